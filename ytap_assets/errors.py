@@ -1,0 +1,28 @@
+"""The tree of this project's errors. Each says what happened, to what, and what to do.
+
+- `YtapError`: anything a user can be told in one line.
+    - `ConfigError`: the environment or a workspace's config is wrong.
+    - `SourceError` (`sources.errors`): a platform did not give what was asked.
+    - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
+    - `ImportRefusedError`: a file is of no known format.
+    - `TransitionRefusedError`: a script cannot move that way.
+    - `ManifestError` (`domain.production.manifest`): a video's manifest cannot be read.
+"""
+
+from __future__ import annotations
+
+
+class YtapError(Exception):
+    """An error a user can be told in one line: what happened, to what, what to do."""
+
+
+class ConfigError(YtapError):
+    """The environment or a workspace's config is wrong; the message names the key."""
+
+
+class ImportRefusedError(YtapError):
+    """A file is of no known format; the message says what was expected."""
+
+
+class TransitionRefusedError(YtapError):
+    """A script cannot move that way from the state it is in."""

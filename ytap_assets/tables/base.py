@@ -1,0 +1,145 @@
+"""How a table is declared: a pandera model for its columns, a `Table` for everything else.
+
+Belongs here: the vocabulary of declarations. Does not belong here: any particular table (a module
+per group), or what the lake does with a declaration (`lakehouse`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import pandera.polars as pa
+import polars as pl
+
+Text = pl.String
+Int = pl.Int64
+Float = pl.Float64
+Bool = pl.Boolean
+Day = pl.Date
+Bytes = pl.Binary
+Instant = Annotated[pl.Datetime, "us", "UTC"]
+Texts = Annotated[pl.List, pl.String]
+
+Grain = Literal["workspace", "workspace_day"]
+Mode = Literal["append", "derived"]
+
+
+def column(
+    comment: str,
+    *,
+    null: bool = False,
+    default: str | float | bool | None = None,
+    expected: tuple[float, float] | None = None,
+    **structure: Any,
+) -> Any:
+    """Declare one column.
+
+    Args:
+        comment: What the value means, with its unit; shown in the lake and in the Dagster UI.
+        null: Whether unknown values (null) are allowed.
+        default: What rows written before the column existed read as.
+        expected: A business range. Values outside it are flagged and kept; they never block.
+        structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which do block.
+    """
+    return pa.Field(
+        description=comment,
+        nullable=null,
+        default=default,
+        metadata={"expected": expected} if expected else None,
+        **structure,
+    )
+
+
+# In the regular expressions of Polars, $ is the end of the text, never before a final newline.
+class Rows(pa.DataFrameModel):
+    """The base of every table's model: exactly these columns, each row owned by a workspace."""
+
+    workspace_id: Text = column(
+        "The workspace that owns the row.", str_matches=r"^[a-z0-9][a-z0-9_-]{0,62}$"
+    )
+
+    class Config:
+        """Structure is exact: no missing column, no extra one."""
+
+        strict = True
+
+
+@dataclass(frozen=True)
+class Column:
+    """One declared column, as the lake, the checks and the docs see it."""
+
+    name: str
+    dtype: pl.DataType
+    nullable: bool
+    comment: str
+    default: str | float | bool | None
+    expected: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake.
+
+    Attributes:
+        name: The table's name in SQL and the asset's key in Dagster.
+        model: The pandera model: columns and structural checks.
+        key: The columns that identify a row; unique within the table.
+        grain: ``workspace_day``: published by workspace and day (there is a ``day`` column);
+            ``workspace``: published as the workspace's whole history.
+        mode: ``append``: rows are only ever added; ``derived``: a partition is replaced whole.
+        group: The asset group it is shown under.
+        sort_by: The order rows are stored in, for pruning.
+        sequenced: Whether the lake numbers appended rows (column ``seq``) in commit order.
+        cadence_minutes: How old the newest row may be before the table counts as late.
+    """
+
+    name: str
+    model: type[Rows]
+    key: tuple[str, ...]
+    grain: Grain
+    mode: Mode
+    group: str
+    sort_by: tuple[str, ...]
+    sequenced: bool = False
+    cadence_minutes: int = 24 * 60
+
+    @property
+    def description(self) -> str:
+        """The model's docstring."""
+        return " ".join((self.model.__doc__ or "").split())
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The declared columns, in order."""
+        schema = self.model.to_schema()
+        return tuple(
+            Column(
+                name=name,
+                dtype=declared.dtype.type,
+                nullable=declared.nullable,
+                comment=declared.description or "",
+                default=declared.default,
+                expected=(declared.metadata or {}).get("expected"),
+            )
+            for name, declared in schema.columns.items()
+        )
+
+    @cached_property
+    def schema(self) -> pl.Schema:
+        """Column names and types."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def by_day(self) -> bool:
+        """Whether the table is partitioned by day as well as by workspace."""
+        return self.grain == "workspace_day"
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of the table's columns and no rows; an empty partition is a valid one."""
+        return pl.DataFrame(schema=self.schema)
+
+    def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
+        """Rows given as dictionaries, as a frame of the table's types; absent keys are null."""
+        return pl.DataFrame(rows, schema=self.schema)

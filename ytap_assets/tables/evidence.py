@@ -1,0 +1,106 @@
+"""Tables of evidence: what was asked, what came back, and what could not be read."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from ytap_assets.tables.base import Bool, Bytes, Day, Instant, Int, Rows, Table, Text, column
+
+Outcome = Literal[
+    "ok",
+    "not_modified",
+    "transient_error",
+    "permanent_error",
+    "quota_exhausted",
+    "malformed",
+    "too_large",
+    "unrecoverable",
+    "not_recorded",
+    "disabled",
+]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+"""How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
+
+
+class CollectionLog(Rows):
+    """One row per fetch of a source's target, or file imported: what came of it. Append-only."""
+
+    day: Day = column("The UTC date that was asked for.")
+    collection_id: Text = column("Names the fetch.")
+    source: Text = column("The platform, or `import`'s source.")
+    target: Text = column("What was asked: a subreddit, a region, a channel, a file name.")
+    history: Text = column(
+        "What the source can answer for past days.",
+        isin=("date_queryable", "as_of_now", "snapshot_only", "file"),
+    )
+    outcome: Text = column("How it ended.", isin=OUTCOMES)
+    detail: Text = column("What happened and what to do, where it did not end well.", null=True)
+    http_status: Int = column("The last HTTP status.", null=True)
+    attempts: Int = column("Requests sent, retries included.", ge=0)
+    started_at: Instant = column("When the fetch began.")
+    finished_at: Instant = column("When the fetch ended.")
+    fetched: Int = column("Rows received: accepted + quarantined + duplicates.", ge=0)
+    accepted: Int = column("Rows stored.", ge=0)
+    quarantined: Int = column("Rows that could not be read; see quarantined_rows.", ge=0)
+    duplicates: Int = column("Rows whose key was there already.", ge=0)
+    run_id: Text = column("The run that fetched.")
+
+
+class RawPayloads(Rows):
+    """Every response body as it came, so that it can be parsed again. Append-only."""
+
+    day: Day = column("The UTC date that was asked for.")
+    payload_id: Text = column("Names the payload.")
+    collection_id: Text = column("The entry of collection_log it belongs to.")
+    source: Text = column("The platform.")
+    url: Text = column("The URL asked, without secrets.")
+    http_status: Int = column("The HTTP status.")
+    content_type: Text = column("The Content-Type header.", null=True)
+    fetched_at: Instant = column("When the response arrived.")
+    size_bytes: Int = column("Length of the body as received, decompressed.", ge=0)
+    sha256: Text = column("SHA-256 of the body, in hex.")
+    is_truncated: Bool = column("Whether the body was cut at the size cap.")
+    body: Bytes = column("The body's bytes.")
+
+
+class QuarantinedRows(Rows):
+    """Source rows that could not be read, with the reason and the original. Append-only."""
+
+    day: Day = column("The UTC date that was asked for.")
+    quarantine_id: Text = column("Names the row: a hash of its origin, place and text.")
+    collection_id: Text = column("The entry of collection_log it belongs to.")
+    source: Text = column("The platform.")
+    origin: Text = column("The URL or the file it came from.")
+    place: Text = column("Where in it: `line 12`, `item 3`.")
+    reason: Text = column("Why it could not be read.")
+    original: Text = column("The row as it came. Hostile input.")
+    quarantined_at: Instant = column("When it was put aside.")
+
+
+COLLECTION_LOG = Table(
+    name="collection_log",
+    model=CollectionLog,
+    key=("workspace_id", "collection_id"),
+    grain="workspace_day",
+    mode="append",
+    group="evidence",
+    sort_by=("day", "source"),
+)
+RAW_PAYLOADS = Table(
+    name="raw_payloads",
+    model=RawPayloads,
+    key=("workspace_id", "payload_id"),
+    grain="workspace_day",
+    mode="append",
+    group="evidence",
+    sort_by=("day", "source"),
+)
+QUARANTINED_ROWS = Table(
+    name="quarantined_rows",
+    model=QuarantinedRows,
+    key=("workspace_id", "quarantine_id"),
+    grain="workspace_day",
+    mode="append",
+    group="evidence",
+    sort_by=("day", "source"),
+)

@@ -1,0 +1,111 @@
+"""Tables of the production: the log of events, and the records it folds into."""
+
+from __future__ import annotations
+
+from ytap_assets.tables.base import Float, Instant, Int, Rows, Table, Text, Texts, column
+
+STATES = (
+    "script_pending_review",
+    "ready_for_generation",
+    "video_pending_review",
+    "ready_for_publish",
+    "published",
+    "rejected",
+    "cancelled",
+)
+"""The four production states, then the outcomes."""
+
+EVENT_TYPES = (
+    "script_submitted",
+    "script_approved",
+    "gates_evaluated",
+    "generation_started",
+    "job_queued",
+    "job_processing",
+    "job_completed",
+    "job_failed",
+    "video_completed",
+    "quality_check",
+    "video_approved",
+    "publication_cleared",
+    "published",
+    "rejected",
+    "sent_back",
+    "cancelled",
+    "imported",
+)
+"""Events that move a record carry a ``to_state``; the others leave it null."""
+
+
+class ProductionEvents(Rows):
+    """Everything that happened to every script, in the order of commits. Append-only."""
+
+    event_id: Text = column("ULID or a hash of the evidence; the idempotency key.")
+    seq: Int = column("The order of commits over all workspaces; what cursors follow.", ge=1)
+    script_id: Text = column("The script.", str_length={"min_value": 1, "max_value": 200})
+    type: Text = column("What happened.", isin=EVENT_TYPES)
+    from_state: Text = column("The state it found; null for a new record.", null=True, isin=STATES)
+    to_state: Text = column(
+        "The state it led to; null where it moves nothing.", null=True, isin=STATES
+    )
+    actor: Text = column("Who: `person:NAME`, `policy`, `sensor:NAME`, `import`.")
+    occurred_at: Instant = column("When it happened.")
+    recorded_at: Instant = column("When it was written down.")
+    reason: Text = column("Why, in words.", null=True)
+    payload: Text = column("The evidence, as a JSON object.")
+
+
+class ProductionRecords(Rows):
+    """Every script as its events leave it: the fold of production_events."""
+
+    script_id: Text = column("The script.")
+    state: Text = column("Where it stands.", isin=STATES)
+    title: Text = column("The script's title. Hostile input.", null=True)
+    hook: Text = column("The script's first line. Hostile input.", null=True)
+    topic_url: Text = column("What it is about, where the script says so.", null=True)
+    generation_method: Text = column("How its video is made.", null=True)
+    estimated_cost_usd_micros: Int = column(
+        "Estimated cost, in micro-dollars.", null=True, expected=(0, 3_000_000)
+    )
+    cost_usd_micros: Int = column(
+        "Cost of the finished video, in micro-dollars.", null=True, expected=(0, 3_000_000)
+    )
+    quality_score: Float = column(
+        "Quality of the finished video, 0-100.", null=True, expected=(0, 100)
+    )
+    duration_s: Float = column("Length of the video, in seconds.", null=True, expected=(30, 3600))
+    video_id: Text = column("The YouTube id, once published.", null=True)
+    channel_id: Text = column("The channel it was published on.", null=True)
+    script_approved_by: Text = column("Who approved the script.", null=True)
+    video_approved_by: Text = column("Who approved the video.", null=True)
+    failed_gates: Texts = column("The gates that hold it back now, with the reason.")
+    job_status: Text = column("The latest generation job's status.", null=True)
+    job_attempts: Int = column("Generation jobs queued so far.", ge=0)
+    created_at: Instant = column("When the script was submitted.")
+    state_since: Instant = column("When it entered its state.")
+    published_at: Instant = column("When it was published.", null=True)
+    events: Int = column("How many events it folds.", ge=1)
+    last_seq: Int = column("The last event's seq.", ge=1)
+
+
+PRODUCTION_EVENTS = Table(
+    name="production_events",
+    model=ProductionEvents,
+    key=("workspace_id", "event_id"),
+    grain="workspace",
+    mode="append",
+    group="production",
+    sort_by=("seq",),
+    sequenced=True,
+    cadence_minutes=60,
+)
+PRODUCTION_RECORDS = Table(
+    name="production_records",
+    model=ProductionRecords,
+    key=("workspace_id", "script_id"),
+    grain="workspace",
+    mode="derived",
+    group="production",
+    sort_by=("state", "script_id"),
+    cadence_minutes=60,
+)

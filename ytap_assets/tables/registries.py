@@ -1,0 +1,66 @@
+"""Registries: the channels, accounts and videos a workspace works with."""
+
+from __future__ import annotations
+
+from ytap_assets.tables.base import Bool, Instant, Rows, Table, Text, column
+
+
+class Channels(Rows):
+    """The workspace's own channels and the ones it monitors, from its config."""
+
+    channel_id: Text = column("The YouTube channel id.", str_matches=r"^UC[A-Za-z0-9_-]{22}$")
+    title: Text = column("The channel's name.", null=True)
+    is_own: Bool = column("Own channel (true) or monitored (false).")
+    status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
+
+
+class Accounts(Rows):
+    """The platform accounts a workspace collects metrics for, from its config."""
+
+    platform: Text = column("youtube, instagram, mastodon ...")
+    handle: Text = column("The account's name on its platform.")
+    credential_ref: Text = column(
+        "The name of the secret's environment variable; never it.", null=True
+    )
+    has_consent: Bool = column("Whether the owner agreed to the collection.")
+    is_enabled: Bool = column("Whether its metrics are collected.")
+
+
+class Videos(Rows):
+    """The videos a workspace published, from the production log."""
+
+    video_id: Text = column("The YouTube id.", str_matches=r"^[A-Za-z0-9_-]{11}$")
+    script_id: Text = column("The script it was made from.")
+    channel_id: Text = column("The channel it is on.", null=True)
+    title: Text = column("The script's title. Hostile input.", null=True)
+    generation_method: Text = column("How it was made.", null=True)
+    published_at: Instant = column("When it was published.", null=True)
+
+
+CHANNELS = Table(
+    name="channels",
+    model=Channels,
+    key=("workspace_id", "channel_id"),
+    grain="workspace",
+    mode="derived",
+    group="registries",
+    sort_by=("channel_id",),
+)
+ACCOUNTS = Table(
+    name="accounts",
+    model=Accounts,
+    key=("workspace_id", "platform", "handle"),
+    grain="workspace",
+    mode="derived",
+    group="registries",
+    sort_by=("platform", "handle"),
+)
+VIDEOS = Table(
+    name="videos",
+    model=Videos,
+    key=("workspace_id", "video_id"),
+    grain="workspace",
+    mode="derived",
+    group="registries",
+    sort_by=("video_id",),
+)

@@ -1,0 +1,92 @@
+"""What every test may ask for: the worked examples, the real data, a fixed present."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
+
+_SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--update-snapshot` accepts the asset graph as it is."""
+    parser.addoption("--update-snapshot", action="store_true", default=False)
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The present, as far as tests go."""
+    return NOW
+
+
+@pytest.fixture(scope="session")
+def _empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("empty_lake")
+    Lake.open(Settings.from_env({"YTAP_DATA": str(folder)})).close()
+    return folder / "lake"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, _empty_lake: Path) -> Settings:
+    """Replay without recordings, on a temporary data folder with an empty lake.
+
+    Copying a lake is several times faster than making one.
+    """
+    shutil.copytree(_empty_lake, tmp_path / "lake")
+    return Settings.from_env({"YTAP_DATA": str(tmp_path), "YTAP_TRANSPORT": "replay"})
+
+
+@pytest.fixture
+def platform(settings: Settings) -> Iterator[Platform]:
+    """Two workspaces: `tech`, whose policy approves, and `finance`, where people do."""
+    workspaces = Workspaces(settings)
+    workspaces.save(
+        Workspace(
+            workspace_id="tech",
+            name="Tech",
+            vertical="technology",
+            approval=Approval(scripts="policy", videos="policy"),
+            brand=Brand(banned_topics=("gambling",)),
+        )
+    )
+    workspaces.save(Workspace(workspace_id="finance", name="Finance", vertical="finance"))
+    platform = Platform(settings, now=lambda: NOW)
+    yield platform
+    platform.lake.close()
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[[str], list[dict[str, Any]]]:
+    """Worked examples by name; the test is skipped where they are absent."""
+
+    def load(name: str) -> list[dict[str, Any]]:
+        path = _SHARED / "vectors" / f"{name}.json"
+        if not path.is_file():
+            pytest.skip(f"worked examples absent: {path}")
+        cases: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cases"]
+        return cases
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data; the test is skipped where it is absent."""
+    folder = _SHARED / "real"
+    if not folder.is_dir():
+        pytest.skip(f"real data absent: {folder}")
+    return folder

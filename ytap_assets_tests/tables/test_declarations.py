@@ -1,0 +1,90 @@
+"""What holds for every declared table, whichever it is."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+
+from ytap_assets.tables import TABLES, Table
+
+every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
+
+
+def test_tables_are_found_by_their_names() -> None:
+    assert {name: table.name for name, table in TABLES.items()} == {name: name for name in TABLES}
+    assert len({table.model for table in TABLES.values()}) == len(TABLES)
+
+
+@every_table
+def test_names_are_words(table: Table) -> None:
+    for name in (table.name, table.group, *table.schema.names()):
+        assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name), name
+
+
+@every_table
+def test_everything_is_described(table: Table) -> None:
+    assert table.description.endswith(".")
+    for column in table.columns:
+        assert len(column.comment) > 5, column.name
+
+
+@every_table
+def test_the_key_identifies_rows_of_a_workspace(table: Table) -> None:
+    columns = {column.name: column for column in table.columns}
+    assert table.key[0] == "workspace_id"
+    assert len(set(table.key)) == len(table.key)
+    assert not any(columns[name].nullable for name in table.key)
+
+
+@every_table
+def test_rows_are_stored_in_an_order_that_exists(table: Table) -> None:
+    assert table.sort_by
+    assert set(table.sort_by) <= set(table.schema.names())
+
+
+@every_table
+def test_the_partition_is_in_the_row(table: Table) -> None:
+    columns = {column.name: column for column in table.columns}
+    assert not columns["workspace_id"].nullable
+    assert table.by_day is ("day" in columns)
+    if table.by_day:
+        assert columns["day"].dtype == pl.Date
+        assert not columns["day"].nullable
+
+
+@every_table
+def test_a_sequenced_table_is_appended_and_has_its_number(table: Table) -> None:
+    assert table.sequenced is (table.schema.get("seq") == pl.Int64)
+    if table.sequenced:
+        assert table.mode == "append"
+
+
+@every_table
+def test_instants_are_utc_and_money_is_whole(table: Table) -> None:
+    for name, dtype in table.schema.items():
+        if name.endswith("_at") or isinstance(dtype, pl.Datetime):
+            assert dtype == pl.Datetime("us", "UTC"), name
+            assert name.endswith(("_at", "_since")), name
+        if "usd" in name:
+            assert name.endswith("_usd_micros"), name
+            assert dtype == pl.Int64, name
+        if name.startswith(("is_", "has_")):
+            assert dtype == pl.Boolean, name
+
+
+@every_table
+def test_expected_ranges_are_ranges_of_numbers(table: Table) -> None:
+    for column in table.columns:
+        if column.expected:
+            low, high = column.expected
+            assert low < high, column.name
+            assert column.dtype.is_numeric(), column.name
+
+
+@every_table
+def test_no_rows_are_a_valid_partition(table: Table) -> None:
+    empty = table.empty()
+    assert empty.schema == table.schema
+    assert table.model.validate(empty).is_empty()
