@@ -1,0 +1,38 @@
+"""Which names are valid: workspaces, YouTube videos and channels (SPEC 1 and 7)."""
+
+from __future__ import annotations
+
+import re
+
+from ytap_assets.errors import ConfigError
+
+WORKSPACE_ID_RULE = "1-63 characters of a-z, 0-9, _ and -, beginning with a letter or digit"
+_WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+_CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
+
+
+def check_workspace_id(text: str) -> str:
+    """Return ``text`` if it is a valid workspace id.
+
+    Raises:
+        ConfigError: It is not; the message holds the rule.
+    """
+    if not is_workspace_id(text):
+        raise ConfigError(f"workspace {text!r}: a workspace's name is {WORKSPACE_ID_RULE}")
+    return text
+
+
+def is_workspace_id(text: str) -> bool:
+    """Whether the whole text is a workspace id."""
+    return _WORKSPACE_ID.fullmatch(text) is not None
+
+
+def is_video_id(text: str) -> bool:
+    """Whether the whole text is a YouTube video id."""
+    return _VIDEO_ID.fullmatch(text) is not None
+
+
+def is_channel_id(text: str) -> bool:
+    """Whether the whole text is a YouTube channel id."""
+    return _CHANNEL_ID.fullmatch(text) is not None

@@ -1,0 +1,182 @@
+"""One script in front of one promotion: what people decided about it, its gates, its events.
+
+Belongs here: what all promotions have in common. Does not belong here: what each of them asks for
+(`decide`).
+
+How events are dated: an event happened when the last thing it rests on happened: the approval, the
+manifest, the publishing; ``recorded_at`` says when the platform noticed. Where the evidence has no
+date, or a gate was closed until now, it happened now. It never happened before the script came into
+the state it leaves, so a script's moves are in order of time too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from ytap_assets.domain.production.acts import Act, act_event, is_possible
+from ytap_assets.domain.production.events import Event, evidence_id
+from ytap_assets.domain.production.evidence import Evidence
+from ytap_assets.domain.production.gates import Gate
+from ytap_assets.domain.production.records import Dossier, Record, iter_records
+from ytap_assets.domain.production.states import RULES, VIDEO_PENDING_REVIEW
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass
+class Case:
+    """One script in front of one promotion.
+
+    Attributes:
+        promotion: The promotion's name.
+        workspace_id: The workspace.
+        record: The script.
+        dossier: What its log says beyond the record.
+        acts: What people decided about it, in order of time.
+        now: The present.
+        events: What happens to it, in order; grows with the calls.
+    """
+
+    promotion: str
+    workspace_id: str
+    record: Record
+    dossier: Dossier
+    acts: Sequence[Act]
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        in_video_review = self.record.state == VIDEO_PENDING_REVIEW
+        self._approved_by = (
+            self.record.video_approved_by if in_video_review else self.record.script_approved_by
+        )
+        self._approved_at: datetime | None = None
+
+    @property
+    def approved_by(self) -> str | None:
+        """Who approved what is in review; None where nobody did."""
+        return self._approved_by
+
+    def apply_acts(self) -> bool:
+        """Apply what people decided since the script came into its state.
+
+        A decision dated before that was about something else, and is left alone.
+
+        Returns:
+            Whether a decision moved the script, so that nothing else can happen to it here.
+        """
+        for act in self.acts:
+            at = min(act.at, self.now)
+            if at < self.record.state_since or not is_possible(act.act, self.record.state):
+                continue
+            event = act_event(self.workspace_id, act, self.record.state)
+            if event.to_state is not None:
+                self.events.append(replace(event, occurred_at=self.date(at)))
+                return True
+            if not self._approved_by:
+                self.events.append(replace(event, occurred_at=at))
+                self._approved_by, self._approved_at = event.actor, at
+        return False
+
+    def pass_gates(
+        self, gates: Sequence[Gate], *, approval: str, promotion: str, by_policy: bool
+    ) -> None:
+        """Promote the script if it is approved, or the policy approves it, and all gates are open.
+
+        Args:
+            gates: The verdicts. A missing approval is no failure: it is what the review is for.
+            approval: The type of event by which the policy approves.
+            promotion: The type of event that moves the script.
+            by_policy: Whether the policy approves where no person did.
+        """
+        failed = [str(gate) for gate in gates if not gate.passed and gate.name != "approval"]
+        if failed or not (self._approved_by or by_policy):
+            self.note_gates(failed)
+            return
+        if not self._approved_by:
+            self._approved_by, self._approved_at = "policy", self.record.state_since
+            self._add(approval, actor="policy", at=self.record.state_since, evidence=None)
+        at = self.now if self.record.failed_gates else self._approved_at
+        self.promote(promotion, at=at, payload={"approved_by": self._approved_by})
+
+    def promote(
+        self,
+        event_type: str,
+        *,
+        at: datetime | None,
+        payload: Mapping[str, Any],
+        evidence: object = None,
+    ) -> None:
+        """Move the script; ``at`` None is now."""
+        self._add(
+            event_type,
+            actor=f"sensor:{self.promotion}",
+            at=self.date(at or self.now),
+            evidence=evidence,
+            payload=payload,
+        )
+
+    def note_gates(self, failed: Sequence[str]) -> None:
+        """Write down which gates are closed, if that is not what the record says already."""
+        if list(failed) == self.record.failed_gates:
+            return
+        self._add(
+            "gates_evaluated",
+            actor=f"sensor:{self.promotion}",
+            at=self.now,
+            evidence=[self.record.last_seq, list(failed)],
+            reason="; ".join(failed) or "nothing holds it back any more",
+            payload={"failed_gates": list(failed)},
+        )
+
+    def date(self, at: datetime) -> datetime:
+        """An instant as the date of a move: not in the future, and after the move before."""
+        return max(min(at, self.now), self.record.state_since + _INSTANT)
+
+    def _add(
+        self,
+        event_type: str,
+        *,
+        actor: str,
+        at: datetime,
+        evidence: object,
+        reason: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        # A script enters no state twice at one instant (`date`), so this names the visit.
+        visit = self.record.state_since.isoformat()
+        script_id = self.record.script_id
+        self.events.append(
+            Event(
+                event_id=evidence_id(self.workspace_id, script_id, event_type, [visit, evidence]),
+                workspace_id=self.workspace_id,
+                script_id=script_id,
+                type=event_type,
+                from_state=self.record.state,
+                to_state=RULES[event_type].to_state,
+                actor=actor,
+                occurred_at=at,
+                reason=reason,
+                payload=payload or {},
+            )
+        )
+
+
+def open_cases(evidence: Evidence, promotion: str, state: str, now: datetime) -> Iterator[Case]:
+    """The scripts that wait in a state, the longest waiting first."""
+    acts: defaultdict[str, list[Act]] = defaultdict(list)
+    for act in sorted(evidence.acts, key=lambda act: act.at):
+        acts[act.script_id].append(act)
+    for record in iter_records(evidence.records, state):
+        yield Case(
+            promotion=promotion,
+            workspace_id=evidence.workspace_id,
+            record=record,
+            dossier=evidence.dossiers.get(record.script_id, Dossier()),
+            acts=acts[record.script_id],
+            now=now,
+        )

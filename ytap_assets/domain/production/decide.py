@@ -1,0 +1,198 @@
+"""What moves scripts from state to state (SPEC section 3): one decision per promotion.
+
+Belongs here: pure functions from evidence to events. Does not belong here: gathering evidence,
+appending events (`operations`), or when to do it (`defs`).
+
+Deciding twice on the same evidence gives the same event ids, so a decision may be repeated at any
+time; what was decided on evidence that no longer holds is refused at the append (`admission`).
+Every promotion first applies what people decided about the scripts that wait before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import polars as pl
+
+from ytap_assets.domain.production.cases import Case, open_cases
+from ytap_assets.domain.production.events import Event, evidence_id
+from ytap_assets.domain.production.evidence import Evidence
+from ytap_assets.domain.production.gates import (
+    evaluate_generation_gates,
+    evaluate_publication_gates,
+    find_topic_rivals,
+)
+from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
+from ytap_assets.domain.production.states import (
+    READY_FOR_GENERATION,
+    READY_FOR_PUBLISH,
+    SCRIPT_PENDING_REVIEW,
+    VIDEO_PENDING_REVIEW,
+)
+from ytap_assets.domain.production.uploads import Upload, merge_uploads
+
+_SHOWN_PROBLEMS = 5
+
+
+def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 1: a line in the inbox becomes a script in review; a known one stays as it is."""
+    known = set(evidence.records["script_id"])
+    return [
+        Event(
+            event_id=evidence_id(
+                evidence.workspace_id, script.script_id, "script_submitted", script.digest
+            ),
+            workspace_id=evidence.workspace_id,
+            script_id=script.script_id,
+            type="script_submitted",
+            from_state=None,
+            to_state=SCRIPT_PENDING_REVIEW,
+            actor="sensor:submit_scripts",
+            occurred_at=min(script.created_at, now),
+            payload={**script.payload, "created_at": script.created_at.isoformat()},
+        )
+        for script in evidence.submissions
+        if script.script_id not in known
+    ]
+
+
+def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 2: an approved script whose gates are all open goes into generation."""
+    rules, rivals = evidence.rules, find_topic_rivals(evidence.records)
+    events: list[Event] = []
+    for case in open_cases(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
+        if not case.apply_acts():
+            gates = evaluate_generation_gates(
+                case.record,
+                case.dossier.text,
+                banned_topics=rules.banned_topics,
+                budget_usd_micros=rules.budget_usd_micros,
+                rival=rivals.get(case.record.script_id),
+            )
+            case.pass_gates(
+                gates,
+                approval="script_approved",
+                promotion="generation_started",
+                by_policy=rules.script_approval == "policy",
+            )
+        events += case.events
+    return events
+
+
+def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 3: a video whose manifest is complete goes to review.
+
+    The very video that was sent back is not taken again.
+    """
+    events: list[Event] = []
+    for case in open_cases(evidence, "review_videos", READY_FOR_GENERATION, now):
+        if not case.apply_acts():
+            _take_video(case, evidence.folders.get(case.record.script_id))
+        events += case.events
+    return events
+
+
+def _take_video(case: Case, folder: VideoFolder | None) -> None:
+    if folder is None:
+        case.note_gates([])
+        return
+    manifest, problems = check_folder(case.record.script_id, folder)
+    if manifest is not None and manifest.sha256 == case.dossier.manifest_sha256:
+        case.note_gates(["manifest: this video was in review before; a new one is awaited"])
+    elif manifest is None or problems:
+        case.note_gates([f"manifest: {_shorten(problems)}"])
+    else:
+        case.promote(
+            "video_completed",
+            at=manifest.completed_at,
+            payload=_describe_video(manifest),
+            evidence=manifest.sha256,
+        )
+
+
+def _describe_video(manifest: Manifest) -> dict[str, object]:
+    return {
+        "cost_usd_micros": manifest.cost_usd_micros,
+        "quality_score": manifest.quality_score,
+        "duration_s": manifest.duration_s,
+        "manifest_sha256": manifest.sha256,
+        "files": [
+            {"name": name, "size_bytes": fact.size_bytes, "sha256": fact.sha256}
+            for name, fact in manifest.files.items()
+        ],
+    }
+
+
+def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 4: an approved video that is good enough, within budget and whole may go out."""
+    rules = evidence.rules
+    events: list[Event] = []
+    for case in open_cases(evidence, "clear_videos", VIDEO_PENDING_REVIEW, now):
+        if not case.apply_acts():
+            folder = evidence.folders.get(case.record.script_id)
+            gates = evaluate_publication_gates(
+                case.record,
+                approved_by=case.approved_by,
+                budget_usd_micros=rules.budget_usd_micros,
+                manifest_problems=_recheck_video(case, folder),
+            )
+            case.pass_gates(
+                gates,
+                approval="video_approved",
+                promotion="publication_cleared",
+                by_policy=rules.video_approval == "policy",
+            )
+        events += case.events
+    return events
+
+
+def _recheck_video(case: Case, folder: VideoFolder | None) -> list[str]:
+    """What is wrong with the files by now: they must still be the ones that were reviewed."""
+    if folder is None:
+        return ["there is none any more"]
+    manifest, problems = check_folder(case.record.script_id, folder)
+    reviewed = case.dossier.manifest_sha256
+    if manifest is not None and reviewed not in (None, manifest.sha256):
+        problems = [*problems, "it was changed during the review; send the video back to take it"]
+    return [_shorten(problems)] if problems else []
+
+
+def _shorten(problems: list[str]) -> str:
+    more = len(problems) - _SHOWN_PROBLEMS
+    rest = f"; and {more} more" if more > 0 else ""
+    return "; ".join(problems[:_SHOWN_PROBLEMS]) + rest
+
+
+def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 5: a video that the upload log, or its channel's feed, shows is published."""
+    uploads = merge_uploads(evidence.uploads)
+    taken = evidence.records.filter(pl.col("video_id").is_not_null())
+    owners = dict(taken.select("video_id", "script_id").iter_rows())
+    events: list[Event] = []
+    for case in open_cases(evidence, "confirm_publications", READY_FOR_PUBLISH, now):
+        if not case.apply_acts():
+            upload = uploads.get(case.record.script_id)
+            owner = owners.get(upload.video_id) if upload else None
+            if upload and owner not in (None, case.record.script_id):
+                case.note_gates([f"upload: video {upload.video_id} is of script {owner} already"])
+            elif upload:
+                _publish(case, upload, evidence.seen_videos)
+        events += case.events
+    return events
+
+
+def _publish(case: Case, upload: Upload, seen_videos: Mapping[str, datetime]) -> None:
+    published_at = upload.published_at or seen_videos.get(upload.video_id)
+    if published_at is None or published_at > case.now:
+        return
+    case.promote(
+        "published",
+        at=published_at,
+        payload={
+            "video_id": upload.video_id,
+            "channel_id": upload.channel_id,
+            "published_at": published_at.isoformat(),
+        },
+        evidence=upload.video_id,
+    )

@@ -1,0 +1,159 @@
+"""Reading JSON lines that anyone may have written: what is wrong with a line costs that line only.
+
+Belongs here: splitting, decoding and storing limits. Does not belong here: single fields
+(`fields`), or what they mean (`inbox`, `acts`, `uploads`, `manifest`). Nothing here trusts its
+input: a line may be huge, nested without end, in another encoding, or cut where its writer was
+interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Generic, TypeVar
+
+from ytap_assets.domain.production.fields import FieldError
+
+MAX_LINE_BYTES = 1_000_000
+MAX_ORIGINAL = 10_000
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_DEEPEST = 50
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BadLine:
+    """A line that could not be read.
+
+    Attributes:
+        line: Its number, from 1.
+        reason: Why.
+        original: The line as it came, cut at `MAX_ORIGINAL` characters. Hostile input.
+    """
+
+    line: int
+    reason: str
+    original: str
+
+
+@dataclass(frozen=True)
+class Parsed(Generic[T]):
+    """What became of a file's lines; each line that is not blank is in exactly one of the four.
+
+    Attributes:
+        rows: What could be read.
+        bad: What could not.
+        duplicates: How many lines said again what an earlier line said.
+        is_unfinished: Whether the last line has no end yet and is not JSON: its writer is still
+            writing, so it is left for the next time.
+    """
+
+    rows: tuple[T, ...]
+    bad: tuple[BadLine, ...]
+    duplicates: int
+    is_unfinished: bool
+
+
+def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) -> Parsed[T]:
+    """Parse a file of JSON lines.
+
+    Args:
+        text: The file.
+        parse: Makes a row of an object, None of one that was there before, or raises `FieldError`.
+    """
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    *complete, last = content.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    rows: list[T] = []
+    bad: list[BadLine] = []
+    duplicates = 0
+    is_unfinished = _is_unfinished(last)
+    lines = complete if is_unfinished else [*complete, last]
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = parse(parse_object(line))
+        except FieldError as error:
+            bad.append(BadLine(number, str(error), _show_original(line)))
+            continue
+        if row is None:
+            duplicates += 1
+        else:
+            rows.append(row)
+    return Parsed(tuple(rows), tuple(bad), duplicates, is_unfinished)
+
+
+def _is_unfinished(last: bytes) -> bool:
+    if not last.strip() or len(last) > MAX_LINE_BYTES:
+        return False
+    try:
+        parse_object(last)
+    except FieldError:
+        return True
+    return False
+
+
+def parse_object(text: bytes) -> dict[str, Any]:
+    """A JSON object, with its fractions as `Decimal`, so that money stays exact.
+
+    Raises:
+        FieldError: Not an object, or one that no table can hold.
+    """
+    if len(text) > MAX_LINE_BYTES:
+        raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")
+    try:
+        content = json.loads(
+            text.decode("utf-8"), parse_float=_parse_fraction, parse_constant=_refuse_constant
+        )
+    except UnicodeDecodeError as error:
+        raise FieldError(f"not UTF-8 (byte {error.start + 1})") from error
+    except json.JSONDecodeError as error:
+        raise FieldError(f"not JSON: {error.msg} (character {error.pos + 1})") from error
+    except RecursionError as error:
+        raise FieldError(f"nested deeper than {_DEEPEST} levels") from error
+    except ValueError as error:
+        raise FieldError(str(error)) from error
+    if not isinstance(content, dict):
+        raise FieldError("expected a JSON object: {...}")
+    _check_storable(content)
+    return content
+
+
+def _parse_fraction(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except ArithmeticError as error:
+        raise FieldError("a number is too large") from error
+    if value and not -300 < value.adjusted() < 300:
+        raise FieldError("a number is too large or too small")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise FieldError(f"{name} is not a number in JSON")
+
+
+def _check_storable(content: object) -> None:
+    """Refuse what no table can hold, wherever it is in the content."""
+    waiting: list[tuple[object, int]] = [(content, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise FieldError(f"nested deeper than {_DEEPEST} levels")
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            raise FieldError("a text holds a NUL character or half of a surrogate pair")
+        if isinstance(value, dict):
+            waiting += [(part, depth + 1) for part in (*value.keys(), *value.values())]
+        elif isinstance(value, list):
+            waiting += [(part, depth + 1) for part in value]
+
+
+def _show_original(line: bytes) -> str:
+    text = line[: 4 * MAX_ORIGINAL].decode("utf-8", "backslashreplace")
+    return text.replace("\x00", "\\x00")[:MAX_ORIGINAL]

@@ -1,0 +1,176 @@
+"""What is stale, failed or missing in a day's report, in words.
+
+Belongs here: one function per kind of gap, each giving ``day``, ``rank`` and ``text``. Does not
+belong here: counting, or what is wrong with single rows. Texts hold names that came from outside:
+hostile input, like titles.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from ytap_assets.domain.reporting.collection import FAILED, last_outcomes
+from ytap_assets.domain.reporting.inputs import ReportInputs, carry_forward
+from ytap_assets.domain.scoring import latest_observations
+
+_NAMED = 3
+_TOLERANCE = timedelta(hours=1)
+_CLOCK = "%H:%M"
+
+_FAILED_WORDS = {
+    "transient_error": "no answer for",
+    "permanent_error": "no answer for",
+    "quota_exhausted": "quota used up before",
+    "malformed": "unreadable answer for",
+    "too_large": "answer too large for",
+    "not_recorded": "nothing recorded for",
+}
+_ABSENT_WORDS = {
+    "unrecoverable": "unrecoverable for this day:",
+    "disabled": "not asked for",
+}
+
+
+def find_missing(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
+    """What every day's report has to say about its gaps.
+
+    Args:
+        calendar: ``day``: the days reported, in order.
+        inputs: The frames the report is made from.
+
+    Returns:
+        ``day``, ``missing``: a list of texts, the gravest first; days without a gap are absent.
+    """
+    found = [
+        _trends(calendar, inputs),
+        _stale_scores(inputs),
+        _targets(inputs.log, _FAILED_WORDS),
+        _targets(inputs.log, _ABSENT_WORDS),
+        _metrics(calendar, inputs),
+        _unreadable(inputs.quarantined),
+    ]
+    texts = pl.concat(
+        frame.select("day", pl.lit(rank).alias("rank"), "text") for rank, frame in enumerate(found)
+    )
+    return (
+        texts.join(calendar, on="day", how="semi")
+        .sort("day", "rank", "text")
+        .group_by("day", maintain_order=True)
+        .agg(pl.col("text").unique(maintain_order=True).alias("missing"))
+    )
+
+
+def _trends(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
+    """Days on which nothing was observed, or nothing was made of it."""
+    observed = calendar.select("day", pl.col("day").is_in(inputs.raw["day"].implode()).alias("raw"))
+    scored = observed.with_columns(
+        pl.col("day").is_in(inputs.scored["day"].implode()).alias("scored")
+    )
+    text = (
+        pl.when(~pl.col("raw"))
+        .then(pl.lit("no trends observed"))
+        .when(~pl.col("scored"))
+        .then(pl.lit("trends observed, but not scored"))
+    )
+    return scored.select("day", text.alias("text")).drop_nulls()
+
+
+def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
+    """Days whose scores are not made from everything observed: a publish was refused or not run."""
+    items = latest_observations(inputs.raw)
+    observed = items.group_by("day").agg(
+        pl.len().cast(pl.Int64).alias("items"), pl.col("observed_at").max().alias("observed")
+    )
+    scored = inputs.scored.group_by("day").agg(
+        pl.col("members").sum(), pl.col("observed_at").max().alias("scored")
+    )
+    both = observed.join(scored, on="day")
+    text = (
+        pl.when(pl.col("items") != pl.col("members"))
+        .then(
+            pl.format(
+                "scores are stale: {} of {} observed items are in them; the checks of scored_trends"
+                " say whether a publish was refused",
+                "members",
+                "items",
+            )
+        )
+        # A story shows its best member's time, which may be a little before the day's last.
+        .when(pl.col("observed") - pl.col("scored") > _TOLERANCE)
+        .then(
+            pl.format(
+                "scores are stale: made from observations until {}, there are some until {} UTC",
+                pl.col("scored").dt.strftime(_CLOCK),
+                pl.col("observed").dt.strftime(_CLOCK),
+            )
+        )
+    )
+    return both.select("day", text.alias("text")).drop_nulls()
+
+
+def _targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
+    """Targets that gave nothing, and those that answered once but no longer."""
+    never = pl.col("answer_at").is_null()
+    relevant = pl.col("outcome").is_in(list(words)) & (never | pl.col("outcome").is_in(FAILED))
+    said = pl.col("outcome").replace_strict(words, default=None, return_dtype=pl.String)
+    stale = pl.format("no answer since {} UTC for", pl.col("answer_at").dt.strftime(_CLOCK))
+    why = (
+        pl.when(pl.col("outcome") == "disabled")
+        .then("detail")
+        .otherwise(pl.col("http_status").cast(pl.String))
+    )
+    gaps = (
+        last_outcomes(log)
+        .filter(relevant)
+        .select(
+            "day",
+            "source",
+            "target",
+            pl.when(never).then(said).otherwise(stale).alias("words"),
+            pl.when(why.is_null()).then(pl.lit("")).otherwise(pl.format(" ({})", why)).alias("why"),
+        )
+    )
+    grouped = gaps.group_by("day", "source", "words", "why").agg(pl.col("target").sort())
+    text = pl.format("{}: {} {}{}", "source", "words", _enumerate("target"), "why")
+    return grouped.select("day", text.alias("text"))
+
+
+def _enumerate(column: str) -> pl.Expr:
+    """The first names of a list, and how many more there are."""
+    names = pl.col(column)
+    more = names.list.len().cast(pl.Int64) - _NAMED
+    first = names.list.head(_NAMED).list.join(", ")
+    return pl.when(more > 0).then(pl.format("{} and {} more", first, more)).otherwise(first)
+
+
+def _metrics(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
+    """Videos that nothing is known of, and days on which none was looked at."""
+    first = inputs.metrics.group_by("video_id").agg(pl.col("day").min().alias("known"))
+    # A video whose time of publication is unknown may have been there on any day.
+    since = pl.col("published_at").dt.date().fill_null(date.min)
+    videos = inputs.videos.select("video_id", since.alias("day")).unique("video_id")
+    here = videos.select("day", pl.lit(1).alias("videos"), pl.lit(1).alias("unknown"))
+    learned = (
+        videos.join(first, on="video_id")
+        .select(pl.max_horizontal("day", "known").alias("day"))
+        .with_columns(pl.lit(0).alias("videos"), pl.lit(-1).alias("unknown"))
+    )
+    counts = carry_forward(calendar, pl.concat([here, learned])).filter(pl.col("videos") > 0)
+    last = inputs.metrics.select(pl.col("day").alias("last")).unique().sort("last")
+    dated = counts.join_asof(last, left_on="day", right_on="last")
+    text = (
+        pl.when(pl.col("unknown") > 0)
+        .then(pl.format("no metrics for {} of {} videos", "unknown", "videos"))
+        .when(pl.col("last") < pl.col("day"))
+        .then(pl.format("no metrics from this day; views are as of {}", "last"))
+    )
+    return dated.select("day", text.alias("text")).drop_nulls()
+
+
+def _unreadable(quarantined: pl.DataFrame) -> pl.DataFrame:
+    counts = quarantined.group_by("day", "source").agg(pl.len().alias("rows"))
+    rows = pl.when(pl.col("rows") == 1).then(pl.lit("row")).otherwise(pl.lit("rows"))
+    text = pl.format("{}: {} {} could not be read", "source", "rows", rows)
+    return counts.select("day", text.alias("text"))

@@ -1,0 +1,170 @@
+"""How trends rank: the base score of an item, and one row per story and day (SPEC 2).
+
+Belongs here: engagement, recency, the base score, and folding items into stories by canonical URL.
+Does not belong here: what counts as spam (`spam`), or as the same page (`urls`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ytap_assets.domain.rounding import round_exactly
+from ytap_assets.domain.spam import find_spam
+from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.urls import canonical_urls, story_ids_of
+from ytap_assets.tables import SCORED_TRENDS
+
+SOURCE_WEIGHTS: Mapping[str, float] = {
+    "reddit": 1.0,
+    "hn": 1.2,
+    "youtube": 0.8,
+    "youtube_channel": 0.8,
+}
+OTHER_SOURCE_WEIGHT = 1.0
+VIEWS_PER_ENGAGEMENT = 50.0
+SPAM_FACTOR = 0.1
+
+_DAY = ("workspace_id", "day")
+_ITEM = (*_DAY, "source", "item_id")
+_STORY = (*_DAY, "canonical_url")
+# Of members with the same score the one with more engagement speaks for the story; the source and
+# the id make the order the same whatever the order of rows.
+_BEST_FIRST = ("base_score", "engagement", "source", "item_id")
+_BEST_DESCENDING = (True, True, False, False)
+
+
+def score_trends(
+    trends: pl.DataFrame,
+    *,
+    source_weights: Mapping[str, float] | None = None,
+    views_per_engagement: float = VIEWS_PER_ENGAGEMENT,
+    spam_rules: SpamRules | None = None,
+) -> pl.DataFrame:
+    """Score the stories of each workspace and day.
+
+    Of every item's observations one counts (`latest_observations`). Items whose canonical URL is
+    the same tell one story: the best-scoring one speaks for it, the others are counted.
+
+    Args:
+        trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
+        source_weights: Weights by source, over `SOURCE_WEIGHTS`.
+        views_per_engagement: How many views are worth one like.
+        spam_rules: The workspace's rules; the general ones by default.
+
+    Returns:
+        Rows of `scored_trends`, ordered by workspace, day and position.
+    """
+    items = latest_observations(trends)
+    items = find_spam(items, spam_rules or SpamRules())
+    items = items.with_columns(
+        *engagement_columns(views_per_engagement), hours_old_column(), _canonical_urls(items)
+    )
+    items = items.with_columns(*base_score_columns(source_weights or {}))
+    stories = _fold_stories(items)
+    return stories.select(SCORED_TRENDS.schema.names()).cast(SCORED_TRENDS.schema)
+
+
+def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
+    """The observation of each item that counts for each day: the latest made in time.
+
+    In time is until the end of the next day, when its collection looks at the day once more. A
+    later one, as of a backfill, counts only for an item that was not seen in time. What was
+    observed after the day is dated to the day's last second, as an import is: ages are those of
+    the day.
+
+    Args:
+        trends: At least workspace_id, ``day``, ``source``, ``item_id``, ``observed_at``.
+    """
+    end = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=1)
+    in_time = pl.col("observed_at") < end + pl.duration(days=1)
+    return (
+        trends.sort(in_time, "observed_at")
+        .unique(_ITEM, keep="last", maintain_order=True)
+        .with_columns(pl.min_horizontal("observed_at", end - pl.duration(seconds=1)))
+    )
+
+
+def engagement_columns(views_per_engagement: float) -> tuple[pl.Expr, pl.Expr]:
+    """``engagement`` and ``engagement_basis``, from points, comments, likes and views.
+
+    Points (upvotes) + comments; where there are no points, likes + comments; where there are no
+    likes either, views / ``views_per_engagement``; else comments alone. A count that is not known
+    is left out of the sum, and of the basis; with no count at all engagement is null.
+    """
+    points, comments, likes, views = (
+        pl.col(name).cast(pl.Float64) for name in ("points", "comments", "likes", "views")
+    )
+    known = comments.fill_null(0)
+    engagement = pl.coalesce(points + known, likes + known, views / views_per_engagement, comments)
+    plus = pl.when(comments.is_not_null()).then(pl.lit("+comments")).otherwise(pl.lit(""))
+    basis = (
+        pl.when(points.is_not_null())
+        .then(pl.lit("points") + plus)
+        .when(likes.is_not_null())
+        .then(pl.lit("likes") + plus)
+        .when(views.is_not_null())
+        .then(pl.lit(f"views/{views_per_engagement:g}"))
+        .when(comments.is_not_null())
+        .then(pl.lit("comments"))
+        .otherwise(pl.lit("none"))
+    )
+    return engagement.alias("engagement"), basis.alias("engagement_basis")
+
+
+def hours_old_column() -> pl.Expr:
+    """``hours_old``: from ``published_at`` to ``observed_at``; null where that is not known.
+
+    What a platform says was published after we saw it (clocks differ, premieres are announced) is
+    0 hours old.
+    """
+    age = pl.col("observed_at") - pl.col("published_at")
+    hours = age.dt.total_microseconds() / 3_600_000_000
+    return hours.clip(lower_bound=0).alias("hours_old")
+
+
+def base_score_columns(source_weights: Mapping[str, float]) -> tuple[pl.Expr, ...]:
+    """The base score and its parts, from source, engagement, hours_old and is_spam.
+
+    ``engagement_score`` = min(engagement / 1000, 10), 0 where engagement is unknown;
+    ``recency_score`` = max(0, 10 - hours_old / 2), 0 where the age is unknown;
+    ``base_score`` = (both) x ``source_weight``, x 0.1 if spam, rounded to two decimals (SPEC 2).
+    """
+    weights = {**SOURCE_WEIGHTS, **source_weights}
+    engagement = (pl.col("engagement") / 1000).clip(upper_bound=10).fill_null(0.0)
+    recency = (10 - pl.col("hours_old") / 2).clip(lower_bound=0).fill_null(0.0)
+    weight = pl.col("source").replace_strict(
+        list(weights), list(weights.values()), default=OTHER_SOURCE_WEIGHT, return_dtype=pl.Float64
+    )
+    factor = pl.when("is_spam").then(SPAM_FACTOR).otherwise(1.0)
+    return (
+        engagement.alias("engagement_score"),
+        recency.alias("recency_score"),
+        weight.alias("source_weight"),
+        round_exactly((engagement + recency) * weight * factor, 2).alias("base_score"),
+    )
+
+
+def _canonical_urls(items: pl.DataFrame) -> pl.Series:
+    """The canonical URL of each item's page, of its discussion where it has none, else a key."""
+    pages = items.select(pl.coalesce(_known_page("url"), _known_page("discussion_url"))).to_series()
+    keys = items.select(pl.format("{}:{}", "source", "item_id")).to_series()
+    return canonical_urls(pages).fill_null(keys).alias("canonical_url")
+
+
+def _known_page(name: str) -> pl.Expr:
+    return pl.when(pl.col(name).str.contains(r"\S")).then(name)
+
+
+def _fold_stories(items: pl.DataFrame) -> pl.DataFrame:
+    """One row per story and day: its best member, how many there are, and where it stands."""
+    best_first = items.sort(
+        *_DAY, *_BEST_FIRST, descending=(False, False, *_BEST_DESCENDING), nulls_last=True
+    )
+    members = items.group_by(_STORY).agg(members=pl.len(), sources=pl.col("source").unique().sort())
+    best = best_first.unique(_STORY, keep="first", maintain_order=True)
+    return best.join(members, on=_STORY, how="left", maintain_order="left").with_columns(
+        story_id=story_ids_of(best["canonical_url"]),
+        position=pl.int_range(1, pl.len() + 1).over(_DAY),
+    )

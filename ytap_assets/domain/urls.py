@@ -1,0 +1,235 @@
+"""One spelling per page: the canonical URL, by which one story is told from another (SPEC 2).
+
+Belongs here: what can be told from a URL's text alone, and the ids made from it. Does not belong
+here: following redirects (that asks the network), the forms of single platforms
+(`url_platforms`), or telling stories by their titles.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+from ytap_assets.domain.url_platforms import platform_form, platform_host
+
+MAX_CHARACTERS = 4096
+"""A longer URL names nothing that a person linked to; its hash stands for it."""
+
+_TRACKING = """
+    __s __twitter_impression _branch_match_id _ga _gl _hsenc _hsmi amp at_campaign at_medium
+    cmp cmpid dclid fb_action_ids fb_action_types fb_ref fb_source fbclid feature gbraid gclid
+    gclsrc guccounter guce_referrer guce_referrer_sig hsctatracking icid igsh igshid ito
+    li_fat_id mc_cid mc_eid mkt_tok msclkid ncid ocid oly_anon_id oly_enc_id outputtype
+    rb_clickid ref ref_src ref_url s_cid scid si smid smtyp spm sr_share srsltid ttclid twclid
+    vero_conv vero_id wbraid wickedid wt.mc_id xtor yclid
+"""
+TRACKING_PARAMETERS = frozenset(_TRACKING.split())
+"""Parameters that say where a reader came from, never what the page is. ``utm_*`` goes too."""
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_HTTP = re.compile(
+    r"(?:https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.ASCII | re.IGNORECASE
+)
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::([0-9]{0,5}))?")
+_NICHES = ("www.", "m.", "mobile.", "amp.")
+_NICHE_HOST = re.compile(r"^(?:(?:www|m|mobile|amp)\.)+(?=[^.]+\.)")
+_WIKI_MOBILE = re.compile(r"^([a-z-]+)\.m\.(?=wik[a-z]+\.org$)")
+_ENTITY = re.compile(r"^(?:amp;)+")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_TO_ESCAPE = re.compile(r"[^!$%&'()*+,./0-9:;=?@A-Z_a-z~-]+")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_AMP_HEAD = re.compile(r"^(?:/amp)+(?=/.)")
+_AMP_TAIL = re.compile(r"(?<=[^/.])(?:(?:/amp|\.amp)+|(?:\.amp)+(\.html?))$")
+_CANONICAL_VIDEO = r"^https://www\.youtube\.com/watch\?v=[A-Za-z0-9_-]{11}$"
+_PLAIN = r"^https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*)/?$"
+# Whatever a rule of ours might look at; a host such as www.com is all there is to its name.
+_NOT_PLAIN = (
+    r"amp|mobile\.|//(?:www\.)?m\.|\.m\.|//www\.www\.|//www\.[^.]+(?:/|$)"
+    r"|youtu|redd\.?it|twitter\.|[/.]x\.com|ycombinator\.|google\."
+)
+_AMP_CACHE_PATH = re.compile(r"/[civ]/(?:s/)?([^/]+\.[^/]+.*)")
+_AMP_VIEWER_PATH = re.compile(r"/amp/(?:s/)?([^/]+\.[^/]+.*)")
+_GOOGLE_HOST = re.compile(r"google\.[a-z]{2,3}(?:\.[a-z]{2})?")
+
+
+def canonical_url(url: str) -> str:
+    """The one spelling of a URL; two spellings of one page give the same text.
+
+    Scheme, host and port are normalized (http and https are one, ``www.``, ``m.``, ``mobile.``
+    and ``amp.`` are none), user names, fragments, tracking parameters and AMP forms are dropped,
+    parameters are sorted, and the pages of YouTube, Reddit, X and Hacker News take one form each.
+    What is not an http URL comes back in lower case, as an opaque key; what is longer than
+    `MAX_CHARACTERS` comes back as its hash. Never raises; applying it twice changes nothing.
+    """
+    text = url if url.isprintable() else _without_controls(url)
+    text = text.strip()
+    if len(text) > MAX_CHARACTERS:
+        return _hashed(text)
+    canonical = _canonical_http(text)
+    if canonical is None:
+        canonical = text.lower()
+    return canonical if len(canonical) <= MAX_CHARACTERS else _hashed(text)
+
+
+def canonical_urls(urls: pl.Series) -> pl.Series:
+    """`canonical_url` of each; null stays null.
+
+    Each distinct text is worked on once, and the many that are plain (nothing in them but a host
+    and a path) or canonical already do not leave Polars: that is ten times as fast.
+    """
+    distinct = urls.cast(pl.String).unique().drop_nulls().alias("url")
+    url = pl.col("url")
+    is_plain = url.str.contains(_PLAIN) & ~url.str.contains(_NOT_PLAIN)
+    done = distinct.to_frame().with_columns(
+        canonical=pl.when(url.str.len_bytes() > MAX_CHARACTERS)
+        .then(None)
+        .when(url.str.contains(_CANONICAL_VIDEO))
+        .then(url)
+        .when(is_plain)
+        .then(pl.lit("https://") + url.str.extract(_PLAIN, 1))
+    )
+    slow = done.filter(pl.col("canonical").is_null())["url"]
+    done = done.drop_nulls("canonical")
+    return urls.replace_strict(
+        pl.concat([done["url"], slow]),
+        pl.concat([done["canonical"], _texts(map(canonical_url, slow.to_list()))]),
+        default=None,
+    )
+
+
+def story_id_of(canonical: str) -> str:
+    """A story's id: 16 hex digits that depend on its canonical URL alone, for ever."""
+    return hashlib.sha256(canonical.encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def story_ids_of(canonical: pl.Series) -> pl.Series:
+    """`story_id_of` of each; no nulls."""
+    distinct = canonical.unique()
+    return canonical.replace_strict(distinct, _texts(map(story_id_of, distinct.to_list())))
+
+
+def _texts(values: Iterable[str]) -> pl.Series:
+    return pl.Series(list(values), dtype=pl.String)
+
+
+def _without_controls(text: str) -> str:
+    return _CONTROLS.sub("", text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def _hashed(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _canonical_http(text: str) -> str | None:
+    parts = _HTTP.fullmatch(text)
+    if parts is None:
+        return None
+    authority, path, query, fragment = parts.groups(default="")
+    host_and_port = _canonical_host(authority)
+    if host_and_port is None:
+        return None
+    host, port = host_and_port
+    path = _resolved_path(path)
+    inner = _behind_amp_proxy(host, path)
+    if inner is not None:
+        return _canonical_http(f"https://{inner}?{query}#{fragment}")
+    path = _without_amp(path)
+    parameters = _canonical_parameters(query)
+    known = None if port else platform_form(host, path, parameters)
+    if known is not None:
+        return known
+    tail = f"?{'&'.join(parameters)}" if parameters else ""
+    return f"https://{host}{port}{path}{tail}{_route(fragment)}"
+
+
+def _canonical_host(authority: str) -> tuple[str, str] | None:
+    """The host and, unless it is the usual one, the port as ``:8080``; None where invalid."""
+    host = _ascii_host(authority.rpartition("@")[2])
+    match = _AUTHORITY.fullmatch(host) if host is not None else None
+    if match is None:
+        return None
+    name, port = match[1], int(match[2] or 443)
+    if name.startswith(_NICHES):
+        name = _NICHE_HOST.sub("", name)
+    if ".m." in name:
+        name = _WIKI_MOBILE.sub(r"\1.", name)
+    return platform_host(name), "" if port in (80, 443) else f":{port}"
+
+
+def _ascii_host(host: str) -> str | None:
+    host = host.lower()
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+
+
+def _resolved_path(path: str) -> str:
+    path = _canonical_escapes(path.replace("\\", "/"))
+    if "/." not in path:
+        return path
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            segments = segments[:-1] or segments
+        elif segment != ".":
+            segments.append(segment)
+    return "/".join(segments)
+
+
+def _without_amp(path: str) -> str:
+    path = path.rstrip("/")
+    before = None
+    while "amp" in path and before != path:
+        before = path
+        path = _AMP_TAIL.sub(r"\1", _AMP_HEAD.sub("", path)).rstrip("/")
+    return path
+
+
+def _behind_amp_proxy(host: str, path: str) -> str | None:
+    """The page that an AMP cache shows, without its scheme."""
+    if host.endswith(".cdn.ampproject.org"):
+        match = _AMP_CACHE_PATH.fullmatch(path)
+    elif _GOOGLE_HOST.fullmatch(host):
+        match = _AMP_VIEWER_PATH.fullmatch(path)
+    else:
+        return None
+    return match[1] if match else None
+
+
+def _canonical_parameters(query: str) -> list[str]:
+    if not query:
+        return []
+    parameters = (_ENTITY.sub("", text) for text in _canonical_escapes(query).split("&"))
+    return sorted({text for text in parameters if text and not _is_tracking(text)})
+
+
+def _is_tracking(parameter: str) -> bool:
+    name = parameter.partition("=")[0].lower()
+    return name.startswith("utm_") or name in TRACKING_PARAMETERS
+
+
+def _route(fragment: str) -> str:
+    """The fragment where it names a page of a one-page site (``#!/a``), not a place in a page."""
+    route = fragment.rstrip("/")
+    return f"#{_canonical_escapes(route)}" if len(route) > 1 and route[0] in "!/" else ""
+
+
+def _canonical_escapes(text: str) -> str:
+    """Escape what must be, and unescape what need not be, so that each character has one form."""
+    if "%" in text:
+        text = _ESCAPE.sub(_unescape_needless, _STRAY_PERCENT.sub("%25", text))
+    if not _TO_ESCAPE.search(text):
+        return text
+    return _TO_ESCAPE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+
+
+def _unescape_needless(match: re.Match[str]) -> str:
+    character = chr(int(match[0][1:], 16))
+    return character if character in _UNRESERVED else match[0].upper()

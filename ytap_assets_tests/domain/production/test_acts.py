@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ulid import ULID
+
+from ytap_assets.domain.production.acts import (
+    ACTS,
+    Act,
+    act_event,
+    explain_idle_acts,
+    is_possible,
+    parse_acts,
+)
+from ytap_assets.errors import TransitionRefusedError
+from ytap_assets.tables.production import STATES
+from ytap_assets_tests.domain.production.worlds import World, act, hours, submission, video_folder
+
+LINE: dict[str, Any] = {
+    "script_id": "one",
+    "act": "reject",
+    "actor": " Ada Lovelace ",
+    "at": "2026-11-10T10:00:00+01:00",
+    "reason": "We told this in May.",
+}
+REVIEWED = "video_pending_review"
+
+
+def test_lines_become_acts() -> None:
+    text = json.dumps(LINE) + "\n" + json.dumps({**LINE, "reason": None}) + "\n" + json.dumps(LINE)
+    parsed = parse_acts(text)
+    expected = Act("one", "reject", "Ada Lovelace", hours(0), "We told this in May.")
+    assert parsed.rows[0] == expected
+    assert parsed.rows[1].reason is None
+    assert (len(parsed.rows), parsed.duplicates) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"act": "publish"}, "act: 'publish' is not one of approve_script, approve_video, reject"),
+        ({"act": None}, "act: missing"),
+        ({"actor": "a\nb"}, "actor: 'a\\nb' is not a name in one line"),
+        ({"actor": "x" * 101}, "is not a name"),
+        ({"actor": 1}, "actor: expected a text"),
+        ({"at": "now"}, "at: 'now' is not an instant"),
+        ({"script_id": ".."}, "script_id: '..' is not a script's id"),
+        ({"reason": ["x"]}, "reason: expected a text"),
+    ],
+)
+def test_what_is_no_act_is_a_bad_line(changes: dict[str, Any], reason: str) -> None:
+    parsed = parse_acts(json.dumps(LINE | changes) + "\n")
+    assert parsed.rows == ()
+    assert reason in parsed.bad[0].reason
+
+
+def test_an_act_at_the_keyboard_becomes_an_event_of_its_own() -> None:
+    event_id = str(ULID())
+    event = act_event(
+        "tech", act("one", "send_back", hours(1), "Too slow"), REVIEWED, event_id=event_id
+    )
+    assert event.event_id == event_id
+    assert (event.type, event.from_state, event.to_state) == (
+        "sent_back",
+        "video_pending_review",
+        "ready_for_generation",
+    )
+    assert (event.actor, event.reason, event.occurred_at) == ("person:ada", "Too slow", hours(1))
+
+
+def test_an_approval_is_an_event_that_moves_nothing() -> None:
+    event = act_event("tech", act("one", "approve_video", hours(1)), REVIEWED)
+    assert (event.type, event.to_state) == ("video_approved", None)
+
+
+def test_a_line_is_one_event_however_often_it_is_read() -> None:
+    line = act("one", "reject", hours(1))
+    first = act_event("tech", line, REVIEWED).event_id
+    assert act_event("tech", line, "script_pending_review").event_id == first
+    assert act_event("tech", act("one", "reject", hours(2)), REVIEWED).event_id != first
+
+
+@pytest.mark.parametrize(
+    ("what", "state", "says"),
+    [
+        ("approve_video", None, "script one: approve_video: .*cannot happen in no record"),
+        ("reject", "ready_for_generation", "it needs script_pending_review, video_pending_review"),
+        ("cancel", "published", "cannot happen in published"),
+        ("published", "ready_for_publish", "'published' is no act: expected one of approve_script"),
+    ],
+)
+def test_an_impossible_act_is_refused(what: str, state: str | None, says: str) -> None:
+    with pytest.raises(TransitionRefusedError, match=says):
+        act_event("tech", act("one", what, hours(1)), state)
+
+
+def test_what_is_possible_where() -> None:
+    possible = {what: [state for state in STATES if is_possible(what, state)] for what in ACTS}
+    assert possible == {
+        "approve_script": ["script_pending_review"],
+        "approve_video": ["video_pending_review"],
+        "reject": ["script_pending_review", "video_pending_review"],
+        "send_back": ["video_pending_review"],
+        "cancel": list(STATES[:4]),
+    }
+
+
+def test_acts_that_did_nothing_are_explained() -> None:
+    world = World(
+        submissions=[submission()],
+        folders={"one": video_folder(quality_score=70)},
+        acts=[
+            act("one", "approve_script", hours(1)),
+            act("one", "reject", hours(2)),
+            act("one", "approve_video", hours(30)),
+            act("one", "approve_video", hours(31)),
+            act("one", "approve_script", hours(32)),
+            act("other", "cancel", hours(2)),
+        ],
+    )
+    world.acts, later = world.acts[:1], world.acts
+    world.settle()
+    world.acts = later
+    world.settle()
+    events, records = world.log, world.evidence().records
+    idle = explain_idle_acts("tech", world.acts, records, set(events["event_id"]))
+    assert [(act.act, act.at) for act, _ in idle] == [
+        ("reject", hours(2)),
+        ("approve_video", hours(31)),
+        ("approve_script", hours(32)),
+        ("cancel", hours(2)),
+    ]
+    reasons = [reason for _, reason in idle]
+    assert reasons[0].startswith("decided before the script came into video_pending_review")
+    assert reasons[1] == "approved already by person:ada"
+    assert reasons[2] == (
+        "the script is in video_pending_review; approve_script needs script_pending_review"
+    )
+    assert reasons[3] == "there is no script of this id yet"
+
+
+def test_an_act_that_is_still_to_be_applied_is_not_idle() -> None:
+    world = World(submissions=[submission()], acts=[act("one", "cancel", hours(1))])
+    world.tick("submit_scripts")
+    assert explain_idle_acts("tech", world.acts, world.evidence().records, ()) == []

@@ -1,0 +1,552 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.production.acts import ACTS, Act
+from ytap_assets.domain.production.events import Event, evidence_id
+from ytap_assets.domain.production.evidence import Rules
+from ytap_assets.domain.production.manifest import FileFact, VideoFolder
+from ytap_assets.domain.production.promotions import PROMOTIONS
+from ytap_assets.domain.production.states import check_transition
+from ytap_assets.domain.production.uploads import Upload
+from ytap_assets_tests.domain.production.worlds import (
+    NOW,
+    START,
+    World,
+    act,
+    hours,
+    submission,
+    video_folder,
+)
+
+POLICY = Rules(script_approval="policy", video_approval="policy")
+PUBLISHED = Upload("one", "ytapDemo001", "UC" + "a" * 22, hours(48))
+WAY = [
+    "script_submitted",
+    "script_approved",
+    "generation_started",
+    "video_completed",
+    "video_approved",
+    "publication_cleared",
+    "published",
+]
+
+
+def full_world(**changes: Any) -> World:
+    """A script with all that takes it to publishing."""
+    options: dict[str, Any] = {
+        "submissions": [submission()],
+        "acts": [act("one", "approve_script", hours(2)), act("one", "approve_video", hours(30))],
+        "folders": {"one": video_folder()},
+        "uploads": [PUBLISHED],
+    }
+    return World(**(options | changes))
+
+
+def test_a_script_goes_all_the_way_by_people() -> None:
+    world = full_world()
+    world.settle()
+    assert world.types() == WAY
+    record = world.record()
+    assert record["state"] == "published"
+    assert (record["script_approved_by"], record["video_approved_by"]) == ("person:ada",) * 2
+    assert (record["video_id"], record["published_at"]) == ("ytapDemo001", hours(48))
+    assert (record["cost_usd_micros"], record["quality_score"]) == (2_000_000, 90.0)
+
+
+def test_a_script_goes_all_the_way_by_policy() -> None:
+    world = full_world(rules=POLICY, acts=[])
+    world.settle()
+    assert world.types() == WAY
+    assert (world.record()["script_approved_by"], world.record()["video_approved_by"]) == (
+        "policy",
+        "policy",
+    )
+
+
+def test_events_are_dated_by_their_evidence_and_in_order() -> None:
+    world = full_world()
+    world.settle()
+    dates = dict(world.log.select("type", "occurred_at").iter_rows())
+    assert dates["script_submitted"] == START
+    assert dates["script_approved"] == dates["generation_started"] == hours(2)
+    assert dates["video_completed"] == hours(20)
+    assert dates["publication_cleared"] == hours(30)
+    assert dates["published"] == hours(48)
+    assert world.log["occurred_at"].is_sorted()
+    assert world.log["recorded_at"].unique().to_list() == [NOW]
+
+
+def test_the_registry_leads_from_state_to_state() -> None:
+    way = [(promotion.from_state, promotion.to_state) for promotion in PROMOTIONS.values()]
+    for (_, reached), (found, _) in pairwise(way):
+        assert reached == found
+    for from_state, to_state in way:
+        check_transition(from_state, to_state)
+    assert all(promotion.description.endswith(".") for promotion in PROMOTIONS.values())
+
+
+@pytest.mark.parametrize("name", list(PROMOTIONS))
+def test_deciding_twice_gives_the_same_ids(name: str) -> None:
+    world = full_world(rules=replace(POLICY, banned_topics=["two"]))
+    world.submissions = [submission(), submission("two")]
+    for earlier in PROMOTIONS:
+        if earlier == name:
+            break
+        world.tick(earlier)
+    decide = PROMOTIONS[name].decide
+    first = decide(world.evidence(), now=NOW)
+    later = decide(world.evidence(), now=NOW + timedelta(hours=1))
+    assert first
+    assert [event.event_id for event in first] == [event.event_id for event in later]
+    assert len(world.append(first).admitted) == len(first)
+    again = world.append(later)
+    assert (len(again.admitted), len(again.duplicates)) == (0, len(first))
+
+
+def test_nothing_more_is_decided_when_all_is_settled() -> None:
+    world = full_world(rules=replace(POLICY, banned_topics=["story"]))
+    world.settle()
+    world.now += timedelta(days=1)
+    assert [world.tick(name) for name in PROMOTIONS] == [[]] * len(PROMOTIONS)
+
+
+# 1: submissions
+
+
+def test_a_known_script_stays_as_it_is() -> None:
+    world = World(submissions=[submission()])
+    world.settle()
+    world.submissions = [submission(title="Another"), submission("two")]
+    assert [event.script_id for event in world.tick("submit_scripts")] == ["two"]
+    assert world.record()["title"] == "A story called one"
+
+
+def test_a_submission_dated_in_the_future_is_dated_now() -> None:
+    world = World(submissions=[submission(created_at="2030-01-01T00:00:00Z")])
+    world.tick("submit_scripts")
+    assert world.record()["created_at"] == NOW
+    assert "2030-01-01" in world.log["payload"].item()
+
+
+# 2: generation
+
+
+def test_an_unapproved_script_waits_for_a_person() -> None:
+    world = World(submissions=[submission()])
+    world.settle()
+    assert world.types() == ["script_submitted"]
+    world.acts = [act("one", "approve_script", hours(1))]
+    world.settle()
+    assert world.types() == WAY[:3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "failed"),
+    [
+        ({"hook": None}, ["schema: missing hook"]),
+        ({"body": None}, ["schema: missing body or segments"]),
+        ({"body": "Bet on GAMBLING"}, ["banned_topic: the body speaks of 'gambling'"]),
+        ({"estimated_cost_usd": 3.01}, ["budget: $3.01 is over the budget of $3.00"]),
+        (
+            {"estimated_cost_usd": None, "title": None},
+            ["schema: missing title", "budget: the cost is unknown"],
+        ),
+    ],
+)
+def test_closed_gates_hold_an_approved_script_back(
+    changes: dict[str, Any], failed: list[str]
+) -> None:
+    world = full_world(submissions=[submission(**changes)], rules=Rules(banned_topics=["gambling"]))
+    world.settle()
+    assert world.types() == ["script_submitted", "script_approved", "gates_evaluated"]
+    assert world.record()["failed_gates"] == failed
+    assert world.log["reason"].to_list()[-1] == "; ".join(failed)
+
+
+def test_the_policy_does_not_approve_what_a_gate_holds_back() -> None:
+    world = World(submissions=[submission(hook=None)], rules=POLICY)
+    world.settle()
+    assert world.types() == ["script_submitted", "gates_evaluated"]
+
+
+def test_gates_are_noted_when_they_change_and_only_then() -> None:
+    world = World(submissions=[submission(estimated_cost_usd=4)], rules=POLICY)
+    world.settle()
+    world.rules = replace(POLICY, banned_topics=["story"])
+    world.settle()
+    assert len(world.record()["failed_gates"]) == 2
+    world.rules = POLICY
+    world.settle()
+    assert world.record()["failed_gates"] == ["budget: $4.00 is over the budget of $3.00"]
+    world.settle()
+    world.rules = replace(POLICY, budget_usd_micros=4_000_000, script_approval="person")
+    world.settle()
+    assert world.record()["failed_gates"] == []
+    assert world.types() == ["script_submitted", *["gates_evaluated"] * 4]
+
+
+def test_a_gate_that_opens_promotes_now() -> None:
+    world = full_world(submissions=[submission(estimated_cost_usd=4)])
+    world.settle()
+    world.now += timedelta(hours=1)
+    world.rules = Rules(budget_usd_micros=4_000_000)
+    (started,) = world.tick("start_generation")
+    assert (started.type, started.occurred_at) == ("generation_started", world.now)
+
+
+def test_of_two_scripts_about_one_topic_the_first_goes_on() -> None:
+    late = submission("a", title="A story called ONE!", created_at=hours(1).isoformat())
+    world = World(submissions=[late, submission("one")], rules=POLICY)
+    world.settle()
+    assert world.types("a") == ["script_submitted", "gates_evaluated"]
+    assert world.record("one")["state"] == "ready_for_generation"
+    assert world.record("a")["failed_gates"] == ["topic: script one has the same title"]
+
+
+def test_a_topic_is_free_again_when_its_script_was_cancelled() -> None:
+    world = World(submissions=[submission("one"), submission("two", title="A story called one")])
+    world.settle()
+    assert world.record("two")["failed_gates"] == ["topic: script one has the same title"]
+    world.acts = [act("one", "cancel", hours(1))]
+    world.settle()
+    world.settle()
+    assert world.record("two")["failed_gates"] == []
+
+
+# People
+
+
+@pytest.mark.parametrize("what", ["reject", "cancel"])
+def test_a_script_is_given_up_even_where_the_policy_approves(what: str) -> None:
+    world = full_world(rules=POLICY, acts=[act("one", what, hours(1), "No.")])
+    world.settle()
+    assert world.types() == ["script_submitted", ACTS[what]]
+    assert world.log["reason"].to_list()[-1] == "No."
+
+
+def test_who_approves_and_then_rejects_has_rejected() -> None:
+    world = World(
+        submissions=[submission()],
+        acts=[act("one", "reject", hours(2)), act("one", "approve_script", hours(1))],
+    )
+    world.settle()
+    assert world.types() == ["script_submitted", "script_approved", "rejected"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "folders", "uploads", "state"),
+    [
+        (Rules(), {}, [], "script_pending_review"),
+        (POLICY, {}, [], "ready_for_generation"),
+        (Rules("policy"), {"one": video_folder()}, [], "video_pending_review"),
+        (POLICY, {"one": video_folder()}, [], "ready_for_publish"),
+    ],
+)
+def test_a_script_can_be_cancelled_from_any_state(
+    rules: Rules, folders: dict[str, VideoFolder], uploads: list[Upload], state: str
+) -> None:
+    world = World(submissions=[submission()], rules=rules, folders=folders, uploads=uploads)
+    world.settle()
+    assert world.record()["state"] == state
+    world.acts = [act("one", "cancel", NOW)]
+    world.settle()
+    assert world.record()["state"] == "cancelled"
+
+
+def test_a_decision_about_an_earlier_state_is_left_alone() -> None:
+    world = full_world(acts=[act("one", "reject", hours(10))], rules=POLICY)
+    world.acts = []
+    world.tick("submit_scripts")
+    world.tick("start_generation")
+    world.tick("review_videos")
+    world.acts = [act("one", "reject", hours(10))]
+    assert [event.type for event in world.tick("clear_videos")] == WAY[4:6]
+
+
+def test_a_decision_dated_in_the_future_counts_now() -> None:
+    world = World(submissions=[submission()], acts=[act("one", "cancel", hours(10_000))])
+    world.settle()
+    assert world.record()["state_since"] == NOW
+
+
+def test_an_act_at_the_keyboard_needs_no_file() -> None:
+    world = World(submissions=[submission()])
+    world.settle()
+    approval = Event(
+        event_id="01K9ZQ",
+        workspace_id="tech",
+        script_id="one",
+        type="script_approved",
+        from_state="script_pending_review",
+        to_state=None,
+        actor="person:ada",
+        occurred_at=hours(3),
+    )
+    assert world.append([approval]).admitted == (approval,)
+    world.settle()
+    assert world.types() == WAY[:3]
+
+
+# 3: videos
+
+
+@pytest.mark.parametrize(
+    ("folder", "failed"),
+    [
+        (
+            replace(video_folder(), found={}),
+            "manifest: video.mp4 is missing",
+        ),
+        (
+            replace(video_folder(), found={"video.mp4": FileFact(15, "b" * 64)}),
+            "manifest: video.mp4 has another checksum than the manifest says",
+        ),
+        (video_folder("two"), "manifest: manifest.json is of script two"),
+        (VideoFolder(b"{}", {}), "manifest: manifest.json: script_id: missing"),
+    ],
+)
+def test_an_incomplete_video_is_not_taken(folder: VideoFolder, failed: str) -> None:
+    world = full_world(folders={"one": folder})
+    world.settle()
+    assert world.record()["state"] == "ready_for_generation"
+    assert world.record()["failed_gates"] == [failed]
+    world.folders = {"one": video_folder()}
+    world.settle()
+    assert world.record()["failed_gates"] == []
+    assert world.record()["state"] == "published"
+
+
+def test_many_problems_are_told_in_short() -> None:
+    files = [{"name": f"{n}.png", "size_bytes": 1, "sha256": "a" * 64} for n in range(8)]
+    world = full_world(folders={"one": video_folder(files=files)})
+    world.settle()
+    (failed,) = world.record()["failed_gates"]
+    assert failed.endswith("4.png is missing; and 3 more")
+
+
+def test_failed_gates_are_forgotten_when_the_folder_is_gone() -> None:
+    world = full_world(folders={"one": VideoFolder(b"", {})})
+    world.settle()
+    world.folders = {}
+    world.settle()
+    assert world.record()["failed_gates"] == []
+
+
+def test_a_video_without_a_date_is_completed_now() -> None:
+    world = full_world(folders={"one": video_folder(completed_at=None)}, acts=[], rules=POLICY)
+    world.settle()
+    completed = world.log.filter(type="video_completed")
+    assert completed["occurred_at"].to_list() == [NOW]
+    assert world.record()["state"] == "published"
+
+
+def test_a_video_that_was_sent_back_is_not_taken_again() -> None:
+    back = act("one", "send_back", hours(25), "The music drowns the voice.")
+    world = full_world(acts=[act("one", "approve_script", hours(1)), back])
+    world.settle()
+    record = world.record()
+    assert record["state"] == "ready_for_generation"
+    assert record["failed_gates"] == [
+        "manifest: this video was in review before; a new one is awaited"
+    ]
+    world.folders = {"one": video_folder(completed_at=hours(28).isoformat())}
+    world.acts = [*world.acts, act("one", "approve_video", hours(29))]
+    world.settle()
+    assert world.types() == [
+        *WAY[:4],
+        "sent_back",
+        "gates_evaluated",
+        "video_completed",
+        *WAY[4:],
+    ]
+
+
+def test_a_video_sent_back_and_made_anew_with_an_old_date_goes_on() -> None:
+    back = act("one", "send_back", hours(25))
+    world = full_world(acts=[back], rules=POLICY)
+    world.settle()
+    world.folders = {"one": video_folder(renderer="v2")}
+    world.settle()
+    assert world.record()["state"] == "published"
+    assert world.types().count("sent_back") == 1
+
+
+# 4: clearance
+
+
+@pytest.mark.parametrize(
+    ("folder", "failed"),
+    [
+        (video_folder(quality_score=84.9), "quality: 84.9 is below 85"),
+        (video_folder(quality_score=None), "quality: unknown; a quality check is awaited"),
+        (video_folder(cost_usd=3.4), "budget: $3.40 is over the budget of $3.00"),
+        (video_folder(cost_usd=None), "budget: the cost is unknown"),
+    ],
+)
+@pytest.mark.parametrize("rules", [Rules(), POLICY])
+def test_closed_gates_hold_a_video_back(folder: VideoFolder, failed: str, rules: Rules) -> None:
+    world = full_world(folders={"one": folder}, rules=rules)
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.record()["failed_gates"] == [failed]
+
+
+def test_a_quality_check_opens_the_gate() -> None:
+    world = full_world(folders={"one": video_folder(quality_score=None)})
+    world.settle()
+    check = Event(
+        event_id=evidence_id("tech", "one", "quality_check", 1),
+        workspace_id="tech",
+        script_id="one",
+        type="quality_check",
+        from_state="video_pending_review",
+        to_state=None,
+        actor="sensor:quality",
+        occurred_at=NOW,
+        payload={"quality_score": 86},
+    )
+    world.append([check])
+    world.settle()
+    assert world.record()["state"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("folders", "failed"),
+    [
+        ({}, "manifest: there is none any more"),
+        (
+            {"one": replace(video_folder(), found={})},
+            "manifest: video.mp4 is missing",
+        ),
+        (
+            {"one": video_folder(quality_score=99)},
+            "manifest: it was changed during the review; send the video back to take it",
+        ),
+    ],
+)
+def test_what_goes_out_is_what_was_reviewed(folders: dict[str, VideoFolder], failed: str) -> None:
+    world = full_world(acts=[act("one", "approve_script", hours(1))])
+    world.settle()
+    world.folders = folders
+    world.acts = [act("one", "approve_video", NOW)]
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.record()["failed_gates"] == [failed]
+
+
+# 5: publication
+
+
+@pytest.mark.parametrize("upload", [None, replace(PUBLISHED, published_at=None)])
+def test_without_evidence_nothing_is_published(upload: Upload | None) -> None:
+    world = full_world(uploads=[upload] if upload else [])
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+
+
+def test_a_video_scheduled_for_later_is_published_then() -> None:
+    world = full_world(uploads=[replace(PUBLISHED, published_at=NOW + timedelta(hours=1))])
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+    world.now += timedelta(hours=1)
+    world.settle()
+    assert world.record()["published_at"] == NOW + timedelta(hours=1)
+
+
+def test_an_upload_seen_in_the_channel_is_published() -> None:
+    uploads = [replace(PUBLISHED, published_at=None)]
+    world = full_world(uploads=uploads, seen_videos={"ytapDemo001": hours(50)})
+    world.settle()
+    assert world.record()["published_at"] == hours(50)
+
+
+def test_a_later_line_about_an_upload_takes_nothing_back() -> None:
+    bare = replace(PUBLISHED, published_at=None, channel_id=None)
+    world = full_world(uploads=[PUBLISHED, bare])
+    world.settle()
+    record = world.record()
+    assert (record["state"], record["published_at"], record["channel_id"]) == (
+        "published",
+        PUBLISHED.published_at,
+        PUBLISHED.channel_id,
+    )
+
+
+def test_the_last_line_about_an_upload_counts() -> None:
+    world = full_world(uploads=[replace(PUBLISHED, published_at=None), PUBLISHED])
+    world.settle()
+    assert world.record()["published_at"] == hours(48)
+
+
+def test_a_video_published_before_it_was_cleared_keeps_its_date() -> None:
+    world = full_world(uploads=[replace(PUBLISHED, published_at=hours(1))])
+    world.settle()
+    record = world.record()
+    assert record["published_at"] == hours(1)
+    assert record["state_since"] == hours(30) + timedelta(microseconds=1)
+
+
+def test_a_video_belongs_to_one_script() -> None:
+    world = full_world(rules=POLICY, acts=[])
+    world.settle()
+    world.submissions = [*world.submissions, submission("two")]
+    world.folders = {**world.folders, "two": video_folder("two")}
+    world.uploads = [*world.uploads, replace(PUBLISHED, script_id="two")]
+    world.settle()
+    assert world.record("two")["state"] == "ready_for_publish"
+    assert world.record("two")["failed_gates"] == [
+        "upload: video ytapDemo001 is of script one already"
+    ]
+
+
+# All together
+
+
+ACT = st.builds(
+    Act,
+    script_id=st.sampled_from(["one", "two", "three"]),
+    act=st.sampled_from(sorted(ACTS)),
+    actor=st.just("ada"),
+    at=st.integers(0, 300).map(hours),
+)
+
+
+@given(
+    st.lists(ACT, max_size=12),
+    st.sampled_from([Rules(), POLICY, Rules("policy"), Rules("person", "policy")]),
+    st.permutations(list(PROMOTIONS)),
+)
+@settings(max_examples=12, deadline=None)
+def test_whatever_people_do_the_line_settles_and_stays(
+    acts: list[Act], rules: Rules, order: list[str]
+) -> None:
+    scripts = ["one", "two", "three"]
+    world = World(
+        rules=rules,
+        submissions=[submission(script_id) for script_id in scripts],
+        folders={script_id: video_folder(script_id) for script_id in scripts[:2]},
+        uploads=[PUBLISHED],
+        acts=acts,
+    )
+    rounds = 0
+    while any(world.tick(name) for name in order):
+        rounds += 1
+        assert rounds < 30
+    settled = world.evidence().records
+    for event in (
+        world.log.sort("seq").filter(pl.col("to_state").is_not_null()).iter_rows(named=True)
+    ):
+        check_transition(event["from_state"], event["to_state"])
+    world.settle()
+    assert_frame_equal(world.evidence().records, settled)
+    assert set(settled["script_id"]) == set(scripts)

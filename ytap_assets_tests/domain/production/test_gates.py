@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.domain.production.gates import (
+    Gate,
+    evaluate_generation_gates,
+    evaluate_publication_gates,
+    find_topic_rivals,
+    normalize_text,
+)
+from ytap_assets.domain.production.records import Record
+from ytap_assets.tables.production import PRODUCTION_RECORDS
+from ytap_assets_tests.domain.production.worlds import START, hours
+
+RECORD = Record(
+    script_id="one",
+    state="script_pending_review",
+    title="Five chips that changed phones",
+    hook="Your phone has three of them.",
+    generation_method="avatar",
+    estimated_cost_usd_micros=2_000_000,
+    cost_usd_micros=2_000_000,
+    quality_score=90.0,
+    script_approved_by=None,
+    video_approved_by=None,
+    failed_gates=[],
+    state_since=START,
+    last_seq=1,
+)
+
+
+def closed(gates: tuple[Gate, ...]) -> list[str]:
+    return [str(gate) for gate in gates if not gate.passed]
+
+
+def before_generation(text: str = "Said.", **changes: Any) -> list[str]:
+    options: dict[str, Any] = {
+        "banned_topics": changes.pop("banned_topics", ()),
+        "budget_usd_micros": 3_000_000,
+        "rival": changes.pop("rival", None),
+    }
+    return closed(evaluate_generation_gates(replace(RECORD, **changes), text, **options))
+
+
+def before_publishing(**changes: Any) -> list[str]:
+    options: dict[str, Any] = {
+        "approved_by": changes.pop("approved_by", "person:ada"),
+        "budget_usd_micros": 3_000_000,
+        "manifest_problems": changes.pop("manifest_problems", []),
+    }
+    return closed(evaluate_publication_gates(replace(RECORD, **changes), **options))
+
+
+def test_gates_that_are_open_say_so() -> None:
+    assert before_generation() == []
+    assert before_publishing() == []
+    assert str(Gate("budget", None)) == "budget: passed"
+
+
+def test_a_script_must_be_whole() -> None:
+    assert before_generation(" ", title=None, hook=" \n", generation_method="") == [
+        "schema: missing title, hook, body or segments, generation_method"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "title"),
+    [
+        ("gambling", "GAMBLING, explained"),
+        ("penny stocks", "Why penny\u00a0 stocks fall"),
+        ("penny stocks", "Penny\nStocks!"),
+        ("gambling", "g\u200bambling"),
+        ("gambling", "\uff27\uff21\uff2d\uff22\uff2c\uff29\uff2e\uff27 tips"),
+        ("C++", "Is C++ dead?"),
+        ("straße", "STRASSE"),
+    ],
+)
+def test_a_banned_topic_is_found_as_a_whole_word(topic: str, title: str) -> None:
+    assert before_generation(title=title, banned_topics=["other", topic]) == [
+        f"banned_topic: the title speaks of {topic!r}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("topic", "title"),
+    [
+        ("secret", "The Secretary of State"),
+        ("gamble", "gambled"),
+        ("penny stocks", "penny-pinching with stocks"),
+        ("a.b", "acb"),
+        ("", "anything"),
+        ("\u200b", "anything"),
+    ],
+)
+def test_a_banned_topic_is_no_part_of_a_word(topic: str, title: str) -> None:
+    assert before_generation(title=title, banned_topics=[topic]) == []
+
+
+def test_a_banned_topic_is_looked_for_everywhere() -> None:
+    assert before_generation(hook="No gambling.", banned_topics=["gambling"]) == [
+        "banned_topic: the hook speaks of 'gambling'"
+    ]
+    assert before_generation("No gambling.", banned_topics=["gambling"]) == [
+        "banned_topic: the body speaks of 'gambling'"
+    ]
+
+
+def test_normal_text_has_one_form() -> None:
+    assert normalize_text("  \ufb01ne\u00ad  \tTEXT ") == "fine text"
+
+
+@pytest.mark.parametrize(
+    ("cost", "problems"),
+    [
+        (0, []),
+        (3_000_000, []),
+        (3_000_001, ["budget: $3.000001 is over the budget of $3.00"]),
+        (4_200_000, ["budget: $4.20 is over the budget of $3.00"]),
+        (None, ["budget: the cost is unknown"]),
+    ],
+)
+def test_the_cost_is_within_the_budget(cost: int | None, problems: list[str]) -> None:
+    assert before_generation(estimated_cost_usd_micros=cost) == problems
+    assert before_publishing(cost_usd_micros=cost) == problems
+
+
+@pytest.mark.parametrize(
+    ("score", "problems"),
+    [
+        (85.0, []),
+        (100.0, []),
+        (84.999999, ["quality: 84.999999 is below 85"]),
+        (0.0, ["quality: 0 is below 85"]),
+        (None, ["quality: unknown; a quality check is awaited"]),
+    ],
+)
+def test_the_quality_is_high_enough(score: float | None, problems: list[str]) -> None:
+    assert before_publishing(quality_score=score) == problems
+
+
+def test_a_video_is_approved_and_whole() -> None:
+    assert before_publishing(approved_by=None, manifest_problems=["a is missing", "b too"]) == [
+        "approval: nobody approved the video yet",
+        "manifest: a is missing; b too",
+    ]
+
+
+def records(*rows: tuple[str, str, str | None, str | None]) -> pl.DataFrame:
+    """Records of script, state, title and topic_url, submitted one after another."""
+    return PRODUCTION_RECORDS.frame(
+        [
+            {
+                "workspace_id": "tech",
+                "script_id": script_id,
+                "state": state,
+                "title": title,
+                "topic_url": url,
+                "created_at": hours(number),
+            }
+            for number, (script_id, state, title, url) in enumerate(rows)
+        ]
+    )
+
+
+PENDING = "script_pending_review"
+
+
+@pytest.mark.parametrize("state", ["ready_for_generation", "ready_for_publish", "published"])
+def test_a_topic_that_was_told_is_not_told_again(state: str) -> None:
+    found = find_topic_rivals(
+        records(
+            ("new", PENDING, "Five  CHIPS -- that changed phones?", None),
+            ("old", state, "\uff26ive chips that changed \u200bphones!", None),
+        )
+    )
+    assert found == {"new": "script old has the same title"}
+
+
+def test_a_page_that_was_told_is_not_told_again() -> None:
+    found = find_topic_rivals(
+        records(
+            ("old", "published", "One title", "https://www.example.com/story?utm_source=feed"),
+            ("new", PENDING, "Another title", "http://example.com/story#top"),
+            ("third", PENDING, "A third title", "https://example.com/other"),
+        )
+    )
+    assert found == {"new": "script old has the same page"}
+
+
+@pytest.mark.parametrize("state", ["rejected", "cancelled"])
+def test_what_was_given_up_tells_nothing(state: str) -> None:
+    assert find_topic_rivals(records(("a", state, "T", None), ("b", PENDING, "T", None))) == {}
+
+
+def test_of_scripts_in_review_the_first_submitted_tells() -> None:
+    found = find_topic_rivals(
+        records(("z", PENDING, "T", None), ("b", PENDING, "T", None), ("a", PENDING, "t!", None))
+    )
+    assert found == dict.fromkeys("ab", "script z has the same title")
+
+
+def test_what_has_no_words_is_no_topic() -> None:
+    nothing = [("a", PENDING, "!!!", None), ("b", PENDING, "???", None), ("c", PENDING, None, None)]
+    assert find_topic_rivals(records(*nothing, ("d", PENDING, "\U0001f600", None))) == {}
+    assert find_topic_rivals(PRODUCTION_RECORDS.empty()) == {}
+    assert find_topic_rivals(records(("a", "published", "T", None))) == {}
+
+
+def test_words_keep_their_marks() -> None:
+    different = records(("a", "published", "मै", None), ("b", PENDING, "म", None))
+    assert find_topic_rivals(different) == {}

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytap_assets.domain.production.fields import FieldError
+from ytap_assets.domain.production.lines import (
+    MAX_LINE_BYTES,
+    MAX_ORIGINAL,
+    BadLine,
+    Parsed,
+    parse_lines,
+    parse_object,
+)
+
+
+def keep(content: dict[str, Any]) -> dict[str, Any]:
+    return content
+
+
+def test_lines_are_read_one_by_one_and_bad_ones_put_aside() -> None:
+    parsed = parse_lines('{"a":1}\n\n[2]\r\n{"a":3}\r\n   \n{"a":', keep)
+    assert parsed.rows == ({"a": 1}, {"a": 3})
+    assert parsed.bad == (BadLine(3, "expected a JSON object: {...}", "[2]\r"),)
+    assert parsed.is_unfinished
+
+
+def test_a_last_line_without_an_end_is_read_if_it_is_whole() -> None:
+    parsed = parse_lines('{"a":1}\n{"a":2}', keep)
+    assert parsed.rows == ({"a": 1}, {"a": 2})
+    assert not parsed.is_unfinished
+
+
+def test_a_cut_line_with_an_end_is_bad() -> None:
+    parsed = parse_lines('{"a":\n', keep)
+    assert [bad.line for bad in parsed.bad] == [1]
+    assert not parsed.is_unfinished
+
+
+def test_a_refused_last_line_is_bad_although_it_has_no_end() -> None:
+    def refuse(_: dict[str, Any]) -> None:
+        raise FieldError("not this one")
+
+    parsed: Parsed[None] = parse_lines('{"a":1}', refuse)
+    assert parsed.bad == (BadLine(1, "not this one", '{"a":1}'),)
+
+
+def test_a_byte_order_mark_and_line_separators_within_texts_are_harmless() -> None:
+    text = '\ufeff{"a":"x\u2028y\x85z"}\n'
+    assert parse_lines(text, keep).rows == ({"a": "x\u2028y\x85z"},)
+    assert parse_lines(b"", keep).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'{"a": 1', "not JSON"),
+        (b'{"a": 1} {"b": 2}', "Extra data"),
+        (b"null", "expected a JSON object"),
+        (b'"text"', "expected a JSON object"),
+        (b'{"a": "\xff"}', "not UTF-8"),
+        (b'{"a": NaN}', "NaN is not a number"),
+        (b'{"a": -Infinity}', "-Infinity is not a number"),
+        (b'{"a": 1e999999999999999999999}', "too large"),
+        (b'{"a": 1e400}', "too large or too small"),
+        (b'{"a": 1e-400}', "too large or too small"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "integer string conversion"),
+        (b'{"a": "\\u0000"}', "NUL"),
+        (b'{"a": "\\ud800"}', "surrogate"),
+        (b'{"\\udfff": 1}', "surrogate"),
+        (b'{"a": [[{"b": ["\\u0000"]}]]}', "NUL"),
+        (b'{"a":' * 60 + b"1" + b"}" * 60, "nested deeper than 50"),
+        (b'{"a":' + b"[" * 200_000, "nested deeper than 50"),
+        (b'{"a": "' + b"x" * MAX_LINE_BYTES + b'"}', f"longer than {MAX_LINE_BYTES}"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_with_the_reason(text: bytes, reason: str) -> None:
+    with pytest.raises(FieldError, match=reason):
+        parse_object(text)
+    parsed = parse_lines(text + b'\n{"a":1}\n', keep)
+    assert len(parsed.bad) == 1
+    assert parsed.rows == ({"a": 1},)
+
+
+def test_a_huge_line_without_an_end_is_bad_and_shown_in_part() -> None:
+    parsed = parse_lines(b"\x00" * (MAX_LINE_BYTES + 1), keep)
+    assert not parsed.is_unfinished
+    assert len(parsed.bad[0].original) == MAX_ORIGINAL
+    assert parsed.bad[0].original.startswith("\\x00\\x00")
+
+
+def test_fractions_stay_exact() -> None:
+    assert parse_object(b'{"cost": 2.35}') == {"cost": Decimal("2.35")}
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_accounted_for(text: bytes) -> None:
+    parsed = parse_lines(text, keep)
+    lines = [line for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
+    assert len(parsed.rows) + len(parsed.bad) + parsed.is_unfinished == len(lines)
+
+
+@given(st.lists(st.dictionaries(st.text("abc"), st.integers() | st.text('ab\n\\"é'))))
+def test_what_was_written_is_read(contents: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(content) + "\n" for content in contents)
+    parsed = parse_lines(text, keep)
+    assert list(parsed.rows) == contents
+    assert parsed.bad == ()
+
+
+def test_rows_that_were_there_before_are_counted() -> None:
+    parsed = parse_lines(
+        '{"a":1}\n{"a":2}\n', lambda content: content if content["a"] == 1 else None
+    )
+    assert (len(parsed.rows), parsed.duplicates) == (1, 1)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ytap_assets.domain.production.states import (
+    RULES,
+    check_event,
+    check_transition,
+    next_states,
+)
+from ytap_assets.errors import TransitionRefusedError
+from ytap_assets.tables.production import EVENT_TYPES, STATES
+
+
+def test_transitions_agree_with_the_worked_examples(
+    vectors: Callable[[str], list[dict[str, Any]]],
+) -> None:
+    for case in vectors("transitions"):
+        legal = case["to_state"] in next_states(case["from_state"])
+        assert legal == case["legal"], case
+
+
+def test_a_legal_move_is_let_through() -> None:
+    check_transition("ready_for_publish", "published")
+
+
+@pytest.mark.parametrize(
+    ("from_state", "to_state", "says"),
+    [
+        (None, "published", "from no record to published: possible from there: script_pending_"),
+        (
+            "ready_for_generation",
+            "rejected",
+            "possible from there: video_pending_review, cancelled",
+        ),
+        ("published", "cancelled", "published is final"),
+        ("rejected", "script_pending_review", "rejected is final"),
+        ("nowhere", "published", "there is no such state"),
+        ("ready_for_publish", "nowhere", "possible from there: published, cancelled"),
+    ],
+)
+def test_a_refusal_says_what_is_possible(from_state: str | None, to_state: str, says: str) -> None:
+    with pytest.raises(TransitionRefusedError, match=says):
+        check_transition(from_state, to_state)
+
+
+def test_every_type_of_event_has_its_rule() -> None:
+    assert {*RULES, "imported"} == set(EVENT_TYPES)
+
+
+@pytest.mark.parametrize("to_state", STATES)
+@pytest.mark.parametrize("from_state", [None, *STATES])
+def test_an_import_may_enter_any_state(from_state: str | None, to_state: str) -> None:
+    check_event("imported", from_state, to_state)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "from_state", "to_state", "says"),
+    [
+        ("imported", None, None, "imported into None"),
+        ("imported", None, "nowhere", "imported into 'nowhere'"),
+        ("exploded", None, None, "'exploded' is no event"),
+        ("script_approved", "ready_for_generation", None, "it needs script_pending_review"),
+        ("script_submitted", "published", "script_pending_review", "it needs no record"),
+        ("script_approved", "script_pending_review", "ready_for_generation", "no other state"),
+        ("published", "ready_for_publish", None, "leads to published"),
+        ("sent_back", "video_pending_review", "rejected", "leads to ready_for_generation"),
+    ],
+)
+def test_an_event_must_fit_the_states_it_names(
+    event_type: str, from_state: str | None, to_state: str | None, says: str
+) -> None:
+    with pytest.raises(TransitionRefusedError, match=says):
+        check_event(event_type, from_state, to_state)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ytap_assets.domain.production.uploads import Upload, parse_uploads
+from ytap_assets_tests.domain.production.worlds import hours
+
+CHANNEL = "UC" + "a" * 22
+LINE: dict[str, Any] = {
+    "script_id": "one",
+    "video_id": "ytapDemo001",
+    "channel_id": CHANNEL,
+    "published_at": "2026-11-10T09:00:00Z",
+}
+
+
+def log(*lines: dict[str, Any]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def test_a_video_may_be_uploaded_first_and_published_later() -> None:
+    waiting = LINE | {"published_at": None, "channel_id": None}
+    parsed = parse_uploads(log(waiting, LINE, LINE))
+    assert parsed.rows == (
+        Upload("one", "ytapDemo001", None, None),
+        Upload("one", "ytapDemo001", CHANNEL, hours(0)),
+    )
+    assert parsed.duplicates == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"video_id": "short"}, "video_id: 'short' is not a YouTube video's id"),
+        ({"video_id": "ytapDemo001\n"}, "is not a YouTube video's id"),
+        ({"video_id": None}, "video_id: missing"),
+        ({"channel_id": "@handle"}, "channel_id: '@handle' is not a YouTube channel's id"),
+        ({"published_at": "2026-11-10"}, "published_at: '2026-11-10' has no zone"),
+        ({"script_id": "a/b"}, "script_id: 'a/b' is not a script's id"),
+    ],
+)
+def test_what_is_no_upload_is_a_bad_line(changes: dict[str, Any], reason: str) -> None:
+    parsed = parse_uploads(log(LINE | changes))
+    assert parsed.rows == ()
+    assert reason in parsed.bad[0].reason
+
+
+def test_a_script_has_one_video_and_a_video_one_script() -> None:
+    parsed = parse_uploads(
+        log(LINE, LINE | {"video_id": "ytapDemo002"}, LINE | {"script_id": "two"})
+    )
+    assert len(parsed.rows) == 1
+    assert [bad.reason for bad in parsed.bad] == [
+        "video_id: an earlier line gives this script the video ytapDemo001",
+        "video_id: an earlier line gives this video to script one",
+    ]

@@ -1,0 +1,120 @@
+"""A small world for the production tests: one workspace, its log in memory, its files as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.domain.production.acts import Act
+from ytap_assets.domain.production.admission import Admission, admit_frame
+from ytap_assets.domain.production.events import Event, events_to_frame
+from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
+from ytap_assets.domain.production.inbox import Submission, parse_submission
+from ytap_assets.domain.production.manifest import FileFact, VideoFolder
+from ytap_assets.domain.production.promotions import PROMOTIONS
+from ytap_assets.domain.production.uploads import Upload
+from ytap_assets.tables.production import PRODUCTION_EVENTS
+
+START = datetime(2026, 11, 10, 9, 0, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+VIDEO = b"moving pictures"
+
+
+def hours(count: float) -> datetime:
+    """An instant so many hours after the beginning."""
+    return START + timedelta(hours=count)
+
+
+def submission(script_id: str = "one", **changes: Any) -> Submission:
+    """A script with which nothing is wrong, but for the changes."""
+    content: dict[str, Any] = {
+        "script_id": script_id,
+        "title": f"A story called {script_id}",
+        "hook": "You will not believe how simple it is.",
+        "body": "First this, then that.",
+        "generation_method": "avatar",
+        "estimated_cost_usd": 2,
+        "created_at": START.isoformat(),
+    }
+    return parse_submission(content | changes)
+
+
+def video_folder(script_id: str = "one", **changes: Any) -> VideoFolder:
+    """A video with which nothing is wrong, but for the changes to its manifest."""
+    fact = FileFact(len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
+    content: dict[str, Any] = {
+        "script_id": script_id,
+        "files": [{"name": "video.mp4", "size_bytes": fact.size_bytes, "sha256": fact.sha256}],
+        "cost_usd": 2,
+        "quality_score": 90,
+        "duration_s": 300,
+        "completed_at": hours(20).isoformat(),
+    }
+    return VideoFolder(json.dumps(content | changes).encode(), {"video.mp4": fact})
+
+
+def act(script_id: str, what: str, at: datetime, reason: str | None = None) -> Act:
+    """What Ada decided."""
+    return Act(script_id, what, "ada", at, reason)
+
+
+@dataclass
+class World:
+    """One workspace: what lies in its folder, and its log."""
+
+    rules: Rules = field(default_factory=Rules)
+    submissions: Sequence[Submission] = ()
+    acts: Sequence[Act] = ()
+    folders: Mapping[str, VideoFolder] = field(default_factory=dict)
+    uploads: Sequence[Upload] = ()
+    seen_videos: Mapping[str, datetime] = field(default_factory=dict)
+    log: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
+    now: datetime = NOW
+
+    def evidence(self) -> Evidence:
+        """What a decision may look at now."""
+        return gather_evidence(
+            "tech",
+            self.rules,
+            self.log,
+            submissions=self.submissions,
+            acts=self.acts,
+            folders=self.folders,
+            uploads=self.uploads,
+            seen_videos=self.seen_videos,
+        )
+
+    def append(self, events: Sequence[Event]) -> Admission:
+        """Append as the lake does: what is admitted, numbered on."""
+        new = events_to_frame(events, recorded_at=self.now)
+        rows, admission = admit_frame(new, self.log)
+        seq = pl.int_range(1, rows.height + 1, dtype=pl.Int64) + self.log.height
+        self.log = self.log.vstack(rows.with_columns(seq=seq))
+        return admission
+
+    def tick(self, name: str) -> list[Event]:
+        """One promotion decides and appends; returns what was appended."""
+        decided = PROMOTIONS[name].decide(self.evidence(), now=self.now)
+        return list(self.append(decided).admitted)
+
+    def settle(self) -> None:
+        """All promotions decide in turn, until none has anything to say."""
+        while any(self.tick(name) for name in PROMOTIONS):
+            pass
+
+    def record(self, script_id: str = "one") -> dict[str, Any]:
+        """One script's record."""
+        return self.evidence().records.row(
+            by_predicate=pl.col("script_id") == script_id, named=True
+        )
+
+    def types(self, script_id: str = "one") -> list[str]:
+        """The types of a script's events, in order."""
+        own = self.log.filter(pl.col("script_id") == script_id).sort("seq")
+        return own["type"].to_list()

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.scoring import (
+    base_score_columns,
+    engagement_columns,
+    hours_old_column,
+    latest_observations,
+    score_trends,
+)
+from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.urls import story_id_of
+from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS
+
+DAY = date(2026, 11, 20)
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+END_OF_DAY = datetime(2026, 11, 20, 23, 59, 59, tzinfo=UTC)
+
+
+def observation(**given_values: Any) -> dict[str, Any]:
+    return {
+        "workspace_id": "tech",
+        "day": DAY,
+        "source": "hn",
+        "item_id": "1",
+        "observed_at": NOON,
+        "published_at": NOON,
+        "title": "A title",
+        "url": "https://example.com/a",
+        "points": 1000,
+        "collection_id": "c",
+        **given_values,
+    }
+
+
+def score(*rows: dict[str, Any], **settings_: Any) -> list[dict[str, Any]]:
+    frame = score_trends(RAW_TRENDS.frame([observation(**row) for row in rows]), **settings_)
+    return frame.to_dicts()
+
+
+def test_worked_base_scores(vectors: Callable[[str], list[dict[str, Any]]]) -> None:
+    cases = pl.DataFrame(vectors("base_score")).with_columns(pl.col("hours_old").cast(pl.Float64))
+    scored = cases.rename({"base_score": "expected"}).with_columns(*base_score_columns({}))
+    off = scored.filter((pl.col("base_score") - pl.col("expected")).abs() > 0.01)
+    assert off.rows(named=True) == []
+    assert scored.height > 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "engagement", "basis"),
+    [
+        ({"points": 3, "comments": 4}, 7.0, "points+comments"),
+        ({"points": 3}, 3.0, "points"),
+        ({"points": 0, "comments": 0, "views": 500}, 0.0, "points+comments"),
+        ({"likes": 3, "comments": 4, "views": 10**6}, 7.0, "likes+comments"),
+        ({"likes": 3, "views": 10**6}, 3.0, "likes"),
+        ({"views": 500}, 10.0, "views/50"),
+        ({"views": 500, "comments": 4}, 10.0, "views/50"),
+        ({"comments": 4}, 4.0, "comments"),
+        ({}, None, "none"),
+        ({"points": 2**63 - 1, "comments": 2**63 - 1}, 2.0**64, "points+comments"),
+    ],
+)
+def test_engagement_says_what_it_counts(
+    counts: dict[str, int], engagement: float | None, basis: str
+) -> None:
+    schema = dict.fromkeys(("points", "comments", "likes", "views"), pl.Int64)
+    frame = pl.DataFrame([counts], schema=schema).select(*engagement_columns(50))
+    assert frame.rows() == [(engagement, basis)]
+
+
+def test_views_per_engagement_is_a_setting() -> None:
+    (story,) = score({"source": "youtube", "points": None, "views": 5000}, views_per_engagement=25)
+    assert (story["engagement"], story["engagement_basis"]) == (200.0, "views/25")
+
+
+@pytest.mark.parametrize(
+    ("published_at", "hours_old"),
+    [
+        (NOON - timedelta(hours=3, minutes=30), 3.5),
+        (NOON + timedelta(hours=3), 0.0),
+        (None, None),
+    ],
+)
+def test_age_is_counted_from_the_observation(
+    published_at: datetime | None, hours_old: float | None
+) -> None:
+    frame = RAW_TRENDS.frame([observation(published_at=published_at)])
+    assert frame.select(hours_old_column()).rows() == [(hours_old,)]
+
+
+def test_a_later_backfill_leaves_the_day_as_it_was() -> None:
+    seen = {"published_at": NOON - timedelta(hours=4), "points": 200}
+    weeks_later = {**seen, "points": 900, "observed_at": NOON + timedelta(days=19)}
+    assert score(seen, weeks_later) == score(seen)
+
+
+def test_the_look_of_the_next_morning_counts_at_the_days_end() -> None:
+    seen = {"published_at": NOON - timedelta(hours=4), "points": 200}
+    (story,) = score(seen, {**seen, "points": 900, "observed_at": NOON + timedelta(hours=16)})
+    assert (story["engagement"], story["observed_at"]) == (900, END_OF_DAY)
+    assert story["hours_old"] == pytest.approx(15.9997, abs=1e-4)
+
+
+def test_what_only_a_backfill_saw_is_as_old_as_on_its_day() -> None:
+    late = {"published_at": NOON, "points": 900, "observed_at": NOON + timedelta(days=19)}
+    (story,) = score(late)
+    assert (story["engagement"], story["observed_at"]) == (900, END_OF_DAY)
+    assert story["hours_old"] == pytest.approx(12, abs=1e-3)
+
+
+def test_nothing_known_scores_nothing() -> None:
+    (story,) = score({"points": None, "published_at": None})
+    assert story["hours_old"] is None
+    assert story["engagement"] is None
+    assert (story["engagement_score"], story["recency_score"], story["base_score"]) == (0, 0, 0)
+    assert story["engagement_basis"] == "none"
+
+
+def test_a_story_in_full() -> None:
+    (story,) = score({"comments": 234, "published_at": NOON - timedelta(hours=4)})
+    assert story == {
+        "workspace_id": "tech",
+        "day": DAY,
+        "story_id": story_id_of("https://example.com/a"),
+        "source": "hn",
+        "item_id": "1",
+        "title": "A title",
+        "canonical_url": "https://example.com/a",
+        "url": "https://example.com/a",
+        "discussion_url": None,
+        "published_at": NOON - timedelta(hours=4),
+        "observed_at": NOON,
+        "engagement": 1234.0,
+        "engagement_basis": "points+comments",
+        "hours_old": 4.0,
+        "engagement_score": 1.234,
+        "recency_score": 8.0,
+        "source_weight": 1.2,
+        "is_spam": False,
+        "spam_reasons": [],
+        "base_score": 11.08,
+        "position": 1,
+        "members": 1,
+        "sources": ["hn"],
+    }
+
+
+def test_spam_keeps_a_tenth() -> None:
+    (story,) = score({"points": 49})
+    assert story["is_spam"]
+    assert story["spam_reasons"] == ["minimum_engagement: 49 points, at least 50"]
+    assert story["base_score"] == round((0.049 + 10) * 1.2 * 0.1, 2)
+    (story,) = score({"points": 49}, spam_rules=SpamRules(minimums={}))
+    assert not story["is_spam"]
+
+
+def test_weights_come_from_the_workspace() -> None:
+    weights = {"hn": 2.0, "mastodon": 0.5}
+    stories = score(
+        {"item_id": "1", "url": "https://a.example"},
+        {"item_id": "2", "url": "https://b.example", "source": "mastodon"},
+        {"item_id": "3", "url": "https://c.example", "source": "reddit"},
+        {"item_id": "4", "url": "https://d.example", "source": "tiktok"},
+        source_weights=weights,
+    )
+    assert {story["source"]: story["source_weight"] for story in stories} == {
+        "hn": 2.0,
+        "mastodon": 0.5,
+        "reddit": 1.0,
+        "tiktok": 1.0,
+    }
+
+
+def test_the_latest_observation_of_the_day_counts() -> None:
+    stories = score(
+        {"points": 300, "title": "Edited"},
+        {"points": 900, "observed_at": NOON - timedelta(hours=1)},
+        {"points": 100, "observed_at": NOON - timedelta(days=1), "day": DAY - timedelta(days=1)},
+    )
+    assert [(story["day"], story["engagement"], story["title"]) for story in stories] == [
+        (DAY - timedelta(days=1), 100.0, "A title"),
+        (DAY, 300.0, "Edited"),
+    ]
+
+
+def test_one_page_is_one_story() -> None:
+    stories = score(
+        {"item_id": "1", "url": "https://www.example.com/a/?utm_source=hn", "points": 100},
+        {"item_id": "2", "url": "http://m.example.com/a", "source": "reddit", "points": 5000},
+        {"item_id": "3", "url": "https://example.com/a#top", "points": 70},
+        {"item_id": "4", "url": "https://example.com/b", "points": 60},
+    )
+    assert [(s["item_id"], s["members"], s["sources"], s["position"]) for s in stories] == [
+        ("2", 3, ["hn", "reddit"], 1),
+        ("4", 1, ["hn"], 2),
+    ]
+
+
+def test_a_video_on_a_chart_and_on_its_channel_is_one_story() -> None:
+    video = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+    (story,) = score(
+        {"source": "youtube", "url": video, "points": None, "views": 5000},
+        {"source": "youtube_channel", "url": video, "points": None, "views": 6000},
+        {"source": "hn", "url": "https://youtu.be/dQw4w9WgXcQ"},
+    )
+    assert (story["members"], story["sources"]) == (3, ["hn", "youtube", "youtube_channel"])
+
+
+def test_items_without_a_page_stay_apart() -> None:
+    stories = score(
+        {"item_id": "1", "url": None, "discussion_url": "http://news.ycombinator.com/item?id=1"},
+        {"item_id": "2", "url": None},
+        {"item_id": "3", "url": " "},
+        {"item_id": "3", "url": "", "source": "reddit"},
+    )
+    assert sorted(story["canonical_url"] for story in stories) == [
+        "hn:2",
+        "hn:3",
+        "https://news.ycombinator.com/item?id=1",
+        "reddit:3",
+    ]
+
+
+def test_ties_are_broken_by_engagement_then_by_name() -> None:
+    stories = score(
+        {"item_id": "b", "url": "https://b.example", "points": 20_000},
+        {"item_id": "a", "url": "https://a.example", "points": 20_000},
+        {"item_id": "c", "url": "https://c.example", "points": 30_000},
+    )
+    assert [story["item_id"] for story in stories] == ["c", "a", "b"]
+
+
+def test_workspaces_and_days_are_ranked_apart() -> None:
+    stories = score(
+        {"workspace_id": "tech"},
+        {"workspace_id": "finance"},
+        {"workspace_id": "tech", "day": DAY - timedelta(days=1)},
+    )
+    assert [(story["workspace_id"], story["position"]) for story in stories] == [
+        ("finance", 1),
+        ("tech", 1),
+        ("tech", 1),
+    ]
+
+
+def test_no_trends_give_no_stories() -> None:
+    assert_frame_equal(score_trends(RAW_TRENDS.empty()), SCORED_TRENDS.empty())
+
+
+counts = st.one_of(st.none(), st.integers(-10, 10**7), st.integers(-(2**63), 2**63 - 1))
+instants = st.integers(-20_000, 20_000).map(lambda minutes: NOON + timedelta(minutes=minutes))
+observations = st.fixed_dictionaries(
+    {
+        "day": st.sampled_from([DAY, DAY + timedelta(days=1)]),
+        "source": st.sampled_from(["hn", "reddit", "youtube", "youtube_channel", "tiktok"]),
+        "item_id": st.sampled_from(["1", "2", "3", "x"]),
+        "observed_at": instants,
+        "published_at": st.one_of(st.none(), instants),
+        "title": st.text(max_size=20),
+        "url": st.one_of(
+            st.none(),
+            st.text(max_size=10),
+            st.sampled_from(
+                ["https://a.example/1", "http://www.a.example/1/", "https://b.example"]
+            ),
+        ),
+        "points": counts,
+        "comments": counts,
+        "likes": counts,
+        "views": counts,
+        "is_promoted": st.one_of(st.none(), st.booleans()),
+    }
+).map(lambda values: observation(**values))
+trends = st.lists(
+    observations,
+    max_size=12,
+    unique_by=lambda row: (row["source"], row["item_id"], row["observed_at"]),
+).map(RAW_TRENDS.frame)
+
+
+@settings(max_examples=60, deadline=None)
+@given(trends, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(frame: pl.DataFrame, chance: random.Random) -> None:
+    order = list(range(frame.height))
+    chance.shuffle(order)
+    assert_frame_equal(score_trends(frame[order]), score_trends(frame))
+
+
+@settings(max_examples=60, deadline=None)
+@given(trends)
+def test_scoring_a_range_is_scoring_its_days(frame: pl.DataFrame) -> None:
+    days = [score_trends(frame.filter(pl.col("day") == day)) for day in sorted(set(frame["day"]))]
+    assert_frame_equal(score_trends(frame), pl.concat([SCORED_TRENDS.empty(), *days]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(trends)
+def test_stories_fit_their_table_and_lose_no_item(frame: pl.DataFrame) -> None:
+    stories = score_trends(frame)
+    SCORED_TRENDS.model.validate(stories)
+    assert stories.select(SCORED_TRENDS.key).is_unique().all()
+    items = frame.select("day", "source", "item_id").unique()
+    assert stories["members"].sum() == items.height == latest_observations(frame).height
+    for _, day in stories.group_by("day"):
+        assert day["position"].to_list() == list(range(1, day.height + 1))
+        assert day["base_score"].is_sorted(descending=True)

@@ -1,0 +1,68 @@
+"""The general rules on titles that people read: how many honest ones they catch."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ytap_assets.domain.spam import SpamRules, find_spam
+from ytap_assets.domain.urls import canonical_url, canonical_urls
+
+pytestmark = pytest.mark.real_data
+
+HACKER_NEWS = "hacker_news/stories_all_2016-09-07_to_16.csv.gz"
+REDDIT = "reddit/top1000_2013/worldnews.csv.gz"
+YOUTUBE = "youtube_trending_daily/{}/{}_20240915.csv.gz"
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    text = gzip.decompress(path.read_bytes()).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
+    """The titles that a rule about texts catches; counts are left unknown."""
+    frame = pl.DataFrame(
+        {
+            "source": source,
+            "title": [row["title"] for row in rows],
+            "url": [row.get("url") for row in rows],
+        },
+        schema_overrides={"url": pl.String},
+    ).with_columns(
+        points=pl.lit(None, pl.Int64),
+        views=pl.lit(None, pl.Int64),
+        is_promoted=pl.lit(None, pl.Boolean),
+    )
+    return find_spam(frame, SpamRules()).filter("is_spam")
+
+
+def test_hacker_news_titles_pass(real_data: Path) -> None:
+    rows = read(real_data / HACKER_NEWS)
+    caught = caught_by_text("hn", rows)
+    assert caught.height / len(rows) < 0.002, caught["title"].to_list()
+
+
+def test_world_news_passes(real_data: Path) -> None:
+    assert caught_by_text("reddit", read(real_data / REDDIT))["title"].to_list() == []
+
+
+@pytest.mark.parametrize("chart", ["default", "gaming", "music", "movies"])
+def test_youtube_charts_pass(chart: str, real_data: Path) -> None:
+    rows = read(real_data / YOUTUBE.format(chart, chart))
+    caught = caught_by_text("youtube", rows)
+    assert len(rows) >= 20
+    assert caught["title"].to_list() == []
+
+
+def test_real_urls_keep_their_canonical_form(real_data: Path) -> None:
+    urls = [row["url"] for row in read(real_data / HACKER_NEWS) if row["url"]]
+    canonical = canonical_urls(pl.Series(urls))
+    assert canonical.to_list() == [canonical_url(url) for url in urls]
+    assert canonical_urls(canonical).to_list() == canonical.to_list()
+    assert 0.9 < canonical.n_unique() / len(set(urls)) < 1
