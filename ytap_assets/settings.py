@@ -1,0 +1,146 @@
+"""What the environment says: where the data is, and how the outside world is reached.
+
+Belongs here: settings of the installation. Does not belong here: a workspace's own config
+(`workspaces`), or reading the clock anywhere else than in `Settings.now`. Imports nothing heavy:
+the command line reads it before it answers `--help`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Literal, cast
+
+from ytap_assets.errors import ConfigError
+
+Transport = Literal["live", "record", "replay"]
+_TRANSPORTS = ("live", "record", "replay")
+_FIRST_DAY = date(2015, 1, 1)
+_SNAPSHOT_DAYS = 30
+_MAX_DAYS = 36_500
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The installation's settings, read once from the environment.
+
+    Attributes:
+        data: The data folder (``YTAP_DATA``, default ``data``).
+        catalog: The lake's catalog: a SQLite file (``YTAP_CATALOG``).
+        data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
+        transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``).
+        first_day: The first day partition (``YTAP_FIRST_DAY``).
+        snapshot_days: How long old snapshots stay readable (``YTAP_SNAPSHOT_DAYS``).
+        secrets: The variables that sources may ask for by name; never printed.
+    """
+
+    data: Path
+    catalog: Path
+    data_path: Path
+    transport: Transport = "live"
+    first_day: date = _FIRST_DAY
+    snapshot_days: int = _SNAPSHOT_DAYS
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
+        """Read the settings from the environment.
+
+        Raises:
+            ConfigError: A variable holds something it cannot; the message names it.
+        """
+        env = os.environ if env is None else env
+        data = Path(env.get("YTAP_DATA") or "data").absolute()
+        transport = env.get("YTAP_TRANSPORT") or "live"
+        if transport not in _TRANSPORTS:
+            raise ConfigError(
+                f"YTAP_TRANSPORT={transport!r}: expected one of {', '.join(_TRANSPORTS)}"
+            )
+        return cls(
+            data=data,
+            catalog=_local_path(env, "YTAP_CATALOG", data / "lake" / "catalog.sqlite"),
+            data_path=_local_path(env, "YTAP_DATA_PATH", data / "lake" / "files"),
+            transport=cast("Transport", transport),
+            first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
+            snapshot_days=_days(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS),
+            secrets={name: value for name, value in env.items() if name.startswith("YTAP_SECRET_")},
+        )
+
+    def secret(self, name: str) -> str | None:
+        """The secret ``YTAP_SECRET_<name>``, or None where it is not set."""
+        return self.secrets.get(f"YTAP_SECRET_{name}") or None
+
+    @property
+    def workspaces(self) -> Path:
+        """The folder with one folder per workspace."""
+        return self.data / "workspaces"
+
+    @property
+    def recordings(self) -> Path:
+        """The folder of recorded exchanges."""
+        return self.data / "recordings"
+
+    @property
+    def reports(self) -> Path:
+        """The folder of report files."""
+        return self.data / "reports"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own folder."""
+        return self.data / "dagster_home"
+
+    def now(self) -> datetime:
+        """The present, in UTC. Under replay it is the end of the last recorded day."""
+        if self.transport == "replay":
+            recorded = self.recorded_days()
+            if recorded:
+                last = recorded[-1]
+                return datetime(last.year, last.month, last.day, 23, 0, tzinfo=UTC)
+        return datetime.now(UTC)
+
+    def recorded_days(self) -> list[date]:
+        """The days there are recordings of, in order."""
+        if not self.recordings.is_dir():
+            return []
+        names = (path.name for path in self.recordings.iterdir() if path.is_dir())
+        return sorted(day for name in names if (day := _as_day(name)) is not None)
+
+
+def _as_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
+    text = env.get(name)
+    if not text:
+        return default
+    if "://" in text or text.startswith("postgres:"):
+        raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported so far")
+    return Path(text).absolute()
+
+
+def _day(env: Mapping[str, str], name: str, default: date) -> date:
+    text = env.get(name)
+    if not text:
+        return default
+    day = _as_day(text)
+    if day is None:
+        raise ConfigError(f"{name}={text!r}: expected a date such as 2024-01-31")
+    return day
+
+
+def _days(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name)
+    if not text:
+        return default
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_DAYS))
+    if not is_number or not 1 <= int(text) <= _MAX_DAYS:
+        raise ConfigError(f"{name}={text[:40]!r}: expected a whole number from 1 to {_MAX_DAYS}")
+    return int(text)

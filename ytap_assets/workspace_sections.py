@@ -1,0 +1,180 @@
+"""The parts of a workspace's config, and what each value may be.
+
+Every number has bounds and every phrase has words: what a config may hold, the rest of the program
+can work with. No error repeats a value that may be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from ytap_assets.domain.ids import is_channel_id
+from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS
+
+Status = Literal["active", "paused", "archived"]
+
+_SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
+_MAX_COUNT = 10**12
+_MAX_DAYS = 36_500
+
+
+def _check_phrase(text: str) -> str:
+    if not text.strip() or len(text) > MAX_TERM_CHARACTERS:
+        raise ValueError(f"a phrase has 1 to {MAX_TERM_CHARACTERS} characters, not all spaces")
+    return text
+
+
+Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
+Days = Annotated[int, Field(ge=1, le=_MAX_DAYS)]
+Phrases = tuple[Annotated[str, AfterValidator(_check_phrase)], ...]
+Weight = Annotated[float, Field(ge=0, le=1000)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors, so that a typing slip is seen."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Brand(Section):
+    """What the channel sounds and looks like, and what it never talks about."""
+
+    tone: str = ""
+    visual_style: str = ""
+    banned_topics: tuple[str, ...] = ()
+
+
+class Channel(Section):
+    """A YouTube channel: an own one or a monitored one."""
+
+    id: str
+    title: str | None = None
+    status: Status = "active"
+
+    @field_validator("id")
+    @classmethod
+    def _check_id(cls, value: str) -> str:
+        if not is_channel_id(value):
+            raise ValueError("a channel id is UC followed by 22 letters, digits, _ or -")
+        return value
+
+
+class Account(Section):
+    """A platform account whose metrics are collected."""
+
+    platform: str
+    handle: str
+    credential_ref: str | None = None
+    has_consent: bool = False
+    is_enabled: bool = True
+
+    @field_validator("credential_ref")
+    @classmethod
+    def _check_reference(cls, value: str | None) -> str | None:
+        if value is not None and not _SECRET_NAME.fullmatch(value):
+            raise ValueError(
+                "only the name of a variable belongs here, YTAP_SECRET_ and A-Z, 0-9 or _;"
+                " set the variable to the secret itself"
+            )
+        return value
+
+
+class HackerNews(Section):
+    """What is asked of Hacker News."""
+
+    enabled: bool = True
+    min_points: Count = 50
+
+
+class Reddit(Section):
+    """What is asked of Reddit."""
+
+    subreddits: tuple[str, ...] = ()
+    min_score: Count = 100
+
+    @field_validator("subreddits")
+    @classmethod
+    def _check_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not (name.isascii() and name.replace("_", "").isalnum() and len(name) <= 21):
+                raise ValueError(f"{name!r} is not a subreddit's name (without r/)")
+        return value
+
+
+class YouTube(Section):
+    """What is asked of YouTube: charts by region and category, and monitored channels."""
+
+    regions: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    min_views: Count = 1000
+    monitored_channels: tuple[Channel, ...] = ()
+
+    @field_validator("regions")
+    @classmethod
+    def _check_regions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for region in value:
+            if not (len(region) == 2 and region.isascii() and region.isupper()):
+                raise ValueError(f"{region!r} is not a region such as US")
+        return value
+
+    @field_validator("categories")
+    @classmethod
+    def _check_categories(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for category in value:
+            if not category.isdecimal():
+                raise ValueError(f"{category!r} is not a numeric category id such as '28'")
+        return value
+
+
+class Sources(Section):
+    """Where trends come from."""
+
+    hn: HackerNews = HackerNews()
+    reddit: Reddit = Reddit()
+    youtube: YouTube = YouTube()
+
+
+class Spam(Section):
+    """What this workspace adds to the spam rules."""
+
+    blocklist: Phrases = ()
+    allowlist: Phrases = ()
+    link_farms: Phrases = ()
+
+
+class Scoring(Section):
+    """Weights of the base score."""
+
+    source_weights: dict[str, Weight] = Field(default_factory=dict)
+    views_per_engagement: float = Field(default=50, ge=0.01, le=1_000_000)
+
+
+class Approval(Section):
+    """Who approves: a person, or the policy as soon as all gates are green."""
+
+    scripts: Literal["person", "policy"] = "person"
+    videos: Literal["person", "policy"] = "person"
+
+
+class Budget(Section):
+    """What a video may cost."""
+
+    per_video_usd: float = Field(default=3.0, ge=0, le=1_000_000)
+
+
+class Retention(Section):
+    """How long rows are kept."""
+
+    raw_payloads_days: Days = 183
+    metrics_days: Days = 730
+
+
+class Reports(Section):
+    """Who gets the reports."""
+
+    recipients: tuple[str, ...] = ()

@@ -1,0 +1,129 @@
+"""A workspace's config: what is read, what is refused, and that one mistake stops nobody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from traceback import format_exception
+
+import pytest
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.settings import Settings
+from ytap_assets.workspaces import CONFIG_NAME, Workspaces, parse_workspace
+
+GOOD = "name: Tech\nvertical: technology\n"
+
+
+@pytest.fixture
+def workspaces(tmp_path: Path) -> Workspaces:
+    return Workspaces(Settings.from_env({"YTAP_DATA": str(tmp_path)}))
+
+
+def write(workspaces: Workspaces, folder: str, text: str) -> Path:
+    path = workspaces.root / folder / CONFIG_NAME
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("folder", "text", "reason"),
+    [
+        ("broken", "name: [", "not YAML"),
+        ("tech (copy)", GOOD, "a workspace's name is"),
+        (".git", GOOD, "a workspace's name is"),
+        ("no-date", "name: 2026-13-45\nvertical: x\n", "month must be in"),
+        ("deep", "name: " + "[" * 5000, "nested deeper"),
+        ("unending", f"{GOOD}budget: {{per_video_usd: .inf}}\n", "finite"),
+    ],
+)
+def test_a_bad_folder_stops_nobody_else(
+    workspaces: Workspaces, folder: str, text: str, reason: str
+) -> None:
+    for name in ("zoo", "arts"):
+        write(workspaces, name, GOOD)
+    write(workspaces, folder, text)
+    good, problems = workspaces.readable()
+    assert [one.workspace_id for one in good] == ["arts", "zoo"]
+    assert list(problems) == [folder]
+    assert reason in str(problems[folder])
+    assert folder in str(problems[folder])
+
+
+def test_only_legal_names_are_ids(workspaces: Workspaces) -> None:
+    write(workspaces, "tech (copy)", GOOD)
+    write(workspaces, "tech", "name: [")
+    assert workspaces.ids() == ["tech"]
+
+
+def test_no_folder_at_all(workspaces: Workspaces) -> None:
+    assert workspaces.ids() == []
+    assert workspaces.readable() == ([], {})
+
+
+def test_a_config_that_may_not_be_opened_is_a_problem(
+    workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(workspaces, "tech", GOOD)
+
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert "Permission denied: check its permissions" in str(workspaces.readable()[1]["tech"])
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "budget: {{per_video_usd: {}}}",
+        "scoring: {{views_per_engagement: {}}}",
+        "scoring: {{source_weights: {{hn: {}}}}}",
+    ],
+)
+def test_numbers_are_finite(line: str, number: str) -> None:
+    with pytest.raises(ConfigError, match="finite number"):
+        parse_workspace("tech", f"{GOOD}{line.format(number)}\n", origin="here")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("retention: {raw_payloads_days: 1000000}", "retention.raw_payloads_days"),
+        ("retention: {metrics_days: 36501}", "retention.metrics_days"),
+        ("budget: {per_video_usd: 1.0e+300}", "budget.per_video_usd"),
+        ("scoring: {views_per_engagement: 1.0e-300}", "scoring.views_per_engagement"),
+        ("scoring: {source_weights: {hn: -1}}", "scoring.source_weights.hn"),
+        (f"sources: {{hn: {{min_points: {10**30}}}}}", "sources.hn.min_points"),
+        ("spam: {blocklist: [' ']}", "spam.blocklist.0"),
+        ('spam: {allowlist: ["\\x1f"]}', "spam.allowlist.0"),
+        (f"spam: {{link_farms: [{'a' * 201}]}}", "spam.link_farms.0"),
+        ("extra: {a: .nan}", "extra"),
+        ("extra: {a: {2026-01-01: b}}", "extra"),
+        ('extra: {a: "\\ud800"}', "extra"),
+    ],
+)
+def test_a_value_that_nothing_could_work_with_is_refused_by_its_key(line: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=f"here: {key}: "):
+        parse_workspace("tech", f"{GOOD}{line}\n", origin="here")
+
+
+def test_the_longest_retention_is_a_hundred_years() -> None:
+    text = f"{GOOD}retention: {{raw_payloads_days: 36500}}\n"
+    assert parse_workspace("tech", text, origin="here").retention.raw_payloads_days == 36_500
+
+
+@pytest.mark.parametrize("pasted", ["sesame", "YTAP_SECRET_", "ytap_secret_a", "YTAP_SECRET_A\\n"])
+def test_a_secret_in_place_of_its_name_is_refused_and_not_repeated(pasted: str) -> None:
+    text = f'{GOOD}accounts: [{{platform: x, handle: y, credential_ref: "{pasted}"}}]\n'
+    with pytest.raises(ConfigError, match=r"accounts\.0\.credential_ref: only the name") as refused:
+        parse_workspace("tech", text, origin="here")
+    assert "sesame" not in "".join(format_exception(refused.value))
+    assert "sesame" not in str(refused.value.__context__)
+
+
+def test_the_name_of_a_secret_is_kept() -> None:
+    text = f"{GOOD}accounts: [{{platform: x, handle: y, credential_ref: YTAP_SECRET_KEY_2}}]\n"
+    [account] = parse_workspace("tech", text, origin="here").accounts
+    assert account.credential_ref == "YTAP_SECRET_KEY_2"
