@@ -1,0 +1,16 @@
+"""The lakehouse: the only code that opens DuckDB.
+
+- ``connection``   load the extensions, attach the lake
+- ``lock``         the one write lock
+- ``checks``       conform a frame and check its structure: what may be written
+- ``lake``         the `Lake`: open, read, write, publish
+- ``transaction``  what can be done inside one commit: publish, append, delete
+- ``reader``       reading, bound to a workspace; reading across is another, named class
+- ``schema``       bring the lake's tables up to the declarations in ``tables``
+- ``maintenance``  merge, expire, sweep
+- ``backup``       copy the lake aside, and put a copy back
+- ``manifest``     what a copy holds, with checksums
+- ``scoped``       SQL for people: on a copy of one workspace's rows, or on the lake alone
+
+Nothing is imported here, so that the command line can answer SQL without loading what it needs not.
+"""

@@ -1,0 +1,237 @@
+"""What may be written: conform a frame to its table, then check its structure.
+
+Three checks, named alike everywhere (here, in the UI, in errors): ``schema`` (columns, types,
+nulls, declared patterns), ``key`` (unique, not null), ``partition`` (every row belongs where it is
+being written). Business ranges are no part of this: they never block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Literal
+
+import pandera.polars as pa
+import polars as pl
+from pandera.errors import SchemaErrors
+
+from ytap_assets.lakehouse.conform import conform
+from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.tables import Table
+
+CheckName = Literal["schema", "key", "partition"]
+CHECKS: dict[CheckName, str] = {
+    "schema": "Columns, types, nulls and declared patterns are as the table says.",
+    "key": "The key is unique and without nulls.",
+    "partition": "Every row belongs to the workspace and the days being written.",
+}
+CASES = pl.Schema({"column": pl.String, "check": pl.String, "case": pl.String, "row": pl.Int64})
+"""Columns of failing cases; ``row`` counts from 0 in the frame that was refused."""
+_SHOWN = 120
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a write covers: a workspace, and for day-grained tables a range of days."""
+
+    workspace_id: str
+    first_day: date | None = None
+    last_day: date | None = None
+
+    def __str__(self) -> str:
+        """For messages: `tech 2026-11-16..2026-11-20`."""
+        return " ".join([self.workspace_id, *([self.days_text] if self.first_day else [])])
+
+    @property
+    def days_text(self) -> str:
+        """The days alone; empty for a whole history."""
+        if self.first_day is None or self.first_day == self.last_day:
+            return str(self.first_day or "")
+        return f"{self.first_day}..{self.last_day}"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check's outcome; `cases` has the columns of `CASES`."""
+
+    name: CheckName
+    cases: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=CASES))
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return self.cases.is_empty()
+
+    @property
+    def summary(self) -> str:
+        """The first failing case, and how many there are."""
+        if self.passed:
+            return "passed"
+        first = self.cases.row(0, named=True)
+        place = "" if first["row"] is None else f" (row {first['row']})"
+        more = f", and {self.cases.height - 1} more" if self.cases.height > 1 else ""
+        case = _show(str(first["case"]))
+        return f"{first['column']}: {first['check']}: {case}{place}{more}"
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """Rows that passed. Only `check_rows` makes them, and only they can be written."""
+
+    table: Table
+    scope: Scope
+    frame: pl.DataFrame
+    results: tuple[CheckResult, ...]
+
+
+def check_rows(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckedRows:
+    """Conform and check a frame.
+
+    Raises:
+        PublishRefusedError: A check failed; it holds every check's result.
+    """
+    if table.sequenced:  # the append gives the numbers; until then the rows' own order stands in
+        order = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("seq")
+        frame = frame.with_columns(order)
+    conformed, problems = conform(table, frame)
+    if problems:
+        raise PublishRefusedError(table.name, (CheckResult("schema", _cases(problems)),))
+    results = (
+        check_schema(table, conformed),
+        check_key(table, conformed),
+        check_partition(table, conformed, scope),
+    )
+    if not all(result.passed for result in results):
+        raise PublishRefusedError(table.name, results)
+    return CheckedRows(table, scope, conformed, results)
+
+
+def check_schema(
+    table: Table, frame: pl.DataFrame, *, columns: Sequence[str] | None = None
+) -> CheckResult:
+    """Pandera's verdict on an eager frame (on a lazy one it would look at types alone).
+
+    NaN and the infinities are refused beside it: what is unknown is null, and one of them would
+    make every sum and mean over the column another.
+
+    Pandera spends half a millisecond on each column, only to find its name, its type and no null.
+    A frame that shows these at one glance is asked only about columns with checks of their own.
+    Any doubt goes to the whole model.
+
+    Args:
+        table: The declaration.
+        frame: The rows.
+        columns: The columns there have to be; all of the table's where None.
+    """
+    names = tuple(table.schema if columns is None else columns)
+    wanted = [column for column in table.columns if column.name in names]
+    required = [pl.col(column.name).has_nulls() for column in wanted if not column.nullable]
+    schema = pl.Schema({column.name: column.dtype for column in wanted})
+    in_doubt = frame.schema != schema or frame.select(pl.any_horizontal(required)).item()
+    try:
+        (_all_checks if in_doubt else _value_checks)(table, names).validate(frame, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases.select(
+            pl.col("column").cast(pl.String),
+            pl.col("check").cast(pl.String),
+            pl.col("failure_case").cast(pl.String).alias("case"),
+            pl.col("index").cast(pl.Int64).alias("row"),
+        ).match_to_schema(CASES)
+    else:
+        cases = pl.DataFrame(schema=CASES)
+    return CheckResult("schema", pl.concat([cases, *_not_finite(frame)]))
+
+
+def check_key(table: Table, frame: pl.DataFrame, *, is_stored: bool = False) -> CheckResult:
+    """Rows whose key is null in part, or stands twice where it may not.
+
+    In what is appended, a key that is there already is a duplicate that changes nothing, so it may
+    stand twice in the frame as well: the first row wins, the others are counted. What is published
+    or stored holds it once.
+    """
+    key = list(table.key)
+    null = pl.any_horizontal(pl.col(key).is_null())
+    is_unique = is_stored or table.mode == "derived"
+    twice = pl.struct(key).is_duplicated() if is_unique else pl.lit(value=False)
+    bad = (
+        frame.lazy()
+        .select(key)
+        .with_row_index("row")
+        .with_columns(null.alias("null"), twice.alias("twice"))
+        .filter(pl.col("null") | pl.col("twice"))
+        .select(
+            pl.lit(", ".join(key)).alias("column"),
+            pl.when("null").then(pl.lit("not null")).otherwise(pl.lit("unique")).alias("check"),
+            pl.concat_str(pl.col(key).cast(pl.String), separator=", ", ignore_nulls=True).alias(
+                "case"
+            ),
+            pl.col("row").cast(pl.Int64),
+        )
+        .collect()
+    )
+    return CheckResult("key", bad)
+
+
+def check_partition(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckResult:
+    """Rows of another workspace, or of a day outside the range."""
+    belongs = pl.col("workspace_id") == scope.workspace_id
+    place = pl.col("workspace_id")
+    if table.by_day and scope.first_day is not None:
+        belongs &= pl.col("day").is_between(scope.first_day, scope.last_day)
+        place = pl.concat_str("workspace_id", pl.col("day").cast(pl.String), separator=" ")
+    bad = (
+        frame.with_row_index("row")
+        .filter(~belongs.fill_null(value=False))
+        .select(
+            pl.lit("workspace_id, day" if table.by_day else "workspace_id").alias("column"),
+            pl.lit(f"belongs to {scope}").alias("check"),
+            place.alias("case"),
+            pl.col("row").cast(pl.Int64),
+        )
+    )
+    return CheckResult("partition", bad)
+
+
+def _not_finite(frame: pl.DataFrame) -> list[pl.DataFrame]:
+    """Cases of numbers that are none, a frame for each column that holds some."""
+    return [
+        frame.select(
+            pl.lit(name).alias("column"),
+            pl.lit("finite").alias("check"),
+            pl.col(name).cast(pl.String).alias("case"),
+            pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
+        ).filter(~frame.get_column(name).is_finite())
+        for name, dtype in frame.schema.items()
+        if dtype == pl.Float64 and not frame.get_column(name).is_finite().all()
+    ]
+
+
+def _show(text: str) -> str:
+    """A value, which is hostile input, as it can stand in a message of one line."""
+    cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
+
+
+@cache
+def _all_checks(table: Table, names: tuple[str, ...]) -> pa.DataFrameSchema:
+    """The model's checks of these columns."""
+    schema = table.model.to_schema()
+    columns = {name: column for name, column in schema.columns.items() if name in names}
+    return pa.DataFrameSchema(columns, checks=schema.checks, strict=True)
+
+
+@cache
+def _value_checks(table: Table, names: tuple[str, ...]) -> pa.DataFrameSchema:
+    """The checks of values alone, for frames whose columns, types and nulls are known."""
+    schema = _all_checks(table, names)
+    checked = {name: deepcopy(column) for name, column in schema.columns.items() if column.checks}
+    for column in checked.values():
+        column.nullable = True
+    return pa.DataFrameSchema(checked, checks=schema.checks)
+
+
+def _cases(problems: list[dict[str, object]]) -> pl.DataFrame:
+    return pl.DataFrame(problems, schema=CASES)

@@ -1,0 +1,67 @@
+"""What the lakehouse refuses, and why.
+
+- `LakeError`
+    - `PublishRefusedError`: a frame failed a check; the previous rows are still there
+    - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
+    - `LockTimeoutError`: another process held the write lock for too long
+    - `DiskFullError`: there is no space left for a write
+    - `SnapshotMissingError`: the snapshot never was, or has expired
+    - `LakeMissingError`: there is no lake yet
+    - `StatementRefusedError`: a statement would reach more than the lake
+    - `BackupError`: a backup is damaged or cannot be put back
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ytap_assets.errors import YtapError
+
+if TYPE_CHECKING:
+    from ytap_assets.lakehouse.checks import CheckResult
+
+
+class LakeError(YtapError):
+    """The lakehouse refused, or could not."""
+
+
+class PublishRefusedError(LakeError):
+    """A frame failed a check. Nothing was written; the previous rows are still readable.
+
+    Attributes:
+        results: Every check's result, the failed ones with their failing cases.
+    """
+
+    def __init__(self, table: str, results: tuple[CheckResult, ...]) -> None:
+        self.results = results
+        failed = [result for result in results if not result.passed]
+        reasons = "; ".join(f"{result.name}: {result.summary}" for result in failed)
+        super().__init__(f"{table}: refused, the previous rows stay: {reasons}")
+
+
+class SchemaConflictError(LakeError):
+    """The lake's tables and the declarations cannot be reconciled; the message has the way out."""
+
+
+class LockTimeoutError(LakeError):
+    """Another process held the write lock for too long."""
+
+
+class DiskFullError(LakeError):
+    """There is no space left for a write. It left nothing behind; the previous rows are there."""
+
+
+class SnapshotMissingError(LakeError):
+    """The snapshot never was, or has expired."""
+
+
+class LakeMissingError(LakeError):
+    """There is no lake at the catalog's place yet."""
+
+
+class StatementRefusedError(LakeError):
+    """A statement would reach more than the lake: a file, another database, an extension."""
+
+
+class BackupError(LakeError):
+    """A backup is damaged, or cannot be put back."""

@@ -1,0 +1,237 @@
+"""Look at a lake without changing it: versions, pending changes, ages, who holds the lock.
+
+Opening a `Lake` makes it where there is none and brings its tables up to date; what is wanted here
+is to see whether that would be needed. Belongs here: facts. Does not belong here: whether they are
+good (`operations.doctor`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from filelock import FileLock, Timeout
+
+from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
+from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
+from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.settings import Settings
+from ytap_assets.tables import Table
+
+_MOMENTS = ("observed_at", "generated_at", "finished_at", "recorded_at", "fetched_at")
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class LakeFacts:
+    """What a lake is made of.
+
+    Attributes:
+        format_version: The version of the catalog's format.
+        created_by: What wrote the catalog first.
+        snapshots: Snapshots that can be read.
+        files: Parquet files of the newest one.
+        size_bytes: Their size.
+        pending: Statements that would bring the tables up to the declarations.
+        conflict: What cannot be brought up, and the way out.
+    """
+
+    format_version: str
+    created_by: str
+    snapshots: int
+    files: int
+    size_bytes: int
+    pending: tuple[str, ...]
+    conflict: str | None
+
+
+@dataclass(frozen=True)
+class Age:
+    """How a workspace's rows of a table stand.
+
+    Attributes:
+        table: The table.
+        workspace_id: The workspace.
+        rows: How many there are.
+        newest_at: When the newest was observed or made; the end of its day where only that is
+            known; None where the table tells no time.
+    """
+
+    table: str
+    workspace_id: str
+    rows: int
+    newest_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """Who holds the write lock.
+
+    Attributes:
+        pid: The process; None where the system does not tell.
+        program: Its name.
+        runs_for: How long it has been running: it cannot have held the lock for longer.
+    """
+
+    pid: int | None = None
+    program: str | None = None
+    runs_for: timedelta | None = None
+
+
+class Inspection:
+    """A lake, attached for reading only."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def facts(self, tables: Mapping[str, Table]) -> LakeFacts:
+        """What the lake is made of, against the declared tables."""
+        options = {
+            name: str(value)
+            for name, value in self._rows(
+                f"SELECT option_name, value FROM ducklake_options('{LAKE}')"
+            )
+        }
+        [(snapshots,)] = self._rows(f"SELECT count(*) FROM ducklake_snapshots('{LAKE}')")
+        [(files, size)] = self._rows(
+            "SELECT coalesce(sum(file_count), 0), coalesce(sum(file_size_bytes), 0)"
+            f" FROM ducklake_table_info('{LAKE}')"
+        )
+        pending: list[str] = []
+        conflict = None
+        try:
+            pending = plan_changes(self._connection, tables.values())
+        except SchemaConflictError as error:
+            conflict = str(error)
+        return LakeFacts(
+            format_version=options.get("version", "unknown"),
+            created_by=options.get("created_by", "unknown"),
+            snapshots=_int(snapshots),
+            files=_int(files),
+            size_bytes=_int(size),
+            pending=tuple(pending),
+            conflict=conflict,
+        )
+
+    def ages(self, tables: Iterable[Table]) -> list[Age]:
+        """How old the newest rows are, by table and workspace, of the tables that are there."""
+        stored = {
+            (table, column)
+            for table, column in self._rows(
+                "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ?",
+                [LAKE],
+            )
+        }
+        ages = []
+        for table in tables:
+            if (table.name, "workspace_id") not in stored:
+                continue
+            moment = next((name for name in _MOMENTS if (table.name, name) in stored), None)
+            newest = f"max({moment})" if moment else _end_of_day(table)
+            rows = self._rows(
+                f"SELECT workspace_id, count(*), {newest} FROM {LAKE}.{table.name}"
+                " GROUP BY ALL ORDER BY ALL"
+            )
+            ages += [Age(table.name, str(w), _int(n), _instant(at)) for w, n, at in rows]
+        return ages
+
+    def recent(
+        self, table: Table, moment: str, since: datetime, columns: Sequence[str]
+    ) -> pl.DataFrame:
+        """Rows of all workspaces whose ``moment`` is not before ``since``, newest first."""
+        names = ", ".join(f'"{name}"' for name in (*columns, moment))
+        return self._connection.execute(
+            f'SELECT {names} FROM {LAKE}.{table.name} WHERE "{moment}" >= ? ORDER BY {moment} DESC',
+            [since],
+        ).pl()
+
+    def _rows(self, statement: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
+        return self._connection.execute(statement, values).fetchall()
+
+
+@contextmanager
+def inspect_lake(settings: Settings) -> Iterator[Inspection]:
+    """Attach the lake for reading only.
+
+    Raises:
+        LakeMissingError: There is none.
+        LakeError: Its catalog or files cannot be read.
+    """
+    place = settings.catalog
+    try:
+        with closing(attach(settings, read_only=True)) as connection:
+            place = settings.data_path  # the catalog could be read, so it is a file of these
+            yield Inspection(connection)
+    except duckdb.Error as error:
+        message = " ".join(str(error).split())
+        raise LakeError(
+            f"{place}: cannot be read: {message}; `ytap restore` puts a backup back"
+        ) from error
+
+
+def find_lock_holder(settings: Settings) -> LockHolder | None:
+    """Who holds the write lock now; None where nobody does."""
+    path = WriteLock(settings.catalog).path
+    if not path.is_file():
+        return None
+    try:
+        with FileLock(path, timeout=0):
+            return None
+    except Timeout:
+        return _identify(path)
+
+
+def missing_extensions(names: Iterable[str]) -> list[str]:
+    """Extensions of which no installed package holds the file for this DuckDB."""
+    files = {name: extension_file(name) for name in names}
+    return [name for name, file in files.items() if file is None or not file.is_file()]
+
+
+def duckdb_version() -> str:
+    """The version of the DuckDB that runs."""
+    return duckdb.__version__
+
+
+def _identify(path: Path) -> LockHolder:
+    """The holder, as Linux tells it; elsewhere nobody does."""
+    locks = _PROC / "locks"
+    if not locks.is_file():
+        return LockHolder()
+    inode = str(path.stat().st_ino)
+    for line in locks.read_text(encoding="ascii").splitlines():
+        match line.split():
+            case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{inode}"):
+                return LockHolder(int(pid), *_describe(int(pid)))
+    return LockHolder()
+
+
+def _describe(pid: int) -> tuple[str | None, timedelta | None]:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        uptime = float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
+    except OSError:  # it has ended meanwhile, or is another user's
+        return None, None
+    # The name stands in parentheses and may hold any character; the 20th field after it is the
+    # start, in clock ticks since the machine's.
+    program = text[text.index("(") + 1 : text.rindex(")")]
+    started = int(text[text.rindex(")") + 1 :].split()[19]) / os.sysconf("SC_CLK_TCK")
+    return program, timedelta(seconds=round(max(0.0, uptime - started)))
+
+
+def _end_of_day(table: Table) -> str:
+    return "max(day::TIMESTAMPTZ + INTERVAL 1 DAY)" if table.by_day else "NULL::TIMESTAMPTZ"
+
+
+def _int(value: object) -> int:
+    return int(str(value))
+
+
+def _instant(value: object) -> datetime | None:
+    return value if isinstance(value, datetime) else None

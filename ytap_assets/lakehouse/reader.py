@@ -1,0 +1,141 @@
+"""Reading: bound to one workspace, or across all of them under another name.
+
+A reader sees one snapshot per call and never waits for writers. Values are always bound; names of
+tables and columns come from the declarations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+
+import duckdb
+import polars as pl
+
+from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.schema import typed_default
+from ytap_assets.lakehouse.snapshots import stored_at
+from ytap_assets.tables import Table
+
+Cursors = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
+Days = tuple[date, date]
+Wanted = Mapping[str, Sequence[str]]
+
+
+class Reader:
+    """Reads the rows of one workspace, now or as of a snapshot."""
+
+    def __init__(self, cursors: Cursors, workspace_id: str, *, as_of: int | None = None) -> None:
+        self._cursors = cursors
+        self.workspace_id = workspace_id
+        self.as_of = as_of
+
+    def read(
+        self,
+        table: Table,
+        *,
+        days: Days | None = None,
+        columns: Sequence[str] | None = None,
+        wanted: Wanted | None = None,
+    ) -> pl.DataFrame:
+        """The workspace's rows of a table.
+
+        Args:
+            table: What to read.
+            days: First and last day, both included; all days where None.
+            columns: Which columns, in this order; all where None.
+            wanted: Column -> values to keep.
+
+        Raises:
+            SnapshotMissingError: The snapshot never was, or has expired.
+        """
+        owner = {"workspace_id": [self.workspace_id]}
+        return _read(self._cursors, table, days, columns, {**(wanted or {}), **owner}, self.as_of)
+
+
+class CrossReader:
+    """Reads the rows of every workspace: a separate, visible step over the border between them."""
+
+    def __init__(self, cursors: Cursors, *, as_of: int | None = None) -> None:
+        self._cursors = cursors
+        self.as_of = as_of
+
+    def read_across(
+        self,
+        table: Table,
+        *,
+        days: Days | None = None,
+        columns: Sequence[str] | None = None,
+        wanted: Wanted | None = None,
+    ) -> pl.DataFrame:
+        """Rows of a table of all workspaces; arguments and errors as `Reader.read`."""
+        return _read(self._cursors, table, days, columns, wanted or {}, self.as_of)
+
+    def last_seqs(self, table: Table) -> dict[str, int]:
+        """The number of every workspace's last row in a sequenced table.
+
+        Raises:
+            KeyError: The table's rows are not numbered.
+        """
+        if not table.sequenced:
+            raise KeyError(f"{table.name} has no column seq")
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
+            return dict(found.fetchall())
+
+
+def comparable(name: str, values: Iterable[object]) -> str:
+    """A column as it can be compared with the values.
+
+    DuckLake looks for a condition's files by a statement in which a text ends at its first NUL
+    character, and fails. Then the column goes through an expression, and no file is skipped.
+    """
+    has_nul = any(isinstance(value, str) and "\x00" in value for value in values)
+    return f"(\"{name}\" || '')" if has_nul else f'"{name}"'
+
+
+def _read(
+    cursors: Cursors,
+    table: Table,
+    days: Days | None,
+    columns: Sequence[str] | None,
+    wanted: Wanted,
+    as_of: int | None,
+) -> pl.DataFrame:
+    names = list(columns or table.schema)
+    unknown = [name for name in (*names, *wanted) if name not in table.schema]
+    if unknown:
+        raise KeyError(f"{table.name} has no column {', '.join(unknown)}")
+    conditions: list[str] = []
+    values: list[object] = []
+    for name, keep in wanted.items():
+        places = ", ".join("?" for _ in keep)
+        conditions.append(f"{comparable(name, keep)} IN ({places})" if keep else "false")
+        values += list(keep)
+    if days is not None:
+        conditions.append("day BETWEEN ? AND ?")
+        values += list(days)
+    selected = ", ".join(f'"{name}"' for name in names)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    with cursors() as cursor:
+        source = _source(cursor, table, as_of)
+        result = cursor.execute(f"SELECT {selected} FROM {source}{where}", values)
+        return result.pl().cast(pl.Schema({name: table.schema[name] for name in names}))
+
+
+def _source(cursor: duckdb.DuckDBPyConnection, table: Table, as_of: int | None) -> str:
+    return f"{LAKE}.{table.name}" if as_of is None else _as_of(cursor, table, int(as_of))
+
+
+def _as_of(cursor: duckdb.DuckDBPyConnection, table: Table, snapshot: int) -> str:
+    """A table as a snapshot has it, with the columns that were declared since as their defaults."""
+    stored = stored_at(cursor, table.name, snapshot)
+    if stored is None:
+        cells = [typed_default(column) for column in table.columns]
+        return f"(SELECT {', '.join(cells)} WHERE false)"
+    added = [typed_default(column) for column in table.columns if column.name not in stored]
+    return (
+        f"(SELECT {', '.join(['*', *added])} FROM {LAKE}.{table.name} AT (VERSION => {snapshot}))"
+    )

@@ -1,0 +1,67 @@
+"""The three checks over rows that are stored already: what should hold is seen to hold.
+
+Belongs here: judging rows of all workspaces as the lake has them. Does not belong here: what may be
+written (`checks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+
+import polars as pl
+
+from ytap_assets.lakehouse.checks import CheckName, CheckResult, check_key, check_schema
+from ytap_assets.tables import Table
+
+STORED_CHECKS: dict[CheckName, str] = {
+    "schema": "Stored values are of the declared types and patterns; nulls stand where they may.",
+    "key": "No stored key is null in part, and none stands twice among the rows looked at.",
+    "partition": "Every stored row belongs to a workspace there is, and to no day to come.",
+}
+
+
+def columns_to_check(table: Table) -> list[str]:
+    """The columns the checks look at: all but bytes, which are large and have no rules."""
+    return [column.name for column in table.columns if column.dtype != pl.Binary]
+
+
+def check_stored(
+    table: Table, frame: pl.DataFrame, *, workspace_ids: Collection[str], today: date
+) -> tuple[CheckResult, ...]:
+    """Check rows of all workspaces.
+
+    Args:
+        table: The rows' table, one with days.
+        frame: Its `columns_to_check`.
+        workspace_ids: The workspaces there are.
+        today: The last day that rows may belong to.
+    """
+    return (
+        check_schema(table, frame, columns=columns_to_check(table)),
+        check_key(table, frame, is_stored=True),
+        _check_owners(frame, workspace_ids, today),
+    )
+
+
+def _check_owners(frame: pl.DataFrame, workspace_ids: Collection[str], today: date) -> CheckResult:
+    """Rows of no workspace there is, or of a day that is still to come."""
+    is_known = pl.col("workspace_id").is_in(list(workspace_ids)).fill_null(value=False)
+    is_past = (pl.col("day") <= today).fill_null(value=False)
+    reason = (
+        pl.when(is_known).then(pl.lit(f"up to {today}")).otherwise(pl.lit("a workspace there is"))
+    )
+    bad = (
+        frame.select("workspace_id", "day")
+        .with_row_index("row")
+        .filter(~(is_known & is_past))
+        .select(
+            pl.lit("workspace_id, day").alias("column"),
+            reason.alias("check"),
+            pl.concat_str(
+                "workspace_id", pl.col("day").cast(pl.String), separator=" ", ignore_nulls=True
+            ).alias("case"),
+            pl.col("row").cast(pl.Int64),
+        )
+    )
+    return CheckResult("partition", bad)

@@ -1,0 +1,61 @@
+"""Lakes to test on: one shared by a module, and fresh ones."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.settings import Settings
+from ytap_assets_tests.lakehouse.samples import SAMPLES
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def made_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with an empty lake of the sample tables; copied, never opened again."""
+    folder = tmp_path_factory.mktemp("made")
+    Lake.open(Settings.from_env({"YTAP_DATA": str(folder)}), tables=SAMPLES).close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared_lake(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """A lake for the tests of a module that each keep to a workspace of their own."""
+    with Lake.open(_copy(made_lake, tmp_path_factory.mktemp("shared")), tables=SAMPLES) as lake:
+        yield lake
+
+
+@pytest.fixture
+def workspace() -> str:
+    """The name of a workspace that no other test uses."""
+    return f"ws-{next(_numbers)}"
+
+
+@pytest.fixture
+def settings(made_lake: Path, tmp_path: Path) -> Settings:
+    """The settings of a lake of one's own, with the sample tables."""
+    return _copy(made_lake, tmp_path)
+
+
+@pytest.fixture
+def empty_settings(tmp_path: Path) -> Settings:
+    """The settings of a place where there is no lake yet."""
+    return Settings.from_env({"YTAP_DATA": str(tmp_path / "nothing")})
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    """A lake of one's own, with the sample tables."""
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        yield lake
+
+
+def _copy(made: Path, folder: Path) -> Settings:
+    shutil.copytree(made, folder / "data")
+    return Settings.from_env({"YTAP_DATA": str(folder / "data")})

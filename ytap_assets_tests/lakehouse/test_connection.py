@@ -1,0 +1,131 @@
+"""Connecting: what is loaded, what is locked, which paths are safe."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.connection import (
+    LAKE,
+    attach,
+    attach_statement,
+    connect,
+    extension_file,
+    make_catalog,
+)
+from ytap_assets.lakehouse.errors import LakeMissingError
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.settings import Settings
+from ytap_assets_tests.lakehouse.samples import DAY, NOTES, SAMPLES, notes, one_day, publish
+
+
+def _setting(connection: duckdb.DuckDBPyConnection, name: str) -> object:
+    row = connection.execute("SELECT current_setting(?)", [name]).fetchone()
+    return row[0] if row else None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "python_enable_replacements",
+        "allow_unsigned_extensions",
+        "autoinstall_known_extensions",
+        "autoload_known_extensions",
+    ],
+)
+def test_connections_and_their_cursors_are_closed_to_surprises(name: str) -> None:
+    with closing(connect()) as connection, closing(connection.cursor()) as cursor:
+        assert _setting(connection, name) is False
+        assert _setting(cursor, name) is False
+
+
+def test_cursors_are_in_utc_wherever_the_machine_is() -> None:
+    code = (
+        "from ytap_assets.lakehouse.connection import connect\n"
+        "print(connect().cursor().execute(\"SELECT current_setting('TimeZone')\").fetchall())"
+    )
+    environment = {**os.environ, "TZ": "Asia/Kolkata"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[('UTC',)]"
+
+
+def test_pinned_packages_hold_the_extensions() -> None:
+    for name in ("ducklake", "sqlite_scanner"):
+        file = extension_file(name)
+        assert file is not None
+        assert file.is_file()
+    assert extension_file("no_such_extension") is None
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_attaching_makes_no_lake(empty_settings: Settings, read_only: bool) -> None:
+    with pytest.raises(LakeMissingError, match="materialize or import something first"):
+        attach(empty_settings, read_only=read_only)
+    assert not empty_settings.data.exists()
+
+
+def test_a_read_only_lake_refuses_writes(settings: Settings) -> None:
+    with (
+        closing(attach(settings, read_only=True)) as connection,
+        pytest.raises(duckdb.InvalidInputException, match="read-only"),
+    ):
+        connection.execute(f"DELETE FROM {LAKE}.notes")
+
+
+def test_the_attach_statement_is_one_a_person_can_type(settings: Settings) -> None:
+    statement = attach_statement(settings, read_only=True)
+    assert statement == (
+        f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake (DATA_PATH '{settings.data_path}/',"
+        " OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 30000, READ_ONLY)"
+    )
+
+
+def test_a_data_folder_may_have_an_odd_name(tmp_path: Path) -> None:
+    folder = tmp_path / "it's a läke %20 #1; -- (x)"
+    settings = Settings.from_env({"YTAP_DATA": str(folder)})
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+        assert lake.reader("tech").read(NOTES).height == 2
+    assert list(folder.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("sign", ["*", "?", "[", "]"])
+def test_a_data_path_that_reads_as_a_pattern_is_refused(settings: Settings, sign: str) -> None:
+    odd = replace(settings, data_path=settings.data / f"l{sign}ke")
+    with pytest.raises(ConfigError, match="choose a folder without such characters"):
+        Lake.open(odd, tables=SAMPLES)
+
+
+def test_a_catalog_is_complete_as_soon_as_it_is_seen(empty_settings: Settings) -> None:
+    catalog = empty_settings.catalog
+    catalog.parent.mkdir(parents=True)
+    maker = threading.Thread(target=make_catalog, args=[empty_settings])
+    maker.start()
+    while not catalog.exists() and maker.is_alive():
+        pass
+    with closing(sqlite3.connect(catalog)) as connection:
+        snapshots = connection.execute("SELECT count(*) FROM ducklake_snapshot").fetchone()
+    maker.join()
+    assert snapshots == (1,)
+
+
+def test_what_a_killed_making_left_is_no_obstacle(empty_settings: Settings) -> None:
+    catalog = empty_settings.catalog
+    catalog.parent.mkdir(parents=True)
+    for suffix in ("", "-journal", "-wal"):
+        catalog.with_name(f"{catalog.name}.making{suffix}").write_bytes(b"half a catalog")
+    with Lake.open(empty_settings, tables=SAMPLES) as lake:
+        assert lake.reader("tech").read(NOTES).is_empty()
+    assert not list(catalog.parent.glob("*.making*"))

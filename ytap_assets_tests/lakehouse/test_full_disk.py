@@ -1,0 +1,110 @@
+"""A full disk: told by its name, nothing lost, the next write works, leftovers are swept."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ytap_assets.lakehouse.disk import naming_full_disk
+from ytap_assets.lakehouse.errors import DiskFullError
+from ytap_assets.settings import Settings
+from ytap_assets_tests.lakehouse.processes import Worker
+
+_MOUNT = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"'
+ROWS = 1500
+
+
+def _own_disk(folder: Path) -> tuple[str, ...]:
+    """The beginning of a command that sees a disk of 8 MB at the folder, gone when it ends."""
+    folder.mkdir()
+    prefix = ("unshare", "-rm", "sh", "-c", _MOUNT, str(folder))
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], check=False).returncode:
+        pytest.skip("no mounts of one's own here: a small disk cannot be made")
+    return prefix
+
+
+def _outcomes(worker: Worker) -> tuple[list[tuple[int, str, list[object], str]], list[object]]:
+    worker.go()
+    assert worker.finish() == 0, worker.reports
+    found = [json.loads(r.removeprefix("outcome ")) for r in worker.reports if r[:7] == "outcome"]
+    return [tuple(one) for one in found], json.loads(worker.reports[-1].removeprefix("swept "))
+
+
+def _check(outcomes: list[tuple[int, str, list[object], str]]) -> list[str]:
+    """The failures; every one told by its name, before and after it whole versions were read."""
+    held = -1
+    for version, (leave, outcome, seen, again) in enumerate(outcomes):
+        if outcome == "ok":
+            held = version
+        else:
+            assert outcome.startswith("DiskFullError: no space left"), (leave, outcome)
+        assert seen == ([ROWS, [held]] if held >= 0 else [0, []]), (leave, outcome)
+        assert again == "ok", leave
+        held = version
+    return [outcome for _, outcome, _, _ in outcomes if outcome != "ok"]
+
+
+def test_no_space_for_files_and_catalog(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    prefix = _own_disk(disk)
+    free = [0, 4096, 65536, 200_000, 400_000, 1_000_000]
+    arguments = {"data": str(disk / "data"), "disk": str(disk), "where": {}, "free": free}
+    with Worker("fill", prefix=prefix, **arguments) as worker:
+        outcomes, swept = _outcomes(worker)
+    assert len(_check(outcomes)) >= 4
+    orphans, files, seen = swept
+    assert isinstance(orphans, int)
+    assert orphans >= 1
+    assert (files, seen) == (1, [ROWS, [len(free) - 1]])
+
+
+def test_no_space_for_the_commit_alone(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    prefix = _own_disk(disk)
+    free = [36_864, 32_768, 36_864, 40_960, 1_000_000]
+    arguments = {
+        "data": str(tmp_path / "data"),
+        "disk": str(disk),
+        "where": {"YTAP_CATALOG": str(disk / "catalog.sqlite")},
+        "free": free,
+    }
+    with Worker("fill", prefix=prefix, **arguments) as worker:
+        outcomes, swept = _outcomes(worker)
+    assert _check(outcomes)
+    assert swept[1:] == [1, [ROWS, [len(free) - 1]]]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.IOException('Could not write file "x.parquet": No space left on device'),
+        duckdb.TransactionException('Failed to execute query "COMMIT": database or disk is full'),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+    ],
+)
+def test_every_name_of_a_full_disk_is_known(settings: Settings, error: Exception) -> None:
+    expected = pytest.raises(DiskFullError, match="free some space and run it again")
+    with expected as caught, naming_full_disk(settings):
+        raise error
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.Error("Failed to execute query: disk I/O error"),
+        duckdb.ConversionException("no such thing"),
+        PermissionError(errno.EACCES, "Permission denied"),
+    ],
+)
+def test_other_failures_keep_their_name(settings: Settings, error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, naming_full_disk(settings):
+        raise error
+    assert caught.value is error

@@ -1,0 +1,120 @@
+"""The lake as a whole: opened twice, moved, with the real tables."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.settings import Settings
+from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, RAW_PAYLOADS
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    NOTES,
+    RUN,
+    SAMPLES,
+    append,
+    notes,
+    one_day,
+    publish,
+)
+
+AT = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def test_a_lake_opened_again_is_the_same(settings: Settings) -> None:
+    frame = notes("tech", [DAY], "ab", version=1)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, frame, one_day("tech"))
+        snapshot = lake.snapshot_id()
+    with Lake.open(settings, tables=SAMPLES) as again:
+        assert again.snapshot_id() == snapshot
+        assert_frame_equal(again.reader("tech").read(NOTES), frame, check_row_order=False)
+
+
+def test_two_lakes_in_one_process_see_each_others_commits(lake: Lake) -> None:
+    with Lake.open(lake.settings, tables=SAMPLES) as other:
+        publish(lake, NOTES, notes("tech", [DAY], "a", version=1), one_day("tech"))
+        assert other.reader("tech").read(NOTES).height == 1
+        publish(other, NOTES, notes("tech", [DAY], "ab", version=2), one_day("tech"))
+        assert lake.reader("tech").read(NOTES).height == 2
+        assert lake.snapshot_id() == other.snapshot_id()
+
+
+def test_the_data_folder_can_be_moved(settings: Settings, tmp_path: Path) -> None:
+    frame = notes("tech", [DAY], "ab", version=1)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, frame, one_day("tech"))
+    moved = Settings.from_env({"YTAP_DATA": str(tmp_path / "else where" / "data")})
+    moved.data.parent.mkdir()
+    shutil.move(settings.data, moved.data)
+    with Lake.open(moved, tables=SAMPLES) as lake:
+        assert_frame_equal(lake.reader("tech").read(NOTES), frame, check_row_order=False)
+        publish(lake, NOTES, notes("tech", [DAY], "c", version=2), one_day("tech"))
+        # What the moved catalog refers to must not be taken for orphans.
+        maintain(lake, datetime(2027, 11, 1, tzinfo=UTC), RUN)
+        assert lake.reader("tech").read(NOTES).get_column("note_id").to_list() == ["c"]
+    assert not settings.data.exists()
+
+
+def test_files_and_catalog_can_live_apart(tmp_path: Path) -> None:
+    settings = Settings.from_env(
+        {
+            "YTAP_DATA": str(tmp_path / "data"),
+            "YTAP_CATALOG": str(tmp_path / "catalogs" / "lake.sqlite"),
+            "YTAP_DATA_PATH": str(tmp_path / "big" / "files"),
+        }
+    )
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+        assert lake.reader("tech").read(NOTES).height == 1
+    assert list((tmp_path / "big" / "files").rglob("*.parquet"))
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_large_payload_stays_out_of_the_catalog(empty_settings: Settings) -> None:
+    body = bytes(range(256)) * 40_000
+    row = {
+        "workspace_id": "tech", "day": DAY, "payload_id": "p", "collection_id": "c",
+        "source": "hn", "url": "https://example.org", "http_status": 200, "fetched_at": AT,
+        "size_bytes": len(body), "sha256": "0" * 64, "is_truncated": False, "body": body,
+    }  # fmt: skip
+    with Lake.open(empty_settings) as lake:
+        before = empty_settings.catalog.stat().st_size
+        append(lake, RAW_PAYLOADS, RAW_PAYLOADS.frame([row]), "tech")
+        [stored] = lake.reader("tech").read(RAW_PAYLOADS, columns=["body"]).rows()
+        assert stored == (body,)
+        assert empty_settings.catalog.stat().st_size - before < 100_000
+
+
+def test_evidence_and_events_are_appended_in_one_commit(empty_settings: Settings) -> None:
+    event = {
+        "workspace_id": "tech", "event_id": "e", "script_id": "s", "type": "script_submitted",
+        "to_state": "script_pending_review", "actor": "person:ann", "occurred_at": AT,
+        "recorded_at": AT, "payload": "{}",
+    }  # fmt: skip
+    entry = {
+        "workspace_id": "tech", "day": DAY, "collection_id": "c", "source": "hn", "target": "top",
+        "history": "snapshot_only", "outcome": "ok", "attempts": 1, "started_at": AT,
+        "finished_at": AT, "fetched": 0, "accepted": 0, "quarantined": 0, "duplicates": 0,
+        "run_id": "r",
+    }  # fmt: skip
+    with Lake.open(empty_settings) as lake, lake.write(RUN) as transaction:
+        for table, row in ((PRODUCTION_EVENTS, event), (COLLECTION_LOG, entry)):
+            rows = check_rows(table, table.frame([row]), Scope("tech"))
+            assert transaction.append(rows).accepted.height == 1
+
+
+@pytest.mark.parametrize("module", ["scoped", "connection", "snapshots"])
+def test_sql_answers_without_loading_frames(module: str) -> None:
+    code = f"import sys, ytap_assets.lakehouse.{module}; print('polars' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,195 @@
+"""Maintenance: fewer files, the same rows; old snapshots and orphans go, young ones stay."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.lakehouse import maintenance
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.errors import SnapshotMissingError
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    LOGS,
+    NOTES,
+    RUN,
+    append,
+    days,
+    logs,
+    notes,
+    one_day,
+    publish,
+)
+
+SOON = timedelta(hours=2)
+MONTH = timedelta(days=32)
+
+
+@pytest.fixture
+def present() -> datetime:
+    """The machine's present: DuckLake stamps snapshots and files with it."""
+    return datetime.now(UTC)
+
+
+def maintain(lake: Lake, now: datetime, run: Run = RUN) -> maintenance.Maintained:
+    return maintenance.maintain(lake, now, run)
+
+
+def _files(lake: Lake) -> list[Path]:
+    return sorted(lake.settings.data_path.rglob("*.parquet"))
+
+
+def _change(lake: Lake, statement: str, values: tuple[object, ...]) -> None:
+    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
+        connection.execute(statement, values)
+        connection.commit()
+
+
+def _fill(lake: Lake) -> None:
+    for number, day in enumerate(days(6)):
+        publish(lake, NOTES, notes("tech", [day], "abc", version=number), one_day("tech", day))
+        append(lake, LOGS, logs("tech", [f"{number}"]), "tech")
+
+
+def test_small_files_are_merged_and_rows_stay(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    reader = lake.reader("tech")
+    before = {table.name: reader.read(table) for table in (NOTES, LOGS)}
+    done = maintain(lake, present)
+    assert (done.files_before, done.files_after) == (12, 2)
+    for table in (NOTES, LOGS):
+        assert_frame_equal(reader.read(table), before[table.name], check_row_order=False)
+    again = maintain(lake, present)
+    assert (again.files_before, again.files_after, again.files_deleted) == (2, 2, 0)
+
+
+def test_merging_keeps_every_snapshot_readable(lake: Lake, present: datetime) -> None:
+    seen: dict[int, pl.DataFrame] = {}
+    for number, day in enumerate(days(5)):
+        publish(lake, NOTES, notes("tech", [day], "abc", version=number), one_day("tech", day))
+        seen[lake.snapshot_id()] = lake.reader("tech").read(NOTES)
+    publish(lake, NOTES, NOTES.empty(), Scope("tech", days(5)[0], days(5)[3]))
+    seen[lake.snapshot_id()] = lake.reader("tech").read(NOTES)
+    maintain(lake, present)
+    for snapshot, rows in seen.items():
+        old = lake.reader("tech", as_of=snapshot).read(NOTES)
+        assert_frame_equal(old, rows, check_row_order=False)
+
+
+def test_half_deleted_files_are_rewritten(lake: Lake, present: datetime) -> None:
+    publish(lake, NOTES, notes("tech", days(10), "ab"), Scope("tech", days(10)[0], days(10)[9]))
+    publish(lake, NOTES, NOTES.empty(), Scope("tech", days(10)[0], days(10)[5]))
+    maintain(lake, present)
+    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
+        live = connection.execute(
+            "SELECT record_count FROM ducklake_data_file WHERE end_snapshot IS NULL"
+        ).fetchall()
+    assert live == [(8,)]
+    assert lake.reader("tech").read(NOTES).height == 8
+
+
+def test_the_snapshot_of_a_merge_names_its_run(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    maintain(lake, present, Run("run-9", "dagster", "maintain the lake"))
+    [last] = lake.snapshots().tail(1).select("author", "commit_message", "run_id").rows()
+    assert last == ("dagster", "maintain the lake", "run-9")
+
+
+def test_old_snapshots_expire_and_their_files_go_a_day_later(lake: Lake, present: datetime) -> None:
+    for version in range(3):
+        publish(lake, NOTES, notes("tech", [DAY], "ab", version=version), one_day("tech"))
+    old = lake.snapshot_id() - 1
+    assert maintain(lake, present + timedelta(days=29)).snapshots_expired == 0
+    assert lake.reader("tech", as_of=old).read(NOTES).height == 2
+    done = maintain(lake, present + MONTH)
+    assert done.snapshots_expired >= 3
+    assert done.files_deleted >= 2
+    assert len(_files(lake)) == 1
+    with pytest.raises(SnapshotMissingError, match=r"never was, or has expired; `ytap sql"):
+        lake.reader("tech", as_of=old).read(NOTES)
+    assert lake.reader("tech").read(NOTES).get_column("version").to_list() == [2, 2]
+
+
+@pytest.mark.parametrize("hour", [1, 22])
+def test_a_snapshot_younger_than_the_window_never_expires(
+    lake: Lake, present: datetime, hour: int
+) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a", version=1), one_day("tech"))
+    young = lake.snapshot_id()
+    publish(lake, NOTES, notes("tech", [DAY], "a", version=2), one_day("tech"))
+    now = present.replace(hour=hour, minute=30)
+    limit = now - timedelta(days=lake.settings.snapshot_days)
+    _change(
+        lake,
+        "UPDATE ducklake_snapshot SET snapshot_time = ? WHERE snapshot_id = ?",
+        (f"{limit + timedelta(minutes=5):%Y-%m-%d %H:%M:%S.%f+00}", young),
+    )
+    maintain(lake, now)
+    assert lake.reader("tech", as_of=young).read(NOTES).get_column("version").to_list() == [1]
+
+
+@pytest.mark.parametrize("hour", [0, 12])
+def test_files_that_a_reader_may_still_hold_stay_for_an_hour(
+    lake: Lake, present: datetime, hour: int
+) -> None:
+    _fill(lake)
+    maintain(lake, present)
+    held = _files(lake)
+    now = present.replace(hour=hour, minute=30)
+    _change(
+        lake,
+        "UPDATE ducklake_files_scheduled_for_deletion SET schedule_start = ?",
+        (f"{now - timedelta(minutes=55):%Y-%m-%d %H:%M:%S.%f+00}",),
+    )
+    assert maintain(lake, now).files_deleted == 0
+    assert set(held) <= set(_files(lake))
+    assert maintain(lake, now + timedelta(days=2)).files_deleted == 12
+
+
+def test_orphans_are_swept_and_young_ones_stay(lake: Lake, present: datetime) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    folder = _files(lake)[0].parent
+    old, young, other = folder / "old.parquet", folder / "young.parquet", folder / "notes.txt"
+    for file, age in ((old, 65), (young, 55), (other, 65)):
+        file.write_bytes(b"left by a killed write")
+        written = (present - timedelta(minutes=age)).timestamp()
+        os.utime(file, (written, written))
+    assert maintain(lake, present).orphans_deleted == 1
+    assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
+    assert maintain(lake, present + SOON).orphans_deleted == 1
+    assert not young.exists()
+    assert lake.reader("tech").read(NOTES).height == 1
+
+
+def test_a_file_of_another_lake_is_no_orphan(lake: Lake, present: datetime) -> None:
+    neighbour = lake.settings.data_path.with_name("files2") / "main" / "x.parquet"
+    neighbour.parent.mkdir(parents=True)
+    neighbour.write_bytes(b"not ours")
+    os.utime(neighbour, (0, 0))
+    maintain(lake, present + MONTH)
+    assert neighbour.exists()
+
+
+def test_an_empty_lake_is_maintained_too(lake: Lake, present: datetime) -> None:
+    done = maintain(lake, present)
+    assert (done.files_before, done.files_after, done.orphans_deleted) == (0, 0, 0)
+
+
+def test_a_file_that_is_gone_already_does_not_stop_the_sweep(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    before = set(_files(lake))
+    maintain(lake, present)
+    for file in before:
+        file.unlink()
+    maintain(lake, present + MONTH)
+    assert lake.reader("tech").read(NOTES).height == 18
+    assert len(_files(lake)) == 2

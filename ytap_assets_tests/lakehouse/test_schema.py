@@ -1,0 +1,215 @@
+"""Schemas evolve: what is added reaches the lake, what would lose data is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from ytap_assets.lakehouse.errors import SchemaConflictError
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.settings import Settings
+from ytap_assets.tables import TABLES, Table
+from ytap_assets.tables.base import (
+    Bool,
+    Day,
+    Float,
+    Instant,
+    Int,
+    Rows,
+    Text,
+    Texts,
+    column,
+)
+from ytap_assets_tests.lakehouse.samples import DAY, RUN, SIGHTINGS, append, sightings
+
+
+class GrownSightings(Rows):
+    """What was seen on a day, and what is known about it by now."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("What it's called; it's the key.")
+    title: Text = column("Its title.", null=True)
+    language: Text = column("Its language.", default="it's en")
+    score: Float = column("Its score.", default=-1.5)
+    rank: Int = column("Its rank.", default=7)
+    is_new: Bool = column("Whether it was new.", default=True)
+    is_gone: Bool = column("Whether it has gone.", default=False)
+    seen_at: Instant = column("When it was seen.", null=True)
+    tags: Texts = column("Its tags.", null=True)
+
+
+class RetypedSightings(Rows):
+    """Sightings whose title became a number."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the sighting.")
+    title: Int = column("Its title.", null=True)
+
+
+class ShrunkSightings(Rows):
+    """Sightings that lost their title."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the sighting.")
+
+
+class StrictSightings(Rows):
+    """Sightings of which something must be known that old ones don't know."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the sighting.")
+    title: Text = column("Its title.", null=True)
+    score: Float = column("Its score.")
+
+
+GROWN = replace(SIGHTINGS, model=GrownSightings)
+NEW_CELLS = {
+    "language": "it's en",
+    "score": -1.5,
+    "rank": 7,
+    "is_new": True,
+    "is_gone": False,
+    "seen_at": None,
+    "tags": None,
+}
+
+
+def _evolve(lake: Lake, table: Table) -> list[str]:
+    return lake.evolve({table.name: table})
+
+
+def test_every_table_is_made_with_its_comments_and_order(empty_settings: Settings) -> None:
+    with Lake.open(empty_settings) as lake:
+        assert lake.evolve(TABLES) == []
+        with lake.cursor() as cursor:
+            tables = cursor.execute(
+                "SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'lake'"
+            ).fetchall()
+            columns = cursor.execute(
+                "SELECT table_name, column_name, comment FROM duckdb_columns()"
+                " WHERE database_name = 'lake'"
+            ).fetchall()
+        assert dict(tables) == {name: table.description for name, table in TABLES.items()}
+        assert {(table, name): comment for table, name, comment in columns} == {
+            (name, one.name): one.comment for name, table in TABLES.items() for one in table.columns
+        }
+        for table in TABLES.values():
+            assert lake.cross_reader().read_across(table).schema == table.schema
+
+
+def test_new_columns_are_added_and_old_rows_read_their_defaults(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")], title="t"), "tech")
+    assert _evolve(lake, GROWN) != []
+    assert _evolve(lake, GROWN) == []
+    [row] = lake.reader("tech").read(GROWN).to_dicts()
+    old = {"workspace_id": "tech", "day": DAY, "item_id": "old", "title": "t"}
+    assert row == {**old, **NEW_CELLS}
+    assert lake.reader("tech").read(GROWN, wanted={"language": ["it's en"]}).height == 1
+    assert lake.reader("tech").read(GROWN, wanted={"language": ["de"]}).is_empty()
+
+
+def test_old_rows_keep_their_defaults_when_files_are_merged(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")]), "tech")
+    _evolve(lake, GROWN)
+    new = GROWN.frame([{"workspace_id": "tech", "day": DAY, "item_id": "new", **NEW_CELLS}])
+    append(lake, GROWN, new.with_columns(rank=1), "tech")
+    maintain(lake, datetime.now(UTC), RUN)
+    rows = lake.reader("tech").read(GROWN).sort("item_id")
+    assert rows.select("item_id", "rank").rows() == [("new", 1), ("old", 7)]
+
+
+def test_a_process_with_the_old_declaration_can_still_write(lake: Lake) -> None:
+    _evolve(lake, GROWN)
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "late")]), "tech")
+    [row] = lake.reader("tech").read(GROWN).to_dicts()
+    assert {name: row[name] for name in NEW_CELLS} == NEW_CELLS
+
+
+def test_snapshots_from_before_a_column_are_readable(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")]), "tech")
+    before = lake.snapshot_id()
+    _evolve(lake, GROWN)
+    append(lake, GROWN, GROWN.frame([_grown_row("new", rank=1)]), "tech")
+    old = lake.reader("tech", as_of=before)
+    assert old.read(GROWN).to_dicts() == [{**_grown_row("old"), "title": None}]
+    assert old.read(GROWN, wanted={"language": ["de"]}).is_empty()
+    assert old.read(GROWN, columns=["rank", "item_id"]).rows() == [(7, "old")]
+
+
+def test_snapshots_from_before_a_table_hold_no_rows(empty_settings: Settings) -> None:
+    with Lake.open(empty_settings, tables={}) as lake:
+        before = lake.snapshot_id()
+        _evolve(lake, GROWN)
+        append(lake, GROWN, GROWN.frame([_grown_row("new")]), "tech")
+        old = lake.reader("tech", as_of=before).read(GROWN)
+        assert old.is_empty()
+        assert old.schema == GROWN.schema
+
+
+def test_changed_comments_reach_the_lake(lake: Lake) -> None:
+    _evolve(lake, GROWN)
+    with lake.cursor() as cursor:
+        [(table,)] = cursor.execute(
+            "SELECT comment FROM duckdb_tables() WHERE table_name = 'sightings'"
+        ).fetchall()
+        [(named,)] = cursor.execute(
+            "SELECT comment FROM duckdb_columns()"
+            " WHERE table_name = 'sightings' AND column_name = 'item_id'"
+        ).fetchall()
+    assert table == GROWN.description
+    assert named == "What it's called; it's the key."
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            RetypedSightings,
+            "sightings.title is VARCHAR in the lake and BIGINT in its declaration: declare a new"
+            " column under another name and fill it, or take the old type back",
+        ),
+        (
+            ShrunkSightings,
+            "sightings.title is in the lake but no longer declared: declare it again as nullable,"
+            " or drop it after a backup with `ALTER TABLE lake.sightings DROP COLUMN title`",
+        ),
+        (
+            StrictSightings,
+            "sightings.score is new and allows no null, but the rows that are there have no value"
+            " for it: declare a default, or allow null",
+        ),
+    ],
+)
+def test_what_would_lose_data_is_refused_with_the_way_out(
+    lake: Lake, model: type[Rows], message: str
+) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")], title="t"), "tech")
+    before = lake.snapshot_id()
+    with pytest.raises(SchemaConflictError, match=f"^{re.escape(message)}$"):
+        _evolve(lake, replace(SIGHTINGS, model=model))
+    assert lake.snapshot_id() == before
+    assert lake.reader("tech").read(SIGHTINGS).get_column("title").to_list() == ["t"]
+
+
+def test_a_conflict_in_one_table_changes_no_other(lake: Lake) -> None:
+    other = replace(GROWN, name="others")
+    conflict = replace(SIGHTINGS, model=RetypedSightings)
+    with pytest.raises(SchemaConflictError):
+        lake.evolve({"others": other, "sightings": conflict})
+    assert "CREATE TABLE lake.others" in _evolve(lake, other)[0]
+
+
+def test_a_lake_that_cannot_be_reconciled_is_not_opened(settings: Settings) -> None:
+    conflict = replace(SIGHTINGS, model=RetypedSightings)
+    with pytest.raises(SchemaConflictError):
+        Lake.open(settings, tables={"sightings": conflict})
+    with Lake.open(settings, tables={"sightings": SIGHTINGS}) as lake:
+        assert lake.reader("tech").read(SIGHTINGS).is_empty()
+
+
+def _grown_row(item: str, **cells: object) -> dict[str, object]:
+    return {"workspace_id": "tech", "day": DAY, "item_id": item, **NEW_CELLS, **cells}

@@ -1,0 +1,278 @@
+"""What one commit does: replace a range, add what is new, number it; or nothing at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    LOGS,
+    MARKS,
+    NOTES,
+    RUN,
+    SIGHTINGS,
+    append,
+    days,
+    logs,
+    marks,
+    notes,
+    one_day,
+    publish,
+    sightings,
+)
+
+
+def _versions(lake: Lake, workspace: str) -> list[tuple[object, ...]]:
+    rows = lake.reader(workspace).read(NOTES, columns=["day", "note_id", "version"])
+    return sorted((day.day, name, version) for day, name, version in rows.rows())
+
+
+def test_a_publish_replaces_its_day_and_nothing_else(shared_lake: Lake, workspace: str) -> None:
+    scope = Scope(workspace, *days(2))
+    publish(shared_lake, NOTES, notes(workspace, days(2), "ab", version=1), scope)
+    publish(
+        shared_lake, NOTES, notes(f"{workspace}x", [DAY], "a", version=1), one_day(f"{workspace}x")
+    )
+    publish(shared_lake, NOTES, notes(workspace, [DAY], "bc", version=2), one_day(workspace))
+    assert _versions(shared_lake, workspace) == [
+        (1, "b", 2),
+        (1, "c", 2),
+        (2, "a", 1),
+        (2, "b", 1),
+    ]
+    assert _versions(shared_lake, f"{workspace}x") == [(1, "a", 1)]
+
+
+def test_a_range_is_published_in_one_commit(shared_lake: Lake, workspace: str) -> None:
+    span = days(4)
+    publish(
+        shared_lake,
+        NOTES,
+        notes(workspace, span, "a", version=1),
+        Scope(workspace, span[0], span[3]),
+    )
+    before = shared_lake.snapshot_id()
+    with shared_lake.write(RUN) as transaction:
+        gap = notes(workspace, [span[2]], "a", version=2)
+        replaced = transaction.publish(check_rows(NOTES, gap, Scope(workspace, span[1], span[2])))
+    assert replaced == 2
+    assert shared_lake.snapshot_id() == before + 1
+    assert _versions(shared_lake, workspace) == [(1, "a", 1), (3, "a", 2), (4, "a", 1)]
+
+
+def test_an_empty_frame_clears_its_partition(shared_lake: Lake, workspace: str) -> None:
+    publish(shared_lake, NOTES, notes(workspace, days(2), "a"), Scope(workspace, *days(2)))
+    publish(shared_lake, NOTES, NOTES.empty(), one_day(workspace))
+    assert [day for day, _, _ in _versions(shared_lake, workspace)] == [2]
+
+
+def test_a_whole_history_is_replaced_whole(shared_lake: Lake, workspace: str) -> None:
+    publish(shared_lake, MARKS, marks(workspace, a=1, b=2), Scope(workspace))
+    publish(shared_lake, MARKS, marks(workspace, b=3), Scope(workspace))
+    assert shared_lake.reader(workspace).read(MARKS).rows() == [(workspace, "b", 3)]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        notes("{}", [DAY], "a").with_columns(pl.col("version").cast(pl.String)),
+        notes("{}", [DAY], "a").drop("tags"),
+        notes("{}", [DAY], "a").with_columns(more=1),
+        notes("{}", [DAY], "aa"),
+        notes("{}", days(2), "a"),
+        notes("other", [DAY], "a"),
+        NOTES.frame([{"workspace_id": "{}", "day": DAY}]),
+        notes("{}", [DAY], "a", weight=float("nan")),
+    ],
+    ids=["type", "missing", "extra", "twice", "other day", "other workspace", "null key", "nan"],
+)
+def test_after_a_refusal_the_previous_rows_are_readable(
+    shared_lake: Lake, workspace: str, frame: pl.DataFrame
+) -> None:
+    good = notes(workspace, [DAY], "ab", version=1)
+    publish(shared_lake, NOTES, good, one_day(workspace))
+    before = shared_lake.snapshot_id()
+    bad = frame.with_columns(pl.col("workspace_id").replace("{}", workspace))
+    with pytest.raises(PublishRefusedError, match="the previous rows stay"):
+        publish(shared_lake, NOTES, bad, one_day(workspace))
+    assert shared_lake.snapshot_id() == before
+    assert_frame_equal(shared_lake.reader(workspace).read(NOTES), good, check_row_order=False)
+
+
+def test_reordered_columns_land_where_they_belong(shared_lake: Lake, workspace: str) -> None:
+    frame = notes(workspace, [DAY], "a", version=1, weight=2.0, is_read=True, tags=["x"])
+    publish(shared_lake, NOTES, frame.select(reversed(frame.columns)), one_day(workspace))
+    assert_frame_equal(shared_lake.reader(workspace).read(NOTES), frame)
+
+
+def test_an_exception_undoes_everything_in_the_transaction(
+    shared_lake: Lake, workspace: str
+) -> None:
+    def fail_halfway() -> None:
+        with shared_lake.write(RUN) as transaction:
+            transaction.publish(check_rows(MARKS, marks(workspace, a=1), Scope(workspace)))
+            transaction.append(check_rows(LOGS, logs(workspace, "a"), Scope(workspace)))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_halfway()
+    reader = shared_lake.reader(workspace)
+    assert (reader.read(MARKS).height, reader.read(LOGS).height) == (0, 0)
+    publish(shared_lake, MARKS, marks(workspace, b=2), Scope(workspace))
+    assert reader.read(MARKS).height == 1
+
+
+def test_a_statement_that_fails_is_told_by_its_own_error(shared_lake: Lake, workspace: str) -> None:
+    missing = replace(MARKS, name="no_such_table")
+    rows = check_rows(missing, marks(workspace, a=1), Scope(workspace))
+    with pytest.raises(duckdb.CatalogException), shared_lake.write(RUN) as transaction:
+        transaction.publish(rows)
+
+
+def test_two_tables_change_in_one_commit(shared_lake: Lake, workspace: str) -> None:
+    before = shared_lake.snapshot_id()
+    with shared_lake.write(RUN) as transaction:
+        transaction.publish(check_rows(MARKS, marks(workspace, a=1), Scope(workspace)))
+        transaction.append(check_rows(LOGS, logs(workspace, "a"), Scope(workspace)))
+    assert transaction.snapshot_id == before + 1
+    old = shared_lake.reader(workspace, as_of=before)
+    assert (old.read(MARKS).height, old.read(LOGS).height) == (0, 0)
+
+
+def test_an_append_takes_what_is_new_and_counts_the_rest(shared_lake: Lake, workspace: str) -> None:
+    first = append(
+        shared_lake, SIGHTINGS, sightings(workspace, [(DAY, "a"), (DAY, "b")]), workspace
+    )
+    assert (first.accepted.height, first.duplicates.height) == (2, 0)
+    again = sightings(workspace, [(DAY, "b"), (DAY, "c"), (DAY, "c")], title="later")
+    second = append(shared_lake, SIGHTINGS, again, workspace)
+    assert second.accepted.rows() == [(workspace, DAY, "c", "later")]
+    assert second.duplicates.get_column("item_id").to_list() == ["b", "c"]
+    stored = shared_lake.reader(workspace).read(SIGHTINGS, columns=["item_id", "title"])
+    assert sorted(stored.rows()) == [("a", None), ("b", None), ("c", "later")]
+
+
+def test_a_key_stored_under_another_day_is_a_duplicate(shared_lake: Lake, workspace: str) -> None:
+    first, second = days(2)
+    append(shared_lake, SIGHTINGS, sightings(workspace, [(first, "a")]), workspace)
+    again = append(shared_lake, SIGHTINGS, sightings(workspace, [(second, "a")]), workspace)
+    assert (again.accepted.height, again.duplicates.height) == (0, 1)
+
+
+def test_another_workspaces_key_is_no_duplicate(shared_lake: Lake, workspace: str) -> None:
+    append(shared_lake, SIGHTINGS, sightings(workspace, [(DAY, "a")]), workspace)
+    other = f"{workspace}x"
+    assert append(shared_lake, SIGHTINGS, sightings(other, [(DAY, "a")]), other).accepted.height
+
+
+@pytest.mark.parametrize(
+    "key", ["a\x00b", "\x00", "a'; --", "é" * 300, "x" * 5000, "", "\U0010ffff"]
+)
+def test_hostile_keys_are_found_again(shared_lake: Lake, workspace: str, key: str) -> None:
+    frame = sightings(workspace, [(DAY, key), (DAY, "between"), (DAY, "\x00z")])
+    assert append(shared_lake, SIGHTINGS, frame, workspace).accepted.height == 3
+    again = append(shared_lake, SIGHTINGS, frame.head(1), workspace)
+    assert (again.accepted.height, again.duplicates.height) == (0, 1)
+
+
+def test_a_log_is_numbered_in_the_order_of_commits_over_all_workspaces(lake: Lake) -> None:
+    append(lake, LOGS, logs("tech", "ab"), "tech")
+    append(lake, LOGS, logs("fitness", "c"), "fitness")
+    with lake.write(RUN) as transaction:
+        transaction.append(check_rows(LOGS, logs("tech", "bde"), Scope("tech")))
+        transaction.append(check_rows(LOGS, logs("fitness", "f"), Scope("fitness")))
+    rows = lake.cross_reader().read_across(LOGS, columns=["seq", "log_id"]).sort("seq")
+    assert rows.rows() == [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f")]
+
+
+def test_what_a_transaction_reads_holds_at_its_commit(lake: Lake) -> None:
+    append(lake, LOGS, logs("tech", "a", left=1), "tech")
+    with lake.write(RUN) as transaction:
+        transaction.append(check_rows(LOGS, logs("tech", "b", left=2), Scope("tech")))
+        inside = transaction.reader("tech").read(LOGS, wanted={"log_id": ["b"]})
+        assert inside.get_column("left").to_list() == [2]
+        assert transaction.cross_reader().read_across(LOGS).height == 2
+        assert lake.reader("tech").read(LOGS).height == 1
+
+
+def test_tables_are_written_in_their_own_way_only(shared_lake: Lake, workspace: str) -> None:
+    log = check_rows(LOGS, logs(workspace, "a"), Scope(workspace))
+    mark = check_rows(MARKS, marks(workspace, a=1), Scope(workspace))
+    with (
+        pytest.raises(ValueError, match="logs is append-only: append to it"),
+        shared_lake.write(RUN) as transaction,
+    ):
+        transaction.publish(log)
+    with (
+        pytest.raises(ValueError, match="marks is derived: publish it"),
+        shared_lake.write(RUN) as transaction,
+    ):
+        transaction.append(mark)
+
+
+def test_retention_deletes_old_days_of_one_workspace(shared_lake: Lake, workspace: str) -> None:
+    other = f"{workspace}x"
+    for name in (workspace, other):
+        append(shared_lake, SIGHTINGS, sightings(name, [(day, str(day)) for day in days(3)]), name)
+    with shared_lake.write(RUN) as transaction:
+        deleted = transaction.delete_before(SIGHTINGS, workspace, days(3)[2])
+    assert deleted == 2
+    assert shared_lake.reader(workspace).read(SIGHTINGS).get_column("day").to_list() == [days(3)[2]]
+    assert shared_lake.reader(other).read(SIGHTINGS).height == 3
+
+
+def test_every_snapshot_names_its_run_and_what_it_wrote(lake: Lake) -> None:
+    run = Run("run-7", "dagster", "materialize notes")
+    with lake.write(run) as transaction:
+        transaction.publish(check_rows(NOTES, notes("tech", [DAY], "a"), one_day("tech")))
+        transaction.append(check_rows(LOGS, logs("tech", "a"), Scope("tech")))
+    named = lake.snapshots().filter(pl.col("snapshot_id") == transaction.snapshot_id)
+    assert named.select("author", "commit_message", "run_id", "commit_extra_info").rows() == [
+        (
+            "dagster",
+            "materialize notes",
+            "run-7",
+            '{"run_id": "run-7", "wrote": ["notes tech 2026-11-01", "logs tech"]}',
+        )
+    ]
+
+
+def test_no_snapshot_is_nobodys(lake: Lake) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    append(lake, LOGS, logs("tech", "a"), "tech")
+    made = lake.snapshots().filter(pl.col("snapshot_id") > 0)  # 0 is the catalog as it was made
+    assert made.height >= 3
+    assert made.select("author", "commit_message", "run_id").null_count().row(0) == (0, 0, 0)
+
+
+def test_hostile_words_in_a_runs_name_are_kept_as_they_are(lake: Lake) -> None:
+    run = Run("r'); DROP TABLE lake.notes; --", 'a"\n', "w'\x1b")
+    lake.publish(NOTES, notes("tech", [DAY], "a"), one_day("tech"), run)
+    [last] = lake.snapshots().tail(1).select("run_id", "author", "commit_message").rows()
+    assert last == (run.run_id, run.actor, run.what)
+
+
+def test_a_commit_that_changes_nothing_tells_the_snapshot_that_was_there(lake: Lake) -> None:
+    append(lake, LOGS, logs("tech", "a"), "tech")
+    before = lake.snapshot_id()
+    rows = check_rows(LOGS, logs("tech", "a"), Scope("tech"))
+    with lake.write(RUN) as transaction:
+        assert transaction.append(rows).accepted.is_empty()
+    assert transaction.snapshot_id == lake.snapshot_id() == before
+
+
+def test_rows_are_stored_in_the_declared_order(shared_lake: Lake, workspace: str) -> None:
+    frame = notes(workspace, reversed(days(3)), ["c", "a", "b"])
+    publish(shared_lake, NOTES, frame, Scope(workspace, days(3)[0], days(3)[2]))
+    [file] = shared_lake.settings.data_path.glob(f"**/workspace_id={workspace}/*.parquet")
+    stored = pl.read_parquet(file, columns=["day", "note_id"])
+    assert_frame_equal(stored, frame.select("day", "note_id").sort("day", "note_id"))

@@ -1,0 +1,277 @@
+"""What the fault tests run as processes of their own: `python -m ... ROLE ARGUMENTS`.
+
+A worker imports what it needs, reports ``ready``, waits for a line on its input, and then plays its
+role. It reports by lines on its output, each written at once: what it intends, the phases of its
+transactions, and what was acknowledged to it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import select
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.errors import YtapError
+from ytap_assets.lakehouse.backup import restore
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.scoped import open_sql
+from ytap_assets.lakehouse.transaction import Run, Transaction
+from ytap_assets.settings import Settings
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    LOGS,
+    NOTES,
+    RUN,
+    SAMPLES,
+    days,
+    logs,
+    notes,
+    one_day,
+)
+
+CHURN_DAYS = days(6)
+SHARED_DAYS = days(3)
+ROWS = [f"note-{number}" for number in range(40)]
+ENTRIES = 5
+PAUSE_S = 0.1
+LATER = timedelta(days=3)
+"""Maintenance that thinks it is so much later expires everything that can expire."""
+
+
+def report(*words: object) -> None:
+    """Tell the parent, at once."""
+    os.write(1, (" ".join(str(word) for word in words) + "\n").encode())
+
+
+class _Phases(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        report("phase", record.getMessage())
+
+
+def _watch_phases() -> None:
+    for name in ("transaction", "maintenance"):
+        log = logging.getLogger(f"ytap_assets.lakehouse.{name}")
+        log.setLevel(logging.DEBUG)
+        log.addHandler(_Phases())
+
+
+def _settings(data: str, **others: str) -> Settings:
+    return Settings.from_env({"YTAP_DATA": data, "YTAP_SNAPSHOT_DAYS": "1", **others})
+
+
+def _newest_version(lake: Lake) -> int:
+    """The newest version that any commit wrote, which every commit also wrote into the log."""
+    entries = lake.cross_reader().read_across(LOGS, columns=["left"])
+    return int(entries.select(pl.col("left").max().fill_null(0)).item())
+
+
+def hold(*, catalog: str) -> None:
+    """Hold the write lock until killed."""
+    with WriteLock(Path(catalog)).hold():
+        report("held")
+        sys.stdin.readline()
+
+
+def commit(*, catalog: str) -> None:
+    """Hold the catalog as tightly as a commit does, until the input closes, and change nothing."""
+    with closing(sqlite3.connect(catalog)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("DELETE FROM ducklake_snapshot")
+        report("committing")
+        sys.stdin.readline()
+        connection.rollback()
+
+
+def make(*, data: str) -> None:
+    """Open a lake where there is none, and write to it."""
+    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+        workspace = f"ws-{os.getpid()}"
+        lake.publish(NOTES, notes(workspace, [DAY], ROWS), one_day(workspace), RUN)
+        report("rows", lake.reader(workspace).read(NOTES).height)
+
+
+def churn(*, data: str, seed: int) -> None:
+    """Publish, append and maintain until killed, saying what is next and what is done."""
+    _watch_phases()
+    chance = random.Random(seed)
+    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+        first = _newest_version(lake) + 1
+        for version in count(first):
+            kind = "maintain" if version % 7 == 0 else chance.choice(["publish", "append", "both"])
+            low = chance.randrange(len(CHURN_DAYS))
+            high = min(low + chance.randrange(3), len(CHURN_DAYS) - 1)
+            report("intent", kind, version, low, high)
+            if kind == "maintain":
+                maintain(lake, datetime.now(UTC) + LATER, RUN)
+                low, high, kind = 0, 0, "append"
+            with lake.write(Run(f"run-{version}", "churn", kind)) as transaction:
+                if kind in {"publish", "both"}:
+                    _publish(transaction, "tech", version, low, high)
+                _append(transaction, "tech", version)
+            report("ack", version)
+
+
+def _publish(
+    transaction: Transaction, workspace_id: str, version: int, low: int, high: int
+) -> None:
+    span = CHURN_DAYS[low : high + 1]
+    frame = notes(workspace_id, span, ROWS, version=version)
+    transaction.publish(check_rows(NOTES, frame, Scope(workspace_id, span[0], span[-1])))
+
+
+def _append(transaction: Transaction, workspace_id: str, version: int) -> None:
+    names = [f"{version}-{number}" for number in range(ENTRIES)]
+    frame = logs(workspace_id, names, left=version)
+    transaction.append(check_rows(LOGS, frame, Scope(workspace_id)))
+
+
+def write(*, data: str, number: int, rounds: int) -> None:
+    """Write to partitions of one's own and to shared ones, and now and then maintain."""
+    own = f"own-{number}"
+    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+        for turn in range(rounds):
+            version = number * 1000 + turn
+            frame = notes(own, [DAY], ROWS, version=version)
+            lake.publish(NOTES, frame, one_day(own), RUN)
+            with lake.write(RUN) as transaction:
+                _take_turn(transaction, version)
+            if number == 0:
+                maintain(lake, datetime.now(UTC), RUN)
+            report("turn", turn)
+
+
+def _take_turn(transaction: Transaction, version: int) -> None:
+    """Publish all shared days, and log whose version was found and whose was left."""
+    frame = notes("shared", SHARED_DAYS, ROWS, version=version)
+    scope = Scope("shared", SHARED_DAYS[0], SHARED_DAYS[-1])
+    transaction.publish(check_rows(NOTES, frame, scope))
+    before = transaction.reader("shared").read(LOGS).sort("seq").get_column("left")
+    entry = logs("shared", [f"turn-{version}"], found=before.last(), left=version)
+    transaction.append(check_rows(LOGS, entry, Scope("shared")))
+
+
+def read(*, data: str, scoped: bool) -> None:
+    """Read until the input closes; report every inconsistency, and how often it read."""
+    reads = 0
+    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+        report("reading")
+        while not select.select([sys.stdin], [], [], PAUSE_S)[0]:
+            for problem in _look_scoped(lake.settings) if scoped else _look(lake):
+                report("inconsistent", problem)
+            reads += 1
+    report("reads", reads)
+
+
+def _look(lake: Lake) -> Iterator[str]:
+    shared = lake.reader("shared").read(NOTES)
+    versions = shared.get_column("version").unique().to_list()
+    if (len(versions), shared.height) not in {(0, 0), (1, len(SHARED_DAYS) * len(ROWS))}:
+        yield f"versions {versions} on {shared.height} rows"
+    entries = lake.reader("shared").read(LOGS).sort("seq")
+    if entries.get_column("found").to_list()[1:] != entries.get_column("left").to_list()[:-1]:
+        yield f"turns {entries.select('seq', 'found', 'left').rows()}"
+    if entries.get_column("seq").to_list() != list(range(1, entries.height + 1)):
+        yield f"seq {entries.get_column('seq').to_list()}"
+
+
+def _look_scoped(settings: Settings) -> Iterator[str]:
+    statement = 'SELECT (SELECT max(version) FROM notes), (SELECT max_by("left", seq) FROM logs)'
+    with closing(open_sql(settings, statement, workspace_id="shared")) as connection:
+        row = connection.execute(statement).fetchone()
+    if row is None or row[0] != row[1]:
+        yield f"tables of two commits: {row}"
+
+
+def put_back(*, data: str, backups: list[str]) -> None:
+    """Restore one backup after the other until killed; never may the catalog be missing."""
+    settings = _settings(data)
+
+    def look(event: str, _: tuple[object, ...]) -> None:
+        if event in {"os.rename", "os.remove", "os.link"} and not settings.catalog.is_file():
+            report("missing", event)
+
+    sys.addaudithook(look)
+    for number in count():
+        folder = backups[number % len(backups)]
+        report("restoring", folder)
+        restore(settings, Path(folder), datetime.now(UTC))
+
+
+def fill(*, data: str, disk: str, where: dict[str, str], free: list[int]) -> None:
+    """Publish on a small disk with ever so little space left; report how it went."""
+    settings = _settings(data, **where)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        for version, leave in enumerate(free):
+            ballast = _fill_up(Path(disk), leave)
+            outcome = _try_to_publish(lake, version)
+            ballast.unlink()
+            seen = _summary(lake)
+            report("outcome", json.dumps([leave, outcome, seen, _try_to_publish(lake, version)]))
+        orphans = maintain(lake, datetime.now(UTC) + LATER, RUN).orphans_deleted
+        files = len(list(settings.data_path.rglob("*.parquet")))
+        report("swept", json.dumps([orphans, files, _summary(lake)]))
+
+
+def _try_to_publish(lake: Lake, version: int) -> str:
+    chance = random.Random(version)
+    rows = [
+        {"workspace_id": "tech", "day": DAY, "note_id": f"n{number}", "version": version}
+        | {"body": chance.randbytes(300)}
+        for number in range(1500)
+    ]
+    try:
+        lake.publish(NOTES, NOTES.frame(rows), one_day("tech"), RUN)
+    except YtapError as error:
+        return f"{type(error).__name__}: {error}"
+    return "ok"
+
+
+def _summary(lake: Lake) -> tuple[int, list[int]]:
+    rows = lake.reader("tech").read(NOTES)
+    return rows.height, rows.get_column("version").unique().sort().to_list()
+
+
+def _fill_up(disk: Path, leave: int) -> Path:
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as stream:
+        while (free := _free(disk)) > leave:
+            stream.write(bytes(min(free - leave, 1 << 16)))
+    return ballast
+
+
+def _free(disk: Path) -> int:
+    state = os.statvfs(disk)
+    return state.f_bavail * state.f_frsize
+
+
+ROLES: dict[str, Callable[..., None]] = {
+    role.__name__: role for role in (hold, commit, make, churn, write, read, put_back, fill)
+}
+
+
+def main(role: str, arguments: str) -> None:
+    """Play a role once the parent says so."""
+    keywords: dict[str, Any] = json.loads(arguments)
+    if role != "hold":
+        report("ready")
+        sys.stdin.readline()
+    ROLES[role](**keywords)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
