@@ -1,0 +1,248 @@
+"""The one HTTP client of the sources.
+
+It asks only hosts that the sources declare, only over https; spaces its requests; retries what is
+transient and nothing else; obeys Retry-After; asks conditionally; stops reading at the size cap;
+and keeps secrets in headers, out of everything it hands back. What answers is a transport
+(`transports`): the network, or a day's recordings.
+
+Belongs here: how to ask. Does not belong here: what to ask (a module per platform), or what an
+answer means (`errors`, the platform's parser).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from ytap_assets.sources.bodies import ACCEPT_ENCODING, read_bounded
+from ytap_assets.sources.conduct import Conduct
+from ytap_assets.sources.errors import (
+    ParkedError,
+    PermanentError,
+    RefusedUrlError,
+    SourceError,
+    TooLargeError,
+    TransientError,
+    classify_response,
+    describe_url,
+)
+from ytap_assets.sources.exchange import (
+    RECORDED_AT,
+    SOURCE,
+    Exchange,
+    Request,
+    keep_headers,
+)
+from ytap_assets.sources.pacing import Pacer, asked_wait
+
+_MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_TIMEOUT = httpx.Timeout(20.0, connect=10.0)
+_WHOLE_ANSWER_S = 90.0
+
+
+class HttpClient:
+    """Asks for one thing at a time and answers with an `Exchange` or a `SourceError`."""
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, conduct: Conduct) -> None:
+        """Ask through ``transport``, which is closed with the client."""
+        self.conduct = conduct
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=_TIMEOUT,
+            follow_redirects=False,
+            headers={"User-Agent": conduct.user_agent, "Accept-Encoding": ACCEPT_ENCODING},
+            # A cookie would carry something from one workspace's request to the next.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def send(self, request: Request) -> Exchange:
+        """Send a request, again and again while its failures are transient.
+
+        Raises:
+            SourceError: It did not work; which kind says whether it ever will.
+        """
+        for secret in request.secrets.values():
+            self.conduct.redactor.learn(secret)
+        failed = attempts = 0
+        while True:
+            try:
+                exchange = await self._send_once(request)
+            except ParkedError as error:
+                raise self._final(error, attempts + error.attempts) from error
+            except TransientError as error:
+                failed += 1
+                attempts += error.attempts
+                wait = self._wait_before_retry(failed, error)
+                if wait is None:
+                    raise self._final(error, attempts) from error
+                await self.conduct.sleep(wait)
+            except SourceError as error:
+                raise self._final(error, attempts + error.attempts) from error
+            else:
+                return replace(exchange, attempts=attempts + exchange.attempts)
+
+    async def _take_turn(self, host: str, hops: int) -> None:
+        """Wait until ``host`` may be asked.
+
+        While one target slept, another's answer may have parked the host: what holds is what the
+        host asked for last, so each looks again.
+        """
+        pacer = self.conduct.pacer
+        if pacer is None:
+            return
+        self._check_parked(pacer, host, hops)
+        turn = pacer.take_turn(host)
+        while turn > 0:
+            await self.conduct.sleep(turn)
+            self._check_parked(pacer, host, hops)
+            turn = pacer.take_turn(host) if pacer.parked(host) > 0 else 0.0
+
+    def _check_parked(self, pacer: Pacer, host: str, hops: int) -> None:
+        parked = pacer.parked(host)
+        if parked > self.conduct.retries.obeyed_s:
+            message = f"{host} asked to be left alone for {parked:.0f} s more"
+            raise ParkedError(message, attempts=hops - 1)
+
+    def _wait_before_retry(self, failed: int, error: TransientError) -> float | None:
+        headers = error.exchange.headers if error.exchange else {}
+        return self.conduct.retries.wait(failed, asked_wait(headers, self.conduct.clock()))
+
+    def _final(self, error: SourceError, attempts: int) -> SourceError:
+        exchange = error.exchange and replace(error.exchange, attempts=attempts)
+        text = self.conduct.redactor.text(str(error))
+        return type(error)(text, exchange=exchange, attempts=attempts)
+
+    async def _send_once(self, request: Request) -> Exchange:
+        url, hops = httpx.URL(request.url), 0
+        while True:
+            hops += 1
+            exchange = await self._ask(request, url, hops)
+            if not _is_redirect(exchange) or request.form is not None:
+                break
+            if hops > _MAX_REDIRECTS:
+                raise PermanentError(
+                    f"{describe_url(request.url)}: redirects more than {_MAX_REDIRECTS} times",
+                    exchange=exchange,
+                )
+            url = _join(url, exchange.headers["location"], hops)
+        return self._judge(exchange, request)
+
+    def _judge(self, exchange: Exchange, request: Request) -> Exchange:
+        error = classify_response(exchange)
+        if error is not None:
+            raise error
+        if exchange.is_truncated:
+            raise TooLargeError(
+                f"{describe_url(exchange.url)}: more than {self.conduct.body_limit} bytes",
+                exchange=exchange,
+            )
+        if self.conduct.kept is None or request.form is not None:
+            return exchange
+        self.conduct.kept.keep(exchange)
+        return self.conduct.kept.fill(exchange)
+
+    async def _ask(self, request: Request, url: httpx.URL, hops: int) -> Exchange:
+        self._check(url, hops)
+        await self._take_turn(url.host, hops)
+        message = self._build(request, url)
+        try:
+            async with asyncio.timeout(_WHOLE_ANSWER_S):
+                response = await self._send_message(message)
+                try:
+                    body = await read_bounded(response, self.conduct.body_limit, host=url.host)
+                finally:
+                    await response.aclose()
+        except (httpx.TransportError, TimeoutError) as error:
+            what = type(error).__name__
+            raise TransientError(f"{describe_url(str(url))}: {what}", attempts=hops) from error
+        except SourceError as error:
+            raise type(error)(str(error), attempts=hops) from error
+        exchange = self._exchange(request, response, body, hops)
+        wait = asked_wait(exchange.headers, self.conduct.clock())
+        if self.conduct.pacer is not None and wait is not None:
+            self.conduct.pacer.park(url.host, wait)
+        return exchange
+
+    async def _send_message(self, message: httpx.Request) -> httpx.Response:
+        try:
+            return await self._http.send(message, stream=True)
+        except (httpx.InvalidURL, ValueError) as error:
+            # httpx reads where a redirect leads even when it does not follow.
+            raise _no_url(message.url) from error
+
+    def _build(self, request: Request, url: httpx.URL) -> httpx.Request:
+        headers = dict(request.headers)
+        if url.host == httpx.URL(request.url).host:
+            headers |= request.secrets
+        if self.conduct.kept is not None and request.form is None:
+            headers |= self.conduct.kept.validators(request.url)
+        return self._http.build_request(
+            request.method,
+            url,
+            headers=headers,
+            data=request.form,
+            extensions={SOURCE: request.source},
+        )
+
+    def _exchange(
+        self, request: Request, response: httpx.Response, body: bytes, hops: int
+    ) -> Exchange:
+        redact = self.conduct.redactor
+        limit = self.conduct.body_limit
+        return Exchange(
+            url=request.url,
+            status=response.status_code,
+            headers=keep_headers(response.headers, redact.text),
+            body=redact.body(body[:limit]),
+            fetched_at=response.extensions.get(RECORDED_AT) or self.conduct.clock(),
+            attempts=hops,
+            is_truncated=len(body) > limit,
+        )
+
+    def _check(self, url: httpx.URL, hops: int) -> None:
+        """Only what the sources declare is asked, wherever a config or a redirect points."""
+        if (
+            url.scheme != "https"
+            or url.host not in self.conduct.hosts
+            or url.port is not None
+            or url.userinfo
+        ):
+            shown = f"{url.scheme}://{url.host}"[:200]
+            raise RefusedUrlError(
+                f"{shown}: only https to {', '.join(sorted(self.conduct.hosts))} is asked",
+                attempts=hops - 1,
+            )
+
+
+def _is_redirect(exchange: Exchange) -> bool:
+    return exchange.status in _REDIRECTS and "location" in exchange.headers
+
+
+def _join(url: httpx.URL, location: str, hops: int) -> httpx.URL:
+    try:
+        return url.join(location)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _no_url(url, hops) from error
+
+
+def _no_url(url: httpx.URL, hops: int = 0) -> PermanentError:
+    message = f"{describe_url(str(url))}: redirects to something that is no URL"
+    return PermanentError(message, attempts=hops)

@@ -1,0 +1,89 @@
+"""Collecting: every source a workspace wants, for every day asked for.
+
+No source stops another: each fetch ends in a `Fetch` with its outcome. Belongs here: which fetches
+there are. Does not belong here: storing them (`operations`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+from ytap_assets.sources.catalog import TREND_SOURCES, VIDEO_STATS
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.fetching import fetch_target
+from ytap_assets.sources.session import Session
+from ytap_assets.sources.source import Source
+from ytap_assets.sources.youtube_stats import batch_videos
+from ytap_assets.workspaces import Workspace
+
+_Plan = list[tuple[Source, str]]
+
+
+async def collect_trends(
+    workspace: Workspace, days: Iterable[date], *, session: Session, run_id: str
+) -> list[Fetch]:
+    """Ask every source the workspace wants about every day.
+
+    Args:
+        workspace: Whose config says what is wanted. One that does not collect gives nothing.
+        days: The days, in any order. Past days are asked only of sources that can answer for
+            them; the others' fetches end ``unrecoverable``, without a request.
+        session: An open session.
+        run_id: What ``collection_log`` calls this run.
+
+    Returns:
+        One fetch per day, source and target, in this order; ``rows`` are `raw_trends`.
+    """
+    if not workspace.collects:
+        return []
+    plan: _Plan = [
+        (source, target) for source in TREND_SOURCES for target in source.targets(workspace)
+    ]
+    return await _collect(plan, workspace, days, session, run_id)
+
+
+async def collect_video_metrics(
+    workspace: Workspace,
+    video_ids: Sequence[str],
+    days: Iterable[date],
+    *,
+    session: Session,
+    run_id: str,
+) -> list[Fetch]:
+    """Ask for the present counts of given videos.
+
+    Args:
+        workspace: Whose videos they are. One that does not collect gives nothing.
+        video_ids: YouTube ids; asked in batches of 50, sorted, each once.
+        days: The metric dates. The counts are as of now, so a day that is over cannot be had.
+        session: An open session.
+        run_id: What ``collection_log`` calls this run.
+
+    Returns:
+        One fetch per day and batch; ``rows`` are `video_metrics`.
+
+    Raises:
+        ValueError: One of the ids is not a video id.
+    """
+    if not workspace.collects:
+        return []
+    plan: _Plan = [(VIDEO_STATS, batch) for batch in batch_videos(video_ids)]
+    return await _collect(plan, workspace, days, session, run_id)
+
+
+async def _collect(
+    plan: _Plan, workspace: Workspace, days: Iterable[date], session: Session, run_id: str
+) -> list[Fetch]:
+    """The plan for each day: its fetches at once, kept apart by the hosts' spacing."""
+    fetches: list[Fetch] = []
+    for day in sorted(set(days)):
+        visit = await session.visit(day)
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
+                for source, target in plan
+            ]
+        fetches += [task.result() for task in tasks]
+    return fetches

@@ -1,0 +1,42 @@
+"""How a session's HTTP clients behave: their manners, in one value.
+
+Belongs here: what can be tuned. Does not belong here: acting on it (`client`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ytap_assets.sources.bodies import DEFAULT_LIMIT
+from ytap_assets.sources.conditional import KeptAnswers
+from ytap_assets.sources.pacing import Pacer, RetryPolicy
+from ytap_assets.sources.redaction import Redactor
+
+
+@dataclass(frozen=True)
+class Conduct:
+    """How the client behaves; one value for all the clients of a session.
+
+    Attributes:
+        hosts: The only hosts that are asked.
+        clock: The present, for when an answer arrived.
+        sleep: Waits so many seconds.
+        pacer: Spaces the requests; None asks as fast as it can, as a replay does.
+        retries: How often a transient failure is tried again.
+        redactor: Knows the secrets that were sent.
+        kept: Earlier answers, for conditional requests; None to ask unconditionally.
+        body_limit: The size cap, in decompressed bytes.
+        user_agent: Who is asking.
+    """
+
+    hosts: frozenset[str]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]]
+    pacer: Pacer | None = None
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    redactor: Redactor = field(default_factory=Redactor)
+    kept: KeptAnswers | None = None
+    body_limit: int = DEFAULT_LIMIT
+    user_agent: str = "python:ytap-assets:0.1.0"

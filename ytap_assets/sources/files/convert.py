@@ -1,0 +1,147 @@
+"""Records of text into columns of `raw_trends`, as one format declares them.
+
+Every row comes out with either all its values or the reasons why it cannot be read. Belongs here:
+the way from cells to values. Does not belong here: how one kind of value is parsed (`kinds`).
+"""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+
+from ytap_assets.sources.files.formats import Column, Format
+from ytap_assets.sources.files.kinds import KINDS, Reading
+from ytap_assets.sources.files.records import CELL, FAULT, Records
+from ytap_assets.tables import RAW_TRENDS
+
+REASON = "reason"
+"""The column with the reasons a row cannot be read; null where it can."""
+_TEXT = "text:"
+_SHOWN_CHARS = 80
+_SPELLED = {
+    "%Y": "YYYY",
+    "%y": "YY",
+    "%m": "MM",
+    "%d": "DD",
+    "%H": "hh",
+    "%M": "mm",
+    "%S": "ss",
+    "%.f": "",
+    "%#z": "+00:00",
+}
+
+
+def convert_records(records: Records, declared: Format, reading: Reading) -> pl.DataFrame:
+    """Convert all records.
+
+    Args:
+        records: The file's records.
+        declared: Its format.
+        reading: What is known beside the content.
+
+    Returns:
+        One row per record, in order: the declared columns of `raw_trends`, ``day``, and
+        ``reason``.
+    """
+    columns = _with_observed_at(declared, reading)
+    frame = records.frame.with_columns(
+        _cell(column, records.frame.columns, reading).alias(f"{_TEXT}{name}")
+        for name, column in columns.items()
+    )
+    for needs_observed_at in (False, True):
+        frame = frame.with_columns(
+            _parse(name, column, reading)
+            for name, column in columns.items()
+            if KINDS[column.kind].needs_observed_at is needs_observed_at
+        )
+    required = _required(declared)
+    reasons = [_reason(name, column, required=name in required) for name, column in columns.items()]
+    frame = frame.with_columns(
+        pl.coalesce(FAULT, _join(reasons)).alias(REASON),
+        pl.col(declared.day).dt.date().alias("day"),
+    )
+    return frame.with_columns(
+        _fill(name, column.otherwise) for name, column in columns.items() if column.otherwise
+    ).select(*columns, "day", REASON)
+
+
+def _with_observed_at(declared: Format, reading: Reading) -> dict[str, Column]:
+    if reading.observed_day is None:
+        return declared.columns
+    return {**declared.columns, "observed_at": Column.model_validate({"as": "file_day"})}
+
+
+def _required(declared: Format) -> set[str]:
+    needed = {column.name for column in RAW_TRENDS.columns if not column.nullable}
+    return needed | {declared.day}
+
+
+def _cell(column: Column, present: list[str], reading: Reading) -> pl.Expr:
+    """The text to be read; null where the value is unknown."""
+    if column.file_name is not None:
+        found = re.search(column.file_name, reading.file_name)
+        return pl.lit(found[1] if found else None, pl.String)
+    cell = f"{CELL}{column.source}"
+    if column.source is None or cell not in present:
+        return pl.lit(None, pl.String)
+    raw = pl.col(cell)
+    text = raw.str.strip_chars() if column.kind != "title" else raw
+    unknown = raw.str.strip_chars().is_in(["", *column.null_values])
+    if column.null_when and all(f"{CELL}{name}" in present for name in column.null_when):
+        unknown = unknown | pl.all_horizontal(
+            pl.col(f"{CELL}{name}").fill_null("").str.strip_chars() == value
+            for name, value in column.null_when.items()
+        )
+    return pl.when(~unknown).then(text)
+
+
+def _parse(name: str, column: Column, reading: Reading) -> pl.Expr:
+    text = pl.col(f"{_TEXT}{name}")
+    if column.extract is not None:
+        text = text.str.extract(column.extract, 1)
+    if column.matches is not None:
+        text = pl.when(text.str.contains(column.matches)).then(text)
+    parsed = KINDS[column.kind].parse(text, column, reading)
+    return parsed.cast(RAW_TRENDS.schema[name]).alias(name)
+
+
+def _reason(name: str, column: Column, *, required: bool) -> pl.Expr:
+    text = pl.col(f"{_TEXT}{name}")
+    called = column.source or name
+    shown = text.str.slice(0, _SHOWN_CHARS).str.replace_all("\0", "\\x00", literal=True)
+    unreadable = pl.concat_str(
+        pl.lit(f"column {called} holds '"), shown, pl.lit(f"', which {_wants(column)}")
+    )
+    is_null = pl.col(name).is_null()
+    missing = pl.lit(f"column {called} is empty, and every row needs it")
+    return (
+        pl.when(is_null & text.is_not_null())
+        .then(unreadable)
+        .when(is_null & pl.lit(required))
+        .then(missing)
+        .otherwise(None)
+    )
+
+
+def _wants(column: Column) -> str:
+    if column.rule is not None:
+        return f"is not {column.rule}"
+    return KINDS[column.kind].wants.format(patterns=" or ".join(map(_spell, column.patterns)))
+
+
+def _spell(pattern: str) -> str:
+    for code, words in _SPELLED.items():
+        pattern = pattern.replace(code, words)
+    return pattern
+
+
+def _join(reasons: list[pl.Expr]) -> pl.Expr:
+    joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return pl.when(joined != "").then(joined)
+
+
+def _fill(name: str, template: str) -> pl.Expr:
+    before, _, after = template.partition("{item_id}")
+    filled = pl.concat_str(pl.lit(before), pl.col("item_id"), pl.lit(after))
+    return pl.col(name).fill_null(filled)

@@ -1,0 +1,207 @@
+"""The vocabulary in which a file format is declared, and the entries of `formats.yaml`.
+
+Belongs here: what an entry may say and whether it makes sense. Does not belong here: how a kind of
+value is parsed (`kinds`), or any particular format (`formats.yaml`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.tables import RAW_TRENDS
+from ytap_assets.tables.trends import SOURCES
+
+KindName = Literal[
+    "text",
+    "title",
+    "url",
+    "encoded_url",
+    "count",
+    "grouped_count",
+    "integer",
+    "instant",
+    "unix_seconds",
+    "day",
+    "file_day",
+    "age",
+    "row_order",
+]
+_FILLED_BY_US = {"workspace_id", "source", "day", "collection_id"}
+_TARGETS = frozenset(RAW_TRENDS.schema) - _FILLED_BY_US
+_NEEDS_PATTERNS = ("instant", "day")
+
+
+class Column(BaseModel):
+    """How one column of `raw_trends` is filled.
+
+    Attributes:
+        source: The file's column (``from``).
+        file_name: A regular expression on the file's name; its first group is the value.
+        kind: How the text is read (``as``); see `kinds`.
+        patterns: For ``instant`` and ``day``: strptime patterns, tried in order. A text without
+            a zone is taken as UTC; a day without a year takes it from the file name or
+            ``--observed-on``.
+        at: For ``age``: the time of the observation day from which ages are counted back (`20h`).
+        base: For ``url``: what an address that begins with ``/`` is put behind.
+        extract: A regular expression; its first group is what is read.
+        matches: A regular expression the whole text must match.
+        rule: What ``matches`` or ``extract`` asks, in words; by default what the kind asks.
+        null_values: Texts that mean unknown; an empty one always does.
+        null_when: Texts of columns of this row which, together, mean unknown.
+        optional: Whether the file may lack the column.
+        otherwise: What an unknown value becomes (``else``); ``{item_id}`` is filled in.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str | None = Field(default=None, alias="from")
+    file_name: str | None = None
+    kind: KindName = Field(default="text", alias="as")
+    patterns: tuple[str, ...] = ()
+    at: str = Field(default="0h", pattern=r"^\d+h$")
+    base: str = ""
+    extract: str | None = None
+    matches: str | None = None
+    rule: str | None = None
+    null_values: tuple[str, ...] = ()
+    null_when: dict[str, str] = Field(default_factory=dict)
+    optional: bool = False
+    otherwise: str | None = Field(default=None, alias="else")
+
+    @field_validator("file_name", "extract", "matches")
+    @classmethod
+    def _check_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                re.compile(value)
+            except re.error as error:
+                raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _check_patterns(self) -> Column:
+        if (self.kind in _NEEDS_PATTERNS) != bool(self.patterns):
+            raise ValueError("`patterns` go with `as: instant` and `as: day`, which need them")
+        return self
+
+
+class Format(BaseModel):
+    """One known format.
+
+    Attributes:
+        name: Names the format.
+        about: What such a file is, in a line.
+        sources: The sources it may be imported as.
+        requires: Columns the file must have beside those that are read.
+        records: None for CSV. For JSON and JSON lines: where the records are, as alternatives;
+            steps divided by dots: a key, ``*`` for every element, ``{x}`` for every element with
+            its key kept as column ``x``; the empty path is the document itself.
+        day: The instant whose date is the ``day`` the row speaks of.
+        columns: How each column of `raw_trends` is filled.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    about: str
+    sources: tuple[str, ...] = Field(min_length=1)
+    requires: tuple[str, ...] = ()
+    records: tuple[str, ...] | None = None
+    day: Literal["observed_at", "published_at"] = "observed_at"
+    columns: dict[str, Column]
+
+    @field_validator("sources")
+    @classmethod
+    def _check_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := set(value) - set(SOURCES):
+            raise ValueError(f"{sorted(unknown)} are not among {', '.join(SOURCES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_columns(self) -> Format:
+        if unknown := set(self.columns) - _TARGETS:
+            raise ValueError(f"raw_trends takes no {', '.join(sorted(unknown))} from files")
+        if missing := {"item_id", "title", self.day} - set(self.columns) - {"observed_at"}:
+            raise ValueError(f"{', '.join(sorted(missing))} must be declared")
+        return self
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The file's columns by which the format is recognized."""
+        needed = [one for one in self.columns.values() if not one.optional]
+        return tuple(dict.fromkeys([*_read_by(needed), *self.requires]))
+
+    @cached_property
+    def wanted(self) -> tuple[str, ...]:
+        """The file's columns that are read where they are there."""
+        return tuple(dict.fromkeys(_read_by(self.columns.values())))
+
+    @property
+    def layout(self) -> str:
+        """``CSV`` or ``JSON``."""
+        return "CSV" if self.records is None else "JSON"
+
+    @property
+    def observation(self) -> str:
+        """Where the time of observation comes from, in words."""
+        declared = self.columns.get("observed_at")
+        if declared is None:
+            return "--observed-on"
+        if declared.source is None:
+            return "file name or --observed-on"
+        if declared.kind == "day" and not any("%y" in one.lower() for one in declared.patterns):
+            return f"column {declared.source}; its year from the file name or --observed-on"
+        return f"column {declared.source}"
+
+
+def _read_by(columns: Iterable[Column]) -> Iterator[str]:
+    for column in columns:
+        if column.source is not None:
+            yield column.source
+        yield from column.null_when
+
+
+def parse_formats(text: str, *, origin: str) -> tuple[Format, ...]:
+    """Read declarations.
+
+    Raises:
+        ConfigError: Not YAML, or an entry makes no sense; the message names entry and key.
+    """
+    try:
+        content: Any = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("formats"), list):
+        raise ConfigError(f"{origin}: expected `formats:` with a list of entries")
+    return tuple(_parse_entry(entry, origin=origin) for entry in content["formats"])
+
+
+def _parse_entry(entry: object, *, origin: str) -> Format:
+    name = entry.get("name") if isinstance(entry, dict) else entry
+    try:
+        return Format.model_validate(entry)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{origin}: format {name!r}: {key}: {message}") from error
+
+
+@cache
+def known_formats() -> tuple[Format, ...]:
+    """The formats that `read_trend_file` recognizes, in the order they are declared."""
+    path = Path(__file__).with_name("formats.yaml")
+    return parse_formats(path.read_text(encoding="utf-8"), origin=path.name)
+
+
+def name_formats(formats: Sequence[Format]) -> str:
+    """The formats' names in a line, for messages."""
+    return ", ".join(one.name for one in formats)

@@ -1,0 +1,93 @@
+"""What both readers of records (CSV, JSON) hand over: cells of text, with their places.
+
+Belongs here: the shape of records between reading and converting. Does not belong here: syntax.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ytap_assets.sources.files.content import is_damaged, make_printable
+
+FAULT = "fault"
+"""The column of `Records.frame` with the reason a record could not be taken apart."""
+CELL = "cell:"
+"""The prefix of the columns of `Records.frame` that hold the file's cells."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """All records of a file, in order; blank lines are none.
+
+    Attributes:
+        frame: One row per record: ``cell:<column>`` texts and ``fault``.
+        places: Where each stands: ``line 12``, ``item 3``.
+        originals: Each as it came: its text, or the JSON value.
+    """
+
+    frame: pl.DataFrame
+    places: Sequence[str]
+    originals: Sequence[object]
+
+    def original(self, index: int) -> str:
+        """One record as it came, fit to be stored."""
+        value = self.originals[index]
+        if not isinstance(value, str):
+            value = _write_json(value)
+        return make_printable(value.rstrip("\r\n"))
+
+
+def _write_json(value: object) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(a value nested too deeply to be written out)"
+
+
+@dataclass
+class RecordsBuilder:
+    """Collects records cell by cell.
+
+    Attributes:
+        columns: The file's columns that are wanted.
+    """
+
+    columns: Sequence[str]
+    cells: list[list[str | None]] = field(init=False)
+    faults: list[str | None] = field(init=False, default_factory=list)
+    places: list[str] = field(init=False, default_factory=list)
+    originals: list[object] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.cells = [[] for _ in self.columns]
+
+    def add(self, cells: Sequence[str | None], *, place: str, original: object) -> None:
+        """Add a record whose cells are in the order of ``columns``."""
+        if any(cell is not None and is_damaged(cell) for cell in cells):
+            self.add_fault("holds bytes that are not UTF-8 text", place=place, original=original)
+            return
+        for column, cell in zip(self.cells, cells, strict=True):
+            column.append(cell)
+        self._place(None, place, original)
+
+    def add_fault(self, fault: str, *, place: str, original: object) -> None:
+        """Add a record that could not be taken apart."""
+        for column in self.cells:
+            column.append(None)
+        self._place(fault, place, original)
+
+    def _place(self, fault: str | None, place: str, original: object) -> None:
+        self.faults.append(fault)
+        self.places.append(place)
+        self.originals.append(original)
+
+    def build(self) -> Records:
+        """All that was added."""
+        named = zip(self.columns, self.cells, strict=True)
+        data = [pl.Series(f"{CELL}{name}", cells, dtype=pl.String) for name, cells in named]
+        frame = pl.DataFrame([*data, pl.Series(FAULT, self.faults, dtype=pl.String)])
+        return Records(frame=frame, places=self.places, originals=self.originals)

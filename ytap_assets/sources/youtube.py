@@ -1,0 +1,98 @@
+"""YouTube's charts: the most popular videos of a region and category, through the Data API.
+
+Since July 2025 only the music (10), movies (30) and gaming (20) charts are filled; what trends in
+other fields is seen through monitored channels (`youtube_channel`). A page costs one quota unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
+from ytap_assets.sources.source import Answers, Query, TrendSource
+from ytap_assets.sources.trend import Trend
+from ytap_assets.sources.youtube_items import (
+    API_HOST,
+    KEY_HEADER,
+    KEY_NAME,
+    PER_PAGE,
+    list_videos,
+    next_page,
+    read_video,
+    videos_url,
+    watch_url,
+)
+from ytap_assets.workspaces import Workspace
+
+_MAX_PAGES = 4
+_ALL_CATEGORIES = "mostPopular"
+
+
+class YouTubeCharts(TrendSource):
+    """The most popular videos of a region, by category."""
+
+    name = "youtube"
+    history = "snapshot_only"
+    hosts = frozenset({API_HOST})
+    spacing_s = 0.1
+
+    def targets(self, workspace: Workspace) -> Sequence[str]:
+        """One target per region and category, ``US/10``; the region alone without categories."""
+        wanted = workspace.sources.youtube
+        if not wanted.categories:
+            return wanted.regions
+        return tuple(f"{region}/{name}" for region in wanted.regions for name in wanted.categories)
+
+    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
+        """Ask for the chart page by page."""
+        secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
+        token: str | None = None
+        for _ in range(_MAX_PAGES):
+            page = await query.get(chart_url(query.target, token), secrets=secrets)
+            yield page
+            token = next_page(page)
+            if token is None:
+                return
+
+    def parse(self, answers: Answers) -> Parsed:
+        """Read the videos of the chart, ranked over its pages."""
+        return parse_exchanges(
+            answers.exchanges, list_items=list_videos, read_item=_read_entry, noun="item"
+        )
+
+
+def chart_url(target: str, page_token: str | None = None) -> str:
+    """The URL of a page of the chart ``REGION`` or ``REGION/CATEGORY``."""
+    region, _, category = target.partition("/")
+    query = {"chart": "mostPopular", "regionCode": region, "maxResults": str(PER_PAGE)}
+    query |= {"videoCategoryId": category} if category else {}
+    query |= {"pageToken": page_token} if page_token else {}
+    return videos_url(**query)
+
+
+def _read_entry(item: Item) -> dict[str, Any]:
+    video = read_video(item)
+    asked = parse_qs(urlsplit(item.exchange.url).query)
+    page = watch_url(video.video_id)
+    return Trend(
+        source="youtube",
+        item_id=video.video_id,
+        observed_at=item.exchange.fetched_at,
+        title=video.title,
+        url=page,
+        discussion_url=page,
+        published_at=video.published_at,
+        views=video.views,
+        likes=video.likes,
+        comments=video.comments,
+        rank=item.position,
+        region=asked.get("regionCode", [None])[0],
+        category=asked.get("videoCategoryId", [_ALL_CATEGORIES])[0],
+        channel_id=video.channel_id,
+        channel_title=video.channel_title,
+        duration_s=video.duration_s,
+        is_promoted=False,
+    ).to_row()

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.sources.files.convert import REASON, convert_records
+from ytap_assets.sources.files.formats import Format
+from ytap_assets.sources.files.kinds import Reading
+from ytap_assets.sources.files.names import DaySpan
+from ytap_assets.sources.files.records import RecordsBuilder
+
+BELOW = "below 1,000,000,000,000,000"
+_DAY = date(2024, 3, 31)
+_ASIDE = Reading("lists_2024-03-31_US.csv", _DAY, None)
+
+
+def _convert(column: dict[str, Any], *cells: str, name: str = "views") -> list[Any]:
+    """What the cells become; a text is the reason where one cannot be read."""
+    columns = {"item_id": {"from": "id"}, "title": {"from": "id"}, name: {"from": "x", **column}}
+    declared = Format.model_validate(
+        {"name": "f", "about": "", "sources": ["hn"], "columns": columns}
+    )
+    builder = RecordsBuilder(("id", "x"))
+    for cell in cells:
+        builder.add(("1", cell), place="", original="")
+    frame = convert_records(builder.build(), declared, _ASIDE)
+    pairs = zip(frame.get_column(name).to_list(), frame.get_column(REASON).to_list(), strict=True)
+    return [value if reason is None else reason for value, reason in pairs]
+
+
+def _unread(cell: str, wants: str) -> str:
+    return f"column x holds '{cell}', which {wants}"
+
+
+def test_counts() -> None:
+    no_count = f"is not a whole number of at least 0, {BELOW}"
+    assert _convert({"as": "count"}, "12", " 0 ", "", "  ") == [12, 0, None, None]
+    large = ["1" + "0" * 15, "9" * 18, "9" * 19]
+    bad = ["-1", "1,204", "1.0", "1e3", "=1+1", "#NOME?", "\u0661", *large]
+    assert _convert({"as": "count"}, *bad) == [_unread(cell, no_count) for cell in bad]
+    assert _convert({"as": "count"}, "9" * 15, "0" * 3 + "9" * 15) == [10**15 - 1] * 2
+    assert _convert({"as": "integer"}, "-12", "12", "-1" + "0" * 15) == [
+        -12,
+        12,
+        _unread("-1000000000000000", f"is not a whole number, {BELOW}"),
+    ]
+    assert _convert({"as": "grouped_count"}, "1,204", "86400", "1,2") == [
+        1204,
+        86400,
+        _unread("1,2", f"is not a whole number such as 1,234, {BELOW}"),
+    ]
+
+
+def test_texts_that_mean_unknown() -> None:
+    assert _convert({"as": "count", "null_values": ["-1", "n/a"]}, "-1", "n/a", "1") == [
+        None,
+        None,
+        1,
+    ]
+    assert _convert({"as": "count", "null_when": {"x": "0", "id": "1"}}, "0", "5") == [None, 5]
+    assert _convert({"as": "count", "null_when": {"x": "0", "id": "2"}}, "0") == [0]
+    assert _convert({"as": "count", "null_when": {"x": "0", "absent": ""}}, "0") == [0]
+
+
+def test_titles_have_their_entities_decoded_once() -> None:
+    cells = ["Fish &amp; chips", "&amp;lt;", "AT&T &copy=1", "&#39;x&#x27;", "  padded "]
+    assert _convert({"as": "title"}, *cells, name="channel_title") == [
+        "Fish & chips",
+        "&lt;",
+        "AT&T &copy=1",
+        "'x'",
+        "  padded ",
+    ]
+    formula = '=HYPERLINK("http://x","y")'
+    assert _convert({"as": "title"}, formula, name="channel_title") == [formula]
+
+
+def test_a_nul_character_is_not_read() -> None:
+    assert _convert({}, "a\0b", name="category") == [_unread("a\\x00b", "holds a NUL character")]
+
+
+def test_addresses() -> None:
+    wants = "is not an http or https address"
+    cells = ["https://x.org/a?b=1&amp;c", "HTTP://x.org", "javascript:alert(1)", "file:///etc"]
+    assert _convert({"as": "url"}, *cells, name="url") == [
+        "https://x.org/a?b=1&amp;c",
+        "HTTP://x.org",
+        _unread("javascript:alert(1)", wants),
+        _unread("file:///etc", wants),
+    ]
+    assert _convert({"as": "encoded_url"}, cells[0], name="url") == ["https://x.org/a?b=1&c"]
+    based = {"as": "url", "base": "https://x.org"}
+    assert _convert(based, "/r/a", "../a", name="url") == [
+        "https://x.org/r/a",
+        _unread("../a", wants),
+    ]
+
+
+def test_unknown_becomes_what_is_declared() -> None:
+    declared = {"as": "url", "else": "https://x.org/{item_id}/"}
+    assert _convert(declared, "", name="url") == ["https://x.org/1/"]
+
+
+def test_only_a_part_of_a_text_may_be_read() -> None:
+    declared = {"extract": "/r/([a-z]+)/", "rule": "an address of a post"}
+    assert _convert(declared, "http://x/r/cats/1", "http://x/1", name="category") == [
+        "cats",
+        _unread("http://x/1", "is not an address of a post"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "cell", "expected"),
+    [
+        ("%m/%d/%Y %H:%M", "9/7/2016 8:04", datetime(2016, 9, 7, 8, 4, tzinfo=UTC)),
+        (
+            "%Y-%m-%dT%H:%M:%S%.f%#z",
+            "2017-11-13T17:13:01.000Z",
+            datetime(2017, 11, 13, 17, 13, 1, tzinfo=UTC),
+        ),
+        (
+            "%Y-%m-%dT%H:%M:%S%.f%#z",
+            "2022-03-14T02:24:00+02:00",
+            datetime(2022, 3, 14, 0, 24, tzinfo=UTC),
+        ),
+    ],
+)
+def test_times(pattern: str, cell: str, expected: datetime) -> None:
+    declared = {"as": "instant", "patterns": [pattern]}
+    assert _convert(declared, cell, name="published_at") == [expected]
+
+
+def test_times_that_are_none() -> None:
+    declared = {"as": "instant", "patterns": ["%m/%d/%Y %H:%M"]}
+    wants = "is not a time such as MM/DD/YYYY hh:mm"
+    bad = ["13/1/2016 1:00", "2/30/2016 1:00", "9/7/1016 8:04", "9/7/99999 8:04", "today"]
+    assert _convert(declared, *bad, name="published_at") == [_unread(cell, wants) for cell in bad]
+
+
+def test_seconds_since_1970() -> None:
+    declared = {"as": "unix_seconds"}
+    wants = "is not a time in seconds since 1970"
+    bad = ["nan", "inf", "1e30", "0", "-5", "soon"]
+    assert _convert(declared, "1354107205.5", *bad, name="published_at") == [
+        datetime(2012, 11, 28, 12, 53, 25, 500_000, tzinfo=UTC),
+        *(_unread(cell, wants) for cell in bad),
+    ]
+
+
+def test_ages_are_counted_back_from_the_day_of_observation() -> None:
+    declared = {"as": "age", "at": "20h"}
+    cells = ["1 hour ago", "Streamed 2 days ago", "2 weeks ago", "1 month ago", "1 year ago"]
+    assert _convert(declared, *cells, name="published_at") == [
+        datetime(2024, 3, 31, 19, tzinfo=UTC),
+        datetime(2024, 3, 29, 20, tzinfo=UTC),
+        datetime(2024, 3, 17, 20, tzinfo=UTC),
+        datetime(2024, 2, 29, 20, tzinfo=UTC),
+        datetime(2023, 3, 31, 20, tzinfo=UTC),
+    ]
+    far = ["9999 years ago", "9999 months ago", "2100 years ago", "35 years ago"]
+    bad = ["yesterday", "99999 days ago", "1 moon ago", *far]
+    wants = "is not an age such as '2 weeks ago', since 1990"
+    assert _convert(declared, *bad, name="published_at") == [_unread(cell, wants) for cell in bad]
+
+
+def _days(patterns: list[str], reading: Reading, *cells: str) -> pl.DataFrame:
+    columns = {
+        "item_id": {"from": "x"},
+        "title": {"from": "x"},
+        "observed_at": {"from": "x", "as": "day", "patterns": patterns},
+        "rank": {"as": "row_order"},
+    }
+    declared = Format.model_validate(
+        {"name": "f", "about": "", "sources": ["hn"], "columns": columns}
+    )
+    builder = RecordsBuilder(("x",))
+    for cell in cells:
+        builder.add((cell,), place="", original="")
+    return convert_records(builder.build(), declared, reading)
+
+
+def test_days_are_taken_at_their_last_second_and_rows_are_counted_by_day() -> None:
+    reading = Reading("x", None, None)
+    patterns = ["%Y-%m-%dT%H:%M:%SZ", "%y.%d.%m"]
+    frame = _days(patterns, reading, "17.14.11", "2020-08-12T00:00:00Z", "17.14.11", "17.14.13")
+    first = datetime(2017, 11, 14, 23, 59, 59, tzinfo=UTC)
+    assert frame.get_column("observed_at").to_list() == [
+        first,
+        datetime(2020, 8, 12, 23, 59, 59, tzinfo=UTC),
+        first,
+        None,
+    ]
+    assert frame.get_column("day").to_list() == [
+        date(2017, 11, 14),
+        date(2020, 8, 12),
+        date(2017, 11, 14),
+        None,
+    ]
+    assert frame.get_column("rank").to_list() == [1, 1, 2, None]
+    assert frame.get_column(REASON).to_list()[3] == (
+        "column x holds '17.14.13', which is not a day such as YYYY-MM-DDThh:mm:ssZ or YY.DD.MM"
+    )
+
+
+def test_days_without_a_year_lie_in_the_year_that_is_known() -> None:
+    reading = Reading("x", None, DaySpan(date(2015, 9, 1), date(2016, 8, 31)))
+    frame = _days(["%d.%m"], reading, "13.09", "31.08", "29.02", "30.02")
+    assert frame.get_column("day").to_list() == [
+        date(2015, 9, 13),
+        date(2016, 8, 31),
+        date(2016, 2, 29),
+        None,
+    ]
+
+
+def test_what_every_row_needs_must_be_there() -> None:
+    frame = _days(["%y.%d.%m"], Reading("x", None, None), "")
+    assert frame.get_column(REASON).to_list() == [
+        "; ".join(["column x is empty, and every row needs it"] * 3)
+    ]
+
+
+def test_a_long_value_is_cut_in_the_reason() -> None:
+    (reason,) = _convert({"as": "count"}, "x" * 500)
+    assert len(reason) < 200

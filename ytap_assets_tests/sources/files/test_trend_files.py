@@ -1,0 +1,399 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.errors import ConfigError, ImportRefusedError
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.files import read_trend_file
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
+from ytap_assets_tests.sources.files.conftest import Read
+from ytap_assets_tests.sources.files.samples import (
+    DAILY,
+    DAILY_HEADER,
+    DAILY_NAME,
+    HN,
+    HN_HEADER,
+    KAGGLE,
+)
+
+BELOW = "below 1,000,000,000,000,000"
+_KAGGLE_NAME = "v1_2017-09_US_USvideos.csv.gz"
+
+
+def _at(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _column(fetch: Fetch, name: str) -> list[Any]:
+    return fetch.rows.get_column(name).to_list()
+
+
+def _reasons(fetch: Fetch) -> list[tuple[str, str]]:
+    return [tuple(row) for row in fetch.quarantined.select("place", "reason").iter_rows()]
+
+
+def test_a_daily_list(read: Read, now: datetime) -> None:
+    fetch = read(DAILY_NAME, DAILY)
+    assert fetch.rows.schema == RAW_TRENDS.schema
+    first = fetch.rows.row(0, named=True)
+    collection_id = first.pop("collection_id")
+    assert first == {
+        "workspace_id": "tech",
+        "day": date(2024, 10, 2),
+        "source": "youtube",
+        "item_id": "abcdefghijk",
+        "observed_at": _at("2024-10-02T23:59:59"),
+        "title": "Fish & chips",
+        "url": "https://www.youtube.com/watch?v=abcdefghijk",
+        "discussion_url": "https://www.youtube.com/watch?v=abcdefghijk",
+        "published_at": _at("2024-10-01T20:00:02.500000"),
+        "points": None,
+        "comments": None,
+        "likes": None,
+        "views": 1204,
+        "rank": 1,
+        "region": None,
+        "category": "gaming",
+        "channel_id": "UCcooks",
+        "channel_title": "Cooks",
+        "duration_s": 90,
+        "is_promoted": None,
+    }
+    assert fetch.log == {
+        "workspace_id": "tech",
+        "day": date(2024, 10, 2),
+        "collection_id": collection_id,
+        "source": "youtube",
+        "target": DAILY_NAME,
+        "history": "file",
+        "outcome": "ok",
+        "detail": None,
+        "http_status": None,
+        "attempts": 0,
+        "started_at": now,
+        "finished_at": now,
+        "fetched": 3,
+        "accepted": 0,
+        "quarantined": 0,
+        "duplicates": 0,
+        "run_id": "run-1",
+    }
+    assert_frame_equal(fetch.payloads, RAW_PAYLOADS.empty())
+
+
+def test_what_is_unknown_in_a_daily_list_is_null_and_the_duplicate_stays(read: Read) -> None:
+    fetch = read(DAILY_NAME, DAILY)
+    assert _column(fetch, "views") == [1204, None, None]
+    assert _column(fetch, "duration_s") == [90, None, None]
+    assert _column(fetch, "rank") == [1, 2, 3]
+    assert _column(fetch, "item_id")[1:] == ["lmnopqrstuv"] * 2
+
+
+def test_the_edition_with_creator_on_rise_takes_the_shown_age(read: Read) -> None:
+    header, *rows = DAILY.split("\r\n")[0], *DAILY[len(DAILY_HEADER) :].split("\r\n")[:2]
+    text = "\r\n".join([f"{header},creatorOnRise", *(f"{row},False" for row in rows)])
+    fetch = read("default_20240703.csv", text)
+    assert _column(fetch, "published_at") == [
+        _at("2024-07-02T20:00:00"),
+        _at("2024-07-03T19:00:00"),
+    ]
+
+
+def test_a_table_of_many_days_without_years(read: Read) -> None:
+    fetch = read(_KAGGLE_NAME, KAGGLE)
+    assert _column(fetch, "observed_at") == [
+        _at("2017-12-30T23:59:59"),
+        _at("2017-12-30T23:59:59"),
+        _at("2018-01-02T23:59:59"),
+    ]
+    assert _column(fetch, "day") == [date(2017, 12, 30), date(2017, 12, 30), date(2018, 1, 2)]
+    assert _column(fetch, "rank") == [1, 2, 1]
+    assert _column(fetch, "region") == ["US"] * 3
+    assert _column(fetch, "views") == [1000, None, 20]
+    assert _column(fetch, "likes") == [50, None, 0]
+    assert _column(fetch, "comments") == [7, None, 1]
+    assert fetch.log["day"] == date(2018, 1, 2)
+
+
+def test_the_year_may_come_from_the_caller(read: Read) -> None:
+    fetch = read("USvideos.csv", KAGGLE, observed_on=date(2020, 1, 10))
+    assert _column(fetch, "day") == [date(2019, 12, 30), date(2019, 12, 30), date(2020, 1, 2)]
+    with pytest.raises(ImportRefusedError, match="holds the year of its dates; give it with --obs"):
+        read("USvideos.csv", KAGGLE)
+
+
+def test_stories_of_hacker_news(read: Read) -> None:
+    fetch = read("stories_all_2016-09-07_to_16.csv.gz", HN, source="hn")
+    assert _column(fetch, "title") == ['A "quoted" title', "Ask HN: no link"]
+    assert _column(fetch, "published_at") == [_at("2016-09-16T23:55"), _at("2016-09-07T08:04")]
+    assert _column(fetch, "day") == [date(2016, 9, 16), date(2016, 9, 7)]
+    assert _column(fetch, "observed_at") == [_at("2016-09-16T23:59:59")] * 2
+    page = "https://news.ycombinator.com/item?id="
+    assert _column(fetch, "url") == ["https://example.org/a", f"{page}12405698"]
+    assert _column(fetch, "discussion_url") == [f"{page}12518265", f"{page}12405698"]
+    assert _column(fetch, "comments") == [17, 0]
+    assert fetch.log["day"] == date(2016, 9, 16)
+
+
+def test_a_file_that_does_not_say_when_it_was_observed_asks(read: Read) -> None:
+    with pytest.raises(
+        ImportRefusedError, match=r"hacker_news\.csv: hn_stories .*--observed-on DAY"
+    ):
+        read("hacker_news.csv", HN, source="hn")
+    fetch = read("hacker_news.csv", HN, source="hn", observed_on=date(2016, 9, 26))
+    assert _column(fetch, "observed_at") == [_at("2016-09-26T23:59:59")] * 2
+    assert fetch.log["day"] == date(2016, 9, 26)
+
+
+def test_the_caller_goes_before_the_name_of_the_file(read: Read) -> None:
+    fetch = read(DAILY_NAME, DAILY, observed_on=date(2024, 10, 5), region="GB")
+    assert set(_column(fetch, "day")) == {date(2024, 10, 5)}
+    assert _column(read(_KAGGLE_NAME, KAGGLE, region="GB"), "region") == ["GB"] * 3
+
+
+def test_a_day_before_what_the_file_holds_is_refused(read: Read) -> None:
+    with pytest.raises(ImportRefusedError, match="published up to 2016-09-16, after --observed-on"):
+        read("hacker_news.csv", HN, source="hn", observed_on=date(2016, 9, 10))
+
+
+@pytest.mark.parametrize("region", ["us", "USA", "U\n", ""])
+def test_a_region_that_is_none_is_refused(read: Read, region: str) -> None:
+    with pytest.raises(ImportRefusedError, match="--region"):
+        read(DAILY_NAME, DAILY, region=region)
+
+
+def test_a_workspace_that_cannot_be_is_refused(read: Read) -> None:
+    with pytest.raises(ConfigError, match="Tech"):
+        read(DAILY_NAME, DAILY, workspace_id="Tech")
+
+
+_HIT = (
+    '{"objectID": "8450147", "title": "A &amp; B", "points": 573, "num_comments": 119, '
+    '"created_at": "2014-10-13T19:31:46Z", "url": "https://example.org"}'
+)
+_ASK = (
+    '{"objectID": "3746692", "title": "Ask", "points": 5, "num_comments": null, '
+    '"created_at": "2012-03-23T19:19:37.000Z", "url": null}'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (f'{{"nbHits": 3, "hits": [{_HIT}, {_ASK}, null]}}', "item 3"),
+        (f'[{{"url": "/api", "reply": {{"hits": [{_HIT}, {_ASK}, null]}}}}]', "item 3"),
+        (f"[{_HIT}, {_ASK}, null]", "item 3"),
+        (f'{{"go": [{_HIT}], "rust": [{_ASK}, null]}}', "item 3"),
+        (f"{_HIT}\n{_ASK}\nnull\n", "line 3"),
+        (f"{_HIT}\n{_ASK}\n{{nonsense\n", "line 3"),
+    ],
+)
+def test_answers_of_algolia_in_every_wrapping(read: Read, text: str, place: str) -> None:
+    fetch = read("stories_2025-07-26.json.gz", text, source="hn")
+    assert _column(fetch, "item_id") == ["8450147", "3746692"]
+    assert _column(fetch, "title") == ["A & B", "Ask"]
+    assert _column(fetch, "day") == [date(2014, 10, 13), date(2012, 3, 23)]
+    assert _column(fetch, "observed_at") == [_at("2025-07-26T23:59:59")] * 2
+    assert _column(fetch, "comments") == [119, None]
+    assert _column(fetch, "url") == [
+        "https://example.org",
+        "https://news.ycombinator.com/item?id=3746692",
+    ]
+    assert fetch.quarantined.get_column("place").to_list() == [place]
+    assert fetch.log["fetched"] == 3
+
+
+def test_the_topic_of_a_list_is_the_category(read: Read) -> None:
+    fetch = read("stories_2025-07-26.json", f'{{"go": [{_HIT}], "rust": [{_ASK}]}}', source="hn")
+    assert _column(fetch, "category") == ["go", "rust"]
+
+
+def test_a_history_of_snapshots_says_itself_when_it_was_observed(read: Read) -> None:
+    item = (
+        '{"id": "1", "title": "t", "url": "https://x.org", "dt": "2022-03-06T05:15:00 1646543700", '
+        '"commentsUrl": "https://x.org/1"'
+    )
+    text = (
+        f'{{"scraped_at": "2022-03-14T02:24:00+00:00", "items": [{item}, "numComments": 2}}]}}\n'
+        f'{{"scraped_at": "2022-03-14T03:24:00+00:00", "items": []}}\n'
+        f'{{"scraped_at": "2022-03-15T02:24:00+00:00", '
+        f'"items": [{item}, "numComments": NaN, "points": 5}}]}}\n'
+    )
+    fetch = read("history.jsonl", text, source="hn")
+    assert _column(fetch, "observed_at") == [_at("2022-03-14T02:24"), _at("2022-03-15T02:24")]
+    assert _column(fetch, "points") == [None, 5]
+    assert _column(fetch, "comments") == [2, None]
+    assert _column(fetch, "published_at") == [_at("2022-03-06T05:15")] * 2
+    with pytest.raises(ImportRefusedError, match="its column scraped_at says when"):
+        read("history.jsonl", text, source="hn", observed_on=date(2022, 3, 15))
+
+
+def test_other_editions_are_entries_too(read: Read) -> None:
+    full = (
+        "video_id,trending_date,title,channel_title,category_id,publish_time,tags,views,likes,"
+        "dislikes,comment_count,thumbnail_link,comments_disabled,ratings_disabled,"
+        "video_error_or_removed,description\n"
+        'abcdefghijk,17.14.11,T,C,10,2017-11-10T17:00:03.000Z,"a"|"b",9,0,0,0,x,True,True,False,"d'
+    )
+    fetch = read("CAvideos.csv", full)
+    assert _column(fetch, "day") == [date(2017, 11, 14)]
+    assert (_column(fetch, "likes"), _column(fetch, "comments")) == ([None], [None])
+    assert _column(fetch, "region") == ["CA"]
+    reduced = (
+        "video_id,trending_date,title,category_id,views\n"
+        "#NOME?,17.14.11,T,10,9\nabcdefghijk,18.14.06,T,10,0\n"
+    )
+    fetch = read("CA_videos.csv", reduced)
+    assert _column(fetch, "rank") == [None]
+    assert _column(fetch, "views") == [0]
+    assert _reasons(fetch)[0][1].startswith(
+        "column video_id holds '#NOME?', which is not a YouTube"
+    )
+    new = (
+        "video_id,title,publishedAt,channelId,channelTitle,categoryId,trending_date,tags,"
+        "view_count,likes,dislikes,comment_count,thumbnail_link,comments_disabled,"
+        "ratings_disabled,description\n"
+        '"abcdefghijk","T","2020-08-11T19:20:14Z","UCx","C","22","2020-08-12T00:00:00Z","t",'
+        '"5","0","0","0","x","False","False","cut in the\nmid'
+    )
+    fetch = read("new_2020-08_JP_truncated.csv", new)
+    assert _column(fetch, "day") == [date(2020, 8, 12)]
+    assert (_column(fetch, "likes"), _column(fetch, "comments")) == ([0], [0])
+
+
+def test_snapshots_by_keyword(read: Read) -> None:
+    text = (
+        "\ufeffvideo_id,title,channel_id,channel_name,category_id,category_name,published_at,"
+        "view_count,like_count,comment_count,duration_seconds,thumbnail_url,tags,fetched_at,region\r\n"
+        'abcdefghijk,T,UCx,C,custom_LLM,LLM,2026-03-19T12:01:45Z,9,8,,436,x,"[""a"", ""b""]",'
+        "2026-03-22T15:14:39.454332+00:00,US\r\n"
+    )
+    fetch = read("any.csv", text, source="youtube_channel", region="GB")
+    assert _column(fetch, "observed_at") == [_at("2026-03-22T15:14:39.454332")]
+    assert _column(fetch, "comments") == [None]
+    assert _column(fetch, "region") == ["US"]
+    assert _column(fetch, "source") == ["youtube_channel"]
+
+
+def test_tables_of_reddit(read: Read) -> None:
+    top = (
+        "created_utc,score,domain,id,title,num_comments,permalink,selftext,url\r\n"
+        '1354107205.0,-5,x,13xj6d,A &gt; B,596,http://www.reddit.com/r/Music/comments/13xj6d/a/,"a\nb",'
+        "http://x.org/?a=1&amp;b=2\r\n"
+    )
+    fetch = read("Music.csv", top, source="reddit", observed_on=date(2013, 8, 31))
+    assert _column(fetch, "title") == ["A > B"]
+    assert _column(fetch, "points") == [-5]
+    assert _column(fetch, "url") == ["http://x.org/?a=1&b=2"]
+    assert _column(fetch, "category") == ["Music"]
+    posts = (
+        "id,title,selftext,score,num_comments,created_utc,subreddit,url\n"
+        "1lqrgwv,T,,24,8,2025-07-03T14:47:51+00:00,technology,/r/x/comments/1lhn1x9/\n"
+    )
+    fetch = read("posts_2025-07.csv", posts, source="reddit")
+    assert _column(fetch, "url") == ["https://www.reddit.com/r/x/comments/1lhn1x9/"]
+    assert _column(fetch, "day") == [date(2025, 7, 31)]
+
+
+def test_rows_that_cannot_be_read_are_put_aside_with_their_line(read: Read, now: datetime) -> None:
+    text = (
+        HN_HEADER.encode()
+        + b'1,"two\nlines",,1,2,u,9/7/2016 8:04\n'
+        + b"-,bad id,,1,2,u,9/7/2016 8:04\n"
+        + b"2,caf\xe9,,1,2,u,9/7/2016 8:04\n"
+        + b"3,nul\0,,1,2,u,9/7/2016 8:04\n"
+        + b"4,formula,,=1+1,2,u,9/7/2016 8:04\n"
+        + b"5,,,1,2,u,7.9.2016\n"
+        + b"6,few\n"
+    )
+    fetch = read("stories_2016-09-16.csv", text, source="hn")
+    assert _column(fetch, "item_id") == ["1"]
+    assert _reasons(fetch) == [
+        ("line 4", "column id holds '-', which is not a Hacker News id (a whole number)"),
+        ("line 5", "holds bytes that are not UTF-8 text"),
+        ("line 6", "column title holds 'nul\\x00', which holds a NUL character"),
+        ("line 7", f"column num_points holds '=1+1', which is not a whole number, {BELOW}"),
+        (
+            "line 8",
+            "column title is empty, and every row needs it; column created_at holds '7.9.2016', "
+            "which is not a time such as MM/DD/YYYY hh:mm",
+        ),
+        ("line 9", "has 2 columns where the header has 7"),
+    ]
+    assert fetch.quarantined.get_column("original").to_list()[1:3] == [
+        "2,caf\\xe9,,1,2,u,9/7/2016 8:04",
+        "3,nul\\x00,,1,2,u,9/7/2016 8:04",
+    ]
+    one = fetch.quarantined.row(0, named=True)
+    assert one["origin"] == "stories_2016-09-16.csv"
+    assert one["collection_id"] == fetch.log["collection_id"]
+    assert one["day"] == fetch.log["day"] == date(2016, 9, 16)
+    assert one["quarantined_at"] == now
+    assert fetch.log["fetched"] == 7
+    assert fetch.log["quarantined"] == 6
+    assert fetch.log["detail"] == "6 of 7 rows could not be read: see quarantined_rows"
+    assert fetch.log["outcome"] == "ok"
+
+
+def test_a_file_without_a_readable_row_is_malformed_and_without_rows_is_well(read: Read) -> None:
+    fetch = read("stories_2016-09-16.csv", HN_HEADER + "x\n", source="hn")
+    assert (fetch.log["outcome"], fetch.log["fetched"]) == ("malformed", 1)
+    fetch = read("stories_2016-09-16.csv", HN_HEADER, source="hn")
+    assert (fetch.log["outcome"], fetch.log["fetched"]) == ("ok", 0)
+    assert fetch.log["day"] == date(2016, 9, 16)
+    assert fetch.rows.schema == RAW_TRENDS.schema
+
+
+def test_what_comes_out_has_the_tables_structure(read: Read) -> None:
+    fetch = read("stories_2016-09-16.csv", HN + "x,bad,,1,2,u,9/7/2016 8:04\n" * 2, source="hn")
+    RAW_TRENDS.model.validate(fetch.rows)
+    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([fetch.log]))
+    assert fetch.quarantined.get_column("quarantine_id").n_unique() == 2
+
+
+def test_the_same_file_gets_the_same_ids_and_another_import_gets_others(read: Read) -> None:
+    def ids(fetch: Fetch) -> tuple[Any, ...]:
+        assert set(_column(fetch, "collection_id")) == {fetch.log["collection_id"]}
+        return (fetch.log["collection_id"], *fetch.quarantined.get_column("quarantine_id"))
+
+    text = DAILY + "broken\n"
+    first = ids(read(DAILY_NAME, text))
+    assert ids(read(DAILY_NAME, text)) == first
+    others = [
+        ids(read(DAILY_NAME, text + "broken\n")),
+        ids(read("music_20241002.csv.gz", text)),
+        ids(read(DAILY_NAME, text, workspace_id="fitness")),
+        ids(read(DAILY_NAME, text, region="US")),
+        ids(read(DAILY_NAME, text, observed_on=date(2024, 10, 3))),
+    ]
+    assert len({first[0], *(one[0] for one in others)}) == 6
+    assert len({first[1], *(one[1] for one in others)}) == 6
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"../x_2016-09-16.csv",
+        b"a\nb_2016-09-16.csv",
+        b"caf\xe9_2016-09-16.csv",
+        b"=x_2016-09-16.csv",
+    ],
+)
+def test_names_of_files_are_hostile_too(tmp_path: Path, now: datetime, name: bytes) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    path = folder / os.fsdecode(name)
+    path.write_text(HN, encoding="utf-8")
+    fetch = read_trend_file(path, workspace_id="tech", source="hn", now=now, run_id="r")
+    target = fetch.log["target"]
+    assert "/" not in target
+    assert target.encode()
+    assert pl.Series([target]).item() == target

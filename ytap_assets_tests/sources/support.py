@@ -1,0 +1,212 @@
+"""What the tests of the sources share: a present that passes only when told, answers by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import polars as pl
+
+from ytap_assets.settings import Settings
+from ytap_assets.sources.client import HttpClient
+from ytap_assets.sources.collect import collect_trends
+from ytap_assets.sources.conduct import Conduct
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.pacing import Pacer, RetryPolicy
+from ytap_assets.sources.session import Session, open_session
+from ytap_assets.workspaces import Workspace
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TODAY = NOW.date()
+CHANNEL = "UCbR7vQxk2mT9dWnLs4HyPzA"
+HOST = "api.example"
+
+Handler = Callable[[httpx.Request], httpx.Response]
+T = TypeVar("T")
+
+
+class Present:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=sum(self.slept))
+
+    def monotonic(self) -> float:
+        return 1000.0 + sum(self.slept)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+class SharedPresent:
+    """A clock for tasks that sleep at once: it goes on to the one that wakes next."""
+
+    def __init__(self) -> None:
+        self._passed = 0.0
+        self._wakes: list[float] = []
+
+    def now(self) -> datetime:
+        return NOW + timedelta(seconds=self._passed)
+
+    def monotonic(self) -> float:
+        return self._passed
+
+    async def sleep(self, seconds: float) -> None:
+        wakes = self._passed + seconds
+        self._wakes.append(wakes)
+        while self._passed < wakes:
+            for _ in range(10):  # whoever is awake does all it can before time passes
+                await asyncio.sleep(0)
+            if wakes == min(self._wakes):
+                self._passed = wakes
+        self._wakes.remove(wakes)
+
+
+class Distant(httpx.AsyncBaseTransport):
+    """A network whose answers take half a second, in which other tasks go on."""
+
+    def __init__(self, near: httpx.AsyncBaseTransport, present: SharedPresent) -> None:
+        self._near = near
+        self._present = present
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._present.sleep(0.5)
+        return await self._near.handle_async_request(request)
+
+
+class Answering:
+    """A handler that answers in turn and remembers what it was asked; the last answer stays."""
+
+    def __init__(self, *answers: httpx.Response | Exception) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run something asynchronous to its end."""
+    return asyncio.run(work)
+
+
+def transport_of(handler: Handler) -> httpx.MockTransport:
+    """A transport whose answers can be streamed, as those of a network are, and more than once."""
+
+    def stream(request: httpx.Request) -> httpx.Response:
+        response = handler(request)
+        if isinstance(response.stream, httpx.ByteStream) and not hasattr(response, "_content"):
+            return response
+        headers = [pair for pair in response.headers.raw if pair[0].lower() != b"content-length"]
+        body = httpx.ByteStream(response.content)
+        return httpx.Response(response.status_code, headers=headers, stream=body)
+
+    return httpx.MockTransport(stream)
+
+
+def raw(body: bytes, *, headers: dict[str, str] | None = None) -> Handler:
+    """A handler that answers with bytes as they travel, compressed or not."""
+    return lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+
+def make_client(handler: Handler, present: Present | SharedPresent, **conduct: Any) -> HttpClient:
+    """A client that asks the handler, without jitter."""
+    manners: dict[str, Any] = {
+        "hosts": frozenset({HOST, "other.example"}),
+        "clock": present.now,
+        "sleep": present.sleep,
+        "pacer": Pacer({}, present.monotonic),
+        "retries": RetryPolicy(jitter=lambda: 0.0),
+        **conduct,
+    }
+    transport: httpx.AsyncBaseTransport = transport_of(handler)
+    if isinstance(present, SharedPresent):
+        transport = Distant(transport, present)
+    return HttpClient(transport, Conduct(**manners))
+
+
+def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settings:
+    """Settings of an installation under ``root``."""
+    env = {f"YTAP_SECRET_{name}": value for name, value in secrets.items()}
+    return Settings.from_env({"YTAP_DATA": str(root), "YTAP_TRANSPORT": transport, **env})
+
+
+def make_session(settings: Settings, handler: Handler, present: Present | None = None) -> Session:
+    """A session whose network is the handler."""
+    present = present or Present()
+    return Session(
+        settings,
+        now=present.now,
+        network=lambda: transport_of(handler),
+        sleep=present.sleep,
+        monotonic=present.monotonic,
+    )
+
+
+def make_workspace(**sources: Any) -> Workspace:
+    """A workspace that wants these sources and nothing else."""
+    wanted = {"hn": {"enabled": False}, **sources}
+    return Workspace.model_validate(
+        {"workspace_id": "tech", "name": "Tech", "vertical": "technology", "sources": wanted}
+    )
+
+
+HN = make_workspace(hn={"min_points": 50})
+REDDIT = make_workspace(reddit={"subreddits": ["rust"]})
+CHARTS = make_workspace(youtube={"regions": ["US"], "categories": ["20"]})
+CHANNELS = make_workspace(youtube={"monitored_channels": [{"id": CHANNEL}]})
+
+
+def collect(
+    workspace: Workspace, settings: Settings, handler: Handler, day: date = TODAY
+) -> list[Fetch]:
+    """Collect one day of trends with the handler as network."""
+
+    async def work() -> list[Fetch]:
+        async with make_session(settings, handler) as session:
+            return await collect_trends(workspace, [day], session=session, run_id="run")
+
+    return run(work())
+
+
+def replay(workspace: Workspace, days: Iterable[date], settings: Settings) -> list[Fetch]:
+    """Collect days of trends from recordings."""
+
+    async def work() -> list[Fetch]:
+        async with open_session(settings) as session:
+            return await collect_trends(workspace, days, session=session, run_id="run")
+
+    return run(work())
+
+
+def answer(body: object, url: str = "https://api.example/x", status: int = 200) -> Exchange:
+    """An exchange whose body is given as bytes, or as what becomes JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Exchange(url=url, status=status, headers={}, body=content, fetched_at=NOW)
+
+
+def reasons(fetch: Fetch) -> list[str]:
+    """Why rows of a fetch were put aside."""
+    return fetch.quarantined["reason"].to_list()
+
+
+def check_conservation(fetch: Fetch) -> None:
+    """Nothing is lost between what was fetched and what is kept, and all of it is storable."""
+    assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
+    assert fetch.log["quarantined"] == fetch.quarantined.height
+    for frame in (fetch.rows, fetch.quarantined):
+        ids = frame.select(pl.col("collection_id").unique()).to_series().to_list()
+        assert ids in ([], [fetch.log["collection_id"]])

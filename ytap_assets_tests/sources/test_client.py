@@ -1,0 +1,420 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import zlib
+
+import httpx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ytap_assets.sources.conditional import KeptAnswers
+from ytap_assets.sources.errors import (
+    MalformedError,
+    ParkedError,
+    PermanentError,
+    QuotaExhaustedError,
+    RefusedUrlError,
+    SourceError,
+    TooLargeError,
+    TransientError,
+)
+from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.pacing import Pacer
+from ytap_assets_tests.sources.support import (
+    HOST,
+    NOW,
+    Answering,
+    Handler,
+    Present,
+    SharedPresent,
+    make_client,
+    raw,
+    run,
+)
+
+URL = f"https://{HOST}/v1/list?page=1"
+KEY = "s3cret-key-0123456789"
+QUOTA = {"error": {"errors": [{"reason": "quotaExceeded"}]}}
+
+
+def send(
+    handler: Handler,
+    present: Present | None = None,
+    request: Request | None = None,
+    **conduct: object,
+) -> Exchange:
+    async def work() -> Exchange:
+        async with make_client(handler, present or Present(), **conduct) as client:
+            return await client.send(request or Request(URL, "hn"))
+
+    return run(work())
+
+
+def test_an_answer_is_handed_over_with_its_circumstances() -> None:
+    headers = {"content-type": "application/json", "etag": '"a"', "set-cookie": "a=b", "date": "x"}
+    exchange = send(Answering(httpx.Response(200, content=b"[1]", headers=headers)))
+    assert exchange.url == URL
+    assert exchange.status == 200
+    assert exchange.body == b"[1]"
+    assert exchange.headers == {"content-type": "application/json", "etag": '"a"'}
+    assert exchange.fetched_at == NOW
+    assert exchange.attempts == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.Response(503),
+        httpx.Response(429),
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectError("reset"),
+        httpx.RemoteProtocolError("cut"),
+        TimeoutError(),
+    ],
+)
+def test_a_transient_failure_is_tried_again(failure: httpx.Response | Exception) -> None:
+    present, handler = Present(), Answering(failure, failure, httpx.Response(200))
+    exchange = send(handler, present)
+    assert exchange.attempts == len(handler.requests) == 3
+    assert present.slept == [1, 2]
+
+
+def test_a_transient_failure_that_stays_ends_after_four_attempts() -> None:
+    present, handler = Present(), Answering(httpx.Response(503, content=b"down"))
+    with pytest.raises(TransientError, match="answered 503") as caught:
+        send(handler, present)
+    assert len(handler.requests) == caught.value.attempts == 4
+    assert present.slept == [1, 2, 4]
+    assert caught.value.exchange is not None
+    assert caught.value.exchange.body == b"down"
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        (httpx.Response(404), PermanentError),
+        (httpx.Response(401), PermanentError),
+        (httpx.Response(403, json=QUOTA), QuotaExhaustedError),
+        (httpx.Response(429, json=QUOTA), QuotaExhaustedError),
+    ],
+)
+def test_what_will_not_change_is_asked_once(
+    failure: httpx.Response, error: type[SourceError]
+) -> None:
+    present, handler = Present(), Answering(failure)
+    with pytest.raises(error) as caught:
+        send(handler, present)
+    assert len(handler.requests) == caught.value.attempts == 1
+    assert present.slept == []
+
+
+@pytest.mark.parametrize(("header", "slept"), [("9", 9.0), ("Fri, 20 Nov 2026 12:00:40 GMT", 40.0)])
+def test_retry_after_is_obeyed_in_both_forms(header: str, slept: float) -> None:
+    present = Present()
+    handler = Answering(httpx.Response(429, headers={"Retry-After": header}), httpx.Response(200))
+    send(handler, present)
+    assert sum(present.slept) == slept
+
+
+def test_a_retry_after_beyond_the_cap_ends_the_fetch_and_parks_the_host() -> None:
+    present = Present()
+    handler = Answering(httpx.Response(429, headers={"Retry-After": "3600"}), httpx.Response(200))
+
+    async def work() -> None:
+        async with make_client(handler, present) as client:
+            for message in ("asked too fast", "left alone for 3600 s"):
+                with pytest.raises(TransientError, match=message):
+                    await client.send(Request(URL, "reddit"))
+            await present.sleep(3600)
+            await client.send(Request(URL, "reddit"))
+
+    run(work())
+    assert len(handler.requests) == 2
+
+
+def test_nothing_left_of_a_rate_limit_delays_the_next_request() -> None:
+    present = Present()
+    spent = httpx.Response(200, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"})
+
+    async def work() -> None:
+        async with make_client(Answering(spent, httpx.Response(200)), present) as client:
+            await client.send(Request(URL, "reddit"))
+            await client.send(Request(URL, "reddit"))
+
+    run(work())
+    assert present.slept == [30]
+
+
+def test_requests_to_a_host_are_spaced() -> None:
+    present = Present()
+    pacer = Pacer({HOST: 2.0}, present.monotonic)
+
+    async def work() -> None:
+        async with make_client(Answering(httpx.Response(200)), present, pacer=pacer) as client:
+            for _ in range(3):
+                await client.send(Request(URL, "hn"))
+
+    run(work())
+    assert present.slept == [2, 2]
+
+
+def ask_at_once(*answers: httpx.Response) -> tuple[list[float], list[str]]:
+    """Five targets of one host: when it was asked, and how each target ended."""
+    present, handler, asked_at = SharedPresent(), Answering(*answers), list[float]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked_at.append(present.monotonic())
+        return handler(request)
+
+    async def work() -> list[str]:
+        pacer = Pacer({HOST: 2.0}, present.monotonic)
+        async with make_client(answer, present, pacer=pacer) as client:
+            request = Request(URL, "reddit")
+            ends = await asyncio.gather(
+                *(client.send(request) for _ in range(5)), return_exceptions=True
+            )
+        return [type(end).__name__ for end in ends]
+
+    ends = run(work())
+    return asked_at, ends
+
+
+def test_a_long_retry_after_holds_for_targets_that_wait_for_their_turn() -> None:
+    asked_at, ends = ask_at_once(httpx.Response(429, headers={"Retry-After": "600"}))
+    assert asked_at == [0.5]
+    assert ends == ["TransientError", *["ParkedError"] * 4]
+
+
+def test_a_short_retry_after_moves_the_turns_of_targets_that_wait() -> None:
+    slow_down = httpx.Response(429, headers={"Retry-After": "30"})
+    asked_at, ends = ask_at_once(slow_down, httpx.Response(200))
+    assert asked_at == [0.5, 31, 33, 35, 37, 39]
+    assert ends == ["Exchange"] * 5
+
+
+def test_a_parked_host_is_not_asked_by_a_redirect_either() -> None:
+    moved = httpx.Response(302, headers={"location": "https://other.example/"})
+    present, handler = Present(), Answering(moved)
+    pacer = Pacer({}, present.monotonic)
+    pacer.park("other.example", 600)
+    with pytest.raises(ParkedError) as caught:
+        send(handler, present, pacer=pacer)
+    assert (len(handler.requests), caught.value.attempts, present.slept) == (1, 1, [])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://{HOST}/",
+        "https://evil.example/",
+        f"https://{HOST}.evil.example/",
+        f"https://{HOST}:8443/",
+        f"https://user:pass@{HOST}/",
+        "https://127.0.0.1/",
+        "https://169.254.169.254/latest/meta-data/",
+        "https://[::1]/",
+        "ftp://api.example/",
+        "file:///etc/passwd",
+    ],
+)
+def test_other_places_are_not_asked_neither_directly_nor_by_redirect(url: str) -> None:
+    handler = Answering(httpx.Response(200))
+    with pytest.raises(RefusedUrlError):
+        send(handler, request=Request(url, "hn"))
+    assert handler.requests == []
+
+    handler = Answering(httpx.Response(302, headers={"location": url}), httpx.Response(200))
+    with pytest.raises(RefusedUrlError):
+        send(handler)
+    assert len(handler.requests) == 1
+
+
+def test_a_redirect_to_a_declared_host_is_followed_without_the_secret() -> None:
+    moved = httpx.Response(301, headers={"location": "https://other.example/new"})
+    handler = Answering(moved, httpx.Response(200, content=b"there"))
+    exchange = send(handler, request=Request(URL, "hn", secrets={"X-Key": KEY}))
+    assert exchange.body == b"there"
+    assert exchange.url == URL
+    assert exchange.attempts == 2
+    assert [request.headers.get("x-key") for request in handler.requests] == [KEY, None]
+
+
+def test_a_redirect_within_the_host_keeps_the_secret() -> None:
+    handler = Answering(httpx.Response(308, headers={"location": "/v2"}), httpx.Response(200))
+    send(handler, request=Request(URL, "hn", secrets={"X-Key": KEY}))
+    assert handler.requests[1].url == f"https://{HOST}/v2"
+    assert handler.requests[1].headers["x-key"] == KEY
+
+
+def test_redirects_end_after_three() -> None:
+    handler = Answering(httpx.Response(302, headers={"location": URL}))
+    with pytest.raises(PermanentError, match="redirects more than 3 times"):
+        send(handler)
+    assert len(handler.requests) == 4
+
+
+LOCATION_PARTS = (
+    *("/", "//", ":", "@", "[", "]", "?", "#", "%", "\\", " ", "..", "\x00", "\n", "\x7f", "é"),
+    *("a", "0", "https", "://", "javascript:", "xn--", "[::1]", "999999", HOST),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(LOCATION_PARTS), max_size=7).map("".join))
+@example("https://[")
+@example(":javascript://[")
+@example("https://xn--xn--")
+@example("é")
+def test_a_redirect_to_anywhere_is_an_answer_or_an_error_of_the_source(location: str) -> None:
+    headers = [(b"location", location.encode())]
+    handler = Answering(httpx.Response(302, headers=headers), httpx.Response(200))
+    with contextlib.suppress(SourceError):
+        assert send(handler).status == 200
+    assert {request.url.host for request in handler.requests} == {HOST}
+
+
+def test_headers_that_could_not_be_sent_back_are_left_out() -> None:
+    headers = [(b"etag", "é".encode()), (b"content-type", b"a/b\x07"), (b"last-modified", b"x")]
+    handler = Answering(httpx.Response(200, headers=headers))
+
+    async def work() -> list[Exchange]:
+        async with make_client(handler, Present(), kept=KeptAnswers()) as client:
+            return [await client.send(Request(URL, "hn")) for _ in range(2)]
+
+    assert [exchange.headers for exchange in run(work())] == [{"last-modified": "x"}] * 2
+    assert handler.requests[1].headers["if-modified-since"] == "x"
+
+
+def test_only_so_many_answers_are_kept() -> None:
+    kept = KeptAnswers()
+    for number in range(300):
+        headers = {"etag": str(number)}
+        kept.keep(Exchange(f"https://{HOST}/{number}", 200, headers, b"", NOW))
+    known = [number for number in range(300) if kept.validators(f"https://{HOST}/{number}")]
+    assert known == list(range(44, 300))
+
+
+def test_a_form_is_never_sent_on() -> None:
+    handler = Answering(httpx.Response(307, headers={"location": "https://other.example/"}))
+    with pytest.raises(PermanentError, match="answered 307"):
+        send(handler, request=Request(URL, "reddit", form={"grant_type": "x"}))
+    assert [request.method for request in handler.requests] == ["POST"]
+
+
+def test_an_answer_ends_at_the_size_cap() -> None:
+    assert send(raw(b"x" * 1000), body_limit=1000).body == b"x" * 1000
+    with pytest.raises(TooLargeError, match="more than 1000 bytes") as caught:
+        send(raw(b"x" * 1001), body_limit=1000)
+    assert caught.value.exchange is not None
+    assert caught.value.exchange.is_truncated
+    assert len(caught.value.exchange.body) == 1000
+
+
+def test_a_gzip_bomb_ends_at_the_size_cap() -> None:
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(TooLargeError) as caught:
+        send(raw(bomb, headers={"content-encoding": "gzip"}))
+    assert caught.value.exchange is not None
+    assert len(caught.value.exchange.body) == 8 * 1024 * 1024
+
+
+def test_a_compressed_answer_is_decompressed() -> None:
+    body = gzip.compress(b'{"a": 1}')
+    assert send(raw(body, headers={"content-encoding": "gzip"})).body == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [
+        (gzip.compress(b"abc" * 1000)[:-20], "gzip"),
+        (b"not gzip at all", "gzip"),
+        (zlib.compress(b"abc"), "br"),
+        (gzip.compress(gzip.compress(b"abc")), "gzip, gzip"),
+    ],
+)
+def test_broken_compression_is_malformed(body: bytes, encoding: str) -> None:
+    with pytest.raises(MalformedError):
+        send(raw(body, headers={"content-encoding": encoding}))
+
+
+def test_an_unchanged_answer_is_the_one_from_before() -> None:
+    first = httpx.Response(200, content=b"[1]", headers={"etag": '"v1"', "content-type": "a/b"})
+    handler = Answering(first, httpx.Response(304))
+
+    async def work() -> list[Exchange]:
+        async with make_client(handler, Present(), kept=KeptAnswers()) as client:
+            return [await client.send(Request(URL, "hn")) for _ in range(2)]
+
+    before, after = run(work())
+    assert (before.status, after.status) == (200, 304)
+    assert after.body == before.body == b"[1]"
+    assert after.content_type == "a/b"
+    assert after.is_answer
+    assert [request.headers.get("if-none-match") for request in handler.requests] == [None, '"v1"']
+
+
+def test_last_modified_serves_where_there_is_no_etag() -> None:
+    stamp = "Fri, 20 Nov 2026 10:00:00 GMT"
+    handler = Answering(httpx.Response(200, headers={"last-modified": stamp}), httpx.Response(304))
+
+    async def work() -> None:
+        async with make_client(handler, Present(), kept=KeptAnswers()) as client:
+            await client.send(Request(URL, "hn"))
+            await client.send(Request(URL, "hn"))
+
+    run(work())
+    assert handler.requests[1].headers["if-modified-since"] == stamp
+
+
+def test_an_error_is_not_kept_as_an_answer() -> None:
+    handler = Answering(httpx.Response(404, headers={"etag": '"x"'}))
+
+    async def work() -> None:
+        async with make_client(handler, Present(), kept=KeptAnswers()) as client:
+            for _ in range(2):
+                with pytest.raises(PermanentError):
+                    await client.send(Request(URL, "hn"))
+
+    run(work())
+    assert "if-none-match" not in handler.requests[1].headers
+
+
+def test_cookies_are_not_carried_from_request_to_request() -> None:
+    handler = Answering(httpx.Response(200, headers={"set-cookie": "id=1; Path=/"}))
+
+    async def work() -> None:
+        async with make_client(handler, Present()) as client:
+            await client.send(Request(URL, "hn"))
+            await client.send(Request(URL, "hn"))
+
+    run(work())
+    assert "cookie" not in handler.requests[1].headers
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 503])
+def test_a_secret_that_a_platform_echoes_is_blanked_everywhere(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    echo = httpx.Response(
+        status,
+        json={"error": {"message": f"the key {KEY} is odd", "key": KEY}},
+        headers={"etag": KEY, "content-type": "application/json"},
+    )
+    request = Request(URL, "youtube", secrets={"Authorization": f"Bearer {KEY}"})
+    if status == 200:
+        exchange, seen = send(Answering(echo), request=request), []
+    else:
+        with pytest.raises(SourceError) as caught:
+            send(Answering(echo), request=request)
+        assert caught.value.exchange is not None
+        exchange, seen = caught.value.exchange, [caught.value, caught.value.__cause__]
+    for what in (request, exchange, exchange.body, exchange.headers, caplog.text, *seen):
+        assert KEY not in repr(what)
+        assert KEY not in str(what)
+    assert b"REDACTED" in exchange.body

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.hn import (
+    HackerNewsByDate,
+    HackerNewsFrontPage,
+    by_date_url,
+    item_url,
+    top_stories_url,
+)
+from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.source import Answers
+from ytap_assets_tests.sources.support import (
+    HN,
+    NOW,
+    TODAY,
+    answer,
+    check_conservation,
+    collect,
+    make_settings,
+    reasons,
+)
+
+POSTED = int(NOW.timestamp()) - 3600
+BY_DATE = by_date_url(NOW, NOW, 50)
+
+
+def hit(**changes: object) -> dict[str, Any]:
+    return {
+        "objectID": "123",
+        "title": "A &amp; B",
+        "url": "https://a.example/",
+        "points": 77,
+        "num_comments": 5,
+        "created_at_i": POSTED,
+        **changes,
+    }
+
+
+def by_date(*hits: object) -> Parsed:
+    return HackerNewsByDate().parse(Answers(TODAY, [answer({"hits": hits}, BY_DATE)]))
+
+
+def story(**changes: object) -> dict[str, Any]:
+    return {
+        "id": 123,
+        "type": "story",
+        "title": "A &amp; B",
+        "url": "https://a.example/",
+        "score": 77,
+        "descendants": 5,
+        "time": POSTED,
+        **changes,
+    }
+
+
+def front_page(*items: object, ids: object = (9, 123)) -> Parsed:
+    exchanges = [answer(ids, top_stories_url())]
+    exchanges += [answer(item, item_url("123")) for item in items]
+    return HackerNewsFrontPage().parse(Answers(TODAY, exchanges))
+
+
+def test_a_hit_becomes_a_row() -> None:
+    assert by_date(hit()).rows == [
+        {
+            "source": "hn",
+            "item_id": "123",
+            "observed_at": NOW,
+            "title": "A & B",
+            "url": "https://a.example/",
+            "discussion_url": "https://news.ycombinator.com/item?id=123",
+            "published_at": datetime.fromtimestamp(POSTED, UTC),
+            "points": 77,
+            "comments": 5,
+            "likes": None,
+            "views": None,
+            "rank": None,
+            "region": None,
+            "category": None,
+            "channel_id": None,
+            "channel_title": None,
+            "duration_s": None,
+            "is_promoted": False,
+        }
+    ]
+
+
+@pytest.mark.parametrize("url", [None, "", "absent"])
+def test_a_question_links_to_its_discussion(url: str | None) -> None:
+    asked = hit(url=url)
+    if url == "absent":
+        del asked["url"]
+    (row,) = by_date(asked).rows
+    assert row["url"] == row["discussion_url"] == "https://news.ycombinator.com/item?id=123"
+
+
+def test_unknown_counts_stay_unknown() -> None:
+    (row,) = by_date(hit(points=None, num_comments=None, created_at_i=None)).rows
+    assert (row["points"], row["comments"], row["published_at"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (None, "hit is null, not an object"),
+        ("text", "hit is a text, not an object"),
+        (hit(title=None), "title is missing"),
+        (hit(objectID=None), "objectID is missing or not an item id"),
+        (hit(objectID="12/../3"), "objectID is missing or not an item id"),
+        (hit(points=-3), "points is negative"),
+        (hit(points=2**70), "points is 1,000,000,000,000,000 or more, beyond any count"),
+        (hit(points="many"), "points is a text, not a whole number"),
+        (hit(created_at_i=10**12), "created_at_i is outside 2005 to now"),
+        (hit(url="javascript:alert(1)"), "url is not an http or https URL"),
+    ],
+)
+def test_a_broken_hit_is_put_aside_and_the_others_go_on(broken: object, reason: str) -> None:
+    parsed = by_date(hit(objectID="1"), broken, hit(objectID="2"))
+    assert [row["item_id"] for row in parsed.rows] == ["1", "2"]
+    (aside,) = parsed.unreadable
+    assert aside.reason == reason
+    assert aside.place == "hit 2"
+    assert json.loads(aside.original) == broken
+    assert aside.origin == BY_DATE
+
+
+def test_an_item_becomes_a_row_with_its_rank() -> None:
+    (row,) = front_page(story()).rows
+    assert row["rank"] == 2
+    assert row["category"] == "front_page"
+    assert row["title"] == "A & B"
+    assert (row["points"], row["comments"], row["is_promoted"]) == (77, 5, False)
+
+
+def test_a_job_is_an_advertisement() -> None:
+    (row,) = front_page(story(type="job")).rows
+    assert row["is_promoted"] is True
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (None, "null instead of an item"),
+        (story(dead=True), "the item is dead"),
+        ({"id": 123, "deleted": True, "type": "story"}, "the item is deleted"),
+        (story(type="comment"), "type 'comment' is not a story"),
+        (story(type=None), "type 'unknown' is not a story"),
+        (story(time="now"), "time is a text, not seconds since 1970"),
+        ([], "item is a list, not an object"),
+    ],
+)
+def test_an_item_that_is_no_story_is_put_aside(item: object, reason: str) -> None:
+    parsed = front_page(item)
+    assert parsed.rows == []
+    assert [aside.reason for aside in parsed.unreadable] == [reason]
+
+
+def test_a_ranking_may_hold_nonsense() -> None:
+    parsed = front_page(story(), ids=[None, "x", -4, 123])
+    assert [row["rank"] for row in parsed.rows] == [4]
+    assert [aside.reason for aside in parsed.unreadable] == [
+        "null instead of an item",
+        "item is a text, not an object",
+        "item is a number, not an object",
+    ]
+
+
+class Algolia:
+    """Answers from stories posted at given seconds of the day, at most 1,000 at a time."""
+
+    def __init__(self, seconds: list[int]) -> None:
+        start = datetime.combine(TODAY, datetime.min.time(), UTC)
+        self.posted = [int(start.timestamp()) + second for second in seconds]
+        self.asked = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host != "hn.algolia.com":
+            return httpx.Response(200, json=[])
+        self.asked += 1
+        (filters,) = parse_qs(urlsplit(str(request.url)).query)["numericFilters"]
+        at_least, before, _points = filters.split(",")
+        low, high = int(at_least.partition(">=")[2]), int(before.partition("<")[2])
+        found = [second for second in enumerate(self.posted) if low <= second[1] < high]
+        hits = [hit(objectID=str(number), created_at_i=at) for number, at in found[:1000]]
+        return httpx.Response(200, json={"hits": hits, "nbHits": len(found)})
+
+
+@pytest.mark.parametrize(("count", "asked"), [(0, 1), (999, 1), (1000, 3), (1900, 3), (2500, 7)])
+def test_a_full_window_is_halved_until_everything_is_seen(
+    tmp_path: Path, count: int, asked: int
+) -> None:
+    algolia = Algolia([n * 86_400 // count for n in range(count)])
+    fetch = collect(HN, make_settings(tmp_path), algolia)[0]
+    assert fetch.log["target"] == "by_date"
+    assert fetch.log["outcome"] == "ok"
+    assert fetch.rows["item_id"].n_unique() == fetch.rows.height == count
+    assert algolia.asked == asked
+
+
+def test_more_stories_than_fit_one_second_are_taken_as_far_as_they_come(tmp_path: Path) -> None:
+    algolia = Algolia([3600] * 1500)
+    fetch = collect(HN, make_settings(tmp_path), algolia)[0]
+    assert fetch.rows.height == 1000
+    check_conservation(fetch)
+
+
+def test_an_algolia_that_is_always_full_ends(tmp_path: Path) -> None:
+    full = httpx.Response(200, json={"hits": [hit()], "nbHits": 10**6})
+    fetch = collect(HN, make_settings(tmp_path), lambda _: full)[0]
+    assert fetch.log["outcome"] == "permanent_error"
+    assert "raise sources.hn.min_points" in fetch.log["detail"]
+    check_conservation(fetch)
+
+
+def test_past_days_are_asked_by_date_and_not_by_front_page(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, json={"hits": [hit()], "nbHits": 1})
+
+    past = date(2026, 11, 2)
+    by_day, front = collect(HN, make_settings(tmp_path), handler, past)
+    start = datetime(2026, 11, 2, tzinfo=UTC)
+    assert asked == [by_date_url(start, start + timedelta(days=1), 50)]
+    assert by_day.rows["day"].to_list() == [past]
+    assert by_day.rows["observed_at"].to_list() == [NOW]
+    assert front.log["outcome"] == "unrecoverable"
+    assert front.log["attempts"] == 0
+    assert front.rows.is_empty()
+
+
+def firebase(broken: dict[str, httpx.Response], count: int = 40) -> Any:
+    def handler(request: httpx.Request) -> httpx.Response:
+        url = str(request.url)
+        if url == top_stories_url():
+            return httpx.Response(200, json=list(range(1, count + 1)))
+        number = url.rpartition("/")[2].removesuffix(".json")
+        default = httpx.Response(200, json=story(id=int(number) if number.isdecimal() else 0))
+        return broken.get(number, default)
+
+    return handler
+
+
+def test_the_front_page_is_its_first_thirty(tmp_path: Path) -> None:
+    front = collect(HN, make_settings(tmp_path), firebase({}))[1]
+    assert front.rows["rank"].to_list() == list(range(1, 31))
+    assert front.log["attempts"] == front.payloads.height == 31
+
+
+def test_a_story_that_cannot_be_had_does_not_stop_the_others(tmp_path: Path) -> None:
+    broken = {"2": httpx.Response(404), "5": httpx.Response(200, content=b"<html>")}
+    front = collect(HN, make_settings(tmp_path), firebase(broken, 10))[1]
+    assert front.rows.height == 8
+    assert front.log["outcome"] == "permanent_error"
+    assert "1 of 10 stories could not be had" in front.log["detail"]
+    check_conservation(front)
+
+
+def test_a_host_that_is_down_is_not_asked_for_every_story(tmp_path: Path) -> None:
+    broken = {str(number): httpx.Response(503) for number in range(1, 31)}
+    front = collect(HN, make_settings(tmp_path), firebase(broken))[1]
+    assert front.log["outcome"] == "transient_error"
+    assert front.log["attempts"] == 1 + 4 * 4
+
+
+def test_recorded_algolia_answers_are_read(real_data: Path) -> None:
+    path = real_data / "hacker_news" / "algolia_responses_2014.json"
+    replies = [each["reply"] for each in json.loads(path.read_text(encoding="utf-8"))]
+    exchanges = [answer(reply, BY_DATE) for reply in replies if "hits" in reply]
+    parsed = HackerNewsByDate().parse(Answers(TODAY, exchanges))
+    hits = sum(len(reply["hits"]) for reply in replies if "hits" in reply)
+    assert parsed.problem is None
+    assert len(parsed.rows) + len(parsed.unreadable) == hits
+    assert {aside.reason for aside in parsed.unreadable} <= {"title is missing"}
+    assert len(parsed.rows) > 0
+
+
+def test_months_of_recorded_hits_are_read(real_data: Path) -> None:
+    folder = real_data / "hacker_news" / "algolia_stories_monthly"
+    exchanges: list[Exchange] = []
+    for path in sorted(folder.glob("*.json.gz")):
+        topics = json.loads(gzip.decompress(path.read_bytes()))
+        exchanges += [answer({"hits": hits}, BY_DATE) for hits in topics.values()]
+    parsed = HackerNewsByDate().parse(Answers(TODAY, exchanges))
+    assert parsed.problem is None
+    assert len(parsed.rows) > 8_000
+    assert [aside.reason for aside in parsed.unreadable] == []
+
+
+def test_the_documented_items_are_read(real_data: Path) -> None:
+    path = real_data / "hacker_news" / "firebase_item_examples.json"
+    examples = json.loads(path.read_text(encoding="utf-8"))
+    items = [each for each in examples if isinstance(each, dict) and "type" in each]
+    parsed = front_page(*items)
+    assert len(parsed.rows) == 4
+    assert sorted(aside.reason for aside in parsed.unreadable) == [
+        "type 'comment' is not a story",
+        "type 'pollopt' is not a story",
+    ]
+
+
+def test_reasons_are_stored(tmp_path: Path) -> None:
+    broken = httpx.Response(200, json={"hits": [hit(), hit(title=""), 5], "nbHits": 3})
+    fetch = collect(HN, make_settings(tmp_path), lambda _: broken)[0]
+    assert reasons(fetch) == ["title is missing", "hit is a number, not an object"]
+    assert fetch.log["fetched"] == 3
+    check_conservation(fetch)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ytap_assets.sources.collect import collect_video_metrics
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Answers
+from ytap_assets.sources.youtube_stats import YouTubeStats, batch_videos, stats_url
+from ytap_assets.tables import VIDEO_METRICS
+from ytap_assets_tests.sources.support import (
+    HN,
+    NOW,
+    TODAY,
+    answer,
+    check_conservation,
+    make_session,
+    make_settings,
+    run,
+)
+
+IDS = ["ytapDemo002", "ytapDemo001"]
+KEY = {"YOUTUBE_KEY": "youtube-key-0123456789"}
+
+
+def video(video_id: str, **statistics: str) -> dict[str, Any]:
+    return {
+        "id": video_id,
+        "snippet": {"title": "T", "publishedAt": "2026-11-18T12:00:00Z"},
+        "statistics": statistics,
+        "contentDetails": {"duration": "PT5M"},
+    }
+
+
+def fetch_metrics(root: Path, handler: Any, ids: list[str], day: date = TODAY) -> list[Fetch]:
+    async def work() -> list[Fetch]:
+        async with make_session(make_settings(root, **KEY), handler) as session:
+            return await collect_video_metrics(HN, ids, [day], session=session, run_id="run")
+
+    return run(work())
+
+
+def test_counts_become_rows_of_video_metrics(tmp_path: Path) -> None:
+    asked: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        counts = {"viewCount": "2000", "likeCount": "90", "commentCount": "10"}
+        return httpx.Response(200, json={"items": [video("ytapDemo001", **counts)]})
+
+    (fetch,) = fetch_metrics(tmp_path, handler, IDS)
+    assert [str(request.url) for request in asked] == [stats_url("ytapDemo001,ytapDemo002")]
+    assert asked[0].headers["x-goog-api-key"] == KEY["YOUTUBE_KEY"]
+    (row,) = VIDEO_METRICS.model.validate(fetch.rows).iter_rows(named=True)
+    assert row.pop("collection_id") == fetch.log["collection_id"]
+    assert row == {
+        "workspace_id": "tech",
+        "day": TODAY,
+        "platform": "youtube",
+        "video_id": "ytapDemo001",
+        "observed_at": NOW,
+        "views": 2000,
+        "likes": 90,
+        "comments": 10,
+        "engagement_rate_pct": 5.0,
+        "title": "T",
+        "channel_id": None,
+        "published_at": NOW - timedelta(days=2),
+        "duration_s": 300,
+        "is_settled": False,
+    }
+    assert fetch.log["outcome"] == "ok"
+    assert "no counts for 1 of 2 videos" in fetch.log["detail"]
+    assert "ytapDemo002" in fetch.log["detail"]
+
+
+@pytest.mark.parametrize("statistics", [{}, {"viewCount": "0", "likeCount": "1"}])
+def test_no_views_no_rate(tmp_path: Path, statistics: dict[str, str]) -> None:
+    body = {"items": [video("ytapDemo001", **statistics)]}
+    (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(200, json=body), IDS[1:])
+    assert fetch.rows["engagement_rate_pct"].to_list() == [None]
+    assert fetch.log["detail"] is None
+
+
+def test_unknown_videos_are_an_empty_answer(tmp_path: Path) -> None:
+    (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(200, json={"items": []}), IDS)
+    assert fetch.log["outcome"] == "ok"
+    assert fetch.rows.is_empty()
+    assert "no counts for 2 of 2 videos" in fetch.log["detail"]
+
+
+def test_a_day_that_is_over_has_no_counts_any_more(tmp_path: Path) -> None:
+    past = TODAY - timedelta(days=1)
+    (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(500), IDS, past)
+    assert fetch.log["outcome"] == "unrecoverable"
+    assert fetch.log["attempts"] == 0
+
+
+def test_a_day_to_come_is_not_asked_about(tmp_path: Path) -> None:
+    (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(500), IDS, TODAY + timedelta(1))
+    assert fetch.log["outcome"] == "unrecoverable"
+    assert "has not begun" in fetch.log["detail"]
+
+
+def test_videos_go_in_batches_of_fifty_sorted_and_once() -> None:
+    ids = [f"video-{number:05d}" for number in range(120)]
+    batches = batch_videos([*reversed(ids), *ids])
+    assert [batch.count(",") + 1 for batch in batches] == [50, 50, 20]
+    assert ",".join(batches).split(",") == ids
+    assert batch_videos([]) == []
+
+
+def test_a_name_that_is_no_video_id_is_an_error_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="not YouTube video ids: 'a,b'"):
+        batch_videos(["ytapDemo001", "a,b"])
+
+
+def test_one_failing_batch_does_not_stop_the_other(tmp_path: Path) -> None:
+    ids = [f"video-{number:05d}" for number in range(60)]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if "video-00000" in str(request.url):
+            return httpx.Response(400, json={"error": {"message": "bad"}})
+        return httpx.Response(200, json={"items": [video(name) for name in ids[50:]]})
+
+    first, second = fetch_metrics(tmp_path, handler, ids)
+    assert (first.log["outcome"], first.rows.height) == ("permanent_error", 0)
+    assert (second.log["outcome"], second.rows.height) == ("ok", 10)
+    check_conservation(second)
+
+
+@pytest.mark.parametrize(("age", "settled"), [(0, False), (3, False), (4, True), (30, True)])
+def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
+    body = answer({"items": [video("ytapDemo001")]}, stats_url("ytapDemo001"))
+    later = Exchange(body.url, 200, {}, body.body, NOW + timedelta(days=age))
+    (row,) = YouTubeStats().parse(Answers(TODAY, [later])).rows
+    assert row["is_settled"] is settled
