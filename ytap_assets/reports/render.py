@@ -1,0 +1,114 @@
+"""Pages: a report from a `ReportDay`, an index from rows of `workspace_reports`.
+
+Belongs here: the template environment and what templates are given. Every text is escaped by the
+environment, but for the charts, whose serializer has escaped theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import cache
+from statistics import median
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ytap_assets.domain.reporting import ReportDay
+from ytap_assets.reports import links, words
+from ytap_assets.reports.charts import HISTORY_DAYS, draw_sources, draw_views
+
+_COMPARED = ("views", "views_gained", "stories")
+_USUAL_AT_LEAST = 3
+
+
+def render_report(report: ReportDay, history: pl.DataFrame) -> str:
+    """The page of one day: one HTML document that needs nothing but itself.
+
+    Args:
+        report: What the page shows.
+        history: Rows of `workspace_reports`, of any days; columns ``day``,
+            ``views``, ``views_gained``, ``stories``. Of these, the 14 days before the report's are
+            used; days may be missing.
+    """
+    first = report.day - timedelta(days=HISTORY_DAYS)
+    before = {
+        day: numbers
+        for day, *numbers in history.select("day", *_COMPARED).iter_rows()
+        if first <= day < report.day
+    }
+    views: dict[date, int | None] = {day: numbers[0] for day, numbers in before.items()}
+    yesterday = report.day - timedelta(days=1)
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            edition=report.edition,
+            numbers=report.numbers,
+            states=dict(report.states),
+            views_chart=draw_views({**views, report.day: report.numbers.views}, report.day),
+            sources_chart=draw_sources(report.by_source),
+            usual_gain=_usual([numbers[1] for numbers in before.values()]),
+            usual_stories=_usual([numbers[2] for numbers in before.values()]),
+            previous=yesterday if yesterday in before else None,
+            top_score=max((story.base_score for story in report.stories), default=0.0),
+            days_drawn=HISTORY_DAYS,
+        )
+    )
+
+
+def render_index(name: str, rows: pl.DataFrame) -> str:
+    """The list of a workspace's reports, the latest first.
+
+    Args:
+        name: The workspace's name.
+        rows: Rows of `workspace_reports`.
+    """
+    latest = rows.sort("day", descending=True)
+    template = _environment().get_template("index.html")
+    return template.render(name=name, rows=latest.iter_rows(named=True), total=latest.height)
+
+
+def _usual(numbers: Sequence[int | None]) -> float | None:
+    """The median of the days before, where there are enough of them to speak of a habit."""
+    known = [number for number in numbers if number is not None]
+    return float(median(known)) if len(known) >= _USUAL_AT_LEAST else None
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ytap_assets.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.globals.update(
+        link=links.find_link,
+        video_link=links.find_video_link,
+        file_name=lambda day: f"{day.isoformat()}.html",
+        headline=words.write_headline,
+        task=words.name_task,
+        count=words.count,
+    )
+    environment.filters.update(
+        number=words.spell_number,
+        short=words.shorten_number,
+        gain=words.spell_gain,
+        decimal=words.spell_decimal,
+        percent=words.spell_percent,
+        money=words.spell_money,
+        day=words.spell_day,
+        hours=words.spell_hours,
+        clock=words.spell_clock,
+        state=words.name_state,
+        source=words.name_source,
+        rule=words.name_rule,
+        clip=words.clip,
+        wait=words.spell_wait,
+        instant=words.spell_instant,
+    )
+    return environment

@@ -1,0 +1,183 @@
+"""Numbers, dates, states and outcomes as people read them.
+
+Belongs here: wording and formatting, from values. Does not belong here: HTML; what comes out is
+text, and is escaped like all text.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+if TYPE_CHECKING:
+    from ytap_assets.domain.reporting.records import ReportDay, Script
+
+UNKNOWN = "\N{EN DASH}"
+_MINUS = "\N{MINUS SIGN}"
+_TITLE = 160
+# From where on, the unit, its letter: 999,950 is the first number that rounds to 1M.
+_UNITS = ((999_950_000, 10**9, "B"), (999_950, 10**6, "M"), (1_000, 10**3, "k"))
+# Joiners are no control characters: emoji and some scripts need them.
+_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+
+STATE_NAMES = {
+    "script_pending_review": "Script in review",
+    "ready_for_generation": "In generation",
+    "video_pending_review": "Video in review",
+    "ready_for_publish": "Ready to publish",
+    "published": "Published",
+    "rejected": "Rejected",
+    "cancelled": "Cancelled",
+}
+_TASKS = {
+    "script_pending_review": "Review the script",
+    "video_pending_review": "Review the video",
+    "ready_for_generation": "Look at the generation",
+    "ready_for_publish": "Look at the gate",
+}
+_SOURCE_NAMES = {
+    "hn": "Hacker News",
+    "reddit": "Reddit",
+    "youtube": "YouTube",
+    "youtube_channel": "YouTube channels",
+    "youtube_stats": "YouTube statistics",
+}
+
+
+def _sign(text: str) -> str:
+    return text.replace("-", _MINUS)
+
+
+def spell_number(value: float | None) -> str:
+    """A whole number with thousands separated: ``1,234``."""
+    return UNKNOWN if value is None else _sign(f"{value:,.0f}")
+
+
+def shorten_number(value: float | None) -> str:
+    """A number in three or four characters: ``1.2k``, ``35M``."""
+    if value is None:
+        return UNKNOWN
+    for threshold, size, unit in _UNITS:
+        if abs(value) >= threshold:
+            text = f"{value / size:.1f}".removesuffix(".0")
+            return _sign(f"{text}{unit}")
+    return _sign(f"{value:.0f}")
+
+
+def spell_gain(value: int | None) -> str:
+    """A difference with its sign: ``+1,234``."""
+    if value is None:
+        return UNKNOWN
+    return f"+{value:,}" if value > 0 else spell_number(value)
+
+
+def spell_decimal(value: float | None) -> str:
+    """A number with two decimals."""
+    return UNKNOWN if value is None else _sign(f"{value:,.2f}")
+
+
+def spell_percent(value: float | None) -> str:
+    """A percentage with two decimals."""
+    return UNKNOWN if value is None else f"{spell_decimal(value)} %"
+
+
+def spell_money(micros: int | None) -> str:
+    """Micro-dollars as dollars and cents."""
+    return UNKNOWN if micros is None else f"${micros / 1_000_000:,.2f}"
+
+
+def spell_day(day: date) -> str:
+    """A date in words: ``Thursday, 19 November 2026``."""
+    return f"{day:%A}, {day.day} {day:%B %Y}"
+
+
+def spell_hours(hours: float | None) -> str:
+    """An age: ``40 min``, ``7 h``, ``3 days``."""
+    if hours is None:
+        return UNKNOWN
+    if hours < 1:
+        return f"{max(hours, 0) * 60:.0f} min"
+    if hours < 48:
+        return f"{hours:.0f} h"
+    return f"{hours / 24:,.0f} days"
+
+
+def spell_wait(since: datetime, day: date) -> str:
+    """How long something had waited at the end of a day."""
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    return spell_hours((end - since).total_seconds() / 3600)
+
+
+def spell_clock(instant: datetime | None) -> str:
+    """The time of day, in UTC."""
+    return UNKNOWN if instant is None else f"{instant:%H:%M}"
+
+
+def spell_instant(instant: datetime, timezone: str) -> str:
+    """An instant in UTC, and in the workspace's timezone where that is another."""
+    text = f"{instant:%Y-%m-%d %H:%M} UTC"
+    try:
+        local = instant.astimezone(ZoneInfo(timezone))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return text
+    if local.utcoffset() == timedelta():
+        return text
+    city = timezone.rpartition("/")[2].replace("_", " ")
+    return f"{text} ({local:%H:%M} in {city})"
+
+
+def name_state(state: str) -> str:
+    """A production state's name."""
+    return STATE_NAMES.get(state, state)
+
+
+def name_source(source: str) -> str:
+    """A platform's name."""
+    return _SOURCE_NAMES.get(source, source)
+
+
+def name_rule(rule: str) -> str:
+    """A spam rule's name."""
+    return clip(rule.replace("_", " "), 60)
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: ``1 story``, ``1,200 stories``."""
+    return f"{spell_number(number)} {one if number == 1 else many or one + 's'}"
+
+
+def clip(text: str | None, length: int = _TITLE) -> str:
+    """Text on one line, without control characters, cut where it is longer than ``length``."""
+    # Ten times the length holds that many characters besides blanks in any real text.
+    words = " ".join((text or "")[: length * 10].translate(_CONTROLS).split())
+    return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
+def name_task(script: Script) -> str:
+    """What somebody has to do about a script."""
+    if script.job_status == "failed" and script.state == "ready_for_generation":
+        return "Generation failed"
+    if script.failed_gates and (script.script_approved_by or script.video_approved_by):
+        return "Approved, held back by a gate"
+    return _TASKS.get(script.state, name_state(script.state))
+
+
+def write_headline(report: ReportDay) -> str:
+    """The day in a sentence or three."""
+    numbers = report.numbers
+    stories = f"{_some(numbers.stories, 'story', 'stories')} scored"
+    if numbers.stories_spam:
+        stories += f", {spell_number(numbers.stories_spam)} of them spam"
+    parts = [stories, f"{_some(numbers.videos_published, 'video', 'videos')} published"]
+    if numbers.views is not None:
+        views = f"{shorten_number(numbers.views)} views in all"
+        if numbers.views_gained:
+            direction = "up" if numbers.views_gained > 0 else "down"
+            views += f", {direction} {spell_number(abs(numbers.views_gained))}"
+        parts.append(views)
+    return ". ".join(parts) + "."
+
+
+def _some(number: int, one: str, many: str) -> str:
+    return count(number, one, many) if number else f"No {one}"

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from html.parser import HTMLParser
+from itertools import combinations
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days, summarize_days
+from ytap_assets.reports.render import render_index, render_report
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    PRODUCTION_EVENTS,
+    SCORED_TRENDS,
+    VIDEO_METRICS,
+    VIDEOS,
+    WORKSPACE_REPORTS,
+)
+from ytap_assets_tests.domain.reporting.examples import (
+    EDITION,
+    MONDAY,
+    TUESDAY,
+    WEDNESDAY,
+    event,
+    fetch,
+    metric,
+    raw,
+    story,
+    video,
+)
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</title></style><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{ 7 * 7 }}{% include 'style.css' %}",
+    "<!-- --><svg/onload=alert(1)>",
+    "]]><![CDATA[<script>",
+    "\u202egnp.exe\u202c مرحبا بالعالم",
+    "👩‍👩‍👧‍👦 🇩🇪 emoji",
+    "a\x00b\x1b[31mc\r\nd\u2028e",
+    "x" * 10_000,
+    '=HYPERLINK("http://evil.example")',
+    "&lt;script&gt; &amp;",
+    "",
+]
+HOSTILE_URLS = [
+    "javascript:alert(1)",
+    "JaVaScRiPt:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    "//evil.example/x",
+    "file:///etc/passwd",
+    "https://user:pass@evil.example/",
+    'https://evil.example/"onmouseover="alert(1)',
+    "https://evil.example/ onclick=alert(1)",
+    "https://[::1",
+    "https://evil.example:99999/",
+    "\x01https://evil.example/",
+    "",
+]
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page, as far as safety goes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.stack: list[str] = []
+        self.texts: list[str] = []
+        self.declarations: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in {"meta", "br", "img", "link", "input"}:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.stack:
+            self.texts.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self.declarations.append(decl)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data}")
+
+    def unknown_decl(self, data: str) -> None:
+        raise AssertionError(f"a declaration: {data}")
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    def links(self) -> list[dict[str, str]]:
+        return [attrs for tag, attrs in self.tags if tag == "a"]
+
+
+KNOWN_TAGS = """
+    html head meta title style body header footer main nav section div span p h1 h2 a bdi
+    strong i ul ol li dl dt dd table thead tbody tr th td figure figcaption details summary
+    code svg g rect path text
+"""
+OWN_PAGE = re.compile(r"index\.html|\d{4}-\d\d-\d\d\.html")
+
+
+def check_safe(html: str) -> Page:
+    """The page is well formed, alone, and does nothing."""
+    page = Page(html)
+    assert page.stack == []
+    assert page.declarations == ["doctype html"]
+    for tag, attributes in page.tags:
+        assert tag in KNOWN_TAGS.split()
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            assert name not in {"src", "srcset", "action", "xlink:href", "background"}
+            assert name != "style" or re.fullmatch(
+                r"width:\d{1,3}%|list-style:none;margin:0;padding:0", value
+            )
+        if tag == "a":
+            href = attributes["href"]
+            assert OWN_PAGE.fullmatch(href) or re.match(r"https?://[a-z]", href)
+            if not OWN_PAGE.fullmatch(href):
+                assert attributes["rel"] == "noopener noreferrer nofollow"
+        elif "href" in attributes:
+            raise AssertionError(f"{tag} refers to {attributes['href']}")
+    styles = "".join(re.findall(r"<style>(.*?)</style>", html, re.DOTALL))
+    assert html.count("<style") == 1
+    assert "url(" not in styles
+    assert "@import" not in styles
+    policies = [
+        a["content"] for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policies == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'"
+    ]
+    return page
+
+
+def full_inputs(
+    text: str = "A title", url: str | None = "https://example.org/a?b=1&c=2"
+) -> ReportInputs:
+    """Inputs that fill every part of the page, with ``text`` wherever a text can come from."""
+    reasons = [f"{text}: x"]
+    return ReportInputs(
+        raw=pl.DataFrame([{**raw(MONDAY), "source": text}, raw(TUESDAY), raw(WEDNESDAY)]),
+        scored=SCORED_TRENDS.frame(
+            [
+                story(
+                    MONDAY,
+                    1,
+                    title=text,
+                    url=url,
+                    discussion_url=url,
+                    source=text,
+                    sources=[text, "hn"],
+                ),
+                story(MONDAY, 2, title=text, url=None, discussion_url=None, hours_old=None),
+                story(MONDAY, 3, title=text, spam_reasons=reasons),
+                story(TUESDAY, 1, title=text),
+            ]
+        ),
+        quarantined=pl.DataFrame([{"day": MONDAY, "source": text}]),
+        log=COLLECTION_LOG.frame(
+            [
+                fetch(MONDAY, text, "malformed", detail=text, source=text),
+                fetch(MONDAY, "r/a", "disabled", detail=text),
+                fetch(MONDAY, "r/b"),
+            ]
+        ),
+        events=PRODUCTION_EVENTS.frame(
+            [
+                event(
+                    1,
+                    MONDAY,
+                    text or "s",
+                    "script_submitted",
+                    "script_pending_review",
+                    title=text,
+                    hook=text,
+                ),
+                event(2, MONDAY, text or "s", "gates_evaluated", failed_gates=[text]),
+                event(
+                    3,
+                    MONDAY,
+                    "b",
+                    "imported",
+                    "video_pending_review",
+                    title=text,
+                    quality_score=91.5,
+                    cost_usd_micros=2_410_000,
+                ),
+                event(4, MONDAY, "c", "imported", "ready_for_generation"),
+                event(5, MONDAY, "c", "job_failed"),
+                *(
+                    event(n, MONDAY, f"more-{n}", "imported", "script_pending_review")
+                    for n in range(6, 40)
+                ),
+            ]
+        ),
+        videos=VIDEOS.frame(
+            [video("vid-aaaaaaa", MONDAY, title=text), video("vid-bbbbbbb", MONDAY)]
+        ),
+        metrics=VIDEO_METRICS.frame(
+            [
+                metric(MONDAY, "vid-aaaaaaa", 100, 4.0, title=text),
+                metric(TUESDAY, "vid-aaaaaaa", 90, 230.0),
+                metric(MONDAY, text or "v", 7, platform=text),
+            ]
+        ),
+    )
+
+
+def pages(inputs: ReportInputs, **edition: Any) -> list[tuple[ReportDay, str]]:
+    days = [MONDAY, TUESDAY, WEDNESDAY]
+    history = summarize_days("tech", days, inputs)
+    reports = report_days(replace(EDITION, **edition), days, inputs)
+    return [(report, render_report(report, history)) for report in reports]
+
+
+def test_a_page_shows_the_day() -> None:
+    (_, html), (_, tuesday), _ = pages(full_inputs())
+    page = check_safe(html)
+    assert "Tech Pulse Monday, 16 November 2026" in page.text
+    assert "3 stories scored, 1 of them spam. 2 videos published. 107 views in all." in page.text
+    assert "snapshot 412 of the lake, by run 3f0b1c9e" in page.text
+    assert "2026-11-20 02:00 UTC (21:00 in New York)" in page.text
+    assert "no metrics for 1 of 2 videos" in page.text
+    assert "12.00 engagement 1.00 + recency 9.00, \N{MULTIPLICATION SIGN} 1.2" in page.text
+    assert "quality 91.5 cost $2.41" in page.text
+    assert "37" in page.text  # 36 wait for review, one generation has failed
+    assert "and 11 scripts not shown here" in page.text
+    assert "97 views in all, down 10" in check_safe(tuesday).text
+    assert "over 100 %" in check_safe(tuesday).text
+
+
+def test_links_are_the_stories_and_the_videos() -> None:
+    (_, html), *_ = pages(full_inputs())
+    hrefs = [link["href"] for link in check_safe(html).links()]
+    assert "https://example.org/a?b=1&c=2" in hrefs
+    assert "https://www.youtube.com/watch?v=vid-aaaaaaa" in hrefs
+
+
+def test_the_day_before_is_linked_where_it_has_a_report() -> None:
+    (_, monday), (_, tuesday), _ = pages(full_inputs())
+    assert "2026-11-15.html" not in monday
+    assert 'href="2026-11-16.html"' in tuesday
+
+
+def test_charts_are_drawn_in_the_page() -> None:
+    (_, html), *_ = pages(full_inputs())
+    page = check_safe(html)
+    assert [tag for tag, _ in page.tags].count("svg") == 2
+    assert "2026-11-16: 107 views" in page.text
+    assert "Hacker News: 1 stories kept" in page.text
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_texts_stay_texts(text: str) -> None:
+    for _, html in pages(full_inputs(text), name=text, vertical=text, run_id=text, timezone=text):
+        check_safe(html)
+        assert len(html) < 150_000
+
+
+@pytest.mark.parametrize("url", HOSTILE_URLS)
+def test_hostile_urls_are_no_links(url: str) -> None:
+    (_, html), *_ = pages(full_inputs("A title", url))
+    hosts = {
+        re.sub(r"^https?://([^/]+).*", r"\1", link["href"]) for link in check_safe(html).links()
+    }
+    assert hosts <= {"index.html", "www.youtube.com"}
+
+
+def test_a_hostile_text_is_shown_as_it_is() -> None:
+    (_, html), *_ = pages(full_inputs("<b>bold</b> & 'quoted'"))
+    assert "<b>" not in html
+    assert "<b>bold</b> & 'quoted'" in check_safe(html).text
+
+
+PARTS = ["raw", "scored", "quarantined", "log", "events", "videos", "metrics"]
+
+
+@pytest.mark.parametrize("size", range(len(PARTS) + 1))
+def test_whatever_failed_upstream_there_is_a_page(size: int) -> None:
+    full = vars(full_inputs())
+    chosen = list(combinations(PARTS, size))
+    for names in chosen[:: max(1, len(chosen) // 6)]:
+        inputs = ReportInputs(**{name: full[name] for name in names})
+        for report, html in pages(inputs):
+            page = check_safe(html)
+            assert all(gap in page.text for gap in report.missing)
+
+
+def test_an_empty_day_reads_well() -> None:
+    [report] = report_days(EDITION, [MONDAY], ReportInputs())
+    page = check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
+    assert "No story scored. No video published." in page.text
+    assert "no trends observed" in page.text
+    assert "No script or video was waiting for anybody at the end of the day." in page.text
+    assert "No views are known for these days." in page.text
+    assert "None" not in page.text
+    assert "nan" not in page.text
+
+
+def test_imported_observations_are_not_called_missing() -> None:
+    (_, imported), *_ = pages(ReportInputs(raw=pl.DataFrame([raw(MONDAY)])))
+    (_, nothing), *_ = pages(ReportInputs())
+    assert "The day's observations were imported" in check_safe(imported).text
+    assert "Nothing was fetched for this day." in check_safe(nothing).text
+    assert "Nothing was fetched" not in imported
+
+
+def test_history_of_other_days_is_left_out() -> None:
+    [report] = report_days(EDITION, [MONDAY], ReportInputs())
+    rows = [
+        {"day": MONDAY + timedelta(days=n), "views": 10**6 + n, "views_gained": n, "stories": 5}
+        for n in (-15, -14, -13, -1, 1)
+    ]
+    page = check_safe(render_report(report, pl.DataFrame(rows)))
+    assert "usually 5" in page.text
+    assert [text for text in page.texts if text.endswith(" views")] == [
+        "2026-11-03: 999,987 views",
+        "2026-11-15: 999,999 views",
+    ]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.text(), st.text())
+def test_any_text_and_url_make_a_safe_page(text: str, url: str) -> None:
+    [report] = report_days(EDITION, [MONDAY], full_inputs(text, url))
+    check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_index_lists_the_days_the_latest_first(text: str) -> None:
+    rows = summarize_days("tech", [MONDAY, TUESDAY, WEDNESDAY], full_inputs(text))
+    page = check_safe(render_index(text, rows))
+    hrefs = [link["href"] for link in page.links()]
+    assert hrefs == ["2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
+
+
+def test_an_index_without_reports_says_so() -> None:
+    assert (
+        "No report was made yet."
+        in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty())).text
+    )
