@@ -1,0 +1,73 @@
+"""Collect: ask the sources for a slice's days, and store what came of it.
+
+Two months go into each commit, so that a process that dies has lost at most that much asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime, time
+
+import polars as pl
+
+from ytap_assets.operations.batches import Batches
+from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.sources import collect
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.session import Session, open_session
+from ytap_assets.tables import RAW_TRENDS, VIDEO_METRICS, VIDEOS, Table
+
+_DAYS_PER_COMMIT = 60
+
+_Ask = Callable[[Session, date], Awaitable[list[Fetch]]]
+
+
+def collect_trends(slice_: Slice) -> Written:
+    """Ask every source of the workspace for every day, and append to ``raw_trends``.
+
+    No failure of a source is an error here: each is an outcome in ``collection_log``.
+    """
+
+    async def ask(session: Session, day: date) -> list[Fetch]:
+        return await collect.collect_trends(
+            slice_.workspace, [day], session=session, run_id=slice_.run.run_id
+        )
+
+    return _collect(slice_, RAW_TRENDS, ask)
+
+
+def collect_metrics(slice_: Slice) -> Written:
+    """Ask for the counts of the videos that were out by each day; append to ``video_metrics``."""
+    videos = slice_.read(VIDEOS)
+
+    async def ask(session: Session, day: date) -> list[Fetch]:
+        end = datetime.combine(day, time.max, UTC)
+        out = videos.filter(pl.col("published_at").is_null() | (pl.col("published_at") <= end))
+        return await collect.collect_video_metrics(
+            slice_.workspace,
+            out.get_column("video_id").to_list(),
+            [day],
+            session=session,
+            run_id=slice_.run.run_id,
+        )
+
+    return _collect(slice_, VIDEO_METRICS, ask)
+
+
+def _collect(slice_: Slice, table: Table, ask: _Ask) -> Written:
+    with Batches(slice_.platform, slice_.workspace_id, table, slice_.run) as batches:
+        asyncio.run(_ask_each_day(slice_, ask, batches))
+    total = batches.total()
+    for outcome, count in total.log.group_by("outcome").len().sort("outcome").iter_rows():
+        total.written.notes[f"fetches {outcome}"] = count
+    return total.written
+
+
+async def _ask_each_day(slice_: Slice, ask: _Ask, batches: Batches) -> None:
+    async with open_session(slice_.platform.settings, now=slice_.platform.now) as session:
+        for number, day in enumerate(slice_.each_day(), start=1):
+            for fetch in await ask(session, day):
+                batches.add(fetch)
+            if number % _DAYS_PER_COMMIT == 0:
+                batches.commit()

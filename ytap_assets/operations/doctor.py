@@ -1,0 +1,183 @@
+"""A check-up of the installation: what is configured, reachable, stale, broken, of which version.
+
+Belongs here: judging the installation and saying what to do. Does not belong here: the lake's own
+check-up (`doctor_lake`), or changing anything: a check-up leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+
+import httpx
+
+from ytap_assets.lakehouse.inspection import (
+    duckdb_version,
+    find_lock_holder,
+    missing_extensions,
+)
+from ytap_assets.operations.doctor_lake import examine_lake
+from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
+from ytap_assets.operations.workspaces import Listed, list_workspaces
+from ytap_assets.settings import Settings
+from ytap_assets.sources.catalog import HOSTS
+from ytap_assets.workspaces import Workspaces
+
+Probe = Callable[[str], str | None]
+
+_PROJECT = "ytap-assets"
+_PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;,]+)")
+_EXTENSIONS = ("ducklake", "sqlite_scanner")
+_LIBRARIES = ("dagster", "polars", "pandera")
+_WANTED_SECRETS = {
+    "YOUTUBE_KEY": "YouTube charts and counts are not collected",
+    "REDDIT_ID": "Reddit is asked through its feeds, without scores",
+    "REDDIT_SECRET": "Reddit is asked through its feeds, without scores",
+}
+_LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
+_PROBE_TIMEOUT_S = 10.0
+
+
+def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) -> list[Finding]:
+    """Check everything up.
+
+    Args:
+        settings: The installation.
+        now: The present; ages are counted from it.
+        probe: Asks a host, and returns what is wrong with it; None leaves the network alone.
+    """
+    listed = list_workspaces(Workspaces(settings))
+    findings = [
+        *_check_workspaces(listed),
+        *_check_secrets(settings, listed),
+        *_check_reach(settings, probe),
+        *examine_lake(settings, listed, now),
+        _check_disk(settings),
+        _check_lock(settings),
+        *_check_pins(),
+        *_check_libraries(),
+    ]
+    return sorted(findings, key=lambda finding: AREAS.index(finding.area))
+
+
+def probe_host(host: str, *, transport: httpx.BaseTransport | None = None) -> str | None:
+    """Ask a host for anything: whatever it answers, it is reachable.
+
+    Returns:
+        What is wrong, or None.
+    """
+    try:
+        with httpx.Client(transport=transport, timeout=_PROBE_TIMEOUT_S, trust_env=False) as http:
+            http.head(f"https://{host}/")
+    except httpx.TransportError as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
+    if not listed:
+        detail = "none; `ytap workspace create` makes one"
+        yield Finding("configured", "workspaces", "warn", detail)
+    for one in listed:
+        subject = f"workspace {one.workspace_id}"
+        if one.workspace is None:
+            yield Finding("configured", subject, "fail", one.problem or "cannot be read")
+        else:
+            collects = "collects" if one.workspace.collects else "does not collect"
+            yield Finding("configured", subject, "ok", f"{one.workspace.status}, {collects}")
+
+
+def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
+    """Secrets by name; their values are never looked at."""
+    missing: Verdict = "ok" if settings.transport == "replay" else "warn"
+    for name, loss in _WANTED_SECRETS.items():
+        subject = f"secret YTAP_SECRET_{name}"
+        if settings.secret(name):
+            yield Finding("configured", subject, "ok", "set")
+        else:
+            yield Finding("configured", subject, missing, f"not set: {loss}")
+    for one in listed:
+        for account in one.workspace.accounts if one.workspace else ():
+            reference = account.credential_ref
+            subject = f"account {account.handle} of {one.workspace_id}"
+            if reference is not None and not settings.secrets.get(reference):
+                yield Finding("configured", subject, missing, f"{reference} is not set")
+
+
+def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
+    if settings.transport != "live":
+        days = settings.recorded_days()
+        have = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "none"
+        verdict: Verdict = "ok" if days or settings.transport == "record" else "fail"
+        detail = f"{have}, in {settings.recordings}"
+        yield Finding("reachable", f"recordings ({settings.transport})", verdict, detail)
+    if settings.transport == "replay":
+        return
+    for host in sorted(HOSTS):
+        if probe is None:
+            yield Finding("reachable", host, "ok", "not asked; --online does")
+            continue
+        problem = probe(host)
+        yield Finding("reachable", host, "fail" if problem else "ok", problem or "answers")
+
+
+def _check_disk(settings: Settings) -> Finding:
+    folder = _existing(settings.data_path)
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 10**9:.1f} GB free at {folder}"
+    if free < _TOO_LITTLE_BYTES:
+        return Finding("broken", "disk", "fail", f"{detail}: free some, or writes will fail")
+    if free < _LITTLE_BYTES:
+        return Finding("broken", "disk", "warn", f"{detail}: `ytap maintain` sweeps the lake")
+    return Finding("broken", "disk", "ok", detail)
+
+
+def _check_lock(settings: Settings) -> Finding:
+    holder = find_lock_holder(settings)
+    if holder is None:
+        return Finding("broken", "write lock", "ok", "free")
+    who = "a process" if holder.pid is None else f"process {holder.pid} ({holder.program})"
+    since = f", running for {span(holder.runs_for.total_seconds())}" if holder.runs_for else ""
+    detail = f"held by {who}{since}; the lock ends with its process"
+    return Finding("broken", "write lock", "warn", detail)
+
+
+def _check_pins() -> Iterator[Finding]:
+    """What has to be of one exact version, and whether the extensions are made for it."""
+    try:
+        wanted = metadata.requires(_PROJECT) or []
+    except metadata.PackageNotFoundError:
+        wanted = []
+    pins = [match for text in wanted if (match := _PIN.match(text)) and "extra" not in text]
+    for match in pins:
+        name, pin = match.groups()
+        have = _version(name)
+        verdict: Verdict = "ok" if have == pin else "fail"
+        advice = "" if have == pin else f", pinned {pin}: install requirements.lock"
+        yield Finding("version", name, verdict, f"{have or 'not installed'}{advice}")
+    for name in missing_extensions(_EXTENSIONS):
+        detail = f"no file for DuckDB {duckdb_version()}: install requirements.lock"
+        yield Finding("version", f"extension {name}", "fail", detail)
+
+
+def _check_libraries() -> Iterator[Finding]:
+    yield Finding("version", _PROJECT, "ok", _version(_PROJECT) or "not installed")
+    for name in _LIBRARIES:
+        have = _version(name)
+        yield Finding("version", name, "ok" if have else "fail", have or "not installed")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above that exists."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())

@@ -1,0 +1,124 @@
+"""The lake's check-up: what is stale, what is broken, and of which version it is.
+
+A table is stale where its newest row is older than twice its cadence (one turn was missed), and
+dead at twelve times it, where the score of timeliness reaches 0 (SPEC 7). Tables that tell of what
+happens to happen (production, quarantine) are not judged by age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
+from ytap_assets.operations.findings import Finding, Verdict, span
+from ytap_assets.operations.workspaces import Listed
+from ytap_assets.settings import Settings
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, TABLES, Table
+
+_LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "too_large")
+_RECENT = timedelta(hours=24)
+_LATE, _DEAD = 2, 12
+_SHOWN = 3
+_OPTIONAL = "metrics"  # a workspace that published nothing has none
+
+
+def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) -> list[Finding]:
+    """Check the lake up, reading only; a lake that cannot be read is a finding too."""
+    if not settings.catalog.is_file():
+        detail = f"none at {settings.catalog} yet: materialize or import something"
+        return [Finding("configured", "lake", "warn", detail)]
+    try:
+        with inspect_lake(settings) as inspection:
+            facts = inspection.facts(TABLES)
+            ages = inspection.ages(TABLES.values())
+            findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
+            if not facts.pending and facts.conflict is None:
+                findings += _check_fetches(inspection, now)
+            return findings
+    except LakeError as error:
+        return [Finding("broken", "lake", "fail", str(error))]
+
+
+def judge_age(table: Table, age: timedelta) -> Verdict:
+    """How a table stands whose newest row is so old."""
+    cadence = timedelta(minutes=table.cadence_minutes)
+    if age <= _LATE * cadence:
+        return "ok"
+    return "warn" if age <= _DEAD * cadence else "fail"
+
+
+def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
+    size = f"{facts.files} files, {facts.size_bytes / 10**6:.1f} MB, {facts.snapshots} snapshots"
+    yield Finding("configured", "lake", "ok", f"{settings.catalog}: {size}")
+    made = f"DuckLake {facts.format_version}, made by {facts.created_by}"
+    yield Finding("version", "catalog", "ok", made)
+    if facts.conflict is not None:
+        yield Finding("broken", "lake schema", "fail", facts.conflict)
+    elif facts.pending:
+        detail = f"{len(facts.pending)} changes are due; the next write makes them"
+        yield Finding("broken", "lake schema", "warn", detail)
+    else:
+        yield Finding("broken", "lake schema", "ok", "as declared")
+
+
+def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:
+    """One finding per table, naming the workspaces that are behind."""
+    collecting = {one.workspace_id for one in listed if one.workspace and one.workspace.collects}
+    for table in filter(_is_regular, TABLES.values()):
+        known = {age.workspace_id: age for age in ages if age.table == table.name}
+        behind: list[str] = []
+        verdicts: set[Verdict] = {"ok"}
+        for workspace_id in sorted(collecting & known.keys()):
+            newest = known[workspace_id].newest_at
+            if newest is not None and (verdict := judge_age(table, now - newest)) != "ok":
+                verdicts.add(verdict)
+                behind.append(f"{workspace_id} {span((now - newest).total_seconds())}")
+        for workspace_id in sorted(collecting - known.keys()) if table.group != _OPTIONAL else ():
+            verdicts.add("warn")
+            behind.append(f"{workspace_id} has none")
+        yield Finding("stale", table.name, _worst(verdicts), _describe_ages(table, behind, known))
+
+
+def _is_regular(table: Table) -> bool:
+    """Whether rows of the table are due at regular times."""
+    return table.by_day and (table.group != "evidence" or table is COLLECTION_LOG)
+
+
+def _describe_ages(table: Table, behind: Sequence[str], known: dict[str, Age]) -> str:
+    due = f"due every {span(table.cadence_minutes * 60)}"
+    if behind:
+        return f"{due}; behind: {', '.join(behind)}"
+    rows = sum(age.rows for age in known.values())
+    return f"{due}; {rows:,} rows in {len(known)} workspaces"
+
+
+def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+    since = now - _RECENT
+    asked = ["workspace_id", "source", "target", "outcome"]
+    log = inspection.recent(COLLECTION_LOG, "finished_at", since, asked)
+    lost = log.filter(pl.col("outcome").is_in(_LOST))
+    counted = f"{lost.height} of {log.height} failed in 24 h"
+    yield Finding("broken", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
+    aside = inspection.recent(QUARANTINED_ROWS, "quarantined_at", since, ["source", "reason"])
+    reasons = aside.group_by("source", "reason").len().sort("len", descending=True)
+    shown = "".join(
+        f"; {count} x {source}: {reason}" for source, reason, count in reasons.head(_SHOWN).rows()
+    )
+    detail = f"{aside.height} put aside in 24 h{shown}"
+    yield Finding("broken", "quarantined rows", "warn" if aside.height else "ok", detail)
+
+
+def _first(lost: pl.DataFrame) -> str:
+    """The last failures, in words."""
+    rows = lost.head(_SHOWN).iter_rows(named=True)
+    return "".join(
+        f"; {row['workspace_id']} {row['source']} {row['target']}: {row['outcome']}" for row in rows
+    )
+
+
+def _worst(verdicts: set[Verdict]) -> Verdict:
+    return "fail" if "fail" in verdicts else "warn" if "warn" in verdicts else "ok"

@@ -1,0 +1,34 @@
+"""What a check-up says: one `Finding` for each thing looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Area = Literal["configured", "reachable", "stale", "broken", "version"]
+AREAS: tuple[Area, ...] = get_args(Area)
+Verdict = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a check-up.
+
+    Attributes:
+        area: Which question it answers.
+        subject: What was looked at.
+        verdict: ``ok``; ``warn``: it works, and somebody should look; ``fail``: it does not.
+        detail: What was found, and what to do where it is not well.
+    """
+
+    area: Area
+    subject: str
+    verdict: Verdict
+    detail: str
+
+
+def span(seconds: float) -> str:
+    """A length of time in words: `3 min`, `26 h`, `9 days`."""
+    if seconds < 3600:
+        return f"{max(0, seconds) / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

@@ -1,0 +1,248 @@
+"""Production: promote scripts on evidence, let people act on them, fold the log.
+
+Deciding is repeated under the write lock's protection: an event is appended only if its script is
+still in the state the event found, so of two that decide at once one wins and the other is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from ulid import ULID
+
+from ytap_assets.domain.production.acts import Act, act_event, parse_acts
+from ytap_assets.domain.production.admission import Admission, admit_frame, current_states
+from ytap_assets.domain.production.events import Event, events_to_frame
+from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
+from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.inbox import parse_scripts
+from ytap_assets.domain.production.lines import Parsed
+from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.domain.production.uploads import parse_uploads
+from ytap_assets.domain.production.videos import videos_from_records
+from ytap_assets.errors import ConfigError, TransitionRefusedError
+from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.bad_lines import InboxFile, store_bad_lines
+from ytap_assets.operations.idle_acts import list_idle_acts
+from ytap_assets.operations.inbox_files import (
+    APPROVALS,
+    SCRIPTS,
+    UPLOADS,
+    find_folders,
+    fingerprint,
+    read_lines,
+)
+from ytap_assets.operations.platform import Platform, Slice, Written
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
+from ytap_assets.workspaces import Workspace
+
+ALL_PROMOTIONS = "all"
+_MAX_ROUNDS = 20
+_MICROS = 1_000_000
+_SHOWN_ACTS = 5
+
+
+def advance(slice_: Slice, promotion: str) -> Written:
+    """Promote a workspace's scripts as far as evidence and gates allow.
+
+    Args:
+        slice_: The workspace.
+        promotion: One of `PROMOTIONS`, or ``all``, which goes on until nothing moves.
+
+    Raises:
+        ConfigError: There is no such promotion.
+    """
+    chosen = _choose(promotion)
+    appended: list[pl.DataFrame] = [PRODUCTION_EVENTS.empty()]
+    # Where nothing moves, what was written is no row at all, and that passes too.
+    results = check_rows(PRODUCTION_EVENTS, appended[0], slice_.scope).results
+    snapshot_id = slice_.platform.lake.snapshot_id()
+    refused = 0
+    for _ in range(_MAX_ROUNDS):
+        moved = False
+        for one in chosen:
+            events = decide(slice_, one)
+            if not events:
+                continue
+            rows, results, snapshot_id, admission = _append(slice_, events)
+            appended.append(rows)
+            refused += len(admission.refused)
+            moved = moved or not rows.is_empty()
+        if not moved:
+            break
+    bad_lines = store_bad_lines(slice_, _inbox_files(slice_))
+    frame = pl.concat(appended)
+    idle = list_idle_acts(slice_.platform, slice_.workspace_id)
+    notes = {"events_refused": refused, "bad_lines": bad_lines, "idle_acts": len(idle)}
+    shown = {"idle_acts_explained": idle[:_SHOWN_ACTS]} if idle else {}
+    return Written(frame.height, snapshot_id, results, frame, {**notes, **shown})
+
+
+def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
+    """What a promotion would append now; appends nothing."""
+    return promotion.decide(_gather(slice_, promotion), now=slice_.now)
+
+
+def foresee(slice_: Slice, promotion: Promotion) -> list[Event]:
+    """What a promotion would probably append: `decide` without the checksums of large files.
+
+    Files of the right size are taken for right: the run that is asked for looks closer. Only where
+    a run found a video wanting are its files read here too, once per version of them, so that it
+    is not asked for again and again.
+    """
+    return promotion.decide(_gather(slice_, promotion, closely=False), now=slice_.now)
+
+
+def production_mark(platform: Platform, workspace_id: str, last_seq: int) -> str:
+    """Changes with the log, the inbox files, the manifests and the config.
+
+    Not with all that a promotion looks at: the channels' feeds, the clock and the video files are
+    not in it.
+
+    Args:
+        platform: The installation.
+        workspace_id: The workspace.
+        last_seq: The number of its last event; 0 where it has none.
+    """
+    return f"{last_seq} {fingerprint(platform.workspaces.folder(workspace_id))}"
+
+
+def fold_records(slice_: Slice) -> pl.DataFrame:
+    """The workspace's rows of ``production_records``."""
+    return fold_events(slice_.read(PRODUCTION_EVENTS))
+
+
+def list_videos(slice_: Slice) -> pl.DataFrame:
+    """The workspace's rows of ``videos``."""
+    return videos_from_records(slice_.read(PRODUCTION_RECORDS))
+
+
+def list_records(platform: Platform, workspace_id: str, state: str | None = None) -> pl.DataFrame:
+    """A workspace's records as its log stands now, optionally of one state.
+
+    Columns as in ``production_records``.
+    """
+    platform.workspaces.get(workspace_id)
+    records = fold_events(platform.lake.reader(workspace_id).read(PRODUCTION_EVENTS))
+    return records if state is None else records.filter(pl.col("state") == state)
+
+
+def act_on_script(
+    platform: Platform,
+    workspace_id: str,
+    script_id: str,
+    act: str,
+    *,
+    actor: str,
+    reason: str | None,
+    run: Run,
+) -> str:
+    """Write down what a person decided about a script.
+
+    Returns:
+        The state the script is in afterwards. Promotions follow at the next tick of their sensor.
+
+    Raises:
+        TransitionRefusedError: There is no such script, or the act is not possible where it stands.
+    """
+    platform.workspaces.get(workspace_id)
+    now = platform.now()
+    decision = Act(script_id=script_id, act=act, actor=actor, at=now, reason=reason)
+    with platform.lake.write(run) as transaction:
+        stored = transaction.reader(workspace_id).read(
+            PRODUCTION_EVENTS, wanted={"script_id": [script_id]}
+        )
+        state = current_states(stored).get((workspace_id, script_id))
+        if state is None:
+            raise TransitionRefusedError(f"workspace {workspace_id} has no script {script_id!r}")
+        event = act_event(workspace_id, decision, state, event_id=str(ULID.from_datetime(now)))
+        rows = events_to_frame([event], recorded_at=now)
+        transaction.append(check_rows(PRODUCTION_EVENTS, rows, Scope(workspace_id)))
+    return event.to_state or state
+
+
+def _append(
+    slice_: Slice, events: list[Event]
+) -> tuple[pl.DataFrame, tuple[CheckResult, ...], int, Admission]:
+    """Append what is admitted, in one commit."""
+    new = events_to_frame(events, recorded_at=slice_.now)
+    scripts = new.get_column("script_id").unique().to_list()
+    with slice_.platform.lake.write(slice_.run) as transaction:
+        stored = transaction.reader(slice_.workspace_id).read(
+            PRODUCTION_EVENTS, wanted={"script_id": scripts}
+        )
+        rows, admission = admit_frame(new, stored)
+        checked = check_rows(PRODUCTION_EVENTS, rows, slice_.scope)
+        accepted = transaction.append(checked).accepted
+    return accepted, checked.results, transaction.snapshot_id or 0, admission
+
+
+def _gather(slice_: Slice, promotion: Promotion, *, closely: bool = True) -> Evidence:
+    """Everything the promotion may look at; ``closely`` includes all videos' checksums."""
+    files = _inbox_files(slice_)
+    evidence = gather_evidence(
+        slice_.workspace_id,
+        workspace_rules(slice_.workspace),
+        slice_.read(PRODUCTION_EVENTS),
+        submissions=parse_scripts(files[SCRIPTS].content).rows,
+        acts=parse_acts(files[APPROVALS].content).rows,
+        uploads=parse_uploads(files[UPLOADS].content).rows,
+        seen_videos=_seen_videos(slice_) if "seen_videos" in promotion.reads else {},
+    )
+    if "folders" not in promotion.reads:
+        return evidence
+    waiting = evidence.records.filter(pl.col("state") == promotion.from_state)
+    hashed = {
+        script_id: closely or any(gate.startswith("manifest") for gate in failed_gates)
+        for script_id, failed_gates in waiting.select("script_id", "failed_gates").iter_rows()
+    }
+    folder = slice_.platform.workspaces.folder(slice_.workspace_id)
+    return replace(evidence, folders=find_folders(folder, hashed))
+
+
+def workspace_rules(workspace: Workspace) -> Rules:
+    """What the workspace's config says about its production."""
+    return Rules(
+        script_approval=workspace.approval.scripts,
+        video_approval=workspace.approval.videos,
+        budget_usd_micros=round(workspace.budget.per_video_usd * _MICROS),
+        banned_topics=workspace.brand.banned_topics,
+    )
+
+
+def _inbox_files(slice_: Slice) -> dict[str, InboxFile]:
+    folder = slice_.platform.workspaces.folder(slice_.workspace_id)
+    parsers: dict[str, Callable[[bytes], Parsed[Any]]] = {
+        SCRIPTS: parse_scripts,
+        APPROVALS: parse_acts,
+        UPLOADS: parse_uploads,
+    }
+    return {
+        name: InboxFile(name, read_lines(folder, name), parse) for name, parse in parsers.items()
+    }
+
+
+def _seen_videos(slice_: Slice) -> dict[str, datetime]:
+    """When the videos seen in the workspace's own channels were published."""
+    own = [channel.id for channel in slice_.workspace.channels]
+    seen = slice_.platform.lake.reader(slice_.workspace_id).read(
+        RAW_TRENDS,
+        columns=["item_id", "published_at"],
+        wanted={"source": ["youtube_channel"], "channel_id": own},
+    )
+    published = seen.drop_nulls().group_by("item_id").agg(pl.col("published_at").min())
+    return dict(published.iter_rows())
+
+
+def _choose(promotion: str) -> list[Promotion]:
+    if promotion == ALL_PROMOTIONS:
+        return list(PROMOTIONS.values())
+    if promotion not in PROMOTIONS:
+        known = ", ".join([*PROMOTIONS, ALL_PROMOTIONS])
+        raise ConfigError(f"promotion {promotion!r} does not exist; there are {known}")
+    return [PROMOTIONS[promotion]]

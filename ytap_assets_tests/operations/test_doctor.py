@@ -1,0 +1,263 @@
+"""The check-up says what is well, what somebody should look at, and what does not work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.doctor import examine, probe_host
+from ytap_assets.operations.doctor_lake import judge_age
+from ytap_assets.operations.findings import AREAS, Finding, span
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.sources.catalog import HOSTS
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
+from ytap_assets.workspaces import CONFIG_NAME, Account
+
+RUN = Run("run-1", "test", "append")
+
+
+def append(platform: Platform, table: Table, *rows: dict[str, Any]) -> None:
+    with platform.lake.write(RUN) as transaction:
+        checked = check_rows(table, table.frame(list(rows)), Scope(rows[0]["workspace_id"]))
+        transaction.append(checked)
+
+
+def trend(workspace_id: str, observed_at: datetime) -> dict[str, Any]:
+    return {
+        "workspace_id": workspace_id,
+        "day": observed_at.date(),
+        "source": "hn",
+        "item_id": "1",
+        "observed_at": observed_at,
+        "title": "A story",
+        "collection_id": "c1",
+    }
+
+
+def fetch(outcome: str, finished_at: datetime) -> dict[str, Any]:
+    return {
+        "workspace_id": "tech",
+        "day": finished_at.date(),
+        "collection_id": f"{outcome} {finished_at}",
+        "source": "hn",
+        "target": "front page",
+        "history": "snapshot_only",
+        "outcome": outcome,
+        "attempts": 1,
+        "started_at": finished_at,
+        "finished_at": finished_at,
+        "fetched": 0,
+        "accepted": 0,
+        "quarantined": 0,
+        "duplicates": 0,
+        "run_id": "run-1",
+    }
+
+
+def find(platform: Platform, subject: str, **changes: Any) -> Finding:
+    settings = replace(platform.settings, **changes)
+    [found] = [one for one in examine(settings, now=platform.now()) if one.subject == subject]
+    return found
+
+
+def test_an_installation_that_is_well_has_no_failure(platform: Platform) -> None:
+    (platform.settings.recordings / "2026-11-20").mkdir(parents=True)
+    findings = examine(platform.settings, now=platform.now())
+    assert [one for one in findings if one.verdict == "fail"] == []
+    assert {one.area for one in findings} == set(AREAS)
+    areas = [AREAS.index(one.area) for one in findings]
+    assert areas == sorted(areas)
+
+
+def test_a_broken_config_fails_and_names_the_key(platform: Platform) -> None:
+    path = platform.workspaces.folder("tech") / CONFIG_NAME
+    path.write_text("name: Tech\nvertical: technology\ncolour: blue\n", encoding="utf-8")
+    found = find(platform, "workspace tech")
+    assert (found.area, found.verdict) == ("configured", "fail")
+    assert "colour" in found.detail
+
+
+def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:
+    secrets = {"YTAP_SECRET_YOUTUBE_KEY": "sesame-open", "YTAP_SECRET_OTHER": "sesame-other"}
+    pasted = "accounts: [{platform: x, handle: y, credential_ref: sesame-pasted}]"
+    text = f"name: F\nvertical: f\n{pasted}\n"
+    (platform.workspaces.folder("finance") / CONFIG_NAME).write_text(text, encoding="utf-8")
+    unset = Account(platform="youtube", handle="@b", credential_ref="YTAP_SECRET_UNSET")
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"accounts": (unset,)}))
+    settings = replace(platform.settings, secrets=secrets, transport="live")
+    findings = examine(settings, now=platform.now())
+    by_subject = {one.subject: one for one in findings}
+    assert by_subject["secret YTAP_SECRET_YOUTUBE_KEY"].verdict == "ok"
+    assert by_subject["secret YTAP_SECRET_REDDIT_ID"].verdict == "warn"
+    assert by_subject["workspace finance"].verdict == "fail"
+    assert "credential_ref" in by_subject["workspace finance"].detail
+    assert "YTAP_SECRET_UNSET" in by_subject["account @b of tech"].detail
+    assert "sesame" not in repr(findings)
+
+
+def test_replay_needs_recordings(platform: Platform) -> None:
+    assert find(platform, "recordings (replay)").verdict == "fail"
+    (platform.settings.recordings / "2026-11-20").mkdir(parents=True)
+    assert "2026-11-20" in find(platform, "recordings (replay)").detail
+
+
+def test_hosts_are_asked_only_when_wanted(platform: Platform) -> None:
+    live = replace(platform.settings, transport="live")
+    asked: list[str] = []
+
+    def probe(host: str) -> str | None:
+        asked.append(host)
+        return "no route" if host == "www.reddit.com" else None
+
+    offline = examine(live, now=platform.now())
+    assert {one.verdict for one in offline if one.area == "reachable"} == {"ok"}
+    online = {one.subject: one for one in examine(live, now=platform.now(), probe=probe)}
+    assert set(asked) == HOSTS
+    assert (online["www.reddit.com"].verdict, online["www.reddit.com"].detail) == (
+        "fail",
+        "no route",
+    )
+    assert online["hn.algolia.com"].verdict == "ok"
+
+
+@pytest.mark.parametrize("status", [200, 301, 404, 503])
+def test_any_answer_means_reachable(status: int) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status))
+    assert probe_host("example.org", transport=transport) is None
+
+
+def test_no_answer_is_told() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    assert probe_host("example.org", transport=httpx.MockTransport(refuse)) == (
+        "ConnectError: refused"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "hours", "verdict"),
+    [
+        (RAW_TRENDS, 0, "ok"),
+        (RAW_TRENDS, 48, "ok"),
+        (RAW_TRENDS, 49, "warn"),
+        (RAW_TRENDS, 288, "warn"),
+        (RAW_TRENDS, 289, "fail"),
+        (RAW_TRENDS, -5, "ok"),
+        (VIDEO_METRICS, 2, "ok"),
+        (VIDEO_METRICS, 3, "warn"),
+        (VIDEO_METRICS, 13, "fail"),
+    ],
+)
+def test_age_is_judged_by_the_tables_cadence(table: Table, hours: int, verdict: str) -> None:
+    assert judge_age(table, timedelta(hours=hours)) == verdict
+
+
+def test_stale_workspaces_are_named_and_idle_ones_are_not(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("finance", datetime(2026, 11, 20, 8, tzinfo=UTC)))
+    append(platform, RAW_TRENDS, trend("tech", datetime(2026, 11, 17, 8, tzinfo=UTC)))
+    found = find(platform, "raw_trends")
+    assert (found.area, found.verdict) == ("stale", "warn")
+    assert "tech 3 days" in found.detail
+    assert "finance" not in found.detail
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"status": "archived"}))
+    assert find(platform, "raw_trends").verdict == "ok"
+
+
+def test_a_workspace_without_rows_is_told(platform: Platform) -> None:
+    found = find(platform, "raw_trends")
+    assert (found.verdict, "tech has none" in found.detail) == ("warn", True)
+    assert find(platform, "video_metrics").verdict == "ok"
+
+
+def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
+    assert find(platform, "fetches").verdict == "ok"
+    append(
+        platform,
+        COLLECTION_LOG,
+        fetch("ok", now),
+        fetch("transient_error", now - timedelta(hours=23)),
+        fetch("malformed", now - timedelta(hours=25)),
+        fetch("unrecoverable", now),
+    )
+    found = find(platform, "fetches")
+    assert found.verdict == "warn"
+    assert found.detail.startswith("1 of 3 failed in 24 h; tech hn front page: transient_error")
+
+
+def test_quarantined_rows_are_counted_by_reason(platform: Platform, now: datetime) -> None:
+    row = {
+        "workspace_id": "tech",
+        "day": now.date(),
+        "collection_id": "c1",
+        "source": "hn",
+        "origin": "o",
+        "place": "line 1",
+        "reason": "no title",
+        "original": "{}",
+        "quarantined_at": now,
+    }
+    append(platform, QUARANTINED_ROWS, *({**row, "quarantine_id": f"q{n}"} for n in range(2)))
+    found = find(platform, "quarantined rows")
+    assert (found.verdict, found.detail) == (
+        "warn",
+        "2 put aside in 24 h; 2 x hn: no title",
+    )
+
+
+def test_the_lock_is_free_or_held_by_somebody(platform: Platform) -> None:
+    assert find(platform, "write lock").detail == "free"
+    with WriteLock(platform.settings.catalog).hold():
+        found = find(platform, "write lock")
+    assert found.verdict == "warn"
+    assert found.detail.startswith("held by ")
+
+
+def test_no_lake_yet(tmp_path: Path, now: datetime) -> None:
+    settings = Settings.from_env({"YTAP_DATA": str(tmp_path / "nothing")})
+    findings = {one.subject: one for one in examine(settings, now=now)}
+    assert findings["lake"].verdict == "warn"
+    assert findings["workspaces"].verdict == "warn"
+    assert not settings.data.exists()
+
+
+def test_a_lake_that_cannot_be_read_is_a_finding(settings: Settings, now: datetime) -> None:
+    settings.catalog.write_bytes(b"not a catalog at all" * 100)
+    [found] = [one for one in examine(settings, now=now) if one.subject == "lake"]
+    assert (found.area, found.verdict) == ("broken", "fail")
+
+
+def test_a_check_up_changes_nothing(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    snapshot = platform.lake.snapshot_id()
+    files = {path: path.stat().st_mtime_ns for path in platform.settings.data_path.rglob("*")}
+    examine(platform.settings, now=platform.now())
+    assert platform.lake.snapshot_id() == snapshot
+    assert files == {
+        path: path.stat().st_mtime_ns for path in platform.settings.data_path.rglob("*")
+    }
+
+
+def test_versions_are_those_that_are_pinned(platform: Platform) -> None:
+    assert find(platform, "duckdb").verdict == "ok"
+    assert find(platform, "duckdb-extension-ducklake").verdict == "ok"
+    assert find(platform, "catalog").detail.startswith("DuckLake ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "0 min"), (90, "2 min"), (3600, "1 h"), (172_799, "48 h"), (259_200, "3 days")],
+)
+def test_spans_in_words(seconds: float, words: str) -> None:
+    assert span(seconds) == words

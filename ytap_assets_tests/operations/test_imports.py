@@ -1,0 +1,104 @@
+"""Files are imported in batches, and what is hostile in one stays with its rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations import imports
+from ytap_assets.operations.imports import import_trends
+from ytap_assets.operations.platform import Platform
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.files import read_trend_file
+from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
+from ytap_assets_tests.sources.files.samples import DAILY_HEADER
+
+RUN = Run("run-1", "test", "import")
+HEADER = DAILY_HEADER.replace("\r\n", ",creatorOnRise\n")
+
+
+def write_list(path: Path, *ages: str, views: str = "5") -> Path:
+    """A daily list with a video for each age."""
+    lines = [
+        f"Title,,{number:011d},,Cooks,UCcooks,,True,{age},,5 views,{views},"
+        f"https://www.youtube.com/watch?v={number:011d},90,1:30,False,False\n"
+        for number, age in enumerate(ages)
+    ]
+    path.write_text(HEADER + "".join(lines), encoding="utf-8")
+    return path
+
+
+def import_all(platform: Platform, *files: Path) -> pl.DataFrame:
+    return import_trends(platform, files, workspace_id="tech", source="youtube", run=RUN)
+
+
+def test_an_age_beyond_all_plausible_times_puts_its_row_aside(
+    platform: Platform, tmp_path: Path
+) -> None:
+    good = write_list(tmp_path / "default_20240702.csv", "3 weeks ago")
+    bad = write_list(
+        tmp_path / "default_20240703.csv", "3 weeks ago", "9999 years ago", "9999 months ago"
+    )
+    outcome = import_all(platform, good, bad)
+    assert outcome.select("target", "fetched", "accepted", "quarantined").rows() == [
+        ("default_20240702.csv", 1, 1, 0),
+        ("default_20240703.csv", 3, 1, 2),
+    ]
+    reasons = platform.lake.reader("tech").read(QUARANTINED_ROWS).get_column("reason").sort()
+    assert reasons.to_list() == [
+        f"column publishedText holds '9999 {unit} ago', which is not an age such as"
+        " '2 weeks ago', since 1990"
+        for unit in ("months", "years")
+    ]
+
+
+def test_counts_that_would_overflow_a_sum_put_their_rows_aside(
+    platform: Platform, tmp_path: Path
+) -> None:
+    file = write_list(tmp_path / "default_20240702.csv", "1 day ago", views="9" * 18)
+    assert import_all(platform, file).select("accepted", "quarantined").row(0) == (0, 1)
+
+
+def test_a_file_that_is_refused_takes_no_other_along(
+    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path, **named: Any) -> Fetch:
+        fetch = read_trend_file(path, **named)
+        if path.name != "default_20240703.csv":
+            return fetch
+        return dataclasses.replace(fetch, rows=fetch.rows.drop("title"))
+
+    monkeypatch.setattr(imports, "read_trend_file", read)
+    files = [write_list(tmp_path / f"default_2024070{day}.csv", "1 day ago") for day in (2, 3, 4)]
+    with pytest.raises(pl.exceptions.ShapeError):
+        import_all(platform, *files)
+    days = platform.lake.reader("tech").read(RAW_TRENDS).get_column("day").sort()
+    assert [day.day for day in days] == [2, 4]
+
+
+def test_nothing_was_observed_tomorrow(platform: Platform, tmp_path: Path) -> None:
+    file = write_list(tmp_path / "list.csv", "3 weeks ago")
+    with pytest.raises(ConfigError, match="2026-11-21 has not been yet"):
+        import_trends(
+            platform,
+            [file],
+            workspace_id="tech",
+            source="youtube",
+            run=RUN,
+            observed_on=date(2026, 11, 21),
+        )
+
+
+def test_a_file_named_twice_is_counted_by_itself_each_time(
+    platform: Platform, tmp_path: Path
+) -> None:
+    file = write_list(tmp_path / "default_20240702.csv", "1 day ago", "2 days ago")
+    counts = import_all(platform, file, file).select("fetched", "accepted", "duplicates").rows()
+    assert counts == [(2, 2, 0), (2, 0, 2)]

@@ -1,0 +1,201 @@
+"""Housekeeping: a copy first, then retention, then the lake; few copies are kept."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.backup import open_backup
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.errors import BackupError, LakeMissingError, LockTimeoutError
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.maintain import (
+    backup_lake,
+    backups_folder,
+    maintain_lake,
+    new_backup_folder,
+    prune_backups,
+    restore_lake,
+)
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.tables import RAW_PAYLOADS
+from ytap_assets.workspaces import CONFIG_NAME, Retention
+
+RUN = Run("run-1", "test", "maintain")
+TODAY = date(2026, 11, 20)
+
+
+def append_payloads(platform: Platform, workspace_id: str, *ages_days: int) -> None:
+    """One payload for each age, counted back from the platform's today."""
+    rows: list[dict[str, Any]] = [
+        {
+            "workspace_id": workspace_id,
+            "day": TODAY - timedelta(days=age),
+            "payload_id": f"p{age}",
+            "collection_id": "c1",
+            "source": "hn",
+            "url": "https://example.org",
+            "http_status": 200,
+            "fetched_at": datetime(2026, 11, 20, tzinfo=UTC),
+            "size_bytes": 2,
+            "sha256": "0" * 64,
+            "is_truncated": False,
+            "body": b"{}",
+        }
+        for age in ages_days
+    ]
+    with platform.lake.write(RUN) as transaction:
+        checked = check_rows(RAW_PAYLOADS, RAW_PAYLOADS.frame(rows), Scope(workspace_id))
+        transaction.append(checked)
+
+
+def kept_payloads(platform: Platform, workspace_id: str) -> list[str]:
+    frame = platform.lake.reader(workspace_id).read(RAW_PAYLOADS, columns=["payload_id"])
+    return sorted(frame.get_column("payload_id").to_list())
+
+
+def set_retention(platform: Platform, workspace_id: str, days: int) -> None:
+    workspace = platform.workspaces.get(workspace_id)
+    retention = Retention(raw_payloads_days=days)
+    platform.workspaces.save(workspace.model_copy(update={"retention": retention}))
+
+
+def test_payloads_are_kept_as_long_as_each_config_says(platform: Platform) -> None:
+    set_retention(platform, "tech", 10)
+    for workspace_id in ("tech", "finance"):
+        append_payloads(platform, workspace_id, 0, 10, 11, 183, 184)
+    done = maintain_lake(platform, RUN)
+    assert done.payloads_deleted == {"finance": 1, "tech": 3}
+    assert kept_payloads(platform, "tech") == ["p0", "p10"]
+    assert kept_payloads(platform, "finance") == ["p0", "p10", "p11", "p183"]
+
+
+def test_the_copy_is_made_before_anything_is_deleted(platform: Platform) -> None:
+    append_payloads(platform, "tech", 400)
+    done = maintain_lake(platform, RUN)
+    assert kept_payloads(platform, "tech") == []
+    platform.lake.close()
+    restore_lake(platform, done.backup.folder)
+    again = Platform(platform.settings, now=platform.now)
+    assert kept_payloads(again, "tech") == ["p400"]
+    again.lake.close()
+
+
+def test_a_broken_config_keeps_nobody_else_from_retention(platform: Platform) -> None:
+    append_payloads(platform, "tech", 400)
+    (platform.workspaces.folder("finance") / CONFIG_NAME).write_text("name: [", encoding="utf-8")
+    done = maintain_lake(platform, RUN)
+    assert done.payloads_deleted == {"tech": 1}
+    assert "finance" in done.problems[0]
+    assert done.as_metadata()["problems"] == done.problems[0]
+
+
+def test_a_number_that_no_calendar_has_keeps_nobody_else_from_maintenance(
+    platform: Platform,
+) -> None:
+    append_payloads(platform, "tech", 400)
+    text = "name: F\nvertical: f\nretention: {raw_payloads_days: 1000000}\n"
+    (platform.workspaces.folder("finance") / CONFIG_NAME).write_text(text, encoding="utf-8")
+    done = maintain_lake(platform, RUN)
+    assert done.payloads_deleted == {"tech": 1}
+    assert "retention.raw_payloads_days" in done.problems[0]
+
+
+def test_every_retention_that_a_config_takes_is_a_day(platform: Platform) -> None:
+    set_retention(platform, "tech", 36_500)
+    assert maintain_lake(platform, RUN).payloads_deleted == {"finance": 0, "tech": 0}
+
+
+def test_old_copies_go_even_if_a_later_step_fails(
+    platform: Platform, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise LockTimeoutError("held")
+
+    monkeypatch.setattr("ytap_assets.operations.maintain.maintain", fail)
+    for second in range(4):
+        with pytest.raises(LockTimeoutError):
+            maintain_lake(platform, RUN, keep=2, now=now + timedelta(seconds=second))
+    assert len(list(backups_folder(platform.settings).iterdir())) == 2
+
+
+def test_every_snapshot_of_a_maintenance_names_its_run(platform: Platform) -> None:
+    for age in (0, 1, 400):
+        append_payloads(platform, "tech", age)
+    before = platform.lake.snapshot_id()
+    maintain_lake(platform, Run("run-9", "dagster", "maintain the lake"))
+    made = platform.lake.snapshots().filter(pl.col("snapshot_id") > before)
+    assert made.height >= 2
+    assert set(made.get_column("run_id")) == {"run-9"}
+
+
+def test_small_files_are_merged(platform: Platform) -> None:
+    for age in range(4):
+        append_payloads(platform, "tech", age)
+    done = maintain_lake(platform, RUN)
+    assert (done.lake.files_before, done.lake.files_after) == (4, 1)
+    assert kept_payloads(platform, "tech") == ["p0", "p1", "p2", "p3"]
+
+
+def test_counts_are_metadata(platform: Platform) -> None:
+    append_payloads(platform, "tech", 0, 400)
+    facts = maintain_lake(platform, RUN).as_metadata()
+    assert facts["payloads_deleted"] == 1
+    assert int(facts["backup_bytes"]) > 0
+    assert facts["problems"] == "none"
+
+
+def test_only_the_newest_automatic_copies_stay(platform: Platform, now: datetime) -> None:
+    by_hand = backup_lake(platform, None, now=now - timedelta(days=99))
+    made = [
+        maintain_lake(platform, RUN, keep=2, now=now + timedelta(seconds=second)).backup.folder
+        for second in range(4)
+    ]
+    assert [folder.exists() for folder in made] == [False, False, True, True]
+    assert open_backup(by_hand.folder).folder == by_hand.folder
+    assert [open_backup(folder).folder for folder in made[2:]] == made[2:]
+
+
+def test_halves_that_a_killed_backup_left_are_swept_once_they_are_old(
+    settings: Settings, now: datetime
+) -> None:
+    folder = backups_folder(settings)
+    old, new = folder / "auto-20261101T000000Z.part", folder / "auto-20261120T000000Z.part"
+    for half, age in ((old, 25), (new, 1)):
+        half.mkdir(parents=True)
+        moment = (now - timedelta(hours=age)).timestamp()
+        os.utime(half, (moment, moment))
+    assert prune_backups(settings, keep=1, now=now) == [old]
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_not_every_copy_can_be_given_up(settings: Settings, now: datetime) -> None:
+    with pytest.raises(BackupError, match="at least one"):
+        prune_backups(settings, keep=0, now=now)
+
+
+def test_names_of_copies_sort_by_time(settings: Settings, now: datetime) -> None:
+    moments = [now + timedelta(microseconds=n) for n in (0, 1, 10**6, 86_400 * 10**6)]
+    folders = [new_backup_folder(settings, moment, is_automatic=True) for moment in moments]
+    assert folders == sorted(set(folders))
+
+
+def test_there_has_to_be_a_lake(tmp_path: Path) -> None:
+    nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path)}))
+    with pytest.raises(LakeMissingError):
+        backup_lake(nowhere, None)
+
+
+def test_a_config_of_no_workspace_is_no_error(settings: Settings, now: datetime) -> None:
+    alone = Platform(settings, now=lambda: now)
+    assert maintain_lake(alone, RUN).payloads_deleted == {}
+    with pytest.raises(ConfigError):
+        alone.workspaces.get("tech")
+    alone.lake.close()

@@ -1,0 +1,181 @@
+"""Rows, evidence and counts go into the lake in one commit, and the counts add up."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.store import Stored, store_fetches
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
+
+RUN = Run("run-1", "test", "store")
+AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+
+
+def trend(item_id: str, **changes: Any) -> dict[str, Any]:
+    row = {
+        "workspace_id": "tech",
+        "day": AT.date(),
+        "source": "hn",
+        "item_id": item_id,
+        "observed_at": AT,
+        "title": f"Title {item_id}",
+        "collection_id": "c1",
+    }
+    return row | changes
+
+
+def fetch(
+    rows: list[dict[str, Any]], *, collection_id: str = "c1", outcome: str = "ok", **log: Any
+) -> Fetch:
+    entry = {
+        "workspace_id": "tech",
+        "day": AT.date(),
+        "collection_id": collection_id,
+        "source": "hn",
+        "target": "front_page",
+        "history": "snapshot_only",
+        "outcome": outcome,
+        "attempts": 1,
+        "started_at": AT,
+        "finished_at": AT,
+        "fetched": len(rows),
+        "accepted": 0,
+        "quarantined": 0,
+        "duplicates": 0,
+        "run_id": RUN.run_id,
+    }
+    return Fetch(
+        log=entry | log,
+        rows=RAW_TRENDS.frame(rows),
+        quarantined=QUARANTINED_ROWS.empty(),
+        payloads=RAW_PAYLOADS.empty(),
+    )
+
+
+def store(platform: Platform, *fetches: Fetch) -> Stored:
+    return store_fetches(platform, "tech", RAW_TRENDS, fetches, RUN)
+
+
+def counts(platform: Platform) -> list[tuple[Any, ...]]:
+    names = ["collection_id", "fetched", "accepted", "quarantined", "duplicates"]
+    log = platform.lake.reader("tech").read(COLLECTION_LOG, columns=names)
+    return log.sort("collection_id").rows()
+
+
+def test_rows_and_counts_are_stored_together(platform: Platform) -> None:
+    stored = store(platform, fetch([trend("a"), trend("b")]))
+
+    assert stored.written.rows == 2
+    assert counts(platform) == [("c1", 2, 2, 0, 0)]
+
+
+def test_rows_that_are_there_already_are_counted_as_duplicates_of_the_fetch_that_brought_them(
+    platform: Platform,
+) -> None:
+    store(platform, fetch([trend("a")]))
+    again = [trend("a", collection_id="c2", title="Another"), trend("b", collection_id="c2")]
+    twice = [trend("b", collection_id="c3"), trend("c", collection_id="c3")]
+
+    store(platform, fetch(again, collection_id="c2"), fetch(twice, collection_id="c3"))
+
+    assert counts(platform) == [("c1", 1, 1, 0, 0), ("c2", 2, 1, 0, 1), ("c3", 2, 1, 0, 1)]
+    titles = platform.lake.reader("tech").read(RAW_TRENDS).sort("item_id").get_column("title")
+    assert titles.to_list() == ["Title a", "Title b", "Title c"]
+
+
+def test_storing_the_same_fetch_again_changes_nothing(platform: Platform) -> None:
+    store(platform, fetch([trend("a")]))
+    before = counts(platform)
+
+    stored = store(platform, fetch([trend("a")]))
+
+    assert stored.written.rows == 0
+    assert counts(platform) == before
+
+
+def test_a_row_that_breaks_the_structure_is_put_aside_and_the_others_stay(
+    platform: Platform,
+) -> None:
+    rows = [trend("a"), trend("b", workspace_id="finance"), trend("c", title=None), trend("")]
+
+    stored = store(platform, fetch(rows))
+
+    assert stored.written.rows == 1
+    assert counts(platform) == [("c1", 4, 1, 3, 0)]
+    aside = platform.lake.cross_reader().read_across(QUARANTINED_ROWS)
+    assert set(aside.get_column("workspace_id")) == {"tech"}
+    reasons = "\n".join(aside.get_column("reason"))
+    assert "belongs to tech" in reasons
+    assert "title: not_nullable" in reasons
+    assert "item_id" in reasons
+
+
+def test_a_frame_of_other_columns_is_refused_as_a_whole(platform: Platform) -> None:
+    wrong = fetch([trend("a")])
+    wrong = Fetch(wrong.log, wrong.rows.drop("title"), wrong.quarantined, wrong.payloads)
+
+    with pytest.raises((PublishRefusedError, pl.exceptions.ShapeError)):
+        store(platform, wrong)
+
+    assert counts(platform) == []
+
+
+def test_a_day_that_was_answered_is_not_called_unrecoverable_afterwards(
+    platform: Platform,
+) -> None:
+    store(platform, fetch([trend("a")]))
+
+    store(
+        platform,
+        fetch([], collection_id="c2", outcome="unrecoverable"),
+        fetch([], collection_id="c3", outcome="unrecoverable", target="by_date"),
+    )
+
+    assert [row[0] for row in counts(platform)] == ["c1", "c3"]
+
+
+BEYOND = 2**63 - 1
+"""An instant so far off that nothing can show it."""
+
+
+def test_a_row_beyond_the_calendar_is_put_aside_and_so_are_rows_that_break_otherwise(
+    platform: Platform,
+) -> None:
+    good = fetch([trend("a"), trend("b"), trend("c"), trend("d")])
+    item = pl.col("item_id")
+    broken = good.rows.with_columns(
+        published_at=pl.when(item == "b").then(pl.lit(BEYOND).cast(pl.Datetime("us", "UTC"))),
+        day=pl.when(item == "c").then(pl.lit(2**30, pl.Int32).cast(pl.Date)).otherwise("day"),
+        title=pl.when(item != "d").then("title"),
+    )
+    stored = store(platform, dataclasses.replace(good, rows=broken))
+
+    assert stored.written.rows == 1
+    assert counts(platform) == [("c1", 4, 1, 3, 0)]
+    aside = platform.lake.reader("tech").read(QUARANTINED_ROWS).sort("place")
+    assert aside.select("day", "place", "reason").rows() == [
+        (AT.date(), "row 2", "published_at: type: outside the years 1 to 9999"),
+        (AT.date(), "row 3", "day: type: outside the years 1 to 9999"),
+        (AT.date(), "row 4", "title: not_nullable: null"),
+    ]
+    assert [str(BEYOND) in text for text in aside.get_column("original")] == [True, False, False]
+
+
+def test_rows_put_aside_have_the_same_names_in_any_company(platform: Platform) -> None:
+    broken = fetch([trend("b", title=None, collection_id="c2")], collection_id="c2")
+    store(platform, fetch([trend("a", title=None)]), broken)
+    before = platform.lake.reader("tech").read(QUARANTINED_ROWS).height
+
+    store(platform, broken)
+
+    after = platform.lake.reader("tech").read(QUARANTINED_ROWS).height
+    assert (before, after) == (2, 2)
