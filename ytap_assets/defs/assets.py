@@ -1,0 +1,107 @@
+"""What each asset does with a slice. Every function's docstring is shown in the UI."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from ytap_assets.defs.table_assets import TableAsset
+from ytap_assets.operations.collect import collect_metrics, collect_trends
+from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
+from ytap_assets.operations.registries import list_accounts, list_channels
+from ytap_assets.operations.reporting import make_reports
+from ytap_assets.operations.scoring import score_slice
+from ytap_assets.tables import (
+    ACCOUNTS,
+    CHANNELS,
+    COLLECTION_LOG,
+    PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
+    RAW_TRENDS,
+    SCORED_TRENDS,
+    VIDEO_METRICS,
+    VIDEOS,
+    WORKSPACE_REPORTS,
+)
+
+PROMOTION = "promotion"
+
+
+def channels(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Taken from the workspace's config."""
+    return list_channels(slice_.workspace)
+
+
+def accounts(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Taken from the workspace's config; credentials are named, never held."""
+    return list_accounts(slice_.workspace)
+
+
+def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Asks every source of the workspace for every day of the range, and appends what is new.
+
+    Sources that cannot answer for a past day any more are logged as unrecoverable; what was
+    collected then stays.
+    """
+    return collect_trends(slice_)
+
+
+def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Scores the day's latest observation of every item; one row per canonical URL."""
+    return score_slice(slice_)
+
+
+def production_events(slice_: Slice, config: Mapping[str, Any]) -> Written:
+    """Reads the workspace's inboxes and promotes scripts, as far as evidence and gates allow.
+
+    Every event is admitted under the write lock only if its script is still in the state that
+    the event found.
+    """
+    return advance(slice_, config.get(PROMOTION, ALL_PROMOTIONS))
+
+
+def production_records(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Folds the workspace's events."""
+    return fold_records(slice_)
+
+
+def videos(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """The published records."""
+    return list_videos(slice_)
+
+
+def video_metrics(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Asks YouTube for the counts of the workspace's published videos, 50 at a time."""
+    return collect_metrics(slice_)
+
+
+def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Writes one HTML file per day, whatever failed upstream, and says in it what is missing."""
+    return make_reports(slice_)
+
+
+TABLE_ASSETS: tuple[TableAsset, ...] = (
+    TableAsset(CHANNELS, channels),
+    TableAsset(ACCOUNTS, accounts),
+    TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"})),
+    TableAsset(SCORED_TRENDS, scored_trends, reads=(RAW_TRENDS,)),
+    TableAsset(
+        PRODUCTION_EVENTS,
+        production_events,
+        config={PROMOTION: dg.Field(str, is_required=False)},
+        kinds=frozenset({"python", "duckdb"}),
+    ),
+    TableAsset(PRODUCTION_RECORDS, production_records, reads=(PRODUCTION_EVENTS,)),
+    TableAsset(VIDEOS, videos, reads=(PRODUCTION_RECORDS,)),
+    TableAsset(
+        VIDEO_METRICS, video_metrics, reads=(VIDEOS,), kinds=frozenset({"youtube", "duckdb"})
+    ),
+    TableAsset(
+        WORKSPACE_REPORTS,
+        workspace_reports,
+        reads=(SCORED_TRENDS, PRODUCTION_RECORDS, VIDEO_METRICS, COLLECTION_LOG),
+        kinds=frozenset({"html", "duckdb"}),
+    ),
+)

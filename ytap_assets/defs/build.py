@@ -1,0 +1,52 @@
+"""Put the code location together. Importing a module does nothing; this function does."""
+
+import warnings
+
+import dagster as dg
+
+from ytap_assets.defs.assets import TABLE_ASSETS
+from ytap_assets.defs.evidence import evidence_checks, evidence_specs
+from ytap_assets.defs.jobs import JOBS
+from ytap_assets.defs.liveness import dead_runs
+from ytap_assets.defs.maintenance import lake_maintenance
+from ytap_assets.defs.resources import LakeDuckDBResource
+from ytap_assets.defs.schedules import build_schedules
+from ytap_assets.defs.sensors import build_sensors
+from ytap_assets.defs.table_assets import build_asset
+from ytap_assets.operations.platform import Platform
+
+
+def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
+    """Every asset, check, job, schedule and sensor, over one platform.
+
+    Args:
+        platform: The installation; the one the environment describes where None.
+
+    Raises:
+        ConfigError: The environment or a workspace's config is wrong.
+    """
+    platform = platform or Platform.from_env()
+    with warnings.catch_warnings():
+        # Versions are pinned and the graph has a snapshot: these would fill every run's log.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return _define(platform)
+
+
+def _define(platform: Platform) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[
+            *(build_asset(asset, platform.settings) for asset in TABLE_ASSETS),
+            *evidence_specs(),
+            lake_maintenance,
+        ],
+        asset_checks=[evidence_checks()],
+        jobs=JOBS,
+        schedules=build_schedules(),
+        sensors=[*build_sensors(), dead_runs],
+        resources={
+            "platform": platform,
+            "duckdb": LakeDuckDBResource.of(platform.settings),
+        },
+        # One process a run: on two cores a process per step costs more than it gains.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,186 @@
+"""Materialize from the command line: the same runs as from the UI, in this process.
+
+The selection is cut into stages (`stages`); each is one run per workspace, however many days it
+covers.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from uuid import uuid4
+
+import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
+
+from ytap_assets.defs.build import build_definitions
+from ytap_assets.defs.liveness import announce_process, fail_dead_runs
+from ytap_assets.defs.partitions import range_tags, sync_workspaces
+from ytap_assets.defs.stages import Stage, plan_stages
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.reader import Days
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+
+_CONFIG = "dagster.yaml"
+_INTERRUPTED = "DagsterExecutionInterruptedError"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How one run went."""
+
+    run_id: str
+    workspace_id: str
+    assets: list[str]
+    ok: bool
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Launch:
+    job: dg.JobDefinition
+    instance: dg.DagsterInstance
+    on_step: Callable[[str], None]
+    tags: dict[str, str]
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make DAGSTER_HOME and see that the tracked `dagster.yaml` is in it, as it is tracked.
+
+    It is replaced in one step, and only where it differs: another process may be reading it.
+    """
+    home = settings.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    tracked = Path(__file__).with_name(_CONFIG).read_bytes()
+    config = home / _CONFIG
+    if not config.is_file() or config.read_bytes() != tracked:
+        partial = home / f"{_CONFIG}.{os.getpid()}.part"
+        partial.write_bytes(tracked)
+        partial.replace(config)
+    return home
+
+
+def materialize_range(
+    platform: Platform,
+    selection: str,
+    *,
+    workspace_ids: Sequence[str],
+    days: Days,
+    on_step: Callable[[str], None] = lambda _: None,
+) -> list[RunOutcome]:
+    """Materialize a selection for workspaces and a range of days.
+
+    Args:
+        platform: The installation.
+        selection: Dagster's selection syntax: ``*``, ``scored_trends``, ``+workspace_reports``.
+        workspace_ids: For whom.
+        days: First and last day.
+        on_step: Called with a line for every step that begins.
+
+    Returns:
+        One outcome per run, in order. What is downstream of a failed run is left out, except
+        reports: they are made whatever failed, and say what is missing.
+
+    Raises:
+        ConfigError: No such asset or workspace, or days outside the partitions.
+        KeyboardInterrupt: The run was interrupted; what follows it is not begun.
+    """
+    _check_range(platform, workspace_ids, days)
+    definitions = build_definitions(platform=platform)
+    stages = plan_stages(definitions, selection)
+    outcomes: list[RunOutcome] = []
+    home = prepare_home(platform.settings)
+    with dg.DagsterInstance.from_config(str(home)) as instance, announce_process(home) as tags:
+        fail_dead_runs(instance, home, daemons_too=False)
+        sync_workspaces(instance, platform.settings)
+        job = definitions.resolve_implicit_global_asset_job_def()
+        launch = _Launch(job, instance, on_step, tags)
+        for workspace_id in workspace_ids:
+            failed: set[str] = set()
+            for planned in stages:
+                stage = planned.without_downstream_of(failed)
+                if stage.assets:
+                    outcomes.append(_run_stage(launch, stage, workspace_id, days))
+                    if not outcomes[-1].ok:
+                        failed.update(stage.assets)
+    return outcomes
+
+
+def _run_stage(launch: _Launch, stage: Stage, workspace_id: str, days: Days) -> RunOutcome:
+    run_id = str(uuid4())
+    began = monotonic()
+    launch.instance.add_event_listener(run_id, _announce(launch.on_step, workspace_id))
+    result = launch.job.execute_in_process(
+        instance=launch.instance,
+        asset_selection=[dg.AssetKey(name) for name in stage.assets],
+        run_config=_QUIET,
+        run_id=run_id,
+        raise_on_error=False,
+        partition_key=None if stage.by_day else workspace_id,
+        tags=launch.tags | (range_tags(workspace_id, days) if stage.by_day else {}),
+    )
+    if _was_interrupted(result):
+        raise KeyboardInterrupt
+    return RunOutcome(
+        run_id=run_id,
+        workspace_id=workspace_id,
+        assets=list(stage.assets),
+        ok=result.success,
+        error=_first_failure(result),
+        seconds=monotonic() - began,
+    )
+
+
+def _announce(
+    on_step: Callable[[str], None], workspace_id: str
+) -> Callable[[dg.EventLogEntry], None]:
+    def listen(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
+            on_step(f"{workspace_id} {event.step_key}")
+
+    return listen
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether somebody pressed Ctrl-C; Dagster makes a failed step, or a canceled run, of it."""
+    canceled = dg.DagsterEventType.PIPELINE_CANCELED
+    return any(event.event_type == canceled for event in result.all_events) or any(
+        _root_cause(event).cls_name == _INTERRUPTED for event in result.get_step_failure_events()
+    )
+
+
+def _first_failure(result: dg.ExecuteInProcessResult) -> str | None:
+    """The innermost message of the first failed step."""
+    for event in result.get_step_failure_events():
+        said = event.step_failure_data.user_failure_data
+        if said and said.description:
+            return said.description
+        return " ".join(_root_cause(event).message.split())
+    return None
+
+
+def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:
+    """The innermost error of a failed step."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error or SerializableErrorInfo("no reason given", [], None)
+
+
+def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -> None:
+    today = platform.now().date()
+    first = platform.settings.first_day
+    if days[0] > days[1]:
+        raise ConfigError(f"{days[0]} is after {days[1]}: the first day comes first")
+    if not first <= days[0] <= days[1] <= max(today, datetime.now(UTC).date()):
+        raise ConfigError(
+            f"{days[0]}..{days[1]}: days lie between {first} (YTAP_FIRST_DAY) and today, {today}"
+        )
+    for workspace_id in workspace_ids:
+        platform.workspaces.get(workspace_id)

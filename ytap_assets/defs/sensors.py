@@ -1,0 +1,192 @@
+"""Sensors: read a state, let a pure function decide, request runs.
+
+- one per promotion: a script's evidence is there -> promote it
+- the workspaces' folders changed -> the partitions follow
+- a collection ended, well or badly -> the day's report
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from ytap_assets.defs.assets import PROMOTION
+from ytap_assets.defs.jobs import DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS
+from ytap_assets.defs.partitions import DAY, WORKSPACE, WORKSPACES, compare_workspaces
+from ytap_assets.defs.ready import with_partition
+from ytap_assets.domain.production.events import Event
+from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.production import foresee, production_mark
+from ytap_assets.tables import PRODUCTION_EVENTS
+
+_ON = dg.DefaultSensorStatus.RUNNING
+_PROMOTION_SECONDS = 30
+_FOLDER_SECONDS = 30
+_BUCKET_SECONDS = 600
+_ARCHIVED = "archived"
+
+Clock = Callable[[], datetime]
+
+
+def read_clock() -> datetime:
+    """The real time, in UTC: buckets pass under replay too, where the platform's clock stands."""
+    return datetime.now(UTC)
+
+
+def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
+    """Every sensor of the code location; ``clock`` says which bucket it is."""
+    return [
+        *(promotion_sensor(promotion, clock) for promotion in PROMOTIONS.values()),
+        workspace_folders,
+        report_after_success,
+        report_after_failure,
+    ]
+
+
+def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.SensorDefinition:
+    """The sensor of one promotion, over all workspaces that are not archived.
+
+    Its cursor holds, per workspace where nothing could be promoted, a mark of what was looked at
+    then: as long as the mark stays the same, neither log nor config are read. The mark holds the
+    time bucket, so that what no mark sees (a channel's feed, a date that has come) waits ten
+    minutes at most. Where a run is asked for, there is no mark, and the next tick looks again:
+    whatever became of the run, a promotion that has not happened is asked for once per bucket
+    until it has.
+    """
+
+    @dg.sensor(
+        name=promotion.name,
+        job=PRODUCTION,
+        minimum_interval_seconds=_PROMOTION_SECONDS,
+        default_status=_ON,
+        description=promotion.description,
+    )
+    def promote(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+    ) -> dg.SensorResult:
+        seen: dict[str, str] = json.loads(context.cursor or "{}")
+        marks: dict[str, str] = {}
+        requests: list[dg.RunRequest] = []
+        now = clock()
+        last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+        for workspace_id in with_partition(platform.workspaces.ids(), context):
+            bucket = find_bucket(workspace_id, now)
+            try:
+                mark = production_mark(platform, workspace_id, last.get(workspace_id, 0))
+                mark = f"{mark} {bucket}"
+                is_new = mark != seen.get(workspace_id)
+                events = _look(platform, workspace_id, promotion) if is_new else []
+            except Exception as error:  # whatever is wrong with one stops no other
+                words = f"{type(error).__name__}: {error}"
+                context.log.warning(f"workspace {workspace_id!r} could not be looked at: {words}")
+                continue
+            if events:
+                requests.append(request_promotion(promotion.name, workspace_id, events, bucket))
+            else:
+                marks[workspace_id] = mark
+        reason = None if requests else "no script can be promoted"
+        return dg.SensorResult(
+            run_requests=requests, skip_reason=reason, cursor=json.dumps(marks, sort_keys=True)
+        )
+
+    return promote
+
+
+def find_bucket(workspace_id: str, now: datetime) -> int:
+    """The number of the ten minutes an instant is in.
+
+    Each workspace's buckets begin at another second, so that not all are looked at in one tick.
+    """
+    digest = hashlib.sha256(workspace_id.encode()).digest()
+    offset = int.from_bytes(digest[:4], "big") % _BUCKET_SECONDS
+    return (int(now.timestamp()) + offset) // _BUCKET_SECONDS
+
+
+def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[Event]:
+    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"))
+    return [] if slice_.workspace.status == _ARCHIVED else foresee(slice_, promotion)
+
+
+def request_promotion(
+    promotion: str, workspace_id: str, events: Sequence[Event], bucket: int
+) -> dg.RunRequest:
+    """A run for what would be promoted now.
+
+    Dagster drops a run key it has seen. The key names the events and the bucket, so the same
+    promotion is asked for once per bucket, and again in the next one if it has not happened.
+    """
+    names = hashlib.sha256(" ".join(event.event_id for event in events).encode()).hexdigest()
+    return dg.RunRequest(
+        run_key=f"{promotion} {workspace_id} {names[:16]} {bucket}",
+        partition_key=workspace_id,
+        run_config={"ops": {"production_events": {"config": {PROMOTION: promotion}}}},
+    )
+
+
+@dg.sensor(
+    minimum_interval_seconds=_FOLDER_SECONDS,
+    default_status=_ON,
+    description="Keeps the workspace partitions those of the folders in data/workspaces.",
+)
+def workspace_folders(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SensorResult:
+    """Add partitions of new folders, delete those of folders that are gone."""
+    known = context.instance.get_dynamic_partitions(WORKSPACE)
+    added, gone = compare_workspaces(platform.workspaces.ids(), known)
+    changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if added:
+        changes.append(WORKSPACES.build_add_request(added))
+    if gone:
+        changes.append(WORKSPACES.build_delete_request(gone))
+    reason = None if changes else "the folders are as they were"
+    return dg.SensorResult(dynamic_partitions_requests=changes, skip_reason=reason)
+
+
+def report_key(tags: Mapping[str, str]) -> dg.MultiPartitionKey | None:
+    """The report a run calls for: that of its workspace and day; None where it had no one day."""
+    workspace_id = tags.get(f"dagster/partition/{WORKSPACE}")
+    day = tags.get(f"dagster/partition/{DAY}")
+    if not workspace_id or not day:
+        return None
+    return dg.MultiPartitionKey({WORKSPACE: workspace_id, DAY: day})
+
+
+def _report(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    key = report_key(context.dagster_run.tags)
+    if key is None:
+        yield dg.SkipReason("the run was not about one day")
+    else:
+        yield dg.RunRequest(run_key=context.dagster_run.run_id, partition_key=key)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[DAILY_COLLECTION, HOURLY_METRICS],
+    request_job=REPORTS,
+    default_status=_ON,
+    description="Builds the day's report after every collection.",
+)
+def report_after_success(
+    context: dg.RunStatusSensorContext,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A collection went well: build its report."""
+    yield from _report(context)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.FAILURE,
+    monitored_jobs=[DAILY_COLLECTION, HOURLY_METRICS],
+    request_job=REPORTS,
+    default_status=_ON,
+    description="Builds the day's report after a collection that failed: it says what is missing.",
+)
+def report_after_failure(
+    context: dg.RunStatusSensorContext,
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """A collection failed: build its report all the same."""
+    yield from _report(context)

@@ -1,0 +1,181 @@
+"""Materializing from the command line: stages, ranges, what is left out, what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Collection
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from ytap_assets.defs.build import build_definitions
+from ytap_assets.defs.launch import materialize_range, prepare_home
+from ytap_assets.defs.stages import plan_stages
+from ytap_assets.errors import ConfigError
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
+from ytap_assets.workspaces import Account
+
+DAY = date(2026, 11, 16)
+DAYS = (DAY, DAY + timedelta(2))
+
+
+def names(platform: Platform, selection: str, failed: Collection[str] = ()) -> list[set[str]]:
+    stages = plan_stages(build_definitions(platform=platform), selection)
+    return [set(stage.without_downstream_of(failed).assets) for stage in stages]
+
+
+def list_an_account_twice(platform: Platform, workspace_id: str) -> None:
+    account = Account(platform="youtube", handle="@one")
+    workspace = platform.workspaces.get(workspace_id)
+    platform.workspaces.save(workspace.model_copy(update={"accounts": (account, account)}))
+
+
+def test_everything_comes_in_stages_of_one_grain_with_reports_at_the_end(
+    platform: Platform,
+) -> None:
+    stages = plan_stages(build_definitions(platform=platform), "*")
+
+    made = [name for stage in stages for name in stage.assets]
+    assert len(made) == len(set(made))
+    assert set(stages[-1].assets) == {"workspace_reports"}
+    assert [stage.is_apart for stage in stages] == [False] * (len(stages) - 1) + [True]
+    for name, before in (
+        ("scored_trends", "raw_trends"),
+        ("videos", "production_records"),
+        ("video_metrics", "videos"),
+    ):
+        assert made.index(before) < made.index(name)
+    by_day = {name: stage.by_day for stage in stages for name in stage.assets}
+    assert by_day["scored_trends"]
+    assert not by_day["videos"]
+
+
+def test_one_asset_is_one_stage(platform: Platform) -> None:
+    assert names(platform, "scored_trends") == [{"scored_trends"}]
+
+
+def test_what_needs_something_that_failed_is_left_out_and_reports_are_not(
+    platform: Platform,
+) -> None:
+    left = set().union(*names(platform, "*", failed={"production_events"}))
+
+    assert not left & {"production_records", "videos", "video_metrics"}
+    assert {"raw_trends", "scored_trends", "accounts", "workspace_reports"} <= left
+
+
+@pytest.mark.parametrize("selection", ["no_such_asset", "collection_log", "key:("])
+def test_a_selection_of_nothing_is_refused(platform: Platform, selection: str) -> None:
+    with pytest.raises(ConfigError, match="selection"):
+        plan_stages(build_definitions(platform=platform), selection)
+
+
+def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None:
+    before = platform.lake.snapshot_id()
+    steps: list[str] = []
+
+    [outcome] = materialize_range(
+        platform, "workspace_reports", workspace_ids=["tech"], days=DAYS, on_step=steps.append
+    )
+
+    assert outcome.ok
+    assert outcome.error is None
+    assert outcome.assets == ["workspace_reports"]
+    assert steps == ["tech workspace_reports"]
+    assert platform.lake.snapshot_id() == before + 1
+    days = platform.lake.reader("tech").read(WORKSPACE_REPORTS)["day"]
+    assert days.to_list() == [DAY + timedelta(n) for n in range(3)]
+
+
+def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
+    platform: Platform,
+) -> None:
+    list_an_account_twice(platform, "tech")
+
+    outcomes = materialize_range(
+        platform,
+        "key:accounts or key:workspace_reports",
+        workspace_ids=["tech", "finance"],
+        days=(DAY, DAY),
+    )
+
+    assert [(one.workspace_id, one.assets, one.ok) for one in outcomes] == [
+        ("tech", ["accounts"], False),
+        ("tech", ["workspace_reports"], True),
+        ("finance", ["accounts"], True),
+        ("finance", ["workspace_reports"], True),
+    ]
+    assert outcomes[0].error
+    assert "the previous rows stay" in outcomes[0].error
+    assert "@one" in outcomes[0].error
+    assert platform.lake.reader("tech").read(ACCOUNTS).is_empty()
+
+
+def test_a_first_day_after_the_last_is_refused(platform: Platform) -> None:
+    with pytest.raises(ConfigError, match="2026-11-16 is after 2026-11-15"):
+        materialize_range(platform, "*", workspace_ids=["tech"], days=(DAY, DAY - timedelta(1)))
+
+
+@pytest.mark.parametrize(
+    "days",
+    [
+        (date(2000, 1, 1), DAY),
+        (DAY, date(2999, 1, 1)),
+    ],
+)
+def test_days_outside_the_partitions_are_refused(
+    platform: Platform, days: tuple[date, date]
+) -> None:
+    with pytest.raises(ConfigError, match="days lie between"):
+        materialize_range(platform, "accounts", workspace_ids=["tech"], days=days)
+
+
+def test_a_workspace_that_is_not_there_is_refused(platform: Platform) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        materialize_range(platform, "accounts", workspace_ids=["nowhere"], days=(DAY, DAY))
+
+
+def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:
+    begun: list[str] = []
+
+    def interrupt(step: str) -> None:
+        begun.append(step)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        materialize_range(
+            platform,
+            "key:accounts or key:workspace_reports",
+            workspace_ids=["tech", "finance"],
+            days=DAYS,
+            on_step=interrupt,
+        )
+    assert begun == ["tech accounts"]
+
+
+def test_the_home_has_the_tracked_config_and_nothing_half_written(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = prepare_home(settings) / "dagster.yaml"
+    tracked = config.read_text(encoding="utf-8")
+    first = config.stat()
+
+    prepare_home(settings)
+    assert (config.stat().st_ino, config.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+
+    config.write_text("run_monitoring: {}", encoding="utf-8")
+    seen: list[str] = []
+    replace = Path.replace
+
+    def note(partial: Path, target: Path) -> Path:
+        seen.append(target.read_text(encoding="utf-8"))
+        return replace(partial, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    prepare_home(settings)
+    assert seen == ["run_monitoring: {}"]
+    assert config.read_text(encoding="utf-8") == tracked
+    assert [path.name for path in settings.dagster_home.iterdir()] == ["dagster.yaml"]

@@ -1,0 +1,52 @@
+"""The lake as `dagster-duckdb` knows it: readable in an asset of one's own, and only readable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster_duckdb import DuckDBResource
+
+from ytap_assets.defs.resources import LakeDuckDBResource
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.registries import list_accounts
+from ytap_assets.tables import ACCOUNTS
+from ytap_assets.workspaces import Account, Workspace
+
+RUN = Run("run-1", "test", "publish")
+
+
+def publish_account(platform: Platform) -> None:
+    account = Account(platform="youtube", handle="@tech")
+    workspace = Workspace(workspace_id="tech", name="Tech", vertical="tech", accounts=(account,))
+    platform.lake.publish(ACCOUNTS, list_accounts(workspace), Scope("tech"), RUN)
+
+
+def test_an_asset_reads_the_lake_in_sql(platform: Platform) -> None:
+    publish_account(platform)
+    seen: list[Any] = []
+
+    def handles(duckdb: DuckDBResource) -> None:
+        with duckdb.get_connection() as connection:
+            seen.extend(connection.sql("SELECT workspace_id, handle FROM accounts").fetchall())
+
+    handles.__annotations__["duckdb"] = DuckDBResource  # Dagster reads types, not their names
+    resource = LakeDuckDBResource.of(platform.settings)
+    assert dg.materialize([dg.asset(handles)], resources={"duckdb": resource}).success
+
+    assert seen == [("tech", "@tech")]
+
+
+def test_writing_through_it_is_refused(platform: Platform) -> None:
+    publish_account(platform)
+    resource = LakeDuckDBResource.of(platform.settings)
+
+    with (
+        resource.get_connection() as connection,
+        pytest.raises(duckdb.InvalidInputException, match="read-only"),
+    ):
+        connection.execute("DELETE FROM accounts")

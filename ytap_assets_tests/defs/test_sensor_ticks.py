@@ -1,0 +1,157 @@
+"""One workspace costs a sensor's tick no other, and what has not changed costs it nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ytap_assets.defs.build import build_definitions
+from ytap_assets.defs.sensors import (
+    find_bucket,
+)
+from ytap_assets.domain.production.events import Event
+from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.operations.platform import Platform, Slice
+from ytap_assets.operations.production import foresee
+from ytap_assets.workspaces import Workspace, Workspaces
+from ytap_assets_tests.defs.inboxes import (
+    NOW,
+    asked,
+    promote,
+    put_script,
+    tick,
+)
+
+
+@pytest.mark.parametrize("name", PROMOTIONS)
+def test_without_evidence_nothing_is_promoted(
+    platform: Platform, instance: dg.DagsterInstance, name: str
+) -> None:
+    seen = tick(platform, instance, name)
+
+    assert seen.run_requests == []
+    assert seen.skip_reason == dg.SkipReason("no script can be promoted")
+
+
+def test_a_tick_without_news_reads_neither_log_nor_config(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_script(platform, "tech", "one")
+    promote(platform, "tech")
+    first = tick(platform, instance, "start_generation")
+    monkeypatch.delattr(Lake, "reader")
+    monkeypatch.delattr(Workspaces, "get")
+
+    again = tick(platform, instance, "start_generation", first.cursor)
+
+    assert again.cursor == first.cursor
+    assert sorted(json.loads(first.cursor or "")) == ["finance", "tech"]
+
+
+@pytest.mark.parametrize("name", PROMOTIONS)
+def test_a_config_that_cannot_be_read_costs_its_own_workspace_only(
+    platform: Platform, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [", encoding="utf-8")
+
+    seen = tick(platform, instance, name)
+
+    assert list(json.loads(seen.cursor or "")) == ["tech"]
+    assert "workspace 'finance' could not be looked at: ConfigError" in capsys.readouterr().err
+
+
+def test_an_error_in_one_workspace_costs_that_one_only_and_is_tried_again(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put_script(platform, "finance", "one")
+    put_script(platform, "tech", "one")
+
+    def stumble(slice_: Slice, promotion: Promotion) -> list[Event]:
+        if slice_.workspace_id == "finance":
+            raise OSError("the disk is gone")
+        return foresee(slice_, promotion)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ytap_assets.defs.sensors.foresee", stumble)
+        seen = tick(platform, instance, "submit_scripts")
+
+    assert asked(seen) == ["tech"]
+    assert "'finance' could not be looked at: OSError: the disk" in capsys.readouterr().err
+    assert asked(tick(platform, instance, "submit_scripts", seen.cursor)) == ["finance", "tech"]
+
+
+def test_a_workspace_without_a_partition_waits_for_it(
+    platform: Platform, instance: dg.DagsterInstance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform.workspaces.save(Workspace(workspace_id="newest", name="Newest", vertical="news"))
+    put_script(platform, "newest", "one")
+    put_script(platform, "tech", "one")
+
+    first = tick(platform, instance, "submit_scripts")
+    instance.add_dynamic_partitions("workspace", ["newest"])
+    second = tick(platform, instance, "submit_scripts", first.cursor)
+
+    assert asked(first) == ["tech"]
+    assert "no partition yet, so asked for next time: newest" in capsys.readouterr().err
+    assert asked(second) == ["newest", "tech"]
+
+
+def test_the_buckets_of_250_workspaces_begin_at_different_times() -> None:
+    names = [f"w{number:03}" for number in range(250)]
+    ticks = [NOW + timedelta(seconds=30 * n) for n in range(21)]
+    buckets = [[find_bucket(name, at) for name in names] for at in ticks]
+
+    changed = [
+        sum(old != new for old, new in zip(before, after, strict=True))
+        for before, after in itertools.pairwise(buckets)
+    ]
+
+    assert sum(changed) == 250
+    assert max(changed) < 30
+
+
+def test_an_archived_workspace_promotes_nothing(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    put_script(platform, "tech", "one")
+    archived = platform.workspaces.get("tech").model_copy(update={"status": "archived"})
+    platform.workspaces.save(archived)
+
+    assert tick(platform, instance, "submit_scripts").run_requests == []
+
+
+def test_the_ui_shows_decisions_of_all_workspaces_that_do_nothing(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    act = {"act": "cancel", "actor": "Ada", "at": "2026-11-20T09:00:00Z"}
+    for workspace_id in ("finance", "tech"):
+        line = json.dumps({"script_id": f"{workspace_id}-1"} | act)
+        approvals = platform.workspaces.folder(workspace_id) / "approvals.jsonl"
+        approvals.write_text(line + "\n", encoding="utf-8")
+    definitions = build_definitions(platform=platform)
+
+    done = definitions.resolve_job_def("production").execute_in_process(
+        instance=instance,
+        asset_selection=[dg.AssetKey("production_events")],
+        tags={
+            "dagster/asset_partition_range_start": "finance",
+            "dagster/asset_partition_range_end": "tech",
+        },
+    )
+
+    [made, _] = done.asset_materializations_for_node("production_events")
+    metadata: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
+    assert metadata["idle_acts"] == 2
+    assert [text.split(":")[0] for text in metadata["idle_acts_explained"]] == [
+        "finance-1",
+        "tech-1",
+    ]

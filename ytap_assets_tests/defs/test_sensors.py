@@ -1,0 +1,101 @@
+"""Sensors beside the promotions: partitions follow the folders, reports the collections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from ytap_assets.defs.build import build_definitions
+from ytap_assets.defs.sensors import (
+    report_after_failure,
+    report_after_success,
+    report_key,
+)
+from ytap_assets.operations.platform import Platform
+from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.defs.inboxes import (
+    tick,
+)
+
+ONE_DAY = {"dagster/partition/workspace": "tech", "dagster/partition/day": "2026-11-20"}
+
+
+def test_partitions_follow_the_folders(platform: Platform, instance: dg.DagsterInstance) -> None:
+    platform.workspaces.save(Workspace(workspace_id="cooking", name="Cooking", vertical="food"))
+    (platform.workspaces.folder("finance") / "config.yaml").unlink()
+
+    changes = tick(platform, instance, "workspace_folders").dynamic_partitions_requests
+
+    assert changes is not None
+    assert {type(one).__name__: list(one.partition_keys) for one in changes} == {
+        "AddDynamicPartitionsRequest": ["cooking"],
+        "DeleteDynamicPartitionsRequest": ["finance"],
+    }
+
+
+def test_folders_that_are_as_they_were_change_nothing(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    seen = tick(platform, instance, "workspace_folders")
+
+    assert not seen.dynamic_partitions_requests
+    assert seen.skip_reason == dg.SkipReason("the folders are as they were")
+
+
+@pytest.mark.parametrize(
+    ("tags", "key"),
+    [
+        (ONE_DAY, "2026-11-20|tech"),
+        ({"dagster/partition": "tech"}, None),
+        ({"dagster/partition/workspace": "tech"}, None),
+        ({}, None),
+    ],
+)
+def test_a_collection_of_one_day_calls_for_that_days_report(
+    tags: dict[str, str], key: str | None
+) -> None:
+    assert report_key(tags) == key
+
+
+@pytest.mark.parametrize("sensor", [report_after_success, report_after_failure])
+@pytest.mark.parametrize(
+    ("tags", "keys"),
+    [(ONE_DAY, ["2026-11-20|tech"]), ({}, [])],
+    ids=["one day", "no day"],
+)
+def test_a_report_is_asked_for_after_a_collection_whichever_way_it_ended(
+    instance: dg.DagsterInstance,
+    sensor: dg.RunStatusSensorDefinition,
+    tags: dict[str, str],
+    keys: list[str],
+) -> None:
+    @dg.job(name="hourly_metrics")
+    def collection() -> None:
+        pass
+
+    ended = collection.execute_in_process(instance=instance, tags=tags)
+    context = dg.build_run_status_sensor_context(
+        sensor_name=sensor.name,
+        dagster_instance=instance,
+        dagster_run=ended.dagster_run,
+        dagster_event=ended.get_run_success_event(),
+    )
+
+    seen = sensor(context)
+    assert isinstance(seen, Iterator)
+    asked = [one for one in seen if isinstance(one, dg.RunRequest)]
+    assert [one.partition_key for one in asked] == keys
+    assert [one.run_key for one in asked] == [ended.run_id for _ in keys]
+
+
+def test_reports_follow_the_daily_and_the_hourly_collection_by_themselves(
+    platform: Platform,
+) -> None:
+    repository = build_definitions(platform=platform).get_repository_def()
+
+    for sensor in (report_after_success, report_after_failure):
+        found = repository.get_sensor_def(sensor.name)
+        assert {job.name for job in found.jobs} == {"reports"}
+        assert found.default_status == dg.DefaultSensorStatus.RUNNING
