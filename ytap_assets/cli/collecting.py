@@ -1,0 +1,233 @@
+"""Commands that fill the lake: ``materialize`` and ``import trends``."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ytap_assets.cli.context import (
+    new_run,
+    note,
+    open_platform,
+    say,
+    tell_problems,
+    terminal_columns,
+)
+from ytap_assets.cli.group import FAILED
+from ytap_assets.cli.options import (
+    FILE_OR_FOLDER,
+    Day,
+    complete_workspace,
+    examples,
+    one_workspace,
+)
+from ytap_assets.cli.progress import show_steps
+from ytap_assets.cli.text import clean
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ytap_assets.defs.launch import RunOutcome
+    from ytap_assets.errors import ConfigError
+    from ytap_assets.operations.platform import Platform
+
+_COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
+
+
+@click.command(
+    epilog=examples(
+        "ytap materialize '*' --all-workspaces",
+        "ytap materialize scored_trends --workspace tech --from 2026-11-01 --to 2026-11-20",
+        "ytap materialize '+workspace_reports' -w tech -w fitness",
+    )
+)
+@click.argument("selection")
+@click.option(
+    "--workspace",
+    "-w",
+    "workspaces",
+    multiple=True,
+    metavar="ID",
+    help="For this workspace; may be given again.",
+    shell_complete=complete_workspace,
+)
+@click.option("--all-workspaces", is_flag=True, help="For every workspace that is not archived.")
+@click.option("--from", "first", type=Day(), help="First day; else the last.")
+@click.option("--to", "last", type=Day(), help="Last day; else today.")
+def materialize(
+    selection: str,
+    workspaces: tuple[str, ...],
+    all_workspaces: bool,
+    first: date | None,
+    last: date | None,
+) -> None:
+    """Make assets for workspaces and days; a range is one run."""
+    if all_workspaces == bool(workspaces):
+        raise click.UsageError("give --workspace, or --all-workspaces")
+    platform = open_platform()
+    wanted, problems = _choose_workspaces(platform, workspaces)
+    to = last or platform.now().date()
+    days = (first or to, to)
+
+    from ytap_assets.defs.build import build_definitions
+    from ytap_assets.defs.launch import materialize_range
+    from ytap_assets.defs.stages import plan_stages
+
+    with quiet_dagster():
+        stages = plan_stages(build_definitions(platform=platform), selection)
+        steps = sum(len(stage.assets) for stage in stages) * len(wanted)
+        with show_steps(steps) as on_step:
+            outcomes = materialize_range(
+                platform, selection, workspace_ids=wanted, days=days, on_step=on_step
+            )
+    _report(outcomes, days)
+    tell_problems(problems)
+    if problems or not all(one.ok for one in outcomes):
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.group("import")
+def imports() -> None:
+    """Load files into the lake."""
+
+
+@imports.command(
+    "trends",
+    epilog=examples(
+        "ytap import trends archive/ --workspace tech --source youtube --region US",
+        "ytap import trends hn.csv --workspace tech --source hn --observed-on 2016-09-16",
+    ),
+)
+@click.argument("files", type=FILE_OR_FOLDER, nargs=-1, required=True)
+@one_workspace
+@click.option(
+    "--source",
+    type=click.Choice(["youtube", "hn", "reddit"]),
+    required=True,
+    help="The platform the tables speak of.",
+)
+@click.option("--region", help="The lists' region, where the files do not say.")
+@click.option("--observed-on", type=Day(), help="The observations' day, where they do not say.")
+def import_files(
+    files: tuple[Path, ...],
+    workspace: str,
+    source: str,
+    region: str | None,
+    observed_on: date | None,
+) -> None:
+    """Load recorded trending tables as observations of their day.
+
+    Loading a file again changes nothing. A file of no known format is refused, and the files before
+    it stay loaded.
+    """
+    from ytap_assets.operations.imports import import_trends
+
+    found = list(expand_folders(files))
+    platform = open_platform()
+    with show_steps(len(found)) as on_step:
+        outcome = import_trends(
+            platform,
+            found,
+            workspace_id=workspace,
+            source=source,
+            run=new_run(f"import {source} trends"),
+            region=region,
+            observed_on=observed_on,
+            progress=lambda path: on_step(str(path)),
+        )
+    _show_import(outcome)
+
+
+@contextmanager
+def quiet_dagster() -> Iterator[None]:
+    """Without Dagster's notices of what is new in it: those are for who writes assets."""
+    import dagster as dg
+
+    with warnings.catch_warnings():
+        for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+            warnings.simplefilter("ignore", category)
+        yield
+
+
+def expand_folders(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files as they are; a folder's files, below it too, in order, hidden ones left out.
+
+    Raises:
+        click.UsageError: A folder holds no file.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        ]
+        if not inside:
+            raise click.UsageError(f"{clean(str(path))}: there is no file in this folder")
+        yield from inside
+
+
+def _choose_workspaces(
+    platform: Platform, named: Sequence[str]
+) -> tuple[list[str], list[ConfigError]]:
+    """Those named, or else all that are not archived; and why the others cannot be read."""
+    if named:
+        return list(dict.fromkeys(named)), []
+    readable, problems = platform.workspaces.readable()
+    wanted = [one.workspace_id for one in readable if one.status != "archived"]
+    if not wanted:
+        tell_problems(problems.values())
+        raise click.UsageError(
+            "there is no workspace to work on; `ytap workspace create` makes one"
+        )
+    return wanted, list(problems.values())
+
+
+def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
+    """A line per run, and one for each that failed."""
+    from ytap_assets.cli.results import write_table
+
+    rows = [
+        (
+            one.workspace_id,
+            "ok" if one.ok else "failed",
+            round(one.seconds, 1),
+            one.run_id,
+            ", ".join(one.assets),
+        )
+        for one in outcomes
+    ]
+    say(f"{days[0]} to {days[1]}")
+    names = ("workspace", "outcome", "seconds", "run", "assets")
+    right = (False, False, True, False, False)
+    write_table(names, rows, say, right=right, columns=terminal_columns())
+    for one in (one for one in outcomes if not one.ok):
+        note(
+            f"error: {one.workspace_id}: {clean(one.error or 'no reason given')}; see the run"
+            f" {one.run_id} in `ytap ui`"
+        )
+
+
+def _show_import(outcome: pl.DataFrame) -> None:
+    from ytap_assets.cli.results import write_table
+
+    names = ("target", "day", *_COUNTS)
+    shown = outcome.select(names)
+    totals = shown.select(_COUNTS).sum().row(0)
+    rows = [*shown.iter_rows(), ("total", None, *totals)]
+    right = [name in _COUNTS for name in names]
+    write_table(
+        ("file", *names[1:]), rows, say, right=right, columns=terminal_columns(), limit=None
+    )
+
+
+COMMANDS = (materialize, imports)

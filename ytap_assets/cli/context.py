@@ -1,0 +1,57 @@
+"""What a command works with: the installation, a name for its run, and the terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ytap_assets.cli.text import one_line
+
+if TYPE_CHECKING:
+    from ytap_assets.lakehouse.transaction import Run
+    from ytap_assets.operations.platform import Platform
+
+
+def open_platform() -> Platform:
+    """The installation the environment describes.
+
+    Raises:
+        ConfigError: A setting is wrong.
+    """
+    from ytap_assets.operations.platform import Platform
+
+    return Platform.from_env()
+
+
+def new_run(what: str) -> Run:
+    """A name for what this command writes; the lake keeps it with the snapshot."""
+    from ulid import ULID
+
+    from ytap_assets.lakehouse.transaction import Run
+
+    return Run(f"cli-{ULID()}", "cli", what)
+
+
+def terminal_columns() -> int | None:
+    """How wide the terminal is; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def say(line: str) -> None:
+    """Write a line of output, unchanged: `click.echo` would take escape sequences out of data."""
+    sys.stdout.write(f"{line}\n")
+
+
+def note(line: str) -> None:
+    """Write a line that is no output: progress, advice."""
+    sys.stdout.flush()
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def tell_problems(problems: Iterable[object]) -> None:
+    """Name on stderr every workspace that was left out, and why."""
+    for problem in problems:
+        note(f"error: {one_line(str(problem))}; mend it, then try again")

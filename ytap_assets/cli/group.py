@@ -1,0 +1,121 @@
+"""The one place where an error becomes a line on stderr and an exit code.
+
+0: done. 1: something that was asked for failed. 2: the question was wrong (usage, configuration, a
+file of no known format). 130: interrupted. Errors nobody foresaw keep their
+traceback: they are ours to mend.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from ytap_assets.cli.context import note
+from ytap_assets.cli.text import one_line
+from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
+
+FAILED = 1
+MISUSED = 2
+INTERRUPTED = 130
+_ADVICE = {
+    errno.ENOENT: "check the name",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "choose a place that can be written to",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.ENOTDIR: "name a folder",
+    errno.EISDIR: "name a file",
+    errno.EEXIST: "choose another name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+class ErrorLineGroup(click.Group):
+    """A group whose commands may raise any `YtapError`, and any error about a file."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the group's own options; tell an error in one line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            fail_usage(error)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; tell an error in one line."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
+        except click.UsageError as error:
+            fail_usage(error)
+        except YtapError as error:
+            is_misuse = isinstance(error, ConfigError | ImportRefusedError)
+            fail(str(error), code=MISUSED if is_misuse else FAILED)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            fail(describe_os_error(error))
+        except (Exception, KeyboardInterrupt) as error:
+            if is_interrupt(error):
+                fail("interrupted; what was committed before stays", code=INTERRUPTED)
+            if (line := describe_database_error(error)) is None:
+                raise
+            fail(line)
+        return result
+
+
+def fail(message: str, *, code: int = FAILED) -> NoReturn:
+    """End with a line on stderr.
+
+    Raises:
+        click.exceptions.Exit: Always.
+    """
+    _give_up_full_output()
+    note(f"error: {one_line(message)}")
+    raise click.exceptions.Exit(code)
+
+
+def fail_usage(error: click.UsageError) -> NoReturn:
+    """End with what was wrong in the command's words; a group without any explains itself.
+
+    Raises:
+        click.exceptions.Exit: Always, but where a group explains itself.
+    """
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        raise error
+    command = error.ctx.command_path if error.ctx else "ytap"
+    message = error.format_message().rstrip(".")
+    fail(f"{message}; see `{command} --help`", code=MISUSED)
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C; DuckDB makes another error of it."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
+
+
+def describe_database_error(error: BaseException) -> str | None:
+    """What DuckDB found wrong with a file, and what to do; None where it is no such error."""
+    if "duckdb" not in sys.modules:
+        return None
+    from ytap_assets.lakehouse.disk import UNREADABLE, is_unreadable
+
+    return f"{error}; {UNREADABLE}" if is_unreadable(error) else None
+
+
+def describe_os_error(error: OSError) -> str:
+    """What happened, to which file, what to do."""
+    advice = _ADVICE.get(error.errno or 0, "try again, or choose another place")
+    place = "the output, or a file" if error.filename is None else error.filename
+    return f"{place}: {error.strerror or error}; {advice}"
+
+
+def _give_up_full_output() -> None:
+    """Let go of what cannot be written, or Python would try once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

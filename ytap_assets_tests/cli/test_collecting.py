@@ -1,0 +1,135 @@
+"""Filling the lake from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ytap_assets.operations.platform import Platform
+from ytap_assets.workspaces import Channel, Workspaces
+from ytap_assets_tests.cli.conftest import Ytap
+
+HEADER = "id,title,url,num_points,num_comments,author,created_at\n"
+COUNT = "select count(*) as n, count(distinct day) as days from raw_trends"
+
+
+def write_stories(path: Path, *numbers: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f"{number},Story {number},https://example.org/{number},12,3,u_1,9/16/2016 3:2{number}\n"
+        for number in numbers
+    ]
+    path.write_text(HEADER + "".join(lines), encoding="utf-8")
+    return path
+
+
+def importing(*paths: Path) -> list[str | Path]:
+    options = ("--workspace", "tech", "--source", "hn", "--observed-on", "2016-09-17")
+    return ["import", "trends", *paths, *options]
+
+
+def test_a_line_per_file_and_a_total(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    folder = tmp_path / "stories"
+    write_stories(folder / "a.csv", 1, 2)
+    write_stories(folder / "below" / "b.csv", 2, 3)
+    write_stories(folder / ".hidden.csv", 4)
+    lines = ytap.ok(*importing(folder)).splitlines()
+    assert [line.split() for line in lines[2:5]] == [
+        ["a.csv", "2016-09-17", "2", "2", "0", "0"],
+        ["b.csv", "2016-09-17", "2", "1", "0", "1"],
+        ["total", "∅", "4", "3", "0", "1"],
+    ]
+    assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n3,1\n"
+
+
+def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    stories = write_stories(tmp_path / "a.csv", 1, 2)
+    ytap.ok(*importing(stories))
+    ytap.ok(*importing(stories))
+    assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n2,1\n"
+
+
+def test_a_file_of_no_known_format_is_refused(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    unknown = tmp_path / "unknown\x1b[31m.csv"
+    unknown.write_text("a,b\n1,2\n", encoding="utf-8")
+    line = ytap.refused(2, *importing(write_stories(tmp_path / "a.csv", 1), unknown))
+    assert "of no known format" in line
+    assert "\x1b" not in line
+    assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n1,1\n"
+
+
+def test_what_cannot_be_imported_is_misuse(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    stories = write_stories(tmp_path / "a.csv", 1)
+    assert ytap(*importing(tmp_path / "empty")).exit_code == 2
+    assert ytap(*importing(tmp_path / "none.csv")).exit_code == 2
+    assert ytap("import", "trends", stories, "-w", "tech", "--source", "telex").exit_code == 2
+    wrong_day = ("--source", "hn", "--observed-on", "17.9.2016")
+    assert ytap("import", "trends", stories, "-w", "tech", *wrong_day).exit_code == 2
+    assert "does not exist" in ytap.refused(
+        2, "import", "trends", stories, "-w", "nobody", "--source", "hn"
+    )
+
+
+def test_materialize_makes_an_asset_for_every_workspace(platform: Platform, ytap: Ytap) -> None:
+    workspaces = Workspaces(platform.settings)
+    own = Channel(id="UC" + "a" * 22, title="Own \x1b[31m")
+    workspaces.save(workspaces.get("tech").model_copy(update={"channels": (own,)}))
+    archived = workspaces.get("finance").model_copy(update={"status": "archived"})
+    workspaces.save(archived)
+    result = ytap("materialize", "channels", "--all-workspaces")
+    assert result.exit_code == 0, result.output
+    assert "[1/1] tech channels" in result.stderr
+    [row] = [line.split() for line in result.stdout.splitlines() if line.startswith("tech ")]
+    assert (row[1], row[-1]) == ("ok", "channels")
+    query = "select workspace_id, channel_id from channels"
+    assert ytap.ok("sql", query, "-f", "csv").splitlines()[1:] == [f"tech,{own.id}"]
+
+
+def test_folders_that_cannot_be_read_stop_nobody_else(platform: Platform, ytap: Ytap) -> None:
+    for folder, text in (("broken", "name: ["), ("tech (copy)", "name: x\nvertical: y\n")):
+        (platform.settings.workspaces / folder).mkdir()
+        (platform.settings.workspaces / folder / "config.yaml").write_text(text, encoding="utf-8")
+    result = ytap("materialize", "channels", "--all-workspaces")
+    assert result.exit_code == 1
+    made = [line.split()[:2] for line in result.stdout.splitlines() if "channels" in line]
+    assert made == [["finance", "ok"], ["tech", "ok"]]
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert ["broken" in errors[0], "tech (copy)" in errors[1], len(errors)] == [True, True, 2]
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["*"],
+        ["*", "--workspace", "tech", "--all-workspaces"],
+        ["*", "--workspace", "tech", "--from", "yesterday"],
+    ],
+)
+def test_what_is_wanted_has_to_be_clear(
+    platform: Platform, ytap: Ytap, arguments: list[str]
+) -> None:
+    assert ytap("materialize", *arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["nothing_like_it", "-w", "tech"], "selection 'nothing_like_it'"),
+        (["channels", "-w", "nobody"], "does not exist"),
+        (["scored_trends", "-w", "tech", "--from", "2999-01-01", "--to", "2999-01-02"], "days lie"),
+        (["scored_trends", "-w", "tech", "--from", "2026-11-02", "--to", "2026-11-01"], "days lie"),
+    ],
+)
+def test_what_cannot_be_made_is_told_in_a_line(
+    platform: Platform, ytap: Ytap, arguments: list[str], reason: str
+) -> None:
+    assert reason in ytap.refused(2, "materialize", *arguments)
+
+
+def test_no_workspace_at_all(ytap: Ytap) -> None:
+    assert ytap("materialize", "*", "--all-workspaces").exit_code == 2

@@ -1,0 +1,217 @@
+"""The command line as a process: what it loads, what it does to a pipe, how it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ytap_assets.operations.platform import Platform
+from ytap_assets_tests.cli.conftest import Ytap
+
+HEAVY = {"dagster", "polars", "pandera", "pydantic", "pyarrow", "yaml", "rich", "httpx"}
+PROBE = """
+import sys
+from ytap_assets.cli.app import app
+try:
+    app(sys.argv[1:], prog_name="ytap")
+finally:
+    print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+RUN = "from ytap_assets.cli import main; main()"
+
+
+def start(
+    data: Path, code: str, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "YTAP_DATA": str(data), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["sql", "--help"], ["sql", "select 1"]])
+def test_a_quick_command_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    done = start(tmp_path, PROBE, *arguments)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.split())
+    assert "click" in loaded
+    assert not loaded & HEAVY
+
+
+def test_help_loads_no_database(tmp_path: Path) -> None:
+    assert "duckdb" not in start(tmp_path, PROBE, "--help").stderr.split()
+
+
+def test_sql_on_a_workspace_loads_no_dagster(platform: Platform, ytap: Ytap) -> None:
+    done = start(ytap.data, PROBE, "sql", "from videos", "-w", "tech")
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stderr.split()) & (HEAVY - {"pyarrow"})
+
+
+def test_tables_that_are_not_named_are_not_copied(platform: Platform, ytap: Ytap) -> None:
+    done = start(ytap.data, PROBE, "sql", "show tables", "-w", "tech")
+    assert done.returncode == 0, done.stderr
+    assert not set(done.stderr.split()) & HEAVY  # pyarrow carries rows
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    environment = {**os.environ, "YTAP_DATA": str(tmp_path)}
+    statement = "select unnest(range(200000)) as n"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "sql", statement, "-f", "csv"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "n\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_an_output_that_is_full_is_told_in_a_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, "sql", "select unnest(range(100000))", "-f", "csv"],
+            env={**os.environ, "YTAP_DATA": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output, or a file: No space left on device;")
+    assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_a_statement_in_a_line(ytap: Ytap) -> None:
+    endless = "select 1; select count(*) from range(1000000000000) t(a) where a % 7 = 3"
+    with subprocess.Popen(
+        [sys.executable, "-c", RUN, "sql", endless],
+        env={**os.environ, "YTAP_DATA": str(ytap.data), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert any("(1 row)" in line for line in process.stdout)  # now the second is run
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert process.stderr.read() == "error: interrupted; what was committed before stays\n"
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("arguments", [("sql", "-"), ("shell",), ("sql", "select '\udcff'")])
+def test_what_is_no_text_is_told_in_a_line(ytap: Ytap, arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments],
+        env={**os.environ, "YTAP_DATA": str(ytap.data)},
+        input=b"select '\xff';\n",
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.decode().splitlines() if not line.startswith("  ")]
+    assert errors[-1] == "error: the statement is not UTF-8 text; save it as UTF-8"
+    assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--nope"], "No such option"),
+        (["nope"], "No such command 'nope'"),
+        (["sql"], "Missing argument 'STATEMENT'"),
+        (["sql", "select 1", "-f", "xml"], "Invalid value for '--format' / '-f': 'xml' is not"),
+        (["script", "nope"], "No such command 'nope'"),
+        (["ui", "--port", "70000"], "Invalid value for '--port'"),
+        (["materialize", "*"], "give --workspace, or --all-workspaces"),
+    ],
+)
+def test_misuse_is_told_in_a_line(ytap: Ytap, arguments: list[str], line: str) -> None:
+    result = ytap(*arguments)
+    assert result.exit_code == 2
+    [told] = result.stderr.splitlines()
+    assert told.startswith(f"error: {line}")
+    assert told.endswith(" --help`")
+
+
+def test_a_terminal_that_knows_few_characters(tmp_path: Path) -> None:
+    done = start(tmp_path, RUN, "sql", "select '漢' as k", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\u6f22" in done.stdout
+
+
+def test_the_version(tmp_path: Path) -> None:
+    assert start(tmp_path, RUN, "--version").stdout.startswith("ytap-assets ")
+
+
+def test_without_arguments_it_explains_itself(ytap: Ytap) -> None:
+    result = ytap()
+    assert result.exit_code == 2
+    assert "materialize" in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["materialize"], ["sql"], ["shell"], ["attach"], ["summary"], ["maintain"], ["backup"],
+        ["restore"], ["doctor"], ["ui"], ["completion"], ["import", "trends"],
+        ["workspace", "create"], ["workspace", "list"], ["workspace", "show"],
+        ["workspace", "archive"], ["script", "list"], ["script", "show"], ["script", "approve"],
+        ["script", "reject"], ["script", "send-back"], ["script", "cancel"],
+    ],
+)  # fmt: skip
+def test_every_command_has_examples(nowhere: Ytap, command: list[str]) -> None:
+    text = nowhere.ok(*command, "--help")
+    assert f"    ytap {' '.join(command)}" in text.split("Examples:")[1].replace('eval "$(', "  ")
+
+
+def test_the_web_interface_is_dagsters_own_at_home_on_this_machine(
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[list[str], str]] = []
+
+    def note_start(_path: str, command: list[str], environment: dict[str, str]) -> None:
+        started.append((command, environment["DAGSTER_HOME"]))
+
+    monkeypatch.setattr(os, "execve", note_start)
+    ytap.ok("ui", "--port", "3333")
+    [(command, home)] = started
+    assert command[3:6] == ["-m", "dagster", "dev"]
+    assert command[command.index("-h") + 1] == "127.0.0.1"
+    assert command[command.index("-p") + 1] == "3333"
+    assert (Path(home) / "dagster.yaml").is_file()
+    assert Path(home) == ytap.data / "dagster_home"
+    assert ytap("ui", "--port", "70000").exit_code == 2
+
+
+def test_two_web_interfaces_on_one_data_folder_are_refused(
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+
+    def note_start(_path: str, _command: list[str], environment: dict[str, str]) -> None:
+        lock = os.open(Path(environment["DAGSTER_HOME"]) / "ui.lock", os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(lock)
+        held.append(True)
+
+    monkeypatch.setattr(os, "execve", note_start)
+    ytap.ok("ui")
+    assert held
+    assert "Dagster is open on it already" in ytap.refused(2, "ui")

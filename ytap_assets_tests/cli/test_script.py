@@ -1,0 +1,99 @@
+"""People's decisions from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.production import ALL_PROMOTIONS, advance
+from ytap_assets_tests.cli.conftest import Ytap
+
+HOSTILE = "Title \x1b[31m"
+
+
+@pytest.fixture
+def submitted(platform: Platform) -> Platform:
+    """A script that waits for a person's review."""
+    line = {
+        "script_id": "ep-1",
+        "title": HOSTILE,
+        "hook": "Did you know?",
+        "body": "Something worth knowing.",
+        "generation_method": "stock",
+        "estimated_cost_usd": 1.25,
+        "created_at": "2026-11-19T08:00:00+00:00",
+    }
+    inbox = platform.workspaces.folder("finance") / "scripts.jsonl"
+    inbox.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    advance(platform.slice("finance", None, Run("run-1", "test", "promote")), ALL_PROMOTIONS)
+    return platform
+
+
+def test_scripts_are_listed(submitted: Platform, ytap: Ytap) -> None:
+    listed = ytap.ok("script", "list", "-w", "finance")
+    assert "ep-1" in listed
+    assert "\x1b" not in listed
+    assert "(0 rows)" in ytap.ok("script", "list", "-w", "finance", "--state", "published")
+    assert "(0 rows)" in ytap.ok("script", "list", "-w", "tech")
+
+
+def test_decisions_that_do_nothing_are_named_beside_the_list(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    line = {"act": "approve_script", "actor": "Ada", "at": "2026-11-20T09:00:00Z"}
+    approvals = submitted.workspaces.folder("finance") / "approvals.jsonl"
+    approvals.write_text(json.dumps(line | {"script_id": "ep-2"}) + "\n", encoding="utf-8")
+
+    listed = ytap("script", "list", "-w", "finance")
+
+    assert listed.stderr == (
+        "approvals.jsonl: did nothing: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
+        " there is no script of this id yet\n"
+    )
+
+
+def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
+    result = ytap("script", "list", "-w", "finance", "--state", "forgotten")
+    assert result.exit_code == 2
+    assert "script_pending_review" in result.stderr
+
+
+def test_an_approval_is_written_down_with_its_author(submitted: Platform, ytap: Ytap) -> None:
+    decision = ("script", "approve", "ep-1", "-w", "finance", "--as", "Ada", "--reason", "good")
+    assert "approve_script by Ada" in ytap.ok(*decision)
+    shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
+    assert "person:Ada" in shown
+    assert "script_approved" in shown
+
+
+def test_a_rejection_is_final(submitted: Platform, ytap: Ytap) -> None:
+    assert ytap.ok("script", "reject", "ep-1", "-w", "finance", "--as", "Ada").endswith(
+        "it is in rejected\n"
+    )
+    for act in ("approve", "reject", "send-back", "cancel"):
+        assert "rejected" in ytap.refused(1, "script", act, "ep-1", "-w", "finance", "--as", "Bob")
+
+
+def test_a_script_can_be_cancelled_and_not_sent_back_before_it_has_a_video(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    refused = ytap.refused(1, "script", "send-back", "ep-1", "-w", "finance", "--as", "Ada")
+    assert "send_back" in refused
+    assert "cancelled" in ytap.ok("script", "cancel", "ep-1", "-w", "finance", "--as", "Ada")
+
+
+@pytest.mark.parametrize("act", ["show", "approve", "reject", "send-back", "cancel"])
+def test_no_such_script(submitted: Platform, ytap: Ytap, act: str) -> None:
+    line = ytap.refused(1, "script", act, "ep-1\x1b[2J", "-w", "finance")
+    assert "has no script" in line
+    assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "\x1b[31m", "x" * 101])
+def test_a_name_is_one_line(submitted: Platform, ytap: Ytap, name: str) -> None:
+    result = ytap("script", "reject", "ep-1", "-w", "finance", "--as", name)
+    assert result.exit_code == 2
+    assert "script_pending_review" in ytap.ok("script", "list", "-w", "finance")

@@ -1,0 +1,178 @@
+"""SQL from the command line: what is asked is answered, what is not allowed is told in a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from ytap_assets.cli.statements import attach_lines
+from ytap_assets.cli.summary import QUESTIONS
+from ytap_assets.operations.platform import Platform
+from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend
+
+
+@pytest.fixture
+def lake(platform: Platform) -> Platform:
+    append_trends(platform, trend("tech", "t1"), trend("tech", "t2"))
+    append_trends(platform, trend("finance", "f1"))
+    return platform
+
+
+def test_a_bare_select_needs_no_lake(nowhere: Ytap) -> None:
+    assert nowhere.ok("sql", "select 1 as one", "--format", "csv") == "one\n1\n"
+
+
+def test_all_workspaces_are_seen_without_one(lake: Platform, ytap: Ytap) -> None:
+    statement = "select workspace_id, count(*) as n from raw_trends group by all order by all"
+    assert ytap.ok("sql", statement, "-f", "csv") == "workspace_id,n\nfinance,1\ntech,2\n"
+
+
+def test_one_workspace_sees_its_own_rows_only(lake: Platform, ytap: Ytap) -> None:
+    statement = "select distinct workspace_id from raw_trends"
+    assert ytap.ok("sql", statement, "-w", "tech", "-f", "csv") == "workspace_id\ntech\n"
+
+
+def test_as_of_a_snapshot(lake: Platform, ytap: Ytap) -> None:
+    before = lake.lake.snapshot_id()
+    append_trends(lake, trend("tech", "t3"))
+    count = "select count(*)::int as n from raw_trends"
+    now = ytap.ok("sql", count, "-w", "tech", "-f", "json")
+    then = ytap.ok("sql", count, "-w", "tech", "-f", "json", "--as-of", str(before))
+    assert (json.loads(now), json.loads(then)) == ([{"n": 3}], [{"n": 2}])
+    assert "snapshot 999" in ytap.refused(1, "sql", count, "--as-of", "999")
+
+
+def test_every_statement_of_a_text_is_answered(nowhere: Ytap) -> None:
+    text = "select 1 as a; -- one; not two\nselect ';' as b;"
+    assert nowhere.ok("sql", "-", "-f", "csv", stdin=text) == "a\n1\nb\n;\n"
+
+
+@pytest.mark.parametrize("statement", ["selec 1", "select * from", "from nothing_there"])
+def test_a_wrong_statement_is_told_in_a_line(ytap: Ytap, statement: str) -> None:
+    line = ytap.refused(1, "sql", statement)
+    assert "LINE 1" not in line
+    assert "; " in line
+
+
+def test_a_missing_table_says_how_to_list_them(ytap: Ytap) -> None:
+    assert "ytap sql 'show tables'" in ytap.refused(1, "sql", "from nothing_there")
+
+
+def test_an_error_cannot_steer_the_terminal(ytap: Ytap) -> None:
+    assert "\x1b" not in ytap.refused(1, "sql", 'from "\x1b[2J"')
+
+
+def test_the_lake_is_not_written(lake: Platform, ytap: Ytap) -> None:
+    assert "read" in ytap.refused(1, "sql", "delete from lake.raw_trends")
+    assert ytap.ok("sql", "select count(*) as n from raw_trends", "-f", "csv") == "n\n3\n"
+
+
+def test_the_lake_cannot_be_destroyed_by_its_catalog(lake: Platform, ytap: Ytap) -> None:
+    catalog = lake.settings.catalog
+    text = f"attach '{catalog}' as x (type sqlite); delete from x.ducklake_snapshot"
+    assert "ATTACH: not run here" in ytap.refused(1, "sql", text)
+    assert ytap.ok("sql", "select count(*) as n from raw_trends", "-f", "csv") == "n\n3\n"
+
+
+def test_without_a_workspace_no_other_files_are_reached(
+    lake: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    line = ytap.refused(1, "sql", "from read_text('/etc/hostname')")
+    assert "reaches no other files" in line
+    assert "COPY" in ytap.refused(1, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
+    result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
+    assert (result.exit_code, "error: COPY: not run here" in result.stderr) == (1, True)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
+    line = ytap.refused(1, "sql", "from read_csv('/etc/passwd')", "-w", "tech")
+    assert "reaches no other files" in line
+
+
+def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) -> None:
+    for file in lake.settings.data_path.rglob("*.parquet"):
+        content = file.read_bytes()
+        file.write_bytes(bytes(20) + content[20:])
+    line = ytap.refused(1, "sql", "from raw_trends")
+    assert "a file of the lake is missing or damaged" in line
+    assert "mend the statement" not in line
+    lake.settings.catalog.write_bytes(bytes(5000))
+    assert "missing or damaged" in ytap.refused(1, "sql", "from raw_trends")
+
+
+def test_no_lake_and_no_such_workspace(nowhere: Ytap, ytap: Ytap) -> None:
+    assert "there is no lake" in nowhere.refused(1, "sql", "from raw_trends")
+    assert "../finance" in ytap.refused(2, "sql", "from raw_trends", "-w", "../finance")
+    assert "'nope' does not exist" in ytap.refused(2, "sql", "from raw_trends", "-w", "nope")
+    assert "'nope' does not exist" in ytap.refused(2, "shell", "-w", "nope", stdin="select 1;")
+
+
+@pytest.mark.parametrize("text", ["", "  \n"])
+def test_no_statement_is_misuse(nowhere: Ytap, text: str) -> None:
+    assert nowhere("sql", text).exit_code == 2
+    assert nowhere("sql", "-", stdin=text).exit_code == 2
+
+
+def test_csv_holds_what_the_lake_holds(lake: Platform, ytap: Ytap) -> None:
+    hostile = "=cmd|'/c calc'!A0 \x1b[31m \"quoted\""
+    append_trends(lake, trend("tech", "t9", title=hostile))
+    text = ytap.ok("sql", "select title from raw_trends where item_id = 't9'", "-f", "csv")
+    assert text == 'title\n"' + hostile.replace('"', '""') + '"\n'
+
+
+def test_duckdbs_own_shell_attaches_the_lake_read_only(lake: Platform, ytap: Ytap) -> None:
+    load, attach = ytap.ok("attach").splitlines()
+    assert (load, attach) == attach_lines(lake.settings)
+    with duckdb.connect() as plain:
+        plain.execute(load)
+        plain.execute(attach)
+        assert plain.execute("select count(*) from raw_trends").fetchall() == [(3,)]
+        with pytest.raises(duckdb.Error, match="read-only"):
+            plain.execute("delete from raw_trends")
+
+
+def test_summary_counts_rows_and_its_questions_can_be_asked(lake: Platform, ytap: Ytap) -> None:
+    lines = ytap.ok("summary").splitlines()
+    [row] = [line.split() for line in lines if line.startswith("raw_trends")]
+    assert row == ["raw_trends", "1", "2", "3"]
+    asked = [line.strip() for line in lines if line.startswith("  ytap sql")]
+    assert asked == [f'ytap sql "{question}"' for question in QUESTIONS]
+    for question in QUESTIONS:
+        ytap.ok("sql", question)
+
+
+def test_summary_names_a_workspace_that_cannot_be_read(lake: Platform, ytap: Ytap) -> None:
+    (lake.workspaces.folder("finance") / "config.yaml").write_text("name: [", encoding="utf-8")
+    result = ytap("summary")
+    assert (result.exit_code, "raw_trends" in result.stdout) == (0, True)
+    assert "finance" in result.stderr
+
+
+def test_summary_without_a_lake(nowhere: Ytap) -> None:
+    assert "there is no lake" in nowhere.refused(1, "summary")
+
+
+def test_completion_is_a_script_for_each_shell(nowhere: Ytap) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_YTAP_COMPLETE" in nowhere.ok("completion", shell)
+
+
+def test_workspaces_are_completed(platform: Platform, ytap: Ytap) -> None:
+    from ytap_assets.cli.app import app
+
+    copy = platform.settings.workspaces / "tech (copy)" / "config.yaml"
+    copy.parent.mkdir()
+    copy.touch()
+    environment = {
+        "YTAP_DATA": str(ytap.data),
+        "_YTAP_COMPLETE": "bash_complete",
+        "COMP_WORDS": "ytap sql --workspace te",
+        "COMP_CWORD": "3",
+    }
+    result = CliRunner(env=environment).invoke(app, prog_name="ytap")
+    assert result.stdout == "plain,tech\n"

@@ -1,0 +1,82 @@
+"""Workspaces from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ytap_assets.settings import Settings
+from ytap_assets.workspaces import Workspaces
+from ytap_assets_tests.cli.conftest import Ytap
+
+
+def test_create_list_show_archive(ytap: Ytap, settings: Settings) -> None:
+    options = ("--vertical", "technology", "--language", "de", "--timezone", "Europe/Berlin")
+    made = ytap.ok("workspace", "create", "tech", "--name", "Tech \x1b[1mChannel", *options)
+    assert made == f"tech is made: {settings.workspaces / 'tech' / 'config.yaml'}\n"
+    assert "\x1b" not in ytap.ok("workspace", "list")
+    assert "timezone: Europe/Berlin" in ytap.ok("workspace", "show", "tech").splitlines()
+    assert ytap.ok("workspace", "archive", "tech") == "tech is archived; its data stays\n"
+    assert "already" in ytap.ok("workspace", "archive", "tech")
+    assert Workspaces(settings).get("tech").status == "archived"
+
+
+@pytest.mark.parametrize("name", ["../up", "Upper", ".", "a/b", "a" * 64, "a.b", "é"])
+def test_a_name_that_breaks_the_rule_is_refused(ytap: Ytap, name: str) -> None:
+    for command in ("create", "show", "archive"):
+        assert "a workspace's name is" in ytap.refused(2, "workspace", command, name)
+    assert not Workspaces(Settings.from_env({"YTAP_DATA": str(ytap.data)})).ids()
+
+
+def test_what_is_there_stays(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    before = (settings.workspaces / "tech" / "config.yaml").read_text(encoding="utf-8")
+    assert "is there already" in ytap.refused(2, "workspace", "create", "tech", "--name", "Other")
+    assert (settings.workspaces / "tech" / "config.yaml").read_text(encoding="utf-8") == before
+
+
+def test_a_wrong_value_names_its_key(ytap: Ytap) -> None:
+    line = ytap.refused(2, "workspace", "create", "tech", "--timezone", "Mars/Olympus")
+    assert "timezone" in line
+    assert "Mars/Olympus" in line
+
+
+def test_an_older_config_is_converted(ytap: Ytap, settings: Settings, tmp_path: Path) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({"workspace_name": "Old", "voice": {"speed": 1.1}}), encoding="utf-8")
+    made = ytap.ok("workspace", "create", "tech", "--from", old, "--vertical", "technology")
+    assert made.splitlines()[1] == "kept under extra: voice"
+    workspace = Workspaces(settings).get("tech")
+    assert (workspace.name, workspace.vertical) == ("Old", "technology")
+    assert workspace.extra == {"voice": {"speed": 1.1}}
+
+
+def test_an_older_config_that_cannot_be_read(ytap: Ytap, tmp_path: Path) -> None:
+    bad = tmp_path / "bad\x1b[31m.json"
+    bad.write_text("{", encoding="utf-8")
+    assert "\\x1b[31m" in ytap.refused(2, "workspace", "create", "tech", "--from", bad)
+    assert ytap("workspace", "create", "tech", "--from", tmp_path / "none").exit_code == 2
+
+
+def test_a_broken_config_does_not_hide_the_others(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    ytap.ok("workspace", "create", "fitness")
+    (settings.workspaces / "fitness" / "config.yaml").write_text("name: [", encoding="utf-8")
+    result = ytap("workspace", "list")
+    assert result.exit_code == 1
+    assert "not YAML" in result.stdout
+    assert any(line.startswith("tech ") for line in result.stdout.splitlines())
+
+
+def test_no_such_workspace(ytap: Ytap) -> None:
+    assert "does not exist" in ytap.refused(2, "workspace", "show", "tech")
+
+
+def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    text = "name: x\nvertical: y\nextra: {a: &a [1], b: [*a, *a]}\n"
+    (settings.workspaces / "tech" / "config.yaml").write_text(text, encoding="utf-8")
+    for command in ("show", "archive"):
+        assert "write the value out" in ytap.refused(2, "workspace", command, "tech")
