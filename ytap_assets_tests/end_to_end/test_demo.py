@@ -1,0 +1,218 @@
+"""What `make run` makes: whole, the same when made again, and honest about what failed."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.cli.summary import QUESTIONS
+from ytap_assets.defs.launch import materialize_range
+from ytap_assets.tables import TABLES
+from ytap_assets_tests.end_to_end.conftest import DAYS, PROJECT, WORKSPACES, Demo
+
+_MADE_ANEW = {"generated_at", "snapshot_id", "report_path", "run_id"}
+_STATES = {
+    "tech": {
+        "script_pending_review": 3,
+        "ready_for_generation": 2,
+        "video_pending_review": 2,
+        "ready_for_publish": 1,
+        "published": 5,
+        "rejected": 1,
+    },
+    "fitness": {
+        "script_pending_review": 2,
+        "ready_for_generation": 2,
+        "video_pending_review": 1,
+        "ready_for_publish": 1,
+        "published": 4,
+    },
+    "finance": {
+        "script_pending_review": 2,
+        "ready_for_generation": 1,
+        "video_pending_review": 1,
+        "published": 3,
+        "cancelled": 1,
+    },
+}
+_README_QUESTION = re.compile(r'ytap sql "(?P<sql>[^"]+)"(?P<scope> --workspace \w+)?')
+
+
+def snapshot_of(demo: Demo) -> dict[str, pl.DataFrame]:
+    return {
+        name: demo.rows(name).drop(_MADE_ANEW, strict=False)
+        for name, table in TABLES.items()
+        if table.mode == "derived"
+    }
+
+
+def heights_of(demo: Demo) -> dict[str, int]:
+    return {name: demo.rows(name).height for name in TABLES}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_table_has_rows_of_every_workspace(demo: Demo, table: str) -> None:
+    assert set(demo.rows(table)["workspace_id"]) == set(WORKSPACES)
+
+
+def test_every_run_succeeds_and_a_range_is_one_run(demo: Demo) -> None:
+    assert [run.error for run in demo.runs] == [None] * len(demo.runs)
+    made = sorted((run.workspace_id, asset) for run in demo.runs for asset in run.assets)
+    assert len(made) == len(set(made))
+    evidence = {"raw_payloads", "collection_log", "quarantined_rows"}
+    assert {asset for _, asset in made} == set(TABLES) - evidence
+
+
+def test_a_run_again_leaves_the_same_rows(demo: Demo) -> None:
+    tables, heights = snapshot_of(demo), heights_of(demo)
+    again = materialize_range(demo.platform, "*", workspace_ids=["tech"], days=DAYS)
+    assert [run.error for run in again] == [None] * len(again)
+    for name, frame in snapshot_of(demo).items():
+        assert_frame_equal(frame, tables[name])
+    assert heights_of(demo) == heights
+
+
+def test_every_fetch_adds_up(demo: Demo) -> None:
+    log = demo.rows("collection_log")
+    parts = pl.col("accepted") + pl.col("quarantined") + pl.col("duplicates")
+    assert log.filter(pl.col("fetched") != parts).is_empty()
+    stored = demo.rows("raw_trends").group_by("collection_id").len("stored")
+    claimed = log.filter(
+        pl.col("accepted") > 0, pl.col("collection_id").is_in(stored["collection_id"].implode())
+    )
+    assert claimed.height == stored.height
+    assert (
+        claimed.join(stored, on="collection_id")
+        .filter(pl.col("accepted") != pl.col("stored"))
+        .is_empty()
+    )
+    assert log["quarantined"].sum() == demo.rows("quarantined_rows").height
+
+
+def test_every_observation_is_of_its_day(demo: Demo) -> None:
+    trends = demo.rows("raw_trends")
+    assert trends.filter(pl.col("observed_at").dt.date() != pl.col("day")).is_empty()
+    assert set(trends["day"]) == set(pl.date_range(*DAYS, eager=True))
+
+
+def test_positions_are_a_ranking_of_each_day(demo: Demo) -> None:
+    days = (
+        demo.rows("scored_trends")
+        .group_by("workspace_id", "day")
+        .agg(pl.col("position").sort(), pl.len())
+    )
+    assert days.height == len(WORKSPACES) * 5
+    assert all(row["position"] == list(range(1, row["len"] + 1)) for row in days.to_dicts())
+
+
+@pytest.mark.parametrize("workspace_id", WORKSPACES)
+def test_scripts_stand_as_the_guide_says(demo: Demo, workspace_id: str) -> None:
+    records = demo.rows("production_records").filter(workspace_id=workspace_id)
+    assert dict(records["state"].value_counts().iter_rows()) == _STATES[workspace_id]
+
+
+def test_the_guide_says_how_scripts_stand() -> None:
+    guide = (PROJECT / "docs" / "production.md").read_text(encoding="utf-8")
+    table = guide.partition("| state | tech | fitness | finance |\n")[2].partition("\n\n")[0]
+    told: dict[str, dict[str, int]] = {"tech": {}, "fitness": {}, "finance": {}}
+    for line in table.splitlines()[1:]:
+        state, *counts = (cell.strip().strip("`") for cell in line.strip("|").split("|"))
+        for workspace_id, count in zip(told, counts, strict=True):
+            if count:
+                told[workspace_id][state] = int(count)
+    assert told == _STATES
+
+
+def test_gains_are_the_views_of_videos_known_the_day_before(demo: Demo) -> None:
+    video = ("workspace_id", "video_id")
+    gains = (
+        demo.rows("video_metrics")
+        .sort("day")
+        .with_columns(pl.col("views").diff().over(video).alias("views_gained"))
+        .drop_nulls("views_gained")
+    )
+    assert gains.filter(pl.col("views_gained") < 0).is_empty()
+    told = demo.rows("workspace_reports").drop_nulls("views_gained")
+    assert_frame_equal(
+        told.select("workspace_id", "day", "views_gained"),
+        gains.group_by("workspace_id", "day").agg(pl.col("views_gained").sum()),
+        check_row_order=False,
+    )
+
+
+def test_a_failing_source_is_named_in_its_report_and_the_others_went_on(demo: Demo) -> None:
+    day = date(2026, 11, 18)
+    log = demo.rows("collection_log").filter(workspace_id="finance", day=day)
+    failed = log.filter(pl.col("outcome") != "ok")
+    assert failed.select("source", "target", "http_status").rows() == [
+        ("reddit", "r/personalfinance", 503)
+    ]
+    assert {"hn", "youtube_channel"} <= set(log.filter(accepted=pl.col("fetched"))["source"])
+    report = demo.rows("workspace_reports").filter(workspace_id="finance", day=day)
+    assert report["missing"].to_list() == [["reddit: no answer for r/personalfinance (503)"]]
+    path = demo.platform.settings.data / report["report_path"].item()
+    assert "no answer for r/personalfinance (503)" in path.read_text(encoding="utf-8")
+
+
+class _Resources(HTMLParser):
+    """Collects what a browser would load by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag in {"script", "link", "iframe", "object", "embed", "base", "img"}:
+            self.found.append(tag)
+        self.found += [f"{tag} {name}" for name in named if name in {"src", "srcset", "background"}]
+        self.found += [f"{tag} {name}" for name in named if name.startswith("on")]
+
+
+def test_every_workspace_and_day_has_a_report_that_loads_nothing(demo: Demo) -> None:
+    reports = demo.rows("workspace_reports")
+    assert reports.height == len(WORKSPACES) * 5
+    for path in reports["report_path"]:
+        page = (demo.platform.settings.data / path).read_text(encoding="utf-8")
+        parser = _Resources()
+        parser.feed(page)
+        assert parser.found == []
+        assert "<svg" in page
+        assert not re.search(r"@import|url\(", page)
+
+
+def test_a_report_tells_the_run_and_the_snapshot_it_was_made_from(demo: Demo) -> None:
+    known = set(demo.platform.lake.snapshots()["snapshot_id"])
+    for row in demo.rows("workspace_reports").iter_rows(named=True):
+        assert row["snapshot_id"] in known
+        page = (demo.platform.settings.data / row["report_path"]).read_text(encoding="utf-8")
+        assert f"snapshot {row['snapshot_id']}" in page
+
+
+def test_every_snapshot_names_the_run_that_wrote_it(demo: Demo) -> None:
+    written = demo.platform.lake.snapshots().filter(pl.col("author") == "dagster")
+    names = written["run_id"]
+    assert names.null_count() == 0
+    assert {run.run_id for run in demo.runs} <= set(names)
+    others = demo.platform.lake.snapshots().filter(pl.col("author") != "dagster")
+    assert set(others["run_id"]) == {"schema"}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_the_summary_suggests_can_be_asked(demo: Demo, question: str) -> None:
+    assert question in demo.ytap.ok("summary")
+    assert "(0 rows)" not in demo.ytap.ok("sql", question)
+
+
+def test_what_the_readme_suggests_can_be_asked(demo: Demo) -> None:
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    asked = list(_README_QUESTION.finditer(readme))
+    assert asked
+    for found in asked:
+        scope = (found["scope"] or "").split()
+        assert "(5 rows)" in demo.ytap.ok("sql", found["sql"], *scope)
