@@ -1,0 +1,143 @@
+"""Questions over the whole lake: 250 workspaces x 365 days x 20 rows, beside one Parquet file.
+
+The rows of ``scored_trends`` come through our own publishing, a quarter of a year at a time, and
+are then maintained. The same questions are put to the lake and to one Parquet file with the same
+rows, sorted alike (the limit of what DuckDB can do), before maintenance and after.
+
+    python benchmarks/queries.py [DATA_FOLDER]
+
+The data folder is not used: the rows are synthetic.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import duckdb
+from _report import finish, median_ms, print_table, read_arguments, take_turns, temporary_folder
+from _rows import day_after, scored_trends
+
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.settings import Settings
+from ytap_assets.tables import SCORED_TRENDS
+
+WORKSPACES = 250
+QUARTERS = ((0, 90), (90, 91), (181, 92), (273, 92))
+PER_DAY = 20
+ROUNDS = 15
+LIMIT = 3.0
+ALL = "all workspaces"
+_RUN = Run("benchmark", "benchmark", "publish a year")
+_ONE = "workspace_id = 'channel-123'"
+QUESTIONS = {
+    ALL: "SELECT workspace_id, count(*), round(avg(base_score), 6), sum(is_spam::INT) FROM {}"
+    " GROUP BY ALL",
+    "all, by day": "SELECT day, source, count(*), round(avg(base_score), 6) FROM {} GROUP BY ALL",
+    "one workspace": "SELECT day, count(*), round(avg(base_score), 6), max(engagement)"
+    f" FROM {{}} WHERE {_ONE} GROUP BY ALL",
+    "one day of one workspace": "SELECT position, title, base_score"
+    f" FROM {{}} WHERE {_ONE} AND day = DATE '2025-08-09' ORDER BY position",
+}
+
+Medians = dict[str, dict[str, float]]
+
+
+def main() -> int:
+    """Measure, print a table and one JSON object."""
+    read_arguments(__doc__)
+    with temporary_folder() as folder:
+        settings = Settings.from_env({"YTAP_DATA": str(folder)})
+        file = folder / "one.parquet"
+        began = perf_counter()
+        with Lake.open(settings) as lake:
+            fill(lake)
+            published = perf_counter()
+            copy_to_file(settings, file)
+            before = measure(settings, file)
+            began_maintenance = perf_counter()
+            done = maintain(lake, settings.now(), _RUN)
+        seconds = {"publish": published - began, "maintain": perf_counter() - began_maintenance}
+        after = measure(settings, file)
+    files = {"before": done.files_before, "after": done.files_after}
+    return report(before, after, files, seconds)
+
+
+def fill(lake: Lake) -> None:
+    """A commit per workspace, a file per quarter."""
+    for number in range(WORKSPACES):
+        workspace_id = f"channel-{number:03}"
+        checked = [
+            check_rows(
+                SCORED_TRENDS,
+                scored_trends(workspace_id, days, PER_DAY, first=first),
+                Scope(workspace_id, day_after(first), day_after(first + days - 1)),
+            )
+            for first, days in QUARTERS
+        ]
+        with lake.write(_RUN) as transaction:
+            for rows in checked:
+                transaction.publish(rows)
+
+
+def copy_to_file(settings: Settings, file: Path) -> None:
+    """The same rows, sorted alike, in one Parquet file."""
+    order = ", ".join(("workspace_id", *SCORED_TRENDS.sort_by))
+    with attach(settings, read_only=True) as connection:
+        connection.execute(f"COPY (FROM {SCORED_TRENDS.name} ORDER BY {order}) TO '{file}'")
+
+
+def measure(settings: Settings, file: Path) -> Medians:
+    """Median milliseconds of every question, to the lake and to the file, taking turns."""
+    medians: Medians = {}
+    with attach(settings, read_only=True) as connection:
+        for question, statement in QUESTIONS.items():
+            lake, one = (
+                partial(_ask, connection, statement.format(rows))
+                for rows in (SCORED_TRENDS.name, f"'{file}'")
+            )
+            if sorted(lake(), key=str) != sorted(one(), key=str):
+                raise AssertionError(f"{question}: the lake and the file answer differently")
+            times = take_turns({"lake": lake, "file": one}, ROUNDS)
+            medians[question] = {name: median_ms(values) for name, values in times.items()}
+    return medians
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, statement: str) -> list[tuple[Any, ...]]:
+    return connection.execute(statement).fetchall()
+
+
+def report(
+    before: Medians, after: Medians, files: dict[str, int], seconds: dict[str, float]
+) -> int:
+    """Print the table and the last line."""
+    ratios = {q: round(times["lake"] / times["file"], 2) for q, times in after.items()}
+    rows: list[list[object]] = [
+        [q, before[q]["lake"], after[q]["lake"], after[q]["file"], ratios[q]] for q in QUESTIONS
+    ]
+    print_table(
+        f"{WORKSPACES * 365 * PER_DAY:,} rows, median ms",
+        ["", "lake, before", "lake, maintained", "one Parquet file", "maintained / file"],
+        [*rows, ["files", files["before"], files["after"], 1, ""]],
+    )
+    print(f"published in {seconds['publish']:.0f} s, maintained in {seconds['maintain']:.1f} s")
+    figures = {
+        "before_ms": {q: times["lake"] for q, times in before.items()},
+        "lake_ms": {q: times["lake"] for q, times in after.items()},
+        "file_ms": {q: times["file"] for q, times in after.items()},
+        "lake_to_file": ratios,
+        "files": files,
+        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+    }
+    return finish("queries", figures, {f"all_workspaces_within_{LIMIT:g}x": ratios[ALL] <= LIMIT})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
