@@ -121,15 +121,18 @@ def _parse(
 def _own_fault(error: Exception, what: str, visit: Visit) -> UnexpectedError:
     """An exception nobody foresaw, told in the log with its traceback, without secrets."""
     redact = visit.client.conduct.redactor.text
-    _LOG.error(
-        "%s failed unexpectedly:\n%s", what, redact("".join(traceback.format_exception(error)))
-    )
-    said = redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS]
-    said = "".join(char if char.isprintable() else "\ufffd" for char in said)
+    trace = redact("".join(traceback.format_exception(error)))
+    _LOG.error("%s failed unexpectedly:\n%s", what, _legible(trace, keep="\n"))
+    said = _legible(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
     return UnexpectedError(
         f"{said}: a fault of this program; its log has the traceback, and what had arrived is in"
         " raw_payloads, to be parsed again"
     )
+
+
+def _legible(text: str, *, keep: str = "") -> str:
+    """The text as any log can hold it: half a surrogate pair cannot be written, nor stored."""
+    return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
 
 
 def name_by_content(*parts: str) -> str:

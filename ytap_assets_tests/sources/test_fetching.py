@@ -72,7 +72,8 @@ def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed
     assert reddit.log["detail"].startswith("ZeroDivisionError: by\ufffd zero: a fault of this")
     assert reddit.log["http_status"] == 200
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert "Traceback (most recent call last)" in told.getMessage()
+    assert "Traceback (most recent call last):\n" in told.getMessage()
+    assert "\ufffd zero" in told.getMessage().encode().decode()
     rows, _ = parse_payloads(reddit.payloads)
     assert rows["item_id"].to_list() == ["1a"]
 
