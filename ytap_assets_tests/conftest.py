@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from ytap_assets.lakehouse.lake import Lake
@@ -20,6 +21,9 @@ from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
+hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -122,7 +122,7 @@ def test_what_is_wanted_has_to_be_clear(
         (["nothing_like_it", "-w", "tech"], "selection 'nothing_like_it'"),
         (["channels", "-w", "nobody"], "does not exist"),
         (["scored_trends", "-w", "tech", "--from", "2999-01-01", "--to", "2999-01-02"], "days lie"),
-        (["scored_trends", "-w", "tech", "--from", "2026-11-02", "--to", "2026-11-01"], "days lie"),
+        (["scored_trends", "-w", "tech", "--from", "2026-11-02", "--to", "2026-11-01"], "is after"),
     ],
 )
 def test_what_cannot_be_made_is_told_in_a_line(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,8 @@ finally:
     print(" ".join(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
 """
 RUN = "from ytap_assets.cli import main; main()"
+# What a shell starts in the background does not hear Ctrl-C, and neither do its children.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def start(
@@ -100,17 +103,20 @@ def test_an_output_that_is_full_is_told_in_a_line(tmp_path: Path) -> None:
 def test_ctrl_c_ends_a_statement_in_a_line(ytap: Ytap) -> None:
     endless = "select 1; select count(*) from range(1000000000000) t(a) where a % 7 = 3"
     with subprocess.Popen(
-        [sys.executable, "-c", RUN, "sql", endless],
+        [sys.executable, "-c", LISTENING + RUN, "sql", endless],
         env={**os.environ, "YTAP_DATA": str(ytap.data), "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        watchdog = threading.Timer(60, process.kill)  # or a failure would last as long as it runs
+        watchdog.start()
         assert process.stdout is not None
         assert any("(1 row)" in line for line in process.stdout)  # now the second is run
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         assert process.stderr.read() == "error: interrupted; what was committed before stays\n"
+        watchdog.cancel()
     assert process.returncode == 130
 
 
