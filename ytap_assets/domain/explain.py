@@ -1,0 +1,121 @@
+"""Why a story ranks where it does, in a few plain lines.
+
+Belongs here: sentences made of a scored story's columns. Does not belong here: any number that is
+not already a column (`final_score`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ytap_assets.domain.momentum import COUNTS, RANK
+
+SOURCE_NAMES: Mapping[str, str] = {
+    "reddit": "Reddit",
+    "hn": "Hacker News",
+    "youtube": "YouTube",
+    "youtube_channel": "a monitored channel",
+}
+_MOST_PHRASES = 5
+
+
+def explain_stories(stories: pl.DataFrame) -> pl.DataFrame:
+    """Give each story the lines that explain its score.
+
+    Args:
+        stories: As `final_score.score_stories` gives them.
+
+    Returns:
+        ``stories`` with ``reasons``: a list of lines, what speaks most first; a factor that
+        changes nothing has no line.
+    """
+    lines = [
+        _momentum_line(),
+        _gain_line(),
+        _platforms_line(),
+        *_relevance_lines(),
+        _factor_line("learned_weight", "what was learned from published videos"),
+        _factor_line("production_factor", "already produced"),
+        _factor_line("spam_factor", "every item of it is spam"),
+    ]
+    reasons = stories.select(reasons=pl.concat_list(lines).list.drop_nulls())
+    return stories.with_columns(reasons)
+
+
+def _momentum_line() -> pl.Expr:
+    source = _name("momentum_source")
+    basis, top = pl.col("momentum_basis"), _top_pct()
+    return (
+        pl.when(basis.is_in(COUNTS))
+        .then(pl.format("{} {} an hour, {} {}", _short("engagement_per_hour"), basis, top, source))
+        .when(basis == RANK)
+        .then(pl.format("by its rank {} its list on {}", top, source))
+        .otherwise(pl.format("{} tells no count: taken as a usual item", source))
+    )
+
+
+def _top_pct() -> pl.Expr:
+    """``top 2 % of``; below the middle there is no boasting about a top."""
+    pct = pl.col("top_share") * 100
+    return (
+        pl.when(pct < 0.1)
+        .then(pl.lit("top 0.1 % of"))
+        .when(pct < 1)
+        .then(pl.format("top {} % of", _number(pct, 1)))
+        .when(pct <= 50)
+        .then(pl.format("top {} % of", pct.ceil().cast(pl.Int64)))
+        .otherwise(pl.lit("in the lower half of"))
+    )
+
+
+def _gain_line() -> pl.Expr:
+    gained = pl.when(pl.col("gained_per_hour").is_not_null()).then(_short("gained_per_hour"))
+    return pl.format("gained {} an hour between the latest looks", gained)
+
+
+def _platforms_line() -> pl.Expr:
+    names = pl.col("platforms").list.eval(pl.element().replace(SOURCE_NAMES)).list.join(" and ")
+    several = pl.when(pl.col("cross_source_boost") > 1).then(names)
+    return pl.format("on {}: x{}", several, _number(pl.col("cross_source_boost"), 2))
+
+
+def _relevance_lines() -> tuple[pl.Expr, ...]:
+    reasons, factor = pl.col("relevance_reasons"), _number(pl.col("relevance"), 2)
+    phrases = reasons.list.head(_MOST_PHRASES).list.join(", ")
+    more = reasons.list.len().cast(pl.Int64) - _MOST_PHRASES
+    rest = pl.when(more > 0).then(pl.format(" and {} more", more)).otherwise(pl.lit(""))
+    matches = pl.when(reasons.list.len() > 0).then(pl.format("matches: {}{}", phrases, rest))
+    language = pl.when("is_other_language").then(pl.lit("clearly in another language"))
+    nothing = pl.when(pl.col("relevance") != 1).then(pl.lit("matches none of the keywords"))
+    said = pl.concat_str(matches, language, separator="; ", ignore_nulls=True)
+    return (pl.format("{}: x{}", pl.coalesce(pl.when(said != "").then(said), nothing), factor),)
+
+
+def _factor_line(name: str, words: str) -> pl.Expr:
+    factor = pl.when(pl.col(name) != 1).then(_number(pl.col(name), 2))
+    return pl.format(f"{words}: x{{}}", factor)
+
+
+def _name(column: str) -> pl.Expr:
+    return pl.col(column).replace(SOURCE_NAMES)
+
+
+def _number(value: pl.Expr, decimals: int) -> pl.Expr:
+    """A number without needless zeros: ``1.25``, ``1.5``, ``2``."""
+    return value.round(decimals).cast(pl.String).str.replace(r"\.0$", "")
+
+
+def _short(name: str) -> pl.Expr:
+    """A count as one says it: ``350``, ``12.5 thousand``, ``3.1 million``."""
+    value = pl.col(name)
+    return (
+        pl.when(value >= 1e6)
+        .then(pl.format("{} million", _number(value / 1e6, 1)))
+        .when(value >= 1e4)
+        .then(pl.format("{} thousand", _number(value / 1e3, 1)))
+        .when(value >= 10)
+        .then(value.round(0).cast(pl.Int64, strict=False).cast(pl.String))
+        .otherwise(_number(value, 1))
+    )

@@ -1,0 +1,185 @@
+"""How hot an item is: what it gathers per hour, and what it is on its way to.
+
+Belongs here: what one item's counts and age say, and what its earlier observations add. Does not
+belong here: where that stands among other items of its source (`norms`), stories (`final_score`),
+or the base score (`scoring`).
+
+Of an item's counts one speaks for it: points (votes), else views, else likes, else comments.
+Comments are not added to votes: on the Reddit history the sum foretells less than votes alone
+(`docs/scoring.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+COUNTS = ("points", "views", "likes", "comments")
+"""The counts that can speak for an item, the most telling first."""
+RANK = "rank"
+UNKNOWN = "unknown"
+
+_HOUR_US = 3_600_000_000
+_DAY = ("workspace_id", "day")
+_ITEM = (*_DAY, "source", "item_id")
+_LIST = (*_DAY, "source", "category", "region")
+_RECENT_HOURS = 3
+_SHORTEST_GAP = pl.duration(minutes=5)
+_SHORTEST_LIST = 25
+_EARLIEST_SHARE = 0.2
+"""The share of ``settling_hours`` that every item is given in advance: a first look is never
+divided by nothing."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How items of a source usually gather their counts, in hours.
+
+    Attributes:
+        first_hours: A younger item's speed is computed as if it were this old: in its first
+            minutes a handful of votes would be hundreds an hour.
+        settling_hours: After this time about 70 % of what a usual item will have is there.
+        fading_hours: At this age what an item has gathered counts half.
+    """
+
+    first_hours: float
+    settling_hours: float
+    fading_hours: float
+
+
+@dataclass(frozen=True)
+class Courses:
+    """The course of each source. `docs/scoring.md` says which were measured, and on what."""
+
+    by_source: Mapping[str, Course] = field(
+        default_factory=lambda: {
+            "reddit": Course(first_hours=0.25, settling_hours=0.5, fading_hours=24),
+            "hn": Course(first_hours=2, settling_hours=8, fading_hours=24),
+            "youtube": Course(first_hours=6, settling_hours=48, fading_hours=168),
+            "youtube_channel": Course(first_hours=6, settling_hours=48, fading_hours=168),
+        }
+    )
+    other: Course = Course(first_hours=2, settling_hours=8, fading_hours=48)
+
+    def column(self, name: str) -> pl.Expr:
+        """One of the courses' values, by ``source``."""
+        values = {source: getattr(course, name) for source, course in self.by_source.items()}
+        return pl.col("source").replace_strict(
+            list(values),
+            list(values.values()),
+            default=getattr(self.other, name),
+            return_dtype=pl.Float64,
+        )
+
+
+def measure_items(items: pl.DataFrame, courses: Courses | None = None) -> pl.DataFrame:
+    """Measure each item, from the observation of it that counts.
+
+    Args:
+        items: One row per workspace, day, source and item: those keys, category, region,
+            points, views, likes, comments, rank and ``hours_old`` (`scoring.hours_old_column`).
+        courses: How items of each source usually gather their counts.
+
+    Returns:
+        ``items`` with
+
+        - ``momentum_basis``: the count that speaks for the item (one of `COUNTS`); ``rank``
+          where its source tells no count, or no age; else ``unknown``;
+        - ``engagement_per_hour``: that count by age, the age being at least about
+          ``first_hours``;
+        - ``expected_engagement``: what the count comes to at the usual course of its source,
+          (count + 1) / (share gathered by this age), fading with age:
+          share = 1 - exp(-(age / settling_hours + 0.2)), fading = 1 / (1 + (age / fading)^2);
+        - ``rank_share``: rank / (length of the list + 1), where the basis is ``rank``.
+
+        The measures are null where they are not known. They can be added up.
+    """
+    courses = courses or Courses()
+    age, count = pl.col("hours_old"), pl.max_horizontal(_count(), pl.lit(0.0))
+    first, settling, fading = (
+        courses.column(name) for name in ("first_hours", "settling_hours", "fading_hours")
+    )
+    counted = pl.col("momentum_basis").is_in(COUNTS)
+    share = 1 - (-(age / settling + _EARLIEST_SHARE)).exp()
+    gravity = 1 + (age / fading).pow(2)
+    length = pl.max_horizontal(pl.col("rank").max().over(_LIST), pl.lit(_SHORTEST_LIST))
+    return items.with_columns(_basis()).with_columns(
+        pl.when(counted).then(count / _smooth_floor(age, first)).alias("engagement_per_hour"),
+        pl.when(counted).then((count + 1) / share / gravity).alias("expected_engagement"),
+        pl.when(pl.col("momentum_basis") == RANK)
+        .then(pl.col("rank") / (length + 1))
+        .alias("rank_share"),
+    )
+
+
+def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
+    """What the earlier observations of a day tell about each item.
+
+    Only observations up to the one that counts (`scoring.latest_observations`) are looked at, of
+    the last 3 hours before it, or the last one before it. Votes that fall are the platform's
+    noise (on the Reddit history in one observation of seven), so a loss is no gain, never less.
+
+    Args:
+        trends: All rows of `raw_trends` of the days.
+
+    Returns:
+        One row per workspace, day, source and item: ``looks`` (observations up to the one that
+        counts) and ``gained_per_hour`` (null with one look, or with looks less than 5 minutes
+        apart).
+    """
+    deadline = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=2)
+    seen = trends.select(
+        *_ITEM, "observed_at", count=_count(), basis=_first_known(), in_time=_before(deadline)
+    )
+    # What came too late counts only for an item that was not seen in time.
+    seen = seen.filter(pl.col("in_time") | ~pl.col("in_time").any().over(_ITEM))
+    looks = seen.group_by(_ITEM, maintain_order=True).agg(looks=pl.len())
+    repeated = seen.filter(pl.len().over(_ITEM) > 1).sort("observed_at")
+    return looks.join(_gains(repeated), on=_ITEM, how="left", maintain_order="left")
+
+
+def _gains(repeated: pl.DataFrame) -> pl.DataFrame:
+    """``gained_per_hour`` of items with several looks, given in the order of time."""
+    last_at, last = pl.col("observed_at").last(), pl.col("count").last()
+    recent = pl.col("observed_at") >= last_at - pl.duration(hours=_RECENT_HOURS)
+    usable = (pl.col("basis") == pl.col("basis").last()) & (
+        pl.col("observed_at") <= last_at - _SHORTEST_GAP
+    )
+    first_recent = usable & recent
+    # The earliest recent look, else the latest before: the first with the highest claim.
+    before_at = pl.coalesce(
+        pl.col("observed_at").filter(first_recent).first(),
+        pl.col("observed_at").filter(usable).last(),
+    )
+    before = pl.coalesce(
+        pl.col("count").filter(first_recent).first(), pl.col("count").filter(usable).last()
+    )
+    hours = (last_at - before_at).dt.total_microseconds() / _HOUR_US
+    gained = pl.max_horizontal(last - before, pl.lit(0.0)) / hours
+    return repeated.group_by(_ITEM).agg(gained_per_hour=pl.when(before.is_not_null()).then(gained))
+
+
+def _count() -> pl.Expr:
+    return pl.coalesce(pl.col(name).cast(pl.Float64) for name in COUNTS)
+
+
+def _first_known() -> pl.Expr:
+    """The name of the count that speaks for a row; null where there is none."""
+    return pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in COUNTS)
+
+
+def _basis() -> pl.Expr:
+    known = pl.when(pl.col("hours_old").is_not_null()).then(_first_known())
+    ranked = pl.when(pl.col("rank") >= 1).then(pl.lit(RANK))
+    return pl.coalesce(known, ranked, pl.lit(UNKNOWN)).alias("momentum_basis")
+
+
+def _before(deadline: pl.Expr) -> pl.Expr:
+    return pl.col("observed_at") < deadline
+
+
+def _smooth_floor(age: pl.Expr, floor: pl.Expr) -> pl.Expr:
+    """The age, but never below the floor, and without a corner: the 4-norm of the two."""
+    return (age.pow(4) + floor.pow(4)).pow(0.25)

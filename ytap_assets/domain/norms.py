@@ -1,0 +1,206 @@
+"""Where an item stands among the items of its own source: momentum, from 0 to 10.
+
+Belongs here: what is usual for a source (its norms), measured on a workspace's past days and held
+by declared defaults while these are few; and placing an item, or a story's sum, among them. Does
+not belong here: what is measured of an item (`momentum`).
+
+Heat joins the two measures of an item, both in units of what is usual for its source:
+
+    heat = expected / usual expected + (per hour / (2.25 x usual per hour)) ^ 6
+
+The first part orders the many that go their usual course. The second takes over where a thing
+gathers faster than about twice the usual: platforms lift what is fast, so from there on speed
+alone says where it ends. Both are scale-free, so a small community is measured by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import polars as pl
+
+from ytap_assets.domain.momentum import COUNTS, RANK, UNKNOWN
+from ytap_assets.domain.rounding import round_exactly
+
+TAKE_OFF = 2.25
+STEEPNESS = 6.0
+SHRINKAGE = 50
+"""So many past items weigh as much as the declared default."""
+TOP_SHARES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.01)
+"""The share of items at least as hot as each of ``Norm.heat``."""
+SCALE = 10.0
+CURVE = 0.25
+"""momentum = 10 x (1 - top share ^ 0.25): 1.6 in the middle, 4.4 for the top tenth, 6.8 for the
+top hundredth."""
+
+_KEY = ("source", "momentum_basis")
+_KNOTS = tuple(f"heat_{number}" for number in range(len(TOP_SHARES)))
+_LEAST = 1e-9
+
+
+@dataclass(frozen=True)
+class Norm:
+    """What is usual for a source.
+
+    Attributes:
+        expected: The median of ``expected_engagement``.
+        per_hour: The median of ``engagement_per_hour``.
+        heat: The heat that 95, 75, 50, 25, 10 and 1 % of items reach, rising.
+    """
+
+    expected: float
+    per_hour: float
+    heat: tuple[float, ...]
+
+
+_VOTES = Norm(expected=45, per_hour=36, heat=(0.35, 0.7, 1.1, 2.0, 6.0, 3500))
+_VIEWS = Norm(expected=2.0e6, per_hour=2.4e4, heat=(0.15, 0.5, 1.1, 4.0, 65, 5.0e5))
+_OTHERS = {
+    "points": _VOTES,
+    "views": _VIEWS,
+    "likes": Norm(_VIEWS.expected / 50, _VIEWS.per_hour / 50, _VIEWS.heat),
+    "comments": Norm(_VOTES.expected / 5, _VOTES.per_hour / 5, _VOTES.heat),
+}
+DEFAULT_NORMS: Mapping[tuple[str, str], Norm] = {
+    ("reddit", "points"): _VOTES,
+    ("youtube", "views"): _VIEWS,
+}
+"""Where a source has no entry, the general one of the count is taken."""
+
+
+def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
+    """What is usual for each source, from the items of past days.
+
+    Medians and quantiles are taken of logarithms and drawn toward the declared default:
+    with n items their weight is n / (n + `SHRINKAGE`).
+
+    Args:
+        past: ``source``, ``momentum_basis``, ``expected_engagement``, ``engagement_per_hour`` of
+            past items, in any order; may be empty.
+
+    Returns:
+        One row per source and basis seen: these, ``items``, ``usual_expected``,
+        ``usual_per_hour`` and the heat of each of `TOP_SHARES`, as `place` takes them.
+    """
+    known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
+        *_KEY, "expected_engagement", "engagement_per_hour"
+    )
+    medians = known.group_by(_KEY, maintain_order=True).agg(
+        items=pl.len(),
+        usual_expected=pl.col("expected_engagement").median(),
+        usual_per_hour=pl.col("engagement_per_hour").median(),
+    )
+    usual = _draw_to_defaults(medians, ("usual_expected", "usual_per_hour"))
+    heats = known.join(usual, on=_KEY).select(*_KEY, heat_column())
+    quantiles = heats.group_by(_KEY, maintain_order=True).agg(
+        pl.len().alias("items"),
+        *(
+            pl.col("heat").quantile(1 - share).alias(knot)
+            for knot, share in zip(_KNOTS, TOP_SHARES, strict=True)
+        ),
+    )
+    knots = _draw_to_defaults(quantiles, _KNOTS).drop("items")
+    return usual.join(knots, on=_KEY, maintain_order="left")
+
+
+def heat_column() -> pl.Expr:
+    """``heat``, from the two measures and what is usual for both."""
+    usual = pl.col("expected_engagement") / pl.col("usual_expected")
+    fast = pl.col("engagement_per_hour") / (TAKE_OFF * pl.col("usual_per_hour"))
+    return (usual + fast.pow(STEEPNESS)).alias("heat")
+
+
+def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+    """Place each row among the items of its source.
+
+    Args:
+        frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``engagement_per_hour``
+            and ``rank_share`` of items (`momentum.measure_items`), or of stories' sums.
+        norms: As `measure_norms` gives them; a source that is not there has its default.
+
+    Returns:
+        ``frame`` with ``top_share`` (the share of the source's items at least as hot; null where
+        nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals). Within a
+        source and basis momentum orders as heat does. Unknown: the momentum of a usual item,
+        neither for it nor against.
+    """
+    keys = frame.filter(pl.col("momentum_basis").is_in(COUNTS)).select(_KEY).unique()
+    defaults = _default_norms(keys.join(norms, on=_KEY, how="anti"))
+    joined = frame.select(*_KEY, "expected_engagement", "engagement_per_hour", "rank_share").join(
+        pl.concat([norms, defaults.select(norms.columns)]),
+        on=_KEY,
+        how="left",
+        maintain_order="left",
+    )
+    placed = joined.select(heat_column(), *_KNOTS, "momentum_basis", "rank_share").select(
+        top_share=pl.when(pl.col("momentum_basis") == RANK)
+        .then("rank_share")
+        .when(pl.col("momentum_basis") != UNKNOWN)
+        .then(_top_share())
+    )
+    share = placed["top_share"]
+    return frame.with_columns(share).with_columns(momentum_column())
+
+
+def momentum_column() -> pl.Expr:
+    """``momentum``, from ``top_share``."""
+    share = pl.col("top_share").fill_null(0.5)
+    return round_exactly(SCALE * (1 - share.pow(CURVE)), 4).alias("momentum")
+
+
+def _top_share() -> pl.Expr:
+    """The share of items at least as hot: a straight line from knot to knot, both logarithmic.
+
+    Beyond the last knot the line goes on; below the first the share of cooler items goes to 0 in
+    proportion to heat.
+    """
+    heat = pl.col("heat").clip(lower_bound=_LEAST).log()
+    falls = [math.log(share) for share in TOP_SHARES]
+    line = pl.lit(falls[0])
+    for number, (low, high) in enumerate(pairwise(_KNOTS)):
+        start, end = pl.col(low).log(), pl.col(high).log()
+        slope = (falls[number + 1] - falls[number]) / (end - start)
+        is_last = number == len(_KNOTS) - 2
+        upper = heat if is_last else pl.min_horizontal(heat, end)
+        line += slope * (pl.max_horizontal(upper, start) - start)
+    below = 1 - (1 - TOP_SHARES[0]) * pl.col("heat") / pl.col(_KNOTS[0])
+    return pl.when(pl.col("heat") < pl.col(_KNOTS[0])).then(below).otherwise(line.exp())
+
+
+def _draw_to_defaults(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The measured values drawn toward the declared ones, in logarithms."""
+    weight = pl.col("items") / (pl.col("items") + SHRINKAGE)
+    drawn = (
+        (
+            weight * pl.col(name).clip(lower_bound=_LEAST).log()
+            + (1 - weight) * pl.col(f"{name}_default").log()
+        )
+        .exp()
+        .alias(name)
+        for name in names
+    )
+    defaults = _default_norms(measured.select(_KEY))
+    return measured.join(
+        defaults, on=_KEY, how="left", maintain_order="left", suffix="_default"
+    ).select(*_KEY, "items", *drawn)
+
+
+def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
+    """The declared norms of sources, as `measure_norms` gives them; of 0 items."""
+    norms = [
+        DEFAULT_NORMS.get((source, basis), _OTHERS[basis])
+        for source, basis in keys.select(_KEY).iter_rows()
+    ]
+    columns = {
+        "usual_expected": [norm.expected for norm in norms],
+        "usual_per_hour": [norm.per_hour for norm in norms],
+        **{knot: [norm.heat[number] for norm in norms] for number, knot in enumerate(_KNOTS)},
+    }
+    return keys.select(
+        *_KEY,
+        pl.lit(0, pl.get_index_type()).alias("items"),
+        *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
+    )

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.norms import (
+    DEFAULT_NORMS,
+    STEEPNESS,
+    TAKE_OFF,
+    TOP_SHARES,
+    measure_norms,
+    place,
+)
+
+SCHEMA = {
+    "source": pl.String,
+    "momentum_basis": pl.String,
+    "expected_engagement": pl.Float64,
+    "engagement_per_hour": pl.Float64,
+    "rank_share": pl.Float64,
+}
+NO_PAST = measure_norms(pl.DataFrame(schema=SCHEMA))
+REDDIT = DEFAULT_NORMS["reddit", "points"]
+
+
+def item(**given_values: Any) -> dict[str, Any]:
+    return {
+        "source": "reddit",
+        "momentum_basis": "points",
+        "expected_engagement": REDDIT.expected,
+        "engagement_per_hour": REDDIT.per_hour,
+        "rank_share": None,
+        **given_values,
+    }
+
+
+def frame(*rows: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame([item(**row) for row in rows], schema=SCHEMA)
+
+
+def top_shares(rows: pl.DataFrame, norms: pl.DataFrame = NO_PAST) -> list[float | None]:
+    return place(rows, norms)["top_share"].to_list()
+
+
+def momenta(rows: pl.DataFrame, norms: pl.DataFrame = NO_PAST) -> list[float]:
+    return place(rows, norms)["momentum"].to_list()
+
+
+def test_declared_norms_rise() -> None:
+    for norm in DEFAULT_NORMS.values():
+        assert len(norm.heat) == len(TOP_SHARES)
+        assert sorted(set(norm.heat)) == list(norm.heat)
+
+
+def test_each_knot_is_reached_by_its_share_of_items() -> None:
+    rows = frame(
+        *(
+            {"expected_engagement": heat * REDDIT.expected, "engagement_per_hour": 0.0}
+            for heat in REDDIT.heat
+        )
+    )
+    assert top_shares(rows) == pytest.approx(TOP_SHARES)
+
+
+def test_momentum_of_known_shares() -> None:
+    rows = frame(
+        *({"momentum_basis": "rank", "rank_share": share} for share in (1.0, 0.5, 0.1, 0.01, 1e-8))
+    )
+    assert momenta(rows) == [0.0, 1.591, 4.3766, 6.8377, 9.9]
+
+
+def test_the_unknown_is_taken_as_usual() -> None:
+    (unknown,) = momenta(
+        frame({"momentum_basis": "unknown", "expected_engagement": None, "rank_share": None})
+    )
+    (middle,) = momenta(frame({"momentum_basis": "rank", "rank_share": 0.5}))
+    assert unknown == middle
+    assert top_shares(frame({"momentum_basis": "unknown"})) == [None]
+
+
+def test_what_takes_off_passes_what_has_more() -> None:
+    fast = {"expected_engagement": 60.0, "engagement_per_hour": 4 * REDDIT.per_hour}
+    large = {"expected_engagement": 600.0, "engagement_per_hour": REDDIT.per_hour}
+    high, low = momenta(frame(fast, large))
+    assert high > low
+
+
+def test_below_take_off_speed_hardly_matters() -> None:
+    usual = REDDIT.per_hour
+    slow, faster = top_shares(frame({"engagement_per_hour": 0.1 * usual}, {}))
+    assert slow == pytest.approx(faster, abs=0.01)
+    assert (1 / TAKE_OFF) ** STEEPNESS < 0.01
+
+
+def test_nothing_seen_yet_gives_the_declared_norms() -> None:
+    assert NO_PAST.is_empty()
+    rows = frame({}, {"source": "youtube", "momentum_basis": "views"}, {"source": "lobsters"})
+    assert place(rows, NO_PAST)["top_share"].null_count() == 0
+
+
+def test_many_past_items_outweigh_the_default_and_few_do_not() -> None:
+    loud = {"expected_engagement": 4500.0, "engagement_per_hour": 3600.0}
+    many = measure_norms(frame(*[loud] * 5000)).row(0, named=True)
+    few = measure_norms(frame(loud)).row(0, named=True)
+    assert many["usual_expected"] == pytest.approx(4500, rel=0.1)
+    assert few["usual_expected"] == pytest.approx(45, rel=0.15)
+
+
+def test_a_community_is_measured_by_itself() -> None:
+    rng = random.Random(1)
+    sizes = [rng.lognormvariate(0, 1) for _ in range(2000)]
+    for scale in (1.0, 100.0):
+        past = frame(
+            *(
+                {"expected_engagement": scale * size, "engagement_per_hour": scale * size}
+                for size in sizes
+            )
+        )
+        (share,) = top_shares(
+            frame({"expected_engagement": scale, "engagement_per_hour": scale}),
+            measure_norms(past),
+        )
+        assert share == pytest.approx(0.5, abs=0.05)
+
+
+def test_norms_of_unknown_and_ranked_items_are_not_taken() -> None:
+    assert measure_norms(
+        frame({"momentum_basis": "unknown"}, {"momentum_basis": "rank", "rank_share": 0.1})
+    ).is_empty()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1e15), min_size=1, max_size=30), st.randoms())
+def test_the_order_of_past_items_changes_nothing(values: list[float], rng: random.Random) -> None:
+    rows = [{"expected_engagement": v, "engagement_per_hour": v / 2} for v in values]
+    shuffled = rng.sample(rows, len(rows))
+    assert_frame_equal(measure_norms(frame(*rows)), measure_norms(frame(*shuffled)))
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.floats(0, 1e18), max_size=20),
+    st.floats(0, 1e18),
+    st.floats(0, 1e18),
+    st.floats(0, 1e18),
+)
+def test_momentum_never_falls_as_a_measure_rises(
+    past: list[float], low: float, high: float, other: float
+) -> None:
+    low, high = sorted((low, high))
+    norms = measure_norms(
+        frame(*({"expected_engagement": v, "engagement_per_hour": v} for v in past))
+    )
+    for name, fixed in (
+        ("expected_engagement", "engagement_per_hour"),
+        ("engagement_per_hour", "expected_engagement"),
+    ):
+        smaller, larger = momenta(
+            frame({name: low, fixed: other}, {name: high, fixed: other}), norms
+        )
+        assert 0 <= smaller <= larger <= 10
+
+
+def test_placing_keeps_rows_and_their_order() -> None:
+    rows = frame(
+        {"source": "youtube", "momentum_basis": "views"}, {}, {"momentum_basis": "unknown"}
+    )
+    placed = place(rows, NO_PAST)
+    assert_frame_equal(placed.select(rows.columns), rows)
+    assert momenta(rows.clear()) == []
