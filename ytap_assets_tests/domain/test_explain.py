@@ -9,19 +9,19 @@ from ytap_assets.domain.explain import explain_stories
 
 SCHEMA = pl.Schema(
     {
-        "momentum_source": pl.String,
-        "momentum_basis": pl.String,
-        "top_share": pl.Float64,
-        "engagement_per_hour": pl.Float64,
-        "gained_per_hour": pl.Float64,
-        "relevance": pl.Float64,
+        "momentum_source": pl.String(),
+        "momentum_basis": pl.String(),
+        "top_share": pl.Float64(),
+        "engagement_per_hour": pl.Float64(),
+        "gained_per_hour": pl.Float64(),
+        "relevance": pl.Float64(),
         "relevance_reasons": pl.List(pl.String),
-        "is_other_language": pl.Boolean,
+        "is_other_language": pl.Boolean(),
         "platforms": pl.List(pl.String),
-        "cross_source_boost": pl.Float64,
-        "learned_weight": pl.Float64,
-        "production_factor": pl.Float64,
-        "spam_factor": pl.Float64,
+        "cross_source_boost": pl.Float64(),
+        "learned_weight": pl.Float64(),
+        "production_factor": pl.Float64(),
+        "spam_factor": pl.Float64(),
     }
 )
 PLAIN = {

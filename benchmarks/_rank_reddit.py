@@ -1,0 +1,150 @@
+"""Ranking posts at every half hour of a Reddit score history."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from _rank_constants import choose_constants
+from _rank_measures import interval, ndcg, spearman
+from _rank_stories import OURS, RIVALS, measure, rank
+from _report import print_table
+from _score_history import find_histories, read_history
+
+from ytap_assets.domain.norms import measure_norms
+
+STEP = timedelta(minutes=30)
+WINDOW = timedelta(minutes=15)
+FULL = 0.2
+"""A half hour counts where it has at least this share of the fullest one's posts: a history
+begins and ends with a few posts of one age."""
+FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One half hour: its candidates with what each way gives them, and what became of them."""
+
+    at: datetime
+    posts: pl.DataFrame
+
+
+def rank_reddit(data: Path) -> dict[str, Any]:
+    """Rank every history found, print tables, and return the figures."""
+    histories = find_histories(data)
+    if not histories:
+        print("No Reddit score history (reddit/score_history_*): left out.")
+        return {}
+    ticks = [tick for files in histories.values() for tick in make_ticks(read_history(files))]
+    fullest = max(tick.posts.height for tick in ticks)
+    full = [tick for tick in ticks if tick.posts.height >= max(FEWEST, FULL * fullest)]
+    some = [tick for tick in ticks if tick.posts.height >= FEWEST]
+    print(f"Reddit score histories: {', '.join(histories)}")
+    values = compare(full, lambda posts: posts, f"Reddit, {len(full)} half hours, all posts")
+    for title, part, chosen in (
+        ("the half of the posts the constants were chosen on", full, lambda p: p.filter("is_even")),
+        ("the other half", full, lambda p: p.filter(~pl.col("is_even"))),
+        (f"every one of {len(some)} half hours with {FEWEST} posts", some, lambda p: p),
+        ("posts that were seen again later, only", full, lambda p: p.filter("is_open")),
+    ):
+        compare(part, chosen, f"Reddit, {title}")
+    choose_constants([tick.posts for tick in full])
+    return figures_of(values)
+
+
+def figures_of(values: dict[str, tuple[list[float], list[float]]]) -> dict[str, Any]:
+    """The figures of the JSON line."""
+    ours = values[OURS]
+    best = max(RIVALS, key=lambda name: statistics.fmean(values[name][0]))
+    ahead = [one - other for one, other in zip(ours[0], values[best][0], strict=True)]
+    return {
+        "reddit_ndcg10": round(statistics.fmean(ours[0]), 4),
+        "reddit_ndcg10_interval": _rounded(interval(ours[0])),
+        "reddit_spearman": round(statistics.fmean(ours[1]), 4),
+        "reddit_spearman_interval": _rounded(interval(ours[1])),
+        "reddit_half_hours": len(ours[0]),
+        "reddit_best_other": best,
+        "reddit_ndcg10_ahead_of_it": round(statistics.fmean(ahead), 4),
+        "reddit_ndcg10_ahead_interval": _rounded(interval(ahead)),
+        "reddit_others": {
+            name: _rounded([statistics.fmean(value) for value in values[name]]) for name in RIVALS
+        },
+    }
+
+
+def make_ticks(rows: pl.DataFrame) -> list[Tick]:
+    """Each half hour's candidates, ranked by what is known then; norms are of earlier ones."""
+    finals = rows.group_by("item_id").agg(
+        final=pl.col("points").last(), last_at=pl.col("observed_at").last()
+    )
+    first, last = rows["observed_at"].min(), rows["observed_at"].max()
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    at = first.replace(minute=0, second=0, microsecond=0)
+    ticks: list[Tick] = []
+    past: list[pl.DataFrame] = []
+    while (at := at + STEP) <= last + STEP:
+        known = rows.filter(pl.col("observed_at").is_between(at - timedelta(hours=3), at))
+        recent = known.filter(pl.col("observed_at") > at - WINDOW)["item_id"].unique()
+        # The day that is collected at this moment; its last one at midnight.
+        day = (at - timedelta(microseconds=1)).date()
+        seen = known.filter(pl.col("item_id").is_in(recent.implode())).with_columns(day=pl.lit(day))
+        if seen.is_empty():
+            continue
+        items = measure(seen).sort("item_id")
+        norms = measure_norms(pl.concat(past) if past else items.clear())
+        posts = rank(items, norms).join(finals, on="item_id", maintain_order="left")
+        ticks.append(Tick(at, posts.with_columns(*_parts(posts, at))))
+        past.append(items)
+    return ticks
+
+
+def _parts(posts: pl.DataFrame, at: datetime) -> tuple[pl.Series, pl.Expr]:
+    even = [int(hashlib.sha256(i.encode()).hexdigest(), 16) % 2 == 0 for i in posts["item_id"]]
+    return pl.Series("is_even", even), (pl.col("last_at") > at).alias("is_open")
+
+
+def compare(
+    ticks: Sequence[Tick], part: Callable[[pl.DataFrame], pl.DataFrame], title: str
+) -> dict[str, tuple[list[float], list[float]]]:
+    """NDCG@10 and Spearman of each way at each half hour; prints their means."""
+    ways = {**RIVALS, OURS: pl.col("final_score")}
+    values: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
+    for tick in ticks:
+        posts = part(tick.posts)
+        if posts.height < FEWEST:
+            continue
+        gains = [math.log1p(max(final, 0)) for final in posts["final"]]
+        for name, way in ways.items():
+            scores = posts.select(way.alias("score"))["score"].to_list()
+            values[name][0].append(ndcg(scores, gains))
+            values[name][1].append(spearman(scores, gains))
+    print_table(
+        title,
+        ["", "NDCG@10", "95 %", "Spearman", "95 %"],
+        [
+            [name, *(cell for one in both for cell in (_mean(one), _interval(one)))]
+            for name, both in values.items()
+        ],
+    )
+    return values
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{statistics.fmean(values):.4f}"
+
+
+def _interval(values: Sequence[float]) -> str:
+    low, high = interval(values)
+    return f"{low:.3f}-{high:.3f}"
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, 4) for value in values]

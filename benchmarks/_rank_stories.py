@@ -1,0 +1,49 @@
+"""The product's own way from observations to final scores, each item a story of its own.
+
+Spam rules are off: the histories hold no titles of use, and a floor of 100 votes would hide what
+is to be foretold.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ytap_assets.domain.final_score import score_stories
+from ytap_assets.domain.momentum import measure_gains, measure_items
+from ytap_assets.domain.scoring import (
+    base_score_columns,
+    engagement_columns,
+    hours_old_column,
+    latest_observations,
+)
+
+ITEM = ("workspace_id", "day", "source", "item_id")
+
+
+def measure(rows: pl.DataFrame) -> pl.DataFrame:
+    """The items of some rows of `raw_trends`, measured, with their base scores."""
+    items = latest_observations(rows).with_columns(
+        *engagement_columns(50), hours_old_column(), is_spam=pl.lit(value=False)
+    )
+    measured = measure_items(items.with_columns(*base_score_columns({})))
+    return measured.join(measure_gains(rows), on=ITEM, how="left", maintain_order="left")
+
+
+def rank(items: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+    """``items`` with their ``final_score``."""
+    members = items.with_columns(
+        story_id=pl.format("{}:{}", "source", "item_id"), canonical_url=pl.col("url")
+    )
+    scores = score_stories(members, norms).select("workspace_id", "day", "story_id", "final_score")
+    keys = ["workspace_id", "day", "story_id"]
+    return members.join(scores, on=keys, how="left", maintain_order="left")
+
+
+# What a user would pick instead, each from a row's points or views, comments and age.
+RIVALS = {
+    "raw count": pl.coalesce("points", "views").cast(pl.Float64),
+    "base score": pl.col("base_score"),
+    "engagement per hour": pl.col("engagement") / (pl.col("hours_old") + 0.25),
+    "count / (hours + 2)^1.8": pl.coalesce("points", "views") / (pl.col("hours_old") + 2).pow(1.8),
+}
+OURS = "final score"
