@@ -42,10 +42,12 @@ def rank_reddit(data: Path) -> dict[str, Any]:
     if not histories:
         print("No Reddit score history (reddit/score_history_*): left out.")
         return {}
-    ticks = [tick for files in histories.values() for tick in make_ticks(read_history(files))]
-    fullest = max(tick.posts.height for tick in ticks)
-    full = [tick for tick in ticks if tick.posts.height >= max(FEWEST, FULL * fullest)]
-    some = [tick for tick in ticks if tick.posts.height >= FEWEST]
+    ticks = {name: make_ticks(read_history(files)) for name, files in histories.items()}
+    some = [tick for each in ticks.values() for tick in each if tick.posts.height >= FEWEST]
+    full = [tick for each in ticks.values() for tick in _full(each)]
+    if not full:
+        print(f"Reddit score histories, but no half hour with {FEWEST} posts: left out.")
+        return {}
     print(f"Reddit score histories: {', '.join(histories)}")
     values = compare(full, lambda posts: posts, f"Reddit, {len(full)} half hours, all posts")
     for title, part, chosen in (
@@ -57,6 +59,11 @@ def rank_reddit(data: Path) -> dict[str, Any]:
         compare(part, chosen, f"Reddit, {title}")
     choose_constants([tick.posts for tick in full])
     return figures_of(values)
+
+
+def _full(ticks: Sequence[Tick]) -> list[Tick]:
+    fullest = max((tick.posts.height for tick in ticks), default=0)
+    return [tick for tick in ticks if tick.posts.height >= max(FEWEST, FULL * fullest)]
 
 
 def figures_of(values: dict[str, tuple[list[float], list[float]]]) -> dict[str, Any]:

@@ -17,16 +17,13 @@ from ytap_assets.domain.scoring import (
     latest_observations,
 )
 
-ITEM = ("workspace_id", "day", "source", "item_id")
-
 
 def measure(rows: pl.DataFrame) -> pl.DataFrame:
     """The items of some rows of `raw_trends`, measured, with their base scores."""
     items = latest_observations(rows).with_columns(
         *engagement_columns(50), hours_old_column(), is_spam=pl.lit(value=False)
     )
-    measured = measure_items(items.with_columns(*base_score_columns({})))
-    return measured.join(measure_gains(rows), on=ITEM, how="left", maintain_order="left")
+    return measure_items(items.with_columns(*base_score_columns({})), measure_gains(rows))
 
 
 def rank(items: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:

@@ -25,14 +25,18 @@ _NOW = datetime(2100, 1, 1, tzinfo=UTC)
 
 def rank_youtube(data: Path) -> dict[str, Any]:
     """Rank each month's new videos, print a table, and return the figures."""
-    files = sorted((data / "youtube_trending_daily").glob("default/*.csv*"))
+    folder = data / "youtube_trending_daily"
+    files = sorted(folder.glob("default/*.csv*")) or sorted(folder.glob("*/*.csv*"))
     rows = [rows for file in files if (rows := _read(file)) is not None]
     if not rows:
-        print("No daily YouTube lists (youtube_trending_daily/default): left out.")
+        print("No daily YouTube lists (youtube_trending_daily): left out.")
         return {}
     key = list(RAW_TRENDS.key)
     items = measure(pl.concat(rows).unique(key, keep="first", maintain_order=True))
     months = _first_sights(items)
+    if not months:
+        print(f"Daily YouTube lists, but no month with {FEWEST} videos seen five days later.")
+        return {}
     ways = {**RIVALS, OURS: pl.col("final_score")}
     values: dict[str, list[list[float]]] = {name: [] for name in ways}
     for videos in months:

@@ -48,8 +48,7 @@ def score_stories(
     Args:
         members: One row per workspace, day, story and item: ``workspace_id``, ``day``,
             ``story_id``, ``source``, ``title``, ``category``, ``canonical_url``, ``is_spam``,
-            ``momentum_basis``, ``expected_engagement``, ``engagement_per_hour``, ``rank_share``
-            and ``gained_per_hour``.
+            and what `momentum.measure_items` gives.
         norms: What is usual for each source (`norms.measure_norms`), of earlier days.
         topic: What the workspace is about; without one every story is as relevant.
         weights: What the factors weigh.
@@ -61,7 +60,7 @@ def score_stories(
     Returns:
         One row per story, ordered by workspace, day and ``position``: the keys, each factor,
         ``final_score`` (4 decimals), and what the factors were found from (``momentum_source``,
-        ``momentum_basis``, ``top_share``, the two measures and the gain summed in that source,
+        ``momentum_basis``, ``top_share``, the measures and the gain summed in that source,
         ``platforms``, ``relevance_reasons``, ``is_other_language``).
     """
     topic, weights = topic or Topic(), weights or ScoringWeights()
@@ -101,7 +100,7 @@ def _find_hottest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
     sums = heard.group_by(*_STORY, "source", "momentum_basis").agg(
         *(
             pl.when(known.any()).then(pl.col(name).sum()).alias(name)
-            for name in ("expected_engagement", "engagement_per_hour")
+            for name in ("expected_engagement", "engagement_per_hour", "pace")
         ),
         pl.when(pl.col("gained_per_hour").is_not_null().any())
         .then(pl.col("gained_per_hour").sum())
@@ -217,6 +216,7 @@ _COLUMNS = (
     "top_share",
     "engagement_per_hour",
     "gained_per_hour",
+    "pace",
     "expected_engagement",
     "relevance",
     "relevance_reasons",

@@ -25,9 +25,10 @@ _HOUR_US = 3_600_000_000
 _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
 _LIST = (*_DAY, "source", "category", "region")
-_RECENT_HOURS = 3
-_SHORTEST_GAP = pl.duration(minutes=5)
+_SHORTEST_GAP = pl.duration(minutes=15)
 _SHORTEST_LIST = 25
+SLOWING = 0.2
+_MOST_SLOWED = 0.25
 _EARLIEST_SHARE = 0.2
 """The share of ``settling_hours`` that every item is given in advance: a first look is never
 divided by nothing."""
@@ -55,7 +56,7 @@ class Courses:
 
     by_source: Mapping[str, Course] = field(
         default_factory=lambda: {
-            "reddit": Course(first_hours=0.25, settling_hours=0.5, fading_hours=24),
+            "reddit": Course(first_hours=0.3, settling_hours=0.5, fading_hours=24),
             "hn": Course(first_hours=2, settling_hours=8, fading_hours=24),
             "youtube": Course(first_hours=6, settling_hours=48, fading_hours=168),
             "youtube_channel": Course(first_hours=6, settling_hours=48, fading_hours=168),
@@ -74,21 +75,26 @@ class Courses:
         )
 
 
-def measure_items(items: pl.DataFrame, courses: Courses | None = None) -> pl.DataFrame:
-    """Measure each item, from the observation of it that counts.
+def measure_items(
+    items: pl.DataFrame, gains: pl.DataFrame, courses: Courses | None = None
+) -> pl.DataFrame:
+    """Measure each item, from the observation of it that counts and its earlier ones.
 
     Args:
         items: One row per workspace, day, source and item: those keys, category, region,
             points, views, likes, comments, rank and ``hours_old`` (`scoring.hours_old_column`).
+        gains: What earlier observations tell (`measure_gains`).
         courses: How items of each source usually gather their counts.
 
     Returns:
-        ``items`` with
+        ``items`` with ``looks``, ``gained_per_hour`` and
 
         - ``momentum_basis``: the count that speaks for the item (one of `COUNTS`); ``rank``
           where its source tells no count, or no age; else ``unknown``;
         - ``engagement_per_hour``: that count by age, the age being at least about
           ``first_hours``;
+        - ``pace``: the same, but less where the latest looks show that the item slows down:
+          x (gained / engagement per hour) ^ 0.2, the ratio held between 1/4 and 1;
         - ``expected_engagement``: what the count comes to at the usual course of its source,
           (count + 1) / (share gathered by this age), fading with age:
           share = 1 - exp(-(age / settling_hours + 0.2)), fading = 1 / (1 + (age / fading)^2);
@@ -105,20 +111,21 @@ def measure_items(items: pl.DataFrame, courses: Courses | None = None) -> pl.Dat
     share = 1 - (-(age / settling + _EARLIEST_SHARE)).exp()
     gravity = 1 + (age / fading).pow(2)
     length = pl.max_horizontal(pl.col("rank").max().over(_LIST), pl.lit(_SHORTEST_LIST))
-    return items.with_columns(_basis()).with_columns(
+    known = items.join(gains, on=_ITEM, how="left", maintain_order="left").with_columns(_basis())
+    return known.with_columns(
         pl.when(counted).then(count / _smooth_floor(age, first)).alias("engagement_per_hour"),
         pl.when(counted).then((count + 1) / share / gravity).alias("expected_engagement"),
         pl.when(pl.col("momentum_basis") == RANK)
         .then(pl.col("rank") / (length + 1))
         .alias("rank_share"),
-    )
+    ).with_columns(pace=pl.col("engagement_per_hour") * _slowing())
 
 
 def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
     """What the earlier observations of a day tell about each item.
 
-    Only observations up to the one that counts (`scoring.latest_observations`) are looked at, of
-    the last 3 hours before it, or the last one before it. Votes that fall are the platform's
+    Compared are the observation that counts (`scoring.latest_observations`) and the latest at
+    least 15 minutes before it; nothing later is looked at. Votes that fall are the platform's
     noise (on the Reddit history in one observation of seven), so a loss is no gain, never less.
 
     Args:
@@ -126,8 +133,7 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per workspace, day, source and item: ``looks`` (observations up to the one that
-        counts) and ``gained_per_hour`` (null with one look, or with looks less than 5 minutes
-        apart).
+        counts) and ``gained_per_hour`` (null where there is nothing to compare).
     """
     deadline = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=2)
     seen = trends.select(
@@ -143,19 +149,9 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
 def _gains(repeated: pl.DataFrame) -> pl.DataFrame:
     """``gained_per_hour`` of items with several looks, given in the order of time."""
     last_at, last = pl.col("observed_at").last(), pl.col("count").last()
-    recent = pl.col("observed_at") >= last_at - pl.duration(hours=_RECENT_HOURS)
-    usable = (pl.col("basis") == pl.col("basis").last()) & (
-        pl.col("observed_at") <= last_at - _SHORTEST_GAP
-    )
-    first_recent = usable & recent
-    # The earliest recent look, else the latest before: the first with the highest claim.
-    before_at = pl.coalesce(
-        pl.col("observed_at").filter(first_recent).first(),
-        pl.col("observed_at").filter(usable).last(),
-    )
-    before = pl.coalesce(
-        pl.col("count").filter(first_recent).first(), pl.col("count").filter(usable).last()
-    )
+    is_earlier = pl.col("observed_at") <= last_at - _SHORTEST_GAP
+    usable = is_earlier & (pl.col("basis") == pl.col("basis").last())
+    before_at, before = (pl.col(name).filter(usable).last() for name in ("observed_at", "count"))
     hours = (last_at - before_at).dt.total_microseconds() / _HOUR_US
     gained = pl.max_horizontal(last - before, pl.lit(0.0)) / hours
     return repeated.group_by(_ITEM).agg(gained_per_hour=pl.when(before.is_not_null()).then(gained))
@@ -174,6 +170,13 @@ def _basis() -> pl.Expr:
     known = pl.when(pl.col("hours_old").is_not_null()).then(_first_known())
     ranked = pl.when(pl.col("rank") >= 1).then(pl.lit(RANK))
     return pl.coalesce(known, ranked, pl.lit(UNKNOWN)).alias("momentum_basis")
+
+
+def _slowing() -> pl.Expr:
+    """What is left of an item's speed: 1 unless it gains less than it did on the whole."""
+    ratio = pl.col("gained_per_hour") / pl.col("engagement_per_hour")
+    known = pl.when(pl.col("engagement_per_hour") > 0).then(ratio.clip(_MOST_SLOWED, 1))
+    return known.pow(SLOWING).fill_null(1.0)
 
 
 def _before(deadline: pl.Expr) -> pl.Expr:

@@ -6,7 +6,7 @@ not belong here: what is measured of an item (`momentum`).
 
 Heat joins the two measures of an item, both in units of what is usual for its source:
 
-    heat = expected / usual expected + (per hour / (2.25 x usual per hour)) ^ 6
+    heat = expected / usual expected + (pace / (2.25 x usual pace)) ^ 6
 
 The first part orders the many that go their usual course. The second takes over where a thing
 gathers faster than about twice the usual: platforms lift what is fast, so from there on speed
@@ -47,22 +47,22 @@ class Norm:
 
     Attributes:
         expected: The median of ``expected_engagement``.
-        per_hour: The median of ``engagement_per_hour``.
+        pace: The median of ``pace``.
         heat: The heat that 95, 75, 50, 25, 10 and 1 % of items reach, rising.
     """
 
     expected: float
-    per_hour: float
+    pace: float
     heat: tuple[float, ...]
 
 
-_VOTES = Norm(expected=45, per_hour=36, heat=(0.35, 0.7, 1.1, 2.0, 6.0, 3500))
-_VIEWS = Norm(expected=2.0e6, per_hour=2.4e4, heat=(0.15, 0.5, 1.1, 4.0, 65, 5.0e5))
+_VOTES = Norm(expected=45, pace=36, heat=(0.35, 0.7, 1.1, 2.0, 6.0, 3500))
+_VIEWS = Norm(expected=2.0e6, pace=2.4e4, heat=(0.15, 0.5, 1.1, 4.0, 65, 5.0e5))
 _OTHERS = {
     "points": _VOTES,
     "views": _VIEWS,
-    "likes": Norm(_VIEWS.expected / 50, _VIEWS.per_hour / 50, _VIEWS.heat),
-    "comments": Norm(_VOTES.expected / 5, _VOTES.per_hour / 5, _VOTES.heat),
+    "likes": Norm(_VIEWS.expected / 50, _VIEWS.pace / 50, _VIEWS.heat),
+    "comments": Norm(_VOTES.expected / 5, _VOTES.pace / 5, _VOTES.heat),
 }
 DEFAULT_NORMS: Mapping[tuple[str, str], Norm] = {
     ("reddit", "points"): _VOTES,
@@ -78,22 +78,22 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
     with n items their weight is n / (n + `SHRINKAGE`).
 
     Args:
-        past: ``source``, ``momentum_basis``, ``expected_engagement``, ``engagement_per_hour`` of
+        past: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace`` of
             past items, in any order; may be empty.
 
     Returns:
         One row per source and basis seen: these, ``items``, ``usual_expected``,
-        ``usual_per_hour`` and the heat of each of `TOP_SHARES`, as `place` takes them.
+        ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes them.
     """
     known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
-        *_KEY, "expected_engagement", "engagement_per_hour"
+        *_KEY, "expected_engagement", "pace"
     )
     medians = known.group_by(_KEY, maintain_order=True).agg(
         items=pl.len(),
         usual_expected=pl.col("expected_engagement").median(),
-        usual_per_hour=pl.col("engagement_per_hour").median(),
+        usual_pace=pl.col("pace").median(),
     )
-    usual = _draw_to_defaults(medians, ("usual_expected", "usual_per_hour"))
+    usual = _draw_to_defaults(medians, ("usual_expected", "usual_pace"))
     heats = known.join(usual, on=_KEY).select(*_KEY, heat_column())
     quantiles = heats.group_by(_KEY, maintain_order=True).agg(
         pl.len().alias("items"),
@@ -109,7 +109,7 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
 def heat_column() -> pl.Expr:
     """``heat``, from the two measures and what is usual for both."""
     usual = pl.col("expected_engagement") / pl.col("usual_expected")
-    fast = pl.col("engagement_per_hour") / (TAKE_OFF * pl.col("usual_per_hour"))
+    fast = pl.col("pace") / (TAKE_OFF * pl.col("usual_pace"))
     return (usual + fast.pow(STEEPNESS)).alias("heat")
 
 
@@ -117,7 +117,7 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
     """Place each row among the items of its source.
 
     Args:
-        frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``engagement_per_hour``
+        frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace``
             and ``rank_share`` of items (`momentum.measure_items`), or of stories' sums.
         norms: As `measure_norms` gives them; a source that is not there has its default.
 
@@ -129,7 +129,7 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
     """
     keys = frame.filter(pl.col("momentum_basis").is_in(COUNTS)).select(_KEY).unique()
     defaults = _default_norms(keys.join(norms, on=_KEY, how="anti"))
-    joined = frame.select(*_KEY, "expected_engagement", "engagement_per_hour", "rank_share").join(
+    joined = frame.select(*_KEY, "expected_engagement", "pace", "rank_share").join(
         pl.concat([norms, defaults.select(norms.columns)]),
         on=_KEY,
         how="left",
@@ -196,7 +196,7 @@ def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
     ]
     columns = {
         "usual_expected": [norm.expected for norm in norms],
-        "usual_per_hour": [norm.per_hour for norm in norms],
+        "usual_pace": [norm.pace for norm in norms],
         **{knot: [norm.heat[number] for norm in norms] for number, knot in enumerate(_KNOTS)},
     }
     return keys.select(

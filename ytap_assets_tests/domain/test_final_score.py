@@ -35,6 +35,7 @@ SCHEMA = {
     "momentum_basis": pl.String,
     "expected_engagement": pl.Float64,
     "engagement_per_hour": pl.Float64,
+    "pace": pl.Float64,
     "rank_share": pl.Float64,
     "gained_per_hour": pl.Float64,
 }
@@ -49,7 +50,8 @@ MEMBER = {
     "is_spam": False,
     "momentum_basis": "points",
     "expected_engagement": 100.0,
-    "engagement_per_hour": 50.0,
+    "engagement_per_hour": 55.0,
+    "pace": 50.0,
 }
 NO_NORMS = measure_norms(pl.DataFrame(schema=SCHEMA))
 TOPIC = Topic(keywords=("rust", "database"))
@@ -91,13 +93,13 @@ def test_a_story_with_nothing_for_or_against_it_has_its_momentum_as_score() -> N
 def test_heat_adds_up_within_a_source() -> None:
     story = score_one({}, {"item_id": "2", "gained_per_hour": 5.0})
     assert story["expected_engagement"] == 200
-    assert story["engagement_per_hour"] == 100
+    assert story["engagement_per_hour"] == 110
     assert story["gained_per_hour"] == 5
     assert story["momentum"] > score_one({})["momentum"]
 
 
 def test_the_source_where_a_story_stands_highest_gives_its_momentum() -> None:
-    weak = {"source": "reddit", "engagement_per_hour": 1.0, "expected_engagement": 1.0}
+    weak = {"source": "reddit", "pace": 1.0, "expected_engagement": 1.0}
     story = score_one({}, weak)
     assert story["momentum_source"] == "hn"
     assert story["momentum"] == score_one({})["momentum"]
@@ -105,8 +107,8 @@ def test_the_source_where_a_story_stands_highest_gives_its_momentum() -> None:
 
 def test_a_count_speaks_before_the_unknown() -> None:
     unknown = {"source": "lobsters", "momentum_basis": "unknown"}
-    silent = {**unknown, "expected_engagement": None, "engagement_per_hour": None}
-    low = {"expected_engagement": 0.1, "engagement_per_hour": 0.0}
+    silent = {**unknown, "expected_engagement": None, "pace": None}
+    low = {"expected_engagement": 0.1, "pace": 0.0}
     assert score_one(low, silent)["momentum"] < score_one(silent)["momentum"]
     assert score_one(silent)["expected_engagement"] is None
 
@@ -116,7 +118,7 @@ def test_ranks_speak_where_nothing_else_does() -> None:
         "source": "reddit",
         "momentum_basis": "rank",
         "expected_engagement": None,
-        "engagement_per_hour": None,
+        "pace": None,
     }
     high, low = score(
         {**ranked, "story_id": "high", "rank_share": 1 / 26},
@@ -235,7 +237,7 @@ member_rows = st.lists(
             "title": st.sampled_from(["Rust", "database", "Das ist nicht der Weg", "", "x"]),
             "is_spam": st.booleans(),
             "expected_engagement": st.floats(0, 1e18),
-            "engagement_per_hour": st.floats(0, 1e18),
+            "pace": st.floats(0, 1e18),
             "gained_per_hour": st.none() | st.floats(0, 1e15),
         }
     ),

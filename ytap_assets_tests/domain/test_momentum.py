@@ -18,6 +18,7 @@ from ytap_assets.tables import RAW_TRENDS
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ITEM = ["workspace_id", "day", "source", "item_id"]
+NO_GAINS = measure_gains(RAW_TRENDS.empty())
 MEASURES = ["momentum_basis", "engagement_per_hour", "expected_engagement", "rank_share"]
 
 
@@ -39,7 +40,7 @@ def measure(*rows: dict[str, Any]) -> list[dict[str, Any]]:
     ages = [row.pop("hours_old", None) for row in rows]
     frame = RAW_TRENDS.frame([observation(**{"item_id": str(i), **r}) for i, r in enumerate(rows)])
     frame = frame.with_columns(pl.Series("hours_old", ages, dtype=pl.Float64))
-    return measure_items(frame).select(MEASURES).to_dicts()
+    return measure_items(frame, NO_GAINS).select(MEASURES).to_dicts()
 
 
 def gains(*rows: dict[str, Any]) -> list[tuple[int, float | None]]:
@@ -70,15 +71,15 @@ def test_says_what_speaks_for_an_item(counts: dict[str, Any], basis: str) -> Non
     assert (measures["rank_share"] is not None) == (basis == "rank")
 
 
-def test_speed_is_by_age_and_young_items_count_as_a_quarter_of_an_hour_old() -> None:
+def test_speed_is_by_age_and_young_items_count_as_eighteen_minutes_old() -> None:
     old, young, new = measure(
         {"points": 1000, "hours_old": 10.0},
-        {"points": 5, "hours_old": 0.01},
-        {"points": 5, "hours_old": 0.0},
+        {"points": 6, "hours_old": 0.01},
+        {"points": 6, "hours_old": 0.0},
     )
     assert old["engagement_per_hour"] == pytest.approx(100, rel=1e-6)
     assert young["engagement_per_hour"] == pytest.approx(20, rel=1e-6)
-    assert new["engagement_per_hour"] == 20
+    assert new["engagement_per_hour"] == pytest.approx(20)
 
 
 def test_expected_is_the_count_over_the_share_gathered_by_its_age() -> None:
@@ -100,7 +101,24 @@ def test_each_source_has_its_course() -> None:
     rows = RAW_TRENDS.frame(
         [observation(source=source, points=10, item_id=source) for source in ("hn", "lobsters")]
     ).with_columns(hours_old=pl.lit(0.0))
-    assert measure_items(rows, courses)["engagement_per_hour"].to_list() == [10.0, 5.0]
+    assert measure_items(rows, NO_GAINS, courses)["engagement_per_hour"].to_list() == [10.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("gained", "left"),
+    [
+        (None, 1.0),
+        (500.0, 1.0),
+        (100.0, 1.0),
+        (50.0, 0.5**0.2),
+        (25.0, 0.25**0.2),
+        (0.0, 0.25**0.2),
+    ],
+)
+def test_what_slows_down_loses_a_little_of_its_pace(gained: float | None, left: float) -> None:
+    item = RAW_TRENDS.frame([observation(points=1000)]).with_columns(hours_old=pl.lit(10.0))
+    seen = measure_gains(item).with_columns(gained_per_hour=pl.lit(gained, pl.Float64))
+    assert measure_items(item, seen)["pace"].item() == pytest.approx(100 * left, rel=1e-6)
 
 
 def test_rank_is_taken_within_its_list_which_is_at_least_25_long() -> None:
@@ -150,14 +168,9 @@ def test_votes_that_fall_are_no_loss() -> None:
     assert gains(observation(0, points=60), observation(30, points=10)) == [(2, 0.0)]
 
 
-def test_gain_is_of_the_last_three_hours() -> None:
-    looks = [observation(m, points=p) for m, p in ((0, 0), (300, 900), (360, 930), (420, 960))]
-    assert gains(*looks) == [(4, 30.0)]
-
-
-def test_gain_since_the_last_look_where_that_is_longer_ago() -> None:
-    looks = [observation(m, points=p) for m, p in ((-600, 0), (-300, 100), (0, 600))]
-    assert gains(*looks) == [(3, 100.0)]
+def test_gain_is_since_the_latest_look_a_quarter_of_an_hour_earlier() -> None:
+    looks = [observation(m, points=p) for m, p in ((0, 0), (60, 500), (80, 590), (90, 600))]
+    assert gains(*looks) == [(4, 200.0)]
 
 
 def test_looks_too_close_together_tell_no_gain() -> None:

@@ -22,7 +22,7 @@ SCHEMA = {
     "source": pl.String,
     "momentum_basis": pl.String,
     "expected_engagement": pl.Float64,
-    "engagement_per_hour": pl.Float64,
+    "pace": pl.Float64,
     "rank_share": pl.Float64,
 }
 NO_PAST = measure_norms(pl.DataFrame(schema=SCHEMA))
@@ -34,7 +34,7 @@ def item(**given_values: Any) -> dict[str, Any]:
         "source": "reddit",
         "momentum_basis": "points",
         "expected_engagement": REDDIT.expected,
-        "engagement_per_hour": REDDIT.per_hour,
+        "pace": REDDIT.pace,
         "rank_share": None,
         **given_values,
     }
@@ -60,10 +60,7 @@ def test_declared_norms_rise() -> None:
 
 def test_each_knot_is_reached_by_its_share_of_items() -> None:
     rows = frame(
-        *(
-            {"expected_engagement": heat * REDDIT.expected, "engagement_per_hour": 0.0}
-            for heat in REDDIT.heat
-        )
+        *({"expected_engagement": heat * REDDIT.expected, "pace": 0.0} for heat in REDDIT.heat)
     )
     assert top_shares(rows) == pytest.approx(TOP_SHARES)
 
@@ -85,15 +82,15 @@ def test_the_unknown_is_taken_as_usual() -> None:
 
 
 def test_what_takes_off_passes_what_has_more() -> None:
-    fast = {"expected_engagement": 60.0, "engagement_per_hour": 4 * REDDIT.per_hour}
-    large = {"expected_engagement": 600.0, "engagement_per_hour": REDDIT.per_hour}
+    fast = {"expected_engagement": 60.0, "pace": 4 * REDDIT.pace}
+    large = {"expected_engagement": 600.0, "pace": REDDIT.pace}
     high, low = momenta(frame(fast, large))
     assert high > low
 
 
 def test_below_take_off_speed_hardly_matters() -> None:
-    usual = REDDIT.per_hour
-    slow, faster = top_shares(frame({"engagement_per_hour": 0.1 * usual}, {}))
+    usual = REDDIT.pace
+    slow, faster = top_shares(frame({"pace": 0.1 * usual}, {}))
     assert slow == pytest.approx(faster, abs=0.01)
     assert (1 / TAKE_OFF) ** STEEPNESS < 0.01
 
@@ -105,7 +102,7 @@ def test_nothing_seen_yet_gives_the_declared_norms() -> None:
 
 
 def test_many_past_items_outweigh_the_default_and_few_do_not() -> None:
-    loud = {"expected_engagement": 4500.0, "engagement_per_hour": 3600.0}
+    loud = {"expected_engagement": 4500.0, "pace": 3600.0}
     many = measure_norms(frame(*[loud] * 5000)).row(0, named=True)
     few = measure_norms(frame(loud)).row(0, named=True)
     assert many["usual_expected"] == pytest.approx(4500, rel=0.1)
@@ -117,13 +114,10 @@ def test_a_community_is_measured_by_itself() -> None:
     sizes = [rng.lognormvariate(0, 1) for _ in range(2000)]
     for scale in (1.0, 100.0):
         past = frame(
-            *(
-                {"expected_engagement": scale * size, "engagement_per_hour": scale * size}
-                for size in sizes
-            )
+            *({"expected_engagement": scale * size, "pace": scale * size} for size in sizes)
         )
         (share,) = top_shares(
-            frame({"expected_engagement": scale, "engagement_per_hour": scale}),
+            frame({"expected_engagement": scale, "pace": scale}),
             measure_norms(past),
         )
         assert share == pytest.approx(0.5, abs=0.05)
@@ -138,7 +132,7 @@ def test_norms_of_unknown_and_ranked_items_are_not_taken() -> None:
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1e15), min_size=1, max_size=30), st.randoms())
 def test_the_order_of_past_items_changes_nothing(values: list[float], rng: random.Random) -> None:
-    rows = [{"expected_engagement": v, "engagement_per_hour": v / 2} for v in values]
+    rows = [{"expected_engagement": v, "pace": v / 2} for v in values]
     shuffled = rng.sample(rows, len(rows))
     assert_frame_equal(measure_norms(frame(*rows)), measure_norms(frame(*shuffled)))
 
@@ -154,12 +148,10 @@ def test_momentum_never_falls_as_a_measure_rises(
     past: list[float], low: float, high: float, other: float
 ) -> None:
     low, high = sorted((low, high))
-    norms = measure_norms(
-        frame(*({"expected_engagement": v, "engagement_per_hour": v} for v in past))
-    )
+    norms = measure_norms(frame(*({"expected_engagement": v, "pace": v} for v in past)))
     for name, fixed in (
-        ("expected_engagement", "engagement_per_hour"),
-        ("engagement_per_hour", "expected_engagement"),
+        ("expected_engagement", "pace"),
+        ("pace", "expected_engagement"),
     ):
         smaller, larger = momenta(
             frame({name: low, fixed: other}, {name: high, fixed: other}), norms
