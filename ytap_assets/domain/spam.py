@@ -1,56 +1,71 @@
 """What is held against a trend: the spam rules, each with its reason (SPEC 2).
 
 Belongs here: how the rules are matched. Does not belong here: their thresholds (`spam_rules`) and
-lists (`spam_lists`), or what spam does to a score (`scoring`). A rule asks nothing that a source
-does not tell: where a count is unknown, the rules about it do not run.
+lists (`spam_lists`), signs of shouting (`spam_style`), or what spam does to a score (`scoring`). A
+rule asks nothing that a source does not tell: where a count is unknown, the rules about it do not
+run.
 """
 
 from __future__ import annotations
 
-import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import polars as pl
 
-from ytap_assets.domain.phrases import join_regexes, mask_phrases, phrase_regexes
-from ytap_assets.domain.spam_rules import Minimum, SpamRules
+from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
+from ytap_assets.domain.spam_model import SpamModel
+from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
+from ytap_assets.domain.spam_style import excess_of_style, observe_style
 
-__all__ = ["Minimum", "SpamRules", "find_spam"]
+__all__ = ["RULES", "Minimum", "SpamRules", "find_spam"]
 
 # No reason holds it: it is neither white space to the matching engine nor part of any phrase.
 _SEPARATOR = "\x1f"
-_CYRILLIC = "".join(map(chr, range(0x430, 0x450)))
-_RUN_CHARACTERS = f"{string.ascii_lowercase}{_CYRILLIC}!$"
-# A family of four with skin tones is one emoji; a title of emoji joined without end is many.
-_EMOJI = (
-    r"\p{Regional_Indicator}{2}"
-    r"|[\p{Emoji_Presentation}\p{Extended_Pictographic}--[©®™\p{Regional_Indicator}]]"
-    r"(?:[\x{FE0F}\p{Emoji_Modifier}]|\x{200D}\p{Extended_Pictographic}){0,9}"
-)
 _INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
 _NOT_ASCII = r"[^\x00-\x7F]"
 _HOST = r"^\s*(?i:https?):[/\\]*(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 
 
-def find_spam(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
+def find_spam(
+    trends: pl.DataFrame, rules: SpamRules, model: SpamModel | None = None
+) -> pl.DataFrame:
     """Tell which trends are spam, and by which rules.
 
     Args:
-        trends: Has the columns source, title, url, points, views and is_promoted of `raw_trends`.
+        trends: Has the columns workspace_id, day, source, item_id, title, url, points, views,
+            channel_id, channel_title and is_promoted of `raw_trends`.
         rules: The workspace's rules.
+        model: The workspace's learned model, where it has one.
 
     Returns:
         ``trends`` with ``is_spam`` and ``spam_reasons``: texts such as ``blocklist: free robux``,
-        none where nothing was found.
+        none where nothing was found. Each begins with the name of its rule.
     """
     seen = _observe(trends, rules)
-    reasons = [reason for rule in _RULES for reason in rule(rules)]
-    # Joined and split again: concat_list would take more time than all the rules together.
-    joined = pl.concat_str(reasons, separator=_SEPARATOR, ignore_nulls=True)
-    found = seen.select(
-        spam_reasons=pl.when(joined != "").then(joined.str.split(_SEPARATOR)).otherwise([])
-    )["spam_reasons"]
-    return trends.with_columns(is_spam=found.list.len() > 0, spam_reasons=found)
+    if model is not None and "model" not in rules.off:
+        seen = seen.with_columns(probability=model.probabilities(trends["title"]))
+    else:
+        seen = seen.with_columns(probability=pl.lit(None, pl.Float64))
+    running = [rule for name, rule in RULES.items() if name not in rules.off]
+    is_spam, reasons = _join_reasons(seen, [one for rule in running for one in rule(rules)])
+    return trends.with_columns(is_spam=is_spam, spam_reasons=reasons)
+
+
+def _join_reasons(seen: pl.DataFrame, reasons: Sequence[pl.Expr]) -> tuple[pl.Series, pl.Series]:
+    """Whether anything was found, and what, from expressions that are null where nothing was.
+
+    Lists are made for the rows that have reasons, and gathered: making them for all rows takes
+    more time than all the rules together. So does concat_list, hence joined and split.
+    """
+    nothing = pl.lit(None, pl.String)
+    found = seen.select(nothing.alias("none"), *(r.alias(str(n)) for n, r in enumerate(reasons)))
+    is_spam = found.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
+    joined = pl.concat_str(pl.all(), separator=_SEPARATOR, ignore_nulls=True)
+    lists = found.filter(is_spam).select(joined.str.split(_SEPARATOR)).to_series()
+    none = pl.Series([[]], dtype=pl.List(pl.String))
+    places = pl.select(pl.when(is_spam).then(is_spam.cum_sum()).otherwise(0)).to_series()
+    return is_spam, pl.concat([none, lists]).gather(places)
 
 
 def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
@@ -62,23 +77,43 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     foreign = pl.when(pl.col("title").str.contains(_NOT_ASCII)).then("title")
     plain = foreign.str.normalize("NFKC").str.replace_all(_INVISIBLE, "")
     seen = trends.select(
+        "workspace_id",
+        "day",
         "source",
+        "item_id",
         "points",
         "views",
         "is_promoted",
-        emoji=pl.col("title").str.count_matches(_EMOJI),
+        channel=pl.coalesce("channel_id", "channel_title"),
+        foreign=foreign,
         host=host,
         text=pl.coalesce(plain, "title"),
     )
+    seen = _count_same_titles(observe_style(seen, rules), rules)
     return seen.with_columns(
         unexcused=mask_phrases(pl.col("text"), rules.allowlist),
         host=pl.when(~pl.col("host").is_in(allowed_hosts)).then("host"),
-        capitals=pl.col("text").str.count_matches(r"\p{Lu}"),
-        words=pl.col("text").str.to_lowercase().str.split(" "),
-    ).with_columns(
-        words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
-        different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
+
+
+def _count_same_titles(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
+    """Adds ``same_title``: how many items of its channel have a title, where those are too many.
+
+    Without a known channel nothing is held against a title that comes often: a hundred people who
+    post the news are no spam, and the same story is merged. One channel's posts would be merged
+    as well, and their heat added up.
+    """
+    same = ("workspace_id", "day", "source", "channel", "text")
+    twice = pl.col("text").hash().is_duplicated() & pl.col("channel").is_not_null()
+    counts = (
+        seen.filter(twice, pl.col("text").str.contains(r"\S"))
+        .group_by(same)
+        .agg(same_title=pl.col("item_id").n_unique())
+        .filter(pl.col("same_title") > rules.max_same_title)
+    )
+    if counts.is_empty():  # nearly always, and a join of a million rows is dear
+        return seen.with_columns(same_title=pl.lit(None, pl.UInt32))
+    return seen.join(counts, on=same, how="left", maintain_order="left")
 
 
 def _minimum_engagement(rules: SpamRules) -> list[pl.Expr]:
@@ -95,8 +130,8 @@ def _minimum_engagement(rules: SpamRules) -> list[pl.Expr]:
 
 def _blocklist(rules: SpamRules) -> list[pl.Expr]:
     return [
-        _reason("blocklist", _tidy(pl.col("unexcused").str.extract(regex, 0)))
-        for regex in phrase_regexes(rules.blocklist)
+        _reason("blocklist", _tidy(phrase))
+        for phrase in find_phrases(pl.col("unexcused"), rules.blocklist)
     ]
 
 
@@ -119,31 +154,6 @@ def _link_farm(rules: SpamRules) -> list[pl.Expr]:
     ]
 
 
-def _emoji_excess(rules: SpamRules) -> list[pl.Expr]:
-    excess = pl.when(pl.col("emoji") > rules.max_emoji).then("emoji")
-    return [pl.format("emoji_excess: {} emoji", excess)]
-
-
-def _capitals_excess(rules: SpamRules) -> list[pl.Expr]:
-    capitals = pl.col("capitals")
-    many = (capitals >= rules.min_capitals) & ~pl.col("source").is_in(rules.capitals_exempt)
-    small = pl.when(many).then("text").str.count_matches(r"\p{Ll}")
-    share_pct = 100 * capitals / (capitals + small)
-    return [
-        pl.format(
-            "capitals_excess: {} % capitals",
-            pl.when(share_pct > rules.max_capitals_pct).then(share_pct.round(0).cast(pl.Int64)),
-        )
-    ]
-
-
-def _repeated_characters(rules: SpamRules) -> list[pl.Expr]:
-    shortest = rules.max_run + 1
-    runs = "|".join(f"{pl.escape_regex(one)}{{{shortest},}}" for one in _RUN_CHARACTERS)
-    run = pl.col("text").str.extract(rf"(?i)({runs})").str.slice(0, shortest)
-    return [_reason("repeated_characters", run)]
-
-
 def _repeated_words(rules: SpamRules) -> list[pl.Expr]:
     words, different = pl.col("words"), pl.col("different")
     return [
@@ -155,22 +165,37 @@ def _repeated_words(rules: SpamRules) -> list[pl.Expr]:
     ]
 
 
+def _repeated_title(_rules: SpamRules) -> list[pl.Expr]:
+    return [pl.format("repeated_title: {} items of one channel", "same_title")]
+
+
 def _promoted(_rules: SpamRules) -> list[pl.Expr]:
     return [pl.when("is_promoted").then(pl.lit("promoted: stickied, pinned or paid for"))]
 
 
-_RULES: tuple[Callable[[SpamRules], list[pl.Expr]], ...] = (
-    _minimum_engagement,
-    _blocklist,
-    _patterns,
-    _link_farm,
-    _emoji_excess,
-    _capitals_excess,
-    _repeated_characters,
-    _repeated_words,
-    _promoted,
-)
+def _model(rules: SpamRules) -> list[pl.Expr]:
+    sure = pl.when(pl.col("probability") * 100 >= rules.min_model_pct).then("probability")
+    # Cut, not rounded: 0.9999 must not read as certain.
+    return [_reason("model", ((sure * 10_000).floor() / 10_000).cast(pl.String))]
 
 
 def _reason(rule: str, detail: pl.Expr) -> pl.Expr:
     return pl.format(f"{rule}: {{}}", detail)
+
+
+RULES: Mapping[RuleName, Callable[[SpamRules], list[pl.Expr]]] = MappingProxyType(
+    {
+        "minimum_engagement": _minimum_engagement,
+        "blocklist": _blocklist,
+        "pattern": _patterns,
+        "link_farm": _link_farm,
+        "emoji_excess": lambda rules: excess_of_style("emoji_excess", rules),
+        "capitals_excess": lambda rules: excess_of_style("capitals_excess", rules),
+        "repeated_characters": lambda rules: excess_of_style("repeated_characters", rules),
+        "repeated_words": _repeated_words,
+        "repeated_title": _repeated_title,
+        "promoted": _promoted,
+        "model": _model,
+    }
+)
+"""The rules by name, in the order of their reasons."""

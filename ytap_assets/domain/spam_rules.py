@@ -8,12 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
+from ytap_assets.domain.phrases import check_regex
 from ytap_assets.domain.spam_lists import BLOCKLIST, LINK_FARMS, PATTERNS
 from ytap_assets.errors import ConfigError
 
 MAX_TERM_CHARACTERS = 200
+MAX_PATTERNS = 100
+
+RuleName = Literal[
+    "minimum_engagement",
+    "blocklist",
+    "pattern",
+    "link_farm",
+    "emoji_excess",
+    "capitals_excess",
+    "repeated_characters",
+    "repeated_words",
+    "repeated_title",
+    "promoted",
+    "model",
+]
+"""Every rule, by the word its reasons begin with."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,10 @@ def _default_minimums() -> Mapping[str, Minimum]:
 class SpamRules:
     """What counts as spam in a workspace.
 
+    Emoji, capitals and long runs are signs of shouting, and honest titles shout: each is held
+    against a title only where the signs add up to `style_signs`. Three times as many emoji, or
+    three times as long a run, as is allowed are two signs.
+
     Attributes:
         minimums: The least engagement, by source. A source without an entry has none: a
             monitored channel was chosen, so its videos count from the first view.
@@ -44,16 +65,20 @@ class SpamRules:
             farms do not see them.
         patterns: Regular expressions that mark spam, by name.
         link_farms: Hosts that mark spam, with their subdomains.
-        max_emoji: The most emoji a title may have.
+        off: Rules that do not run.
+        max_emoji: The most emoji a title may have before that is a sign.
         max_capitals_pct: The largest share of capitals among letters that have a case ...
         min_capitals: ... in titles with at least so many capitals.
         capitals_exempt: Sources whose honest titles often are all capitals.
         max_run: The longest run of one letter (Latin or Cyrillic), or of ``!`` or ``$``.
+        style_signs: How many signs of shouting make spam; 1: each alone.
         min_repeated_words: Titles of at least so many words are spam where a third of them, or
             less, are different words.
+        max_same_title: How many items of one channel may have the same title on one day.
+        min_model_pct: How sure a model must be.
 
     Raises:
-        ConfigError: A phrase is empty or longer than `MAX_TERM_CHARACTERS`.
+        ConfigError: A phrase or a pattern is refused; the message names the key.
     """
 
     minimums: Mapping[str, Minimum] = field(default_factory=_default_minimums)
@@ -61,21 +86,26 @@ class SpamRules:
     allowlist: tuple[str, ...] = ()
     patterns: tuple[tuple[str, str], ...] = PATTERNS
     link_farms: tuple[str, ...] = LINK_FARMS
+    off: frozenset[RuleName] = frozenset()
     max_emoji: int = 5
     max_capitals_pct: float = 90
     min_capitals: int = 25
     capitals_exempt: frozenset[str] = frozenset({"youtube", "youtube_channel"})
     max_run: int = 7
+    style_signs: int = 2
     min_repeated_words: int = 6
+    max_same_title: int = 3
+    min_model_pct: float = 99.5
 
     def __post_init__(self) -> None:
         for name in ("blocklist", "allowlist", "link_farms"):
             for term in getattr(self, name):
-                if not term.strip() or len(term) > MAX_TERM_CHARACTERS:
-                    raise ConfigError(
-                        f"spam.{name}: {term[:40]!r} is not a phrase of 1 to"
-                        f" {MAX_TERM_CHARACTERS} characters"
-                    )
+                _refuse(f"spam.{name}", term, check_phrase)
+        if len(self.patterns) > MAX_PATTERNS:
+            raise ConfigError(f"spam.patterns: more than {MAX_PATTERNS}")
+        for name, regex in self.patterns:
+            _refuse("spam.patterns", name, check_pattern_name)
+            _refuse(f"spam.patterns.{name}", regex, check_regex)
 
     def extended(
         self,
@@ -84,12 +114,54 @@ class SpamRules:
         blocklist: Iterable[str] = (),
         allowlist: Iterable[str] = (),
         link_farms: Iterable[str] = (),
+        patterns: Mapping[str, str] | None = None,
+        limits: Mapping[str, Any] | None = None,
     ) -> SpamRules:
-        """These rules with a workspace's own added; its minimums replace ours, by source."""
+        """These rules with a workspace's own added.
+
+        Args:
+            minimums: Replace ours, by source.
+            blocklist: More phrases.
+            allowlist: More phrases and hosts.
+            link_farms: More hosts.
+            patterns: More patterns; one of our name replaces ours.
+            limits: What replaces ours: `off` and the numbers, by attribute.
+        """
         return replace(
             self,
             minimums={**self.minimums, **(minimums or {})},
             blocklist=(*self.blocklist, *blocklist),
             allowlist=(*self.allowlist, *allowlist),
             link_farms=(*self.link_farms, *link_farms),
+            patterns=tuple({**dict(self.patterns), **(patterns or {})}.items()),
+            **(limits or {}),
         )
+
+
+def check_phrase(text: str) -> str:
+    """The phrase, where it can be looked for.
+
+    Raises:
+        ValueError: It has no characters, or too many.
+    """
+    if not text.strip() or len(text) > MAX_TERM_CHARACTERS:
+        raise ValueError(f"a phrase has 1 to {MAX_TERM_CHARACTERS} characters, not all spaces")
+    return text
+
+
+def check_pattern_name(text: str) -> str:
+    """The name, where a reason can show it.
+
+    Raises:
+        ValueError: It is not 1 to 60 printable characters.
+    """
+    if not (text.strip() and text.isprintable() and len(text) <= 60):
+        raise ValueError("a pattern's name has 1 to 60 printable characters")
+    return text
+
+
+def _refuse(key: str, value: str, check: Any) -> None:
+    try:
+        check(value)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {value[:40]!r}: {error}") from error

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.phrases import join_regexes, mask_phrases, phrase_regexes
+from ytap_assets.domain.phrases import (
+    check_regex,
+    find_phrases,
+    join_regexes,
+    mask_phrases,
+    phrase_regexes,
+)
 
 
 def found(phrase: str, text: str) -> bool:
@@ -74,3 +80,50 @@ def test_masking_does_not_join_neighbours() -> None:
     masked = frame.select(mask_phrases(pl.col("text"), ["lunch"]))["text"]
     assert not masked.str.contains(phrase_regexes(["free robux"])[0])[0]
     assert not masked.str.contains("lunch")[0]
+
+
+@given(
+    st.lists(st.sampled_from(["Free Robux", "c++", "straße", "K9 unit", "$$$"]), max_size=3),
+    st.lists(st.sampled_from(["free", "ROBUX", "C++", "STRASSE", "k9", "Unit", "$$$"]), max_size=5),
+)
+def test_the_quick_search_spares_no_text_that_holds_a_phrase(
+    phrases: list[str], words: list[str]
+) -> None:
+    frame = pl.DataFrame({"text": ["  ".join(words)]})
+    quick = frame.select(
+        one.alias(str(n)) for n, one in enumerate(find_phrases(pl.col("text"), phrases))
+    )
+    slow = frame.select(
+        pl.col("text").str.extract(regex, 0).alias(str(n))
+        for n, regex in enumerate(phrase_regexes(phrases))
+    )
+    assert quick.to_dicts() == slow.to_dicts()
+
+
+@pytest.mark.parametrize(
+    ("regex", "said"),
+    [
+        ("(", "unclosed group"),
+        ("(?=x)", "look-around"),
+        (r"(x)\1", "backreferences are not supported"),
+        ("(a{1000}){1000}", "exceeds size limit"),
+        ("x*", "empty text"),
+        ("x" * 501, "at most 500"),
+    ],
+)
+def test_an_expression_is_refused_in_the_engines_words(regex: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check_regex(regex)
+
+
+def test_an_expression_is_given_back() -> None:
+    assert check_regex(r"(?i)\bx\b") == r"(?i)\bx\b"
+
+
+@given(st.text(max_size=20))
+def test_any_expression_is_taken_or_refused(regex: str) -> None:
+    try:
+        checked = check_regex(regex)
+    except ValueError:
+        return
+    assert pl.Series(["abc"]).str.contains(checked).len() == 1

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any
+from datetime import date
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -8,22 +9,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS, Minimum, SpamRules
+from ytap_assets.domain.spam import RULES, find_spam
+from ytap_assets.domain.spam_model import SpamModel
+from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS, Minimum, RuleName, SpamRules
 from ytap_assets.errors import ConfigError
 
+DAY = date(2026, 11, 20)
 SCHEMA = {
+    "workspace_id": pl.String,
+    "day": pl.Date,
     "source": pl.String,
+    "item_id": pl.String,
     "title": pl.String,
     "url": pl.String,
     "points": pl.Int64,
     "views": pl.Int64,
+    "channel_id": pl.String,
+    "channel_title": pl.String,
     "is_promoted": pl.Boolean,
 }
+STRICT = SpamRules(style_signs=1)
 
 
 def trends(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame([{"source": "hn", "title": "", **row} for row in rows], schema=SCHEMA)
+    """Rows of one day; each is an item of its own."""
+    return pl.DataFrame(
+        [
+            {"workspace_id": "w", "day": DAY, "source": "hn", "item_id": str(n), "title": "", **row}
+            for n, row in enumerate(rows)
+        ],
+        schema=SCHEMA,
+    )
 
 
 def reasons(rules: SpamRules | None = None, **row: Any) -> list[str]:
@@ -75,16 +91,8 @@ def test_counts_and_marks(row: dict[str, Any], expected: list[str]) -> None:
         ("We earn $5,000 per customer", []),
         ("Join WhatsApp +1 202 555 0100 now", ["pattern: messenger number"]),
         ("WhatsApp has 2 billion users", []),
-        ("Win 🔥🔥🔥🔥🔥🔥", ["emoji_excess: 6 emoji"]),
-        ("Win 🔥🔥🔥🔥🔥", []),
         ("Family 👨‍👩‍👧‍👦👨‍👩‍👧‍👦 flags 🇩🇪🇫🇷 hand 👋🏽", []),
         ("Acme™ © ® ™ © ® ™ © ®", []),
-        ("THIS IS THE LOUDEST TITLE OF TODAY", ["capitals_excess: 100 % capitals"]),
-        ("NASA AND ESA", []),
-        ("NASA, ESA, JAXA, ISRO and CNES agree on a mission for the 2030s", []),
-        ("Gooooooooal!", ["repeated_characters: oooooooo"]),
-        ("WON!!!!!!!!!", ["repeated_characters: !!!!!!!!"]),
-        ("Cooool!!!", []),
         ("1000000000 and ..........", []),
         ("free free free free free money", ["repeated_words: 2 different of 6"]),
         ("Chicken chicken chicken: chicken programming language", []),
@@ -96,10 +104,53 @@ def test_titles(title: str, expected: list[str]) -> None:
     assert reasons(title=title) == expected
 
 
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("Win 🔥🔥🔥🔥🔥🔥", ["emoji_excess: 6 emoji"]),
+        ("Win 🔥🔥🔥🔥🔥", []),
+        ("THIS IS THE LOUDEST TITLE OF TODAY", ["capitals_excess: 100 % capitals"]),
+        ("NASA AND ESA", []),
+        ("NASA, ESA, JAXA, ISRO and CNES agree on a mission for the 2030s", []),
+        ("Gooooooooal!", ["repeated_characters: oooooooo"]),
+        ("WON!!!!!!!!!", ["repeated_characters: !!!!!!!!"]),
+        ("Cooool!!!", []),
+    ],
+)
+def test_one_sign_of_shouting_is_spam_only_where_a_workspace_says_so(
+    title: str, expected: list[str]
+) -> None:
+    assert reasons(STRICT, title=title) == expected
+    assert reasons(title=title) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        (
+            "THE LOUDEST TITLE OF ALL TODAY!!!!!!!!",
+            ["capitals_excess: 100 % capitals", "repeated_characters: !!!!!!!!"],
+        ),
+        ("Gooooooooal ⚽⚽⚽⚽⚽⚽", ["emoji_excess: 6 emoji", "repeated_characters: oooooooo"]),
+        ("🔥" * 15, []),
+        ("🔥" * 16, ["emoji_excess: 16 emoji"]),
+        ("no" + "o" * 20, []),
+        ("no" + "o" * 21, ["repeated_characters: oooooooo"]),
+    ],
+)
+def test_signs_of_shouting_add_up(title: str, expected: list[str]) -> None:
+    assert reasons(title=title) == expected
+
+
+def test_a_rule_that_is_off_gives_no_sign() -> None:
+    title = "THE LOUDEST TITLE OF ALL TODAY!!!!!!!!"
+    assert reasons(SpamRules(off=frozenset({"capitals_excess"})), title=title) == []
+
+
 def test_capitals_are_normal_on_youtube() -> None:
     title = "THIS IS THE OFFICIAL MUSIC VIDEO OF A SONG"
-    assert reasons(title=title, source="youtube") == []
-    assert reasons(title=title, source="reddit") != []
+    assert reasons(STRICT, title=title, source="youtube") == []
+    assert reasons(STRICT, title=title, source="reddit") != []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +179,7 @@ def test_every_rule_that_catches_gives_its_reason() -> None:
     found = reasons(
         source="reddit",
         points=1,
-        title="GET RICH QUICK GET RICH QUICK GET RICH QUICK AAAAAAAA " * 2,
+        title="GET RICH QUICK GET RICH QUICK GET RICH QUICK AAAAAAAA " * 2 + "🔥" * 6,
         url="https://ouo.io/x",
         is_promoted=True,
     )
@@ -136,6 +187,7 @@ def test_every_rule_that_catches_gives_its_reason() -> None:
         "minimum_engagement",
         "blocklist",
         "link_farm",
+        "emoji_excess",
         "capitals_excess",
         "repeated_characters",
         "repeated_words",
@@ -181,6 +233,112 @@ def test_rules_can_be_empty() -> None:
     assert reasons(rules, title="get rich quick", url="https://adf.ly", points=0) == []
 
 
+def same_titles(count: int, **row: Any) -> pl.DataFrame:
+    rows = [{"source": "youtube", "title": "Live now", "channel_id": "UC1", **row}] * count
+    return find_spam(trends(*rows), SpamRules())
+
+
+def test_a_channel_that_posts_a_title_again_and_again() -> None:
+    expected = [["repeated_title: 4 items of one channel"]] * 4
+    assert same_titles(4)["spam_reasons"].to_list() == expected
+    assert (
+        same_titles(4, channel_id=None, channel_title="One")["spam_reasons"].to_list() == expected
+    )
+    assert not same_titles(3)["is_spam"].any()
+
+
+@pytest.mark.parametrize(
+    "row", [{"channel_id": None}, {"title": ""}, {"title": " "}, {"item_id": "the same"}]
+)
+def test_a_title_that_many_post_is_no_spam(row: dict[str, Any]) -> None:
+    assert not same_titles(9, **row)["is_spam"].any()
+
+
+@pytest.mark.parametrize("differs", ["workspace_id", "source", "channel_id", "title"])
+def test_same_titles_are_counted_by_workspace_source_and_channel(differs: str) -> None:
+    rows = trends(
+        *({"source": "youtube", "title": "x", "channel_id": "c", differs: v} for v in "aaabbb")
+    )
+    assert not find_spam(rows, SpamRules())["is_spam"].any()
+
+
+def test_same_titles_are_counted_by_day() -> None:
+    days = [DAY.replace(day=n // 3 + 1) for n in range(6)]
+    rows = trends(*({"title": "x", "channel_id": "c", "day": day} for day in days))
+    assert not find_spam(rows, SpamRules())["is_spam"].any()
+
+
+ROW_OF_EACH_RULE: dict[str, dict[str, Any]] = {
+    "minimum_engagement": {"points": 1},
+    "blocklist": {"title": "get rich quick"},
+    "pattern": {"title": "Earn $5,000 per day from home"},
+    "link_farm": {"url": "https://adf.ly/1"},
+    "emoji_excess": {"title": "🔥" * 20},
+    "capitals_excess": {"title": "THIS IS THE LOUDEST TITLE OF TODAY"},
+    "repeated_characters": {"title": "no" + "o" * 30},
+    "repeated_words": {"title": "free " * 6},
+    "promoted": {"is_promoted": True},
+    "model": {"title": "subscribe"},
+}
+MODEL = SpamModel(9000, {})
+
+
+@pytest.mark.parametrize("name", ROW_OF_EACH_RULE)
+def test_every_rule_names_itself_and_can_be_off(name: RuleName) -> None:
+    rules = SpamRules(style_signs=1)
+    row = trends(ROW_OF_EACH_RULE[name])
+    model = MODEL if name == "model" else None
+    (found,) = find_spam(row, rules, model)["spam_reasons"].to_list()
+    assert [reason.partition(":")[0] for reason in found] == [name]
+    off = rules.extended(limits={"off": frozenset({name})})
+    assert not find_spam(row, off, model)["is_spam"].any()
+
+
+def test_all_rules_can_be_off() -> None:
+    names: tuple[RuleName, ...] = get_args(RuleName)
+    assert set(RULES) == set(names) == {*ROW_OF_EACH_RULE, "repeated_title"}
+    row = {**ROW_OF_EACH_RULE["emoji_excess"], **ROW_OF_EACH_RULE["promoted"]}
+    found = find_spam(trends(row), SpamRules(off=frozenset(names)), MODEL)
+    assert found["spam_reasons"].to_list() == [[]]
+
+
+def test_a_model_says_how_sure_it_is() -> None:
+    (found,) = find_spam(trends({"title": "x"}), SpamRules(), MODEL)["spam_reasons"].to_list()
+    assert found == ["model: 0.9998"]
+    unsure = SpamModel(5000, {})  # 0.9933
+    assert not find_spam(trends({"title": "x"}), SpamRules(), unsure)["is_spam"].any()
+    lenient = SpamRules(min_model_pct=99)
+    assert find_spam(trends({"title": "x"}), lenient, unsure)["is_spam"].all()
+
+
+def test_limits_and_patterns_of_a_workspace_replace_ours() -> None:
+    rules = SpamRules().extended(
+        patterns={"earnings promise": r"(?i)\bnever\b", "own": r"\bsecret sauce\b"},
+        limits={"max_emoji": 1, "style_signs": 1},
+    )
+    assert reasons(rules, title="Earn $5,000 per day from home") == []
+    assert reasons(rules, title="secret sauce 🔥🔥") == ["pattern: own", "emoji_excess: 2 emoji"]
+
+
+@pytest.mark.parametrize(
+    "regex", ["(", "(?=look)around", r"(a)\1", "a*", "", "x" * 501, "(a{1000}){1000}"]
+)
+def test_a_pattern_that_the_engine_cannot_take_is_refused(regex: str) -> None:
+    with pytest.raises(ConfigError, match=r"spam\.patterns\.mine"):
+        SpamRules().extended(patterns={"mine": regex})
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\x1fb", "x" * 61])
+def test_a_pattern_needs_a_name_that_can_be_shown(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"spam\.patterns: "):
+        SpamRules().extended(patterns={name: "x"})
+
+
+def test_too_many_patterns_are_refused() -> None:
+    with pytest.raises(ConfigError, match="more than 100"):
+        SpamRules().extended(patterns={str(n): "x" for n in range(100)})
+
+
 def test_no_rows_give_no_rows() -> None:
     found = find_spam(trends(), SpamRules())
     assert found.schema == {**SCHEMA, "is_spam": pl.Boolean, "spam_reasons": pl.List(pl.String)}
@@ -202,10 +360,11 @@ rows = st.fixed_dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(rows, max_size=6))
-def test_whatever_the_titles_each_row_is_judged_alone(given_rows: list[dict[str, Any]]) -> None:
-    together = find_spam(trends(*given_rows), SpamRules())
-    assert_frame_equal(together.drop("is_spam", "spam_reasons"), trends(*given_rows))
-    alone = [find_spam(trends(row), SpamRules()) for row in given_rows]
+def test_without_channels_each_row_is_judged_alone(given_rows: list[dict[str, Any]]) -> None:
+    given_trends = trends(*given_rows)
+    together = find_spam(given_trends, STRICT)
+    assert_frame_equal(together.drop("is_spam", "spam_reasons"), given_trends)
+    alone = [find_spam(row, STRICT) for row in given_trends.iter_slices(1)]
     if alone:
         assert_frame_equal(together, pl.concat(alone))
     for texts in together["spam_reasons"].to_list():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -29,7 +30,10 @@ def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
     """The titles that a rule about texts catches; counts are left unknown."""
     frame = pl.DataFrame(
         {
+            "workspace_id": "w",
+            "day": date(2026, 11, 20),
             "source": source,
+            "item_id": [str(number) for number in range(len(rows))],
             "title": [row["title"] for row in rows],
             "url": [row.get("url") for row in rows],
         },
@@ -37,6 +41,8 @@ def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
     ).with_columns(
         points=pl.lit(None, pl.Int64),
         views=pl.lit(None, pl.Int64),
+        channel_id=pl.lit(None, pl.String),
+        channel_title=pl.lit(None, pl.String),
         is_promoted=pl.lit(None, pl.Boolean),
     )
     return find_spam(frame, SpamRules()).filter("is_spam")
@@ -44,8 +50,7 @@ def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
 
 def test_hacker_news_titles_pass(real_data: Path) -> None:
     rows = read(real_data / HACKER_NEWS)
-    caught = caught_by_text("hn", rows)
-    assert caught.height / len(rows) < 0.002, caught["title"].to_list()
+    assert caught_by_text("hn", rows)["title"].to_list() == []
 
 
 def test_world_news_passes(real_data: Path) -> None:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_series_equal
+
+from ytap_assets.domain.spam_model import KIND, MAX_FEATURES, SpamModel
+from ytap_assets.domain.spam_text import FEATURES_VERSION, MARKS
+from ytap_assets.errors import ConfigError
+
+CONTENT = {
+    "kind": KIND,
+    "features_version": FEATURES_VERSION,
+    "bias": -2000,
+    "weights": {"#link": 3000, "#short": 0, " fr": 500, "free": 1500},
+}
+MODEL = SpamModel.from_dict(CONTENT)
+
+
+def test_a_judgement_is_the_sum_of_what_each_feature_says() -> None:
+    texts = pl.Series("title", ["free free", "see http://a.example", "Freedom", "", None])
+    assert_series_equal(MODEL.log_odds(texts), pl.Series("title", [0.0, 1.0, 0.0, -2.0, None]))
+
+
+def test_a_probability_is_the_odds_as_a_share() -> None:
+    (free, none) = MODEL.probabilities(pl.Series(["free", None]))
+    assert free == pytest.approx(0.5)
+    assert none is None
+    assert SpamModel(100_000, {}).probabilities(pl.Series(["x"])).item() == pytest.approx(1)
+
+
+def test_a_model_survives_its_file() -> None:
+    again = SpamModel.from_dict(json.loads(json.dumps(MODEL.to_dict())))
+    assert again == MODEL
+    assert again.to_dict() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "not a spam model"),
+        ([], "not a spam model"),
+        ({}, "not a spam model"),
+        ({**CONTENT, "kind": "cat"}, "not a spam model"),
+        ({**CONTENT, "features_version": FEATURES_VERSION + 1}, "features_version: 2, expected 1"),
+        ({**CONTENT, "features_version": "1"}, "features_version"),
+        ({**CONTENT, "features_version": True}, "features_version"),
+        ({**CONTENT, "bias": None}, "bias: not a whole number"),
+        ({**CONTENT, "bias": math.nan}, "bias: not a whole number"),
+        ({**CONTENT, "bias": True}, "bias: not a whole number"),
+        ({**CONTENT, "bias": 10**9}, "bias: not a whole number"),
+        ({**CONTENT, "weights": []}, "weights: not a mapping"),
+        ({**CONTENT, "weights": dict.fromkeys(range(MAX_FEATURES + 1), 1)}, "weights: not a"),
+        ({**CONTENT, "weights": {"free": "1"}}, r"weights\.free: not a whole number"),
+        ({**CONTENT, "weights": {"free": 1.5}}, r"weights\.free: not a whole number"),
+        ({**CONTENT, "weights": {"freedom": 1}}, "'freedom' is not a feature"),
+        ({**CONTENT, "weights": {"#free": 1}}, "'#free' is not a feature"),
+        ({**CONTENT, "weights": {7: 1}}, "'7' is not a feature"),
+    ],
+)
+def test_what_is_no_model_is_refused(content: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SpamModel.from_dict(content)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(["kind", "features_version", "bias", "weights"]), json_values)
+def test_any_content_is_a_model_or_refused(key: str, value: object) -> None:
+    try:
+        model = SpamModel.from_dict({**CONTENT, key: value})
+    except ConfigError:
+        return
+    assert model.log_odds(pl.Series(["free"])).len() == 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.none() | st.text(), max_size=8))
+def test_each_text_is_judged_alone(texts: list[str | None]) -> None:
+    series = pl.Series(texts, dtype=pl.String)
+    together = MODEL.log_odds(series).to_list()
+    assert together == MODEL.log_odds(series.reverse()).to_list()[::-1]
+    assert together == [MODEL.log_odds(series[n : n + 1]).item() for n in range(len(texts))]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "free " * 1_000_000,
+        "\x00" * 1000,
+        "<" * 100_000,
+        "&amp;" * 100_000,
+        "a." * 100_000,
+        "\u202efree\u202c",
+        "\U0001f525" * 100_000,
+        "".join(MARKS.values()),
+    ],
+    ids=["long", "nul", "tags", "entities", "dots", "bidi", "emoji", "private"],
+)
+def test_hostile_texts_are_judged(hostile: str) -> None:
+    assert math.isfinite(MODEL.log_odds(pl.Series([hostile])).item())
+
+
+def test_a_text_cannot_bring_marks_of_its_own() -> None:
+    assert MODEL.log_odds(pl.Series([MARKS["link"]])).item() == -2
