@@ -89,6 +89,11 @@ class Settings:
         return self.data / "reports"
 
     @property
+    def models(self) -> Path:
+        """The folder of learned models."""
+        return self.data / "models"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own folder."""
         return self.data / "dagster_home"

@@ -12,24 +12,29 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS
+from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.spam_rules import MAX_PATTERNS, RuleName, check_pattern_name, check_phrase
 
 Status = Literal["active", "paused", "archived"]
 
 _SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,94}\.json")
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 
 
-def _check_phrase(text: str) -> str:
-    if not text.strip() or len(text) > MAX_TERM_CHARACTERS:
-        raise ValueError(f"a phrase has 1 to {MAX_TERM_CHARACTERS} characters, not all spaces")
-    return text
-
-
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, Field(ge=1, le=_MAX_DAYS)]
-Phrases = tuple[Annotated[str, AfterValidator(_check_phrase)], ...]
+Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
+Patterns = Annotated[
+    dict[
+        Annotated[str, AfterValidator(check_pattern_name)],
+        Annotated[str, AfterValidator(check_regex)],
+    ],
+    Field(max_length=MAX_PATTERNS),
+]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Times = Annotated[int, Field(ge=1, le=1000)]
 Weight = Annotated[float, Field(ge=0, le=1000)]
 
 
@@ -140,11 +145,36 @@ class Sources(Section):
 
 
 class Spam(Section):
-    """What this workspace adds to the spam rules."""
+    """What this workspace adds to the spam rules, and what it sets otherwise.
+
+    Lists add to the general ones. What is not given stays as `domain.spam_rules.SpamRules` has it;
+    there each number is explained.
+    """
 
     blocklist: Phrases = ()
     allowlist: Phrases = ()
     link_farms: Phrases = ()
+    patterns: Patterns = Field(default_factory=dict)
+    rules_off: tuple[RuleName, ...] = ()
+    max_emoji: Times | None = None
+    max_capitals_pct: Percent | None = None
+    min_capitals: Times | None = None
+    max_run: Times | None = None
+    style_signs: Times | None = None
+    min_repeated_words: Times | None = None
+    max_same_title: Times | None = None
+    model: str | None = None
+    min_model_pct: Percent | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, value: str | None) -> str | None:
+        if value is not None and not _FILE_NAME.fullmatch(value):
+            raise ValueError(
+                "a file's name in the folder `models`: letters, digits, `_`, `-` and `.`,"
+                " without a folder, ending in .json"
+            )
+        return value
 
 
 class Scoring(Section):

@@ -12,6 +12,7 @@ import polars as pl
 
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.spam import find_spam
+from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.domain.urls import canonical_urls, story_ids_of
 from ytap_assets.tables import SCORED_TRENDS
@@ -41,6 +42,7 @@ def score_trends(
     source_weights: Mapping[str, float] | None = None,
     views_per_engagement: float = VIEWS_PER_ENGAGEMENT,
     spam_rules: SpamRules | None = None,
+    spam_model: SpamModel | None = None,
 ) -> pl.DataFrame:
     """Score the stories of each workspace and day.
 
@@ -52,12 +54,13 @@ def score_trends(
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.
         views_per_engagement: How many views are worth one like.
         spam_rules: The workspace's rules; the general ones by default.
+        spam_model: The workspace's learned model, where it has one.
 
     Returns:
         Rows of `scored_trends`, ordered by workspace, day and position.
     """
     items = latest_observations(trends)
-    items = find_spam(items, spam_rules or SpamRules())
+    items = find_spam(items, spam_rules or SpamRules(), spam_model)
     items = items.with_columns(
         *engagement_columns(views_per_engagement), hours_old_column(), _canonical_urls(items)
     )

@@ -43,11 +43,11 @@ def find_spam(
         none where nothing was found. Each begins with the name of its rule.
     """
     seen = _observe(trends, rules)
-    if model is not None and "model" not in rules.off:
+    if model is not None and "model" not in rules.rules_off:
         seen = seen.with_columns(probability=model.probabilities(trends["title"]))
     else:
         seen = seen.with_columns(probability=pl.lit(None, pl.Float64))
-    running = [rule for name, rule in RULES.items() if name not in rules.off]
+    running = [rule for name, rule in RULES.items() if name not in rules.rules_off]
     is_spam, reasons = _join_reasons(seen, [one for rule in running for one in rule(rules)])
     return trends.with_columns(is_spam=is_spam, spam_reasons=reasons)
 

@@ -65,7 +65,7 @@ class SpamRules:
             farms do not see them.
         patterns: Regular expressions that mark spam, by name.
         link_farms: Hosts that mark spam, with their subdomains.
-        off: Rules that do not run.
+        rules_off: Rules that do not run.
         max_emoji: The most emoji a title may have before that is a sign.
         max_capitals_pct: The largest share of capitals among letters that have a case ...
         min_capitals: ... in titles with at least so many capitals.
@@ -86,7 +86,7 @@ class SpamRules:
     allowlist: tuple[str, ...] = ()
     patterns: tuple[tuple[str, str], ...] = PATTERNS
     link_farms: tuple[str, ...] = LINK_FARMS
-    off: frozenset[RuleName] = frozenset()
+    rules_off: frozenset[RuleName] = frozenset()
     max_emoji: int = 5
     max_capitals_pct: float = 90
     min_capitals: int = 25
@@ -125,7 +125,7 @@ class SpamRules:
             allowlist: More phrases and hosts.
             link_farms: More hosts.
             patterns: More patterns; one of our name replaces ours.
-            limits: What replaces ours: `off` and the numbers, by attribute.
+            limits: What replaces ours: `rules_off` and the numbers, by attribute.
         """
         return replace(
             self,

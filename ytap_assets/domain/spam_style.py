@@ -55,7 +55,7 @@ def observe_style(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
         different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
-    signs = [sign for name, sign in _signs(rules).items() if name not in rules.off]
+    signs = [sign for name, sign in _signs(rules).items() if name not in rules.rules_off]
     return seen.with_columns(signs=pl.sum_horizontal(pl.lit(0), *signs))
 
 

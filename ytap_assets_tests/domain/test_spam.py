@@ -144,7 +144,7 @@ def test_signs_of_shouting_add_up(title: str, expected: list[str]) -> None:
 
 def test_a_rule_that_is_off_gives_no_sign() -> None:
     title = "THE LOUDEST TITLE OF ALL TODAY!!!!!!!!"
-    assert reasons(SpamRules(off=frozenset({"capitals_excess"})), title=title) == []
+    assert reasons(SpamRules(rules_off=frozenset({"capitals_excess"})), title=title) == []
 
 
 def test_capitals_are_normal_on_youtube() -> None:
@@ -290,7 +290,7 @@ def test_every_rule_names_itself_and_can_be_off(name: RuleName) -> None:
     model = MODEL if name == "model" else None
     (found,) = find_spam(row, rules, model)["spam_reasons"].to_list()
     assert [reason.partition(":")[0] for reason in found] == [name]
-    off = rules.extended(limits={"off": frozenset({name})})
+    off = rules.extended(limits={"rules_off": frozenset({name})})
     assert not find_spam(row, off, model)["is_spam"].any()
 
 
@@ -298,7 +298,7 @@ def test_all_rules_can_be_off() -> None:
     names: tuple[RuleName, ...] = get_args(RuleName)
     assert set(RULES) == set(names) == {*ROW_OF_EACH_RULE, "repeated_title"}
     row = {**ROW_OF_EACH_RULE["emoji_excess"], **ROW_OF_EACH_RULE["promoted"]}
-    found = find_spam(trends(row), SpamRules(off=frozenset(names)), MODEL)
+    found = find_spam(trends(row), SpamRules(rules_off=frozenset(names)), MODEL)
     assert found["spam_reasons"].to_list() == [[]]
 
 

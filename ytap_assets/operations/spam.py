@@ -1,0 +1,68 @@
+"""A workspace's spam rules and its learned model, from its config and the model's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ytap_assets.domain.spam_model import SpamModel
+from ytap_assets.domain.spam_rules import Minimum, SpamRules
+from ytap_assets.errors import ConfigError
+from ytap_assets.settings import Settings
+from ytap_assets.workspaces import Workspace
+
+_LISTS = ("blocklist", "allowlist", "link_farms", "patterns")
+_MAX_MODEL_BYTES = 20_000_000
+
+
+def spam_rules(workspace: Workspace) -> SpamRules:
+    """The spam rules with what the workspace's config adds to them and sets otherwise."""
+    sources, spam = workspace.sources, workspace.spam
+    given = spam.model_dump(exclude_none=True, exclude={*_LISTS, "model", "rules_off"})
+    return SpamRules().extended(
+        minimums={
+            "reddit": Minimum("points", sources.reddit.min_score),
+            "hn": Minimum("points", sources.hn.min_points),
+            "youtube": Minimum("views", sources.youtube.min_views),
+        },
+        blocklist=spam.blocklist,
+        allowlist=spam.allowlist,
+        link_farms=spam.link_farms,
+        patterns=spam.patterns,
+        limits={**given, "rules_off": frozenset(spam.rules_off)},
+    )
+
+
+def spam_model(settings: Settings, workspace: Workspace) -> SpamModel | None:
+    """The learned model that the workspace's config names, None where it names none.
+
+    Raises:
+        ConfigError: The file is missing, or is no model; the message names the file and the key.
+    """
+    name = workspace.spam.model
+    if name is None:
+        return None
+    path = settings.models / name
+    try:
+        return SpamModel.from_dict(_read_json(path))
+    except ConfigError as error:
+        raise ConfigError(
+            f"spam.model of workspace {workspace.workspace_id!r}: {path}: {error}"
+        ) from error
+
+
+def _read_json(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.strerror}; scripts/train_spam_model.py makes one, or leave the key out"
+        ) from error
+    if len(content) > _MAX_MODEL_BYTES:
+        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes, so not a spam model")
+    try:
+        parsed: object = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError("not a spam model: not JSON") from error
+    return parsed
