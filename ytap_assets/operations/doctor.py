@@ -24,7 +24,7 @@ from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
 from ytap_assets.operations.workspaces import Listed, list_workspaces
 from ytap_assets.settings import Settings
-from ytap_assets.sources.catalog import HOSTS
+from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.workspaces import Workspaces
 
 Probe = Callable[[str], str | None]
@@ -117,7 +117,7 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
         yield Finding("reachable", f"recordings ({settings.transport})", verdict, detail)
     if settings.transport == "replay":
         return
-    for host in sorted(HOSTS):
+    for host in sorted(CATALOG.hosts):
         if probe is None:
             yield Finding("reachable", host, "ok", "not asked; --online does")
             continue

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from ytap_assets.sources.catalog import TREND_SOURCES, VIDEO_STATS
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.fetching import fetch_target
 from ytap_assets.sources.session import Session
@@ -39,7 +38,9 @@ async def collect_trends(
     if not workspace.collects:
         return []
     plan: _Plan = [
-        (source, target) for source in TREND_SOURCES for target in source.targets(workspace)
+        (source, target)
+        for source in session.catalog.trends
+        for target in source.targets(workspace)
     ]
     return await _collect(plan, workspace, days, session, run_id)
 
@@ -69,7 +70,8 @@ async def collect_video_metrics(
     """
     if not workspace.collects:
         return []
-    plan: _Plan = [(VIDEO_STATS, batch) for batch in batch_videos(video_ids)]
+    stats = session.catalog.video_stats
+    plan: _Plan = [(stats, batch) for batch in batch_videos(video_ids)]
     return await _collect(plan, workspace, days, session, run_id)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.sources.catalog import find_source
+from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetching import frame_quarantined
 from ytap_assets.sources.source import Answers
@@ -18,7 +18,7 @@ from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS, Table
 
 
 def parse_payloads(
-    payloads: pl.DataFrame, table: Table = RAW_TRENDS
+    payloads: pl.DataFrame, table: Table = RAW_TRENDS, *, catalog: Catalog = CATALOG
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read stored payloads again, with the parsers that read them first; no network.
 
@@ -28,6 +28,7 @@ def parse_payloads(
     Args:
         payloads: Rows of ``raw_payloads``, whole collections of any workspaces and days.
         table: Which table's sources are read.
+        catalog: The sources there are.
 
     Returns:
         Rows of ``table`` and of ``quarantined_rows``.
@@ -36,7 +37,7 @@ def parse_payloads(
     ordered = payloads.sort("workspace_id", "day", "collection_id", "payload_id")
     for collection in ordered.partition_by("workspace_id", "collection_id", maintain_order=True):
         first = collection.row(0, named=True)
-        source = find_source(first["source"], first["url"])
+        source = catalog.find(first["source"], first["url"])
         if source is None or source.table is not table:
             continue
         shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}

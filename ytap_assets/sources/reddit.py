@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from ytap_assets.sources.documents import load_json
 from ytap_assets.sources.errors import NotRecordedError, PermanentError, SourceError
 from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Parsed, parse_exchanges
 from ytap_assets.sources.reddit_items import (
     API_HOST,
@@ -57,23 +58,22 @@ class RedditHot(TrendSource):
         if secrets is None:
             yield await query.get(feed_url(query.target), headers=headers)
             return
-        after: str | None = None
-        for number in range(_MAX_PAGES):
+
+        async def fetch(after: str | None) -> Exchange:
             url = listing_url(query.target, after)
             try:
-                page = await query.get(url, headers=headers, secrets=secrets)
+                return await query.get(url, headers=headers, secrets=secrets)
             except NotRecordedError:
-                if number > 0:
+                if after is not None:
                     raise
-                page = await query.get(feed_url(query.target), headers=headers)
+                return await query.get(feed_url(query.target), headers=headers)
             except PermanentError as error:
                 if error.exchange and error.exchange.status == _UNAUTHORIZED:
                     query.visit.tokens.pop(self.name, None)
                 raise
+
+        async for page in follow_pages(fetch, next_page, most=_MAX_PAGES):
             yield page
-            after = next_page(page)
-            if after is None:
-                return
 
     def parse(self, answers: Answers) -> Parsed:
         """Read posts of the listing or entries of the feed."""

@@ -22,7 +22,7 @@ from typing import Self
 import httpx
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.catalog import HOSTS, SPACING_S
+from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.conditional import KeptAnswers
 from ytap_assets.sources.conduct import Conduct
@@ -49,6 +49,7 @@ class Session:
         settings: Settings,
         *,
         now: Clock | None = None,
+        catalog: Catalog = CATALOG,
         network: Callable[[], httpx.AsyncBaseTransport] = live_transport,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = clocks.monotonic,
@@ -58,16 +59,21 @@ class Session:
         Args:
             settings: Say which transport answers, and hold the secrets.
             now: The present, live and recording; the settings' by default.
+            catalog: The sources there are; no other host is asked.
             network: Makes the transport that asks the real hosts.
             sleep: Waits so many seconds.
             monotonic: A clock that never jumps, for spacing requests.
         """
         self.settings = settings
+        self.catalog = catalog
         self._now = now or settings.now
         self._today = self._now().astimezone(UTC).date()
         self._network = network
         self._conduct = Conduct(
-            hosts=HOSTS, clock=self._now, sleep=sleep, pacer=Pacer(SPACING_S, monotonic)
+            hosts=catalog.hosts,
+            clock=self._now,
+            sleep=sleep,
+            pacer=Pacer(catalog.spacing_s, monotonic),
         )
         for name, secret in settings.secrets.items():
             if name not in _NAMES_NOT_SECRETS:
@@ -142,11 +148,14 @@ class Session:
         )
 
 
-def open_session(settings: Settings, *, now: Clock | None = None) -> Session:
+def open_session(
+    settings: Settings, *, now: Clock | None = None, catalog: Catalog = CATALOG
+) -> Session:
     """A session with the transport, recordings and secrets of ``settings``.
 
     Args:
         settings: The installation's settings.
         now: The present, live and recording; the settings' by default.
+        catalog: The sources there are.
     """
-    return Session(settings, now=now)
+    return Session(settings, now=now, catalog=catalog)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources.client import HttpClient
@@ -152,6 +153,13 @@ class Source(ABC):
     @abstractmethod
     def parse(self, answers: Answers) -> Parsed:
         """Read what one fetch brought. Pure, and used again on stored payloads."""
+
+    def begins_with(self, url: str) -> bool:
+        """Whether its fetches begin with a URL like this one: how stored payloads find it again.
+
+        Two sources of one name that share a host tell themselves apart here.
+        """
+        return urlsplit(url).hostname in self.hosts
 
 
 class TrendSource(Source):

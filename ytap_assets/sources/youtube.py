@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.trend import Trend
@@ -49,13 +50,12 @@ class YouTubeCharts(TrendSource):
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for the chart page by page."""
         secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
-        token: str | None = None
-        for _ in range(_MAX_PAGES):
-            page = await query.get(chart_url(query.target, token), secrets=secrets)
+
+        async def fetch(token: str | None) -> Exchange:
+            return await query.get(chart_url(query.target, token), secrets=secrets)
+
+        async for page in follow_pages(fetch, next_page, most=_MAX_PAGES):
             yield page
-            token = next_page(page)
-            if token is None:
-                return
 
     def parse(self, answers: Answers) -> Parsed:
         """Read the videos of the chart, ranked over its pages."""

@@ -18,7 +18,7 @@ from ytap_assets.operations.doctor_lake import judge_age
 from ytap_assets.operations.findings import AREAS, Finding, span
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
-from ytap_assets.sources.catalog import HOSTS
+from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspaces import CONFIG_NAME, Account
 
@@ -122,7 +122,7 @@ def test_hosts_are_asked_only_when_wanted(platform: Platform) -> None:
     offline = examine(live, now=platform.now())
     assert {one.verdict for one in offline if one.area == "reachable"} == {"ok"}
     online = {one.subject: one for one in examine(live, now=platform.now(), probe=probe)}
-    assert set(asked) == HOSTS
+    assert set(asked) == CATALOG.hosts
     assert (online["www.reddit.com"].verdict, online["www.reddit.com"].detail) == (
         "fail",
         "no route",

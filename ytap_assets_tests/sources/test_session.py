@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ytap_assets.sources.catalog import HOSTS, SOURCES, SPACING_S, TREND_SOURCES, find_source
+from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.errors import RefusedUrlError
 from ytap_assets.sources.exchange import Request
@@ -33,14 +33,11 @@ FEED = b"<feed xmlns='http://www.w3.org/2005/Atom'></feed>"
 
 
 def test_the_catalog_is_consistent() -> None:
-    assert len({(source.name, source.hosts) for source in SOURCES}) == len(SOURCES)
-    assert {source.table for source in TREND_SOURCES} == {RAW_TRENDS}
-    assert set(SPACING_S) == HOSTS
-    assert all(seconds > 0 for seconds in SPACING_S.values())
-    for source in SOURCES:
-        for host in source.hosts:
-            assert find_source(source.name, f"https://{host}/x") is source
-    assert find_source("hn", "https://www.reddit.com/") is None
+    assert {source.table for source in CATALOG.trends} == {RAW_TRENDS}
+    assert set(CATALOG.spacing_s) == CATALOG.hosts
+    assert all(seconds > 0 for seconds in CATALOG.spacing_s.values())
+    assert CATALOG.find("hn", "https://www.reddit.com/") is None
+    assert CATALOG.find("digg", "https://www.reddit.com/") is None
 
 
 def test_no_host_is_asked_that_no_source_declares(tmp_path: Path) -> None:
