@@ -44,7 +44,7 @@ lock: $(VENV)/dev ## Pin the newest allowed versions again
 		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements-dev.lock
 
 clean: ## Remove what was made: environment, lake, reports, Dagster's home
-	rm -rf $(VENV) data/lake data/reports data/dagster_home data/backups
+	rm -rf $(VENV) data/lake data/reports data/dagster_home data/backups data/state
 
 # The locks are complete, so pip has nothing to resolve (--no-deps); that is faster, too.
 $(VENV)/run: requirements.lock pyproject.toml

@@ -84,6 +84,11 @@ class Settings:
         return self.data / "recordings"
 
     @property
+    def state(self) -> Path:
+        """The folder of what the sources remember: earlier answers, used-up quotas."""
+        return self.data / "state"
+
+    @property
     def reports(self) -> Path:
         """The folder of report files."""
         return self.data / "reports"

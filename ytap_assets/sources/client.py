@@ -1,9 +1,10 @@
 """The one HTTP client of the sources.
 
-It asks only hosts that the sources declare, only over https; spaces its requests; retries what is
-transient and nothing else; obeys Retry-After; asks conditionally; stops reading at the size cap;
-and keeps secrets in headers, out of everything it hands back. What answers is a transport
-(`transports`): the network, or a day's recordings.
+It asks only hosts that the sources declare, only over https (`addresses`); spaces its requests;
+retries what is transient and nothing else; obeys Retry-After; asks for what changed only, and not
+at all for what was just answered (`kept_answers`); stops reading at the size cap; and keeps secrets
+in headers, out of everything it hands back. What answers is a transport (`transports`): the
+network, or a day's recordings.
 
 Belongs here: how to ask. Does not belong here: what to ask (a module per platform), or what an
 answer means (`errors`, the platform's parser).
@@ -19,12 +20,12 @@ from typing import Self
 
 import httpx
 
+from ytap_assets.sources.addresses import check_address, is_redirect, join_location, no_url
 from ytap_assets.sources.bodies import ACCEPT_ENCODING, read_bounded
 from ytap_assets.sources.conduct import Conduct
 from ytap_assets.sources.errors import (
     ParkedError,
     PermanentError,
-    RefusedUrlError,
     SourceError,
     TooLargeError,
     TransientError,
@@ -38,10 +39,10 @@ from ytap_assets.sources.exchange import (
     Request,
     keep_headers,
 )
+from ytap_assets.sources.kept_answers import ask_if_changed, fill_unchanged, is_fresh
 from ytap_assets.sources.pacing import Pacer, asked_wait
 
 _MAX_REDIRECTS = 3
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _WHOLE_ANSWER_S = 90.0
 
@@ -74,13 +75,26 @@ class HttpClient:
         await self._http.__aexit__(kind, error, trace)
 
     async def send(self, request: Request) -> Exchange:
-        """Send a request, again and again while its failures are transient.
+        """Send a request, unless an earlier answer serves.
 
         Raises:
             SourceError: It did not work; which kind says whether it ever will.
         """
         for secret in request.secrets.values():
             self.conduct.redactor.learn(secret)
+        store = self.conduct.kept
+        if store is None or not request.is_public:
+            return await self._insist(request)
+        kept = store.find(request.url)
+        if kept is not None and is_fresh(kept, request, self.conduct.clock()):
+            return replace(kept, attempts=0)
+        answer = await self._insist(ask_if_changed(request, kept))
+        exchange = fill_unchanged(answer, kept)
+        store.keep(exchange)
+        return exchange
+
+    async def _insist(self, request: Request) -> Exchange:
+        """Send a request, again and again while its failures are transient."""
         failed = attempts = 0
         while True:
             try:
@@ -135,17 +149,17 @@ class HttpClient:
         while True:
             hops += 1
             exchange = await self._ask(request, url, hops)
-            if not _is_redirect(exchange) or request.form is not None:
+            if not is_redirect(exchange) or request.form is not None:
                 break
             if hops > _MAX_REDIRECTS:
                 raise PermanentError(
                     f"{describe_url(request.url)}: redirects more than {_MAX_REDIRECTS} times",
                     exchange=exchange,
                 )
-            url = _join(url, exchange.headers["location"], hops)
-        return self._judge(exchange, request)
+            url = join_location(url, exchange.headers["location"], hops)
+        return self._judge(exchange)
 
-    def _judge(self, exchange: Exchange, request: Request) -> Exchange:
+    def _judge(self, exchange: Exchange) -> Exchange:
         error = classify_response(exchange)
         if error is not None:
             raise error
@@ -154,13 +168,10 @@ class HttpClient:
                 f"{describe_url(exchange.url)}: more than {self.conduct.body_limit} bytes",
                 exchange=exchange,
             )
-        if self.conduct.kept is None or request.form is not None:
-            return exchange
-        self.conduct.kept.keep(exchange)
-        return self.conduct.kept.fill(exchange)
+        return exchange
 
     async def _ask(self, request: Request, url: httpx.URL, hops: int) -> Exchange:
-        self._check(url, hops)
+        check_address(url, self.conduct.hosts, hops=hops)
         await self._take_turn(url.host, hops)
         message = self._build(request, url)
         try:
@@ -186,14 +197,12 @@ class HttpClient:
             return await self._http.send(message, stream=True)
         except (httpx.InvalidURL, ValueError) as error:
             # httpx reads where a redirect leads even when it does not follow.
-            raise _no_url(message.url) from error
+            raise no_url(message.url) from error
 
     def _build(self, request: Request, url: httpx.URL) -> httpx.Request:
         headers = dict(request.headers)
         if url.host == httpx.URL(request.url).host:
             headers |= request.secrets
-        if self.conduct.kept is not None and request.form is None:
-            headers |= self.conduct.kept.validators(request.url)
         return self._http.build_request(
             request.method,
             url,
@@ -216,33 +225,3 @@ class HttpClient:
             attempts=hops,
             is_truncated=len(body) > limit,
         )
-
-    def _check(self, url: httpx.URL, hops: int) -> None:
-        """Only what the sources declare is asked, wherever a config or a redirect points."""
-        if (
-            url.scheme != "https"
-            or url.host not in self.conduct.hosts
-            or url.port is not None
-            or url.userinfo
-        ):
-            shown = f"{url.scheme}://{url.host}"[:200]
-            raise RefusedUrlError(
-                f"{shown}: only https to {', '.join(sorted(self.conduct.hosts))} is asked",
-                attempts=hops - 1,
-            )
-
-
-def _is_redirect(exchange: Exchange) -> bool:
-    return exchange.status in _REDIRECTS and "location" in exchange.headers
-
-
-def _join(url: httpx.URL, location: str, hops: int) -> httpx.URL:
-    try:
-        return url.join(location)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise _no_url(url, hops) from error
-
-
-def _no_url(url: httpx.URL, hops: int = 0) -> PermanentError:
-    message = f"{describe_url(str(url))}: redirects to something that is no URL"
-    return PermanentError(message, attempts=hops)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ytap_assets.sources.bodies import DEFAULT_LIMIT
-from ytap_assets.sources.conditional import KeptAnswers
+from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.redaction import Redactor
 
@@ -26,7 +26,7 @@ class Conduct:
         pacer: Spaces the requests; None asks as fast as it can, as a replay does.
         retries: How often a transient failure is tried again.
         redactor: Knows the secrets that were sent.
-        kept: Earlier answers, for conditional requests; None to ask unconditionally.
+        kept: Earlier answers, so that less is asked; None to ask for everything anew.
         body_limit: The size cap, in decompressed bytes.
         user_agent: Who is asking.
     """

@@ -26,6 +26,9 @@ RECORDED_AT = "recorded_at"
 SOURCE = "source"
 """The request extension that says on whose behalf it is asked."""
 
+FRESH_S = 300.0
+"""Workspaces that are collected one after the other look at the same page of the same feed."""
+
 OK = 200
 NOT_MODIFIED = 304
 
@@ -39,6 +42,9 @@ class Request:
         source: On whose behalf; names the recording.
         headers: Ordinary headers.
         secrets: Headers that hold secrets; sent to the URL's own host only.
+        is_public: Whether the answer is the same whoever asks, so that it may be kept and may
+            serve another workspace.
+        fresh_s: For how many seconds such an answer serves without asking again.
         form: A form to POST; None for GET.
     """
 
@@ -46,6 +52,8 @@ class Request:
     source: str
     headers: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    is_public: bool = False
+    fresh_s: float = FRESH_S
     form: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
@@ -64,7 +72,8 @@ class Exchange:
         headers: The few headers that mean something here, names in lower case.
         body: The decompressed body; cut at the size cap where ``is_truncated``.
         fetched_at: When the answer arrived; on replay, when it was recorded.
-        attempts: Requests sent for it, retries and redirects included.
+        attempts: Requests sent for it, retries and redirects included; 0 where an answer of
+            a moment ago served again.
     """
 
     url: str

@@ -62,6 +62,8 @@ async def fetch_target(
     """
     conversation = await _converse(source, Query(source.name, target, workspace, visit))
     parsed, rows = _parse(source, conversation, visit)
+    if parsed.problem is not None and visit.client.conduct.kept is not None:
+        visit.client.conduct.kept.forget(each.url for each in conversation.exchanges)
     ended = _describe(conversation, parsed)
     # The same fetch replayed has the same name, and so has the same refusal: it is stored once.
     stands = ended["outcome"] in _STANDING and not conversation.evidence

@@ -62,7 +62,7 @@ class RedditHot(TrendSource):
         async def fetch(after: str | None) -> Exchange:
             url = listing_url(query.target, after)
             try:
-                return await query.get(url, headers=headers, secrets=secrets)
+                return await query.get(url, headers=headers, secrets=secrets, is_public=True)
             except NotRecordedError:
                 if after is not None:
                     raise

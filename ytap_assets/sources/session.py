@@ -24,8 +24,8 @@ import httpx
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.client import HttpClient
-from ytap_assets.sources.conditional import KeptAnswers
 from ytap_assets.sources.conduct import Conduct
+from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.recordings import day_folder
 from ytap_assets.sources.source import Token, Visit
@@ -34,6 +34,7 @@ from ytap_assets.sources.transports import RecordTransport, ReplayTransport, liv
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
+_ANSWERS = "answers.sqlite"
 _NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
 """Public names that travel with the secrets; blanking a common word would spoil the payloads."""
 
@@ -41,7 +42,8 @@ _NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
 class Session:
     """One conversation with the outside world: ``async with open_session(settings) as session``.
 
-    Its clients share their manners, their tokens and what they were answered, in memory only.
+    Its clients share their manners and their tokens, in memory only; live, all sessions of the
+    installation share what they were answered.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Session:
         *,
         now: Clock | None = None,
         catalog: Catalog = CATALOG,
+        keeps_answers: bool = True,
         network: Callable[[], httpx.AsyncBaseTransport] = live_transport,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = clocks.monotonic,
@@ -60,6 +63,7 @@ class Session:
             settings: Say which transport answers, and hold the secrets.
             now: The present, live and recording; the settings' by default.
             catalog: The sources there are; no other host is asked.
+            keeps_answers: Whether, live, earlier answers save requests.
             network: Makes the transport that asks the real hosts.
             sleep: Waits so many seconds.
             monotonic: A clock that never jumps, for spacing requests.
@@ -69,6 +73,7 @@ class Session:
         self._now = now or settings.now
         self._today = self._now().astimezone(UTC).date()
         self._network = network
+        self._keeps_answers = keeps_answers
         self._conduct = Conduct(
             hosts=catalog.hosts,
             clock=self._now,
@@ -104,11 +109,12 @@ class Session:
         if self.settings.transport == "replay":
             return await self._open_replay(day)
         if self.settings.transport == "record":
-            # A 304 is no recording, so nothing is asked for conditionally.
+            # A recording has to be whole: a 304, or an answer of before, is none.
             client = await self._open_client(self._record(day), self._conduct)
         else:
             if self._live is None:
-                conduct = replace(self._conduct, kept=KeptAnswers())
+                kept = KeptAnswers(self.settings.state / _ANSWERS) if self._keeps_answers else None
+                conduct = replace(self._conduct, kept=kept)
                 self._live = await self._open_client(self._network(), conduct)
             client = self._live
         return self._describe(day, self._now, client, is_replay=False)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from ytap_assets.settings import Settings
 from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.errors import DisabledError
-from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.exchange import FRESH_S, Exchange, Request
 from ytap_assets.sources.parsing import Parsed
 from ytap_assets.tables import RAW_TRENDS, Table
 from ytap_assets.workspaces import Workspace
@@ -107,13 +107,30 @@ class Query:
         *,
         headers: Mapping[str, str] | None = None,
         secrets: Mapping[str, str] | None = None,
+        is_public: bool | None = None,
+        fresh_s: float = FRESH_S,
     ) -> Exchange:
         """GET a URL with the visit's client.
+
+        Args:
+            url: The URL; secrets never go here.
+            headers: Ordinary headers.
+            secrets: Headers that hold secrets.
+            is_public: Whether the answer is the same whoever asks; by default it is where no
+                secret is sent.
+            fresh_s: For how many seconds a public answer serves without asking again.
 
         Raises:
             SourceError: It did not work; which kind says whether it ever will.
         """
-        request = Request(url, self.source, headers or {}, secrets or {})
+        request = Request(
+            url,
+            self.source,
+            headers=headers or {},
+            secrets=secrets or {},
+            is_public=not secrets if is_public is None else is_public,
+            fresh_s=fresh_s,
+        )
         return await self.visit.client.send(request)
 
 

@@ -52,7 +52,7 @@ class YouTubeCharts(TrendSource):
         secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
 
         async def fetch(token: str | None) -> Exchange:
-            return await query.get(chart_url(query.target, token), secrets=secrets)
+            return await query.get(chart_url(query.target, token), secrets=secrets, is_public=True)
 
         async for page in follow_pages(fetch, next_page, most=_MAX_PAGES):
             yield page

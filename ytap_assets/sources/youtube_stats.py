@@ -40,7 +40,7 @@ class YouTubeStats(Source):
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for one batch."""
         secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
-        yield await query.get(stats_url(query.target), secrets=secrets)
+        yield await query.get(stats_url(query.target), secrets=secrets, is_public=True)
 
     def parse(self, answers: Answers) -> Parsed:
         """Read the videos, and remark on those that were asked for and are not there."""

@@ -144,12 +144,19 @@ def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settin
     return Settings.from_env({"YTAP_DATA": str(root), "YTAP_TRANSPORT": transport, **env})
 
 
-def make_session(settings: Settings, handler: Handler, present: Present | None = None) -> Session:
+def make_session(
+    settings: Settings,
+    handler: Handler,
+    present: Present | None = None,
+    *,
+    keeps_answers: bool = False,
+) -> Session:
     """A session whose network is the handler."""
     present = present or Present()
     return Session(
         settings,
         now=present.now,
+        keeps_answers=keeps_answers,
         network=lambda: transport_of(handler),
         sleep=present.sleep,
         monotonic=present.monotonic,

@@ -24,7 +24,6 @@ from ytap_assets_tests.sources.support import (
     Present,
     make_session,
     make_settings,
-    make_workspace,
     replay,
     run,
 )
@@ -116,30 +115,6 @@ def test_a_day_without_recordings_is_said_to_have_none(tmp_path: Path) -> None:
     fetches = replay(HN, [TODAY], make_settings(tmp_path, "replay"))
     assert [fetch.log["outcome"] for fetch in fetches] == ["not_recorded"] * 2
     assert all(fetch.rows.is_empty() and fetch.payloads.is_empty() for fetch in fetches)
-
-
-def test_two_workspaces_that_ask_the_same_both_get_it(tmp_path: Path) -> None:
-    other = make_workspace(youtube=CHANNELS.sources.youtube).model_copy(
-        update={"workspace_id": "other"}
-    )
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        if "if-none-match" in request.headers:
-            return httpx.Response(304)
-        return httpx.Response(200, content=FEED, headers={"etag": '"1"'})
-
-    async def work() -> list[Fetch]:
-        async with make_session(make_settings(tmp_path), handler) as session:
-            return [
-                fetch
-                for workspace in (CHANNELS, other)
-                for fetch in await collect_trends(workspace, [TODAY], session=session, run_id="run")
-            ]
-
-    first, second = run(work())
-    assert (first.log["outcome"], second.log["outcome"]) == ("ok", "not_modified")
-    assert second.payloads["body"].to_list() == first.payloads["body"].to_list() == [FEED]
-    assert second.payloads["workspace_id"].to_list() == ["other"]
 
 
 def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:

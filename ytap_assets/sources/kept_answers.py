@@ -1,0 +1,151 @@
+"""What was answered before: so that a platform may say "as before", or need not be asked at all.
+
+One file for the installation, shared by its workspaces and processes. It holds only answers that
+are the same whoever asks (`Request.is_public`), after secrets were blanked, under a hash of their
+URL: nothing in it says who asked. It is a convenience: one that is broken, locked or gone is as an
+empty one, which the log tells.
+
+Belongs here: keeping answers and the questions they save. Does not belong here: asking (`client`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from ytap_assets.sources.exchange import NOT_MODIFIED, OK, Exchange, Request
+from ytap_assets.sources.state_file import open_state
+
+_LOG = logging.getLogger(__name__)
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY, fetched_at REAL NOT NULL,"
+    " headers TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL)"
+)
+_LARGEST_BODY = 4 * 1024 * 1024
+_LONGEST_KEPT = timedelta(days=7)
+T = TypeVar("T")
+
+
+class KeptAnswers:
+    """The latest answer to each URL: the newest so many, for a week at most."""
+
+    def __init__(
+        self, path: Path, *, most_entries: int = 2_000, most_bytes: int = 64 * 1024 * 1024
+    ) -> None:
+        """Take the file, which is made when there is something to keep, and its bounds.
+
+        Args:
+            path: The file.
+            most_entries: How many answers are kept.
+            most_bytes: How many bytes of (compressed) bodies are kept.
+        """
+        self.path = path
+        self._most_entries = most_entries
+        self._most_bytes = most_bytes
+
+    def find(self, url: str) -> Exchange | None:
+        """The answer to ``url`` as it was kept, or None."""
+        if not self.path.is_file():
+            return None
+        name = _name(url)
+
+        def look(connection: sqlite3.Connection) -> tuple[float, str, bytes, str] | None:
+            found = connection.execute(
+                "SELECT fetched_at, headers, body, digest FROM answers WHERE name = ?", (name,)
+            )
+            row: tuple[float, str, bytes, str] | None = found.fetchone()
+            return row
+
+        row = self._try(look)
+        if row is None or _digest(name, *row[:3]) != row[3]:
+            return None
+        fetched_at, headers, body, _ = row
+        return Exchange(
+            url=url,
+            status=OK,
+            headers=json.loads(headers),
+            body=zlib.decompress(body),
+            fetched_at=datetime.fromtimestamp(fetched_at, UTC),
+        )
+
+    def keep(self, exchange: Exchange) -> None:
+        """Remember an answer; one that confirmed an earlier one (304) brings it up to date."""
+        is_answer = exchange.status in {OK, NOT_MODIFIED} and exchange.body
+        if not is_answer or len(exchange.body) > _LARGEST_BODY:
+            return
+        name, at = _name(exchange.url), exchange.fetched_at.timestamp()
+        headers, body = json.dumps(dict(exchange.headers)), zlib.compress(exchange.body, 1)
+        row = (name, at, headers, body, _digest(name, at, headers, body))
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+            oldest = (exchange.fetched_at - _LONGEST_KEPT).timestamp()
+            connection.execute("DELETE FROM answers WHERE fetched_at < ?", (oldest,))
+            connection.execute(
+                "DELETE FROM answers WHERE name IN (SELECT name FROM (SELECT name,"
+                " row_number() OVER newest AS place, sum(length(body)) OVER newest AS bytes"
+                " FROM answers WINDOW newest AS (ORDER BY fetched_at DESC, rowid DESC))"
+                " WHERE place > ? OR bytes > ?)",
+                (self._most_entries, self._most_bytes),
+            )
+
+        self._try(write)
+
+    def forget(self, urls: Iterable[str]) -> None:
+        """Drop answers that turned out to be none, such as a page of HTML instead of a feed."""
+        names = [(_name(url),) for url in urls]
+        if names and self.path.is_file():
+            self._try(lambda file: file.executemany("DELETE FROM answers WHERE name = ?", names))
+
+    def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        try:
+            with open_state(self.path, _TABLE, is_durable=False) as connection:
+                return work(connection)
+        # The log gets words: an error it held on to would hold on to the lock as well.
+        except (sqlite3.OperationalError, OSError) as error:  # locked for long, a full disk
+            _LOG.warning("%s is left alone: %s", self.path, str(error))
+        except sqlite3.DatabaseError as error:
+            _LOG.warning("%s is broken (%s) and begins anew", self.path, str(error))
+            self.path.unlink(missing_ok=True)
+        return None
+
+
+def is_fresh(kept: Exchange, request: Request, now: datetime) -> bool:
+    """Whether an earlier answer serves as it is, and nothing need be asked.
+
+    Never past midnight (UTC): a look at yesterday is no look at today.
+    """
+    age_s = (now - kept.fetched_at).total_seconds()
+    is_same_day = now.astimezone(UTC).date() == kept.fetched_at.astimezone(UTC).date()
+    return is_same_day and 0 <= age_s < request.fresh_s
+
+
+def ask_if_changed(request: Request, kept: Exchange | None) -> Request:
+    """The request with the validators of an earlier answer, where it came with some."""
+    for header, asks in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")):
+        if kept is not None and header in kept.headers:
+            return replace(request, headers={**request.headers, asks: kept.headers[header]})
+    return request
+
+
+def fill_unchanged(exchange: Exchange, kept: Exchange | None) -> Exchange:
+    """A 304 with the body it stands for; every other exchange as it is."""
+    if exchange.status != NOT_MODIFIED or kept is None:
+        return exchange
+    return replace(exchange, body=kept.body, headers={**kept.headers, **exchange.headers})
+
+
+def _name(url: str) -> str:
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _digest(name: str, fetched_at: float, headers: str, body: bytes) -> str:
+    return hashlib.sha256(f"{name} {fetched_at!r} {headers} ".encode() + body).hexdigest()

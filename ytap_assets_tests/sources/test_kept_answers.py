@@ -1,0 +1,289 @@
+"""An answer saves the next question: within a process, across processes, for every workspace."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ytap_assets.sources.collect import collect_trends
+from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.kept_answers import KeptAnswers, is_fresh
+from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.sources.support import (
+    CHANNELS,
+    HOST,
+    NOW,
+    Answering,
+    Handler,
+    Present,
+    make_client,
+    make_session,
+    make_settings,
+    run,
+)
+
+URL = f"https://{HOST}/feed"
+FEED = b"<feed xmlns='http://www.w3.org/2005/Atom'></feed>"
+OTHER = CHANNELS.model_copy(update={"workspace_id": "other"})
+ASKED = Request(URL, "hn", is_public=True)
+LATER_S = 301.0
+"""Just longer than an answer serves again."""
+
+
+def ask(
+    path: Path, handler: Handler, waits: list[float], request: Request = ASKED
+) -> list[Exchange]:
+    """Ask once, then again after each wait: each time in a client of its own, as processes do."""
+    present = Present()
+
+    async def work(wait: float) -> Exchange:
+        await present.sleep(wait)
+        kept = KeptAnswers(path)
+        async with make_client(handler, present, kept=kept) as client:
+            return await client.send(request)
+
+    return [run(work(wait)) for wait in [0.0, *waits]]
+
+
+def test_an_unchanged_answer_is_the_one_from_before(tmp_path: Path) -> None:
+    first = httpx.Response(200, content=b"[1]", headers={"etag": '"v1"', "content-type": "a/b"})
+    handler = Answering(first, httpx.Response(304))
+    before, after = ask(tmp_path / "answers", handler, [LATER_S])
+    assert (before.status, after.status) == (200, 304)
+    assert after.body == before.body == b"[1]"
+    assert after.content_type == "a/b"
+    assert after.is_answer
+    assert after.fetched_at - before.fetched_at == timedelta(seconds=LATER_S)
+    assert [each.headers.get("if-none-match") for each in handler.requests] == [None, '"v1"']
+
+
+def test_last_modified_serves_where_there_is_no_etag(tmp_path: Path) -> None:
+    stamp = "Fri, 20 Nov 2026 10:00:00 GMT"
+    first = httpx.Response(200, content=b"x", headers={"last-modified": stamp})
+    handler = Answering(first, httpx.Response(304))
+    ask(tmp_path / "answers", handler, [LATER_S])
+    assert handler.requests[1].headers["if-modified-since"] == stamp
+
+
+def test_what_was_just_answered_is_not_asked_again(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200, content=b"[1]"))
+    first, again, later = ask(tmp_path / "answers", handler, [299.0, 1.0])
+    assert again == replace(first, attempts=0)
+    assert again.fetched_at == NOW
+    assert later.attempts == 1
+    assert len(handler.requests) == 2
+
+
+def test_a_confirmed_answer_serves_again_as_of_its_confirmation(tmp_path: Path) -> None:
+    handler = Answering(
+        httpx.Response(200, content=b"[1]", headers={"etag": "1"}), httpx.Response(304)
+    )
+    _, confirmed, again = ask(tmp_path / "answers", handler, [LATER_S, 10.0])
+    assert (again.status, again.attempts, again.body) == (200, 0, b"[1]")
+    assert again.fetched_at == confirmed.fetched_at
+
+
+def test_yesterdays_answer_is_no_look_at_today() -> None:
+    midnight = NOW.replace(hour=0)
+    kept = Exchange(URL, 200, {}, b"x", midnight - timedelta(seconds=5))
+    assert is_fresh(kept, ASKED, midnight - timedelta(seconds=1))
+    assert not is_fresh(kept, ASKED, midnight + timedelta(seconds=1))
+
+
+def test_an_answer_from_the_future_is_not_fresh() -> None:
+    assert not is_fresh(Exchange(URL, 200, {}, b"x", NOW + timedelta(hours=1)), ASKED, NOW)
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        httpx.Response(304),
+        httpx.Response(404, content=b"x", headers={"etag": '"x"'}),
+        httpx.Response(200, content=b""),
+    ],
+    ids=["304 unasked for", "404", "nothing"],
+)
+def test_what_is_no_answer_is_not_kept(tmp_path: Path, answered: httpx.Response) -> None:
+    path = tmp_path / "answers"
+
+    async def work() -> None:
+        async with make_client(lambda _: answered, Present(), kept=KeptAnswers(path)) as client:
+            try:
+                await client.send(ASKED)
+            except Exception as error:
+                assert "404" in str(error)  # noqa: PT017 - only one of the cases raises
+
+    run(work())
+    assert KeptAnswers(path).find(URL) is None
+
+
+def test_what_is_not_public_is_never_kept(tmp_path: Path) -> None:
+    private = Request(URL, "hn", secrets={"Authorization": "Bearer one-of-many-tokens"})
+    handler = Answering(httpx.Response(200, content=b"[1]", headers={"etag": '"v1"'}))
+    ask(tmp_path / "answers", handler, [1.0], private)
+    assert len(handler.requests) == 2
+    assert "if-none-match" not in handler.requests[1].headers
+    assert list(tmp_path.iterdir()) == []
+
+
+def collect_each(root: Path, handler: Handler, *workspaces: Workspace) -> list[Fetch]:
+    """Each workspace in a session of its own, as the daily run collects them."""
+
+    async def work(workspace: Workspace) -> list[Fetch]:
+        session = make_session(make_settings(root), handler, keeps_answers=True)
+        async with session:
+            today = [NOW.date()]
+            return await collect_trends(workspace, today, session=session, run_id="run")
+
+    return [fetch for workspace in workspaces for fetch in run(work(workspace))]
+
+
+def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200, content=FEED))
+    first, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
+    assert len(handler.requests) == 1
+    assert (first.log["outcome"], second.log["outcome"]) == ("ok", "ok")
+    assert (first.log["attempts"], second.log["attempts"]) == (1, 0)
+    assert second.payloads["body"].to_list() == first.payloads["body"].to_list() == [FEED]
+    assert second.payloads["fetched_at"].to_list() == [NOW]
+    assert second.payloads["workspace_id"].to_list() == ["other"]
+
+
+def test_nothing_says_who_asked_before(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200, content=FEED))
+    _, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
+    told = str(second.log) + str(second.payloads.drop("body").rows())
+    assert "'tech'" not in told
+    stored = (tmp_path / "state" / "answers.sqlite").read_bytes()
+    for word in (b"tech", b"other", CHANNELS.sources.youtube.monitored_channels[0].id.encode()):
+        assert word not in stored
+
+
+def test_a_page_that_is_no_feed_serves_nobody_else(tmp_path: Path) -> None:
+    handler = Answering(
+        httpx.Response(200, content=b"<!DOCTYPE html><title>Before you continue</title>"),
+        httpx.Response(200, content=FEED),
+    )
+    first, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
+    assert (first.log["outcome"], second.log["outcome"]) == ("malformed", "ok")
+
+
+def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
+    kept = KeptAnswers(tmp_path / "answers", most_entries=10)
+    for number in range(25):
+        at = NOW + timedelta(seconds=number)
+        kept.keep(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
+    known = [number for number in range(25) if kept.find(f"{URL}/{number}")]
+    assert known == list(range(15, 25))
+
+
+def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "answers"
+    kept = KeptAnswers(path, most_bytes=100_000)
+    for number in range(60):
+        noise = b"".join(b"%x" % (number * 7919 + n**3) for n in range(4000))
+        at = NOW + timedelta(seconds=number)
+        kept.keep(Exchange(f"{URL}/{number}", 200, {}, noise, at))
+    assert kept.find(f"{URL}/59") is not None
+    assert kept.find(f"{URL}/0") is None
+    assert path.stat().st_size < 250_000
+
+
+def test_an_answer_of_last_month_is_forgotten(tmp_path: Path) -> None:
+    kept = KeptAnswers(tmp_path / "answers")
+    kept.keep(Exchange(f"{URL}/old", 200, {}, b"x", NOW - timedelta(days=30)))
+    kept.keep(Exchange(URL, 200, {}, b"x", NOW))
+    assert kept.find(f"{URL}/old") is None
+    assert kept.find(URL) is not None
+
+
+def damage_row(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE answers SET body = body || x'00'")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b"this is no database at all, not even a little one" * 99),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.write_bytes(path.read_bytes()[:4096] + bytes(4096)),
+        lambda path: path.write_bytes(b""),
+        damage_row,
+        lambda path: path.unlink(),
+    ],
+    ids=["other bytes", "cut off", "zeros", "empty", "a changed body", "gone"],
+)
+def test_a_broken_file_is_as_an_empty_one(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    path = tmp_path / "answers"
+    handler = Answering(httpx.Response(200, content=b"[1]", headers={"etag": "1"}))
+    ask(path, handler, [])
+    damage(path)
+    before, after = ask(path, handler, [1.0])
+    assert before.body == after.body == b"[1]"
+    assert after.attempts == 0
+    assert len(handler.requests) == 2
+
+
+def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
+    with caplog.at_level(logging.WARNING):
+        assert KeptAnswers(tmp_path / "answers").find(URL) is None
+    assert "is broken" in caplog.text
+    assert "begins anew" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    handler = Answering(httpx.Response(200, content=b"[1]"))
+    answers = ask(tmp_path / "file" / "answers", handler, [1.0])
+    assert [answer.body for answer in answers] == [b"[1]"] * 2
+    assert "is left alone" in caplog.text
+
+
+_WRITER = """
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.kept_answers import KeptAnswers
+kept = KeptAnswers(Path(sys.argv[1]))
+for number in range(40):
+    at = datetime(2026, 11, 20, 12, 0, number, tzinfo=UTC)
+    kept.keep(Exchange(f"https://api.example/{sys.argv[2]}/{number}", 200, {}, b"x" * 999, at))
+    assert kept.find("https://api.example/shared") is not None
+    kept.keep(Exchange("https://api.example/shared", 200, {}, sys.argv[2].encode() * 999, at))
+"""
+
+
+def test_several_processes_share_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "answers"
+    KeptAnswers(path).keep(Exchange("https://api.example/shared", 200, {}, b"x", NOW))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", _WRITER, str(path), str(number)],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    for process in processes:
+        _, complaints = process.communicate(timeout=60)
+        assert (process.returncode, complaints) == (0, "")
+    kept = KeptAnswers(path)
+    for number in range(3):
+        for each in range(40):
+            assert kept.find(f"https://api.example/{number}/{each}") is not None
