@@ -21,6 +21,8 @@ _SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,94}\.json")
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
+_MAX_SEARCHES = 10
+_LONGEST_SEARCH = 100
 
 
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
@@ -112,12 +114,16 @@ class Reddit(Section):
 
 
 class YouTube(Section):
-    """What is asked of YouTube: charts by region and category, and monitored channels."""
+    """What is asked of YouTube: charts by region and category, monitored channels, searches.
+
+    Searches are phrases; all workspaces together have 100 calls a day for them.
+    """
 
     regions: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     min_views: Count = 1000
     monitored_channels: tuple[Channel, ...] = ()
+    searches: tuple[str, ...] = Field(default=(), max_length=_MAX_SEARCHES)
 
     @field_validator("regions")
     @classmethod
@@ -133,6 +139,20 @@ class YouTube(Section):
         for category in value:
             if not category.isdecimal():
                 raise ValueError(f"{category!r} is not a numeric category id such as '28'")
+        return value
+
+    @field_validator("searches")
+    @classmethod
+    def _check_searches(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for phrase in value:
+            is_phrase = phrase.isprintable() and phrase == phrase.strip() and phrase
+            if not is_phrase or len(phrase) > _LONGEST_SEARCH:
+                raise ValueError(
+                    f"a search has 1 to {_LONGEST_SEARCH} printable characters,"
+                    " none of them a space at either end"
+                )
+        if len({phrase.casefold() for phrase in value}) < len(value):
+            raise ValueError("a search is listed once; capitals make no difference")
         return value
 
 

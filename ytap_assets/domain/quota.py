@@ -1,11 +1,30 @@
-"""When a platform's quota is full again (SPEC 4)."""
+"""A platform's quotas: which buckets there are, and when they are full again (SPEC 4)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 PACIFIC = ZoneInfo("America/Los_Angeles")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An allowance that starts anew at midnight Pacific.
+
+    Attributes:
+        name: What it is called, in the ledger and in messages.
+        limit: Calls a day; every call that is made here costs 1.
+    """
+
+    name: str
+    limit: int
+
+
+YOUTUBE_SEARCH = Bucket("YouTube search", 100)
+YOUTUBE_UNITS = Bucket("YouTube units", 10_000)
+"""What is not search (or an upload): each page of a list costs one unit."""
 
 
 def next_quota_reset(at: datetime) -> datetime:

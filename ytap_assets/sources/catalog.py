@@ -15,7 +15,9 @@ from ytap_assets.sources.reddit import RedditHot
 from ytap_assets.sources.source import Source, TrendSource
 from ytap_assets.sources.youtube import YouTubeCharts
 from ytap_assets.sources.youtube_channel import YouTubeChannels
+from ytap_assets.sources.youtube_search import YouTubeSearch
 from ytap_assets.sources.youtube_stats import YouTubeStats
+from ytap_assets.sources.youtube_uploads import YouTubeUploads
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ TREND_SOURCES: tuple[TrendSource, ...] = (
     HackerNewsFrontPage(),
     RedditHot(),
     YouTubeCharts(),
+    YouTubeSearch(),
     YouTubeChannels(),
+    YouTubeUploads(),
 )
 CATALOG = Catalog(TREND_SOURCES, YouTubeStats())

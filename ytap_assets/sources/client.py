@@ -2,9 +2,9 @@
 
 It asks only hosts that the sources declare, only over https (`addresses`); spaces its requests;
 retries what is transient and nothing else; obeys Retry-After; asks for what changed only, and not
-at all for what was just answered (`kept_answers`); stops reading at the size cap; and keeps secrets
-in headers, out of everything it hands back. What answers is a transport (`transports`): the
-network, or a day's recordings.
+at all for what was just answered (`kept_answers`); counts what costs quota (`ledger`); stops
+reading at the size cap; and keeps secrets in headers, out of everything it hands back. What answers
+is a transport (`transports`): the network, or a day's recordings.
 
 Belongs here: how to ask. Does not belong here: what to ask (a module per platform), or what an
 answer means (`errors`, the platform's parser).
@@ -20,12 +20,14 @@ from typing import Self
 
 import httpx
 
+from ytap_assets.domain.quota import Bucket
 from ytap_assets.sources.addresses import check_address, is_redirect, join_location, no_url
 from ytap_assets.sources.bodies import ACCEPT_ENCODING, read_bounded
 from ytap_assets.sources.conduct import Conduct
 from ytap_assets.sources.errors import (
     ParkedError,
     PermanentError,
+    QuotaExhaustedError,
     SourceError,
     TooLargeError,
     TransientError,
@@ -157,10 +159,13 @@ class HttpClient:
                     exchange=exchange,
                 )
             url = join_location(url, exchange.headers["location"], hops)
-        return self._judge(exchange)
+        return self._judge(exchange, request.bucket)
 
-    def _judge(self, exchange: Exchange) -> Exchange:
+    def _judge(self, exchange: Exchange, bucket: Bucket | None) -> Exchange:
         error = classify_response(exchange)
+        ledger = self.conduct.ledger
+        if isinstance(error, QuotaExhaustedError) and bucket is not None and ledger is not None:
+            ledger.park(bucket, self.conduct.clock())
         if error is not None:
             raise error
         if exchange.is_truncated:
@@ -173,6 +178,7 @@ class HttpClient:
     async def _ask(self, request: Request, url: httpx.URL, hops: int) -> Exchange:
         check_address(url, self.conduct.hosts, hops=hops)
         await self._take_turn(url.host, hops)
+        self._reserve(request.bucket, hops)
         message = self._build(request, url)
         try:
             async with asyncio.timeout(_WHOLE_ANSWER_S):
@@ -191,6 +197,14 @@ class HttpClient:
         if self.conduct.pacer is not None and wait is not None:
             self.conduct.pacer.park(url.host, wait)
         return exchange
+
+    def _reserve(self, bucket: Bucket | None, hops: int) -> None:
+        if bucket is None or self.conduct.ledger is None:
+            return
+        try:
+            self.conduct.ledger.reserve(bucket, self.conduct.clock())
+        except SourceError as error:
+            raise type(error)(str(error), attempts=hops - 1) from error
 
     async def _send_message(self, message: httpx.Request) -> httpx.Response:
         try:

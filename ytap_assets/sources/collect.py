@@ -33,7 +33,7 @@ async def collect_trends(
         run_id: What ``collection_log`` calls this run.
 
     Returns:
-        One fetch per day, source and target, in this order; ``rows`` are `raw_trends`.
+        One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
     """
     if not workspace.collects:
         return []
@@ -86,6 +86,7 @@ async def _collect(
             tasks = [
                 group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
                 for source, target in plan
+                if source.is_due(visit)
             ]
         fetches += [task.result() for task in tasks]
     return fetches

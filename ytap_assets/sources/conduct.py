@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ytap_assets.sources.bodies import DEFAULT_LIMIT
 from ytap_assets.sources.kept_answers import KeptAnswers
+from ytap_assets.sources.ledger import QuotaLedger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.redaction import Redactor
 
@@ -27,6 +28,8 @@ class Conduct:
         retries: How often a transient failure is tried again.
         redactor: Knows the secrets that were sent.
         kept: Earlier answers, so that less is asked; None to ask for everything anew.
+        ledger: Counts what is spent of the platforms' allowances; None counts nothing, as a
+            replay costs nothing.
         body_limit: The size cap, in decompressed bytes.
         user_agent: Who is asking.
     """
@@ -38,5 +41,6 @@ class Conduct:
     retries: RetryPolicy = field(default_factory=RetryPolicy)
     redactor: Redactor = field(default_factory=Redactor)
     kept: KeptAnswers | None = None
+    ledger: QuotaLedger | None = None
     body_limit: int = DEFAULT_LIMIT
     user_agent: str = "python:ytap-assets:0.1.0"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from ytap_assets.domain.quota import Bucket
+
 _KEPT_HEADERS = (
     "content-type",
     "etag",
@@ -45,6 +47,7 @@ class Request:
         is_public: Whether the answer is the same whoever asks, so that it may be kept and may
             serve another workspace.
         fresh_s: For how many seconds such an answer serves without asking again.
+        bucket: The allowance that each sending of it is counted in.
         form: A form to POST; None for GET.
     """
 
@@ -54,6 +57,7 @@ class Request:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_public: bool = False
     fresh_s: float = FRESH_S
+    bucket: Bucket | None = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property

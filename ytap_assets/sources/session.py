@@ -26,6 +26,7 @@ from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.conduct import Conduct
 from ytap_assets.sources.kept_answers import KeptAnswers
+from ytap_assets.sources.ledger import QuotaLedger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.recordings import day_folder
 from ytap_assets.sources.source import Token, Visit
@@ -35,6 +36,7 @@ Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
 _ANSWERS = "answers.sqlite"
+_LEDGER = "quota.sqlite"
 _NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
 """Public names that travel with the secrets; blanking a common word would spoil the payloads."""
 
@@ -79,6 +81,7 @@ class Session:
             clock=self._now,
             sleep=sleep,
             pacer=Pacer(catalog.spacing_s, monotonic),
+            ledger=QuotaLedger(settings.state / _LEDGER),
         )
         for name, secret in settings.secrets.items():
             if name not in _NAMES_NOT_SECRETS:
@@ -124,7 +127,11 @@ class Session:
         present = transport.recorded_until or datetime.combine(day, time.max, UTC)
         # A recording answers the same however often and slowly it is asked.
         conduct = replace(
-            self._conduct, clock=lambda: present, pacer=None, retries=RetryPolicy(attempts=1)
+            self._conduct,
+            clock=lambda: present,
+            pacer=None,
+            retries=RetryPolicy(attempts=1),
+            ledger=None,
         )
         client = await self._open_client(transport, conduct)
         return self._describe(day, lambda: present, client, is_replay=True)

@@ -13,6 +13,7 @@ from datetime import date, datetime
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
+from ytap_assets.domain.quota import Bucket
 from ytap_assets.settings import Settings
 from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.errors import DisabledError
@@ -109,6 +110,7 @@ class Query:
         secrets: Mapping[str, str] | None = None,
         is_public: bool | None = None,
         fresh_s: float = FRESH_S,
+        bucket: Bucket | None = None,
     ) -> Exchange:
         """GET a URL with the visit's client.
 
@@ -119,6 +121,7 @@ class Query:
             is_public: Whether the answer is the same whoever asks; by default it is where no
                 secret is sent.
             fresh_s: For how many seconds a public answer serves without asking again.
+            bucket: The allowance it costs something of.
 
         Raises:
             SourceError: It did not work; which kind says whether it ever will.
@@ -130,6 +133,7 @@ class Query:
             secrets=secrets or {},
             is_public=not secrets if is_public is None else is_public,
             fresh_s=fresh_s,
+            bucket=bucket,
         )
         return await self.visit.client.send(request)
 
@@ -170,6 +174,13 @@ class Source(ABC):
     @abstractmethod
     def parse(self, answers: Answers) -> Parsed:
         """Read what one fetch brought. Pure, and used again on stored payloads."""
+
+    def is_due(self, visit: Visit) -> bool:  # noqa: ARG002 - whoever overrides it looks at it
+        """Whether there is reason to ask about the visit's day.
+
+        There is none where another source of the same name brings it; the log says nothing then.
+        """
+        return True
 
     def begins_with(self, url: str) -> bool:
         """Whether its fetches begin with a URL like this one: how stored payloads find it again.

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 _PATIENCE_S = 10.0
-"""How long another process's transaction is waited for; one takes about a millisecond."""
+"""How long another process's transaction is waited for; one takes milliseconds."""
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """YouTube's charts: the most popular videos of a region and category, through the Data API.
 
 Since July 2025 only the music (10), movies (30) and gaming (20) charts are filled; what trends in
-other fields is seen through monitored channels (`youtube_channel`). A page costs one quota unit.
+other fields is seen through monitored channels (`youtube_channel`) and search (`youtube_search`).
+A page costs one quota unit.
 """
 
 from __future__ import annotations
@@ -14,17 +15,15 @@ from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, TrendSource
-from ytap_assets.sources.trend import Trend
+from ytap_assets.sources.youtube_api import get_page
 from ytap_assets.sources.youtube_items import (
     API_HOST,
-    KEY_HEADER,
-    KEY_NAME,
     PER_PAGE,
-    list_videos,
+    list_items,
+    make_trend,
     next_page,
     read_video,
     videos_url,
-    watch_url,
 )
 from ytap_assets.workspaces import Workspace
 
@@ -47,12 +46,15 @@ class YouTubeCharts(TrendSource):
             return wanted.regions
         return tuple(f"{region}/{name}" for region in wanted.regions for name in wanted.categories)
 
+    def begins_with(self, url: str) -> bool:
+        """Begins with `videos.list`; the searches of the same name begin with a search."""
+        return super().begins_with(url) and "chart" in parse_qs(urlsplit(url).query)
+
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for the chart page by page."""
-        secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
 
         async def fetch(token: str | None) -> Exchange:
-            return await query.get(chart_url(query.target, token), secrets=secrets, is_public=True)
+            return await get_page(query, chart_url(query.target, token))
 
         async for page in follow_pages(fetch, next_page, most=_MAX_PAGES):
             yield page
@@ -60,7 +62,7 @@ class YouTubeCharts(TrendSource):
     def parse(self, answers: Answers) -> Parsed:
         """Read the videos of the chart, ranked over its pages."""
         return parse_exchanges(
-            answers.exchanges, list_items=list_videos, read_item=_read_entry, noun="item"
+            answers.exchanges, list_items=list_items, read_item=_read_entry, noun="item"
         )
 
 
@@ -74,25 +76,12 @@ def chart_url(target: str, page_token: str | None = None) -> str:
 
 
 def _read_entry(item: Item) -> dict[str, Any]:
-    video = read_video(item)
     asked = parse_qs(urlsplit(item.exchange.url).query)
-    page = watch_url(video.video_id)
-    return Trend(
-        source="youtube",
-        item_id=video.video_id,
-        observed_at=item.exchange.fetched_at,
-        title=video.title,
-        url=page,
-        discussion_url=page,
-        published_at=video.published_at,
-        views=video.views,
-        likes=video.likes,
-        comments=video.comments,
+    return make_trend(
+        "youtube",
+        read_video(item),
+        item.exchange,
         rank=item.position,
         region=asked.get("regionCode", [None])[0],
         category=asked.get("videoCategoryId", [_ALL_CATEGORIES])[0],
-        channel_id=video.channel_id,
-        channel_title=video.channel_title,
-        duration_s=video.duration_s,
-        is_promoted=False,
-    ).to_row()
+    )

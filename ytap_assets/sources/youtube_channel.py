@@ -2,7 +2,8 @@
 
 The feed needs no key and holds the last 15 videos, Shorts among them. Its feed-level channel id
 cannot be trusted (empty for a while in 2022, without its UC since), so the id is the entry's own,
-else the one asked for. Feeds of live channels answer 404 now and then.
+else the one asked for. Feeds of live channels answer 404 now and then. Days that are over are
+asked of the uploads playlist (`youtube_uploads`), where there is a key.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the YouTube Data API holds: the videos of a `videos.list` answer.
+"""What the YouTube Data API holds: videos, as `videos.list`, playlists and search describe them.
 
 Counts are texts, and are missing where the owner hides them: missing is unknown, not 0.
-Belongs here: the wire format. Does not belong here: asking for it (`youtube`, `youtube_stats`).
+Belongs here: the wire format. Does not belong here: asking for it (`youtube_api`, the sources).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from ytap_assets.sources.fields import (
     read_title,
 )
 from ytap_assets.sources.parsing import Item
+from ytap_assets.sources.trend import Trend
 
 API_HOST = "www.googleapis.com"
 KEY_NAME = "YOUTUBE_KEY"
@@ -44,10 +45,10 @@ class Video:
     published_at: datetime | None
     channel_id: str | None
     channel_title: str | None
-    duration_s: int | None
-    views: int | None
-    likes: int | None
-    comments: int | None
+    duration_s: int | None = None
+    views: int | None = None
+    likes: int | None = None
+    comments: int | None = None
 
 
 def videos_url(**query: str) -> str:
@@ -61,7 +62,7 @@ def watch_url(video_id: str) -> str:
     return f"https://www.youtube.com/watch?v={video_id}"
 
 
-def list_videos(exchange: Exchange) -> Sequence[object]:
+def list_items(exchange: Exchange) -> Sequence[object]:
     """The items of an answer.
 
     Raises:
@@ -106,6 +107,76 @@ def read_video(item: Item) -> Video:
         likes=read_count(statistics.get("likeCount"), "likeCount"),
         comments=read_count(statistics.get("commentCount"), "commentCount"),
     )
+
+
+def read_upload(item: Item) -> Video:
+    """One item of a playlist: no counts, and no time of publication once it is private.
+
+    Raises:
+        UnreadableItemError: It cannot be read.
+    """
+    entry = as_object(item.content, "item")
+    snippet = as_object(entry.get("snippet"), "snippet")
+    details = as_object(entry.get("contentDetails"), "contentDetails")
+    # The snippet's time is when it was put on the list; its channel is the list's owner.
+    published, seen_at = details.get("videoPublishedAt"), item.exchange.fetched_at
+    return Video(
+        video_id=read_video_id(details.get("videoId"), "videoId"),
+        title=read_title(snippet.get("title")),
+        published_at=read_instant(published, "videoPublishedAt", seen_at),
+        channel_id=read_channel_id(snippet.get("channelId"), "channelId"),
+        channel_title=read_text(snippet.get("channelTitle"), "channelTitle"),
+    )
+
+
+def read_hit(item: Item) -> Video:
+    """One result of a search: no counts.
+
+    Raises:
+        UnreadableItemError: It cannot be read.
+    """
+    hit = as_object(item.content, "item")
+    snippet = as_object(hit.get("snippet"), "snippet")
+    published, seen_at = snippet.get("publishedAt"), item.exchange.fetched_at
+    return Video(
+        video_id=read_video_id(as_object(hit.get("id"), "id").get("videoId"), "videoId"),
+        title=read_title(snippet.get("title")),
+        published_at=read_instant(published, "publishedAt", seen_at),
+        channel_id=read_channel_id(snippet.get("channelId"), "channelId"),
+        channel_title=read_text(snippet.get("channelTitle"), "channelTitle"),
+    )
+
+
+def make_trend(
+    source: str,
+    video: Video,
+    exchange: Exchange,
+    *,
+    category: str,
+    rank: int | None = None,
+    region: str | None = None,
+) -> dict[str, Any]:
+    """A row of `raw_trends`: the video as ``exchange`` showed it, and where it was listed."""
+    page = watch_url(video.video_id)
+    return Trend(
+        source=source,
+        item_id=video.video_id,
+        observed_at=exchange.fetched_at,
+        title=video.title,
+        url=page,
+        discussion_url=page,
+        published_at=video.published_at,
+        views=video.views,
+        likes=video.likes,
+        comments=video.comments,
+        rank=rank,
+        region=region,
+        category=category,
+        channel_id=video.channel_id,
+        channel_title=video.channel_title,
+        duration_s=video.duration_s,
+        is_promoted=False,
+    ).to_row()
 
 
 def read_video_id(value: Any, name: str) -> str:

@@ -16,12 +16,11 @@ from ytap_assets.domain.metrics import engagement_rate_pct, is_settled
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, Source
+from ytap_assets.sources.youtube_api import get_page
 from ytap_assets.sources.youtube_items import (
     API_HOST,
-    KEY_HEADER,
-    KEY_NAME,
     PER_PAGE,
-    list_videos,
+    list_items,
     read_video,
     videos_url,
 )
@@ -39,14 +38,13 @@ class YouTubeStats(Source):
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for one batch."""
-        secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
-        yield await query.get(stats_url(query.target), secrets=secrets, is_public=True)
+        yield await get_page(query, stats_url(query.target))
 
     def parse(self, answers: Answers) -> Parsed:
         """Read the videos, and remark on those that were asked for and are not there."""
         parsed = parse_exchanges(
             answers.exchanges,
-            list_items=list_videos,
+            list_items=list_items,
             read_item=lambda item: _read_metrics(item, answers.day),
             noun="item",
         )

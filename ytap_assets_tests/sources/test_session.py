@@ -16,9 +16,9 @@ from ytap_assets.sources.session import open_session
 from ytap_assets.tables import RAW_TRENDS
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
-    CHANNELS,
     HN,
     NOW,
+    REDDIT,
     TODAY,
     Handler,
     Present,
@@ -120,7 +120,7 @@ def test_a_day_without_recordings_is_said_to_have_none(tmp_path: Path) -> None:
 def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:
     days = [TODAY, TODAY - timedelta(days=1), TODAY]
     fetches = collect_by(
-        tmp_path, "live", CHANNELS, lambda _: httpx.Response(200, content=FEED), *days
+        tmp_path, "live", REDDIT, lambda _: httpx.Response(200, content=FEED), *days
     )
     assert [fetch.log["day"] for fetch in fetches] == [TODAY - timedelta(days=1), TODAY]
 

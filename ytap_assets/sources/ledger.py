@@ -1,0 +1,121 @@
+"""How much of a platform's allowance is spent: one ledger for all workspaces and processes.
+
+A call is reserved before it is sent, a retry like a first try, since a platform counts both. What
+the platform itself calls used up stays so until the reset, however much was counted. Unlike what
+is remembered for convenience (`kept_answers`), a ledger that cannot be read stops what it counts:
+taken for an empty one, it would spend the allowance twice. `docs/adr/0009-search-bucket.md` says
+why it is a file.
+
+Belongs here: counting. Does not belong here: which request counts (the platforms' modules), and
+when a bucket is full again (`domain.quota`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ytap_assets.domain.quota import Bucket, next_quota_reset
+from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError
+from ytap_assets.sources.state_file import open_state
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
+    " calls INTEGER NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
+)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What is known of a bucket until its next reset.
+
+    Attributes:
+        calls: Calls made.
+        is_parked: Whether the platform said that it is used up.
+    """
+
+    calls: int
+    is_parked: bool
+
+
+class QuotaLedger:
+    """What was spent of each bucket since its last reset."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the ledger's file, which is made with the first call."""
+        self.path = path
+
+    def reserve(self, bucket: Bucket, now: datetime) -> None:
+        """Count one call, before it is sent.
+
+        Raises:
+            QuotaExhaustedError: None is left before the reset; nothing is counted.
+            PermanentError: The ledger cannot be used.
+        """
+        resets_at = next_quota_reset(now)
+        with self._open() as ledger:
+            spending = _look_up(ledger, bucket, resets_at)
+            if spending.is_parked or spending.calls >= bucket.limit:
+                raise QuotaExhaustedError(_refusal(bucket, spending, resets_at))
+            _write(ledger, bucket, resets_at, Spending(spending.calls + 1, is_parked=False))
+
+    def park(self, bucket: Bucket, now: datetime) -> None:
+        """Take note that the platform calls the bucket used up: no call before its reset.
+
+        Raises:
+            PermanentError: The ledger cannot be used.
+        """
+        resets_at = next_quota_reset(now)
+        with self._open() as ledger:
+            calls = _look_up(ledger, bucket, resets_at).calls
+            _write(ledger, bucket, resets_at, Spending(calls, is_parked=True))
+
+    def spending(self, bucket: Bucket, now: datetime) -> Spending:
+        """What is known of a bucket.
+
+        Raises:
+            PermanentError: The ledger cannot be used.
+        """
+        with self._open() as ledger:
+            return _look_up(ledger, bucket, next_quota_reset(now))
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with open_state(self.path, _TABLE, is_durable=True) as connection:
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise PermanentError(
+                f"{self.path} cannot be used ({error}), and nothing is asked that it counts;"
+                " if it is broken, move it away: counting then begins at 0",
+                attempts=0,
+            ) from error
+
+
+def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> Spending:
+    found = ledger.execute(
+        "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
+        (bucket.name, resets_at.isoformat()),
+    ).fetchone()
+    return Spending(int(found[0]), bool(found[1])) if found else Spending(0, is_parked=False)
+
+
+def _write(
+    ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime, spending: Spending
+) -> None:
+    row = (bucket.name, resets_at.isoformat(), spending.calls, spending.is_parked)
+    ledger.execute("DELETE FROM spending WHERE resets_at < ?", (row[1],))
+    ledger.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?)", row)
+
+
+def _refusal(bucket: Bucket, spending: Spending, resets_at: datetime) -> str:
+    why = (
+        "the platform says it is used up"
+        if spending.is_parked
+        else f"its {bucket.limit:,} calls a day are made"
+    )
+    return f"{bucket.name}: {why}; not asked before {resets_at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,113 @@
+"""YouTube channels a workspace watches: what they published on a day, through the Data API.
+
+A channel's uploads are a playlist, ``UU`` for its ``UC``, the newest first; it says when each was
+published, so a past day can be answered, with the counts of now. Today is left to the feed
+(`youtube_channel`), which needs no key and shows the latest videos of other days as well: so a day
+is asked of the feed while it lasts and of the playlist when it is over, and the latter heals what
+a feed of that day did not bring. It costs two units a channel and day, and one more for each
+further 50 videos since.
+
+Videos that are private by now have no time of publication and belong to no day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any
+from urllib.parse import urlencode
+
+from ytap_assets.sources.errors import PermanentError
+from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.paging import follow_pages
+from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.source import Answers, Query, TrendSource, Visit
+from ytap_assets.sources.youtube_api import get_page, get_videos
+from ytap_assets.sources.youtube_items import (
+    API_HOST,
+    PER_PAGE,
+    Video,
+    make_trend,
+    next_page,
+    read_upload,
+)
+from ytap_assets.sources.youtube_listed import Listing
+from ytap_assets.workspaces import Workspace
+
+_PLAYLIST = Listing("/youtube/v3/playlistItems", read_upload)
+_ENDING = "/uploads"
+_MAX_PAGES = 20
+
+
+class YouTubeUploads(TrendSource):
+    """What monitored channels published on a day that is over."""
+
+    name = "youtube_channel"
+    history = "date_queryable"
+    hosts = frozenset({API_HOST})
+    spacing_s = 0.1
+
+    def targets(self, workspace: Workspace) -> Sequence[str]:
+        """One target per monitored channel that is active, ``UC.../uploads``."""
+        watched = workspace.sources.youtube.monitored_channels
+        return tuple(f"{channel.id}{_ENDING}" for channel in watched if channel.status == "active")
+
+    def is_due(self, visit: Visit) -> bool:
+        """Once the day is over."""
+        return visit.day < visit.today
+
+    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
+        """Ask for the playlist back to the day, then for the day's videos."""
+        channel, day = query.target.removesuffix(_ENDING), query.visit.day
+        older: str | None = None
+        found: list[str] = []
+
+        async def fetch(token: str | None) -> Exchange:
+            return await get_page(query, uploads_url(channel, token))
+
+        def next_older(page: Exchange) -> str | None:
+            return None if _ends_before(page, day) else next_page(page)
+
+        async for page in follow_pages(fetch, next_older, most=_MAX_PAGES):
+            yield page
+            older = next_older(page)
+            videos = _PLAYLIST.videos(page)
+            found += [video.video_id for video in videos if _is_of(video, day)]
+        async for answer in get_videos(query, found):
+            yield answer
+        if older is not None:
+            raise PermanentError(
+                f"{channel} published more than {_MAX_PAGES * PER_PAGE} videos since {day}:"
+                " so far back it is not asked"
+            )
+
+    def parse(self, answers: Answers) -> Parsed:
+        """Read the day's videos."""
+        return _PLAYLIST.parse(
+            answers, is_wanted=lambda video: _is_of(video, answers.day), make_row=_make_row
+        )
+
+
+def uploads_url(channel_id: str, page_token: str | None = None) -> str:
+    """The URL of a page of a channel's uploads."""
+    query = {
+        "part": "snippet,contentDetails",
+        "playlistId": f"UU{channel_id.removeprefix('UC')}",
+        "maxResults": str(PER_PAGE),
+    }
+    query |= {"pageToken": page_token} if page_token else {}
+    return f"https://{API_HOST}{_PLAYLIST.path}?{urlencode(query)}"
+
+
+def _make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
+    return make_trend("youtube_channel", video, exchange, category="uploads")
+
+
+def _is_of(video: Video, day: date) -> bool:
+    return video.published_at is not None and video.published_at.date() == day
+
+
+def _ends_before(page: Exchange, day: date) -> bool:
+    """Whether the page's last video is older than the day."""
+    times = [video.published_at for video in _PLAYLIST.videos(page) if video.published_at]
+    return bool(times) and times[-1] < datetime.combine(day, time(), UTC)

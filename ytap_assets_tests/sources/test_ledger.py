@@ -1,0 +1,157 @@
+"""A bucket is spent once, whoever spends it, and stays spent until its reset."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
+from ytap_assets.sources.errors import (
+    PermanentError,
+    QuotaExhaustedError,
+    SourceError,
+    TransientError,
+)
+from ytap_assets.sources.exchange import Request
+from ytap_assets.sources.ledger import QuotaLedger, Spending
+from ytap_assets_tests.sources.support import HOST, NOW, Answering, Present, make_client, run
+
+FEW = Bucket("a few", 3)
+RESET = datetime(2026, 11, 21, 8, tzinfo=UTC)
+ASKED = Request(f"https://{HOST}/", "youtube", bucket=FEW)
+QUOTA = {"error": {"errors": [{"reason": "quotaExceeded"}]}}
+NAMED = (
+    b'{"error": {"message": "Quota exceeded for quota metric \'Search Queries\' and limit'
+    b" 'Search Queries per day'\"}}"
+)
+
+
+def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path: Path) -> None:
+    ledger = QuotaLedger(tmp_path / "quota")
+    for _ in range(3):
+        ledger.reserve(FEW, NOW)
+    for at in (NOW, RESET - timedelta(seconds=1)):
+        with pytest.raises(QuotaExhaustedError, match="not asked before 2026-11-21 08:00 UTC"):
+            ledger.reserve(FEW, at)
+    assert ledger.spending(FEW, NOW) == Spending(3, is_parked=False)
+    ledger.reserve(FEW, RESET)
+    assert ledger.spending(FEW, RESET) == Spending(1, is_parked=False)
+
+
+def test_buckets_are_counted_apart_and_outlive_the_process(tmp_path: Path) -> None:
+    QuotaLedger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
+    QuotaLedger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
+    ledger = QuotaLedger(tmp_path / "quota")
+    assert ledger.spending(YOUTUBE_SEARCH, NOW).calls == 2
+    assert ledger.spending(YOUTUBE_UNITS, NOW).calls == 0
+
+
+def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -> None:
+    QuotaLedger(tmp_path / "quota").park(FEW, NOW)
+    ledger = QuotaLedger(tmp_path / "quota")
+    with pytest.raises(QuotaExhaustedError, match="the platform says it is used up"):
+        ledger.reserve(FEW, NOW)
+    ledger.reserve(YOUTUBE_UNITS, NOW)
+    ledger.reserve(FEW, RESET)
+
+
+def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> None:
+    path = tmp_path / "quota"
+    path.write_bytes(b"this is no database at all, not even a little one" * 99)
+    with pytest.raises(PermanentError, match="nothing is asked that it counts"):
+        QuotaLedger(path).reserve(FEW, NOW)
+
+
+_SPENDER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.sources.errors import QuotaExhaustedError
+from ytap_assets.sources.ledger import QuotaLedger
+had = 0
+for _ in range(60):
+    try:
+        QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_SEARCH, datetime(2026, 11, 20, tzinfo=UTC))
+        had += 1
+    except QuotaExhaustedError:
+        pass
+print(had)
+"""
+
+
+def test_processes_together_spend_no_more_than_there_is(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", _SPENDER, str(tmp_path / "quota")],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    told = [process.communicate(timeout=60)[0] for process in processes]
+    assert sum(map(int, told)) == YOUTUBE_SEARCH.limit
+
+
+def ask(path: Path, handler: Answering, request: Request = ASKED) -> SourceError | None:
+    """Ask in a client of its own; what went wrong."""
+
+    async def work() -> SourceError | None:
+        async with make_client(handler, Present(), ledger=QuotaLedger(path)) as client:
+            try:
+                await client.send(request)
+            except SourceError as error:
+                return error
+        return None
+
+    return run(work())
+
+
+def test_a_retry_costs_as_much_as_a_first_try(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(503), httpx.Response(503), httpx.Response(200))
+    assert ask(tmp_path / "quota", handler) is None
+    refused = ask(tmp_path / "quota", handler)
+    assert isinstance(refused, QuotaExhaustedError)
+    assert refused.attempts == 0
+    assert len(handler.requests) == 3
+
+
+def test_retries_end_with_the_bucket(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(503))
+    refused = ask(tmp_path / "quota", handler)
+    assert isinstance(refused, QuotaExhaustedError)
+    assert refused.attempts == len(handler.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [httpx.Response(403, json=QUOTA), httpx.Response(429, content=NAMED)],
+    ids=["403 quotaExceeded", "429 naming the bucket"],
+)
+def test_a_used_up_bucket_is_not_asked_again_by_any_process(
+    tmp_path: Path, answered: httpx.Response
+) -> None:
+    handler = Answering(answered)
+    for attempts in (1, 0, 0):
+        refused = ask(tmp_path / "quota", handler)
+        assert isinstance(refused, QuotaExhaustedError)
+        assert refused.attempts == attempts
+    assert len(handler.requests) == 1
+
+
+def test_a_pace_that_is_too_fast_parks_nothing(tmp_path: Path) -> None:
+    hasty = httpx.Response(429, content=b'{"error": {"message": "Queries per minute"}}')
+    plenty = Request(f"https://{HOST}/", "youtube", bucket=YOUTUBE_UNITS)
+    assert isinstance(ask(tmp_path / "quota", Answering(hasty), plenty), TransientError)
+    assert not QuotaLedger(tmp_path / "quota").spending(YOUTUBE_UNITS, NOW).is_parked
+
+
+def test_what_costs_nothing_is_not_counted(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200))
+    assert ask(tmp_path / "quota", handler, Request(f"https://{HOST}/", "hn")) is None
+    assert list(tmp_path.iterdir()) == []
