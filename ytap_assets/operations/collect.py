@@ -14,6 +14,7 @@ import polars as pl
 from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.sources import collect
+from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.session import Session, open_session
 from ytap_assets.tables import RAW_TRENDS, VIDEO_METRICS, VIDEOS, Table
@@ -23,10 +24,14 @@ _DAYS_PER_COMMIT = 60
 _Ask = Callable[[Session, date], Awaitable[list[Fetch]]]
 
 
-def collect_trends(slice_: Slice) -> Written:
+def collect_trends(slice_: Slice, *, catalog: Catalog = CATALOG) -> Written:
     """Ask every source of the workspace for every day, and append to ``raw_trends``.
 
     No failure of a source is an error here: each is an outcome in ``collection_log``.
+
+    Args:
+        slice_: The workspace and the days.
+        catalog: The sources there are.
     """
 
     async def ask(session: Session, day: date) -> list[Fetch]:
@@ -34,7 +39,7 @@ def collect_trends(slice_: Slice) -> Written:
             slice_.workspace, [day], session=session, run_id=slice_.run.run_id
         )
 
-    return _collect(slice_, RAW_TRENDS, ask)
+    return _collect(slice_, RAW_TRENDS, ask, catalog)
 
 
 def collect_metrics(slice_: Slice) -> Written:
@@ -52,20 +57,21 @@ def collect_metrics(slice_: Slice) -> Written:
             run_id=slice_.run.run_id,
         )
 
-    return _collect(slice_, VIDEO_METRICS, ask)
+    return _collect(slice_, VIDEO_METRICS, ask, CATALOG)
 
 
-def _collect(slice_: Slice, table: Table, ask: _Ask) -> Written:
+def _collect(slice_: Slice, table: Table, ask: _Ask, catalog: Catalog) -> Written:
     with Batches(slice_.platform, slice_.workspace_id, table, slice_.run) as batches:
-        asyncio.run(_ask_each_day(slice_, ask, batches))
+        asyncio.run(_ask_each_day(slice_, ask, batches, catalog))
     total = batches.total()
     for outcome, count in total.log.group_by("outcome").len().sort("outcome").iter_rows():
         total.written.notes[f"fetches {outcome}"] = count
     return total.written
 
 
-async def _ask_each_day(slice_: Slice, ask: _Ask, batches: Batches) -> None:
-    async with open_session(slice_.platform.settings, now=slice_.platform.now) as session:
+async def _ask_each_day(slice_: Slice, ask: _Ask, batches: Batches, catalog: Catalog) -> None:
+    platform = slice_.platform
+    async with open_session(platform.settings, now=platform.now, catalog=catalog) as session:
         for number, day in enumerate(slice_.each_day(), start=1):
             for fetch in await ask(session, day):
                 batches.add(fetch)

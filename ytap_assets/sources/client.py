@@ -45,8 +45,6 @@ from ytap_assets.sources.kept_answers import ask_if_changed, fill_unchanged, is_
 from ytap_assets.sources.pacing import Pacer, asked_wait
 
 _MAX_REDIRECTS = 3
-_TIMEOUT = httpx.Timeout(20.0, connect=10.0)
-_WHOLE_ANSWER_S = 90.0
 
 
 class HttpClient:
@@ -55,9 +53,10 @@ class HttpClient:
     def __init__(self, transport: httpx.AsyncBaseTransport, conduct: Conduct) -> None:
         """Ask through ``transport``, which is closed with the client."""
         self.conduct = conduct
+        patience = conduct.patience
         self._http = httpx.AsyncClient(
             transport=transport,
-            timeout=_TIMEOUT,
+            timeout=httpx.Timeout(patience.silence_s, connect=patience.connect_s),
             follow_redirects=False,
             headers={"User-Agent": conduct.user_agent, "Accept-Encoding": ACCEPT_ENCODING},
             # A cookie would carry something from one workspace's request to the next.
@@ -181,7 +180,7 @@ class HttpClient:
         self._reserve(request.bucket, hops)
         message = self._build(request, url)
         try:
-            async with asyncio.timeout(_WHOLE_ANSWER_S):
+            async with asyncio.timeout(self.conduct.patience.answer_s):
                 response = await self._send_message(message)
                 try:
                     body = await read_bounded(response, self.conduct.body_limit, host=url.host)

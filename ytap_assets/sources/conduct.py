@@ -17,6 +17,21 @@ from ytap_assets.sources.redaction import Redactor
 
 
 @dataclass(frozen=True)
+class Patience:
+    """For how long a host is waited for, in seconds.
+
+    Attributes:
+        connect_s: Until it takes the call.
+        silence_s: Between two pieces of its answer.
+        answer_s: Until the answer is whole, however steadily it drips.
+    """
+
+    connect_s: float = 10.0
+    silence_s: float = 20.0
+    answer_s: float = 90.0
+
+
+@dataclass(frozen=True)
 class Conduct:
     """How the client behaves; one value for all the clients of a session.
 
@@ -26,6 +41,7 @@ class Conduct:
         sleep: Waits so many seconds.
         pacer: Spaces the requests; None asks as fast as it can, as a replay does.
         retries: How often a transient failure is tried again.
+        patience: How long an answer may take.
         redactor: Knows the secrets that were sent.
         kept: Earlier answers, so that less is asked; None to ask for everything anew.
         ledger: Counts what is spent of the platforms' allowances; None counts nothing, as a
@@ -39,6 +55,7 @@ class Conduct:
     sleep: Callable[[float], Awaitable[None]]
     pacer: Pacer | None = None
     retries: RetryPolicy = field(default_factory=RetryPolicy)
+    patience: Patience = field(default_factory=Patience)
     redactor: Redactor = field(default_factory=Redactor)
     kept: KeptAnswers | None = None
     ledger: QuotaLedger | None = None

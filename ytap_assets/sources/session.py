@@ -24,11 +24,12 @@ import httpx
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.client import HttpClient
-from ytap_assets.sources.conduct import Conduct
+from ytap_assets.sources.conduct import Conduct, Patience
 from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.ledger import QuotaLedger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.recordings import day_folder
+from ytap_assets.sources.redaction import blanked_logs
 from ytap_assets.sources.source import Token, Visit
 from ytap_assets.sources.transports import RecordTransport, ReplayTransport, live_transport
 
@@ -56,6 +57,8 @@ class Session:
         catalog: Catalog = CATALOG,
         keeps_answers: bool = True,
         network: Callable[[], httpx.AsyncBaseTransport] = live_transport,
+        retries: RetryPolicy | None = None,
+        patience: Patience | None = None,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = clocks.monotonic,
     ) -> None:
@@ -67,6 +70,8 @@ class Session:
             catalog: The sources there are; no other host is asked.
             keeps_answers: Whether, live, earlier answers save requests.
             network: Makes the transport that asks the real hosts.
+            retries: How often a transient failure is tried again.
+            patience: How long an answer may take.
             sleep: Waits so many seconds.
             monotonic: A clock that never jumps, for spacing requests.
         """
@@ -81,6 +86,8 @@ class Session:
             clock=self._now,
             sleep=sleep,
             pacer=Pacer(catalog.spacing_s, monotonic),
+            retries=retries or RetryPolicy(),
+            patience=patience or Patience(),
             ledger=QuotaLedger(settings.state / _LEDGER),
         )
         for name, secret in settings.secrets.items():
@@ -92,6 +99,7 @@ class Session:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        self._stack.enter_context(blanked_logs(self._conduct.redactor))
         return self
 
     async def __aexit__(
