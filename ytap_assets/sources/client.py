@@ -208,9 +208,13 @@ class HttpClient:
     async def _send_message(self, message: httpx.Request) -> httpx.Response:
         try:
             return await self._http.send(message, stream=True)
+        # httpx reads where a redirect leads even when it does not follow.
         except (httpx.InvalidURL, ValueError) as error:
-            # httpx reads where a redirect leads even when it does not follow.
             raise no_url(message.url) from error
+        except httpx.RemoteProtocolError as error:
+            if "location header" in str(error):
+                raise no_url(message.url) from error
+            raise
 
     def _build(self, request: Request, url: httpx.URL) -> httpx.Request:
         headers = dict(request.headers)

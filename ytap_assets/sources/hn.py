@@ -8,6 +8,7 @@ documents hold is read in `hn_items`.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
 
@@ -54,6 +55,7 @@ class HackerNewsByDate(TrendSource):
         """
         begin = datetime.combine(query.visit.day, time(), UTC)
         windows = [(begin, begin + timedelta(days=1))]
+        left_out = 0
         for _ in range(_MAX_WINDOWS):
             start, end = windows.pop()
             url = by_date_url(start, end, query.workspace.sources.hn.min_points)
@@ -61,13 +63,17 @@ class HackerNewsByDate(TrendSource):
             middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
             if count_hits(exchange) >= _HITS_PER_QUERY and start < middle:
                 windows += [(start, middle), (middle, end)]
+                left_out += exchange.attempts
             else:
-                yield exchange
+                # The log counts requests, also those whose answers are left out.
+                yield replace(exchange, attempts=exchange.attempts + left_out)
+                left_out = 0
             if not windows:
                 return
         raise PermanentError(
             f"{_ALGOLIA}: {query.visit.day} does not fit {_MAX_WINDOWS} windows of"
-            f" {_HITS_PER_QUERY} stories; raise sources.hn.min_points"
+            f" {_HITS_PER_QUERY} stories; raise sources.hn.min_points",
+            attempts=left_out,
         )
 
     def parse(self, answers: Answers) -> Parsed:
