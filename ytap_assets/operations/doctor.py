@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, next_quota_reset
 from ytap_assets.lakehouse.inspection import (
     duckdb_version,
     find_lock_holder,
@@ -25,6 +26,8 @@ from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
 from ytap_assets.operations.workspaces import Listed, list_workspaces
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
+from ytap_assets.sources.errors import SourceError
+from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.workspaces import Workspaces
 
 Probe = Callable[[str], str | None]
@@ -34,7 +37,7 @@ _PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;,]+)")
 _EXTENSIONS = ("ducklake", "sqlite_scanner")
 _LIBRARIES = ("dagster", "polars", "pandera")
 _WANTED_SECRETS = {
-    "YOUTUBE_KEY": "YouTube charts and counts are not collected",
+    "YOUTUBE_KEY": "YouTube charts, searches, counts and channels' past days are not collected",
     "REDDIT_ID": "Reddit is asked through its feeds, without scores",
     "REDDIT_SECRET": "Reddit is asked through its feeds, without scores",
 }
@@ -55,6 +58,7 @@ def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) ->
         *_check_workspaces(listed),
         *_check_secrets(settings, listed),
         *_check_reach(settings, probe),
+        *_check_quotas(settings, now),
         *examine_lake(settings, listed, now),
         _check_disk(settings),
         _check_lock(settings),
@@ -123,6 +127,23 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
             continue
         problem = probe(host)
         yield Finding("reachable", host, "fail" if problem else "ok", problem or "answers")
+
+
+def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """What is spent of each bucket; nothing where nothing was ever counted."""
+    ledger = open_ledger(settings)
+    for bucket in (YOUTUBE_SEARCH, YOUTUBE_UNITS) if ledger.path.is_file() else ():
+        try:
+            spending = ledger.spending(bucket, now)
+        except SourceError as error:
+            yield Finding("broken", f"quota {bucket.name}", "fail", str(error))
+            continue
+        resets = f"until {next_quota_reset(now):%Y-%m-%d %H:%M} UTC"
+        detail = f"{spending.calls:,} of {bucket.limit:,} calls made {resets}"
+        is_empty = spending.is_parked or spending.calls >= bucket.limit
+        said = "; the platform says it is used up" if spending.is_parked else ""
+        verdict: Verdict = "warn" if is_empty else "ok"
+        yield Finding("reachable", f"quota {bucket.name}", verdict, detail + said)
 
 
 def _check_disk(settings: Settings) -> Finding:

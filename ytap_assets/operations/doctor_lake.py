@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
@@ -23,6 +24,8 @@ _LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "
 _RECENT = timedelta(hours=24)
 _LATE, _DEAD = 2, 12
 _SHOWN = 3
+_LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
+_MOST_SILENT = 10
 _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
 
@@ -37,7 +40,7 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
             ages = inspection.ages(TABLES.values())
             findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
             if not facts.pending and facts.conflict is None:
-                findings += _check_fetches(inspection, now)
+                findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
     except LakeError as error:
         return [Finding("broken", "lake", "fail", str(error))]
@@ -110,6 +113,25 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     )
     detail = f"{aside.height} put aside in 24 h{shown}"
     yield Finding("broken", "quarantined rows", "warn" if aside.height else "ok", detail)
+
+
+def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+    """Targets that have not answered for days, such as a channel that is gone."""
+    names = ("workspace_id", "source", "target", "outcome", "detail", "http_status")
+    log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
+    silent = find_silent(log, asked_since=(now - _STILL_ASKED).date())
+    if silent.is_empty():
+        yield Finding("stale", "targets", "ok", f"none is silent for {LEAST_DAYS} days")
+    for row in silent.head(_MOST_SILENT).iter_rows(named=True):
+        subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
+        detail = (
+            f"no answer on {row['days']} days, since {row['since']}; the last: {row['detail']};"
+            " mend or pause it in config.yaml"
+        )
+        yield Finding("stale", subject, "warn", detail)
+    if silent.height > _MOST_SILENT:
+        more = f"{silent.height - _MOST_SILENT} more give no answer; collection_log has them"
+        yield Finding("stale", "targets", "warn", more)
 
 
 def _first(lost: pl.DataFrame) -> str:

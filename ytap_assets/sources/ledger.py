@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ytap_assets.domain.quota import Bucket, next_quota_reset
+from ytap_assets.settings import Settings
 from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError
 from ytap_assets.sources.state_file import open_state
 
@@ -94,6 +95,11 @@ class QuotaLedger:
                 " if it is broken, move it away: counting then begins at 0",
                 attempts=0,
             ) from error
+
+
+def open_ledger(settings: Settings) -> QuotaLedger:
+    """The ledger of the installation."""
+    return QuotaLedger(settings.state / "quota.sqlite")
 
 
 def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> Spending:

@@ -26,7 +26,7 @@ from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.conduct import Conduct, Patience
 from ytap_assets.sources.kept_answers import KeptAnswers
-from ytap_assets.sources.ledger import QuotaLedger
+from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.recordings import day_folder
 from ytap_assets.sources.redaction import blanked_logs
@@ -37,7 +37,6 @@ Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
 _ANSWERS = "answers.sqlite"
-_LEDGER = "quota.sqlite"
 _NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
 """Public names that travel with the secrets; blanking a common word would spoil the payloads."""
 
@@ -88,7 +87,7 @@ class Session:
             pacer=Pacer(catalog.spacing_s, monotonic),
             retries=retries or RetryPolicy(),
             patience=patience or Patience(),
-            ledger=QuotaLedger(settings.state / _LEDGER),
+            ledger=open_ledger(settings),
         )
         for name, secret in settings.secrets.items():
             if name not in _NAMES_NOT_SECRETS:

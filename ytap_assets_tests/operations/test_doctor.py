@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
@@ -19,6 +20,7 @@ from ytap_assets.operations.findings import AREAS, Finding, span
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
+from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspaces import CONFIG_NAME, Account
 
@@ -194,6 +196,46 @@ def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: dat
     found = find(platform, "fetches")
     assert found.verdict == "warn"
     assert found.detail.startswith("1 of 3 failed in 24 h; tech hn front page: transient_error")
+
+
+def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: datetime) -> None:
+    assert find(platform, "targets").verdict == "ok"
+    days = [now - timedelta(days=ago) for ago in range(3)]
+    lost = [
+        {**fetch("transient_error", at), "target": "UC1", "detail": "its feed answered 404"}
+        for at in days
+    ]
+    append(platform, COLLECTION_LOG, *lost, fetch("ok", now))
+    found = find(platform, "hn UC1 of tech")
+    assert (found.area, found.verdict) == ("stale", "warn")
+    assert "no answer on 3 days, since 2026-11-18; the last: its feed answered 404" in found.detail
+
+
+def test_many_silent_targets_are_counted(platform: Platform, now: datetime) -> None:
+    for number in range(12):
+        lost = [fetch("malformed", now - timedelta(days=ago)) for ago in range(3)]
+        named = [
+            {**row, "target": f"UC{number}", "collection_id": f"{number} {row['collection_id']}"}
+            for row in lost
+        ]
+        append(platform, COLLECTION_LOG, *named)
+    assert find(platform, "targets").detail.startswith("2 more give no answer")
+
+
+def test_spent_quotas_are_told(platform: Platform, now: datetime) -> None:
+    subject = f"quota {YOUTUBE_SEARCH.name}"
+    assert subject not in {one.subject for one in examine(platform.settings, now=now)}
+    ledger = open_ledger(platform.settings)
+    ledger.reserve(YOUTUBE_SEARCH, now)
+    found = find(platform, subject)
+    assert (found.verdict, found.detail) == (
+        "ok",
+        "1 of 100 calls made until 2026-11-21 08:00 UTC",
+    )
+    ledger.park(YOUTUBE_SEARCH, now)
+    assert find(platform, subject).verdict == "warn"
+    ledger.path.write_bytes(b"not a ledger at all" * 500)
+    assert find(platform, subject).verdict == "fail"
 
 
 def test_quarantined_rows_are_counted_by_reason(platform: Platform, now: datetime) -> None:
