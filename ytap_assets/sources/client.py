@@ -2,7 +2,7 @@
 
 It asks only hosts that the sources declare, only over https (`addresses`); spaces its requests;
 retries what is transient and nothing else; obeys Retry-After; asks for what changed only, and not
-at all for what was just answered (`kept_answers`); counts what costs quota (`ledger`); stops
+at all for what was just answered (`sharing`); counts what costs quota (`ledger`); stops
 reading at the size cap; and keeps secrets in headers, out of everything it hands back. What answers
 is a transport (`transports`): the network, or a day's recordings.
 
@@ -41,8 +41,8 @@ from ytap_assets.sources.exchange import (
     Request,
     keep_headers,
 )
-from ytap_assets.sources.kept_answers import ask_if_changed, fill_unchanged, is_fresh
 from ytap_assets.sources.pacing import Pacer, asked_wait
+from ytap_assets.sources.sharing import share_answer
 
 _MAX_REDIRECTS = 3
 
@@ -83,16 +83,12 @@ class HttpClient:
         """
         for secret in request.secrets.values():
             self.conduct.redactor.learn(secret)
-        store = self.conduct.kept
-        if store is None or not request.is_public:
+        conduct = self.conduct
+        if conduct.kept is None or not request.is_public:
             return await self._insist(request)
-        kept = store.find(request.url)
-        if kept is not None and is_fresh(kept, request, self.conduct.clock()):
-            return replace(kept, attempts=0)
-        answer = await self._insist(ask_if_changed(request, kept))
-        exchange = fill_unchanged(answer, kept)
-        store.keep(exchange)
-        return exchange
+        return await share_answer(
+            conduct.kept, request, ask=self._insist, clock=conduct.clock, sleep=conduct.sleep
+        )
 
     async def _insist(self, request: Request) -> Exchange:
         """Send a request, again and again while its failures are transient."""

@@ -30,13 +30,13 @@ _ITEM_ID = re.compile(r"[0-9]{1,18}")
 
 
 def count_hits(exchange: Exchange) -> int:
-    """How many stories Algolia has for the window; 0 where it does not say."""
+    """How many stories Algolia has for the window: what it says, or shows where that is more."""
     try:
-        answer = load_json(exchange)
+        shown = len(list_hits(exchange))
     except MalformedError:
         return 0  # The parser will say so.
-    found = answer.get("nbHits") if isinstance(answer, dict) else None
-    return found if isinstance(found, int) else 0
+    found = load_json(exchange).get("nbHits")
+    return max(shown, found) if isinstance(found, int) else shown
 
 
 def list_hits(exchange: Exchange) -> Sequence[object]:

@@ -5,7 +5,7 @@ are the same whoever asks (`Request.is_public`), after secrets were blanked, und
 URL: nothing in it says who asked. It is a convenience: one that is broken, locked or gone is as an
 empty one, which the log tells.
 
-Belongs here: keeping answers and the questions they save. Does not belong here: asking (`client`).
+Belongs here: keeping answers. Does not belong here: when one serves (`sharing`).
 """
 
 from __future__ import annotations
@@ -16,21 +16,25 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from ytap_assets.sources.exchange import NOT_MODIFIED, OK, Exchange, Request
+from ytap_assets.sources.exchange import NOT_MODIFIED, OK, Exchange
 from ytap_assets.sources.state_file import open_state
 
 _LOG = logging.getLogger(__name__)
-_TABLE = (
+_TABLES = (
     "CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY, fetched_at REAL NOT NULL,"
-    " headers TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL)"
+    " size INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL)",
+    # Covers the question of what is too much, which reads no bodies then.
+    "CREATE INDEX IF NOT EXISTS newest ON answers (fetched_at, size)",
+    "CREATE TABLE IF NOT EXISTS claims (name TEXT PRIMARY KEY, ends_at REAL NOT NULL)",
 )
 _LARGEST_BODY = 4 * 1024 * 1024
 _LONGEST_KEPT = timedelta(days=7)
+_CLAIM_S = 60.0
+"""How long others leave a question to whoever asks it; one that is killed holds it no longer."""
 T = TypeVar("T")
 
 
@@ -76,6 +80,24 @@ class KeptAnswers:
             fetched_at=datetime.fromtimestamp(fetched_at, UTC),
         )
 
+    def claim(self, url: str, now: datetime) -> bool:
+        """Take it on to ask for ``url``, or hear that somebody else is asking at this moment."""
+        name, at = _name(url), now.timestamp()
+
+        def write(connection: sqlite3.Connection) -> bool:
+            bounds = (at, at + _CLAIM_S)  # one from the future is as void as one that has ended
+            connection.execute("DELETE FROM claims WHERE ends_at NOT BETWEEN ? AND ?", bounds)
+            claimed = connection.execute(
+                "INSERT OR IGNORE INTO claims VALUES (?, ?)", (name, at + _CLAIM_S)
+            )
+            return claimed.rowcount == 1
+
+        return self._try(write) is not False
+
+    def release(self, url: str) -> None:
+        """Let others ask, the answer being there or not to be had."""
+        self._try(lambda file: file.execute("DELETE FROM claims WHERE name = ?", (_name(url),)))
+
     def keep(self, exchange: Exchange) -> None:
         """Remember an answer; one that confirmed an earlier one (304) brings it up to date."""
         is_answer = exchange.status in {OK, NOT_MODIFIED} and exchange.body
@@ -83,19 +105,13 @@ class KeptAnswers:
             return
         name, at = _name(exchange.url), exchange.fetched_at.timestamp()
         headers, body = json.dumps(dict(exchange.headers)), zlib.compress(exchange.body, 1)
-        row = (name, at, headers, body, _digest(name, at, headers, body))
+        row = (name, at, len(body), headers, body, _digest(name, at, headers, body))
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
             oldest = (exchange.fetched_at - _LONGEST_KEPT).timestamp()
             connection.execute("DELETE FROM answers WHERE fetched_at < ?", (oldest,))
-            connection.execute(
-                "DELETE FROM answers WHERE name IN (SELECT name FROM (SELECT name,"
-                " row_number() OVER newest AS place, sum(length(body)) OVER newest AS bytes"
-                " FROM answers WINDOW newest AS (ORDER BY fetched_at DESC, rowid DESC))"
-                " WHERE place > ? OR bytes > ?)",
-                (self._most_entries, self._most_bytes),
-            )
+            self._make_room(connection)
 
         self._try(write)
 
@@ -105,9 +121,23 @@ class KeptAnswers:
         if names and self.path.is_file():
             self._try(lambda file: file.executemany("DELETE FROM answers WHERE name = ?", names))
 
+    def _make_room(self, connection: sqlite3.Connection) -> None:
+        """Drop the oldest where there is too much: a tenth more than that, so that it is rare."""
+        found = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM answers")
+        entries, size = found.fetchone()
+        if entries <= self._most_entries and size <= self._most_bytes:
+            return
+        connection.execute(
+            "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM (SELECT rowid,"
+            " row_number() OVER newest AS place, sum(size) OVER newest AS bytes"
+            " FROM answers WINDOW newest AS (ORDER BY fetched_at DESC, rowid DESC))"
+            " WHERE place > ? OR bytes > ?)",
+            (self._most_entries * 0.9, self._most_bytes * 0.9),
+        )
+
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
         try:
-            with open_state(self.path, _TABLE, is_durable=False) as connection:
+            with open_state(self.path, *_TABLES, is_durable=False) as connection:
                 return work(connection)
         # The log gets words: an error it held on to would hold on to the lock as well.
         except (sqlite3.OperationalError, OSError) as error:  # locked for long, a full disk
@@ -116,31 +146,6 @@ class KeptAnswers:
             _LOG.warning("%s is broken (%s) and begins anew", self.path, str(error))
             self.path.unlink(missing_ok=True)
         return None
-
-
-def is_fresh(kept: Exchange, request: Request, now: datetime) -> bool:
-    """Whether an earlier answer serves as it is, and nothing need be asked.
-
-    Never past midnight (UTC): a look at yesterday is no look at today.
-    """
-    age_s = (now - kept.fetched_at).total_seconds()
-    is_same_day = now.astimezone(UTC).date() == kept.fetched_at.astimezone(UTC).date()
-    return is_same_day and 0 <= age_s < request.fresh_s
-
-
-def ask_if_changed(request: Request, kept: Exchange | None) -> Request:
-    """The request with the validators of an earlier answer, where it came with some."""
-    for header, asks in (("etag", "If-None-Match"), ("last-modified", "If-Modified-Since")):
-        if kept is not None and header in kept.headers:
-            return replace(request, headers={**request.headers, asks: kept.headers[header]})
-    return request
-
-
-def fill_unchanged(exchange: Exchange, kept: Exchange | None) -> Exchange:
-    """A 304 with the body it stands for; every other exchange as it is."""
-    if exchange.status != NOT_MODIFIED or kept is None:
-        return exchange
-    return replace(exchange, body=kept.body, headers={**kept.headers, **exchange.headers})
 
 
 def _name(url: str) -> str:

@@ -16,14 +16,14 @@ _PATIENCE_S = 10.0
 
 
 @contextmanager
-def open_state(path: Path, table: str, *, is_durable: bool) -> Iterator[sqlite3.Connection]:
+def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.Connection]:
     """One transaction: nobody else reads or writes meanwhile, and it is kept as a whole or not.
 
     The file is opened for it and closed after it, so that no process holds one for long.
 
     Args:
         path: The file; it and its folder are made where they are missing.
-        table: The statement that makes its table.
+        *tables: The statements that make its tables, where they are missing.
         is_durable: Whether it has to outlive a loss of power; if not, it may be broken by one.
 
     Raises:
@@ -38,7 +38,8 @@ def open_state(path: Path, table: str, *, is_durable: bool) -> Iterator[sqlite3.
             connection.execute("PRAGMA journal_mode=MEMORY")
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute(table)
+            for table in tables:
+                connection.execute(table)
             yield connection
         except BaseException:
             connection.rollback()

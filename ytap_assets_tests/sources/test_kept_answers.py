@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sqlite3
 import subprocess
@@ -16,9 +17,11 @@ import httpx
 import pytest
 
 from ytap_assets.sources.collect import collect_trends
+from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange, Request
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.kept_answers import KeptAnswers, is_fresh
+from ytap_assets.sources.kept_answers import KeptAnswers
+from ytap_assets.sources.sharing import is_fresh
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNELS,
@@ -27,6 +30,7 @@ from ytap_assets_tests.sources.support import (
     Answering,
     Handler,
     Present,
+    SharedPresent,
     make_client,
     make_session,
     make_settings,
@@ -179,13 +183,65 @@ def test_a_page_that_is_no_feed_serves_nobody_else(tmp_path: Path) -> None:
     assert (first.log["outcome"], second.log["outcome"]) == ("malformed", "ok")
 
 
+def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
+    """Three processes ask the same at the same moment; an answer takes half a second."""
+    present = SharedPresent()
+
+    async def ask_one() -> Exchange:
+        async with make_client(handler, present, kept=KeptAnswers(path)) as client:
+            return await client.send(ASKED)
+
+    async def work() -> list[Exchange | BaseException]:
+        return await asyncio.gather(*(ask_one() for _ in range(3)), return_exceptions=True)
+
+    return run(work())
+
+
+def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200, content=b"[1]"))
+    answers = ask_at_once(tmp_path / "answers", handler)
+    assert len(handler.requests) == 1
+    told = [answer for answer in answers if isinstance(answer, Exchange)]
+    assert [answer.body for answer in told] == [b"[1]"] * 3
+    assert sorted(answer.attempts for answer in told) == [0, 0, 1]
+
+
+def test_who_waited_in_vain_asks_for_itself(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(404), httpx.Response(200, content=b"[1]"))
+    answers = ask_at_once(tmp_path / "answers", handler)
+    assert len(handler.requests) == 2
+    assert sum(isinstance(answer, PermanentError) for answer in answers) == 1
+
+
+def test_who_died_while_asking_is_waited_for_a_minute_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "answers"
+    assert KeptAnswers(path).claim(URL, NOW)
+    assert not KeptAnswers(path).claim(URL, NOW)
+    present = Present()
+
+    async def work() -> Exchange:
+        handler = Answering(httpx.Response(200, content=b"[1]"))
+        async with make_client(handler, present, kept=KeptAnswers(path)) as client:
+            return await client.send(ASKED)
+
+    assert run(work()).attempts == 1
+    assert 60 <= sum(present.slept) < 61
+
+
+def test_a_claim_from_the_future_is_void(tmp_path: Path) -> None:
+    kept = KeptAnswers(tmp_path / "answers")
+    assert kept.claim(URL, NOW + timedelta(days=400))
+    assert kept.claim(URL, NOW)
+
+
 def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
     kept = KeptAnswers(tmp_path / "answers", most_entries=10)
     for number in range(25):
         at = NOW + timedelta(seconds=number)
         kept.keep(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
-    known = [number for number in range(25) if kept.find(f"{URL}/{number}")]
-    assert known == list(range(15, 25))
+        known = [each for each in range(25) if kept.find(f"{URL}/{each}")]
+        assert known == list(range(known[0], number + 1))
+        assert min(number + 1, 9) <= len(known) <= 10
 
 
 def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
