@@ -1,0 +1,116 @@
+"""Count which words are common in titles, and write `ytap_assets/domain/stories/common_words.py`.
+
+    python scripts/count_common_words.py DATA_FOLDER
+
+Reads the titles of every recorded trending table under the folder's Hacker News, Reddit and YouTube
+parts. A word's share is its mean share over the three, so that none drowns the others; kept are
+words that two of them use, or that one of them uses all the time. What is written are shares of
+single words; no title can be read from them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+
+from ytap_assets.domain.stories.terms import read_words
+from ytap_assets.errors import ImportRefusedError
+from ytap_assets.sources.files import read_trend_file
+
+MODULE = Path(__file__).parents[1] / "ytap_assets/domain/stories/common_words.py"
+PARTS = {"hacker_news": "hn", "reddit": "reddit", "youtube_*": "youtube"}
+BANDS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005)
+SEEN_BY_ONE = 0.01
+LEAST_COUNT = 3
+YEARLESS_UP_TO = date(2017, 12, 31)
+HEAD = '''"""How common words are in titles; data, written by `scripts/count_common_words.py`.
+
+Belongs here: shares that hold for any window, so that a day of forty titles knows that "how" says
+little. Does not belong here: what only this window shows (`terms`).
+
+Counted over {titles:,} distinct titles of Hacker News, Reddit and YouTube. Words are as
+`terms.stem` leaves them.
+"""
+
+from __future__ import annotations
+
+_BANDS = {{
+'''
+TAIL = '''}
+
+COMMON_SHARES = {word: share for share, words in _BANDS.items() for word in words.split()}
+"""The share of titles that have a word, rounded down to the band."""
+'''
+
+
+def main() -> None:
+    """Count, and write the module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("data", type=Path)
+    titles = read_titles(parser.parse_args().data)
+    shares = common_shares(titles)
+    bands = []
+    for share, above in zip(BANDS, (1.0, *BANDS), strict=False):
+        words = shares.filter(pl.col("share") >= share, pl.col("share") < above)
+        text = " ".join(words.get_column("word").sort())
+        lines = textwrap.fill(text, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        bands.append(f'    {share}: """\n{lines}\n    """,\n')
+    head = HEAD.format(titles=titles.height)
+    MODULE.write_text(head + "".join(bands) + TAIL, encoding="utf-8")
+    print(f"{MODULE}: {shares.height} words of {titles.height} titles")
+
+
+def read_titles(data: Path) -> pl.DataFrame:
+    """The distinct titles under the folder: ``title``, ``source``."""
+    frames = []
+    for part, source in PARTS.items():
+        for path in sorted(path for path in data.glob(f"{part}/**/*") if path.is_file()):
+            rows = _read_file(path, source)
+            if rows is not None:
+                frames.append(rows.select("title", "source"))
+    return pl.concat(frames).unique(maintain_order=True)
+
+
+def common_shares(titles: pl.DataFrame) -> pl.DataFrame:
+    """``word`` and ``share``, of the words worth knowing."""
+    numbered = titles.with_row_index("title_no")
+    words = read_words(numbered).unique().join(numbered, on="title_no")
+    sizes = titles.group_by("source").agg(size=pl.len())
+    by_source = words.group_by("word", "source").len().join(sizes, on="source")
+    by_source = by_source.with_columns(share=pl.col("len") / pl.col("size"))
+    return (
+        by_source.group_by("word")
+        .agg(
+            share=pl.col("share").sum() / sizes.height,
+            seen_by=(pl.col("len") >= LEAST_COUNT).sum(),
+            most=pl.col("share").max(),
+        )
+        .filter((pl.col("seen_by") > 1) | (pl.col("most") >= SEEN_BY_ONE))
+        .filter(pl.col("share") >= BANDS[-1], ~pl.col("word").str.contains(r"^[\p{N}.,]+$"))
+        .select("word", "share")
+    )
+
+
+def _read_file(path: Path, source: str) -> pl.DataFrame | None:
+    for observed_on in (None, YEARLESS_UP_TO):
+        try:
+            fetch = read_trend_file(
+                path,
+                workspace_id="titles",
+                source=source,
+                observed_on=observed_on,
+                now=datetime.now(UTC),
+                run_id="count",
+            )
+        except ImportRefusedError:
+            continue
+        return fetch.rows
+    return None
+
+
+if __name__ == "__main__":
+    main()

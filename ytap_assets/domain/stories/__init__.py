@@ -1,0 +1,18 @@
+"""Which items tell the same story, day by day, under ids that stay.
+
+Find the room you need:
+
+- ``grouping``      the public face: a workspace's items into stories (`group_stories`).
+- ``terms``         titles into weighted words and phrases.
+- ``common_words``  how common words are in titles; data.
+- ``serials``       what sets the parts of a series apart.
+- ``clustering``    groups of titles into larger ones, best first.
+- ``identity``      what is one story before any title is read, names, and why each item joined.
+"""
+
+from __future__ import annotations
+
+from ytap_assets.domain.stories.clustering import Rules
+from ytap_assets.domain.stories.grouping import STORY_MEMBERS, StoryOptions, group_stories
+
+__all__ = ["STORY_MEMBERS", "Rules", "StoryOptions", "group_stories"]

@@ -1,0 +1,178 @@
+"""What is one story before any title is compared, what a story is called, why an item is in it.
+
+Belongs here: canonical URLs, what was published before, ids, leads and reasons. Does not belong
+here: likeness of different titles (`terms`, `clustering`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from ytap_assets.domain.stories.clustering import Rules
+from ytap_assets.domain.stories.terms import SCALE, weigh_terms
+from ytap_assets.domain.urls import story_ids_of
+
+ITEM = ("day", "source", "item_id")
+_LEAD_ORDER = ("published_at", "engagement", "source", "item_id")
+_LEAD_DESCENDING = (False, True, False, False)
+
+
+def unite_surely(
+    today: pl.DataFrame, near: pl.DataFrame, terms: pl.DataFrame, rules: Rules
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Groups of the members that are one story for certain.
+
+    An item keeps its own former story. Otherwise it belongs to the story that knows its canonical
+    URL (the nearest day's) or was named after it; otherwise to the items with the same canonical
+    URL, or the same words, if those prove enough.
+
+    Args:
+        today: The day's items: `ITEM`, ``title_no``, ``canonical_url``, and what leads are
+            chosen by.
+        near: Known members: `ITEM`, ``story_id``, ``title_no``, ``canonical_url``.
+        terms: `terms.weigh_terms` of their titles.
+        rules: What the same words must prove.
+
+    Returns:
+        Groups (``group``, ``story_id`` or null, ``n`` titles, ``is_fixed``, ``is_away``), and
+        members (``group`` and the rows' columns, ``is_today``).
+    """
+    proof = (rules.evidence + rules.evidence_of_two) * 100
+    proven = terms.group_by("title_no").agg(pl.col("evidence").sum())
+    proven = proven.filter(pl.col("evidence") >= proof).select("title_no", same_words="title_no")
+    today = _with_known_story(today, near, proven)
+    first_words = pl.col("same_words").min().over("canonical_url")
+    page = pl.lit("page ") + pl.col("canonical_url")
+    story = pl.lit("story ") + pl.col("story_id")
+    unit = pl.coalesce(story, pl.lit("words ") + first_words.cast(pl.String), page)
+    columns = ["unit", *today.drop("same_words").columns, "is_today"]
+    members = pl.concat(
+        [
+            today.with_columns(unit=unit, is_today=True).select(columns),
+            near.join(today, on=ITEM, how="anti")
+            .with_columns(unit=story, is_today=False)
+            .select(columns),
+        ]
+    )
+    units = members.select(pl.col("unit").unique().sort()).with_row_index("group")
+    members = members.join(units, on="unit").drop("unit")
+    groups = members.group_by("group").agg(
+        story_id=pl.col("story_id").min(),
+        n=pl.col("title_no").drop_nulls().n_unique().clip(lower_bound=1).cast(pl.Int64),
+        is_fixed=pl.col("story_id").is_not_null().any(),
+        is_away=~pl.col("is_today").any(),
+    )
+    return groups, members
+
+
+def name_stories(members: pl.DataFrame, groups: pl.DataFrame) -> pl.DataFrame:
+    """The day's items under the ids of their stories.
+
+    Args:
+        members: Those of `unite_surely` with ``into``, the group their group went into.
+        groups: Those of `unite_surely`.
+
+    Returns:
+        The columns of ``today``, with ``story_id``.
+    """
+    named = (
+        members.select("group", "into")
+        .unique()
+        .join(groups.drop_nulls("story_id").select("group", known="story_id"), on="group")
+        .select("into", "known")
+    )
+    today = members.filter("is_today").join(named, on="into", how="left")
+    lead = pl.col("canonical_url").sort_by(
+        _LEAD_ORDER, descending=_LEAD_DESCENDING, nulls_last=True
+    )
+    today = today.with_columns(lead=lead.first().over("into"))
+    made = story_ids_of(today.get_column("lead"))
+    return today.with_columns(story_id=pl.coalesce("story_id", "known", made))
+
+
+def explain_day(day: date, rows: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Why each item of a day is in its story.
+
+    Args:
+        day: The day.
+        rows: The members of the day and of the days around, with their ``story_id``.
+        words: The words of their titles.
+
+    Returns:
+        `ITEM`, ``story_id``, ``joined_by``, ``similarity``.
+    """
+    rows = rows.sort(_LEAD_ORDER, descending=_LEAD_DESCENDING, nulls_last=True)
+    page = ["story_id", "canonical_url"]
+    before = rows.filter(pl.col("day") < day).select(page).unique().with_columns(is_old=True)
+    today = rows.filter(pl.col("day") == day).join(
+        before, on=page, how="left", maintain_order="left"
+    )
+    is_first = pl.int_range(pl.len()).over("story_id") == 0
+    has_page = pl.col("is_old").is_not_null() | (pl.int_range(pl.len()).over(page) > 0)
+    reason = pl.when(is_first).then(pl.lit("first")).when(has_page).then(pl.lit("url"))
+    today = today.with_columns(joined_by=reason.otherwise(pl.lit("title")))
+    told = today.filter(joined_by="title").select(*ITEM, "story_id", "title_no")
+    stories = rows.join(told, on="story_id", how="semi").select("story_id", "title_no")
+    similarity = _similarity(told, stories.drop_nulls().unique(), words)
+    return today.join(similarity, on=ITEM, how="left").select(
+        *ITEM, "story_id", "joined_by", "similarity"
+    )
+
+
+def _similarity(told: pl.DataFrame, titles: pl.DataFrame, words: pl.DataFrame) -> pl.DataFrame:
+    """Of each item, to the other titles of its story; 1 where there are none."""
+    terms = weigh_terms(words).select("title_no", "term", pl.col("weight").cast(pl.Int64))
+    sums = (
+        titles.join(terms, on="title_no")
+        .group_by("story_id", "term")
+        .agg(total=pl.col("weight").sum())
+    )
+    others = titles.group_by("story_id").agg(others=pl.len().cast(pl.Int64) - 1)
+    found = (
+        told.select("story_id", "title_no")
+        .unique()
+        .join(terms, on="title_no")
+        .join(sums, on=["story_id", "term"])
+        .group_by("story_id", "title_no")
+        .agg(shared=(pl.col("weight") * (pl.col("total") - pl.col("weight"))).sum())
+    )
+    mean = pl.col("shared") / (pl.col("others") * SCALE**2)
+    similarity = pl.when(pl.col("others") > 0).then(mean.clip(0, 1).round(4)).otherwise(1.0)
+    return (
+        told.join(found, on=["story_id", "title_no"], how="left", nulls_equal=True)
+        .join(others, on="story_id", how="left")
+        .select(*ITEM, similarity=similarity.fill_null(0.0))
+    )
+
+
+def _with_known_story(
+    today: pl.DataFrame, near: pl.DataFrame, proven: pl.DataFrame
+) -> pl.DataFrame:
+    """With ``story_id`` where it is known, and ``same_words``: titles that prove enough."""
+    day = today.get_column("day").first()
+    nearest = near.sort((pl.col("day") - day).abs(), "story_id")
+    own = near.select(*ITEM, own="story_id")
+    today = today.join(own, on=ITEM, how="left").join(proven, on="title_no", how="left")
+    kept = today.drop_nulls("own").select("canonical_url", by_page="own").sort("by_page")
+    by_page = pl.concat([nearest.select("canonical_url", by_page="story_id"), kept])
+    by_words = nearest.select(same_words="title_no", by_words="story_id")
+    named = nearest.select(made="story_id", by_name="story_id").unique()
+    today = (
+        today.with_columns(made=story_ids_of(today.get_column("canonical_url")))
+        .join(
+            by_page.unique("canonical_url", keep="first", maintain_order=True),
+            on="canonical_url",
+            how="left",
+        )
+        .join(
+            by_words.unique("same_words", keep="first", maintain_order=True),
+            on="same_words",
+            how="left",
+        )
+        .join(named, on="made", how="left")
+    )
+    by_words_of_page = pl.col("by_words").min().over("canonical_url")
+    story = pl.coalesce("own", "by_page", "by_name", by_words_of_page)
+    return today.with_columns(story_id=story).drop("own", "by_page", "by_words", "by_name", "made")

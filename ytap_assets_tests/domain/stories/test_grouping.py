@@ -1,0 +1,214 @@
+"""What becomes one story, what does not, and that ids stay."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories
+from ytap_assets.domain.urls import story_id_of
+from ytap_assets_tests.domain.stories.days import FIRST, NOTHING, as_known, items, parts
+
+APIGEE = (
+    "Google to acquire Apigee",
+    "Google acquires Apigee for $625M",
+    "Apigee Acquired by Google for $625 million",
+)
+SNOWDEN = (
+    "Edward Snowden speaks to SXSW crowd from Moscow",
+    "Snowden tells SXSW crowd from Moscow: encrypt everything",
+)
+STORIES = (
+    ("Volcano erupts near Reykjavik, flights grounded", "Reykjavik volcano grounds flights"),
+    ("Bayer agrees to buy Monsanto for $66bn", "Monsanto accepts Bayer takeover of $66bn"),
+    ("Chipotle burritos by Google drone in Virginia", "Google drone brings Chipotle burritos"),
+    ("Кот спас хозяина от пожара в Самаре", "Самара: кот спас хозяина от пожара"),
+    ("東京で大雪の予報 交通に影響", "大雪の予報 東京の交通に影響か"),
+)
+
+
+def is_one_story(*titles: str) -> bool:
+    return group_stories(items(titles), NOTHING)["story_id"].n_unique() == 1
+
+
+def test_likeness_makes_a_story() -> None:
+    members = group_stories(items([*APIGEE, *SNOWDEN, "Gmail is down"]), NOTHING)
+    assert parts(members) == {
+        frozenset({"d0-0", "d0-1", "d0-2"}),
+        frozenset({"d0-3", "d0-4"}),
+        frozenset({"d0-5"}),
+    }
+    assert members.schema == STORY_MEMBERS
+
+
+@pytest.mark.parametrize("titles", STORIES)
+def test_scripts(titles: tuple[str, ...]) -> None:
+    assert is_one_story(*titles)
+
+
+@pytest.mark.parametrize(
+    "titles",
+    [
+        ("Official Video", "Official Video"),
+        ("Full Game Highlights", "FULL GAME HIGHLIGHTS"),
+        ("Weekly discussion thread", "Weekly Discussion Thread"),
+        ("Ask HN: What are you working on?", "Ask HN: What should I learn?"),
+        ("12 March 2026", "12 March 2026"),
+        ("", ""),
+        ("🔥🔥🔥", "🔥🔥🔥"),
+        ("今日", "今日"),
+        ("Gülperi 8. Bölüm", "Gülperi 9. Bölüm"),
+        ("The Dragon Prince: Episode 12", "The Dragon Prince: Episode 13"),
+        ("Hermitcraft Grian S09E12: The Heist", "Hermitcraft Grian S09E13: The Trial"),
+        ("進撃の巨人 第12話 予告", "進撃の巨人 第13話 予告"),
+        ("Eat Bulaga Sugod Bahay November 13", "Eat Bulaga Sugod Bahay November 14"),
+        ("Satisfying Slime Videos #272", "Satisfying Slime Videos #273"),
+        ("Patriots vs. Bills Week 8 Highlights", "Browns vs. Steelers Week 8 Highlights"),
+        ("How to learn Python", "How to learn Rust"),
+    ],
+)
+def test_what_repeats_is_not_a_story(titles: tuple[str, str]) -> None:
+    assert not is_one_story(*titles)
+
+
+def test_the_same_page_is_the_same_story() -> None:
+    pages = ["https://example.org/a", "https://example.org/a", "https://example.org/b"]
+    members = group_stories(items(["One", "Two", "Three"], canonical_url=pages), NOTHING)
+    assert members["joined_by"].to_list() == ["first", "url", "first"]
+    assert members["similarity"].to_list() == [None, None, None]
+    assert members["story_id"].to_list() == [story_id_of(page) for page in [pages[0], *pages[1:]]]
+
+
+def test_no_page_is_no_story() -> None:
+    members = group_stories(items(["One", "Two"], canonical_url=["", ""]), NOTHING)
+    assert members["story_id"].n_unique() == 2
+
+
+def test_the_first_published_leads() -> None:
+    rows = items(APIGEE)
+    later = rows.with_columns(pl.col("published_at").reverse())
+    members = group_stories(later, NOTHING)
+    assert members["joined_by"].to_list() == ["title", "title", "first"]
+    assert set(members["story_id"]) == {story_id_of("https://example.org/0/2")}
+    assert members["similarity"].is_between(0.3, 1).to_list() == [True, True, None]
+
+
+def test_an_unknown_time_does_not_lead() -> None:
+    rows = items(APIGEE).with_columns(
+        published_at=pl.when(pl.col("item_id") != "d0-0").then("published_at")
+    )
+    assert group_stories(rows, NOTHING)["joined_by"].to_list() == ["title", "first", "title"]
+
+
+def test_a_story_goes_on_the_next_day() -> None:
+    before = items(APIGEE[:1])
+    known = as_known(group_stories(before, NOTHING), before)
+    members = group_stories(items(APIGEE[1:], day=1), known)
+    assert set(members["story_id"]) == set(known["story_id"])
+    assert members["joined_by"].to_list() == ["first", "title"]
+
+
+def test_the_same_page_goes_on_the_next_day() -> None:
+    pages = ["https://example.org/a", "https://example.org/b"]
+    before = items([APIGEE[0], APIGEE[1]], canonical_url=pages)
+    known = as_known(group_stories(before, NOTHING), before)
+    after = items(["Renamed", "And renamed"], day=1, canonical_url=pages)
+    members = group_stories(after, known)
+    assert set(members["story_id"]) == {story_id_of(pages[0])}
+    assert members["joined_by"].to_list() == ["first", "url"]
+
+
+def test_a_story_ends_with_its_window() -> None:
+    before = items(APIGEE[:1])
+    known = as_known(group_stories(before, NOTHING), before)
+    options = StoryOptions(window_days=2)
+    for day, same in ((2, True), (3, False)):
+        members = group_stories(items(APIGEE[1:2], day=day), known, options=options)
+        assert (members["story_id"].to_list() == known["story_id"].to_list()) is same
+
+
+def test_a_day_made_again_keeps_its_ids() -> None:
+    rows = items([APIGEE[1], "Gmail is down"])
+    known = as_known(group_stories(rows, NOTHING), rows)
+    more = items([APIGEE[0]], item_id=["earlier"], canonical_url=["https://example.org/new"])
+    more = more.with_columns(pl.col("published_at") - timedelta(hours=1))
+    members = group_stories(pl.concat([rows, more]), known)
+    told = dict(members.select("item_id", "story_id").rows())
+    assert told["d0-0"] == told["earlier"] == known["story_id"][0]
+    assert told["d0-1"] == known["story_id"][1]
+
+
+def test_its_own_former_id_wins() -> None:
+    rows = items(APIGEE)
+    known = as_known(group_stories(rows, NOTHING), rows).with_columns(story_id="item_id")
+    assert group_stories(rows, known)["story_id"].to_list() == rows["item_id"].to_list()
+
+
+def test_nothing() -> None:
+    assert_frame_equal(group_stories(items([]), NOTHING), pl.DataFrame(schema=STORY_MEMBERS))
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    st.lists(st.integers(0, 3), min_size=4, max_size=8).filter(
+        lambda days: set(days) == set(range(4))
+    )
+)
+def test_one_id_per_story_whatever_the_order_of_days(order: list[int]) -> None:
+    by_day = {
+        day: items([story[day % 2] for story in STORIES] + [f"Nothing {day}"], day=day)
+        for day in range(4)
+    }
+    known = NOTHING
+    for day in order:
+        members = group_stories(by_day[day], known)
+        known = pl.concat(
+            [
+                known.filter(pl.col("day") != FIRST + timedelta(days=day)),
+                as_known(members, by_day[day]),
+            ]
+        )
+    for number in range(len(STORIES)):
+        ids = known.filter(pl.col("item_id").str.ends_with(f"-{number}"))["story_id"]
+        assert ids.n_unique() == 1
+    assert known["story_id"].n_unique() == len(STORIES) + 4
+
+
+WORDS = st.sampled_from(
+    ["snowden", "sxsw", "moscow", "the", "official", "video", "12", "13", "episode", "東京", "кот"]
+)
+TITLES = st.one_of(st.lists(WORDS, max_size=6).map(" ".join), st.text(max_size=30), st.none())
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), TITLES), max_size=14), st.randoms())
+def test_every_item_comes_back_once_in_any_order_and_again(
+    given_rows: list[tuple[int, int, str | None]], random: object
+) -> None:
+    rows = pl.concat(
+        [
+            items([]),
+            *(
+                items(
+                    [title],
+                    day=day,
+                    item_id=[str(n)],
+                    canonical_url=[f"https://example.org/{page}"],
+                )
+                for n, (day, page, title) in enumerate(given_rows)
+            ),
+        ]
+    )
+    members = group_stories(rows, NOTHING)
+    key = ["day", "source", "item_id"]
+    assert_frame_equal(members.select(key), rows.select(key).sort(key))
+    assert_frame_equal(group_stories(rows.reverse(), NOTHING), members)
+    assert_frame_equal(group_stories(rows, as_known(members, rows)), members)
+    firsts = members.filter(joined_by="first")
+    assert firsts.height == members.select("day", "story_id").unique().height
+    assert (members["similarity"].is_not_null() == (members["joined_by"] == "title")).all()
