@@ -3,9 +3,10 @@
 Any day can be asked for, by time of publication, with the counts of now. What it gives is
 incomplete: the first 50 of what may be a million, as the platform chooses to find them; the log
 says so. Search is scarce: 100 calls a day for all workspaces together (`domain.quota`), so one
-call is made per phrase and day, and its answer serves for six hours. A day that found the bucket
-used up is logged ``quota_exhausted`` and can be asked for again later. Results bring no counts:
-`videos.list` does, for one more unit of the larger bucket.
+call is made per phrase and day, its answer serves for six hours, and a day is left alone before
+noon (UTC), when it has little to find. A day that found the bucket used up is logged
+``quota_exhausted`` and can be asked for again later. Results bring no counts: `videos.list` does,
+for one more unit of the larger bucket.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import UnreadableItemError
 from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers, Query, TrendSource
+from ytap_assets.sources.source import Answers, Query, TrendSource, Visit
 from ytap_assets.sources.youtube_api import get_page, get_videos
 from ytap_assets.sources.youtube_items import (
     API_HOST,
@@ -35,6 +36,7 @@ from ytap_assets.workspaces import Workspace
 _RESULTS = Listing("/youtube/v3/search", read_hit)
 _BEGINNING = "search/"
 _FRESH_S = 6 * 3600.0
+_NOON = time(12)
 
 
 class YouTubeSearch(TrendSource):
@@ -48,6 +50,10 @@ class YouTubeSearch(TrendSource):
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per phrase, ``search/PHRASE``; none unless the config asks for some."""
         return tuple(f"{_BEGINNING}{phrase}" for phrase in workspace.sources.youtube.searches)
+
+    def is_due(self, visit: Visit) -> bool:
+        """From the day's noon on."""
+        return visit.now() >= datetime.combine(visit.day, _NOON, UTC)
 
     def begins_with(self, url: str) -> bool:
         """Begins with a search; the charts of the same name begin with `videos.list`."""

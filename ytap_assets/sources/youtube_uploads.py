@@ -4,10 +4,12 @@ A channel's uploads are a playlist, ``UU`` for its ``UC``, the newest first; it 
 published, so a past day can be answered, with the counts of now. Today is left to the feed
 (`youtube_channel`), which needs no key and shows the latest videos of other days as well: so a day
 is asked of the feed while it lasts and of the playlist when it is over, and the latter heals what
-a feed of that day did not bring. It costs two units a channel and day, and one more for each
-further 50 videos since.
+a feed of that day did not bring.
 
-Videos that are private by now have no time of publication and belong to no day.
+The order is not strict: with some channels a video comes pages too late. So pages are asked for
+until one is wholly older than the day. That costs three units a channel and day at most, and one
+more for each 50 videos since. Videos that are private by now have no time of publication and belong
+to no day.
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ class YouTubeUploads(TrendSource):
             return await get_page(query, uploads_url(channel, token))
 
         def next_older(page: Exchange) -> str | None:
-            return None if _ends_before(page, day) else next_page(page)
+            return None if _is_before(page, day) else next_page(page)
 
         async for page in follow_pages(fetch, next_older, most=_MAX_PAGES):
             yield page
@@ -107,7 +109,8 @@ def _is_of(video: Video, day: date) -> bool:
     return video.published_at is not None and video.published_at.date() == day
 
 
-def _ends_before(page: Exchange, day: date) -> bool:
-    """Whether the page's last video is older than the day."""
+def _is_before(page: Exchange, day: date) -> bool:
+    """Whether all of the page is older than the day."""
+    start = datetime.combine(day, time(), UTC)
     times = [video.published_at for video in _PLAYLIST.videos(page) if video.published_at]
-    return bool(times) and times[-1] < datetime.combine(day, time(), UTC)
+    return bool(times) and max(times) < start

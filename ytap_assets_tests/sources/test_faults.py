@@ -184,7 +184,8 @@ class Fault:
     patience: Patience = field(default_factory=Patience)
 
 
-IMPATIENT = Patience(silence_s=0.5, answer_s=1.0)
+NO_SILENCE = Patience(silence_s=0.8)
+NO_DRIPPING = Patience(answer_s=1.2)
 FAULTS = [
     Fault("429, Retry-After 5 s, then well", at_first(1, always(429, retry_after="5"))),
     Fault("429, Retry-After 2 h", always(429, retry_after="7200")),
@@ -196,9 +197,9 @@ FAULTS = [
     Fault("401", always(401), REDDIT),
     Fault("404", always(404, HTML, content_type="text/html")),
     Fault("404 of a channel's feed", always(404, HTML, content_type="text/html"), FEED),
-    Fault("no answer, the line stays open", say_nothing, patience=IMPATIENT),
-    Fault("half a body, the line stays open", stop_in_the_middle, patience=IMPATIENT),
-    Fault("a body that drips for ever", drip, patience=IMPATIENT),
+    Fault("no answer, the line stays open", say_nothing, patience=NO_SILENCE),
+    Fault("half a body, the line stays open", stop_in_the_middle, patience=NO_SILENCE),
+    Fault("a body that drips for ever", drip, patience=NO_DRIPPING),
     Fault("a reset in the middle of a body", reset_in_the_middle),
     Fault("a body shorter than promised", hang_up_in_the_middle),
     Fault("half of the chunks", leave_chunks_out),

@@ -218,6 +218,21 @@ def test_stored_payloads_of_charts_and_searches_are_told_apart(tmp_path: Path) -
     assert isinstance(CATALOG.find("youtube", chart_url("US/10")), YouTubeCharts)
 
 
+@pytest.mark.parametrize(("day", "searches"), [(TODAY, 1), (TODAY + timedelta(days=1), 0)])
+def test_a_day_is_searched_from_its_noon_on(tmp_path: Path, day: date, searches: int) -> None:
+    platform = Platform()
+    collect(tmp_path, platform, days=(day,))
+    assert NOW.hour == 12
+    assert platform.searches == searches
+
+
+def test_a_morning_is_not_searched(tmp_path: Path) -> None:
+    platform, present = Platform(), Present()
+    run(present.sleep(23.5 * 3600))
+    assert collect(tmp_path, platform, days=(TODAY + timedelta(days=1),), present=present) == []
+    assert platform.asked == []
+
+
 def test_nothing_is_searched_unless_the_config_asks(tmp_path: Path) -> None:
     assert list(YouTubeSearch().targets(make_workspace())) == []
 

@@ -103,7 +103,7 @@ def test_a_past_day_is_answered_by_what_was_published_on_it(tmp_path: Path) -> N
         "day": DAY,
         "source": "youtube_channel",
         "item_id": video_id(3),
-        "observed_at": NOW + timedelta(seconds=YouTubeUploads.spacing_s),
+        "observed_at": NOW + timedelta(seconds=2 * YouTubeUploads.spacing_s),
         "title": f"V {video_id(3)}",
         "url": f"https://www.youtube.com/watch?v={video_id(3)}",
         "discussion_url": f"https://www.youtube.com/watch?v={video_id(3)}",
@@ -115,14 +115,20 @@ def test_a_past_day_is_answered_by_what_was_published_on_it(tmp_path: Path) -> N
         "duration_s": 182,
         "is_promoted": False,
     }
-    assert channel.asked == ["playlistItems", "videos"]
+    assert channel.asked == ["playlistItems"] * 2 + ["videos"]
 
 
 def test_an_older_day_is_paged_back_to_and_no_further(tmp_path: Path) -> None:
     channel = Channel()
     fetch = ask(tmp_path, channel, TODAY - timedelta(days=14))
     assert fetch.rows["item_id"].to_list() == [video_id(14)]
-    assert channel.asked == ["playlistItems"] * 2 + ["videos"]
+    assert channel.asked == ["playlistItems"] * 3 + ["videos"]
+
+
+def test_a_video_that_comes_a_page_too_late_is_found(tmp_path: Path) -> None:
+    channel = Channel()
+    channel.items.insert(12, channel.items.pop(3))
+    assert ask(tmp_path, channel).rows["item_id"].to_list() == [video_id(3)]
 
 
 def test_a_day_without_a_video_is_answered_too(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_a_day_without_a_video_is_answered_too(tmp_path: Path) -> None:
     del channel.items[3]
     fetch = ask(tmp_path, channel)
     assert (fetch.log["outcome"], fetch.log["fetched"]) == ("ok", 0)
-    assert channel.asked == ["playlistItems"]
+    assert channel.asked == ["playlistItems"] * 2
 
 
 def test_many_videos_of_a_day_are_asked_for_in_batches_of_fifty(tmp_path: Path) -> None:
