@@ -175,8 +175,9 @@ def _promoted(_rules: SpamRules) -> list[pl.Expr]:
 
 def _model(rules: SpamRules) -> list[pl.Expr]:
     sure = pl.when(pl.col("probability") * 100 >= rules.min_model_pct).then("probability")
-    # Cut, not rounded: 0.9999 must not read as certain.
-    return [_reason("model", ((sure * 10_000).floor() / 10_000).cast(pl.String))]
+    # Cut, not rounded: nothing is certain.
+    digits = (sure * 10_000).floor().clip(0, 9_999).cast(pl.Int64).cast(pl.String)
+    return [_reason("model", "0." + digits.str.zfill(4))]
 
 
 def _reason(rule: str, detail: pl.Expr) -> pl.Expr:

@@ -70,6 +70,20 @@ PATTERNS = (
         r"(?i)\bbuy\s+(?:cheap\s+|real\s+)?(?:instagram|youtube|tiktok|twitter)\s+"
         r"(?:followers|subscribers|views|likes)\b",
     ),
+    (
+        "begging for subscribers",
+        r"(?i)\bsub(?:scribe)?\s+(?:(?:to|2)\s+)?(?:my|our|me)\b",
+    ),
+    (
+        "own channel",
+        r"(?i)\b(?:check(?:\s+out)?|visit|follow|like|watch|see)\s+(?:my|our)\s+"
+        r"(?:(?:new|own|youtube|first|music|other)\s+){0,2}"
+        r"(?:chann?ell?s?|pages?|videos?|vids?|music|songs?|covers?|instagram|twitter|facebook)\b",
+    ),
+    (
+        "follow me",
+        r"(?i)\bfollow\s+me\s+(?:on|at)\b",
+    ),
 )
 """Name and regular expression, in the dialect of Polars: no look-around, no back-references."""
 

@@ -1,0 +1,111 @@
+"""Train a spam model from labelled texts of your own.
+
+    python scripts/train_spam_model.py DATA... --out FILE [--honest FILE...]
+
+DATA are CSV files (or folders of them) with a text and a class per row, 1 for spam and 0 for
+honest; the columns are found by their names. HONEST are CSV files of texts that are taken to be
+honest, such as titles that were collected: a model that knows only comments takes many a title for
+spam.
+
+Prints what was read and what was learned. A workspace uses the model by `spam.model: NAME` in its
+config, where the file lies in the data folder's `models`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from ytap_assets.domain.spam_model import SpamModel
+from ytap_assets.domain.spam_training import train_spam_model
+from ytap_assets.errors import ConfigError
+
+TEXT_COLUMNS = ("content", "text", "comment", "title", "message")
+CLASS_COLUMNS = ("class", "label", "is_spam", "spam")
+_CLASSES = {"0": False, "1": True}
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The files, and the CSV files of the folders, in order."""
+    return [
+        file for path in paths for file in (sorted(path.glob("*.csv")) if path.is_dir() else [path])
+    ]
+
+
+def read_labelled(path: Path) -> pl.DataFrame:
+    """The texts of a CSV file with their classes: ``text`` and ``is_spam``.
+
+    Raises:
+        ConfigError: A column is missing, or a class is neither 0 nor 1.
+    """
+    rows = []
+    for line, row in enumerate(_read_rows(path), start=2):
+        text, label = _cell(path, row, TEXT_COLUMNS), _cell(path, row, CLASS_COLUMNS)
+        if label.strip() not in _CLASSES:
+            raise ConfigError(f"{path}: record {line}: class {label[:20]!r} is neither 0 nor 1")
+        rows.append((text, _CLASSES[label.strip()]))
+    schema = {"text": pl.String, "is_spam": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def read_honest(path: Path) -> pl.DataFrame:
+    """The texts of a CSV file, all of them taken to be honest: ``text`` and ``is_spam``."""
+    texts = [_cell(path, row, TEXT_COLUMNS) for row in _read_rows(path)]
+    return pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(
+        is_spam=pl.lit(value=False)
+    )
+
+
+def write_model(model: SpamModel, path: Path) -> None:
+    """The model as JSON, in one step; the same model gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.part")
+    text = json.dumps(model.to_dict(), ensure_ascii=False, separators=(",", ":"))
+    partial.write_text(f"{text}\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def _read_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Records by lower-case column name; a byte order mark and stray bytes do no harm."""
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        for row in csv.DictReader(file):
+            yield {name.strip().lower(): cell or "" for name, cell in row.items() if name}
+
+
+def _cell(path: Path, row: dict[str, str], names: Sequence[str]) -> str:
+    for name in names:
+        if name in row:
+            return row[name]
+    raise ConfigError(f"{path}: no column {' or '.join(names)}; it has {', '.join(row)[:200]}")
+
+
+def main() -> None:
+    """Read, learn, write, tell."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="+", type=Path, metavar="DATA")
+    parser.add_argument("--out", required=True, type=Path, metavar="FILE")
+    parser.add_argument("--honest", nargs="*", default=[], type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    try:
+        labelled = [read_labelled(path) for path in find_files(arguments.data)]
+        honest = [read_honest(path) for path in find_files(arguments.honest)]
+        texts = pl.concat([*labelled, *honest]) if labelled else parser.error("no CSV files")
+        model = train_spam_model(texts["text"], texts["is_spam"])
+    except (ConfigError, OSError, csv.Error) as error:
+        parser.error(str(error))
+    write_model(model, arguments.out)
+    spam = texts["is_spam"].sum()
+    print(f"read     {texts.height:,} texts, {spam:,} of them spam")
+    print(f"learned  {len(model.weights):,} weights")
+    print(f"wrote    {arguments.out}, {arguments.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
