@@ -81,6 +81,11 @@ PATTERNS = (
         r"(?:chann?ell?s?|pages?|videos?|vids?|music|songs?|covers?|instagram|twitter|facebook)\b",
     ),
     (
+        # The words that a platform's share button writes.
+        "shared video",
+        r"(?i)\bcheck\s+out\s+this\s+(?:video|playlist)\s+on\s+youtube\b",
+    ),
+    (
         "follow me",
         r"(?i)\bfollow\s+me\s+(?:on|at)\b",
     ),

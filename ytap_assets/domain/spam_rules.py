@@ -75,7 +75,7 @@ class SpamRules:
         min_repeated_words: Titles of at least so many words are spam where a third of them, or
             less, are different words.
         max_same_title: How many items of one channel may have the same title on one day.
-        min_model_pct: How sure a model must be.
+        min_model_pct: How sure a model must be; honest titles reach 99.
 
     Raises:
         ConfigError: A phrase or a pattern is refused; the message names the key.
@@ -95,7 +95,7 @@ class SpamRules:
     style_signs: int = 2
     min_repeated_words: int = 6
     max_same_title: int = 3
-    min_model_pct: float = 99.5
+    min_model_pct: float = 99.9
 
     def __post_init__(self) -> None:
         for name in ("blocklist", "allowlist", "link_farms"):

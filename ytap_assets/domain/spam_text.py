@@ -39,6 +39,7 @@ _LINK = (
     r"(?:com|net|org|info|biz|co|io|ly|me|tv|be|de|uk|gl|us|ru)\b\S*"
     r"|\bwww\.\s?\S*"
 )
+_OWN_LINK = r"youtu\.?be|watch\?v="
 _WORD = r"[^\W_]+(?:'[^\W_]+)?"
 _ASKS: Mapping[str, str] = {
     "subscribe": r"\bsu\w{0,3}[bs]?c\w{0,2}r[iy]?\w*b\w*|\bsubs?\b",
@@ -87,6 +88,9 @@ def read_texts(texts: pl.Series) -> pl.Series:
     lower = pl.col("text").str.to_lowercase()
     seen = seen.with_columns(
         links=lower.str.count_matches(_LINK),
+        away=lower.str.extract_all(_LINK)
+        .list.eval(~pl.element().str.contains(_OWN_LINK))
+        .list.any(),
         rest=lower.str.replace_all(_LINK, " ").str.replace_all(r"\d", "0"),
     )
     words = pl.col("rest").str.extract_all(_WORD).list.join(" ")
@@ -128,7 +132,10 @@ def _asks() -> dict[str, pl.Expr]:
 
 
 def _marks() -> dict[str, pl.Expr]:
-    """Every mark's name and condition, over text, links, rest, words and the asks."""
+    """Every mark's name and condition, over text, links, away, rest, words and the asks.
+
+    Links away from the platform are a mark of their own: honest texts share its own videos.
+    """
     text, links, rest = pl.col("text"), pl.col("links"), pl.col("rest")
     length, asks = text.str.len_chars(), pl.sum_horizontal(*_ASKS)
     capitals = text.str.count_matches(r"\p{Lu}")
@@ -138,6 +145,7 @@ def _marks() -> dict[str, pl.Expr]:
         **{f"longer {n}": length > n for n in _LONGER_THAN},
         "short": length < _SHORT,
         "link": links > 0,
+        "link away": pl.col("away"),
         "links": links > 1,
         "only a link": (links > 0) & (pl.col("words").str.len_chars() < 6),
         "mail": text.str.contains(r"\S@\S+\.\w"),

@@ -40,8 +40,9 @@ def test_the_words(text: str, words: str) -> None:
     [
         ("nice", {"short"}),
         ("suscribe plz", {"subscribe", "please", "asks 1", "asks 2", "short"}),
-        ("https://a.example/", {"link", "only a link", "short"}),
-        ("a.com and b.net", {"link", "links", "only a link", "short"}),
+        ("https://a.example/", {"link", "link away", "only a link", "short"}),
+        ("a.com and b.net", {"link", "links", "link away", "only a link", "short"}),
+        ("see youtu.be/x and watch?v=y", {"link", "links"}),
         ("me@mail.example", {"mail", "own", "asks 1", "short"}),
         ("THIS IS THE BEST!!!", {"capitals", "shouting", "short"}),
         ("win $50 with 12345 friends", {"money", "digits", "asks 1"}),
