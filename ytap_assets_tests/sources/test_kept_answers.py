@@ -16,15 +16,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ytap_assets.domain.quota import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange, Request
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.kept_answers import KeptAnswers
+from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.sources.sharing import is_fresh
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNELS,
+    CHARTS,
     HOST,
     NOW,
     Answering,
@@ -141,11 +144,13 @@ def test_what_is_not_public_is_never_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def collect_each(root: Path, handler: Handler, *workspaces: Workspace) -> list[Fetch]:
+def collect_each(
+    root: Path, handler: Handler, *workspaces: Workspace, **secrets: str
+) -> list[Fetch]:
     """Each workspace in a session of its own, as the daily run collects them."""
 
     async def work(workspace: Workspace) -> list[Fetch]:
-        session = make_session(make_settings(root), handler, keeps_answers=True)
+        session = make_session(make_settings(root, **secrets), handler, keeps_answers=True)
         async with session:
             today = [NOW.date()]
             return await collect_trends(workspace, today, session=session, run_id="run")
@@ -162,6 +167,16 @@ def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> Non
     assert second.payloads["body"].to_list() == first.payloads["body"].to_list() == [FEED]
     assert second.payloads["fetched_at"].to_list() == [NOW]
     assert second.payloads["workspace_id"].to_list() == ["other"]
+
+
+def test_a_chart_asked_with_the_installations_key_is_shared_and_paid_once(tmp_path: Path) -> None:
+    handler = Answering(httpx.Response(200, json={"items": []}))
+    other = CHARTS.model_copy(update={"workspace_id": "other"})
+    first, second = collect_each(tmp_path, handler, CHARTS, other, YOUTUBE_KEY="a-key-of-ours")
+    assert len(handler.requests) == 1
+    assert (first.log["attempts"], second.log["attempts"]) == (1, 0)
+    ledger = open_ledger(make_settings(tmp_path))
+    assert ledger.spending(YOUTUBE_UNITS, NOW).calls == 1
 
 
 def test_nothing_says_who_asked_before(tmp_path: Path) -> None:

@@ -98,6 +98,34 @@ def test_processes_together_spend_no_more_than_there_is(tmp_path: Path) -> None:
     assert sum(map(int, told)) == YOUTUBE_SEARCH.limit
 
 
+_COUNTER = """
+import itertools, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from ytap_assets.domain.quota import YOUTUBE_UNITS
+from ytap_assets.sources.ledger import QuotaLedger
+for number in itertools.count(1):
+    QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_UNITS, datetime(2026, 11, 20, tzinfo=UTC))
+    print(number, flush=True)
+"""
+
+
+def test_a_process_killed_while_counting_leaves_what_it_counted(tmp_path: Path) -> None:
+    path = tmp_path / "quota"
+    counted = 0
+    for _ in range(3):
+        command = [sys.executable, "-W", "error", "-c", _COUNTER, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(5):
+                process.stdout.readline()
+            process.kill()
+            later = len(process.stdout.read().splitlines())
+        least = counted + 5 + later
+        counted = QuotaLedger(path).spending(YOUTUBE_UNITS, NOW - timedelta(hours=12)).calls
+        assert least <= counted <= least + 1
+
+
 def ask(path: Path, handler: Answering, request: Request = ASKED) -> SourceError | None:
     """Ask in a client of its own; what went wrong."""
 
