@@ -17,6 +17,8 @@ from ytap_assets.sources.exchange import NOT_MODIFIED, Exchange, Request
 from ytap_assets.sources.kept_answers import KeptAnswers
 
 _LOOK_AGAIN_S = 0.25
+_MOST_LOOKS = 300
+"""A little more than a claim lasts, should the clock stand still."""
 
 
 async def share_answer(
@@ -39,7 +41,9 @@ async def share_answer(
     Raises:
         SourceError: It was asked for and could not be had.
     """
-    while not store.claim(request.url, clock()):
+    for _ in range(_MOST_LOOKS):
+        if store.claim(request.url, clock()):
+            break
         await sleep(_LOOK_AGAIN_S)
     try:
         kept = store.find(request.url)

@@ -243,6 +243,20 @@ def test_who_died_while_asking_is_waited_for_a_minute_at_most(tmp_path: Path) ->
     assert 60 <= sum(present.slept) < 61
 
 
+def test_a_clock_that_stands_still_holds_nobody_up_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "answers"
+    assert KeptAnswers(path).claim(URL, NOW)
+    present = Present()
+
+    async def work() -> Exchange:
+        handler = Answering(httpx.Response(200, content=b"[1]"))
+        kept = KeptAnswers(path)
+        async with make_client(handler, present, clock=lambda: NOW, kept=kept) as client:
+            return await client.send(ASKED)
+
+    assert run(work()).body == b"[1]"
+
+
 def test_a_claim_from_the_future_is_void(tmp_path: Path) -> None:
     kept = KeptAnswers(tmp_path / "answers")
     assert kept.claim(URL, NOW + timedelta(days=400))
