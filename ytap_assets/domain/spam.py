@@ -70,8 +70,6 @@ def _join_reasons(seen: pl.DataFrame, reasons: Sequence[pl.Expr]) -> tuple[pl.Se
 
 def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     """What the rules look at, each thing computed once."""
-    allowed_hosts = [term.strip().lower() for term in rules.allowlist]
-    host = pl.col("url").str.extract(_HOST).str.to_lowercase().str.strip_chars_end(".")
     # Full-width and mathematical letters spell the same words; invisible characters none.
     # Normalizing is the dearest step, and ASCII needs none.
     foreign = pl.when(pl.col("title").str.contains(_NOT_ASCII)).then("title")
@@ -86,14 +84,26 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         "is_promoted",
         channel=pl.coalesce("channel_id", "channel_title"),
         foreign=foreign,
-        host=host,
+        host=_suspicious_host(rules),
         text=pl.coalesce(plain, "title"),
     )
     seen = _count_same_titles(observe_style(seen, rules), rules)
     return seen.with_columns(
         unexcused=mask_phrases(pl.col("text"), rules.allowlist),
-        host=pl.when(~pl.col("host").is_in(allowed_hosts)).then("host"),
     )
+
+
+def _suspicious_host(rules: SpamRules) -> pl.Expr:
+    """The host of URLs that somewhere name a link farm, unless it is allowed."""
+    allowed = [term.strip().lower() for term in rules.allowlist]
+    url = pl.col("url")
+    farms = [host.strip() for host in rules.link_farms]
+    if farms and all(
+        host.isascii() for host in farms
+    ):  # the plain search knows no other letters' case
+        url = pl.when(url.str.contains_any(farms, ascii_case_insensitive=True)).then(url)
+    host = url.str.extract(_HOST).str.to_lowercase().str.strip_chars_end(".")
+    return pl.when(~host.is_in(allowed)).then(host)
 
 
 def _count_same_titles(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
@@ -104,9 +114,11 @@ def _count_same_titles(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     as well, and their heat added up.
     """
     same = ("workspace_id", "day", "source", "channel", "text")
-    twice = pl.col("text").hash().is_duplicated() & pl.col("channel").is_not_null()
     counts = (
-        seen.filter(twice, pl.col("text").str.contains(r"\S"))
+        seen.select(*same, "item_id")
+        .filter(pl.col("channel").is_not_null())
+        .filter(pl.col("text").hash().is_duplicated())
+        .filter(pl.col("text").str.contains(r"\S"))
         .group_by(same)
         .agg(same_title=pl.col("item_id").n_unique())
         .filter(pl.col("same_title") > rules.max_same_title)

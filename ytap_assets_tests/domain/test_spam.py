@@ -392,3 +392,9 @@ def test_without_channels_each_row_is_judged_alone(given_rows: list[dict[str, An
 def test_endless_titles_are_judged(hostile: str, rule: str | None) -> None:
     found = [reason.partition(":")[0] for reason in reasons(title=hostile)]
     assert found == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize("farm", ["MÜLL.example", "Mull.Example"])
+def test_a_link_farm_is_found_whatever_its_letters(farm: str) -> None:
+    rules = SpamRules().extended(link_farms=[farm])
+    assert reasons(rules, url=f"https://www.{farm.upper()}/x") == [f"link_farm: {farm.lower()}"]
