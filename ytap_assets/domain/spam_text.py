@@ -11,6 +11,7 @@ Whoever changes a feature changes `FEATURES_VERSION`: weights learned for others
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 import polars as pl
@@ -18,7 +19,10 @@ import polars as pl
 FEATURES_VERSION = 1
 MAX_CHARACTERS = 2_000
 """A text is judged by its beginning."""
+MAX_WORD_CHARACTERS = 40
+"""A word, too: so the words that are kept in memory stay small."""
 GRAM_LENGTHS = (3, 4)
+_CACHED_WORDS = 16_384
 
 _PRIVATE = 0xE000
 _ENTITIES = {
@@ -108,12 +112,18 @@ def features_of(read: str) -> set[str]:
     A run lies within a word; a space at its beginning or end stands for the word's own.
     """
     marks, _, words = read.partition(" ")
-    found = set(marks)
-    for word in set(words.split()):
-        padded = f" {word} "
-        for length in GRAM_LENGTHS:
-            found.update(padded[at : at + length] for at in range(len(padded) - length + 1))
-    return found
+    return set(marks).union(*map(_runs_of, words.split()))
+
+
+@lru_cache(maxsize=_CACHED_WORDS)
+def _runs_of(word: str) -> frozenset[str]:
+    """The runs of letters of a word: of a text's few words, most have been seen before."""
+    padded = f" {word[:MAX_WORD_CHARACTERS]} "
+    return frozenset(
+        padded[at : at + length]
+        for length in GRAM_LENGTHS
+        for at in range(len(padded) - length + 1)
+    )
 
 
 def _plain(text: pl.Expr) -> pl.Expr:

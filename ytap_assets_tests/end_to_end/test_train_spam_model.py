@@ -1,0 +1,82 @@
+"""From labelled texts of one's own to a reason in the scores: the script's file is a model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ytap_assets.operations.spam import spam_model
+from ytap_assets.settings import Settings
+from ytap_assets.workspaces import parse_workspace
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train_spam_model.py"
+COMMENTS = (
+    "\ufeffCOMMENT_ID,CONTENT,CLASS\r\n"
+    '1,"subscribe to my channel,\r\nplease",1\r\n'
+    "2,please check out my channel\ufeff,1\r\n"
+    "3,what a lovely song,0\r\n"
+    "4,the robot dances and dances,0\r\n"
+)
+CONFIG = "name: Tech\nvertical: technology\nspam: {model: mine.json}\n"
+
+
+def train(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def comments(tmp_path: Path) -> Path:
+    path = tmp_path / "comments.csv"
+    path.write_text(COMMENTS, encoding="utf-8", newline="")
+    return path
+
+
+def test_the_file_it_writes_is_a_workspaces_model(comments: Path, settings: Settings) -> None:
+    done = train(comments, "--out", settings.models / "mine.json")
+    assert done.returncode == 0, done.stderr
+    assert "read     4 texts, 2 of them spam" in done.stdout
+    model = spam_model(settings, parse_workspace("tech", CONFIG, origin="here"))
+    assert model is not None
+    spam, honest = model.log_odds(pl.Series(["check out my channel", "a lovely robot"]))
+    assert spam > 0 > honest
+
+
+def test_the_same_texts_give_the_same_bytes(comments: Path, tmp_path: Path) -> None:
+    for name in ("a.json", "b.json"):
+        assert train(comments.parent, "--out", tmp_path / name).returncode == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_titles_taken_to_be_honest_speak_against_spam(comments: Path, tmp_path: Path) -> None:
+    titles = tmp_path / "titles" / "t.csv"
+    titles.parent.mkdir()
+    titles.write_text("title\nplease check the lovely channel\n", encoding="utf-8")
+    done = train(comments, "--out", tmp_path / "m.json", "--honest", titles)
+    assert "read     5 texts, 2 of them spam" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("CONTENT,KIND\nx,1\n", "no column class or label"),
+        ("TEXTS,CLASS\nx,1\n", "no column content or text"),
+        ("CONTENT,CLASS\nx,yes\n", "record 2: class 'yes' is neither 0 nor 1"),
+        ("CONTENT,CLASS\nx,1\n", "spam and honest"),
+        ("", "spam and honest"),
+    ],
+)
+def test_a_file_that_cannot_be_learned_from_is_refused(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text, encoding="utf-8")
+    done = train(path, "--out", tmp_path / "m.json")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "m.json").exists()
