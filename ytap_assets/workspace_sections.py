@@ -13,7 +13,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.spam_rules import MAX_PATTERNS, RuleName, check_pattern_name, check_phrase
+from ytap_assets.errors import ConfigError
 
 Status = Literal["active", "paused", "archived"]
 
@@ -198,10 +200,23 @@ class Spam(Section):
 
 
 class Scoring(Section):
-    """Weights of the base score."""
+    """Weights of the base score, and of the final one's factors (`ScoringWeights`)."""
 
     source_weights: dict[str, Weight] = Field(default_factory=dict)
     views_per_engagement: float = Field(default=50, ge=0.01, le=1_000_000)
+    weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(value) - set(BOUNDS))
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(BOUNDS)}")
+        try:
+            ScoringWeights(**value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return value
 
 
 class Approval(Section):

@@ -13,6 +13,7 @@ from ytap_assets.cli import (
     script,
     statements,
     summary,
+    trends,
     ui,
     upkeep,
     workspace,
@@ -45,7 +46,18 @@ def app() -> None:
     """
 
 
-for _module in (workspace, collecting, statements, summary, script, upkeep, ui, completion):
+_MODULES = (
+    workspace,
+    collecting,
+    trends,
+    statements,
+    summary,
+    script,
+    upkeep,
+    ui,
+    completion,
+)
+for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)
 

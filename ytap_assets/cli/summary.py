@@ -22,7 +22,7 @@ _REPORTS = """
     SELECT workspace_id, count(*), max(day), arg_max(report_path, day) FROM workspace_reports
     GROUP BY ALL ORDER BY ALL"""
 QUESTIONS = (
-    "select workspace_id, day, position, base_score, title from scored_trends"
+    "select workspace_id, day, position, final_score, title from scored_trends"
     " where position <= 3 and not is_spam order by all",
     "select workspace_id, state, count(*) as scripts from production_records"
     " group by all order by all",

@@ -6,21 +6,29 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.table_assets import TableAsset
+from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
+from ytap_assets.operations.coverage import cover_slice
+from ytap_assets.operations.performance import measure_slice
 from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import list_accounts, list_channels
 from ytap_assets.operations.reporting import make_reports
 from ytap_assets.operations.scoring import score_slice
+from ytap_assets.operations.stories import tell_stories
 from ytap_assets.tables import (
     ACCOUNTS,
     CHANNELS,
+    COLLECTION_COVERAGE,
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    TREND_STORIES,
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
@@ -48,8 +56,30 @@ def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     return collect_trends(slice_)
 
 
+def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Judges every target of every day: answered, or healed by a backfill, or lost.
+
+    The picture in the metadata shows the best that is known of each source's day.
+    """
+    return cover_slice(slice_)
+
+
+def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Measures every item of the day, and recognizes the stories they tell together."""
+    return tell_stories(slice_)
+
+
+def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Counts what each source brought on a day, and what was made of it on that day."""
+    return measure_slice(slice_)
+
+
 def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Scores the day's latest observation of every item; one row per canonical URL."""
+    """Ranks the day's stories by their final score; every factor of it is a column.
+
+    What was produced before the day began is taken from production_events as it stands: trends are
+    ranked whatever becomes of the production.
+    """
     return score_slice(slice_)
 
 
@@ -86,7 +116,26 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(CHANNELS, channels),
     TableAsset(ACCOUNTS, accounts),
     TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"})),
-    TableAsset(SCORED_TRENDS, scored_trends, reads=(RAW_TRENDS,)),
+    TableAsset(
+        COLLECTION_COVERAGE,
+        collection_coverage,
+        reads=(COLLECTION_LOG, RAW_TRENDS),
+        watches=(
+            Watch(
+                "healable",
+                "Every day that is over was answered, or cannot be any more; what is listed would"
+                " be brought by a backfill of raw_trends.",
+                find_healable,
+            ),
+        ),
+    ),
+    TableAsset(TREND_STORIES, trend_stories, reads=(RAW_TRENDS,)),
+    TableAsset(SCORED_TRENDS, scored_trends, reads=(TREND_STORIES,)),
+    TableAsset(
+        SOURCE_PERFORMANCE,
+        source_performance,
+        reads=(RAW_TRENDS, TREND_STORIES, SCORED_TRENDS, PRODUCTION_RECORDS, VIDEO_METRICS),
+    ),
     TableAsset(
         PRODUCTION_EVENTS,
         production_events,
@@ -101,7 +150,14 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(
         WORKSPACE_REPORTS,
         workspace_reports,
-        reads=(SCORED_TRENDS, PRODUCTION_RECORDS, VIDEO_METRICS, COLLECTION_LOG),
+        reads=(
+            SCORED_TRENDS,
+            SOURCE_PERFORMANCE,
+            PRODUCTION_RECORDS,
+            VIDEO_METRICS,
+            COLLECTION_LOG,
+            COLLECTION_COVERAGE,
+        ),
         kinds=frozenset({"html", "duckdb"}),
     ),
 )

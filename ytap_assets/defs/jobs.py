@@ -6,7 +6,13 @@ from ytap_assets.defs.evidence import EVIDENCE
 
 DAILY_COLLECTION = dg.define_asset_job(
     "daily_collection",
-    selection=["raw_trends", "scored_trends"],
+    selection=[
+        "raw_trends",
+        "collection_coverage",
+        "trend_stories",
+        "scored_trends",
+        "source_performance",
+    ],
     description="Collect and score trends of yesterday and today; daily at 02:00 in the"
     " workspace's timezone.",
 )

@@ -5,6 +5,7 @@ An asset is a function of a `Slice` that returns a frame (which is checked and p
 and metadata, comes from the table's declaration.
 """
 
+import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from ytap_assets.defs.checks import check_specs, evaluate
+from ytap_assets.defs.checks import Watch, check_specs, evaluate
 from ytap_assets.defs.partitions import (
     WORKSPACE,
     group_partitions,
@@ -23,7 +24,7 @@ from ytap_assets.lakehouse.checks import CheckResult, Scope
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform, Slice, Written, publish_slice
+from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -45,6 +46,7 @@ class TableAsset:
         reads: The tables it is made from.
         config: The op's config, if it has any.
         kinds: Icons in the UI.
+        watches: What its rows are watched for, besides what the table declares.
     """
 
     table: Table
@@ -52,6 +54,7 @@ class TableAsset:
     reads: Sequence[Table] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset({"polars", "duckdb"})
+    watches: tuple[Watch, ...] = ()
 
 
 _Part = tuple[str, Days | None]
@@ -98,7 +101,7 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         pool=table.name,
         partitions_def=partitions_for(table, settings),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(table, blocking=True),
+        check_specs=check_specs(table, blocking=True, watches=asset.watches),
         config_schema=dict(asset.config) or None,
         metadata=definition_metadata(table),
     )
@@ -126,7 +129,9 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
                     dg.AssetMaterialization(table.name, partition=key, metadata=metadata | rows)
                 )
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
-        yield from evaluate(table, progress.results(), progress.frames, words)
+        yield from evaluate(
+            table, progress.results(), progress.frames, words, watches=asset.watches
+        )
         progress.raise_failures()
 
     return materialize
@@ -212,8 +217,16 @@ def _run_metadata(written: Sequence[Written], covered: str) -> dict[str, Any]:
         "snapshot_id": max((one.snapshot_id for one in written), default=0),
         "partitions": covered,
         "preview": dg.MetadataValue.md(_preview(frames)),
-        **notes,
+        **{name: _show_note(value) for name, value in notes.items()},
     }
+
+
+def _show_note(value: object) -> Any:
+    """A picture as one that the UI shows; it is an image, so nothing in it can act."""
+    if not isinstance(value, Picture):
+        return value
+    data = base64.b64encode(value.svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{value.words}](data:image/svg+xml;base64,{data})")
 
 
 def _preview(frames: Sequence[pl.DataFrame]) -> str:

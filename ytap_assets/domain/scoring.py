@@ -1,7 +1,8 @@
-"""How trends rank: the base score of an item, and one row per story and day (SPEC 2).
+"""What one item is worth by itself: engagement, recency and the base score (SPEC 2).
 
-Belongs here: engagement, recency, the base score, and folding items into stories by canonical URL.
-Does not belong here: what counts as spam (`spam`), or as the same page (`urls`).
+Belongs here: which observation of an item counts, and what follows from it. Does not belong here:
+what counts as spam (`spam`) or as the same page (`urls`), what an item is on its way to
+(`momentum`), and how stories rank (`ranking`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.spam import find_spam
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import SpamRules
-from ytap_assets.domain.urls import canonical_urls, story_ids_of
-from ytap_assets.tables import SCORED_TRENDS
+from ytap_assets.domain.urls import canonical_urls
 
 SOURCE_WEIGHTS: Mapping[str, float] = {
     "reddit": 1.0,
@@ -29,14 +30,9 @@ SPAM_FACTOR = 0.1
 
 _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
-_STORY = (*_DAY, "canonical_url")
-# Of members with the same score the one with more engagement speaks for the story; the source and
-# the id make the order the same whatever the order of rows.
-_BEST_FIRST = ("base_score", "engagement", "source", "item_id")
-_BEST_DESCENDING = (True, True, False, False)
 
 
-def score_trends(
+def score_items(
     trends: pl.DataFrame,
     *,
     source_weights: Mapping[str, float] | None = None,
@@ -44,10 +40,9 @@ def score_trends(
     spam_rules: SpamRules | None = None,
     spam_model: SpamModel | None = None,
 ) -> pl.DataFrame:
-    """Score the stories of each workspace and day.
+    """Measure and score the items of each workspace and day.
 
-    Of every item's observations one counts (`latest_observations`). Items whose canonical URL is
-    the same tell one story: the best-scoring one speaks for it, the others are counted.
+    Of every item's observations one counts (`latest_observations`).
 
     Args:
         trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
@@ -57,7 +52,8 @@ def score_trends(
         spam_model: The workspace's learned model, where it has one.
 
     Returns:
-        Rows of `scored_trends`, ordered by workspace, day and position.
+        One row per workspace, day, source and item, in this order: the columns of `trend_stories`
+        but for those that say which story it tells.
     """
     items = latest_observations(trends)
     items = find_spam(items, spam_rules or SpamRules(), spam_model)
@@ -65,8 +61,7 @@ def score_trends(
         *engagement_columns(views_per_engagement), hours_old_column(), _canonical_urls(items)
     )
     items = items.with_columns(*base_score_columns(source_weights or {}))
-    stories = _fold_stories(items)
-    return stories.select(SCORED_TRENDS.schema.names()).cast(SCORED_TRENDS.schema)
+    return measure_items(items, measure_gains(trends)).sort(_ITEM)
 
 
 def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
@@ -158,16 +153,3 @@ def _canonical_urls(items: pl.DataFrame) -> pl.Series:
 
 def _known_page(name: str) -> pl.Expr:
     return pl.when(pl.col(name).str.contains(r"\S")).then(name)
-
-
-def _fold_stories(items: pl.DataFrame) -> pl.DataFrame:
-    """One row per story and day: its best member, how many there are, and where it stands."""
-    best_first = items.sort(
-        *_DAY, *_BEST_FIRST, descending=(False, False, *_BEST_DESCENDING), nulls_last=True
-    )
-    members = items.group_by(_STORY).agg(members=pl.len(), sources=pl.col("source").unique().sort())
-    best = best_first.unique(_STORY, keep="first", maintain_order=True)
-    return best.join(members, on=_STORY, how="left", maintain_order="left").with_columns(
-        story_id=story_ids_of(best["canonical_url"]),
-        position=pl.int_range(1, pl.len() + 1).over(_DAY),
-    )

@@ -93,6 +93,14 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """Something to look at: an SVG image that stands alone, and what it shows."""
+
+    svg: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Written:
     """What was written for one slice, and how its checks went.
 
@@ -101,7 +109,7 @@ class Written:
         snapshot_id: The snapshot that holds them.
         results: The structural checks.
         frame: The rows themselves, for a preview and for the business ranges.
-        notes: What else a person wants to see (files, counts), by name.
+        notes: What else a person wants to see (files, counts, pictures), by name.
     """
 
     rows: int

@@ -10,7 +10,12 @@ from datetime import timedelta
 
 import polars as pl
 
-from ytap_assets.domain.reporting.inputs import INPUT_COLUMNS, ReportInputs
+from ytap_assets.domain.reporting.inputs import (
+    COVERAGE_DAYS,
+    INPUT_COLUMNS,
+    RESULT_DAYS,
+    ReportInputs,
+)
 from ytap_assets.domain.reporting.pages import report_days
 from ytap_assets.domain.reporting.records import Edition
 from ytap_assets.domain.reporting.summary import summarize_days
@@ -19,11 +24,13 @@ from ytap_assets.operations.platform import Slice, Written, publish_slice
 from ytap_assets.reports.files import index_file, report_file, write_report
 from ytap_assets.reports.render import render_index, render_report
 from ytap_assets.tables import (
+    COLLECTION_COVERAGE,
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
     QUARANTINED_ROWS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
@@ -79,11 +86,16 @@ def _read_inputs(slice_: Slice, snapshot_id: int, days: Days) -> ReportInputs:
     def of_the_days(table: Table) -> pl.DataFrame:
         return reader.read(table, days=days, columns=INPUT_COLUMNS.get(table.name))
 
+    def of_days_before(table: Table, number: int) -> pl.DataFrame:
+        return reader.read(table, days=(days[0] - timedelta(days=number - 1), days[1]))
+
     return ReportInputs(
         scored=of_the_days(SCORED_TRENDS),
         raw=of_the_days(RAW_TRENDS),
         quarantined=of_the_days(QUARANTINED_ROWS),
         log=of_the_days(COLLECTION_LOG),
+        coverage=of_days_before(COLLECTION_COVERAGE, COVERAGE_DAYS),
+        performance=of_days_before(SOURCE_PERFORMANCE, RESULT_DAYS),
         events=reader.read(PRODUCTION_EVENTS),
         videos=reader.read(VIDEOS),
         metrics=reader.read(VIDEO_METRICS, days=(slice_.platform.settings.first_day, days[1])),

@@ -15,8 +15,10 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ytap_assets.domain.reporting import ReportDay
+from ytap_assets.domain.reporting.inputs import COVERAGE_DAYS, RESULT_DAYS
 from ytap_assets.reports import links, words
 from ytap_assets.reports.charts import HISTORY_DAYS, draw_sources, draw_views
+from ytap_assets.reports.coverage import draw_coverage
 
 _COMPARED = ("views", "views_gained", "stories")
 _USUAL_AT_LEAST = 3
@@ -49,10 +51,18 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
             states=dict(report.states),
             views_chart=draw_views({**views, report.day: report.numbers.views}, report.day),
             sources_chart=draw_sources(report.by_source),
+            coverage_chart=draw_coverage(
+                [(one.day, one.source, one.state) for one in report.coverage],
+                report.day - timedelta(days=COVERAGE_DAYS - 1),
+                report.day,
+                alone=False,
+            ),
+            coverage_days=COVERAGE_DAYS,
+            result_days=RESULT_DAYS,
             usual_gain=_usual([numbers[1] for numbers in before.values()]),
             usual_stories=_usual([numbers[2] for numbers in before.values()]),
             previous=yesterday if yesterday in before else None,
-            top_score=max((story.base_score for story in report.stories), default=0.0),
+            top_score=max((story.final_score for story in report.stories), default=0.0),
             days_drawn=HISTORY_DAYS,
         )
     )

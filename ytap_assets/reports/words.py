@@ -42,6 +42,19 @@ _SOURCE_NAMES = {
     "youtube": "YouTube",
     "youtube_channel": "YouTube channels",
     "youtube_stats": "YouTube statistics",
+    "unattributed": "No trend seen before",
+}
+
+
+_COVERAGE_NAMES = {
+    "answered": "answered",
+    "imported": "from files",
+    "open": "not over",
+    "healable": "can be healed",
+    "disabled": "needs a key",
+    "not_recorded": "not recorded",
+    "unrecoverable": "lost",
+    "unknown": "not wanted",
 }
 
 
@@ -135,6 +148,11 @@ def name_state(state: str) -> str:
 def name_source(source: str) -> str:
     """A platform's name."""
     return _SOURCE_NAMES.get(source, source)
+
+
+def name_coverage(state: str) -> str:
+    """What is known of a source's day."""
+    return _COVERAGE_NAMES.get(state, state)
 
 
 def name_rule(rule: str) -> str:

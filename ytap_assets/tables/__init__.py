@@ -13,7 +13,8 @@ from ytap_assets.tables.metrics import VIDEO_METRICS
 from ytap_assets.tables.production import PRODUCTION_EVENTS, PRODUCTION_RECORDS
 from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS
 from ytap_assets.tables.reports import WORKSPACE_REPORTS
-from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS
+from ytap_assets.tables.sources import COLLECTION_COVERAGE, SOURCE_PERFORMANCE
+from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -23,8 +24,11 @@ TABLES: dict[str, Table] = {
         RAW_PAYLOADS,
         COLLECTION_LOG,
         QUARANTINED_ROWS,
+        COLLECTION_COVERAGE,
         RAW_TRENDS,
+        TREND_STORIES,
         SCORED_TRENDS,
+        SOURCE_PERFORMANCE,
         PRODUCTION_EVENTS,
         PRODUCTION_RECORDS,
         VIDEOS,
@@ -36,6 +40,7 @@ TABLES: dict[str, Table] = {
 __all__ = [
     "ACCOUNTS",
     "CHANNELS",
+    "COLLECTION_COVERAGE",
     "COLLECTION_LOG",
     "PRODUCTION_EVENTS",
     "PRODUCTION_RECORDS",
@@ -43,7 +48,9 @@ __all__ = [
     "RAW_PAYLOADS",
     "RAW_TRENDS",
     "SCORED_TRENDS",
+    "SOURCE_PERFORMANCE",
     "TABLES",
+    "TREND_STORIES",
     "VIDEOS",
     "VIDEO_METRICS",
     "WORKSPACE_REPORTS",

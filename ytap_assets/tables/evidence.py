@@ -22,6 +22,10 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
 
 
+HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
+"""What a source can answer for past days; ``file`` is no source, but what was imported."""
+
+
 class CollectionLog(Rows):
     """One row per fetch of a source's target, or file imported: what came of it. Append-only."""
 
@@ -31,7 +35,7 @@ class CollectionLog(Rows):
     target: Text = column("What was asked: a subreddit, a region, a channel, a file name.")
     history: Text = column(
         "What the source can answer for past days.",
-        isin=("date_queryable", "as_of_now", "snapshot_only", "file"),
+        isin=HISTORIES,
     )
     outcome: Text = column("How it ended.", isin=OUTCOMES)
     detail: Text = column("What happened and what to do, where it did not end well.", null=True)

@@ -16,7 +16,7 @@ class WorkspaceReports(Rows):
     stories: Int = column("Stories scored that day.", ge=0)
     stories_spam: Int = column("Of them, caught by a spam rule.", ge=0)
     top_title: Text = column("The day's best story. Hostile input.", null=True)
-    top_score: Float = column("Its base score.", null=True)
+    top_score: Float = column("Its final score.", null=True)
     scripts_waiting: Int = column("Scripts waiting for a person at the end of the day.", ge=0)
     scripts_in_production: Int = column("Scripts in any of the four states.", ge=0)
     videos_published: Int = column("Videos published that day.", ge=0)

@@ -37,18 +37,88 @@ class RawTrends(Rows):
     collection_id: Text = column("The entry of collection_log that brought it.")
 
 
-class ScoredTrends(Rows):
-    """One row per workspace, day and story: the base score, its parts, what speaks against it."""
+class TrendStories(Rows):
+    """One row per workspace, day and item: its measures, and the story it tells.
+
+    Every member of a story is kept here, with how it was recognized as one.
+    """
 
     day: Day = column("The UTC date.")
+    source: Text = column("The platform.")
+    item_id: Text = column("The item's id on its platform.")
     story_id: Text = column("Names the story; the same from day to day.")
-    source: Text = column("Where its best-scoring member was seen.")
-    item_id: Text = column("The id of its best-scoring member.")
-    title: Text = column("The title of its best-scoring member. Hostile input.")
+    joined_by: Text = column(
+        "How it was recognized: the story's `first` item that day, the same `url`, or its `title`.",
+        isin=("first", "url", "title"),
+    )
+    similarity: Float = column("How much its title is like the story's, 0-1.", null=True)
+    title: Text = column("The title. Hostile input.")
     canonical_url: Text = column("The URL without tracking, mobile and short forms.")
     url: Text = column("The URL as the source gave it.", null=True)
     discussion_url: Text = column("Where it is discussed.", null=True)
-    published_at: Instant = column("When its best-scoring member was published.", null=True)
+    category: Text = column("Subreddit, chart, or category of the list.", null=True)
+    channel_title: Text = column("The publishing channel's name.", null=True)
+    published_at: Instant = column("When it was published.", null=True)
+    observed_at: Instant = column("When it was last observed; after the day: its last second.")
+    looks: Int = column("How often it was observed that day.", ge=1)
+    rank: Int = column("Position in the list it was seen in; 1 is the top.", null=True)
+    engagement: Float = column(
+        "Points + comments; YouTube: likes + comments, else views / 50.", null=True
+    )
+    engagement_basis: Text = column("What engagement was computed from.")
+    hours_old: Float = column("observed_at - published_at, in hours.", null=True)
+    momentum_basis: Text = column("The count that speaks for it, or `rank`, or `unknown`.")
+    engagement_per_hour: Float = column("That count per hour since publication.", null=True)
+    gained_per_hour: Float = column(
+        "What it gained per hour between the last looks; null with one look.", null=True
+    )
+    pace: Float = column("The same, less where the latest looks show it slow down.", null=True)
+    expected_engagement: Float = column("What the count is on its way to, fading.", null=True)
+    rank_share: Float = column("rank / (length of the list + 1), where rank speaks.", null=True)
+    engagement_score: Float = column("min(engagement / 1000, 10).")
+    recency_score: Float = column("max(0, 10 - hours_old / 2); 0 where published_at is unknown.")
+    source_weight: Float = column("The weight of the source.")
+    is_spam: Bool = column("Whether a spam rule caught it.")
+    spam_reasons: Texts = column("The rules that caught it.")
+    base_score: Float = column("(engagement + recency) x weight, x 0.1 if spam; 2 decimals.")
+
+
+class ScoredTrends(Rows):
+    """One row per workspace, day and story: how it ranks, and every factor of why."""
+
+    day: Day = column("The UTC date.")
+    position: Int = column("Rank in the workspace's day, by final score; 1 is the best.", ge=1)
+    story_id: Text = column("Names the story; the same from day to day.")
+    title: Text = column("The title of the member that speaks for it. Hostile input.")
+    final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
+    momentum: Float = column("How hot the story is against its sources' own past, 0-10.")
+    momentum_source: Text = column("The source it is hottest in.")
+    momentum_basis: Text = column("The count that speaks for it there, or `rank`, or `unknown`.")
+    top_share: Float = column(
+        "The share of that source's items that are at least as hot.", null=True
+    )
+    engagement_per_hour: Float = column(
+        "That count of its members there, per hour since publication.", null=True
+    )
+    gained_per_hour: Float = column("What they gained per hour between the last looks.", null=True)
+    expected_engagement: Float = column("What the count is on its way to, fading.", null=True)
+    relevance: Float = column("How well it fits the workspace, 0.5-2.", ge=0.5, le=2)
+    relevance_reasons: Texts = column("The workspace's phrases in its titles.")
+    is_other_language: Bool = column("Whether every title is clearly in another language.")
+    cross_source_boost: Float = column("For being told by several sources, 1-1.5.", ge=1, le=1.5)
+    learned_weight: Float = column("What past results say about such stories, 0.5-2.")
+    production_factor: Float = column("0 if it was produced already by that day, else 1.")
+    spam_factor: Float = column("What spam leaves of the score; 1 if it is none.")
+    reasons: Texts = column("Why it ranks where it does, in words.")
+    is_spam: Bool = column("Whether every member was caught by a spam rule.")
+    spam_reasons: Texts = column("The rules that caught the member that speaks for it.")
+    base_score: Float = column("That member's base score: (engagement + recency) x weight.")
+    source: Text = column("Where the member that speaks for it was seen.")
+    item_id: Text = column("Its id.")
+    canonical_url: Text = column("Its URL without tracking, mobile and short forms.")
+    url: Text = column("Its URL as the source gave it.", null=True)
+    discussion_url: Text = column("Where it is discussed.", null=True)
+    published_at: Instant = column("When it was published.", null=True)
     observed_at: Instant = column(
         "When that member was last observed; after the day: the day's last second."
     )
@@ -60,10 +130,7 @@ class ScoredTrends(Rows):
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 where published_at is unknown.")
     source_weight: Float = column("The weight of the source.")
-    is_spam: Bool = column("Whether a spam rule caught it.")
-    spam_reasons: Texts = column("The rules that caught it.")
-    base_score: Float = column("(engagement + recency) x weight, x 0.1 if spam; 2 decimals.")
-    position: Int = column("Rank in the workspace's day; 1 is the best.", ge=1)
+    heat: Float = column("Engagement of all members together.", null=True)
     members: Int = column("How many distinct items tell the story that day.", ge=1)
     sources: Texts = column("The platforms it was seen on.")
 
@@ -76,6 +143,15 @@ RAW_TRENDS = Table(
     mode="append",
     group="trends",
     sort_by=("day", "source", "item_id"),
+)
+TREND_STORIES = Table(
+    name="trend_stories",
+    model=TrendStories,
+    key=("workspace_id", "day", "source", "item_id"),
+    grain="workspace_day",
+    mode="derived",
+    group="trends",
+    sort_by=("day", "story_id", "source"),
 )
 SCORED_TRENDS = Table(
     name="scored_trends",

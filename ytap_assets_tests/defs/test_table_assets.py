@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -10,9 +11,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.partitions import partition_key, range_tags
 from ytap_assets.defs.table_assets import TableAsset, build_asset
-from ytap_assets.operations.platform import Platform, Slice
+from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
 from ytap_assets.tables import ACCOUNTS, RAW_TRENDS, WORKSPACE_REPORTS, Table
 
 DAY = date(2026, 11, 16)
@@ -240,3 +242,28 @@ def test_structural_checks_block_and_business_ones_do_not(platform: Platform, ta
     specs = build_asset(TableAsset(table, compute), platform.settings).check_specs
 
     assert {spec.name for spec in specs if spec.blocking} == {"schema", "key", "partition"}
+
+
+def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+        """Made for a test."""
+        written = publish_slice(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
+        written.notes["how it looks"] = Picture("<svg/>", "two accounts")
+        return written
+
+    watch = Watch("second", "Nobody is second.", lambda rows: rows.filter(handle="@two"))
+    asset = build_asset(TableAsset(ACCOUNTS, compute, watches=(watch,)), platform.settings)
+    result = dg.materialize(
+        [asset], instance=instance, resources={"platform": platform}, partition_key="tech"
+    )
+
+    assert result.success
+    second = checks(result)["second"]
+    assert (second.passed, second.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "@two" in str(second.metadata["to look at"])
+    (made,) = result.asset_materializations_for_node("accounts")
+    shown = made.metadata["how it looks"].value
+    encoded = base64.b64encode(b"<svg/>").decode()
+    assert shown == f"![two accounts](data:image/svg+xml;base64,{encoded})"

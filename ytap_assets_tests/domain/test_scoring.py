@@ -16,11 +16,10 @@ from ytap_assets.domain.scoring import (
     engagement_columns,
     hours_old_column,
     latest_observations,
-    score_trends,
+    score_items,
 )
 from ytap_assets.domain.spam_rules import SpamRules
-from ytap_assets.domain.urls import story_id_of
-from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS
+from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -44,7 +43,7 @@ def observation(**given_values: Any) -> dict[str, Any]:
 
 
 def score(*rows: dict[str, Any], **settings_: Any) -> list[dict[str, Any]]:
-    frame = score_trends(RAW_TRENDS.frame([observation(**row) for row in rows]), **settings_)
+    frame = score_items(RAW_TRENDS.frame([observation(**row) for row in rows]), **settings_)
     return frame.to_dicts()
 
 
@@ -127,12 +126,11 @@ def test_nothing_known_scores_nothing() -> None:
     assert story["engagement_basis"] == "none"
 
 
-def test_a_story_in_full() -> None:
-    (story,) = score({"comments": 234, "published_at": NOON - timedelta(hours=4)})
-    assert story == {
+def test_an_item_in_full() -> None:
+    (item,) = score({"comments": 234, "published_at": NOON - timedelta(hours=4)})
+    expected = {
         "workspace_id": "tech",
         "day": DAY,
-        "story_id": story_id_of("https://example.com/a"),
         "source": "hn",
         "item_id": "1",
         "title": "A title",
@@ -141,19 +139,24 @@ def test_a_story_in_full() -> None:
         "discussion_url": None,
         "published_at": NOON - timedelta(hours=4),
         "observed_at": NOON,
+        "looks": 1,
         "engagement": 1234.0,
         "engagement_basis": "points+comments",
         "hours_old": 4.0,
+        "momentum_basis": "points",
+        "gained_per_hour": None,
         "engagement_score": 1.234,
         "recency_score": 8.0,
         "source_weight": 1.2,
         "is_spam": False,
         "spam_reasons": [],
         "base_score": 11.08,
-        "position": 1,
-        "members": 1,
-        "sources": ["hn"],
     }
+    assert {name: item[name] for name in expected} == expected
+
+
+def test_no_trends_give_no_items() -> None:
+    assert score_items(RAW_TRENDS.empty()).is_empty()
 
 
 def test_spam_keeps_a_tenth() -> None:
@@ -194,29 +197,6 @@ def test_the_latest_observation_of_the_day_counts() -> None:
     ]
 
 
-def test_one_page_is_one_story() -> None:
-    stories = score(
-        {"item_id": "1", "url": "https://www.example.com/a/?utm_source=hn", "points": 100},
-        {"item_id": "2", "url": "http://m.example.com/a", "source": "reddit", "points": 5000},
-        {"item_id": "3", "url": "https://example.com/a#top", "points": 70},
-        {"item_id": "4", "url": "https://example.com/b", "points": 60},
-    )
-    assert [(s["item_id"], s["members"], s["sources"], s["position"]) for s in stories] == [
-        ("2", 3, ["hn", "reddit"], 1),
-        ("4", 1, ["hn"], 2),
-    ]
-
-
-def test_a_video_on_a_chart_and_on_its_channel_is_one_story() -> None:
-    video = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
-    (story,) = score(
-        {"source": "youtube", "url": video, "points": None, "views": 5000},
-        {"source": "youtube_channel", "url": video, "points": None, "views": 6000},
-        {"source": "hn", "url": "https://youtu.be/dQw4w9WgXcQ"},
-    )
-    assert (story["members"], story["sources"]) == (3, ["hn", "youtube", "youtube_channel"])
-
-
 def test_items_without_a_page_stay_apart() -> None:
     stories = score(
         {"item_id": "1", "url": None, "discussion_url": "http://news.ycombinator.com/item?id=1"},
@@ -230,32 +210,6 @@ def test_items_without_a_page_stay_apart() -> None:
         "https://news.ycombinator.com/item?id=1",
         "reddit:3",
     ]
-
-
-def test_ties_are_broken_by_engagement_then_by_name() -> None:
-    stories = score(
-        {"item_id": "b", "url": "https://b.example", "points": 20_000},
-        {"item_id": "a", "url": "https://a.example", "points": 20_000},
-        {"item_id": "c", "url": "https://c.example", "points": 30_000},
-    )
-    assert [story["item_id"] for story in stories] == ["c", "a", "b"]
-
-
-def test_workspaces_and_days_are_ranked_apart() -> None:
-    stories = score(
-        {"workspace_id": "tech"},
-        {"workspace_id": "finance"},
-        {"workspace_id": "tech", "day": DAY - timedelta(days=1)},
-    )
-    assert [(story["workspace_id"], story["position"]) for story in stories] == [
-        ("finance", 1),
-        ("tech", 1),
-        ("tech", 1),
-    ]
-
-
-def test_no_trends_give_no_stories() -> None:
-    assert_frame_equal(score_trends(RAW_TRENDS.empty()), SCORED_TRENDS.empty())
 
 
 counts = st.one_of(st.none(), st.integers(-10, 10**7), st.integers(-(2**63), 2**63 - 1))
@@ -289,29 +243,28 @@ trends = st.lists(
 ).map(RAW_TRENDS.frame)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trends, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(frame: pl.DataFrame, chance: random.Random) -> None:
     order = list(range(frame.height))
     chance.shuffle(order)
-    assert_frame_equal(score_trends(frame[order]), score_trends(frame))
+    assert_frame_equal(score_items(frame[order]), score_items(frame))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trends)
 def test_scoring_a_range_is_scoring_its_days(frame: pl.DataFrame) -> None:
-    days = [score_trends(frame.filter(pl.col("day") == day)) for day in sorted(set(frame["day"]))]
-    assert_frame_equal(score_trends(frame), pl.concat([SCORED_TRENDS.empty(), *days]))
+    days = [score_items(frame.filter(pl.col("day") == day)) for day in sorted(set(frame["day"]))]
+    whole = score_items(frame)
+    assert_frame_equal(whole, pl.concat([whole.clear(), *days]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(trends)
-def test_stories_fit_their_table_and_lose_no_item(frame: pl.DataFrame) -> None:
-    stories = score_trends(frame)
-    SCORED_TRENDS.model.validate(stories)
-    assert stories.select(SCORED_TRENDS.key).is_unique().all()
-    items = frame.select("day", "source", "item_id").unique()
-    assert stories["members"].sum() == items.height == latest_observations(frame).height
-    for _, day in stories.group_by("day"):
-        assert day["position"].to_list() == list(range(1, day.height + 1))
-        assert day["base_score"].is_sorted(descending=True)
+def test_items_fit_their_table_and_none_is_lost(frame: pl.DataFrame) -> None:
+    items = score_items(frame)
+    told = {"story_id": pl.lit("s"), "joined_by": pl.lit("first"), "similarity": pl.lit(None)}
+    members = items.with_columns(**told).select(TREND_STORIES.schema.names())
+    TREND_STORIES.model.validate(members.cast(TREND_STORIES.schema))
+    assert items.select(TREND_STORIES.key).is_unique().all()
+    assert items.height == latest_observations(frame).height

@@ -17,7 +17,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
-from ytap_assets.tables import SCORED_TRENDS, WORKSPACE_REPORTS
+from ytap_assets.tables import SCORED_TRENDS, TREND_STORIES, WORKSPACE_REPORTS
 from ytap_assets.workspaces import Workspace
 
 pytestmark = pytest.mark.real_data
@@ -57,26 +57,29 @@ def count_videos(file: Path, dates: set[str]) -> int:
 
 def backfill(platform: Platform, workspace_id: str, days: Days) -> None:
     before = platform.lake.snapshot_id()
-    runs = materialize_range(platform, "scored_trends+", workspace_ids=[workspace_id], days=days)
-    assert [(run.assets, run.error) for run in runs] == [
-        (["scored_trends"], None),
+    runs = materialize_range(
+        platform, "key:trend_stories or key:scored_trends+", workspace_ids=[workspace_id], days=days
+    )
+    assert [(sorted(run.assets), run.error) for run in runs] == [
+        (["scored_trends", "source_performance", "trend_stories"], None),
         (["workspace_reports"], None),
     ]
     written = platform.lake.snapshots().filter(pl.col("snapshot_id") > before)
-    assert written["run_id"].to_list() == [run.run_id for run in runs]
+    ranked, reported = (run.run_id for run in runs)
+    assert written["run_id"].to_list() == [ranked] * 3 + [reported]
 
 
-def check_days(platform: Platform, workspace_id: str, days: Days, stories: int) -> None:
+def check_days(platform: Platform, workspace_id: str, days: Days, items: int) -> None:
     reader = platform.lake.reader(workspace_id)
     scored = reader.read(SCORED_TRENDS)
-    assert scored.height == stories
+    assert reader.read(TREND_STORIES).height == scored["members"].sum() == items
     wanted = pl.date_range(*days, eager=True).to_list()
     by_day = scored.group_by("day", maintain_order=True).agg(pl.col("position").sort(), pl.len())
     assert sorted(by_day["day"]) == wanted
     assert all(row["position"] == list(range(1, row["len"] + 1)) for row in by_day.to_dicts())
     reports = reader.read(WORKSPACE_REPORTS).sort("day")
     assert reports["day"].to_list() == wanted
-    assert reports["stories"].sum() == stories
+    assert reports["stories"].sum() == scored.height
     assert all((platform.settings.data / path).is_file() for path in reports["report_path"])
 
 

@@ -279,6 +279,10 @@ def test_a_whole_day_of_a_real_table_is_checked() -> None:
         "title": "t", "canonical_url": "u", "observed_at": at, "engagement_basis": "points",
         "engagement_score": 1.0, "recency_score": 1.0, "source_weight": 1.2, "is_spam": False,
         "spam_reasons": [], "base_score": 2.4, "position": 1, "members": 1, "sources": ["hn"],
+        "final_score": 4.0, "momentum": 4.0, "momentum_source": "hn", "momentum_basis": "points",
+        "relevance": 1.0, "relevance_reasons": [], "is_other_language": False, "reasons": [],
+        "cross_source_boost": 1.0, "learned_weight": 1.0, "production_factor": 1.0,
+        "spam_factor": 1.0,
     }  # fmt: skip
     good = SCORED_TRENDS.frame([row])
     assert check_rows(SCORED_TRENDS, good, one_day("tech")).frame.height == 1

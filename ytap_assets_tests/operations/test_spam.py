@@ -12,8 +12,8 @@ from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.domain.spam_text import FEATURES_VERSION
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.spam import spam_model, spam_rules
+from ytap_assets.operations.stories import tell_stories
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Workspace, parse_workspace
 from ytap_assets_tests.operations.test_store import AT, RUN, fetch, store, trend
@@ -91,7 +91,7 @@ def test_the_days_scores_say_what_the_model_held_against_a_title(platform: Platf
     )
     write_model(platform.settings, json.dumps(SURE))
     store(platform, fetch([trend("a", title="subscribe"), trend("b", title="A chip")]))
-    scored = score_slice(platform.slice("tech", (AT.date(), AT.date()), RUN))
-    said = dict(scored.select("item_id", "spam_reasons").iter_rows())
+    members = tell_stories(platform.slice("tech", (AT.date(), AT.date()), RUN))
+    said = dict(members.select("item_id", "spam_reasons").iter_rows())
     assert [one for one in said["a"] if one.startswith("model")] == ["model: 0.9999"]
     assert not [one for one in said["b"] if one.startswith("model")]

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days, summarize_days
 from ytap_assets.reports.render import render_index, render_report
 from ytap_assets.tables import (
+    COLLECTION_COVERAGE,
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
     SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
@@ -27,10 +29,12 @@ from ytap_assets_tests.domain.reporting.examples import (
     MONDAY,
     TUESDAY,
     WEDNESDAY,
+    coverage,
     event,
     fetch,
     metric,
     raw,
+    result,
     story,
     video,
 )
@@ -112,7 +116,7 @@ class Page(HTMLParser):
 
 
 KNOWN_TAGS = """
-    html head meta title style body header footer main nav section div span p h1 h2 a bdi
+    html head meta title style body header footer main nav section div span p h1 h2 h3 a bdi
     strong i ul ol li dl dt dd table thead tbody tr th td figure figcaption details summary
     code svg g rect path text
 """
@@ -171,7 +175,15 @@ def full_inputs(
                     source=text,
                     sources=[text, "hn"],
                 ),
-                story(MONDAY, 2, title=text, url=None, discussion_url=None, hours_old=None),
+                story(
+                    MONDAY,
+                    2,
+                    title=text,
+                    url=None,
+                    discussion_url=None,
+                    hours_old=None,
+                    reasons=[text, f"matches: {text}: x1.25"],
+                ),
                 story(MONDAY, 3, title=text, spam_reasons=reasons),
                 story(TUESDAY, 1, title=text),
             ]
@@ -182,6 +194,15 @@ def full_inputs(
                 fetch(MONDAY, text, "malformed", detail=text, source=text),
                 fetch(MONDAY, "r/a", "disabled", detail=text),
                 fetch(MONDAY, "r/b"),
+            ]
+        ),
+        coverage=COLLECTION_COVERAGE.frame(
+            [coverage(MONDAY, text), coverage(MONDAY, "hn", "unrecoverable")]
+        ),
+        performance=SOURCE_PERFORMANCE.frame(
+            [
+                result(MONDAY, text),
+                result(TUESDAY, "hn", views_gained=40, cost_usd_micros=2_000_000),
             ]
         ),
         events=PRODUCTION_EVENTS.frame(
@@ -242,7 +263,12 @@ def test_a_page_shows_the_day() -> None:
     assert "snapshot 412 of the lake, by run 3f0b1c9e" in page.text
     assert "2026-11-20 02:00 UTC (21:00 in New York)" in page.text
     assert "no metrics for 1 of 2 videos" in page.text
-    assert "12.00 engagement 1.00 + recency 9.00, \N{MULTIPLICATION SIGN} 1.2" in page.text
+    assert (
+        "5.00 momentum 4.00 \N{MULTIPLICATION SIGN} relevance 1.25; base score 12.00" in page.text
+    )
+    assert "23 points an hour, top 10 % of Hacker News ; matches: rust: x1.25" in page.text
+    assert "2026-11-16 Hacker News: lost" in page.text
+    assert "Hacker News 1 1 1 1 1 1 40 $2.00" in check_safe(tuesday).text
     assert "quality 91.5 cost $2.41" in page.text
     assert "37" in page.text  # 36 wait for review, one generation has failed
     assert "and 11 scripts not shown here" in page.text
@@ -266,7 +292,7 @@ def test_the_day_before_is_linked_where_it_has_a_report() -> None:
 def test_charts_are_drawn_in_the_page() -> None:
     (_, html), *_ = pages(full_inputs())
     page = check_safe(html)
-    assert [tag for tag, _ in page.tags].count("svg") == 2
+    assert [tag for tag, _ in page.tags].count("svg") == 3
     assert "2026-11-16: 107 views" in page.text
     assert "Hacker News: 1 stories kept" in page.text
 
@@ -293,7 +319,17 @@ def test_a_hostile_text_is_shown_as_it_is() -> None:
     assert "<b>bold</b> & 'quoted'" in check_safe(html).text
 
 
-PARTS = ["raw", "scored", "quarantined", "log", "events", "videos", "metrics"]
+PARTS = [
+    "raw",
+    "scored",
+    "quarantined",
+    "log",
+    "coverage",
+    "performance",
+    "events",
+    "videos",
+    "metrics",
+]
 
 
 @pytest.mark.parametrize("size", range(len(PARTS) + 1))

@@ -12,15 +12,21 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.tables import (
+    COLLECTION_COVERAGE,
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
     QUARANTINED_ROWS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
     VIDEO_METRICS,
     VIDEOS,
 )
 
+COVERAGE_DAYS = 28
+"""How far back a page shows which days are known."""
+RESULT_DAYS = 28
+"""Over how many days a page adds up what came of each source."""
 INPUT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "raw_trends": ("workspace_id", "day", "source", "item_id", "observed_at"),
     "quarantined_rows": ("day", "source"),
@@ -45,6 +51,8 @@ class ReportInputs:
         raw: Rows of `raw_trends` of these days, with the columns of `INPUT_COLUMNS`.
         quarantined: Rows of `quarantined_rows` of these days: ``day``, ``source``.
         log: Rows of `collection_log` of these days.
+        coverage: Rows of `collection_coverage` of these days and the `COVERAGE_DAYS` before.
+        performance: Rows of `source_performance` of these days and the `RESULT_DAYS` before.
         events: All rows of `production_events`, or those until the end of the last day.
         videos: All rows of `videos`.
         metrics: All rows of `video_metrics` until the last day: counts are carried forward.
@@ -54,6 +62,8 @@ class ReportInputs:
     raw: pl.DataFrame = field(default_factory=_raw)
     quarantined: pl.DataFrame = field(default_factory=_quarantined)
     log: pl.DataFrame = field(default_factory=COLLECTION_LOG.empty)
+    coverage: pl.DataFrame = field(default_factory=COLLECTION_COVERAGE.empty)
+    performance: pl.DataFrame = field(default_factory=SOURCE_PERFORMANCE.empty)
     events: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
     videos: pl.DataFrame = field(default_factory=VIDEOS.empty)
     metrics: pl.DataFrame = field(default_factory=VIDEO_METRICS.empty)

@@ -7,22 +7,30 @@ Belongs here: which rows a page shows, in which order. Does not belong here: the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, TypeVar
 
 import polars as pl
 
+from ytap_assets.domain.coverage import summarize_by_source
 from ytap_assets.domain.production.states import READY_FOR_GENERATION
 from ytap_assets.domain.reporting.collection import describe_sources
-from ytap_assets.domain.reporting.inputs import ReportInputs, as_calendar
+from ytap_assets.domain.reporting.inputs import (
+    COVERAGE_DAYS,
+    RESULT_DAYS,
+    ReportInputs,
+    as_calendar,
+)
 from ytap_assets.domain.reporting.metrics import VIDEO, latest_by_video
 from ytap_assets.domain.reporting.production import WAITING, count_states, records_in_production
 from ytap_assets.domain.reporting.records import (
+    CoveredDay,
     Edition,
     Numbers,
     ReportDay,
     Script,
     SourceHealth,
+    SourceResult,
     SourceStories,
     SpamRule,
     Story,
@@ -57,6 +65,7 @@ def report_days(
     summary = summarize_days(edition.workspace_id, calendar["day"], inputs)
     stories = _by_day(pick_top_stories(inputs.scored, limit=STORIES_SHOWN))
     sources = _by_day(count_by_source(inputs.scored, inputs.raw))
+    coverage = summarize_by_source(inputs.coverage)
     rules = _by_day(count_spam_rules(inputs.scored))
     health = _by_day(describe_sources(inputs.log))
     states = count_states(calendar, inputs.events)
@@ -76,6 +85,8 @@ def report_days(
             stories=_records(Story, stories.get(day)),
             by_source=_records(SourceStories, sources.get(day)),
             spam_rules=_records(SpamRule, rules.get(day)),
+            results=_records(SourceResult, sum_results(inputs.performance, day)),
+            coverage=_records(CoveredDay, _until(coverage, day, COVERAGE_DAYS)),
             states=tuple((state, counts[state]) for state in STATES),
             waiting=waiting,
             held_back=held_back,
@@ -110,6 +121,36 @@ def _pick_videos(videos: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.Data
         pl.coalesce("title", "title_seen").alias("title"),
         pl.coalesce("published_at", "published_at_seen").alias("published_at"),
     ).sort("views", *VIDEO, descending=[True, False, False], nulls_last=True)
+
+
+def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
+    """What came of each source over `RESULT_DAYS` until a day; columns of `SourceResult`.
+
+    An amount is the sum of what is known of it; null where nothing is. Sources of which no item was
+    seen and no script chosen are left out.
+    """
+    counts = ("items", "spam_items", "stories", "top_ten", "chosen", "published")
+    amounts = ("views_gained", "cost_usd_micros", "revenue_usd_micros")
+    sums = (
+        _until(performance, day, RESULT_DAYS)
+        .group_by("source")
+        .agg(
+            pl.col(counts).sum(),
+            *(
+                pl.when(pl.col(a).is_not_null().any()).then(pl.col(a).sum()).alias(a)
+                for a in amounts
+            ),
+        )
+    )
+    cost, revenue = pl.col("cost_usd_micros"), pl.col("revenue_usd_micros")
+    roi = pl.when(cost > 0).then((revenue - cost) / cost * 100)
+    return sums.with_columns(roi.alias("roi_pct")).sort(
+        "chosen", "stories", "source", descending=[True, True, False]
+    )
+
+
+def _until(frame: pl.DataFrame, day: date, days: int) -> pl.DataFrame:
+    return frame.filter(pl.col("day").is_between(day - timedelta(days=days - 1), day))
 
 
 def _by_day(frame: pl.DataFrame) -> dict[date, pl.DataFrame]:

@@ -13,6 +13,7 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.moves import find_moves
 from ytap_assets.domain.production.states import (
     IN_PRODUCTION,
     SCRIPT_PENDING_REVIEW,
@@ -23,30 +24,6 @@ from ytap_assets.tables.production import PRODUCTION_RECORDS, STATES
 
 WAITING = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW)
 """The states a script leaves only when somebody has looked at it."""
-
-
-def find_moves(events: pl.DataFrame) -> pl.DataFrame:
-    """The days on which scripts changed state.
-
-    Args:
-        events: Rows of `production_events`.
-
-    Returns:
-        ``script_id``, ``day``, ``state``: the state at the end of each of these days, and of the
-        days after it until the script's next row. In order of script and day.
-    """
-    moves = events.filter(pl.col("to_state").is_not_null()).select(
-        "script_id",
-        "seq",
-        pl.col("occurred_at").dt.date().alias("day"),
-        pl.col("to_state").alias("state"),
-    )
-    last = moves.group_by("script_id", "day").agg(
-        pl.col("seq").max(), pl.col("state").get(pl.col("seq").arg_max())
-    )
-    # A move recorded before one that occurred on an earlier day changes nothing.
-    is_news = pl.col("seq") == pl.col("seq").cum_max().over("script_id")
-    return last.sort("script_id", "day").filter(is_news).select("script_id", "day", "state")
 
 
 def count_states(calendar: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

@@ -55,7 +55,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Story:
-    """A story, with the parts of its base score. Texts and URLs are hostile input."""
+    """A story, with what made its score. Texts and URLs are hostile input."""
 
     position: int
     title: str
@@ -71,6 +71,12 @@ class Story:
     recency_score: float
     source_weight: float
     base_score: float
+    momentum: float
+    relevance: float
+    cross_source_boost: float
+    learned_weight: float
+    final_score: float
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,31 @@ class SourceStories:
     observed: int
     stories: int
     spam: int
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """What came of what a source brought, over the days before the report and its own."""
+
+    source: str
+    items: int
+    spam_items: int
+    stories: int
+    top_ten: int
+    chosen: int
+    published: int
+    views_gained: int | None
+    cost_usd_micros: int | None
+    roi_pct: float | None
+
+
+@dataclass(frozen=True)
+class CoveredDay:
+    """What is known of a source's day; see `collection_coverage`."""
+
+    day: date
+    source: str
+    state: str
 
 
 @dataclass(frozen=True)
@@ -151,6 +182,8 @@ class ReportDay:
     """Everything the page of one day shows.
 
     Attributes:
+        results: What came of each source over `RESULT_DAYS`.
+        coverage: What is known of each source over `COVERAGE_DAYS`.
         states: How many scripts are in each state, in the states' order.
         waiting: The scripts that wait for a person: those a gate holds back, then the longest;
             the first few only.
@@ -166,6 +199,8 @@ class ReportDay:
     stories: tuple[Story, ...]
     by_source: tuple[SourceStories, ...]
     spam_rules: tuple[SpamRule, ...]
+    results: tuple[SourceResult, ...]
+    coverage: tuple[CoveredDay, ...]
     states: tuple[tuple[str, int], ...]
     waiting: tuple[Script, ...]
     held_back: tuple[Script, ...]

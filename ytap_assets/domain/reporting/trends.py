@@ -20,7 +20,7 @@ def pick_top_story(scored: pl.DataFrame) -> pl.DataFrame:
         .group_by("day")
         .agg(
             pl.col("title").get(best).alias("top_title"),
-            pl.col("base_score").get(best).alias("top_score"),
+            pl.col("final_score").get(best).alias("top_score"),
         )
     )
 

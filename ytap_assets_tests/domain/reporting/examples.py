@@ -61,9 +61,48 @@ def story(day: date, position: int, **given: Any) -> dict[str, Any]:
         "is_spam": bool(reasons),
         "spam_reasons": reasons,
         "base_score": 12.0,
+        "momentum": 4.0,
+        "momentum_source": "hn",
+        "momentum_basis": "points",
+        "relevance": 1.25,
+        "relevance_reasons": ["rust"],
+        "is_other_language": False,
+        "cross_source_boost": 1.0,
+        "learned_weight": 1.0,
+        "production_factor": 1.0,
+        "spam_factor": 0.1 if reasons else 1.0,
+        "final_score": 5.0,
+        "reasons": ["23 points an hour, top 10 % of Hacker News", "matches: rust: x1.25"],
         "position": position,
         "members": 1,
         "sources": ["hn"],
+        **given,
+    }
+
+
+def result(day: date, source: str = "hn", **given: Any) -> dict[str, Any]:
+    counts = ("observations", "items", "spam_items", "stories", "top_ten", "chosen", "published")
+    return {
+        "workspace_id": "tech",
+        "day": day,
+        "source": source,
+        **dict.fromkeys(counts, 1),
+        **given,
+    }
+
+
+def coverage(
+    day: date, source: str = "hn", state: str = "answered", **given: Any
+) -> dict[str, Any]:
+    return {
+        "workspace_id": "tech",
+        "day": day,
+        "source": source,
+        "target": "t",
+        "history": "snapshot_only",
+        "state": state,
+        "fetches": 1,
+        "rows": 3,
         **given,
     }
 

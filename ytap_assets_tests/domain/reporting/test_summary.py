@@ -46,7 +46,7 @@ INPUTS = ReportInputs(
     scored=SCORED_TRENDS.frame(
         [
             story(MONDAY, 1, title="Winner, if it were not spam", spam_reasons=["blocklist"]),
-            story(MONDAY, 2, title="Best of Monday", base_score=11.5),
+            story(MONDAY, 2, title="Best of Monday", final_score=11.5),
             story(MONDAY, 3, title="Third"),
             story(TUESDAY, 1, title="Only spam", spam_reasons=["link_farm", "blocklist"]),
         ]

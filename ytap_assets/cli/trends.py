@@ -1,0 +1,144 @@
+"""``ytap trends``: the ranked list, and why a story stands where it does."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ytap_assets.cli.context import open_platform, say, terminal_columns
+from ytap_assets.cli.options import Day, examples, one_workspace, output_format
+from ytap_assets.cli.text import clean
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from ytap_assets.cli.results import Format
+    from ytap_assets.operations.ranked import StoryAccount
+
+_SHORT_ID = 8
+_FACTORS = {
+    "momentum": "how hot it is against its sources' own past, 0-10",
+    "relevance": "how well it fits the workspace",
+    "cross_source_boost": "for being told by several sources",
+    "learned_weight": "what past results say",
+    "production_factor": "0 once it is produced",
+    "spam_factor": "what spam leaves of the score",
+}
+_MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours_old", "title")
+
+_day = click.option("--day", type=Day(), help="Which day; else the last one that was scored.")
+
+
+@click.group("trends")
+def trends() -> None:
+    """See what is worth a video, and why."""
+
+
+@trends.command(
+    "top",
+    epilog=examples(
+        "ytap trends top --workspace tech",
+        "ytap trends top -w tech --day 2026-11-20 --limit 30 --spam",
+        "ytap trends top -w tech --format csv > topics.csv",
+    ),
+)
+@one_workspace
+@_day
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many stories."
+)
+@click.option("--spam", "with_spam", is_flag=True, help="List what the spam rules caught, too.")
+@output_format
+def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Format) -> None:
+    """List a day's best stories, with the reasons."""
+    from ytap_assets.cli.results import write_rows
+    from ytap_assets.operations.ranked import list_top
+
+    day, stories = list_top(open_platform(), workspace, day, with_spam=with_spam)
+    shown = stories.head(limit)
+    if shape == "table":
+        say(f"{workspace}, {day}: {shown.height} of {stories.height} stories")
+        _show_list(shown)
+        say(f"`ytap trends explain STORY -w {workspace}` tells everything about one")
+        return
+    names = shown.columns
+    write_rows(names, shown.iter_rows(), shape, say)
+
+
+@trends.command(
+    "explain",
+    epilog=examples(
+        "ytap trends explain 1 --workspace tech",
+        "ytap trends explain 3f9c20aa -w tech --day 2026-11-20",
+    ),
+)
+@click.argument("story")
+@one_workspace
+@_day
+def explain(story: str, workspace: str, day: date | None) -> None:
+    """Tell everything about one story: factors, members, days.
+
+    STORY is its id, the beginning of its id, or its position in the list.
+    """
+    from ytap_assets.operations.ranked import explain_story
+
+    account = explain_story(open_platform(), workspace, story, day)
+    _show_story(account)
+    _show_members(account.members)
+    _show_days(account.days)
+
+
+def _show_list(stories: pl.DataFrame) -> None:
+    """One story a paragraph: its line, then its reasons."""
+    for row in stories.iter_rows(named=True):
+        story_id = row["story_id"][:_SHORT_ID]
+        say(f"{row['position']:>4}  {row['final_score']:>6.2f}  {story_id}  {clean(row['title'])}")
+        reasons = [*row["reasons"], *(row["spam_reasons"] if row["is_spam"] else [])]
+        if reasons:
+            say(f"{'':>24}{clean('; '.join(reasons))}")
+
+
+def _show_story(account: StoryAccount) -> None:
+    row: dict[str, Any] = account.story
+    say(clean(row["title"]))
+    say(
+        f"story {row['story_id']}, {account.day}: position {row['position']} of {account.of},"
+        f" final score {row['final_score']:.2f}, base score {row['base_score']:.2f}"
+    )
+    for url in dict.fromkeys((row["url"], row["discussion_url"])):
+        if url:
+            say(clean(url))
+    say("")
+    say("why")
+    for reason in (*row["reasons"], *row["spam_reasons"]):
+        say(f"  {clean(reason)}")
+    say("")
+    say("factors")
+    for name, words in _FACTORS.items():
+        say(f"  {name:<20} {row[name]:>6.2f}  {words}")
+    say(f"  {'momentum_basis':<20} {clean(row['momentum_basis'])}")
+
+
+def _show_members(members: pl.DataFrame) -> None:
+    from ytap_assets.cli.results import write_table
+
+    say("")
+    say("members")
+    shown = members.select(_MEMBERS).with_columns(members["hours_old"].round(1))
+    right = [name in ("similarity", "engagement", "hours_old") for name in _MEMBERS]
+    write_table(_MEMBERS, shown.iter_rows(), say, right=right, columns=terminal_columns())
+
+
+def _show_days(days: pl.DataFrame) -> None:
+    from ytap_assets.cli.results import write_table
+
+    names = ("day", "position", "final_score", "momentum", "members", "sources")
+    say("")
+    say("days")
+    right = [name not in ("day", "sources") for name in names]
+    write_table(names, days.select(names).iter_rows(), say, right=right, columns=terminal_columns())
+
+
+COMMANDS = (trends,)

@@ -1,0 +1,144 @@
+"""Coverage of the past: for which days each source answered, still can, or no longer can.
+
+Belongs here: judging a day of a target by what was planned, logged and imported. Does not belong
+here: asking (`sources`), or drawing it (`reports`).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+
+from ytap_assets.tables import COLLECTION_COVERAGE
+
+FILES = "files"
+"""The target that stands for everything imported."""
+_TARGET = ("day", "source", "target")
+_BEST_FIRST = (
+    "answered",
+    "imported",
+    "open",
+    "healable",
+    "disabled",
+    "not_recorded",
+    "unrecoverable",
+)
+
+
+def describe_coverage(
+    plan: pl.DataFrame, log: pl.DataFrame, imported: pl.DataFrame, *, today: date
+) -> pl.DataFrame:
+    """Judge every planned target on every day.
+
+    Args:
+        plan: What the workspace wants: ``workspace_id``, ``day``, ``source``, ``target``,
+            ``history``. Days after ``today`` are left out.
+        log: Rows of `collection_log` of these days; targets that are planned no more count too.
+        imported: Rows of `raw_trends` that files brought: ``workspace_id``, ``day``, ``source``.
+        today: The UTC date.
+
+    Returns:
+        Rows of `collection_coverage`.
+    """
+    asked = log.filter(pl.col("history") != "file")
+    wanted = pl.concat(
+        [plan.select("workspace_id", *_TARGET, "history"), _planned_once(asked)]
+    ).unique(["workspace_id", *_TARGET], keep="first", maintain_order=True)
+    fetches = _count_fetches(asked)
+    known = wanted.filter(pl.col("day") <= today).join(
+        fetches, on=["workspace_id", *_TARGET], how="left"
+    )
+    judged = known.with_columns(
+        _judge(today).alias("state"), pl.col("fetches", "rows").fill_null(0)
+    )
+    columns = COLLECTION_COVERAGE.schema.names()
+    whole = pl.concat([judged.select(columns), _describe_files(imported).select(columns)])
+    return whole.cast(COLLECTION_COVERAGE.schema).sort("workspace_id", *_TARGET)
+
+
+def summarize_by_source(coverage: pl.DataFrame) -> pl.DataFrame:
+    """The best state of each source on each day: ``day``, ``source``, ``state``.
+
+    A day of which a file tells is known, whatever the source could answer.
+    """
+    order = pl.Enum(_BEST_FIRST)
+    return (
+        coverage.group_by("day", "source")
+        .agg(pl.col("state").cast(order).min().cast(pl.String))
+        .sort("source", "day")
+    )
+
+
+def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
+    """Days that are over and not answered, but can be.
+
+    Returns:
+        ``source``, ``target``, ``days`` (how many), ``first_day``, ``last_day``.
+    """
+    return (
+        coverage.filter(pl.col("state") == "healable")
+        .group_by("source", "target")
+        .agg(
+            pl.len().cast(pl.Int64).alias("days"),
+            pl.col("day").min().alias("first_day"),
+            pl.col("day").max().alias("last_day"),
+        )
+        .sort("source", "target")
+    )
+
+
+def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
+    """What was asked then, though nobody plans it now."""
+    return asked.sort("started_at").select("workspace_id", *_TARGET, "history")
+
+
+def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
+    answered = pl.col("outcome").is_in(["ok", "not_modified"])
+    ended_well = pl.col("outcome").last().is_in(["ok", "not_modified"])
+    return (
+        asked.sort("started_at", "collection_id")
+        .group_by("workspace_id", *_TARGET)
+        .agg(
+            pl.col("outcome").last(),
+            pl.when(~ended_well).then(pl.col("detail").last()).alias("detail"),
+            pl.len().cast(pl.Int64).alias("fetches"),
+            (pl.col("accepted") + pl.col("duplicates")).sum().alias("rows"),
+            pl.col("finished_at").filter(answered).max().alias("answered_at"),
+        )
+    )
+
+
+def _judge(today: date) -> pl.Expr:
+    """The state of a target on a day, from its history and how its fetches ended.
+
+    A source that needs a key says so first: no backfill helps before the key is there.
+    """
+    outcome = pl.col("outcome")
+    return (
+        pl.when(pl.col("answered_at").is_not_null())
+        .then(pl.lit("answered"))
+        .when(outcome == "disabled")
+        .then(pl.lit("disabled"))
+        .when(outcome == "not_recorded")
+        .then(pl.lit("not_recorded"))
+        .when(pl.col("day") >= today)
+        .then(pl.lit("open"))
+        .when(pl.col("history") == "date_queryable")
+        .then(pl.lit("healable"))
+        .otherwise(pl.lit("unrecoverable"))
+    )
+
+
+def _describe_files(imported: pl.DataFrame) -> pl.DataFrame:
+    counts = imported.group_by("workspace_id", "day", "source").agg(
+        pl.len().cast(pl.Int64).alias("rows")
+    )
+    said = {"target": FILES, "history": "file", "state": "imported"}
+    return counts.with_columns(
+        *(pl.lit(value).alias(name) for name, value in said.items()),
+        pl.lit(None, pl.String).alias("outcome"),
+        pl.lit(None, pl.String).alias("detail"),
+        pl.lit(0, pl.Int64).alias("fetches"),
+        pl.lit(None, pl.Datetime("us", "UTC")).alias("answered_at"),
+    )

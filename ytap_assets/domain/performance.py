@@ -1,0 +1,162 @@
+"""What came of what each source brought: seen, told, chosen, published, watched, paid (SPEC 2).
+
+A script is credited to one source, the first to show its topic, so that sums over sources are sums
+over scripts. Belongs here: crediting and counting. Does not belong here: rates and lifts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from ytap_assets.domain.reporting.metrics import VIDEO, add_gains
+from ytap_assets.domain.urls import canonical_urls
+from ytap_assets.tables import (
+    PRODUCTION_RECORDS,
+    SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    TREND_STORIES,
+    VIDEO_METRICS,
+)
+
+UNATTRIBUTED = "unattributed"
+TOP = 10
+_KEY = ("workspace_id", "day", "source")
+_COUNTS = (
+    "observations",
+    "items",
+    "spam_items",
+    "stories",
+    "top_ten",
+    "chosen",
+    "published",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceInputs:
+    """One workspace's rows.
+
+    Attributes:
+        observed: ``workspace_id``, ``day``, ``source``: one row per row of `raw_trends`.
+        members: Rows of `trend_stories` of the days that are counted.
+        scored: Rows of `scored_trends` of these days.
+        told: Rows of `trend_stories` of any day that tell a script's topic, with all members of
+            those stories: ``day``, ``story_id``, ``source``, ``canonical_url``, ``observed_at``.
+        records: All rows of `production_records`.
+        metrics: Rows of `video_metrics` of these days and the one before.
+    """
+
+    observed: pl.DataFrame
+    members: pl.DataFrame = field(default_factory=TREND_STORIES.empty)
+    scored: pl.DataFrame = field(default_factory=SCORED_TRENDS.empty)
+    told: pl.DataFrame = field(default_factory=TREND_STORIES.empty)
+    records: pl.DataFrame = field(default_factory=PRODUCTION_RECORDS.empty)
+    metrics: pl.DataFrame = field(default_factory=VIDEO_METRICS.empty)
+
+
+def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
+    """Count what each source brought and what was made of it, on each of the days.
+
+    Returns:
+        Rows of `source_performance`; a day on which nothing happened has none.
+    """
+    credited = credit_scripts(inputs.records, inputs.told)
+    parts = [
+        inputs.observed.group_by(_KEY).agg(pl.len().alias("observations")),
+        _count_items(inputs.members),
+        _count_top(inputs.members, inputs.scored),
+        _count_scripts(credited, "created_at", "chosen"),
+        _count_published(credited),
+        _sum_gains(credited, inputs.metrics),
+    ]
+    whole = pl.concat(
+        [part.with_columns(pl.col("day").cast(pl.Date)) for part in parts], how="diagonal_relaxed"
+    )
+    names = [*_COUNTS, "views_gained", "cost_usd_micros"]
+    known = whole.filter(pl.col("day").is_in(days.implode())).group_by(_KEY)
+    rows = known.agg(
+        pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
+        for name in names
+    )
+    return (
+        rows.with_columns(
+            pl.col(_COUNTS).fill_null(0),
+            pl.lit(None).alias("revenue_usd_micros"),
+            pl.lit(None).alias("roi_pct"),
+        )
+        .select(SOURCE_PERFORMANCE.schema.names())
+        .cast(SOURCE_PERFORMANCE.schema)
+        .sort(_KEY)
+    )
+
+
+def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+    """Each script with the source that was the first to show its topic.
+
+    A script's topic is the page it names. Every member of a story that holds the page counts, if
+    it was observed before the script was submitted.
+
+    Args:
+        records: Rows of `production_records`.
+        told: ``story_id``, ``source``, ``canonical_url``, ``observed_at`` of stories' members.
+
+    Returns:
+        ``records`` with ``source``; `UNATTRIBUTED` where no trend told the topic before.
+    """
+    topics = records.select("script_id", "created_at").with_columns(
+        canonical_urls(records["topic_url"]).alias("canonical_url")
+    )
+    stories = told.select("story_id", "canonical_url").unique()
+    members = told.select("story_id", "source", "observed_at")
+    first = (
+        topics.drop_nulls("canonical_url")
+        .join(stories, on="canonical_url")
+        .join(members, on="story_id")
+        .filter(pl.col("observed_at") <= pl.col("created_at"))
+        .sort("observed_at", "source")
+        .unique("script_id", keep="first", maintain_order=True)
+        .select("script_id", "source")
+    )
+    return records.join(first, on="script_id", how="left", maintain_order="left").with_columns(
+        pl.col("source").fill_null(UNATTRIBUTED)
+    )
+
+
+def _count_items(members: pl.DataFrame) -> pl.DataFrame:
+    return members.group_by(_KEY).agg(
+        pl.len().alias("items"),
+        pl.col("is_spam").sum().alias("spam_items"),
+        pl.col("story_id").n_unique().alias("stories"),
+    )
+
+
+def _count_top(members: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
+    best = scored.filter((pl.col("position") <= TOP) & ~pl.col("is_spam"))
+    theirs = members.join(best, on=["workspace_id", "day", "story_id"], how="semi")
+    return theirs.group_by(_KEY).agg(pl.col("story_id").n_unique().alias("top_ten"))
+
+
+def _count_scripts(credited: pl.DataFrame, instant: str, name: str) -> pl.DataFrame:
+    dated = credited.with_columns(pl.col(instant).dt.date().alias("day")).drop_nulls("day")
+    return dated.group_by(_KEY).agg(pl.len().alias(name))
+
+
+def _count_published(credited: pl.DataFrame) -> pl.DataFrame:
+    dated = credited.with_columns(pl.col("published_at").dt.date().alias("day")).drop_nulls("day")
+    cost = pl.col("cost_usd_micros")
+    return dated.group_by(_KEY).agg(
+        pl.len().alias("published"),
+        pl.when(cost.is_not_null().any()).then(cost.sum()).alias("cost_usd_micros"),
+    )
+
+
+def _sum_gains(credited: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
+    """Views gained since the day before by the videos of each source's scripts."""
+    known = metrics.drop_nulls("views").sort("observed_at")
+    daily = known.group_by("workspace_id", *VIDEO, "day").agg(pl.col("views").last())
+    owners = credited.select("workspace_id", "video_id", "source").drop_nulls()
+    gains = add_gains(daily).drop_nulls("gained")
+    theirs = gains.join(owners, on=["workspace_id", "video_id"])
+    return theirs.group_by(_KEY).agg(pl.col("gained").sum().alias("views_gained"))

@@ -1,0 +1,99 @@
+"""How a day's stories rank: `scored_trends` from `trend_stories` (SPEC 2).
+
+Belongs here: joining what the factors say (`final_score`), why (`explain`) and the member that
+speaks for a story. Does not belong here: any factor.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import polars as pl
+
+from ytap_assets.domain.explain import explain_stories
+from ytap_assets.domain.final_score import score_stories
+from ytap_assets.domain.norms import measure_norms
+from ytap_assets.domain.relevance import Topic
+from ytap_assets.domain.scoring_weights import ScoringWeights
+from ytap_assets.tables import SCORED_TRENDS
+
+NORM_DAYS = 28
+"""What is usual for a source is measured on so many days before the one that is ranked."""
+NORM_COLUMNS = ("day", "source", "momentum_basis", "expected_engagement", "pace")
+
+_DAY = ("workspace_id", "day")
+_STORY = (*_DAY, "story_id")
+# Of members with the same score the one with more engagement speaks for the story; the source and
+# the id make the order the same whatever the order of rows.
+_BEST_FIRST = ("is_spam", "base_score", "engagement", "source", "item_id")
+_DESCENDING = (False, True, True, False, False)
+
+
+def rank_stories(
+    members: pl.DataFrame,
+    past: pl.DataFrame,
+    *,
+    topic: Topic | None = None,
+    weights: ScoringWeights | None = None,
+    learned: pl.DataFrame | None = None,
+    taken: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Rank the stories of each day of a workspace.
+
+    Every day is ranked with what was known when it began: the norms of the days before it, the
+    topics that were taken.
+
+    Args:
+        members: Rows of `trend_stories` of the days that are ranked.
+        past: `NORM_COLUMNS` of `trend_stories` of the `NORM_DAYS` before each of them.
+        topic: What the workspace is about.
+        weights: What the factors weigh.
+        learned: Weights as known then; see `score_stories`.
+        taken: What was produced already: the columns of `score_stories`' ``produced``, and
+            ``first_day`` and ``last_day`` (null: until now).
+
+    Returns:
+        Rows of `scored_trends`, ordered by workspace, day and position.
+    """
+    ranked = [SCORED_TRENDS.empty()]
+    for (day,), theirs in members.partition_by("day", as_dict=True, maintain_order=True).items():
+        before = past.filter(pl.col("day").is_between(day - timedelta(days=NORM_DAYS), _eve(day)))
+        scored = score_stories(
+            theirs,
+            measure_norms(before),
+            topic=topic,
+            weights=weights,
+            learned=learned,
+            produced=None if taken is None else _taken_on(taken, day),
+        )
+        ranked.append(_complete(explain_stories(scored), theirs))
+    return pl.concat(ranked).sort(*_DAY, "position")
+
+
+def _eve(day: date) -> date:
+    return day - timedelta(days=1)
+
+
+def _taken_on(taken: pl.DataFrame, day: date) -> pl.DataFrame:
+    is_over = pl.col("last_day").is_not_null() & (pl.col("last_day") < day)
+    return taken.filter((pl.col("first_day") <= day) & ~is_over)
+
+
+def _complete(scored: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
+    """The scored stories with the members that speak for them, and how many there are."""
+    told = members.group_by(_STORY).agg(
+        pl.len().cast(pl.Int64).alias("members"),
+        pl.col("source").unique().sort().alias("sources"),
+        pl.when(pl.col("engagement").is_not_null().any())
+        .then(pl.col("engagement").sum())
+        .alias("heat"),
+        pl.col("is_spam").all().alias("is_all_spam"),
+    )
+    speakers = members.sort(_BEST_FIRST, descending=_DESCENDING, nulls_last=True).unique(
+        _STORY, keep="first", maintain_order=True
+    )
+    # What the story has of its own goes before what its speaker says.
+    speakers = speakers.drop(set(speakers.columns) & set(scored.columns) - set(_STORY))
+    whole = scored.join(told, on=_STORY, how="left").join(speakers, on=_STORY, how="left")
+    named = whole.with_columns(pl.col("is_all_spam").alias("is_spam"))
+    return named.select(SCORED_TRENDS.schema.names()).cast(SCORED_TRENDS.schema)

@@ -1,0 +1,44 @@
+"""What came of what each source brought, for a slice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import polars as pl
+
+from ytap_assets.domain.performance import SourceInputs, measure_sources
+from ytap_assets.domain.urls import canonical_urls
+from ytap_assets.operations.platform import Slice
+from ytap_assets.tables import (
+    PRODUCTION_RECORDS,
+    RAW_TRENDS,
+    SCORED_TRENDS,
+    TREND_STORIES,
+    VIDEO_METRICS,
+)
+
+_TOLD = ["story_id", "source", "canonical_url", "observed_at"]
+
+
+def measure_slice(slice_: Slice) -> pl.DataFrame:
+    """The slice's rows of ``source_performance``."""
+    records = slice_.read(PRODUCTION_RECORDS)
+    days = slice_.days or (slice_.now.date(), slice_.now.date())
+    inputs = SourceInputs(
+        observed=slice_.read(RAW_TRENDS, columns=["workspace_id", "day", "source"]),
+        members=slice_.read(TREND_STORIES),
+        scored=slice_.read(SCORED_TRENDS),
+        told=_read_told(slice_, records),
+        records=records,
+        metrics=slice_.read(VIDEO_METRICS, days=(days[0] - timedelta(days=1), days[1])),
+    )
+    return measure_sources(pl.Series("day", list(slice_.each_day()), dtype=pl.Date), inputs)
+
+
+def _read_told(slice_: Slice, records: pl.DataFrame) -> pl.DataFrame:
+    """The members of every story that tells a script's topic, of any day."""
+    topics = canonical_urls(records["topic_url"]).drop_nulls().unique().to_list()
+    reader = slice_.platform.lake.reader(slice_.workspace_id)
+    telling = reader.read(TREND_STORIES, columns=["story_id"], wanted={"canonical_url": topics})
+    stories = telling["story_id"].unique().to_list()
+    return reader.read(TREND_STORIES, columns=_TOLD, wanted={"story_id": stories})

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.coverage import describe_coverage, find_healable, summarize_by_source
+from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
+from ytap_assets.tables.evidence import OUTCOMES
+from ytap_assets.tables.sources import COVERAGE_STATES
+
+TODAY = date(2026, 11, 20)
+PAST = date(2026, 11, 18)
+AT = datetime(2026, 11, 20, 9, tzinfo=UTC)
+HN = {"source": "hn", "target": "by_date", "history": "date_queryable"}
+REDDIT = {"source": "reddit", "target": "r/rust", "history": "snapshot_only"}
+PLANNED = pl.Schema(
+    {
+        "workspace_id": pl.String,
+        "day": pl.Date,
+        "source": pl.String,
+        "target": pl.String,
+        "history": pl.String,
+    }
+)
+
+
+def plan(*rows: dict[str, Any], day: date = PAST) -> pl.DataFrame:
+    return pl.DataFrame([{"workspace_id": "tech", "day": day, **row} for row in rows], PLANNED)
+
+
+def log(*rows: dict[str, Any]) -> pl.DataFrame:
+    common = {
+        "workspace_id": "tech",
+        "day": PAST,
+        "outcome": "ok",
+        "attempts": 1,
+        "fetched": 3,
+        "accepted": 2,
+        "quarantined": 0,
+        "duplicates": 1,
+        "run_id": "run",
+    }
+    return COLLECTION_LOG.frame(
+        [
+            {
+                **common,
+                "collection_id": str(number),
+                "started_at": AT + timedelta(minutes=number),
+                "finished_at": AT + timedelta(minutes=number, seconds=5),
+                **row,
+            }
+            for number, row in enumerate(rows)
+        ]
+    )
+
+
+def imported(*sources: str, day: date = PAST) -> pl.DataFrame:
+    schema = {"workspace_id": pl.String, "day": pl.Date, "source": pl.String}
+    return pl.DataFrame([("tech", day, source) for source in sources], schema, orient="row")
+
+
+def judge(
+    planned: pl.DataFrame, logged: pl.DataFrame | None = None, files: pl.DataFrame | None = None
+) -> list[tuple[str, str, str]]:
+    whole = describe_coverage(
+        planned,
+        COLLECTION_LOG.empty() if logged is None else logged,
+        imported() if files is None else files,
+        today=TODAY,
+    )
+    COLLECTION_COVERAGE.model.validate(whole)
+    return whole.select("source", "target", "state").rows()
+
+
+@pytest.mark.parametrize(
+    ("history", "day", "outcomes", "state"),
+    [
+        ("date_queryable", PAST, [], "healable"),
+        ("date_queryable", PAST, ["quota_exhausted"], "healable"),
+        ("date_queryable", PAST, ["transient_error", "ok"], "answered"),
+        ("date_queryable", PAST, ["ok", "transient_error"], "answered"),
+        ("date_queryable", PAST, ["disabled"], "disabled"),
+        ("date_queryable", PAST, ["not_recorded"], "not_recorded"),
+        ("date_queryable", TODAY, [], "open"),
+        ("snapshot_only", PAST, [], "unrecoverable"),
+        ("snapshot_only", PAST, ["transient_error", "unrecoverable"], "unrecoverable"),
+        ("snapshot_only", PAST, ["not_modified"], "answered"),
+        ("snapshot_only", TODAY, ["transient_error"], "open"),
+        ("as_of_now", PAST, [], "unrecoverable"),
+    ],
+)
+def test_a_day_is_judged_by_what_the_source_can_do_and_how_it_was_asked(
+    history: str, day: date, outcomes: list[str], state: str
+) -> None:
+    target = {"source": "hn", "target": "x", "history": history}
+    fetches = log(*({**target, "day": day, "outcome": outcome} for outcome in outcomes))
+    assert judge(plan(target, day=day), fetches) == [("hn", "x", state)]
+
+
+def test_a_row_tells_how_often_it_was_asked_and_what_it_brought() -> None:
+    fetches = log(
+        {**HN, "outcome": "ok"},
+        {**HN, "outcome": "transient_error", "detail": "503", "accepted": 0, "duplicates": 0},
+    )
+    (row,) = describe_coverage(plan(HN), fetches, imported(), today=TODAY).rows(named=True)
+    assert (
+        row
+        | {
+            "state": "answered",
+            "outcome": "transient_error",
+            "detail": "503",
+            "fetches": 2,
+            "rows": 3,
+            "answered_at": AT + timedelta(seconds=5),
+        }
+        == row
+    )
+
+
+def test_what_went_well_in_the_end_has_nothing_to_say() -> None:
+    fetches = log({**HN, "outcome": "malformed", "detail": "HTML"}, {**HN, "detail": "incomplete"})
+    assert describe_coverage(plan(HN), fetches, imported(), today=TODAY)["detail"].to_list() == [
+        None
+    ]
+
+
+def test_what_was_asked_then_counts_though_nobody_wants_it_now() -> None:
+    assert judge(plan(), log(REDDIT)) == [("reddit", "r/rust", "answered")]
+
+
+def test_days_to_come_are_nobodys_gap() -> None:
+    assert judge(plan(HN, day=TODAY + timedelta(days=1))) == []
+
+
+def test_files_cover_a_day_that_a_source_has_lost() -> None:
+    whole = describe_coverage(
+        plan(REDDIT), COLLECTION_LOG.empty(), imported("reddit", "reddit"), today=TODAY
+    )
+    assert whole.select("target", "state", "rows").rows() == [
+        ("files", "imported", 2),
+        ("r/rust", "unrecoverable", 0),
+    ]
+    assert summarize_by_source(whole).rows() == [(PAST, "reddit", "imported")]
+
+
+def test_entries_of_imports_are_no_fetches() -> None:
+    assert judge(plan(), log({"source": "hn", "target": "old.csv", "history": "file"})) == []
+
+
+def test_healable_days_are_told_by_target() -> None:
+    days = [PAST - timedelta(days=n) for n in range(3)]
+    wanted = pl.concat([plan(HN, REDDIT, day=day) for day in days])
+    whole = describe_coverage(wanted, log({**HN, "day": days[1]}), imported(), today=TODAY)
+    assert find_healable(whole).rows() == [("hn", "by_date", 2, days[2], days[0])]
+
+
+def test_nothing_planned_and_nothing_logged_is_no_row() -> None:
+    whole = describe_coverage(plan(), COLLECTION_LOG.empty(), imported(), today=TODAY)
+    assert_frame_equal(whole, COLLECTION_COVERAGE.empty())
+    assert summarize_by_source(whole).is_empty()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([HN, REDDIT]), st.integers(0, 3), st.sampled_from(OUTCOMES)),
+        max_size=12,
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_every_target_and_day_is_judged_once_whatever_the_order_of_the_log(
+    asked: list[tuple[dict[str, Any], int, str]], shuffle: Any
+) -> None:
+    days = [TODAY - timedelta(days=n) for n in range(4)]
+    wanted = pl.concat([plan(HN, REDDIT, day=day) for day in days])
+    fetches = log(*({**target, "day": days[n], "outcome": outcome} for target, n, outcome in asked))
+    whole = describe_coverage(wanted, fetches, imported(), today=TODAY)
+    assert whole.height == 8
+    assert whole["state"].is_in(COVERAGE_STATES).all()
+    assert whole["fetches"].sum() == len(asked)
+    rows = list(range(fetches.height))
+    shuffle.shuffle(rows)
+    again = describe_coverage(wanted.reverse(), fetches[rows], imported(), today=TODAY)
+    assert_frame_equal(whole, again)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.domain.performance import (
+    UNATTRIBUTED,
+    SourceInputs,
+    credit_scripts,
+    measure_sources,
+)
+from ytap_assets.tables import (
+    PRODUCTION_RECORDS,
+    SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    TREND_STORIES,
+    VIDEO_METRICS,
+)
+
+DAY = date(2026, 11, 18)
+NEXT = DAY + timedelta(days=1)
+AT = datetime(2026, 11, 18, 9, tzinfo=UTC)
+
+
+def observed(*rows: tuple[date, str]) -> pl.DataFrame:
+    schema = {"workspace_id": pl.String, "day": pl.Date, "source": pl.String}
+    return pl.DataFrame([("tech", *row) for row in rows], schema, orient="row")
+
+
+def members(*rows: dict[str, Any]) -> pl.DataFrame:
+    common = {"workspace_id": "tech", "day": DAY, "observed_at": AT, "is_spam": False}
+    return TREND_STORIES.frame([{**common, **row} for row in rows])
+
+
+def records(*rows: dict[str, Any]) -> pl.DataFrame:
+    common = {"workspace_id": "tech", "created_at": AT + timedelta(hours=2)}
+    return PRODUCTION_RECORDS.frame([{**common, **row} for row in rows])
+
+
+def metrics(*rows: tuple[date, str, int | None]) -> pl.DataFrame:
+    return VIDEO_METRICS.frame(
+        [
+            {
+                "workspace_id": "tech",
+                "platform": "youtube",
+                "video_id": video,
+                "day": day,
+                "observed_at": datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+                "views": views,
+            }
+            for day, video, views in rows
+        ]
+    )
+
+
+def told(*rows: tuple[str, str, str, datetime]) -> pl.DataFrame:
+    names = ("story_id", "source", "canonical_url", "observed_at")
+    return members(*(dict(zip(names, row, strict=True)) for row in rows))
+
+
+PAGE = "https://a.example/page"
+
+
+def test_a_script_is_credited_to_the_first_source_that_showed_its_topic() -> None:
+    stories = told(
+        ("s1", "reddit", "https://other.example/", AT + timedelta(minutes=30)),
+        ("s1", "hn", "a.example/page", AT + timedelta(hours=1)),
+        ("s2", "youtube", "b.example/", AT),
+    )
+    stories = stories.with_columns(pl.col("canonical_url").replace("a.example/page", PAGE))
+    credited = credit_scripts(
+        records({"script_id": "one", "topic_url": f"{PAGE}?utm_source=x"}), stories
+    )
+    assert credited["source"].to_list() == ["reddit"]
+
+
+def test_what_was_seen_only_after_the_script_gets_no_credit() -> None:
+    late = told(("s1", "hn", PAGE, AT + timedelta(days=1)))
+    credited = credit_scripts(
+        records(
+            {"script_id": "late", "topic_url": PAGE},
+            {"script_id": "silent", "topic_url": None},
+            {"script_id": "elsewhere", "topic_url": "https://c.example/"},
+        ),
+        late,
+    )
+    assert credited["source"].to_list() == [UNATTRIBUTED] * 3
+
+
+def test_what_a_source_brought_is_counted_by_day() -> None:
+    inputs = SourceInputs(
+        observed=observed((DAY, "hn"), (DAY, "hn"), (DAY, "reddit"), (NEXT, "hn")),
+        members=members(
+            {"source": "hn", "item_id": "1", "story_id": "a"},
+            {"source": "hn", "item_id": "2", "story_id": "b", "is_spam": True},
+            {"source": "reddit", "item_id": "3", "story_id": "a"},
+        ),
+        scored=SCORED_TRENDS.frame(
+            [
+                {"workspace_id": "tech", "day": DAY, "story_id": "a", "position": 1}
+                | {"is_spam": False},
+                {"workspace_id": "tech", "day": DAY, "story_id": "b", "position": 2}
+                | {"is_spam": True},
+            ]
+        ),
+    )
+    rows = measure_sources(pl.Series([DAY, NEXT]), inputs)
+    SOURCE_PERFORMANCE.model.validate(rows)
+    counts = rows.select(
+        "day", "source", "observations", "items", "spam_items", "stories", "top_ten"
+    )
+    assert counts.rows() == [
+        (DAY, "hn", 2, 2, 1, 2, 1),
+        (DAY, "reddit", 1, 1, 0, 1, 1),
+        (NEXT, "hn", 1, 0, 0, 0, 0),
+    ]
+
+
+def test_what_was_made_of_it_counts_on_the_day_it_happened() -> None:
+    inputs = SourceInputs(
+        observed=observed(),
+        told=told(("s1", "hn", PAGE, AT)),
+        records=records(
+            {
+                "script_id": "one",
+                "topic_url": PAGE,
+                "published_at": AT + timedelta(days=1),
+                "video_id": "v1",
+                "cost_usd_micros": 1_500_000,
+            },
+            {
+                "script_id": "two",
+                "published_at": AT + timedelta(days=1),
+                "video_id": "v2",
+                "cost_usd_micros": None,
+            },
+        ),
+        metrics=metrics((DAY, "v1", 100), (NEXT, "v1", 160), (NEXT, "v2", 5)),
+    )
+    rows = measure_sources(pl.Series([DAY, NEXT]), inputs)
+    made = rows.select("day", "source", "chosen", "published", "views_gained", "cost_usd_micros")
+    assert made.rows() == [
+        (DAY, "hn", 1, 0, None, None),
+        (DAY, UNATTRIBUTED, 1, 0, None, None),
+        (NEXT, "hn", 0, 1, 60, 1_500_000),
+        (NEXT, UNATTRIBUTED, 0, 1, None, None),
+    ]
+    assert rows["roi_pct"].null_count() == rows.height
+
+
+def test_only_the_days_asked_for_are_counted() -> None:
+    rows = measure_sources(
+        pl.Series([NEXT]), SourceInputs(observed=observed((DAY, "hn"), (NEXT, "hn")))
+    )
+    assert rows["day"].to_list() == [NEXT]

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.ranking import NORM_COLUMNS, rank_stories
+from ytap_assets.domain.relevance import Topic
+from ytap_assets.domain.scoring import score_items
+from ytap_assets.domain.urls import story_ids_of
+from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
+from ytap_assets_tests.domain.test_scoring import DAY, NOON, observation, trends
+
+NO_PAST = TREND_STORIES.empty().select(NORM_COLUMNS)
+TAKEN = {"script_id": "s", "title": None, "canonical_url": None, "story_id": None}
+
+
+def members_of(frame: pl.DataFrame) -> pl.DataFrame:
+    """Items as members of stories, one story per page."""
+    items = score_items(frame)
+    told = {"joined_by": pl.lit("first"), "similarity": pl.lit(None, pl.Float64)}
+    named = items.with_columns(story_ids_of(items["canonical_url"]).alias("story_id"), **told)
+    return named.select(TREND_STORIES.schema.names()).cast(TREND_STORIES.schema)
+
+
+def rank(*rows: dict[str, Any], **named: Any) -> list[dict[str, Any]]:
+    frame = RAW_TRENDS.frame([observation(**row) for row in rows])
+    return rank_stories(members_of(frame), NO_PAST, **named).to_dicts()
+
+
+def taken(**given_values: Any) -> pl.DataFrame:
+    schema = dict.fromkeys(TAKEN, pl.String) | {"first_day": pl.Date, "last_day": pl.Date}
+    row = {**TAKEN, "first_day": date(2000, 1, 1), "last_day": None, **given_values}
+    return pl.DataFrame([row], schema)
+
+
+def test_one_page_is_one_row_for_which_its_best_member_speaks() -> None:
+    stories = rank(
+        {"item_id": "1", "url": "https://www.example.com/a/?utm_source=hn", "points": 100},
+        {"item_id": "2", "url": "http://m.example.com/a", "source": "reddit", "points": 5000},
+        {"item_id": "3", "url": "https://example.com/a#top", "points": 70},
+        {"item_id": "4", "url": "https://example.com/b", "points": 60},
+    )
+    assert [(s["item_id"], s["members"], s["sources"], s["heat"]) for s in stories] == [
+        ("2", 3, ["hn", "reddit"], 5170.0),
+        ("4", 1, ["hn"], 60.0),
+    ]
+    assert stories[0]["cross_source_boost"] > 1
+    assert any("Reddit" in reason for reason in stories[0]["reasons"])
+
+
+def test_an_honest_member_speaks_before_one_that_is_spam() -> None:
+    (story,) = rank(
+        {"item_id": "1", "points": 9000, "title": "Free gift cards for all"},
+        {"item_id": "2", "points": 80, "title": "What became of the gift shops"},
+    )
+    assert (story["item_id"], story["is_spam"], story["spam_factor"]) == ("2", False, 1.0)
+    (story,) = rank({"points": 9000, "title": "Free gift cards for all"})
+    assert (story["is_spam"], story["spam_factor"]) == (True, 0.1)
+    assert story["spam_reasons"] == ["blocklist: free gift cards"]
+
+
+def test_what_fits_the_workspace_ranks_before_what_does_not() -> None:
+    stories = rank(
+        {"item_id": "1", "url": "https://a.example", "title": "Cheese of the year"},
+        {"item_id": "2", "url": "https://b.example", "title": "A new release of Rust"},
+        topic=Topic(("rust",), "", "en"),
+    )
+    assert [s["item_id"] for s in stories] == ["2", "1"]
+    assert stories[0]["relevance_reasons"] == ["rust"]
+    assert stories[0]["base_score"] == stories[1]["base_score"]
+
+
+def test_a_topic_is_taken_on_the_days_on_which_a_script_keeps_it() -> None:
+    page = "https://example.com/a"
+    days = [DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]
+    rows = [
+        {"day": day, "observed_at": datetime(day.year, day.month, day.day, 9, tzinfo=UTC)}
+        for day in days
+    ]
+    on_one_day = taken(canonical_url=page, first_day=DAY, last_day=DAY)
+    assert [story["production_factor"] for story in rank(*rows, taken=on_one_day)] == [1, 0, 1]
+    for_ever = taken(title="A  TITLE", first_day=DAY)
+    stories = rank(*rows, taken=for_ever)
+    assert [story["final_score"] > 0 for story in stories] == [True, False, False]
+
+
+def test_norms_are_those_of_the_days_before_alone() -> None:
+    def past(day: date) -> pl.DataFrame:
+        rows = [
+            {"item_id": str(n), "url": f"https://{n}.example", "points": 100_000, "day": day}
+            for n in range(200)
+        ]
+        members = members_of(RAW_TRENDS.frame([observation(**row) for row in rows]))
+        return members.select(NORM_COLUMNS)
+
+    frame = members_of(RAW_TRENDS.frame([observation(points=2000)]))
+    alone = rank_stories(frame, NO_PAST)["momentum"].item()
+    after_giants = rank_stories(frame, past(DAY - timedelta(days=1)))["momentum"].item()
+    assert after_giants < alone
+    for other in (DAY, DAY + timedelta(days=1), DAY - timedelta(days=60)):
+        assert rank_stories(frame, past(other))["momentum"].item() == alone
+
+
+def test_days_are_ranked_apart() -> None:
+    stories = rank({}, {"day": DAY - timedelta(days=1)})
+    assert [(story["day"], story["position"]) for story in stories] == [
+        (DAY - timedelta(days=1), 1),
+        (DAY, 1),
+    ]
+
+
+def test_no_members_give_no_stories() -> None:
+    assert_frame_equal(rank_stories(TREND_STORIES.empty(), NO_PAST), SCORED_TRENDS.empty())
+
+
+def test_what_came_out_long_ago_ranks_last_however_large() -> None:
+    old = {"item_id": "2", "url": "https://b.example", "points": 5000}
+    stories = rank({"points": 900}, {**old, "published_at": NOON - timedelta(days=60)})
+    assert [story["item_id"] for story in stories] == ["1", "2"]
+
+
+@settings(max_examples=60)
+@given(trends, st.randoms(use_true_random=False))
+def test_stories_fit_their_table_and_lose_no_item(
+    frame: pl.DataFrame, chance: random.Random
+) -> None:
+    members = members_of(frame)
+    stories = rank_stories(members, NO_PAST, topic=Topic(("title",), "tech", "en"))
+    SCORED_TRENDS.model.validate(stories)
+    assert stories.select(SCORED_TRENDS.key).is_unique().all()
+    assert stories["members"].sum() == members.height
+    for _, day in stories.group_by("day"):
+        assert day["position"].to_list() == list(range(1, day.height + 1))
+        assert day["final_score"].is_sorted(descending=True)
+    order = list(range(members.height))
+    chance.shuffle(order)
+    again = rank_stories(members[order], NO_PAST, topic=Topic(("title",), "tech", "en"))
+    assert_frame_equal(stories, again)

@@ -1,0 +1,195 @@
+"""From observations to the ranked list, through the lake."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.coverage import cover_slice
+from ytap_assets.operations.performance import measure_slice
+from ytap_assets.operations.platform import Picture, Platform, publish_slice
+from ytap_assets.operations.production import advance, fold_records
+from ytap_assets.operations.ranked import explain_story, list_top
+from ytap_assets.operations.scoring import score_slice
+from ytap_assets.operations.stories import tell_stories
+from ytap_assets.tables import (
+    COLLECTION_COVERAGE,
+    PRODUCTION_RECORDS,
+    SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    TREND_STORIES,
+)
+from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.test_production import script, write_lines
+from ytap_assets_tests.operations.test_store import AT, fetch, store, trend
+
+RUN = Run("run-1", "test", "score")
+DAY = AT.date()
+NEXT = DAY + timedelta(days=1)
+LAST = DAY + timedelta(days=2)
+CABLE = "Undersea cable cut near Iceland leaves three countries offline"
+AGAIN = "Three countries offline after undersea cable cut near Iceland"
+
+
+def see(platform: Platform, item_id: str, day: date = DAY, **given: Any) -> None:
+    """One look at one item."""
+    source = given.get("source", "hn")
+    name = f"{source}-{item_id}-{day}"
+    noon = datetime.combine(day, time(12), UTC)
+    known = {
+        "observed_at": noon,
+        "published_at": noon - timedelta(hours=3),
+        "points": 400,
+        "comments": 50,
+        "url": f"https://{item_id}.example/",
+    }
+    row = trend(item_id, day=day, collection_id=name, **{**known, **given})
+    store(platform, fetch([row], collection_id=name, day=day, source=source))
+
+
+def make(platform: Platform, first: date, last: date | None = None) -> None:
+    """The stories and the list over a range, as a run makes them."""
+    slice_ = platform.slice("tech", (first, last or first), RUN)
+    publish_slice(slice_, TREND_STORIES, tell_stories(slice_))
+    publish_slice(slice_, SCORED_TRENDS, score_slice(slice_))
+
+
+def story_ids(platform: Platform) -> dict[tuple[date, str], str]:
+    rows = platform.lake.reader("tech").read(TREND_STORIES)
+    return {(day, item): story for day, item, story in rows["day", "item_id", "story_id"].rows()}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0, 1)])
+def test_a_story_keeps_its_id_whatever_day_is_made_first(
+    platform: Platform, order: tuple[int, ...]
+) -> None:
+    days = [DAY, NEXT, LAST]
+    see(platform, "a", DAY, title=CABLE)
+    see(platform, "b", NEXT, title=AGAIN, source="reddit")
+    see(platform, "a", LAST, title=CABLE)
+    see(platform, "z", NEXT, title="A cheese museum opens its doors")
+    for number in order:
+        make(platform, days[number])
+    ids = story_ids(platform)
+    assert ids[DAY, "a"] == ids[NEXT, "b"] == ids[LAST, "a"]
+    assert ids[NEXT, "z"] != ids[NEXT, "b"]
+
+
+def test_a_range_is_made_as_its_days_are(platform: Platform) -> None:
+    see(platform, "a", DAY, title=CABLE)
+    see(platform, "b", NEXT, title=AGAIN, source="reddit")
+    for day in (DAY, NEXT):
+        make(platform, day)
+    one_by_one = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day", "position")
+    make(platform, DAY, NEXT)
+    at_once = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day", "position")
+    assert one_by_one.equals(at_once)
+
+
+def test_a_story_is_taken_from_the_day_after_its_script(platform: Platform) -> None:
+    for day in (DAY, NEXT):
+        see(platform, "a", day, title=CABLE)
+    see(platform, "b", NEXT, title=AGAIN, source="reddit")
+    make(platform, DAY)
+    created = {"created_at": AT.isoformat(), "topic_url": "https://a.example/?utm_source=x"}
+    write_lines(platform, "tech", "scripts.jsonl", script("cable", **created))
+    advance(platform.slice("tech", None, RUN), "all")
+    make(platform, DAY, NEXT)
+    factors = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day")
+    assert factors["production_factor"].to_list() == [1.0, 0.0]
+    assert factors["members"].to_list() == [1, 2]
+
+
+def test_weights_and_keywords_come_from_the_config(platform: Platform) -> None:
+    see(platform, "a", title=CABLE)
+    see(platform, "b", title="A cheese museum opens its doors", points=900)
+    make(platform, DAY)
+    assert list_top(platform, "tech")[1]["item_id"].to_list() == ["b", "a"]
+    config = {"name": "Tech", "vertical": "technology", "keywords": ["cable", "Iceland"]}
+    scoring = {"weights": {"relevance": 3.0}}
+    platform.workspaces.save(
+        Workspace.model_validate({"workspace_id": "tech", **config, "scoring": scoring})
+    )
+    make(platform, DAY)
+    day, listed = list_top(platform, "tech")
+    assert (day, listed["item_id"].to_list()) == (DAY, ["a", "b"])
+    assert listed["relevance_reasons"].to_list() == [["Iceland", "cable"], []]
+
+
+def test_sources_are_credited_with_what_came_of_them(platform: Platform) -> None:
+    see(platform, "a", title=CABLE)
+    make(platform, DAY)
+    late = (AT + timedelta(hours=8)).isoformat()
+    scripts = [
+        script("cable", created_at=late, topic_url="https://a.example/"),
+        script("own", created_at=late, title="Ours"),
+    ]
+    write_lines(platform, "tech", "scripts.jsonl", *scripts)
+    whole = platform.slice("tech", None, RUN)
+    advance(whole, "all")
+    publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
+    slice_ = platform.slice("tech", (DAY, NEXT), RUN)
+    rows = publish_slice(slice_, SOURCE_PERFORMANCE, measure_slice(slice_)).frame
+    counts = rows.select("day", "source", "items", "top_ten", "chosen").sort("source")
+    assert counts.rows() == [(DAY, "hn", 1, 1, 1), (DAY, "unattributed", 0, 0, 1)]
+
+
+def test_coverage_is_a_table_and_a_picture(platform: Platform) -> None:
+    see(platform, "a", DAY)
+    written = cover_slice(platform.slice("tech", (DAY - timedelta(days=1), DAY), RUN))
+    states = written.frame.select("day", "target", "state").rows()
+    assert (DAY, "front_page", "answered") in states
+    assert (DAY - timedelta(days=1), "front_page", "unrecoverable") in states
+    (picture,) = [note for note in written.notes.values() if isinstance(note, Picture)]
+    assert "2026-11-20 Hacker News: answered" in picture.svg
+    stored = platform.lake.reader("tech").read(COLLECTION_COVERAGE)
+    assert stored.height == written.rows == len(states)
+
+
+def test_the_list_and_a_story_can_be_asked_for(platform: Platform) -> None:
+    see(platform, "a", DAY, title=CABLE)
+    see(platform, "b", NEXT, title=AGAIN, source="reddit")
+    see(platform, "s", NEXT, title="Free gift cards for all")
+    make(platform, DAY, NEXT)
+    assert list_top(platform, "tech")[0] == NEXT
+    assert list_top(platform, "tech", NEXT)[1].height == 1
+    assert list_top(platform, "tech", NEXT, with_spam=True)[1].height == 2
+    account = explain_story(platform, "tech", "1")
+    assert (account.day, account.of, account.members.height) == (NEXT, 2, 1)
+    assert account.days["day"].to_list() == [DAY, NEXT]
+    story_id = str(account.story["story_id"])
+    assert explain_story(platform, "tech", story_id[:6].upper(), DAY).story["title"] == CABLE
+
+
+@pytest.mark.parametrize(
+    ("story", "day", "said"),
+    [
+        ("9", None, "no story at position 9"),
+        ("ffffffff", None, "no story 'ffffffff'"),
+        ("ab", None, "at least 4 characters"),
+        ("1", LAST, "no scored trends on 2026-11-22"),
+    ],
+)
+def test_what_is_not_there_is_told(
+    platform: Platform, story: str, day: date | None, said: str
+) -> None:
+    see(platform, "a", title=CABLE)
+    make(platform, DAY)
+    with pytest.raises(ConfigError, match=said):
+        explain_story(platform, "tech", story, day)
+
+
+def test_a_workspace_without_scores_says_how_to_make_them(platform: Platform) -> None:
+    with pytest.raises(ConfigError, match=r"no scored trends yet; `ytap materialize"):
+        list_top(platform, "finance")
+    with pytest.raises(ConfigError, match="nowhere"):
+        list_top(platform, "nowhere")
+
+
+def test_nothing_observed_is_an_empty_list(platform: Platform) -> None:
+    make(platform, DAY)
+    assert platform.lake.reader("tech").read(SCORED_TRENDS).is_empty()
