@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from ytap_assets.domain.scoring import by_source
+
 COUNTS = ("points", "views", "likes", "comments")
 """The counts that can speak for an item, the most telling first."""
 RANK = "rank"
@@ -67,12 +69,7 @@ class Courses:
     def column(self, name: str) -> pl.Expr:
         """One of the courses' values, by ``source``."""
         values = {source: getattr(course, name) for source, course in self.by_source.items()}
-        return pl.col("source").replace_strict(
-            list(values),
-            list(values.values()),
-            default=getattr(self.other, name),
-            return_dtype=pl.Float64,
-        )
+        return by_source(values, getattr(self.other, name))
 
 
 def measure_items(
@@ -139,11 +136,21 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
     seen = trends.select(
         *_ITEM, "observed_at", count=_count(), basis=_first_known(), in_time=_before(deadline)
     )
+    counted = seen.group_by(_ITEM, maintain_order=True).agg(
+        all=pl.len(), in_time=pl.col("in_time").sum()
+    )
     # What came too late counts only for an item that was not seen in time.
-    seen = seen.filter(pl.col("in_time") | ~pl.col("in_time").any().over(_ITEM))
-    looks = seen.group_by(_ITEM, maintain_order=True).agg(looks=pl.len())
-    repeated = seen.filter(pl.len().over(_ITEM) > 1).sort("observed_at")
-    return looks.join(_gains(repeated), on=_ITEM, how="left", maintain_order="left")
+    looks = counted.select(
+        *_ITEM,
+        looks=pl.when(pl.col("in_time") > 0).then("in_time").otherwise("all"),
+        is_late=pl.col("in_time") == 0,
+    )
+    repeated = (
+        seen.join(looks.filter(pl.col("looks") > 1), on=_ITEM)
+        .filter(pl.col("in_time") | pl.col("is_late"))
+        .sort("observed_at")
+    )
+    return looks.drop("is_late").join(_gains(repeated), on=_ITEM, how="left", maintain_order="left")
 
 
 def _gains(repeated: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.rounding import round_exactly
+from ytap_assets.domain.rounding import divide_exactly, round_exactly
 
 
 def rounded(values: list[float | None], decimals: int) -> list[float | None]:
@@ -54,3 +54,15 @@ def test_what_is_not_finite_stays() -> None:
 def test_only_0_to_10_decimals(decimals: int) -> None:
     with pytest.raises(ValueError, match="decimals"):
         round_exactly(pl.col("value"), decimals)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.none() | st.floats(-1e15, 1e15), max_size=5),
+    st.sampled_from([2.0, 50.0, 1000.0, 3.6e9, 0.3]),
+)
+@example([2675.0, 5773.0, None], 1000.0)
+def test_divides_as_python_does(values: list[float | None], divisor: float) -> None:
+    frame = pl.DataFrame({"value": values}, schema={"value": pl.Float64})
+    quotients = frame.select(divide_exactly(pl.col("value"), divisor))["value"].to_list()
+    assert quotients == [None if value is None else value / divisor for value in values]
