@@ -84,13 +84,16 @@ def score_stories(
 def _gather(heard: pl.DataFrame) -> pl.DataFrame:
     """One row per story: what its members say together."""
     platform = pl.col("source").replace(_SAME_PLATFORM)
-    return heard.group_by(_STORY, maintain_order=True).agg(
+    gathered = heard.group_by(_STORY, maintain_order=True).agg(
         pl.col("is_spam").all().alias("is_all_spam"),
-        platform.unique().sort().alias("platforms"),
-        pl.col("source").unique().sort().alias("sources"),
-        pl.col("matched").explode().drop_nulls().unique().sort().alias("relevance_reasons"),
+        platform.alias("platforms"),
+        pl.col("source").alias("sources"),
+        pl.col("matched").explode(empty_as_null=False).alias("relevance_reasons"),
         # One member in the workspace's language is enough to make a video of.
         pl.col("is_other_language").all(),
+    )
+    return gathered.with_columns(
+        pl.col("platforms", "sources", "relevance_reasons").list.unique().list.sort()
     )
 
 
@@ -111,12 +114,11 @@ def _find_hottest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
         place(sums, norms)
         .with_columns(is_unknown=pl.col("momentum_basis") == UNKNOWN)
         .sort(
-            *_STORY,
             "is_unknown",
             "momentum",
             "source",
             "momentum_basis",
-            descending=[False] * 4 + [True, False, False],
+            descending=[False, True, False, False],
         )
         .unique(_STORY, keep="first", maintain_order=True)
         .rename({"source": "momentum_source"})
