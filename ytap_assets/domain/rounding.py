@@ -17,7 +17,6 @@ _LARGEST_PLAIN = 2.0**40
 _DOUBT = 2.0**-10
 """Up to `_LARGEST_PLAIN` the error of the scaling is at most 2^-13."""
 _MOST_DECIMALS = 10
-_SLICE = 65_536
 
 
 def round_exactly(value: pl.Expr, decimals: int) -> pl.Expr:
@@ -33,7 +32,7 @@ def round_exactly(value: pl.Expr, decimals: int) -> pl.Expr:
     if not 0 <= decimals <= _MOST_DECIMALS:
         raise ValueError(f"decimals: {decimals} is not 0 to {_MOST_DECIMALS}")
     return value.map_batches(
-        lambda values: _round_in_slices(values.cast(pl.Float64), decimals),
+        lambda values: _round(values.cast(pl.Float64), decimals),
         return_dtype=pl.Float64,
         is_elementwise=True,
     )
@@ -46,45 +45,44 @@ def divide_exactly(value: pl.Expr, divisor: float) -> pl.Expr:
     200,000 one in eight comes out differently over 1000, and 2.675 becomes 2.6750000000000003,
     which rounds the other way. By a column it divides.
     """
-    return value / pl.when(value.is_not_null()).then(pl.lit(float(divisor)))
+    return value.map_batches(
+        lambda values: _divide(values.cast(pl.Float64), divisor),
+        return_dtype=pl.Float64,
+        is_elementwise=True,
+    )
 
 
-def _round_in_slices(values: pl.Series, decimals: int) -> pl.Series:
-    """Slices whose dozen intermediate results stay in the processor's cache: half the time."""
-    starts = range(0, max(len(values), 1), _SLICE)
-    return pl.concat([_round(values.slice(start, _SLICE), decimals) for start in starts])
+def _divide(values: pl.Series, divisor: float) -> pl.Series:
+    return values / pl.repeat(divisor, len(values), dtype=pl.Float64, eager=True)
 
 
 def _round(values: pl.Series, decimals: int) -> pl.Series:
-    """Where a value is not finite, or huge, Python rounds the slice: they are rare."""
+    """Where a value is not finite, or huge, Python rounds all: such values are rare."""
     power = 10.0**decimals
     scaled = values * power
     if scaled.is_between(-_LARGEST_PLAIN, _LARGEST_PLAIN).all():
-        return _round_plain(values, scaled, power)
+        return _round_plain(scaled, values, power)
     rounded = [None if one is None else round(one, decimals) for one in values.to_list()]
     return pl.Series(values.name, rounded, dtype=pl.Float64)
 
 
-def _round_plain(values: pl.Series, scaled: pl.Series, power: float) -> pl.Series:
-    """Up from above the half; near it the scaling's error decides."""
-    whole = scaled.floor()
-    above_half = (scaled - whole) - 0.5
-    goes_up = above_half > 0
-    in_doubt = above_half.abs() < _DOUBT
+def _round_plain(scaled: pl.Series, values: pl.Series, power: float) -> pl.Series:
+    """To the nearest whole; near the half the scaling's error decides."""
+    whole = (scaled + 0.5).floor()
+    in_doubt = (scaled - whole).abs() > 0.5 - _DOUBT
     if in_doubt.any():
         places = in_doubt.arg_true()
-        few = pl.DataFrame([values.alias("value"), scaled.alias("scaled")])[places]
-        goes_up = goes_up.scatter(places, _goes_up(few["value"], few["scaled"], power))
-    # By a column: see `divide_exactly`.
-    divisor = pl.repeat(power, len(values), dtype=pl.Float64, eager=True)
-    return ((whole + goes_up.cast(pl.Float64)) / divisor).alias(values.name)
+        whole = whole.scatter(places, _round_doubtful(values.gather(places), power))
+    return _divide(whole, power).alias(values.name)
 
 
-def _goes_up(values: pl.Series, scaled: pl.Series, power: float) -> pl.Series:
-    """Whether the exact product is above the half, or is the half of an odd number."""
+def _round_doubtful(values: pl.Series, power: float) -> pl.Series:
+    """The exact product is ``scaled + error``: is that above the half, or the half of an odd?"""
+    scaled = values * power
     big = values * _SPLITTER
     high = big - (big - values)
     error = (high * power - scaled) + (values - high) * power
     whole = scaled.floor()
     above_half = (scaled - whole) - 0.5
-    return (above_half > -error) | ((above_half == -error) & (whole % 2 != 0))
+    goes_up = (above_half > -error) | ((above_half == -error) & (whole % 2 != 0))
+    return whole + goes_up.cast(pl.Float64)
