@@ -3,9 +3,9 @@
 The row-by-row side is plain Python on a list of dicts, as one would write it from the formula; our
 side is the product's functions on a frame. Both give the same columns, and the same values. Then
 the whole of what is done to an item: the spam rules with it, and all else that our side does on
-the way to the final score. Memory is that of a process of its own for each side. Times are also given
-as processor time, of all threads together: a busy machine hardly disturbs it, so the requirement
-is held against that.
+the way to the final score. Memory is that of a process of its own for each side. Times are also
+given as processor time, of all threads together: a busy machine hardly disturbs it, so the
+requirement is held against that.
 
     python benchmarks/scoring.py [DATA_FOLDER]
 
