@@ -18,9 +18,9 @@ import polars as pl
 from ytap_assets.domain.stories.serials import find_conflicts
 from ytap_assets.domain.stories.terms import SCALE
 
-_ROUNDS = 100
-PHI = 0.5
+_ROUNDS = 120
 _SLICE = 20_000
+_LEAST_WEIGHT = 0.02
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,21 @@ class Rules:
         similarity: Mean similarity of their pairs that large groups need.
         similarity_of_two: What two single titles need beside it; / sqrt(n x m) for groups.
         evidence: What the shared terms must prove (nats; see `weigh_terms`), for large groups.
-        evidence_of_two: What two single titles need beside it; / sqrt(n x m) for groups.
+        evidence_of_two: What two single titles of similarity 0.5 need beside it, less where they
+            are more alike: x (1.5 - similarity), / sqrt(n x m) for groups.
         across_days: Times the similarity, where one group has no title of the day itself.
-        posting_cap: Terms in more groups than this suggest no partners; they still count.
+        listed: Terms in more groups than this suggest no partners; they still count.
+        listed_share: How much of the similarity the other terms must bring for a closer look.
         hub: A group this many times larger takes in smaller ones while it merges with another.
     """
 
-    similarity: float = 0.03
-    similarity_of_two: float = 0.4
-    evidence: float = 5.0
-    evidence_of_two: float = 11.0
+    similarity: float = 0.04
+    similarity_of_two: float = 0.33
+    evidence: float = 6.0
+    evidence_of_two: float = 17.0
     across_days: float = 1.2
-    posting_cap: int = 100
+    listed: int = 100
+    listed_share: float = 0.5
     hub: int = 4
 
 
@@ -52,7 +55,7 @@ def merge_groups(
     """Merge groups as long as any two are the same story.
 
     Args:
-        groups: ``group`` (UInt32, unique), ``n`` (Int64, titles), ``is_fixed`` (Boolean: two of
+        groups: ``group`` (UInt32, from 0, without gaps), ``n`` (Int64, titles), ``is_fixed`` (Boolean: two of
             them never merge), ``is_away`` (Boolean: no title of the day itself).
         vectors: ``group``, ``term``, ``weight`` (Int64, sums over the group's titles),
             ``evidence``.
@@ -73,9 +76,11 @@ class _Merging:
         self, groups: pl.DataFrame, vectors: pl.DataFrame, marks: pl.DataFrame, rules: Rules
     ) -> None:
         self.rules = rules
-        self.evidence = vectors.group_by("term").agg(pl.col("evidence").first())
-        self.groups = groups
-        self.vectors = vectors.select("group", "term", "weight")
+        # A term of one group alone, as most are, never meets itself in another.
+        shared = vectors.filter(pl.len().over("term") > 1)
+        self.evidence = shared.group_by("term").agg(pl.col("evidence").first())
+        self.groups = groups.sort("group")
+        self.vectors = shared.select("group", "term", "weight")
         self.marks = marks
         self.careful = pl.concat(
             [marks.select("group"), groups.filter("is_fixed").select("group")]
@@ -95,71 +100,77 @@ class _Merging:
 
     def _find_pairs(self) -> pl.DataFrame:
         """The pairs of a changed group and any other that may become one."""
-        told = self.vectors.join(self.changed, on="group", how="semi").select("term").unique()
-        lists = self.vectors.join(told, on="term", how="semi")
-        size = pl.len().over("term")
-        listed = lists.filter(size.is_between(2, self.rules.posting_cap))
-        facts = self.groups
-        changed = self.changed.with_columns(is_changed=True)
+        listed = self._listed_terms()
+        is_changed = self._fact(pl.col("group").is_in(self.changed["group"].implode()))
+        group, other = pl.col("group"), pl.col("other")
         found = [self.pairs]
         for part in self.changed.sort("group").iter_slices(_SLICE):
             mine = listed.join(part, on="group", how="semi")
-            shared = mine.join(listed, on="term", suffix="_b").rename({"group_b": "other"})
-            sums = shared.group_by("group", "other").agg(
-                dot=(pl.col("weight").cast(pl.Int64) * pl.col("weight_b")).sum()
-            )
+            shared = mine.join(listed.rename({"group": "other"}), on="term", suffix="_b")
             # A pair of two changed groups is met from both sides.
-            sums = sums.join(changed, left_on="other", right_on="group", how="left").filter(
-                (pl.col("group") < pl.col("other"))
-                | (pl.col("is_changed").is_null() & (pl.col("group") != pl.col("other")))
+            once = (group < other) | (~pl.lit(is_changed).gather(other) & (group != other))
+            sums = (
+                shared.filter(once)
+                .group_by("group", "other")
+                .agg(dot=(pl.col("weight") * pl.col("weight_b")).sum())
             )
-            found.append(self._judge(sums.select("group", "other", "dot"), facts))
+            found.append(self._judge(sums))
         return pl.concat(found)
 
-    def _judge(self, sums: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
+    def _listed_terms(self) -> pl.DataFrame:
+        """Of the terms of changed groups, those that suggest partners, with all who have them."""
+        told = self.vectors.join(self.changed, on="group", how="semi").select("term").unique()
+        lists = self.vectors.join(told, on="term", how="semi")
+        n = pl.lit(self._fact(pl.col("n"))).gather(pl.col("group"))
+        return lists.filter(pl.len().over("term").is_between(2, self.rules.listed)).filter(
+            pl.col("weight") >= n * int(_LEAST_WEIGHT * SCALE)
+        )
+
+    def _fact(self, fact: pl.Expr) -> pl.Series:
+        """By the number of the group, which is faster than a join."""
+        return self.groups.select(fact).to_series()
+
+    def _judge(self, sums: pl.DataFrame) -> pl.DataFrame:
         """Of candidates (``group``, ``other``, ``dot`` of their listed terms) those that may."""
         rules = self.rules
-        pairs = sums.join(facts, on="group").join(
-            facts, left_on="other", right_on="group", suffix="_b"
-        )
-        root = (pl.col("n") * pl.col("n_b")).cast(pl.Float64).sqrt()
-        away = pl.col("is_away") != pl.col("is_away_b")
+
+        def of(fact: str, which: str) -> pl.Expr:
+            return pl.lit(self._fact(pl.col(fact))).gather(pl.col(which))
+
+        pairs = sums.with_columns(n=of("n", "group"), n_other=of("n", "other"))
+        root = (pl.col("n") * pl.col("n_other")).cast(pl.Float64).sqrt()
+        away = of("is_away", "group") != of("is_away", "other")
         needed = (rules.similarity + rules.similarity_of_two / root) * pl.when(away).then(
             rules.across_days
         ).otherwise(1.0)
-        full = pl.col("n") * pl.col("n_b") * SCALE**2
-        pairs = pairs.with_columns(
-            needed=needed, proof=rules.evidence + rules.evidence_of_two / root, full=full
-        ).filter(
-            (pl.col("dot") >= PHI * pl.col("needed") * pl.col("full"))
-            & ~(pl.col("is_fixed") & pl.col("is_fixed_b"))
+        likeness = pl.col("dot") / (pl.col("n") * pl.col("n_other") * SCALE**2)
+        pairs = pairs.with_columns(needed=needed).filter(
+            likeness >= rules.listed_share * pl.col("needed"),
+            ~(of("is_fixed", "group") & of("is_fixed", "other")),
         )
-        exact = self._compare(pairs.select("group", "other"))
-        rank = pl.col("dot") / pl.col("full") / pl.col("needed")
+        proof = rules.evidence + rules.evidence_of_two * (1.5 - likeness) / root
         pairs = (
-            pairs.drop("dot")
-            .join(exact, on=["group", "other"])
-            .filter(pl.col("evidence") >= pl.col("proof") * 100)
-            .select("group", "other", n="n", n_other="n_b", rank=rank)
-            .filter(pl.col("rank") >= 1)
+            self._compare(pairs.drop("dot"))
+            .filter(pl.col("evidence") >= proof * 100, likeness >= pl.col("needed"))
+            .select("group", "other", "n", "n_other", rank=likeness / pl.col("needed"))
         )
         return pairs.join(find_conflicts(pairs, self.marks), on=["group", "other"], how="anti")
 
     def _compare(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """With ``dot`` and ``evidence`` over all terms that two groups share."""
-        mine = self.vectors.join(pairs.select("group").unique(), on="group", how="semi")
-        theirs = self.vectors.join(pairs.select(group="other").unique(), on="group", how="semi")
-        shared = pairs.join(mine, on="group").join(
-            theirs, left_on=["other", "term"], right_on=["group", "term"], suffix="_b"
-        )
-        return (
+        asked = pairs.select("group", "other")
+        mine = self.vectors.join(asked, on="group", how="semi")
+        theirs = self.vectors.rename({"group": "other"}).join(asked, on="other", how="semi")
+        shared = asked.join(mine, on="group").join(theirs, on=["other", "term"], suffix="_b")
+        sums = (
             shared.join(self.evidence, on="term")
             .group_by("group", "other")
             .agg(
-                dot=(pl.col("weight").cast(pl.Int64) * pl.col("weight_b")).sum(),
+                dot=(pl.col("weight") * pl.col("weight_b")).sum(),
                 evidence=pl.col("evidence").sum(),
             )
         )
+        return pairs.join(sums, on=["group", "other"])
 
     def _choose_moves(self) -> pl.DataFrame:
         """Who becomes part of whom in this round: ``group``, ``into``."""
@@ -175,14 +186,16 @@ class _Merging:
         is_couple = pl.col("back") == pl.col("group")
         couples = choice.filter(is_couple, pl.col("group") < pl.col("other"))
         couple = couples.select(group="other", into="group")
-        roots = pl.concat([couple, couples.select("group", into="group")])
         # A group with marks, or fixed, might contradict another that joins in the same round.
-        joining = (
-            choice.filter(~is_couple, pl.col("n_other") >= self.rules.hub * pl.col("n"))
-            .join(self.careful, on="group", how="anti")
-            .join(roots, left_on="other", right_on="group")
+        small = choice.filter(~is_couple, pl.col("n_other") >= self.rules.hub * pl.col("n")).join(
+            self.careful, on="group", how="anti"
         )
-        return pl.concat([couple, joining.select("group", "into")])
+        joining = (
+            small.join(small.select(other="group"), on="other", how="anti")
+            .join(couple.rename({"group": "other"}), on="other", how="left")
+            .select("group", into=pl.coalesce("into", "other"))
+        )
+        return pl.concat([couple, joining])
 
     def _apply(self, moves: pl.DataFrame) -> None:
         """Make the moves; what was known of pairs with a changed group is forgotten."""
@@ -191,35 +204,27 @@ class _Merging:
         self.pairs = self.pairs.join(touched, on="group", how="anti").join(
             touched, left_on="other", right_on="group", how="anti"
         )
-        self.vectors = _folded(self.vectors, moves, touched, ["group", "term"])
-        self.groups = _folded(self.groups, moves, touched, ["group"])
-        self.marks = _renamed(self.marks, moves)
-        self.careful = _renamed(self.careful, moves)
+        moved = _renamed(self.vectors.join(touched, on="group", how="semi"), moves)
+        self.vectors = pl.concat(
+            [
+                self.vectors.join(touched, on="group", how="anti"),
+                moved.group_by("group", "term").agg(pl.col("weight").sum()),
+            ]
+        )
+        facts = _renamed(self.groups.join(touched, on="group", how="semi"), moves)
+        facts = facts.group_by("group").agg(
+            pl.col("n").sum(), pl.col("is_fixed").any(), pl.col("is_away").all()
+        )
+        self.groups = self.groups.update(facts, on="group", maintain_order="left")
+        self.marks = _renamed(self.marks, moves).unique()
+        self.careful = _renamed(self.careful, moves).unique()
         into = self.into.rename({"group": "member", "into": "group"})
         self.into = _renamed(into, moves).select(group="member", into="group")
 
 
 def _renamed(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
     moved = rows.join(moves, on="group", how="left")
-    return moved.with_columns(group=pl.coalesce("into", "group")).drop("into").unique()
-
-
-def _folded(
-    rows: pl.DataFrame, moves: pl.DataFrame, touched: pl.DataFrame, key: list[str]
-) -> pl.DataFrame:
-    """Rows of groups that became one, added up: numbers are summed, flags as said below."""
-    moved = rows.join(touched, on="group", how="semi").join(moves, on="group", how="left")
-    moved = moved.with_columns(group=pl.coalesce("into", "group")).drop("into")
-    sums = [
-        pl.col("is_fixed").any()
-        if name == "is_fixed"
-        else pl.col(name).all()
-        if name == "is_away"
-        else pl.col(name).sum()
-        for name in rows.columns
-        if name not in key
-    ]
-    return pl.concat([rows.join(touched, on="group", how="anti"), moved.group_by(key).agg(sums)])
+    return moved.with_columns(group=pl.coalesce("into", "group")).drop("into")
 
 
 def _no_pairs() -> pl.DataFrame:

@@ -37,7 +37,7 @@ _FORM = """
     friday saturday sunday today tonight tomorrow yesterday day week month year
 """
 _PHRASE_FACTOR = 0.5
-_PHRASE_EVIDENCE = 0.5
+_PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]+|[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]+(?:[.,]\p{{N}}+)*"

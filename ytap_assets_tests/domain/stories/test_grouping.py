@@ -27,7 +27,7 @@ STORIES = (
     ("Volcano erupts near Reykjavik, flights grounded", "Reykjavik volcano grounds flights"),
     ("Bayer agrees to buy Monsanto for $66bn", "Monsanto accepts Bayer takeover of $66bn"),
     ("Chipotle burritos by Google drone in Virginia", "Google drone brings Chipotle burritos"),
-    ("Кот спас хозяина от пожара в Самаре", "Самара: кот спас хозяина от пожара"),
+    ("Кот спас хозяина от пожара в Самаре", "Самарский кот от пожара спас хозяина в Самаре"),
     ("東京で大雪の予報 交通に影響", "大雪の予報 東京の交通に影響か"),
 )
 
@@ -106,16 +106,16 @@ def test_an_unknown_time_does_not_lead() -> None:
 
 
 def test_a_story_goes_on_the_next_day() -> None:
-    before = items(APIGEE[:1])
+    before = items(SNOWDEN[:1])
     known = as_known(group_stories(before, NOTHING), before)
-    members = group_stories(items(APIGEE[1:], day=1), known)
+    members = group_stories(items(SNOWDEN[1:], day=1), known)
     assert set(members["story_id"]) == set(known["story_id"])
-    assert members["joined_by"].to_list() == ["first", "title"]
+    assert members["joined_by"].to_list() == ["first"]
 
 
 def test_the_same_page_goes_on_the_next_day() -> None:
     pages = ["https://example.org/a", "https://example.org/b"]
-    before = items([APIGEE[0], APIGEE[1]], canonical_url=pages)
+    before = items(SNOWDEN, canonical_url=pages)
     known = as_known(group_stories(before, NOTHING), before)
     after = items(["Renamed", "And renamed"], day=1, canonical_url=pages)
     members = group_stories(after, known)
@@ -124,18 +124,18 @@ def test_the_same_page_goes_on_the_next_day() -> None:
 
 
 def test_a_story_ends_with_its_window() -> None:
-    before = items(APIGEE[:1])
+    before = items(SNOWDEN[:1])
     known = as_known(group_stories(before, NOTHING), before)
     options = StoryOptions(window_days=2)
     for day, same in ((2, True), (3, False)):
-        members = group_stories(items(APIGEE[1:2], day=day), known, options=options)
+        members = group_stories(items(SNOWDEN[1:], day=day), known, options=options)
         assert (members["story_id"].to_list() == known["story_id"].to_list()) is same
 
 
 def test_a_day_made_again_keeps_its_ids() -> None:
-    rows = items([APIGEE[1], "Gmail is down"])
+    rows = items([SNOWDEN[1], "Gmail is down"])
     known = as_known(group_stories(rows, NOTHING), rows)
-    more = items([APIGEE[0]], item_id=["earlier"], canonical_url=["https://example.org/new"])
+    more = items([SNOWDEN[0]], item_id=["earlier"], canonical_url=["https://example.org/new"])
     more = more.with_columns(pl.col("published_at") - timedelta(hours=1))
     members = group_stories(pl.concat([rows, more]), known)
     told = dict(members.select("item_id", "story_id").rows())
