@@ -11,22 +11,23 @@ single words; no title can be read from them.
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 
 from ytap_assets.domain.stories.terms import read_words
-from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import read_trend_file
 
-MODULE = Path(__file__).parents[1] / "ytap_assets/domain/stories/common_words.py"
-PARTS = {"hacker_news": "hn", "reddit": "reddit", "youtube_*": "youtube"}
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "benchmarks"))
+
+from _titles import read_titles  # noqa: E402  (the benchmarks are no package)
+
+MODULE = ROOT / "ytap_assets/domain/stories/common_words.py"
 BANDS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005)
 SEEN_BY_ONE = 0.01
 LEAST_COUNT = 3
-YEARLESS_UP_TO = date(2017, 12, 31)
 HEAD = '''"""How common words are in titles; data, written by `scripts/count_common_words.py`.
 
 Belongs here: shares that hold for any window, so that a day of forty titles knows that "how" says
@@ -64,17 +65,6 @@ def main() -> None:
     print(f"{MODULE}: {shares.height} words of {titles.height} titles")
 
 
-def read_titles(data: Path) -> pl.DataFrame:
-    """The distinct titles under the folder: ``title``, ``source``."""
-    frames = []
-    for part, source in PARTS.items():
-        for path in sorted(path for path in data.glob(f"{part}/**/*") if path.is_file()):
-            rows = _read_file(path, source)
-            if rows is not None:
-                frames.append(rows.select("title", "source"))
-    return pl.concat(frames).unique(maintain_order=True)
-
-
 def common_shares(titles: pl.DataFrame) -> pl.DataFrame:
     """``word`` and ``share``, of the words worth knowing."""
     numbered = titles.with_row_index("title_no")
@@ -93,23 +83,6 @@ def common_shares(titles: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("share") >= BANDS[-1], ~pl.col("word").str.contains(r"^[\p{N}.,]+$"))
         .select("word", "share")
     )
-
-
-def _read_file(path: Path, source: str) -> pl.DataFrame | None:
-    for observed_on in (None, YEARLESS_UP_TO):
-        try:
-            fetch = read_trend_file(
-                path,
-                workspace_id="titles",
-                source=source,
-                observed_on=observed_on,
-                now=datetime.now(UTC),
-                run_id="count",
-            )
-        except ImportRefusedError:
-            continue
-        return fetch.rows
-    return None
 
 
 if __name__ == "__main__":

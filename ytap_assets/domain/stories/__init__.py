@@ -7,6 +7,7 @@ Find the room you need:
 - ``common_words``  how common words are in titles; data.
 - ``serials``       what sets the parts of a series apart.
 - ``clustering``    groups of titles into larger ones, best first.
+- ``pairs``         two titles, as one number (`score_pairs`).
 - ``identity``      what is one story before any title is read, names, and why each item joined.
 """
 
@@ -14,5 +15,6 @@ from __future__ import annotations
 
 from ytap_assets.domain.stories.clustering import Rules
 from ytap_assets.domain.stories.grouping import STORY_MEMBERS, StoryOptions, group_stories
+from ytap_assets.domain.stories.pairs import score_pairs
 
-__all__ = ["STORY_MEMBERS", "Rules", "StoryOptions", "group_stories"]
+__all__ = ["STORY_MEMBERS", "Rules", "StoryOptions", "group_stories", "score_pairs"]

@@ -69,6 +69,11 @@ def merge_groups(
     return _Merging(groups, vectors, marks, rules).run()
 
 
+def proof_needed(rules: Rules, likeness: pl.Expr, root: pl.Expr) -> pl.Expr:
+    """The evidence (nats) that two groups need; ``root`` is sqrt(n x m)."""
+    return rules.evidence + rules.evidence_of_two * (1.5 - likeness) / root
+
+
 class _Merging:
     """The groups as they are, and the pairs that could merge but have not yet."""
 
@@ -148,7 +153,7 @@ class _Merging:
             likeness >= rules.listed_share * pl.col("needed"),
             ~(of("is_fixed", "group") & of("is_fixed", "other")),
         )
-        proof = rules.evidence + rules.evidence_of_two * (1.5 - likeness) / root
+        proof = proof_needed(rules, likeness, root)
         pairs = (
             self._compare(pairs.drop("dot"))
             .filter(pl.col("evidence") >= proof * 100, likeness >= pl.col("needed"))

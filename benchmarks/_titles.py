@@ -1,0 +1,80 @@
+"""The real titles of a data folder, and as many more as are asked for, made of them.
+
+Belongs here: what more than one measurement of titles reads. Does not belong here: what is
+measured.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+
+from ytap_assets.errors import ImportRefusedError
+from ytap_assets.sources.files import read_trend_file
+
+PARTS = {"hacker_news": "hn", "reddit": "reddit", "youtube_*": "youtube"}
+YEARLESS_UP_TO = date(2017, 12, 31)
+NEAR_COPIES = 0.25
+NEW_WORDS = 0.06
+_SYLLABLES = "ba be bo da do ka ki ko la le li lo ma mi mo na ne no ra ri ro sa si ta to va vi zu"
+
+
+def read_titles(data: Path) -> pl.DataFrame:
+    """The distinct titles of all recorded trending tables: ``title``, ``source``."""
+    frames = [pl.DataFrame(schema={"title": pl.String, "source": pl.String})]
+    for part, source in PARTS.items():
+        for path in sorted(path for path in data.glob(f"{part}/**/*") if path.is_file()):
+            rows = _read_file(path, source)
+            if rows is not None:
+                frames.append(rows.select("title", "source"))
+    return pl.concat(frames).unique(maintain_order=True)
+
+
+def make_titles(real: list[str], count: int, seed: int = 1) -> list[str]:
+    """Titles made of real ones, whose vocabulary goes on growing.
+
+    Three of four are the first half of one title and the second half of another, with one word in
+    `NEW_WORDS` replaced by a name that no title has; one of four is a near copy of a title made
+    before, with one word left out or replaced.
+    """
+    chance = random.Random(seed)
+    words = [words for words in (title.split() for title in real) if len(words) > 1]
+    names = _names(chance)
+    made: list[list[str]] = []
+    for _ in range(count):
+        if made and chance.random() < NEAR_COPIES:
+            title = list(chance.choice(made))
+            title[chance.randrange(len(title))] = chance.choice(chance.choice(words))
+        else:
+            head, tail = chance.choice(words), chance.choice(words)
+            title = head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :]
+            title = [next(names) if chance.random() < NEW_WORDS else word for word in title]
+        made.append(title)
+    return [" ".join(title) for title in made]
+
+
+def _names(chance: random.Random) -> Iterator[str]:
+    syllables = _SYLLABLES.split()
+    while True:
+        yield "".join(chance.choices(syllables, k=4)).capitalize()
+
+
+def _read_file(path: Path, source: str) -> pl.DataFrame | None:
+    for observed_on in (None, YEARLESS_UP_TO):
+        try:
+            fetch = read_trend_file(
+                path,
+                workspace_id="titles",
+                source=source,
+                observed_on=observed_on,
+                now=datetime.now(UTC),
+                run_id="titles",
+            )
+        except ImportRefusedError:
+            continue
+        return fetch.rows
+    return None
