@@ -90,6 +90,10 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     seen = _count_same_titles(observe_style(seen, rules), rules)
     return seen.with_columns(
         unexcused=mask_phrases(pl.col("text"), rules.allowlist),
+        words=pl.col("text").str.to_lowercase().str.split(" "),
+    ).with_columns(
+        words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
+        different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
 
 
@@ -98,10 +102,10 @@ def _suspicious_host(rules: SpamRules) -> pl.Expr:
     allowed = [term.strip().lower() for term in rules.allowlist]
     url = pl.col("url")
     farms = [host.strip() for host in rules.link_farms]
-    if farms and all(
-        host.isascii() for host in farms
-    ):  # the plain search knows no other letters' case
-        url = pl.when(url.str.contains_any(farms, ascii_case_insensitive=True)).then(url)
+    if farms and all(host.isascii() for host in farms):
+        # The plain search knows the case of ASCII alone; hosts may be spelt with other letters.
+        named = url.str.contains_any(farms, ascii_case_insensitive=True)
+        url = pl.when(named | url.str.contains(_NOT_ASCII)).then(url)
     host = url.str.extract(_HOST).str.to_lowercase().str.strip_chars_end(".")
     return pl.when(~host.is_in(allowed)).then(host)
 

@@ -394,6 +394,10 @@ def test_endless_titles_are_judged(hostile: str, rule: str | None) -> None:
     assert found == ([rule] if rule else [])
 
 
+def test_a_host_in_letters_that_look_alike_is_known() -> None:
+    assert reasons(url="https://lin\N{KELVIN SIGN}vertise.com/1") == ["link_farm: linkvertise.com"]
+
+
 @pytest.mark.parametrize("farm", ["MÜLL.example", "Mull.Example"])
 def test_a_link_farm_is_found_whatever_its_letters(farm: str) -> None:
     rules = SpamRules().extended(link_farms=[farm])
