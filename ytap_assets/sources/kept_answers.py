@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ytap_assets.sources.exchange import NOT_MODIFIED, OK, Exchange
-from ytap_assets.sources.state_file import open_state
+from ytap_assets.sources.state_file import is_passing, open_state
 
 _LOG = logging.getLogger(__name__)
 _TABLES = (
@@ -66,10 +66,12 @@ class KeptAnswers:
                 "SELECT fetched_at, headers, body, digest FROM answers WHERE name = ?", (name,)
             )
             row: tuple[float, str, bytes, str] | None = found.fetchone()
+            if row is not None and not _is_whole(name, *row):
+                raise sqlite3.DatabaseError("an answer is not as it was kept")
             return row
 
         row = self._try(look)
-        if row is None or _digest(name, *row[:3]) != row[3]:
+        if row is None:
             return None
         fetched_at, headers, body, _ = row
         return Exchange(
@@ -140,11 +142,14 @@ class KeptAnswers:
             with open_state(self.path, *_TABLES, is_durable=False) as connection:
                 return work(connection)
         # The log gets words: an error it held on to would hold on to the lock as well.
-        except (sqlite3.OperationalError, OSError) as error:  # locked for long, a full disk
+        except OSError as error:
             _LOG.warning("%s is left alone: %s", self.path, str(error))
-        except sqlite3.DatabaseError as error:
-            _LOG.warning("%s is broken (%s) and begins anew", self.path, str(error))
-            self.path.unlink(missing_ok=True)
+        except sqlite3.Error as error:
+            if is_passing(error):
+                _LOG.warning("%s is left alone: %s", self.path, str(error))
+            else:
+                _LOG.warning("%s is broken (%s) and begins anew", self.path, str(error))
+                self.path.unlink(missing_ok=True)
         return None
 
 
@@ -154,3 +159,13 @@ def _name(url: str) -> str:
 
 def _digest(name: str, fetched_at: float, headers: str, body: bytes) -> str:
     return hashlib.sha256(f"{name} {fetched_at!r} {headers} ".encode() + body).hexdigest()
+
+
+def _is_whole(name: str, fetched_at: object, headers: object, body: object, digest: object) -> bool:
+    """Whether a row is as it was written; a damaged file may hold anything."""
+    return (
+        isinstance(fetched_at, float)
+        and isinstance(headers, str)
+        and isinstance(body, bytes)
+        and _digest(name, fetched_at, headers, body) == digest
+    )

@@ -89,7 +89,7 @@ class QuotaLedger:
         try:
             with open_state(self.path, _TABLE, is_durable=True) as connection:
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             raise PermanentError(
                 f"{self.path} cannot be used ({error}), and nothing is asked that it counts;"
                 " if it is broken, move it away: counting then begins at 0",
@@ -107,7 +107,12 @@ def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) ->
         "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
         (bucket.name, resets_at.isoformat()),
     ).fetchone()
-    return Spending(int(found[0]), bool(found[1])) if found else Spending(0, is_parked=False)
+    if found is None:
+        return Spending(0, is_parked=False)
+    calls, is_parked = found
+    if not isinstance(calls, int) or calls < 0 or is_parked not in {0, 1}:
+        raise ValueError("a count is not as it was written")
+    return Spending(calls, bool(is_parked))
 
 
 def _write(

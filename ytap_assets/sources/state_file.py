@@ -8,9 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+_CIRCUMSTANCES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+    }
+)
 _PATIENCE_S = 10.0
 """How long another process's transaction is waited for; one takes milliseconds."""
 
@@ -27,21 +39,39 @@ def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.C
         is_durable: Whether it has to outlive a loss of power; if not, it may be broken by one.
 
     Raises:
-        sqlite3.Error: The file cannot be used; a `sqlite3.DatabaseError` that is no
-            `sqlite3.OperationalError` says that it is broken.
+        sqlite3.Error: The file cannot be used; `is_passing` tells whether it is itself at fault.
         OSError: Its folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as connection:
-        if not is_durable:
+    try:
+        with closing(_connect(path, is_durable=is_durable)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for table in tables:
+                    connection.execute(table)
+                yield connection
+            except BaseException:
+                with suppress(sqlite3.Error):  # what is broken cannot be rolled back either
+                    connection.rollback()
+                raise
+            connection.commit()
+    except UnicodeDecodeError as error:  # its own words are damaged, and quoted in a complaint
+        raise sqlite3.DatabaseError(str(error)) from error
+
+
+def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+    if not is_durable:
+        try:
             connection.execute("PRAGMA synchronous=OFF")
             connection.execute("PRAGMA journal_mode=MEMORY")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for table in tables:
-                connection.execute(table)
-            yield connection
         except BaseException:
-            connection.rollback()
+            connection.close()
             raise
-        connection.commit()
+    return connection
+
+
+def is_passing(error: sqlite3.Error) -> bool:
+    """Whether the circumstances are to blame (a lock, a full disk) and not what the file holds."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _CIRCUMSTANCES

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ytap_assets.domain.quota import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
@@ -319,6 +321,39 @@ def test_a_broken_file_is_as_an_empty_one(tmp_path: Path, damage: Callable[[Path
     assert before.body == after.body == b"[1]"
     assert after.attempts == 0
     assert len(handler.requests) == 2
+
+
+@pytest.fixture(scope="module")
+def good_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a few answers in it."""
+    path = tmp_path_factory.mktemp("good") / "answers"
+    for number in range(4):
+        kept = Exchange(f"{URL}/{number}", 200, {"etag": "1"}, BODY * number, NOW)
+        KeptAnswers(path).keep(kept)
+    return path
+
+
+BODY = b"an answer, and not a short one: " * 90
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 2**15), scar=st.binary(min_size=1, max_size=200), is_cut=st.booleans())
+def test_however_a_file_is_damaged_it_lies_to_nobody(
+    tmp_path: Path, good_file: Path, at: int, scar: bytes, is_cut: bool
+) -> None:
+    path = tmp_path / "answers"
+    good = good_file.read_bytes()
+    at %= len(good)
+    path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
+    kept = KeptAnswers(path)
+    for number in range(1, 4):
+        found = kept.find(f"{URL}/{number}")
+        assert found is None or (found.body, found.fetched_at) == (BODY * number, NOW)
+    fresh = Exchange(f"{URL}/fresh", 200, {}, BODY, NOW)
+    for _ in range(2):  # the first may be what finds out, and begins anew
+        kept.claim(fresh.url, NOW)
+        kept.keep(fresh)
+    assert kept.find(fresh.url) == fresh
 
 
 def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.errors import (
@@ -65,6 +68,22 @@ def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> No
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
     with pytest.raises(PermanentError, match="nothing is asked that it counts"):
         QuotaLedger(path).reserve(FEW, NOW)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 2**14), scar=st.binary(min_size=1, max_size=200), is_cut=st.booleans())
+def test_a_damaged_ledger_counts_or_refuses(
+    tmp_path: Path, at: int, scar: bytes, is_cut: bool
+) -> None:
+    path = tmp_path / "quota"
+    path.unlink(missing_ok=True)
+    QuotaLedger(path).reserve(FEW, NOW)
+    good = path.read_bytes()
+    at %= len(good)
+    path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
+    with suppress(PermanentError, QuotaExhaustedError):
+        QuotaLedger(path).reserve(FEW, NOW)
+        assert QuotaLedger(path).spending(FEW, NOW).calls >= 1
 
 
 _SPENDER = """
