@@ -132,6 +132,14 @@ class HttpClient:
             message = f"{host} asked to be left alone for {parked:.0f} s more"
             raise ParkedError(message, attempts=hops - 1)
 
+    def _park(self, host: str, wait: float | None) -> None:
+        conduct = self.conduct
+        if conduct.pacer is None or wait is None:
+            return
+        conduct.pacer.park(host, wait)
+        if conduct.parked is not None and wait > conduct.retries.obeyed_s:
+            conduct.parked.park(host, wait, conduct.clock())
+
     def _wait_before_retry(self, failed: int, error: TransientError) -> float | None:
         headers = error.exchange.headers if error.exchange else {}
         return self.conduct.retries.wait(failed, asked_wait(headers, self.conduct.clock()))
@@ -188,9 +196,7 @@ class HttpClient:
         except SourceError as error:
             raise type(error)(str(error), attempts=hops) from error
         exchange = self._exchange(request, response, body, hops)
-        wait = asked_wait(exchange.headers, self.conduct.clock())
-        if self.conduct.pacer is not None and wait is not None:
-            self.conduct.pacer.park(url.host, wait)
+        self._park(url.host, asked_wait(exchange.headers, self.conduct.clock()))
         return exchange
 
     def _reserve(self, bucket: Bucket | None, hops: int) -> None:

@@ -13,6 +13,7 @@ from ytap_assets.sources.bodies import DEFAULT_LIMIT
 from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.ledger import QuotaLedger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
+from ytap_assets.sources.parking import ParkedHosts
 from ytap_assets.sources.redaction import Redactor
 
 
@@ -44,6 +45,7 @@ class Conduct:
         patience: How long an answer may take.
         redactor: Knows the secrets that were sent.
         kept: Earlier answers, so that less is asked; None to ask for everything anew.
+        parked: Remembers hosts that asked to be left alone for long; None forgets.
         ledger: Counts what is spent of the platforms' allowances; None counts nothing, as a
             replay costs nothing.
         body_limit: The size cap, in decompressed bytes.
@@ -58,6 +60,7 @@ class Conduct:
     patience: Patience = field(default_factory=Patience)
     redactor: Redactor = field(default_factory=Redactor)
     kept: KeptAnswers | None = None
+    parked: ParkedHosts | None = None
     ledger: QuotaLedger | None = None
     body_limit: int = DEFAULT_LIMIT
     user_agent: str = "python:ytap-assets:0.1.0"

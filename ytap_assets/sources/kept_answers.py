@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable
@@ -21,9 +20,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ytap_assets.sources.exchange import NOT_MODIFIED, OK, Exchange
-from ytap_assets.sources.state_file import is_passing, open_state
+from ytap_assets.sources.state_file import try_state
 
-_LOG = logging.getLogger(__name__)
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY, fetched_at REAL NOT NULL,"
     " size INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL)",
@@ -138,19 +136,7 @@ class KeptAnswers:
         )
 
     def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        try:
-            with open_state(self.path, *_TABLES, is_durable=False) as connection:
-                return work(connection)
-        # The log gets words: an error it held on to would hold on to the lock as well.
-        except OSError as error:
-            _LOG.warning("%s is left alone: %s", self.path, str(error))
-        except sqlite3.Error as error:
-            if is_passing(error):
-                _LOG.warning("%s is left alone: %s", self.path, str(error))
-            else:
-                _LOG.warning("%s is broken (%s) and begins anew", self.path, str(error))
-                self.path.unlink(missing_ok=True)
-        return None
+        return try_state(self.path, *_TABLES, work=work)
 
 
 def _name(url: str) -> str:

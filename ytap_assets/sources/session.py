@@ -28,6 +28,7 @@ from ytap_assets.sources.conduct import Conduct, Patience
 from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
+from ytap_assets.sources.parking import ParkedHosts
 from ytap_assets.sources.recordings import day_folder
 from ytap_assets.sources.redaction import blanked_logs
 from ytap_assets.sources.source import Token, Visit
@@ -36,7 +37,7 @@ from ytap_assets.sources.transports import RecordTransport, ReplayTransport, liv
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
 
-_ANSWERS = "answers.sqlite"
+_ANSWERS, _PARKED = "answers.sqlite", "parked.sqlite"
 _NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
 """Public names that travel with the secrets; blanking a common word would spoil the payloads."""
 
@@ -87,6 +88,7 @@ class Session:
             pacer=Pacer(catalog.spacing_s, monotonic),
             retries=retries or RetryPolicy(),
             patience=patience or Patience(),
+            parked=ParkedHosts(settings.state / _PARKED),
             ledger=open_ledger(settings),
         )
         for name, secret in settings.secrets.items():
@@ -98,7 +100,11 @@ class Session:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        self._stack.enter_context(blanked_logs(self._conduct.redactor))
+        conduct = self._conduct
+        self._stack.enter_context(blanked_logs(conduct.redactor))
+        if conduct.pacer is not None and conduct.parked is not None:
+            for host, wait in conduct.parked.waits(self._now()).items():
+                conduct.pacer.park(host, wait)
         return self
 
     async def __aexit__(
@@ -138,6 +144,7 @@ class Session:
             clock=lambda: present,
             pacer=None,
             retries=RetryPolicy(attempts=1),
+            parked=None,
             ledger=None,
         )
         client = await self._open_client(transport, conduct)

@@ -1,16 +1,19 @@
 """Small SQLite files in which an installation remembers what outlives a process.
 
 Belongs here: one transaction on such a file, alone over all processes. Does not belong here: what
-is remembered (`kept_answers`, `ledger`), or anything of the lake.
+is remembered (`kept_answers`, `parking`, `ledger`), or anything of the lake.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+_LOG = logging.getLogger(__name__)
 _CIRCUMSTANCES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -23,6 +26,7 @@ _CIRCUMSTANCES = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
+T = TypeVar("T")
 _PATIENCE_S = 10.0
 """How long another process's transaction is waited for; one takes milliseconds."""
 
@@ -39,7 +43,7 @@ def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.C
         is_durable: Whether it has to outlive a loss of power; if not, it may be broken by one.
 
     Raises:
-        sqlite3.Error: The file cannot be used; `is_passing` tells whether it is itself at fault.
+        sqlite3.Error: The file cannot be used: locked for long, no room, or broken.
         OSError: Its folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,27 @@ def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
     return connection
 
 
-def is_passing(error: sqlite3.Error) -> bool:
+def try_state(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    """What ``work`` brings from a file that is a mere convenience; None where it cannot be used.
+
+    A broken file is removed and begins anew; either way the log tells.
+    """
+    # The log gets words: an error it held on to would hold on to the lock as well.
+    try:
+        with open_state(path, *tables, is_durable=False) as connection:
+            return work(connection)
+    except OSError as error:
+        _LOG.warning("%s is left alone: %s", path, str(error))
+    except sqlite3.Error as error:
+        if _is_passing(error):
+            _LOG.warning("%s is left alone: %s", path, str(error))
+        else:
+            _LOG.warning("%s is broken (%s) and begins anew", path, str(error))
+            path.unlink(missing_ok=True)
+    return None
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
     """Whether the circumstances are to blame (a lock, a full disk) and not what the file holds."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _CIRCUMSTANCES
