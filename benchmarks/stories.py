@@ -24,7 +24,6 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
 

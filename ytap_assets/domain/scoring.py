@@ -1,8 +1,8 @@
-"""What one item is worth by itself: engagement, recency and the base score (SPEC 2).
+"""The base score: engagement, recency and the weight of a source (SPEC 2).
 
 Belongs here: which observation of an item counts, and what follows from it. Does not belong here:
-what counts as spam (`spam`) or as the same page (`urls`), what an item is on its way to
-(`momentum`), and how stories rank (`ranking`).
+what an item is on its way to (`momentum`), everything together (`items`), how stories rank
+(`ranking`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,7 @@ from functools import reduce
 
 import polars as pl
 
-from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.rounding import divide_exactly, round_exactly
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import SpamRules
-from ytap_assets.domain.urls import canonical_urls
 
 SOURCE_WEIGHTS: Mapping[str, float] = {
     "reddit": 1.0,
@@ -32,38 +27,6 @@ SPAM_FACTOR = 0.1
 _BASES_WITH_LIKES = ("likes", "likes+comments", "points", "points+comments")
 _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
-
-
-def score_items(
-    trends: pl.DataFrame,
-    *,
-    source_weights: Mapping[str, float] | None = None,
-    views_per_engagement: float = VIEWS_PER_ENGAGEMENT,
-    spam_rules: SpamRules | None = None,
-    spam_model: SpamModel | None = None,
-) -> pl.DataFrame:
-    """Measure and score the items of each workspace and day.
-
-    Of every item's observations one counts (`latest_observations`).
-
-    Args:
-        trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
-        source_weights: Weights by source, over `SOURCE_WEIGHTS`.
-        views_per_engagement: How many views are worth one like.
-        spam_rules: The workspace's rules; the general ones by default.
-        spam_model: The workspace's learned model, where it has one.
-
-    Returns:
-        One row per workspace, day, source and item, in this order: the columns of `trend_stories`
-        but for those that say which story it tells.
-    """
-    items = latest_observations(trends)
-    items = find_spam(items, spam_rules or SpamRules(), spam_model)
-    items = items.with_columns(
-        *engagement_columns(views_per_engagement), hours_old_column(), _canonical_urls(items)
-    )
-    items = items.with_columns(*base_score_columns(source_weights or {}))
-    return measure_items(items, measure_gains(trends)).sort(_ITEM)
 
 
 def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
@@ -156,14 +119,3 @@ def by_source(values: Mapping[str, float], other: float) -> pl.Expr:
         values,
         pl.lit(float(other)),
     )
-
-
-def _canonical_urls(items: pl.DataFrame) -> pl.Series:
-    """The canonical URL of each item's page, of its discussion where it has none, else a key."""
-    pages = items.select(pl.coalesce(_known_page("url"), _known_page("discussion_url"))).to_series()
-    keys = items.select(pl.format("{}:{}", "source", "item_id")).to_series()
-    return canonical_urls(pages).fill_null(keys).alias("canonical_url")
-
-
-def _known_page(name: str) -> pl.Expr:
-    return pl.when(pl.col(name).str.contains(r"\S")).then(name)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from ytap_assets.domain.scoring import score_items
+from ytap_assets.domain.items import score_items
 from ytap_assets.domain.stories import StoryOptions, group_stories
 from ytap_assets.operations.platform import Slice
 from ytap_assets.operations.spam import spam_model, spam_rules

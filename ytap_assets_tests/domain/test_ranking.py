@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.items import score_items
 from ytap_assets.domain.ranking import NORM_COLUMNS, rank_stories
 from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring import score_items
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 from ytap_assets_tests.domain.test_scoring import DAY, NOON, observation, trends

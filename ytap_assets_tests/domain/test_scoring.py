@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.items import score_items
 from ytap_assets.domain.scoring import (
     base_score_columns,
     engagement_columns,
     hours_old_column,
     latest_observations,
-    score_items,
 )
 from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
