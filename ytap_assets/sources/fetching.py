@@ -62,8 +62,6 @@ async def fetch_target(
     """
     conversation = await _converse(source, Query(source.name, target, workspace, visit))
     parsed, rows = _parse(source, conversation, visit)
-    if parsed.problem is not None and visit.client.conduct.kept is not None:
-        visit.client.conduct.kept.forget(each.url for each in conversation.exchanges)
     ended = _describe(conversation, parsed)
     # The same fetch replayed has the same name, and so has the same refusal: it is stored once.
     stands = ended["outcome"] in _STANDING and not conversation.evidence
@@ -114,10 +112,14 @@ def _parse(
     """What was answered, and its rows, still without what the rows of a fetch share."""
     try:
         parsed = source.parse(Answers(visit.day, conversation.exchanges))
-        return parsed, source.table.frame(parsed.rows)
+        rows = source.table.frame(parsed.rows)
     except Exception as error:
         problem = _own_fault(error, f"reading {source.name}", visit)
         return Parsed(problem=problem), source.table.empty()
+    kept = visit.client.conduct.kept
+    if parsed.problem is not None and kept is not None:
+        kept.forget(each.url for each in conversation.exchanges)
+    return parsed, rows
 
 
 def _own_fault(error: Exception, what: str, visit: Visit) -> UnexpectedError:
