@@ -18,11 +18,13 @@ from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
 from ytap_assets.domain.spam_style import excess_of_style, observe_style
 
-__all__ = ["RULES", "Minimum", "SpamRules", "find_spam"]
+__all__ = ["PATTERN_CHARACTERS", "RULES", "Minimum", "SpamRules", "find_spam"]
 
 # No reason holds it: it is neither white space to the matching engine nor part of any phrase.
 _SEPARATOR = "\x1f"
 _INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
+PATTERN_CHARACTERS = 2_000
+"""Patterns see the beginning of a text; no platform has titles as long."""
 _NOT_ASCII = r"[^\x00-\x7F]"
 _HOST = r"^\s*(?i:https?):[/\\]*(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 
@@ -92,6 +94,8 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         unexcused=mask_phrases(pl.col("text"), rules.allowlist),
         words=pl.col("text").str.to_lowercase().str.split(" "),
     ).with_columns(
+        # A pattern of a workspace's own can need microseconds a character; titles are hostile.
+        beginning=pl.col("unexcused").str.slice(0, PATTERN_CHARACTERS),
         words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
         different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
@@ -157,7 +161,7 @@ def _tidy(text: pl.Expr) -> pl.Expr:
 
 def _patterns(rules: SpamRules) -> list[pl.Expr]:
     return [
-        pl.when(pl.col("unexcused").str.contains(regex)).then(pl.lit(f"pattern: {name}"))
+        pl.when(pl.col("beginning").str.contains(regex)).then(pl.lit(f"pattern: {name}"))
         for name, regex in rules.patterns
     ]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.spam import RULES, find_spam
+from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS, Minimum, RuleName, SpamRules
 from ytap_assets.errors import ConfigError
@@ -333,6 +333,13 @@ def test_limits_and_patterns_of_a_workspace_replace_ours() -> None:
 def test_a_pattern_that_the_engine_cannot_take_is_refused(regex: str) -> None:
     with pytest.raises(ConfigError, match=r"spam\.patterns\.mine"):
         SpamRules().extended(patterns={"mine": regex})
+
+
+def test_a_pattern_sees_the_beginning_of_an_endless_title() -> None:
+    rules = SpamRules().extended(patterns={"mine": r"\bhere\b"})
+    filler = "ab " * (PATTERN_CHARACTERS // 3)
+    assert "pattern: mine" in reasons(rules, title=filler[:-9] + " here")
+    assert "pattern: mine" not in reasons(rules, title=filler + " here")
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\x1fb", "x" * 61])
