@@ -33,7 +33,7 @@ def describe_coverage(
 
     Args:
         plan: What the workspace wants: ``workspace_id``, ``day``, ``source``, ``target``,
-            ``history``. Days after ``today`` are left out.
+            ``history``, ``lacks_key`` (it cannot be asked yet). Days after ``today`` are left out.
         log: Rows of `collection_log` of these days; targets that are planned no more count too.
         imported: Rows of `raw_trends` that files brought: ``workspace_id``, ``day``, ``source``.
         today: The UTC date.
@@ -43,7 +43,7 @@ def describe_coverage(
     """
     asked = log.filter(pl.col("history") != "file")
     wanted = pl.concat(
-        [plan.select("workspace_id", *_TARGET, "history"), _planned_once(asked)]
+        [plan.select("workspace_id", *_TARGET, "history", "lacks_key"), _planned_once(asked)]
     ).unique(["workspace_id", *_TARGET], keep="first", maintain_order=True)
     fetches = _count_fetches(asked)
     known = wanted.filter(pl.col("day") <= today).join(
@@ -90,7 +90,8 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
 
 def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
     """What was asked then, though nobody plans it now."""
-    return asked.sort("started_at").select("workspace_id", *_TARGET, "history")
+    no_longer = pl.lit(value=False).alias("lacks_key")
+    return asked.sort("started_at").select("workspace_id", *_TARGET, "history", no_longer)
 
 
 def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
@@ -118,7 +119,7 @@ def _judge(today: date) -> pl.Expr:
     return (
         pl.when(pl.col("answered_at").is_not_null())
         .then(pl.lit("answered"))
-        .when(outcome == "disabled")
+        .when((outcome == "disabled") | pl.col("lacks_key"))
         .then(pl.lit("disabled"))
         .when(outcome == "not_recorded")
         .then(pl.lit("not_recorded"))

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+
 import polars as pl
 
 from ytap_assets.domain.coverage import describe_coverage, summarize_by_source
 from ytap_assets.operations.platform import Picture, Slice, Written, publish_slice
 from ytap_assets.reports.coverage import draw_coverage
 from ytap_assets.sources.catalog import CATALOG
+from ytap_assets.sources.source import Source
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG, RAW_TRENDS
 
-_PLAN = {"workspace_id": pl.String, "day": pl.Date, "source": pl.String} | {
-    "target": pl.String,
-    "history": pl.String,
-}
+_PLAN = pl.Schema(
+    {
+        "workspace_id": pl.String,
+        "day": pl.Date,
+        "source": pl.String,
+        "target": pl.String,
+        "history": pl.String,
+        "lacks_key": pl.Boolean,
+    }
+)
 
 
 def cover_slice(slice_: Slice) -> Written:
@@ -40,11 +49,22 @@ def _plan(slice_: Slice) -> pl.DataFrame:
     workspace = slice_.workspace
     if not workspace.collects:
         return pl.DataFrame(schema=_PLAN)
+    settings = slice_.platform.settings
+    is_replay = settings.transport == "replay"
+
+    def present(day: date) -> datetime:
+        """Under replay a day is visited in its own present."""
+        return datetime.combine(day, time.max, UTC) if is_replay else slice_.now
+
+    def lacks_key(source: Source) -> bool:
+        return not is_replay and source.key is not None and settings.secret(source.key) is None
+
     rows = [
-        (workspace.workspace_id, day, source.name, target, source.history)
+        (workspace.workspace_id, day, source.name, target, source.history, lacks_key(source))
         for source in CATALOG.trends
         for target in source.targets(workspace)
         for day in slice_.each_day()
+        if source.is_due(day, present(day))
     ]
     return pl.DataFrame(rows, schema=_PLAN, orient="row")
 

@@ -86,7 +86,7 @@ async def _collect(
             tasks = [
                 group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
                 for source, target in plan
-                if source.is_due(visit)
+                if source.is_due(visit.day, visit.now())
             ]
         fetches += [task.result() for task in tasks]
     return fetches

@@ -155,6 +155,7 @@ class Source(ABC):
         hosts: The only hosts it asks.
         spacing_s: Seconds between two requests to a host.
         table: The table its rows belong to.
+        key: The name of the secret without which it cannot be asked; None where it can.
     """
 
     name: ClassVar[str]
@@ -162,6 +163,7 @@ class Source(ABC):
     hosts: ClassVar[frozenset[str]]
     spacing_s: ClassVar[float]
     table: ClassVar[Table]
+    key: ClassVar[str | None] = None
 
     @abstractmethod
     def ask(self, query: Query) -> AsyncIterator[Exchange]:
@@ -175,8 +177,8 @@ class Source(ABC):
     def parse(self, answers: Answers) -> Parsed:
         """Read what one fetch brought. Pure, and used again on stored payloads."""
 
-    def is_due(self, visit: Visit) -> bool:  # noqa: ARG002 - whoever overrides it looks at it
-        """Whether there is reason to ask about the visit's day.
+    def is_due(self, day: date, now: datetime) -> bool:  # noqa: ARG002 - for who overrides it
+        """Whether there is reason to ask about a day.
 
         There is none where another source of the same name brings it; the log says nothing then.
         """

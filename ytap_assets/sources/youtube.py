@@ -18,6 +18,7 @@ from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page
 from ytap_assets.sources.youtube_items import (
     API_HOST,
+    KEY_NAME,
     PER_PAGE,
     list_items,
     make_trend,
@@ -38,6 +39,7 @@ class YouTubeCharts(TrendSource):
     history = "snapshot_only"
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
+    key = KEY_NAME
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per region and category, ``US/10``; the region alone without categories."""

@@ -20,10 +20,11 @@ from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import UnreadableItemError
 from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers, Query, TrendSource, Visit
+from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page, get_videos
 from ytap_assets.sources.youtube_items import (
     API_HOST,
+    KEY_NAME,
     PER_PAGE,
     Video,
     make_trend,
@@ -46,14 +47,15 @@ class YouTubeSearch(TrendSource):
     history = "date_queryable"
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
+    key = KEY_NAME
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per phrase, ``search/PHRASE``; none unless the config asks for some."""
         return tuple(f"{_BEGINNING}{phrase}" for phrase in workspace.sources.youtube.searches)
 
-    def is_due(self, visit: Visit) -> bool:
+    def is_due(self, day: date, now: datetime) -> bool:
         """From the day's noon on."""
-        return visit.now() >= datetime.combine(visit.day, _NOON, UTC)
+        return now >= datetime.combine(day, _NOON, UTC)
 
     def begins_with(self, url: str) -> bool:
         """Begins with a search; the charts of the same name begin with `videos.list`."""

@@ -19,6 +19,7 @@ from ytap_assets.sources.source import Answers, Query, Source
 from ytap_assets.sources.youtube_api import get_page
 from ytap_assets.sources.youtube_items import (
     API_HOST,
+    KEY_NAME,
     PER_PAGE,
     list_items,
     read_video,
@@ -34,6 +35,7 @@ class YouTubeStats(Source):
     history = "as_of_now"
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
+    key = KEY_NAME
     table = VIDEO_METRICS
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:

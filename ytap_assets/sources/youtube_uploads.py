@@ -23,10 +23,11 @@ from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers, Query, TrendSource, Visit
+from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page, get_videos
 from ytap_assets.sources.youtube_items import (
     API_HOST,
+    KEY_NAME,
     PER_PAGE,
     Video,
     make_trend,
@@ -48,15 +49,16 @@ class YouTubeUploads(TrendSource):
     history = "date_queryable"
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
+    key = KEY_NAME
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per monitored channel that is active, ``UC.../uploads``."""
         watched = workspace.sources.youtube.monitored_channels
         return tuple(f"{channel.id}{_ENDING}" for channel in watched if channel.status == "active")
 
-    def is_due(self, visit: Visit) -> bool:
+    def is_due(self, day: date, now: datetime) -> bool:
         """Once the day is over."""
-        return visit.day < visit.today
+        return day < now.astimezone(UTC).date()
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for the playlist back to the day, then for the day's videos."""

@@ -26,12 +26,14 @@ PLANNED = pl.Schema(
         "source": pl.String,
         "target": pl.String,
         "history": pl.String,
+        "lacks_key": pl.Boolean,
     }
 )
 
 
 def plan(*rows: dict[str, Any], day: date = PAST) -> pl.DataFrame:
-    return pl.DataFrame([{"workspace_id": "tech", "day": day, **row} for row in rows], PLANNED)
+    common = {"workspace_id": "tech", "day": day, "lacks_key": False}
+    return pl.DataFrame([{**common, **row} for row in rows], PLANNED)
 
 
 def log(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -128,6 +130,12 @@ def test_what_went_well_in_the_end_has_nothing_to_say() -> None:
     assert describe_coverage(plan(HN), fetches, imported(), today=TODAY)["detail"].to_list() == [
         None
     ]
+
+
+def test_a_source_without_its_key_is_told_apart_from_one_that_can_be_asked() -> None:
+    keyless = {**HN, "lacks_key": True}
+    assert judge(plan(keyless)) == [("hn", "by_date", "disabled")]
+    assert judge(plan(keyless), log(HN)) == [("hn", "by_date", "answered")]
 
 
 def test_what_was_asked_then_counts_though_nobody_wants_it_now() -> None:
