@@ -315,10 +315,10 @@ def test_a_compressed_answer_is_decompressed() -> None:
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [
-        (gzip.compress(b"abc" * 1000)[:-20], "gzip"),
+        (gzip.compress(b"abc" * 1000, mtime=0)[:-20], "gzip"),
         (b"not gzip at all", "gzip"),
         (zlib.compress(b"abc"), "br"),
-        (gzip.compress(gzip.compress(b"abc")), "gzip, gzip"),
+        (gzip.compress(gzip.compress(b"abc", mtime=0), mtime=0), "gzip, gzip"),
     ],
 )
 def test_broken_compression_is_malformed(body: bytes, encoding: str) -> None:
