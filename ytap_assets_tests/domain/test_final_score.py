@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import polars as pl
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.explain import explain_stories
 from ytap_assets.domain.final_score import (
     BOOST_RANGE,
     LEARNED_RANGE,
@@ -17,10 +19,13 @@ from ytap_assets.domain.final_score import (
     RELEVANCE_RANGE,
     score_stories,
 )
+from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.norms import measure_norms
 from ytap_assets.domain.relevance import Topic
+from ytap_assets.domain.scoring import hours_old_column, latest_observations
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.errors import ConfigError
+from ytap_assets.tables import RAW_TRENDS
 
 SCHEMA = {
     "workspace_id": pl.String,
@@ -293,3 +298,44 @@ def test_a_hotter_story_never_stands_lower(one: float, other: float) -> None:
     )
     by_id = {story["story_id"]: story for story in stories}
     assert by_id["low"]["final_score"] <= by_id["high"]["final_score"]
+
+
+def test_from_observations_to_reasons() -> None:
+    """The whole way, on counts and titles that nobody expects."""
+    day = date(2026, 11, 20)
+    noon = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    titles = ["Rust\x00", "", "\u202eevil", "\U0001f469\u200d\U0001f4bb" * 50, "x" * 10_000_000]
+    rows = [
+        {
+            "workspace_id": "tech",
+            "day": day,
+            "source": source,
+            "item_id": f"{number}",
+            "observed_at": noon + timedelta(minutes=20 * look),
+            "published_at": published_at,
+            "title": titles[number % len(titles)],
+            "points": points,
+            "views": 2**63 - 1 if number % 2 else None,
+            "rank": number,
+            "collection_id": "c",
+        }
+        for number, (source, published_at, points) in enumerate(
+            product(
+                ("reddit", "youtube", "lobsters"),
+                (noon, noon + timedelta(days=1), noon - timedelta(days=3650), None),
+                (None, -(10**15), 0, 10**15),
+            )
+        )
+        for look in (0, 1)
+    ]
+    trends = RAW_TRENDS.frame(rows)
+    items = latest_observations(trends).with_columns(
+        hours_old_column(), is_spam=pl.lit(value=False)
+    )
+    measured = measure_items(items, measure_gains(trends))
+    members_ = measured.with_columns(story_id="item_id", canonical_url="item_id")
+    stories = explain_stories(score_stories(members_, measure_norms(measured), topic=TOPIC))
+    assert stories.height == 48
+    assert stories["final_score"].is_finite().all()
+    assert stories["reasons"].list.len().min() == 2
+    assert set(stories["momentum_basis"]) == {"points", "views", "rank", "unknown"}
