@@ -57,9 +57,9 @@ def link_all(titles: Sequence[str], rival: str, least: float) -> list[tuple[floa
                     links.append((likeness, j, i))
     else:
         compare, cutoff = fuzz.token_set_ratio, least * 100
-        for i, mine in enumerate(titles):
+        for i, title in enumerate(titles):
             for j in range(i):
-                likeness = compare(mine, titles[j], score_cutoff=cutoff)
+                likeness = compare(title, titles[j], score_cutoff=cutoff)
                 if likeness:
                     links.append((likeness / 100, j, i))
     return sorted(links, reverse=True)

@@ -20,6 +20,7 @@ PARTS = {"hacker_news": "hn", "reddit": "reddit", "youtube_*": "youtube"}
 YEARLESS_UP_TO = date(2017, 12, 31)
 NEAR_COPIES = 0.25
 NEW_WORDS = 0.06
+RUN = 2
 _SYLLABLES = "ba be bo da do ka ki ko la le li lo ma mi mo na ne no ra ri ro sa si ta to va vi zu"
 
 
@@ -37,21 +38,24 @@ def read_titles(data: Path) -> pl.DataFrame:
 def make_titles(real: list[str], count: int, seed: int = 1) -> list[str]:
     """Titles made of real ones, whose vocabulary goes on growing.
 
-    Three of four are the first half of one title and the second half of another, with one word in
-    `NEW_WORDS` replaced by a name that no title has; one of four is a near copy of a title made
-    before, with one word left out or replaced.
+    Three of four are as long as a real title and made of runs of `RUN` words of real titles, so
+    that words and phrases are as common as they are, with one word in `NEW_WORDS` replaced by a
+    made-up name. One of four is a near copy of a title made before, with one word replaced.
     """
-    chance = random.Random(seed)
-    words = [words for words in (title.split() for title in real) if len(words) > 1]
+    chance = random.Random(seed)  # noqa: S311
+    words = [words for words in (title.split() for title in real) if words]
+    text = [word for title in words for word in title]
     names = _names(chance)
     made: list[list[str]] = []
     for _ in range(count):
         if made and chance.random() < NEAR_COPIES:
             title = list(chance.choice(made))
-            title[chance.randrange(len(title))] = chance.choice(chance.choice(words))
+            title[chance.randrange(len(title))] = chance.choice(text)
         else:
-            head, tail = chance.choice(words), chance.choice(words)
-            title = head[: (len(head) + 1) // 2] + tail[len(tail) // 2 :]
+            title = []
+            for _ in range(0, len(chance.choice(words)), RUN):
+                start = chance.randrange(len(text))
+                title += text[start : start + RUN]
             title = [next(names) if chance.random() < NEW_WORDS else word for word in title]
         made.append(title)
     return [" ".join(title) for title in made]

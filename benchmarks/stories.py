@@ -15,16 +15,11 @@ TF-IDF with average links over all pairs is left out: it holds 6 million pairs f
 
 from __future__ import annotations
 
-import math
-import multiprocessing
 import random
-import resource
 import statistics
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from time import perf_counter, process_time
 from typing import Any
 
 import polars as pl
@@ -39,19 +34,18 @@ from _labelled import (
 )
 from _report import finish, print_table, read_arguments
 from _rivals import RIVALS, link_all, plain, single_links
-from _titles import make_titles, read_titles
+from _story_cost import KNOWN, measure_cost, nothing_known
+from _titles import read_titles
 
-from ytap_assets.domain.stories import StoryOptions, group_stories, score_pairs
+from ytap_assets.domain.stories import group_stories, score_pairs
 from ytap_assets.domain.urls import canonical_urls
 
 KIND = "near_duplicate_text"
 DAY = date(2014, 3, 10)
-SIZES = (10_000, 100_000, 1_000_000)
 BATCHES = 8
 SPLITS = 8
-LEAST_F1, LEAST_PRECISION, MOST_GROWTH = 0.80, 0.88, 1.2
+LEAST_F1, LEAST_PRECISION = 0.80, 0.88
 SINGLE_LINKS_FROM = 0.6
-KNOWN = ("day", "source", "item_id", "story_id", "title", "canonical_url")
 ITEM = ["day", "source", "item_id"]
 
 Measures = tuple[float, float, float]
@@ -182,7 +176,7 @@ def _rival(name: str, tuning: list[Headline]) -> Callable[[list[Headline]], Meas
 
 def _measure(headlines: list[Headline]) -> Measures:
     items = _items(headlines, [DAY] * len(headlines))
-    return _judge_members(group_stories(items, _nothing()), headlines)
+    return _judge_members(group_stories(items, nothing_known()), headlines)
 
 
 def _judge_members(members: pl.DataFrame, headlines: list[Headline]) -> Measures:
@@ -193,7 +187,7 @@ def _judge_members(members: pl.DataFrame, headlines: list[Headline]) -> Measures
 
 def measure_days(headlines: list[Headline], figures: dict[str, Any], held: dict[str, bool]) -> None:
     """Part 2: as stories arrive."""
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311
     order = chance.sample(range(len(headlines)), len(headlines))
     start = min(h.at for h in headlines)
     first = datetime.fromtimestamp(start / 1000, UTC).date()
@@ -227,7 +221,7 @@ def measure_days(headlines: list[Headline], figures: dict[str, Any], held: dict[
 
 def _run(batches: list[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
     """Publish batch after batch; the members at last, and how many ids ever changed."""
-    known, changed = _nothing(), 0
+    known, changed = nothing_known(), 0
     for items in batches:
         members = group_stories(items, known)
         before = known.join(members, on=ITEM, suffix="_now")
@@ -255,73 +249,6 @@ def _items(headlines: list[Headline], days: list[date]) -> pl.DataFrame:
             "engagement": pl.Series([None] * len(headlines), dtype=pl.Float64),
         }
     )
-
-
-def _nothing() -> pl.DataFrame:
-    return pl.DataFrame(schema={"day": pl.Date} | dict.fromkeys(KNOWN[1:], pl.String))
-
-
-def measure_cost(real: list[str], figures: dict[str, Any], held: dict[str, bool]) -> None:
-    """Part 3: each size in a process of its own, whose memory is its own."""
-    rows: list[Sequence[object]] = []
-    seconds = []
-    for size in SIZES:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            wall, processor, megabytes, before, stories = pool.submit(_cost, real, size).result()
-        seconds.append(processor)
-        rows.append(
-            (
-                f"{size:,}",
-                round(wall, 1),
-                round(processor, 1),
-                round(size / wall),
-                megabytes,
-                before,
-                stories,
-            )
-        )
-    growth = _slope([math.log(size) for size in SIZES], [math.log(s) for s in seconds])
-    print_table(
-        f"One day of titles made of {len(real):,} real ones",
-        ["titles", "s", "processor s", "titles / s", "peak MB", "MB before", "stories"],
-        rows,
-    )
-    print(f"processor time grows with the number of titles to the power of {growth:.2f}")
-    figures |= {
-        "growth_exponent": round(growth, 3),
-        "seconds": {row[0]: row[1] for row in rows},
-        "processor_seconds": {row[0]: row[2] for row in rows},
-        "peak_mb": {row[0]: row[4] for row in rows},
-    }
-    held["growth_exponent"] = growth < MOST_GROWTH
-
-
-def _cost(real: list[str], size: int) -> tuple[float, float, int, int, int]:
-    titles = make_titles(real, size)
-    when = datetime(2014, 3, 10, tzinfo=UTC)
-    items = pl.DataFrame(
-        {
-            "day": DAY,
-            "source": "made",
-            "item_id": [str(number) for number in range(size)],
-            "title": titles,
-            "canonical_url": [f"https://example.org/{number}" for number in range(size)],
-            "published_at": when,
-            "engagement": 0.0,
-        }
-    )
-    del titles
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    wall, processor = perf_counter(), process_time()
-    members = group_stories(items, _nothing(), options=StoryOptions())
-    wall, processor = perf_counter() - wall, process_time() - processor
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    stories = members.get_column("story_id").n_unique()
-    return wall, processor, peak // 1000, before // 1000, stories
-
-
-def _slope(x: Sequence[float], y: Sequence[float]) -> float:
-    return statistics.linear_regression(x, y).slope
 
 
 def _rounded(measures: Measures) -> tuple[float, float, float]:

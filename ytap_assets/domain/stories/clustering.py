@@ -21,6 +21,7 @@ from ytap_assets.domain.stories.terms import SCALE
 _ROUNDS = 120
 _SLICE = 20_000
 _LEAST_WEIGHT = 0.02
+_LEAST_LISTED = 50
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Rules:
         evidence_of_two: What two single titles of similarity 0.5 need beside it, less where they
             are more alike: x (1.5 - similarity), / sqrt(n x m) for groups.
         across_days: Times the similarity, where one group has no title of the day itself.
-        listed: Terms in more groups than this suggest no partners; they still count.
+        suggestions: Terms in more groups than this / titles, but at least `_LEAST_LISTED`, suggest
+            no partners; they still count. It bounds the work.
         listed_share: How much of the similarity the other terms must bring for a closer look.
         hub: A group this many times larger takes in smaller ones while it merges with another.
     """
@@ -44,7 +46,7 @@ class Rules:
     evidence: float = 6.0
     evidence_of_two: float = 17.0
     across_days: float = 1.2
-    listed: int = 100
+    suggestions: int = 1_000_000
     listed_share: float = 0.5
     hub: int = 4
 
@@ -55,8 +57,8 @@ def merge_groups(
     """Merge groups as long as any two are the same story.
 
     Args:
-        groups: ``group`` (UInt32, from 0, without gaps), ``n`` (Int64, titles), ``is_fixed`` (Boolean: two of
-            them never merge), ``is_away`` (Boolean: no title of the day itself).
+        groups: ``group`` (UInt32, from 0, without gaps), ``n`` (Int64, titles), ``is_fixed``
+            (Boolean: two of them never merge), ``is_away`` (Boolean: no title of the day itself).
         vectors: ``group``, ``term``, ``weight`` (Int64, sums over the group's titles),
             ``evidence``.
         marks: ``group``, ``key``, ``value``: groups that share a key and no value of it never
@@ -81,6 +83,7 @@ class _Merging:
         self, groups: pl.DataFrame, vectors: pl.DataFrame, marks: pl.DataFrame, rules: Rules
     ) -> None:
         self.rules = rules
+        self.listed = max(_LEAST_LISTED, rules.suggestions // max(1, groups.height))
         # A term of one group alone, as most are, never meets itself in another.
         shared = vectors.filter(pl.len().over("term") > 1)
         self.evidence = shared.group_by("term").agg(pl.col("evidence").first())
@@ -127,7 +130,7 @@ class _Merging:
         told = self.vectors.join(self.changed, on="group", how="semi").select("term").unique()
         lists = self.vectors.join(told, on="term", how="semi")
         n = pl.lit(self._fact(pl.col("n"))).gather(pl.col("group"))
-        return lists.filter(pl.len().over("term").is_between(2, self.rules.listed)).filter(
+        return lists.filter(pl.len().over("term").is_between(2, self.listed)).filter(
             pl.col("weight") >= n * int(_LEAST_WEIGHT * SCALE)
         )
 

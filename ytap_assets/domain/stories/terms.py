@@ -86,10 +86,9 @@ def weigh_terms(words: pl.DataFrame) -> pl.DataFrame:
         words have been counted each for itself.
     """
     count = words.get_column("title_no").n_unique()
-    told = words.join(_word_information(words, count), on="word", how="left", maintain_order="left")
-    single = told.unique(["title_no", "word"]).select(
-        "title_no", "information", term="word", evidence=pl.col("information")
-    )
+    known = _word_information(words, count).sort("word").with_row_index("term")
+    told = words.join(known, on="word", how="left", maintain_order="left").drop("word")
+    single = told.unique().with_columns(pl.col("term").cast(pl.UInt64), evidence="information")
     phrases = _phrases(told)
     frequent = _share(phrases.group_by("term").len(), count)
     phrases = phrases.join(frequent, on="term").with_columns(
@@ -97,10 +96,9 @@ def weigh_terms(words: pl.DataFrame) -> pl.DataFrame:
     )
     terms = pl.concat([single, phrases.select(single.columns)]).filter(pl.col("information") > 0)
     length = (pl.col("information") ** 2).sum().over("title_no").sqrt()
-    ids = terms.select(pl.col("term").unique().sort()).with_row_index("id")
-    return terms.join(ids, on="term").select(
+    return terms.select(
         "title_no",
-        term="id",
+        term=pl.col("term").rank("dense"),
         weight=(pl.col("information") / length * SCALE).round().cast(pl.Int32),
         evidence=(pl.col("evidence") * 100).round().cast(pl.Int32),
     )
@@ -172,11 +170,13 @@ def _share(counts: pl.DataFrame, titles: int) -> pl.DataFrame:
 
 
 def _phrases(told: pl.DataFrame) -> pl.DataFrame:
-    following = pl.col("title_no", "word", "information").shift(-1).name.prefix("next_")
+    following = pl.all().shift(-1).name.prefix("next_")
     pairs = told.with_columns(following).filter(pl.col("title_no") == pl.col("next_title_no"))
+    # The numbers of both words in one, above those of single words.
+    both = (pl.col("term").cast(pl.UInt64) + 1) * 2**32 + pl.col("next_term")
     return pairs.select(
         "title_no",
-        term=pl.col("word") + " " + pl.col("next_word"),
+        term=both,
         information=pl.mean_horizontal("information", "next_information") * _PHRASE_FACTOR,
         evidence=-pl.min_horizontal("information", "next_information") * _PHRASE_EVIDENCE,
-    ).unique(["title_no", "term"], keep="first", maintain_order=True)
+    ).unique(["title_no", "term"])
