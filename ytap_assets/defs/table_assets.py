@@ -6,6 +6,7 @@ and metadata, comes from the table's declaration.
 """
 
 import base64
+import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,7 +90,7 @@ class _Progress:
 def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
     """The Dagster asset of a table."""
     table = asset.table
-    doc = (asset.compute.__doc__ or "").strip()
+    doc = inspect.cleandoc(asset.compute.__doc__ or "")
 
     @dg.asset(
         name=table.name,
