@@ -22,6 +22,7 @@ _ROUNDS = 120
 _SLICE = 20_000
 _LEAST_WEIGHT = 0.02
 _LEAST_LISTED = 50
+_MOST_DOUBT = 1.3
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Rules:
         similarity: Mean similarity of their pairs that large groups need.
         similarity_of_two: What two single titles need beside it; / sqrt(n x m) for groups.
         evidence: What the shared terms must prove (nats; see `weigh_terms`), for large groups.
-        evidence_of_two: What two single titles of similarity 0.5 need beside it, less where they
-            are more alike: x (1.5 - similarity), / sqrt(n x m) for groups.
+        evidence_of_two: What two single titles need beside it, less where they
+            are more alike: x (1.3 - similarity), / sqrt(n x m) for groups.
         across_days: Times the similarity, where one group has no title of the day itself.
         suggestions: Terms in more groups than this / titles, but at least `_LEAST_LISTED`, suggest
             no partners; they still count. It bounds the work.
@@ -44,11 +45,16 @@ class Rules:
     similarity: float = 0.04
     similarity_of_two: float = 0.33
     evidence: float = 6.0
-    evidence_of_two: float = 17.0
+    evidence_of_two: float = 21.0
     across_days: float = 1.2
     suggestions: int = 1_000_000
     listed_share: float = 0.5
     hub: int = 4
+
+    @property
+    def evidence_of_same(self) -> float:
+        """What a title must prove for another of the same words to be the same story."""
+        return self.evidence + self.evidence_of_two * (_MOST_DOUBT - 1)
 
 
 def merge_groups(
@@ -73,7 +79,7 @@ def merge_groups(
 
 def proof_needed(rules: Rules, likeness: pl.Expr, root: pl.Expr) -> pl.Expr:
     """The evidence (nats) that two groups need; ``root`` is sqrt(n x m)."""
-    return rules.evidence + rules.evidence_of_two * (1.5 - likeness) / root
+    return rules.evidence + rules.evidence_of_two * (_MOST_DOUBT - likeness) / root
 
 
 class _Merging:

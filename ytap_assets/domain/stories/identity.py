@@ -39,7 +39,7 @@ def unite_surely(
         Groups (``group``, ``story_id`` or null, ``n`` titles, ``is_fixed``, ``is_away``), and
         members (``group`` and the rows' columns, ``is_today``).
     """
-    proof = (rules.evidence + rules.evidence_of_two) * 100
+    proof = rules.evidence_of_same * 100
     proven = terms.group_by("title_no").agg(pl.col("evidence").sum())
     proven = proven.filter(pl.col("evidence") >= proof).select("title_no", same_words="title_no")
     today = _with_known_story(today, near, proven)

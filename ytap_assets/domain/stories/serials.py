@@ -1,7 +1,8 @@
 """Parts of a series, which share almost every word and are different stories.
 
-Belongs here: what of a title says which part it is (an episode, a date, a number in a title that
-otherwise repeats), and which groups contradict each other by it. Does not belong here: likeness.
+Belongs here: what of a title says which part it is (an episode, a date, the sides of a match, a
+number in a title that otherwise repeats), and which groups contradict each other by it. Does not
+belong here: likeness.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _WRITTEN_DATE = (
     r"^(?:(?:20)?[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
     r"|[0-9]{1,4}\.[0-9]{1,2}\.[0-9]{2,4})$"
 )
+_AGAINST = ("vs", "v")
 _GLUED = r"^(?:s([0-9]+)e([0-9]+)|(?:ep|e|pt|part|vol)([0-9]+))$"
 
 
@@ -42,7 +44,8 @@ def read_marks(words: pl.DataFrame) -> pl.DataFrame:
         ``title_no``, ``key`` (what is counted), ``value`` (which one), without repetitions.
     """
     words = _with_neighbours(words)
-    return pl.concat([_counted(words), _dated(words), _repeated(words)]).unique()
+    marks = [_counted(words), _dated(words), _repeated(words), _opposed(words)]
+    return pl.concat(marks).unique()
 
 
 def find_conflicts(pairs: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
@@ -112,10 +115,21 @@ def _repeated(words: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _opposed(words: pl.DataFrame) -> pl.DataFrame:
+    """The names on both sides of a ``vs``: two matches with no name in common are two."""
+    matches = words.filter(pl.col("word").is_in(_AGAINST))
+    sides = [
+        matches.select("title_no", key=pl.lit("against"), value=side)
+        for side in ("before", "after")
+    ]
+    return pl.concat(sides).drop_nulls()
+
+
 def _with_neighbours(words: pl.DataFrame) -> pl.DataFrame:
-    """The titles with a number in them; each word with the one before and the two after."""
-    numbered = words.filter(pl.col("word").str.contains(r"\p{N}")).select("title_no").unique()
-    words = words.join(numbered, on="title_no", how="semi", maintain_order="left")
+    """The titles that may have marks; each word with the one before and the two after."""
+    word = pl.col("word")
+    telling = words.filter(word.str.contains(r"\p{N}") | word.is_in(_AGAINST))
+    words = words.join(telling, on="title_no", how="semi", maintain_order="left")
 
     def neighbour(by: int) -> pl.Expr:
         is_same = pl.col("title_no") == pl.col("title_no").shift(by)

@@ -69,6 +69,10 @@ def test_scripts(titles: tuple[str, ...]) -> None:
         ("Eat Bulaga Sugod Bahay November 13", "Eat Bulaga Sugod Bahay November 14"),
         ("Satisfying Slime Videos #272", "Satisfying Slime Videos #273"),
         ("Patriots vs. Bills Week 8 Highlights", "Browns vs. Steelers Week 8 Highlights"),
+        (
+            "AC Milan vs. Liverpool: Extended Highlights | UCL League Phase",
+            "Galatasaray vs. PAOK: Extended Highlights | UCL League Phase",
+        ),
         ("How to learn Python", "How to learn Rust"),
     ],
 )

@@ -1,0 +1,72 @@
+"""What words are read out of titles, and what they weigh."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from ytap_assets.domain.stories.common_words import COMMON_SHARES
+from ytap_assets.domain.stories.terms import MAX_CHARACTERS, SCALE, read_words, weigh_terms
+
+
+def words_of(title: str | None) -> list[str]:
+    titles = pl.DataFrame(
+        {"title_no": [0], "title": [title]}, schema={"title_no": pl.UInt32, "title": pl.String}
+    )
+    return read_words(titles)["word"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Apple's iPhones: 7.1, unveiled!", ["appl", "iphon", "7.1", "unveil"]),
+        ("BEYONCÉ beyonce", ["beyonc", "beyonc"]),
+        ("#272 now", ["nr", "272", "now"]),
+        ("東京都 と", ["東京", "京都", "と"]),
+        ("한국어", ["한국", "국어"]),
+        ("Привет, мир", ["привет", "мир"]),
+        ("🔥\x00\u202e\u2066", []),
+        ("", []),
+        (None, []),
+    ],
+)
+def test_words(title: str | None, words: list[str]) -> None:
+    assert words_of(title) == words
+
+
+def test_the_rest_of_a_long_title_is_not_read() -> None:
+    assert words_of("x" * MAX_CHARACTERS + " more" * 1_000_000) == ["x" * MAX_CHARACTERS]
+
+
+def test_each_title_has_the_same_length() -> None:
+    titles = pl.DataFrame(
+        {"title_no": [0, 1], "title": ["Snowden speaks at SXSW", "the video"]},
+        schema_overrides={"title_no": pl.UInt32},
+    )
+    terms = weigh_terms(read_words(titles))
+    lengths = terms.group_by("title_no").agg((pl.col("weight") ** 2).sum().sqrt())["weight"]
+    assert lengths.is_between(SCALE * 0.99, SCALE * 1.01).all()
+
+
+def test_rare_words_prove_more_than_common_ones_and_phrases_take_back() -> None:
+    titles = pl.DataFrame(
+        {"title_no": [0], "title": ["snowden how"]}, schema_overrides={"title_no": pl.UInt32}
+    )
+    evidence = weigh_terms(read_words(titles)).sort("evidence")["evidence"].to_list()
+    phrase, common, rare = evidence
+    assert phrase < 0 < common < rare
+
+
+def test_what_a_large_window_repeats_proves_less_there() -> None:
+    titles = [f"zorblax {number} quux{number}" for number in range(2000)]
+    frame = pl.DataFrame({"title": titles}).with_row_index("title_no")
+    terms = weigh_terms(read_words(frame))
+    by_use = terms.group_by("term").agg(pl.len(), pl.col("evidence").first()).sort("len")
+    evidence = by_use["evidence"].to_list()
+    assert evidence[-1] < 400
+    assert max(evidence) > 900
+
+
+def test_common_words_are_shares_of_stems() -> None:
+    assert COMMON_SHARES["the"] >= 0.05
+    assert all(0 < share < 1 for share in COMMON_SHARES.values())
