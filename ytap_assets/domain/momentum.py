@@ -95,7 +95,8 @@ def measure_items(
         - ``expected_engagement``: what the count comes to at the usual course of its source,
           (count + 1) / (share gathered by this age), fading with age:
           share = 1 - exp(-(age / settling_hours + 0.2)), fading = 1 / (1 + (age / fading)^2);
-        - ``rank_share``: rank / (length of the list + 1), where the basis is ``rank``.
+        - ``rank_share``: rank / (length of the list + 1), where the basis is ``rank``; with a known
+          age it fades alike: / fading, at most the last place.
 
         The measures are null where they are not known. They can be added up.
     """
@@ -113,7 +114,7 @@ def measure_items(
         pl.when(counted).then(count / _smooth_floor(age, first)).alias("engagement_per_hour"),
         pl.when(counted).then((count + 1) / share / gravity).alias("expected_engagement"),
         pl.when(pl.col("momentum_basis") == RANK)
-        .then(pl.col("rank") / (length + 1))
+        .then(pl.min_horizontal(pl.col("rank") * gravity.fill_null(1.0), length) / (length + 1))
         .alias("rank_share"),
     ).with_columns(pace=pl.col("engagement_per_hour") * _slowing())
 

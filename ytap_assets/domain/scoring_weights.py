@@ -59,6 +59,5 @@ class ScoringWeights:
             least, greatest = BOUNDS[name]
             if not least <= getattr(self, name) <= greatest:
                 raise ConfigError(
-                    f"scoring.{name}: {getattr(self, name)} is not between {least:g} and"
-                    f" {greatest:g}"
+                    f"{name}: {getattr(self, name)} is not between {least:g} and {greatest:g}"
                 )

@@ -131,6 +131,16 @@ def test_rank_is_taken_within_its_list_which_is_at_least_25_long() -> None:
     assert [row["rank_share"] for row in ranks] == [1 / 26, 5 / 26, 1 / 100, 99 / 100]
 
 
+def test_a_rank_fades_with_age_where_that_is_known() -> None:
+    week = {"rank": 1, "source": "reddit", "hours_old": 168.0}
+    fresh, day, old = (
+        measure({**week, "hours_old": hours})[0]["rank_share"] for hours in (0.0, 24.0, 168.0)
+    )
+    assert fresh == 1 / 26
+    assert day == pytest.approx(2 / 26)
+    assert old == 25 / 26
+
+
 @pytest.mark.parametrize("age", [0.0, 1e-9, 87_600.0, 1e9])
 @pytest.mark.parametrize("count", [-(10**15), 0, 1, 10**15, 2**63 - 1])
 def test_no_count_or_age_gives_an_impossible_measure(age: float, count: int) -> None:
