@@ -21,7 +21,7 @@ from ytap_assets.domain.stories.terms import SCALE
 _ROUNDS = 120
 _SLICE = 20_000
 _LEAST_WEIGHT = 0.02
-_LEAST_LISTED = 50
+_LEAST_LISTED = 30
 _MOST_DOUBT = 1.3
 
 
