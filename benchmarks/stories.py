@@ -5,7 +5,8 @@
    best on one half of the pairs, reported on the other.
 2. Clusters of headlines: B-cubed. The rivals join by single links, at the threshold that is best on
    the headlines of one half of the stories; reported on the other half, and on all. Ours runs with
-   its options as they are, and on random halves of the stories besides. Then day by day, and one day made again and again with more items.
+   its options as they are, and on random halves of the stories besides. Then day by day, and one
+   day made again and again with more items.
 3. Titles per second at 10,000, 100,000 and 1,000,000 titles of one day, made of the real ones.
 
     python benchmarks/stories.py [DATA_FOLDER]

@@ -77,10 +77,12 @@ def group_stories(
         told = pl.concat([told.join(grouped, on=ITEM, how="anti"), grouped.select(told.columns)])
     members = []
     for day in days:
-        near = told.filter(pl.col("day").is_between(day - around, day + around))
+        near = told.filter(
+            pl.col("day").is_between(day - around, day + around),
+            (pl.col("day") != day) | pl.col("is_item"),
+        )
         members.append(explain_day(day, near, _of_titles(words, near)))
-    result = pl.concat([pl.DataFrame(schema=STORY_MEMBERS), *members])
-    return result.join(items.select(ITEM), on=ITEM, how="semi").sort(ITEM)
+    return pl.concat([pl.DataFrame(schema=STORY_MEMBERS), *members]).sort(ITEM)
 
 
 def _read(items: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

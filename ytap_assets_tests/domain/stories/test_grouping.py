@@ -153,6 +153,14 @@ def test_its_own_former_id_wins() -> None:
     assert group_stories(rows, known)["story_id"].to_list() == rows["item_id"].to_list()
 
 
+def test_what_left_the_day_neither_leads_nor_comes_back() -> None:
+    rows = items(SNOWDEN, published_at=[None, None])
+    known = as_known(group_stories(rows, NOTHING), rows)
+    members = group_stories(rows[1:], known)
+    assert members["story_id"].to_list() == known["story_id"][:1].to_list()
+    assert members["joined_by"].to_list() == ["first"]
+
+
 def test_nothing() -> None:
     assert_frame_equal(group_stories(items([]), NOTHING), pl.DataFrame(schema=STORY_MEMBERS))
 
