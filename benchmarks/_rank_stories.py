@@ -10,20 +10,13 @@ import polars as pl
 
 from ytap_assets.domain.final_score import score_stories
 from ytap_assets.domain.momentum import measure_gains, measure_items
-from ytap_assets.domain.scoring import (
-    base_score_columns,
-    engagement_columns,
-    hours_old_column,
-    latest_observations,
-)
+from ytap_assets.domain.scoring import add_base_scores, latest_observations
 
 
 def measure(rows: pl.DataFrame) -> pl.DataFrame:
     """The items of some rows of `raw_trends`, measured, with their base scores."""
-    items = latest_observations(rows).with_columns(
-        *engagement_columns(50), hours_old_column(), is_spam=pl.lit(value=False)
-    )
-    return measure_items(items.with_columns(*base_score_columns({})), measure_gains(rows))
+    items = latest_observations(rows).with_columns(is_spam=pl.lit(value=False))
+    return measure_items(add_base_scores(items), measure_gains(rows))
 
 
 def rank(items: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:

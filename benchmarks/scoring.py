@@ -34,10 +34,7 @@ from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.norms import measure_norms
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring import (
-    VIEWS_PER_ENGAGEMENT,
-    base_score_columns,
-    engagement_columns,
-    hours_old_column,
+    add_base_scores,
     latest_observations,
 )
 from ytap_assets.domain.spam import find_spam
@@ -122,8 +119,7 @@ def make_trends(count: int) -> pl.DataFrame:
 
 def score_columns(trends: pl.DataFrame) -> pl.DataFrame:
     """Our side."""
-    measured = trends.with_columns(*engagement_columns(VIEWS_PER_ENGAGEMENT), hours_old_column())
-    return measured.with_columns(*base_score_columns({})).select(SCORES)
+    return add_base_scores(trends).select(SCORES)
 
 
 def score_rows(trends: pl.DataFrame) -> pl.DataFrame:

@@ -13,9 +13,7 @@ import polars as pl
 from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.scoring import (
     VIEWS_PER_ENGAGEMENT,
-    base_score_columns,
-    engagement_columns,
-    hours_old_column,
+    add_base_scores,
     latest_observations,
 )
 from ytap_assets.domain.spam import find_spam
@@ -51,10 +49,10 @@ def score_items(
     """
     items = latest_observations(trends)
     items = find_spam(items, spam_rules or SpamRules(), spam_model)
-    items = items.with_columns(
-        *engagement_columns(views_per_engagement), hours_old_column(), _canonical_urls(items)
+    items = add_base_scores(
+        items, source_weights=source_weights, views_per_engagement=views_per_engagement
     )
-    items = items.with_columns(*base_score_columns(source_weights or {}))
+    items = items.with_columns(_canonical_urls(items))
     return measure_items(items, measure_gains(trends)).sort(_ITEM)
 
 

@@ -29,6 +29,31 @@ _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
 
 
+def add_base_scores(
+    items: pl.DataFrame,
+    *,
+    source_weights: Mapping[str, float] | None = None,
+    views_per_engagement: float = VIEWS_PER_ENGAGEMENT,
+) -> pl.DataFrame:
+    """``items`` with the base score and its parts, in the order of the rows.
+
+    One lazy plan: what is needed several times is computed once, and columns side by side.
+
+    Args:
+        items: source, points, comments, likes, views, published_at, observed_at and is_spam.
+        source_weights: Weights by source, over `SOURCE_WEIGHTS`.
+        views_per_engagement: How many views are worth one like.
+
+    Returns:
+        ``items`` with the columns of `engagement_columns`, `hours_old_column` and
+        `base_score_columns`.
+    """
+    measured = items.lazy().with_columns(
+        *engagement_columns(views_per_engagement), hours_old_column()
+    )
+    return measured.with_columns(*base_score_columns(source_weights or {})).collect()
+
+
 def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
     """The observation of each item that counts for each day: the latest made in time.
 
