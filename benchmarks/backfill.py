@@ -35,19 +35,24 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources.hn import by_date_url
 from ytap_assets.sources.recordings import Recording, append_recording, day_folder
-from ytap_assets.tables import SCORED_TRENDS, WORKSPACE_REPORTS
+from ytap_assets.tables import TABLES, TREND_STORIES, WORKSPACE_REPORTS
 
 DEMO = Path(__file__).parents[1] / "data" / "workspaces"
 WORKSPACE = "tech"
 LAST = date(2026, 11, 20)
 DAYS = 365
 SAMPLE = 10
+_WORDS = ("storage", "orbit", "cheese", "compiler", "violin", "harbour", "glacier", "pigeon")
 STORIES = 40
 LIMIT = 15.0
 WHOLE = (
     "key:channels or key:accounts or key:videos or key:production_events or key:production_records"
 )
-BY_DAY = "key:raw_trends or key:scored_trends or key:video_metrics or key:workspace_reports"
+BY_DAY = " or ".join(
+    f"key:{table.name}"
+    for table in TABLES.values()
+    if table.by_day and table.name not in {"raw_payloads", "collection_log", "quarantined_rows"}
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ def record_day(day: date, min_points: int) -> Recording:
     hits = [
         {
             "objectID": str(day.toordinal() * 100 + n),
-            "title": f"Show HN: storage engine number {n} of {day}",
+            "title": f"Show HN: {_WORDS[n % 8]} {_WORDS[(n // 8 + day.day) % 8]} {day} {n}",
             "url": f"https://news.example/{day}/{n}",
             "created_at_i": int(begin.timestamp()) + n * 1800,
             "points": 60 + n * 13,
@@ -138,7 +143,7 @@ def measure(platform: Platform, ranges: Sequence[tuple[date, date]], log: list[f
     event_log = sum(log)
     days = sum((last - first).days + 1 for first, last in ranges)
     reader = platform.lake.reader(WORKSPACE)
-    for table, rows in ((SCORED_TRENDS, days * STORIES), (WORKSPACE_REPORTS, days)):
+    for table, rows in ((TREND_STORIES, days * STORIES), (WORKSPACE_REPORTS, days)):
         if (found := reader.read(table).height) != rows:
             raise RuntimeError(f"{table.name} has {found} rows instead of {rows}")
     platform.lake.close()

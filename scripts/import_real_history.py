@@ -75,7 +75,7 @@ BACKFILLS: dict[str, Days] = {
     "us_2017": (date(2017, 9, 13), date(2017, 10, 22)),
     "daily_lists": (date(2024, 9, 1), date(2024, 12, 9)),
 }
-BACKFILLED = ("scored_trends", "workspace_reports")
+BACKFILLED = ("trend_stories", "scored_trends", "workspace_reports")
 
 
 def create_workspaces(platform: Platform) -> None:
