@@ -91,7 +91,9 @@ def measure_pairs(kinds: dict[str, list[Pair]], figures: dict[str, Any]) -> None
             testing = [
                 (s, p.is_same) for s, p, t in zip(likeness, pairs, is_test, strict=True) if t
             ]
-            best = max({s for s, _ in tuning if s > 0}, key=lambda at: _judge_pairs(tuning, at)[2])
+            best = max(
+                {s for s, _ in tuning if s > 0} or {1.0}, key=lambda at: _judge_pairs(tuning, at)[2]
+            )
             rows.append((name, round(best, 3), *_rounded(_judge_pairs(testing, best))))
             if name == "ours":
                 rows.append(("ours, as it decides", 1, *_rounded(_judge_pairs(testing, 1.0))))

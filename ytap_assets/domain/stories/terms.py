@@ -21,7 +21,7 @@ MAX_CHARACTERS = 300
 RAREST_SHARE = 1 / 20_000
 """No word counts as rarer than this: in a small window every other word occurs once."""
 
-GENERAL_TITLES = 10_000
+GENERAL_TITLES = 30_000
 """A window's counts are shares of its titles and so many others: a small one proves little."""
 
 _NUMBER_SHARE = 0.01
