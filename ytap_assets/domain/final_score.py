@@ -77,7 +77,7 @@ def score_stories(
         .join(_find_produced(members, done), on=_STORY, how="left", maintain_order="left")
     )
     return _rank(
-        stories.with_columns(*_factor_columns(weights, has_topic=bool(topic.phrases))), weights
+        stories.with_columns(*_factor_columns(weights, has_keywords=bool(topic.keywords))), weights
     )
 
 
@@ -167,10 +167,10 @@ def _plain_title() -> pl.Expr:
     return pl.when(tidy != "").then(tidy)
 
 
-def _factor_columns(weights: ScoringWeights, *, has_topic: bool) -> tuple[pl.Expr, ...]:
+def _factor_columns(weights: ScoringWeights, *, has_keywords: bool) -> tuple[pl.Expr, ...]:
     """Each factor within its range."""
     matches = pl.col("relevance_reasons").list.len()
-    none_matches = weights.no_keyword if has_topic else 1.0
+    none_matches = weights.no_keyword if has_keywords else 1.0
     of_matches = pl.when(matches > 0).then(1 + weights.keyword_step * matches)
     language = pl.when("is_other_language").then(weights.other_language).otherwise(1.0)
     boost = 1 + weights.source_step * (pl.col("platforms").list.len().cast(pl.Float64) - 1)

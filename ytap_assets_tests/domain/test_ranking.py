@@ -76,6 +76,15 @@ def test_what_fits_the_workspace_ranks_before_what_does_not() -> None:
     assert stories[0]["base_score"] == stories[1]["base_score"]
 
 
+def test_a_vertical_alone_holds_nothing_against_other_stories() -> None:
+    titles = {"item_id": "1", "title": "A technology"}, {"item_id": "2", "title": "Cheese"}
+    rows = [{**row, "url": f"https://{row['item_id']}.example"} for row in titles]
+    said = {s["item_id"]: s["relevance"] for s in rank(*rows, topic=Topic((), "technology", "en"))}
+    assert said == {"1": 1.25, "2": 1.0}
+    said = {s["item_id"]: s["relevance"] for s in rank(*rows, topic=Topic(("rust",), "", "en"))}
+    assert said == {"1": 0.75, "2": 0.75}
+
+
 def test_a_topic_is_taken_on_the_days_on_which_a_script_keeps_it() -> None:
     page = "https://example.com/a"
     days = [DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)]
