@@ -70,12 +70,16 @@ def find_reasons(row: dict[str, Any], rules: SpamRules) -> list[str]:
         "blocklist": _blocklist(rules.blocklist).search(title),
         "pattern": any(pattern.search(title) for pattern in _patterns(rules.patterns)),
         "link_farm": _is_link_farm(row["url"], rules),
-        "emoji_excess": sum(unicodedata.category(c) == "So" for c in title) > rules.max_emoji,
-        "capitals_excess": _is_shouting(title, row["source"], rules),
-        "repeated_characters": _runs(rules.max_run).search(title),
         "repeated_words": _is_repetitive(title, rules),
         "promoted": row["is_promoted"],
     }
+    signs = {
+        "emoji_excess": sum(unicodedata.category(c) == "So" for c in title) > rules.max_emoji,
+        "capitals_excess": _is_shouting(title, row["source"], rules),
+        "repeated_characters": _runs(rules.max_run).search(title),
+    }
+    if sum(map(bool, signs.values())) >= rules.style_signs:
+        checks |= signs
     return [name for name, found in checks.items() if found]
 
 

@@ -38,7 +38,9 @@ COMMANDS: dict[str, list[str]] = {
 LIMITS = {"ytap --help": 2.0, "ytap sql": 4.0}
 _MAKE = """
 from ytap_assets.operations.platform import Platform
+from ytap_assets.workspaces import Workspace
 platform = Platform.from_env()
+platform.workspaces.save(Workspace(workspace_id="tech", name="Tech", vertical="technology"))
 platform.lake.close()
 """
 
