@@ -42,7 +42,7 @@ def make_titles(real: list[str], count: int, seed: int = 1) -> list[str]:
     that words and phrases are as common as they are, with one word in `NEW_WORDS` replaced by a
     made-up name. One of four is a near copy of a title made before, with one word replaced.
     """
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     words = [words for words in (title.split() for title in real) if words]
     text = [word for title in words for word in title]
     names = _names(chance)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+import random
 import shutil
 import sys
 import warnings
@@ -42,7 +43,7 @@ WORKSPACE = "tech"
 LAST = date(2026, 11, 20)
 DAYS = 365
 SAMPLE = 10
-_WORDS = ("storage", "orbit", "cheese", "compiler", "violin", "harbour", "glacier", "pigeon")
+_SYLLABLES = ("ba", "ko", "ri", "ten", "lu", "mar", "do", "sil", "ve", "na", "qui", "tor", "pel")
 STORIES = 40
 LIMIT = 15.0
 WHOLE = (
@@ -109,11 +110,16 @@ def prepare(data: Path, days: Sequence[date]) -> Platform:
 
 def record_day(day: date, min_points: int) -> Recording:
     """Hacker News' answer for a day."""
-    begin = datetime.combine(day, time(), UTC)
+    begin, chance = datetime.combine(day, time(), UTC), random.Random(day.toordinal())
+
+    def title() -> str:
+        """Seven made-up words: most stories of a day have nothing to do with each other."""
+        return " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(7))
+
     hits = [
         {
             "objectID": str(day.toordinal() * 100 + n),
-            "title": f"Show HN: {_WORDS[n % 8]} {_WORDS[(n // 8 + day.day) % 8]} {day} {n}",
+            "title": title(),
             "url": f"https://news.example/{day}/{n}",
             "created_at_i": int(begin.timestamp()) + n * 1800,
             "points": 60 + n * 13,

@@ -114,6 +114,9 @@ def explain_day(day: date, rows: pl.DataFrame, words: pl.DataFrame) -> pl.DataFr
     reason = pl.when(is_first).then(pl.lit("first")).when(has_page).then(pl.lit("url"))
     today = today.with_columns(joined_by=reason.otherwise(pl.lit("title")))
     told = today.filter(joined_by="title").select(*ITEM, "story_id", "title_no")
+    if told.is_empty():  # nothing to weigh, as on most days of few items
+        unlike = pl.lit(None, pl.Float64).alias("similarity")
+        return today.select(*ITEM, "story_id", "joined_by", unlike)
     stories = rows.join(told, on="story_id", how="semi").select("story_id", "title_no")
     similarity = _similarity(told, stories.drop_nulls().unique(), words)
     return today.join(similarity, on=ITEM, how="left").select(
