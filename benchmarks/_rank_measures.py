@@ -51,7 +51,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
     A post is in about five ticks in a row, so single ticks would feign certainty.
     """
-    rng = random.Random(20261121)  # noqa: S311
+    rng = random.Random(20261121)
     length = len(values)
     blocks = math.ceil(length / BLOCK)
     means = []

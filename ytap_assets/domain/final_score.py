@@ -25,6 +25,7 @@ LEARNED_RANGE = (0.5, 2.0)
 LEARNED_SCHEMA = pl.Schema({"kind": pl.String, "value": pl.String, "weight": pl.Float64})
 PRODUCED_SCHEMA = pl.Schema({"story_id": pl.String, "canonical_url": pl.String, "title": pl.String})
 
+_SPAN = ("first_day", "last_day")
 _DAY = ("workspace_id", "day")
 _STORY = (*_DAY, "story_id")
 _SAME_PLATFORM = {"youtube_channel": "youtube"}
@@ -54,8 +55,9 @@ def score_stories(
         weights: What the factors weigh.
         learned: Weights as known on the day (`LEARNED_SCHEMA`): ``kind`` is ``source`` or
             ``topic`` (a matched phrase), ``value`` which; 1 where there is none.
-        produced: What was produced already as of the day (`PRODUCED_SCHEMA`): a story is
-            recognized by its id, by a member's canonical URL, or by a member's title.
+        produced: What was produced already (`PRODUCED_SCHEMA`): a story is recognized by its id,
+            by a member's canonical URL, or by a member's title. With ``first_day`` and
+            ``last_day`` (null: until now), on these days only.
 
     Returns:
         One row per story, ordered by workspace, day and ``position``: the keys, each factor,
@@ -144,20 +146,20 @@ def _learn(stories: pl.DataFrame, learned: pl.DataFrame) -> pl.DataFrame:
 
 def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFrame:
     """The stories that were produced, each with ``is_produced``."""
-    same = {
-        "story_id": (pl.col("story_id"), pl.col("story_id")),
-        "canonical_url": (pl.col("canonical_url"), pl.col("canonical_url")),
-        "title": (_plain_title(), _plain_title()),
-    }
-    is_produced = [
-        ours.is_in(produced.select(theirs.drop_nulls().unique()).to_series().implode())
-        for ours, theirs in same.values()
-        if not produced.is_empty()
+    always = [pl.lit(None, pl.Date).alias(name) for name in _SPAN if name not in produced.columns]
+    spans = produced.with_columns(always)
+    day = pl.col("day")
+    is_then = (day >= pl.col("first_day")).fill_null(value=True) & (
+        day <= pl.col("last_day")
+    ).fill_null(value=True)
+    found = [
+        members.select(*_STORY, name.alias("same"))
+        .join(spans.select(*_SPAN, name.alias("same")).drop_nulls("same"), on="same")
+        .filter(is_then)
+        .select(_STORY)
+        for name in (pl.col("story_id"), pl.col("canonical_url"), _plain_title())
     ]
-    if not is_produced:
-        return members.select(*_STORY, pl.lit(value=False).alias("is_produced")).clear()
-    found = members.filter(pl.any_horizontal(is_produced))
-    return found.select(*_STORY, pl.lit(value=True).alias("is_produced")).unique(_STORY)
+    return pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
 
 
 def _plain_title() -> pl.Expr:

@@ -36,6 +36,8 @@ CURVE = 0.25
 """momentum = 10 x (1 - top share ^ 0.25): 1.6 in the middle, 4.4 for the top tenth, 6.8 for the
 top hundredth."""
 
+FOR_DAY = "for_day"
+"""The day that norms are for, where there are those of several days."""
 _KEY = ("source", "momentum_basis")
 _KNOTS = tuple(f"heat_{number}" for number in range(len(TOP_SHARES)))
 _LEAST = 1e-9
@@ -85,23 +87,25 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         past: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace`` of
-            past items, in any order; may be empty.
+            past items, in any order; may be empty. With a column `FOR_DAY`, each row counts for
+            the day it names.
 
     Returns:
-        One row per source and basis seen: these, ``items``, ``usual_expected``,
-        ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes them.
+        One row per source and basis seen (and `FOR_DAY`, where it is given): these, ``items``,
+        ``usual_expected``, ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes them.
     """
+    key = _key_of(past)
     known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
-        *_KEY, "expected_engagement", "pace"
+        *key, "expected_engagement", "pace"
     )
-    medians = known.group_by(_KEY, maintain_order=True).agg(
+    medians = known.group_by(key, maintain_order=True).agg(
         items=pl.len(),
         usual_expected=pl.col("expected_engagement").median(),
         usual_pace=pl.col("pace").median(),
     )
     usual = _draw_to_defaults(medians, ("usual_expected", "usual_pace"))
-    heats = known.join(usual, on=_KEY).select(*_KEY, heat_column())
-    quantiles = heats.group_by(_KEY, maintain_order=True).agg(
+    heats = known.join(usual, on=key).select(*key, heat_column())
+    quantiles = heats.group_by(key, maintain_order=True).agg(
         pl.len().alias("items"),
         *(
             pl.col("heat").quantile(1 - share).alias(knot)
@@ -109,7 +113,7 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
         ),
     )
     knots = _draw_to_defaults(quantiles, _KNOTS).drop("items")
-    return usual.join(knots, on=_KEY, maintain_order="left")
+    return usual.join(knots, on=key, maintain_order="left")
 
 
 def heat_column() -> pl.Expr:
@@ -125,7 +129,8 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
     Args:
         frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace``
             and ``rank_share`` of items (`momentum.measure_items`), or of stories' sums.
-        norms: As `measure_norms` gives them; a source that is not there has its default.
+        norms: As `measure_norms` gives them; a source that is not there has its default. Norms
+            for days (`FOR_DAY`) are those of the rows' ``day``.
 
     Returns:
         ``frame`` with ``top_share`` (the share of the source's items at least as hot; null where
@@ -133,11 +138,13 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
         source and basis momentum orders as heat does. Unknown: the momentum of a usual item,
         neither for it nor against.
     """
-    keys = frame.filter(pl.col("momentum_basis").is_in(COUNTS)).select(_KEY).unique()
-    defaults = _default_norms(keys.join(norms, on=_KEY, how="anti"))
-    joined = frame.select(*_KEY, "expected_engagement", "pace", "rank_share").join(
+    key = _key_of(norms)
+    dated = frame.with_columns(pl.col("day").alias(FOR_DAY)) if FOR_DAY in key else frame
+    keys = dated.filter(pl.col("momentum_basis").is_in(COUNTS)).select(key).unique()
+    defaults = _default_norms(keys.join(norms, on=key, how="anti"))
+    joined = dated.select(*key, "expected_engagement", "pace", "rank_share").join(
         pl.concat([norms, defaults.select(norms.columns)]),
-        on=_KEY,
+        on=key,
         how="left",
         maintain_order="left",
     )
@@ -188,10 +195,15 @@ def _draw_to_defaults(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFr
         .alias(name)
         for name in names
     )
-    defaults = _default_norms(measured.select(_KEY))
+    key = _key_of(measured)
+    defaults = _default_norms(measured.select(key))
     return measured.join(
-        defaults, on=_KEY, how="left", maintain_order="left", suffix="_default"
-    ).select(*_KEY, "items", *drawn)
+        defaults, on=key, how="left", maintain_order="left", suffix="_default"
+    ).select(*key, "items", *drawn)
+
+
+def _key_of(frame: pl.DataFrame) -> tuple[str, ...]:
+    return (FOR_DAY, *_KEY) if FOR_DAY in frame.columns else _KEY
 
 
 def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
@@ -206,7 +218,7 @@ def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
         **{knot: [norm.heat[number] for norm in norms] for number, knot in enumerate(_KNOTS)},
     }
     return keys.select(
-        *_KEY,
+        *_key_of(keys),
         pl.lit(0, pl.get_index_type()).alias("items"),
         *(pl.Series(name, values, dtype=pl.Float64) for name, values in columns.items()),
     )

@@ -6,13 +6,11 @@ speaks for a story. Does not belong here: any factor.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 import polars as pl
 
 from ytap_assets.domain.explain import explain_stories
 from ytap_assets.domain.final_score import score_stories
-from ytap_assets.domain.norms import measure_norms
+from ytap_assets.domain.norms import FOR_DAY, measure_norms
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.tables import SCORED_TRENDS
@@ -49,34 +47,38 @@ def rank_stories(
         topic: What the workspace is about.
         weights: What the factors weigh.
         learned: Weights as known then; see `score_stories`.
-        taken: What was produced already: the columns of `score_stories`' ``produced``, and
-            ``first_day`` and ``last_day`` (null: until now).
+        taken: What was produced already, and on which days: `score_stories`' ``produced``.
 
     Returns:
         Rows of `scored_trends`, ordered by workspace, day and position.
     """
     ranked = [SCORED_TRENDS.empty()]
-    for (day,), theirs in members.partition_by("day", as_dict=True, maintain_order=True).items():
-        before = past.filter(pl.col("day").is_between(day - timedelta(days=NORM_DAYS), _eve(day)))
+    days = members["day"].unique().sort()
+    for start in range(0, days.len(), NORM_DAYS):
+        some = days.slice(start, NORM_DAYS)
+        theirs = members.filter(pl.col("day").is_in(some.implode()))
         scored = score_stories(
             theirs,
-            measure_norms(before),
+            measure_norms(_past_of(past, some)),
             topic=topic,
             weights=weights,
             learned=learned,
-            produced=None if taken is None else _taken_on(taken, day),
+            produced=taken,
         )
         ranked.append(_complete(explain_stories(scored), theirs))
     return pl.concat(ranked).sort(*_DAY, "position")
 
 
-def _eve(day: date) -> date:
-    return day - timedelta(days=1)
-
-
-def _taken_on(taken: pl.DataFrame, day: date) -> pl.DataFrame:
-    is_over = pl.col("last_day").is_not_null() & (pl.col("last_day") < day)
-    return taken.filter((pl.col("first_day") <= day) & ~is_over)
+def _past_of(past: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
+    """The past of each of the days, with the day it is the past of (`FOR_DAY`)."""
+    since = pl.col(FOR_DAY) - pl.duration(days=NORM_DAYS)
+    first, last = days.min(), days.max()
+    window = past.filter(
+        (pl.col("day") >= pl.lit(first) - pl.duration(days=NORM_DAYS)) & (pl.col("day") < last)
+    )
+    return window.join(days.rename(FOR_DAY).to_frame(), how="cross").filter(
+        pl.col("day") >= since, pl.col("day") < pl.col(FOR_DAY)
+    )
 
 
 def _complete(scored: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
