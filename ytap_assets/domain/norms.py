@@ -92,7 +92,8 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per source and basis seen (and `FOR_DAY`, where it is given): these, ``items``,
-        ``usual_expected``, ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes them.
+        ``usual_expected``, ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes
+        them.
     """
     key = _key_of(past)
     known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
