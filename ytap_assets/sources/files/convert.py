@@ -24,6 +24,8 @@ _SPELLED = {
     "%y": "YY",
     "%m": "MM",
     "%d": "DD",
+    "%a": "Mon",
+    "%b": "Jan",
     "%H": "hh",
     "%M": "mm",
     "%S": "ss",
@@ -82,18 +84,24 @@ def _cell(column: Column, present: list[str], reading: Reading) -> pl.Expr:
     if column.file_name is not None:
         found = re.search(column.file_name, reading.file_name)
         return pl.lit(found[1] if found else None, pl.String)
-    cell = f"{CELL}{column.source}"
-    if column.source is None or cell not in present:
+    cells = [f"{CELL}{source}" for source in (column.source, *column.or_from) if source]
+    read = [_read_cell(cell, column) for cell in cells if cell in present]
+    if not read:
         return pl.lit(None, pl.String)
+    text = pl.coalesce(read)
+    if not column.null_when or not all(f"{CELL}{name}" in present for name in column.null_when):
+        return text
+    unknown = pl.all_horizontal(
+        pl.col(f"{CELL}{name}").fill_null("").str.strip_chars() == value
+        for name, value in column.null_when.items()
+    )
+    return pl.when(~unknown).then(text)
+
+
+def _read_cell(cell: str, column: Column) -> pl.Expr:
     raw = pl.col(cell)
     text = raw.str.strip_chars() if column.kind != "title" else raw
-    unknown = raw.str.strip_chars().is_in(["", *column.null_values])
-    if column.null_when and all(f"{CELL}{name}" in present for name in column.null_when):
-        unknown = unknown | pl.all_horizontal(
-            pl.col(f"{CELL}{name}").fill_null("").str.strip_chars() == value
-            for name, value in column.null_when.items()
-        )
-    return pl.when(~unknown).then(text)
+    return pl.when(~raw.str.strip_chars().is_in(["", *column.null_values])).then(text)
 
 
 def _parse(name: str, column: Column, reading: Reading) -> pl.Expr:

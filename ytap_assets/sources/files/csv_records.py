@@ -8,11 +8,12 @@ record is put aside and reading goes on with the next line. Does not belong here
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TextIO
 
 from ytap_assets.sources.files.content import is_damaged
-from ytap_assets.sources.files.records import Records, RecordsBuilder
+from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
 
 MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""
@@ -86,12 +87,15 @@ def _names(header: _Record) -> list[str]:
     return [cell.lstrip(_BOM).strip() for cell in header.cells]
 
 
-def read_csv_records(text: TextIO, wanted: Sequence[str]) -> Records:
+def read_csv_records(
+    text: TextIO, wanted: Sequence[str], only: Mapping[str, Only] | None = None
+) -> Records:
     """Read all records after the header.
 
     Args:
         text: The file's text, line ends kept.
         wanted: The columns to read; those the file lacks are left out of the result.
+        only: What the values of some of them must be.
 
     Returns:
         The records; one of more or fewer cells than the header has a fault.
@@ -100,24 +104,33 @@ def read_csv_records(text: TextIO, wanted: Sequence[str]) -> Records:
     header = _names(next(records))
     positions = {name: header.index(name) for name in wanted if name in header}
     builder = RecordsBuilder(tuple(positions))
+    add = partial(_add, builder, width=len(header), only=only or {})
     previous: _Record | None = None
     for record in records:
         if previous is not None:
-            _add(builder, previous, positions=positions, width=len(header))
+            add(previous, positions=positions)
         previous = record
     if previous is not None:
-        last = _check_end(previous, header=header, wanted=wanted)
-        _add(builder, last, positions=positions, width=len(header))
+        add(_check_end(previous, header=header, wanted=wanted), positions=positions)
     return builder.build()
 
 
 def _add(
-    builder: RecordsBuilder, record: _Record, *, positions: dict[str, int], width: int
+    builder: RecordsBuilder,
+    record: _Record,
+    *,
+    positions: dict[str, int],
+    width: int,
+    only: Mapping[str, Only],
 ) -> None:
     place = f"line {record.line}"
     fault = record.fault
     if fault is None and len(record.cells) != width:
         fault = f"has {len(record.cells)} columns where the header has {width}"
+    if fault is None:
+        fault = find_breach(
+            only, lambda name: record.cells[positions[name]] if name in positions else None
+        )
     if fault is not None:
         builder.add_fault(fault, place=place, original=record.raw)
         return

@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ytap_assets.errors import ConfigError
+from ytap_assets.sources.files.json_paths import check_path
+from ytap_assets.sources.files.records import Only
 from ytap_assets.tables import RAW_TRENDS
 from ytap_assets.tables.trends import SOURCES
 
@@ -32,18 +34,25 @@ KindName = Literal[
     "day",
     "file_day",
     "age",
+    "iso_duration",
+    "slug",
+    "flag",
     "row_order",
 ]
 _FILLED_BY_US = {"workspace_id", "source", "day", "collection_id"}
 _TARGETS = frozenset(RAW_TRENDS.schema) - _FILLED_BY_US
 _NEEDS_PATTERNS = ("instant", "day")
+DECLARED_IN = Path(__file__).with_name("formats.yaml")
+"""Where the known formats are declared."""
+_Entry = TypeVar("_Entry", bound=BaseModel)
 
 
 class Column(BaseModel):
     """How one column of `raw_trends` is filled.
 
     Attributes:
-        source: The file's column (``from``).
+        source: The file's column (``from``); in JSON ``a.b`` is ``b`` within the object ``a``.
+        or_from: Columns read in its place where it is unknown, in order.
         file_name: A regular expression on the file's name; its first group is the value.
         kind: How the text is read (``as``); see `kinds`.
         patterns: For ``instant`` and ``day``: strptime patterns, tried in order. A text without
@@ -56,13 +65,15 @@ class Column(BaseModel):
         rule: What ``matches`` or ``extract`` asks, in words; by default what the kind asks.
         null_values: Texts that mean unknown; an empty one always does.
         null_when: Texts of columns of this row which, together, mean unknown.
-        optional: Whether the file may lack the column.
+        optional: Whether the file may lack the column. Where a file lacks that of
+            ``observed_at``, its name or ``--observed-on`` says it.
         otherwise: What an unknown value becomes (``else``); ``{item_id}`` is filled in.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str | None = Field(default=None, alias="from")
+    or_from: tuple[str, ...] = ()
     file_name: str | None = None
     kind: KindName = Field(default="text", alias="as")
     patterns: tuple[str, ...] = ()
@@ -90,6 +101,8 @@ class Column(BaseModel):
     def _check_patterns(self) -> Column:
         if (self.kind in _NEEDS_PATTERNS) != bool(self.patterns):
             raise ValueError("`patterns` go with `as: instant` and `as: day`, which need them")
+        if self.or_from and self.source is None:
+            raise ValueError("`or_from` goes with `from`")
         return self
 
 
@@ -102,8 +115,8 @@ class Format(BaseModel):
         sources: The sources it may be imported as.
         requires: Columns the file must have beside those that are read.
         records: None for CSV. For JSON and JSON lines: where the records are, as alternatives;
-            steps divided by dots: a key, ``*`` for every element, ``{x}`` for every element with
-            its key kept as column ``x``; the empty path is the document itself.
+            paths (see `json_paths`); the empty one is the document itself.
+        only: What the values of some columns must be; any other record is put aside.
         day: The instant whose date is the ``day`` the row speaks of.
         columns: How each column of `raw_trends` is filled.
     """
@@ -115,6 +128,7 @@ class Format(BaseModel):
     sources: tuple[str, ...] = Field(min_length=1)
     requires: tuple[str, ...] = ()
     records: tuple[str, ...] | None = None
+    only: dict[str, Only] = Field(default_factory=dict)
     day: Literal["observed_at", "published_at"] = "observed_at"
     columns: dict[str, Column]
 
@@ -123,6 +137,13 @@ class Format(BaseModel):
     def _check_sources(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := set(value) - set(SOURCES):
             raise ValueError(f"{sorted(unknown)} are not among {', '.join(SOURCES)}")
+        return value
+
+    @field_validator("records")
+    @classmethod
+    def _check_records(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for path in value or ():
+            check_path(path)
         return value
 
     @model_validator(mode="after")
@@ -137,12 +158,14 @@ class Format(BaseModel):
     def required(self) -> tuple[str, ...]:
         """The file's columns by which the format is recognized."""
         needed = [one for one in self.columns.values() if not one.optional]
-        return tuple(dict.fromkeys([*_read_by(needed), *self.requires]))
+        alternatives = {name for one in needed for name in one.or_from}
+        names = [name for name in _read_by(needed) if name not in alternatives]
+        return tuple(dict.fromkeys([*names, *self.requires]))
 
     @cached_property
     def wanted(self) -> tuple[str, ...]:
         """The file's columns that are read where they are there."""
-        return tuple(dict.fromkeys(_read_by(self.columns.values())))
+        return tuple(dict.fromkeys([*_read_by(self.columns.values()), *self.only]))
 
     @property
     def layout(self) -> str:
@@ -159,6 +182,8 @@ class Format(BaseModel):
             return "file name or --observed-on"
         if declared.kind == "day" and not any("%y" in one.lower() for one in declared.patterns):
             return f"column {declared.source}; its year from the file name or --observed-on"
+        if declared.optional:
+            return f"column {declared.source}; else file name or --observed-on"
         return f"column {declared.source}"
 
 
@@ -166,6 +191,7 @@ def _read_by(columns: Iterable[Column]) -> Iterator[str]:
     for column in columns:
         if column.source is not None:
             yield column.source
+        yield from column.or_from
         yield from column.null_when
 
 
@@ -175,19 +201,26 @@ def parse_formats(text: str, *, origin: str) -> tuple[Format, ...]:
     Raises:
         ConfigError: Not YAML, or an entry makes no sense; the message names entry and key.
     """
+    return parse_entries(text, "formats", Format, origin=origin)
+
+
+def parse_entries(
+    text: str, section: str, model: type[_Entry], *, origin: str
+) -> tuple[_Entry, ...]:
+    """Read the entries of one section; raises as `parse_formats`."""
     try:
         content: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("formats"), list):
-        raise ConfigError(f"{origin}: expected `formats:` with a list of entries")
-    return tuple(_parse_entry(entry, origin=origin) for entry in content["formats"])
+    if not isinstance(content, dict) or not isinstance(content.get(section), list):
+        raise ConfigError(f"{origin}: expected `{section}:` with a list of entries")
+    return tuple(_parse_entry(entry, model, origin=origin) for entry in content[section])
 
 
-def _parse_entry(entry: object, *, origin: str) -> Format:
+def _parse_entry(entry: object, model: type[_Entry], *, origin: str) -> _Entry:
     name = entry.get("name") if isinstance(entry, dict) else entry
     try:
-        return Format.model_validate(entry)
+        return model.model_validate(entry)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
@@ -195,11 +228,15 @@ def _parse_entry(entry: object, *, origin: str) -> Format:
         raise ConfigError(f"{origin}: format {name!r}: {key}: {message}") from error
 
 
+def read_declarations() -> str:
+    """The text of `formats.yaml`."""
+    return DECLARED_IN.read_text(encoding="utf-8")
+
+
 @cache
 def known_formats() -> tuple[Format, ...]:
     """The formats that `read_trend_file` recognizes, in the order they are declared."""
-    path = Path(__file__).with_name("formats.yaml")
-    return parse_formats(path.read_text(encoding="utf-8"), origin=path.name)
+    return parse_formats(read_declarations(), origin=DECLARED_IN.name)
 
 
 def name_formats(formats: Sequence[Format]) -> str:

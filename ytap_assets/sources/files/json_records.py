@@ -1,17 +1,17 @@
-"""Records of a JSON document or of JSON lines, found along a path such as ``hits.*``.
+"""Records of a JSON document or of JSON lines.
 
-Belongs here: finding records in documents and turning their values into cells of text. Does not
-belong here: what cells mean.
+Belongs here: reading documents, and turning the records found in them (`json_paths`) into cells of
+text. Does not belong here: what cells mean.
 """
 
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
-from ytap_assets.sources.files.records import Records, RecordsBuilder
+from ytap_assets.sources.files.json_paths import Found, as_text, find_records, parse_json
+from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
 
 MAX_DOCUMENT_CHARS = 64 * 1024 * 1024
 """The longest JSON document, or line of JSON lines: it is held in memory whole."""
@@ -24,14 +24,6 @@ class Document(NamedTuple):
     line: int | None
     text: str
     value: object
-    fault: str | None
-
-
-class Found(NamedTuple):
-    """One record found in a document; ``record`` is None where there should have been one."""
-
-    record: Mapping[str, object] | None
-    original: object
     fault: str | None
 
 
@@ -93,62 +85,20 @@ class _Lines:
 
 
 def _parse(text: str, *, line: int | None) -> Document:
-    try:
-        return Document(line, text, json.loads(text), None)
-    except RecursionError:
-        return Document(line, text, None, "is not readable JSON: nested too deeply")
-    except ValueError as error:
-        return Document(line, text, None, f"is not readable JSON: {error}")
+    value, fault = parse_json(text)
+    return Document(line, text, value, fault)
 
 
-def find_records(value: object, path: str) -> Iterator[Found]:
-    """Find the records of a document along a path (see `formats.Format`).
-
-    A record also has the plain values of the objects passed on the way to it.
-    """
-    return _walk(value, tuple(path.split(".")) if path else (), {})
-
-
-def _walk(node: object, steps: tuple[str, ...], above: Mapping[str, object]) -> Iterator[Found]:
-    if not steps:
-        if isinstance(node, dict):
-            yield Found({**above, **node}, node, None)
-        else:
-            yield Found(None, node, "is not a JSON object")
-        return
-    step, rest = steps[0], steps[1:]
-    if step == "*" or step.startswith("{"):
-        yield from _walk_each(node, step, rest, above)
-    elif isinstance(node, dict) and step in node:
-        plain = {key: one for key, one in node.items() if not isinstance(one, dict | list)}
-        yield from _walk(node[step], rest, {**above, **plain})
-    else:
-        yield Found(None, node, f"has no {step!r}")
-
-
-def _walk_each(
-    node: object, step: str, rest: tuple[str, ...], above: Mapping[str, object]
-) -> Iterator[Found]:
-    pairs: Iterator[tuple[object, object]]
-    if isinstance(node, dict):
-        pairs = iter(node.items())
-    elif isinstance(node, list):
-        pairs = iter(enumerate(node))
-    else:
-        yield Found(None, node, "is a plain value where a list was expected")
-        return
-    name = step[1:-1] if step.startswith("{") else None
-    for key, element in pairs:
-        yield from _walk(element, rest, {**above, name: str(key)} if name else above)
-
-
-def read_json_records(text: TextIO, path: str, wanted: Sequence[str]) -> Records:
+def read_json_records(
+    text: TextIO, path: str, wanted: Sequence[str], only: Mapping[str, Only] | None = None
+) -> Records:
     """Read all records along a path.
 
     Args:
         text: The file's text.
         path: Where the records are.
-        wanted: The keys to read; a record's missing keys are unknown values.
+        wanted: The names to read; a record's missing ones are unknown values.
+        only: What the values of some columns must be.
     """
     builder = RecordsBuilder(tuple(wanted))
     for document in read_documents(text):
@@ -159,7 +109,7 @@ def read_json_records(text: TextIO, path: str, wanted: Sequence[str]) -> Records
         many = bool(path)
         for number, found in enumerate(find_records(document.value, path), start=1):
             place = _place(document.line, number if many or document.line is None else None)
-            _add(builder, found, place=place, wanted=wanted)
+            _add(builder, found, place=place, only=only or {})
     return builder.build()
 
 
@@ -168,24 +118,13 @@ def _place(line: int | None, item: int | None) -> str:
     return ", ".join(part for part in parts if part) or "the whole file"
 
 
-def _add(builder: RecordsBuilder, found: Found, *, place: str, wanted: Sequence[str]) -> None:
-    if found.record is None:
-        fault = found.fault or "is not a JSON object"
-        builder.add_fault(fault, place=place, original=found.original)
-        return
-    values = [found.record.get(name) for name in wanted]
-    for name, value in zip(wanted, values, strict=True):
+def _add(builder: RecordsBuilder, found: Found, *, place: str, only: Mapping[str, Only]) -> None:
+    fault = find_breach(only, lambda name: as_text(found.get(name))) or found.fault
+    values = [] if fault else [found.get(name) for name in builder.columns]
+    for name, value in zip(builder.columns, values, strict=False):
         if isinstance(value, dict | list):
             fault = f"column {name} holds a JSON object or array where a plain value was expected"
-            builder.add_fault(fault, place=place, original=found.original)
-            return
-    cells = [_as_text(value) for value in values]
-    builder.add(cells, place=place, original=found.original)
-
-
-def _as_text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+    if fault is not None:
+        builder.add_fault(fault, place=place, original=found.original)
+    else:
+        builder.add([as_text(value) for value in values], place=place, original=found.original)

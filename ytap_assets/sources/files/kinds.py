@@ -24,6 +24,8 @@ INSTANT = pl.Datetime("us", "UTC")
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _END = datetime(2100, 1, 1, tzinfo=UTC)
 _AGE = r"(?i)\b(\d{1,4}) (second|minute|hour|day|week|month|year)s? ago\b"
+# Days, hours, minutes, seconds: at least one; each few enough digits not to overflow.
+_DURATION = r"^P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?$"
 # With its semicolon: `&copy=1` and `AT&T` are no entities.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BELOW = f"below {COUNTS_END:,}"
@@ -170,6 +172,26 @@ def _age(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
     return _plausible(counted_from.dt.offset_by(back))
 
 
+def _iso_duration(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+    """Whole seconds; a duration of none (`P0D`, a live stream) is 0, which an entry may void."""
+    parts = [text.str.extract(_DURATION, group).cast(pl.Int64) for group in range(1, 5)]
+    seconds = pl.sum_horizontal(
+        part * unit for part, unit in zip(parts, (86_400, 3_600, 60, 1), strict=True)
+    )
+    return pl.when(text.str.contains(_DURATION) & text.str.contains("[0-9]")).then(seconds)
+
+
+def _slug(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+    words = text.str.replace_all("_", " ", literal=True).str.strip_chars()
+    return _text(pl.when(words != "").then(words), column, reading)
+
+
+def _flag(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+    return text.str.to_lowercase().replace_strict(
+        {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
+    )
+
+
 def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
     position = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("observed_at")
     return pl.when(pl.col("observed_at").is_not_null()).then(position)
@@ -188,5 +210,8 @@ KINDS: dict[KindName, Kind] = {
     "day": Kind(_day, "is not a day such as {patterns}"),
     "file_day": Kind(_file_day, "is not a day"),
     "age": Kind(_age, "is not an age such as '2 weeks ago', since 1990", needs_observed_at=True),
+    "iso_duration": Kind(_iso_duration, "is not a duration such as PT4M13S"),
+    "slug": Kind(_slug, "is not words divided by _"),
+    "flag": Kind(_flag, "is not true or false"),
     "row_order": Kind(_row_order, "is not a position", needs_observed_at=True),
 }

@@ -13,17 +13,20 @@ from itertools import islice
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.files.content import Content, make_printable
 from ytap_assets.sources.files.csv_records import read_csv_records, read_header
-from ytap_assets.sources.files.formats import Format, name_formats
+from ytap_assets.sources.files.formats import Column, Format, name_formats
+from ytap_assets.sources.files.json_paths import ABSENT, Found, as_text, find_records
 from ytap_assets.sources.files.json_records import (
-    find_records,
     looks_like_json,
     read_documents,
     read_json_records,
 )
-from ytap_assets.sources.files.records import Records
+from ytap_assets.sources.files.records import Records, find_breach
+from ytap_assets.sources.files.refusals import known_refusals
 
 _SAMPLE = 100
 _NAMES_SHOWN = 25
+_NAMES_READ = 1000
+_BEGINNING_CHARS = 4096
 _HOW_TO_ADD = "docs/importing.md tells how to declare another"
 
 
@@ -34,6 +37,10 @@ class Candidate:
     format: Format
     path: str | None
     columns: tuple[str, ...]
+
+    def has(self, column: Column) -> bool:
+        """Whether the file has what the column is read from."""
+        return any(name in self.columns for name in (column.source, *column.or_from))
 
     @property
     def missing(self) -> list[str]:
@@ -53,10 +60,9 @@ def recognize(content: Content, formats: Sequence[Format], *, source: str) -> Ca
         ImportRefusedError: None fits, or only one of another source; the message says what the
             file holds, the nearest format, and what is missing.
     """
-    with content.open_text() as text:
-        is_json = looks_like_json(text)
+    values = _sample_json(content)
     candidates = list(
-        _json_candidates(content, formats) if is_json else _csv_candidates(content, formats)
+        _csv_candidates(content, formats) if values is None else _json_candidates(values, formats)
     )
     fitting = [one for one in candidates if not one.missing]
     of_source = [one for one in fitting if source in one.format.sources]
@@ -68,16 +74,19 @@ def recognize(content: Content, formats: Sequence[Format], *, source: str) -> Ca
             f"{content.name}: is of the format {other.name} ({other.about}); import it with "
             f"--source {other.sources[0]}, not {source}"
         )
+    known = _find_refusal(content, values)
+    if known is not None:
+        raise ImportRefusedError(f"{content.name}: {known}")
     raise ImportRefusedError(_explain(content, candidates, formats))
 
 
 def read_records(content: Content, candidate: Candidate) -> Records:
     """Read the file's records as the format found."""
-    wanted = candidate.format.wanted
+    wanted, only = candidate.format.wanted, candidate.format.only
     with content.open_text() as text:
         if candidate.path is None:
-            return read_csv_records(text, wanted)
-        return read_json_records(text, candidate.path, wanted)
+            return read_csv_records(text, wanted, only)
+        return read_json_records(text, candidate.path, wanted, only)
 
 
 def _csv_candidates(content: Content, formats: Iterable[Format]) -> Iterator[Candidate]:
@@ -86,21 +95,48 @@ def _csv_candidates(content: Content, formats: Iterable[Format]) -> Iterator[Can
     return (Candidate(one, None, header) for one in formats if one.records is None)
 
 
-def _json_candidates(content: Content, formats: Iterable[Format]) -> Iterator[Candidate]:
+def _sample_json(content: Content) -> list[object] | None:
+    """The first documents; None where the file does not look like JSON."""
+    with content.open_text() as text:
+        if not looks_like_json(text):
+            return None
     with content.open_text() as text:
         documents = list(islice(read_documents(text), _SAMPLE))
     if all(document.fault is not None for document in documents):
         raise ImportRefusedError(f"{content.name}: {documents[0].fault}")
-    values = [document.value for document in documents if document.fault is None]
+    return [document.value for document in documents if document.fault is None]
+
+
+def _json_candidates(values: Sequence[object], formats: Iterable[Format]) -> Iterator[Candidate]:
     for one in formats:
         for path in one.records or ():
-            yield Candidate(one, path, _keys(values, path))
+            yield Candidate(one, path, _names(values, path, one))
 
 
-def _keys(values: Iterable[object], path: str) -> tuple[str, ...]:
-    found = (each.record for value in values for each in find_records(value, path))
-    records = islice((record for record in found if record is not None), _SAMPLE)
-    return tuple(dict.fromkeys(name for record in records for name in record))
+def _names(values: Iterable[object], path: str, declared: Format) -> tuple[str, ...]:
+    """The names of the values of the first records that the format takes."""
+    found = (each for value in values for each in find_records(value, path))
+    taken = (each for each in found if each.fault is None and not _is_barred(each, declared))
+    names: dict[str, None] = {}
+    for each in islice(taken, _SAMPLE):
+        names |= dict.fromkeys(islice(each.names(), _NAMES_READ))
+        asked = (*declared.required, *declared.wanted)
+        names |= dict.fromkeys(name for name in asked if each.get(name) is not ABSENT)
+    return tuple(names)
+
+
+def _is_barred(found: Found, declared: Format) -> bool:
+    return find_breach(declared.only, lambda name: as_text(found.get(name))) is not None
+
+
+def _find_refusal(content: Content, values: Sequence[object] | None) -> str | None:
+    if values is None:
+        with content.open_text() as text:
+            beginning = text.read(_BEGINNING_CHARS)
+        said = (one.explain_text(beginning) for one in known_refusals())
+    else:
+        said = (one.explain_json(values) for one in known_refusals())
+    return next((one for one in said if one is not None), None)
 
 
 def _explain(content: Content, candidates: Sequence[Candidate], formats: Sequence[Format]) -> str:

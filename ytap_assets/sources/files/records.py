@@ -6,10 +6,11 @@ Belongs here: the shape of records between reading and converting. Does not belo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
 
 from ytap_assets.sources.files.content import is_damaged, make_printable
 
@@ -17,6 +18,31 @@ FAULT = "fault"
 """The column of `Records.frame` with the reason a record could not be taken apart."""
 CELL = "cell:"
 """The prefix of the columns of `Records.frame` that hold the file's cells."""
+
+_SHOWN_CHARS = 80
+
+
+class Only(BaseModel):
+    """What the value of a column must be for a record to be read.
+
+    Attributes:
+        values: The texts it may be (``is``); a record without the column is read.
+        rule: What any other value means, in words.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    values: tuple[str, ...] = Field(alias="is", min_length=1)
+    rule: str
+
+
+def find_breach(only: Mapping[str, Only], cell_of: Callable[[str], str | None]) -> str | None:
+    """Why a record is not to be read, judged by its cells; None where it is."""
+    for name, one in only.items():
+        cell = cell_of(name)
+        if cell is not None and cell not in one.values:
+            return f"column {name} holds '{make_printable(cell[:_SHOWN_CHARS])}': {one.rule}"
+    return None
 
 
 @dataclass(frozen=True)

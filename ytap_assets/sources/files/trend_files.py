@@ -24,7 +24,7 @@ from ytap_assets.sources.files.convert import REASON, convert_records
 from ytap_assets.sources.files.formats import Format, known_formats
 from ytap_assets.sources.files.kinds import Reading, has_year
 from ytap_assets.sources.files.names import DaySpan, read_name_days, year_from, year_up_to
-from ytap_assets.sources.files.recognize import read_records, recognize
+from ytap_assets.sources.files.recognize import Candidate, read_records, recognize
 from ytap_assets.sources.files.records import Records
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
@@ -95,7 +95,7 @@ def read_trend_file(
     content = read_content(path)
     job = _Import(content, workspace_id, source, region, observed_on, now, run_id)
     candidate = recognize(content, formats or known_formats(), source=source)
-    reading = _read_around(job, candidate.format)
+    reading = _read_around(job, candidate)
     records = read_records(content, candidate)
     converted = convert_records(records, candidate.format, reading)
     rows = _rows(converted.filter(pl.col(REASON).is_null()), candidate.format, job)
@@ -106,12 +106,12 @@ def read_trend_file(
     return Fetch(log=log, rows=rows, quarantined=quarantined, payloads=RAW_PAYLOADS.empty())
 
 
-def _read_around(job: _Import, declared: Format) -> Reading:
+def _read_around(job: _Import, candidate: Candidate) -> Reading:
     """What the name and the caller say about the time of observation."""
-    name = job.content.name
+    name, declared = job.content.name, candidate.format
     days = read_name_days(name)
     said = declared.columns.get("observed_at")
-    if said is None or said.source is None:
+    if said is None or not candidate.has(said):
         from_name = days.last if days is not None and said is not None else None
         observed_day = job.observed_on or from_name
         if observed_day is None:

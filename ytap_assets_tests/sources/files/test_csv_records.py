@@ -8,7 +8,7 @@ from ytap_assets.sources.files.csv_records import (
     read_csv_records,
     read_header,
 )
-from ytap_assets.sources.files.records import FAULT, Records
+from ytap_assets.sources.files.records import FAULT, Only, Records
 
 _TABLE = "id,title,note\n"
 
@@ -112,3 +112,14 @@ def test_text_that_is_not_utf8_is_a_fault_where_it_is_read() -> None:
     records = _read(_TABLE + "1,caf\udce9,x\n2,b,caf\udce9\n")
     assert _faults(records) == ["holds bytes that are not UTF-8 text", None]
     assert records.original(0) == "1,caf\\xe9,x"
+
+
+def test_a_record_of_another_kind_is_put_aside() -> None:
+    only = {"kind": Only.model_validate({"is": ["a"], "rule": "no a"})}
+    text = io.StringIO("id,kind\n1,a\n2,b\n3,\x00\n", newline="")
+    records = read_csv_records(text, ["id", "kind"], only)
+    assert records.frame.get_column(FAULT).to_list() == [
+        None,
+        "column kind holds 'b': no a",
+        "column kind holds '\\x00': no a",
+    ]

@@ -34,6 +34,7 @@ def test_says_where_the_time_of_observation_comes_from() -> None:
     assert said["youtube_daily_list"] == "file name or --observed-on"
     assert said["youtube_kaggle_2017_09"].startswith("column date; its year")
     assert said["hn_points_history"] == "column scraped_at"
+    assert said["reddit_listings"] == "column recorded_at; else file name or --observed-on"
     asking = parse_formats(_ENTRY.format(source="youtube", extra=""), origin="x")
     assert asking[0].observation == "--observed-on"
 
@@ -49,6 +50,10 @@ def test_says_where_the_time_of_observation_comes_from() -> None:
         ("youtube", "published_at: {from: p, as: instant}", "patterns"),
         ("youtube", "views: {from: p, as: count, patterns: ['%Y']}", "patterns"),
         ("youtube", "url: {from: p, matches: '('}", "regular expression"),
+        ("youtube", "url: {or_from: [p]}", "`or_from` goes with `from`"),
+        ("youtube", "url: {from: p}\n    records: ['a..b']", "is no step"),
+        ("youtube", "url: {from: p}\n    only: {kind: [a]}", "only.kind"),
+        ("youtube", "url: {from: p}\n    only: {kind: {is: [], rule: r}}", "only.kind.is"),
     ],
 )
 def test_refuses_an_entry_that_makes_no_sense(source: str, extra: str, named: str) -> None:

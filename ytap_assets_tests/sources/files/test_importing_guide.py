@@ -9,6 +9,7 @@ from textwrap import indent
 import polars as pl
 
 from ytap_assets.sources.files import known_formats, parse_formats
+from ytap_assets.sources.files.refusals import known_refusals
 from ytap_assets_tests.sources.files.conftest import Read
 
 _GUIDE = (Path(__file__).parents[3] / "docs" / "importing.md").read_text(encoding="utf-8")
@@ -45,3 +46,8 @@ def test_every_known_format_is_in_the_guide() -> None:
     for one in known_formats():
         sources = ", ".join(one.sources)
         assert f"| `{one.name}` | {one.about} | {sources} | {one.observation} |\n" in _GUIDE
+
+
+def test_every_known_refusal_is_in_the_guide() -> None:
+    for one in known_refusals():
+        assert f"| `{one.name}` | {one.about} |\n" in _GUIDE

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import polars as pl
 import pytest
@@ -196,3 +196,82 @@ def test_tables_of_reddit(real_data: Path) -> None:
     assert tally.rows.filter(pl.col("url").str.contains("&amp;")).height == 3
     tally = _read_all((real_data / "reddit").glob("*.csv.gz"), "reddit")
     assert (tally.fetched, tally.readable, tally.duplicates) == (600, 600, 0)
+
+
+def test_recorded_listings_of_reddit(real_data: Path) -> None:
+    frames, aside, refused = [], Counter[str](), Counter[str]()
+    for path in sorted((real_data / "reddit" / "api_responses").glob("*.json.gz")):
+        try:
+            tally = _read_all([path], "reddit")
+        except ImportRefusedError as error:
+            refused[str(error).removeprefix(f"{path.name}: ").split(" (")[0]] += 1
+        else:
+            assert tally.duplicates == 0
+            frames.append(tally.rows)
+            aside.update(tally.reasons)
+    rows = pl.concat(frames)
+    assert (len(frames), rows.height) == (12, 1_128)
+    # Six posts were in the lists `hot` and `new` in the same second.
+    assert rows.select(RAW_TRENDS.key).unique().height == 1_122
+    assert [reason[:31] for reason in aside] == [
+        "column status.code holds '403':",
+        "column status.code holds '302':",
+    ]
+    assert refused == {
+        "recorded exchanges with an API, all of them errors or redirects; they hold no trends": 4,
+        "a listing of Reddit's API without posts": 1,
+        "recorded exchanges with an API whose bodies are damaged": 1,
+    }
+    # What was seen is seen after it was posted, and soon after for the newest.
+    age = (rows.get_column("observed_at") - rows.get_column("published_at")).dt.total_seconds()
+    assert 0 <= cast(int, age.min()) < 60
+
+
+def test_histories_of_scores(real_data: Path) -> None:
+    tally = _read_all((real_data / "reddit").glob("score_history*/*.json.gz"), "reddit")
+    assert (tally.fetched, tally.readable, tally.duplicates) == (47_010, 47_010, 0)
+    assert tally.rows.get_column("item_id").n_unique() == 3_129
+    assert not tally.rows.get_column("title").str.contains("_").any()
+    assert (tally.rows.get_column("observed_at") > tally.rows.get_column("published_at")).all()
+
+
+def test_items_of_hacker_news_own_api(real_data: Path) -> None:
+    path = real_data / "hacker_news" / "firebase_item_examples.json"
+    tally = _read_all([path], "hn", date(2026, 1, 1))
+    assert (tally.fetched, tally.readable, tally.duplicates) == (8, 3, 0)
+    assert sum("not a story" in reason for reason in tally.reasons.elements()) == 3
+
+
+def test_recorded_answers_of_youtube(real_data: Path) -> None:
+    tally = _read_all((real_data / "youtube_api").glob("recorded_*.jsonl.gz"), "youtube")
+    assert (tally.fetched, tally.readable, tally.duplicates) == (635, 112, 0)
+    kinds = Counter[str]()
+    for reason, count in tally.reasons.items():
+        kinds[" ".join(reason.split()[:2])] += count
+    assert kinds == {"column kind": 477, "column snippet.title": 33, "column status.code": 13}
+    assert tally.rows.get_column("views").null_count() == 62
+
+
+def test_single_answers_of_youtube(real_data: Path) -> None:
+    read, refused = 0, Counter[str]()
+    api = [
+        *(real_data / "youtube_api").rglob("*.json"),
+        *(real_data / "youtube_trending_kaggle").rglob("*.json"),
+    ]
+    for path in sorted(api):
+        try:
+            tally = _read_all([path], "youtube", date(2026, 11, 1))
+        except ImportRefusedError as error:
+            refused[str(error).removeprefix(f"{path.name}: ").split(";")[0]] += 1
+        else:
+            read += 1
+            assert tally.fetched == tally.readable > 0
+    assert read == 8
+    assert refused == {
+        "a list of YouTube's categories": 18,
+        "a list of YouTube playlists or of what is on them": 7,
+        "a list of YouTube channels or of their sections": 6,
+        "a list of YouTube's languages, regions or reasons to report a video": 3,
+        "one's own ratings of videos": 1,
+        "an error that an API answered": 4,
+    }

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ytap_assets.errors import ConfigError, ImportRefusedError
+from ytap_assets.sources.files.refusals import known_refusals, parse_refusals
+from ytap_assets_tests.sources.files.conftest import Read
+
+
+def _exchange(code: int, message: str, body: str) -> dict[str, object]:
+    return {
+        "recorded_at": "2016-08-08T04:32:00",
+        "request": {"method": "GET", "uri": "https://x.org/?key=SECRET"},
+        "status": {"code": code, "message": message},
+        "body": body,
+    }
+
+
+_ERROR = {"error": {"code": 403, "message": "no <b>quota</b>"}}
+_REFUSED = {
+    "youtube_categories": {"kind": "youtube#videoCategoryListResponse", "items": [{"id": "1"}]},
+    "youtube_channels": [{"kind": "youtube#channel"}, {"kind": "youtube#channel"}],
+    "youtube_playlists": {"kind": "youtube#playlistItemListResponse", "items": []},
+    "youtube_settings": {"kind": "youtube#i18nRegionListResponse", "items": []},
+    "youtube_own_ratings": {"kind": "youtube#videoGetRatingResponse", "items": []},
+    "youtube_without_videos": {"kind": "youtube#videoListResponse", "items": []},
+    "reddit_without_posts": [_exchange(200, "OK", '{"kind": "Listing", "data": {"children": []}}')],
+    "api_errors": _ERROR,
+    "api_error_messages": {"message": "Forbidden", "error": 403},
+    "failed_exchanges": [
+        _exchange(403, "Forbidden", '{"error": 403}'),
+        _exchange(400, "Bad", "<html>"),
+    ],
+    "damaged_exchanges": _exchange(200, "OK", '{"kind": "Listing", "data'),
+    "exchanges_without_trends": [_exchange(200, "OK", '{"kind": "t2"}')],
+    "web_page": "<!DOCTYPE html>\n<html><body>Not found</body></html>",
+}
+
+
+@pytest.mark.parametrize("name", [one.name for one in known_refusals()])
+@pytest.mark.parametrize("source", ["youtube", "hn", "reddit"])
+def test_what_holds_no_observations_is_refused_with_what_it_is(
+    read: Read, name: str, source: str
+) -> None:
+    content = _REFUSED[name]
+    text = content if isinstance(content, str) else json.dumps(content)
+    about = {one.name: one.about for one in known_refusals()}[name]
+    with pytest.raises(ImportRefusedError) as caught:
+        read("mine.json", text, source=source)
+    assert str(caught.value).startswith(f"mine.json: {about}")
+    assert "SECRET" not in str(caught.value)
+    assert "no known format" not in str(caught.value)
+
+
+def test_the_message_shows_by_what_it_was_told(read: Read) -> None:
+    with pytest.raises(ImportRefusedError) as caught:
+        read("quota.json", json.dumps(_ERROR))
+    assert str(caught.value) == (
+        "quota.json: an error that an API answered; it holds no trends "
+        "(code is '403', message is 'no <b>quota</b>')"
+    )
+
+
+def test_hostile_values_are_shown_harmless_and_short(read: Read) -> None:
+    message = "\x1b[31m\0\ud800" + "x" * 100_000
+    with pytest.raises(ImportRefusedError) as caught:
+        read("quota.json", json.dumps({"error": {"code": 403, "message": message}}))
+    assert "\x1b" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_file_of_several_kinds_is_not_called_by_one(read: Read) -> None:
+    mixed = [{"kind": "youtube#channel"}, {"kind": "youtube#playlist"}]
+    with pytest.raises(ImportRefusedError, match="of no known format"):
+        read("mine.json", json.dumps(mixed))
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("", "one of `where`"),
+        ("where: {kind: x}, begins: x", "one of `where`"),
+        ("where: {kind: '('}", "where.kind"),
+        ("where: {kind: x}, records: ['a..b']", "is no step"),
+        ("when: {kind: x}", "when"),
+    ],
+)
+def test_refuses_an_entry_that_makes_no_sense(extra: str, said: str) -> None:
+    text = f"refused: [{{name: x, about: x{', ' if extra else ''}{extra}}}]"
+    with pytest.raises(ConfigError, match=r"^mine.yaml: format 'x'") as caught:
+        parse_refusals(text, origin="mine.yaml")
+    assert said in str(caught.value)
+
+
+def test_refuses_what_is_no_list_of_entries() -> None:
+    with pytest.raises(ConfigError, match="expected `refused:` with a list of entries"):
+        parse_refusals("formats: []", origin="mine.yaml")
