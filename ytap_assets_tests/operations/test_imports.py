@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,30 @@ def test_a_file_named_twice_is_counted_by_itself_each_time(
     file = write_list(tmp_path / "default_20240702.csv", "1 day ago", "2 days ago")
     counts = import_all(platform, file, file).select("fetched", "accepted", "duplicates").rows()
     assert counts == [(2, 2, 0), (2, 0, 2)]
+
+
+def test_recorded_answers_are_accounted_for_and_imported_once(
+    platform: Platform, tmp_path: Path
+) -> None:
+    post = {
+        "id": "1a",
+        "title": "Post",
+        "url": "https://example.org/",
+        "permalink": "/r/food/comments/1a/post/",
+        "created_utc": 1470629600.0,
+        "score": 3,
+        "num_comments": 4,
+        "subreddit": "food",
+    }
+    body = json.dumps({"data": {"children": [{"kind": "t3", "data": post}] * 2}})
+    answer = {"recorded_at": "2016-08-08T04:32:00", "status": {"code": 200}, "body": body}
+    path = tmp_path / "hot.json"
+    path.write_text(json.dumps([answer, {**answer, "status": {"code": 302}, "body": "{}"}]))
+    counts = []
+    for _ in range(2):
+        outcome = import_trends(platform, [path], workspace_id="tech", source="reddit", run=RUN)
+        counts.append(outcome.select("fetched", "accepted", "quarantined", "duplicates").row(0))
+    assert counts[0] == (3, 1, 1, 1)
+    reader = platform.lake.reader("tech")
+    assert reader.read(RAW_TRENDS).height == 1
+    assert reader.read(QUARANTINED_ROWS).height == 1

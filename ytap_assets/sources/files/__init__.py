@@ -1,8 +1,9 @@
 """Recorded trending tables read from files: bytes in, typed rows out.
 
 Which formats are known is data (`formats.yaml`), not code: a new format is an entry there. The way
-of a file: `content` (bytes, caps, hash) -> `recognize` (which entry fits) -> `csv_records` or
-`json_records` (text cells with their places) -> `convert` (typed columns, reasons) -> a `Fetch`.
+of a file: `content` (bytes, caps, hash) -> `recognize` (which entry fits; where none does,
+`refusals` may know what it is) -> `csv_records` or `json_records` along `json_paths` (text cells
+with their places) -> `convert` (typed columns, reasons) -> a `Fetch`.
 Belongs here: files that hold observations. Does not belong here: HTTP, and storing the rows.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +133,50 @@ def test_every_line_of_mangled_json_lines_is_accounted_for(mangles: list[Mangle]
     lines = [line for line in io.StringIO(text, newline=None) if line.strip()]
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height == len(lines)
     RAW_TRENDS.model.validate(fetch.rows)
+
+
+_POST = {
+    "id": "1a",
+    "title": "Post",
+    "url": "https://example.org/",
+    "permalink": "/r/food/comments/1a/post/",
+    "created_utc": 1470629600.0,
+    "score": 3,
+    "num_comments": 4,
+    "subreddit": "food",
+}
+_EXCHANGES = b"".join(
+    json.dumps(
+        {
+            "recorded_at": f"2016-08-08T04:3{minute}:00",
+            "status": {"code": 200 if minute != 3 else 403},
+            "body": json.dumps({"data": {"children": [{"kind": "t3", "data": _POST}] * 2}}),
+        }
+    ).encode()
+    + b"\n"
+    for minute in range(5)
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(mangles=_mangles)
+def test_mangled_answers_within_text_are_rows_or_put_aside(mangles: list[Mangle]) -> None:
+    content = _EXCHANGES
+    for mangle in mangles:
+        content = mangle(content)
+    try:
+        fetch = _read("answers.jsonl", "reddit", content)
+    except ImportRefusedError:
+        return
+    assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
+    RAW_TRENDS.model.validate(fetch.rows)
+    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    assert fetch.quarantined.get_column("quarantine_id").is_unique().all()
+
+
+def test_the_answers_themselves_are_whole() -> None:
+    fetch = _read("answers.jsonl", "reddit", _EXCHANGES)
+    assert (fetch.rows.height, fetch.quarantined.height) == (8, 2)
 
 
 @pytest.mark.parametrize("name", sorted(_FILES))

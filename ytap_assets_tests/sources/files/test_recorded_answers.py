@@ -70,6 +70,18 @@ def test_a_listing_of_reddit_in_a_recorded_exchange(read: Read) -> None:
     assert fetch.rows.get_column("is_promoted").to_list() == [True, False]
 
 
+@pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
+@pytest.mark.parametrize("fraction", ["", ".25"])
+def test_the_time_of_an_exchange_may_have_a_fraction_and_a_zone(
+    read: Read, fraction: str, zone: str
+) -> None:
+    content = [_exchange(_listing(_post("1a")), at=f"{_AT}{fraction}{zone}")]
+    fetch = read("hot.json", json.dumps(content), source="reddit")
+    microsecond = 250_000 if fraction else 0
+    expected = datetime(2016, 8, 8, 4, 32, 0, microsecond, tzinfo=UTC)
+    assert fetch.rows.get_column("observed_at").to_list() == [expected]
+
+
 def test_the_header_says_the_time_where_the_exchange_does_not(read: Read) -> None:
     listing = _listing(_post("1a"))
     content = [_exchange(listing, date_header="Mon, 08 Aug 2016 04:32:00 GMT")]

@@ -27,6 +27,7 @@ _REFUSED = {
     "youtube_own_ratings": {"kind": "youtube#videoGetRatingResponse", "items": []},
     "youtube_without_videos": {"kind": "youtube#videoListResponse", "items": []},
     "reddit_without_posts": [_exchange(200, "OK", '{"kind": "Listing", "data": {"children": []}}')],
+    "reddit_history_without_updates": {"collected_utc": 1.5, "from_sub": "memes", "posts": {}},
     "api_errors": _ERROR,
     "api_error_messages": {"message": "Forbidden", "error": 403},
     "failed_exchanges": [
