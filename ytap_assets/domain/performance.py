@@ -43,7 +43,8 @@ class SourceInputs:
         members: Rows of `trend_stories` of the days that are counted.
         scored: Rows of `scored_trends` of these days.
         told: Rows of `trend_stories` of any day that tell a script's topic, with all members of
-            those stories: ``day``, ``story_id``, ``source``, ``canonical_url``, ``observed_at``.
+            those stories: ``story_id``, ``source``, ``canonical_url``, and ``observed_at``, which
+            is here the first look at the item.
         records: All rows of `production_records`.
         metrics: Rows of `video_metrics` of these days and the one before.
     """
@@ -100,7 +101,8 @@ def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         records: Rows of `production_records`.
-        told: ``story_id``, ``source``, ``canonical_url``, ``observed_at`` of stories' members.
+        told: ``story_id``, ``source``, ``canonical_url`` of stories' members, and
+            ``observed_at``: the first look at each.
 
     Returns:
         ``records`` with ``source``; `UNATTRIBUTED` where no trend told the topic before.

@@ -17,7 +17,7 @@ from ytap_assets.tables import (
     VIDEO_METRICS,
 )
 
-_TOLD = ["story_id", "source", "canonical_url", "observed_at"]
+_ITEM = ["source", "item_id"]
 
 
 def measure_slice(slice_: Slice) -> pl.DataFrame:
@@ -36,9 +36,18 @@ def measure_slice(slice_: Slice) -> pl.DataFrame:
 
 
 def _read_told(slice_: Slice, records: pl.DataFrame) -> pl.DataFrame:
-    """The members of every story that tells a script's topic, of any day."""
+    """The members of every story that tells a script's topic, of any day, and when first seen.
+
+    When comes from `raw_trends`: in `trend_stories` it is the last look at an item, which the
+    collection of the next night makes the end of the day.
+    """
     topics = canonical_urls(records["topic_url"]).drop_nulls().unique().to_list()
     reader = slice_.platform.lake.reader(slice_.workspace_id)
     telling = reader.read(TREND_STORIES, columns=["story_id"], wanted={"canonical_url": topics})
     stories = telling["story_id"].unique().to_list()
-    return reader.read(TREND_STORIES, columns=_TOLD, wanted={"story_id": stories})
+    columns = ["story_id", *_ITEM, "canonical_url"]
+    members = reader.read(TREND_STORIES, columns=columns, wanted={"story_id": stories}).unique()
+    items = members["item_id"].unique().to_list()
+    looks = reader.read(RAW_TRENDS, columns=[*_ITEM, "observed_at"], wanted={"item_id": items})
+    first = looks.group_by(_ITEM).agg(pl.col("observed_at").min())
+    return members.join(first, on=_ITEM)

@@ -38,7 +38,7 @@ AGAIN = "Three countries offline after undersea cable cut near Iceland"
 def see(platform: Platform, item_id: str, day: date = DAY, **given: Any) -> None:
     """One look at one item."""
     source = given.get("source", "hn")
-    name = f"{source}-{item_id}-{day}"
+    name = given.pop("collection_id", f"{source}-{item_id}-{day}")
     noon = datetime.combine(day, time(12), UTC)
     known = {
         "observed_at": noon,
@@ -136,6 +136,24 @@ def test_sources_are_credited_with_what_came_of_them(platform: Platform) -> None
     rows = publish_slice(slice_, SOURCE_PERFORMANCE, measure_slice(slice_)).frame
     counts = rows.select("day", "source", "items", "top_ten", "chosen").sort("source")
     assert counts.rows() == [(DAY, "hn", 1, 1, 1), (DAY, "unattributed", 0, 0, 1)]
+
+
+def test_a_later_look_takes_no_credit_from_the_first(platform: Platform) -> None:
+    see(platform, "a", title=CABLE, observed_at=AT)
+    see(platform, "a", title=CABLE, observed_at=AT + timedelta(days=1), collection_id="night")
+    make(platform, DAY)
+    chosen = {"created_at": (AT + timedelta(hours=2)).isoformat()}
+    before = {"created_at": (AT - timedelta(hours=2)).isoformat()}
+    scripts = [
+        script("after", topic_url="https://a.example/", **chosen),
+        script("before", topic_url="https://a.example/", **before),
+    ]
+    write_lines(platform, "tech", "scripts.jsonl", *scripts)
+    whole = platform.slice("tech", None, RUN)
+    advance(whole, "all")
+    publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
+    rows = measure_slice(platform.slice("tech", (DAY, DAY), RUN))
+    assert rows.select("source", "chosen").rows() == [("hn", 1), ("unattributed", 1)]
 
 
 def test_coverage_is_a_table_and_a_picture(platform: Platform) -> None:
