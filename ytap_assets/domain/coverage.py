@@ -74,17 +74,17 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
     """Days that are over and not answered, but can be.
 
     Returns:
-        ``source``, ``target``, ``days`` (how many), ``first_day``, ``last_day``.
+        ``workspace_id``, ``source``, ``target``, ``days`` (how many), ``first_day``, ``last_day``.
     """
     return (
         coverage.filter(pl.col("state") == "healable")
-        .group_by("source", "target")
+        .group_by("workspace_id", "source", "target")
         .agg(
             pl.len().cast(pl.Int64).alias("days"),
             pl.col("day").min().alias("first_day"),
             pl.col("day").max().alias("last_day"),
         )
-        .sort("source", "target")
+        .sort("workspace_id", "source", "target")
     )
 
 

@@ -165,7 +165,16 @@ def test_healable_days_are_told_by_target() -> None:
     days = [PAST - timedelta(days=n) for n in range(3)]
     wanted = pl.concat([plan(HN, REDDIT, day=day) for day in days])
     whole = describe_coverage(wanted, log({**HN, "day": days[1]}), imported(), today=TODAY)
-    assert find_healable(whole).rows() == [("hn", "by_date", 2, days[2], days[0])]
+    assert find_healable(whole).rows() == [("tech", "hn", "by_date", 2, days[2], days[0])]
+
+
+def test_healable_days_are_told_by_workspace() -> None:
+    wanted = plan(HN, {**HN, "workspace_id": "finance"})
+    whole = describe_coverage(wanted, COLLECTION_LOG.empty(), imported(), today=TODAY)
+    assert find_healable(whole).rows() == [
+        ("finance", "hn", "by_date", 1, PAST, PAST),
+        ("tech", "hn", "by_date", 1, PAST, PAST),
+    ]
 
 
 def test_nothing_planned_and_nothing_logged_is_no_row() -> None:
