@@ -34,7 +34,8 @@ def describe_coverage(
     Args:
         plan: What the workspace wants: ``workspace_id``, ``day``, ``source``, ``target``,
             ``history``, ``lacks_key`` (it cannot be asked yet). Days after ``today`` are left out.
-        log: Rows of `collection_log` of these days; targets that are planned no more count too.
+        log: Rows of `collection_log` of these days; targets that are planned no more count too,
+            but nothing heals them.
         imported: Rows of `raw_trends` that files brought: ``workspace_id``, ``day``, ``source``.
         today: The UTC date.
 
@@ -42,9 +43,12 @@ def describe_coverage(
         Rows of `collection_coverage`.
     """
     asked = log.filter(pl.col("history") != "file")
-    wanted = pl.concat(
-        [plan.select("workspace_id", *_TARGET, "history", "lacks_key"), _planned_once(asked)]
-    ).unique(["workspace_id", *_TARGET], keep="first", maintain_order=True)
+    planned = plan.select(
+        "workspace_id", *_TARGET, "history", "lacks_key", pl.lit(value=True).alias("is_planned")
+    )
+    wanted = pl.concat([planned, _planned_once(asked)]).unique(
+        ["workspace_id", *_TARGET], keep="first", maintain_order=True
+    )
     fetches = _count_fetches(asked)
     known = wanted.filter(pl.col("day") <= today).join(
         fetches, on=["workspace_id", *_TARGET], how="left"
@@ -90,8 +94,8 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
 
 def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
     """What was asked then, though nobody plans it now."""
-    no_longer = pl.lit(value=False).alias("lacks_key")
-    return asked.sort("started_at").select("workspace_id", *_TARGET, "history", no_longer)
+    no_longer = (pl.lit(value=False).alias(name) for name in ("lacks_key", "is_planned"))
+    return asked.sort("started_at").select("workspace_id", *_TARGET, "history", *no_longer)
 
 
 def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
@@ -113,7 +117,8 @@ def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
 def _judge(today: date) -> pl.Expr:
     """The state of a target on a day, from its history and how its fetches ended.
 
-    A source that needs a key says so first: no backfill helps before the key is there.
+    A source that needs a key says so first: no backfill helps before the key is there. Nor does
+    one help a target that the config names no more, or a workspace that does not collect.
     """
     outcome = pl.col("outcome")
     return (
@@ -125,7 +130,7 @@ def _judge(today: date) -> pl.Expr:
         .then(pl.lit("not_recorded"))
         .when(pl.col("day") >= today)
         .then(pl.lit("open"))
-        .when(pl.col("history") == "date_queryable")
+        .when((pl.col("history") == "date_queryable") & pl.col("is_planned"))
         .then(pl.lit("healable"))
         .otherwise(pl.lit("unrecoverable"))
     )

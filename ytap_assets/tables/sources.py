@@ -14,7 +14,8 @@ COVERAGE_STATES: tuple[CoverageState, ...] = get_args(CoverageState)
 """``answered``: the source did, at least once. ``imported``: files tell of that day. ``open``: the
 day is not over, ask again. ``healable``: not answered, but the source can still be asked for that
 day. ``disabled``: a key is missing. ``unrecoverable``: the day is over, and the source only shows
-the present. ``not_recorded``: a replay, and the recordings hold nothing."""
+the present, or the config wants it no more. ``not_recorded``: a replay, and the recordings hold
+nothing."""
 
 
 class CollectionCoverage(Rows):

@@ -142,6 +142,12 @@ def test_what_was_asked_then_counts_though_nobody_wants_it_now() -> None:
     assert judge(plan(), log(REDDIT)) == [("reddit", "r/rust", "answered")]
 
 
+def test_no_backfill_brings_what_nobody_wants_now() -> None:
+    failed = log({**HN, "outcome": "transient_error"})
+    assert judge(plan(), failed) == [("hn", "by_date", "unrecoverable")]
+    assert judge(plan(HN), failed) == [("hn", "by_date", "healable")]
+
+
 def test_days_to_come_are_nobodys_gap() -> None:
     assert judge(plan(HN, day=TODAY + timedelta(days=1))) == []
 
