@@ -126,8 +126,8 @@ def _pick_videos(videos: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.Data
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
     """What came of each source over `RESULT_DAYS` until a day; columns of `SourceResult`.
 
-    An amount is the sum of what is known of it; null where nothing is. Sources of which no item was
-    seen and no script chosen are left out.
+    An amount is the sum of what is known of it; null where nothing is. Sources without a row in
+    these days are left out.
     """
     counts = ("items", "spam_items", "stories", "top_ten", "chosen", "published")
     amounts = ("views_gained", "cost_usd_micros", "revenue_usd_micros")
