@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ytap_assets.domain.reporting.metrics import VIDEO, add_gains
+from ytap_assets.domain.reporting.trends import pick_top_stories
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables import (
     PRODUCTION_RECORDS,
@@ -135,7 +136,7 @@ def _count_items(members: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_top(members: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
-    best = scored.filter((pl.col("position") <= TOP) & ~pl.col("is_spam"))
+    best = pick_top_stories(scored, limit=TOP)
     theirs = members.join(best, on=["workspace_id", "day", "story_id"], how="semi")
     return theirs.group_by(_KEY).agg(pl.col("story_id").n_unique().alias("top_ten"))
 

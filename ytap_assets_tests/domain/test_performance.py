@@ -118,6 +118,24 @@ def test_what_a_source_brought_is_counted_by_day() -> None:
     ]
 
 
+def test_the_ten_best_are_those_that_the_report_lists() -> None:
+    stories = [f"s{number:02}" for number in range(1, 13)]
+    inputs = SourceInputs(
+        observed=observed(),
+        members=members(
+            *({"source": "hn", "item_id": story, "story_id": story} for story in stories)
+        ),
+        scored=SCORED_TRENDS.frame(
+            [
+                {"workspace_id": "tech", "day": DAY, "story_id": story, "position": place}
+                | {"is_spam": place == 1}
+                for place, story in enumerate(stories, start=1)
+            ]
+        ),
+    )
+    assert measure_sources(pl.Series([DAY]), inputs)["top_ten"].to_list() == [10]
+
+
 def test_what_was_made_of_it_counts_on_the_day_it_happened() -> None:
     inputs = SourceInputs(
         observed=observed(),
