@@ -35,13 +35,18 @@ def _topic(workspace: Workspace) -> Topic:
 
 
 def _name_stories(slice_: Slice, taken: pl.DataFrame) -> pl.DataFrame:
-    """The taken topics, each with every story that told its page on any day.
+    """The taken topics, and with each every story that told its page, from the day after it did.
 
-    So a story stays taken on days on which other pages tell it.
+    So a story stays taken on days on which other pages tell it, and no day is ranked by what a
+    later one told.
     """
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
     reader = slice_.platform.lake.reader(slice_.workspace_id)
     told = reader.read(
-        TREND_STORIES, columns=["canonical_url", "story_id"], wanted={"canonical_url": pages}
+        TREND_STORIES, columns=["canonical_url", "story_id", "day"], wanted={"canonical_url": pages}
     )
-    return taken.join(told.unique(), on="canonical_url", how="left")
+    since = told.group_by("canonical_url", "story_id").agg(pl.col("day").min())
+    named = taken.join(since, on="canonical_url").with_columns(
+        pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day")
+    )
+    return pl.concat([taken, named.drop("day")], how="diagonal")

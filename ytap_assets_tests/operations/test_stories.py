@@ -104,6 +104,20 @@ def test_a_story_is_taken_from_the_day_after_its_script(platform: Platform) -> N
     assert factors["members"].to_list() == [1, 2]
 
 
+def test_what_a_later_day_tells_takes_no_story_from_an_earlier_one(platform: Platform) -> None:
+    for day in (DAY, NEXT):
+        see(platform, "a", day, title=CABLE)
+    see(platform, "p", LAST, title=AGAIN)
+    created = {"created_at": AT.isoformat(), "topic_url": "https://p.example/"}
+    write_lines(platform, "tech", "scripts.jsonl", script("cable", **created))
+    advance(platform.slice("tech", None, RUN), "all")
+    for _ in range(2):
+        make(platform, DAY, LAST)
+        ranked = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day")
+        assert ranked["story_id"].n_unique() == 1
+        assert ranked["production_factor"].to_list() == [1.0, 1.0, 0.0]
+
+
 def test_weights_and_keywords_come_from_the_config(platform: Platform) -> None:
     see(platform, "a", title=CABLE)
     see(platform, "b", title="A cheese museum opens its doors", points=900)
