@@ -124,7 +124,7 @@ def _judge(today: date) -> pl.Expr:
     return (
         pl.when(pl.col("answered_at").is_not_null())
         .then(pl.lit("answered"))
-        .when((outcome == "disabled") | pl.col("lacks_key"))
+        .when(pl.col("lacks_key"))
         .then(pl.lit("disabled"))
         .when(outcome == "not_recorded")
         .then(pl.lit("not_recorded"))

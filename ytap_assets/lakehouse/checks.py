@@ -217,9 +217,14 @@ def _show(text: str) -> str:
 
 @cache
 def _all_checks(table: Table, names: tuple[str, ...]) -> pa.DataFrameSchema:
-    """The model's checks of these columns."""
+    """The model's checks of these columns.
+
+    A default is what older rows read as. Pandera would fill the nulls of new ones with it and pass.
+    """
     schema = table.model.to_schema()
-    columns = {name: column for name, column in schema.columns.items() if name in names}
+    columns = {name: deepcopy(one) for name, one in schema.columns.items() if name in names}
+    for one in columns.values():
+        one.default = None
     return pa.DataFrameSchema(columns, checks=schema.checks, strict=True)
 
 

@@ -54,7 +54,7 @@ _COVERAGE_NAMES = {
     "disabled": "needs a key",
     "not_recorded": "not recorded",
     "unrecoverable": "lost",
-    "unknown": "not wanted",
+    "unknown": "nothing known",
 }
 
 

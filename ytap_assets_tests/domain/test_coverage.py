@@ -87,7 +87,8 @@ def judge(
         ("date_queryable", PAST, ["quota_exhausted"], "healable"),
         ("date_queryable", PAST, ["transient_error", "ok"], "answered"),
         ("date_queryable", PAST, ["ok", "transient_error"], "answered"),
-        ("date_queryable", PAST, ["disabled"], "disabled"),
+        ("date_queryable", PAST, ["disabled"], "healable"),  # the key is there by now
+        ("snapshot_only", PAST, ["disabled"], "unrecoverable"),
         ("date_queryable", PAST, ["not_recorded"], "not_recorded"),
         ("date_queryable", TODAY, [], "open"),
         ("snapshot_only", PAST, [], "unrecoverable"),

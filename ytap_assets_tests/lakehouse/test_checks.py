@@ -23,6 +23,7 @@ from ytap_assets.lakehouse.checks import (
 from ytap_assets.lakehouse.conform import conform
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.tables import SCORED_TRENDS, TABLES, Table
+from ytap_assets.tables.base import Rows, Text, column
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
@@ -289,6 +290,19 @@ def test_a_whole_day_of_a_real_table_is_checked() -> None:
     bad = SCORED_TRENDS.frame([{**row, "position": 0, "base_score": float("nan")}])
     error = _refusal(SCORED_TRENDS, bad, one_day("tech"))
     assert {column for column, *_ in _cases(error.results[0])} == {"position", "base_score"}
+
+
+class Graded(Rows):
+    """A table with a column that older rows lack."""
+
+    note: Text = column("A note.", default="none")
+
+
+def test_a_default_is_for_older_rows_and_fills_no_null_of_a_new_one() -> None:
+    table = Table("graded", Graded, ("workspace_id",), "workspace", "derived", "test", ())
+    rows = pl.DataFrame({"workspace_id": ["tech"], "note": [None]}, table.schema)
+    error = _refusal(table, rows, Scope("tech"))
+    assert [column for column, *_ in _cases(error.results[0])] == ["note"]
 
 
 def test_an_empty_append_is_checked_too() -> None:

@@ -26,10 +26,10 @@ def test_a_square_per_source_and_day_says_what_is_known() -> None:
     svg = draw_coverage(states, LAST - timedelta(days=1), LAST, alone=True)
     assert svg is not None
     assert titles(svg) == [
-        "2026-11-19 Hacker News: not wanted",
+        "2026-11-19 Hacker News: nothing known",
         "2026-11-20 Hacker News: answered",
         "2026-11-19 Reddit: lost",
-        "2026-11-20 Reddit: not wanted",
+        "2026-11-20 Reddit: nothing known",
     ]
 
 
