@@ -4,6 +4,7 @@ The selection is cut into stages (`stages`); each is one run per workspace, howe
 covers.
 """
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 
 _CONFIG = "dagster.yaml"
+_EVENTS_PER_BATCH = 500
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -50,19 +52,28 @@ class _Launch:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make DAGSTER_HOME and see that the tracked `dagster.yaml` is in it, as it is tracked.
+    """Make DAGSTER_HOME and see that the tracked `dagster.yaml` is in it, for this home.
 
-    It is replaced in one step, and only where it differs: another process may be reading it.
+    It is replaced in one step, and only where it differs: another process may be reading it. What
+    this process and its children write to the event log comes in batches.
     """
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_EVENTS_PER_BATCH))
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
-    tracked = Path(__file__).with_name(_CONFIG).read_bytes()
+    wanted = home_config(home)
     config = home / _CONFIG
-    if not config.is_file() or config.read_bytes() != tracked:
+    if not config.is_file() or config.read_text(encoding="utf-8") != wanted:
         partial = home / f"{_CONFIG}.{os.getpid()}.part"
-        partial.write_bytes(tracked)
+        partial.write_text(wanted, encoding="utf-8")
         partial.replace(config)
     return home
+
+
+def home_config(home: Path) -> str:
+    """The tracked `dagster.yaml`, with the folder of the home's event log."""
+    tracked = Path(__file__).with_name(_CONFIG).read_text(encoding="utf-8")
+    folder = json.dumps(str(home.absolute() / "history" / "runs"))
+    return tracked.replace("base_dir: HISTORY", f"base_dir: {folder}")
 
 
 def materialize_range(

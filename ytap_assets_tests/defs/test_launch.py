@@ -160,7 +160,8 @@ def test_the_home_has_the_tracked_config_and_nothing_half_written(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = prepare_home(settings) / "dagster.yaml"
-    tracked = config.read_text(encoding="utf-8")
+    wanted = config.read_text(encoding="utf-8")
+    assert str(settings.dagster_home.absolute() / "history" / "runs") in wanted
     first = config.stat()
 
     prepare_home(settings)
@@ -177,5 +178,5 @@ def test_the_home_has_the_tracked_config_and_nothing_half_written(
     monkeypatch.setattr(Path, "replace", note)
     prepare_home(settings)
     assert seen == ["run_monitoring: {}"]
-    assert config.read_text(encoding="utf-8") == tracked
+    assert config.read_text(encoding="utf-8") == wanted
     assert [path.name for path in settings.dagster_home.iterdir()] == ["dagster.yaml"]
