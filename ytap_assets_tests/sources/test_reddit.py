@@ -320,7 +320,7 @@ def test_a_failing_token_is_told_and_leaves_no_trace_of_itself(
 
 
 def test_recorded_listings_are_read(real_data: Path) -> None:
-    posts, malformed = 0, []
+    posts = 0
     for path in sorted((real_data / "reddit" / "api_responses").glob("*.json.gz")):
         for recorded in json.loads(gzip.decompress(path.read_bytes())):
             if recorded["status"]["code"] != 200:
@@ -328,15 +328,10 @@ def test_recorded_listings_are_read(real_data: Path) -> None:
             seen_at = datetime.fromisoformat(recorded["recorded_at"]).replace(tzinfo=UTC)
             body = recorded["body"].encode("utf-8", "replace")
             parsed = parse(Exchange(recorded["request"]["uri"], 200, {}, body, seen_at))
-            assert parsed.unreadable == []
-            if parsed.problem:
-                malformed.append(path.name)
-            else:
-                assert len(parsed.rows) == recorded["t3"], path.name
-                posts += len(parsed.rows)
-    # Masking an e-mail address cut an escape sequence of this one in half.
-    assert malformed == ["TestSubredditListings.test_controversial.json.gz"]
-    assert posts == 1128
+            assert (parsed.problem, parsed.unreadable) == (None, []), path.name
+            assert len(parsed.rows) == recorded["t3"], path.name
+            posts += len(parsed.rows)
+    assert posts > 0
 
 
 @pytest.mark.parametrize("name", ["html", "plain"])
