@@ -54,6 +54,7 @@ class Settings:
         """
         env = os.environ if env is None else env
         data = Path(env.get("YTAP_DATA") or "data").absolute()
+        catalog, data_path = _default_lake(data)
         transport = env.get("YTAP_TRANSPORT") or "live"
         if transport not in _TRANSPORTS:
             raise ConfigError(
@@ -61,8 +62,8 @@ class Settings:
             )
         return cls(
             data=data,
-            catalog=_local_path(env, "YTAP_CATALOG", data / "lake" / "catalog.sqlite"),
-            data_path=_local_path(env, "YTAP_DATA_PATH", data / "lake" / "files"),
+            catalog=_local_path(env, "YTAP_CATALOG", catalog),
+            data_path=_local_path(env, "YTAP_DATA_PATH", data_path),
             transport=cast("Transport", transport),
             first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
             snapshot_days=_days(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS),
@@ -72,6 +73,21 @@ class Settings:
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None where it is not set."""
         return self.secrets.get(f"YTAP_SECRET_{name}") or None
+
+    @property
+    def lake_variables(self) -> tuple[str, ...]:
+        """The variables that put the lake elsewhere than at the data folder's default place."""
+        catalog, data_path = _default_lake(self.data)
+        moved = {
+            "YTAP_CATALOG": self.catalog != catalog,
+            "YTAP_DATA_PATH": self.data_path != data_path,
+        }
+        return tuple(name for name, is_moved in moved.items() if is_moved)
+
+    @property
+    def backups(self) -> Path:
+        """The folder of copies without a place of their own."""
+        return self.data / "backups"
 
     @property
     def workspaces(self) -> Path:
@@ -118,6 +134,11 @@ class Settings:
             return []
         names = (path.name for path in self.recordings.iterdir() if path.is_dir())
         return sorted(day for name in names if (day := _as_day(name)) is not None)
+
+
+def _default_lake(data: Path) -> tuple[Path, Path]:
+    """Where the catalog and the Parquet files of a data folder are, unless a variable says else."""
+    return data / "lake" / "catalog.sqlite", data / "lake" / "files"
 
 
 def _as_day(text: str) -> date | None:

@@ -1,6 +1,7 @@
 """The lakehouse: the only code that opens DuckDB.
 
 - ``connection``   load the extensions, attach the lake
+- ``catalog``      what a catalog refers to, read from its file
 - ``lock``         the one write lock
 - ``checks``       conform a frame and check its structure: what may be written
 - ``lake``         the `Lake`: open, read, write, publish

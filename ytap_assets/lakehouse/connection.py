@@ -13,13 +13,21 @@ from pathlib import Path
 import duckdb
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.errors import LakeMissingError
+from ytap_assets.lakehouse.catalog import WAY_BACK, check_header, list_parquet
+from ytap_assets.lakehouse.errors import LakeDamagedError, LakeMissingError
 from ytap_assets.settings import Settings
 
 LAKE = "lake"
 _EXTENSIONS = ("ducklake", "sqlite_scanner")
 _BUSY_TIMEOUT_MS = 30_000
 _PATTERN = frozenset("*?[]")
+_DAMAGES = (
+    "disk image is malformed",
+    "file is not a database",
+    "No snapshot found in DuckLake",
+    "new DuckLake is explicitly disabled",
+)
+_JOURNALS = ("-wal", "-journal")
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -39,19 +47,79 @@ def attach(settings: Settings, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Connect and attach the lake as the default database.
 
     Raises:
-        LakeMissingError: There is no lake yet; `make_catalog` makes one.
+        LakeMissingError: There is no lake; `Lake.create` makes one.
+        LakeDamagedError: The catalog is there and is none that can be read.
         ConfigError: The data path cannot be used.
     """
+    require_catalog(settings)
+    return _attach(settings, read_only=read_only, creates=False)
+
+
+def require_catalog(settings: Settings) -> None:
+    """See that there is a catalog; nothing is read of it but its first bytes.
+
+    Raises:
+        LakeMissingError: There is none; the message names the place, what set it, and what to do.
+        LakeDamagedError: It is empty, or no SQLite database.
+    """
     if not settings.catalog.is_file():
-        raise LakeMissingError(
-            f"there is no lake at {settings.catalog}: materialize or import something first"
-        )
+        raise LakeMissingError(_describe_missing(settings))
+    check_header(settings.catalog)
+
+
+def find_obstacle(settings: Settings) -> str | None:
+    """What speaks against making a lake here; None where nothing does.
+
+    A catalog that was moved, lost or emptied leaves files behind: a new one beside them would refer
+    to none of them, and all of them would be orphans.
+    """
+    catalog, data_path = settings.catalog, settings.data_path
+    if catalog.is_symlink() and not catalog.exists():
+        return f"{catalog} is a link to nowhere"
+    if catalog.exists():
+        return f"{catalog} is there already"
+    for suffix in _JOURNALS:
+        if (journal := catalog.with_name(catalog.name + suffix)).exists():
+            return f"{journal} is the journal of a catalog that is not there"
+    if files := list_parquet(data_path):
+        return f"{data_path} holds {len(files)} Parquet files whose catalog is not there"
+    return None
+
+
+def _describe_missing(settings: Settings) -> str:
+    """Where no lake is, what put it there, and the ways out."""
+    moved = settings.lake_variables
+    obstacle = find_obstacle(settings)
+    if not moved and obstacle is None:
+        return f"there is no lake at {settings.catalog}: materialize or import something first"
+    values = {"YTAP_CATALOG": settings.catalog, "YTAP_DATA_PATH": settings.data_path}
+    said = ", ".join(f"{name}={values[name]}" for name in moved) or f"YTAP_DATA={settings.data}"
+    found = f", and {obstacle}" if obstacle else ""
+    create = "" if obstacle else ", `ytap lake create` makes an empty one"
+    return (
+        f"there is no lake at {settings.catalog} ({said}){found}: correct the variable or put the"
+        f" catalog back in its place{create}; {WAY_BACK}"
+    )
+
+
+def _attach(
+    settings: Settings, *, read_only: bool, creates: bool
+) -> duckdb.DuckDBPyConnection:
     if not read_only:
         settings.data_path.mkdir(parents=True, exist_ok=True)
     connection = connect()
     for name in _EXTENSIONS:
         _load_extension(connection, name)
-    connection.execute(attach_statement(settings, read_only=read_only))
+    try:
+        connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
+    except duckdb.Error as error:
+        connection.close()
+        if not any(damage in str(error) for damage in _DAMAGES):
+            raise
+        message = " ".join(str(error).split())
+        raise LakeDamagedError(
+            f"{settings.catalog}: the catalog is damaged: {message}; {WAY_BACK}"
+        ) from error
     connection.execute(f"USE {LAKE}")
     # A file never changes once it is written, so its footer needs to be read only once.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
@@ -70,12 +138,11 @@ def make_catalog(settings: Settings) -> None:
     making = settings.catalog.with_name(f"{settings.catalog.name}.making")
     for suffix in ("", "-journal", "-wal", "-shm"):
         making.with_name(making.name + suffix).unlink(missing_ok=True)
-    making.touch()
-    attach(replace(settings, catalog=making), read_only=False).close()
+    _attach(replace(settings, catalog=making), read_only=False, creates=True).close()
     making.rename(settings.catalog)
 
 
-def attach_statement(settings: Settings, *, read_only: bool) -> str:
+def attach_statement(settings: Settings, *, read_only: bool, creates: bool = False) -> str:
     """The ATTACH statement; the plain DuckDB command line takes it too.
 
     The data path is overridden so that a data folder can be moved. Small inserts are not inlined
@@ -95,6 +162,8 @@ def attach_statement(settings: Settings, *, read_only: bool) -> str:
         "OVERRIDE_DATA_PATH true",
         f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}",
     ]
+    if not read_only and not creates:
+        options.append("CREATE_IF_NOT_EXISTS false")
     if read_only:
         options.append("READ_ONLY")
     else:

@@ -6,7 +6,8 @@
     - `LockTimeoutError`: another process held the write lock for too long
     - `DiskFullError`: there is no space left for a write
     - `SnapshotMissingError`: the snapshot never was, or has expired
-    - `LakeMissingError`: there is no lake yet
+    - `LakeMissingError`: there is no lake where one is looked for
+    - `LakeDamagedError`: the catalog cannot be read, or refers to files that are not there
     - `StatementRefusedError`: a statement would reach more than the lake
     - `BackupError`: a backup is damaged or cannot be put back
 """
@@ -56,7 +57,11 @@ class SnapshotMissingError(LakeError):
 
 
 class LakeMissingError(LakeError):
-    """There is no lake at the catalog's place yet."""
+    """There is no lake where one is looked for; the message names the place and what set it."""
+
+
+class LakeDamagedError(LakeError):
+    """The catalog cannot be read, or refers to files that are not there; nothing was changed."""
 
 
 class StatementRefusedError(LakeError):

@@ -10,8 +10,16 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.connection import LAKE, attach, make_catalog
+from ytap_assets.lakehouse.catalog import WAY_BACK
+from ytap_assets.lakehouse.connection import (
+    LAKE,
+    attach,
+    find_obstacle,
+    make_catalog,
+    require_catalog,
+)
 from ytap_assets.lakehouse.disk import naming_full_disk
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import CrossReader, Reader
 from ytap_assets.lakehouse.schema import plan_changes
@@ -33,16 +41,42 @@ class Lake:
 
     @classmethod
     def open(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
-        """Attach the lake, make it if there is none, and bring its tables up to date.
+        """Attach the lake and bring its tables up to date.
+
+        It is made where there is none, and only at the default place of a data folder that holds
+        neither a catalog nor data files. A lake that is missing elsewhere is not an empty lake.
 
         Raises:
+            LakeMissingError: There is none, and making one has to be asked for: `Lake.create`.
+            LakeDamagedError: The catalog is there and is none that can be read.
             SchemaConflictError: The stored tables cannot be brought up to the declarations.
             ConfigError: The data path cannot be used.
             DiskFullError: There is no space left.
         """
-        if not settings.catalog.is_file():
+        is_new = not settings.catalog.is_file()
+        if is_new and (settings.lake_variables or find_obstacle(settings)):
+            require_catalog(settings)
+        return cls._open(settings, tables, makes=is_new)
+
+    @classmethod
+    def create(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
+        """Make an empty lake wherever the settings say.
+
+        Raises:
+            LakeError: A catalog, or what is left of one, or Parquet files are there already.
+            ConfigError: The data path cannot be used.
+            DiskFullError: There is no space left.
+        """
+        if obstacle := find_obstacle(settings):
+            raise LakeError(f"{obstacle}: no lake is made; {WAY_BACK}")
+        return cls._open(settings, tables, makes=True)
+
+    @classmethod
+    def _open(cls, settings: Settings, tables: dict[str, Table] | None, *, makes: bool) -> Self:
+        if makes:
             with naming_full_disk(settings), WriteLock(settings.catalog).hold():
-                if not settings.catalog.is_file():  # or another process made it meanwhile
+                # Another process may have made it meanwhile, and written to it.
+                if not settings.catalog.is_file() and find_obstacle(settings) is None:
                     make_catalog(settings)
         with naming_full_disk(settings):
             lake = cls(settings, attach(settings, read_only=False))

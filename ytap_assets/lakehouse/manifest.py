@@ -1,20 +1,35 @@
-"""A backup's manifest: what was copied, with the size and the SHA-256 of each file.
+"""A copy's manifest: what was copied, with the size and the SHA-256 of each file.
 
-Belongs here: the manifest. Does not belong here: making, checking or restoring a backup (`backup`).
+A manifest may come from anywhere, so it is read as hostile input: bounded sizes and counts, names
+that stay inside the copy. Belongs here: the manifest. Does not belong here: making, checking or
+restoring a copy (`backup`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import re
+import stat
+import unicodedata
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ytap_assets.lakehouse.errors import BackupError
 
-_MANIFEST = "manifest.json"
-_FORMAT = 2
+MANIFEST = "manifest.json"
+_FORMAT = 3
+_READABLE = (2, 3)
+_MOST_BYTES = 512 * 2**20
+_MOST_FILES = 2_000_000
+_MOST_SIZE = 2**50
+_MOST_COUNT = 10**15
+_LONGEST_NAME, _LONGEST_PART = 1024, 255
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"v?[0-9]{1,6}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,40}")
+_LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -32,14 +47,19 @@ class Copied:
 
 @dataclass(frozen=True)
 class Backup:
-    """One complete backup.
+    """One complete copy.
 
     Attributes:
         folder: Where it is.
-        made_at: When it was made.
+        made_at: When it was made, by the machine's clock, which may have been wrong.
         duckdb_version: What wrote it.
         catalog: Its catalog.
         files: Its Parquet files, by their names below the data path.
+        sequence: Its place in the order of the copies of a folder; None in copies of format 2,
+            which are older than any that has one.
+        lake_id: Names the lake, whatever its place; None in copies of format 2.
+        snapshot_id: The newest snapshot; None in copies of format 2.
+        tables: Rows by table at that snapshot; None in copies of format 2.
     """
 
     folder: Path
@@ -47,11 +67,20 @@ class Backup:
     duckdb_version: str
     catalog: Copied
     files: dict[str, Copied]
+    sequence: int | None = None
+    lake_id: str | None = None
+    snapshot_id: int | None = None
+    tables: dict[str, int] | None = field(default=None)
 
     @property
     def size_bytes(self) -> int:
         """The bytes of its Parquet files."""
         return sum(file.size_bytes for file in self.files.values())
+
+    @property
+    def rows(self) -> int | None:
+        """The rows of all tables; None where the copy does not say."""
+        return None if self.tables is None else sum(self.tables.values())
 
 
 def describe(file: Path) -> Copied:
@@ -62,43 +91,139 @@ def describe(file: Path) -> Copied:
 
 
 def write_manifest(backup: Backup, folder: Path) -> None:
-    """Write a backup's manifest into the folder where it is being made."""
+    """Write a copy's manifest into the folder where it is being made."""
     content = {
         "format": _FORMAT,
         "made_at": backup.made_at.isoformat(),
         "duckdb_version": backup.duckdb_version,
+        "sequence": backup.sequence,
+        "lake_id": backup.lake_id,
+        "snapshot_id": backup.snapshot_id,
+        "tables": backup.tables,
         "catalog": asdict(backup.catalog),
         "files": {name: asdict(file) for name, file in backup.files.items()},
     }
-    (folder / _MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Backup:
-    """What a backup says of itself; `backup.open_backup` sees whether it is so.
+    """What a copy says of itself; `backup.open_backup` sees whether it is so.
 
     Raises:
-        BackupError: No manifest, a damaged one, or one without checksums.
+        BackupError: No manifest, a damaged one, one without checksums, or one that names what no
+            copy of ours holds.
     """
-    manifest = folder / _MANIFEST
-    if not manifest.is_file():
-        raise BackupError(f"{folder}: no {_MANIFEST}, so not a complete backup")
+    manifest = folder / MANIFEST
+    content = _parse_json(manifest)
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-        if content.get("format") != _FORMAT:
+        if content["format"] not in _READABLE:
             raise BackupError(
                 f"{manifest}: of a format without checksums, or a newer one: nobody could tell"
                 " whether the copy is whole; use another backup"
             )
         return Backup(
             folder,
-            made_at=datetime.fromisoformat(content["made_at"]),
-            duckdb_version=str(content["duckdb_version"]),
-            catalog=_parse(content["catalog"]),
-            files={str(name): _parse(file) for name, file in content["files"].items()},
+            made_at=_parse_instant(content["made_at"]),
+            duckdb_version=_match(_VERSION, content["duckdb_version"]),
+            catalog=_parse_file(content["catalog"]),
+            files={name: _parse_file(file) for name, file in content["files"].items()},
+            **(_parse_facts(content) if content["format"] == _FORMAT else {}),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"{manifest}: damaged: {error}") from error
 
 
-def _parse(content: dict[str, object]) -> Copied:
-    return Copied(int(str(content["size_bytes"])), str(content["sha256"]))
+def find_unsafe_name(name: str) -> str | None:
+    """Why a name below the data path is none that a lake's Parquet file has; None where it is.
+
+    Whoever writes files by such names writes nowhere but below the folder that he means to.
+    """
+    parts = name.split("/")
+    if not name.endswith(".parquet"):
+        return "does not end in .parquet"
+    if name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
+        return "is absolute or leads out of its folder"
+    if any(sign == "\\" or unicodedata.category(sign) in {"Cc", "Cs"} for sign in name):
+        return "holds a backslash or a control character"
+    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
+        return "is too long"
+    return None
+
+
+def _parse_json(manifest: Path) -> dict[str, Any]:
+    try:
+        found = manifest.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        found = None
+    if found is None:
+        raise BackupError(f"{manifest.parent}: no {MANIFEST}, so not a complete backup")
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+        raise BackupError(f"{manifest}: not a regular file of at most {_MOST_BYTES:,} bytes")
+    try:
+        content = json.loads(manifest.read_bytes(), object_pairs_hook=_refuse_repeated)
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+        _check_names(content["files"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise BackupError(f"{manifest}: damaged: {error}") from error
+    return {"format": None, **content}
+
+
+def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a name stands twice")
+    return content
+
+
+def _check_names(files: dict[str, Any]) -> None:
+    """Refuse names that lead elsewhere, or of which two would be one file on some file system."""
+    if len(files) > _MOST_FILES:
+        raise ValueError(f"{len(files):,} files, more than {_MOST_FILES:,}")
+    for name in files:
+        if problem := find_unsafe_name(name):
+            raise ValueError(f"the name {name[:200]!r} {problem}")
+    folded = {unicodedata.normalize("NFC", name).casefold() for name in files}
+    if len(folded) != len(files):
+        raise ValueError("two names differ only in case or accents")
+    folders = {"/".join(parts[:end]) for parts in map(_split, folded) for end in range(1, len(parts))}
+    if both := folders & folded:
+        raise ValueError(f"{min(both)!r} is both a file and a folder")
+
+
+def _split(name: str) -> list[str]:
+    return name.split("/")
+
+
+def _parse_facts(content: dict[str, Any]) -> dict[str, Any]:
+    """What format 3 says beyond format 2."""
+    return {
+        "sequence": _parse_count(content["sequence"], least=1),
+        "lake_id": _match(_LAKE_ID, content["lake_id"]),
+        "snapshot_id": _parse_count(content["snapshot_id"]),
+        "tables": {name: _parse_count(rows) for name, rows in content["tables"].items()},
+    }
+
+
+def _parse_file(content: dict[str, Any]) -> Copied:
+    size = _parse_count(content["size_bytes"], least=1, most=_MOST_SIZE)
+    return Copied(size, _match(_SHA256, content["sha256"]))
+
+
+def _parse_count(value: object, *, least: int = 0, most: int = _MOST_COUNT) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{str(value)[:40]!r} is no whole number from {least} to {most}")
+    return value
+
+
+def _parse_instant(value: object) -> datetime:
+    instant = datetime.fromisoformat(str(value))
+    if instant.tzinfo is None:
+        raise ValueError(f"{value!r} has no timezone")
+    return instant
+
+
+def _match(pattern: re.Pattern[str], value: object) -> str:
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise ValueError(f"{str(value)[:80]!r} is not what stands here")
+    return value

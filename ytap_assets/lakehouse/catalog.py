@@ -1,0 +1,211 @@
+"""What a SQLite catalog refers to, read from its file without attaching it.
+
+Backups, the sweep and the check-up compare a catalog with the files that are there. They read the
+catalog's own tables, which is possible also where DuckDB would refuse the lake, and where nothing
+may be written. Belongs here: reading a catalog's tables. Does not belong here: attaching a lake
+(`connection`), or judging what is found.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ytap_assets.lakehouse.errors import LakeDamagedError
+from ytap_assets.lakehouse.manifest import find_unsafe_name
+
+WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
+_HEADER = b"SQLite format 3\0"
+_BUSY_S = 30.0
+_OURS = re.compile(
+    r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
+)
+_FILES = """
+SELECT s.path, t.path, f.path, s.path_is_relative AND t.path_is_relative AND f.path_is_relative,
+       t.table_name, f.file_size_bytes, f.rows
+FROM (
+    SELECT table_id, path, path_is_relative, file_size_bytes, record_count AS rows
+    FROM ducklake_data_file
+    UNION ALL
+    SELECT table_id, path, path_is_relative, file_size_bytes, delete_count
+    FROM ducklake_delete_file
+) f
+JOIN (SELECT table_id, schema_id, max(begin_snapshot), path, path_is_relative, table_name
+      FROM ducklake_table GROUP BY table_id) t USING (table_id)
+JOIN (SELECT schema_id, max(begin_snapshot), path, path_is_relative
+      FROM ducklake_schema GROUP BY schema_id) s USING (schema_id)
+"""
+_FOLDERS = """
+SELECT DISTINCT s.path, t.path, s.path_is_relative AND t.path_is_relative
+FROM ducklake_table t JOIN ducklake_schema s USING (schema_id)
+"""
+_COUNT = """
+SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklake_delete_file)
+"""
+_SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
+_LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
+
+
+@dataclass(frozen=True)
+class LakeFile:
+    """A file that a catalog refers to.
+
+    Attributes:
+        table: The table it belongs to.
+        size_bytes: Its size, as the catalog recorded it when the file was written.
+        rows: Its rows, likewise; of a file of deletes, the rows that it deletes.
+    """
+
+    table: str
+    size_bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class CatalogFacts:
+    """What a catalog holds.
+
+    Attributes:
+        lake_id: Names the lake, whatever its place.
+        snapshot_id: The newest snapshot.
+        files: The files of every readable snapshot, by their names below the data path.
+        scheduled: Names of the files that no snapshot refers to any more and that wait for their
+            deletion.
+        folders: The tables' folders below the data path.
+    """
+
+    lake_id: str
+    snapshot_id: int
+    files: dict[str, LakeFile]
+    scheduled: frozenset[str]
+    folders: frozenset[str]
+
+
+def check_header(catalog: Path) -> None:
+    """See that a file is a SQLite database at all; reads 16 bytes.
+
+    Raises:
+        LakeDamagedError: It is empty, or something else.
+    """
+    with catalog.open("rb") as stream:
+        start = stream.read(len(_HEADER))
+    if not start:
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: 0 bytes; {WAY_BACK}")
+    if start != _HEADER:
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no SQLite database; {WAY_BACK}")
+
+
+@contextmanager
+def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Connection]:
+    """Open a catalog's file for reading.
+
+    Args:
+        catalog: The file.
+        is_copy: Nobody writes to it: no journal is read, and nothing written beside it.
+
+    Raises:
+        LakeDamagedError: It cannot be read; also for what is read while it is open.
+    """
+    check_header(catalog)
+    mode = "mode=ro&immutable=1" if is_copy or _is_frozen(catalog) else "mode=ro"
+    try:
+        uri = f"{catalog.absolute().as_uri()}?{mode}"
+        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        raise LakeDamagedError(f"{catalog}: cannot be read: {error}; {WAY_BACK}") from error
+
+
+def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
+    """Read what a catalog refers to.
+
+    Raises:
+        LakeDamagedError: It cannot be read, has no snapshot, or refers to a file by a name that
+            leads out of the data path.
+    """
+    with open_catalog(catalog, is_copy=is_copy) as connection:
+        connection.execute("BEGIN")  # one moment for all that is read
+        files = {
+            _join(catalog, *path, is_relative=ours): LakeFile(str(table), int(size), int(rows))
+            for *path, ours, table, size, rows in connection.execute(_FILES)
+        }
+        [(count,)] = connection.execute(_COUNT).fetchall()
+        [(snapshot,)] = connection.execute(
+            "SELECT max(snapshot_id) FROM ducklake_snapshot"
+        ).fetchall()
+        lake_id = connection.execute(_LAKE_ID).fetchone()
+        scheduled = [
+            _join(catalog, path, is_relative=ours)
+            for path, ours in connection.execute(_SCHEDULED)
+        ]
+        folders = [
+            _join(catalog, schema, table, "any.parquet", is_relative=ours)
+            for schema, table, ours in connection.execute(_FOLDERS)
+        ]
+    if snapshot is None or lake_id is None:
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no snapshot; {WAY_BACK}")
+    if len(files) != count:
+        raise LakeDamagedError(
+            f"{catalog}: the catalog is damaged: {count} files, of which {len(files)} belong to a"
+            f" table and are named once; {WAY_BACK}"
+        )
+    return CatalogFacts(
+        str(lake_id[0]),
+        int(snapshot),
+        files,
+        frozenset(scheduled),
+        frozenset(str(PurePosixPath(name).parent) for name in folders),
+    )
+
+
+def check_integrity(catalog: Path) -> None:
+    """Let SQLite look at every page of a copied catalog.
+
+    Raises:
+        LakeDamagedError: A page is damaged.
+    """
+    with open_catalog(catalog, is_copy=True) as connection:
+        [(verdict,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
+    if verdict != "ok":
+        message = " ".join(str(verdict).split())
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: {message}; {WAY_BACK}")
+
+
+def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
+    """The Parquet files below a folder by their names there; links are not followed."""
+    found = {}
+    for folder, _, names in os.walk(data_path):
+        for name in names:
+            path = Path(folder, name)
+            if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
+                found[path.relative_to(data_path).as_posix()] = state
+    return found
+
+
+def is_made_by_lake(name: str) -> bool:
+    """Whether a file's name is one that DuckLake gives."""
+    return _OURS.fullmatch(PurePosixPath(name).name) is not None
+
+
+def _is_frozen(catalog: Path) -> bool:
+    """Whether nothing can be written beside a catalog whose journal is empty."""
+    journal = catalog.with_name(f"{catalog.name}-wal")
+    is_empty = not journal.is_file() or not journal.stat().st_size
+    return is_empty and not os.access(catalog.parent, os.W_OK)
+
+
+def _join(catalog: Path, *parts: str, is_relative: int) -> str:
+    name = str(PurePosixPath(*parts))
+    problem = find_unsafe_name(name) if is_relative else "is absolute"
+    if problem:
+        raise LakeDamagedError(
+            f"{catalog}: refers to the file {name[:200]!r}, whose name {problem}: only files below"
+            f" the data path are the lake's; {WAY_BACK}"
+        )
+    return name
