@@ -1,4 +1,4 @@
-"""Commands that look after the installation: ``maintain``, ``backup``, ``restore``, ``doctor``."""
+"""Commands for upkeep: ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import click
 
 from ytap_assets.cli.context import (
     new_run,
+    note,
     open_platform,
     say,
     tell_problems,
     terminal_columns,
 )
-from ytap_assets.cli.group import FAILED
+from ytap_assets.cli.group import FAILED, fail
 from ytap_assets.cli.options import FOLDER, NEW_FOLDER, examples, output_format
-from ytap_assets.cli.text import clean
+from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
     from ytap_assets.cli.results import Format
@@ -30,38 +31,78 @@ if TYPE_CHECKING:
     show_default=True,
     help="How many automatic backups stay.",
 )
-def maintain(keep: int) -> None:
+@click.option(
+    "--sweep-anyway",
+    type=NEW_FOLDER,
+    metavar="DATA-PATH",
+    help="Sweep although most files would go; names the folder of the lake's files.",
+)
+def maintain(keep: int, sweep_anyway: Path | None) -> None:
     """Back up the lake, then keep it small and fast.
 
     Payloads past their retention are deleted, small files merged, old snapshots expired, and files
-    swept that nobody refers to. The newest automatic backups stay.
+    swept that nobody refers to. The newest automatic backups stay. Nothing is deleted where it is
+    not proved to be safe; that ends with 1.
     """
     from ytap_assets.operations.maintain import maintain_lake
 
-    done = maintain_lake(open_platform(), new_run("maintain the lake"), keep=keep)
+    platform, run = open_platform(), new_run("maintain the lake")
+    done = maintain_lake(platform, run, keep=keep, sweep_anyway=sweep_anyway)
     facts = done.as_metadata()
     longest = max(map(len, facts))
     for name, value in facts.items():
         say(f"{name:<{longest}}  {clean(str(value))}")
     tell_problems(done.problems)
-    if done.problems:
+    for refusal in done.refusals:
+        note(f"error: {one_line(refusal)}")
+    if done.problems or done.refusals:
         raise click.exceptions.Exit(FAILED)
 
 
-@click.command(epilog=examples("ytap backup", "ytap backup /mnt/copies/friday"))
+@click.command(
+    epilog=examples(
+        "ytap backup",
+        "ytap backup /mnt/copies/friday",
+        "ytap backup --verify",
+        "ytap backup --verify /mnt/copies/friday",
+    )
+)
 @click.argument("folder", type=NEW_FOLDER, required=False)
-def backup(folder: Path | None) -> None:
-    """Copy the lake, as it stands at one moment.
+@click.option("--verify", "verifies", is_flag=True, help="Make no copy; verify one.")
+def backup(folder: Path | None, verifies: bool) -> None:
+    """Copy the lake, as it stands at one moment; or verify a copy.
 
-    FOLDER is a new folder; without one it is made under the data folder's backups.
+    FOLDER is a new folder; without one it is made under the data folder's backups. With --verify it
+    is a copy, or the newest one of the backups: every file is compared with its checksum, the copy
+    is restored into a temporary place, and the rows of its tables are counted.
     """
-    from ytap_assets.operations.maintain import backup_lake
+    from ytap_assets.operations.backups import backup_lake
 
+    if verifies:
+        _verify(folder)
+        return
     made = backup_lake(open_platform(), folder)
     say(
         f"{clean(str(made.folder))}: {len(made.files)} files, {made.size_bytes / 10**6:.1f} MB,"
         f" DuckDB {made.duckdb_version}"
     )
+
+
+def _verify(folder: Path | None) -> None:
+    from ytap_assets.operations.backups import drill_restore, verify_backup
+    from ytap_assets.settings import Settings
+
+    settings = Settings.from_env()
+    if folder is None:
+        drill = drill_restore(settings)
+        if drill.problem is not None:
+            fail(drill.problem)
+        place, tables, rows = drill.folder, drill.tables, drill.rows
+    else:
+        found = verify_backup(settings, folder)
+        place, tables = str(folder), len(found.tables)
+        rows = sum(found.tables.values())
+    say(f"{clean(place)}: verified; restored, {tables} tables have {rows:,} rows, as copied")
 
 
 @click.command(epilog=examples("ytap restore data/backups/backup-20261120T020000.000000Z"))
@@ -73,7 +114,7 @@ def restore(folder: Path, is_sure: bool) -> None:
     Every file of the copy is compared with its checksum before anything is changed.
     """
     from ytap_assets.lakehouse.manifest import read_manifest
-    from ytap_assets.operations.maintain import restore_lake
+    from ytap_assets.operations.backups import restore_lake
 
     platform = open_platform()
     found = read_manifest(folder.absolute())
@@ -110,4 +151,24 @@ def doctor(is_online: bool, shape: Format) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-COMMANDS = (maintain, backup, restore, doctor)
+@click.group()
+def lake() -> None:
+    """Make an empty lake where the settings say."""
+
+
+@lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))
+def create() -> None:
+    """Make an empty lake.
+
+    A lake is made by itself only at the default place of a data folder; where YTAP_CATALOG or
+    YTAP_DATA_PATH names another, this makes it. Refused where a catalog or Parquet files are.
+    """
+    from ytap_assets.lakehouse.lake import Lake
+    from ytap_assets.settings import Settings
+
+    settings = Settings.from_env()
+    Lake.create(settings).close()
+    say(f"{clean(str(settings.catalog))}: an empty lake, its files in {settings.data_path}")
+
+
+COMMANDS = (maintain, backup, restore, lake, doctor)

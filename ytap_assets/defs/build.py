@@ -8,7 +8,7 @@ from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.evidence import evidence_checks, evidence_specs
 from ytap_assets.defs.jobs import JOBS
 from ytap_assets.defs.liveness import dead_runs
-from ytap_assets.defs.maintenance import lake_maintenance
+from ytap_assets.defs.maintenance import lake_maintenance, restore_drill
 from ytap_assets.defs.resources import LakeDuckDBResource
 from ytap_assets.defs.schedules import build_schedules
 from ytap_assets.defs.sensors import build_sensors
@@ -38,6 +38,7 @@ def _define(platform: Platform) -> dg.Definitions:
             *(build_asset(asset, platform.settings) for asset in TABLE_ASSETS),
             *evidence_specs(),
             lake_maintenance,
+            restore_drill,
         ],
         asset_checks=[evidence_checks()],
         jobs=JOBS,

@@ -42,4 +42,9 @@ MAINTENANCE = dg.define_asset_job(
     | dg.AssetSelection.checks_for_assets(*(table.name for table in EVIDENCE)),
     description="Look after the lake, and check a week's evidence; every night.",
 )
-JOBS = [DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS, REGISTRIES, MAINTENANCE]
+DRILL = dg.define_asset_job(
+    "drill",
+    selection=["restore_drill"],
+    description="Restore the newest copy of the lake into a temporary place; every week.",
+)
+JOBS = [DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS, REGISTRIES, MAINTENANCE, DRILL]

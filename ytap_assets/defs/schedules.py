@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ytap_assets.defs.jobs import DAILY_COLLECTION, HOURLY_METRICS, MAINTENANCE
+from ytap_assets.defs.jobs import DAILY_COLLECTION, DRILL, HOURLY_METRICS, MAINTENANCE
 from ytap_assets.defs.partitions import partition_key
 from ytap_assets.defs.ready import ready_workspaces
 from ytap_assets.operations.platform import Platform
@@ -53,8 +53,13 @@ def days_to_collect(today: date, first_day: date) -> list[date]:
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """The daily and the hourly collection, and the nightly maintenance."""
-    return [daily_collection_schedule, hourly_metrics_schedule, maintenance_schedule]
+    """The daily and the hourly collection, the nightly maintenance, the weekly restore drill."""
+    return [
+        daily_collection_schedule,
+        hourly_metrics_schedule,
+        maintenance_schedule,
+        drill_schedule,
+    ]
 
 
 @dg.schedule(
@@ -101,6 +106,14 @@ maintenance_schedule = dg.ScheduleDefinition(
     cron_schedule="30 3 * * *",
     default_status=_ON,
     description="Every night at 03:30 UTC.",
+)
+
+drill_schedule = dg.ScheduleDefinition(
+    name="drill_schedule",
+    job=DRILL,
+    cron_schedule="30 5 * * 0",
+    default_status=_ON,
+    description="Every Sunday at 05:30 UTC.",
 )
 
 

@@ -19,9 +19,9 @@ from pathlib import Path, PurePosixPath
 
 from ytap_assets.lakehouse.errors import LakeDamagedError
 from ytap_assets.lakehouse.manifest import find_unsafe_name
+from ytap_assets.settings import Settings
 
 WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
-_HEADER = b"SQLite format 3\0"
 _BUSY_S = 30.0
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
@@ -87,23 +87,25 @@ class CatalogFacts:
     folders: frozenset[str]
 
 
-def check_header(catalog: Path) -> None:
-    """See that a file is a SQLite database at all; reads 16 bytes.
+def check_not_empty(catalog: Path) -> None:
+    """See that a catalog has any content.
+
+    It is not opened: to close a file gives up every lock that the process holds on it, those of
+    DuckDB's SQLite included. What else is no catalog, SQLite says.
 
     Raises:
-        LakeDamagedError: It is empty, or something else.
+        LakeDamagedError: It has none. SQLite would take that for a new database.
     """
-    with catalog.open("rb") as stream:
-        start = stream.read(len(_HEADER))
-    if not start:
+    if not catalog.stat().st_size:
         raise LakeDamagedError(f"{catalog}: the catalog is damaged: 0 bytes; {WAY_BACK}")
-    if start != _HEADER:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no SQLite database; {WAY_BACK}")
 
 
 @contextmanager
 def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Connection]:
     """Open a catalog's file for reading.
+
+    Where this process has the lake attached, no transaction may be open on it: to close the file
+    gives up the transaction's locks. Who holds the write lock knows that none is.
 
     Args:
         catalog: The file.
@@ -112,14 +114,16 @@ def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Co
     Raises:
         LakeDamagedError: It cannot be read; also for what is read while it is open.
     """
-    check_header(catalog)
+    check_not_empty(catalog)
     mode = "mode=ro&immutable=1" if is_copy or _is_frozen(catalog) else "mode=ro"
     try:
         uri = f"{catalog.absolute().as_uri()}?{mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise LakeDamagedError(f"{catalog}: cannot be read: {error}; {WAY_BACK}") from error
+        raise LakeDamagedError(
+            f"{catalog}: the catalog is damaged or cannot be read: {error}; {WAY_BACK}"
+        ) from error
 
 
 def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
@@ -141,8 +145,7 @@ def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
         ).fetchall()
         lake_id = connection.execute(_LAKE_ID).fetchone()
         scheduled = [
-            _join(catalog, path, is_relative=ours)
-            for path, ours in connection.execute(_SCHEDULED)
+            _join(catalog, path, is_relative=ours) for path, ours in connection.execute(_SCHEDULED)
         ]
         folders = [
             _join(catalog, schema, table, "any.parquet", is_relative=ours)
@@ -186,6 +189,29 @@ def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
             if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
                 found[path.relative_to(data_path).as_posix()] = state
     return found
+
+
+def check_files(facts: CatalogFacts, settings: Settings) -> None:
+    """See that every file a catalog refers to is there, of the size that it records.
+
+    Raises:
+        LakeDamagedError: Some are not; the message names the first, its table, and what to do.
+    """
+    there = list_parquet(settings.data_path)
+    bad = [
+        name
+        for name, file in sorted(facts.files.items())
+        if name not in there or there[name].st_size != file.size_bytes
+    ]
+    if bad:
+        first = facts.files[bad[0]]
+        state = f"{there[bad[0]].st_size:,} bytes long" if bad[0] in there else "not there"
+        raise LakeDamagedError(
+            f"{settings.data_path}: {len(bad)} of {len(facts.files)} files that the catalog"
+            f" {settings.catalog} refers to are missing or damaged, such as {bad[0]} of the table"
+            f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes: check"
+            f" YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
+        )
 
 
 def is_made_by_lake(name: str) -> bool:

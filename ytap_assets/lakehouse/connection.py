@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.catalog import WAY_BACK, check_header, list_parquet
+from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_parquet
 from ytap_assets.lakehouse.errors import LakeDamagedError, LakeMissingError
 from ytap_assets.settings import Settings
 
@@ -56,15 +56,15 @@ def attach(settings: Settings, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 def require_catalog(settings: Settings) -> None:
-    """See that there is a catalog; nothing is read of it but its first bytes.
+    """See that there is a catalog, which is not opened.
 
     Raises:
         LakeMissingError: There is none; the message names the place, what set it, and what to do.
-        LakeDamagedError: It is empty, or no SQLite database.
+        LakeDamagedError: It is empty.
     """
     if not settings.catalog.is_file():
         raise LakeMissingError(_describe_missing(settings))
-    check_header(settings.catalog)
+    check_not_empty(settings.catalog)
 
 
 def find_obstacle(settings: Settings) -> str | None:
@@ -77,7 +77,7 @@ def find_obstacle(settings: Settings) -> str | None:
     if catalog.is_symlink() and not catalog.exists():
         return f"{catalog} is a link to nowhere"
     if catalog.exists():
-        return f"{catalog} is there already"
+        return f"{catalog} is {'a folder' if catalog.is_dir() else 'there already'}"
     for suffix in _JOURNALS:
         if (journal := catalog.with_name(catalog.name + suffix)).exists():
             return f"{journal} is the journal of a catalog that is not there"
@@ -102,9 +102,7 @@ def _describe_missing(settings: Settings) -> str:
     )
 
 
-def _attach(
-    settings: Settings, *, read_only: bool, creates: bool
-) -> duckdb.DuckDBPyConnection:
+def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.DuckDBPyConnection:
     if not read_only:
         settings.data_path.mkdir(parents=True, exist_ok=True)
     connection = connect()

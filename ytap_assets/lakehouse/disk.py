@@ -38,7 +38,7 @@ def naming_full_disk(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError) as error:
-        if not _is_full(error, settings):
+        if not is_full(error, settings.catalog.parent, settings.data_path):
             raise
         raise DiskFullError(
             f"no space left on the disk of {settings.catalog} or {settings.data_path}: nothing was"
@@ -61,16 +61,16 @@ def is_unreadable(error: BaseException) -> bool:
     )
 
 
-def _is_full(error: Exception, settings: Settings) -> bool:
+def is_full(error: Exception, *folders: Path) -> bool:
+    """Whether an error says that a disk is full; where it is vague, the folders' disks decide."""
     if isinstance(error, OSError):
         return error.errno in _ERRNOS
     text = str(error).lower()
     if any(phrase in text for phrase in _PHRASES):
         return True
-    return any(phrase in text for phrase in _VAGUE) and any(
-        _is_cramped(folder) for folder in (settings.catalog.parent, settings.data_path)
-    )
+    return any(phrase in text for phrase in _VAGUE) and any(map(_is_cramped, folders))
 
 
 def _is_cramped(folder: Path) -> bool:
-    return folder.is_dir() and shutil.disk_usage(folder).free < _CRAMPED_BYTES
+    place = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    return place.is_dir() and shutil.disk_usage(place).free < _CRAMPED_BYTES

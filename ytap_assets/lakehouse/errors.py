@@ -9,6 +9,7 @@
     - `LakeMissingError`: there is no lake where one is looked for
     - `LakeDamagedError`: the catalog cannot be read, or refers to files that are not there
     - `StatementRefusedError`: a statement would reach more than the lake
+    - `SweepRefusedError`: deleting files would not be safe
     - `BackupError`: a backup is damaged or cannot be put back
 """
 
@@ -66,6 +67,10 @@ class LakeDamagedError(LakeError):
 
 class StatementRefusedError(LakeError):
     """A statement would reach more than the lake: a file, another database, an extension."""
+
+
+class SweepRefusedError(LakeError):
+    """Deleting files would not be safe: it is not proved that nothing needs them."""
 
 
 class BackupError(LakeError):

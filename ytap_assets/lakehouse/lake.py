@@ -9,8 +9,8 @@ from typing import Self
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.catalog import WAY_BACK
+from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import (
     LAKE,
     attach,

@@ -7,19 +7,33 @@ orphan. What operators decide per workspace (retention) is in `operations`.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
 
 import duckdb
 
+from ytap_assets.lakehouse.backup import hold_copies, remove_restoring
+from ytap_assets.lakehouse.catalog import (
+    CatalogFacts,
+    check_files,
+    is_made_by_lake,
+    list_parquet,
+    read_catalog,
+)
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.disk import naming_full_disk
+from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.settings import Settings
 
 log = logging.getLogger(__name__)
 _READERS_GRACE = timedelta(hours=1)
 _HALF = 0.5
+# So many orphans are swept however few other files there are: one killed write left them.
+_FEW_FILES = 3
+_LARGEST_SHARE = 0.5
 # With a SQLite catalog, DuckLake compares instants as text: `2026-11-20 23:00` comes before
 # `2026-11-20T01:00`, so everything of the limit's own day counts as older. A day is kept instead.
 _TEXT_COMPARED = timedelta(days=1)
@@ -34,7 +48,10 @@ class Maintained:
         files_after: The same, afterwards.
         snapshots_expired: Snapshots that can no longer be read.
         files_deleted: Files of expired snapshots, deleted.
-        orphans_deleted: Files that no snapshot ever referred to, deleted.
+        orphans_deleted: Files of tables that no snapshot refers to, deleted.
+        foreign_files: Parquet files among the lake's that it did not make, left alone.
+        refusal: Why no file was deleted and no snapshot expired, and what to do; None where all
+            was done.
     """
 
     files_before: int
@@ -42,9 +59,31 @@ class Maintained:
     snapshots_expired: int
     files_deleted: int
     orphans_deleted: int
+    foreign_files: int = 0
+    refusal: str | None = None
 
 
-def maintain(lake: Lake, now: datetime, run: Run) -> Maintained:
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep would delete: names below the data path.
+
+    Attributes:
+        orphans: Files that the lake made for its tables, old enough, that no snapshot refers to.
+        foreign: Parquet files that the lake did not make, or not for a table: never deleted.
+    """
+
+    orphans: tuple[str, ...]
+    foreign: tuple[str, ...]
+
+
+def maintain(
+    lake: Lake,
+    now: datetime,
+    run: Run,
+    *,
+    sweep_anyway: bool = False,
+    doubt: str | None = None,
+) -> Maintained:
     """Merge small files, rewrite half-deleted ones, expire old snapshots, sweep files.
 
     Args:
@@ -52,25 +91,143 @@ def maintain(lake: Lake, now: datetime, run: Run) -> Maintained:
         now: The present; snapshots are kept for the settings' ``snapshot_days`` before it and up
             to a day longer, files that nobody refers to for an hour and up to a day longer.
         run: Who maintains; named in the snapshots that rewritten and merged files make.
+        sweep_anyway: Sweep also where the catalog refers to nothing, or where most files would go.
+        doubt: Why nothing is to be expired or deleted this time; the merges are done all the same.
+
+    Returns:
+        What was done. A sweep that is refused deletes nothing; the merges stay done.
 
     Raises:
+        LakeDamagedError: The catalog cannot be read, or files that it refers to are not there.
         LockTimeoutError: Another process wrote for too long.
         DiskFullError: There is no space left to merge into.
     """
-    keep_since = now - timedelta(days=lake.settings.snapshot_days)
-    sweep_before = now - _READERS_GRACE
+    with lake.lock.hold():
+        check_files(read_catalog(lake.settings.catalog), lake.settings)
     with lake.cursor() as cursor:
         before = _count_files(cursor)
     with lake.all_cores(), lake.write(run) as transaction:
         transaction.compact("ducklake_rewrite_data_files", delete_threshold=_HALF)
     with lake.all_cores(), lake.write(run) as transaction:
         transaction.compact("ducklake_merge_adjacent_files")
-    with naming_full_disk(lake.settings), lake.lock.hold(), lake.cursor() as cursor:
+    swept = _Swept(refusal=doubt)
+    if doubt is None:
+        try:
+            _expire_and_sweep(lake, now, swept, sweep_anyway=sweep_anyway)
+        except (SweepRefusedError, BackupError) as error:
+            swept.refusal = str(error)
+    with lake.cursor() as cursor:
+        return Maintained(before, _count_files(cursor), **asdict(swept))
+
+
+@dataclass
+class _Swept:
+    """What was expired and deleted up to now; the same names as in `Maintained`."""
+
+    snapshots_expired: int = 0
+    files_deleted: int = 0
+    orphans_deleted: int = 0
+    foreign_files: int = 0
+    refusal: str | None = None
+
+
+def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway: bool) -> None:
+    """Expire snapshots and delete files, once it is proved that nothing needs them.
+
+    Raises:
+        SweepRefusedError: It cannot be proved.
+        BackupError: A backup or a restore is running, which may need the files.
+    """
+    settings, sweep_before = lake.settings, now - _READERS_GRACE
+    keep_since = now - timedelta(days=settings.snapshot_days)
+    with (
+        hold_copies(settings, timeout_s=0),
+        naming_full_disk(settings),
+        lake.lock.hold(),
+        lake.cursor() as cursor,
+    ):
+        remove_restoring(settings)
+        plan = plan_sweep(settings, sweep_before, anyway=sweep_anyway)
+        swept.foreign_files = len(plan.foreign)
         expired = _call(cursor, "ducklake_expire_snapshots", keep_since - _TEXT_COMPARED)
-        deleted = _call(cursor, "ducklake_cleanup_old_files", sweep_before - _TEXT_COMPARED)
-        orphans = _call(cursor, "ducklake_delete_orphaned_files", sweep_before)
+        swept.snapshots_expired = len(expired)
+        swept.files_deleted = _clean_up(cursor, settings, sweep_before - _TEXT_COMPARED)
+        for name in plan.orphans:
+            (settings.data_path / name).unlink(missing_ok=True)
+            swept.orphans_deleted += 1
         log.debug("maintained")
-        return Maintained(before, _count_files(cursor), len(expired), len(deleted), len(orphans))
+
+
+def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False) -> Sweep:
+    """What a sweep would delete; the caller holds the write lock.
+
+    Args:
+        settings: The installation.
+        older_than: Files written since stay.
+        anyway: Do not ask whether the result is plausible.
+
+    Raises:
+        LakeDamagedError: The catalog cannot be read, or files that it refers to are not there.
+        SweepRefusedError: The catalog refers to no file while the lake's files are there, or most
+            of the files there would be deleted: it may be the catalog of another lake.
+    """
+    facts = read_catalog(settings.catalog)
+    check_files(facts, settings)
+    there = list_parquet(settings.data_path)
+    unknown = there.keys() - facts.files.keys() - facts.scheduled
+    made = {name for name in unknown if is_made_by_lake(name)}
+    ours = {name for name in made if _is_below(name, facts.folders)}
+    orphans = {name for name in ours if there[name].st_mtime < older_than.timestamp()}
+    if not anyway:
+        _check_plausible(settings, facts, made, orphans, len(there))
+    return Sweep(tuple(sorted(orphans)), tuple(sorted(unknown - ours)))
+
+
+def _check_plausible(
+    settings: Settings, facts: CatalogFacts, made: set[str], orphans: set[str], count: int
+) -> None:
+    way_out = (
+        "nothing was deleted; check YTAP_CATALOG and YTAP_DATA_PATH, or put a backup back with"
+        f" `ytap restore FOLDER`; if these files are to go, `ytap maintain --sweep-anyway"
+        f" {settings.data_path}`"
+    )
+    if made and not facts.files and not facts.scheduled:
+        raise SweepRefusedError(
+            f"the catalog {settings.catalog} refers to no file, while {settings.data_path} holds"
+            f" {len(made)} that a lake made, such as {min(made)}: {way_out}"
+        )
+    if len(orphans) > max(_FEW_FILES, _LARGEST_SHARE * count):
+        raise SweepRefusedError(
+            f"the catalog {settings.catalog} does not refer to {len(orphans)} of the {count} files"
+            f" in {settings.data_path}, such as {min(orphans)}, which is more than half: {way_out}"
+        )
+
+
+def _is_below(name: str, folders: frozenset[str]) -> bool:
+    return any(str(parent) in folders for parent in PurePosixPath(name).parents)
+
+
+def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than: datetime) -> int:
+    """Delete the files of expired snapshots, once it is proved that nothing refers to them.
+
+    Raises:
+        SweepRefusedError: DuckLake would delete a file that a snapshot refers to, or one that is
+            not the lake's.
+    """
+    function = "ducklake_cleanup_old_files"
+    rows = cursor.execute(
+        f"CALL {function}('{LAKE}', dry_run => true, older_than => ?)", [older_than]
+    ).fetchall()
+    facts = read_catalog(settings.catalog)
+    for (path,) in rows:
+        file = Path(str(path))
+        is_ours = file.is_relative_to(settings.data_path) and is_made_by_lake(file.name)
+        if not is_ours or file.relative_to(settings.data_path).as_posix() in facts.files:
+            raise SweepRefusedError(
+                f"DuckLake would delete {file}, which a snapshot refers to or which is not the"
+                " lake's: no file of an expired snapshot was deleted; please report it"
+            )
+    return len(_call(cursor, function, older_than)) if rows else 0
 
 
 def _call(

@@ -12,7 +12,7 @@ import json
 import re
 import stat
 import unicodedata
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Backup:
     sequence: int | None = None
     lake_id: str | None = None
     snapshot_id: int | None = None
-    tables: dict[str, int] | None = field(default=None)
+    tables: dict[str, int] | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -150,6 +150,12 @@ def find_unsafe_name(name: str) -> str | None:
     return None
 
 
+def list_parents(name: str) -> list[str]:
+    """The folders above a name, below the data path."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
+
+
 def _parse_json(manifest: Path) -> dict[str, Any]:
     try:
         found = manifest.lstat()
@@ -160,9 +166,9 @@ def _parse_json(manifest: Path) -> dict[str, Any]:
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
         raise BackupError(f"{manifest}: not a regular file of at most {_MOST_BYTES:,} bytes")
     try:
-        content = json.loads(manifest.read_bytes(), object_pairs_hook=_refuse_repeated)
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
+        content: dict[str, Any] = json.loads(
+            manifest.read_bytes(), object_pairs_hook=_refuse_repeated
+        )
         _check_names(content["files"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(f"{manifest}: damaged: {error}") from error
@@ -186,13 +192,9 @@ def _check_names(files: dict[str, Any]) -> None:
     folded = {unicodedata.normalize("NFC", name).casefold() for name in files}
     if len(folded) != len(files):
         raise ValueError("two names differ only in case or accents")
-    folders = {"/".join(parts[:end]) for parts in map(_split, folded) for end in range(1, len(parts))}
+    folders = {parent for name in folded for parent in list_parents(name)}
     if both := folders & folded:
         raise ValueError(f"{min(both)!r} is both a file and a folder")
-
-
-def _split(name: str) -> list[str]:
-    return name.split("/")
 
 
 def _parse_facts(content: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ytap_assets.lakehouse.inspection import (
     find_lock_holder,
     missing_extensions,
 )
+from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
 from ytap_assets.operations.workspaces import Listed, list_workspaces
@@ -60,6 +61,7 @@ def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) ->
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
         *examine_lake(settings, listed, now),
+        *examine_backups(settings),
         _check_disk(settings),
         _check_lock(settings),
         *_check_pins(),

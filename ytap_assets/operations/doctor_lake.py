@@ -13,7 +13,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
-from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.catalog import check_files, read_catalog
+from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
+from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
 from ytap_assets.operations.workspaces import Listed
@@ -31,10 +33,9 @@ _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
 def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) -> list[Finding]:
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
-    if not settings.catalog.is_file():
-        detail = f"none at {settings.catalog} yet: materialize or import something"
-        return [Finding("configured", "lake", "warn", detail)]
     try:
+        require_catalog(settings)
+        check_files(read_catalog(settings.catalog), settings)
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
@@ -42,6 +43,9 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
+    except LakeMissingError as error:
+        is_new = not settings.lake_variables and find_obstacle(settings) is None
+        return [Finding("configured", "lake", "warn" if is_new else "fail", str(error))]
     except LakeError as error:
         return [Finding("broken", "lake", "fail", str(error))]
 

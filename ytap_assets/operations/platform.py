@@ -12,6 +12,7 @@ import polars as pl
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
+from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
@@ -39,7 +40,18 @@ class Platform:
 
     @cached_property
     def lake(self) -> Lake:
-        """The lake, attached at the first use."""
+        """The lake, attached at the first use.
+
+        Raises:
+            LakeMissingError: There is none, and it is not made by itself: the data folder holds no
+                workspace, so it may be a mistyped one; or see `Lake.open`.
+        """
+        if not self.settings.catalog.is_file() and not self.workspaces.ids():
+            raise LakeMissingError(
+                f"there is no lake at {self.settings.catalog}, and no workspace in"
+                f" {self.settings.workspaces}: check YTAP_DATA; `ytap workspace create` makes a"
+                " workspace, `ytap lake create` an empty lake"
+            )
         return Lake.open(self.settings)
 
     def slice(self, workspace_id: str, days: Days | None, run: Run) -> Slice:

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import back_up, open_backup, restore
-from ytap_assets.lakehouse.errors import BackupError, LakeMissingError
+from ytap_assets.lakehouse.backup import back_up, hold_copies, open_backup, restore, verify
+from ytap_assets.lakehouse.errors import BackupError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
@@ -152,21 +152,12 @@ def test_maintenance_leaves_a_backup_alone(lake: Lake, backup: Backup) -> None:
         assert _versions(restored) == [2, 2]
 
 
-def test_what_an_interrupted_backup_left_is_replaced(lake: Lake, tmp_path: Path) -> None:
-    partial = tmp_path / "backup.part"
-    partial.mkdir()
-    (partial / "manifest.json").write_text("half")
-    made = back_up(lake.settings, tmp_path / "backup", NOW)
-    assert open_backup(made.folder) == made
-    assert not partial.exists()
-
-
 def test_no_copy_is_made_where_files_are_missing(lake: Lake, tmp_path: Path) -> None:
     _publish(lake, 1)
     elsewhere = replace(lake.settings, data_path=tmp_path / "elsewhere")
-    with pytest.raises(BackupError, match=r"1 files of the lake .* check YTAP_DATA_PATH"):
+    with pytest.raises(BackupError, match=r"1 of 1 files .* table notes.* check YTAP_DATA_PATH"):
         back_up(elsewhere, tmp_path / "backup", NOW)
-    assert not (tmp_path / "backup").exists()
+    assert not list(tmp_path.glob("backup*"))
 
 
 def test_nothing_is_backed_up_over_another_backup(lake: Lake, backup: Backup) -> None:
@@ -181,7 +172,7 @@ def test_no_backup_among_the_lakes_own_files(lake: Lake) -> None:
 
 
 def test_there_must_be_a_lake_to_back_up(empty_settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(LakeMissingError, match="nothing to back up"):
+    with pytest.raises(LakeMissingError, match="there is no lake at"):
         back_up(empty_settings, tmp_path / "backup", NOW)
     assert not (tmp_path / "backup").exists()
 
@@ -239,31 +230,82 @@ def _foreign_catalog(folder: Path) -> None:
 
 
 FILE = {"size_bytes": 1, "sha256": "0" * 64}
+
+
+def _named(*names: str) -> Callable[[Path], object]:
+    return lambda folder: _rewrite(folder, files=dict.fromkeys(names, FILE))
+
+
+def _link_folder(folder: Path) -> None:
+    (folder / "files").rename(folder.parent / "moved")
+    (folder / "files").symlink_to(folder.parent / "moved")
+
+
+def _link_one(name: str) -> Callable[[Path], object]:
+    def link(folder: Path) -> None:
+        (folder / name).rename(folder.parent / name)
+        (folder / name).symlink_to(folder.parent / name)
+
+    return link
+
+
+def _repeat(folder: Path) -> None:
+    text = (folder / "manifest.json").read_text()
+    (folder / "manifest.json").write_text(text.replace('"files": {', '"files": {}, "files": {', 1))
+
+
+def _refer_out(folder: Path) -> None:
+    """A catalog that refers to a file of somebody else's, with a manifest that agrees."""
+    with closing(sqlite3.connect(folder / "catalog.sqlite")) as connection:
+        connection.execute(
+            "UPDATE ducklake_data_file SET path = '/etc/secret.parquet', path_is_relative = 0"
+        )
+        connection.commit()
+    content = (folder / "catalog.sqlite").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    _rewrite(folder, catalog={"size_bytes": len(content), "sha256": digest})
+
+
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "so not a complete backup"),
     "no json": (lambda f: (f / "manifest.json").write_text("{"), "damaged"),
     "no text": (lambda f: (f / "manifest.json").write_bytes(b"\xff\xfe\x00"), "damaged"),
     "a list": (lambda f: (f / "manifest.json").write_text("[]"), "damaged"),
     "no time": (lambda f: _rewrite(f, made_at="soon"), "damaged"),
-    "no files": (lambda f: _rewrite(f, files=["a"]), "damaged"),
-    "no size": (lambda f: _rewrite(f, files={"a": {"size_bytes": "big"}}), "damaged"),
-    "no checksum": (lambda f: _rewrite(f, files={"a": {"size_bytes": 1}}), "damaged: 'sha256'"),
-    "a size alone": (lambda f: _rewrite(f, files={"a": 1}), "damaged"),
+    "no zone": (lambda f: _rewrite(f, made_at="2026-11-20T12:00:00"), "no timezone"),
+    "no files": (lambda f: _rewrite(f, files=["a.parquet"]), "damaged"),
+    "no size": (lambda f: _rewrite(f, files={"a.parquet": {"size_bytes": "big"}}), "no whole"),
+    "huge": (lambda f: _rewrite(f, files={"a.parquet": FILE | {"size_bytes": 2**60}}), "no whole"),
+    "no checksum": (lambda f: _rewrite(f, files={"a.parquet": {"size_bytes": 1}}), "'sha256'"),
+    "a size alone": (lambda f: _rewrite(f, files={"a.parquet": 1}), "damaged"),
+    "a name twice": (_repeat, "a name stands twice"),
+    "two cases": (_named("main/a.parquet", "main/A.parquet"), "differ only in case"),
+    "two accents": (_named("\u00e9.parquet", "e\u0301.parquet"), "differ only in case"),
+    "file and folder": (_named("a.parquet", "a.parquet/b.parquet"), "both a file and a folder"),
     "older format": (lambda f: _rewrite(f, format=None), "a format without checksums"),
+    "no sequence": (lambda f: _rewrite(f, sequence=0), "no whole number from 1"),
     "deep": (lambda f: (f / "manifest.json").write_text("[" * 99_999), "damaged"),
     "file missing": (lambda f: _first_file(f).unlink(), "missing or not"),
     "file cut": (lambda f: os.truncate(_first_file(f), 10), r"missing or not \d+ bytes long"),
     "file overwritten": (lambda f: _overwrite(_first_file(f)), r"files/.*\.parquet: damaged, its"),
-    "escape": (lambda f: _rewrite(f, files={"../../etc/passwd": FILE}), "leads out of the backup"),
-    "absolute": (lambda f: _rewrite(f, files={"/etc/passwd": FILE}), "leads out of the backup"),
-    "nul": (lambda f: _rewrite(f, files={"a\x00b": FILE}), "is no file's name"),
-    "long": (lambda f: _rewrite(f, files={"a" * 5000: FILE}), "is no file's name"),
-    "link": (_link_out, "leads out of the backup"),
-    "no catalog": (lambda f: (f / "catalog.sqlite").unlink(), "not a readable catalog"),
-    "damaged catalog": (_damage_catalog, "catalog"),
-    "empty catalog": (_empty_catalog, "not a readable catalog"),
+    "escape": (_named("../../etc/a.parquet"), "leads out of its folder"),
+    "escape within": (_named("main/../../a.parquet"), "leads out of its folder"),
+    "absolute": (_named("/etc/a.parquet"), "leads out of its folder"),
+    "backslash": (_named("..\\a.parquet"), "a backslash"),
+    "executable": (_named("main/run.sh"), "does not end in .parquet"),
+    "nul": (_named("a\x00b.parquet"), "a control character"),
+    "long": (_named("a" * 300 + ".parquet"), "is too long"),
+    "link": (_link_out, "a link, which leads out of the backup"),
+    "linked folder": (_link_folder, "a link, which leads out of the backup"),
+    "linked catalog": (_link_one("catalog.sqlite"), "a link, which leads out of the backup"),
+    "linked manifest": (_link_one("manifest.json"), "not a regular file"),
+    "a pipe": (lambda f: os.mkfifo(f / "files" / "pipe"), "a backup holds files only"),
+    "no catalog": (lambda f: (f / "catalog.sqlite").unlink(), "missing or not"),
+    "damaged catalog": (_damage_catalog, "catalog.sqlite: damaged, its content"),
+    "empty catalog": (_empty_catalog, "missing or not"),
     "changed catalog": (_change_snapshot, "catalog.sqlite: damaged, its content"),
-    "foreign catalog": (_foreign_catalog, "0 snapshots"),
+    "foreign catalog": (_foreign_catalog, "missing or not"),
+    "a catalog that leads out": (_refer_out, "only files below the data path"),
     "newer": (lambda f: _rewrite(f, duckdb_version="99.0.1"), "newer than the"),
 }
 
@@ -293,6 +335,212 @@ def test_a_damaged_backup_is_refused_and_the_lake_stays(
         restore(lake.settings, copy, NOW)
     assert sorted(lake.settings.data.rglob("*")) == files
     assert _versions(lake) == [3, 3]
+
+
+@pytest.mark.parametrize("damage", [_link_out, _link_folder, lambda f: _overwrite(_first_file(f))])
+def test_a_damaged_copy_is_not_verified(
+    standing: tuple[Lake, Path], tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    lake, whole = standing
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    assert verify(lake.settings, copy, NOW).tables == {
+        "logs": 0,
+        "marks": 0,
+        "notes": 2,
+        "sightings": 0,
+    }
+    damage(copy)
+    with pytest.raises(BackupError):
+        verify(lake.settings, copy, NOW)
+    assert not list(lake.settings.backups.iterdir())
+
+
+def test_other_rows_than_were_copied_are_noticed(
+    standing: tuple[Lake, Path], tmp_path: Path
+) -> None:
+    lake, whole = standing
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    _rewrite(copy, tables={"notes": 3, "gone": 1})
+    with pytest.raises(
+        BackupError, match="notes has 2 rows, 3 when it was copied; gone has no rows"
+    ):
+        verify(lake.settings, copy, NOW)
+
+
+def test_a_copy_of_the_format_before_is_taken(lake: Lake, backup: Backup) -> None:
+    content = json.loads((backup.folder / "manifest.json").read_text())
+    kept = ("made_at", "duckdb_version", "catalog", "files")
+    old = {"format": 2, **{name: content[name] for name in kept}}
+    (backup.folder / "manifest.json").write_text(json.dumps(old))
+    _publish(lake, 3)
+    assert restore(lake.settings, backup.folder, NOW).sequence is None
+    assert _versions(lake) == [2, 2]
+
+
+def _inodes(folder: Path) -> set[int]:
+    return {file.stat().st_ino for file in folder.rglob("*.parquet")}
+
+
+def test_a_copy_shares_no_file_with_the_lake(lake: Lake, backup: Backup) -> None:
+    assert not _inodes(backup.folder) & _inodes(lake.settings.data_path)
+    for file in lake.settings.data_path.rglob("*.parquet"):
+        with file.open("r+b") as stream:
+            stream.write(bytes(100))
+    assert open_backup(backup.folder) == backup
+    restore(lake.settings, backup.folder, NOW)
+    assert _versions(lake) == [2, 2]
+    assert not _inodes(backup.folder) & _inodes(lake.settings.data_path)
+    [kept] = lake.settings.data_path.parent.glob("files.before-*")
+    assert not _inodes(kept) & _inodes(lake.settings.data_path)
+
+
+def test_copies_share_the_files_that_did_not_change(lake: Lake) -> None:
+    _publish(lake, 1)
+    first = back_up(lake.settings, lake.settings.backups / "one", NOW)
+    _publish(lake, 2)
+    second = back_up(lake.settings, lake.settings.backups / "two", NOW)
+    assert len(_inodes(first.folder)) == 1
+    assert _inodes(first.folder) < _inodes(second.folder)
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert (second.snapshot_id, second.tables) == (lake.snapshot_id(), second.tables)
+    assert second.rows == 2
+
+
+def test_a_file_that_the_copy_before_lost_is_copied_anew(lake: Lake) -> None:
+    _publish(lake, 1)
+    first = back_up(lake.settings, lake.settings.backups / "one", NOW)
+    _overwrite(_first_file(first.folder))
+    second = back_up(lake.settings, lake.settings.backups / "two", NOW)
+    assert open_backup(second.folder) == second
+
+
+def _flip(file: Path) -> None:
+    """Another content of the same length, in place."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+LAKE_DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "flipped": (_flip, "of the table notes: damaged, its content"),
+    "cut": (
+        lambda file: os.truncate(file, file.stat().st_size // 2),
+        "of the table notes, which is",
+    ),
+    "gone": (lambda file: file.unlink(), "of the table notes, which is not there"),
+}
+
+
+@pytest.mark.parametrize(("damage", "message"), LAKE_DAMAGES.values(), ids=LAKE_DAMAGES.keys())
+def test_no_copy_is_made_of_a_damaged_file(
+    lake: Lake, damage: Callable[[Path], object], message: str
+) -> None:
+    _publish(lake, 1)
+    back_up(lake.settings, lake.settings.backups / "good", NOW)
+    damage(next(lake.settings.data_path.rglob("*.parquet")))
+    with pytest.raises(
+        BackupError, match=f"{message}.* no copy is made; the newest good one is .*good"
+    ):
+        back_up(lake.settings, lake.settings.backups / "bad", NOW)
+    assert [path.name for path in lake.settings.backups.iterdir()] == ["good"]
+
+
+def test_no_first_copy_is_made_of_a_file_that_cannot_be_decoded(lake: Lake, tmp_path: Path) -> None:
+    _publish(lake, 1)
+    [file] = lake.settings.data_path.rglob("*.parquet")
+    file.write_bytes(file.read_bytes()[:4] + bytes(file.stat().st_size - 4))
+    with pytest.raises(BackupError, match=r"of the table notes: damaged: .*there is no good"):
+        back_up(lake.settings, tmp_path / "bad", NOW)
+    assert not list(tmp_path.glob("bad*"))
+
+
+def test_no_copy_is_made_where_the_catalog_counts_other_rows(lake: Lake, tmp_path: Path) -> None:
+    _publish(lake, 1)
+    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
+        connection.execute("UPDATE ducklake_data_file SET record_count = 3")
+        connection.commit()
+    with pytest.raises(BackupError, match="2 rows instead of 3"):
+        back_up(lake.settings, tmp_path / "bad", NOW)
+
+
+def _damage_pages(catalog: Path) -> None:
+    """Zeroes in the pages of the tables, not in the first ones."""
+    with catalog.open("r+b") as stream:
+        stream.seek(4096 * 4)
+        stream.write(bytes(4096 * 3))
+
+
+@pytest.mark.parametrize("damage", [_damage_pages, lambda catalog: os.truncate(catalog, 0)])
+def test_a_damaged_catalog_is_not_copied_and_is_restored(
+    lake: Lake, backup: Backup, damage: Callable[[Path], object]
+) -> None:
+    settings = lake.settings
+    lake.close()
+    damage(settings.catalog)
+    with pytest.raises(LakeError, match="the catalog is damaged"):
+        back_up(settings, settings.backups / "bad", NOW)
+    assert not settings.backups.exists() or not list(settings.backups.iterdir())
+    content = settings.catalog.read_bytes()
+    restore(settings, backup.folder, NOW)
+    kept = settings.catalog.with_name("catalog.sqlite.before-20261120T120000000000")
+    assert len(kept.read_bytes()) == len(content)
+    with Lake.open(settings, tables=SAMPLES) as restored:
+        assert _versions(restored) == [2, 2]
+
+
+def test_an_unrelated_folder_stays(lake: Lake, tmp_path: Path) -> None:
+    unrelated = tmp_path / "backup.part"
+    unrelated.mkdir()
+    (unrelated / "novel.txt").write_text("chapter one")
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    assert (unrelated / "novel.txt").read_text() == "chapter one"
+
+
+def test_only_what_a_killed_backup_left_is_removed(lake: Lake, tmp_path: Path) -> None:
+    left, foreign = (tmp_path / f"x.{digit * 32}.part" for digit in "ab")
+    for folder in (left, foreign):
+        folder.mkdir()
+    (left / ".being-made-by-ytap").touch()
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    assert (left.exists(), foreign.exists()) == (False, True)
+
+
+def test_a_link_in_the_way_is_not_followed(lake: Lake, backup: Backup, tmp_path: Path) -> None:
+    table = lake.settings.data_path / "main" / "notes"
+    shutil.move(table, tmp_path / "elsewhere")
+    table.symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").rglob("*"))
+    with pytest.raises(BackupError, match="is a link: nothing is restored through it"):
+        restore(lake.settings, backup.folder, NOW)
+    assert sorted((tmp_path / "elsewhere").rglob("*")) == before
+    assert not list(lake.settings.catalog.parent.rglob("*before*"))
+
+
+def test_a_restore_that_fails_leaves_the_lake_as_it_was(lake: Lake, backup: Backup) -> None:
+    _publish(lake, 3)
+    catalog, data_path = lake.settings.catalog, lake.settings.data_path
+    files = {path: path.read_bytes() for path in data_path.rglob("*.parquet")}
+    with closing(sqlite3.connect(catalog)) as reader, closing(sqlite3.connect(catalog)) as writer:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM ducklake_snapshot").fetchone()
+        writer.execute("UPDATE ducklake_snapshot SET next_catalog_id = next_catalog_id + 1")
+        writer.commit()
+        with pytest.raises(BackupError, match="still being read"):
+            restore(lake.settings, backup.folder, NOW, readers_s=0.0)
+    assert {path: path.read_bytes() for path in data_path.rglob("*.parquet")} == files
+    assert not [*catalog.parent.glob("*before*"), *catalog.parent.rglob("*restoring*")]
+    assert _versions(lake) == [3, 3]
+
+
+def test_two_backups_at_once_wait_for_each_other(lake: Lake) -> None:
+    with (
+        hold_copies(lake.settings),
+        pytest.raises(BackupError, match="another backup, restore or sweep"),
+        hold_copies(lake.settings, timeout_s=0),
+    ):
+        pass
 
 
 def test_an_older_duckdbs_backup_is_taken(lake: Lake, backup: Backup) -> None:

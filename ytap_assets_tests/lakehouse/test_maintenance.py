@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +15,18 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
+from ytap_assets.lakehouse.backup import hold_copies
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.errors import SnapshotMissingError
+from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
     NOTES,
     RUN,
+    SAMPLES,
     append,
     days,
     logs,
@@ -155,19 +160,134 @@ def test_files_that_a_reader_may_still_hold_stay_for_an_hour(
     assert maintain(lake, now + timedelta(days=2)).files_deleted == 12
 
 
+def _leave(folder: Path, digit: str, written: datetime) -> Path:
+    """A file as a killed write leaves it."""
+    file = folder / f"ducklake-{digit * 8}-0000-7000-8000-{digit * 12}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"left by a killed write")
+    os.utime(file, (written.timestamp(), written.timestamp()))
+    return file
+
+
 def test_orphans_are_swept_and_young_ones_stay(lake: Lake, present: datetime) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     folder = _files(lake)[0].parent
-    old, young, other = folder / "old.parquet", folder / "young.parquet", folder / "notes.txt"
-    for file, age in ((old, 65), (young, 55), (other, 65)):
-        file.write_bytes(b"left by a killed write")
-        written = (present - timedelta(minutes=age)).timestamp()
-        os.utime(file, (written, written))
+    old = _leave(folder, "a", present - timedelta(minutes=65))
+    young = _leave(folder, "b", present - timedelta(minutes=55))
     assert maintain(lake, present).orphans_deleted == 1
-    assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
+    assert (old.exists(), young.exists()) == (False, True)
     assert maintain(lake, present + SOON).orphans_deleted == 1
     assert not young.exists()
     assert lake.reader("tech").read(NOTES).height == 1
+
+
+def test_what_the_lake_did_not_make_is_never_swept(lake: Lake, present: datetime) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    long_ago = present - timedelta(days=400)
+    folder = _files(lake)[0].parent
+    foreign = [
+        _leave(lake.settings.data_path / "models", "c", long_ago),
+        _leave(folder, "d", long_ago).rename(folder / "export.parquet"),
+        _leave(folder, "e", long_ago).rename(folder / "notes.txt"),
+    ]
+    done = maintain(lake, present)
+    assert (done.orphans_deleted, done.foreign_files, done.refusal) == (0, 2, None)
+    assert all(file.exists() for file in foreign)
+
+
+def test_no_link_leads_the_sweep_elsewhere(lake: Lake, present: datetime, tmp_path: Path) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    outside = _leave(tmp_path / "outside", "a", present - timedelta(days=400))
+    folder = _files(lake)[0].parent
+    (folder / "linked").symlink_to(outside.parent)
+    (folder / outside.name).symlink_to(outside)
+    assert maintain(lake, present).orphans_deleted == 0
+    assert outside.exists()
+
+
+def _other_catalog(lake: Lake, name: str) -> Settings:
+    """The same files under an empty catalog of another name, as a mistyped setting gives."""
+    other = replace(lake.settings, catalog=lake.settings.catalog.with_name(name))
+    apart = replace(other, data_path=lake.settings.data / "apart")
+    Lake.create(apart, tables=SAMPLES).close()
+    return other
+
+
+def test_an_empty_catalog_sweeps_nothing(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    files = _files(lake)
+    with Lake.open(_other_catalog(lake, "typo.sqlite"), tables=SAMPLES) as typo:
+        done = maintain(typo, present + MONTH)
+        assert (done.orphans_deleted, done.snapshots_expired, _files(lake)) == (0, 0, files)
+        assert re.search(
+            r"typo.sqlite refers to no file, .* holds 12 .*--sweep-anyway", done.refusal or ""
+        )
+        assert (
+            maintenance.maintain(typo, present + MONTH, RUN, sweep_anyway=True).orphans_deleted
+            == 12
+        )
+
+
+def test_most_files_are_not_swept(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    with Lake.open(_other_catalog(lake, "small.sqlite"), tables=SAMPLES) as small:
+        publish(small, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+        files = _files(lake)
+        done = maintain(small, present + MONTH)
+    assert (done.orphans_deleted, _files(lake)) == (0, files)
+    assert "does not refer to 12 of the 13 files" in (done.refusal or "")
+
+
+def test_nothing_is_merged_or_swept_where_files_are_missing(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    _files(lake)[0].unlink()
+    files, snapshot = _files(lake), lake.snapshot_id()
+    with pytest.raises(LakeDamagedError, match=r"1 of 12 files .* logs, which is not there"):
+        maintain(lake, present + MONTH)
+    assert (_files(lake), lake.snapshot_id()) == (files, snapshot)
+
+
+def _schedule(lake: Lake, path: str, *, is_relative: int) -> None:
+    """Say in the catalog that a file may be deleted since long ago."""
+    _change(
+        lake,
+        "INSERT INTO ducklake_files_scheduled_for_deletion VALUES (0, ?, ?, '2020-01-01')",
+        (path, is_relative),
+    )
+
+
+def test_a_file_that_a_snapshot_refers_to_is_never_cleaned_up(
+    lake: Lake, present: datetime
+) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    [file] = _files(lake)
+    name = file.relative_to(lake.settings.data_path).as_posix()
+    _schedule(lake, name, is_relative=1)
+    done = maintain(lake, present)
+    assert done.files_deleted == 0
+    assert f"would delete {file}" in (done.refusal or "")
+    assert file.exists()
+
+
+def test_a_scheduled_file_outside_the_lake_is_never_cleaned_up(
+    lake: Lake, present: datetime, tmp_path: Path
+) -> None:
+    _fill(lake)
+    outside = _leave(tmp_path / "outside", "a", present)
+    _schedule(lake, str(outside), is_relative=0)
+    with pytest.raises(LakeDamagedError, match="only files below the data path are the lake's"):
+        maintain(lake, present + MONTH)
+    assert outside.exists()
+
+
+def test_a_backup_in_the_making_is_not_swept_under(lake: Lake, present: datetime) -> None:
+    _fill(lake)
+    maintain(lake, present)
+    files = _files(lake)
+    with hold_copies(lake.settings):
+        done = maintain(lake, present + MONTH)
+    assert "another backup, restore or sweep" in (done.refusal or "")
+    assert set(files) <= set(_files(lake))
 
 
 def test_a_file_of_another_lake_is_no_orphan(lake: Lake, present: datetime) -> None:

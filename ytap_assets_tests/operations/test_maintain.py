@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,11 @@ import polars as pl
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.backup import open_backup
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.errors import BackupError, LakeMissingError, LockTimeoutError
+from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.maintain import (
-    backup_lake,
-    backups_folder,
-    maintain_lake,
-    new_backup_folder,
-    prune_backups,
-    restore_lake,
-)
+from ytap_assets.operations.backups import restore_lake
+from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS
@@ -113,19 +106,6 @@ def test_every_retention_that_a_config_takes_is_a_day(platform: Platform) -> Non
     assert maintain_lake(platform, RUN).payloads_deleted == {"finance": 0, "tech": 0}
 
 
-def test_old_copies_go_even_if_a_later_step_fails(
-    platform: Platform, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise LockTimeoutError("held")
-
-    monkeypatch.setattr("ytap_assets.operations.maintain.maintain", fail)
-    for second in range(4):
-        with pytest.raises(LockTimeoutError):
-            maintain_lake(platform, RUN, keep=2, now=now + timedelta(seconds=second))
-    assert len(list(backups_folder(platform.settings).iterdir())) == 2
-
-
 def test_every_snapshot_of_a_maintenance_names_its_run(platform: Platform) -> None:
     for age in (0, 1, 400):
         append_payloads(platform, "tech", age)
@@ -152,45 +132,37 @@ def test_counts_are_metadata(platform: Platform) -> None:
     assert facts["problems"] == "none"
 
 
-def test_only_the_newest_automatic_copies_stay(platform: Platform, now: datetime) -> None:
-    by_hand = backup_lake(platform, None, now=now - timedelta(days=99))
-    made = [
-        maintain_lake(platform, RUN, keep=2, now=now + timedelta(seconds=second)).backup.folder
-        for second in range(4)
-    ]
-    assert [folder.exists() for folder in made] == [False, False, True, True]
-    assert open_backup(by_hand.folder).folder == by_hand.folder
-    assert [open_backup(folder).folder for folder in made[2:]] == made[2:]
+def test_a_mistyped_data_path_forces_nothing(platform: Platform, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not the data path, which is"):
+        maintain_lake(platform, RUN, sweep_anyway=tmp_path)
+    assert not platform.settings.backups.exists()
 
 
-def test_halves_that_a_killed_backup_left_are_swept_once_they_are_old(
-    settings: Settings, now: datetime
-) -> None:
-    folder = backups_folder(settings)
-    old, new = folder / "auto-20261101T000000Z.part", folder / "auto-20261120T000000Z.part"
-    for half, age in ((old, 25), (new, 1)):
-        half.mkdir(parents=True)
-        moment = (now - timedelta(hours=age)).timestamp()
-        os.utime(half, (moment, moment))
-    assert prune_backups(settings, keep=1, now=now) == [old]
-    assert (old.exists(), new.exists()) == (False, True)
+def test_nothing_is_deleted_from_a_lake_that_lost_most_of_its_rows(platform: Platform) -> None:
+    append_payloads(platform, "tech", *range(400))
+    maintain_lake(platform, RUN, keep=1)
+    with platform.lake.write(RUN) as transaction:
+        transaction.delete_before(RAW_PAYLOADS, "tech", TODAY - timedelta(days=5))
+    append_payloads(platform, "tech", 500)
+    files, snapshots = _parquet(platform), platform.lake.snapshots().height
+    for _ in range(3):
+        done = maintain_lake(platform, RUN, keep=1, now=datetime.now(UTC) + timedelta(days=99))
+        assert re.search("all tables had [0-9]+ rows and has 7: no older copy", done.refusals[0])
+        assert (done.backups_removed, done.payloads_deleted) == ((), {})
+    assert files <= _parquet(platform)
+    assert platform.lake.snapshots().height >= snapshots
+    assert done.as_metadata()["refused"] == done.refusals[0]
 
 
-def test_not_every_copy_can_be_given_up(settings: Settings, now: datetime) -> None:
-    with pytest.raises(BackupError, match="at least one"):
-        prune_backups(settings, keep=0, now=now)
+def _parquet(platform: Platform) -> set[Path]:
+    return set(platform.settings.data_path.rglob("*.parquet"))
 
 
-def test_names_of_copies_sort_by_time(settings: Settings, now: datetime) -> None:
-    moments = [now + timedelta(microseconds=n) for n in (0, 1, 10**6, 86_400 * 10**6)]
-    folders = [new_backup_folder(settings, moment, is_automatic=True) for moment in moments]
-    assert folders == sorted(set(folders))
-
-
-def test_there_has_to_be_a_lake(tmp_path: Path) -> None:
-    nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path)}))
-    with pytest.raises(LakeMissingError):
-        backup_lake(nowhere, None)
+def test_no_lake_is_made_for_the_sake_of_maintenance(tmp_path: Path) -> None:
+    nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path / "typo")}))
+    with pytest.raises(LakeMissingError, match="no workspace in .*: check YTAP_DATA"):
+        maintain_lake(nowhere, RUN)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_config_of_no_workspace_is_no_error(settings: Settings, now: datetime) -> None:

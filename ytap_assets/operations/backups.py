@@ -1,0 +1,283 @@
+"""Copies of the lake: make, verify, restore and prune them, and judge those that are there.
+
+Belongs here: which copies are made where, which stay, and what a check-up says of them. Does not
+belong here: how a copy is made or restored (`lakehouse.backup`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ytap_assets.lakehouse.backup import (
+    Copy,
+    Verified,
+    back_up,
+    hold_copies,
+    list_copies,
+    newest_good,
+    restore,
+    verify,
+)
+from ytap_assets.lakehouse.errors import BackupError, LakeError
+from ytap_assets.lakehouse.manifest import Backup
+from ytap_assets.operations.findings import Finding, span
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.tables import RAW_PAYLOADS, TABLES
+
+KEEP_BACKUPS = 7
+_AUTOMATIC = "auto-"
+_BY_HAND = "backup-"
+_AUTOMATIC_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z")
+_OLD_PARTIAL_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z\.part")
+_PARTIAL_FOR = timedelta(days=1)
+_DRILL = "restore_drill.json"
+_HALF = 0.5
+_FEW_ROWS = 100
+_CLOCKS_DIFFER = timedelta(hours=1)
+_LATE, _LATE_DRILL = timedelta(days=2), timedelta(days=15)
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Drill:
+    """A restore drill and its outcome.
+
+    Attributes:
+        at: When it was, by the machine's clock.
+        folder: The copy.
+        problem: What was wrong with it; None where it was restored as it was copied.
+        tables: How many tables the restored lake has.
+        rows: How many rows.
+    """
+
+    at: datetime
+    folder: str
+    problem: str | None
+    tables: int = 0
+    rows: int = 0
+
+
+def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None = None) -> Backup:
+    """Copy the lake into a folder of the user's, or a new one under ``data/backups``.
+
+    Raises:
+        LakeMissingError: There is no lake.
+        BackupError: The folder is there already, or the lake is damaged.
+    """
+    moment = now or datetime.now(UTC)
+    target = folder or new_backup_folder(platform.settings, moment, is_automatic=False)
+    return back_up(platform.settings, target.absolute(), moment)
+
+
+def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
+    """Put a copy back; what was there is kept beside it.
+
+    Raises:
+        BackupError: The copy is damaged, or was made by a newer DuckDB.
+    """
+    return restore(platform.settings, folder.absolute(), now or datetime.now(UTC))
+
+
+def verify_backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> Verified:
+    """Check a copy in full, restore it into a temporary place and compare the numbers of rows.
+
+    Raises:
+        BackupError: The copy cannot be restored as it was copied.
+    """
+    return verify(settings, folder.absolute(), now or datetime.now(UTC))
+
+
+def drill_restore(settings: Settings, *, now: datetime | None = None) -> Drill:
+    """Verify the newest copy, and keep the outcome for the check-up.
+
+    Raises:
+        BackupError: There is no copy.
+    """
+    moment = now or datetime.now(UTC)
+    copies = list_copies(settings)
+    if not copies:
+        raise BackupError(f"{settings.backups}: no copy of the lake; `ytap backup` makes one")
+    folder = copies[-1].folder
+    try:
+        found = verify_backup(settings, folder, now=moment)
+    except (LakeError, OSError) as error:
+        drill = Drill(moment, str(folder), " ".join(str(error).split()))
+    else:
+        drill = Drill(moment, str(folder), None, len(found.tables), sum(found.tables.values()))
+    _keep_drill(settings, drill)
+    return drill
+
+
+def last_drill(settings: Settings) -> Drill | None:
+    """The last restore drill; None where there was none, or its record cannot be read."""
+    try:
+        content = json.loads((settings.state / _DRILL).read_bytes())
+        return Drill(**{**content, "at": datetime.fromisoformat(content["at"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def new_backup_folder(settings: Settings, now: datetime, *, is_automatic: bool) -> Path:
+    """A folder for a copy that is not there yet."""
+    prefix = _AUTOMATIC if is_automatic else _BY_HAND
+    return settings.backups / f"{prefix}{now:%Y%m%dT%H%M%S.%fZ}"
+
+
+def find_doubt(made: Backup, earlier: Sequence[Copy]) -> str | None:
+    """What makes a new copy implausible against the automatic ones that are there.
+
+    It is compared with each that can be restored, not with the last alone: a lake that was emptied
+    by mistake is as empty the next night.
+
+    Returns:
+        What is wrong, and what to do where nothing is; None where nothing seems to be.
+    """
+    for copy in reversed(earlier):
+        if not _is_automatic(copy.folder) or copy.backup is None or copy.problem is not None:
+            continue
+        if reason := _compare(made, copy.backup):
+            return (
+                f"{made.folder} is not like the copy {copy.folder}: {reason}: no older copy was"
+                " removed, and nothing was expired or deleted; check YTAP_DATA, YTAP_CATALOG and"
+                " YTAP_DATA_PATH, or put that copy back with `ytap restore`; if the lake is as it"
+                f" should be, move {copy.folder} to another folder"
+            )
+    return None
+
+
+def prune_backups(settings: Settings, made: Backup, *, keep: int, now: datetime) -> list[Path]:
+    """Remove automatic copies that are older than the newest ``keep`` which can be restored.
+
+    What is older goes by the copies' sequence, not by a clock. The copy just made stays, and so do
+    copies that a person asked for and folders that are no copies of ours.
+
+    Args:
+        settings: The installation.
+        made: The copy that was just made and verified.
+        keep: How many automatic copies stay.
+        now: The present; unfinished copies of older versions of ytap go a day after it.
+
+    Raises:
+        BackupError: Fewer than one copy was to be kept; or a backup or restore is running.
+    """
+    if keep < 1:
+        raise BackupError(f"keep={keep}: at least one backup is kept")
+    with hold_copies(settings):
+        good, removed = 0, _old_partials(settings, now)
+        for copy in reversed(
+            [copy for copy in list_copies(settings) if _is_automatic(copy.folder)]
+        ):
+            if good >= keep and copy.backup is not None and copy.folder != made.folder:
+                removed.append(copy.folder)
+            good += copy.problem is None
+        for path in removed:
+            shutil.rmtree(path)
+    return removed
+
+
+def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
+    """What a check-up says of the copies among the backups, and of the last restore drill.
+
+    Args:
+        settings: The installation.
+        now: The machine's time, by default: copies are dated by the machine, not by the replayed
+            present.
+    """
+    moment = now or datetime.now(UTC)
+    copies = list_copies(settings)
+    if not copies:
+        if settings.catalog.is_file():
+            detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
+            yield Finding("stale", "backups", "warn", detail)
+        return
+    yield _judge_newest(copies, moment)
+    for copy in [copy for copy in copies if copy.problem is not None][-_SHOWN:]:
+        detail = f"cannot be restored: {copy.problem}"
+        yield Finding("broken", f"backup {copy.folder.name}", "fail", detail)
+    ahead = [
+        copy.folder.name
+        for copy in copies
+        if copy.backup is not None and copy.backup.made_at > moment + _CLOCKS_DIFFER
+    ]
+    if ahead:
+        detail = (
+            f"{len(ahead)} from the future, such as {ahead[-1]}: a clock is or was wrong; the order"
+            " of copies does not depend on it"
+        )
+        yield Finding("stale", "backups' clock", "warn", detail)
+    yield _judge_drill(last_drill(settings), moment)
+
+
+def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
+    newest = newest_good(copies)
+    if newest is None or newest.backup is None:
+        detail = f"{len(copies)}, none of which can be restored; `ytap backup` makes one"
+        return Finding("broken", "backups", "fail", detail)
+    backup = newest.backup
+    age = now - backup.made_at
+    detail = (
+        f"{len(copies)}; the newest is {newest.folder.name}, sequence"
+        f" {backup.sequence or 'unknown'}, {span(max(0.0, age.total_seconds()))} old,"
+        f" {len(backup.files)} files, {backup.size_bytes / 10**6:.1f} MB"
+    )
+    is_late = age > _LATE
+    advice = "; `ytap maintain` makes one, every night under Dagster" if is_late else ""
+    return Finding("stale", "backups", "warn" if is_late else "ok", detail + advice)
+
+
+def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
+    if drill is None:
+        detail = "none so far; `ytap backup --verify` restores the newest copy and compares it"
+        return Finding("stale", "restore drill", "warn", detail)
+    when = f"{span(abs((now - drill.at).total_seconds()))} ago, of {Path(drill.folder).name}"
+    if drill.problem is not None:
+        return Finding("broken", "restore drill", "fail", f"failed {when}: {drill.problem}")
+    detail = f"passed {when}: {drill.rows:,} rows in {drill.tables} tables"
+    is_late = abs(now - drill.at) > _LATE_DRILL
+    return Finding("stale", "restore drill", "warn" if is_late else "ok", detail)
+
+
+def _keep_drill(settings: Settings, drill: Drill) -> None:
+    content = {**asdict(drill), "at": drill.at.isoformat()}
+    settings.state.mkdir(parents=True, exist_ok=True)
+    partial = settings.state / f"{_DRILL}.new"
+    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    partial.replace(settings.state / _DRILL)
+
+
+def _is_automatic(folder: Path) -> bool:
+    return _AUTOMATIC_NAME.fullmatch(folder.name) is not None
+
+
+def _compare(made: Backup, before: Backup) -> str | None:
+    """How far a copy falls short of one before; rows, since merging makes files few."""
+    if made.lake_id != before.lake_id:
+        return "it is of another lake"
+    if before.tables is None or before.rows is None:
+        return None
+    now = made.tables or {}
+    kept = {name for name, table in TABLES.items() if table.mode == "append"} - {RAW_PAYLOADS.name}
+    pairs = {name: (rows, now.get(name, 0)) for name, rows in before.tables.items() if name in kept}
+    for name, (old, new) in {**pairs, "all tables": (before.rows, made.rows or 0)}.items():
+        if old >= _FEW_ROWS and new < _HALF * old:
+            return f"{name} had {old:,} rows and has {new:,}"
+    return None
+
+
+def _old_partials(settings: Settings, now: datetime) -> list[Path]:
+    """What killed backups of older versions left, which had no marker."""
+    return [
+        path
+        for path in settings.backups.glob(f"{_AUTOMATIC}*.part")
+        if _OLD_PARTIAL_NAME.fullmatch(path.name)
+        and path.is_dir()
+        and not path.is_symlink()
+        and abs(now.timestamp() - path.stat().st_mtime) > _PARTIAL_FOR.total_seconds()
+    ]
