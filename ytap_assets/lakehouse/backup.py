@@ -9,6 +9,7 @@ what damages the lake in place leaves its copies as they are.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -146,8 +147,8 @@ def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[N
 def back_up(settings: Settings, folder: Path, now: datetime) -> Backup:
     """Copy catalog and files into a new folder, as they are at one moment, and verify them.
 
-    Writers wait for the copy of the catalog alone. The copy is there only when it is complete and every file of it was
-    read; where anything is wrong with the lake, nothing is left of it.
+    Writers wait for the copy of the catalog alone. The copy is there only when it is complete and
+    every file of it was read; where anything is wrong with the lake, nothing is left of it.
 
     Raises:
         LakeMissingError: There is no lake to back up.
@@ -327,7 +328,7 @@ def _check_target(settings: Settings, folder: Path) -> None:
 def _fill(settings: Settings, made: Backup, partial: Path, earlier: Backup | None) -> Backup:
     """Copy what a copied catalog refers to, and read every byte of it."""
     catalog = partial / _CATALOG
-    check_integrity(catalog)
+    check_integrity(catalog, is_copy=True)
     facts = read_catalog(catalog, is_copy=True)
     check_files(facts, settings)
     (partial / _FILES).mkdir()
@@ -544,7 +545,7 @@ def _check_catalog(backup: Backup) -> None:
     """See that a copied catalog can be read and refers to no file that was not copied with it."""
     catalog = backup.folder / _CATALOG
     try:
-        check_integrity(catalog)
+        check_integrity(catalog, is_copy=True)
         facts = read_catalog(catalog, is_copy=True)
     except LakeDamagedError as error:
         raise BackupError(f"{error}; use another backup") from error
@@ -616,7 +617,12 @@ def _naming_failures(place: Path) -> Iterator[None]:
 def _copy_catalog(source: Path, target: Path) -> None:
     """Copy a catalog as it is at one moment, with what its journal holds, without a journal."""
     with open_catalog(source) as here, closing(sqlite3.connect(target)) as there:
-        here.backup(there)
+        try:
+            here.backup(there)
+        except sqlite3.OperationalError as error:
+            if is_full(error, target.parent):  # or it would be taken for damage to the source
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+            raise
         there.execute("PRAGMA journal_mode = DELETE")
     _sync(target)
 

@@ -167,13 +167,13 @@ def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
     )
 
 
-def check_integrity(catalog: Path) -> None:
-    """Let SQLite look at every page of a copied catalog.
+def check_integrity(catalog: Path, *, is_copy: bool = False) -> None:
+    """Let SQLite look at every page of a catalog.
 
     Raises:
         LakeDamagedError: A page is damaged.
     """
-    with open_catalog(catalog, is_copy=True) as connection:
+    with open_catalog(catalog, is_copy=is_copy) as connection:
         [(verdict,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
     if verdict != "ok":
         message = " ".join(str(verdict).split())

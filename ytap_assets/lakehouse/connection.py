@@ -110,6 +110,7 @@ def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.Duc
         _load_extension(connection, name)
     try:
         connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
+        connection.execute(f"USE {LAKE}")
     except duckdb.Error as error:
         connection.close()
         if not any(damage in str(error) for damage in _DAMAGES):
@@ -118,7 +119,6 @@ def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.Duc
         raise LakeDamagedError(
             f"{settings.catalog}: the catalog is damaged: {message}; {WAY_BACK}"
         ) from error
-    connection.execute(f"USE {LAKE}")
     # A file never changes once it is written, so its footer needs to be read only once.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
-from ytap_assets.lakehouse.catalog import check_files, read_catalog
+from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
@@ -35,6 +35,7 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
     try:
         require_catalog(settings)
+        check_integrity(settings.catalog)
         check_files(read_catalog(settings.catalog), settings)
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)

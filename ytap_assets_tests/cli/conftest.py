@@ -23,14 +23,18 @@ _OTHER_SETTINGS = ("YTAP_CATALOG", "YTAP_DATA_PATH", "YTAP_FIRST_DAY", "YTAP_SNA
 
 @dataclass(frozen=True)
 class Ytap:
-    """Runs the command line on one data folder."""
+    """Runs the command line on one data folder, with a lake elsewhere where one is named."""
 
     data: Path
     transport: str = "replay"
+    catalog: Path | None = None
+    data_path: Path | None = None
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> Result:
         environment: dict[str, str | None] = dict.fromkeys(_OTHER_SETTINGS)
         environment |= {"YTAP_DATA": str(self.data), "YTAP_TRANSPORT": self.transport}
+        elsewhere = {"YTAP_CATALOG": self.catalog, "YTAP_DATA_PATH": self.data_path}
+        environment |= {name: str(path) for name, path in elsewhere.items() if path}
         return CliRunner(env=environment).invoke(app, list(map(str, arguments)), input=stdin)
 
     def ok(self, *arguments: str | Path, stdin: str | None = None) -> str:

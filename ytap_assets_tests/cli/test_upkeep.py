@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
-
-import pytest
 
 from ytap_assets.operations.platform import Platform
 from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend
@@ -69,17 +69,81 @@ def test_maintain_goes_on_past_a_broken_config_and_ends_with_1(
     assert "finance" in result.stderr
 
 
-def test_maintain_elsewhere_is_told_in_a_line(
-    platform: Platform, ytap: Ytap, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_maintain_elsewhere_is_told_in_a_line(platform: Platform, ytap: Ytap) -> None:
     append_trends(platform, trend("tech", "t1"))
     append_trends(platform, trend("tech", "t2"))
     platform.lake.close()
     for file in platform.settings.data_path.rglob("*.parquet"):
         file.unlink()
     assert "check YTAP_DATA_PATH" in ytap.refused(1, "maintain")
-    monkeypatch.setattr("ytap_assets.lakehouse.backup._check_complete", lambda *_: None)
-    assert "check YTAP_DATA_PATH" in ytap.refused(1, "maintain")
+
+
+def test_a_mistyped_catalog_deletes_nothing(platform: Platform, ytap: Ytap) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    platform.lake.close()
+    files = sorted(platform.settings.data.rglob("*.parquet"))
+    typo = Ytap(ytap.data, catalog=ytap.data / "lake" / "catlog.sqlite")
+    for command in (["maintain"], ["sql", "from raw_trends"], ["backup"], ["summary"]):
+        line = typo.refused(1, *command)
+        assert "catlog.sqlite (YTAP_CATALOG=" in line
+        assert "1 Parquet files whose catalog is not there" in line
+    assert "Parquet files" in typo.refused(1, "lake", "create")
+    found = json.loads(typo("doctor", "-f", "json").stdout)
+    assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake"]
+    assert not typo.catalog or not typo.catalog.exists()
+    assert sorted(platform.settings.data.rglob("*.parquet")) == files
+
+
+def test_an_emptied_catalog_is_restored(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    platform.lake.close()
+    ytap.ok("backup", tmp_path / "copy")
+    os.truncate(platform.settings.catalog, 0)
+    for command in (["maintain"], ["sql", "from raw_trends"], ["backup"], ["summary"]):
+        line = ytap.refused(1, *command)
+        assert "the catalog is damaged: 0 bytes" in line
+        assert "ytap restore" in line
+    found = json.loads(ytap("doctor", "-f", "json").stdout)
+    assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake"]
+    ytap.ok("restore", tmp_path / "copy", "--yes")
+    assert ytap.ok(*COUNT) == "n\n1\n"
+
+
+def test_a_lake_elsewhere_is_made_when_asked(ytap: Ytap, tmp_path: Path) -> None:
+    apart = Ytap(ytap.data, catalog=tmp_path / "c.sqlite", data_path=tmp_path / "apart")
+    assert "`ytap lake create`" in apart.refused(1, "sql", "from raw_trends")
+    assert str(tmp_path / "c.sqlite") in apart.ok("lake", "create")
+    assert apart.ok(*COUNT) == "n\n0\n"
+
+
+def test_a_copy_is_verified(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    ytap.ok("backup", tmp_path / "copy")
+    assert "have 1 rows, as copied" in ytap.ok("backup", "--verify", tmp_path / "copy")
+    assert "no copy of the lake" in ytap.refused(1, "backup", "--verify")
+    ytap.ok("backup")
+    ytap.ok("backup", "--verify")
+    [file] = (tmp_path / "copy").rglob("*.parquet")
+    file.write_bytes(bytes(file.stat().st_size))
+    assert f"{file}: damaged" in ytap.refused(1, "backup", "--verify", tmp_path / "copy")
+
+
+def test_a_refused_sweep_ends_with_1(platform: Platform, ytap: Ytap) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    platform.lake.close()
+    lake = platform.settings.data / "lake"
+    shutil.move(lake / "files", lake / "kept")
+    (lake / "catalog.sqlite").unlink()
+    ytap.ok("lake", "create")
+    shutil.rmtree(lake / "files", ignore_errors=True)
+    shutil.move(lake / "kept", lake / "files")
+    result = ytap("maintain")
+    assert result.exit_code == 1
+    assert "refers to no file" in result.stderr
+    assert "files_after" in result.stdout
+    assert len(list(lake.rglob("*.parquet"))) == 1
+    assert ytap("maintain", "--sweep-anyway", lake).exit_code == 2
+    assert ytap("maintain", "--sweep-anyway", lake / "files").exit_code == 0
 
 
 def test_a_check_up_ends_with_1_where_something_failed(platform: Platform, ytap: Ytap) -> None:

@@ -17,13 +17,18 @@ from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 
 _MOUNT = 'mount -t tmpfs -o size=8m tmpfs "$0" && exec "$@"'
+_FREEZE = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
 ROWS = 1500
 
 
 def _own_disk(folder: Path) -> tuple[str, ...]:
     """The beginning of a command that sees a disk of 8 MB at the folder, gone when it ends."""
     folder.mkdir()
-    prefix = ("unshare", "-rm", "sh", "-c", _MOUNT, str(folder))
+    return _mounted(_MOUNT, folder)
+
+
+def _mounted(script: str, folder: Path) -> tuple[str, ...]:
+    prefix = ("unshare", "-rm", "sh", "-c", script, str(folder))
     if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], check=False).returncode:
         pytest.skip("no mounts of one's own here: a small disk cannot be made")
     return prefix
@@ -78,6 +83,42 @@ def test_no_space_for_the_commit_alone(tmp_path: Path) -> None:
         outcomes, swept = _outcomes(worker)
     assert _check(outcomes)
     assert swept[1:] == [1, [ROWS, [len(free) - 1]]]
+
+
+def test_no_space_for_a_copy_or_a_restore(tmp_path: Path, settings: Settings) -> None:
+    disk = tmp_path / "disk"
+    prefix = _own_disk(disk)
+    free = [0, 4096, 65_536, 200_000, 450_000, 600_000, 2_000_000]
+    arguments = {"data": str(settings.data), "disk": str(disk), "free": free}
+    with Worker("copy", prefix=prefix, **arguments) as worker:
+        worker.go()
+        assert worker.finish() == 0, worker.reports
+    outcomes = [
+        json.loads(r.removeprefix("outcome ")) for r in worker.reports if r[:7] == "outcome"
+    ]
+    assert len(outcomes) == len(free)
+    for leave, copied, restored, left, seen in outcomes:
+        for outcome in (copied, restored):
+            assert outcome == "ok" or outcome.startswith("DiskFullError: "), (leave, outcome)
+        assert (left, seen) == ([], [ROWS, [1]]), leave
+    assert [copied for _, copied, *_ in outcomes].count("ok") < len(free) - 2
+    assert outcomes[-1][1:3] == ["ok", "ok"]
+
+
+def test_a_folder_that_cannot_be_written_to(tmp_path: Path, settings: Settings) -> None:
+    frozen = tmp_path / "frozen"
+    shutil.copytree(settings.data, frozen)
+    prefix = _mounted(_FREEZE, frozen)
+    before = sorted(frozen.rglob("*"))
+    arguments = {"data": str(settings.data), "folder": str(frozen)}
+    with Worker("copy_read_only", prefix=prefix, **arguments) as worker:
+        worker.go()
+        assert worker.finish() == 0, worker.reports
+    outcomes = [r.removeprefix("outcome ") for r in worker.reports if r.startswith("outcome ")]
+    assert len(outcomes) == 3
+    assert all("Read-only file system" in outcome for outcome in outcomes), outcomes
+    assert worker.reports[-1] == "left []"
+    assert sorted(frozen.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from polars.testing import assert_frame_equal
 
+from ytap_assets.lakehouse.catalog import read_catalog
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.errors import LakeDamagedError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
@@ -73,7 +81,7 @@ def test_files_and_catalog_can_live_apart(tmp_path: Path) -> None:
             "YTAP_DATA_PATH": str(tmp_path / "big" / "files"),
         }
     )
-    with Lake.open(settings, tables=SAMPLES) as lake:
+    with Lake.create(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
         assert lake.reader("tech").read(NOTES).height == 1
     assert list((tmp_path / "big" / "files").rglob("*.parquet"))
@@ -118,3 +126,127 @@ def test_sql_answers_without_loading_frames(module: str) -> None:
     code = f"import sys, ytap_assets.lakehouse.{module}; print('polars' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def _elsewhere(settings: Settings, **values: Path) -> Settings:
+    names = {"catalog": "YTAP_CATALOG", "data_path": "YTAP_DATA_PATH"}
+    changes = {names[name]: str(path) for name, path in values.items()}
+    return Settings.from_env({"YTAP_DATA": str(settings.data), **changes})
+
+
+def _move_catalog(settings: Settings) -> Settings:
+    settings.catalog.rename(settings.catalog.with_name("moved.sqlite"))
+    return settings
+
+
+def _leave_journal(settings: Settings) -> Settings:
+    shutil.rmtree(settings.data_path)
+    settings.catalog.rename(settings.catalog.with_name("catalog.sqlite-wal"))
+    return settings
+
+
+def _link_catalog(settings: Settings) -> Settings:
+    shutil.rmtree(settings.data_path)
+    settings.catalog.unlink()
+    settings.catalog.symlink_to(settings.data / "gone.sqlite")
+    return settings
+
+
+def _make_folder(settings: Settings) -> Settings:
+    settings.catalog.unlink()
+    settings.catalog.mkdir()
+    return settings
+
+
+MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
+    "a mistyped catalog": (
+        lambda s: _elsewhere(s, catalog=s.data / "lake" / "catlog.sqlite"),
+        r"YTAP_CATALOG=.*catlog.sqlite\), and .* 1 Parquet files whose catalog is not there",
+    ),
+    "a catalog in a new folder": (
+        lambda s: _elsewhere(s, catalog=s.data / "new" / "catalog.sqlite", data_path=s.data / "x"),
+        r"YTAP_CATALOG=.*, YTAP_DATA_PATH=.*`ytap lake create`",
+    ),
+    "a moved catalog": (_move_catalog, r"YTAP_DATA=.*1 Parquet files whose catalog is not there"),
+    "a journal left alone": (_leave_journal, "is the journal of a catalog that is not there"),
+    "a link to nowhere": (_link_catalog, "is a link to nowhere"),
+    "a folder": (_make_folder, "is a folder"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), MISSING.values(), ids=MISSING.keys())
+def test_a_missing_lake_is_not_an_empty_lake(
+    settings: Settings, change: Callable[[Settings], Settings], message: str
+) -> None:
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    changed = change(settings)
+    before = sorted(settings.data.rglob("*"))
+    with pytest.raises(LakeMissingError, match=f"{message}.*`ytap restore FOLDER`"):
+        Lake.open(changed, tables=SAMPLES)
+    with pytest.raises(LakeMissingError, match=message):
+        attach(changed, read_only=True)
+    assert sorted(settings.data.rglob("*")) == before
+
+
+def test_a_lake_is_made_where_it_is_asked_for(settings: Settings) -> None:
+    apart = _elsewhere(
+        settings, catalog=settings.data / "new" / "c.sqlite", data_path=settings.data / "x"
+    )
+    Lake.create(apart, tables=SAMPLES).close()
+    with Lake.open(apart, tables=SAMPLES) as lake:
+        assert lake.reader("tech").read(NOTES).is_empty()
+
+
+def test_no_lake_is_made_over_another(settings: Settings) -> None:
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    content = settings.catalog.read_bytes()
+    with pytest.raises(LakeError, match="is there already: no lake is made"):
+        Lake.create(settings)
+    typo = _elsewhere(settings, catalog=settings.data / "typo.sqlite")
+    with pytest.raises(LakeError, match="holds 1 Parquet files"):
+        Lake.create(typo)
+    typo.catalog.touch()
+    with pytest.raises(LakeError, match="is there already"):
+        Lake.create(replace(typo, data_path=settings.data / "empty"))
+    assert (settings.catalog.read_bytes(), typo.catalog.stat().st_size) == (content, 0)
+
+
+def _run_on(catalog: Path, statement: str) -> None:
+    with closing(sqlite3.connect(catalog)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def _other_database(catalog: Path) -> None:
+    catalog.unlink()
+    _run_on(catalog, "CREATE TABLE something (else_ INT)")
+
+
+DAMAGED: dict[str, Callable[[Path], object]] = {
+    "empty": lambda catalog: os.truncate(catalog, 0),
+    "text": lambda catalog: catalog.write_text("a lake\n" * 1000),
+    "cut": lambda catalog: os.truncate(catalog, catalog.stat().st_size // 2),
+    "no snapshot": lambda catalog: _run_on(catalog, "DELETE FROM ducklake_snapshot"),
+    "another database": _other_database,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
+def test_a_damaged_catalog_is_named_with_the_way_back(
+    settings: Settings, damage: Callable[[Path], object]
+) -> None:
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+    damage(settings.catalog)
+    size = settings.catalog.stat().st_size
+    message = r"catalog.sqlite: the catalog is damaged.*`ytap restore FOLDER`"
+    for read_only in (True, False):
+        with pytest.raises(LakeDamagedError, match=message):
+            attach(settings, read_only=read_only)
+    with pytest.raises(LakeDamagedError, match=message):
+        Lake.open(settings, tables=SAMPLES)
+    with pytest.raises(LakeDamagedError, match=message):
+        read_catalog(settings.catalog)
+    assert settings.catalog.stat().st_size == size

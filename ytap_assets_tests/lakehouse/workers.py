@@ -12,11 +12,13 @@ import logging
 import os
 import random
 import select
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.errors import YtapError
-from ytap_assets.lakehouse.backup import restore
+from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
@@ -215,7 +217,7 @@ def put_back(*, data: str, backups: list[str]) -> None:
 def fill(*, data: str, disk: str, where: dict[str, str], free: list[int]) -> None:
     """Publish on a small disk with ever so little space left; report how it went."""
     settings = _settings(data, **where)
-    with Lake.open(settings, tables=SAMPLES) as lake:
+    with Lake.create(settings, tables=SAMPLES) as lake:
         for version, leave in enumerate(free):
             ballast = _fill_up(Path(disk), leave)
             outcome = _try_to_publish(lake, version)
@@ -225,6 +227,54 @@ def fill(*, data: str, disk: str, where: dict[str, str], free: list[int]) -> Non
         orphans = maintain(lake, datetime.now(UTC) + LATER, RUN).orphans_deleted
         files = len(list(settings.data_path.rglob("*.parquet")))
         report("swept", json.dumps([orphans, files, _summary(lake)]))
+
+
+def copy(*, data: str, disk: str, free: list[int]) -> None:
+    """Back up onto a small disk, and restore there, with ever so little space left."""
+    source, target = _settings(data), _settings(f"{disk}/data")
+    now = datetime.now(UTC)
+    with Lake.open(source, tables=SAMPLES) as lake:
+        _try_to_publish(lake, 1)
+    made = back_up(source, Path(data) / "copy", now)
+    restore(target, made.folder, now)
+    before = _names(target.data)
+    for number, leave in enumerate(free):
+        ballast = _fill_up(Path(disk), leave)
+        folder = Path(disk) / "copies" / "one"
+        copied = _attempt(partial(back_up, source, folder, now))
+        left = [name for name in _names(Path(disk) / "copies") if name.endswith(".part")]
+        shutil.rmtree(folder, ignore_errors=True)
+        moment = now + timedelta(seconds=number)
+        restored = _attempt(partial(restore, target, made.folder, moment))
+        if restored != "ok":
+            left += sorted(set(_names(target.data)) ^ set(before))
+        ballast.unlink()
+        before = _names(target.data)
+        with Lake.open(target, tables=SAMPLES) as lake:
+            report("outcome", json.dumps([leave, copied, restored, left, _summary(lake)]))
+
+
+def copy_read_only(*, data: str, folder: str) -> None:
+    """Back up into a folder that cannot be written to, restore there, back up from there."""
+    now = datetime.now(UTC)
+    source, frozen = _settings(data), _settings(folder)
+    made = back_up(source, Path(data) / "copy", now)
+    report("outcome", _attempt(lambda: back_up(source, Path(folder) / "copy", now)))
+    report("outcome", _attempt(lambda: restore(frozen, made.folder, now)))
+    report("outcome", _attempt(lambda: back_up(frozen, Path(data) / "other", now)))
+    report("left", _names(Path(data) / "other"))
+
+
+def _attempt(action: Callable[[], object]) -> str:
+    try:
+        action()
+    except (YtapError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "ok"
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
 def _try_to_publish(lake: Lake, version: int) -> str:
@@ -260,7 +310,11 @@ def _free(disk: Path) -> int:
 
 
 ROLES: dict[str, Callable[..., None]] = {
-    role.__name__: role for role in (hold, commit, make, churn, write, read, put_back, fill)
+    role.__name__: role
+    for role in (
+        *(hold, commit, make, churn, write, read, put_back, fill),
+        *(copy, copy_read_only),
+    )
 }
 
 

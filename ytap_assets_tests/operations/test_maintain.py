@@ -160,7 +160,7 @@ def _parquet(platform: Platform) -> set[Path]:
 
 def test_no_lake_is_made_for_the_sake_of_maintenance(tmp_path: Path) -> None:
     nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path / "typo")}))
-    with pytest.raises(LakeMissingError, match="no workspace in .*: check YTAP_DATA"):
+    with pytest.raises(LakeMissingError, match=r"no workspace in .*: check YTAP_DATA"):
         maintain_lake(nowhere, RUN)
     assert not (tmp_path / "typo").exists()
 
