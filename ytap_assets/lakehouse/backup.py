@@ -33,6 +33,7 @@ from ytap_assets.lakehouse.catalog import (
     check_integrity,
     check_not_empty,
     is_made_by_lake,
+    list_parents,
     list_parquet,
     open_catalog,
     read_catalog,
@@ -52,7 +53,6 @@ from ytap_assets.lakehouse.manifest import (
     Backup,
     Copied,
     describe,
-    list_parents,
     read_manifest,
     write_manifest,
 )

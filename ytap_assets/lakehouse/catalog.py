@@ -12,17 +12,18 @@ import os
 import re
 import sqlite3
 import stat
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ytap_assets.lakehouse.errors import LakeDamagedError
-from ytap_assets.lakehouse.manifest import find_unsafe_name
 from ytap_assets.settings import Settings
 
 WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
 _BUSY_S = 30.0
+_LONGEST_NAME, _LONGEST_PART = 1024, 255
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
 )
@@ -212,6 +213,29 @@ def check_files(facts: CatalogFacts, settings: Settings) -> None:
             f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes: check"
             f" YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
         )
+
+
+def find_unsafe_name(name: str) -> str | None:
+    """Why a name below the data path is none that a lake's Parquet file has; None where it is.
+
+    Whoever writes files by such names writes nowhere but below the folder that he means to.
+    """
+    parts = name.split("/")
+    if not name.endswith(".parquet"):
+        return "does not end in .parquet"
+    if name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
+        return "is absolute or leads out of its folder"
+    if any(sign == "\\" or unicodedata.category(sign) in {"Cc", "Cs"} for sign in name):
+        return "holds a backslash or a control character"
+    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
+        return "is too long"
+    return None
+
+
+def list_parents(name: str) -> list[str]:
+    """The folders above a name, below the data path."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def is_made_by_lake(name: str) -> bool:

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ytap_assets.lakehouse.catalog import find_unsafe_name, list_parents
 from ytap_assets.lakehouse.errors import BackupError
 
 MANIFEST = "manifest.json"
@@ -26,7 +27,6 @@ _MOST_BYTES = 512 * 2**20
 _MOST_FILES = 2_000_000
 _MOST_SIZE = 2**50
 _MOST_COUNT = 10**15
-_LONGEST_NAME, _LONGEST_PART = 1024, 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"v?[0-9]{1,6}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,40}")
 _LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -131,29 +131,6 @@ def read_manifest(folder: Path) -> Backup:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"{manifest}: damaged: {error}") from error
-
-
-def find_unsafe_name(name: str) -> str | None:
-    """Why a name below the data path is none that a lake's Parquet file has; None where it is.
-
-    Whoever writes files by such names writes nowhere but below the folder that he means to.
-    """
-    parts = name.split("/")
-    if not name.endswith(".parquet"):
-        return "does not end in .parquet"
-    if name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
-        return "is absolute or leads out of its folder"
-    if any(sign == "\\" or unicodedata.category(sign) in {"Cc", "Cs"} for sign in name):
-        return "holds a backslash or a control character"
-    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
-        return "is too long"
-    return None
-
-
-def list_parents(name: str) -> list[str]:
-    """The folders above a name, below the data path."""
-    parts = name.split("/")
-    return ["/".join(parts[:end]) for end in range(1, len(parts))]
 
 
 def _parse_json(manifest: Path) -> dict[str, Any]:
