@@ -312,7 +312,7 @@ def test_a_workspace_that_wants_nothing_gets_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trend_has_the_columns_of_the_table() -> None:
-    shared = {"workspace_id", "day", "collection_id"}
+    shared = {"workspace_id", "day", "collection_id", "part"}
     assert set(Trend.__dataclass_fields__) | shared == set(RAW_TRENDS.schema)
 
 

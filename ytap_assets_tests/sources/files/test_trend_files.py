@@ -58,6 +58,8 @@ def test_a_daily_list(read: Read, now: datetime) -> None:
         "comments": None,
         "likes": None,
         "views": 1204,
+        "list_name": "gaming",
+        "part": 0,
         "rank": 1,
         "region": None,
         "category": "gaming",
