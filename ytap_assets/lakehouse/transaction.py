@@ -29,6 +29,7 @@ _ROW = "__row"
 _FIRST = "__first"
 _UNKNOWN = "__unknown"
 _BEFORE_ALL = -1
+_BROUGHT_BY = "collection_id"
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class Transaction:
         table, anchor = rows.table, _anchor(rows.table)
         keys = self._read_stored(table, rows.frame, anchor)
         shared = rows.frame.select(anchor).join(keys, on=anchor, how="semi")
-        columns = [*table.key, *table.said]
+        columns = [*table.key, *table.said, _BROUGHT_BY]
         stored = self._read_stored(table, shared, anchor, columns)
         return split_parts(table, rows.frame, stored.join(shared, on=anchor, how="semi"))
 
@@ -264,7 +265,8 @@ def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> A
     A row says its non-null values of `Table.said`. It is a duplicate where a stored row, or an
     earlier one of the frame, has the same identity and the same value wherever this row has one.
     Everything else is accepted, numbered on from the stored parts: what completes a row, and what
-    contradicts it. So nothing that differs is lost, and the same rows again change nothing.
+    contradicts it. So nothing that differs is lost, and the same rows again change nothing. Only
+    the place in a list is no difference where one collection lists the same twice.
 
     A column that joined the identity later has a default. A stored row that holds it is older than
     the column, and is compared with rows of any value.
@@ -272,22 +274,25 @@ def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> A
     Args:
         table: A table in parts.
         incoming: Rows of the table, in the order in which they came.
-        stored: The stored rows that may be of the same identity: key and `Table.said`.
+        stored: The stored rows that may be of the same identity: key, `Table.said` and
+            ``collection_id``.
     """
     identity, said = list(table.identity), list(table.said)
     numbered = incoming.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
     known = pl.concat([stored, *_older_than_identity(table, stored, incoming)])
     pool = pl.concat(
         [
-            known.select(*identity, *said, pl.lit(_BEFORE_ALL, pl.Int64).alias(_ROW)),
-            numbered.select(*identity, *said, _ROW),
+            known.select(
+                *identity, *said, _BROUGHT_BY, pl.lit(_BEFORE_ALL, pl.Int64).alias(_ROW)
+            ),
+            numbered.select(*identity, *said, _BROUGHT_BY, _ROW),
         ]
     ).filter(pl.len().over(identity) > 1)
     # Rows that know the same columns are looked for at once: a pool of n rows costs n, not n x n.
     unknown = pl.concat_str(pl.col(name).is_null().cast(pl.Int8) for name in said)
     asking = pool.filter(pl.col(_ROW) != _BEFORE_ALL).with_columns(unknown.alias(_UNKNOWN))
     repeated = [
-        _find_repeated(rows, pool, identity, said) for rows in asking.partition_by(_UNKNOWN)
+        _find_repeated(table, rows, pool) for rows in asking.partition_by(_UNKNOWN)
     ]
     is_new = ~pl.col(_ROW).is_in(pl.concat([pl.Series(dtype=pl.Int64), *repeated]).implode())
     accepted = _number_parts(numbered.filter(is_new).drop(_ROW), stored, identity)
@@ -314,18 +319,25 @@ def _older_than_identity(
     return [known.select(stored.columns)]
 
 
-def _find_repeated(
-    rows: pl.DataFrame, pool: pl.DataFrame, identity: list[str], said: list[str]
-) -> pl.Series:
+def _find_repeated(table: Table, rows: pl.DataFrame, pool: pl.DataFrame) -> pl.Series:
     """The numbers of the rows of which an earlier one of the pool says all.
 
     Args:
+        table: A table in parts.
         rows: Rows that know the same columns.
         pool: All rows to look among, these included.
-        identity: What rows must share to be compared.
-        said: What is compared, where it is known.
     """
-    names = [*identity, *(name for name in said if rows.get_column(name).null_count() == 0)]
+    known = [name for name in table.said if rows.get_column(name).null_count() == 0]
+    repeated = _find_earlier(rows, pool, [*table.identity, *known])
+    if table.place not in known:
+        return repeated
+    placed = pool.filter(pl.col(table.place).is_not_null())
+    rest = [name for name in known if name != table.place]
+    return repeated.append(_find_earlier(rows, placed, [*table.identity, *rest, _BROUGHT_BY]))
+
+
+def _find_earlier(rows: pl.DataFrame, pool: pl.DataFrame, names: list[str]) -> pl.Series:
+    """The numbers of the rows that an earlier one of the pool agrees with in these columns."""
     first = pool.group_by(names).agg(pl.col(_ROW).min().alias(_FIRST))
     found = rows.join(first, on=names).filter(pl.col(_FIRST) < pl.col(_ROW))
     return found.get_column(_ROW)

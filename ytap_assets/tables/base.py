@@ -98,6 +98,8 @@ class Table:
         in_parts: Whether rows may complete each other: the lake numbers those that agree in the
             rest of the key (column ``part``), and leaves out only a row that says nothing more
             than a stored one.
+        place: In a table in parts, the column with a row's place in its list. What a collection
+            lists twice stands at its first place; the second says nothing more.
         cadence_minutes: How old the newest row may be before the table counts as late.
     """
 
@@ -110,6 +112,7 @@ class Table:
     sort_by: tuple[str, ...]
     sequenced: bool = False
     in_parts: bool = False
+    place: str | None = None
     cadence_minutes: int = 24 * 60
 
     @property

@@ -156,6 +156,7 @@ RAW_TRENDS = Table(
     group="trends",
     sort_by=("day", "source", "item_id"),
     in_parts=True,
+    place="rank",
 )
 TREND_STORIES = Table(
     name="trend_stories",

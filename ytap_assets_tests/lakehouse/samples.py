@@ -76,6 +76,7 @@ class Looks(Rows):
     part: Int = column("Numbers the rows of an item and list.", default=0)
     title: Text = column("Its title.", null=True)
     views: Int = column("How often it was seen.", null=True)
+    rank: Int = column("Its place in the list.", null=True)
     region: Text = column("Where.", null=True)
     collection_id: Text = column("What brought it.")
 
@@ -126,6 +127,7 @@ LOOKS = Table(
     group="samples",
     sort_by=("day", "item_id"),
     in_parts=True,
+    place="rank",
 )
 SAMPLES = {table.name: table for table in (NOTES, MARKS, LOGS, SIGHTINGS, LOOKS)}
 

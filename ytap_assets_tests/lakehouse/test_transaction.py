@@ -331,6 +331,18 @@ def test_values_of_different_rows_are_not_taken_for_one(shared_lake: Lake, works
     assert (appended.accepted["part"].to_list(), appended.duplicates.height) == ([2], 2)
 
 
+def test_a_second_place_in_one_list_says_nothing_more(shared_lake: Lake, workspace: str) -> None:
+    twice = [{"rank": 1, "views": 5}, {"rank": 9}, {"rank": 9, "region": "US"}]
+    other = [{"rank": 2, "views": 5, "collection_id": "d"}]
+    appended = [
+        append(shared_lake, LOOKS, looks(workspace, *seen), workspace) for seen in (twice, other)
+    ]
+    assert [one.accepted["rank"].to_list() for one in appended] == [[1, 9], [2]]
+    assert appended[0].duplicates["rank"].to_list() == [9]
+    again = append(shared_lake, LOOKS, looks(workspace, *twice, *other), workspace)
+    assert again.accepted.is_empty()
+
+
 def test_a_row_older_than_lists_stands_for_any_list(shared_lake: Lake, workspace: str) -> None:
     append(shared_lake, LOOKS, looks(workspace, {"views": 1, "region": "US"}), workspace)
     again = [{"list_name": name, "views": 1, "region": "US"} for name in "xy"]
