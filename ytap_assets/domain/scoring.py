@@ -65,7 +65,7 @@ def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
     whatever order the rows were stored. Anything else it does not know, the next row says.
 
     Args:
-        trends: Rows of `raw_trends`, of any days and workspaces, in any order.
+        trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
 
     Returns:
         One row per workspace, day, source, item and ``observed_at``: the columns of ``trends``
@@ -86,7 +86,6 @@ def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
             pl.col("region").is_null(),
             pl.col("list_name"),
             -pl.col("part"),
-            *rest,
             nulls_last=True,
         )
         .group_by(instant, maintain_order=True)

@@ -208,9 +208,7 @@ class Transaction:
             maintain_order="left",
         )
         is_new = pl.col(_STORED).is_null() & pl.struct(key).is_first_distinct()
-        return Appended(
-            marked.filter(is_new).drop(_STORED), marked.filter(~is_new).drop(_STORED)
-        )
+        return Appended(marked.filter(is_new).drop(_STORED), marked.filter(~is_new).drop(_STORED))
 
     def _split_by_parts(self, rows: CheckedRows) -> Appended:
         """Whole rows are read only where there are some to compare with: mostly there are none."""
@@ -282,18 +280,14 @@ def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> A
     known = pl.concat([stored, *_older_than_identity(table, stored, incoming)])
     pool = pl.concat(
         [
-            known.select(
-                *identity, *said, _BROUGHT_BY, pl.lit(_BEFORE_ALL, pl.Int64).alias(_ROW)
-            ),
+            known.select(*identity, *said, _BROUGHT_BY, pl.lit(_BEFORE_ALL, pl.Int64).alias(_ROW)),
             numbered.select(*identity, *said, _BROUGHT_BY, _ROW),
         ]
     ).filter(pl.len().over(identity) > 1)
     # Rows that know the same columns are looked for at once: a pool of n rows costs n, not n x n.
     unknown = pl.concat_str(pl.col(name).is_null().cast(pl.Int8) for name in said)
     asking = pool.filter(pl.col(_ROW) != _BEFORE_ALL).with_columns(unknown.alias(_UNKNOWN))
-    repeated = [
-        _find_repeated(table, rows, pool) for rows in asking.partition_by(_UNKNOWN)
-    ]
+    repeated = [_find_repeated(table, rows, pool) for rows in asking.partition_by(_UNKNOWN)]
     is_new = ~pl.col(_ROW).is_in(pl.concat([pl.Series(dtype=pl.Int64), *repeated]).implode())
     accepted = _number_parts(numbered.filter(is_new).drop(_ROW), stored, identity)
     return Appended(accepted, numbered.filter(~is_new).drop(_ROW))

@@ -119,7 +119,9 @@ def test_each_source_has_its_course() -> None:
 def test_what_slows_down_loses_a_little_of_its_pace(gained: float | None, left: float) -> None:
     item = RAW_TRENDS.frame([observation(points=1000)]).with_columns(hours_old=pl.lit(10.0))
     seen = measure_gains(item).with_columns(gained_per_hour=pl.lit(gained, pl.Float64))
-    assert measure_items(merge_observations(item), seen)["pace"].item() == pytest.approx(100 * left, rel=1e-6)
+    assert measure_items(merge_observations(item), seen)["pace"].item() == pytest.approx(
+        100 * left, rel=1e-6
+    )
 
 
 def test_rank_is_taken_within_its_list_which_is_at_least_25_long() -> None:

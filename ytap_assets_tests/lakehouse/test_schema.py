@@ -283,9 +283,9 @@ def test_a_lake_from_before_lists_reads_the_same_and_takes_what_it_had_dropped(
         assert [one.accepted["item_id"].to_list() for one in again] == [[], ["a"]]
         # A process that still has the former declaration goes on, and takes nothing away.
         append(lake, FORMER_TRENDS, FORMER_TRENDS.frame(_chart("d", region="US")), "tech")
-        rows = lake.reader("tech").read(RAW_TRENDS)
-        assert sorted(rows["item_id"]) == ["a", "a", "b", "c", "d"]
-        assert check_key(RAW_TRENDS, rows, is_stored=True).passed
+        stored = lake.reader("tech").read(RAW_TRENDS)
+        assert sorted(stored["item_id"]) == ["a", "a", "b", "c", "d"]
+        assert check_key(RAW_TRENDS, stored, is_stored=True).passed
 
 
 def _grown_row(item: str, **cells: object) -> dict[str, object]:

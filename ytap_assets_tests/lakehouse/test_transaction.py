@@ -332,8 +332,12 @@ def test_values_of_different_rows_are_not_taken_for_one(shared_lake: Lake, works
 
 
 def test_a_second_place_in_one_list_says_nothing_more(shared_lake: Lake, workspace: str) -> None:
-    twice = [{"rank": 1, "views": 5}, {"rank": 9}, {"rank": 9, "region": "US"}]
-    other = [{"rank": 2, "views": 5, "collection_id": "d"}]
+    twice: list[dict[str, object]] = [
+        {"rank": 1, "views": 5},
+        {"rank": 9},
+        {"rank": 9, "region": "US"},
+    ]
+    other: list[dict[str, object]] = [{"rank": 2, "views": 5, "collection_id": "d"}]
     appended = [
         append(shared_lake, LOOKS, looks(workspace, *seen), workspace) for seen in (twice, other)
     ]

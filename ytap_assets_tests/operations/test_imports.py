@@ -50,8 +50,8 @@ CHART_HEADER = (
 def write_chart(path: Path, *videos: str, views: int = 1000) -> Path:
     """A country's chart of one day, the first video on top."""
     lines = [
-        f"{video * 11},18.01.11,Video {video},Cooks,24,2018-10-31T10:00:00.000Z,[none],{views},10,1,"
-        "5,https://example.org/a.jpg,False,False,False,\n"
+        f"{video * 11},18.01.11,Video {video},Cooks,24,2018-10-31T10:00:00.000Z,[none],{views},10,"
+        "1,5,https://example.org/a.jpg,False,False,False,\n"
         for video in videos
     ]
     path.write_text(CHART_HEADER + "".join(lines), encoding="utf-8")
@@ -236,8 +236,9 @@ def test_two_exports_of_one_day_are_both_kept_and_the_higher_counts_hold(
 def test_a_country_that_is_named_later_is_not_lost(platform: Platform, tmp_path: Path) -> None:
     file = write_chart(tmp_path / "chart.csv", "a")
     import_all(platform, file)
-    named = {"workspace_id": "tech", "source": "youtube", "run": RUN}
-    outcome = import_trends(platform, [file], region="US", **named)
+    outcome = import_trends(
+        platform, [file], workspace_id="tech", source="youtube", region="US", run=RUN
+    )
     assert outcome["accepted"].item() == 1
     assert import_all(platform, file)["duplicates"].item() == 1
     assert read_trends(platform, "part", "region") == [(0, None), (1, "US")]

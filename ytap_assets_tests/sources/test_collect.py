@@ -316,6 +316,16 @@ def test_a_trend_has_the_columns_of_the_table() -> None:
     assert set(Trend.__dataclass_fields__) | shared == set(RAW_TRENDS.schema)
 
 
+def test_every_source_names_the_lists_it_shows(tmp_path: Path) -> None:
+    fetches = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())
+    names = {fetch.log["target"]: set(fetch.rows["list_name"]) for fetch in fetches}
+    shown = [name for one in names.values() for name in one]
+    assert "" not in shown
+    assert sorted(shown) == sorted(set(shown))
+    assert all(len(one) <= 1 for one in names.values())
+    assert sum(map(bool, names.values())) > 3
+
+
 def test_stored_payloads_are_read_again_to_the_same_rows(tmp_path: Path) -> None:
     broken = json.dumps({"nbHits": 2, "hits": [{"objectID": "1", "title": "T"}, None]}).encode()
     fetches = collect(
