@@ -10,13 +10,14 @@ import polars as pl
 
 from ytap_assets.domain.final_score import score_stories
 from ytap_assets.domain.momentum import measure_gains, measure_items
-from ytap_assets.domain.scoring import add_base_scores, latest_observations
+from ytap_assets.domain.scoring import add_base_scores, latest_observations, merge_observations
 
 
 def measure(rows: pl.DataFrame) -> pl.DataFrame:
     """The items of some rows of `raw_trends`, measured, with their base scores."""
-    items = latest_observations(rows).with_columns(is_spam=pl.lit(value=False))
-    return measure_items(add_base_scores(items), measure_gains(rows))
+    seen = merge_observations(rows)
+    items = latest_observations(seen).with_columns(is_spam=pl.lit(value=False))
+    return measure_items(add_base_scores(items), measure_gains(seen))
 
 
 def rank(items: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:

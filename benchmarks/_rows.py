@@ -81,6 +81,8 @@ def raw_trends(workspace_id: str, days: int, per_day: int) -> pl.DataFrame:
             comments=number * 13 % 900,
             likes=pl.lit(None, pl.Int64),
             views=pl.lit(None, pl.Int64),
+            list_name=pl.lit("front_page"),
+            part=pl.lit(0),
             rank=pl.col("place") + 1,
             region=pl.lit(None, pl.String),
             category=pl.lit("technology"),

@@ -36,6 +36,7 @@ from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring import (
     add_base_scores,
     latest_observations,
+    merge_observations,
 )
 from ytap_assets.domain.spam import find_spam
 from ytap_assets.domain.spam_rules import SpamRules
@@ -208,10 +209,11 @@ def time_steps(trends: pl.DataFrame) -> dict[str, float]:
         return result
 
     raw = trends.drop("is_spam")
-    items = timed("the observation that counts", lambda: latest_observations(raw))
+    seen = timed("lists and parts of one instant", lambda: merge_observations(raw))
+    items = timed("the observation that counts", lambda: latest_observations(seen))
     items = timed("spam rules", lambda: find_spam(items, SpamRules()))
     scored = timed("base score", lambda: pl.concat([items, score_columns(items)], how="horizontal"))
-    gains = timed("gains of earlier observations", lambda: measure_gains(raw))
+    gains = timed("gains of earlier observations", lambda: measure_gains(seen))
     measured = timed("momentum's measures", lambda: measure_items(scored, gains))
     norms = timed("what is usual", lambda: measure_norms(measured))
     members = measured.with_columns(story_id="item_id", canonical_url="url")

@@ -15,6 +15,7 @@ from ytap_assets.domain.scoring import (
     VIEWS_PER_ENGAGEMENT,
     add_base_scores,
     latest_observations,
+    merge_observations,
 )
 from ytap_assets.domain.spam import find_spam
 from ytap_assets.domain.spam_model import SpamModel
@@ -34,7 +35,7 @@ def score_items(
 ) -> pl.DataFrame:
     """Measure and score the items of each workspace and day.
 
-    Of every item's observations one counts (`latest_observations`).
+    Of every item's observations (`merge_observations`) one counts (`latest_observations`).
 
     Args:
         trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
@@ -47,13 +48,14 @@ def score_items(
         One row per workspace, day, source and item, in this order: the columns of `trend_stories`
         but for those that say which story it tells.
     """
-    items = latest_observations(trends)
+    observations = merge_observations(trends)
+    items = latest_observations(observations)
     items = find_spam(items, spam_rules or SpamRules(), spam_model)
     items = add_base_scores(
         items, source_weights=source_weights, views_per_engagement=views_per_engagement
     )
     items = items.with_columns(_canonical_urls(items))
-    return measure_items(items, measure_gains(trends)).sort(_ITEM)
+    return measure_items(items, measure_gains(observations)).sort(_ITEM)
 
 
 def _canonical_urls(items: pl.DataFrame) -> pl.Series:

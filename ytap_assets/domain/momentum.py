@@ -26,7 +26,6 @@ UNKNOWN = "unknown"
 _HOUR_US = 3_600_000_000
 _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
-_LIST = (*_DAY, "source", "category", "region")
 _SHORTEST_GAP = pl.duration(minutes=15)
 _SHORTEST_LIST = 25
 SLOWING = 0.2
@@ -78,8 +77,9 @@ def measure_items(
     """Measure each item, from the observation of it that counts and its earlier ones.
 
     Args:
-        items: One row per workspace, day, source and item: those keys, category, region,
-            points, views, likes, comments, rank and ``hours_old`` (`scoring.hours_old_column`).
+        items: One row per workspace, day, source and item: those keys, points, views, likes,
+            comments, rank, ``list_length`` (`scoring.merge_observations`) and ``hours_old``
+            (`scoring.hours_old_column`).
         gains: What earlier observations tell (`measure_gains`).
         courses: How items of each source usually gather their counts.
 
@@ -108,7 +108,7 @@ def measure_items(
     counted = pl.col("momentum_basis").is_in(COUNTS)
     share = 1 - (-(age / settling + _EARLIEST_SHARE)).exp()
     gravity = 1 + (age / fading).pow(2)
-    length = pl.max_horizontal(pl.col("rank").max().over(_LIST), pl.lit(_SHORTEST_LIST))
+    length = pl.max_horizontal("list_length", pl.lit(_SHORTEST_LIST))
     known = items.join(gains, on=_ITEM, how="left", maintain_order="left").with_columns(_basis())
     return known.with_columns(
         pl.when(counted).then(count / _smooth_floor(age, first)).alias("engagement_per_hour"),
@@ -127,7 +127,8 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
     noise (on the Reddit history in one observation of seven), so a loss is no gain, never less.
 
     Args:
-        trends: All rows of `raw_trends` of the days.
+        trends: All observations of the days, one per item and instant
+            (`scoring.merge_observations`).
 
     Returns:
         One row per workspace, day, source and item: ``looks`` (observations up to the one that

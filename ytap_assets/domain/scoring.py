@@ -25,6 +25,7 @@ VIEWS_PER_ENGAGEMENT = 50.0
 SPAM_FACTOR = 0.1
 
 _BASES_WITH_LIKES = ("likes", "likes+comments", "points", "points+comments")
+_COUNTS = ("points", "comments", "likes", "views")
 _DAY = ("workspace_id", "day")
 _ITEM = (*_DAY, "source", "item_id")
 
@@ -52,6 +53,59 @@ def add_base_scores(
         *engagement_columns(views_per_engagement), hours_old_column()
     )
     return measured.with_columns(*base_score_columns(source_weights or {})).collect()
+
+
+def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
+    """What was observed of each item at each instant, over the lists and parts it is stored in.
+
+    An item that stands in several lists at one instant was still observed once. Its row is that of
+    the list where it stands highest (without ranks: of the first list by name; within a list, its
+    latest part): ``list_name``, ``rank``, ``region`` and ``category`` are that row's own. Each of
+    its counts is the highest that was seen: counts grow, so the highest is the latest look, in
+    whatever order the rows were stored. Anything else it does not know, the next row says.
+
+    Args:
+        trends: Rows of `raw_trends`, unique by its key, of any days and workspaces, in any order.
+
+    Returns:
+        One row per workspace, day, source, item and ``observed_at``: the columns of ``trends``
+        and ``list_length``, the lowest rank seen that day in the row's list.
+    """
+    measured = trends.with_columns(_list_length())
+    instant = [*_ITEM, "observed_at"]
+    is_shared = measured.select(pl.len().over(instant) > 1).to_series()
+    if not is_shared.any():
+        return measured
+    own = ("list_name", "list_length", "part", "rank", "region", "category", "collection_id")
+    rest = [name for name in measured.columns if name not in {*instant, *own, *_COUNTS}]
+    merged = (
+        measured.filter(is_shared)
+        .sort(
+            pl.col("rank"),
+            pl.col("category").is_null(),
+            pl.col("region").is_null(),
+            pl.col("list_name"),
+            -pl.col("part"),
+            nulls_last=True,
+        )
+        .group_by(instant, maintain_order=True)
+        .agg(
+            pl.col(own).first(),
+            pl.col(_COUNTS).max(),
+            pl.col(rest).drop_nulls().first(),
+        )
+    )
+    return pl.concat([measured.filter(~is_shared), merged.select(measured.columns)])
+
+
+def _list_length() -> pl.Expr:
+    """How far down the row's list was seen that day: the lowest rank in it.
+
+    Where the list has no name, rows of one category and region are taken for one.
+    """
+    category = pl.when(pl.col("list_name") == "").then("category")
+    lowest = pl.col("rank").max().over(*_DAY, "source", "list_name", "region", category)
+    return lowest.alias("list_length")
 
 
 def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from pandera.errors import SchemaErrors
 from ytap_assets.lakehouse.conform import conform
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.tables import Table
+from ytap_assets.tables.base import PART
 
 CheckName = Literal["schema", "key", "partition"]
 CHECKS: dict[CheckName, str] = {
@@ -93,9 +94,12 @@ def check_rows(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckedRows:
     Raises:
         PublishRefusedError: A check failed; it holds every check's result.
     """
-    if table.sequenced:  # the append gives the numbers; until then the rows' own order stands in
+    # The append gives the numbers; until then the rows' own order, or 0, stands in.
+    if table.sequenced:
         order = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("seq")
         frame = frame.with_columns(order)
+    if table.in_parts:
+        frame = frame.with_columns(pl.lit(0, pl.Int64).alias(PART))
     conformed, problems = conform(table, frame)
     if problems:
         raise PublishRefusedError(table.name, (CheckResult("schema", _cases(problems)),))

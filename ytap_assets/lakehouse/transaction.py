@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -22,10 +22,16 @@ from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.reader import CrossReader, Reader, comparable
 from ytap_assets.lakehouse.schema import plan_changes
 from ytap_assets.tables import Table
+from ytap_assets.tables.base import PART
 
 log = logging.getLogger(__name__)
 _INCOMING = "incoming_rows"
 _STORED = "__is_stored"
+_ROW = "__row"
+_FIRST = "__first"
+_UNKNOWN = "__unknown"
+_BEFORE_ALL = -1
+_BROUGHT_BY = "collection_id"
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Appended:
-    """What an append did: the rows that were new, and those whose key was there already."""
+    """What an append did: the rows that were new, and those that were stored already."""
 
     accepted: pl.DataFrame
     duplicates: pl.DataFrame
@@ -99,23 +105,23 @@ class Transaction:
         return removed
 
     def append(self, rows: CheckedRows) -> Appended:
-        """Add the rows whose key is not there yet; number them where the table is sequenced."""
+        """Add the rows that are not stored yet; number them where the table is sequenced.
+
+        A row is stored already where its key is. In a table in parts, it is where a row of the
+        same identity says all that it says (`split_parts`).
+        """
         table, scope = rows.table, rows.scope
         if table.mode != "append":
             raise ValueError(f"{table.name} is derived: publish it")
-        key = list(table.key)
-        stored = self._stored_keys(rows).with_columns(pl.lit(value=True).alias(_STORED))
-        marked = rows.frame.join(stored, on=key, how="left", maintain_order="left")
-        is_new = pl.col(_STORED).is_null() & pl.struct(key).is_first_distinct()
-        accepted = marked.filter(is_new).drop(_STORED)
-        duplicates = marked.filter(~is_new).drop(_STORED)
+        split = self._split_by_parts(rows) if table.in_parts else self._split_by_key(rows)
+        accepted = split.accepted
         if table.sequenced:
             first = self._last_seq(table) + 1
             seq = pl.int_range(first, first + accepted.height, dtype=pl.Int64).alias("seq")
             accepted = accepted.with_columns(seq)
         self._insert(table, accepted)
         self._touched.append(f"{table.name} {scope}")
-        return Appended(accepted, duplicates)
+        return Appended(accepted, split.duplicates)
 
     def delete_before(self, table: Table, workspace_id: str, day: date) -> int:
         """Delete a workspace's rows older than a day: retention, nothing else.
@@ -220,25 +226,53 @@ class Transaction:
         insert = f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM {_INCOMING}"
         self._change(_Change(insert, rows=frame))
 
-    def _stored_keys(self, rows: CheckedRows) -> pl.DataFrame:
-        """The keys that are stored already, among them all that the rows share.
+    def _split_by_key(self, rows: CheckedRows) -> Appended:
+        key = list(rows.table.key)
+        stored = self._read_stored(rows.table, rows.frame, key)
+        marked = rows.frame.join(
+            stored.with_columns(pl.lit(value=True).alias(_STORED)),
+            on=key,
+            how="left",
+            maintain_order="left",
+        )
+        is_new = pl.col(_STORED).is_null() & pl.struct(key).is_first_distinct()
+        return Appended(marked.filter(is_new).drop(_STORED), marked.filter(~is_new).drop(_STORED))
 
-        Bounds on every column of the key let the lake skip files. The day alone would not do: the
-        same key may be stored under another day.
+    def _split_by_parts(self, rows: CheckedRows) -> Appended:
+        """Whole rows are read only where there are some to compare with: mostly there are none."""
+        table, anchor = rows.table, _anchor(rows.table)
+        keys = self._read_stored(table, rows.frame, anchor)
+        shared = rows.frame.select(anchor).join(keys, on=anchor, how="semi")
+        columns = [*table.key, *table.said, _BROUGHT_BY]
+        stored = self._read_stored(table, shared, anchor, columns)
+        return split_parts(table, rows.frame, stored.join(shared, on=anchor, how="semi"))
+
+    def _read_stored(
+        self,
+        table: Table,
+        frame: pl.DataFrame,
+        on: Sequence[str],
+        columns: Sequence[str] | None = None,
+    ) -> pl.DataFrame:
+        """Stored rows, among them all that share their values of ``on`` with a row of the frame.
+
+        Bounds on every one of these columns let the lake skip files. The day alone would not do:
+        the same key may be stored under another day.
         """
-        table, key = rows.table, list(rows.table.key)
-        if rows.frame.is_empty():
-            return rows.frame.select(key)
-        lowest = rows.frame.select(pl.col(key).min()).row(0)
-        highest = rows.frame.select(pl.col(key).max()).row(0)
-        bounds = dict(zip(key, zip(lowest, highest, strict=True), strict=True))
+        names = list(columns or on)
+        schema = pl.Schema({name: table.schema[name] for name in names})
+        if frame.is_empty():
+            return pl.DataFrame(schema=schema)
+        lowest = frame.select(pl.col(on).min()).row(0)
+        highest = frame.select(pl.col(on).max()).row(0)
+        bounds = dict(zip(on, zip(lowest, highest, strict=True), strict=True))
         conditions = [f"{comparable(name, pair)} BETWEEN ? AND ?" for name, pair in bounds.items()]
-        selected = ", ".join(f'"{name}"' for name in key)
+        selected = ", ".join(f'"{name}"' for name in names)
         stored = self._cursor.execute(
             f"SELECT {selected} FROM {LAKE}.{table.name} WHERE {' AND '.join(conditions)}",
             [value for pair in bounds.values() for value in pair],
         ).pl()
-        return stored.cast(pl.Schema({name: table.schema[name] for name in key}))
+        return stored.cast(schema)
 
     def _last_seq(self, table: Table) -> int:
         row = self._cursor.execute(
@@ -258,3 +292,95 @@ class Transaction:
             self._cursor.register(_INCOMING, change.rows)
         found = self._cursor.execute(change.statement, list(change.values)).fetchall()
         return found[0] if found else None
+
+def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> Appended:
+    """Tell rows that say something from those of which one row says all already.
+
+    A row says its non-null values of `Table.said`. It is a duplicate where a stored row, or an
+    earlier one of the frame, has the same identity and the same value wherever this row has one.
+    Everything else is accepted, numbered on from the stored parts: what completes a row, and what
+    contradicts it. So nothing that differs is lost, and the same rows again change nothing. Only
+    the place in a list is no difference where one collection lists the same twice.
+
+    A column that joined the identity later has a default. A stored row that holds it is older than
+    the column, and is compared with rows of any value.
+
+    Args:
+        table: A table in parts.
+        incoming: Rows of the table, in the order in which they came.
+        stored: The stored rows that may be of the same identity: key, `Table.said` and
+            ``collection_id``.
+    """
+    identity, said = list(table.identity), list(table.said)
+    numbered = incoming.with_row_index(_ROW).with_columns(pl.col(_ROW).cast(pl.Int64))
+    known = pl.concat([stored, *_older_than_identity(table, stored, incoming)])
+    pool = pl.concat(
+        [
+            known.select(*identity, *said, _BROUGHT_BY, pl.lit(_BEFORE_ALL, pl.Int64).alias(_ROW)),
+            numbered.select(*identity, *said, _BROUGHT_BY, _ROW),
+        ]
+    ).filter(pl.len().over(identity) > 1)
+    # Rows that know the same columns are looked for at once: a pool of n rows costs n, not n x n.
+    unknown = pl.concat_str(pl.col(name).is_null().cast(pl.Int8) for name in said)
+    asking = pool.filter(pl.col(_ROW) != _BEFORE_ALL).with_columns(unknown.alias(_UNKNOWN))
+    repeated = [_find_repeated(table, rows, pool) for rows in asking.partition_by(_UNKNOWN)]
+    is_new = ~pl.col(_ROW).is_in(pl.concat([pl.Series(dtype=pl.Int64), *repeated]).implode())
+    accepted = _number_parts(numbered.filter(is_new).drop(_ROW), stored, identity)
+    return Appended(accepted, numbered.filter(~is_new).drop(_ROW))
+
+
+def _anchor(table: Table) -> list[str]:
+    """The columns of the identity that rows of every age have."""
+    late = {column.name for column in table.columns if column.default is not None}
+    return [name for name in table.identity if name not in late]
+
+
+def _older_than_identity(
+    table: Table, stored: pl.DataFrame, incoming: pl.DataFrame
+) -> list[pl.DataFrame]:
+    """Rows older than a column of the identity, once for each value of it that comes in."""
+    anchor, identity = _anchor(table), list(table.identity)
+    late = [column for column in table.columns if column.name in set(identity) - set(anchor)]
+    if not late:
+        return []
+    old = stored.filter(pl.all_horizontal(pl.col(one.name) == one.default for one in late))
+    wanted = incoming.select(identity).unique()
+    known = wanted.join(old.drop(one.name for one in late), on=anchor)
+    return [known.select(stored.columns)]
+
+
+def _find_repeated(table: Table, rows: pl.DataFrame, pool: pl.DataFrame) -> pl.Series:
+    """The numbers of the rows of which an earlier one of the pool says all.
+
+    Args:
+        table: A table in parts.
+        rows: Rows that know the same columns.
+        pool: All rows to look among, these included.
+    """
+    known = [name for name in table.said if rows.get_column(name).null_count() == 0]
+    repeated = _find_earlier(rows, pool, [*table.identity, *known])
+    if table.place not in known:
+        return repeated
+    placed = pool.filter(pl.col(table.place).is_not_null())
+    rest = [name for name in known if name != table.place]
+    return repeated.append(_find_earlier(rows, placed, [*table.identity, *rest, _BROUGHT_BY]))
+
+
+def _find_earlier(rows: pl.DataFrame, pool: pl.DataFrame, names: list[str]) -> pl.Series:
+    """The numbers of the rows that an earlier one of the pool agrees with in these columns."""
+    first = pool.group_by(names).agg(pl.col(_ROW).min().alias(_FIRST))
+    found = rows.join(first, on=names).filter(pl.col(_FIRST) < pl.col(_ROW))
+    return found.get_column(_ROW)
+
+
+def _number_parts(
+    accepted: pl.DataFrame, stored: pl.DataFrame, identity: list[str]
+) -> pl.DataFrame:
+    """The rows with the next free ``part`` of their identity, in their order."""
+    following = stored.group_by(identity).agg((pl.col(PART).max() + 1).alias(_FIRST))
+    place = pl.int_range(pl.len(), dtype=pl.Int64).over(identity)
+    return (
+        accepted.join(following, on=identity, how="left", maintain_order="left")
+        .with_columns((pl.col(_FIRST).fill_null(0) + place).alias(PART))
+        .drop(_FIRST)
+    )

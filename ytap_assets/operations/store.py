@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +13,14 @@ import polars as pl
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
 from ytap_assets.lakehouse.conform import outside_calendar
 from ytap_assets.lakehouse.errors import PublishRefusedError
-from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
+from ytap_assets.lakehouse.reader import Reader
+from ytap_assets.lakehouse.transaction import Appended, Run
 from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
 
 _NUMBER = "__number"
+_AGAIN = "-"
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,11 @@ def store_fetches(
 ) -> Stored:
     """Append the rows of fetches to a table, with their evidence, in one commit.
 
-    Rows whose key is there already are counted as duplicates. Rows that break the table's
-    structure are put into ``quarantined_rows``, so that fetched = accepted + quarantined +
-    duplicates holds for every entry of ``collection_log``.
+    Rows that are stored already are counted as duplicates. Rows that break the table's structure
+    are put into ``quarantined_rows``, so that fetched = accepted + quarantined + duplicates holds
+    for every entry of ``collection_log``. A fetch that is stored again and brings more than it did
+    (its parser was fixed, or what counts as a duplicate changed) gets an entry of its own; one that
+    brings nothing more gets none.
 
     Raises:
         PublishRefusedError: A whole frame is not of its table's columns; nothing was written.
@@ -48,12 +52,16 @@ def store_fetches(
     payloads = check_rows(RAW_PAYLOADS, _stack(RAW_PAYLOADS, [f.payloads for f in fetches]), scope)
     quarantined = check_rows(QUARANTINED_ROWS, aside, scope)
     with platform.lake.write(run) as transaction:
-        appended = transaction.append(rows)
-        transaction.append(quarantined)
+        reader = transaction.reader(workspace_id)
+        names = _name_again(reader, [f.log for f in fetches])
+        unreadable = _rename(quarantined, names)
+        appended = transaction.append(_rename(rows, names))
+        newly_unreadable = transaction.append(unreadable)
         transaction.append(payloads)
-        log = _complete_log([f.log for f in fetches], appended, quarantined.frame)
-        log = _drop_answered(transaction, workspace_id, log)
-        transaction.append(check_rows(COLLECTION_LOG, log, scope))
+        log = _complete_log([f.log for f in fetches], names, appended, unreadable.frame)
+        log = _drop_answered(reader, log)
+        news = _drop_unchanged(log, names, (appended.accepted, newly_unreadable.accepted))
+        transaction.append(check_rows(COLLECTION_LOG, news, scope))
     notes = {
         "fetches": log.height,
         "rows_fetched": rows.frame.height + aside.height,
@@ -139,11 +147,50 @@ def _as_text(values: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(readable, number).alias(values.name)).to_series()
 
 
-def _complete_log(
-    logs: Sequence[dict[str, Any]], appended: Appended, quarantined: pl.DataFrame
+def _name_again(reader: Reader, logs: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """New names for collections that are in the log already: the old one, and which time it is."""
+    asked = {log["collection_id"]: (log["source"], log["target"]) for log in logs}
+    known = reader.read(
+        COLLECTION_LOG, columns=["collection_id"], wanted={"collection_id": list(asked)}
+    ).get_column("collection_id")
+    if known.is_empty():
+        return {}
+    sources, targets = zip(*(asked[name] for name in known), strict=True)
+    entries = reader.read(
+        COLLECTION_LOG,
+        columns=["collection_id"],
+        wanted={"source": sources, "target": targets},
+    ).get_column("collection_id")
+    times = {name: 1 + entries.str.starts_with(f"{name}{_AGAIN}").sum() for name in known}
+    return {name: f"{name}{_AGAIN}{count + 1}" for name, count in times.items()}
+
+
+def _rename(rows: CheckedRows, names: Mapping[str, str]) -> CheckedRows:
+    """The rows with the new names of their collections; their checks hold as before."""
+    if not names:
+        return rows
+    renamed = rows.frame.with_columns(pl.col("collection_id").replace(names))
+    return replace(rows, frame=renamed)
+
+
+def _drop_unchanged(
+    log: pl.DataFrame, names: Mapping[str, str], added: Sequence[pl.DataFrame]
 ) -> pl.DataFrame:
-    """The log's rows with the counts that are known only now."""
+    """Without the entries of collections that were in the log and brought nothing more."""
+    brought = pl.concat([frame.get_column("collection_id") for frame in added])
+    unchanged = set(names.values()) - set(brought)
+    return log.filter(~pl.col("collection_id").is_in(unchanged))
+
+
+def _complete_log(
+    logs: Sequence[dict[str, Any]],
+    names: Mapping[str, str],
+    appended: Appended,
+    quarantined: pl.DataFrame,
+) -> pl.DataFrame:
+    """The log's rows, under their new names, with the counts that are known only now."""
     log = COLLECTION_LOG.frame(list(logs)).drop("accepted", "quarantined", "duplicates")
+    log = log.with_columns(pl.col("collection_id").replace(names))
     for name, frame in (
         ("accepted", appended.accepted),
         ("quarantined", quarantined),
@@ -156,13 +203,11 @@ def _complete_log(
     return log.with_columns(fetched=fetched).select(COLLECTION_LOG.schema.names())
 
 
-def _drop_answered(transaction: Transaction, workspace_id: str, log: pl.DataFrame) -> pl.DataFrame:
+def _drop_answered(reader: Reader, log: pl.DataFrame) -> pl.DataFrame:
     """Without the entries that say a day cannot be asked any more, where it was answered then."""
     lost = log.filter(pl.col("outcome") == "unrecoverable")
     if lost.is_empty():
         return log
     what = ["day", "source", "target"]
-    answered = transaction.reader(workspace_id).read(
-        COLLECTION_LOG, columns=what, wanted={"outcome": ["ok"]}
-    )
+    answered = reader.read(COLLECTION_LOG, columns=what, wanted={"outcome": ["ok"]})
     return log.join(lost.join(answered, on=what, how="semi"), on="collection_id", how="anti")

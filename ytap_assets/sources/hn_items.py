@@ -72,6 +72,7 @@ def read_hit(item: Item) -> dict[str, Any]:
         published_at=read_unix(hit.get("created_at_i"), "created_at_i", seen_at),
         points=read_count(hit.get("points"), "points"),
         comments=read_count(hit.get("num_comments"), "num_comments"),
+        list_name="by_date",
         is_promoted=False,
     ).to_row()
 
@@ -131,6 +132,7 @@ def read_story(item: Item, ranks: Mapping[str, int]) -> dict[str, Any]:
         published_at=read_unix(story.get("time"), "time", seen_at),
         points=read_count(story.get("score"), "score"),
         comments=read_count(story.get("descendants"), "descendants"),
+        list_name="front_page",
         rank=ranks.get(item_id),
         category="front_page",
         # Job posts are placed there by the site's owner and cannot be voted on.

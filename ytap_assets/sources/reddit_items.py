@@ -109,6 +109,7 @@ def _read_child(item: Item) -> Trend:
         published_at=read_unix(post.get("created_utc"), "created_utc", seen_at),
         points=read_count(post.get("score"), "score"),
         comments=read_count(post.get("num_comments"), "num_comments"),
+        list_name=_list_name(item.exchange),
         rank=item.position,
         category=read_text(post.get("subreddit"), "subreddit"),
         is_promoted=bool(stickied or promoted) if (stickied, promoted) != (None, None) else None,
@@ -131,9 +132,15 @@ def _read_entry(item: Item, entry: Element) -> Trend:
         url=_linked_url(entry.findtext(f"{_ATOM}content")) or page,
         discussion_url=page,
         published_at=read_instant(entry.findtext(f"{_ATOM}published"), "published", seen_at),
+        list_name=_list_name(item.exchange),
         rank=item.position,
         category=read_text(category.get("term"), "category") if category is not None else None,
     )
+
+
+def _list_name(exchange: Exchange) -> str:
+    """``r/NAME/hot``: the path that was asked for, of the listing and of the feed alike."""
+    return urlsplit(exchange.url).path.strip("/").removesuffix("/.rss")
 
 
 def _linked_url(content: str | None) -> str | None:

@@ -13,7 +13,11 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Trend:
-    """One observation of one item; what the platform does not tell is None."""
+    """One observation of one item; what the platform does not tell is None.
+
+    A source that shows several lists names the one in ``list_name``: what is seen in two lists in
+    the same second is two observations.
+    """
 
     source: str
     item_id: str
@@ -26,6 +30,7 @@ class Trend:
     comments: int | None = None
     likes: int | None = None
     views: int | None = None
+    list_name: str = ""
     rank: int | None = None
     region: str | None = None
     category: str | None = None

@@ -79,11 +79,13 @@ def chart_url(target: str, page_token: str | None = None) -> str:
 
 def _read_entry(item: Item) -> dict[str, Any]:
     asked = parse_qs(urlsplit(item.exchange.url).query)
+    region, category = asked.get("regionCode", []), asked.get("videoCategoryId", [])
     return make_trend(
         "youtube",
         read_video(item),
         item.exchange,
+        list_name="/".join([*region, *category]),
         rank=item.position,
-        region=asked.get("regionCode", [None])[0],
-        category=asked.get("videoCategoryId", [_ALL_CATEGORIES])[0],
+        region=next(iter(region), None),
+        category=next(iter(category), _ALL_CATEGORIES),
     )

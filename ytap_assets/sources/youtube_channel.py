@@ -100,6 +100,7 @@ def _read_entry(item: Item) -> dict[str, Any]:
         published_at=read_instant(entry.findtext(f"{_ATOM}published"), "published", seen_at),
         likes=_read_likes(entry),
         views=_read_views(entry),
+        list_name=_read_asked(item.exchange.url),
         category="shorts" if is_short else "videos",
         channel_id=_read_channel(entry, item.exchange.url),
         channel_title=read_text(entry.findtext(f"{_ATOM}author/{_ATOM}name"), "author"),
@@ -111,8 +112,13 @@ def _read_channel(entry: Element, url: str) -> str | None:
     written = (entry.findtext(f"{_YT}channelId") or "").strip()
     if is_channel_id(written):
         return written
-    asked = parse_qs(urlsplit(url).query).get("channel_id", [""])[0]
+    asked = _read_asked(url)
     return asked if is_channel_id(asked) else None
+
+
+def _read_asked(url: str) -> str:
+    """The channel whose feed a URL asks for."""
+    return parse_qs(urlsplit(url).query).get("channel_id", [""])[0]
 
 
 def _read_views(entry: Element) -> int | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.sources.exchange import Exchange
@@ -75,11 +75,14 @@ class YouTubeSearch(TrendSource):
         pages = [each for each in answers.exchanges if _RESULTS.is_page(each.url)]
         found = dict.fromkeys(video.video_id for page in pages for video in _RESULTS.videos(page))
         ranks = {video_id: rank for rank, video_id in enumerate(found, start=1)}
+        list_name = _BEGINNING + next((_read_phrase(page.url) for page in pages), "")
 
         def make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
             _check_day(video, answers.day)
             rank = ranks.get(video.video_id)
-            return make_trend("youtube", video, exchange, category="search", rank=rank)
+            return make_trend(
+                "youtube", video, exchange, list_name=list_name, category="search", rank=rank
+            )
 
         parsed = _RESULTS.parse(answers, is_wanted=lambda _: True, make_row=make_row)
         if any(next_page(page) is not None for page in pages):
@@ -101,6 +104,10 @@ def search_url(phrase: str, day: date) -> str:
         "maxResults": str(PER_PAGE),
     }
     return f"https://{API_HOST}{_RESULTS.path}?{urlencode(query)}"
+
+
+def _read_phrase(url: str) -> str:
+    return parse_qs(urlsplit(url).query).get("q", [""])[0]
 
 
 def _check_day(video: Video, day: date) -> None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange
@@ -87,8 +87,16 @@ class YouTubeUploads(TrendSource):
 
     def parse(self, answers: Answers) -> Parsed:
         """Read the day's videos."""
+        asked = (_read_playlist(each.url) for each in answers.exchanges)
+        list_name = f"{next(filter(None, asked), '')}{_ENDING}"
+
+        def make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
+            return make_trend(
+                "youtube_channel", video, exchange, list_name=list_name, category="uploads"
+            )
+
         return _PLAYLIST.parse(
-            answers, is_wanted=lambda video: _is_of(video, answers.day), make_row=_make_row
+            answers, is_wanted=lambda video: _is_of(video, answers.day), make_row=make_row
         )
 
 
@@ -103,8 +111,10 @@ def uploads_url(channel_id: str, page_token: str | None = None) -> str:
     return f"https://{API_HOST}{_PLAYLIST.path}?{urlencode(query)}"
 
 
-def _make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
-    return make_trend("youtube_channel", video, exchange, category="uploads")
+def _read_playlist(url: str) -> str | None:
+    """The channel whose uploads a URL asks for; None where it asks for something else."""
+    playlist = parse_qs(urlsplit(url).query).get("playlistId", [""])[0]
+    return f"UC{playlist[2:]}" if playlist.startswith("UU") else None
 
 
 def _is_of(video: Video, day: date) -> bool:

@@ -22,6 +22,9 @@ Bytes = pl.Binary
 Instant = Annotated[pl.Datetime, "us", "UTC"]
 Texts = Annotated[pl.List, pl.String]
 
+PART = "part"
+_NOT_SAID = ("day", "collection_id")
+
 Grain = Literal["workspace", "workspace_day"]
 Mode = Literal["append", "derived"]
 
@@ -92,6 +95,11 @@ class Table:
         group: The asset group it is shown under.
         sort_by: The order rows are stored in, for pruning.
         sequenced: Whether the lake numbers appended rows (column ``seq``) in commit order.
+        in_parts: Whether rows may complete each other: the lake numbers those that agree in the
+            rest of the key (column ``part``), and leaves out only a row that says nothing more
+            than a stored one.
+        place: In a table in parts, the column with a row's place in its list. What a collection
+            lists twice stands at its first place; the second says nothing more.
         cadence_minutes: How old the newest row may be before the table counts as late.
     """
 
@@ -103,6 +111,8 @@ class Table:
     group: str
     sort_by: tuple[str, ...]
     sequenced: bool = False
+    in_parts: bool = False
+    place: str | None = None
     cadence_minutes: int = 24 * 60
 
     @property
@@ -131,6 +141,16 @@ class Table:
         """Column names and types."""
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
+    @cached_property
+    def identity(self) -> tuple[str, ...]:
+        """The key without ``part``: what rows that complete each other share."""
+        return tuple(name for name in self.key if not (self.in_parts and name == PART))
+
+    @cached_property
+    def said(self) -> tuple[str, ...]:
+        """What a row says of what its key names: not where it lies, nor who brought it."""
+        return tuple(name for name in self.schema if name not in {*self.key, *_NOT_SAID})
+
     @property
     def by_day(self) -> bool:
         """Whether the table is partitioned by day as well as by workspace."""
@@ -141,5 +161,11 @@ class Table:
         return pl.DataFrame(schema=self.schema)
 
     def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
-        """Rows given as dictionaries, as a frame of the table's types; absent keys are null."""
-        return pl.DataFrame(rows, schema=self.schema)
+        """Rows given as dictionaries, as a frame of the table's types.
+
+        Absent keys are null, or what the column declares as its default.
+        """
+        defaults = {one.name: one.default for one in self.columns if one.default is not None}
+        return pl.DataFrame(
+            [{**defaults, **row} for row in rows] if defaults else rows, schema=self.schema
+        )

@@ -30,7 +30,9 @@ class CollectionLog(Rows):
     """One row per fetch of a source's target, or file imported: what came of it. Append-only."""
 
     day: Day = column("The UTC date that was asked for.")
-    collection_id: Text = column("Names the fetch.")
+    collection_id: Text = column(
+        "Names the fetch; with `-2`, `-3` ... where it was stored again and brought more."
+    )
     source: Text = column("The platform, or `import`'s source.")
     target: Text = column("What was asked: a subreddit, a region, a channel, a file name.")
     history: Text = column(
@@ -46,7 +48,7 @@ class CollectionLog(Rows):
     fetched: Int = column("Rows received: accepted + quarantined + duplicates.", ge=0)
     accepted: Int = column("Rows stored.", ge=0)
     quarantined: Int = column("Rows that could not be read; see quarantined_rows.", ge=0)
-    duplicates: Int = column("Rows whose key was there already.", ge=0)
+    duplicates: Int = column("Rows that said nothing that was not stored already.", ge=0)
     run_id: Text = column("The run that fetched.")
 
 

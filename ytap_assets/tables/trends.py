@@ -9,7 +9,10 @@ SOURCES = ("reddit", "hn", "youtube", "youtube_channel")
 
 
 class RawTrends(Rows):
-    """One observation of one item that a source showed a workspace. Append-only."""
+    """What was observed of one item at one instant, in one list. Append-only.
+
+    Rows of one item, instant and list complete each other; `part` numbers them.
+    """
 
     day: Day = column("The UTC date the observation speaks of.")
     source: Text = column("The platform: reddit, hn, youtube, youtube_channel, or another.")
@@ -27,6 +30,15 @@ class RawTrends(Rows):
     )
     likes: Int = column("Likes, where the platform tells them.", null=True, expected=(0, 10**9))
     views: Int = column("Views.", null=True, expected=(0, 10**11))
+    list_name: Text = column(
+        "The list it was seen in: `r/python/hot`, `US/10`; empty in rows older than the column.",
+        default="",
+    )
+    part: Int = column(
+        "0 for the first row of an item, instant and list; 1, 2 ... for those that said more.",
+        default=0,
+        ge=0,
+    )
     rank: Int = column("Position in the list it was seen in; 1 is the top.", null=True)
     region: Text = column("ISO 3166 country of the list, where there is one.", null=True)
     category: Text = column("Subreddit, chart, or category of the list.", null=True)
@@ -138,11 +150,13 @@ class ScoredTrends(Rows):
 RAW_TRENDS = Table(
     name="raw_trends",
     model=RawTrends,
-    key=("workspace_id", "source", "item_id", "observed_at"),
+    key=("workspace_id", "source", "item_id", "observed_at", "list_name", "part"),
     grain="workspace_day",
     mode="append",
     group="trends",
     sort_by=("day", "source", "item_id"),
+    in_parts=True,
+    place="rank",
 )
 TREND_STORIES = Table(
     name="trend_stories",

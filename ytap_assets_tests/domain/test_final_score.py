@@ -22,7 +22,11 @@ from ytap_assets.domain.final_score import (
 from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.norms import measure_norms
 from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring import hours_old_column, latest_observations
+from ytap_assets.domain.scoring import (
+    hours_old_column,
+    latest_observations,
+    merge_observations,
+)
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.errors import ConfigError
 from ytap_assets.tables import RAW_TRENDS
@@ -328,7 +332,7 @@ def test_from_observations_to_reasons() -> None:
         )
         for look in (0, 1)
     ]
-    trends = RAW_TRENDS.frame(rows)
+    trends = merge_observations(RAW_TRENDS.frame(rows))
     items = latest_observations(trends).with_columns(
         hours_old_column(), is_spam=pl.lit(value=False)
     )

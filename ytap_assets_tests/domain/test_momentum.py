@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.momentum import Course, Courses, measure_gains, measure_items
-from ytap_assets.domain.scoring import latest_observations
+from ytap_assets.domain.scoring import latest_observations, merge_observations
 from ytap_assets.tables import RAW_TRENDS
 
 DAY = date(2026, 11, 20)
@@ -40,11 +40,11 @@ def measure(*rows: dict[str, Any]) -> list[dict[str, Any]]:
     ages = [row.pop("hours_old", None) for row in rows]
     frame = RAW_TRENDS.frame([observation(**{"item_id": str(i), **r}) for i, r in enumerate(rows)])
     frame = frame.with_columns(pl.Series("hours_old", ages, dtype=pl.Float64))
-    return measure_items(frame, NO_GAINS).select(MEASURES).to_dicts()
+    return measure_items(merge_observations(frame), NO_GAINS).select(MEASURES).to_dicts()
 
 
 def gains(*rows: dict[str, Any]) -> list[tuple[int, float | None]]:
-    found = measure_gains(RAW_TRENDS.frame(list(rows))).sort("item_id")
+    found = measure_gains(merge_observations(RAW_TRENDS.frame(list(rows)))).sort("item_id")
     return found.select("looks", "gained_per_hour").rows()
 
 
@@ -101,7 +101,8 @@ def test_each_source_has_its_course() -> None:
     rows = RAW_TRENDS.frame(
         [observation(source=source, points=10, item_id=source) for source in ("hn", "lobsters")]
     ).with_columns(hours_old=pl.lit(0.0))
-    assert measure_items(rows, NO_GAINS, courses)["engagement_per_hour"].to_list() == [10.0, 5.0]
+    measured = measure_items(merge_observations(rows), NO_GAINS, courses)
+    assert measured["engagement_per_hour"].to_list() == [10.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,9 @@ def test_each_source_has_its_course() -> None:
 def test_what_slows_down_loses_a_little_of_its_pace(gained: float | None, left: float) -> None:
     item = RAW_TRENDS.frame([observation(points=1000)]).with_columns(hours_old=pl.lit(10.0))
     seen = measure_gains(item).with_columns(gained_per_hour=pl.lit(gained, pl.Float64))
-    assert measure_items(item, seen)["pace"].item() == pytest.approx(100 * left, rel=1e-6)
+    assert measure_items(merge_observations(item), seen)["pace"].item() == pytest.approx(
+        100 * left, rel=1e-6
+    )
 
 
 def test_rank_is_taken_within_its_list_which_is_at_least_25_long() -> None:

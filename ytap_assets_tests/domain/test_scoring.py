@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import polars as pl
@@ -17,6 +18,7 @@ from ytap_assets.domain.scoring import (
     engagement_columns,
     hours_old_column,
     latest_observations,
+    merge_observations,
 )
 from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
@@ -116,6 +118,59 @@ def test_what_only_a_backfill_saw_is_as_old_as_on_its_day() -> None:
     (story,) = score(late)
     assert (story["engagement"], story["observed_at"]) == (900, END_OF_DAY)
     assert story["hours_old"] == pytest.approx(12, abs=1e-3)
+
+
+def merge(*rows: dict[str, Any]) -> list[dict[str, Any]]:
+    return merge_observations(RAW_TRENDS.frame([observation(**row) for row in rows])).to_dicts()
+
+
+def test_an_item_of_several_lists_stands_where_it_stands_highest() -> None:
+    american: dict[str, Any] = {"list_name": "chart", "region": "US", "category": "24", "rank": 7}
+    canadian: dict[str, Any] = {"list_name": "chart", "region": "CA", "category": "10", "rank": 2}
+    found: dict[str, Any] = {"list_name": "search", "rank": None}
+    for rows in permutations((american, canadian, found)):
+        (row,) = merge(*rows)
+        place = (row["list_name"], row["region"], row["category"], row["rank"])
+        assert place == ("chart", "CA", "10", 2)
+        assert row["list_length"] == 2
+
+
+def test_the_parts_of_an_observation_complete_each_other() -> None:
+    rows: tuple[dict[str, Any], ...] = (
+        {"views": 100, "points": None, "title": "First", "url": None, "part": 0},
+        {"views": None, "points": 5, "title": "Second", "url": "https://b.example", "part": 1},
+        {"views": 120, "points": 4, "title": "First", "url": None, "part": 2},
+    )
+    for order in permutations(rows):
+        (row,) = merge(*order)
+        assert (row["views"], row["points"], row["likes"]) == (120, 5, None)
+        assert (row["title"], row["url"]) == ("First", "https://b.example")
+
+
+def test_looks_at_different_times_are_not_merged() -> None:
+    later = {"observed_at": NOON + timedelta(minutes=20), "points": None, "rank": 1}
+    rows = merge({"points": 900}, later)
+    assert sorted((row["observed_at"], row["points"]) for row in rows) == [
+        (NOON, 900),
+        (NOON + timedelta(minutes=20), None),
+    ]
+
+
+def test_a_list_is_as_long_as_its_lowest_rank_of_the_day() -> None:
+    rows = merge(
+        {"item_id": "1", "list_name": "US", "category": "24", "rank": 1},
+        {"item_id": "2", "list_name": "US", "category": "10", "rank": 200},
+        {"item_id": "3", "list_name": "US/10", "category": "10", "rank": 30},
+        {"item_id": "4", "list_name": "", "category": "24", "rank": 5},
+        {"item_id": "5", "list_name": "", "category": "10", "rank": 6},
+    )
+    assert [row["list_length"] for row in rows] == [200, 200, 30, 5, 6]
+
+
+def test_lists_of_one_instant_are_one_look() -> None:
+    lists = [{"list_name": name, "rank": rank} for name, rank in (("hot", 9), ("new", 3))]
+    (item,) = score(*lists, {"observed_at": NOON + timedelta(hours=1), "points": 1500})
+    assert (item["looks"], item["gained_per_hour"]) == (2, 500.0)
 
 
 def test_nothing_known_scores_nothing() -> None:
@@ -234,12 +289,15 @@ observations = st.fixed_dictionaries(
         "likes": counts,
         "views": counts,
         "is_promoted": st.one_of(st.none(), st.booleans()),
+        "rank": st.one_of(st.none(), st.integers(1, 3)),
+        "list_name": st.sampled_from(["hot", "new"]),
+        "part": st.integers(0, 1),
     }
 ).map(lambda values: observation(**values))
 trends = st.lists(
     observations,
     max_size=12,
-    unique_by=lambda row: (row["source"], row["item_id"], row["observed_at"]),
+    unique_by=lambda row: tuple(row[name] for name in ("source", "item_id", "observed_at", "part")),
 ).map(RAW_TRENDS.frame)
 
 

@@ -67,6 +67,20 @@ class Sightings(Rows):
     title: Text = column("Its title.", null=True)
 
 
+class Looks(Rows):
+    """What was seen of an item in a list; the list joined the key later."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the item.")
+    list_name: Text = column("The list it was seen in.", default="")
+    part: Int = column("Numbers the rows of an item and list.", default=0)
+    title: Text = column("Its title.", null=True)
+    views: Int = column("How often it was seen.", null=True)
+    rank: Int = column("Its place in the list.", null=True)
+    region: Text = column("Where.", null=True)
+    collection_id: Text = column("What brought it.")
+
+
 NOTES = Table(
     name="notes",
     model=Notes,
@@ -104,7 +118,18 @@ SIGHTINGS = Table(
     group="samples",
     sort_by=("day", "item_id"),
 )
-SAMPLES = {table.name: table for table in (NOTES, MARKS, LOGS, SIGHTINGS)}
+LOOKS = Table(
+    name="looks",
+    model=Looks,
+    key=("workspace_id", "item_id", "list_name", "part"),
+    grain="workspace_day",
+    mode="append",
+    group="samples",
+    sort_by=("day", "item_id"),
+    in_parts=True,
+    place="rank",
+)
+SAMPLES = {table.name: table for table in (NOTES, MARKS, LOGS, SIGHTINGS, LOOKS)}
 
 
 def days(count: int, first: date = DAY) -> list[date]:
@@ -142,6 +167,12 @@ def sightings(workspace_id: str, seen: Iterable[tuple[date, str]], **cells: Any)
     """A frame of sightings: days and items."""
     rows = [{"workspace_id": workspace_id, "day": day, "item_id": item} for day, item in seen]
     return SIGHTINGS.frame([{**row, **cells} for row in rows])
+
+
+def looks(workspace_id: str, *seen: dict[str, Any]) -> pl.DataFrame:
+    """A frame of looks at the item ``a``."""
+    base = {"workspace_id": workspace_id, "day": DAY, "item_id": "a", "collection_id": "c"}
+    return LOOKS.frame([{**base, **row} for row in seen])
 
 
 def publish(lake: Lake, table: Table, frame: pl.DataFrame, scope: Scope) -> Transaction:

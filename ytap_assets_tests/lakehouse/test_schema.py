@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from polars.testing import assert_frame_equal
 
+from ytap_assets.lakehouse.checks import check_key
 from ytap_assets.lakehouse.errors import SchemaConflictError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
-from ytap_assets.tables import TABLES, Table
+from ytap_assets.tables import RAW_TRENDS, TABLES, Table
 from ytap_assets.tables.base import (
     Bool,
     Day,
@@ -76,6 +78,43 @@ NEW_CELLS = {
     "seen_at": None,
     "tags": None,
 }
+
+
+class FormerTrends(Rows):
+    """One observation of one item that a source showed a workspace. Append-only."""
+
+    day: Day = column("The UTC date the observation speaks of.")
+    source: Text = column("The platform.")
+    item_id: Text = column("The item's id on its platform.", str_length={"min_value": 1})
+    observed_at: Instant = column("When we looked.")
+    title: Text = column("The title.")
+    url: Text = column("What the item links to.", null=True)
+    discussion_url: Text = column("The item's page on its platform.", null=True)
+    published_at: Instant = column("When the item was published.", null=True)
+    points: Int = column("Upvotes.", null=True)
+    comments: Int = column("Comments.", null=True)
+    likes: Int = column("Likes.", null=True)
+    views: Int = column("Views.", null=True)
+    rank: Int = column("Position in the list it was seen in.", null=True)
+    region: Text = column("ISO 3166 country of the list.", null=True)
+    category: Text = column("Subreddit, chart, or category of the list.", null=True)
+    channel_id: Text = column("The publishing channel's id.", null=True)
+    channel_title: Text = column("The publishing channel's name.", null=True)
+    duration_s: Int = column("Length in seconds.", null=True)
+    is_promoted: Bool = column("Stickied, pinned or paid for.", null=True)
+    collection_id: Text = column("The entry of collection_log that brought it.")
+
+
+FORMER_TRENDS = Table(
+    name="raw_trends",
+    model=FormerTrends,
+    key=("workspace_id", "source", "item_id", "observed_at"),
+    grain="workspace_day",
+    mode="append",
+    group="trends",
+    sort_by=("day", "source", "item_id"),
+)
+"""As it was declared before a list was part of what is observed."""
 
 
 def _evolve(lake: Lake, table: Table) -> list[str]:
@@ -209,6 +248,44 @@ def test_a_lake_that_cannot_be_reconciled_is_not_opened(settings: Settings) -> N
         Lake.open(settings, tables={"sightings": conflict})
     with Lake.open(settings, tables={"sightings": SIGHTINGS}) as lake:
         assert lake.reader("tech").read(SIGHTINGS).is_empty()
+
+
+def _chart(*videos: str, region: str, **cells: object) -> list[dict[str, object]]:
+    """A country's chart of a day, the first video on top."""
+    at = datetime(2026, 11, 1, 23, 59, 59, tzinfo=UTC)
+    row = {"workspace_id": "tech", "day": DAY, "source": "youtube", "observed_at": at}
+    row |= {"title": "t", "region": region, "collection_id": region, **cells}
+    return [{**row, "item_id": video, "rank": n} for n, video in enumerate(videos, start=1)]
+
+
+def test_a_lake_from_before_lists_reads_the_same_and_takes_what_it_had_dropped(
+    settings: Settings,
+) -> None:
+    american, canadian = _chart("a", "b", region="US"), _chart("c", "a", region="CA")
+    with Lake.open(settings, tables={"raw_trends": FORMER_TRENDS}) as lake:
+        for rows in (american, canadian):
+            append(lake, FORMER_TRENDS, FORMER_TRENDS.frame(rows), "tech")
+        before = lake.reader("tech").read(FORMER_TRENDS).sort("item_id")
+        snapshot = lake.snapshot_id()
+    assert before.height == 3
+    with Lake.open(settings, tables={"raw_trends": RAW_TRENDS}) as lake:
+        for reader in (lake.reader("tech"), lake.reader("tech", as_of=snapshot)):
+            after = reader.read(RAW_TRENDS).sort("item_id")
+            assert_frame_equal(after.select(before.columns), before)
+            assert after.select("list_name", "part").unique().rows() == [("", 0)]
+        again = [
+            append(lake, RAW_TRENDS, RAW_TRENDS.frame(rows), "tech")
+            for rows in (
+                _chart("a", "b", region="US", list_name="chart"),
+                _chart("c", "a", region="CA", list_name="chart"),
+            )
+        ]
+        assert [one.accepted["item_id"].to_list() for one in again] == [[], ["a"]]
+        # A process that still has the former declaration goes on, and takes nothing away.
+        append(lake, FORMER_TRENDS, FORMER_TRENDS.frame(_chart("d", region="US")), "tech")
+        stored = lake.reader("tech").read(RAW_TRENDS)
+        assert sorted(stored["item_id"]) == ["a", "a", "b", "c", "d"]
+        assert check_key(RAW_TRENDS, stored, is_stored=True).passed
 
 
 def _grown_row(item: str, **cells: object) -> dict[str, object]:

@@ -7,15 +7,18 @@ from dataclasses import replace
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.lakehouse.transaction import Run, split_parts
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
+    LOOKS,
     MARKS,
     NOTES,
     RUN,
@@ -23,6 +26,7 @@ from ytap_assets_tests.lakehouse.samples import (
     append,
     days,
     logs,
+    looks,
     marks,
     notes,
     one_day,
@@ -276,3 +280,116 @@ def test_rows_are_stored_in_the_declared_order(shared_lake: Lake, workspace: str
     [file] = shared_lake.settings.data_path.glob(f"**/workspace_id={workspace}/*.parquet")
     stored = pl.read_parquet(file, columns=["day", "note_id"])
     assert_frame_equal(stored, frame.select("day", "note_id").sort("day", "note_id"))
+
+
+def _parts(lake: Lake, workspace: str) -> list[tuple[object, ...]]:
+    rows = lake.reader(workspace).read(LOOKS, columns=["list_name", "part", "views", "region"])
+    return rows.sort("list_name", "part").rows()
+
+
+@pytest.mark.parametrize("in_one_frame", [True, False])
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [
+        ({"views": 1}, {"views": 1}, [("", 0, 1, None)]),
+        ({"views": 1}, {}, [("", 0, 1, None)]),
+        ({"views": 1}, {"day": DAY.replace(day=2), "collection_id": "d"}, [("", 0, 1, None)]),
+        ({}, {"views": 1}, [("", 0, None, None), ("", 1, 1, None)]),
+        ({"views": 1}, {"region": "US"}, [("", 0, 1, None), ("", 1, None, "US")]),
+        ({"views": 1}, {"views": 2}, [("", 0, 1, None), ("", 1, 2, None)]),
+        (
+            {"list_name": "x", "views": 1},
+            {"list_name": "y", "views": 1},
+            [("x", 0, 1, None), ("y", 0, 1, None)],
+        ),
+    ],
+    ids=["same", "less", "same elsewhere", "more", "other", "contrary", "another list"],
+)
+def test_what_says_nothing_new_is_a_duplicate_and_all_else_is_stored(
+    shared_lake: Lake,
+    workspace: str,
+    first: dict[str, object],
+    second: dict[str, object],
+    left: list[tuple[object, ...]],
+    *,
+    in_one_frame: bool,
+) -> None:
+    frames = [looks(workspace, first, second)]
+    if not in_one_frame:
+        frames = [looks(workspace, first), looks(workspace, second)]
+    appended = [append(shared_lake, LOOKS, frame, workspace) for frame in frames]
+    assert _parts(shared_lake, workspace) == left
+    assert sum(one.accepted.height for one in appended) == len(left)
+    assert sum(one.duplicates.height for one in appended) == 2 - len(left)
+
+
+def test_values_of_different_rows_are_not_taken_for_one(shared_lake: Lake, workspace: str) -> None:
+    seen = [{"views": 1, "region": "US"}, {"views": 2, "region": "CA"}]
+    append(shared_lake, LOOKS, looks(workspace, *seen), workspace)
+    crossed = looks(workspace, {"views": 2, "region": "US"}, *seen)
+    appended = append(shared_lake, LOOKS, crossed, workspace)
+    assert (appended.accepted["part"].to_list(), appended.duplicates.height) == ([2], 2)
+
+
+def test_a_second_place_in_one_list_says_nothing_more(shared_lake: Lake, workspace: str) -> None:
+    twice: list[dict[str, object]] = [
+        {"rank": 1, "views": 5},
+        {"rank": 9},
+        {"rank": 9, "region": "US"},
+    ]
+    other: list[dict[str, object]] = [{"rank": 2, "views": 5, "collection_id": "d"}]
+    appended = [
+        append(shared_lake, LOOKS, looks(workspace, *seen), workspace) for seen in (twice, other)
+    ]
+    assert [one.accepted["rank"].to_list() for one in appended] == [[1, 9], [2]]
+    assert appended[0].duplicates["rank"].to_list() == [9]
+    again = append(shared_lake, LOOKS, looks(workspace, *twice, *other), workspace)
+    assert again.accepted.is_empty()
+
+
+def test_a_row_older_than_lists_stands_for_any_list(shared_lake: Lake, workspace: str) -> None:
+    append(shared_lake, LOOKS, looks(workspace, {"views": 1, "region": "US"}), workspace)
+    again = [{"list_name": name, "views": 1, "region": "US"} for name in "xy"]
+    assert append(shared_lake, LOOKS, looks(workspace, *again), workspace).accepted.is_empty()
+    more = [{"list_name": "x", "views": 1, "region": "CA"}, {"list_name": "y", "views": 5}]
+    append(shared_lake, LOOKS, looks(workspace, *more), workspace)
+    assert _parts(shared_lake, workspace) == [
+        ("", 0, 1, "US"),
+        ("x", 0, 1, "CA"),
+        ("y", 0, 5, None),
+    ]
+
+
+_VALUES = st.sampled_from([None, 1, 2])
+_SEEN = st.fixed_dictionaries(
+    {
+        "item_id": st.sampled_from("ab"),
+        "list_name": st.sampled_from(["", "x", "y"]),
+        "title": st.sampled_from([None, "t", "u"]),
+        "views": _VALUES,
+        "region": st.sampled_from([None, "US", "CA"]),
+    }
+)
+
+
+@settings(deadline=None)
+@given(stored=st.lists(_SEEN, max_size=6), incoming=st.lists(_SEEN, max_size=6))
+def test_every_row_is_said_by_a_stored_one_and_none_is_stored_twice(
+    stored: list[dict[str, object]], incoming: list[dict[str, object]]
+) -> None:
+    known = split_parts(LOOKS, looks("w", *stored), looks("w")).accepted
+    first = split_parts(LOOKS, looks("w", *incoming), known)
+    assert first.accepted.height + first.duplicates.height == len(incoming)
+    kept = pl.concat([known, first.accepted])
+    assert kept.select(LOOKS.key).is_unique().all()
+    for row in [*stored, *incoming]:
+        said = {
+            name: value
+            for name, value in row.items()
+            if value is not None and name not in {"item_id", "list_name"}
+        }
+        lists = ["", str(row["list_name"])]
+        same = kept.filter(pl.col("list_name").is_in(lists), item_id=row["item_id"])
+        assert not same.filter(**said).is_empty()
+    again = split_parts(LOOKS, looks("w", *incoming), kept)
+    assert again.accepted.is_empty()

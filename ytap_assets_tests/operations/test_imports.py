@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from datetime import date
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from ytap_assets.domain.scoring import merge_observations
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import imports
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.stories import tell_stories
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files import read_trend_file
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
@@ -34,6 +38,53 @@ def write_list(path: Path, *ages: str, views: str = "5") -> Path:
     ]
     path.write_text(HEADER + "".join(lines), encoding="utf-8")
     return path
+
+
+CHART_HEADER = (
+    "video_id,trending_date,title,channel_title,category_id,publish_time,tags,views,likes,dislikes,"
+    "comment_count,thumbnail_link,comments_disabled,ratings_disabled,video_error_or_removed,"
+    "description\n"
+)
+
+
+def write_chart(path: Path, *videos: str, views: int = 1000) -> Path:
+    """A country's chart of one day, the first video on top."""
+    lines = [
+        f"{video * 11},18.01.11,Video {video},Cooks,24,2018-10-31T10:00:00.000Z,[none],{views},10,"
+        "1,5,https://example.org/a.jpg,False,False,False,\n"
+        for video in videos
+    ]
+    path.write_text(CHART_HEADER + "".join(lines), encoding="utf-8")
+    return path
+
+
+def write_answers(folder: Path) -> tuple[Path, Path]:
+    """A search that found a video, and what `videos.list` said of it, both of one day."""
+    snippet = {
+        "publishedAt": "2024-04-30T00:00:00Z",
+        "channelId": "UCcooks",
+        "title": "Ten knots",
+        "channelTitle": "Cooks",
+    }
+    hit = {
+        "kind": "youtube#searchResult",
+        "id": {"kind": "youtube#video", "videoId": "a" * 11},
+        "snippet": snippet,
+    }
+    video = {
+        "kind": "youtube#video",
+        "id": "a" * 11,
+        "snippet": {**snippet, "categoryId": "10"},
+        "statistics": {"viewCount": "77", "likeCount": "5"},
+    }
+    found, told = folder / "search_2024-05-01.json", folder / "videos_2024-05-01.json"
+    found.write_text(json.dumps({"kind": "youtube#searchListResponse", "items": [hit]}))
+    told.write_text(json.dumps({"kind": "youtube#videoListResponse", "items": [video]}))
+    return found, told
+
+
+def read_trends(platform: Platform, *columns: str) -> list[tuple[Any, ...]]:
+    return platform.lake.reader("tech").read(RAW_TRENDS).select(columns).sort(columns).rows()
 
 
 def import_all(platform: Platform, *files: Path) -> pl.DataFrame:
@@ -130,3 +181,64 @@ def test_recorded_answers_are_accounted_for_and_imported_once(
     reader = platform.lake.reader("tech")
     assert reader.read(RAW_TRENDS).height == 1
     assert reader.read(QUARANTINED_ROWS).height == 1
+
+
+@pytest.mark.parametrize("order", [*permutations(("US", "CA", "GB"))])
+def test_every_country_keeps_its_whole_chart(
+    platform: Platform, tmp_path: Path, order: Sequence[str]
+) -> None:
+    charts = {"US": "ab", "CA": "ca", "GB": "ba"}
+    files = [write_chart(tmp_path / f"{name}videos.csv", *charts[name]) for name in order]
+    for _ in range(2):
+        import_all(platform, *files)
+    assert read_trends(platform, "region", "rank", "title") == [
+        (name, rank, f"Video {video}")
+        for name in sorted(charts)
+        for rank, video in enumerate(charts[name], start=1)
+    ]
+    stories = tell_stories(platform.slice("tech", (date(2018, 11, 1),) * 2, RUN))
+    assert stories.sort("title").select("title", "looks", "rank").rows() == [
+        ("Video a", 1, 1),
+        ("Video b", 1, 1),
+        ("Video c", 1, 1),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_the_counts_of_a_video_that_a_search_found_are_kept(
+    platform: Platform, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    files = write_answers(tmp_path)
+    outcome = import_all(platform, *(files[number] for number in order))
+    assert outcome["accepted"].to_list() == [1, 1]
+    assert import_all(platform, *files)["accepted"].to_list() == [0, 0]
+    assert read_trends(platform, "list_name", "views", "likes") == [
+        ("items", 77, 5),
+        ("search", None, None),
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_exports_of_one_day_are_both_kept_and_the_higher_counts_hold(
+    platform: Platform, tmp_path: Path, order: tuple[int, int]
+) -> None:
+    for name, views in (("noon", 1000), ("night", 1200)):
+        (tmp_path / name).mkdir()
+        write_chart(tmp_path / name / "USvideos.csv", "a", views=views)
+    files = [tmp_path / name / "USvideos.csv" for name in ("noon", "night")]
+    outcome = import_all(platform, *(files[number] for number in order))
+    assert outcome["accepted"].to_list() == [1, 1]
+    assert read_trends(platform, "views") == [(1000,), (1200,)]
+    seen = merge_observations(platform.lake.reader("tech").read(RAW_TRENDS))
+    assert seen.select("views", "rank").rows() == [(1200, 1)]
+
+
+def test_a_country_that_is_named_later_is_not_lost(platform: Platform, tmp_path: Path) -> None:
+    file = write_chart(tmp_path / "chart.csv", "a")
+    import_all(platform, file)
+    outcome = import_trends(
+        platform, [file], workspace_id="tech", source="youtube", region="US", run=RUN
+    )
+    assert outcome["accepted"].item() == 1
+    assert import_all(platform, file)["duplicates"].item() == 1
+    assert read_trends(platform, "part", "region") == [(0, None), (1, "US")]

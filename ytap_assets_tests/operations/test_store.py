@@ -82,7 +82,7 @@ def test_rows_that_are_there_already_are_counted_as_duplicates_of_the_fetch_that
     platform: Platform,
 ) -> None:
     store(platform, fetch([trend("a")]))
-    again = [trend("a", collection_id="c2", title="Another"), trend("b", collection_id="c2")]
+    again = [trend("a", collection_id="c2"), trend("b", collection_id="c2")]
     twice = [trend("b", collection_id="c3"), trend("c", collection_id="c3")]
 
     store(platform, fetch(again, collection_id="c2"), fetch(twice, collection_id="c3"))
@@ -100,6 +100,37 @@ def test_storing_the_same_fetch_again_changes_nothing(platform: Platform) -> Non
 
     assert stored.written.rows == 0
     assert counts(platform) == before
+
+
+def test_what_differs_from_what_is_stored_is_stored_beside_it(platform: Platform) -> None:
+    store(platform, fetch([trend("a", points=5)]))
+
+    other = [trend("a", points=6, collection_id="c2"), trend("a", points=5, collection_id="c2")]
+    store(platform, fetch(other, collection_id="c2"))
+
+    assert counts(platform) == [("c1", 1, 1, 0, 0), ("c2", 2, 1, 0, 1)]
+    rows = platform.lake.reader("tech").read(RAW_TRENDS).sort("part")
+    assert rows.select("part", "points", "collection_id").rows() == [(0, 5, "c1"), (1, 6, "c2")]
+
+
+def test_a_fetch_that_brings_more_when_stored_again_has_an_entry_of_its_own(
+    platform: Platform,
+) -> None:
+    store(platform, fetch([trend("a")]))
+
+    for points in (None, 5, 5, 6):  # as parsers that were fixed one after the other
+        stored = store(platform, fetch([trend("a", points=points), trend("b", title=None)]))
+        assert stored.log.select("fetched", "quarantined").row(0) == (2, 1)
+
+    assert counts(platform) == [
+        ("c1", 1, 1, 0, 0),
+        ("c1-2", 2, 0, 1, 1),
+        ("c1-3", 2, 1, 1, 0),
+        ("c1-4", 2, 1, 1, 0),
+    ]
+    rows = platform.lake.reader("tech").read(RAW_TRENDS)
+    assert rows.sort("part")["collection_id"].to_list() == ["c1", "c1-3", "c1-4"]
+    assert platform.lake.reader("tech").read(QUARANTINED_ROWS)["collection_id"].item() == "c1-2"
 
 
 def test_a_row_that_breaks_the_structure_is_put_aside_and_the_others_stay(

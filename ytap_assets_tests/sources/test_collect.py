@@ -312,8 +312,18 @@ def test_a_workspace_that_wants_nothing_gets_nothing(tmp_path: Path) -> None:
 
 
 def test_a_trend_has_the_columns_of_the_table() -> None:
-    shared = {"workspace_id", "day", "collection_id"}
+    shared = {"workspace_id", "day", "collection_id", "part"}
     assert set(Trend.__dataclass_fields__) | shared == set(RAW_TRENDS.schema)
+
+
+def test_every_source_names_the_lists_it_shows(tmp_path: Path) -> None:
+    fetches = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())
+    names = {fetch.log["target"]: set(fetch.rows["list_name"]) for fetch in fetches}
+    shown = [name for one in names.values() for name in one]
+    assert "" not in shown
+    assert sorted(shown) == sorted(set(shown))
+    assert all(len(one) <= 1 for one in names.values())
+    assert sum(map(bool, names.values())) > 3
 
 
 def test_stored_payloads_are_read_again_to_the_same_rows(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_hit_becomes_a_row() -> None:
             "comments": 5,
             "likes": None,
             "views": None,
+            "list_name": "by_date",
             "rank": None,
             "region": None,
             "category": None,
@@ -136,7 +137,7 @@ def test_a_broken_hit_is_put_aside_and_the_others_go_on(broken: object, reason: 
 
 def test_an_item_becomes_a_row_with_its_rank() -> None:
     (row,) = front_page(story()).rows
-    assert row["rank"] == 2
+    assert (row["list_name"], row["rank"]) == ("front_page", 2)
     assert row["category"] == "front_page"
     assert row["title"] == "A & B"
     assert (row["points"], row["comments"], row["is_promoted"]) == (77, 5, False)

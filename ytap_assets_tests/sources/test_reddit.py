@@ -93,6 +93,7 @@ def test_a_post_of_the_listing_becomes_a_row() -> None:
         "published_at": POSTED,
         "points": 120,
         "comments": 30,
+        "list_name": "r/rust/hot",
         "rank": 1,
         "category": "rust",
         "is_promoted": False,
@@ -109,6 +110,7 @@ def test_an_entry_of_the_feed_becomes_a_row_without_counts() -> None:
         "url": "https://a.example/?x=1&y=2",
         "discussion_url": "https://www.reddit.com/r/rust/comments/1abc/a_b/",
         "published_at": POSTED,
+        "list_name": "r/rust/hot",
         "rank": 1,
         "category": "rust",
     }

@@ -62,6 +62,7 @@ def test_a_video_becomes_a_row() -> None:
         "likes": 90,
         "comments": 7,
         "views": 1000,
+        "list_name": "US/20",
         "rank": 1,
         "region": "US",
         "category": "20",

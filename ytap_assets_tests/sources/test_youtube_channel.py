@@ -66,6 +66,7 @@ def test_an_entry_becomes_a_row() -> None:
         "published_at": NOW - timedelta(hours=2),
         "likes": 50,
         "views": 1000,
+        "list_name": CHANNEL,
         "category": "videos",
         "channel_id": CHANNEL,
         "channel_title": "The Bench Lab",

@@ -110,6 +110,7 @@ def test_a_phrase_finds_the_videos_of_a_day_with_their_counts(tmp_path: Path) ->
     assert rows["views"].to_list() == [77, 77]
     assert set(rows["source"]) == {"youtube"}
     assert set(rows["category"]) == {"search"}
+    assert set(fetch.rows["list_name"]) == {"search/rust async"}
     assert set(rows["published_at"].dt.date()) == {DAY}
     assert set(rows["observed_at"]) == {NOW + timedelta(seconds=YouTubeSearch.spacing_s)}
     asked = parse_qs(platform.asked[0].url.query.decode())

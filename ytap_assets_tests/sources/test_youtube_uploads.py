@@ -110,6 +110,8 @@ def test_a_past_day_is_answered_by_what_was_published_on_it(tmp_path: Path) -> N
         "published_at": datetime.fromisoformat(at(DAY)),
         "views": 1000,
         "likes": 50,
+        "list_name": f"{CHANNEL}/uploads",
+        "part": 0,
         "category": "uploads",
         "channel_id": CHANNEL,
         "duration_s": 182,

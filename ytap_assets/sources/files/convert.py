@@ -11,7 +11,7 @@ import re
 import polars as pl
 
 from ytap_assets.sources.files.formats import Column, Format
-from ytap_assets.sources.files.kinds import KINDS, Reading
+from ytap_assets.sources.files.kinds import KINDS, LISTED_BY, Reading
 from ytap_assets.sources.files.records import CELL, FAULT, Records
 from ytap_assets.tables import RAW_TRENDS
 
@@ -51,6 +51,8 @@ def convert_records(records: Records, declared: Format, reading: Reading) -> pl.
         _cell(column, records.frame.columns, reading).alias(f"{_TEXT}{name}")
         for name, column in columns.items()
     )
+    listed = [pl.lit(None, pl.String).alias(name) for name in LISTED_BY if name not in columns]
+    frame = frame.with_columns(listed)
     for needs_observed_at in (False, True):
         frame = frame.with_columns(
             _parse(name, column, reading)
@@ -116,6 +118,8 @@ def _parse(name: str, column: Column, reading: Reading) -> pl.Expr:
 
 def _reason(name: str, column: Column, *, required: bool) -> pl.Expr:
     text = pl.col(f"{_TEXT}{name}")
+    if name == "list_name":  # which list it was is worth less than the row
+        return pl.lit(None, pl.String)
     called = column.source or name
     shown = text.str.slice(0, _SHOWN_CHARS).str.replace_all("\0", "\\x00", literal=True)
     unreadable = pl.concat_str(
@@ -150,6 +154,6 @@ def _join(reasons: list[pl.Expr]) -> pl.Expr:
 
 
 def _fill(name: str, template: str) -> pl.Expr:
-    before, _, after = template.partition("{item_id}")
-    filled = pl.concat_str(pl.lit(before), pl.col("item_id"), pl.lit(after))
-    return pl.col(name).fill_null(filled)
+    before, place, after = template.partition("{item_id}")
+    filled = [pl.lit(before), pl.col("item_id"), pl.lit(after)] if place else [pl.lit(template)]
+    return pl.col(name).fill_null(pl.concat_str(filled))

@@ -39,7 +39,7 @@ KindName = Literal[
     "flag",
     "row_order",
 ]
-_FILLED_BY_US = {"workspace_id", "source", "day", "collection_id"}
+_FILLED_BY_US = {"workspace_id", "source", "day", "collection_id", "part"}
 _TARGETS = frozenset(RAW_TRENDS.schema) - _FILLED_BY_US
 _NEEDS_PATTERNS = ("instant", "day")
 DECLARED_IN = Path(__file__).with_name("formats.yaml")
@@ -67,7 +67,8 @@ class Column(BaseModel):
         null_when: Texts of columns of this row which, together, mean unknown.
         optional: Whether the file may lack the column. Where a file lacks that of
             ``observed_at``, its name or ``--observed-on`` says it.
-        otherwise: What an unknown value becomes (``else``); ``{item_id}`` is filled in.
+        otherwise: What an unknown value becomes (``else``); ``{item_id}`` is filled in, where it
+            stands.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

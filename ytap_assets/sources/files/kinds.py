@@ -21,6 +21,8 @@ from ytap_assets.sources.files.formats import Column, KindName
 from ytap_assets.sources.files.names import DaySpan
 
 INSTANT = pl.Datetime("us", "UTC")
+LISTED_BY = ("list_name", "region")
+"""The columns that tell one list of an instant from another."""
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _END = datetime(2100, 1, 1, tzinfo=UTC)
 _AGE = r"(?i)\b(\d{1,4}) (second|minute|hour|day|week|month|year)s? ago\b"
@@ -193,7 +195,7 @@ def _flag(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
 
 
 def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    position = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("observed_at")
+    position = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("observed_at", *LISTED_BY)
     return pl.when(pl.col("observed_at").is_not_null()).then(position)
 
 

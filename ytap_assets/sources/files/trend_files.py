@@ -30,6 +30,7 @@ from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
 _REGION = re.compile(r"[A-Z]{2}")
 _ID_CHARS = 32
+_NO_LIST = "items"
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,8 @@ def _rows(accepted: pl.DataFrame, declared: Format, job: _Import) -> pl.DataFram
         "source": pl.lit(job.source),
         "collection_id": pl.lit(job.collection_id),
         "region": _region(declared, job),
+        "list_name": _list_name(declared),
+        "part": pl.lit(0),
     }
     frame = accepted.with_columns(**ours)
     return frame.select(
@@ -166,6 +169,13 @@ def _region(declared: Format, job: _Import) -> pl.Expr:
     if column is None:
         return said
     return pl.coalesce("region", said) if column.source else pl.coalesce(said, "region")
+
+
+def _list_name(declared: Format) -> pl.Expr:
+    """What the format says; items that no list is known of have one name in every format."""
+    if "list_name" not in declared.columns:
+        return pl.lit(_NO_LIST)
+    return pl.when(pl.col("list_name") != "").then("list_name").otherwise(pl.lit(_NO_LIST))
 
 
 def _check_observed_on(rows: pl.DataFrame, job: _Import) -> None:

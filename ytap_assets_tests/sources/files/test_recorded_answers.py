@@ -70,6 +70,58 @@ def test_a_listing_of_reddit_in_a_recorded_exchange(read: Read) -> None:
     assert fetch.rows.get_column("is_promoted").to_list() == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("uri", "list_name"),
+    [
+        ("https://oauth.reddit.com/r/food/hot?limit=100&raw_json=1", "r/food/hot"),
+        ("https://www.reddit.com/r/food/new.json", "r/food/new"),
+        ("https://oauth.reddit.com/best/", "best"),
+        ("https://oauth.reddit.com/?after=t3_1a", "items"),
+        ("no address", "items"),
+        (None, "items"),
+    ],
+)
+def test_a_recorded_listing_is_called_as_it_was_asked_for(
+    read: Read, uri: str | None, list_name: str
+) -> None:
+    exchange = _exchange(_listing(_post("1a")), at=_AT)
+    if uri is not None:
+        exchange["request"] = {"method": "GET", "uri": uri}
+    fetch = read("hot.json", json.dumps([exchange]), source="reddit")
+    assert fetch.rows.get_column("list_name").to_list() == [list_name]
+    assert fetch.quarantined.is_empty()
+
+
+def test_each_list_of_one_second_is_ranked_by_itself(read: Read) -> None:
+    content = [
+        {
+            **_exchange(_listing(*posts), at=_AT),
+            "request": {"uri": f"https://oauth.reddit.com/{name}"},
+        }
+        for name, posts in (("hot", [_post("1a"), _post("2b")]), ("new", [_post("2b")]))
+    ]
+    fetch = read("lists.json", json.dumps(content), source="reddit")
+    assert fetch.rows.select("list_name", "item_id", "rank").rows() == [
+        ("hot", "1a", 1),
+        ("hot", "2b", 2),
+        ("new", "2b", 1),
+    ]
+
+
+def test_a_search_is_called_by_its_phrase_and_by_nothing_secret(read: Read) -> None:
+    snippet = {"publishedAt": "2024-04-30T00:00:00Z", "title": "T", "channelTitle": "C"}
+    hit = {
+        "kind": "youtube#searchResult",
+        "id": {"kind": "youtube#video", "videoId": "a" * 11},
+        "snippet": {**snippet, "channelId": "UCcooks"},
+    }
+    address = "https://www.googleapis.com/youtube/v3/search?key=SECRET&q=ten+knots&type=video"
+    exchange = _exchange({"items": [hit]}, at=_AT) | {"request": {"uri": address}}
+    for content, name in ((exchange, "ten+knots"), ({"items": [hit]}, "search")):
+        fetch = read("search_2024-05-01.json", json.dumps(content), source="youtube")
+        assert fetch.rows.get_column("list_name").to_list() == [name]
+
+
 @pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
 @pytest.mark.parametrize("fraction", ["", ".25"])
 def test_the_time_of_an_exchange_may_have_a_fraction_and_a_zone(

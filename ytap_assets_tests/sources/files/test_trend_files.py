@@ -58,6 +58,8 @@ def test_a_daily_list(read: Read, now: datetime) -> None:
         "comments": None,
         "likes": None,
         "views": 1204,
+        "list_name": "gaming",
+        "part": 0,
         "rank": 1,
         "region": None,
         "category": "gaming",
@@ -94,6 +96,18 @@ def test_what_is_unknown_in_a_daily_list_is_null_and_the_duplicate_stays(read: R
     assert _column(fetch, "duration_s") == [90, None, None]
     assert _column(fetch, "rank") == [1, 2, 3]
     assert _column(fetch, "item_id")[1:] == ["lmnopqrstuv"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "list_name"), [("gaming_20241002.csv", "gaming"), ("20241002.csv", "chart")]
+)
+def test_a_daily_list_is_called_as_its_file(read: Read, name: str, list_name: str) -> None:
+    assert _column(read(name, DAILY), "list_name") == [list_name] * 3
+
+
+def test_what_no_list_is_known_of_has_one_name_for_it(read: Read) -> None:
+    fetch = read("stories_2016-09-16.csv", HN, source="hn")
+    assert _column(fetch, "list_name") == ["items"] * 2
 
 
 def test_the_edition_with_creator_on_rise_takes_the_shown_age(read: Read) -> None:
