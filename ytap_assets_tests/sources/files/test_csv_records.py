@@ -205,7 +205,7 @@ def _is_story(cells: Mapping[str, str]) -> bool:
     return is_id is not None and cells["views"] == "7"
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     rows=st.lists(st.tuples(_texts, _texts), min_size=2, max_size=6),
     torn=st.integers(0, 4),

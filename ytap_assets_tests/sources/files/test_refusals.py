@@ -73,6 +73,12 @@ def test_the_message_shows_by_what_it_was_told(read: Read) -> None:
     )
 
 
+def test_errors_within_exchanges_are_told_by_what_they_say(read: Read) -> None:
+    exchanges = [{"status": 429, "body": _ERROR}, {"status": 429, "body": _ERROR}]
+    with pytest.raises(ImportRefusedError, match="an error that an API answered"):
+        read("limits.json", json.dumps(exchanges))
+
+
 def test_hostile_values_are_shown_harmless_and_short(read: Read) -> None:
     message = "\x1b[31m\0\ud800" + "x" * 100_000
     with pytest.raises(ImportRefusedError) as caught:
