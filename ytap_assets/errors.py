@@ -5,6 +5,7 @@
     - `SourceError` (`sources.errors`): a platform did not give what was asked.
     - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
     - `ImportRefusedError`: a file is of no known format.
+    - `ImportFailedError` (`operations.imports`): of some files nothing was imported.
     - `TransitionRefusedError`: a script cannot move that way.
     - `ManifestError` (`domain.production.manifest`): a video's manifest cannot be read.
 """

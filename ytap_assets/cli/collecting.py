@@ -19,7 +19,7 @@ from ytap_assets.cli.context import (
     tell_problems,
     terminal_columns,
 )
-from ytap_assets.cli.group import FAILED
+from ytap_assets.cli.group import FAILED, MISUSED
 from ytap_assets.cli.options import (
     FILE_OR_FOLDER,
     Day,
@@ -28,7 +28,7 @@ from ytap_assets.cli.options import (
     one_workspace,
 )
 from ytap_assets.cli.progress import show_steps
-from ytap_assets.cli.text import clean
+from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,24 +123,30 @@ def import_files(
 ) -> None:
     """Load recorded trending tables as observations of their day.
 
-    Loading a file again changes nothing. A file of no known format is refused, and the files before
-    it stay loaded.
+    Loading a file again changes nothing. A file of no known format is refused, and one of which no
+    row can be read is a failure; all other files are loaded.
     """
-    from ytap_assets.operations.imports import import_trends
+    from ytap_assets.operations.imports import ImportFailedError, import_trends
 
     found = list(expand_folders(files))
     platform = open_platform()
-    with show_steps(len(found)) as on_step:
-        outcome = import_trends(
-            platform,
-            found,
-            workspace_id=workspace,
-            source=source,
-            run=new_run(f"import {source} trends"),
-            region=region,
-            observed_on=observed_on,
-            progress=lambda path: on_step(str(path)),
-        )
+    try:
+        with show_steps(len(found)) as on_step:
+            outcome = import_trends(
+                platform,
+                found,
+                workspace_id=workspace,
+                source=source,
+                run=new_run(f"import {source} trends"),
+                region=region,
+                observed_on=observed_on,
+                progress=lambda path: on_step(str(path)),
+            )
+    except ImportFailedError as error:
+        _show_import(error.outcome)
+        for problem in error.problems:
+            note(f"error: {one_line(problem)}")
+        raise click.exceptions.Exit(MISUSED if error.only_refused else FAILED) from error
     _show_import(outcome)
 
 
@@ -220,6 +226,8 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
 def _show_import(outcome: pl.DataFrame) -> None:
     from ytap_assets.cli.results import write_table
 
+    if outcome.is_empty():
+        return
     names = ("target", "day", *_COUNTS)
     shown = outcome.select(names)
     totals = shown.select(_COUNTS).sum().row(0)
@@ -228,6 +236,9 @@ def _show_import(outcome: pl.DataFrame) -> None:
     write_table(
         ("file", *names[1:]), rows, say, right=right, columns=terminal_columns(), limit=None
     )
+    for row in outcome.filter(accepted=0).iter_rows(named=True):
+        if row["duplicates"]:
+            note(f"{clean(row['target'])}: nothing new: all its rows are in raw_trends already")
 
 
 COMMANDS = (materialize, imports)

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Platform
-from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.files import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
 _OUTCOME = ("target", "day", "fetched", "accepted", "quarantined", "duplicates")
+
+
+class ImportFailedError(YtapError):
+    """Of some files nothing was imported; what the others hold is stored.
+
+    Attributes:
+        outcome: What became of the files that were read, as `import_trends` returns it.
+        problems: A line for each file of which nothing was imported: its name, and why.
+        only_refused: Whether all of these were refused before anything of them was stored.
+    """
+
+    def __init__(self, outcome: pl.DataFrame, problems: Sequence[str], *, only_refused: bool):
+        """Take what was imported and what was not."""
+        super().__init__("; ".join(problems))
+        self.outcome = outcome
+        self.problems = tuple(problems)
+        self.only_refused = only_refused
 
 
 def import_trends(
@@ -43,27 +60,55 @@ def import_trends(
 
     Returns:
         One row per file: target, day (the last observed), fetched, accepted, quarantined,
-        duplicates.
+        duplicates. A file whose rows are all there already is a success.
 
     Raises:
-        ImportRefusedError: A file is of no known format; the files before it are stored.
+        ImportFailedError: Files were refused, or nothing of them was accepted: no row could be
+            read, or there is none. All other files are stored, and the rows that could not be
+            read are in ``quarantined_rows``.
         PublishRefusedError: A file's rows are not of the table's shape; the others are stored.
+        ImportRefusedError: ``region`` is none.
         ConfigError: There is no such workspace, or ``observed_on`` is still to come.
     """
     platform.workspaces.get(workspace_id)
+    check_region(region)
     if observed_on is not None and observed_on > platform.now().date():
         raise ConfigError(f"{observed_on} has not been yet; nothing was observed on it")
+    refused: list[str] = []
+    reasons: dict[str, str] = {}
     with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:
         for file in files:
             progress(file)
-            fetch = read_trend_file(
-                file,
-                workspace_id=workspace_id,
-                source=source,
-                region=region,
-                observed_on=observed_on,
-                now=platform.now(),
-                run_id=run.run_id,
-            )
+            try:
+                fetch = read_trend_file(
+                    file,
+                    workspace_id=workspace_id,
+                    source=source,
+                    region=region,
+                    observed_on=observed_on,
+                    now=platform.now(),
+                    run_id=run.run_id,
+                )
+            except ImportRefusedError as error:
+                refused.append(str(error))
+                continue
+            if fetch.rows.is_empty():
+                reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
             batches.add(fetch)
-    return batches.total().log.select(_OUTCOME)
+    log = batches.total().log
+    failed = _describe_failures(log, reasons)
+    if refused or failed:
+        raise ImportFailedError(log.select(_OUTCOME), [*refused, *failed], only_refused=not failed)
+    return log.select(_OUTCOME)
+
+
+def _describe_failures(log: pl.DataFrame, reasons: Mapping[str, str]) -> list[str]:
+    """A line for each file of which no row is in the lake."""
+    nothing = log.filter((pl.col("accepted") == 0) & (pl.col("duplicates") == 0))
+    broken = "its rows break the structure of raw_trends"
+    kept = {True: "; the rows are kept in quarantined_rows", False: ""}
+    return [
+        f"{row['target']}: nothing was imported: {reasons.get(row['collection_id'], broken)}"
+        f"{kept[row['quarantined'] > 0]}"
+        for row in nothing.iter_rows(named=True)
+    ]

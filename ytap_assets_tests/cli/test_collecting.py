@@ -47,7 +47,26 @@ def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -
     stories = write_stories(tmp_path / "a.csv", 1, 2)
     ytap.ok(*importing(stories))
     ytap.ok(*importing(stories))
+    result = ytap(*importing(stories))
+    assert (result.exit_code, "a.csv: nothing new: " in result.stderr) == (0, True)
     assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n2,1\n"
+
+
+def test_a_file_of_which_no_row_can_be_read_fails_with_the_reason(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(HEADER + "x,Story,,1,2,u,9/16/2016 3:20\n" * 2, encoding="utf-8")
+    result = ytap(*importing(bad, write_stories(tmp_path / "a.csv", 1)))
+    assert result.exit_code == 1
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: bad.csv: nothing was imported: of 2 rows 2 for this reason: ")
+    assert "column id holds 'x'" in line
+    assert "quarantined_rows" in line
+    assert ["bad.csv", "2016-09-17", "2", "0", "2", "0"] in map(
+        str.split, result.stdout.splitlines()
+    )
+    assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n1,1\n"
 
 
 def test_a_file_of_no_known_format_is_refused(

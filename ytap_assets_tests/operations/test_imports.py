@@ -17,7 +17,7 @@ from ytap_assets.domain.scoring import merge_observations
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import imports
-from ytap_assets.operations.imports import import_trends
+from ytap_assets.operations.imports import ImportFailedError, import_trends
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.stories import tell_stories
 from ytap_assets.sources.fetch import Fetch
@@ -115,7 +115,63 @@ def test_counts_that_would_overflow_a_sum_put_their_rows_aside(
     platform: Platform, tmp_path: Path
 ) -> None:
     file = write_list(tmp_path / "default_20240702.csv", "1 day ago", views="9" * 18)
-    assert import_all(platform, file).select("accepted", "quarantined").row(0) == (0, 1)
+    with pytest.raises(ImportFailedError) as caught:
+        import_all(platform, file)
+    assert caught.value.outcome.select("accepted", "quarantined").row(0) == (0, 1)
+
+
+def test_a_file_of_which_nothing_is_accepted_is_a_failure_that_says_why(
+    platform: Platform, tmp_path: Path
+) -> None:
+    good = write_list(tmp_path / "default_20240702.csv", "3 weeks ago")
+    bad = write_list(
+        tmp_path / "default_20240703.csv", "soon", "never", "3 weeks ago", views="many"
+    )
+    empty = write_list(tmp_path / "default_20240704.csv")
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("a,b\n1,2\n", encoding="utf-8")
+    last = write_list(tmp_path / "default_20240705.csv", "3 weeks ago")
+    with pytest.raises(ImportFailedError) as caught:
+        import_all(platform, unknown, bad, empty, good, last)
+    failed = caught.value
+    assert not failed.only_refused
+    assert [problem.partition(":")[0] for problem in failed.problems] == [
+        "unknown.csv",
+        "default_20240703.csv",
+        "default_20240704.csv",
+    ]
+    assert "of 3 rows 2 for this reason: column views holds 'many'" in failed.problems[1]
+    assert "column publishedText holds 'soon'" in failed.problems[1]
+    assert "(line 2)" in failed.problems[1]
+    assert "the rows are kept in quarantined_rows" in failed.problems[1]
+    assert failed.problems[2].endswith("nothing was imported: it holds no rows")
+    assert failed.outcome.select("target", "accepted", "quarantined").rows() == [
+        ("default_20240703.csv", 0, 3),
+        ("default_20240704.csv", 0, 0),
+        ("default_20240702.csv", 1, 0),
+        ("default_20240705.csv", 1, 0),
+    ]
+    reader = platform.lake.reader("tech")
+    assert reader.read(RAW_TRENDS).height == 2
+    assert reader.read(QUARANTINED_ROWS).height == 3
+
+
+def test_files_that_are_refused_stop_no_other(platform: Platform, tmp_path: Path) -> None:
+    unknown = tmp_path / "unknown.csv"
+    unknown.write_text("a,b\n1,2\n", encoding="utf-8")
+    good = write_list(tmp_path / "default_20240702.csv", "3 weeks ago")
+    with pytest.raises(ImportFailedError, match="of no known format") as caught:
+        import_all(platform, unknown, good)
+    assert caught.value.only_refused
+    assert caught.value.outcome.get_column("accepted").to_list() == [1]
+
+
+def test_what_is_there_already_is_no_failure(platform: Platform, tmp_path: Path) -> None:
+    file = write_list(tmp_path / "default_20240702.csv", "3 weeks ago", "never")
+    for accepted, duplicates in ((1, 0), (0, 1)):
+        outcome = import_all(platform, file)
+        counts = outcome.select("accepted", "quarantined", "duplicates").row(0)
+        assert counts == (accepted, 1, duplicates)
 
 
 def test_a_file_that_is_refused_takes_no_other_along(

@@ -10,6 +10,18 @@ Belongs here: files that hold observations. Does not belong here: HTTP, and stor
 from __future__ import annotations
 
 from ytap_assets.sources.files.formats import Column, Format, known_formats, parse_formats
-from ytap_assets.sources.files.trend_files import read_trend_file
+from ytap_assets.sources.files.trend_files import (
+    check_region,
+    describe_reasons,
+    read_trend_file,
+)
 
-__all__ = ["Column", "Format", "known_formats", "parse_formats", "read_trend_file"]
+__all__ = [
+    "Column",
+    "Format",
+    "check_region",
+    "describe_reasons",
+    "known_formats",
+    "parse_formats",
+    "read_trend_file",
+]

@@ -1,10 +1,11 @@
 """A file's bytes: read once, hashed, unpacked under a cap, handed out as text.
 
-Belongs here: bytes, gzip, encodings, sizes. Does not belong here: rows and columns.
+Belongs here: bytes, gzip and zstd, encodings, sizes. Does not belong here: rows and columns.
 """
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+import pyarrow as pa
+
 from ytap_assets.errors import ImportRefusedError
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 256 * 1024 * 1024
 """The largest file, unpacked. Four times the largest trending table known (60 MB)."""
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -47,30 +52,29 @@ class Content:
 
         Line ends are kept as they are and a byte order mark is left out. Bytes that are not
         UTF-8 become lone surrogates, so that only the rows that hold them are lost
-        (`is_damaged`).
+        (`is_damaged`); in UTF-16, which only its mark tells, they become U+FFFD.
 
         Raises:
-            ImportRefusedError: The gzip data is broken or unpacks to more than `MAX_BYTES`.
+            ImportRefusedError: The packed data is broken or unpacks to more than `MAX_BYTES`.
         """
-        packed = self.stored.startswith(_GZIP_MAGIC)
-        raw: io.BufferedIOBase = io.BytesIO(self.stored)
-        if packed:
-            raw = gzip.GzipFile(fileobj=raw)
-        capped = io.BufferedReader(_Capped(raw, self.name))
-        text = io.TextIOWrapper(capped, "utf-8-sig", errors="surrogateescape", newline="")
-        try:
-            yield text
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ImportRefusedError(
-                f"{self.name}: the gzip data is broken ({error}); fetch the file again, or unpack "
-                "what can be unpacked and import that"
-            ) from error
+        capped = io.BufferedReader(_Capped(self._open_bytes(), self.name))
+        encoding, errors = "utf-8-sig", "surrogateescape"
+        if capped.peek(2)[:2] in _UTF16_MARKS:
+            encoding, errors = "utf-16", "replace"
+        yield io.TextIOWrapper(capped, encoding, errors=errors, newline="")
+
+    def _open_bytes(self) -> io.BufferedIOBase | pa.NativeFile:
+        if self.stored.startswith(_GZIP_MAGIC):
+            return gzip.GzipFile(fileobj=io.BytesIO(self.stored))
+        if self.stored.startswith(_ZSTD_MAGIC):
+            return pa.CompressedInputStream(pa.BufferReader(self.stored), "zstd")
+        return io.BytesIO(self.stored)
 
 
 class _Capped(io.RawIOBase):
     """Bytes of another file, up to `MAX_BYTES`."""
 
-    def __init__(self, inner: io.BufferedIOBase, name: str) -> None:
+    def __init__(self, inner: io.BufferedIOBase | pa.NativeFile, name: str) -> None:
         self._inner = inner
         self._name = name
         self._left = MAX_BYTES
@@ -79,7 +83,15 @@ class _Capped(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        count = self._inner.readinto(buffer)
+        try:
+            count: int = self._inner.readinto(buffer)
+        except (EOFError, zlib.error, OSError) as error:  # of data in memory: it cannot be unpacked
+            advice = "fetch the file again, or unpack what can be unpacked and import that"
+            if "too much memory" in str(error):
+                advice = "its window is too large to be unpacked here: use `zstd -d --long=31`"
+            raise ImportRefusedError(
+                f"{self._name}: the compressed data is broken ({error}); {advice}"
+            ) from error
         self._left -= count
         if self._left < 0:
             raise ImportRefusedError(

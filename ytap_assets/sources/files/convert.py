@@ -7,11 +7,12 @@ the way from cells to values. Does not belong here: how one kind of value is par
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
 from ytap_assets.sources.files.formats import Column, Format
-from ytap_assets.sources.files.kinds import KINDS, LISTED_BY, Reading
+from ytap_assets.sources.files.kinds import KINDS, LISTED_BY, NULL_WORDS, Reading, read_flag
 from ytap_assets.sources.files.records import CELL, FAULT, Records
 from ytap_assets.tables import RAW_TRENDS
 
@@ -19,6 +20,10 @@ REASON = "reason"
 """The column with the reasons a row cannot be read; null where it can."""
 _TEXT = "text:"
 _SHOWN_CHARS = 80
+_STANDARD_FORMS = {
+    "instant": "YYYY-MM-DD hh:mm:ss or seconds since 1970",
+    "day": "YYYY-MM-DD",
+}
 _SPELLED = {
     "%Y": "YYYY",
     "%y": "YY",
@@ -70,6 +75,32 @@ def convert_records(records: Records, declared: Format, reading: Reading) -> pl.
     ).select(*columns, "day", REASON)
 
 
+def make_record_test(declared: Format) -> Callable[[Mapping[str, str]], bool]:
+    """Whether cells look like a record of a format, judged by their shapes, without converting.
+
+    At least two cells must hold a value, and none a text that its column cannot be read from.
+    """
+    shapes = {
+        column.source: (re.compile(column.matches or f"^(?:{KINDS[column.kind].shape})$"), column)
+        for column in declared.columns.values()
+        if column.source and not column.extract and (column.matches or KINDS[column.kind].shape)
+    }
+
+    def is_record(cells: Mapping[str, str]) -> bool:
+        values = 0
+        for name in cells.keys() & shapes.keys():
+            shape, column = shapes[name]
+            text = cells[name].strip()
+            if not text or text.lower() in NULL_WORDS or text in column.null_values:
+                continue
+            if not shape.search(text):
+                return False
+            values += 1
+        return values >= 2
+
+    return is_record
+
+
 def _with_observed_at(declared: Format, reading: Reading) -> dict[str, Column]:
     if reading.observed_day is None:
         return declared.columns
@@ -91,19 +122,30 @@ def _cell(column: Column, present: list[str], reading: Reading) -> pl.Expr:
     if not read:
         return pl.lit(None, pl.String)
     text = pl.coalesce(read)
-    if not column.null_when or not all(f"{CELL}{name}" in present for name in column.null_when):
-        return text
-    unknown = pl.all_horizontal(
-        pl.col(f"{CELL}{name}").fill_null("").str.strip_chars() == value
-        for name, value in column.null_when.items()
-    )
-    return pl.when(~unknown).then(text)
+    if column.null_when and all(f"{CELL}{name}" in present for name in column.null_when):
+        unknown = pl.all_horizontal(
+            _plain(pl.col(f"{CELL}{name}").fill_null("")) == value
+            for name, value in column.null_when.items()
+        )
+        text = pl.when(~unknown).then(text)
+    if column.disabled_by is not None and f"{CELL}{column.disabled_by}" in present:
+        is_counted = read_flag(pl.col(f"{CELL}{column.disabled_by}")).eq_missing(other=False)
+        text = pl.when(is_counted | (_plain(text) != "0")).then(text)
+    return text
+
+
+def _plain(cell: pl.Expr) -> pl.Expr:
+    """A cell to be compared: a whole number in its shortest form, `0.0` as `0`."""
+    return cell.str.strip_chars().str.replace(r"^(-?)0*([0-9]+)(?:\.0+)?$", "${1}${2}")
 
 
 def _read_cell(cell: str, column: Column) -> pl.Expr:
     raw = pl.col(cell)
-    text = raw.str.strip_chars() if column.kind != "title" else raw
-    return pl.when(~raw.str.strip_chars().is_in(["", *column.null_values])).then(text)
+    stripped = raw.str.strip_chars()
+    unknown = stripped.is_in(["", *column.null_values]) | _plain(raw).is_in(column.null_values)
+    if KINDS[column.kind].has_null_words:
+        unknown |= stripped.str.to_lowercase().is_in(NULL_WORDS)
+    return pl.when(~unknown).then(raw if column.kind == "title" else stripped)
 
 
 def _parse(name: str, column: Column, reading: Reading) -> pl.Expr:
@@ -139,7 +181,8 @@ def _reason(name: str, column: Column, *, required: bool) -> pl.Expr:
 def _wants(column: Column) -> str:
     if column.rule is not None:
         return f"is not {column.rule}"
-    return KINDS[column.kind].wants.format(patterns=" or ".join(map(_spell, column.patterns)))
+    patterns = [*map(_spell, column.patterns), _STANDARD_FORMS.get(column.kind, "")]
+    return KINDS[column.kind].wants.format(patterns=" or ".join(patterns))
 
 
 def _spell(pattern: str) -> str:

@@ -1,16 +1,19 @@
 """Records of a CSV file, as damaged as recorded tables come.
 
 Python's own reader takes what the recorded tables hold: bare carriage returns, quotes inside
-quoted cells, line breaks in cells, an end in the middle of a cell. Where it gives a record up, the
-record is put aside and reading goes on with the next line. Does not belong here: what cells mean.
+quoted cells, line breaks in cells, an end in the middle of a cell. Where it gives a record up, or
+where a quote that was never closed swallowed records, the damaged record is quarantined and reading
+goes on with the next line that begins a record. Does not belong here: what cells mean.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import NamedTuple, TextIO
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice, pairwise
+from typing import Literal, NamedTuple, TextIO
 
 from ytap_assets.sources.files.content import is_damaged
 from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
@@ -18,77 +21,185 @@ from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, fin
 MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""
 _BOM = "\ufeff"
+_DELIMITERS = (",", ";", "\t", "|")
+_OPEN_QUOTE = "a quote is never closed"
+IsRecord = Callable[[Mapping[str, str]], bool]
+"""Whether cells, by the names of their columns, look like those of a record."""
+
+
+class Header(NamedTuple):
+    """The names of the columns, and what stands between them."""
+
+    names: list[str]
+    delimiter: str
+
+
+# What is wrong with a quoted cell: it is never closed; it is closed on a later line in the middle
+# of a text; or right after a delimiter in the middle of a text, where another record opens a cell.
+# Closed on a later line right after a delimiter, it may be as its writer meant it, or be the last.
+_Tear = Literal["open", "closed in a text", "merged", "perhaps merged"]
 
 
 class _Record(NamedTuple):
-    """One record: its cells, or why it has none."""
+    """One record: its lines, and its cells, or why it has none."""
 
-    line: int
-    raw: str
+    number: int
+    lines: list[str]
     cells: list[str]
-    fault: str | None
+    fault: str | None = None
+    tear: _Tear | None = None
+
+    @property
+    def raw(self) -> str:
+        return "".join(self.lines)
 
 
 class _Lines:
-    """Hands lines to the csv reader and keeps those of the record it is at."""
+    """Hands lines to the csv reader, keeps those of the record it is at, and takes lines back."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
+        self._returned: deque[str] = deque()
         self._lines: list[str] = []
         self._length = 0
-        self._line_number = 1
+        self._number = 1
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(MAX_RECORD_CHARS)
-        if not line:
-            raise StopIteration
+        line = self._returned.popleft() if self._returned else self._read_line()
+        if not self._lines:
+            line = line.lstrip(_BOM)
         self._lines.append(line)
         self._length += len(line)
         if self._length > MAX_RECORD_CHARS:
             raise csv.Error(f"longer than {MAX_RECORD_CHARS} characters")
         return line
 
-    def take(self) -> tuple[int, str]:
-        """The line the record began at, and its text; the next record begins."""
-        raw, line_number = "".join(self._lines), self._line_number
+    def _read_line(self) -> str:
+        line = self._text.readline(MAX_RECORD_CHARS)
+        if not line:
+            raise StopIteration
+        return line
+
+    def take(self) -> tuple[int, list[str]]:
+        """The number of the line at which the record began, and its lines; the next one begins."""
+        lines, number = self._lines, self._number
         self._lines, self._length = [], 0
-        self._line_number += raw.count("\n")
-        return line_number, raw
+        self._number += _count_lines(lines)
+        return number, lines
 
+    def take_back(self, lines: Sequence[str]) -> None:
+        """Hand out lines again, which were the last of the record taken before."""
+        self._returned.extendleft(reversed(lines))
+        self._number -= _count_lines(lines)
 
-def _iterate(text: TextIO) -> Iterator[_Record]:
-    lines = _Lines(text)
-    reader = csv.reader(lines)
-    while True:
+    def peek(self) -> Iterator[str]:
+        """The lines to come, each at most once more: they stay to be handed out."""
+        yield from tuple(self._returned)
         try:
-            cells = next(reader)
-            fault = None
-        except csv.Error as error:
-            cells, fault = [], f"cannot be taken apart: {error}"
+            while True:
+                self._returned.append(self._read_line())
+                yield self._returned[-1]
         except StopIteration:
             return
-        line, raw = lines.take()
-        if cells or fault:
-            yield _Record(line, raw, cells, fault)
 
 
-def read_header(text: TextIO) -> list[str]:
-    """The names of the columns: the first record's cells; none where it cannot be read."""
-    first = next(_iterate(text), None)
-    if first is None or any(is_damaged(cell) or "\0" in cell for cell in first.cells):
-        return []
-    return _names(first)
+def _is_within_a_cell(line: str, record: _Record) -> bool:
+    """Not the line that ends a cell: what follows on it is of the record itself."""
+    text = line.replace('""', '"').rstrip("\r\n")
+    return any(text in cell for cell in record.cells)
 
 
-def _names(header: _Record) -> list[str]:
-    return [cell.lstrip(_BOM).strip() for cell in header.cells]
+def _count_lines(lines: Sequence[str]) -> int:
+    return sum(line.count("\n") for line in lines)
+
+
+def _iterate(lines: _Lines, delimiter: str) -> Iterator[_Record]:
+    strict = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        try:
+            cells = next(strict)
+        except csv.Error:
+            lines.take_back(lines.take()[1])
+            yield _read_loosely(lines, delimiter)
+            continue
+        except StopIteration:
+            return
+        number, taken = lines.take()
+        if cells:
+            yield _Record(number, taken, cells)
+
+
+def _read_loosely(lines: _Lines, delimiter: str) -> _Record:
+    """The next record, whose quotes are not what they should be."""
+    cells: list[str] = []
+    fault = None
+    try:
+        cells = next(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        fault = f"cannot be taken apart: {error}"
+    number, taken = lines.take()
+    return _Record(number, taken, cells, fault, _find_tear("".join(taken), delimiter))
+
+
+def _find_tear(raw: str, delimiter: str) -> _Tear | None:
+    perhaps: _Tear | None = None
+    for opened, closed in _find_quoted(raw, delimiter):
+        if closed < 0:
+            return "open"
+        ends_cell = raw[closed + 1 : closed + 2] in {delimiter, "\r", "\n", ""}
+        has_lines = "\n" in raw[opened:closed]
+        # The quote that opens a cell may be followed by quotes of its text.
+        follows_delimiter = raw[opened + 1 : closed].rstrip('"').endswith(delimiter)
+        if not ends_cell and (has_lines or follows_delimiter):
+            return "merged" if follows_delimiter else "closed in a text"
+        if has_lines and follows_delimiter:
+            perhaps = "perhaps merged"
+    return perhaps
+
+
+def _find_quoted(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
+    """Where each quoted cell is opened and where closed; -1 where it is not."""
+    opened = 0 if raw.startswith('"') else raw.find(f'{delimiter}"') + 1 or -1
+    while opened >= 0:
+        closed = _find_closing(raw, opened)
+        yield opened, closed
+        opened = raw.find(f'{delimiter}"', closed + 1) + 1 or -1 if closed >= 0 else -1
+
+
+def _find_closing(raw: str, opened: int) -> int:
+    """Where the quote opened at a place is closed; -1 where it is not."""
+    at = raw.find('"', opened + 1)
+    while at >= 0 and raw[at + 1 : at + 2] == '"':
+        at = raw.find('"', at + 2)
+    return at
+
+
+def read_header(text: TextIO) -> Header:
+    """The first record's cells; no names where it cannot be read."""
+    return _read_header(_Lines(text))
+
+
+def _read_header(lines: _Lines) -> Header:
+    first = next(_iterate(lines, ","), None)
+    if first is None or not first.cells or any(map(_is_binary, first.cells)):
+        return Header([], ",")
+    read = [(next(csv.reader(first.lines, delimiter=each), []), each) for each in _DELIMITERS]
+    cells, delimiter = max(read, key=lambda one: len(one[0]))
+    return Header([cell.lstrip(_BOM).strip() for cell in cells], delimiter)
+
+
+def _is_binary(cell: str) -> bool:
+    return is_damaged(cell) or "\0" in cell
 
 
 def read_csv_records(
-    text: TextIO, wanted: Sequence[str], only: Mapping[str, Only] | None = None
+    text: TextIO,
+    wanted: Sequence[str],
+    only: Mapping[str, Only] | None = None,
+    is_record: IsRecord = lambda _: True,
 ) -> Records:
     """Read all records after the header.
 
@@ -96,68 +207,155 @@ def read_csv_records(
         text: The file's text, line ends kept.
         wanted: The columns to read; those the file lacks are left out of the result.
         only: What the values of some of them must be.
+        is_record: Whether cells of the header's number look like a record of this file. It is
+            asked of the lines within a record of several lines.
 
     Returns:
-        The records; one of more or fewer cells than the header has a fault.
+        The records; one of more or fewer cells than the header has a fault. A header that is
+        repeated is a record with a fault, too; one of other columns is the header of what follows.
     """
-    records = _iterate(text)
-    header = _names(next(records))
-    positions = {name: header.index(name) for name in wanted if name in header}
-    builder = RecordsBuilder(tuple(positions))
-    add = partial(_add, builder, width=len(header), only=only or {})
-    previous: _Record | None = None
-    for record in records:
-        if previous is not None:
-            add(previous, positions=positions)
-        previous = record
-    if previous is not None:
-        add(_check_end(previous, header=header, wanted=wanted), positions=positions)
-    return builder.build()
+    lines = _Lines(text)
+    header = _read_header(lines)
+    table = _Table(header, wanted, only or {}, is_record)
+    for record in _iterate(lines, header.delimiter):
+        table.add(record, lines)
+    return table.builder.build()
 
 
-def _add(
-    builder: RecordsBuilder,
-    record: _Record,
-    *,
-    positions: dict[str, int],
-    width: int,
-    only: Mapping[str, Only],
-) -> None:
-    place = f"line {record.line}"
-    fault = record.fault
-    if fault is None and len(record.cells) != width:
-        fault = f"has {len(record.cells)} columns where the header has {width}"
-    if fault is None:
-        fault = find_breach(
-            only, lambda name: record.cells[positions[name]] if name in positions else None
+@dataclass
+class _Table:
+    """What is known of the table while its records are read."""
+
+    header: Header
+    wanted: Sequence[str]
+    only: Mapping[str, Only]
+    is_record: IsRecord
+    builder: RecordsBuilder = field(init=False)
+    positions: dict[str, int] = field(init=False)
+    other_header: int | None = None
+
+    def __post_init__(self) -> None:
+        self.positions = self._find_columns(self.header.names)
+        self.builder = RecordsBuilder(tuple(self.positions))
+
+    def _find_columns(self, names: Sequence[str]) -> dict[str, int]:
+        return {name: names.index(name) for name in self.wanted if name in names}
+
+    def add(self, record: _Record, lines: _Lines) -> None:
+        """Take a record; where it swallowed others, these are handed out by ``lines`` again."""
+        starts = self._find_swallowed(record, lines)
+        if self._is_header(record):
+            self._take_header(record)
+        elif record.fault is None and record.tear in {None, "perhaps merged"}:
+            self._add_whole(record, list(starts))
+        else:
+            if (start := next(starts, None)) is not None:
+                lines.take_back(record.lines[start:])
+                record = self._cut(record, start)
+            self._add(record)
+
+    def _add_whole(self, record: _Record, starts: list[int]) -> None:
+        """Add a record whose quotes are well; its lines at ``starts`` look like others.
+
+        They are not believed: who writes a description may write such lines into it.
+        """
+        fault = "looks like a record, but stands within a cell"
+        if starts and _find_tear(record.raw, self.header.delimiter) == "perhaps merged":
+            fault = "may be torn: a cell ends where another record opens one"
+            self._add(record._replace(lines=record.lines[: starts[0]], fault=fault))
+        else:
+            starts = [start for start in starts if _is_within_a_cell(record.lines[start], record)]
+            self._add(record)
+        for start, end in pairwise([*starts, len(record.lines)]):
+            self.builder.add_fault(
+                f"{fault} of line {record.number}",
+                place=f"line {record.number + _count_lines(record.lines[:start])}",
+                original="".join(record.lines[start:end]),
+            )
+
+    def _is_header(self, record: _Record) -> bool:
+        named = sum(cell.strip() in self.positions for cell in record.cells)
+        return named >= 2 and 2 * named > len(self.positions)
+
+    def _take_header(self, record: _Record) -> None:
+        names = [cell.strip() for cell in record.cells]
+        fault = "repeats the header"
+        if names != self.header.names:
+            fault = "is a second header, of other columns"
+            self.header = Header(names, self.header.delimiter)
+            found = self._find_columns(names)
+            self.other_header = None if found.keys() == self.positions.keys() else record.number
+            self.positions = found if self.other_header is None else self.positions
+        self.builder.add_fault(fault, place=f"line {record.number}", original=record.raw)
+
+    def _find_swallowed(self, record: _Record, lines: _Lines) -> Iterator[int]:
+        """At which of its lines, after the first, others begin."""
+        for index, line in enumerate(record.lines[1:], start=1):
+            if self.header.delimiter in line and self._begins_record(record.lines[index:], lines):
+                yield index
+
+    def _begins_record(self, within: Sequence[str], lines: _Lines) -> bool:
+        reader = csv.reader(
+            chain(within, islice(lines.peek(), 1_000)), delimiter=self.header.delimiter
         )
-    if fault is not None:
-        builder.add_fault(fault, place=place, original=record.raw)
-        return
-    cells = [record.cells[position] for position in positions.values()]
-    builder.add(cells, place=place, original=record.raw)
+        try:
+            cells = next(reader, [])
+        except csv.Error:
+            return False
+        return len(cells) == len(self.header.names) and self._looks_like_record(cells)
 
+    def _looks_like_record(self, cells: Sequence[str], names: Sequence[str] = ()) -> bool:
+        return self.is_record(dict(zip(names or self.header.names, cells, strict=True)))
 
-def _check_end(last: _Record, *, header: Sequence[str], wanted: Sequence[str]) -> _Record:
-    """Whether the file's end cut the last record where it matters.
+    def _cut(self, record: _Record, end: int) -> _Record:
+        """What is left of a record whose later lines are others."""
+        lines = record.lines[:end]
+        try:
+            cells = next(csv.reader(lines, delimiter=self.header.delimiter))
+        except csv.Error as error:
+            return _Record(record.number, lines, [], f"cannot be taken apart: {error}")
+        return _Record(record.number, lines, cells, tear="open")
 
-    A quote that is never closed makes all that follows part of one cell: harmless where the file
-    was merely cut inside a description nobody reads, not where the cell is wanted or where
-    whole records were swallowed.
-    """
-    if last.fault is not None or not _is_open_ended(last.raw):
-        return last
-    if header[-1] in wanted:
-        return last._replace(fault=f"column {header[-1]} is cut: the file ends inside it")
-    swallowed = [len(cells) for cells in csv.reader(last.raw.splitlines()[1:])]
-    if len(header) in swallowed:
-        return last._replace(fault="a quote that is never closed swallowed the records after it")
-    return last
+    def _add(self, record: _Record) -> None:
+        place = f"line {record.number}"
+        fault = record.fault or self._find_fault(record)
+        if fault is not None:
+            self.builder.add_fault(fault, place=place, original=record.raw)
+            return
+        cells = [record.cells[position] for position in self.positions.values()]
+        self.builder.add(cells, place=place, original=record.raw)
 
+    def _find_fault(self, record: _Record) -> str | None:
+        names, cells = self.header.names, record.cells
+        if self.other_header is not None:
+            return f"follows the second header of line {self.other_header}, which lacks columns"
+        if len(cells) != len(names):
+            fault = f"has {len(cells)} columns where the header has {len(names)}"
+            return fault if record.tear is None else f"{fault}: {_OPEN_QUOTE}"
+        if record.tear == "merged":
+            return f"{_OPEN_QUOTE}, and ends where another record opens one"
+        if record.tear == "open" and names[-1] in self.positions:
+            return f"column {names[-1]} is cut: {_OPEN_QUOTE}"
+        if self._hides_record(cells[-1]):
+            return "another record begins within its last cell"
+        return find_breach(
+            self.only, lambda name: cells[self.positions[name]] if name in self.positions else None
+        )
 
-def _is_open_ended(raw: str) -> bool:
-    try:
-        list(csv.reader([raw], strict=True))
-    except csv.Error as error:
-        return "unexpected end of data" in str(error)
-    return False
+    def _hides_record(self, cell: str) -> bool:
+        """Whether a record was appended to a line of the cell, on which another was cut.
+
+        Where its first cell begins is not known, so it is judged by the others. Later lines that
+        are records from their beginning are not meant: they are found as such.
+        """
+        names, delimiter = self.header.names, self.header.delimiter
+        if cell.count(delimiter) < len(names) - 1:
+            return False
+        for number, line in enumerate(cell.splitlines()):
+            cells = line.split(delimiter)
+            if number and len(cells) == len(names) and self._looks_like_record(cells):
+                continue
+            ends = [cell.strip('"') for cell in cells[1 - len(names) :]]
+            if len(cells) >= len(names) and self._looks_like_record(ends, names[1:]):
+                return True
+        return False

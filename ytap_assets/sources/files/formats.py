@@ -30,7 +30,6 @@ KindName = Literal[
     "grouped_count",
     "integer",
     "instant",
-    "unix_seconds",
     "day",
     "file_day",
     "age",
@@ -41,7 +40,7 @@ KindName = Literal[
 ]
 _FILLED_BY_US = {"workspace_id", "source", "day", "collection_id", "part"}
 _TARGETS = frozenset(RAW_TRENDS.schema) - _FILLED_BY_US
-_NEEDS_PATTERNS = ("instant", "day")
+_WITH_PATTERNS = ("instant", "day")
 DECLARED_IN = Path(__file__).with_name("formats.yaml")
 """Where the known formats are declared."""
 _Entry = TypeVar("_Entry", bound=BaseModel)
@@ -55,9 +54,9 @@ class Column(BaseModel):
         or_from: Columns read in its place where it is unknown, in order.
         file_name: A regular expression on the file's name; its first group is the value.
         kind: How the text is read (``as``); see `kinds`.
-        patterns: For ``instant`` and ``day``: strptime patterns, tried in order. A text without
-            a zone is taken as UTC; a day without a year takes it from the file name or
-            ``--observed-on``.
+        patterns: For ``instant`` and ``day``: strptime patterns, tried in order, before the
+            standard forms that both always read. A text without a zone is taken as UTC; a day
+            without a year takes it from the file name or ``--observed-on``.
         at: For ``age``: the time of the observation day from which ages are counted back (`20h`).
         base: For ``url``: what an address that begins with ``/`` is put behind.
         extract: A regular expression; its first group is what is read.
@@ -65,6 +64,8 @@ class Column(BaseModel):
         rule: What ``matches`` or ``extract`` asks, in words; by default what the kind asks.
         null_values: Texts that mean unknown; an empty one always does.
         null_when: Texts of columns of this row which, together, mean unknown.
+        disabled_by: The flag column that says whether the platform did not count at all: a 0 is
+            a count only where the flag is false, and unknown where it is true or not readable.
         optional: Whether the file may lack the column. Where a file lacks that of
             ``observed_at``, its name or ``--observed-on`` says it.
         otherwise: What an unknown value becomes (``else``); ``{item_id}`` is filled in, where it
@@ -85,8 +86,14 @@ class Column(BaseModel):
     rule: str | None = None
     null_values: tuple[str, ...] = ()
     null_when: dict[str, str] = Field(default_factory=dict)
+    disabled_by: str | None = None
     optional: bool = False
     otherwise: str | None = Field(default=None, alias="else")
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """The columns that say whether the value is known."""
+        return (*self.null_when, *([self.disabled_by] if self.disabled_by else []))
 
     @field_validator("file_name", "extract", "matches")
     @classmethod
@@ -100,8 +107,8 @@ class Column(BaseModel):
 
     @model_validator(mode="after")
     def _check_patterns(self) -> Column:
-        if (self.kind in _NEEDS_PATTERNS) != bool(self.patterns):
-            raise ValueError("`patterns` go with `as: instant` and `as: day`, which need them")
+        if self.patterns and self.kind not in _WITH_PATTERNS:
+            raise ValueError("`patterns` go with `as: instant` and `as: day`")
         if self.or_from and self.source is None:
             raise ValueError("`or_from` goes with `from`")
         return self
@@ -117,7 +124,9 @@ class Format(BaseModel):
         requires: Columns the file must have beside those that are read.
         records: None for CSV. For JSON and JSON lines: where the records are, as alternatives;
             paths (see `json_paths`); the empty one is the document itself.
-        only: What the values of some columns must be; any other record is put aside.
+        inherited: JSON only: the columns that a record may have from the objects passed on the
+            way to it. No others are: a list has a title and counts of its own.
+        only: What the values of some columns must be; any other record is quarantined.
         day: The instant whose date is the ``day`` the row speaks of.
         columns: How each column of `raw_trends` is filled.
     """
@@ -129,6 +138,7 @@ class Format(BaseModel):
     sources: tuple[str, ...] = Field(min_length=1)
     requires: tuple[str, ...] = ()
     records: tuple[str, ...] | None = None
+    inherited: frozenset[str] = frozenset()
     only: dict[str, Only] = Field(default_factory=dict)
     day: Literal["observed_at", "published_at"] = "observed_at"
     columns: dict[str, Column]
@@ -156,12 +166,14 @@ class Format(BaseModel):
         return self
 
     @cached_property
-    def required(self) -> tuple[str, ...]:
-        """The file's columns by which the format is recognized."""
-        needed = [one for one in self.columns.values() if not one.optional]
-        alternatives = {name for one in needed for name in one.or_from}
-        names = [name for name in _read_by(needed) if name not in alternatives]
-        return tuple(dict.fromkeys([*names, *self.requires]))
+    def required(self) -> tuple[tuple[str, ...], ...]:
+        """The file's columns by which the format is recognized: of each group, one."""
+        groups: list[tuple[str, ...]] = []
+        for column in self.columns.values():
+            if not column.optional:
+                groups += [(column.source, *column.or_from)] if column.source else []
+                groups += [(name,) for name in column.guards]
+        return tuple(dict.fromkeys([*groups, *((name,) for name in self.requires)]))
 
     @cached_property
     def wanted(self) -> tuple[str, ...]:
@@ -181,7 +193,7 @@ class Format(BaseModel):
             return "--observed-on"
         if declared.source is None:
             return "file name or --observed-on"
-        if declared.kind == "day" and not any("%y" in one.lower() for one in declared.patterns):
+        if declared.patterns and not any("%y" in one.lower() for one in declared.patterns):
             return f"column {declared.source}; its year from the file name or --observed-on"
         if declared.optional:
             return f"column {declared.source}; else file name or --observed-on"
@@ -193,7 +205,7 @@ def _read_by(columns: Iterable[Column]) -> Iterator[str]:
         if column.source is not None:
             yield column.source
         yield from column.or_from
-        yield from column.null_when
+        yield from column.guards
 
 
 def parse_formats(text: str, *, origin: str) -> tuple[Format, ...]:

@@ -19,9 +19,14 @@ AS_JSON = "@json"
 MAX_JSON_STEPS = 2
 """How often a path may step into text: a recorded exchange asks it once."""
 _STEP = re.compile(r"\*|\{[a-z_]+\}|@json|[^*{}@.]+")
+_BLANKS = re.compile(r"[\s\ufeff]*")
 ABSENT = object()
 """What a record has under a name that it does not have."""
 _Scope = Mapping[str, object]
+
+
+class _Key(dict[str, object]):
+    """A key kept as a column, by the name of the column."""
 
 
 class Found(NamedTuple):
@@ -31,20 +36,24 @@ class Found(NamedTuple):
         scopes: The record and the objects passed on the way to it, the nearest first.
         original: The record as it came, or what stood in its place.
         fault: Why there is no record; None where there is one.
+        inherited: The names it may have from the objects passed on the way, beside kept keys.
     """
 
     scopes: tuple[_Scope, ...]
     original: object
     fault: str | None
+    inherited: frozenset[str] = frozenset()
 
     def get(self, name: str) -> object:
         """The value under a name, such as ``score`` or ``status.code``; else `ABSENT`.
 
-        A record also has the plain values of the objects passed on the way, the nearest first.
+        A record also has the inherited plain values of the objects on the way, the nearest first.
         """
         for scope in self.scopes:
             value = _dig(scope, name)
-            if value is not ABSENT and (self._is_own(scope) or not isinstance(value, dict | list)):
+            if value is not ABSENT and (
+                self._is_own(scope) or self._is_inherited(scope, name, value)
+            ):
                 return value
         return ABSENT
 
@@ -54,13 +63,17 @@ class Found(NamedTuple):
             (
                 name
                 for name, value in scope.items()
-                if self._is_own(scope) or not isinstance(value, dict | list)
+                if self._is_own(scope) or self._is_inherited(scope, name, value)
             )
             for scope in self.scopes
         )
 
     def _is_own(self, scope: _Scope) -> bool:
         return self.fault is None and scope is self.scopes[0]
+
+    def _is_inherited(self, scope: _Scope, name: str, value: object) -> bool:
+        is_named = name in self.inherited or isinstance(scope, _Key)
+        return is_named and not isinstance(value, dict | list)
 
 
 def _dig(scope: _Scope, name: str) -> object:
@@ -97,25 +110,72 @@ def as_text(value: object) -> str | None:
     return value if isinstance(value, str) else str(value)
 
 
+class Contradiction(dict[str, object]):
+    """An object that names a key twice, with different values: none of them is to be believed.
+
+    Attributes:
+        pairs: All its keys and values, as they came.
+    """
+
+    pairs: list[tuple[str, object]]
+
+    @property
+    def keys_named_twice(self) -> list[str]:
+        """The keys that have several values."""
+        return [key for key in self if any(k == key and v != self[key] for k, v in self.pairs)]
+
+
+def _make_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) == len(pairs) or all(made[key] == value for key, value in pairs):
+        return made
+    contradiction = Contradiction(made)
+    contradiction.pairs = pairs
+    return contradiction
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_make_object)
+
+
 def parse_json(text: str) -> tuple[object, str | None]:
     """Parse a document: its value, and why it has none."""
     try:
-        return json.loads(text), None
+        return _DECODER.decode(text), None
     except RecursionError:
         return None, "is not readable JSON: nested too deeply"
     except ValueError as error:
         return None, f"is not readable JSON: {error}"
 
 
-def find_records(value: object, path: str) -> Iterator[Found]:
+def _skip_blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    return found.end() if found else at
+
+
+def parse_joined_json(text: str) -> Iterator[tuple[str, object, str | None]]:
+    """Documents written one after the other: text, value, fault of each; the rest is one fault."""
+    at = 0
+    while (start := _skip_blanks(text, at)) < len(text):
+        try:
+            value, at = _DECODER.raw_decode(text, start)
+        except (RecursionError, ValueError):
+            yield text[start:], *parse_json(text[start:])
+            return
+        yield text[start:at], value, None
+
+
+def find_records(
+    value: object, path: str, inherited: frozenset[str] = frozenset()
+) -> Iterator[Found]:
     """Find the records of a document along a path."""
-    return _walk(value, tuple(path.split(".")) if path else (), ())
+    found = _walk(value, tuple(path.split(".")) if path else (), ())
+    return (one._replace(inherited=inherited) for one in found)
 
 
 def _walk(node: object, steps: tuple[str, ...], above: tuple[_Scope, ...]) -> Iterator[Found]:
     passed = (node, *above) if isinstance(node, dict) else above
-    if not steps:
-        yield Found(passed, node, None if isinstance(node, dict) else "is not a JSON object")
+    if not steps or isinstance(node, Contradiction):
+        yield Found(passed, node, _find_fault(node))
         return
     step, rest = steps[0], steps[1:]
     if step == AS_JSON:
@@ -126,6 +186,16 @@ def _walk(node: object, steps: tuple[str, ...], above: tuple[_Scope, ...]) -> It
         yield from _walk(node[step], rest, passed)
     else:
         yield Found(passed, node, f"has no {step!r}")
+
+
+def _find_fault(node: object) -> str | None:
+    if not isinstance(node, dict):
+        return "is not a JSON object"
+    for each in (node, *node.values()):
+        if isinstance(each, Contradiction):
+            names = ", ".join(map(repr, each.keys_named_twice[:3]))
+            return f"names {names} more than once, with different values"
+    return None
 
 
 def _walk_text(node: object, rest: tuple[str, ...], above: tuple[_Scope, ...]) -> Iterator[Found]:
@@ -152,4 +222,4 @@ def _walk_each(
         return
     name = step[1:-1] if step.startswith("{") else None
     for key, element in pairs:
-        yield from _walk(element, rest, ({name: str(key)}, *above) if name else above)
+        yield from _walk(element, rest, (_Key({name: str(key)}), *above) if name else above)

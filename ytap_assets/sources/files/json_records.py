@@ -10,7 +10,13 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
-from ytap_assets.sources.files.json_paths import Found, as_text, find_records, parse_json
+from ytap_assets.sources.files.json_paths import (
+    Found,
+    as_text,
+    find_records,
+    parse_joined_json,
+    parse_json,
+)
 from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
 
 MAX_DOCUMENT_CHARS = 64 * 1024 * 1024
@@ -37,6 +43,7 @@ def read_documents(text: TextIO) -> Iterator[Document]:
 
     A file is JSON lines where its first line is a document by itself and more follow, or where
     it is no document as a whole but its second line is one (the first is then a damaged line).
+    Else it is one document, or several written one after the other.
 
     Args:
         text: The file's text, from its start.
@@ -47,7 +54,7 @@ def read_documents(text: TextIO) -> Iterator[Document]:
         yield from (opening, second, *lines)
         return
     if not second.text:
-        yield opening._replace(line=None)
+        yield from _split_joined(opening._replace(line=None))
         return
     start = opening.text + second.text
     whole = _parse(start + text.read(max(0, MAX_DOCUMENT_CHARS - len(start))), line=None)
@@ -55,9 +62,20 @@ def read_documents(text: TextIO) -> Iterator[Document]:
         fault = f"is one JSON document of more than {MAX_DOCUMENT_CHARS // 2**20} MiB"
         whole = whole._replace(value=None, fault=fault)
     if whole.fault is None or not isinstance(second.value, dict | list):
-        yield whole
+        yield from _split_joined(whole)
         return
     yield from (opening, second, *_Lines(io.StringIO(whole.text, newline=""), skip=2))
+
+
+def _split_joined(whole: Document) -> Iterator[Document]:
+    """The documents of a file that holds several, one after the other but not one a line."""
+    if whole.fault is None or "Extra data" not in whole.fault:
+        yield whole
+        return
+    line = 1
+    for text, value, fault in parse_joined_json(whole.text):
+        yield Document(line, text, value, fault)
+        line += text.count("\n")
 
 
 class _Lines:
@@ -90,7 +108,11 @@ def _parse(text: str, *, line: int | None) -> Document:
 
 
 def read_json_records(
-    text: TextIO, path: str, wanted: Sequence[str], only: Mapping[str, Only] | None = None
+    text: TextIO,
+    path: str,
+    wanted: Sequence[str],
+    only: Mapping[str, Only] | None = None,
+    inherited: frozenset[str] = frozenset(),
 ) -> Records:
     """Read all records along a path.
 
@@ -99,6 +121,7 @@ def read_json_records(
         path: Where the records are.
         wanted: The names to read; a record's missing ones are unknown values.
         only: What the values of some columns must be.
+        inherited: The names a record may have from the objects passed on the way to it.
     """
     builder = RecordsBuilder(tuple(wanted))
     for document in read_documents(text):
@@ -107,7 +130,7 @@ def read_json_records(
             builder.add_fault(document.fault, place=place, original=document.text)
             continue
         many = bool(path)
-        for number, found in enumerate(find_records(document.value, path), start=1):
+        for number, found in enumerate(find_records(document.value, path, inherited), start=1):
             place = _place(document.line, number if many or document.line is None else None)
             _add(builder, found, place=place, only=only or {})
     return builder.build()

@@ -1,8 +1,8 @@
 """How each kind of value is read from text: one Polars expression and one sentence per kind.
 
-A text that a kind cannot read becomes null here; `convert` tells it apart from an unknown value
-and puts the row aside. Belongs here: parsing by kind. Does not belong here: which column is of
-which kind (`formats.yaml`).
+A text is read where its meaning is certain, and never guessed. What a kind cannot read becomes null
+here; `convert` tells it apart from an unknown value and quarantines the row. Belongs here: parsing
+by kind. Does not belong here: which column is of which kind (`formats.yaml`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,47 @@ _DURATION = r"^P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?
 # With its semicolon: `&copy=1` and `AT&T` are no entities.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BELOW = f"below {COUNTS_END:,}"
+_DASHES = ("-", "--", "\u2013", "\u2014")
+NULL_WORDS = frozenset(
+    ["n/a", "na", "<na>", "nan", "nat", "null", "none", "nil", "#n/a", "#na", "\\n", *_DASHES]
+)
+"""Small-lettered texts that mean unknown, except where text itself is read. Spreadsheets' error
+values (`#NAME?`, `#REF!`) are damage instead."""
+_TRUE_WORDS = (
+    "true t yes y 1 1.0 wahr ja vrai oui verdadero vero verdadeiro waar sant sand sann tosi prawda"
+    " pravda igaz doğru истина"
+)
+_FALSE_WORDS = (
+    "false f no n 0 0.0 falsch nein faux non falso onwaar falskt falsk usann epätosi fałsz"
+    " nepravda hamis yanl\u0131ş ложь"
+)
+FLAG_WORDS = {
+    **dict.fromkeys(_TRUE_WORDS.split(), True),
+    **dict.fromkeys(_FALSE_WORDS.split(), False),
+}
+"""How programs, and spreadsheets in the languages of Europe, write true and false."""
+# A separator within a number. Two groups of three are certain; of one group it is certain only for
+# a blank or an apostrophe: `1.234` is a thousand and more in one country, about one in another.
+_PLAIN = r"^[0-9]{1,18}(?:\.0{1,2})?$"
+_GROUPED = r"^[0-9]{1,3}(?:(?:[ \x{a0}\x{202f}\x{2009}][0-9]{3})+|(?:['\x{2019}][0-9]{3})+)$"
+_COMMAS = r"^[0-9]{1,3}(?:,[0-9]{3}){2,}$|^[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}$"
+_DOTS = r"^[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
+_ONE_GROUP = r"^[1-9][0-9]{0,2}[,.][0-9]{3}$"
+_DECIMAL_COMMA = r"^[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})$|^[0-9]{4,},[0-9]+$"
+_DECIMAL_DOT = r"^[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})$|^[0-9]{4,}\.[0-9]+$"
+# As R writes whole numbers. With a capital letter it is a spreadsheet's, which rounds.
+_EXPONENT = r"^[1-9](?:\.[0-9]{1,14})?e\+?[0-9]{1,2}$"
+_ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
+_STANDARD_TIMES = (
+    "%Y-%m-%dT%H:%M:%S%.f%#z",
+    "%Y-%m-%dT%H:%M:%S%.f",
+    "%Y-%m-%dT%H:%M%#z",
+    "%Y-%m-%dT%H:%M",
+    "%a, %d %b %Y %H:%M:%S %#z",
+    "%d %b %Y %H:%M:%S %#z",
+)
+# Between 1990 and 2100, the number of digits tells seconds from smaller units.
+_SINCE_1970 = r"^([0-9]{9,10}|[0-9]{12,13}|[0-9]{15,16}|[0-9]{18,19})(?:\.([0-9]{1,9}))?$"
 _UNITS = {
     "second": "s",
     "minute": "m",
@@ -61,11 +102,25 @@ Parse = Callable[[pl.Expr, Column, Reading], pl.Expr]
 
 
 class Kind(NamedTuple):
-    """A kind of value: how it is read, and what a text that cannot be read is not."""
+    """A kind of value.
+
+    Attributes:
+        parse: How it is read.
+        wants: What a text that cannot be read is not, in words.
+        shape: A regular expression for the whole of every text it reads; more may match. Empty
+            where any text may be read.
+        needs_observed_at: Whether it is read after the time of observation.
+    """
 
     parse: Parse
     wants: str
+    shape: str = ""
     needs_observed_at: bool = False
+
+    @property
+    def has_null_words(self) -> bool:
+        """Whether `NULL_WORDS` mean unknown: not where any text is a value."""
+        return self.parse not in {_text, _title, _slug}
 
 
 def end_of(day: pl.Expr) -> pl.Expr:
@@ -102,21 +157,53 @@ def _encoded_url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
 
 
 def _count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    return _bounded(pl.when(text.str.contains(r"^[0-9]{1,18}$")).then(text))
+    return _whole_number(
+        text,
+        has_commas=_shows(text, _COMMAS, but_no=f"{_DECIMAL_COMMA}|{_DOTS}"),
+        has_dots=_shows(text, _DOTS, but_no=f"{_DECIMAL_DOT}|{_COMMAS}"),
+    )
 
 
-def _bounded(digits: pl.Expr) -> pl.Expr:
-    number = digits.cast(pl.Int64, strict=False)
+def _shows(text: pl.Expr, proof: str, *, but_no: str) -> pl.Expr:
+    """Whether a column proves how it writes thousands."""
+    return text.str.contains(proof).any() & ~text.str.contains(but_no).any()
+
+
+def _whole_number(text: pl.Expr, *, has_commas: pl.Expr, has_dots: pl.Expr) -> pl.Expr:
+    one_group = text.str.contains(_ONE_GROUP)
+    has_comma = text.str.contains(",", literal=True)
+    is_grouped = (
+        text.str.contains(f"{_GROUPED}|{_COMMAS}|{_DOTS}")
+        | (one_group & has_comma & has_commas)
+        | (one_group & ~has_comma & has_dots)
+    )
+    digits = (
+        pl.when(text.str.contains(_PLAIN))
+        .then(text.str.replace(r"\.0+$", ""))
+        .when(is_grouped)
+        .then(text.str.replace_all("[^0-9]", ""))
+    )
+    scientific = pl.when(text.str.contains(_EXPONENT)).then(text).cast(pl.Float64, strict=False)
+    is_whole = (scientific == scientific.floor()) & (scientific < COUNTS_END)
+    return _bounded(
+        pl.coalesce(
+            digits.cast(pl.Int64, strict=False),
+            pl.when(is_whole).then(scientific).cast(pl.Int64, strict=False),
+        )
+    )
+
+
+def _bounded(number: pl.Expr) -> pl.Expr:
     return pl.when(number.abs() < COUNTS_END).then(number)
 
 
-def _grouped_count(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
-    is_grouped = text.str.contains(r"^[0-9]{1,3}(,[0-9]{3})*$|^[0-9]+$")
-    return _count(pl.when(is_grouped).then(text.str.replace_all(",", "")), column, reading)
+def _grouped_count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+    return _whole_number(text, has_commas=pl.lit(value=True), has_dots=pl.lit(value=False))
 
 
-def _integer(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    return _bounded(pl.when(text.str.contains(r"^-?[0-9]{1,18}$")).then(text))
+def _integer(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+    magnitude = _count(text.str.strip_prefix("-"), column, reading)
+    return pl.when(text.str.starts_with("-")).then(-magnitude).otherwise(magnitude)
 
 
 def _plausible(instant: pl.Expr) -> pl.Expr:
@@ -124,30 +211,84 @@ def _plausible(instant: pl.Expr) -> pl.Expr:
 
 
 def _instant(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
+    declared = [_trust(text, pattern, _parse_time) for pattern in column.patterns]
+    return _plausible(pl.coalesce(*declared, _standard_time(text)))
+
+
+def _trust(text: pl.Expr, pattern: str, parse: Callable[[pl.Expr, str], pl.Expr]) -> pl.Expr:
+    """Times after a pattern; none where the column shows that day and month stand the other way.
+
+    That is where some texts can be read with day and month exchanged only, and none as declared
+    only: the others, such as `9/7/2016`, could be either.
+    """
+    read = parse(text, pattern)
+    exchanged = {"%d": "%m", "%m": "%d"}
+    other = parse(text, re.sub("%[dm]", lambda found: exchanged[found[0]], pattern))
+    is_refuted = (read.is_null() & other.is_not_null()).any()
+    is_proven = (read.is_not_null() & other.is_null()).any()
+    return pl.when(~is_refuted | is_proven).then(read)
+
+
+def _parse_time(text: pl.Expr, pattern: str) -> pl.Expr:
+    return text.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
+
+
+def _normalize_time(text: pl.Expr) -> pl.Expr:
+    """ISO 8601 with one letter between date and time, and the zone UTC as `Z`."""
+    return text.str.replace(r"(?i)\s*\b(?:utc|gmt|z)$", "Z").str.replace(
+        r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[tT ]+([0-9])", "${1}T${2}"
+    )
+
+
+def _standard_time(text: pl.Expr) -> pl.Expr:
+    """ISO 8601, RFC 2822, and numbers since 1970; without a zone it is UTC."""
+    normal = _normalize_time(text)
+    written = [_parse_time(normal, pattern) for pattern in _STANDARD_TIMES]
+    return pl.coalesce(*written, _since_1970(text))
+
+
+def _since_1970(text: pl.Expr) -> pl.Expr:
+    """Seconds, or by their digits milli-, micro- or nanoseconds; only seconds have a fraction."""
+    whole, fraction = text.str.extract(_SINCE_1970, 1), text.str.extract(_SINCE_1970, 2)
+    digits = whole.str.len_chars()
+    number = whole.cast(pl.Int64, strict=False)
+    small = ("0." + fraction.fill_null("0")).cast(pl.Float64, strict=False)
+    seconds = number * 1_000_000 + (small * 1_000_000).round().cast(pl.Int64, strict=False)
+    smaller = pl.when(small == 0).then(
+        pl.when(digits <= 13)
+        .then(number * 1_000)
+        .when(digits <= 16)
+        .then(number)
+        .otherwise(number // 1_000)
+    )
+    return pl.when(digits <= 10).then(seconds).otherwise(smaller).cast(INSTANT)
+
+
+def _day(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+    """A date, taken at its last second; a time of day, where there is one, as it is.
+
+    Midnight is how tables write a date, in whatever zone.
+    """
+
+    def parse(dates: pl.Expr, pattern: str) -> pl.Expr:
+        return _parse_day(dates, pattern, reading)
+
+    declared = [_trust(text, pattern, parse) for pattern in column.patterns]
+    date_alone = rf"^([0-9-]{{10}})(?:T00:00(?::00(?:\.0+)?)?{_ZONE}?)?$"
+    written = _normalize_time(text).str.extract(date_alone, 1).str.to_date("%Y-%m-%d", strict=False)
+    instant = _standard_time(text)
+    is_date = instant == instant.dt.truncate("1d")
     return _plausible(
         pl.coalesce(
-            text.str.to_datetime(pattern, strict=False, time_unit="us", time_zone="UTC")
-            for pattern in column.patterns
+            end_of(pl.coalesce(*declared, written)),
+            pl.when(is_date).then(end_of(instant.dt.date())).otherwise(instant),
         )
     )
 
 
-def _unix_seconds(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    seconds = text.cast(pl.Float64, strict=False)
-    return _plausible((seconds * 1_000_000).cast(pl.Int64, strict=False).cast(INSTANT))
-
-
-def _day(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
-    days = [_parse_day(text, pattern, reading) for pattern in column.patterns]
-    return _plausible(end_of(pl.coalesce(days)))
-
-
 def _parse_day(text: pl.Expr, pattern: str, reading: Reading) -> pl.Expr:
     if has_year(pattern):
-        # As an instant, since a pattern of a day may hold a time of day.
-        return text.str.to_datetime(
-            pattern, strict=False, time_unit="us", time_zone="UTC"
-        ).dt.date()
+        return text.str.to_date(pattern, strict=False)
     if reading.year is None:
         return pl.lit(None, pl.Date)
     first, last = reading.year
@@ -189,9 +330,13 @@ def _slug(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
 
 
 def _flag(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    return text.str.to_lowercase().replace_strict(
-        {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-    )
+    return read_flag(text)
+
+
+def read_flag(text: pl.Expr) -> pl.Expr:
+    """True or false as the words of `FLAG_WORDS` say; null for any other."""
+    small = text.str.strip_chars().str.to_lowercase()
+    return small.replace_strict(FLAG_WORDS, default=None, return_dtype=pl.Boolean)
 
 
 def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
@@ -199,20 +344,23 @@ def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
     return pl.when(pl.col("observed_at").is_not_null()).then(position)
 
 
+_DIGITS_SHAPE = r"[0-9][0-9.,'e+ \xa0\u202f\u2009\u2019]*"
+_TIME_SHAPE = r"(?=.*[0-9]).{4,60}"
 KINDS: dict[KindName, Kind] = {
     "text": Kind(_text, "holds a NUL character"),
     "title": Kind(_title, "holds a NUL character"),
-    "url": Kind(_url, "is not an http or https address"),
-    "encoded_url": Kind(_encoded_url, "is not an http or https address"),
-    "count": Kind(_count, f"is not a whole number of at least 0, {_BELOW}"),
-    "grouped_count": Kind(_grouped_count, f"is not a whole number such as 1,234, {_BELOW}"),
-    "integer": Kind(_integer, f"is not a whole number, {_BELOW}"),
-    "instant": Kind(_instant, "is not a time such as {patterns}"),
-    "unix_seconds": Kind(_unix_seconds, "is not a time in seconds since 1970"),
-    "day": Kind(_day, "is not a day such as {patterns}"),
+    "url": Kind(_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
+    "encoded_url": Kind(_encoded_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
+    "count": Kind(_count, f"is not a whole number of at least 0, {_BELOW}", _DIGITS_SHAPE),
+    "grouped_count": Kind(
+        _grouped_count, f"is not a whole number such as 1,234, {_BELOW}", _DIGITS_SHAPE
+    ),
+    "integer": Kind(_integer, f"is not a whole number, {_BELOW}", f"-?{_DIGITS_SHAPE}"),
+    "instant": Kind(_instant, "is not a time such as {patterns}", _TIME_SHAPE),
+    "day": Kind(_day, "is not a day such as {patterns}", _TIME_SHAPE),
     "file_day": Kind(_file_day, "is not a day"),
     "age": Kind(_age, "is not an age such as '2 weeks ago', since 1990", needs_observed_at=True),
-    "iso_duration": Kind(_iso_duration, "is not a duration such as PT4M13S"),
+    "iso_duration": Kind(_iso_duration, "is not a duration such as PT4M13S", "P.*"),
     "slug": Kind(_slug, "is not words divided by _"),
     "flag": Kind(_flag, "is not true or false"),
     "row_order": Kind(_row_order, "is not a position", needs_observed_at=True),

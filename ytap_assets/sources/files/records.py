@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ytap_assets.sources.files.content import is_damaged, make_printable
+from ytap_assets.sources.files.json_paths import Contradiction
 
 FAULT = "fault"
 """The column of `Records.frame` with the reason a record could not be taken apart."""
@@ -69,6 +70,9 @@ class Records:
 
 def _write_json(value: object) -> str:
     try:
+        if isinstance(value, Contradiction):
+            pairs = (f"{json.dumps(key)}: {_write_json(each)}" for key, each in value.pairs)
+            return "{" + ", ".join(pairs) + "}"
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return "(a value nested too deeply to be written out)"

@@ -43,6 +43,7 @@ class Refusal(BaseModel):
     records: tuple[str, ...] = ("",)
     where: dict[str, re.Pattern[str]] = Field(default_factory=dict)
     fault: re.Pattern[str] | None = None
+    columns: tuple[str, ...] = ()
     begins: re.Pattern[str] | None = None
 
     @field_validator("records")
@@ -54,13 +55,15 @@ class Refusal(BaseModel):
 
     @model_validator(mode="after")
     def _check_one_of(self) -> Refusal:
-        if sum(map(bool, (self.where, self.fault, self.begins))) != 1:
-            raise ValueError("one of `where`, `fault` (JSON) and `begins` (others) must be given")
+        if sum(map(bool, (self.where, self.fault, self.columns, self.begins))) != 1:
+            raise ValueError(
+                "one of `where`, `fault` (JSON), `columns` (CSV) and `begins` must be given"
+            )
         return self
 
     def explain_json(self, values: Sequence[object]) -> str | None:
         """What to say of a file of these documents; None where it is not of this kind."""
-        if self.begins is not None:
+        if not (self.where or self.fault):
             return None
         for path in self.records:
             found = list(
@@ -70,9 +73,13 @@ class Refusal(BaseModel):
                 return f"{self.about} ({self._show(found[0])})"
         return None
 
-    def explain_text(self, beginning: str) -> str | None:
-        """What to say of a file that begins so; None where it is not of this kind."""
-        return self.about if self.begins is not None and self.begins.match(beginning) else None
+    def explain_text(self, beginning: str, header: Sequence[str]) -> str | None:
+        """What to say of a file that begins so, read as CSV; None where it is not of this kind."""
+        if self.begins is not None:
+            return self.about if self.begins.match(beginning) else None
+        if self.columns and frozenset(self.columns) <= frozenset(header):
+            return f"{self.about} (its columns are {', '.join(map(repr, self.columns))})"
+        return None
 
     def _fits(self, found: Found) -> bool:
         if self.fault is not None:

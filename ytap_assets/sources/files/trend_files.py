@@ -71,7 +71,7 @@ def read_trend_file(
     changes nothing.
 
     Args:
-        path: The file: CSV, JSON or JSON lines, gzipped or not.
+        path: The file: CSV, JSON or JSON lines, packed by gzip or zstd or not.
         workspace_id: The workspace to import into.
         source: ``youtube``, ``hn`` or ``reddit``.
         region: The country of the list, where the content does not say it. Goes before the
@@ -87,12 +87,12 @@ def read_trend_file(
 
     Raises:
         ImportRefusedError: The file is of no known format or of another source, cannot be read,
-            or does not say when it was observed and ``observed_on`` is not given.
+            or does not say when it was observed and ``observed_on`` is not given; or not one of
+            its rows can be read, and nothing says which day it speaks of.
         ConfigError: The workspace's name breaks the rule.
     """
     check_workspace_id(workspace_id)
-    if region is not None and not _REGION.fullmatch(region):
-        raise ImportRefusedError(f"--region {region!r}: expected two capital letters such as US")
+    check_region(region)
     content = read_content(path)
     job = _Import(content, workspace_id, source, region, observed_on, now, run_id)
     candidate = recognize(content, formats or known_formats(), source=source)
@@ -101,10 +101,38 @@ def read_trend_file(
     converted = convert_records(records, candidate.format, reading)
     rows = _rows(converted.filter(pl.col(REASON).is_null()), candidate.format, job)
     _check_observed_on(rows, job)
-    day = _last_day(rows, reading, job)
+    day = _last_day(rows, converted, reading, job)
     quarantined = _quarantine(converted, records, job, day)
     log = _log(job, day, rows.height, quarantined.height)
     return Fetch(log=log, rows=rows, quarantined=quarantined, payloads=RAW_PAYLOADS.empty())
+
+
+def check_region(region: str | None) -> None:
+    """Check a region as given.
+
+    Raises:
+        ImportRefusedError: It is not two capital letters.
+    """
+    if region is not None and not _REGION.fullmatch(region):
+        raise ImportRefusedError(f"--region {region!r}: expected two capital letters such as US")
+
+
+def describe_reasons(reasons: pl.DataFrame) -> str:
+    """The most frequent reason why rows cannot be read, with an example.
+
+    Args:
+        reasons: Rows with ``reason`` and ``place``, such as those of `quarantined_rows`.
+    """
+    if reasons.is_empty():
+        return "it holds no rows"
+    # Reasons differ by the value they show.
+    kind = pl.col("reason").str.replace_all(r"holds '.*?'(, which|:)", "holds a value$1")
+    kinds = reasons.with_columns(kind=kind, count=pl.len().over(kind))
+    first = kinds.sort("count", descending=True, maintain_order=True).row(0, named=True)
+    return (
+        f"of {reasons.height} rows {first['count']} for this reason: {first['reason']} "
+        f"({first['place']})"
+    )
 
 
 def _read_around(job: _Import, candidate: Candidate) -> Reading:
@@ -191,9 +219,21 @@ def _check_observed_on(rows: pl.DataFrame, job: _Import) -> None:
         )
 
 
-def _last_day(rows: pl.DataFrame, reading: Reading, job: _Import) -> date:
-    last: date | None = rows.select(pl.col("observed_at").max().dt.date()).item()
-    return last or reading.observed_day or job.observed_on or job.now.date()
+def _last_day(rows: pl.DataFrame, converted: pl.DataFrame, reading: Reading, job: _Import) -> date:
+    """The last day observed: of the readable rows, else of the others, else as the name says."""
+    for frame in (rows, converted):
+        last: date | None = frame.select(pl.col("observed_at").max().dt.date()).item()
+        if last is not None:
+            return last
+    days = read_name_days(job.content.name)
+    day = reading.observed_day or job.observed_on or (days.last if days else None)
+    if day is None:
+        bad = converted.select(reason=REASON).with_row_index("place", offset=1)
+        raise ImportRefusedError(
+            f"{job.content.name}: no row can be read, and nothing says which day it speaks of: "
+            f"{describe_reasons(bad.with_columns(pl.format('row {}', 'place').alias('place')))}"
+        )
+    return day
 
 
 def _quarantine(converted: pl.DataFrame, records: Records, job: _Import, day: date) -> pl.DataFrame:
@@ -220,6 +260,8 @@ def _quarantine(converted: pl.DataFrame, records: Records, job: _Import, day: da
 def _log(job: _Import, day: date, readable: int, quarantined: int) -> dict[str, Any]:
     fetched = readable + quarantined
     detail = f"{quarantined} of {fetched} rows could not be read: see quarantined_rows"
+    if not fetched:
+        detail = "the file holds no rows"
     return {
         "workspace_id": job.workspace_id,
         "day": day,
@@ -227,8 +269,8 @@ def _log(job: _Import, day: date, readable: int, quarantined: int) -> dict[str, 
         "source": job.source,
         "target": job.content.name,
         "history": "file",
-        "outcome": "ok" if readable or not quarantined else "malformed",
-        "detail": detail if quarantined else None,
+        "outcome": "ok" if readable else "malformed",
+        "detail": detail if quarantined or not fetched else None,
         "http_status": None,
         "attempts": 0,
         "started_at": job.now,

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Protocol
 
+import pyarrow as pa
 import pytest
 
 from ytap_assets.sources.fetch import Fetch
@@ -28,6 +29,14 @@ class Read(Protocol):
         workspace_id: str = ...,
         formats: Sequence[Format] | None = ...,
     ) -> Fetch: ...
+
+
+def pack_zstd(content: bytes) -> bytes:
+    """Bytes as one frame of zstd."""
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as packed:
+        packed.write(content)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.files import content
 from ytap_assets.sources.files.content import is_damaged, make_printable, read_content
+from ytap_assets_tests.sources.files.conftest import pack_zstd
 
 
 def _text(path: Path) -> str:
@@ -41,8 +42,47 @@ def test_broken_gzip_is_refused(tmp_path: Path) -> None:
     for number, stored in enumerate([whole[:-9], whole[:30] + b"xx" + whole[32:]]):
         path = tmp_path / f"{number}.gz"
         path.write_bytes(stored)
-        with pytest.raises(ImportRefusedError, match="gzip data is broken"):
+        with pytest.raises(ImportRefusedError, match="compressed data is broken"):
             _text(path)
+
+
+def test_zstd_is_unpacked_and_several_frames_are_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "posts.zst"
+    path.write_bytes(pack_zstd(b"a,b\n") + pack_zstd(b"c,d\n"))
+    assert _text(path) == "a,b\nc,d\n"
+
+
+# A frame whose window of 2 GiB is what `zstd --long=31` asks for, with one raw block.
+_LONG_WINDOW = bytes.fromhex("28b52ffd 00 a8 290000") + b"hello"
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        (pack_zstd(b"a,b\n" * 1000)[:-6], "compressed data is broken"),
+        (pack_zstd(b"a,b\n") + b"garbage", "compressed data is broken"),
+        (gzip.compress(b"a,b\n") + b"garbage", "compressed data is broken"),
+        (_LONG_WINDOW, "use `zstd -d --long=31`"),
+    ],
+)
+def test_what_cannot_be_unpacked_whole_is_refused(tmp_path: Path, stored: bytes, said: str) -> None:
+    path = tmp_path / "posts"
+    path.write_bytes(stored)
+    with pytest.raises(ImportRefusedError, match=said):
+        _text(path)
+
+
+def test_members_of_gzip_written_one_after_the_other_are_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "days.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n") + gzip.compress(b"c,d\n"))
+    assert _text(path) == "a,b\nc,d\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_is_told_by_its_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "sheet.txt"
+    path.write_bytes("\ufeffé\tb\r\n".encode(encoding))
+    assert _text(path) == "é\tb\r\n"
 
 
 def test_more_than_the_cap_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,13 @@ from ytap_assets.sources.files.json_paths import (
     as_text,
     check_path,
     find_records,
+    parse_json,
 )
 
 
 def _values(document: object, path: str, *names: str) -> list[tuple[object, ...]]:
-    return [tuple(one.get(name) for name in names) for one in find_records(document, path)]
+    found = find_records(document, path, frozenset({"at", "made"}))
+    return [tuple(one.get(name) for name in names) for one in found]
 
 
 def test_text_that_is_json_is_walked_on() -> None:
@@ -35,7 +37,7 @@ def test_keys_become_columns_at_every_level() -> None:
 
 def test_names_reach_into_objects_of_the_record_and_on_the_way() -> None:
     document = {"status": {"code": 200}, "items": [{"snippet": {"title": "T"}, "a.b": 1}]}
-    (found,) = find_records(document, "items.*")
+    (found,) = find_records(document, "items.*", frozenset({"status.code"}))
     assert found.get("snippet.title") == "T"
     assert found.get("status.code") == 200
     assert found.get("a.b") == 1
@@ -57,9 +59,30 @@ def test_names_reach_into_objects_of_the_record_and_on_the_way() -> None:
 def test_text_that_is_no_json_is_a_fault_which_knows_what_was_passed(
     body: object, fault: str
 ) -> None:
-    (found,) = find_records({"status": {"code": 400}, "body": body}, "body.@json")
+    document = {"status": {"code": 400}, "body": body}
+    (found,) = find_records(document, "body.@json", frozenset({"status.code"}))
     assert str(found.fault).startswith(fault)
     assert found.get("status.code") == 400
+
+
+def test_nothing_is_inherited_that_is_not_said_to_be() -> None:
+    document = {"title": "a list", "view_count": 9, "entries": [{"id": 1}]}
+    assert _values(document, "entries.*", "id", "title", "view_count") == [(1, ABSENT, ABSENT)]
+
+
+def test_a_key_named_twice_with_two_values_makes_its_object_a_fault() -> None:
+    text = (
+        '[{"id": 1, "score": 1, "score": 2}, {"id": 2, "score": 1, "score": 1}, '
+        '{"id": 3, "statistics": {"views": "1", "views": "2"}}]'
+    )
+    value, fault = parse_json(text)
+    assert fault is None
+    first, second, third = find_records(value, "*")
+    assert first.fault == "names 'score' more than once, with different values"
+    assert (second.fault, second.get("score")) == (None, 1)
+    assert third.fault == "names 'views' more than once, with different values"
+    (page,) = find_records(parse_json('{"hits": [{"id": 1}], "hits": []}')[0], "hits.*")
+    assert page.fault == "names 'hits' more than once, with different values"
 
 
 def test_json_within_json_is_taken_apart_as_often_as_the_path_says() -> None:

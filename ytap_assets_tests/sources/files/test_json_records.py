@@ -14,7 +14,8 @@ from ytap_assets.sources.files.records import FAULT, Records
 
 
 def _read(text: str, path: str, *wanted: str) -> Records:
-    return read_json_records(io.StringIO(text, newline=""), path, wanted or ("id",))
+    stream = io.StringIO(text, newline="")
+    return read_json_records(stream, path, wanted or ("id",), inherited=frozenset({"at", "id"}))
 
 
 def _cells(records: Records) -> list[tuple[object, ...]]:
@@ -66,6 +67,22 @@ def test_a_damaged_first_line_of_json_lines_is_one_fault() -> None:
     records = _read('{"id": 1\n{"id": 2}\n{"id": 3}\n', "")
     assert [fault is None for fault in _faults(records)] == [False, True, True]
     assert list(records.places) == ["line 1", "line 2", "line 3"]
+
+
+def test_documents_written_one_after_the_other_are_all_read() -> None:
+    records = _read('{"id": 1}{"id": 2}\n', "")
+    assert _cells(records) == [("1",), ("2",)]
+    pretty = '{\n "id": 1\n}\n{\n "id": 2\n}\n{\n "id": 3'
+    records = _read(pretty, "")
+    assert _cells(records) == [("1",), ("2",), (None,)]
+    assert str(_faults(records)[2]).startswith("is not readable JSON")
+    assert records.original(2) == '{\n "id": 3'
+
+
+def test_all_values_of_a_key_named_twice_are_kept() -> None:
+    records = _read('{"id": 1, "score": 1, "score": [2]}', "", "id", "score")
+    assert _faults(records) == ["names 'score' more than once, with different values"]
+    assert records.original(0) == '{"id": 1, "score": 1, "score": [2]}'
 
 
 def test_values_become_text() -> None:

@@ -26,6 +26,7 @@ _FILES = {
     "v1_2017-09_US_USvideos.csv": ("youtube", KAGGLE),
     "stories_2016-09-16.csv": ("hn", HN),
 }
+_IDS = ("abcdefghijk", "lmnopqrstuv", "12518265", "12405698")
 _BITS = [
     b"\0",
     b'"',
@@ -105,7 +106,13 @@ def test_every_record_of_a_mangled_table_is_accounted_for(name: str, mangles: li
     except ImportRefusedError:
         return
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
-    assert fetch.log["fetched"] == _count_records(content)
+    # Python's reader swallows records behind a quote that is never closed; ours keeps them.
+    assert fetch.log["fetched"] >= _count_records(content)
+    kept = {*fetch.rows.get_column("item_id")}
+    originals = "\n".join(fetch.quarantined.get_column("original"))
+    decoded = content.decode("utf-8", errors="replace")
+    for item_id in _IDS:
+        assert item_id in kept or item_id in originals or item_id not in decoded
     assert fetch.log["quarantined"] == fetch.quarantined.height
     RAW_TRENDS.model.validate(fetch.rows)
     QUARANTINED_ROWS.model.validate(fetch.quarantined)

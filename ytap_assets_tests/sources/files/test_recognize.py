@@ -19,14 +19,22 @@ def test_a_file_of_no_known_format_is_refused_with_the_nearest_one(read: Read) -
     assert "which also needs created_at, num_points" in message or (
         "which also needs num_points" in message
     )
-    assert "Known formats: youtube_daily_list, " in message
+    assert "Known formats of hn: hn_stories, " in message
+    assert "youtube" not in message
     assert "docs/importing.md" in message
     assert "\n" not in message
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"PK\x03\x04\0\0\0\0zip", "id,title".encode("utf-16"), b"\xff\xfe\xfd", b"[]"],
+    [
+        b"",
+        b"\n\n",
+        b"SQ\x03\x04\0\0\0\0lite",
+        "id,title".encode("utf-16-le"),
+        b"\xff\xfd\xfd",
+        b"[]",
+    ],
 )
 def test_a_file_without_named_columns_is_refused(read: Read, content: bytes) -> None:
     with pytest.raises(ImportRefusedError, match="holds no rows of named columns"):
@@ -49,6 +57,29 @@ def test_hostile_names_of_columns_are_shown_harmless_and_short(read: Read) -> No
 def test_a_file_of_another_source_is_refused_with_the_right_one(read: Read) -> None:
     with pytest.raises(ImportRefusedError, match="import it with --source youtube, not hn"):
         read(DAILY_NAME, DAILY, source="hn")
+
+
+def test_the_nearest_format_is_of_the_source_that_was_asked_for(read: Read) -> None:
+    header = "id,title,score,num_comments,created_utc,subreddit,link\n"
+    with pytest.raises(ImportRefusedError) as caught:
+        read("posts.csv", header + "a,b,1,2,3,c,d\n", source="youtube")
+    assert "It looks like --source reddit (reddit_" in str(caught.value)
+    nearest = str(caught.value).partition("Nearest is ")[2]
+    assert nearest.startswith("youtube_")
+    with pytest.raises(ImportRefusedError) as caught:
+        read("posts.csv", header + "a,b,1,2,3,c,d\n", source="reddit")
+    assert "It looks like" not in str(caught.value)
+    assert "Nearest is reddit_posts" in str(caught.value)
+    assert "also needs url" in str(caught.value)
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+def test_tables_of_other_delimiters_are_read(read: Read, delimiter: str) -> None:
+    name, text = "stories_2016-09-16.csv", HN.replace('""quoted""', "quoted, too")
+    fetch = read(name, text.replace(",", delimiter), source="hn")
+    assert fetch.rows.get_column("item_id").to_list() == ["12518265", "12405698"]
+    packed = read(name, text.replace(",", delimiter).encode("utf-16"), source="hn")
+    assert packed.rows.drop("collection_id").equals(fetch.rows.drop("collection_id"))
 
 
 def test_the_name_does_not_matter_for_the_format(read: Read) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets_tests.sources.files.conftest import Read
+from ytap_assets_tests.sources.files.conftest import Read, pack_zstd
 
 _DAY = date(2024, 5, 1)
 _AT = "2016-08-08T04:32:00"
@@ -200,7 +200,11 @@ def test_a_history_of_scores_is_one_observation_per_update(read: Read) -> None:
         (datetime(2021, 1, 24, 16, 31, 12, tzinfo=UTC), 10, "had to make ünis one", "memes"),
     ]
     assert _reasons(fetch) == [
-        ("item 3", "column seen holds 'soon', which is not a time in seconds since 1970")
+        (
+            "item 3",
+            "column seen holds 'soon', which is not a time such as YYYY-MM-DD hh:mm:ss or seconds"
+            " since 1970",
+        )
     ]
     again = read("memes.json", text, source="reddit")
     assert again.rows.equals(fetch.rows)
@@ -298,3 +302,137 @@ def test_results_of_a_search_that_are_videos(read: Read) -> None:
         ("gQ_1zX-F_No", "Checkup", "JP")
     ]
     assert _reasons(fetch) == [("item 2", "column id.kind holds 'youtube#channel': not a video")]
+
+
+def _search_result(video_id: str) -> dict[str, Any]:
+    ids = {"kind": "youtube#video", "videoId": video_id}
+    return {**_video(), "kind": "youtube#searchResult", "id": ids}
+
+
+_PAGES = {
+    "youtube": [
+        {"kind": "youtube#videoListResponse", "items": [_video(id=video_id)]}
+        for video_id in ("abcdefghijk", "lmnopqrstuv")
+    ],
+    "search": [
+        {
+            "kind": "youtube#searchListResponse",
+            "regionCode": "JP",
+            "items": [_search_result(video_id)],
+        }
+        for video_id in ("abcdefghijk", "lmnopqrstuv")
+    ],
+    "reddit": [_listing(_post("1a")), _listing(_post("2b"))],
+    "hn": [
+        {
+            "hits": [
+                {
+                    "objectID": str(number),
+                    "title": "T",
+                    "points": 5,
+                    "num_comments": None,
+                    "created_at": "2014-10-13T19:31:46Z",
+                }
+            ]
+        }
+        for number in (1, 2)
+    ],
+}
+_ITEMS = {
+    "youtube": [one["items"][0] for one in _PAGES["youtube"]],
+    "search": [one["items"][0] for one in _PAGES["search"]],
+    "reddit": [_post("1a"), _post("2b")],
+    "hn": [one["hits"][0] for one in _PAGES["hn"]],
+}
+
+
+@pytest.mark.parametrize("saved", [_PAGES, _ITEMS])
+@pytest.mark.parametrize("name", sorted(_PAGES))
+def test_pages_and_items_of_apis_in_a_list_and_one_a_line(
+    read: Read, saved: dict[str, list[Any]], name: str
+) -> None:
+    source = {"search": "youtube"}.get(name, name)
+    content = saved[name]
+    whole = read("saved.json", json.dumps(content), source=source, observed_on=_DAY)
+    assert (whole.rows.height, whole.quarantined.height) == (2, 0)
+    lines = "\n".join(map(json.dumps, content))
+    by_line = read("saved.json", lines, source=source, observed_on=_DAY)
+    assert by_line.rows.drop("collection_id").equals(whole.rows.drop("collection_id"))
+
+
+def _submission(**fields: object) -> dict[str, Any]:
+    return {**_post("1a")["data"], "retrieved_on": 1470640000, **fields}
+
+
+@pytest.mark.parametrize("name", ["RS_2016-08.jsonl", "RS_2016-08.zst"])
+def test_submissions_of_reddit_as_archives_keep_them(read: Read, name: str) -> None:
+    posts = [
+        _submission(),
+        _submission(id="2b", created_utc="1470629600", permalink=None),
+        _submission(id="3c", _meta={"retrieved_2nd_on": 1470770000}),
+    ]
+    content = "\n".join(map(json.dumps, posts)).encode()
+    fetch = read(name, pack_zstd(content) if name.endswith("zst") else content, source="reddit")
+    first, second = datetime.fromtimestamp(1470640000, UTC), datetime.fromtimestamp(1470770000, UTC)
+    shown = fetch.rows.select("item_id", "observed_at", "discussion_url", "points", "category")
+    assert shown.rows() == [
+        ("1a", first, "https://www.reddit.com/r/food/comments/1a/fish_chips/", -3, "food"),
+        ("2b", first, "https://www.reddit.com/comments/2b", -3, "food"),
+        ("3c", second, "https://www.reddit.com/r/food/comments/1a/fish_chips/", -3, "food"),
+    ]
+    answer = json.dumps({"data": posts})
+    assert read("answer.json", answer, source="reddit").rows.height == 3
+
+
+def _clip(video_id: str, **fields: object) -> dict[str, Any]:
+    return {
+        "id": video_id,
+        "title": "Clip",
+        "description": None,
+        "duration": 62.0,
+        "view_count": 1200,
+        "channel": "Cooks",
+        "channel_id": "UCx",
+        "extractor_key": "Youtube",
+        "_type": "video",
+        **fields,
+    }
+
+
+def test_videos_saved_by_yt_dlp(read: Read) -> None:
+    lines = [
+        _clip("abcdefghijk", epoch=1700000000, timestamp=1690000000, like_count=5, formats=[{}]),
+        _clip("lmnopqrstuv", epoch=1700000000, like_count=None, comment_count=0),
+        _clip("v123456789x", epoch=1700000000, extractor_key="Vimeo"),
+    ]
+    fetch = read("clips.jsonl", "\n".join(map(json.dumps, lines)))
+    seen = datetime.fromtimestamp(1700000000, UTC)
+    shown = fetch.rows.select("item_id", "observed_at", "views", "likes", "comments", "duration_s")
+    assert shown.rows() == [
+        ("abcdefghijk", seen, 1200, 5, None, 62),
+        ("lmnopqrstuv", seen, 1200, None, 0, 62),
+    ]
+    assert _reasons(fetch) == [
+        ("line 3", "column extractor_key holds 'Vimeo': not a video of YouTube")
+    ]
+
+
+def test_a_list_saved_by_yt_dlp_gives_its_entries_nothing_but_its_time(read: Read) -> None:
+    entry = _clip("abcdefghijk", _type="url", ie_key="Youtube")
+    untitled = _clip("lmnopqrstuv", _type="url", ie_key="Youtube")
+    del untitled["title"], entry["extractor_key"], untitled["extractor_key"]
+    entry["view_count"] = None
+    playlist = {
+        "id": "PL1",
+        "title": "A list",
+        "_type": "playlist",
+        "extractor_key": "YoutubeTab",
+        "view_count": 99,
+        "epoch": 1700000000,
+        "entries": [entry, untitled],
+    }
+    fetch = read("list.json", json.dumps(playlist))
+    assert fetch.rows.select("item_id", "views", "observed_at").rows() == [
+        ("abcdefghijk", None, datetime.fromtimestamp(1700000000, UTC))
+    ]
+    assert _reasons(fetch) == [("item 2", "column title is empty, and every row needs it")]

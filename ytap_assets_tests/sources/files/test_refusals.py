@@ -26,6 +26,15 @@ _REFUSED = {
     "youtube_settings": {"kind": "youtube#i18nRegionListResponse", "items": []},
     "youtube_own_ratings": {"kind": "youtube#videoGetRatingResponse", "items": []},
     "youtube_without_videos": {"kind": "youtube#videoListResponse", "items": []},
+    "reddit_comments": [{"id": "c", "link_id": "t3_1a", "body": "Aw", "score": 1}],
+    "studio_table": "Content,Video title,Video publish time,Views\nTotal,,,5\n",
+    "bandit_log": ",timestamp,item_id,position,click,propensity_score\n0,x,1,1,0,0.5\n",
+    "bandit_items": ",item_id,item_feature_0\n0,1,0.5\n",
+    "headline_test": "test,headline,impressions,clicks\nt,Fish,10,1\n",
+    "time_series": "timestamp,value\n2014-04-01 00:00:00,1.5\n",
+    "daily_totals": '\ufeffDay Index,Pageviews\r\n1/1/13,"92,812"',
+    "archive": "PK\x03\x04\0\0",
+    "parquet": "PAR1\x15\x04",
     "reddit_without_posts": [_exchange(200, "OK", '{"kind": "Listing", "data": {"children": []}}')],
     "reddit_history_without_updates": {"collected_utc": 1.5, "from_sub": "memes", "posts": {}},
     "api_errors": _ERROR,
@@ -62,6 +71,12 @@ def test_the_message_shows_by_what_it_was_told(read: Read) -> None:
         "quota.json: an error that an API answered; it holds no trends "
         "(code is '403', message is 'no <b>quota</b>')"
     )
+
+
+def test_errors_within_exchanges_are_told_by_what_they_say(read: Read) -> None:
+    exchanges = [{"status": 429, "body": _ERROR}, {"status": 429, "body": _ERROR}]
+    with pytest.raises(ImportRefusedError, match="an error that an API answered"):
+        read("limits.json", json.dumps(exchanges))
 
 
 def test_hostile_values_are_shown_harmless_and_short(read: Read) -> None:

@@ -337,7 +337,8 @@ def test_rows_that_cannot_be_read_are_put_aside_with_their_line(read: Read, now:
         (
             "line 8",
             "column title is empty, and every row needs it; column created_at holds '7.9.2016', "
-            "which is not a time such as MM/DD/YYYY hh:mm",
+            "which is not a time such as MM/DD/YYYY hh:mm or YYYY-MM-DD hh:mm:ss or seconds since"
+            " 1970",
         ),
         ("line 9", "has 2 columns where the header has 7"),
     ]
@@ -356,13 +357,101 @@ def test_rows_that_cannot_be_read_are_put_aside_with_their_line(read: Read, now:
     assert fetch.log["outcome"] == "ok"
 
 
-def test_a_file_without_a_readable_row_is_malformed_and_without_rows_is_well(read: Read) -> None:
+def test_a_file_without_a_readable_row_is_malformed(read: Read) -> None:
     fetch = read("stories_2016-09-16.csv", HN_HEADER + "x\n", source="hn")
     assert (fetch.log["outcome"], fetch.log["fetched"]) == ("malformed", 1)
     fetch = read("stories_2016-09-16.csv", HN_HEADER, source="hn")
-    assert (fetch.log["outcome"], fetch.log["fetched"]) == ("ok", 0)
+    assert (fetch.log["outcome"], fetch.log["fetched"]) == ("malformed", 0)
+    assert fetch.log["detail"] == "the file holds no rows"
     assert fetch.log["day"] == date(2016, 9, 16)
     assert fetch.rows.schema == RAW_TRENDS.schema
+
+
+def test_a_day_without_its_zero_is_not_taken_for_another(read: Read) -> None:
+    """20 October, read as a number and written again, is `20.1`."""
+    fetch = read(_KAGGLE_NAME, KAGGLE.replace("30.12", "20.1"))
+    assert _column(fetch, "day") == [date(2018, 1, 2)]
+    assert "which is not a day such as DD.MM, with two digits each" in _reasons(fetch)[0][1]
+
+
+_FLAGGED = (
+    "video_id,trending_date,title,channel_title,category_id,publish_time,views,likes,comment_count,"
+    "comments_disabled,ratings_disabled\n"
+)
+
+
+def test_flags_as_a_spreadsheet_writes_them(read: Read) -> None:
+    rows = [
+        f"abcdefghij{number},{day},T,C,24,2024-01-10T10:00:00.000Z,9,0,0.0,{flag},{flag}\n"
+        for number, (day, flag) in enumerate(
+            [("2024-01-11", "TRUE"), ("24.11.01", "WAHR"), ("2024-01-11", "FALSE"), ("x", "?")]
+        )
+    ]
+    fetch = read("USvideos.csv", _FLAGGED + "".join(rows))
+    assert _column(fetch, "day") == [date(2024, 1, 11)] * 3
+    assert _column(fetch, "likes") == [None, None, 0]
+    assert _column(fetch, "comments") == [None, None, 0]
+
+
+def test_the_day_of_a_file_without_readable_rows_is_evidence_or_the_file_is_refused(
+    read: Read,
+) -> None:
+    row = "abcdefghij{},{},,C,24,2024-01-10T10:00:00.000Z,9,0,0,False,False\n"
+    fetch = read("trending.csv", _FLAGGED + row.format(1, "2024-01-11") + row.format(2, "soon"))
+    assert (fetch.log["day"], fetch.log["fetched"], fetch.rows.height) == (date(2024, 1, 11), 2, 0)
+    dayless = _FLAGGED + row.format(1, "soon") + row.format(2, "later")
+    assert read("trending_2024-02-03.csv", dayless).log["day"] == date(2024, 2, 3)
+    with pytest.raises(ImportRefusedError) as caught:
+        read("trending_2024.csv", dayless)
+    message = str(caught.value)
+    assert message.startswith("trending_2024.csv: no row can be read, and nothing says which day")
+    assert "of 2 rows 2 for this reason: " in message
+    assert "column trending_date holds 'soon', which is not a day" in message
+    with pytest.raises(ImportRefusedError, match="it holds no rows"):
+        read("trending_2024.csv", _FLAGGED)
+
+
+def test_posts_as_praw_and_pandas_write_them(read: Read) -> None:
+    header = "id,title,score,num_comments,created_utc,subreddit,url"
+    post = "abc{},A post,10.0,3,{},technology,https://example.com/a"
+    fetch = read(
+        "posts_2018-03-08.csv",
+        f"{header},permalink\n"
+        f"{post.format(0, '1520000000.0')},/r/technology/comments/abc0/a_post/\n"
+        f"{post.format(1, '2018-03-02 14:13:20')},/r/technology/comments/abc1/a_post/\n",
+        source="reddit",
+    )
+    assert _column(fetch, "published_at") == [_at("2018-03-02T14:13:20")] * 2
+    page = "https://www.reddit.com/r/technology/comments/abc0/a_post/"
+    assert _column(fetch, "discussion_url")[0] == page
+    assert _column(fetch, "points") == [10, 10]
+    fetch = read(
+        "posts_2018-03-08.csv",
+        f"{header}\n{post.format(0, '2018-03-02 14:13:20')}\n{post.format(1, 1520000000)}\n",
+        source="reddit",
+    )
+    assert _column(fetch, "published_at") == [_at("2018-03-02T14:13:20")] * 2
+
+
+def test_hacker_news_as_bigquery_exports_it(read: Read) -> None:
+    text = (
+        "title,url,text,dead,by,score,time,timestamp,type,id,parent,descendants,ranking,deleted\n"
+        "A story,https://x.org,,,u,5,1520000000,2018-03-02 14:13:20 UTC,story,1,,7,,\n"
+        "Ask,,Text,,u,5,,2018-03-02 14:13:20 UTC,story,2,,,,\n"
+        ",,Aw,,u,,1520000000,2018-03-02 14:13:20 UTC,comment,3,1,,1,\n"
+        "Gone,,,,u,5,1520000000,2018-03-02 14:13:20 UTC,story,4,,,,true\n"
+    )
+    fetch = read("full_2018-03-09.csv", text, source="hn")
+    assert fetch.rows.select("item_id", "points", "comments", "published_at").rows() == [
+        ("1", 5, 7, _at("2018-03-02T14:13:20")),
+        ("2", 5, None, _at("2018-03-02T14:13:20")),
+    ]
+    assert [place for place, _ in _reasons(fetch)] == ["line 4", "line 5"]
+    stories = (
+        "id,by,score,time,time_ts,title,url,text,deleted,dead,descendants,author\n"
+        "1,u,5,1520000000,2018-03-02 14:13:20 UTC,A story,https://x.org,,,,7,u\n"
+    )
+    assert read("stories_2018-03-09.csv", stories, source="hn").rows.height == 1
 
 
 def test_what_comes_out_has_the_tables_structure(read: Read) -> None:
