@@ -6,6 +6,7 @@
     - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
     - `ImportRefusedError`: a file is of no known format.
     - `TransitionRefusedError`: a script cannot move that way.
+    - `FileRefusedError`: a file in a workspace's folder may not or cannot be read.
     - `ManifestError` (`domain.production.manifest`): a video's manifest cannot be read.
 """
 
@@ -22,6 +23,10 @@ class ConfigError(YtapError):
 
 class ImportRefusedError(YtapError):
     """A file is of no known format; the message says what was expected."""
+
+
+class FileRefusedError(YtapError):
+    """A file in a workspace's folder may not or cannot be read; the message says which and why."""
 
 
 class TransitionRefusedError(YtapError):

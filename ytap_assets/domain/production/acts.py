@@ -188,9 +188,7 @@ Standing = Literal["new", "applied", "received", "expired", "overtaken"]
 in the state the script is in, or in an earlier one; that a line below it moved the script since."""
 
 
-def trace_acts(
-    workspace_id: str, acts: Sequence[Act], events: pl.DataFrame
-) -> dict[Act, Standing]:
+def trace_acts(workspace_id: str, acts: Sequence[Act], events: pl.DataFrame) -> dict[Act, Standing]:
     """What the log says of each decision of the file.
 
     Args:
