@@ -1,4 +1,4 @@
-"""What lies below a folder is opened if it is a file, and refused by name if it is anything else."""
+"""What lies below a folder is opened if it is a file; anything else is refused by name."""
 
 from __future__ import annotations
 

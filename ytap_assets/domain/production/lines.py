@@ -88,7 +88,7 @@ def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) 
     duplicates = 0
     unfinished = _check_last(lines)
     for number, line in enumerate(lines[:-1] if unfinished else lines, start=1):
-        if not line.strip():
+        if _is_blank(line):
             continue
         try:
             row = parse(parse_object(line))
@@ -109,13 +109,18 @@ def find_unfinished(content: bytes) -> UnfinishedLine | None:
 
 def _check_last(lines: list[bytes]) -> UnfinishedLine | None:
     last = lines[-1].rstrip(b"\r")
-    if not last.strip() or len(last) > MAX_LINE_BYTES:
+    if _is_blank(last) or len(last) > MAX_LINE_BYTES:
         return None
     try:
         parse_object(last)
     except FieldError as error:
         return UnfinishedLine(len(lines), str(error), _show_original(last), len(last))
     return None
+
+
+def _is_blank(line: bytes) -> bool:
+    """Whether nothing is on a line; a single NUL is half of a line end in UTF-16."""
+    return line.strip() in (b"", b"\x00")
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
