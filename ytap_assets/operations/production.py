@@ -65,10 +65,11 @@ def advance(slice_: Slice, promotion: str) -> Written:
     for _ in range(_MAX_ROUNDS):
         moved = False
         for one in chosen:
-            events = decide(slice_, one)
+            evidence = _gather(slice_, one)
+            events = one.decide(evidence, now=slice_.now)
             if not events:
                 continue
-            rows, results, snapshot_id, admission = _append(slice_, events)
+            rows, results, snapshot_id, admission = _append(slice_, events, evidence.last_seq)
             appended.append(rows)
             refused += len(admission.refused)
             moved = moved or not rows.is_empty()
@@ -186,16 +187,16 @@ def act_on_script(
 
 
 def _append(
-    slice_: Slice, events: list[Event]
+    slice_: Slice, events: list[Event], decided_at: int
 ) -> tuple[pl.DataFrame, tuple[CheckResult, ...], int, Admission]:
-    """Append what is admitted, in one commit."""
+    """Append what is admitted, in one commit; ``decided_at`` is the last event known by then."""
     new = events_to_frame(events, recorded_at=slice_.now)
     scripts = new.get_column("script_id").unique().to_list()
     with slice_.platform.lake.write(slice_.run) as transaction:
         stored = transaction.reader(slice_.workspace_id).read(
             PRODUCTION_EVENTS, wanted={"script_id": scripts}
         )
-        rows, admission = admit_frame(new, stored)
+        rows, admission = admit_frame(new, stored, decided_at=decided_at)
         checked = check_rows(PRODUCTION_EVENTS, rows, slice_.scope)
         accepted = transaction.append(checked).accepted
     return accepted, checked.results, transaction.snapshot_id or 0, admission

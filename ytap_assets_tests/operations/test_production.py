@@ -430,6 +430,33 @@ def test_moves_at_a_keyboard_whose_clock_went_back_stay_in_order_of_time(
     assert record["state_since"] > record["created_at"]
 
 
+def test_what_was_decided_about_one_video_is_not_appended_for_another(
+    platform: Platform, tmp_path: Path
+) -> None:
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    write_video(platform, "finance", "one")
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    act_on_script(platform, "finance", "one", "approve_script", actor="Ada", reason=None, run=RUN)
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    act_on_script(platform, "finance", "one", "approve_video", actor="Ada", reason=None, run=RUN)
+    ticks = iter(range(1_000))
+
+    def look_at_the_clock() -> datetime:
+        # `clear_videos` has seen the first video, approved; by the time it appends, it is another.
+        if next(ticks) == 1:
+            act_on_script(platform, "finance", "one", "send_back", actor="B", reason=None, run=RUN)
+            write_video(platform, "finance", "one", duration_s=241)
+            advance(slice_of(platform, "finance"), "review_videos")
+        return NOW
+
+    slow = Platform(platform.settings, now=look_at_the_clock)
+    notes = advance(slow.slice("finance", None, RUN), "clear_videos").notes
+    slow.lake.close()
+
+    assert notes["events_refused"] == 1
+    assert states(platform, "finance") == {"one": "video_pending_review"}
+
+
 def test_of_two_who_decide_at_once_one_wins(platform: Platform) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
     advance(slice_of(platform, "finance"), ALL_PROMOTIONS)

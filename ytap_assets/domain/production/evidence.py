@@ -70,6 +70,11 @@ class Evidence:
     uploads: Sequence[Upload] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
 
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event that is in it; 0 where there is none."""
+        return int(self.records["last_seq"].max() or 0)  # type: ignore[arg-type]
+
 
 def gather_evidence(
     workspace_id: str,
