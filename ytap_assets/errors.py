@@ -7,6 +7,7 @@
     - `ImportRefusedError`: a file is of no known format.
     - `ImportFailedError` (`operations.imports`): of some files nothing was imported.
     - `TransitionRefusedError`: a script cannot move that way.
+    - `FileRefusedError`: a file in a workspace's folder may not or cannot be read.
     - `ManifestError` (`domain.production.manifest`): a video's manifest cannot be read.
 """
 
@@ -23,6 +24,10 @@ class ConfigError(YtapError):
 
 class ImportRefusedError(YtapError):
     """A file is of no known format; the message says what was expected."""
+
+
+class FileRefusedError(YtapError):
+    """A file in a workspace's folder may not or cannot be read; the message says which and why."""
 
 
 class TransitionRefusedError(YtapError):

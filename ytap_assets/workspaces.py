@@ -16,8 +16,9 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from ytap_assets.domain.ids import check_workspace_id, is_workspace_id
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.plain_yaml import load_mapping
+from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.workspace_sections import (
     Account,
@@ -141,25 +142,33 @@ class Workspaces:
         Raises:
             ConfigError: There is none, or it cannot be read; the message names file and key.
         """
-        path = self.folder(workspace_id) / CONFIG_NAME
-        if not path.is_file():
+        text = self.read_config(workspace_id)
+        origin = str(self.folder(workspace_id) / CONFIG_NAME)
+        return parse_workspace(workspace_id, text, origin=origin)
+
+    def read_config(self, workspace_id: str) -> bytes:
+        """Read one workspace's config as it is written; links are not followed.
+
+        Raises:
+            ConfigError: There is none, or it cannot be read.
+        """
+        folder = self.folder(workspace_id)
+        try:
+            found = read_below(folder, CONFIG_NAME, max_bytes=_MAX_CONFIG_BYTES)
+        except FileRefusedError as error:
+            raise ConfigError(f"{folder}: {error}") from error
+        if found is None:
             known = ", ".join(self.ids()) or "none yet; `ytap workspace create` makes one"
             raise ConfigError(f"workspace {workspace_id!r} does not exist ({known})")
-        try:
-            with path.open("rb") as file:
-                text = file.read(_MAX_CONFIG_BYTES + 1)
-        except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}: check its permissions") from error
-        return parse_workspace(workspace_id, text, origin=str(path))
+        return found.content
 
     def save(self, workspace: Workspace) -> Path:
         """Write a workspace's config; the file is replaced in one step."""
-        path = self.folder(workspace.workspace_id) / CONFIG_NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".yaml.part")
-        partial.write_text(dump_workspace(workspace), encoding="utf-8")
-        partial.replace(path)
-        return path
+        return self.write_config(workspace.workspace_id, dump_workspace(workspace).encode())
+
+    def write_config(self, workspace_id: str, text: bytes) -> Path:
+        """Replace a workspace's config in one step; a link in its place is replaced too."""
+        return write_below(self.folder(workspace_id), CONFIG_NAME, text)
 
     def _folders(self) -> list[str]:
         """The folders that hold a config, in order; none where there is no such place."""

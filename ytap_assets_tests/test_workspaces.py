@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from traceback import format_exception
 
@@ -61,15 +62,39 @@ def test_no_folder_at_all(workspaces: Workspaces) -> None:
     assert workspaces.readable() == ([], {})
 
 
+def test_a_config_that_is_a_link_is_a_problem_and_is_replaced_not_followed(
+    workspaces: Workspaces, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(GOOD, encoding="utf-8")
+    folder = workspaces.folder("tech")
+    folder.mkdir(parents=True)
+    (folder / CONFIG_NAME).symlink_to(elsewhere)
+    assert "config.yaml is a symbolic link" in str(workspaces.readable()[1]["tech"])
+
+    workspaces.save(parse_workspace("tech", GOOD, origin="test").model_copy(update={"name": "B"}))
+
+    assert workspaces.get("tech").name == "B"
+    assert elsewhere.read_text(encoding="utf-8") == GOOD
+
+
+def test_a_workspace_folder_may_be_a_link(workspaces: Workspaces, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / CONFIG_NAME).write_text(GOOD, encoding="utf-8")
+    workspaces.root.mkdir(parents=True, exist_ok=True)
+    workspaces.folder("tech").symlink_to(tmp_path / "disk")
+    assert workspaces.get("tech").workspace_id == "tech"
+
+
 def test_a_config_that_may_not_be_opened_is_a_problem(
     workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(workspaces, "tech", GOOD)
 
-    def refuse(path: Path, mode: str) -> None:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert "Permission denied: check its permissions" in str(workspaces.readable()[1]["tech"])
 
 

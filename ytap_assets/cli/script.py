@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ytap_assets.cli.context import new_run, note, open_platform, say, terminal_columns
-from ytap_assets.cli.options import examples, one_workspace
+from ytap_assets.cli.options import examples, one_workspace, output_format
 from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
+    from ytap_assets.cli.results import Format
     from ytap_assets.operations.platform import Platform
 
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
@@ -49,10 +50,17 @@ def scripts() -> None:
 )
 @one_workspace
 @click.option("--state", help="Only scripts in this state.")
-def show_all(workspace: str, state: str | None) -> None:
-    """List a workspace's scripts and where they stand."""
-    from ytap_assets.cli.results import write_table
+@output_format
+def show_all(workspace: str, state: str | None, shape: Format) -> None:
+    """List a workspace's scripts and where they stand.
+
+    Decisions of approvals.jsonl that wait for their date or have no effect are named with the
+    reason; in JSON and CSV also in the column idle_decisions. So is what is wrong with the inbox
+    files.
+    """
+    from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.idle_acts import list_idle_acts
+    from ytap_assets.operations.inbox_files import read_inboxes
     from ytap_assets.operations.production import list_records
     from ytap_assets.tables.production import STATES
 
@@ -60,9 +68,18 @@ def show_all(workspace: str, state: str | None) -> None:
         raise click.BadParameter(f"expected one of {', '.join(STATES)}", param_hint="--state")
     platform = open_platform(may_only_read=True)
     records = list_records(platform, workspace, state).sort("state_since", "script_id")
-    write_table(_LIST, records.select(_LIST).iter_rows(), say, columns=terminal_columns())
-    for line in list_idle_acts(platform, workspace):
-        note(f"approvals.jsonl: did nothing: {one_line(line)}")
+    files = read_inboxes(platform.workspaces.folder(workspace))
+    idle = list_idle_acts(platform, workspace, files)
+    rows: Iterable[Sequence[object]] = records.select(_LIST).iter_rows()
+    names: Sequence[str] = _LIST
+    if shape != "table":
+        names = (*_LIST, "idle_decisions")
+        rows = [(*row, [act.text for act in idle if act.script_id == row[0]]) for row in rows]
+    write_rows(names, rows, shape, say, columns=terminal_columns())
+    for act in idle:
+        note(f"approvals.jsonl: {'waits' if act.waits else 'did nothing'}: {one_line(act.text)}")
+    for problem in (text for file in files.values() for text in file.find_problems()):
+        note(one_line(problem))
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.lines import BadLine, Parsed
+from ytap_assets.domain.production.lines import BadLine
 from ytap_assets.lakehouse.checks import check_rows
 from ytap_assets.lakehouse.reader import Reader
+from ytap_assets.operations.inbox_files import InboxFile
 from ytap_assets.operations.platform import Slice
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS
 
 SOURCE = "inbox"
 _COUNTS = ("accepted", "quarantined", "duplicates")
-
-
-@dataclass(frozen=True)
-class InboxFile:
-    """One file of JSON lines: its name, its bytes, and how it is read."""
-
-    name: str
-    content: bytes
-    parse: Callable[[bytes], Parsed[Any]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +34,8 @@ class _News:
 
     @property
     def collection_id(self) -> str:
-        return _hash(self.file.name, self.file.content.hex())
+        content = hashlib.sha256(self.file.content).hexdigest()
+        return _hash(self.file.name, content, *(_name_line(self.file, line) for line in self.bad))
 
 
 def store_bad_lines(slice_: Slice, files: Mapping[str, InboxFile]) -> int:
@@ -54,10 +47,11 @@ def store_bad_lines(slice_: Slice, files: Mapping[str, InboxFile]) -> int:
     Returns:
         How many bad lines the files hold now.
     """
-    parsed = [(file, file.parse(file.content)) for file in files.values()]
-    with_bad = [(file, found) for file, found in parsed if found.bad]
+    lines = [(file, file.bad_lines(slice_.now)) for file in files.values()]
+    with_bad = [(file, bad) for file, bad in lines if bad]
+    count = sum(len(bad) for _, bad in with_bad)
     if not _find_news(slice_.platform.lake.reader(slice_.workspace_id), with_bad):
-        return sum(len(found.bad) for _, found in with_bad)
+        return count
     with slice_.platform.lake.write(slice_.run) as transaction:
         # Again, under the lock: another run may have read the same lines meanwhile.
         news = _find_news(transaction.reader(slice_.workspace_id), with_bad)
@@ -65,16 +59,18 @@ def store_bad_lines(slice_: Slice, files: Mapping[str, InboxFile]) -> int:
         aside = [row for one in news for row in _rows(slice_, one)]
         for table, rows in ((COLLECTION_LOG, logs), (QUARANTINED_ROWS, aside)):
             transaction.append(check_rows(table, table.frame(rows), slice_.scope))
-    return sum(len(found.bad) for _, found in with_bad)
+    return count
 
 
-def _find_news(reader: Reader, files: Iterable[tuple[InboxFile, Parsed[Any]]]) -> list[_News]:
+def _find_news(
+    reader: Reader, files: Iterable[tuple[InboxFile, tuple[BadLine, ...]]]
+) -> list[_News]:
     """What is not stored yet of each file; files without anything new are left out."""
-    news = [_compare(reader, file, found) for file, found in files]
+    news = [_compare(reader, file, bad) for file, bad in files]
     return [one for one in news if one.fetched]
 
 
-def _compare(reader: Reader, file: InboxFile, found: Parsed[Any]) -> _News:
+def _compare(reader: Reader, file: InboxFile, bad: tuple[BadLine, ...]) -> _News:
     log = reader.read(
         COLLECTION_LOG, columns=_COUNTS, wanted={"source": [SOURCE], "target": [file.name]}
     )
@@ -84,13 +80,13 @@ def _compare(reader: Reader, file: InboxFile, found: Parsed[Any]) -> _News:
         wanted={"source": [SOURCE], "origin": [file.name]},
     )
     known = set(stored.get_column("quarantine_id"))
-    bad = tuple(line for line in found.bad if _name_line(file, line) not in known)
+    bad = tuple(line for line in bad if _name_line(file, line) not in known)
     counted = log.select(pl.col("accepted", "duplicates").sum()).row(0, named=True)
     # A file is only appended to; where it was cut all the same, nothing is counted twice.
     counts = {
-        "accepted": max(0, len(found.rows) - counted["accepted"]),
+        "accepted": max(0, len(file.parsed.rows) - counted["accepted"]),
         "quarantined": len(bad),
-        "duplicates": max(0, found.duplicates - counted["duplicates"]),
+        "duplicates": max(0, file.parsed.duplicates - counted["duplicates"]),
     }
     return _News(file, counts, bad)
 

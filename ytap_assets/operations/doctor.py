@@ -22,6 +22,7 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
+from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
 from ytap_assets.operations.workspaces import Listed, list_workspaces
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
@@ -62,6 +63,7 @@ def examine(
     listed = list_workspaces(Workspaces(settings))
     findings = [
         *_check_workspaces(listed),
+        *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
@@ -101,6 +103,27 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
         else:
             collects = "collects" if one.workspace.collects else "does not collect"
             yield Finding("configured", subject, "ok", f"{one.workspace.status}, {collects}")
+
+
+def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
+    """Inbox files that are not read to the end, and decisions that wait for the clock."""
+    are_well = True
+    for workspace_id in workspaces.ids():
+        for name, file in read_inboxes(workspaces.folder(workspace_id)).items():
+            subject = f"inbox {workspace_id}/{name}"
+            for problem in file.find_problems():
+                are_well = False
+                yield Finding("broken", subject, "fail" if file.problem else "warn", problem)
+            ahead = [a for a in file.parsed.rows if a.at > now] if name == APPROVALS else []
+            if ahead:
+                are_well = False
+                detail = (
+                    f"{len(ahead)} decisions are dated ahead of the clock ({now:%Y-%m-%d %H:%M}"
+                    f" UTC) and wait: `ytap script list -w {workspace_id}` names them"
+                )
+                yield Finding("broken", subject, "warn", detail)
+    if are_well:
+        yield Finding("broken", "inboxes", "ok", "read to the end")
 
 
 def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:

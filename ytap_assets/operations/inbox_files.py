@@ -1,92 +1,242 @@
 """The files a workspace's production is fed with, as they are found on disk.
 
-Belongs here: reading them, safely. Does not belong here: what they mean (`domain.production`).
+Belongs here: reading them, safely, and what a person should know about them as files. Does not
+belong here: what they mean (`domain.production`). No link below the workspace's folder is followed
+(`safe_files`): what would be found there may be another workspace's.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, BinaryIO
 
+from ytap_assets.domain.production.acts import parse_acts
+from ytap_assets.domain.production.inbox import parse_scripts
+from ytap_assets.domain.production.lines import (
+    BadLine,
+    Parsed,
+    UnfinishedLine,
+    find_unfinished,
+)
 from ytap_assets.domain.production.manifest import (
+    MANIFEST_NAME,
     FileFact,
     ManifestError,
     VideoFolder,
     parse_manifest,
 )
+from ytap_assets.domain.production.uploads import parse_uploads
+from ytap_assets.errors import FileRefusedError
+from ytap_assets.safe_files import Contents, open_below, open_folder, read_below, read_open
+from ytap_assets.workspaces import CONFIG_NAME
 
 SCRIPTS = "scripts.jsonl"
 APPROVALS = "approvals.jsonl"
 UPLOADS = "uploads.jsonl"
 VIDEOS = "videos"
-MANIFEST = "manifest.json"
+MAX_INBOX_BYTES = 256 * 1024 * 1024
+UNFINISHED_FOR = timedelta(hours=24)
+"""How long an unfinished line stands unchanged before it is put into quarantine."""
+
 _MAX_MANIFEST_BYTES = 1_000_000
 _CHUNK = 1024 * 1024
+_PARSERS: Mapping[str, Callable[[bytes], Parsed[Any]]] = {
+    SCRIPTS: parse_scripts,
+    APPROVALS: parse_acts,
+    UPLOADS: parse_uploads,
+}
 
 
-def read_lines(folder: Path, name: str) -> bytes:
-    """A file of JSON lines; empty where there is none."""
-    path = folder / name
-    return path.read_bytes() if path.is_file() else b""
+@dataclass(frozen=True)
+class InboxFile:
+    """One file of JSON lines as it was read.
+
+    Attributes:
+        name: Its name.
+        contents: What it held; None where there is none, or it may not be read.
+        problem: Why it may not be read; None where it may.
+    """
+
+    name: str
+    contents: Contents | None = None
+    problem: str | None = None
+
+    @property
+    def content(self) -> bytes:
+        """Its bytes; none where there is no such file."""
+        return self.contents.content if self.contents else b""
+
+    @cached_property
+    def parsed(self) -> Parsed[Any]:
+        """What its lines say."""
+        return _PARSERS[self.name](self.content)
+
+    @cached_property
+    def unfinished(self) -> UnfinishedLine | None:
+        """Its last line, if it is unfinished."""
+        return find_unfinished(self.content)
+
+    def bad_lines(self, now: datetime) -> tuple[BadLine, ...]:
+        """The lines that are for quarantine, the unfinished one too once it stood for long.
+
+        Should it be completed later, it is a line like any other. So a wrong clock does no harm.
+        """
+        bad, last = self.parsed.bad, self.unfinished
+        if last is None or self.contents is None:
+            return bad
+        if now - self.contents.modified_at < UNFINISHED_FOR:
+            return bad
+        hours = UNFINISHED_FOR // timedelta(hours=1)
+        reason = f"unfinished, and unchanged for {hours} hours: {last.reason}"
+        return (*bad, BadLine(last.line, reason, last.original))
+
+    def find_problems(self) -> list[str]:
+        """What a person should know and do about the file; each text begins with its name."""
+        if self.problem is not None:
+            return [f"{self.problem}; none of its lines is read"]
+        last = self.unfinished
+        if last is None or self.contents is None:
+            return []
+        return [
+            f"{self.name}: line {last.line} is unfinished ({last.size_bytes:,} bytes,"
+            f" {last.reason}; file last changed {self.contents.modified_at:%Y-%m-%d %H:%M} UTC):"
+            " it is not read; complete it, or remove it and write it again"
+        ]
+
+
+def read_inboxes(folder: Path) -> dict[str, InboxFile]:
+    """A workspace's inbox files by name, whether or not they are there.
+
+    Args:
+        folder: The workspace's folder.
+    """
+    return {name: read_inbox(folder, name) for name in _PARSERS}
+
+
+def read_inbox(folder: Path, name: str) -> InboxFile:
+    """One of a workspace's inbox files, whether or not it is there.
+
+    Args:
+        folder: The workspace's folder.
+        name: Its name.
+    """
+    try:
+        return InboxFile(name, read_below(folder, name, max_bytes=MAX_INBOX_BYTES))
+    except FileRefusedError as error:
+        return InboxFile(name, problem=str(error))
 
 
 def find_folders(workspace: Path, hashed: Mapping[str, bool]) -> dict[str, VideoFolder]:
     """The video folders of scripts that hold a manifest, with the files it names.
+
+    A folder whose manifest may not be read is among them, with the reason.
 
     Args:
         workspace: The workspace's folder.
         hashed: Script -> whether its files' checksums are wanted.
     """
     found = {}
-    for script_id, with_hash in hashed.items():
-        folder = workspace / VIDEOS / script_id
-        manifest = folder / MANIFEST
-        if manifest.is_file() and manifest.stat().st_size <= _MAX_MANIFEST_BYTES:
-            content = manifest.read_bytes()
-            found[script_id] = VideoFolder(
-                content, dict(_facts(folder, content, with_hash=with_hash))
-            )
+    with ExitStack() as opened:
+        try:
+            root = opened.enter_context(open_folder(workspace))
+        except FileNotFoundError:
+            return {}
+        for script_id, with_hash in hashed.items():
+            folder = _find_folder(root, f"{VIDEOS}/{script_id}", with_hash=with_hash)
+            if folder is not None:
+                found[script_id] = folder
     return found
+
+
+def _find_folder(root: int, name: str, *, with_hash: bool) -> VideoFolder | None:
+    try:
+        with open_below(root, f"{name}/{MANIFEST_NAME}") as file:
+            content = read_open(file, MANIFEST_NAME, max_bytes=_MAX_MANIFEST_BYTES).content
+    except FileNotFoundError:
+        return None
+    except FileRefusedError as error:
+        return VideoFolder(b"", {}, {MANIFEST_NAME: str(error)})
+    found: dict[str, FileFact] = {}
+    refused: dict[str, str] = {}
+    for file_name, expected in _read_files(content).items():
+        try:
+            with open_below(root, f"{name}/{file_name}") as file:
+                found[file_name] = _measure(file, expected, with_hash=with_hash)
+        except FileNotFoundError:
+            continue
+        except FileRefusedError as error:
+            refused[file_name] = str(error)
+        except OSError as error:
+            refused[file_name] = f"{name}/{file_name} cannot be read: {error.strerror}"
+    return VideoFolder(content, found, refused)
+
+
+def _read_files(manifest: bytes) -> Mapping[str, FileFact]:
+    try:
+        return parse_manifest(manifest).files
+    except ManifestError:
+        return {}  # the rules say so in their own words
+
+
+def _measure(file: BinaryIO, expected: FileFact, *, with_hash: bool) -> FileFact:
+    facts = os.fstat(file.fileno())
+    # One of another size is wrong already, and may still grow: it is not read.
+    if not with_hash or facts.st_size != expected.size_bytes:
+        return FileFact(facts.st_size, None)
+    stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return FileFact(facts.st_size, _hash(_Opened(stamp, file)))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An opened file; two are the same if their stamps are."""
+
+    stamp: tuple[int, ...]
+    file: BinaryIO = field(compare=False)
+
+
+@lru_cache(maxsize=4096)
+def _hash(opened: _Opened) -> str:
+    """A file's SHA-256; videos are large, so a process reads them again only with a new stamp."""
+    digest = hashlib.sha256()
+    while chunk := opened.file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def fingerprint(workspace: Path) -> str:
     """Changes whenever the config, an inbox file or a manifest does, by size and date.
 
-    Not with the files that a manifest names: it is written last, and there may be thousands.
+    Not with the files that a manifest names: it is written last, and there may be thousands. A link
+    counts as what it is, and is not followed.
     """
-    paths = [workspace / name for name in (SCRIPTS, APPROVALS, UPLOADS, "config.yaml")]
-    paths += sorted((workspace / VIDEOS).glob(f"*/{MANIFEST}"))
-    facts = [f"{path.relative_to(workspace)} {_stamp(path)}" for path in paths if path.is_file()]
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    paths = [workspace / name for name in (*_PARSERS, CONFIG_NAME)]
+    paths += sorted(_list_manifests(workspace / VIDEOS))
+    stamps = [f"{path.relative_to(workspace)} {stamp}" for path in paths if (stamp := _stamp(path))]
+    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
 
 
-def _facts(folder: Path, content: bytes, *, with_hash: bool) -> Iterator[tuple[str, FileFact]]:
+def _list_manifests(videos: Path) -> Iterator[Path]:
+    """Where the manifests are, and the links that stand where a folder should."""
+    if videos.is_symlink():
+        yield videos
+    elif videos.is_dir():
+        with os.scandir(videos) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                yield path if entry.is_symlink() else path / MANIFEST_NAME
+
+
+def _stamp(path: Path) -> str | None:
     try:
-        files = parse_manifest(content).files
-    except ManifestError:
-        return  # the rules say so in their own words
-    root = folder.resolve()
-    for name, expected in files.items():
-        path = (folder / name).resolve()
-        if path.is_relative_to(root) and path.is_file():
-            size = path.stat().st_size
-            # One of another size is wrong already, and may still grow: it is not read.
-            wanted = with_hash and size == expected.size_bytes
-            yield name, FileFact(size, _hash(path, _stamp(path)) if wanted else None)
-
-
-def _stamp(path: Path) -> str:
-    stat = path.stat()
-    return f"{stat.st_size} {stat.st_mtime_ns}"
-
-
-@lru_cache(maxsize=4096)
-def _hash(path: Path, _stamp: str) -> str:
-    """A file's SHA-256; videos are large, so a process reads them again only with a new stamp."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        facts = path.lstat()
+    except OSError:
+        return None
+    return f"{facts.st_mode} {facts.st_size} {facts.st_mtime_ns}"

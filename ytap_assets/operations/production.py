@@ -6,7 +6,6 @@ still in the state the event found, so of two that decide at once one wins and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -14,28 +13,28 @@ from typing import Any
 import polars as pl
 from ulid import ULID
 
-from ytap_assets.domain.production.acts import Act, act_event, parse_acts
+from ytap_assets.domain.production.acts import Act
 from ytap_assets.domain.production.admission import Admission, admit_frame, current_states
+from ytap_assets.domain.production.cases import open_cases
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
 from ytap_assets.domain.production.fold import fold_events
-from ytap_assets.domain.production.inbox import parse_scripts
-from ytap_assets.domain.production.lines import Parsed
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
-from ytap_assets.domain.production.uploads import parse_uploads
 from ytap_assets.domain.production.videos import videos_from_records
 from ytap_assets.errors import ConfigError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.bad_lines import InboxFile, store_bad_lines
+from ytap_assets.operations.bad_lines import store_bad_lines
 from ytap_assets.operations.idle_acts import list_idle_acts
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
     SCRIPTS,
     UPLOADS,
+    InboxFile,
     find_folders,
     fingerprint,
-    read_lines,
+    read_inbox,
+    read_inboxes,
 )
 from ytap_assets.operations.platform import Platform, Slice, Written
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
@@ -66,21 +65,36 @@ def advance(slice_: Slice, promotion: str) -> Written:
     for _ in range(_MAX_ROUNDS):
         moved = False
         for one in chosen:
-            events = decide(slice_, one)
+            evidence = _gather(slice_, one)
+            events = one.decide(evidence, now=slice_.now)
             if not events:
                 continue
-            rows, results, snapshot_id, admission = _append(slice_, events)
+            rows, results, snapshot_id, admission = _append(slice_, events, evidence.last_seq)
             appended.append(rows)
             refused += len(admission.refused)
             moved = moved or not rows.is_empty()
         if not moved:
             break
-    bad_lines = store_bad_lines(slice_, _inbox_files(slice_))
     frame = pl.concat(appended)
-    idle = list_idle_acts(slice_.platform, slice_.workspace_id)
-    notes = {"events_refused": refused, "bad_lines": bad_lines, "idle_acts": len(idle)}
-    shown = {"idle_acts_explained": idle[:_SHOWN_ACTS]} if idle else {}
-    return Written(frame.height, snapshot_id, results, frame, {**notes, **shown})
+    notes = {"events_refused": refused, **_examine_inboxes(slice_)}
+    return Written(frame.height, snapshot_id, results, frame, notes)
+
+
+def _examine_inboxes(slice_: Slice) -> dict[str, Any]:
+    """Put bad lines into quarantine, and note what else in the inbox files has no effect."""
+    files = _inbox_files(slice_)
+    idle = list_idle_acts(slice_.platform, slice_.workspace_id, files)
+    problems = [problem for file in files.values() for problem in file.find_problems()]
+    notes: dict[str, Any] = {
+        "bad_lines": store_bad_lines(slice_, files),
+        "idle_acts": len(idle),
+        "waiting_acts": sum(act.waits for act in idle),
+    }
+    if idle:
+        notes["idle_acts_explained"] = [act.text for act in idle[:_SHOWN_ACTS]]
+    if problems:
+        notes["inbox_problems"] = problems
+    return notes
 
 
 def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
@@ -147,10 +161,14 @@ def act_on_script(
     Returns:
         The state the script is in afterwards. Promotions follow at the next tick of their sensor.
 
+    Decisions of the approvals file that do not count yet are received before it (`Case.close`).
+
     Raises:
         TransitionRefusedError: There is no such script, or the act is not possible where it stands.
     """
     platform.workspaces.get(workspace_id)
+    approvals = read_inbox(platform.workspaces.folder(workspace_id), APPROVALS)
+    others = [other for other in approvals.parsed.rows if other.script_id == script_id]
     now = platform.now()
     decision = Act(script_id=script_id, act=act, actor=actor, at=now, reason=reason)
     with platform.lake.write(run) as transaction:
@@ -160,23 +178,25 @@ def act_on_script(
         state = current_states(stored).get((workspace_id, script_id))
         if state is None:
             raise TransitionRefusedError(f"workspace {workspace_id} has no script {script_id!r}")
-        event = act_event(workspace_id, decision, state, event_id=str(ULID.from_datetime(now)))
-        rows = events_to_frame([event], recorded_at=now)
+        evidence = gather_evidence(workspace_id, Rules(), stored, acts=others)
+        [case] = open_cases(evidence, "decide", state, now)
+        events = case.decide(decision, str(ULID.from_datetime(now)))
+        rows = events_to_frame(events, recorded_at=now)
         transaction.append(check_rows(PRODUCTION_EVENTS, rows, Scope(workspace_id)))
-    return event.to_state or state
+    return events[-1].to_state or state
 
 
 def _append(
-    slice_: Slice, events: list[Event]
+    slice_: Slice, events: list[Event], decided_at: int
 ) -> tuple[pl.DataFrame, tuple[CheckResult, ...], int, Admission]:
-    """Append what is admitted, in one commit."""
+    """Append what is admitted, in one commit; ``decided_at`` is the last event known by then."""
     new = events_to_frame(events, recorded_at=slice_.now)
     scripts = new.get_column("script_id").unique().to_list()
     with slice_.platform.lake.write(slice_.run) as transaction:
         stored = transaction.reader(slice_.workspace_id).read(
             PRODUCTION_EVENTS, wanted={"script_id": scripts}
         )
-        rows, admission = admit_frame(new, stored)
+        rows, admission = admit_frame(new, stored, decided_at=decided_at)
         checked = check_rows(PRODUCTION_EVENTS, rows, slice_.scope)
         accepted = transaction.append(checked).accepted
     return accepted, checked.results, transaction.snapshot_id or 0, admission
@@ -189,9 +209,10 @@ def _gather(slice_: Slice, promotion: Promotion, *, closely: bool = True) -> Evi
         slice_.workspace_id,
         workspace_rules(slice_.workspace),
         slice_.read(PRODUCTION_EVENTS),
-        submissions=parse_scripts(files[SCRIPTS].content).rows,
-        acts=parse_acts(files[APPROVALS].content).rows,
-        uploads=parse_uploads(files[UPLOADS].content).rows,
+        submissions=files[SCRIPTS].parsed.rows,
+        acts=files[APPROVALS].parsed.rows,
+        acts_problem=files[APPROVALS].problem,
+        uploads=files[UPLOADS].parsed.rows,
         seen_videos=_seen_videos(slice_) if "seen_videos" in promotion.reads else {},
     )
     if "folders" not in promotion.reads:
@@ -216,15 +237,7 @@ def workspace_rules(workspace: Workspace) -> Rules:
 
 
 def _inbox_files(slice_: Slice) -> dict[str, InboxFile]:
-    folder = slice_.platform.workspaces.folder(slice_.workspace_id)
-    parsers: dict[str, Callable[[bytes], Parsed[Any]]] = {
-        SCRIPTS: parse_scripts,
-        APPROVALS: parse_acts,
-        UPLOADS: parse_uploads,
-    }
-    return {
-        name: InboxFile(name, read_lines(folder, name), parse) for name, parse in parsers.items()
-    }
+    return read_inboxes(slice_.platform.workspaces.folder(slice_.workspace_id))
 
 
 def _seen_videos(slice_: Slice) -> dict[str, datetime]:

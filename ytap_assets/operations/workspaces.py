@@ -99,8 +99,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     workspace = workspaces.get(workspace_id)
     if workspace.status == "archived":
         return False
-    path = workspaces.folder(workspace_id) / CONFIG_NAME
-    text = path.read_bytes()
+    text = workspaces.read_config(workspace_id)
     line = b"status: archived"
     edited, count = _STATUS.subn(line, text)
     if not count:
@@ -109,9 +108,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     if _try_parse(workspace_id, edited) != wanted:
         workspaces.save(wanted)  # an unusual layout: rather lose its comments than its meaning
         return True
-    partial = path.with_suffix(".yaml.part")
-    partial.write_bytes(edited)
-    partial.replace(path)
+    workspaces.write_config(workspace_id, edited)
     return True
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from datetime import date
 from pathlib import Path
 
 from ytap_assets.domain.ids import check_workspace_id
+from ytap_assets.safe_files import write_below
 from ytap_assets.settings import Settings
 
 INDEX_NAME = "index.html"
@@ -36,12 +36,4 @@ def write_report(path: Path, page: str) -> Path:
     Raises:
         OSError: The file cannot be written; what was there stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The process is in the name: two that write the same report must not share a half file.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(page, encoding="utf-8", errors="replace", newline="\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    return write_below(path.parent, path.name, page.encode("utf-8", "replace"))

@@ -32,6 +32,7 @@ EVENT_TYPES = (
     "rejected",
     "sent_back",
     "cancelled",
+    "decision_received",
     "imported",
 )
 """Events that move a record carry a ``to_state``; the others leave it null."""

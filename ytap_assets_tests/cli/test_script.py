@@ -55,6 +55,21 @@ def test_decisions_that_do_nothing_are_named_beside_the_list(
     )
 
 
+def test_waiting_decisions_and_unfinished_lines_are_named_beside_the_list(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    line = {"act": "approve_script", "actor": "Ada", "at": "2099-11-20T09:00:00Z"}
+    approvals = submitted.workspaces.folder("finance") / "approvals.jsonl"
+    approvals.write_text(json.dumps(line | {"script_id": "ep-1"}) + '\n{"script', encoding="utf-8")
+
+    listed = ytap("script", "list", "-w", "finance")
+    [row] = json.loads(ytap.ok("script", "list", "-w", "finance", "--format", "json"))
+
+    assert "approvals.jsonl: waits: ep-1: approve_script by Ada" in listed.stderr
+    assert "approvals.jsonl: line 2 is unfinished (8 bytes" in listed.stderr
+    assert "waits until then" in row["idle_decisions"][0]
+
+
 def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
     result = ytap("script", "list", "-w", "finance", "--state", "forgotten")
     assert result.exit_code == 2

@@ -89,6 +89,24 @@ def test_a_broken_config_fails_and_names_the_key(platform: Platform) -> None:
     assert "colour" in found.detail
 
 
+def test_inboxes_that_are_not_read_to_the_end_are_named(platform: Platform) -> None:
+    assert find(platform, "inboxes").verdict == "ok"
+    folder = platform.workspaces.folder("tech")
+    (folder / "uploads.jsonl").symlink_to(folder / CONFIG_NAME)
+    (folder / "scripts.jsonl").write_text('{"script_id":', encoding="utf-8")
+    line = '{"script_id": "one", "act": "cancel", "actor": "Ada", "at": "2026-11-20T12:00:30Z"}\n'
+    (folder / "approvals.jsonl").write_text(line, encoding="utf-8")
+
+    link = find(platform, "inbox tech/uploads.jsonl")
+    unfinished = find(platform, "inbox tech/scripts.jsonl")
+    ahead = find(platform, "inbox tech/approvals.jsonl")
+
+    assert (link.verdict, unfinished.verdict, ahead.verdict) == ("fail", "warn", "warn")
+    assert "symbolic link" in link.detail
+    assert "line 1 is unfinished" in unfinished.detail
+    assert "1 decisions are dated ahead of the clock" in ahead.detail
+
+
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:
     secrets = {"YTAP_SECRET_YOUTUBE_KEY": "sesame-open", "YTAP_SECRET_OTHER": "sesame-other"}
     pasted = "accounts: [{platform: x, handle: y, credential_ref: sesame-pasted}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.errors import ConfigError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import CHECKS
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.inbox_files import MAX_INBOX_BYTES
 from ytap_assets.operations.platform import Platform, Slice
 from ytap_assets.operations.production import (
     ALL_PROMOTIONS,
@@ -26,6 +28,7 @@ from ytap_assets.operations.production import (
     production_mark,
 )
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
+from ytap_assets_tests.conftest import NOW
 
 RUN = Run("run-1", "test", "promote")
 CREATED = datetime(2026, 11, 19, 8, 0, tzinfo=UTC)
@@ -192,6 +195,130 @@ def test_a_manifest_cannot_reach_out_of_its_folder(platform: Platform, tmp_path:
     assert states(platform) == {"one": "ready_for_generation"}
 
 
+def outside_video(platform: Platform, tmp_path: Path) -> Path:
+    """A finished video of the script `one` that lies outside of the workspace."""
+    return write_video(platform, "finance", "one").rename(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("link", ["videos", "videos/one", "videos/one/manifest.json"])
+def test_a_video_behind_a_link_is_not_taken(platform: Platform, tmp_path: Path, link: str) -> None:
+    elsewhere = outside_video(platform, tmp_path)
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    path = platform.workspaces.folder("tech") / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target = {"videos": tmp_path, "videos/one": elsewhere}.get(link, elsewhere / "manifest.json")
+    if link == "videos":
+        elsewhere.rename(tmp_path / "one")
+    path.symlink_to(target)
+
+    advance(slice_of(platform), ALL_PROMOTIONS)
+
+    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    assert record["state"] == "ready_for_generation"
+    [failed] = record["failed_gates"]
+    assert failed.startswith(f"manifest: {link} is a symbolic link")
+
+
+def test_a_file_behind_a_link_is_named_on_the_record(platform: Platform, tmp_path: Path) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    video = write_video(platform, "tech", "one") / "video.mp4"
+    video.rename(tmp_path / "video.mp4")
+    video.symlink_to(tmp_path / "video.mp4")
+
+    advance(slice_of(platform), ALL_PROMOTIONS)
+
+    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    assert record["state"] == "ready_for_generation"
+    assert "videos/one/video.mp4 is a symbolic link" in record["failed_gates"][0]
+
+
+def test_a_manifest_that_is_too_large_is_named_on_the_record(platform: Platform) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    manifest = write_video(platform, "tech", "one") / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes() + b" " * 1_000_000)
+
+    advance(slice_of(platform), ALL_PROMOTIONS)
+
+    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    assert "larger than 1,000,000 bytes" in record["failed_gates"][0]
+
+
+def test_an_inbox_that_is_a_link_is_not_read_and_is_named(
+    platform: Platform, tmp_path: Path
+) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    foreign = tmp_path / "foreign.jsonl"
+    foreign.write_text("a secret\n", encoding="utf-8")
+    (platform.workspaces.folder("tech") / "uploads.jsonl").symlink_to(foreign)
+
+    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+
+    assert states(platform) == {"one": "ready_for_generation"}
+    assert platform.lake.reader("tech").read(QUARANTINED_ROWS).is_empty()
+    [problem] = notes["inbox_problems"]
+    assert problem.startswith("uploads.jsonl is a symbolic link")
+
+
+def test_where_the_approvals_are_a_pipe_nothing_is_promoted(platform: Platform) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    os.mkfifo(platform.workspaces.folder("tech") / "approvals.jsonl")
+
+    advance(slice_of(platform), ALL_PROMOTIONS)
+
+    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    assert record["state"] == "script_pending_review"
+    assert record["failed_gates"] == ["approvals: approvals.jsonl is a pipe, not a file"]
+
+
+def test_an_inbox_over_the_cap_is_named_and_not_read(platform: Platform) -> None:
+    inbox = platform.workspaces.folder("tech") / "scripts.jsonl"
+    inbox.touch()
+    os.truncate(inbox, MAX_INBOX_BYTES + 1)
+
+    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+
+    assert notes["bad_lines"] == 0
+    assert "scripts.jsonl is larger than 268,435,456 bytes" in notes["inbox_problems"][0]
+
+
+def test_an_unfinished_line_is_named_then_put_into_quarantine_and_read_once_complete(
+    platform: Platform,
+) -> None:
+    inbox = platform.workspaces.folder("tech") / "scripts.jsonl"
+    whole = json.dumps(script("one"))
+    write_lines(platform, "tech", "scripts.jsonl", "{not json\n", whole[:40])
+    os.utime(inbox, (NOW.timestamp() - 3600,) * 2)
+    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    assert "scripts.jsonl: line 2 is unfinished (40 bytes" in notes["inbox_problems"][0]
+    assert notes["bad_lines"] == 1
+
+    os.utime(inbox, (NOW.timestamp() - 24 * 3600,) * 2)
+    for _ in range(2):
+        notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+        assert notes["bad_lines"] == 2
+    aside = platform.lake.reader("tech").read(QUARANTINED_ROWS).sort("place")
+    assert aside.get_column("original").to_list() == ["{not json", whole[:40]]
+    assert aside.get_column("place").to_list() == ["line 1", "line 2"]
+    log = platform.lake.reader("tech").read(COLLECTION_LOG)
+    assert set(aside["collection_id"]) == set(log["collection_id"])
+    assert log.get_column("quarantined").sum() == 2
+
+    write_lines(platform, "tech", "scripts.jsonl", "{not json\n", whole + "\n")
+    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    assert states(platform) == {"one": "ready_for_generation"}
+    assert "inbox_problems" not in notes
+    assert platform.lake.reader("tech").read(QUARANTINED_ROWS).height == 2
+
+
+def test_an_unfinished_line_of_a_file_from_the_future_is_named(platform: Platform) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", '{"script_id":')
+    os.utime(platform.workspaces.folder("tech") / "scripts.jsonl", (NOW.timestamp() + 10**8,) * 2)
+
+    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+
+    assert (notes["bad_lines"], len(notes["inbox_problems"])) == (0, 1)
+
+
 def test_bad_lines_are_put_aside_once(platform: Platform) -> None:
     write_lines(platform, "tech", "scripts.jsonl", script("one"), "{not json\n")
 
@@ -262,6 +389,72 @@ def test_decisions_that_did_something_are_not_told(platform: Platform) -> None:
 
     assert notes["idle_acts"] == 0
     assert "idle_acts_explained" not in notes
+
+
+def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) -> None:
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    write_video(platform, "finance", "one")
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+
+    def decide_as_ada(act: str) -> str:
+        return act_on_script(platform, "finance", "one", act, actor="Ada", reason=None, run=RUN)
+
+    decide_as_ada("approve_script")
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    ahead = (NOW + timedelta(minutes=10)).isoformat()
+    act = {"script_id": "one", "act": "approve_video", "actor": "Bob", "at": ahead}
+    write_lines(platform, "finance", "approvals.jsonl", act)
+
+    assert decide_as_ada("send_back") == "ready_for_generation"
+
+    write_video(platform, "finance", "one", duration_s=241)
+    later = Platform(platform.settings, now=lambda: NOW + timedelta(minutes=20))
+    notes = advance(later.slice("finance", None, RUN), ALL_PROMOTIONS).notes
+    later.lake.close()
+    assert states(platform, "finance") == {"one": "video_pending_review"}
+    assert (notes["idle_acts"], notes["waiting_acts"]) == (1, 0)
+    assert "decide again" in notes["idle_acts_explained"][0]
+
+
+def test_moves_at_a_keyboard_whose_clock_went_back_stay_in_order_of_time(
+    platform: Platform,
+) -> None:
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    earlier = Platform(platform.settings, now=lambda: CREATED - timedelta(days=1))
+
+    act_on_script(earlier, "finance", "one", "cancel", actor="Ada", reason=None, run=RUN)
+
+    earlier.lake.close()
+    [record] = fold_records(slice_of(platform, "finance")).iter_rows(named=True)
+    assert record["state_since"] > record["created_at"]
+
+
+def test_what_was_decided_about_one_video_is_not_appended_for_another(
+    platform: Platform, tmp_path: Path
+) -> None:
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    write_video(platform, "finance", "one")
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    act_on_script(platform, "finance", "one", "approve_script", actor="Ada", reason=None, run=RUN)
+    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    act_on_script(platform, "finance", "one", "approve_video", actor="Ada", reason=None, run=RUN)
+    ticks = iter(range(1_000))
+
+    def look_at_the_clock() -> datetime:
+        # `clear_videos` has seen the first video, approved; by the time it appends, it is another.
+        if next(ticks) == 1:
+            act_on_script(platform, "finance", "one", "send_back", actor="B", reason=None, run=RUN)
+            write_video(platform, "finance", "one", duration_s=241)
+            advance(slice_of(platform, "finance"), "review_videos")
+        return NOW
+
+    slow = Platform(platform.settings, now=look_at_the_clock)
+    notes = advance(slow.slice("finance", None, RUN), "clear_videos").notes
+    slow.lake.close()
+
+    assert notes["events_refused"] == 1
+    assert states(platform, "finance") == {"one": "video_pending_review"}
 
 
 def test_of_two_who_decide_at_once_one_wins(platform: Platform) -> None:

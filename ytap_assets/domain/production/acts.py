@@ -1,15 +1,28 @@
 """What people decide: approve, reject, send back, cancel; by hand or in `approvals.jsonl`.
 
-Belongs here: the acts, the file they are written in, and the event each becomes. Does not belong
-here: what follows from them (`decide`).
+Belongs here: the decisions, the file they are written in, the event each becomes, and whether one
+counts. Does not belong here: what follows from them (`decide`).
+
+When a decision of the file counts:
+
+- Once. Its content is its identity and the id of its event; equal lines are one decision.
+- Not before its date. One that is dated ahead of the clock is received: an event binds it to the
+  state that the script is in. It counts when its date has come, unless the script has left that
+  state by then: a video that came into review later is not the one that was decided about.
+- About what stood there when it was written: not if it is dated before the script came into its
+  state, nor if it stands above a line that has moved the script since. Lines are appended, so it
+  was written before that move.
+
+A cancellation is about the script and not about what is in review: only the first two hold for it,
+and no state binds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -22,6 +35,7 @@ from ytap_assets.domain.production.fields import (
     text_up_to,
 )
 from ytap_assets.domain.production.lines import Parsed, parse_lines
+from ytap_assets.domain.production.records import Record, iter_records
 from ytap_assets.domain.production.states import RULES, check_event
 from ytap_assets.errors import TransitionRefusedError
 
@@ -135,42 +149,156 @@ def _name_act(workspace_id: str, act: Act) -> str:
     return evidence_id(workspace_id, act.script_id, ACTS[act.act], line)
 
 
-def explain_idle_acts(
-    workspace_id: str, acts: Iterable[Act], records: pl.DataFrame, event_ids: Collection[str]
-) -> list[tuple[Act, str]]:
-    """The acts in a file that did nothing so far, each with the reason.
+def reception_event(workspace_id: str, act: Act, state: str, *, actor: str, now: datetime) -> Event:
+    """The event that binds a decision of the file to the state its script is in.
 
     Args:
         workspace_id: The workspace.
-        acts: What people wrote.
-        records: The workspace's rows of `production_records`.
-        event_ids: The ids of its events: an act whose event is among them was applied.
+        act: The decision.
+        state: Where the script stands.
+        actor: Who read the file.
+        now: The present.
     """
-    known = {
-        row["script_id"]: row
-        for row in records.select(
-            "script_id", "state", "state_since", "script_approved_by", "video_approved_by"
-        ).iter_rows(named=True)
-    }
-    reasons = [
-        (act, _explain(act, known.get(act.script_id)))
-        for act in acts
-        if _name_act(workspace_id, act) not in event_ids
-    ]
-    return [(act, reason) for act, reason in reasons if reason]
+    return Event(
+        event_id=_name_reception(workspace_id, act),
+        workspace_id=workspace_id,
+        script_id=act.script_id,
+        type="decision_received",
+        from_state=state,
+        to_state=None,
+        actor=actor,
+        occurred_at=now,
+        reason=f"{act.act} by {act.actor}, dated {act.at.isoformat()}",
+        payload={
+            "act": act.act,
+            "actor": act.actor,
+            "at": act.at.isoformat(),
+            "event_id": _name_act(workspace_id, act),
+        },
+    )
 
 
-def _explain(act: Act, record: Mapping[str, Any] | None) -> str | None:
+def _name_reception(workspace_id: str, act: Act) -> str:
+    decided = _name_act(workspace_id, act)
+    return evidence_id(workspace_id, act.script_id, "decision_received", decided)
+
+
+Standing = Literal["new", "applied", "received", "expired", "overtaken"]
+"""What the log says of a decision of the file: nothing; that it was applied; that it was received
+in the state the script is in, or in an earlier one; that a line below it moved the script since."""
+
+
+def trace_acts(workspace_id: str, acts: Sequence[Act], events: pl.DataFrame) -> dict[Act, Standing]:
+    """What the log says of each decision of the file.
+
+    Args:
+        workspace_id: The workspace.
+        acts: The decisions in the order of the file.
+        events: Rows of `production_events`, in any order: all events of the scripts concerned.
+    """
+    applied = {act: _name_act(workspace_id, act) for act in acts}
+    received = {act: _name_reception(workspace_id, act) for act in acts}
+    names = [*applied.values(), *received.values()]
+    found = events.filter(pl.col("event_id").is_in(names)).select("event_id", "seq")
+    seqs: dict[str, int] = dict(found.iter_rows())
+    moves = events.filter(pl.col("to_state").is_not_null()).group_by("script_id")
+    moved: dict[str, int] = dict(moves.agg(pl.col("seq").max()).iter_rows())
+    standings: dict[Act, Standing] = {}
+    overtaken: set[str] = set()
+    for act in reversed(acts):
+        if applied[act] in seqs:
+            standings[act] = "applied"
+            if RULES[ACTS[act.act]].to_state is not None:
+                overtaken.add(act.script_id)
+        elif act.script_id in overtaken:
+            standings[act] = "overtaken"
+        elif received[act] not in seqs:
+            standings[act] = "new"
+        else:
+            is_bound = seqs[received[act]] > moved.get(act.script_id, 0)
+            standings[act] = "received" if is_bound else "expired"
+    return standings
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a decision of the file does not count now.
+
+    Attributes:
+        reason: In words.
+        waits: Whether it will count when its date has come, if nothing else happens before.
+    """
+
+    reason: str
+    waits: bool = False
+
+
+def find_obstacle(
+    act: Act, standing: Standing, record: Record | None, now: datetime
+) -> Obstacle | None:
+    """Why a decision that was not applied does not count now; None where it does.
+
+    Args:
+        act: The decision.
+        standing: What the log says of it.
+        record: Its script; None where there is none.
+        now: The present.
+    """
     if record is None:
-        return "there is no script of this id yet"
-    state, since = record["state"], record["state_since"]
-    if not is_possible(act.act, state):
+        return Obstacle("there is no script of this id yet")
+    if not is_possible(act.act, record.state):
         needed = ", ".join(str(state) for state in RULES[ACTS[act.act]].from_states)
-        return f"the script is in {state}; {act.act} needs {needed}"
-    if act.at < since:
-        return f"decided before the script came into {state} ({since.isoformat()}); decide again"
+        return Obstacle(f"the script is in {record.state}; {act.act} needs {needed}")
+    if act.act != "cancel" and (reason := _find_other_subject(act, standing, record, now)):
+        return Obstacle(reason)
+    if act.at > now:
+        return Obstacle("dated ahead of the clock: waits until then", waits=True)
     approved_by = {
-        "approve_script": record["script_approved_by"],
-        "approve_video": record["video_approved_by"],
+        "approve_script": record.script_approved_by,
+        "approve_video": record.video_approved_by,
     }.get(act.act)
-    return f"approved already by {approved_by}" if approved_by else None
+    return Obstacle(f"approved already by {approved_by}") if approved_by else None
+
+
+def _find_other_subject(act: Act, standing: Standing, record: Record, now: datetime) -> str | None:
+    """How it is known that a decision is not about what is in the script's state now."""
+    state, since = record.state, record.state_since
+    if standing == "expired":
+        return f"received before the script came into {state}; decide again"
+    if standing == "overtaken":
+        return "stands above a line that has moved the script since; decide again"
+    if act.at >= since:
+        return None
+    if since > now:
+        return (
+            f"the script came into {state} at a date ahead of the clock ({since.isoformat()});"
+            " decide with `ytap script`"
+        )
+    return f"decided before the script came into {state} ({since.isoformat()}); decide again"
+
+
+def explain_idle_acts(
+    workspace_id: str,
+    acts: Sequence[Act],
+    records: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    now: datetime,
+) -> list[tuple[Act, Obstacle]]:
+    """The decisions of the file that did nothing so far, each with the reason.
+
+    Args:
+        workspace_id: The workspace.
+        acts: The decisions in the order of the file.
+        records: The workspace's rows of `production_records`.
+        events: Its rows of `production_events`.
+        now: The present.
+    """
+    known = {record.script_id: record for record in iter_records(records)}
+    standings = trace_acts(workspace_id, acts, events)
+    obstacles = [
+        (act, find_obstacle(act, standings[act], known.get(act.script_id), now))
+        for act in acts
+        if standings[act] != "applied"
+    ]
+    return [(act, obstacle) for act, obstacle in obstacles if obstacle is not None]

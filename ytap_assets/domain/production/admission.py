@@ -7,7 +7,7 @@ reviewers one wins and the other is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -61,6 +61,7 @@ def admit(
     current: Mapping[Script, str],
     *,
     known_ids: Iterable[tuple[str, str]] = (),
+    moved: Collection[Script] = (),
 ) -> Admission:
     """Admit the events that find the state they expect.
 
@@ -70,6 +71,8 @@ def admit(
         events: The batch.
         current: Where the scripts concerned stand now; a script without a record is absent.
         known_ids: Pairs of workspace and event id that are stored already: these change nothing.
+        moved: Scripts that moved since their events were decided: a script may have left its state
+            and come back, with another video.
     """
     states: dict[Script, str] = dict(current)
     seen = set(known_ids)
@@ -82,7 +85,7 @@ def admit(
         if identity in seen:
             duplicates.append(event)
             continue
-        problem = _find_problem(event, states.get(script))
+        problem = _find_problem(event, states.get(script), has_moved=script in moved)
         if problem:
             refused.append(Refusal(event, problem))
             continue
@@ -93,7 +96,7 @@ def admit(
     return Admission(tuple(admitted), tuple(refused), tuple(duplicates))
 
 
-def _find_problem(event: Event, state: str | None) -> str | None:
+def _find_problem(event: Event, state: str | None, *, has_moved: bool) -> str | None:
     if event.from_state != state:
         if state is None:
             return f"script {event.script_id}: there is no record of it to move"
@@ -102,6 +105,8 @@ def _find_problem(event: Event, state: str | None) -> str | None:
             f"script {event.script_id}: {event.type} expected {found}, "
             f"but by now it is in {state}; look at it again"
         )
+    if has_moved:
+        return f"script {event.script_id}: {event.type}: it has moved since; look at it again"
     try:
         check_event(event.type, event.from_state, event.to_state)
     except TransitionRefusedError as error:
@@ -109,20 +114,31 @@ def _find_problem(event: Event, state: str | None) -> str | None:
     return None
 
 
-def admit_frame(new: pl.DataFrame, stored: pl.DataFrame) -> tuple[pl.DataFrame, Admission]:
+def admit_frame(
+    new: pl.DataFrame, stored: pl.DataFrame, *, decided_at: int | None = None
+) -> tuple[pl.DataFrame, Admission]:
     """`admit` on rows.
 
     Args:
         new: Rows of `production_events` to append, in order.
         stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
             ``event_id``, ``script_id``, ``seq``, ``to_state``.
+        decided_at: The last ``seq`` that was known when the events were decided: scripts that have
+            moved since are refused. None where that was under the same lock.
 
     Returns:
         The rows of ``new`` that may be appended, in order, and what became of each.
     """
     events = events_from_frame(new)
     known = stored.select("workspace_id", "event_id").iter_rows()
-    admission = admit(events, current_states(stored), known_ids=known)
+    moved = set(
+        stored.filter(pl.col("to_state").is_not_null() & (pl.col("seq") > decided_at))
+        .select("workspace_id", "script_id")
+        .iter_rows()
+        if decided_at is not None
+        else ()
+    )
+    admission = admit(events, current_states(stored), known_ids=known, moved=moved)
     kept = {id(event) for event in admission.admitted}
     return new.filter(
         pl.Series([id(event) in kept for event in events], dtype=pl.Boolean)

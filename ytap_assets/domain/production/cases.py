@@ -17,12 +17,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ytap_assets.domain.production.acts import Act, act_event, is_possible
+from ytap_assets.domain.production.acts import (
+    Act,
+    Standing,
+    act_event,
+    find_obstacle,
+    is_possible,
+    reception_event,
+)
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import Gate
 from ytap_assets.domain.production.records import Dossier, Record, iter_records
-from ytap_assets.domain.production.states import RULES, VIDEO_PENDING_REVIEW
+from ytap_assets.domain.production.states import (
+    READY_FOR_GENERATION,
+    RULES,
+    VIDEO_PENDING_REVIEW,
+)
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -36,7 +47,9 @@ class Case:
         workspace_id: The workspace.
         record: The script.
         dossier: What its log says beyond the record.
-        acts: What people decided about it, in order of time.
+        acts: The decisions about it in the approvals file, in order of time.
+        standings: What the log says of each of them.
+        acts_problem: Why the approvals file cannot be read; None where it can.
         now: The present.
         events: What happens to it, in order; grows with the calls.
     """
@@ -46,6 +59,8 @@ class Case:
     record: Record
     dossier: Dossier
     acts: Sequence[Act]
+    standings: Mapping[Act, Standing]
+    acts_problem: str | None
     now: datetime
     events: list[Event] = field(default_factory=list)
 
@@ -62,25 +77,79 @@ class Case:
         return self._approved_by
 
     def apply_acts(self) -> bool:
-        """Apply what people decided since the script came into its state.
+        """Apply the decisions that count now (`acts`).
 
-        A decision dated before that was about something else, and is left alone.
+        Where the approvals file cannot be read, nothing else happens: a cancellation may be in it.
 
         Returns:
-            Whether a decision moved the script, so that nothing else can happen to it here.
+            Whether nothing else can happen to the script here: a decision moved it, or the
+            decisions are unknown.
         """
-        for act in self.acts:
-            at = min(act.at, self.now)
-            if at < self.record.state_since or not is_possible(act.act, self.record.state):
-                continue
+        if self.acts_problem is not None:
+            self.note_gates([f"approvals: {self.acts_problem}"])
+            return True
+        for act in self._list_applicable():
             event = act_event(self.workspace_id, act, self.record.state)
             if event.to_state is not None:
-                self.events.append(replace(event, occurred_at=self.date(at)))
+                self.events.append(replace(event, occurred_at=self.date(act.at)))
                 return True
             if not self._approved_by:
-                self.events.append(replace(event, occurred_at=at))
-                self._approved_by, self._approved_at = event.actor, at
+                self.events.append(event)
+                self._approved_by, self._approved_at = event.actor, act.at
         return False
+
+    def _list_applicable(self) -> list[Act]:
+        return [
+            act
+            for act in self.acts
+            if self.standings[act] != "applied"
+            and find_obstacle(act, self.standings[act], self.record, self.now) is None
+        ]
+
+    def close(self) -> list[Event]:
+        """Everything that happens to the script: decisions received, then the other events.
+
+        A decision that does not count yet is received, so that it never counts for a later video.
+        So is one about a video while a new one is awaited: it was about the one sent back.
+        """
+        moves = any(event.to_state is not None for event in self.events)
+        awaits_another = (
+            self.record.state == READY_FOR_GENERATION
+            and self.dossier.manifest_sha256 is not None
+            and not moves
+        )
+        received = [
+            act
+            for act in self.acts
+            if self.standings[act] == "new"
+            and act.act != "cancel"
+            and (
+                act.at > self.now
+                or (awaits_another and not is_possible(act.act, self.record.state))
+            )
+        ]
+        return [*map(self._receive, received), *self.events]
+
+    def _receive(self, act: Act) -> Event:
+        return reception_event(
+            self.workspace_id,
+            act,
+            self.record.state,
+            actor=f"sensor:{self.promotion}",
+            now=self.now,
+        )
+
+    def decide(self, act: Act, event_id: str) -> list[Event]:
+        """What a decision at a keyboard does to the script.
+
+        Raises:
+            TransitionRefusedError: The decision is not possible where the script stands.
+        """
+        event = act_event(self.workspace_id, act, self.record.state, event_id=event_id)
+        if event.to_state is not None:
+            event = replace(event, occurred_at=self.date(act.at))
+        self.events.append(event)
+        return self.close()
 
     def pass_gates(
         self, gates: Sequence[Gate], *, approval: str, promotion: str, by_policy: bool
@@ -178,5 +247,7 @@ def open_cases(evidence: Evidence, promotion: str, state: str, now: datetime) ->
             record=record,
             dossier=evidence.dossiers.get(record.script_id, Dossier()),
             acts=acts[record.script_id],
+            standings=evidence.standings,
+            acts_problem=evidence.acts_problem,
             now=now,
         )

@@ -76,7 +76,7 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
                 promotion="generation_started",
                 by_policy=rules.script_approval == "policy",
             )
-        events += case.events
+        events += case.close()
     return events
 
 
@@ -89,7 +89,7 @@ def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
     for case in open_cases(evidence, "review_videos", READY_FOR_GENERATION, now):
         if not case.apply_acts():
             _take_video(case, evidence.folders.get(case.record.script_id))
-        events += case.events
+        events += case.close()
     return events
 
 
@@ -105,10 +105,21 @@ def _take_video(case: Case, folder: VideoFolder | None) -> None:
     else:
         case.promote(
             "video_completed",
-            at=manifest.completed_at,
+            at=_date_completion(case, manifest),
             payload=_describe_video(manifest),
             evidence=manifest.sha256,
         )
+
+
+def _date_completion(case: Case, manifest: Manifest) -> datetime | None:
+    """When the video was finished; None (now) where the manifest gives no date that can be true.
+
+    A video made after a send-back was not finished before it. Taken as given, such a date would
+    let a decision about the earlier video count for this one.
+    """
+    is_another = case.dossier.manifest_sha256 is not None
+    at = manifest.completed_at
+    return None if is_another and at is not None and at < case.record.state_since else at
 
 
 def _describe_video(manifest: Manifest) -> dict[str, object]:
@@ -143,7 +154,7 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
                 promotion="publication_cleared",
                 by_policy=rules.video_approval == "policy",
             )
-        events += case.events
+        events += case.close()
     return events
 
 
@@ -178,13 +189,17 @@ def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
                 case.note_gates([f"upload: video {upload.video_id} is of script {owner} already"])
             elif upload:
                 _publish(case, upload, evidence.seen_videos)
-        events += case.events
+        events += case.close()
     return events
 
 
 def _publish(case: Case, upload: Upload, seen_videos: Mapping[str, datetime]) -> None:
     published_at = upload.published_at or seen_videos.get(upload.video_id)
-    if published_at is None or published_at > case.now:
+    if published_at is None:
+        case.note_gates([])
+        return
+    if published_at > case.now:
+        case.note_gates([f"upload: dated {published_at.isoformat()}; counted when that has passed"])
         return
     case.promote(
         "published",

@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from ytap_assets.domain.production.acts import Act
+from ytap_assets.domain.production.acts import Act, Standing, trace_acts
 from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.inbox import Submission
 from ytap_assets.domain.production.manifest import VideoFolder
@@ -50,7 +50,9 @@ class Evidence:
         records: Its rows of `production_records`, folded from its whole log.
         dossiers: What the log says beyond the records, per script.
         submissions: The scripts in its inbox.
-        acts: What people wrote into its approvals file.
+        acts: The decisions in its approvals file about scripts in production, in order.
+        standings: What the log says of each of them.
+        acts_problem: Why its approvals file cannot be read; None where it can.
         folders: Its video folders that hold a manifest, per script.
         uploads: Its upload log, in order.
         seen_videos: When the videos seen in its own channels' feeds were published, per video id.
@@ -62,9 +64,16 @@ class Evidence:
     dossiers: Mapping[str, Dossier] = field(default_factory=dict)
     submissions: Sequence[Submission] = ()
     acts: Sequence[Act] = ()
+    standings: Mapping[Act, Standing] = field(default_factory=dict)
+    acts_problem: str | None = None
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event that is in it; 0 where there is none."""
+        return int(self.records["last_seq"].max() or 0)  # type: ignore[arg-type]
 
 
 def gather_evidence(
@@ -74,6 +83,7 @@ def gather_evidence(
     *,
     submissions: Sequence[Submission] = (),
     acts: Sequence[Act] = (),
+    acts_problem: str | None = None,
     folders: Mapping[str, VideoFolder] | None = None,
     uploads: Sequence[Upload] = (),
     seen_videos: Mapping[str, datetime] | None = None,
@@ -85,7 +95,8 @@ def gather_evidence(
         rules: Its rules.
         events: All its rows of `production_events`, in any order.
         submissions: See `Evidence`; so are the rest.
-        acts: See `Evidence`.
+        acts: What people wrote into its approvals file, in order.
+        acts_problem: See `Evidence`.
         folders: See `Evidence`; only scripts in ``ready_for_generation`` and
             ``video_pending_review`` are looked up.
         uploads: See `Evidence`.
@@ -93,14 +104,17 @@ def gather_evidence(
     """
     own = events.filter(pl.col("workspace_id") == workspace_id)
     records = fold_events(own)
-    moving = records.filter(pl.col("state").is_in(IN_PRODUCTION))["script_id"].to_list()
+    moving = set(records.filter(pl.col("state").is_in(IN_PRODUCTION))["script_id"])
+    open_acts = [act for act in acts if act.script_id in moving]
     return Evidence(
         workspace_id=workspace_id,
         rules=rules,
         records=records,
         dossiers=read_dossiers(own, moving),
         submissions=submissions,
-        acts=acts,
+        acts=open_acts,
+        standings=trace_acts(workspace_id, open_acts, own),
+        acts_problem=acts_problem,
         folders=folders or {},
         uploads=uploads,
         seen_videos=seen_videos or {},

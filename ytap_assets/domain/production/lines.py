@@ -21,6 +21,8 @@ MAX_LINE_BYTES = 1_000_000
 MAX_ORIGINAL = 10_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# LF, CRLF or CR. A CR at the very end may be half of a CRLF that is still being written.
+_LINE_END = re.compile(rb"\n|\r(?!\n|\Z)")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _DEEPEST = 50
 
@@ -43,21 +45,33 @@ class BadLine:
 
 
 @dataclass(frozen=True)
+class UnfinishedLine(BadLine):
+    """A last line that has no end and is not JSON: its writer is still writing, or was killed.
+
+    Attributes:
+        size_bytes: How long it is.
+    """
+
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Parsed(Generic[T]):
     """What became of a file's lines; each line that is not blank is in exactly one of the four.
+
+    Lines end with LF, CRLF or CR.
 
     Attributes:
         rows: What could be read.
         bad: What could not.
         duplicates: How many lines said again what an earlier line said.
-        is_unfinished: Whether the last line has no end yet and is not JSON: its writer is still
-            writing, so it is left for the next time.
+        unfinished: The last line, if it is unfinished: it is left for the next time.
     """
 
     rows: tuple[T, ...]
     bad: tuple[BadLine, ...]
     duplicates: int
-    is_unfinished: bool
+    unfinished: UnfinishedLine | None
 
 
 def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) -> Parsed[T]:
@@ -68,14 +82,13 @@ def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) 
         parse: Makes a row of an object, None of one that was there before, or raises `FieldError`.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    *complete, last = content.removeprefix(_BYTE_ORDER_MARK).split(b"\n")
+    lines = _LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK))
     rows: list[T] = []
     bad: list[BadLine] = []
     duplicates = 0
-    is_unfinished = _is_unfinished(last)
-    lines = complete if is_unfinished else [*complete, last]
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
+    unfinished = _check_last(lines)
+    for number, line in enumerate(lines[:-1] if unfinished else lines, start=1):
+        if _is_blank(line):
             continue
         try:
             row = parse(parse_object(line))
@@ -86,17 +99,28 @@ def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) 
             duplicates += 1
         else:
             rows.append(row)
-    return Parsed(tuple(rows), tuple(bad), duplicates, is_unfinished)
+    return Parsed(tuple(rows), tuple(bad), duplicates, unfinished)
 
 
-def _is_unfinished(last: bytes) -> bool:
-    if not last.strip() or len(last) > MAX_LINE_BYTES:
-        return False
+def find_unfinished(content: bytes) -> UnfinishedLine | None:
+    """The last line of a file, if it is unfinished; no other line is parsed."""
+    return _check_last(_LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK)))
+
+
+def _check_last(lines: list[bytes]) -> UnfinishedLine | None:
+    last = lines[-1].rstrip(b"\r")
+    if _is_blank(last) or len(last) > MAX_LINE_BYTES:
+        return None
     try:
         parse_object(last)
-    except FieldError:
-        return True
-    return False
+    except FieldError as error:
+        return UnfinishedLine(len(lines), str(error), _show_original(last), len(last))
+    return None
+
+
+def _is_blank(line: bytes) -> bool:
+    """Whether nothing is on a line; a single NUL is half of a line end in UTF-16."""
+    return line.strip() in (b"", b"\x00")
 
 
 def parse_object(text: bytes) -> dict[str, Any]:
@@ -107,9 +131,11 @@ def parse_object(text: bytes) -> dict[str, Any]:
     """
     if len(text) > MAX_LINE_BYTES:
         raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")
+    if b"\x00" in text:
+        raise FieldError("holds NUL bytes: in UTF-16, or damaged; write UTF-8")
     try:
         content = json.loads(
-            text.decode("utf-8"), parse_float=_parse_fraction, parse_constant=_refuse_constant
+            text.decode("utf-8-sig"), parse_float=_parse_fraction, parse_constant=_refuse_constant
         )
     except UnicodeDecodeError as error:
         raise FieldError(f"not UTF-8 (byte {error.start + 1})") from error

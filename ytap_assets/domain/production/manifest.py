@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -79,10 +79,12 @@ class VideoFolder:
     Attributes:
         manifest: The bytes of its manifest.
         found: The regular files found of those the manifest names, by that name.
+        refused: Why the manifest, or a file that it names, may not be read, by name.
     """
 
     manifest: bytes
     found: Mapping[str, FileFact]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_manifest(text: bytes) -> Manifest:
@@ -150,18 +152,21 @@ def _read_sha256(value: Any) -> str:
     return value.lower()
 
 
-def check_manifest(manifest: Manifest, found: Mapping[str, FileFact]) -> list[str]:
+def check_manifest(
+    manifest: Manifest, found: Mapping[str, FileFact], refused: Mapping[str, str] | None = None
+) -> list[str]:
     """What is wrong with the files a manifest names; nothing where the video is complete.
 
     Args:
         manifest: The manifest.
         found: The files there are, by their names within the folder.
+        refused: Why others may not be read, by their names.
     """
     problems = []
     for name, expected in manifest.files.items():
         actual = found.get(name)
         if actual is None:
-            problems.append(f"{name} is missing")
+            problems.append((refused or {}).get(name, f"{name} is missing"))
         elif actual.size_bytes != expected.size_bytes:
             problems.append(
                 f"{name} has {actual.size_bytes} bytes instead of {expected.size_bytes}"
@@ -173,10 +178,12 @@ def check_manifest(manifest: Manifest, found: Mapping[str, FileFact]) -> list[st
 
 def check_folder(script_id: str, folder: VideoFolder) -> tuple[Manifest | None, list[str]]:
     """A folder's manifest, where it can be read, and what is wrong with manifest or files."""
+    if MANIFEST_NAME in folder.refused:
+        return None, [folder.refused[MANIFEST_NAME]]
     try:
         manifest = parse_manifest(folder.manifest)
     except ManifestError as error:
         return None, [str(error)]
     if manifest.script_id != script_id:
         return manifest, [f"{MANIFEST_NAME} is of script {manifest.script_id}"]
-    return manifest, check_manifest(manifest, folder.found)
+    return manifest, check_manifest(manifest, folder.found, folder.refused)

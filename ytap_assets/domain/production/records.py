@@ -34,9 +34,10 @@ class Record:
     last_seq: int
 
 
-def iter_records(records: pl.DataFrame, state: str) -> Iterator[Record]:
-    """The records in a state, the longest there first."""
-    chosen = records.filter(pl.col("state") == state).sort("state_since", "script_id")
+def iter_records(records: pl.DataFrame, state: str | None = None) -> Iterator[Record]:
+    """The records in a state, or all of them; the longest there first."""
+    chosen = records if state is None else records.filter(pl.col("state") == state)
+    chosen = chosen.sort("state_since", "script_id")
     for row in chosen.select(field.name for field in fields(Record)).iter_rows(named=True):
         yield Record(**row)
 

@@ -10,7 +10,6 @@ from ytap_assets.domain.production.acts import (
     ACTS,
     Act,
     act_event,
-    explain_idle_acts,
     is_possible,
     parse_acts,
 )
@@ -124,15 +123,14 @@ def test_acts_that_did_nothing_are_explained() -> None:
     world.settle()
     world.acts = later
     world.settle()
-    events, records = world.log, world.evidence().records
-    idle = explain_idle_acts("tech", world.acts, records, set(events["event_id"]))
-    assert [(act.act, act.at) for act, _ in idle] == [
+    idle = world.idle()
+    assert [(act.act, act.at) for act in idle] == [
         ("reject", hours(2)),
         ("approve_video", hours(31)),
         ("approve_script", hours(32)),
         ("cancel", hours(2)),
     ]
-    reasons = [reason for _, reason in idle]
+    reasons = list(idle.values())
     assert reasons[0].startswith("decided before the script came into video_pending_review")
     assert reasons[1] == "approved already by person:ada"
     assert reasons[2] == (
@@ -144,4 +142,4 @@ def test_acts_that_did_nothing_are_explained() -> None:
 def test_an_act_that_is_still_to_be_applied_is_not_idle() -> None:
     world = World(submissions=[submission()], acts=[act("one", "cancel", hours(1))])
     world.tick("submit_scripts")
-    assert explain_idle_acts("tech", world.acts, world.evidence().records, ()) == []
+    assert world.idle() == {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
+from ulid import ULID
 
-from ytap_assets.domain.production.acts import ACTS, Act
+from ytap_assets.domain.production.acts import ACTS, Act, is_possible
+from ytap_assets.domain.production.cases import open_cases
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Rules
-from ytap_assets.domain.production.manifest import FileFact, VideoFolder
+from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
 from ytap_assets.domain.production.promotions import PROMOTIONS
-from ytap_assets.domain.production.states import check_transition
+from ytap_assets.domain.production.states import IN_PRODUCTION, check_transition
 from ytap_assets.domain.production.uploads import Upload
 from ytap_assets_tests.domain.production.worlds import (
     NOW,
@@ -273,10 +276,167 @@ def test_a_decision_about_an_earlier_state_is_left_alone() -> None:
     assert [event.type for event in world.tick("clear_videos")] == WAY[4:6]
 
 
-def test_a_decision_dated_in_the_future_counts_now() -> None:
-    world = World(submissions=[submission()], acts=[act("one", "cancel", hours(10_000))])
+def in_review(**changes: Any) -> World:
+    """A video that waits for a person's approval."""
+    world = full_world(acts=[act("one", "approve_script", hours(1))], uploads=[], **changes)
     world.settle()
-    assert world.record()["state_since"] == NOW
+    assert world.record()["state"] == "video_pending_review"
+    return world
+
+
+AHEAD = NOW + timedelta(minutes=10)
+
+
+def test_a_decision_dated_ahead_of_the_clock_waits_for_its_date() -> None:
+    world = in_review()
+    approval = act("one", "approve_video", AHEAD)
+    world.acts = [*world.acts, approval]
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.idle() == {approval: "dated ahead of the clock: waits until then"}
+    world.settle()
+    assert world.types().count("decision_received") == 1
+    world.now = AHEAD
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+    assert world.idle() == {}
+    assert world.log.filter(type="video_approved")["occurred_at"].to_list() == [AHEAD]
+
+
+def test_an_approval_that_waits_does_not_clear_a_later_video() -> None:
+    world = in_review()
+    approval = act("one", "approve_video", AHEAD)
+    world.acts = [*world.acts, approval, act("one", "send_back", NOW, "No sound.")]
+    world.settle()
+    assert world.types()[-2:] == ["sent_back", "gates_evaluated"]
+    world.now += timedelta(minutes=5)
+    world.folders = {"one": video_folder(completed_at=world.now.isoformat())}
+    world.settle()
+    world.now = AHEAD + timedelta(minutes=1)
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.record()["video_approved_by"] is None
+    assert "decide again" in world.idle()[approval]
+
+
+def test_a_line_above_a_send_back_is_about_the_video_that_was_sent_back() -> None:
+    world = in_review()
+    approval = act("one", "approve_video", AHEAD)
+    world.acts = [*world.acts, approval, act("one", "send_back", NOW)]
+    another = video_folder(completed_at=(NOW + timedelta(minutes=5)).isoformat())
+    world.now = AHEAD + timedelta(minutes=1)
+    world.settle()
+    world.folders = {"one": another}
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.idle()[approval].startswith("stands above a line that has moved the script")
+
+
+def test_an_approval_written_while_another_video_is_awaited_does_not_clear_it() -> None:
+    world = in_review()
+    world.acts = [*world.acts, act("one", "send_back", NOW)]
+    world.settle()
+    world.now += timedelta(minutes=2)
+    late = act("one", "approve_video", NOW + timedelta(minutes=1))
+    world.acts = [*world.acts, late]
+    world.settle()
+    # Its maker's clock is behind: it was finished after the approval was written.
+    made = (NOW + timedelta(seconds=30)).isoformat()
+    world.folders = {"one": video_folder(completed_at=made)}
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert "decide again" in world.idle()[late]
+
+
+def test_another_video_with_the_date_of_the_first_is_completed_now() -> None:
+    world = in_review()
+    world.acts = [*world.acts, act("one", "send_back", NOW)]
+    world.settle()
+    world.now += timedelta(hours=1)
+    world.acts = [*world.acts, act("one", "approve_video", NOW + timedelta(minutes=1))]
+    world.folders = {"one": video_folder(renderer="v2")}
+    world.settle()
+    assert world.record()["state"] == "video_pending_review"
+    assert world.record()["state_since"] == world.now
+
+
+def test_a_send_back_dated_ahead_counts_once_and_blocks_nothing() -> None:
+    world = in_review()
+    back = act("one", "send_back", NOW + timedelta(seconds=30))
+    world.acts = [*world.acts, back]
+    world.settle()
+    world.now += timedelta(seconds=30)
+    world.settle()
+    assert world.types().count("sent_back") == 1
+    world.now += timedelta(hours=1)
+    world.folders = {"one": video_folder(completed_at=world.now.isoformat())}
+    world.settle()
+    world.now += timedelta(hours=1)
+    world.acts = [*world.acts, act("one", "approve_video", world.now)]
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+    assert world.types().count("sent_back") == 1
+
+
+def test_a_decision_that_waits_does_not_keep_others_from_counting() -> None:
+    world = in_review()
+    world.acts = [
+        *world.acts,
+        act("one", "send_back", hours(10_000)),
+        act("one", "approve_video", NOW),
+    ]
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+
+
+def test_a_cancellation_that_waits_cancels_in_whatever_state() -> None:
+    world = in_review(rules=Rules("person", "person"))
+    cancellation = act("one", "cancel", AHEAD)
+    world.acts = [*world.acts, cancellation, act("one", "approve_video", NOW)]
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+    world.now = AHEAD
+    world.settle()
+    assert world.record()["state"] == "cancelled"
+
+
+def test_an_applied_decision_is_not_applied_again_in_a_later_visit() -> None:
+    back = act("one", "send_back", NOW)
+    world = in_review()
+    world.acts = [*world.acts, back]
+    world.settle()
+    # A clock that went back gives the next review an earlier date than the send-back has.
+    world.log = world.log.with_columns(
+        pl.when(pl.col("type") == "sent_back")
+        .then(pl.lit(hours(40), pl.Datetime("us", "UTC")))
+        .otherwise("occurred_at")
+        .alias("occurred_at")
+    )
+    world.folders = {"one": video_folder(completed_at=hours(50).isoformat())}
+    world.settle()
+    world.acts = [*world.acts, act("one", "approve_video", NOW)]
+    world.settle()
+    assert world.record()["state"] == "ready_for_publish"
+
+
+def test_after_a_clock_that_was_ahead_the_reason_names_it() -> None:
+    world = in_review()
+    world.now = START
+    approval = act("one", "approve_video", hours(0))
+    world.acts = [*world.acts, approval]
+    world.settle()
+    assert "a date ahead of the clock" in world.idle()[approval]
+    assert "`ytap script`" in world.idle()[approval]
+
+
+def test_where_the_approvals_cannot_be_read_nothing_moves() -> None:
+    world = full_world(rules=POLICY, acts=[], acts_problem="approvals.jsonl is a symbolic link")
+    world.settle()
+    assert world.types() == ["script_submitted", "gates_evaluated"]
+    assert world.record()["failed_gates"] == ["approvals: approvals.jsonl is a symbolic link"]
+    world.acts_problem = None
+    world.settle()
+    assert world.record()["state"] == "published"
 
 
 def test_an_act_at_the_keyboard_needs_no_file() -> None:
@@ -458,6 +618,9 @@ def test_a_video_scheduled_for_later_is_published_then() -> None:
     world = full_world(uploads=[replace(PUBLISHED, published_at=NOW + timedelta(hours=1))])
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
+    assert world.record()["failed_gates"] == [
+        "upload: dated 2026-11-20T13:00:00+00:00; counted when that has passed"
+    ]
     world.now += timedelta(hours=1)
     world.settle()
     assert world.record()["published_at"] == NOW + timedelta(hours=1)
@@ -550,3 +713,97 @@ def test_whatever_people_do_the_line_settles_and_stays(
     world.settle()
     assert_frame_equal(world.evidence().records, settled)
     assert set(settled["script_id"]) == set(scripts)
+
+
+# Clocks that are wrong
+
+SKEW = st.integers(-60, 60).map(lambda minutes: timedelta(minutes=minutes))
+STEP = st.one_of(
+    st.tuples(st.just("decide"), st.sampled_from(sorted(ACTS)), SKEW, st.booleans()),
+    st.tuples(st.just("keyboard"), st.sampled_from(["send_back", "approve_video"]), SKEW),
+    st.tuples(st.just("video"), SKEW),
+    st.tuples(st.just("wait"), st.integers(1, 90).map(lambda minutes: timedelta(minutes=minutes))),
+)
+
+
+@dataclass
+class Studio:
+    """People, generators and the platform around one script, each with a clock of its own."""
+
+    world: World = field(default_factory=in_review)
+    videos: int = 1
+    seen: dict[str, str] = field(default_factory=dict)
+    """Event id of an approval -> the video that was there when it was written."""
+
+    def take(self, step: tuple[Any, ...]) -> None:
+        kind, *values = step
+        getattr(self, f"_{kind}")(*values)
+
+    @property
+    def manifest(self) -> str:
+        return parse_manifest(self.world.folders["one"].manifest).sha256
+
+    def _decide(self, what: str, skew: timedelta, runs: bool) -> None:
+        if what == "cancel":
+            return
+        decision = act("one", what, self.world.now + skew)
+        if decision in self.world.acts:
+            return
+        self.seen[act_event_id(decision)] = self.manifest
+        self.world.acts = [*self.world.acts, decision]
+        if runs:
+            self.world.settle()
+
+    def _keyboard(self, what: str, skew: timedelta) -> None:
+        evidence = self.world.evidence()
+        at = self.world.now + skew
+        [case] = open_cases(evidence, "decide", self.world.record()["state"], at)
+        if is_possible(what, case.record.state):
+            name = str(ULID())
+            self.seen[name] = self.manifest
+            self.world.append(case.decide(act("one", what, at), name))
+
+    def _video(self, skew: timedelta) -> None:
+        self.world.settle()  # the platform looks more often than videos are made
+        self.videos += 1
+        made = (self.world.now + skew).isoformat()
+        self.world.folders = {"one": video_folder(completed_at=made, version=self.videos)}
+        self.world.settle()
+
+    def _wait(self, time: timedelta) -> None:
+        self.world.now += time
+        self.world.settle()
+
+
+@given(st.lists(STEP, max_size=8))
+@settings(max_examples=12, deadline=None)
+def test_whatever_the_clocks_say_no_video_goes_out_that_nobody_approved(
+    steps: list[tuple[Any, ...]],
+) -> None:
+    studio = Studio()
+    for step in steps:
+        studio.take(step)
+    world = studio.world
+    world.settle()
+    assert not any(world.tick(name) for name in PROMOTIONS)
+    video, approved = None, None
+    for event in world.log.sort("seq").iter_rows(named=True):
+        if event["type"] == "video_completed":
+            video, approved = json.loads(event["payload"])["manifest_sha256"], None
+        elif event["type"] == "video_approved":
+            approved = studio.seen[event["event_id"]]
+        elif event["type"] == "publication_cleared":
+            assert approved == video
+    applied = set(world.log["event_id"])
+    unapplied = {one for one in world.acts if act_event_id(one) not in applied}
+    assert set(world.idle()) == unapplied
+    # Whatever waits or was in vain, a cancellation gets through.
+    world.acts = [*world.acts, act("one", "cancel", world.now)]
+    is_open = world.record()["state"] in IN_PRODUCTION
+    world.settle()
+    assert (world.record()["state"] == "cancelled") == is_open
+
+
+def act_event_id(decision: Act) -> str:
+    line = [decision.act, decision.actor, decision.at.isoformat(), decision.reason]
+    return evidence_id("tech", "one", ACTS[decision.act], line)

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.production.acts import explain_idle_acts, parse_acts
+from ytap_assets.domain.production.acts import parse_acts
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.fields import usd_to_micros
 from ytap_assets.domain.production.inbox import parse_scripts
@@ -122,8 +122,7 @@ def test_the_demo_settles_in_all_states(workspace_id: str) -> None:
     assert by_date.filter(
         pl.col("occurred_at").diff().over("script_id") <= pl.duration(seconds=0)
     ).is_empty()
-    known = set(world.log["event_id"])
-    assert explain_idle_acts("tech", world.acts, records, known) == []
+    assert world.idle() == {}
 
 
 def test_the_demo_publishes_twelve_videos() -> None:

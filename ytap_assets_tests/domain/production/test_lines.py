@@ -14,6 +14,7 @@ from ytap_assets.domain.production.lines import (
     MAX_ORIGINAL,
     BadLine,
     Parsed,
+    find_unfinished,
     parse_lines,
     parse_object,
 )
@@ -27,19 +28,21 @@ def test_lines_are_read_one_by_one_and_bad_ones_put_aside() -> None:
     parsed = parse_lines('{"a":1}\n\n[2]\r\n{"a":3}\r\n   \n{"a":', keep)
     assert parsed.rows == ({"a": 1}, {"a": 3})
     assert parsed.bad == (BadLine(3, "expected a JSON object: {...}", "[2]\r"),)
-    assert parsed.is_unfinished
+    assert parsed.unfinished is not None
+    assert (parsed.unfinished.line, parsed.unfinished.size_bytes) == (6, 5)
+    assert (parsed.unfinished.reason[:8], parsed.unfinished.original) == ("not JSON", '{"a":')
 
 
 def test_a_last_line_without_an_end_is_read_if_it_is_whole() -> None:
     parsed = parse_lines('{"a":1}\n{"a":2}', keep)
     assert parsed.rows == ({"a": 1}, {"a": 2})
-    assert not parsed.is_unfinished
+    assert parsed.unfinished is None
 
 
 def test_a_cut_line_with_an_end_is_bad() -> None:
     parsed = parse_lines('{"a":\n', keep)
     assert [bad.line for bad in parsed.bad] == [1]
-    assert not parsed.is_unfinished
+    assert parsed.unfinished is None
 
 
 def test_a_refused_last_line_is_bad_although_it_has_no_end() -> None:
@@ -89,7 +92,7 @@ def test_what_cannot_be_stored_is_refused_with_the_reason(text: bytes, reason: s
 
 def test_a_huge_line_without_an_end_is_bad_and_shown_in_part() -> None:
     parsed = parse_lines(b"\x00" * (MAX_LINE_BYTES + 1), keep)
-    assert not parsed.is_unfinished
+    assert parsed.unfinished is None
     assert len(parsed.bad[0].original) == MAX_ORIGINAL
     assert parsed.bad[0].original.startswith("\\x00\\x00")
 
@@ -98,11 +101,46 @@ def test_fractions_stay_exact() -> None:
     assert parse_object(b'{"cost": 2.35}') == {"cost": Decimal("2.35")}
 
 
-@given(st.binary(max_size=300))
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_every_line_end_is_known(end: str, last: bool) -> None:
+    text = '{"a":1}' + end + '{"a":2}' + end + "{" + end + '{"a":3}' + (end if last else "")
+    parsed = parse_lines(text, keep)
+    assert parsed.rows == ({"a": 1}, {"a": 2}, {"a": 3})
+    assert [bad.line for bad in parsed.bad] == [3]
+    assert parsed.unfinished is None
+
+
+def test_a_file_is_the_same_before_and_after_the_second_half_of_a_line_end() -> None:
+    half, whole = (parse_lines(text, keep) for text in (b'{"a":1}\r', b'{"a":1}\r\n'))
+    assert half == whole
+    assert find_unfinished(b'{"a"\r') == find_unfinished(b'{"a"')
+
+
+def test_a_line_may_begin_with_a_byte_order_mark() -> None:
+    text = b'\xef\xbb\xbf{"a":1}\n\xef\xbb\xbf{"a":2}\n'
+    assert parse_lines(text, keep).rows == ({"a": 1}, {"a": 2})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_named(encoding: str) -> None:
+    parsed = parse_lines('{"a":1}\r\n{"a":2}\r\n'.encode(encoding), keep)
+    assert parsed.rows == ()
+    assert ["UTF-16" in bad.reason for bad in parsed.bad] == [True, True]
+    assert parsed.unfinished is None
+
+
+@given(st.binary(max_size=300) | st.text('\r\n{}"a:1\x00 ').map(str.encode))
 def test_any_bytes_are_accounted_for(text: bytes) -> None:
     parsed = parse_lines(text, keep)
-    lines = [line for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n") if line.strip()]
-    assert len(parsed.rows) + len(parsed.bad) + parsed.is_unfinished == len(lines)
+    lines = [
+        line
+        for line in text.removeprefix(b"\xef\xbb\xbf").splitlines()
+        if line.strip() not in (b"", b"\x00")
+    ]
+    accounted = len(parsed.rows) + len(parsed.bad) + (parsed.unfinished is not None)
+    assert accounted == len(lines)
+    assert find_unfinished(text) == parsed.unfinished
 
 
 @given(st.lists(st.dictionaries(st.text("abc"), st.integers() | st.text('ab\n\\"é'))))

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.acts import Act
+from ytap_assets.domain.production.acts import Act, explain_idle_acts
 from ytap_assets.domain.production.admission import Admission, admit_frame
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
@@ -71,6 +71,7 @@ class World:
     rules: Rules = field(default_factory=Rules)
     submissions: Sequence[Submission] = ()
     acts: Sequence[Act] = ()
+    acts_problem: str | None = None
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class World:
             self.log,
             submissions=self.submissions,
             acts=self.acts,
+            acts_problem=self.acts_problem,
             folders=self.folders,
             uploads=self.uploads,
             seen_videos=self.seen_videos,
@@ -107,6 +109,12 @@ class World:
         """All promotions decide in turn, until none has anything to say."""
         while any(self.tick(name) for name in PROMOTIONS):
             pass
+
+    def idle(self) -> dict[Act, str]:
+        """The decisions that did nothing so far, each with the reason."""
+        records = self.evidence().records
+        explained = explain_idle_acts("tech", self.acts, records, self.log, now=self.now)
+        return {act: obstacle.reason for act, obstacle in explained}
 
     def record(self, script_id: str = "one") -> dict[str, Any]:
         """One script's record."""

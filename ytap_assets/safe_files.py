@@ -1,0 +1,173 @@
+"""Opening files in folders that other programs write to.
+
+Belongs here: opening regular files below a folder. Does not belong here: what they mean.
+
+Below the folder, no symbolic link is followed, and nothing but a regular file is opened: a link
+could lead into another workspace, and reading a pipe would wait for ever. Every part of the path is
+opened relative to the one before, and what is checked is the opened file itself, so nothing can be
+exchanged between the check and the reading. The folder itself may be a link: its operator put it
+there. A hard link cannot be told from a file, and is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from ytap_assets.errors import FileRefusedError
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link, which is not followed: put the file itself there"),
+    (stat.S_ISDIR, "a folder, not a file"),
+    (stat.S_ISFIFO, "a pipe, not a file"),
+    (stat.S_ISREG, "a file, not a folder"),
+)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file held when it was read, and when it was last changed."""
+
+    content: bytes
+    modified_at: datetime
+
+
+@contextmanager
+def open_folder(path: Path) -> Iterator[int]:
+    """A folder's descriptor; the folder may be a link.
+
+    Raises:
+        FileNotFoundError: There is none.
+        FileRefusedError: It cannot be opened; the message says why.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise FileRefusedError(f"{path.name} cannot be opened: {_say_why(error)}") from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def open_below(folder: int, name: str) -> Iterator[BinaryIO]:
+    """Open a regular file below a folder for reading.
+
+    Args:
+        folder: The folder's descriptor.
+        name: The file's path in it, with ``/`` between its parts and without ``.`` or ``..``.
+
+    Raises:
+        FileNotFoundError: There is none.
+        FileRefusedError: It, or a folder on the way, is a link or something else, or cannot be
+            opened; the message names it.
+    """
+    with ExitStack() as opened:
+        *parents, last = name.split("/")
+        for depth, part in enumerate(parents, start=1):
+            folder = _open(folder, part, os.O_DIRECTORY, "/".join(parents[:depth]))
+            opened.callback(os.close, folder)
+        found = _open(folder, last, 0, name)
+        opened.callback(os.close, found)
+        mode = os.fstat(found).st_mode
+        if not stat.S_ISREG(mode):
+            raise FileRefusedError(f"{name} is {_describe(mode)}")
+        yield opened.enter_context(os.fdopen(found, "rb", closefd=False))
+
+
+def _open(folder: int, part: str, flags: int, shown: str) -> int:
+    if part in ("", ".", ".."):
+        raise FileRefusedError(f"{shown} is not a path within the folder")
+    try:
+        return os.open(part, _READ | flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise FileRefusedError(f"{shown} {_explain(folder, part, error)}") from error
+
+
+def _explain(folder: int, part: str, error: OSError) -> str:
+    """Why something cannot be opened; what it is only serves the message."""
+    try:
+        mode = os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode
+    except OSError:
+        mode = 0
+    if stat.S_ISLNK(mode) or isinstance(error, NotADirectoryError):
+        return f"is {_describe(mode)}"
+    return f"cannot be opened: {_say_why(error)}"
+
+
+def _say_why(error: OSError) -> str:
+    """What is wrong, and what to do where that is known."""
+    advice = ": check its permissions" if isinstance(error, PermissionError) else ""
+    return f"{error.strerror}{advice}"
+
+
+def _describe(mode: int) -> str:
+    return next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")
+
+
+def read_below(path: Path, name: str, *, max_bytes: int) -> Contents | None:
+    """Read a file below a folder; None where there is none.
+
+    Args:
+        path: The folder.
+        name: The file's path in it.
+        max_bytes: What it may hold.
+
+    Raises:
+        FileRefusedError: It may not be read (`open_below`), or is larger.
+    """
+    try:
+        with open_folder(path) as folder, open_below(folder, name) as file:
+            return read_open(file, name, max_bytes=max_bytes)
+    except FileNotFoundError:
+        return None
+
+
+def read_open(file: BinaryIO, name: str, *, max_bytes: int) -> Contents:
+    """Read an opened file.
+
+    Raises:
+        FileRefusedError: It cannot be read, or is larger.
+    """
+    try:
+        facts = os.fstat(file.fileno())
+        content = file.read(max_bytes + 1) if facts.st_size <= max_bytes else b""
+    except OSError as error:
+        raise FileRefusedError(f"{name} cannot be read: {error.strerror}") from error
+    if max(len(content), facts.st_size) > max_bytes:
+        raise FileRefusedError(f"{name} is larger than {max_bytes:,} bytes")
+    return Contents(content, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def write_below(path: Path, name: str, content: bytes) -> Path:
+    """Write a file in a folder in one step: a reader sees it as it was, or the whole new one.
+
+    Neither a link of the file's name nor one of the temporary file's name is followed.
+
+    Raises:
+        OSError: The file cannot be written; what was there stays.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    # The process is in the name: two that write the same file must not share a half of it.
+    partial = path / f".{name}.{os.getpid()}.part"
+    partial.unlink(missing_ok=True)
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(partial, flags, 0o666), "wb") as file:
+            file.write(content)
+        partial.replace(path / name)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path / name
