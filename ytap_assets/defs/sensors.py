@@ -107,7 +107,7 @@ def find_bucket(workspace_id: str, now: datetime) -> int:
 
 
 def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[Event]:
-    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"))
+    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"), writes=False)
     return [] if slice_.workspace.status == _ARCHIVED else foresee(slice_, promotion)
 
 

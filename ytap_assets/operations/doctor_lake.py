@@ -16,9 +16,11 @@ from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
-from ytap_assets.operations.workspaces import Listed
+from ytap_assets.operations.registries import find_conflicts
+from ytap_assets.operations.workspaces import Listed, Survey, compare_workspaces
 from ytap_assets.settings import Settings
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, TABLES, Table
+from ytap_assets.workspaces import Workspaces
 
 _LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "too_large")
 _RECENT = timedelta(hours=24)
@@ -39,6 +41,9 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
             findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
+            findings += _check_identities(
+                compare_workspaces(inspection, Workspaces(settings), ages), listed
+            )
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
@@ -66,6 +71,15 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("broken", "lake schema", "warn", detail)
     else:
         yield Finding("broken", "lake schema", "ok", "as declared")
+
+
+def _check_identities(survey: Survey, listed: Sequence[Listed]) -> Iterator[Finding]:
+    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+    workspaces = [one.workspace for one in listed if one.workspace]
+    for name, why in find_conflicts(workspaces, survey.registered).items():
+        yield Finding("configured", f"identity of {name}", "fail", why)
+    for orphan in survey.orphans:
+        yield Finding("configured", f"rows of {orphan.workspace_id}", "warn", str(orphan))
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:

@@ -50,9 +50,9 @@ def import_trends(
         PublishRefusedError: A file's rows are not of the table's shape; the others are stored.
         ConfigError: There is no such workspace, or ``observed_on`` is still to come.
     """
-    platform.workspaces.get(workspace_id)
     if observed_on is not None and observed_on > platform.now().date():
         raise ConfigError(f"{observed_on} has not been yet; nothing was observed on it")
+    platform.register(workspace_id, run)
     with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:
         for file in files:
             progress(file)

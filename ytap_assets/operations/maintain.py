@@ -87,9 +87,9 @@ def apply_retention(platform: Platform, run: Run, today: date) -> tuple[dict[str
     Returns:
         Payloads deleted by workspace, and what kept a workspace from it.
     """
-    readable, broken = platform.workspaces.readable()
+    usable, broken = platform.usable()
     problems = [str(problem) for problem in broken.values()]
-    if not readable:
+    if not usable:
         return {}, problems
     with platform.lake.write(run) as transaction:
         deleted = {
@@ -98,7 +98,7 @@ def apply_retention(platform: Platform, run: Run, today: date) -> tuple[dict[str
                 one.workspace_id,
                 today - timedelta(days=one.retention.raw_payloads_days),
             )
-            for one in readable
+            for one in usable
         }
     return deleted, problems
 
