@@ -7,7 +7,7 @@ happens to happen (production, quarantine) are not judged by age.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -35,15 +35,21 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
     if not settings.catalog.is_file():
         detail = f"none at {settings.catalog} yet: materialize or import something"
-        return [Finding("configured", "lake", "warn", detail)]
+        survey = Survey({}, ())
+        identities = _check_identities(survey, _find_conflicts(survey, listed))
+        return [Finding("configured", "lake", "warn", detail), *identities]
     try:
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
-            findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
-            findings += _check_identities(
-                compare_workspaces(inspection, Workspaces(settings), ages), listed
-            )
+            survey = compare_workspaces(inspection, Workspaces(settings), ages)
+            conflicts = _find_conflicts(survey, listed)
+            usable = [one for one in listed if one.workspace_id not in conflicts]
+            findings = [
+                *_check_facts(settings, facts),
+                *_check_identities(survey, conflicts),
+                *_check_ages(ages, usable, now),
+            ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
@@ -73,10 +79,14 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("broken", "lake schema", "ok", "as declared")
 
 
-def _check_identities(survey: Survey, listed: Sequence[Listed]) -> Iterator[Finding]:
-    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
     workspaces = [one.workspace for one in listed if one.workspace]
-    for name, why in find_conflicts(workspaces, survey.registered).items():
+    return find_conflicts(workspaces, survey.registered)
+
+
+def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
+    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+    for name, why in conflicts.items():
         yield Finding("configured", f"identity of {name}", "fail", why)
     for orphan in survey.orphans:
         yield Finding("configured", f"rows of {orphan.workspace_id}", "warn", str(orphan))

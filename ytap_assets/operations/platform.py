@@ -53,19 +53,24 @@ class Platform:
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, once it is certain that the lake's rows of its name are its own.
 
-        The registry is read once per process for all workspaces, and again only for one that it
-        does not know as it stands.
-
         Raises:
             ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
         """
         workspace = self.workspaces.get(workspace_id)
-        if not is_registered(workspace, self._registered):
-            self._registered = read_registered(self.lake.cross_reader())
-        conflict = find_conflict(workspace, self._registered, self.workspaces)
+        conflict = self.find_conflict(workspace)
         if conflict is not None:
             raise ConfigError(conflict)
         return workspace
+
+    def find_conflict(self, workspace: Workspace) -> str | None:
+        """Why the lake's rows of a workspace's name are not its own; None if they are.
+
+        The registry is read once per process for all workspaces, and again only for one that it
+        does not know as it stands.
+        """
+        if not is_registered(workspace, self._registered):
+            self._registered = read_registered(self.lake.cross_reader())
+        return find_conflict(workspace, self._registered, self.workspaces)
 
     def register(self, workspace_id: str, run: Run) -> Workspace:
         """`workspace` for whoever writes rows of it: it is in the registry before they are.

@@ -16,7 +16,7 @@ import yaml
 from ulid import ULID
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.inspection import Age, Inspection
+from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config
 from ytap_assets.operations.registries import (
     IDENTITY_COLUMNS,
@@ -25,6 +25,7 @@ from ytap_assets.operations.registries import (
     find_conflicts,
     find_orphans,
 )
+from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import (
     CONFIG_NAME,
@@ -115,23 +116,44 @@ def list_workspaces(workspaces: Workspaces, registered: Registered | None = None
     return sorted(listed, key=lambda one: one.workspace_id)
 
 
-def survey_workspaces(inspection: Inspection, workspaces: Workspaces) -> Survey:
-    """Compare the folders with the names in the lake.
+def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
+    """Compare the folders with the names in the lake; nothing is known where there is no lake.
 
     It takes one count per table, grouped by workspace: as long as `ytap summary`.
+
+    Raises:
+        LakeError: The lake cannot be read.
     """
-    return compare_workspaces(inspection, workspaces, inspection.ages(TABLES.values()))
+    if not settings.catalog.is_file():
+        return Survey({}, ())
+    with inspect_lake(settings) as inspection:
+        return compare_workspaces(inspection, workspaces, inspection.ages(TABLES.values()))
+
+
+def read_registry(settings: Settings) -> Registered:
+    """The registry, without changing the lake; empty where there is no lake.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    if not settings.catalog.is_file():
+        return {}
+    with inspect_lake(settings) as inspection:
+        return _read_registry(inspection)
 
 
 def compare_workspaces(
     inspection: Inspection, workspaces: Workspaces, ages: Sequence[Age]
 ) -> Survey:
     """`survey_workspaces` where the ages are known."""
-    rows = inspection.read(WORKSPACES, IDENTITY_COLUMNS).iter_rows()
-    registered: dict[str, str | None] = dict(rows)
+    registered = _read_registry(inspection)
     readable, problems = workspaces.readable()
     folders = {one.workspace_id for one in readable} | problems.keys()
     return Survey(registered, find_orphans(ages, registered, readable, folders))
+
+
+def _read_registry(inspection: Inspection) -> Registered:
+    return dict(inspection.read(WORKSPACES, IDENTITY_COLUMNS).iter_rows())
 
 
 def identify_workspace(
@@ -215,8 +237,7 @@ def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) 
     name = workspace.workspace_id
     if known is None:
         raise ConfigError(
-            f"workspace {name!r}: the lake knows no uid of that name that could be adopted;"
-            f" `ytap workspace identify {name}` gives it one"
+            f"workspace {name!r}: the lake knows no uid of that name, so there is none to adopt"
         )
     holders = [one.workspace_id for one in workspaces.readable()[0] if one.uid == known]
     others = [holder for holder in holders if holder != name]
