@@ -119,18 +119,30 @@ def register_workspaces(
         The registry as it is then.
     """
     readable, _ = workspaces.readable()
+    stored = lake.cross_reader().read_across(WORKSPACES)
+    known = dict(stored.select(IDENTITY_COLUMNS).iter_rows())
+    since = dict(stored.select("workspace_id", "first_seen_at").iter_rows())
+    new = {
+        one.workspace_id: check_rows(
+            WORKSPACES,
+            describe_workspace(one, since.get(one.workspace_id, now)),
+            Scope(one.workspace_id),
+        )
+        for one in readable
+        if not is_registered(one, known)
+    }
     with lake.write(run) as transaction:
-        known = transaction.cross_reader().read_across(WORKSPACES)
-        registered = dict(known.select(IDENTITY_COLUMNS).iter_rows())
-        since = dict(known.select("workspace_id", "first_seen_at").iter_rows())
+        registered = read_registered(transaction.cross_reader())
         conflicts = find_conflicts(readable, registered)
-        for one in readable:
-            name = one.workspace_id
-            if name not in conflicts and not is_registered(one, registered):
-                row = describe_workspace(one, since.get(name, now))
-                transaction.publish(check_rows(WORKSPACES, row, Scope(name)))
-                registered[name] = one.uid
-    return registered
+        entered = {
+            one.workspace_id: one.uid
+            for one in readable
+            if one.workspace_id in new
+            and one.workspace_id not in conflicts
+            and not is_registered(one, registered)
+        }
+        transaction.publish_all([new[name] for name in entered])
+    return registered | entered
 
 
 def find_orphans(
