@@ -47,6 +47,8 @@ class _PlainLoader(yaml.SafeLoader):
             raise _refusal("an alias (*name) is refused here: write the value out", event)
         if getattr(event, "tag", None) is not None:
             raise _refusal("a tag (!name) is refused here: write a plain value", event)
+        if isinstance(event, yaml.ScalarEvent) and not _is_text(event.value):
+            raise _refusal("half of a character (such as \\ud800) is refused here", event)
         if self._depth == _MAX_DEPTH:
             raise _refusal(f"nested deeper than {_MAX_DEPTH} levels", event)
         self._depth += 1
@@ -62,6 +64,11 @@ class _RefusedError(yaml.YAMLError):
 def _refusal(problem: str, event: yaml.Event) -> _RefusedError:
     line = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
     return _RefusedError(f"{line}{problem}")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text can be written: an escape may name half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _explain(error: Exception) -> str:

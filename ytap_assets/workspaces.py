@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from ytap_assets.domain.ids import check_workspace_id, is_workspace_id
+from ytap_assets.domain.ids import check_workspace_id, is_workspace_id, read_uid
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.safe_files import read_below, write_below
@@ -56,6 +56,7 @@ class Workspace(Section):
     """One workspace: a YouTube channel, or a group of channels, and how it is run."""
 
     workspace_id: str = Field(exclude=True)
+    uid: str | None = None
     name: str
     vertical: str
     language: str = "en"
@@ -74,6 +75,11 @@ class Workspace(Section):
     retention: Retention = Retention()
     reports: Reports = Reports()
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("uid", mode="before")
+    @classmethod
+    def _check_uid(cls, value: object) -> str | None:
+        return None if value is None else read_uid(value)
 
     @field_validator("timezone")
     @classmethod

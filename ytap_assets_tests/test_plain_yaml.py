@@ -31,6 +31,8 @@ def test_plain_values() -> None:
         ("a: " + "9" * 5000, "not YAML"),
         ("a: 1" + ":1" * 200 + ".0\n", "not YAML"),
         ("a: \x00\n", "not YAML"),
+        ('a: "\\ud800"\n', "half of a character"),
+        ('"\\udfff": a\n', "half of a character"),
         (b"a: \xff\n", "not YAML"),
         ("{[]: 1}\n", "not YAML"),
         ("- a\n", "expected `key: value` lines"),

@@ -139,7 +139,9 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         ("spam: {model: m.exe}", r"spam\.model"),
         ("extra: {a: .nan}", "extra"),
         ("extra: {a: {2026-01-01: b}}", "extra"),
-        ('extra: {a: "\\ud800"}', "extra"),
+        ("uid: tech", "uid"),
+        ("uid: 81KXXXXXXXXXXXXXXXXXXXXXXX", "uid"),
+        ("uid: 12", "uid"),
     ],
 )
 def test_a_value_that_nothing_could_work_with_is_refused_by_its_key(line: str, key: str) -> None:
@@ -165,3 +167,8 @@ def test_the_name_of_a_secret_is_kept() -> None:
     text = f"{GOOD}accounts: [{{platform: x, handle: y, credential_ref: YTAP_SECRET_KEY_2}}]\n"
     [account] = parse_workspace("tech", text, origin="here").accounts
     assert account.credential_ref == "YTAP_SECRET_KEY_2"
+
+
+def test_a_uid_is_a_ulid_in_any_case() -> None:
+    text = "name: Tech\nvertical: technology\nuid: 01m6a6ft007cvztyrqdw4hp9sj\n"
+    assert parse_workspace("tech", text, origin="here").uid == "01M6A6FT007CVZTYRQDW4HP9SJ"

@@ -185,11 +185,11 @@ def expand_folders(paths: Iterable[Path]) -> Iterator[Path]:
 def _choose_workspaces(
     platform: Platform, named: Sequence[str]
 ) -> tuple[list[str], list[ConfigError]]:
-    """Those named, or else all that are not archived; and why the others cannot be read."""
+    """Those named, or else all that are not archived; and why the others cannot be worked on."""
     if named:
         return list(dict.fromkeys(named)), []
-    readable, problems = platform.workspaces.readable()
-    wanted = [one.workspace_id for one in readable if one.status != "archived"]
+    usable, problems = platform.usable()
+    wanted = [one.workspace_id for one in usable if one.status != "archived"]
     if not wanted:
         tell_problems(problems.values())
         raise click.UsageError(

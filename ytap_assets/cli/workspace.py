@@ -1,4 +1,4 @@
-"""``ytap workspace``: create, list, show, archive."""
+"""``ytap workspace``: create, list, show, identify, archive."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ytap_assets.cli.context import say, terminal_columns
+from ytap_assets.cli.context import note, say, tell_problems, terminal_columns
 from ytap_assets.cli.group import FAILED
-from ytap_assets.cli.options import FILE, examples, workspace_id
-from ytap_assets.cli.text import clean
+from ytap_assets.cli.options import FILE, complete_workspace, examples, workspace_id
+from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
+    from ytap_assets.operations.workspaces import Listed, Survey
     from ytap_assets.workspaces import Workspaces
 
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show and archive workspaces."""
+    """Create, list, show, identify and archive workspaces."""
 
 
 @workspace.command(
@@ -61,18 +62,19 @@ def create(
 
 @workspace.command("list", epilog=examples("ytap workspace list"))
 def show_all() -> None:
-    """List the workspaces; ends with 1 where a config cannot be read."""
+    """List the workspaces, and names in the lake that no folder has.
+
+    Ends with 1 where a config cannot be read, or a folder was renamed, copied or replaced.
+    """
     from ytap_assets.cli.results import write_table
     from ytap_assets.operations.workspaces import list_workspaces
 
     names = ("workspace", "status", "collects", "vertical", "name", "channels", "problem")
-    rows: list[tuple[object, ...]] = []
-    for one in list_workspaces(_workspaces()):
-        if (config := one.workspace) is None:
-            rows.append((one.workspace_id, *[None] * 5, one.problem))
-            continue
-        known = (config.status, config.collects, config.vertical, config.name, len(config.channels))
-        rows.append((one.workspace_id, *known, None))
+    workspaces = _workspaces()
+    survey = _survey(workspaces)
+    listed = list_workspaces(workspaces, survey.registered)
+    rows = [_row(one) for one in listed]
+    rows += [(one.workspace_id, "no folder", *[None] * 4, str(one)) for one in survey.orphans]
     has_problem = any(row[-1] for row in rows)
     shown = len(names) if has_problem else len(names) - 1
     write_table(
@@ -82,8 +84,29 @@ def show_all() -> None:
         columns=terminal_columns(),
         whole_last=has_problem,
     )
-    if has_problem:
+    if any(one.problem for one in listed):
         raise click.exceptions.Exit(FAILED)
+
+
+def _row(one: Listed) -> tuple[object, ...]:
+    config = one.workspace
+    if config is None:
+        return (one.workspace_id, *[None] * 5, one.problem)
+    known = (config.status, config.collects, config.vertical, config.name, len(config.channels))
+    return (one.workspace_id, *known, one.problem)
+
+
+def _survey(workspaces: Workspaces) -> Survey:
+    """What the lake says; the list is shown all the same where it cannot be read."""
+    from ytap_assets.lakehouse.errors import LakeError
+    from ytap_assets.operations.workspaces import Survey, survey_workspaces
+    from ytap_assets.settings import Settings
+
+    try:
+        return survey_workspaces(Settings.from_env(), workspaces)
+    except LakeError as error:
+        note(f"error: the lake is left out of the list: {one_line(str(error))}")
+        return Survey({}, ())
 
 
 @workspace.command("show", epilog=examples("ytap workspace show tech"))
@@ -97,6 +120,48 @@ def show(workspace_id: str) -> None:
     say(f"# {clean(str(workspaces.folder(workspace_id)))}")
     for line in dump_workspace(config).splitlines():
         say(clean(line))
+
+
+@workspace.command(
+    "identify",
+    epilog=examples(
+        "ytap workspace identify --all",
+        "ytap workspace identify tech2 --new",
+        "ytap workspace identify tech --adopt",
+    ),
+)
+@click.argument("workspace_id", metavar="[ID]", required=False, shell_complete=complete_workspace)
+@click.option("--all", "everyone", is_flag=True, help="Every workspace that has no uid.")
+@click.option("--new", is_flag=True, help="A new uid, for the copy of another workspace's folder.")
+@click.option("--adopt", is_flag=True, help="The uid that the lake has for its name.")
+def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -> None:
+    """Write a uid into a workspace's config; all else in the file stays.
+
+    By its uid a workspace is recognized when its folder is renamed, copied or replaced.
+    """
+    from ytap_assets.errors import ConfigError
+    from ytap_assets.operations.workspaces import identify_workspace, read_registry
+    from ytap_assets.settings import Settings
+
+    if everyone == (workspace_id is not None):
+        raise click.UsageError("give the ID of a workspace, or --all")
+    if (new and adopt) or (everyone and (new or adopt)):
+        raise click.UsageError("give one of --all, --new and --adopt")
+    workspaces = _workspaces()
+    registered = read_registry(Settings.from_env())
+    problems: list[ConfigError] = []
+    for name in [workspace_id] if workspace_id is not None else workspaces.ids():
+        try:
+            uid = identify_workspace(workspaces, name, registered, new=new, adopt=adopt)
+        except ConfigError as error:
+            if not everyone:
+                raise
+            problems.append(error)
+        else:
+            say(f"{name} has the uid {uid} now" if uid else f"{name} keeps its uid")
+    tell_problems(problems)
+    if problems:
+        raise click.exceptions.Exit(FAILED)
 
 
 @workspace.command("archive", epilog=examples("ytap workspace archive tech"))

@@ -14,7 +14,12 @@ from ytap_assets.operations.coverage import cover_slice
 from ytap_assets.operations.performance import measure_slice
 from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
-from ytap_assets.operations.registries import list_accounts, list_channels
+from ytap_assets.operations.registries import (
+    find_unidentified,
+    list_accounts,
+    list_channels,
+    list_workspace,
+)
 from ytap_assets.operations.reporting import make_reports
 from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.stories import tell_stories
@@ -32,9 +37,15 @@ from ytap_assets.tables import (
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
+    WORKSPACES,
 )
 
 PROMOTION = "promotion"
+
+
+def workspaces(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+    """Taken from the workspace's config. Every run enters a workspace here before its first row."""
+    return list_workspace(slice_.workspace, slice_.read(WORKSPACES), slice_.now)
 
 
 def channels(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
@@ -113,6 +124,17 @@ def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
 
 
 TABLE_ASSETS: tuple[TableAsset, ...] = (
+    TableAsset(
+        WORKSPACES,
+        workspaces,
+        watches=(
+            Watch(
+                "identity",
+                "The workspace's config has a uid, by which a renamed or copied folder is noticed.",
+                find_unidentified,
+            ),
+        ),
+    ),
     TableAsset(CHANNELS, channels),
     TableAsset(ACCOUNTS, accounts),
     TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"})),

@@ -33,8 +33,8 @@ REPORTS = dg.define_asset_job(
 )
 REGISTRIES = dg.define_asset_job(
     "registries",
-    selection=["channels", "accounts"],
-    description="Read the channels and accounts from a workspace's config.",
+    selection=["workspaces", "channels", "accounts"],
+    description="Read the workspace, its channels and accounts from its config.",
 )
 MAINTENANCE = dg.define_asset_job(
     "maintenance",

@@ -12,15 +12,15 @@ Context = dg.SensorEvaluationContext | dg.ScheduleEvaluationContext
 
 
 def ready_workspaces(platform: Platform, context: Context) -> list[Workspace]:
-    """The workspaces that can be asked for and whose config can be read, in order of name.
+    """The workspaces that can be asked for and worked on, in order of name.
 
     The log names who is left out.
     """
-    readable, broken = platform.workspaces.readable()
+    usable, broken = platform.usable()
     for name, error in broken.items():
         context.log.warning(f"workspace {name!r} is left out: {error}")
-    ready = set(with_partition((one.workspace_id for one in readable), context))
-    return [one for one in readable if one.workspace_id in ready]
+    ready = set(with_partition((one.workspace_id for one in usable), context))
+    return [one for one in usable if one.workspace_id in ready]
 
 
 def with_partition(workspace_ids: Iterable[str], context: Context) -> list[str]:

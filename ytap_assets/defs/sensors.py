@@ -18,6 +18,7 @@ from ytap_assets.defs.partitions import DAY, WORKSPACE, WORKSPACES, compare_work
 from ytap_assets.defs.ready import with_partition
 from ytap_assets.domain.production.events import Event
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import foresee, production_mark
@@ -28,6 +29,7 @@ _PROMOTION_SECONDS = 30
 _FOLDER_SECONDS = 30
 _BUCKET_SECONDS = 600
 _ARCHIVED = "archived"
+_SHOWN = 5
 
 Clock = Callable[[], datetime]
 
@@ -71,6 +73,7 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
         seen: dict[str, str] = json.loads(context.cursor or "{}")
         marks: dict[str, str] = {}
         requests: list[dg.RunRequest] = []
+        left_out: list[str] = []
         now = clock()
         last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
         for workspace_id in with_partition(platform.workspaces.ids(), context):
@@ -83,12 +86,14 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             except Exception as error:  # whatever is wrong with one stops no other
                 words = f"{type(error).__name__}: {error}"
                 context.log.warning(f"workspace {workspace_id!r} could not be looked at: {words}")
+                left_out.append(f"{workspace_id!r} could not be looked at: {words}")
                 continue
             if events:
                 requests.append(request_promotion(promotion.name, workspace_id, events, bucket))
             else:
                 marks[workspace_id] = mark
-        reason = None if requests else "no script can be promoted"
+        idle = "; ".join(["no script can be promoted", *left_out[:_SHOWN]])
+        reason = None if requests else idle
         return dg.SensorResult(
             run_requests=requests, skip_reason=reason, cursor=json.dumps(marks, sort_keys=True)
         )
@@ -107,7 +112,7 @@ def find_bucket(workspace_id: str, now: datetime) -> int:
 
 
 def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[Event]:
-    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"))
+    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"), writes=False)
     return [] if slice_.workspace.status == _ARCHIVED else foresee(slice_, promotion)
 
 
@@ -135,16 +140,38 @@ def request_promotion(
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SensorResult:
-    """Add partitions of new folders, delete those of folders that are gone."""
+    """Add partitions of new folders, delete those of folders that are gone.
+
+    A folder that another one was renamed to, or copied to, waits until that is resolved: its name
+    gets no partition that runs could be asked for.
+    """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     added, gone = compare_workspaces(platform.workspaces.ids(), known)
+    refused = _find_refused(platform, added)
+    for name, why in refused.items():
+        context.log.warning(f"no partition for {name!r}: {why}")
+    added = [name for name in added if name not in refused]
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added:
         changes.append(WORKSPACES.build_add_request(added))
     if gone:
         changes.append(WORKSPACES.build_delete_request(gone))
-    reason = None if changes else "the folders are as they were"
+    idle = "; ".join(["the folders are as they were", *list(refused.values())[:_SHOWN]])
+    reason = None if changes else idle
     return dg.SensorResult(dynamic_partitions_requests=changes, skip_reason=reason)
+
+
+def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:
+    """The folders that were renamed, copied or replaced, and why they get no partition."""
+    refused: dict[str, str] = {}
+    for name in names:
+        try:
+            conflict = platform.find_conflict(platform.workspaces.get(name))
+        except ConfigError:
+            continue  # it cannot be read yet; runs of it fail and say why
+        if conflict is not None:
+            refused[name] = conflict
+    return refused
 
 
 def report_key(tags: Mapping[str, str]) -> dg.MultiPartitionKey | None:

@@ -1,4 +1,4 @@
-"""Which names are valid: workspaces, YouTube videos and channels (SPEC 1 and 7)."""
+"""Which names are valid: workspaces and their uids, YouTube videos and channels (SPEC 1 and 7)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ytap_assets.errors import ConfigError
 
 WORKSPACE_ID_RULE = "1-63 characters of a-z, 0-9, _ and -, beginning with a letter or digit"
 _WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_UID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
 
@@ -26,6 +27,18 @@ def check_workspace_id(text: str) -> str:
 def is_workspace_id(text: str) -> bool:
     """Whether the whole text is a workspace id."""
     return _WORKSPACE_ID.fullmatch(text) is not None
+
+
+def read_uid(value: object) -> str:
+    """A workspace's uid in its one form: a ULID in capitals.
+
+    Raises:
+        ValueError: It is no ULID.
+    """
+    text = value.upper() if isinstance(value, str) and value.isascii() else ""
+    if _UID.fullmatch(text) is None:
+        raise ValueError("a uid is a ULID in quotes; `ytap workspace identify` writes one")
+    return text
 
 
 def is_video_id(text: str) -> bool:

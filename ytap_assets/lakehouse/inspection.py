@@ -128,6 +128,17 @@ class Inspection:
             ages += [Age(table.name, str(w), _int(n), _instant(at)) for w, n, at in rows]
         return ages
 
+    def read(self, table: Table, columns: Sequence[str]) -> pl.DataFrame:
+        """All rows of all workspaces; none where the table is not there yet."""
+        there = self._rows(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?",
+            [LAKE, table.name],
+        )
+        if not there:
+            return table.empty().select(columns)
+        names = ", ".join(f'"{name}"' for name in columns)
+        return self._connection.execute(f"SELECT {names} FROM {LAKE}.{table.name}").pl()
+
     def recent(
         self, table: Table, moment: str, since: datetime, columns: Sequence[str]
     ) -> pl.DataFrame:

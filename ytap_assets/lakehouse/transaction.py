@@ -104,6 +104,20 @@ class Transaction:
         self._touched.append(f"{table.name} {scope}")
         return removed
 
+    def publish_all(self, parts: Sequence[CheckedRows]) -> None:
+        """`publish` for many workspaces' whole histories of one table, in two statements."""
+        if not parts:
+            return
+        table = parts[0].table
+        if table.mode != "derived" or table.by_day or any(one.table != table for one in parts):
+            raise ValueError(f"{table.name}: only whole histories of one derived table go together")
+        owners = [one.scope.workspace_id for one in parts]
+        places = ", ".join("?" for _ in owners)
+        log.debug("delete %s of %d workspaces", table.name, len(owners))
+        self._changed(f"DELETE FROM {LAKE}.{table.name} WHERE workspace_id IN ({places})", owners)
+        self._insert(table, pl.concat([one.frame for one in parts]))
+        self._touched += [f"{table.name} {one.scope}" for one in parts]
+
     def append(self, rows: CheckedRows) -> Appended:
         """Add the rows that are not stored yet; number them where the table is sequenced.
 
@@ -280,7 +294,7 @@ class Transaction:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def _changed(self, statement: str, values: list[object]) -> int:
+    def _changed(self, statement: str, values: Sequence[object]) -> int:
         row = self._change(_Change(statement, tuple(values)))
         return int(row[0]) if row else 0
 
@@ -292,6 +306,7 @@ class Transaction:
             self._cursor.register(_INCOMING, change.rows)
         found = self._cursor.execute(change.statement, list(change.values)).fetchall()
         return found[0] if found else None
+
 
 def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> Appended:
     """Tell rows that say something from those of which one row says all already.

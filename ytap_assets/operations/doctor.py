@@ -103,6 +103,12 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
         else:
             collects = "collects" if one.workspace.collects else "does not collect"
             yield Finding("configured", subject, "ok", f"{one.workspace.status}, {collects}")
+            if one.workspace.uid is None:
+                detail = (
+                    "none in its config, so its folder being renamed or copied is not noticed:"
+                    f" `ytap workspace identify {one.workspace_id}` writes one"
+                )
+                yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:

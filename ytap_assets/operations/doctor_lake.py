@@ -7,7 +7,7 @@ happens to happen (production, quarantine) are not judged by age.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -19,9 +19,11 @@ from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
-from ytap_assets.operations.workspaces import Listed
+from ytap_assets.operations.registries import find_conflicts
+from ytap_assets.operations.workspaces import Listed, Survey, compare_workspaces
 from ytap_assets.settings import Settings
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, TABLES, Table
+from ytap_assets.workspaces import Workspaces
 
 _LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "too_large")
 _RECENT = timedelta(hours=24)
@@ -44,18 +46,25 @@ def examine_lake(
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
+            survey = compare_workspaces(inspection, Workspaces(settings), ages)
+            conflicts = _find_conflicts(survey, listed)
+            usable = [one for one in listed if one.workspace_id not in conflicts]
             findings = [
                 *_check_facts(settings, facts),
+                *_check_identities(survey, conflicts),
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
-                *_check_ages(ages, listed, now),
+                *_check_ages(ages, usable, now),
             ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
     except LakeMissingError as error:
         is_new = not settings.lake_variables and find_obstacle(settings) is None
-        return [Finding("configured", "lake", "warn" if is_new else "fail", str(error))]
+        survey = Survey({}, ())
+        identities = _check_identities(survey, _find_conflicts(survey, listed))
+        verdict: Verdict = "warn" if is_new else "fail"
+        return [Finding("configured", "lake", verdict, str(error)), *identities]
     except LakeError as error:
         return [Finding("broken", "lake", "fail", str(error))]
 
@@ -110,6 +119,19 @@ def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
             f" {first.newest_at:%Y-%m-%d}: a clock was ahead when they were made"
         )
         yield Finding("broken", "rows", "warn", detail)
+
+
+def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
+    workspaces = [one.workspace for one in listed if one.workspace]
+    return find_conflicts(workspaces, survey.registered)
+
+
+def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
+    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+    for name, why in conflicts.items():
+        yield Finding("configured", f"identity of {name}", "fail", why)
+    for orphan in survey.orphans:
+        yield Finding("configured", f"rows of {orphan.workspace_id}", "warn", str(orphan))
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:

@@ -70,10 +70,10 @@ def import_trends(
         ImportRefusedError: ``region`` is none.
         ConfigError: There is no such workspace, or ``observed_on`` is still to come.
     """
-    platform.workspaces.get(workspace_id)
     check_region(region)
     if observed_on is not None and observed_on > platform.now().date():
         raise ConfigError(f"{observed_on} has not been yet; nothing was observed on it")
+    platform.register(workspace_id, run)
     refused: list[str] = []
     reasons: dict[str, str] = {}
     with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:

@@ -167,14 +167,14 @@ def apply_retention(
         Payloads deleted by workspace; what kept a workspace from it; and why the payloads of others
         were kept.
     """
-    readable, broken = platform.workspaces.readable()
+    usable, broken = platform.usable()
     problems = [str(problem) for problem in broken.values()]
-    if not readable:
+    if not usable:
         return {}, problems, []
     deleted, refused = {}, []
     with platform.lake.write(run) as transaction:
         counts = transaction.cross_reader().count_days(RAW_PAYLOADS)
-        for one in readable:
+        for one in usable:
             name, days = one.workspace_id, one.retention.raw_payloads_days
             since = today - timedelta(days=days)
             reason = doubt_retention(counts.get(name, {}), since)

@@ -16,6 +16,13 @@ from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.registries import (
+    find_conflict,
+    find_conflicts,
+    is_registered,
+    read_registered,
+    register_workspaces,
+)
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 from ytap_assets.workspaces import Workspace, Workspaces
@@ -42,6 +49,7 @@ class Platform:
         self._may_only_read = may_only_read
         self.workspaces = Workspaces(settings)
         self.now = now or settings.now
+        self._registered: dict[str, str | None] = {}
 
     @classmethod
     def from_env(cls) -> Self:
@@ -68,15 +76,76 @@ class Platform:
             )
         return Lake.open(self.settings, may_only_read=self._may_only_read)
 
-    def slice(self, workspace_id: str, days: Days | None, run: Run) -> Slice:
-        """What one operation works on: a workspace, and a range of days where there is one.
+    def workspace(self, workspace_id: str) -> Workspace:
+        """A workspace's config, once it is certain that the lake's rows of its name are its own.
 
         Raises:
-            ConfigError: There is no such workspace, or the days are not in order.
+            ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
+        """
+        workspace = self.workspaces.get(workspace_id)
+        conflict = self.find_conflict(workspace)
+        if conflict is not None:
+            raise ConfigError(conflict)
+        return workspace
+
+    def find_conflict(self, workspace: Workspace) -> str | None:
+        """Why the lake's rows of a workspace's name are not its own; None if they are.
+
+        The registry is read once per process for all workspaces, and again only for one that it
+        does not know as it stands.
+        """
+        if not is_registered(workspace, self._registered):
+            self._registered = read_registered(self.lake.cross_reader())
+        return find_conflict(workspace, self._registered, self.workspaces)
+
+    def register(self, workspace_id: str, run: Run) -> Workspace:
+        """`workspace` for whoever writes rows of it: it is in the registry before they are.
+
+        One commit enters every workspace that is new, so most calls write nothing.
+
+        Raises:
+            ConfigError: As `workspace`.
+            LakeError: It cannot be entered.
+        """
+        workspace = self.workspace(workspace_id)
+        if is_registered(workspace, self._registered):
+            return workspace
+        entry = Run(run.run_id, run.actor, "register workspaces")
+        self._registered = register_workspaces(self.lake, self.workspaces, self.now(), entry)
+        return self.workspace(workspace_id)
+
+    def usable(self) -> tuple[list[Workspace], dict[str, ConfigError]]:
+        """Every workspace that can be worked on, and why the others cannot, by folder.
+
+        Besides those whose config cannot be read, folders that were renamed, copied or replaced are
+        left out.
+        """
+        readable, problems = self.workspaces.readable()
+        if not all(is_registered(one, self._registered) for one in readable):
+            self._registered = read_registered(self.lake.cross_reader())
+        conflicts = find_conflicts(readable, self._registered)
+        usable = [one for one in readable if one.workspace_id not in conflicts]
+        return usable, problems | {name: ConfigError(why) for name, why in conflicts.items()}
+
+    def slice(
+        self, workspace_id: str, days: Days | None, run: Run, *, writes: bool = True
+    ) -> Slice:
+        """What one operation works on: a workspace, and a range of days where there is one.
+
+        Args:
+            workspace_id: The workspace.
+            days: First and last day.
+            run: Who works on it.
+            writes: Whether rows may be written; False for a look, which enters no workspace.
+
+        Raises:
+            ConfigError: There is no such workspace, the days are not in order, or its folder was
+                renamed, copied or replaced.
         """
         if days is not None and days[0] > days[1]:
             raise ConfigError(f"{days[0]}..{days[1]}: the first day is after the last")
-        return Slice(self, self.workspaces.get(workspace_id), days, run)
+        workspace = self.register(workspace_id, run) if writes else self.workspace(workspace_id)
+        return Slice(self, workspace, days, run)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ still in the state the event found, so of two that decide at once one wins and t
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +16,25 @@ from ulid import ULID
 from ytap_assets.domain.production.acts import Act
 from ytap_assets.domain.production.admission import Admission, admit_frame, current_states
 from ytap_assets.domain.production.cases import open_cases
+from ytap_assets.domain.production.copies import (
+    CONTENT_COLUMNS,
+    CONTENT_TYPES,
+    Claims,
+    Copies,
+    Original,
+    claim_content,
+    fill_content_ids,
+    find_copies,
+)
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
 from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.domain.production.states import CANCELLED, REJECTED
 from ytap_assets.domain.production.videos import videos_from_records
 from ytap_assets.errors import ConfigError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
+from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.bad_lines import store_bad_lines
 from ytap_assets.operations.idle_acts import list_idle_acts
@@ -38,12 +50,30 @@ from ytap_assets.operations.inbox_files import (
 )
 from ytap_assets.operations.platform import Platform, Slice, Written
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
+from ytap_assets.tables.production import STATES
 from ytap_assets.workspaces import Workspace
 
 ALL_PROMOTIONS = "all"
 _MAX_ROUNDS = 20
 _MICROS = 1_000_000
 _SHOWN_ACTS = 5
+_PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
+_COPY_GATES = ("copy:", "upload:")
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """What a promotion decided, and on what.
+
+    Attributes:
+        events: What it would append.
+        copies: The copies in other workspaces that it took into account.
+        last_seq: The last event of the workspace that it knew.
+    """
+
+    events: list[Event]
+    copies: Copies
+    last_seq: int
 
 
 def advance(slice_: Slice, promotion: str) -> Written:
@@ -65,14 +95,14 @@ def advance(slice_: Slice, promotion: str) -> Written:
     for _ in range(_MAX_ROUNDS):
         moved = False
         for one in chosen:
-            evidence = _gather(slice_, one)
-            events = one.decide(evidence, now=slice_.now)
-            if not events:
+            decision = _decide(slice_, one)
+            if not decision.events:
                 continue
-            rows, results, snapshot_id, admission = _append(slice_, events, evidence.last_seq)
+            rows, results, snapshot_id, admission = _append(slice_, decision)
             appended.append(rows)
             refused += len(admission.refused)
-            moved = moved or not rows.is_empty()
+            # What another workspace took meanwhile is decided again, as a copy.
+            moved = moved or bool(admission.admitted)
         if not moved:
             break
     frame = pl.concat(appended)
@@ -99,17 +129,17 @@ def _examine_inboxes(slice_: Slice) -> dict[str, Any]:
 
 def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
     """What a promotion would append now; appends nothing."""
-    return promotion.decide(_gather(slice_, promotion), now=slice_.now)
+    return _decide(slice_, promotion).events
 
 
 def foresee(slice_: Slice, promotion: Promotion) -> list[Event]:
     """What a promotion would probably append: `decide` without the checksums of large files.
 
-    Files of the right size are taken for right: the run that is asked for looks closer. Only where
-    a run found a video wanting are its files read here too, once per version of them, so that it
-    is not asked for again and again.
+    Files of the right size are taken for right, and scripts for those of this workspace alone: the
+    run that is asked for looks closer. Only where a run found a video wanting, or a script to be a
+    copy, is that looked at here too, so that it is not asked for again and again.
     """
-    return promotion.decide(_gather(slice_, promotion, closely=False), now=slice_.now)
+    return _decide(slice_, promotion, closely=False).events
 
 
 def production_mark(platform: Platform, workspace_id: str, last_seq: int) -> str:
@@ -141,7 +171,7 @@ def list_records(platform: Platform, workspace_id: str, state: str | None = None
 
     Columns as in ``production_records``.
     """
-    platform.workspaces.get(workspace_id)
+    platform.workspace(workspace_id)
     records = fold_events(platform.lake.reader(workspace_id).read(PRODUCTION_EVENTS))
     return records if state is None else records.filter(pl.col("state") == state)
 
@@ -166,7 +196,7 @@ def act_on_script(
     Raises:
         TransitionRefusedError: There is no such script, or the act is not possible where it stands.
     """
-    platform.workspaces.get(workspace_id)
+    platform.register(workspace_id, run)
     approvals = read_inbox(platform.workspaces.folder(workspace_id), APPROVALS)
     others = [other for other in approvals.parsed.rows if other.script_id == script_id]
     now = platform.now()
@@ -186,29 +216,112 @@ def act_on_script(
     return events[-1].to_state or state
 
 
+def _decide(slice_: Slice, promotion: Promotion, *, closely: bool = True) -> _Decision:
+    """What a promotion would append.
+
+    Other workspaces are read only for scripts that would be promoted or are held back as copies.
+    """
+    log = slice_.read(PRODUCTION_EVENTS)
+    evidence = _gather(slice_, promotion, log, closely=closely)
+    events = promotion.decide(evidence, now=slice_.now)
+    asked = _held_as_copies(evidence.records, promotion.from_state or "")
+    if closely:
+        asked |= {event.script_id for event in events if event.to_state in _PROMOTED}
+    claims = claim_content(sorted(asked), log, events)
+    copies = _read_copies(slice_.platform.lake.cross_reader(), slice_.workspace_id, claims)
+    if copies:
+        events = promotion.decide(replace(evidence, copies=copies), now=slice_.now)
+    return _Decision(events, copies, evidence.last_seq)
+
+
+def _held_as_copies(records: pl.DataFrame, state: str) -> set[str]:
+    """The scripts in a state whose record says that another workspace has the same."""
+    waiting = records.filter(pl.col("state") == state).select("script_id", "failed_gates")
+    return {
+        script_id
+        for script_id, failed_gates in waiting.iter_rows()
+        if any(gate.startswith(_COPY_GATES) for gate in failed_gates)
+    }
+
+
+def _read_copies(
+    reader: CrossReader, workspace_id: str, claims: Claims, *, with_older: bool = True
+) -> dict[str, tuple[Original, ...]]:
+    """Look the scripts' content up in all other workspaces: one read for all of them.
+
+    Args:
+        reader: Reads across workspaces.
+        workspace_id: The scripts' workspace.
+        claims: Their content.
+        with_older: Also compare with scripts of the same name that were appended before events
+            named their content: a second read.
+    """
+    if not claims:
+        return {}
+    ids = sorted({claim.content_id for own in claims.values() for claim in own})
+    found = reader.read_across(
+        PRODUCTION_EVENTS, columns=CONTENT_COLUMNS, wanted={"content_id": ids}
+    )
+    is_other = pl.col("workspace_id") != workspace_id
+    if with_older:
+        named_alike = reader.read_across(
+            PRODUCTION_EVENTS,
+            columns=[*CONTENT_COLUMNS, "payload"],
+            wanted={"script_id": sorted(claims), "type": CONTENT_TYPES},
+        )
+        older = named_alike.filter(is_other & pl.col("content_id").is_null())
+        found = pl.concat([found, fill_content_ids(older)])
+    found = found.filter(is_other & pl.col("content_id").is_in(ids))
+    if found.is_empty():
+        return {}
+    moves = reader.read_across(
+        PRODUCTION_EVENTS,
+        columns=["workspace_id", "script_id", "seq", "to_state"],
+        wanted={name: found[name].unique().to_list() for name in ("workspace_id", "script_id")},
+    )
+    return find_copies(claims, found, current_states(moves))
+
+
 def _append(
-    slice_: Slice, events: list[Event], decided_at: int
+    slice_: Slice, decision: _Decision
 ) -> tuple[pl.DataFrame, tuple[CheckResult, ...], int, Admission]:
-    """Append what is admitted, in one commit; ``decided_at`` is the last event known by then."""
+    """Append what is admitted, in one commit.
+
+    Scripts whose content another workspace appended since it was decided are left out.
+    """
+    events, copies = decision.events, decision.copies
+    claims = claim_content({event.script_id for event in events}, PRODUCTION_EVENTS.empty(), events)
     new = events_to_frame(events, recorded_at=slice_.now)
     scripts = new.get_column("script_id").unique().to_list()
     with slice_.platform.lake.write(slice_.run) as transaction:
         stored = transaction.reader(slice_.workspace_id).read(
             PRODUCTION_EVENTS, wanted={"script_id": scripts}
         )
-        rows, admission = admit_frame(new, stored, decided_at=decided_at)
+        rows, admission = admit_frame(new, stored, decided_at=decision.last_seq)
+        now_copies = _read_copies(
+            transaction.cross_reader(), slice_.workspace_id, claims, with_older=False
+        )
+        late = [name for name, found in now_copies.items() if set(found) - {*copies.get(name, ())}]
+        rows = rows.filter(~pl.col("script_id").is_in(late))
         checked = check_rows(PRODUCTION_EVENTS, rows, slice_.scope)
         accepted = transaction.append(checked).accepted
     return accepted, checked.results, transaction.snapshot_id or 0, admission
 
 
-def _gather(slice_: Slice, promotion: Promotion, *, closely: bool = True) -> Evidence:
-    """Everything the promotion may look at; ``closely`` includes all videos' checksums."""
+def _gather(slice_: Slice, promotion: Promotion, log: pl.DataFrame, *, closely: bool) -> Evidence:
+    """Everything in the workspace that the promotion may look at.
+
+    Args:
+        slice_: The workspace.
+        promotion: The promotion.
+        log: The workspace's events.
+        closely: Whether all videos' checksums are.
+    """
     files = _inbox_files(slice_)
     evidence = gather_evidence(
         slice_.workspace_id,
         workspace_rules(slice_.workspace),
-        slice_.read(PRODUCTION_EVENTS),
+        log,
         submissions=files[SCRIPTS].parsed.rows,
         acts=files[APPROVALS].parsed.rows,
         acts_problem=files[APPROVALS].problem,

@@ -102,7 +102,7 @@ def explain_story(
 
 
 def _open(platform: Platform, workspace_id: str) -> Reader:
-    platform.workspaces.get(workspace_id)
+    platform.workspace(workspace_id)
     return platform.lake.reader(workspace_id)
 
 

@@ -1,11 +1,224 @@
-"""The registries that come from a workspace's config."""
+"""The registries that come from a workspace's config, and what the first of them is for: identity.
+
+A workspace's rows stand under its name, which is its folder's. The registry ``workspaces`` says
+which uid each name belongs to, so that a renamed, copied or replaced folder is noticed before
+anything is written for it. Belongs here: that judgement, and the registries' rows. Does not belong
+here: when it is made (`platform`), or changing a config (`workspaces`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 import polars as pl
 
-from ytap_assets.tables import ACCOUNTS, CHANNELS
-from ytap_assets.workspaces import Workspace
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.inspection import Age
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.reader import CrossReader
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.tables import ACCOUNTS, CHANNELS, WORKSPACES
+from ytap_assets.workspaces import Workspace, Workspaces
+
+Registered = Mapping[str, str | None]
+"""The uid of every workspace in the registry, by its name; None where it had none."""
+
+IDENTITY_COLUMNS = ("workspace_id", "uid")
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """Rows in the lake under a name that no folder has.
+
+    Attributes:
+        workspace_id: The name.
+        uid: The uid it is registered with, if any.
+        rows: How many rows.
+        tables: In how many tables.
+        newest_at: When the newest was observed or made; None where no table tells.
+        renamed_to: The folder that has its uid now.
+    """
+
+    workspace_id: str
+    uid: str | None
+    rows: int
+    tables: int
+    newest_at: datetime | None
+    renamed_to: str | None
+
+    def __str__(self) -> str:
+        newest = f", the newest of {self.newest_at:%Y-%m-%d %H:%M} UTC" if self.newest_at else ""
+        found = f"{self.rows:,} rows in {self.tables} tables{newest}, and no folder"
+        if self.renamed_to is not None:
+            return f"{found}; the folder {self.renamed_to!r} has its uid: it was renamed"
+        return f"{found}; its uid is {self.uid}" if self.uid else found
+
+
+def read_registered(reader: CrossReader) -> dict[str, str | None]:
+    """The registry as the lake has it: one small read, whatever the number of workspaces."""
+    return dict(reader.read_across(WORKSPACES, columns=IDENTITY_COLUMNS).iter_rows())
+
+
+def is_registered(workspace: Workspace, registered: Registered) -> bool:
+    """Whether the registry knows the workspace under its name and with its uid."""
+    known = registered.get(workspace.workspace_id, "")
+    return known == workspace.uid
+
+
+def find_conflict(
+    workspace: Workspace, registered: Registered, namesakes: Workspaces | Collection[Workspace]
+) -> str | None:
+    """Why a folder is not the workspace whose rows the lake has, and the ways out; None if it is.
+
+    Args:
+        workspace: The folder's config.
+        registered: The registry.
+        namesakes: The folders there are. Their configs are read only where they decide.
+    """
+    name, uid = workspace.workspace_id, workspace.uid
+    own = registered.get(name)
+    if own is not None and own != uid:
+        has = f"has the uid {uid}" if uid else "has no uid"
+        return (
+            f"workspace {name!r} {has}, but the lake's rows of that name belong to the uid {own}:"
+            " nothing is written for it. Give its folder another name; or, if it is the same"
+            f" workspace after all, take that uid with `ytap workspace identify {name} --adopt`"
+        )
+    if uid is None or own == uid:
+        return None
+    others = sorted(other for other, known in registered.items() if known == uid)
+    folders = _folders_with(uid, namesakes) if not others else []
+    others = others or [other for other in folders if other != name]
+    if not others:
+        return None
+    return (
+        f"workspace {name!r} has the uid of workspace {others[0]!r}: it is that one's folder"
+        " renamed, or a copy, and nothing is written for it. A renamed folder gets its old name"
+        f" back ({others[0]}); a copy gets an identity of its own with"
+        f" `ytap workspace identify {name} --new`"
+    )
+
+
+def find_conflicts(workspaces: Sequence[Workspace], registered: Registered) -> dict[str, str]:
+    """`find_conflict` of every folder that has one, by its name."""
+    found = {one.workspace_id: find_conflict(one, registered, workspaces) for one in workspaces}
+    return {name: why for name, why in found.items() if why is not None}
+
+
+def register_workspaces(
+    lake: Lake, workspaces: Workspaces, now: datetime, run: Run
+) -> dict[str, str | None]:
+    """Enter all workspaces that the registry does not know yet, in one commit.
+
+    Those that are in conflict are left out. What is read under the write lock decides, so of two
+    processes that enter the same uid under two names one wins.
+
+    Returns:
+        The registry as it is then.
+    """
+    readable, _ = workspaces.readable()
+    stored = lake.cross_reader().read_across(WORKSPACES)
+    known = dict(stored.select(IDENTITY_COLUMNS).iter_rows())
+    since = dict(stored.select("workspace_id", "first_seen_at").iter_rows())
+    new = {
+        one.workspace_id: check_rows(
+            WORKSPACES,
+            describe_workspace(one, since.get(one.workspace_id, now)),
+            Scope(one.workspace_id),
+        )
+        for one in readable
+        if not is_registered(one, known)
+    }
+    with lake.write(run) as transaction:
+        registered = read_registered(transaction.cross_reader())
+        conflicts = find_conflicts(readable, registered)
+        entered = {
+            one.workspace_id: one.uid
+            for one in readable
+            if one.workspace_id in new
+            and one.workspace_id not in conflicts
+            and not is_registered(one, registered)
+        }
+        transaction.publish_all([new[name] for name in entered])
+    return registered | entered
+
+
+def find_orphans(
+    ages: Iterable[Age],
+    registered: Registered,
+    workspaces: Sequence[Workspace],
+    folders: Collection[str],
+) -> list[Orphan]:
+    """The names in the lake that no folder has, in order.
+
+    Args:
+        ages: How many rows each name has in each table.
+        registered: The registry.
+        workspaces: The workspaces whose config can be read.
+        folders: The names of all folders, those whose config cannot be read too.
+    """
+    by_uid = {one.uid: one.workspace_id for one in workspaces if one.uid is not None}
+    lost: dict[str, list[Age]] = {}
+    for age in ages:
+        if age.workspace_id not in folders:
+            lost.setdefault(age.workspace_id, []).append(age)
+    orphans = []
+    for name, own in sorted(lost.items()):
+        uid = registered.get(name)
+        orphans.append(
+            Orphan(
+                workspace_id=name,
+                uid=uid,
+                rows=sum(age.rows for age in own),
+                tables=len(own),
+                newest_at=max((age.newest_at for age in own if age.newest_at), default=None),
+                renamed_to=by_uid.get(uid) if uid is not None else None,
+            )
+        )
+    return orphans
+
+
+def list_workspace(workspace: Workspace, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """The workspace's row of ``workspaces`` as its config is now.
+
+    Args:
+        workspace: The workspace.
+        stored: Its row of ``workspaces`` as it is stored.
+        now: The present.
+    """
+    since = stored.get_column("first_seen_at").to_list()
+    return describe_workspace(workspace, since[0] if since else now)
+
+
+def find_unidentified(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``workspaces`` without a uid: ``workspace_id`` and ``name``."""
+    return rows.filter(pl.col("uid").is_null()).select("workspace_id", "name")
+
+
+def describe_workspace(workspace: Workspace, first_seen_at: datetime) -> pl.DataFrame:
+    """The workspace as its one row of ``workspaces``."""
+    return WORKSPACES.frame(
+        [
+            {
+                "workspace_id": workspace.workspace_id,
+                "uid": workspace.uid,
+                "name": workspace.name,
+                "vertical": workspace.vertical,
+                "language": workspace.language,
+                "timezone": workspace.timezone,
+                "status": workspace.status,
+                "collects": workspace.collects,
+                "first_seen_at": first_seen_at,
+            }
+        ]
+    )
+
+
+def _folders_with(uid: str, namesakes: Workspaces | Collection[Workspace]) -> list[str]:
+    known = namesakes.readable()[0] if isinstance(namesakes, Workspaces) else namesakes
+    return sorted(one.workspace_id for one in known if one.uid == uid)
 
 
 def list_channels(workspace: Workspace) -> pl.DataFrame:

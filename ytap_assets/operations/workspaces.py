@@ -1,4 +1,4 @@
-"""Create, list and archive workspaces.
+"""Create, list, identify and archive workspaces.
 
 Belongs here: what a person does to a workspace as a whole. Does not belong here: the config's shape
 (`ytap_assets.workspaces`), or a workspace's rows.
@@ -7,14 +7,26 @@ Belongs here: what a person does to a workspace as a whole. Does not belong here
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ulid import ULID
 
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config
+from ytap_assets.operations.registries import (
+    IDENTITY_COLUMNS,
+    Orphan,
+    Registered,
+    find_conflicts,
+    find_orphans,
+)
+from ytap_assets.settings import Settings
+from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import (
     CONFIG_NAME,
     Workspace,
@@ -23,17 +35,29 @@ from ytap_assets.workspaces import (
     parse_workspace,
 )
 
-_STATUS = re.compile(rb"^status[ \t]*:[^\r\n]*", re.MULTILINE)
 _VERTICAL = "general"
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A workspace in a list: its config, or why it cannot be read."""
+    """A workspace in a list: its config, and why it cannot be read or worked on."""
 
     workspace_id: str
     workspace: Workspace | None
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """The folders' workspaces against those of the lake.
+
+    Attributes:
+        registered: The registry; empty where there is no lake.
+        orphans: Names in the lake that no folder has.
+    """
+
+    registered: Registered
+    orphans: Sequence[Orphan]
 
 
 def create_workspace(
@@ -72,17 +96,112 @@ def create_workspace(
         content = convert_legacy_config(workspace_id, read_legacy_config(origin))
     given = {"name": name, "vertical": vertical, "language": language, "timezone": timezone}
     content |= {key: value for key, value in given.items() if value is not None}
-    content = {"name": workspace_id, "vertical": _VERTICAL, **content}
+    content = {"uid": str(ULID()), "name": workspace_id, "vertical": _VERTICAL, **content}
     workspace = _validate(workspace_id, content, origin=str(origin or f"workspace {workspace_id}"))
     return workspace, workspaces.save(workspace)
 
 
-def list_workspaces(workspaces: Workspaces) -> list[Listed]:
-    """Every workspace, in order of their names; a broken config does not hide the others."""
+def list_workspaces(workspaces: Workspaces, registered: Registered | None = None) -> list[Listed]:
+    """Every workspace, in order of their names; a broken config does not hide the others.
+
+    Args:
+        workspaces: The folders.
+        registered: The registry; where it is given, folders that were renamed, copied or replaced
+            have a problem.
+    """
     readable, problems = workspaces.readable()
-    listed = [Listed(workspace.workspace_id, workspace) for workspace in readable]
+    conflicts = find_conflicts(readable, registered or {})
+    listed = [Listed(one.workspace_id, one, conflicts.get(one.workspace_id)) for one in readable]
     listed += [Listed(name, None, str(problem)) for name, problem in problems.items()]
     return sorted(listed, key=lambda one: one.workspace_id)
+
+
+def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
+    """Compare the folders with the names in the lake; nothing is known where there is no lake.
+
+    It takes one count per table, grouped by workspace: as long as `ytap summary`.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    if not settings.catalog.is_file():
+        return Survey({}, ())
+    with inspect_lake(settings) as inspection:
+        return compare_workspaces(inspection, workspaces, inspection.ages(TABLES.values()))
+
+
+def read_registry(settings: Settings) -> Registered:
+    """The registry, without changing the lake; empty where there is no lake.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    if not settings.catalog.is_file():
+        return {}
+    with inspect_lake(settings) as inspection:
+        return _read_registry(inspection)
+
+
+def compare_workspaces(
+    inspection: Inspection, workspaces: Workspaces, ages: Sequence[Age]
+) -> Survey:
+    """`survey_workspaces` where the ages are known."""
+    registered = _read_registry(inspection)
+    readable, problems = workspaces.readable()
+    folders = {one.workspace_id for one in readable} | problems.keys()
+    return Survey(registered, find_orphans(ages, registered, readable, folders))
+
+
+def _read_registry(inspection: Inspection) -> Registered:
+    return dict(inspection.read(WORKSPACES, IDENTITY_COLUMNS).iter_rows())
+
+
+def identify_workspace(
+    workspaces: Workspaces,
+    workspace_id: str,
+    registered: Registered,
+    *,
+    new: bool = False,
+    adopt: bool = False,
+) -> str | None:
+    """Give a workspace's config a uid; all else in the file stays, comments too.
+
+    Args:
+        workspaces: The folders.
+        workspace_id: Which.
+        registered: The registry; empty where there is no lake.
+        new: A new uid in place of the one it has: for the copy of another workspace's folder.
+        adopt: The uid that the registry has for its name: for a folder that was made again.
+
+    Returns:
+        The uid that was written; None where it has one already.
+
+    Raises:
+        ConfigError: There is no such workspace; the registry has another uid for its name, or none
+            that could be adopted; or the config is laid out so that no line can be added.
+    """
+    workspace = workspaces.get(workspace_id)
+    known = registered.get(workspace_id)
+    if adopt:
+        uid = _adoptable(workspaces, workspace, known)
+    elif workspace.uid is not None and not new:
+        return None
+    elif known is not None:
+        raise ConfigError(
+            f"workspace {workspace_id!r}: the lake's rows of that name belong to the uid {known};"
+            " with another one it would be cut off from them."
+            f" `ytap workspace identify {workspace_id} --adopt` takes that uid"
+        )
+    else:
+        uid = str(ULID())
+    if uid == workspace.uid:
+        return None
+    edited = _set_line(workspaces.read_config(workspace_id), "uid", uid)
+    if _try_parse(workspace_id, edited) != workspace.model_copy(update={"uid": uid}):
+        path = workspaces.folder(workspace_id) / CONFIG_NAME
+        raise ConfigError(f"{path}: its layout is unusual: add the line `uid: {uid}` by hand")
+    workspaces.write_config(workspace_id, edited)
+    return uid
 
 
 def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
@@ -99,17 +218,46 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     workspace = workspaces.get(workspace_id)
     if workspace.status == "archived":
         return False
-    text = workspaces.read_config(workspace_id)
-    line = b"status: archived"
-    edited, count = _STATUS.subn(line, text)
-    if not count:
-        edited = text.rstrip() + b"\n" + line + b"\n"
+    edited = _set_line(workspaces.read_config(workspace_id), "status", "archived")
     wanted = workspace.model_copy(update={"status": "archived"})
     if _try_parse(workspace_id, edited) != wanted:
         workspaces.save(wanted)  # an unusual layout: rather lose its comments than its meaning
         return True
     workspaces.write_config(workspace_id, edited)
     return True
+
+
+def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) -> str:
+    """The uid that the registry has for a workspace's name.
+
+    Raises:
+        ConfigError: There is none, or another folder has it.
+    """
+    name = workspace.workspace_id
+    if known is None:
+        raise ConfigError(
+            f"workspace {name!r}: the lake knows no uid of that name, so there is none to adopt"
+        )
+    holders = [one.workspace_id for one in workspaces.readable()[0] if one.uid == known]
+    others = [holder for holder in holders if holder != name]
+    if others:
+        raise ConfigError(
+            f"workspace {name!r}: the folder {others[0]!r} has the uid {known}. If that is the"
+            f" workspace, renamed, give it its name {name!r} back; if it is a copy,"
+            f" `ytap workspace identify {others[0]} --new` comes first"
+        )
+    return known
+
+
+def _set_line(text: bytes, key: str, value: str) -> bytes:
+    """A config with one of its own keys set: on the key's line, or on a new last one."""
+    line = yaml.safe_dump({key: value}).strip().encode()
+    present = re.compile(rb"^%s[ \t]*:[^\r\n]*" % re.escape(key.encode()), re.MULTILINE)
+    edited, count = present.subn(line, text)
+    if count:
+        return edited
+    end = b"\r\n" if b"\r\n" in text else b"\n"
+    return text.rstrip() + end + line + end
 
 
 def _validate(workspace_id: str, content: dict[str, Any], *, origin: str) -> Workspace:

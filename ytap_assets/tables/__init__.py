@@ -11,7 +11,7 @@ from ytap_assets.tables.base import Column, Rows, Table
 from ytap_assets.tables.evidence import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
 from ytap_assets.tables.metrics import VIDEO_METRICS
 from ytap_assets.tables.production import PRODUCTION_EVENTS, PRODUCTION_RECORDS
-from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS
+from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS, WORKSPACES
 from ytap_assets.tables.reports import WORKSPACE_REPORTS
 from ytap_assets.tables.sources import COLLECTION_COVERAGE, SOURCE_PERFORMANCE
 from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
@@ -19,6 +19,7 @@ from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
+        WORKSPACES,
         CHANNELS,
         ACCOUNTS,
         RAW_PAYLOADS,
@@ -53,6 +54,7 @@ __all__ = [
     "TREND_STORIES",
     "VIDEOS",
     "VIDEO_METRICS",
+    "WORKSPACES",
     "WORKSPACE_REPORTS",
     "Column",
     "Rows",

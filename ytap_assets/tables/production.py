@@ -54,6 +54,11 @@ class ProductionEvents(Rows):
     recorded_at: Instant = column("When it was written down.")
     reason: Text = column("Why, in words.", null=True)
     payload: Text = column("The evidence, as a JSON object.")
+    content_id: Text = column(
+        "What a script says, a video's files or a YouTube video, named alike in every workspace;"
+        " null where the event brings none.",
+        null=True,
+    )
 
 
 class ProductionRecords(Rows):

@@ -1,8 +1,28 @@
-"""Registries: the channels, accounts and videos a workspace works with."""
+"""Registries: the workspaces, and the channels, accounts and videos each works with."""
 
 from __future__ import annotations
 
 from ytap_assets.tables.base import Bool, Instant, Rows, Table, Text, column
+
+
+class Workspaces(Rows):
+    """The workspaces that the lake holds rows of, and the uid each of their names belongs to.
+
+    A workspace is entered before its first row is written; from its config.
+    """
+
+    uid: Text = column(
+        "The identity in the workspace's config, a ULID; null where it has none.",
+        null=True,
+        str_matches=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$",
+    )
+    name: Text = column("The name for people.")
+    vertical: Text = column("The field it works in.")
+    language: Text = column("Its language.")
+    timezone: Text = column("Its timezone, an IANA name.")
+    status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
+    collects: Bool = column("Whether anything may be collected for it.")
+    first_seen_at: Instant = column("When it was entered.")
 
 
 class Channels(Rows):
@@ -37,6 +57,15 @@ class Videos(Rows):
     published_at: Instant = column("When it was published.", null=True)
 
 
+WORKSPACES = Table(
+    name="workspaces",
+    model=Workspaces,
+    key=("workspace_id",),
+    grain="workspace",
+    mode="derived",
+    group="registries",
+    sort_by=("uid",),
+)
 CHANNELS = Table(
     name="channels",
     model=Channels,

@@ -80,3 +80,58 @@ def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> N
     (settings.workspaces / "tech" / "config.yaml").write_text(text, encoding="utf-8")
     for command in ("show", "archive"):
         assert "write the value out" in ytap.refused(2, "workspace", command, "tech")
+
+
+def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    ytap.ok("workspace", "create", "food")
+    ytap.ok("materialize", "channels", "--workspace", "tech")
+    assert "no folder" not in ytap.ok("workspace", "list")
+    (settings.workspaces / "tech").rename(settings.workspaces / "tech2")
+
+    listed = ytap("workspace", "list")
+    assert listed.exit_code == 1
+    assert "workspace 'tech2' has the uid of workspace 'tech'" in listed.stdout
+    assert "the folder 'tech2' has its uid: it was renamed" in listed.stdout
+
+    done = ytap("materialize", "key:workspaces", "--all-workspaces")
+    assert done.exit_code == 1
+    assert "'tech2' has the uid of workspace 'tech'" in done.stderr
+    refused = ytap("materialize", "key:workspaces", "-w", "food", "-w", "tech2")
+    assert refused.exit_code == 1
+    rows = ytap.ok("sql", "select workspace_id from workspaces order by all", "--format", "csv")
+    assert rows.splitlines() == ["workspace_id", "food", "tech"]
+
+    assert "has the uid" in ytap.ok("workspace", "identify", "tech2", "--new")
+    listed = ytap("workspace", "list")
+    assert listed.exit_code == 0  # rows of a folder that is gone are no mistake
+    assert "no folder" in listed.stdout
+
+
+def test_identify_all_goes_on_after_a_config_that_cannot_be_read(
+    ytap: Ytap, settings: Settings
+) -> None:
+    for name, text in (("a", "name: ["), ("b", "name: B\nvertical: any\n")):
+        (settings.workspaces / name).mkdir(parents=True)
+        (settings.workspaces / name / "config.yaml").write_text(text, encoding="utf-8")
+    done = ytap("workspace", "identify", "--all")
+    assert done.exit_code == 1
+    assert "b has the uid" in done.stdout
+    assert "not YAML" in done.stderr
+    assert Workspaces(settings).get("b").uid is not None
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("tech", "--all"), ("--all", "--new"), ("tech", "--new", "--adopt")]
+)
+def test_identify_asks_for_one_thing(ytap: Ytap, options: tuple[str, ...]) -> None:
+    assert "give " in ytap.refused(2, "workspace", "identify", *options)
+
+
+def test_the_list_is_shown_where_the_lake_cannot_be_read(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    settings.catalog.write_bytes(b"no catalog")
+    listed = ytap("workspace", "list")
+    assert "tech" in listed.stdout
+    assert "the lake is left out of the list" in listed.stderr
+    assert "Traceback" not in listed.stderr

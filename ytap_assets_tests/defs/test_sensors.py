@@ -13,11 +13,10 @@ from ytap_assets.defs.sensors import (
     report_after_success,
     report_key,
 )
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.defs.inboxes import (
-    tick,
-)
+from ytap_assets_tests.defs.inboxes import asked, put_script, tick
 
 ONE_DAY = {"dagster/partition/workspace": "tech", "dagster/partition/day": "2026-11-20"}
 
@@ -99,3 +98,38 @@ def test_reports_follow_the_daily_and_the_hourly_collection_by_themselves(
         found = repository.get_sensor_def(sensor.name)
         assert {job.name for job in found.jobs} == {"reports"}
         assert found.default_status == dg.DefaultSensorStatus.RUNNING
+
+
+def test_a_renamed_folder_gets_no_partition_and_is_named(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    uid = "01M6A6FT007CVZTYRQDW4HP9SJ"
+    platform.workspaces.save(Workspace(workspace_id="food", name="F", vertical="food", uid=uid))
+    platform.slice("food", None, Run("run-1", "test", "enter"))
+    platform.workspaces.folder("food").rename(platform.workspaces.folder("cooking"))
+
+    for _ in range(2):
+        seen = tick(platform, instance, "workspace_folders")
+        assert not seen.dynamic_partitions_requests
+        assert "'cooking' has the uid of workspace 'food'" in str(seen.skip_reason)
+
+
+def test_a_folder_that_was_made_again_is_named_by_every_tick_and_stops_no_other(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    uid = "01M6A6FT007CVZTYRQDW4HP9SJ"
+    finance = platform.workspaces.get("finance")
+    platform.workspaces.save(finance.model_copy(update={"uid": uid}))
+    platform.slice("finance", None, Run("run-1", "test", "enter"))
+    platform.workspaces.save(finance.model_copy(update={"uid": f"{uid[:-1]}0"}))
+    put_script(platform, "finance", "one")
+
+    idle = tick(platform, instance, "submit_scripts")
+    again = tick(platform, instance, "submit_scripts", idle.cursor)
+    put_script(platform, "tech", "two")
+    busy = tick(platform, instance, "submit_scripts", again.cursor)
+
+    for seen in (idle, again):
+        assert not seen.run_requests
+        assert f"belong to the uid {uid}" in str(seen.skip_reason)
+    assert asked(busy) == ["tech"]

@@ -393,3 +393,29 @@ def test_every_row_is_said_by_a_stored_one_and_none_is_stored_twice(
         assert not same.filter(**said).is_empty()
     again = split_parts(LOOKS, looks("w", *incoming), kept)
     assert again.accepted.is_empty()
+
+
+def test_whole_histories_of_many_workspaces_are_replaced_together(
+    shared_lake: Lake, workspace: str
+) -> None:
+    names = [f"{workspace}{number}" for number in range(3)]
+    publish(shared_lake, MARKS, marks(names[0], a=1, b=2), Scope(names[0]))
+    publish(shared_lake, MARKS, marks(names[2], z=9), Scope(names[2]))
+    parts = [check_rows(MARKS, marks(name, c=3), Scope(name)) for name in names[:2]]
+    before = shared_lake.snapshot_id()
+    with shared_lake.write(RUN) as transaction:
+        transaction.publish_all(parts)
+        transaction.publish_all([])
+    assert shared_lake.snapshot_id() == before + 1
+    stored = [shared_lake.reader(name).read(MARKS)["mark_id"].to_list() for name in names]
+    assert stored == [["c"], ["c"], ["z"]]
+
+
+def test_only_whole_histories_of_one_derived_table_go_together(
+    shared_lake: Lake, workspace: str
+) -> None:
+    own = check_rows(MARKS, marks(workspace, c=3), Scope(workspace))
+    other = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
+    for parts in ([own, other], [other]):
+        with pytest.raises(ValueError, match="whole histories"), shared_lake.write(RUN) as write:
+            write.publish_all(parts)

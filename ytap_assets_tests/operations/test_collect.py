@@ -77,6 +77,7 @@ def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
 
 
 def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> None:
+    slice_ = platform.slice("tech", days(collecting._DAYS_PER_COMMIT), RUN)
     before = platform.lake.snapshot_id()
-    collect_trends(platform.slice("tech", days(collecting._DAYS_PER_COMMIT), RUN))
+    collect_trends(slice_)
     assert platform.lake.snapshot_id() == before + 1

@@ -356,3 +356,37 @@ def test_versions_are_those_that_are_pinned(platform: Platform) -> None:
 )
 def test_spans_in_words(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> None:
+    uid = "01M6A6FT007CVZTYRQDW4HP9SJ"
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"uid": uid}))
+    platform.slice("tech", None, RUN)
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    folder = platform.workspaces.folder("tech")
+    folder.rename(folder.with_name("tech2"))
+
+    identity = find(platform, "identity of tech2")
+    assert (identity.area, identity.verdict) == ("configured", "fail")
+    assert "workspace 'tech'" in identity.detail
+    rows = find(platform, "rows of tech")
+    assert rows.verdict == "warn"
+    assert "2 rows in 2 tables" in rows.detail
+    assert "'tech2' has its uid" in rows.detail
+    assert "tech2" not in find(platform, "raw_trends").detail
+
+
+def test_a_copy_is_seen_where_there_is_no_lake_yet(platform: Platform) -> None:
+    uid = "01M6A6FT007CVZTYRQDW4HP9SJ"
+    for name in ("tech", "finance"):
+        one = platform.workspaces.get(name)
+        platform.workspaces.save(one.model_copy(update={"uid": uid}))
+    nowhere = platform.settings.data / "nowhere" / "catalog.sqlite"
+    assert find(platform, "identity of tech", catalog=nowhere).verdict == "fail"
+
+
+def test_a_config_without_a_uid_is_a_warning(platform: Platform) -> None:
+    found = find(platform, "uid of tech")
+    assert found.verdict == "warn"
+    assert "ytap workspace identify tech" in found.detail

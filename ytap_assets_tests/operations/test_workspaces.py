@@ -1,4 +1,4 @@
-"""Creating, listing and archiving workspaces."""
+"""Creating, listing, identifying and archiving workspaces."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.operations.workspaces import (
     archive_workspace,
     create_workspace,
+    identify_workspace,
     list_workspaces,
 )
 from ytap_assets.settings import Settings
-from ytap_assets.workspaces import CONFIG_NAME, Workspaces
+from ytap_assets.workspaces import CONFIG_NAME, Workspace, Workspaces
 
 HAND_WRITTEN = """\
 # Why: nobody waits here.
@@ -111,3 +112,85 @@ def test_a_broken_config_is_listed_with_its_problem(workspaces: Workspaces) -> N
 
 def test_no_workspaces(workspaces: Workspaces) -> None:
     assert list_workspaces(workspaces) == []
+
+
+UID = "01M6A6FT007CVZTYRQDW4HP9SJ"
+OTHER = "01M6A6FT007TV89J3NXQMK1BJ0"
+
+
+def test_a_new_workspace_has_a_uid_of_its_own(workspaces: Workspaces) -> None:
+    uids = {create_workspace(workspaces, name)[0].uid for name in ("tech", "finance")}
+    assert len(uids) == 2
+    assert None not in uids
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_identifying_adds_a_line_and_keeps_the_rest(workspaces: Workspaces, end: str) -> None:
+    text = HAND_WRITTEN.format(status="status: paused").replace("\n", end)
+    path = write(workspaces, text)
+    before = workspaces.get("tech")
+    uid = identify_workspace(workspaces, "tech", {})
+    assert workspaces.get("tech") == before.model_copy(update={"uid": uid})
+    assert path.read_bytes() == f"{text}uid: {uid}{end}".encode()
+    assert identify_workspace(workspaces, "tech", {}) is None
+
+
+def test_a_copy_gets_another_uid_in_place_of_the_first(workspaces: Workspaces) -> None:
+    text = f"name: Tech\nuid: {UID}  # the original's\nvertical: technology\n"
+    path = write(workspaces, text)
+    uid = identify_workspace(workspaces, "tech", {"food": UID}, new=True)
+    assert uid not in (None, UID)
+    assert path.read_text("utf-8") == f"name: Tech\nuid: {uid}\nvertical: technology\n"
+
+
+@pytest.mark.parametrize("line", ["", f"uid: {OTHER}\n"])
+def test_a_folder_that_was_made_again_adopts_the_uid_of_its_name(
+    workspaces: Workspaces, line: str
+) -> None:
+    write(workspaces, f"name: Tech\nvertical: technology\n{line}")
+    assert identify_workspace(workspaces, "tech", {"tech": UID}, adopt=True) == UID
+    assert workspaces.get("tech").uid == UID
+    assert identify_workspace(workspaces, "tech", {"tech": UID}, adopt=True) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "registered", "options", "why"),
+    [
+        ("", {"tech": UID}, {}, "cut off"),
+        (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "cut off"),
+        ("", {}, {"adopt": True}, "none to adopt"),
+        ("", {"tech": None}, {"adopt": True}, "none to adopt"),
+        ("", {"tech": OTHER}, {"adopt": True}, "'food' has the uid"),
+    ],
+)
+def test_a_uid_that_would_confuse_two_workspaces_is_not_written(
+    workspaces: Workspaces,
+    line: str,
+    registered: dict[str, str | None],
+    options: dict[str, bool],
+    why: str,
+) -> None:
+    path = write(workspaces, f"name: Tech\nvertical: technology\n{line}")
+    workspaces.save(Workspace(workspace_id="food", name="F", vertical="food", uid=OTHER))
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=why):
+        identify_workspace(workspaces, "tech", registered, **options)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "text", ["{name: Tech, vertical: technology}\n", "---\nname: Tech\nvertical: technology\n...\n"]
+)
+def test_an_unusual_layout_is_left_to_people(workspaces: Workspaces, text: str) -> None:
+    path = write(workspaces, text)
+    with pytest.raises(ConfigError, match="by hand"):
+        identify_workspace(workspaces, "tech", {})
+    assert path.read_text("utf-8") == text
+
+
+def test_a_copy_is_listed_with_its_problem(workspaces: Workspaces) -> None:
+    for name in ("food", "tech"):
+        workspaces.save(Workspace(workspace_id=name, name=name, vertical="any", uid=UID))
+    food, tech = list_workspaces(workspaces, {"food": UID})
+    assert (food.problem, tech.workspace is None) == (None, False)
+    assert "'food'" in str(tech.problem)

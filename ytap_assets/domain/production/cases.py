@@ -179,6 +179,7 @@ class Case:
         at: datetime | None,
         payload: Mapping[str, Any],
         evidence: object = None,
+        content_id: str | None = None,
     ) -> None:
         """Move the script; ``at`` None is now."""
         self._add(
@@ -187,6 +188,7 @@ class Case:
             at=self.date(at or self.now),
             evidence=evidence,
             payload=payload,
+            content_id=content_id,
         )
 
     def note_gates(self, failed: Sequence[str]) -> None:
@@ -215,6 +217,7 @@ class Case:
         evidence: object,
         reason: str | None = None,
         payload: Mapping[str, Any] | None = None,
+        content_id: str | None = None,
     ) -> None:
         # A script enters no state twice at one instant (`date`), so this names the visit.
         visit = self.record.state_since.isoformat()
@@ -231,6 +234,7 @@ class Case:
                 occurred_at=at,
                 reason=reason,
                 payload=payload or {},
+                content_id=content_id,
             )
         )
 

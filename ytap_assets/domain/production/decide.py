@@ -10,12 +10,19 @@ Every promotion first applies what people decided about the scripts that wait be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from ytap_assets.domain.production.cases import Case, open_cases
+from ytap_assets.domain.production.copies import (
+    Original,
+    describe_copy,
+    script_content_id,
+    upload_content_id,
+    video_content_id,
+)
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import (
@@ -36,10 +43,16 @@ _SHOWN_PROBLEMS = 5
 
 
 def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
-    """Promotion 1: a line in the inbox becomes a script in review; a known one stays as it is."""
+    """Promotion 1: a line in the inbox becomes a script in review; a known one stays as it is.
+
+    A script that another workspace has already is marked as a copy from the beginning.
+    """
     known = set(evidence.records["script_id"])
-    return [
-        Event(
+    events: list[Event] = []
+    for script in evidence.submissions:
+        if script.script_id in known:
+            continue
+        submitted = Event(
             event_id=evidence_id(
                 evidence.workspace_id, script.script_id, "script_submitted", script.digest
             ),
@@ -51,9 +64,33 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
             actor="sensor:submit_scripts",
             occurred_at=min(script.created_at, now),
             payload={**script.payload, "created_at": script.created_at.isoformat()},
+            content_id=script_content_id(script.payload),
         )
-        for script in evidence.submissions
-        if script.script_id not in known
+        events += [submitted, *_mark_copy(submitted, evidence, now)]
+    return events
+
+
+def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
+    """The closed gate of a copy, right after the event that shows it to be one."""
+    why = describe_copy(evidence.copies.get(move.script_id, ()))
+    if why is None or move.to_state is None:
+        return []
+    failed = [f"copy: {why}"]
+    return [
+        Event(
+            event_id=evidence_id(
+                move.workspace_id, move.script_id, "gates_evaluated", [move.event_id, failed]
+            ),
+            workspace_id=move.workspace_id,
+            script_id=move.script_id,
+            type="gates_evaluated",
+            from_state=move.to_state,
+            to_state=None,
+            actor=move.actor,
+            occurred_at=now,
+            reason=failed[0],
+            payload={"failed_gates": failed},
+        )
     ]
 
 
@@ -69,6 +106,7 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
                 banned_topics=rules.banned_topics,
                 budget_usd_micros=rules.budget_usd_micros,
                 rival=rivals.get(case.record.script_id),
+                copy=describe_copy(evidence.copies.get(case.record.script_id, ())),
             )
             case.pass_gates(
                 gates,
@@ -88,12 +126,13 @@ def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
     events: list[Event] = []
     for case in open_cases(evidence, "review_videos", READY_FOR_GENERATION, now):
         if not case.apply_acts():
-            _take_video(case, evidence.folders.get(case.record.script_id))
+            _take_video(case, evidence)
         events += case.close()
     return events
 
 
-def _take_video(case: Case, folder: VideoFolder | None) -> None:
+def _take_video(case: Case, evidence: Evidence) -> None:
+    folder = evidence.folders.get(case.record.script_id)
     if folder is None:
         case.note_gates([])
         return
@@ -108,7 +147,9 @@ def _take_video(case: Case, folder: VideoFolder | None) -> None:
             at=_date_completion(case, manifest),
             payload=_describe_video(manifest),
             evidence=manifest.sha256,
+            content_id=video_content_id(fact.sha256 or "" for fact in manifest.files.values()),
         )
+        case.events += _mark_copy(case.events[-1], evidence, case.now)
 
 
 def _date_completion(case: Case, manifest: Manifest) -> datetime | None:
@@ -147,6 +188,7 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
                 approved_by=case.approved_by,
                 budget_usd_micros=rules.budget_usd_micros,
                 manifest_problems=_recheck_video(case, folder),
+                copy=describe_copy(evidence.copies.get(case.record.script_id, ())),
             )
             case.pass_gates(
                 gates,
@@ -176,7 +218,11 @@ def _shorten(problems: list[str]) -> str:
 
 
 def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
-    """Promotion 5: a video that the upload log, or its channel's feed, shows is published."""
+    """Promotion 5: a video that the upload log, or its channel's feed, shows is published.
+
+    A YouTube video is of one script. Where another workspace's script has the same text or video
+    files, what is published is published, and the record says so.
+    """
     uploads = merge_uploads(evidence.uploads)
     taken = evidence.records.filter(pl.col("video_id").is_not_null())
     owners = dict(taken.select("video_id", "script_id").iter_rows())
@@ -184,17 +230,30 @@ def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
     for case in open_cases(evidence, "confirm_publications", READY_FOR_PUBLISH, now):
         if not case.apply_acts():
             upload = uploads.get(case.record.script_id)
-            owner = owners.get(upload.video_id) if upload else None
-            if upload and owner not in (None, case.record.script_id):
-                case.note_gates([f"upload: video {upload.video_id} is of script {owner} already"])
+            if upload and (owner := _find_owner(case, upload, owners, evidence)):
+                case.note_gates([f"upload: video {upload.video_id} is of {owner} already"])
             elif upload:
-                _publish(case, upload, evidence.seen_videos)
+                _publish(case, upload, evidence)
         events += case.close()
     return events
 
 
-def _publish(case: Case, upload: Upload, seen_videos: Mapping[str, datetime]) -> None:
-    published_at = upload.published_at or seen_videos.get(upload.video_id)
+def _find_owner(
+    case: Case, upload: Upload, owners: Mapping[str, str], evidence: Evidence
+) -> str | None:
+    """The other script whose YouTube video it is, in words."""
+    owner = owners.get(upload.video_id)
+    if owner not in (None, case.record.script_id):
+        return f"script {owner}"
+    originals: Sequence[Original] = evidence.copies.get(case.record.script_id, ())
+    return next(
+        (f"script {o.script_id} of workspace {o.workspace_id}" for o in originals if o.is_upload),
+        None,
+    )
+
+
+def _publish(case: Case, upload: Upload, evidence: Evidence) -> None:
+    published_at = upload.published_at or evidence.seen_videos.get(upload.video_id)
     if published_at is None:
         case.note_gates([])
         return
@@ -210,4 +269,6 @@ def _publish(case: Case, upload: Upload, seen_videos: Mapping[str, datetime]) ->
             "published_at": published_at.isoformat(),
         },
         evidence=upload.video_id,
+        content_id=upload_content_id(upload.video_id),
     )
+    case.events += _mark_copy(case.events[-1], evidence, case.now)

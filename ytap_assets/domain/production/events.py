@@ -35,6 +35,7 @@ class Event:
         occurred_at: When it happened, in UTC.
         reason: Why, in words.
         payload: The evidence; JSON types, and `Decimal`.
+        content_id: Names what the event brings, alike in every workspace (`copies`).
     """
 
     event_id: str
@@ -47,6 +48,7 @@ class Event:
     occurred_at: datetime
     reason: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    content_id: str | None = None
 
 
 def dump_json(content: object) -> str:
@@ -96,6 +98,7 @@ def events_to_frame(events: Iterable[Event], *, recorded_at: datetime) -> pl.Dat
             "recorded_at": recorded_at,
             "reason": event.reason,
             "payload": dump_json(event.payload),
+            "content_id": event.content_id,
         }
         for event in events
     ]

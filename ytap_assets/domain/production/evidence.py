@@ -13,6 +13,7 @@ from typing import Literal
 import polars as pl
 
 from ytap_assets.domain.production.acts import Act, Standing, trace_acts
+from ytap_assets.domain.production.copies import Copies
 from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.inbox import Submission
 from ytap_assets.domain.production.manifest import VideoFolder
@@ -56,6 +57,7 @@ class Evidence:
         folders: Its video folders that hold a manifest, per script.
         uploads: Its upload log, in order.
         seen_videos: When the videos seen in its own channels' feeds were published, per video id.
+        copies: The scripts of other workspaces that had the same content before, per script.
     """
 
     workspace_id: str
@@ -69,6 +71,7 @@ class Evidence:
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
+    copies: Copies = field(default_factory=dict)
 
     @property
     def last_seq(self) -> int:

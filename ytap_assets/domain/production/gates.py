@@ -34,7 +34,7 @@ class Gate:
 
     Attributes:
         name: ``schema``, ``banned_topic``, ``topic``, ``budget``, ``approval``, ``quality``,
-            ``manifest`` or ``upload``.
+            ``manifest``, ``copy`` or ``upload``.
         why: Why it is closed; None where it is open.
     """
 
@@ -57,6 +57,7 @@ def evaluate_generation_gates(
     banned_topics: Sequence[str],
     budget_usd_micros: int,
     rival: str | None,
+    copy: str | None = None,
 ) -> tuple[Gate, ...]:
     """The gates before generation.
 
@@ -66,11 +67,13 @@ def evaluate_generation_gates(
         banned_topics: Words and phrases the workspace never talks about.
         budget_usd_micros: What a video may cost.
         rival: What already tells the topic, from `find_topic_rivals`.
+        copy: Which script of another workspace is the same, from `copies.describe_copy`.
     """
     return (
         Gate("schema", _find_missing(record, text)),
         Gate("banned_topic", _find_banned(record, text, banned_topics)),
         Gate("topic", rival),
+        Gate("copy", copy),
         Gate("budget", _check_budget(record.estimated_cost_usd_micros, budget_usd_micros)),
     )
 
@@ -81,6 +84,7 @@ def evaluate_publication_gates(
     approved_by: str | None,
     budget_usd_micros: int,
     manifest_problems: Sequence[str],
+    copy: str | None = None,
 ) -> tuple[Gate, ...]:
     """The gates before publishing.
 
@@ -89,12 +93,14 @@ def evaluate_publication_gates(
         approved_by: Who approved its video, or would.
         budget_usd_micros: What a video may cost.
         manifest_problems: What is wrong with its files by now.
+        copy: Which script of another workspace is the same, from `copies.describe_copy`.
     """
     return (
         Gate("approval", None if approved_by else "nobody approved the video yet"),
         Gate("quality", _check_quality(record.quality_score)),
         Gate("budget", _check_budget(record.cost_usd_micros, budget_usd_micros)),
         Gate("manifest", "; ".join(manifest_problems) or None),
+        Gate("copy", copy),
     )
 
 

@@ -1,0 +1,189 @@
+"""One script or video in several workspaces: how it is recognized, and who has it.
+
+What a script says, a video's files and a YouTube video have an id that does not depend on the
+workspace. Of two workspaces with the same content, the one whose event came first has the original;
+the other one's script is a copy, for as long as the original is not rejected or cancelled. Belongs
+here: these rules. Does not belong here: reading other workspaces' events (`operations`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.domain.production.events import Event, digest
+from ytap_assets.domain.production.gates import normalize_text
+from ytap_assets.domain.production.inbox import script_text
+from ytap_assets.domain.production.states import CANCELLED, REJECTED
+
+CONTENT_TYPES = ("script_submitted", "imported", "video_completed", "published")
+"""The types of events that bring content."""
+
+CONTENT_COLUMNS = ("workspace_id", "script_id", "type", "seq", "content_id")
+_SCRIPT, _VIDEO, _YOUTUBE = "script:", "video:", "youtube:"
+_WORDS = {_SCRIPT: "text", _VIDEO: "video", _YOUTUBE: "YouTube video"}
+
+
+@dataclass(frozen=True)
+class Original:
+    """A script of another workspace that had the same content before.
+
+    Attributes:
+        workspace_id: The other workspace.
+        script_id: Its script.
+        content_id: What is the same.
+    """
+
+    workspace_id: str
+    script_id: str
+    content_id: str
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether it is the YouTube video that is the same."""
+        return self.content_id.startswith(_YOUTUBE)
+
+    def __str__(self) -> str:
+        kind = self.content_id.partition(":")[0] + ":"
+        return (
+            f"script {self.script_id} of workspace {self.workspace_id} has the same"
+            f" {_WORDS.get(kind, 'content')}"
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Content that a script brings; ``seq`` is None where its event is still to be appended."""
+
+    content_id: str
+    seq: int | None
+
+
+Claims = Mapping[str, Sequence[Claim]]
+"""What scripts of one workspace bring, by script."""
+
+Copies = Mapping[str, Sequence[Original]]
+"""The originals of one workspace's scripts, by script; scripts without one are absent."""
+
+
+def script_content_id(payload: Mapping[str, Any]) -> str | None:
+    """Names what a script says: its title and text, as words; None where there is no text.
+
+    Capitals, spaces, characters that cannot be seen, and how the text is cut into segments make no
+    difference.
+    """
+    text, title = normalize_text(script_text(payload)), payload.get("title")
+    if not text:
+        return None
+    return _SCRIPT + digest([normalize_text(title if isinstance(title, str) else ""), text])
+
+
+def video_content_id(checksums: Iterable[str]) -> str:
+    """Names a video by the checksums of its files."""
+    return _VIDEO + digest(sorted(set(checksums)))
+
+
+def upload_content_id(video_id: str) -> str:
+    """Names a YouTube video."""
+    return _YOUTUBE + video_id
+
+
+def read_content_id(event_type: str, payload: Mapping[str, Any]) -> str | None:
+    """The content of an event that was appended before events named it."""
+    if event_type in ("script_submitted", "imported"):
+        return script_content_id(payload)
+    if event_type == "video_completed":
+        files = payload.get("files")
+        found = [file.get("sha256") for file in files] if isinstance(files, list) else []
+        return video_content_id(found) if found else None
+    video_id = payload.get("video_id")
+    return upload_content_id(video_id) if isinstance(video_id, str) else None
+
+
+def fill_content_ids(events: pl.DataFrame) -> pl.DataFrame:
+    """The events that bring content, each with its id.
+
+    Args:
+        events: Rows of `production_events`. Columns `CONTENT_COLUMNS` and ``payload``.
+
+    Returns:
+        Columns `CONTENT_COLUMNS`, in the order of the rows.
+    """
+    rows = events.filter(pl.col("type").is_in(CONTENT_TYPES))
+    ids = [
+        content_id or read_content_id(kind, json.loads(payload))
+        for content_id, kind, payload in rows.select("content_id", "type", "payload").iter_rows()
+    ]
+    named = rows.with_columns(pl.Series("content_id", ids, dtype=pl.String))
+    return named.select(CONTENT_COLUMNS).drop_nulls("content_id")
+
+
+def claim_content(
+    scripts: Iterable[str], events: pl.DataFrame, new: Sequence[Event]
+) -> dict[str, list[Claim]]:
+    """What scripts bring: of each type, their last event in the log, or the one to come.
+
+    Args:
+        scripts: The scripts asked about.
+        events: The workspace's rows of `production_events`.
+        new: Events to come.
+    """
+    wanted = list(scripts)
+    stored = fill_content_ids(events.filter(pl.col("script_id").is_in(wanted))).sort("seq")
+    claims: dict[str, dict[str, Claim]] = {script_id: {} for script_id in wanted}
+    for script_id, content_id, seq in stored.select("script_id", "content_id", "seq").iter_rows():
+        claims[script_id][content_id.partition(":")[0]] = Claim(content_id, seq)
+    for event in new:
+        if event.content_id is not None and event.script_id in claims:
+            kind = event.content_id.partition(":")[0]
+            claims[event.script_id][kind] = Claim(event.content_id, None)
+    return {script_id: list(kinds.values()) for script_id, kinds in claims.items() if kinds}
+
+
+def find_copies(
+    claims: Claims, others: pl.DataFrame, states: Mapping[tuple[str, str], str]
+) -> dict[str, tuple[Original, ...]]:
+    """The originals of scripts.
+
+    Args:
+        claims: What the scripts bring.
+        others: Events of other workspaces. Columns `CONTENT_COLUMNS`.
+        states: Where these events' scripts stand, by workspace and script.
+
+    Returns:
+        Per script that has any, its originals in the order of commits.
+    """
+    rows = others.sort("seq").select("content_id", "workspace_id", "script_id", "seq").iter_rows()
+    holders: dict[str, list[tuple[Original, int]]] = {}
+    for content_id, workspace_id, script_id, seq in rows:
+        if states.get((workspace_id, script_id)) not in (None, REJECTED, CANCELLED):
+            original = Original(workspace_id, script_id, content_id)
+            holders.setdefault(content_id, []).append((original, seq))
+    copies: dict[str, tuple[Original, ...]] = {}
+    for script_id, own in claims.items():
+        found = [
+            original
+            for claim in own
+            for original, seq in holders.get(claim.content_id, [])
+            if claim.seq is None or seq < claim.seq
+        ]
+        if found:
+            copies[script_id] = tuple(dict.fromkeys(found))
+    return copies
+
+
+def describe_copy(originals: Sequence[Original]) -> str | None:
+    """Why a copy is held back, and the way out; None where there is no original."""
+    if not originals:
+        return None
+    first = originals[0]
+    others = len({(one.workspace_id, one.script_id) for one in originals}) - 1
+    more = f", and {others} more" if others else ""
+    return (
+        f"{first}{more}: cancel one of the two (`ytap script cancel {first.script_id}"
+        f" -w {first.workspace_id}`, or the same for this one)"
+    )

@@ -1,0 +1,130 @@
+"""One script or video in two workspaces is recognized, and the later one is the copy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ytap_assets.domain.production.copies import (
+    Claim,
+    Original,
+    claim_content,
+    describe_copy,
+    fill_content_ids,
+    find_copies,
+    script_content_id,
+    video_content_id,
+)
+from ytap_assets.tables.production import PRODUCTION_EVENTS
+from ytap_assets_tests.domain.production.worlds import World, submission
+
+BODY = {"title": "Forty services", "body": "One binary. No regrets."}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"title": "FORTY  services", "body": "one binary.\nno regrets."},
+        {"title": "Forty services", "segments": ["One binary.", {"text": "No regrets."}]},
+        {"title": "Forty ser\u00advices", "body": "One bi\u200bnary. No regrets.", "hook": "Hm?"},
+    ],
+)
+def test_the_same_words_are_the_same_script(payload: dict[str, Any]) -> None:
+    assert script_content_id(payload) == script_content_id(BODY)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"title": "Fifty services", "body": BODY["body"]},
+        {"title": BODY["title"], "body": "One binary. Some regrets."},
+        {"body": BODY["body"]},
+    ],
+)
+def test_a_template_with_another_title_or_text_is_another_script(payload: dict[str, Any]) -> None:
+    assert script_content_id(payload) != script_content_id(BODY)
+
+
+def test_a_script_that_says_nothing_is_like_no_other() -> None:
+    assert script_content_id({"title": "Forty services", "body": " \u200b"}) is None
+    assert script_content_id({}) is None
+
+
+def test_a_video_is_its_files_whatever_they_are_called() -> None:
+    assert video_content_id(["a", "b"]) == video_content_id(["b", "a", "a"])
+    assert video_content_id(["a"]) != video_content_id(["a", "b"])
+
+
+def events(*rows: tuple[str, str, str, int, str | None, dict[str, Any]]) -> Any:
+    names = ("workspace_id", "script_id", "type", "seq", "content_id", "payload")
+    frame = [dict(zip(names, row, strict=True)) for row in rows]
+    return PRODUCTION_EVENTS.frame([row | {"payload": json.dumps(row["payload"])} for row in frame])
+
+
+def test_older_events_are_named_by_what_they_hold() -> None:
+    found = fill_content_ids(
+        events(
+            ("tech", "one", "script_submitted", 1, None, BODY),
+            ("tech", "one", "gates_evaluated", 2, None, {}),
+            ("tech", "one", "video_completed", 3, None, {"files": [{"sha256": "a"}]}),
+            ("tech", "one", "published", 4, None, {"video_id": "ytapDemo001"}),
+            ("tech", "two", "imported", 5, None, {"video_id": 3}),
+            ("tech", "two", "video_completed", 6, None, {"files": 3}),
+            ("tech", "two", "script_submitted", 7, "script:x", {}),
+        )
+    )
+    assert found["content_id"].to_list() == [
+        script_content_id(BODY),
+        video_content_id(["a"]),
+        "youtube:ytapDemo001",
+        "script:x",
+    ]
+
+
+def test_the_last_of_each_kind_counts_and_what_is_to_come_counts_before() -> None:
+    log = events(
+        ("tech", "one", "script_submitted", 1, "script:a", {}),
+        ("tech", "one", "video_completed", 3, "video:a", {}),
+        ("tech", "one", "video_completed", 5, "video:b", {}),
+        ("tech", "two", "script_submitted", 6, "script:c", {}),
+    )
+    assert claim_content(["one"], log, []) == {"one": [Claim("script:a", 1), Claim("video:b", 5)]}
+
+
+@pytest.mark.parametrize(
+    ("own", "state", "is_copy"),
+    [
+        (None, "published", True),
+        (None, "script_pending_review", True),
+        (9, "ready_for_publish", True),
+        (3, "ready_for_publish", False),
+        (None, "rejected", False),
+        (None, "cancelled", False),
+        (None, None, False),
+    ],
+)
+def test_the_first_is_the_original_while_it_is_not_given_up(
+    own: int | None, state: str | None, is_copy: bool
+) -> None:
+    others = fill_content_ids(events(("tech", "one", "script_submitted", 5, "script:a", {})))
+    states = {("tech", "one"): state} if state else {}
+    found = find_copies({"mine": [Claim("script:a", own)]}, others, states)
+    assert found == ({"mine": (Original("tech", "one", "script:a"),)} if is_copy else {})
+
+
+def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:
+    one = [Original("tech", "one", "script:a"), Original("tech", "one", "video:b")]
+    why = str(describe_copy(one))
+    assert "script one of workspace tech has the same text: " in why
+    assert "ytap script cancel one -w tech" in why
+    assert "more" not in why
+    assert "and 1 more" in str(describe_copy([*one, Original("food", "x", "script:a")]))
+    assert describe_copy([]) is None
+
+
+def test_the_events_that_bring_content_name_it() -> None:
+    world = World(submissions=[submission()])
+    world.tick("submit_scripts")
+    assert world.log["content_id"].to_list() == [script_content_id(submission().payload)]
