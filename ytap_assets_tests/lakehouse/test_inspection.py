@@ -67,7 +67,7 @@ def test_nothing_to_look_at(empty_settings: Settings) -> None:
 
 def test_a_damaged_catalog_is_told(settings: Settings) -> None:
     settings.catalog.write_bytes(b"not a catalog" * 1_000)
-    with pytest.raises(LakeError, match="cannot be read"), inspect_lake(settings):
+    with pytest.raises(LakeError, match="the catalog is damaged"), inspect_lake(settings):
         pass
 
 
@@ -147,7 +147,7 @@ def test_a_damaged_file_is_not_blamed_on_the_catalog(settings: Settings) -> None
         inspection.recent(NOTES, "day", datetime(2000, 1, 1, tzinfo=UTC), ["note_id"])
     settings.catalog.write_bytes(bytes(5000))
     with (
-        pytest.raises(LakeError, match=f"^{settings.catalog}: cannot be read"),
+        pytest.raises(LakeError, match=f"^{settings.catalog}: the catalog is damaged"),
         inspect_lake(settings),
     ):
         pass
