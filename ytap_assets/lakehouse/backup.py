@@ -323,6 +323,9 @@ def _check_target(settings: Settings, folder: Path) -> None:
         raise BackupError(
             f"{folder} is among the lake's own files, where it would be swept: choose another place"
         )
+    for parent in folder.parents:
+        if parent.is_relative_to(settings.backups) and (parent / MANIFEST).exists():
+            raise BackupError(f"{folder} is inside the backup {parent}: choose another place")
 
 
 def _fill(settings: Settings, made: Backup, partial: Path, earlier: Backup | None) -> Backup:
@@ -367,9 +370,10 @@ def _copy_file(
         )
     if not is_kept:
         _decode(connection, source, file)
-    if not is_kept or not _link(kept, target):
-        return _copy_bytes(source, target)
-    return known
+    # Copies of older versions of ytap are links to the lake's files.
+    if is_kept and not kept.samefile(source) and _link(kept, target):
+        return known
+    return _copy_bytes(source, target)
 
 
 def _decode(connection: duckdb.DuckDBPyConnection, source: Path, file: LakeFile) -> None:
@@ -423,7 +427,7 @@ class _Replacement:
         self._old = [
             name
             for name in list_parquet(self._data_path)
-            if is_made_by_lake(name) and not _RESTORING.match(name)
+            if (is_made_by_lake(name) or name in backup.files) and not _RESTORING.match(name)
         ]
         self._kept_catalog = self._catalog.with_name(self._catalog.name + suffix)
         self._kept_files = self._data_path.with_name(self._data_path.name + suffix)

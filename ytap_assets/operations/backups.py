@@ -69,9 +69,14 @@ def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None
 
     Raises:
         LakeMissingError: There is no lake.
-        BackupError: The folder is there already, or the lake is damaged.
+        BackupError: The folder is there already, or has an automatic copy's name, or the lake is
+            damaged.
     """
     moment = now or datetime.now(UTC)
+    if folder is not None and _is_automatic(folder):
+        raise BackupError(
+            f"{folder} is named like an automatic copy, which is pruned: choose another name"
+        )
     target = folder or new_backup_folder(platform.settings, moment, is_automatic=False)
     return back_up(platform.settings, target.absolute(), moment)
 

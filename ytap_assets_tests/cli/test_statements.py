@@ -102,7 +102,7 @@ def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) 
     assert "a file of the lake is missing or damaged" in line
     assert "fix the statement" not in line
     lake.settings.catalog.write_bytes(bytes(5000))
-    assert "missing or damaged" in ytap.refused(1, "sql", "from raw_trends")
+    assert "the catalog is damaged" in ytap.refused(1, "sql", "from raw_trends")
 
 
 def test_no_lake_and_no_such_workspace(nowhere: Ytap, ytap: Ytap) -> None:

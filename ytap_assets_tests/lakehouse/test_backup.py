@@ -408,6 +408,16 @@ def test_copies_share_the_files_that_did_not_change(lake: Lake) -> None:
     assert second.rows == 2
 
 
+def test_a_copy_after_one_that_is_linked_to_the_lake_is_not(lake: Lake) -> None:
+    _publish(lake, 1)
+    first = back_up(lake.settings, lake.settings.backups / "one", NOW)
+    [file] = first.folder.rglob("*.parquet")
+    file.unlink()
+    file.hardlink_to(next(lake.settings.data_path.rglob("*.parquet")))
+    second = back_up(lake.settings, lake.settings.backups / "two", NOW)
+    assert not _inodes(second.folder) & _inodes(lake.settings.data_path)
+
+
 def test_a_file_that_the_copy_before_lost_is_copied_anew(lake: Lake) -> None:
     _publish(lake, 1)
     first = back_up(lake.settings, lake.settings.backups / "one", NOW)
@@ -532,6 +542,22 @@ def test_a_restore_that_fails_leaves_the_lake_as_it_was(lake: Lake, backup: Back
     assert {path: path.read_bytes() for path in data_path.rglob("*.parquet")} == files
     assert not [*catalog.parent.glob("*before*"), *catalog.parent.rglob("*restoring*")]
     assert _versions(lake) == [3, 3]
+
+
+def test_what_a_copy_names_is_kept_before_it_is_replaced(lake: Lake, backup: Backup) -> None:
+    """A file by a name that no lake gives, and the same name in a copy from elsewhere."""
+    theirs, content = lake.settings.data_path / "models" / "m.parquet", b"somebody's"
+    theirs.parent.mkdir()
+    theirs.write_bytes(content)
+    other = _first_file(backup.folder)
+    (backup.folder / "files" / "models").mkdir()
+    shutil.copy(other, backup.folder / "files" / "models" / "m.parquet")
+    name = other.relative_to(backup.folder / "files").as_posix()
+    content_of = json.loads((backup.folder / "manifest.json").read_text())["files"]
+    _rewrite(backup.folder, files=content_of | {"models/m.parquet": content_of[name]})
+    restore(lake.settings, backup.folder, NOW)
+    [kept] = lake.settings.data.rglob("files.before-*/models/m.parquet")
+    assert kept.read_bytes() == content
 
 
 def test_two_backups_at_once_wait_for_each_other(lake: Lake) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.backup import back_up, list_copies, open_backup
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
@@ -192,3 +192,21 @@ def test_a_killed_restore_leaves_a_whole_lake(settings: Settings, tmp_path: Path
 @pytest.mark.soak
 def test_many_killed_restores_leave_a_whole_lake(settings: Settings, tmp_path: Path) -> None:
     _kill_restores(settings, tmp_path, 30)
+
+
+def test_a_killed_backup_leaves_whole_copies_alone(settings: Settings) -> None:
+    chance = random.Random(3)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], ROWS, version=1), one_day("tech"))
+    for _ in range(3):
+        with Worker("copy_often", data=str(settings.data)) as worker:
+            worker.go()
+            for _ in range(chance.randrange(1, 4)):
+                worker.wait_for("copying")
+            worker.kill(after_s=chance.uniform(0, 5 * MOMENT_S))
+    last = back_up(settings, settings.backups / "last", datetime.now(UTC))
+    copies = list_copies(settings)
+    assert [copy.problem for copy in copies] == [None] * len(copies)
+    assert [open_backup(copy.folder).rows for copy in copies] == [len(ROWS)] * len(copies)
+    assert copies[-1].backup == last
+    assert {path.name for path in settings.backups.iterdir()} == {c.folder.name for c in copies}

@@ -217,6 +217,14 @@ def put_back(*, data: str, backups: list[str]) -> None:
         restore(settings, Path(folder), datetime.now(UTC))
 
 
+def copy_often(*, data: str) -> None:
+    """Make one copy after the other until killed."""
+    settings = _settings(data)
+    for number in count():
+        report("copying")
+        back_up(settings, settings.backups / f"{os.getpid()}-{number}", datetime.now(UTC))
+
+
 def fill(*, data: str, disk: str, where: dict[str, str], free: list[int]) -> None:
     """Publish on a small disk with ever so little space left; report how it went."""
     settings = _settings(data, **where)
@@ -336,7 +344,7 @@ ROLES: dict[str, Callable[..., None]] = {
     role.__name__: role
     for role in (
         *(hold, commit, make, churn, write, read, put_back, fill),
-        *(copy, copy_read_only, degrade),
+        *(copy, copy_often, copy_read_only, degrade),
     )
 }
 

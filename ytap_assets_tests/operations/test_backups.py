@@ -154,6 +154,16 @@ def test_a_lake_in_the_place_of_another_removes_no_copy(platform: Platform, now:
     assert kept.exists()
 
 
+def test_no_copy_that_is_asked_for_is_put_where_it_would_be_pruned(
+    platform: Platform, now: datetime
+) -> None:
+    made = _maintain(platform, now)
+    with pytest.raises(BackupError, match="which is pruned: choose another name"):
+        backup_lake(platform, made.with_name("auto-20991231T000000.000000Z"))
+    with pytest.raises(BackupError, match="is inside the backup"):
+        backup_lake(platform, made / "files" / "mine")
+
+
 def test_there_has_to_be_a_lake(tmp_path: Path) -> None:
     nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path)}))
     with pytest.raises(LakeMissingError):
