@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -156,8 +157,36 @@ def _encoded_url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
     return _url(text.str.replace_all("&amp;", "&", literal=True), column, reading)
 
 
+def _read_in_turn(
+    text: pl.Expr, dtype: pl.DataType, *parses: Callable[[pl.Expr], pl.Expr]
+) -> pl.Expr:
+    """Read a column in several ways in turn, as long as texts are left that none could read."""
+
+    def read(texts: pl.Series) -> pl.Series:
+        frame = texts.alias("text").to_frame()
+        values = pl.Series([None], dtype=dtype).new_from_index(0, texts.len())
+        for parse in parses:
+            left = values.is_null() & texts.is_not_null()
+            if not left.any():
+                break
+            found = frame.select(parse(pl.col("text")).cast(dtype)).to_series()
+            values = values.zip_with(~left, found)
+        return values
+
+    return text.map_batches(read, return_dtype=dtype)
+
+
 def _count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    return _whole_number(
+    return _read_in_turn(text, pl.Int64(), _plain_number, _proven_number)
+
+
+def _plain_number(text: pl.Expr) -> pl.Expr:
+    digits = pl.when(text.str.contains(_PLAIN)).then(text.str.replace(r"\.0+$", ""))
+    return _bounded(digits.cast(pl.Int64, strict=False))
+
+
+def _proven_number(text: pl.Expr) -> pl.Expr:
+    return _grouped_number(
         text,
         has_commas=_shows(text, _COMMAS, but_no=f"{_DECIMAL_COMMA}|{_DOTS}"),
         has_dots=_shows(text, _DOTS, but_no=f"{_DECIMAL_DOT}|{_COMMAS}"),
@@ -169,7 +198,7 @@ def _shows(text: pl.Expr, proof: str, *, but_no: str) -> pl.Expr:
     return text.str.contains(proof).any() & ~text.str.contains(but_no).any()
 
 
-def _whole_number(text: pl.Expr, *, has_commas: pl.Expr, has_dots: pl.Expr) -> pl.Expr:
+def _grouped_number(text: pl.Expr, *, has_commas: pl.Expr, has_dots: pl.Expr) -> pl.Expr:
     one_group = text.str.contains(_ONE_GROUP)
     has_comma = text.str.contains(",", literal=True)
     is_grouped = (
@@ -177,20 +206,11 @@ def _whole_number(text: pl.Expr, *, has_commas: pl.Expr, has_dots: pl.Expr) -> p
         | (one_group & has_comma & has_commas)
         | (one_group & ~has_comma & has_dots)
     )
-    digits = (
-        pl.when(text.str.contains(_PLAIN))
-        .then(text.str.replace(r"\.0+$", ""))
-        .when(is_grouped)
-        .then(text.str.replace_all("[^0-9]", ""))
-    )
+    digits = pl.when(is_grouped).then(text.str.replace_all("[^0-9]", ""))
     scientific = pl.when(text.str.contains(_EXPONENT)).then(text).cast(pl.Float64, strict=False)
     is_whole = (scientific == scientific.floor()) & (scientific < COUNTS_END)
-    return _bounded(
-        pl.coalesce(
-            digits.cast(pl.Int64, strict=False),
-            pl.when(is_whole).then(scientific).cast(pl.Int64, strict=False),
-        )
-    )
+    whole = pl.when(is_whole).then(scientific).cast(pl.Int64, strict=False)
+    return _bounded(pl.coalesce(digits.cast(pl.Int64, strict=False), whole))
 
 
 def _bounded(number: pl.Expr) -> pl.Expr:
@@ -198,7 +218,8 @@ def _bounded(number: pl.Expr) -> pl.Expr:
 
 
 def _grouped_count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    return _whole_number(text, has_commas=pl.lit(value=True), has_dots=pl.lit(value=False))
+    grouped = _grouped_number(text, has_commas=pl.lit(value=True), has_dots=pl.lit(value=False))
+    return pl.coalesce(_plain_number(text), grouped)
 
 
 def _integer(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
@@ -242,9 +263,8 @@ def _normalize_time(text: pl.Expr) -> pl.Expr:
 
 def _standard_time(text: pl.Expr) -> pl.Expr:
     """ISO 8601, RFC 2822, and numbers since 1970; without a zone it is UTC."""
-    normal = _normalize_time(text)
-    written = [_parse_time(normal, pattern) for pattern in _STANDARD_TIMES]
-    return pl.coalesce(*written, _since_1970(text))
+    first, *others = [partial(_parse_time, pattern=pattern) for pattern in _STANDARD_TIMES]
+    return _read_in_turn(_normalize_time(text), INSTANT, first, _since_1970, *others)
 
 
 def _since_1970(text: pl.Expr) -> pl.Expr:

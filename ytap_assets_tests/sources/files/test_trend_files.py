@@ -411,6 +411,45 @@ def test_the_day_of_a_file_without_readable_rows_is_evidence_or_the_file_is_refu
         read("trending_2024.csv", _FLAGGED)
 
 
+_VIDEOS_HEADER = (
+    "video_id,title,publishedAt,channelId,channelTitle,categoryId,trending_date,tags,view_count,"
+    "likes,dislikes,comment_count,thumbnail_link,comments_disabled,ratings_disabled,description\n"
+)
+
+
+def _video_line(letter: str, description: str) -> str:
+    return (
+        f"{letter * 11},{letter},2020-08-11T19:20:14Z,UCx,C,22,2020-08-12T00:00:00Z,[None],1001,"
+        f"3,0,1,x,False,False,{description}\n"
+    )
+
+
+def test_records_after_a_description_that_was_cut_are_read(read: Read) -> None:
+    text = (
+        _VIDEOS_HEADER
+        + _video_line("a", '"fine, quoted\nover, two, lines"')
+        + _video_line("b", '"cut here')
+        + _video_line("c", "plain")
+        + _video_line("d", '"quoted, again"')
+        + _video_line("e", '"cut, too').rstrip("\n")
+        + _video_line("f", "on the same line")
+        + _video_line("g", "plain")
+    )
+    fetch = read("US_trending.csv", text)
+    assert _column(fetch, "title") == ["a", "b", "c", "d", "g"]
+    assert _reasons(fetch) == [("line 7", "another record begins within its last cell")]
+    assert "fffffffffff" in fetch.quarantined.get_column("original").item()
+    assert fetch.log["fetched"] == 6
+
+
+def test_a_description_cannot_add_a_video(read: Read) -> None:
+    forged = _video_line("z", "forged").rstrip("\n")
+    text = _VIDEOS_HEADER + _video_line("a", f'"see:\n{forged}\nbye"') + _video_line("b", "x")
+    fetch = read("US_trending.csv", text)
+    assert _column(fetch, "title") == ["a", "b"]
+    assert fetch.quarantined.get_column("original").to_list() == [f'{forged}\nbye"']
+
+
 def test_posts_as_praw_and_pandas_write_them(read: Read) -> None:
     header = "id,title,score,num_comments,created_utc,subreddit,url"
     post = "abc{},A post,10.0,3,{},technology,https://example.com/a"
