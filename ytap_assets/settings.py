@@ -8,6 +8,7 @@ the command line reads it before it answers `--help`.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -21,6 +22,10 @@ _TRANSPORTS = ("live", "record", "replay")
 _FIRST_DAY = date(2015, 1, 1)
 _SNAPSHOT_DAYS = 30
 _MAX_DAYS = 36_500
+_LONGEST_NAME, _LONGEST_PATH = 200, 3_000
+"""Bytes; the system's limits are 255 and 4096, and names of our own are added."""
+_PATTERN = re.compile(r"[*?\[\]]")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Settings:
             ConfigError: A variable holds something it cannot; the message names it.
         """
         env = os.environ if env is None else env
-        data = Path(env.get("YTAP_DATA") or "data").absolute()
+        data = _data_folder(env)
         catalog, data_path = _default_lake(data)
         transport = env.get("YTAP_TRANSPORT") or "live"
         if transport not in _TRANSPORTS:
@@ -63,7 +68,7 @@ class Settings:
         return cls(
             data=data,
             catalog=_local_path(env, "YTAP_CATALOG", catalog),
-            data_path=_local_path(env, "YTAP_DATA_PATH", data_path),
+            data_path=_files_folder(env, data_path),
             transport=cast("Transport", transport),
             first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
             snapshot_days=_days(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS),
@@ -148,13 +153,51 @@ def _as_day(text: str) -> date | None:
         return None
 
 
+def _data_folder(env: Mapping[str, str]) -> Path:
+    """The data folder; Dagster opens its databases in it by URLs, in which `%41` is an escape."""
+    folder = _local_path(env, "YTAP_DATA", Path("data").absolute())
+    if escape := _ESCAPE.search(str(folder)):
+        raise ConfigError(
+            f"YTAP_DATA={str(folder)!r} holds {escape[0]}, which Dagster reads as an escaped"
+            " character: choose a folder without it"
+        )
+    return _check_pattern("YTAP_DATA", folder)
+
+
+def _files_folder(env: Mapping[str, str], default: Path) -> Path:
+    return _check_pattern("YTAP_DATA_PATH", _local_path(env, "YTAP_DATA_PATH", default))
+
+
+def _check_pattern(name: str, folder: Path) -> Path:
+    """Refuse what file patterns are made of: the sweep would reach into other folders."""
+    if unsafe := sorted(set(_PATTERN.findall(str(folder)))):
+        raise ConfigError(
+            f"{name}={str(folder)!r} holds {' '.join(unsafe)}:"
+            " choose a folder without such characters"
+        )
+    return folder
+
+
 def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
+    """A path that every library can take: text, on one line, not too long."""
     text = env.get(name)
-    if not text:
-        return default
-    if "://" in text or text.startswith("postgres:"):
+    if text and ("://" in text or text.startswith("postgres:")):
         raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported so far")
-    return Path(text).absolute()
+    path = Path(text).absolute() if text else default
+    try:
+        lengths = [len(part.encode()) for part in path.parts]
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{name}={str(path)!r}: not UTF-8; choose another place") from error
+    if not str(path).isprintable():
+        raise ConfigError(
+            f"{name}={str(path)!r} holds a control character; choose a place without it"
+        )
+    if max(lengths) > _LONGEST_NAME or sum(lengths) + len(lengths) > _LONGEST_PATH:
+        raise ConfigError(
+            f"{name}={str(path)[:80]!r}... is too long: at most {_LONGEST_NAME} bytes a name and"
+            f" {_LONGEST_PATH:,} in all; choose a shorter one"
+        )
+    return path
 
 
 def _day(env: Mapping[str, str], name: str, default: date) -> date:

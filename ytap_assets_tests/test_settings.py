@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ytap_assets.errors import ConfigError
@@ -17,3 +19,40 @@ def test_snapshots_are_kept_for_a_number_of_days_that_can_be(text: str) -> None:
 @pytest.mark.parametrize(("text", "days"), [("", 30), ("1", 1), ("36500", 36_500)])
 def test_snapshots_are_kept_for_thirty_days_by_default(text: str, days: int) -> None:
     assert Settings.from_env({"YTAP_SNAPSHOT_DAYS": text}).snapshot_days == days
+
+
+@pytest.mark.parametrize("name", ["YTAP_DATA", "YTAP_CATALOG", "YTAP_DATA_PATH"])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/srv/a\nb", "control character"),
+        ("/srv/\udcff", "not UTF-8"),
+        ("/srv/" + "é" * 101, "too long"),
+        ("/srv" + "/long" * 700, "too long"),
+    ],
+)
+def test_a_path_that_cannot_be_one_is_refused(name: str, text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}=.*{why}") as caught:
+        Settings.from_env({name: text})
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["YTAP_DATA", "YTAP_DATA_PATH"])
+@pytest.mark.parametrize("sign", ["*", "?", "[", "]"])
+def test_a_folder_that_reads_as_a_pattern_is_refused(name: str, sign: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}=.*choose a folder without such characters"):
+        Settings.from_env({name: f"/srv/l{sign}ke"})
+
+
+def test_a_data_folder_that_reads_as_an_escape_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^YTAP_DATA=.*holds %41"):
+        Settings.from_env({"YTAP_DATA": "/srv/a%41b"})
+
+
+@pytest.mark.parametrize("text", ["/srv/it's 100%; a läke #1", '/srv/a"b\\c$d{e}', "/srv/漢:=&,"])
+def test_other_odd_paths_are_taken_as_they_are(text: str) -> None:
+    names = ("YTAP_DATA", "YTAP_CATALOG", "YTAP_DATA_PATH")
+    found = Settings.from_env(dict.fromkeys(names, text))
+    assert (found.data, found.catalog, found.data_path) == (Path(text),) * 3
+    lake = Settings.from_env({"YTAP_CATALOG": "/srv/%41?", "YTAP_DATA_PATH": "/srv/%41"})
+    assert (lake.catalog, lake.data_path) == (Path("/srv/%41?"), Path("/srv/%41"))

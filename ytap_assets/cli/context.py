@@ -14,15 +14,19 @@ if TYPE_CHECKING:
     from ytap_assets.operations.platform import Platform
 
 
-def open_platform() -> Platform:
+def open_platform(*, may_only_read: bool = False) -> Platform:
     """The installation the environment describes.
+
+    Args:
+        may_only_read: Whether a lake that cannot be written to will do.
 
     Raises:
         ConfigError: A setting is wrong.
     """
     from ytap_assets.operations.platform import Platform
+    from ytap_assets.settings import Settings
 
-    return Platform.from_env()
+    return Platform(Settings.from_env(), may_only_read=may_only_read)
 
 
 def new_run(what: str) -> Run:

@@ -1,15 +1,17 @@
 """The one place where an error becomes a line on stderr and an exit code.
 
 0: done. 1: something that was asked for failed. 2: the question was wrong (usage, configuration, a
-file of no known format). 130: interrupted. Errors nobody foresaw keep their
-traceback: they are ours to mend.
+file of no known format). 130: interrupted. Errors that are neither ours nor a file's keep their
+traceback: they are defects.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
@@ -52,19 +54,13 @@ class ErrorLineGroup(click.Group):
             sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
         except click.UsageError as error:
             fail_usage(error)
-        except YtapError as error:
-            is_misuse = isinstance(error, ConfigError | ImportRefusedError)
-            fail(str(error), code=MISUSED if is_misuse else FAILED)
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise
-            fail(describe_os_error(error))
         except (Exception, KeyboardInterrupt) as error:
             if is_interrupt(error):
                 fail("interrupted; what was committed before stays", code=INTERRUPTED)
-            if (line := describe_database_error(error)) is None:
+            if (line := describe_error(error)) is None:
                 raise
-            fail(line)
+            is_misuse = isinstance(error, ConfigError | ImportRefusedError)
+            fail(line, code=MISUSED if is_misuse else FAILED)
         return result
 
 
@@ -97,13 +93,60 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt)
 
 
+def describe_error(error: BaseException) -> str | None:
+    """What happened and what to do; None for a defect, and for a reader that has gone away.
+
+    Libraries wrap the errors of their files (Dagster's databases those of SQLite, by way of
+    SQLAlchemy), so what an error was raised from counts, too.
+    """
+    if isinstance(error, OSError) and error.errno == errno.EPIPE:
+        return None
+    found = (_describe_one(one) for one in _causes(error))
+    return next((line for line in found if line is not None), None)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _describe_one(error: BaseException) -> str | None:
+    if isinstance(error, YtapError):
+        return str(error)
+    if isinstance(error, OSError):
+        return describe_os_error(error)
+    if "duckdb" in sys.modules and (line := describe_database_error(error)) is not None:
+        return line
+    return describe_sqlite_error(error) if isinstance(error, sqlite3.Error) else None
+
+
 def describe_database_error(error: BaseException) -> str | None:
     """What DuckDB found wrong with a file, and what to do; None where it is no such error."""
-    if "duckdb" not in sys.modules:
-        return None
-    from ytap_assets.lakehouse.disk import UNREADABLE, is_unreadable
+    import duckdb
 
+    from ytap_assets.lakehouse.disk import UNREADABLE, explain_error, is_unreadable
+    from ytap_assets.settings import Settings
+
+    if not isinstance(error, duckdb.Error):
+        return None
+    settings = Settings.from_env()
+    explained = explain_error(error, settings.catalog, settings.data_path)
+    if explained is not None:
+        return str(explained)
     return f"{error}; {UNREADABLE}" if is_unreadable(error) else None
+
+
+def describe_sqlite_error(error: sqlite3.Error) -> str:
+    """What is wrong with a database of Dagster or of the sources; SQLite does not say which."""
+    from ytap_assets.settings import Settings
+
+    settings = Settings.from_env()
+    return (
+        f"a database in {settings.dagster_home} or {settings.state} cannot be used: {error}; check"
+        " that there is space and that it can be written to, and end other programs that use it; a"
+        " damaged one can be moved away, and begins anew"
+    )
 
 
 def describe_os_error(error: OSError) -> str:

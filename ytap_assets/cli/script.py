@@ -58,7 +58,7 @@ def show_all(workspace: str, state: str | None) -> None:
 
     if state is not None and state not in STATES:
         raise click.BadParameter(f"expected one of {', '.join(STATES)}", param_hint="--state")
-    platform = open_platform()
+    platform = open_platform(may_only_read=True)
     records = list_records(platform, workspace, state).sort("state_since", "script_id")
     write_table(_LIST, records.select(_LIST).iter_rows(), say, columns=terminal_columns())
     for line in list_idle_acts(platform, workspace):
@@ -73,7 +73,7 @@ def show(script: str, workspace: str) -> None:
     from ytap_assets.cli.results import to_cell, write_table
     from ytap_assets.tables import PRODUCTION_EVENTS
 
-    platform = open_platform()
+    platform = open_platform(may_only_read=True)
     record = _find(platform, workspace, script)
     longest = max(map(len, record))
     for name, value in record.items():

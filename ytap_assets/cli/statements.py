@@ -29,6 +29,9 @@ _HINTS = {
 }
 
 
+_EXCERPT = "\n\nLINE "
+
+
 class StatementError(YtapError):
     """A statement that a user gave cannot be run."""
 
@@ -196,13 +199,14 @@ def explain_duckdb() -> Iterator[None]:
 
 def explain(error: duckdb.Error) -> str:
     """DuckDB's message without the excerpt of the statement, and what to do."""
-    from ytap_assets.lakehouse.disk import UNREADABLE, is_unreadable
+    from ytap_assets.cli.group import describe_database_error
 
     text = str(error)
-    message = " ".join(text.partition("\n\nLINE ")[0].split())
-    otherwise = UNREADABLE if is_unreadable(error) else "mend the statement"
-    advice = next((hint for sign, hint in _HINTS.items() if sign in text), otherwise)
-    return f"{message}; {advice}"
+    hint = next((hint for sign, hint in _HINTS.items() if sign in text), None)
+    if hint is None and (line := describe_database_error(error)) is not None:
+        return line
+    message = " ".join(text.partition(_EXCERPT)[0].split())
+    return f"{message}; {hint or 'fix the statement'}"
 
 
 COMMANDS = (sql, shell, attach)

@@ -56,7 +56,7 @@ def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Fo
     from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.ranked import list_top
 
-    day, stories = list_top(open_platform(), workspace, day, with_spam=with_spam)
+    day, stories = list_top(open_platform(may_only_read=True), workspace, day, with_spam=with_spam)
     shown = stories.head(limit)
     if shape == "table":
         say(f"{workspace}, {day}: {shown.height} of {stories.height} stories")
@@ -84,7 +84,7 @@ def explain(story: str, workspace: str, day: date | None) -> None:
     """
     from ytap_assets.operations.ranked import explain_story
 
-    account = explain_story(open_platform(), workspace, story, day)
+    account = explain_story(open_platform(may_only_read=True), workspace, story, day)
     _show_story(account)
     _show_members(account.members)
     _show_days(account.days)

@@ -40,11 +40,32 @@ def ui(port: int) -> None:
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
     note(f"http://{_HOST}:{port} (Ctrl-C ends it)")
-    # Without the notice that `dagster dev` has a successor, which is another package.
-    command = [sys.executable, "-W", "ignore::FutureWarning", "-m", "dagster", "dev"]
-    command += ["-m", "ytap_assets.definitions", "-h", _HOST, "-p", str(port)]
-    environment = {**os.environ, "DAGSTER_HOME": str(home)}
-    os.execve(sys.executable, command, environment)  # noqa: S606 - a fixed command, no shell
+    os.execve(  # noqa: S606 - a fixed command, no shell
+        sys.executable, dagster_command(home, port), dagster_environment(home)
+    )
+
+
+def dagster_command(home: Path, port: int) -> list[str]:
+    """Dagster's web server, daemon and code server, for a DAGSTER_HOME.
+
+    None of them imports from the folder they are started in (-P): a `duckdb.py` that lies there
+    would be run. Dagster would put that folder first by itself, so another one is named.
+    """
+    return [
+        *(sys.executable, "-P"),
+        # Without the notice that `dagster dev` has a successor, which is another package.
+        *("-W", "ignore::FutureWarning"),
+        *("-m", "dagster", "dev", "-m", "ytap_assets.definitions"),
+        *("--working-directory", str(home), "-h", _HOST, "-p", str(port)),
+    ]
+
+
+def dagster_environment(home: Path) -> dict[str, str]:
+    """The environment of these processes, which they hand on to those that they start."""
+    named = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    # Dagster drops the first entry of the path, where it expects the folder of a script.
+    path = {"PYTHONPATH": os.pathsep.join([str(home), *named])} if named else {}
+    return {**os.environ, **path, "PYTHONSAFEPATH": "1", "DAGSTER_HOME": str(home)}
 
 
 def _hold(path: Path) -> None:

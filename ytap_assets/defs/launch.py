@@ -6,6 +6,7 @@ covers.
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from ytap_assets.settings import Settings
 
 _CONFIG = "dagster.yaml"
 _EVENTS_PER_BATCH = 500
+_OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -167,13 +169,22 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
 
 
 def _first_failure(result: dg.ExecuteInProcessResult) -> str | None:
-    """The innermost message of the first failed step."""
+    """Why the first failed step failed: the error that its code raised, without its causes."""
     for event in result.get_step_failure_events():
         said = event.step_failure_data.user_failure_data
         if said and said.description:
             return said.description
-        return " ".join(_root_cause(event).message.split())
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None and _is_dagsters(error):
+            error = error.cause
+        message = "no reason given" if error is None else " ".join(error.message.split())
+        return _OURS.sub("", message)
     return None
+
+
+def _is_dagsters(error: SerializableErrorInfo) -> bool:
+    """Whether it only wraps what an asset's code raised."""
+    return (error.cls_name or "").startswith("Dagster")
 
 
 def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:

@@ -80,7 +80,8 @@ class _Progress:
     def raise_failures(self) -> None:
         """Fail the run with what went wrong, if anything did."""
         if len(self.failed) > 1:
-            raise ExceptionGroup(f"{len(self.failed)} slices failed", self.failed)
+            what = f"{len(self.failed)} slices failed, the first: {self.failed[0]}"
+            raise ExceptionGroup(what, self.failed)
         if self.failed:
             raise self.failed[0]
         if self.refused:

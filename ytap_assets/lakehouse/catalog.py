@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ytap_assets.lakehouse.disk import can_write, explain_error, is_cramped
 from ytap_assets.lakehouse.errors import LakeDamagedError
 from ytap_assets.settings import Settings
 
@@ -114,6 +115,8 @@ def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Co
 
     Raises:
         LakeDamagedError: It cannot be read; also for what is read while it is open.
+        DiskFullError: There is no space left, of which a read needs a little, too.
+        CatalogBusyError: Another program keeps it locked.
     """
     check_not_empty(catalog)
     mode = "mode=ro&immutable=1" if is_copy or _is_frozen(catalog) else "mode=ro"
@@ -122,6 +125,8 @@ def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Co
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
             yield connection
     except sqlite3.Error as error:
+        if (explained := explain_error(error, catalog, catalog.parent)) is not None:
+            raise explained from error
         raise LakeDamagedError(
             f"{catalog}: the catalog is damaged or cannot be read: {error}; {WAY_BACK}"
         ) from error
@@ -244,10 +249,11 @@ def is_made_by_lake(name: str) -> bool:
 
 
 def _is_frozen(catalog: Path) -> bool:
-    """Whether nothing can be written beside a catalog whose journal is empty."""
-    journal = catalog.with_name(f"{catalog.name}-wal")
+    """Whether nothing can be written beside a catalog that nobody has open."""
+    journal, shared = (catalog.with_name(catalog.name + suffix) for suffix in ("-wal", "-shm"))
     is_empty = not journal.is_file() or not journal.stat().st_size
-    return is_empty and not os.access(catalog.parent, os.W_OK)
+    is_full = is_cramped(catalog.parent) and not shared.exists()
+    return is_empty and (is_full or not can_write(catalog.parent))
 
 
 def _join(catalog: Path, *parts: str, is_relative: int) -> str:

@@ -6,6 +6,9 @@ pinned packages; unsigned ones are never allowed, and DuckDB fetches nothing by 
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,13 +17,19 @@ import duckdb
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_parquet
-from ytap_assets.lakehouse.errors import LakeDamagedError, LakeMissingError
+from ytap_assets.lakehouse.disk import translate_errors
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+    DiskFullError,
+    LakeDamagedError,
+    LakeMissingError,
+    LakeReadOnlyError,
+)
 from ytap_assets.settings import Settings
 
 LAKE = "lake"
 _EXTENSIONS = ("ducklake", "sqlite_scanner")
 _BUSY_TIMEOUT_MS = 30_000
-_PATTERN = frozenset("*?[]")
 _DAMAGES = (
     "disk image is malformed",
     "file is not a database",
@@ -49,7 +58,9 @@ def attach(settings: Settings, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     Raises:
         LakeMissingError: There is no lake; `Lake.create` makes one.
         LakeDamagedError: The catalog is there and is none that can be read.
-        ConfigError: The data path cannot be used.
+        LakeReadOnlyError: It is to be written to, and its folder cannot be.
+        DiskFullError: There is no space left for what SQLite keeps beside the catalog.
+        CatalogBusyError: Another program keeps the catalog locked.
     """
     require_catalog(settings)
     return _attach(settings, read_only=read_only, creates=False)
@@ -103,25 +114,73 @@ def _describe_missing(settings: Settings) -> str:
 
 
 def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.DuckDBPyConnection:
-    if not read_only:
-        settings.data_path.mkdir(parents=True, exist_ok=True)
     connection = connect()
-    for name in _EXTENSIONS:
-        _load_extension(connection, name)
     try:
-        connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
-        connection.execute(f"USE {LAKE}")
-    except duckdb.Error as error:
+        for name in _EXTENSIONS:
+            _load_extension(connection, name)
+        _attach_lake(connection, settings, read_only=read_only, creates=creates)
+    except BaseException:
         connection.close()
+        raise
+    # A file never changes once it is written, so its footer needs to be read only once.
+    connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    return connection
+
+
+def _attach_lake(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, creates: bool
+) -> None:
+    try:
+        with translate_errors(settings):
+            if not read_only:
+                settings.data_path.mkdir(parents=True, exist_ok=True)
+            connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
+            connection.execute(f"USE {LAKE}")
+    except (LakeReadOnlyError, DiskFullError):
+        if not (read_only and _attach_copy(connection, settings)):
+            raise
+    except duckdb.Error as error:
         if not any(damage in str(error) for damage in _DAMAGES):
             raise
         message = " ".join(str(error).split())
         raise LakeDamagedError(
             f"{settings.catalog}: the catalog is damaged: {message}; {WAY_BACK}"
         ) from error
-    # A file never changes once it is written, so its footer needs to be read only once.
-    connection.execute("SET GLOBAL parquet_metadata_cache = true")
-    return connection
+
+
+def _attach_copy(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Attach a copy of the catalog, for reading; the copy goes with the connection.
+
+    SQLite makes files beside a catalog even to read it. Where it cannot, because the folder is
+    read-only or the disk full, nobody else has the catalog open, so that a copy is whole.
+
+    Returns:
+        Whether there was a place for the copy.
+
+    Raises:
+        CatalogBusyError: Somebody wrote to it meanwhile.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ytap-catalog-"))
+        weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
+        before = _stamps(settings.catalog)
+        for file in before:
+            shutil.copyfile(file, folder / file.name)
+    except OSError:
+        return False
+    if _stamps(settings.catalog) != before:
+        raise CatalogBusyError(f"{settings.catalog}: another program wrote to it; run it again")
+    copied = replace(settings, catalog=folder / settings.catalog.name)
+    connection.execute(attach_statement(copied, read_only=True))
+    connection.execute(f"USE {LAKE}")
+    return True
+
+
+def _stamps(catalog: Path) -> dict[Path, tuple[int, int]]:
+    """Size and time of the catalog and of its journal, where there is one."""
+    files = [catalog, catalog.with_name(f"{catalog.name}-wal")]
+    states = {file: file.stat() for file in files if file.exists()}
+    return {file: (state.st_size, state.st_mtime_ns) for file, state in states.items()}
 
 
 def make_catalog(settings: Settings) -> None:
@@ -129,9 +188,6 @@ def make_catalog(settings: Settings) -> None:
 
     The catalog gets its name only when it is complete: a process that finds the file may attach it
     without waiting, and one that was killed here leaves nothing behind that counts.
-
-    Raises:
-        ConfigError: The data path cannot be used.
     """
     making = settings.catalog.with_name(f"{settings.catalog.name}.making")
     for suffix in ("", "-journal", "-wal", "-shm"):
@@ -145,16 +201,7 @@ def attach_statement(settings: Settings, *, read_only: bool, creates: bool = Fal
 
     The data path is overridden so that a data folder can be moved. Small inserts are not inlined
     into the catalog: they would never become Parquet.
-
-    Raises:
-        ConfigError: The data path holds a character that file patterns are made of: the sweep of
-            orphans lists the folder as a pattern, and would reach into other folders.
     """
-    if unsafe := sorted(set(str(settings.data_path)) & _PATTERN):
-        raise ConfigError(
-            f"YTAP_DATA_PATH={str(settings.data_path)!r} holds {' '.join(unsafe)}:"
-            " choose a folder without such characters"
-        )
     options = [
         f"DATA_PATH {_quote(f'{settings.data_path}/')}",
         "OVERRIDE_DATA_PATH true",

@@ -1,50 +1,90 @@
-"""Tell what is the disk's fault: no space left, or a file that is missing or damaged.
+"""Recognize what the machine or another program is to blame for, and not the lake or a statement.
 
 DuckDB names a full disk in four ways, one of them "disk I/O error": SQLite could not even make its
-shared memory file. Belongs here: recognizing it. Does not belong here: freeing space.
+shared memory file, which it needs for reads, too. Belongs here: recognizing a full disk, a folder
+that cannot be written to, a locked catalog, a damaged file. Does not belong here: changing that.
 """
 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 
-from ytap_assets.lakehouse.errors import DiskFullError
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+    DiskFullError,
+    LakeError,
+    LakeReadOnlyError,
+)
 from ytap_assets.settings import Settings
 
 UNREADABLE = (
     "a file of the lake is missing or damaged: check YTAP_DATA_PATH and YTAP_CATALOG; `ytap doctor`"
     " looks at the lake, `ytap restore` puts a backup back"
 )
-_PHRASES = ("no space left on device", "database or disk is full", "disk quota exceeded")
-_VAGUE = ("disk i/o error", "could not write")
+_FULL = ("no space left on device", "database or disk is full", "disk quota exceeded")
+_READ_ONLY = ("attempt to write a readonly database", "read-only file system")
+_LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_VAGUE = ("disk i/o error", "could not write", "unable to open database file", "permission denied")
 _FILES = (".parquet", "catalog.sqlite", "disk image is malformed", "new DuckLake is explicitly")
 _CRAMPED_BYTES = 256 * 1024
-_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_READ_ONLY_ERRNOS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
-def naming_full_disk(settings: Settings) -> Iterator[None]:
-    """Turn failures that a full disk caused into one that says so.
+def translate_errors(settings: Settings) -> Iterator[None]:
+    """Turn failures that the machine or another program caused into errors that say so.
 
     Raises:
         DiskFullError: The disk of the catalog or of the files has no space left.
+        LakeReadOnlyError: The lake's folder cannot be written to.
+        CatalogBusyError: Another program kept the catalog locked, or wrote to it.
     """
     try:
         yield
-    except (duckdb.Error, OSError) as error:
-        if not is_full(error, settings.catalog.parent, settings.data_path):
+    except (duckdb.Error, sqlite3.Error, OSError) as error:
+        if (explained := explain_error(error, settings.catalog, settings.data_path)) is None:
             raise
-        raise DiskFullError(
-            f"no space left on the disk of {settings.catalog} or {settings.data_path}: nothing was"
-            " written and the previous rows stay; free some space and run it again"
-            " (`ytap maintain` sweeps what the failed write left)"
-        ) from error
+        raise explained from error
+
+
+def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeError | None:
+    """What the machine or another program did; None where they are not to blame."""
+    if is_locked(error):
+        return CatalogBusyError(
+            f"{catalog} is locked by another program, such as a database browser;"
+            " nothing was written: end that program's transaction and run it again"
+        )
+    if _is_conflict(error):
+        return CatalogBusyError(
+            f"{catalog}: another program wrote to the lake at the same time; nothing was"
+            " written: run it again, and let only this project write to the lake"
+        )
+    if (place := _find_read_only(error, catalog, data_path)) is not None:
+        return LakeReadOnlyError(
+            f"{place} is read-only or its permissions are missing; nothing was written: mount it"
+            " for writing or check its permissions"
+        )
+    if is_full(error, catalog.parent, data_path):
+        return DiskFullError(
+            f"no space left on the disk of {catalog} or {data_path}: nothing was written and the"
+            " previous rows stay; even reading needs a little: free some space and run it again"
+            " (`ytap maintain` sweeps what a failed write left)"
+        )
+    return None
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another program holds the catalog's own lock; none of ours does for long."""
+    return _is_outside(error) and any(phrase in str(error).lower() for phrase in _LOCKED)
 
 
 def is_unreadable(error: BaseException) -> bool:
@@ -61,16 +101,52 @@ def is_unreadable(error: BaseException) -> bool:
     )
 
 
-def is_full(error: Exception, *folders: Path) -> bool:
+def can_write(place: Path) -> bool:
+    """Whether a file or folder can be written to, or the nearest folder above that exists."""
+    return os.access(_nearest(place), os.W_OK)
+
+
+def is_cramped(folder: Path) -> bool:
+    """Whether there is hardly any space left on a folder's disk."""
+    return shutil.disk_usage(_nearest(folder)).free < _CRAMPED_BYTES
+
+
+def _nearest(place: Path) -> Path:
+    """The place, or the nearest folder above that exists."""
+    return next(path for path in (place, *place.parents) if path.exists())
+
+
+def _is_outside(error: BaseException) -> bool:
+    """Whether an error can come from outside; those of statements may quote any words."""
+    if isinstance(error, duckdb.Error):
+        return not isinstance(error, duckdb.ProgrammingError | duckdb.DataError)
+    return isinstance(error, sqlite3.Error)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, duckdb.TransactionException) and "conflict" in str(error).lower()
+
+
+def _find_read_only(error: BaseException, catalog: Path, data_path: Path) -> object:
+    """The place that cannot be written to; None where that is not the reason."""
+    if isinstance(error, OSError):
+        place = error.filename or catalog.parent
+        return place if error.errno in _READ_ONLY_ERRNOS else None
+    text = str(error).lower()
+    if not _is_outside(error) or not any(phrase in text for phrase in (*_READ_ONLY, *_VAGUE)):
+        return None
+    refusing = [place for place in (catalog.parent, catalog, data_path) if not can_write(place)]
+    certain = any(phrase in text for phrase in _READ_ONLY)
+    return next(iter(refusing), catalog if certain else None)
+
+
+def is_full(error: BaseException, *folders: Path) -> bool:
     """Whether an error says that a disk is full; where it is vague, the folders' disks decide."""
     if isinstance(error, OSError):
-        return error.errno in _ERRNOS
+        return error.errno in _FULL_ERRNOS
     text = str(error).lower()
-    if any(phrase in text for phrase in _PHRASES):
-        return True
-    return any(phrase in text for phrase in _VAGUE) and any(map(_is_cramped, folders))
-
-
-def _is_cramped(folder: Path) -> bool:
-    place = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
-    return place.is_dir() and shutil.disk_usage(place).free < _CRAMPED_BYTES
+    if not _is_outside(error):
+        return False
+    return any(phrase in text for phrase in _FULL) or (
+        any(phrase in text for phrase in _VAGUE) and any(map(is_cramped, folders))
+    )

@@ -4,7 +4,9 @@
     - `PublishRefusedError`: a frame failed a check; the previous rows are still there
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
     - `LockTimeoutError`: another process held the write lock for too long
-    - `DiskFullError`: there is no space left for a write
+    - `DiskFullError`: there is no space left
+    - `LakeReadOnlyError`: the lake's folder cannot be written to
+    - `CatalogBusyError`: another program than ours kept the catalog locked, or wrote to it
     - `SnapshotMissingError`: the snapshot never was, or has expired
     - `LakeMissingError`: there is no lake where one is looked for
     - `LakeDamagedError`: the catalog cannot be read, or refers to files that are not there
@@ -50,7 +52,15 @@ class LockTimeoutError(LakeError):
 
 
 class DiskFullError(LakeError):
-    """There is no space left for a write. It left nothing behind; the previous rows are there."""
+    """There is no space left. A write left nothing behind; the previous rows are there."""
+
+
+class LakeReadOnlyError(LakeError):
+    """The lake's folder cannot be written to; nothing was written."""
+
+
+class CatalogBusyError(LakeError):
+    """Another program kept the catalog locked, or wrote to it meanwhile; nothing was written."""
 
 
 class SnapshotMissingError(LakeError):

@@ -1,4 +1,4 @@
-"""Look at a lake without changing it: versions, pending changes, ages, who holds the lock.
+"""Look at a lake without changing it: versions, pending changes, ages, times of its commits.
 
 Opening a `Lake` makes it where there is none and brings its tables up to date; what is wanted here
 is to see whether that would be needed. Belongs here: facts. Does not belong here: whether they are
@@ -7,26 +7,22 @@ good (`operations.doctor`).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import datetime
 
 import duckdb
 import polars as pl
-from filelock import FileLock, Timeout
 
 from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
+from ytap_assets.lakehouse.disk import explain_error
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
-from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.schema import plan_changes
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
 _MOMENTS = ("observed_at", "generated_at", "finished_at", "recorded_at", "fetched_at")
-_PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -68,21 +64,6 @@ class Age:
     workspace_id: str
     rows: int
     newest_at: datetime | None
-
-
-@dataclass(frozen=True)
-class LockHolder:
-    """Who holds the write lock.
-
-    Attributes:
-        pid: The process; None where the system does not tell.
-        program: Its name.
-        runs_for: How long it has been running: it cannot have held the lock for longer.
-    """
-
-    pid: int | None = None
-    program: str | None = None
-    runs_for: timedelta | None = None
 
 
 class Inspection:
@@ -170,22 +151,12 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
             place = settings.data_path  # the catalog could be read, so it is a file of these
             yield Inspection(connection)
     except duckdb.Error as error:
+        if (explained := explain_error(error, settings.catalog, settings.data_path)) is not None:
+            raise explained from error
         message = " ".join(str(error).split())
         raise LakeError(
             f"{place}: cannot be read: {message}; `ytap restore` puts a backup back"
         ) from error
-
-
-def find_lock_holder(settings: Settings) -> LockHolder | None:
-    """Who holds the write lock now; None where nobody does."""
-    path = WriteLock(settings.catalog).path
-    if not path.is_file():
-        return None
-    try:
-        with FileLock(path, timeout=0):
-            return None
-    except Timeout:
-        return _identify(path)
 
 
 def missing_extensions(names: Iterable[str]) -> list[str]:
@@ -197,32 +168,6 @@ def missing_extensions(names: Iterable[str]) -> list[str]:
 def duckdb_version() -> str:
     """The version of the DuckDB that runs."""
     return duckdb.__version__
-
-
-def _identify(path: Path) -> LockHolder:
-    """The holder, as Linux tells it; elsewhere nobody does."""
-    locks = _PROC / "locks"
-    if not locks.is_file():
-        return LockHolder()
-    inode = str(path.stat().st_ino)
-    for line in locks.read_text(encoding="ascii").splitlines():
-        match line.split():
-            case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{inode}"):
-                return LockHolder(int(pid), *_describe(int(pid)))
-    return LockHolder()
-
-
-def _describe(pid: int) -> tuple[str | None, timedelta | None]:
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-        uptime = float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
-    except OSError:  # it has ended meanwhile, or is another user's
-        return None, None
-    # The name stands in parentheses and may hold any character; the 20th field after it is the
-    # start, in clock ticks since the machine's.
-    program = text[text.index("(") + 1 : text.rindex(")")]
-    started = int(text[text.rindex(")") + 1 :].split()[19]) / os.sysconf("SC_CLK_TCK")
-    return program, timedelta(seconds=round(max(0.0, uptime - started)))
 
 
 def _end_of_day(table: Table) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Self
 
 import duckdb
@@ -18,8 +19,13 @@ from ytap_assets.lakehouse.connection import (
     make_catalog,
     require_catalog,
 )
-from ytap_assets.lakehouse.disk import naming_full_disk
-from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.disk import is_locked, translate_errors
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+    DiskFullError,
+    LakeError,
+    LakeReadOnlyError,
+)
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import CrossReader, Reader
 from ytap_assets.lakehouse.schema import plan_changes
@@ -27,12 +33,33 @@ from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
+_BUSY_TIMEOUT_S = 30.0
+_BUSY_POLL_S = 0.1
+_MOST_COMMITS = 5
+# A change of nothing in the catalog, to see whether it could be changed.
+_TOUCH = (
+    f"UPDATE __ducklake_metadata_{LAKE}.ducklake_metadata SET value = value WHERE key = 'version'"
+)
+
 
 class Lake:
-    """A lakehouse, attached for reading and writing. Its tables are as `tables` declares them."""
+    """A lakehouse, attached for reading and writing. Its tables are as `tables` declares them.
 
-    def __init__(self, settings: Settings, connection: duckdb.DuckDBPyConnection) -> None:
+    Attributes:
+        refusal: Why it is attached for reading only; None where it can be written to.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        refusal: LakeError | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings
+        self.refusal = refusal
+        self._sleep = sleep
         self.lock = WriteLock(settings.catalog)
         self._connection = connection
         # What a pipeline reads and writes at a time is small: handing pieces of it from thread to
@@ -40,23 +67,49 @@ class Lake:
         connection.execute("SET GLOBAL threads = 1")
 
     @classmethod
-    def open(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        tables: dict[str, Table] | None = None,
+        may_only_read: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Self:
         """Attach the lake and bring its tables up to date.
 
         It is made where there is none, and only at the default place of a data folder that holds
         neither a catalog nor data files. A lake that is missing elsewhere is not an empty lake.
 
+        Args:
+            settings: Where it is.
+            tables: The declarations; those of the platform where None.
+            may_only_read: Whether a lake on a read-only folder or a full disk will do: it is then
+                attached as it is, and refuses writes.
+            sleep: Waits so many seconds, while another program keeps the catalog locked.
+
         Raises:
             LakeMissingError: There is none, and making one has to be asked for: `Lake.create`.
             LakeDamagedError: The catalog is there and is none that can be read.
             SchemaConflictError: The stored tables cannot be brought up to the declarations.
-            ConfigError: The data path cannot be used.
             DiskFullError: There is no space left.
+            LakeReadOnlyError: Its folder cannot be written to.
+            CatalogBusyError: Another program keeps the catalog locked.
         """
         is_new = not settings.catalog.is_file()
         if is_new and (settings.lake_variables or find_obstacle(settings)):
             require_catalog(settings)
-        return cls._open(settings, tables, makes=is_new)
+        if is_new:
+            _make(settings)
+        refusal: LakeError | None = None
+        try:
+            connection = attach(settings, read_only=False)
+        except (LakeReadOnlyError, DiskFullError) as error:
+            if not may_only_read:
+                raise
+            connection, refusal = attach(settings, read_only=True), error
+        lake = cls(settings, connection, refusal=refusal, sleep=sleep)
+        lake.evolve(TABLES if tables is None else tables)
+        return lake
 
     @classmethod
     def create(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
@@ -64,24 +117,13 @@ class Lake:
 
         Raises:
             LakeError: A catalog, or what is left of one, or Parquet files are there already.
-            ConfigError: The data path cannot be used.
             DiskFullError: There is no space left.
+            LakeReadOnlyError: The folder cannot be written to.
         """
         if obstacle := find_obstacle(settings):
             raise LakeError(f"{obstacle}: no lake is made; {WAY_BACK}")
-        return cls._open(settings, tables, makes=True)
-
-    @classmethod
-    def _open(cls, settings: Settings, tables: dict[str, Table] | None, *, makes: bool) -> Self:
-        if makes:
-            with naming_full_disk(settings), WriteLock(settings.catalog).hold():
-                # Another process may have made it meanwhile, and written to it.
-                if not settings.catalog.is_file() and find_obstacle(settings) is None:
-                    make_catalog(settings)
-        with naming_full_disk(settings):
-            lake = cls(settings, attach(settings, read_only=False))
-        lake.evolve(TABLES if tables is None else tables)
-        return lake
+        _make(settings)
+        return cls.open(settings, tables=tables)
 
     def close(self) -> None:
         """Let go of the catalog."""
@@ -95,12 +137,14 @@ class Lake:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own on the attached lake, for one read or one transaction."""
-        cursor = self._connection.cursor()
-        try:
+        """A connection of its own on the attached lake, for one read or one transaction.
+
+        Raises:
+            DiskFullError: There is no space left, of which a read needs a little, too.
+            CatalogBusyError: Another program keeps the catalog locked.
+        """
+        with translate_errors(self.settings), closing(self._connection.cursor()) as cursor:
             yield cursor
-        finally:
-            cursor.close()
 
     @contextmanager
     def all_cores(self) -> Iterator[None]:
@@ -126,17 +170,58 @@ class Lake:
         Raises:
             LockTimeoutError: Another process wrote for too long.
             DiskFullError: There is no space left; nothing was written.
+            LakeReadOnlyError: The lake's folder cannot be written to.
+            CatalogBusyError: Another program kept the catalog locked for too long, or wrote to it
+                at the same time; nothing was written.
         """
-        with naming_full_disk(self.settings), self.lock.hold(), self.cursor() as cursor:
+        if self.refusal is not None:
+            raise self.refusal
+        with translate_errors(self.settings), self.lock.hold(), self.cursor() as cursor:
             transaction = Transaction(cursor, run)
             transaction.begin()
             try:
                 yield transaction
-                transaction.commit()
+                self._commit(transaction)
             except BaseException:
                 transaction.roll_back()
                 raise
             transaction.note_snapshot()
+
+    def wait_for_catalog(self) -> None:
+        """Wait until no other program holds the catalog's own lock, as SQLite does not by itself.
+
+        A transaction that has read and then wants to write is told at once that it is locked.
+
+        Raises:
+            CatalogBusyError: It was held for too long.
+        """
+        waited = 0.0
+        while True:
+            try:
+                with self.cursor() as cursor:
+                    _touch(cursor)
+            except CatalogBusyError:
+                if waited >= _BUSY_TIMEOUT_S:
+                    raise
+                self._sleep(_BUSY_POLL_S)
+                waited += _BUSY_POLL_S
+            else:
+                return
+
+    def _commit(self, transaction: Transaction) -> None:
+        """Commit; where another program held the catalog, wait for it and write the same again."""
+        for _ in range(_MOST_COMMITS - 1):
+            try:
+                transaction.commit()
+            except duckdb.Error as error:
+                if not is_locked(error):
+                    raise
+            else:
+                return
+            transaction.roll_back()
+            self.wait_for_catalog()
+            transaction.repeat()
+        transaction.commit()
 
     def publish(self, table: Table, frame: pl.DataFrame, scope: Scope, run: Run) -> Transaction:
         """Check a frame and replace what its scope held, in one commit.
@@ -178,3 +263,18 @@ class Lake:
                 return []
         with self.write(Run("schema", "lakehouse", "bring the tables up to date")) as transaction:
             return transaction.evolve(tables.values())
+
+
+def _touch(cursor: duckdb.DuckDBPyConnection) -> None:
+    cursor.execute("BEGIN")
+    try:
+        cursor.execute(_TOUCH)
+    finally:
+        cursor.execute("ROLLBACK")
+
+
+def _make(settings: Settings) -> None:
+    with translate_errors(settings), WriteLock(settings.catalog).hold():
+        # Another process may have made it meanwhile, and written to it.
+        if not settings.catalog.is_file() and find_obstacle(settings) is None:
+            make_catalog(settings)

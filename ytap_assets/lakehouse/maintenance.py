@@ -22,7 +22,7 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
 )
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.disk import naming_full_disk
+from ytap_assets.lakehouse.disk import translate_errors
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
@@ -142,10 +142,11 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
     keep_since = now - timedelta(days=settings.snapshot_days)
     with (
         hold_copies(settings, timeout_s=0),
-        naming_full_disk(settings),
+        translate_errors(settings),
         lake.lock.hold(),
         lake.cursor() as cursor,
     ):
+        lake.wait_for_catalog()
         remove_restoring(settings)
         plan = plan_sweep(settings, sweep_before, anyway=sweep_anyway)
         swept.foreign_files = len(plan.foreign)

@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.reader import CrossReader, Reader, comparable
 from ytap_assets.lakehouse.schema import plan_changes
 from ytap_assets.tables import Table
@@ -49,6 +51,15 @@ class Appended:
     duplicates: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class _Change:
+    """A statement that changes the lake, with its values and the rows it takes."""
+
+    statement: str
+    values: tuple[object, ...] = ()
+    rows: pl.DataFrame | None = None
+
+
 class Transaction:
     """One commit in the making. Made by `Lake.write` only.
 
@@ -59,6 +70,7 @@ class Transaction:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
         self._cursor = cursor
         self._touched: list[str] = []
+        self._changes: list[_Change] = []
         self._run = run
         self._before = 0
         self.snapshot_id: int | None = None
@@ -122,7 +134,7 @@ class Transaction:
         """Bring the stored tables up to their declarations; see `schema.plan_changes`."""
         statements = plan_changes(self._cursor, tables)
         for statement in statements:
-            self._cursor.execute(statement)
+            self._change(_Change(statement))
         return statements
 
     def compact(self, function: str, **options: float) -> None:
@@ -135,7 +147,7 @@ class Transaction:
         log.debug("compact %s", function)
         self._touched.append(function)
         named = "".join(f", {name} => {value}" for name, value in options.items())
-        self._cursor.execute(f"CALL {function}('{LAKE}'{named})").fetchall()
+        self._change(_Change(f"CALL {function}('{LAKE}'{named})"))
 
     def begin(self) -> None:
         """Open the transaction; `Lake.write` calls it."""
@@ -153,6 +165,23 @@ class Transaction:
         log.debug("commit")
         self._cursor.execute("COMMIT")
         log.debug("done")
+
+    def repeat(self) -> None:
+        """Begin again and make the same changes; `Lake.write` calls it where a commit was refused.
+
+        Raises:
+            CatalogBusyError: Somebody else committed meanwhile, so that what was read may no longer
+                hold.
+        """
+        self.begin()
+        if self._ask("ducklake_current_snapshot") != self._before:
+            raise CatalogBusyError(
+                "another program than ours wrote to the lake at the same time; nothing of this was"
+                " written: run it again"
+            )
+        changes, self._changes = self._changes, []
+        for change in changes:
+            self._change(change)
 
     def note_snapshot(self) -> None:
         """Ask which snapshot holds what was written; `Lake.write` calls it, still under the lock.
@@ -187,10 +216,9 @@ class Transaction:
         if frame.is_empty():
             return
         log.debug("insert %s", table.name)
-        # The cursor lets go of the frame when it is closed, right after the transaction. DuckLake
-        # sorts by itself: the table is declared SORTED BY.
-        self._cursor.register(_INCOMING, frame)
-        self._cursor.execute(f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM {_INCOMING}")
+        # DuckLake sorts by itself: the table is declared SORTED BY.
+        insert = f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM {_INCOMING}"
+        self._change(_Change(insert, rows=frame))
 
     def _stored_keys(self, rows: CheckedRows) -> pl.DataFrame:
         """The keys that are stored already, among them all that the rows share.
@@ -219,5 +247,14 @@ class Transaction:
         return int(row[0]) if row else 0
 
     def _changed(self, statement: str, values: list[object]) -> int:
-        row = self._cursor.execute(statement, values).fetchone()
+        row = self._change(_Change(statement, tuple(values)))
         return int(row[0]) if row else 0
+
+    def _change(self, change: _Change) -> tuple[Any, ...] | None:
+        """Make a change, and remember it; the first row of its result, which is the count."""
+        self._changes.append(change)
+        if change.rows is not None:
+            # The cursor lets go of the frame when it is closed, right after the transaction.
+            self._cursor.register(_INCOMING, change.rows)
+        found = self._cursor.execute(change.statement, list(change.values)).fetchall()
+        return found[0] if found else None

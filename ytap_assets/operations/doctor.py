@@ -16,11 +16,9 @@ from pathlib import Path
 import httpx
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, next_quota_reset
-from ytap_assets.lakehouse.inspection import (
-    duckdb_version,
-    find_lock_holder,
-    missing_extensions,
-)
+from ytap_assets.lakehouse.disk import can_write
+from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
+from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
@@ -63,6 +61,7 @@ def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) ->
         *examine_lake(settings, listed, now),
         *examine_backups(settings),
         _check_disk(settings),
+        _check_writing(settings),
         _check_lock(settings),
         *_check_pins(),
         *_check_libraries(),
@@ -159,13 +158,26 @@ def _check_disk(settings: Settings) -> Finding:
     return Finding("broken", "disk", "ok", detail)
 
 
+def _check_writing(settings: Settings) -> Finding:
+    """Whether what a run writes to can be written to; nothing is tried."""
+    places = (settings.data, settings.catalog.parent, settings.data_path, settings.state)
+    refusing = [str(place) for place in dict.fromkeys(places) if not can_write(place)]
+    if not refusing:
+        return Finding("broken", "folders", "ok", "can be written to")
+    detail = f"{', '.join(refusing)}: read-only, so nothing can be collected, imported or made;"
+    advice = " mount for writing, or check the permissions"
+    return Finding("broken", "folders", "fail", detail + advice)
+
+
 def _check_lock(settings: Settings) -> Finding:
-    holder = find_lock_holder(settings)
+    try:
+        holder = WriteLock(settings.catalog).find_holder()
+    except OSError as error:
+        return Finding("broken", "write lock", "fail", f"{error.filename}: {error.strerror}")
     if holder is None:
         return Finding("broken", "write lock", "ok", "free")
-    who = "a process" if holder.pid is None else f"process {holder.pid} ({holder.program})"
     since = f", running for {span(holder.runs_for.total_seconds())}" if holder.runs_for else ""
-    detail = f"held by {who}{since}; the lock ends with its process"
+    detail = f"held by {holder}{since}; the lock ends with its process"
     return Finding("broken", "write lock", "warn", detail)
 
 

@@ -24,8 +24,22 @@ from ytap_assets.workspaces import Workspace, Workspaces
 class Platform:
     """Everything an operation needs; opened once per process."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] | None = None,
+        may_only_read: bool = False,
+    ) -> None:
+        """Take the settings.
+
+        Args:
+            settings: The installation's.
+            now: The present, by default the settings'.
+            may_only_read: Whether a lake that cannot be written to will do; see `Lake.open`.
+        """
         self.settings = settings
+        self._may_only_read = may_only_read
         self.workspaces = Workspaces(settings)
         self.now = now or settings.now
 
@@ -52,7 +66,7 @@ class Platform:
                 f" {self.settings.workspaces}: check YTAP_DATA; `ytap workspace create` makes a"
                 " workspace, `ytap lake create` an empty lake"
             )
-        return Lake.open(self.settings)
+        return Lake.open(self.settings, may_only_read=self._may_only_read)
 
     def slice(self, workspace_id: str, days: Days | None, run: Run) -> Slice:
         """What one operation works on: a workspace, and a range of days where there is one.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ytap_assets.cli.ui import dagster_command, dagster_environment
 from ytap_assets.operations.platform import Platform
 from ytap_assets_tests.cli.conftest import Ytap
 
@@ -197,12 +198,37 @@ def test_the_web_interface_is_dagsters_own_at_home_on_this_machine(
     monkeypatch.setattr(os, "execve", note_start)
     ytap.ok("ui", "--port", "3333")
     [(command, home)] = started
-    assert command[3:6] == ["-m", "dagster", "dev"]
+    assert command[4:7] == ["-m", "dagster", "dev"]
     assert command[command.index("-h") + 1] == "127.0.0.1"
     assert command[command.index("-p") + 1] == "3333"
     assert (Path(home) / "dagster.yaml").is_file()
     assert Path(home) == ytap.data / "dagster_home"
     assert ytap("ui", "--port", "70000").exit_code == 2
+
+
+@pytest.mark.parametrize("python_path", [None, "/nonexistent"])
+def test_the_web_interface_imports_nothing_from_the_current_folder(
+    tmp_path: Path, python_path: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, home = tmp_path / "here", tmp_path / "home"
+    here.mkdir()
+    home.mkdir()
+    for name in ("dagster", "duckdb", "sqlite3", "ytap_assets"):
+        (here / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
+    if python_path is None:
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+    else:
+        monkeypatch.setenv("PYTHONPATH", f":{python_path}")
+    command, environment = dagster_command(home, 3000), dagster_environment(home)
+    assert command[command.index("--working-directory") + 1] == str(home)
+    first = [*command[: command.index("dagster")], "dagster", "--version"]
+    child = [sys.executable, "-c", "import duckdb, sqlite3, sys; print(sys.path[0])"]
+    for one in (first, child):
+        done = subprocess.run(
+            one, cwd=here, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    assert (done.stdout.strip() == str(home)) == (python_path is not None)
 
 
 def test_two_web_interfaces_on_one_data_folder_are_refused(

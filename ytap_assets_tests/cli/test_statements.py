@@ -100,7 +100,7 @@ def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) 
         file.write_bytes(bytes(20) + content[20:])
     line = ytap.refused(1, "sql", "from raw_trends")
     assert "a file of the lake is missing or damaged" in line
-    assert "mend the statement" not in line
+    assert "fix the statement" not in line
     lake.settings.catalog.write_bytes(bytes(5000))
     assert "the catalog is damaged" in ytap.refused(1, "sql", "from raw_trends")
 

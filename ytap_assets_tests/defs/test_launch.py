@@ -14,10 +14,12 @@ from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.launch import materialize_range, prepare_home
 from ytap_assets.defs.stages import plan_stages
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
 from ytap_assets.workspaces import Account
+from ytap_assets_tests.lakehouse.processes import Worker
 
 DAY = date(2026, 11, 16)
 DAYS = (DAY, DAY + timedelta(2))
@@ -180,3 +182,30 @@ def test_the_home_has_the_tracked_config_and_nothing_half_written(
     assert seen == ["run_monitoring: {}"]
     assert config.read_text(encoding="utf-8") == wanted
     assert [path.name for path in settings.dagster_home.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> None:
+    platform.lake.lock.timeout_s = 0.05
+    with Worker("hold", catalog=str(platform.settings.catalog)) as holder:
+        holder.wait_for("held")
+        [outcome] = materialize_range(
+            platform, "workspace_reports", workspace_ids=["tech"], days=DAYS
+        )
+    assert not outcome.ok
+    assert outcome.error is not None
+    assert outcome.error.startswith(f"{platform.settings.catalog}.lock: held for more than 0 s by")
+    assert "wait for it, or end it" in outcome.error
+
+
+def test_a_run_that_finds_the_catalog_locked_says_so(platform: Platform) -> None:
+    settings = platform.settings
+    platform.lake.close()
+    platform.lake = Lake.open(settings, sleep=lambda _: None)
+    with Worker("commit", catalog=str(settings.catalog)) as holder:
+        holder.go()
+        holder.wait_for("committing")
+        [outcome] = materialize_range(
+            platform, "workspace_reports", workspace_ids=["tech"], days=DAYS
+        )
+    assert outcome.error is not None
+    assert outcome.error.startswith(f"{settings.catalog} is locked by another program")

@@ -1,18 +1,19 @@
-"""A full disk: told by its name, nothing lost, the next write works, leftovers are swept."""
+"""A full disk or a read-only one: named, nothing lost, reads go on, the next write works."""
 
 from __future__ import annotations
 
 import errno
 import json
 import shutil
+import sqlite3
 import subprocess
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from ytap_assets.lakehouse.disk import naming_full_disk
-from ytap_assets.lakehouse.errors import DiskFullError
+from ytap_assets.lakehouse.disk import translate_errors
+from ytap_assets.lakehouse.errors import CatalogBusyError, DiskFullError, LakeReadOnlyError
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 
@@ -128,11 +129,12 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, settings: Settings) 
         duckdb.TransactionException('Failed to execute query "COMMIT": database or disk is full'),
         OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EDQUOT, "Disk quota exceeded"),
+        sqlite3.OperationalError("database or disk is full"),
     ],
 )
 def test_every_name_of_a_full_disk_is_known(settings: Settings, error: Exception) -> None:
     expected = pytest.raises(DiskFullError, match="free some space and run it again")
-    with expected as caught, naming_full_disk(settings):
+    with expected as caught, translate_errors(settings):
         raise error
     assert caught.value.__cause__ is error
 
@@ -142,10 +144,58 @@ def test_every_name_of_a_full_disk_is_known(settings: Settings, error: Exception
     [
         duckdb.Error("Failed to execute query: disk I/O error"),
         duckdb.ConversionException("no such thing"),
-        PermissionError(errno.EACCES, "Permission denied"),
+        duckdb.BinderException("column 'database is locked' does not exist"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
     ],
 )
 def test_other_failures_keep_their_name(settings: Settings, error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, naming_full_disk(settings):
+    with pytest.raises(type(error)) as caught, translate_errors(settings):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.Error("Failed to execute query: attempt to write a readonly database"),
+        OSError(errno.EROFS, "Read-only file system"),
+        PermissionError(errno.EACCES, "Permission denied"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to_is_named(settings: Settings, error: Exception) -> None:
+    with pytest.raises(LakeReadOnlyError, match=str(settings.data)), translate_errors(settings):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.Error("Failed to delete snapshots in DuckLake: database is locked"),
+        duckdb.TransactionException("Failed to commit: database is locked"),
+        sqlite3.OperationalError("database is locked"),
+        duckdb.TransactionException("Transaction conflict - attempting to delete from table"),
+    ],
+)
+def test_another_program_is_named(settings: Settings, error: Exception) -> None:
+    with pytest.raises(CatalogBusyError, match="another program"), translate_errors(settings):
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("how", "refusal"), [("full", "DiskFullError"), ("read-only", "LakeReadOnlyError")]
+)
+def test_a_lake_that_cannot_be_written_to_is_still_read(
+    tmp_path: Path, how: str, refusal: str
+) -> None:
+    disk = tmp_path / "disk"
+    prefix = _own_disk(disk)
+    with Worker("degrade", prefix=prefix, disk=str(disk), how=how) as worker:
+        worker.go()
+        assert worker.finish() == 0, worker.reports
+    found = dict(report.split(" ", 1) for report in worker.reports if " " in report)
+    assert found["sql"] == found["scoped"] == "2"
+    assert found["reader"] == "2"
+    assert found["open"].startswith(f"{refusal}: ")
+    assert found["write"].startswith(f"{refusal}: ")
+    assert found["inspected"] == "ok"
+    assert list((tmp_path / "copies").iterdir()) == []  # of the catalog

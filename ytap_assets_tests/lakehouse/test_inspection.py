@@ -13,7 +13,6 @@ import pytest
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import (
-    find_lock_holder,
     inspect_lake,
     missing_extensions,
 )
@@ -72,10 +71,10 @@ def test_a_damaged_catalog_is_told(settings: Settings) -> None:
 
 
 def test_nobody_holds_the_lock(settings: Settings, empty_settings: Settings) -> None:
-    assert find_lock_holder(empty_settings) is None
+    assert WriteLock(empty_settings.catalog).find_holder() is None
     with WriteLock(settings.catalog).hold():
         pass
-    assert find_lock_holder(settings) is None
+    assert WriteLock(settings.catalog).find_holder() is None
 
 
 @pytest.mark.skipif(not Path("/proc/locks").is_file(), reason="only Linux tells who holds a lock")
@@ -90,7 +89,7 @@ def test_the_holder_is_named(settings: Settings) -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "held\n"
-        holder = find_lock_holder(settings)
+        holder = WriteLock(settings.catalog).find_holder()
         process.stdin.close()
     assert holder is not None
     assert holder.pid == process.pid
@@ -98,7 +97,7 @@ def test_the_holder_is_named(settings: Settings) -> None:
     assert holder.program.startswith("python")
     assert holder.runs_for is not None
     assert timedelta(0) <= holder.runs_for < timedelta(minutes=10)
-    assert find_lock_holder(settings) is None
+    assert WriteLock(settings.catalog).find_holder() is None
 
 
 def test_extensions_that_are_not_installed() -> None:

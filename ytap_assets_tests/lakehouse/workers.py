@@ -14,7 +14,9 @@ import random
 import select
 import shutil
 import sqlite3
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,7 @@ import polars as pl
 from ytap_assets.errors import YtapError
 from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
@@ -273,6 +276,30 @@ def copy_read_only(*, data: str, folder: str) -> None:
     report("left", _names(Path(data) / "other"))
 
 
+def degrade(*, disk: str, how: str) -> None:
+    """Make a lake on a small disk, fill the disk or make it read-only, and try what there is."""
+    settings = _settings(f"{disk}/data")
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        lake.publish(NOTES, notes("tech", [DAY], "ab"), one_day("tech"), RUN)
+    copies = Path(disk).with_name("copies")
+    copies.mkdir()
+    tempfile.tempdir = str(copies)
+    if how == "full":
+        _fill_up(Path(disk), 0)
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    statement = "SELECT count(*) FROM notes"
+    for name, workspace_id in (("sql", None), ("scoped", "tech")):
+        with closing(open_sql(settings, statement, workspace_id=workspace_id)) as connection:
+            report(name, *(connection.execute(statement).fetchone() or ()))
+    report("open", _attempt(lambda: Lake.open(settings, tables=SAMPLES).close()))
+    with Lake.open(settings, tables=SAMPLES, may_only_read=True) as lake:
+        report("reader", lake.reader("tech").read(NOTES).height)
+        report("write", _try_to_publish(lake, 1))
+    with inspect_lake(settings) as inspection:
+        report("inspected", "ok" if inspection.facts(SAMPLES).snapshots else "none")
+
+
 def _attempt(action: Callable[[], object]) -> str:
     try:
         action()
@@ -292,11 +319,7 @@ def _try_to_publish(lake: Lake, version: int) -> str:
         | {"body": chance.randbytes(300)}
         for number in range(1500)
     ]
-    try:
-        lake.publish(NOTES, NOTES.frame(rows), one_day("tech"), RUN)
-    except YtapError as error:
-        return f"{type(error).__name__}: {error}"
-    return "ok"
+    return _attempt(lambda: lake.publish(NOTES, NOTES.frame(rows), one_day("tech"), RUN))
 
 
 def _summary(lake: Lake) -> tuple[int, list[int]]:
@@ -321,7 +344,7 @@ ROLES: dict[str, Callable[..., None]] = {
     role.__name__: role
     for role in (
         *(hold, commit, make, churn, write, read, put_back, fill),
-        *(copy, copy_often, copy_read_only),
+        *(copy, copy_often, copy_read_only, degrade),
     )
 }
 
