@@ -37,7 +37,19 @@ if TYPE_CHECKING:
     metavar="DATA-PATH",
     help="Sweep although most files would go; names the folder of the lake's files.",
 )
-def maintain(keep: int, sweep_anyway: Path | None) -> None:
+@click.option(
+    "--trust-clock",
+    is_flag=True,
+    help="The clock is right, although it is far from the lake's commits.",
+)
+@click.option(
+    "--allow-large-deletion",
+    is_flag=True,
+    help="Delete also where most payloads or snapshots would go.",
+)
+def maintain(
+    keep: int, sweep_anyway: Path | None, trust_clock: bool, allow_large_deletion: bool
+) -> None:
     """Back up the lake, then keep it small and fast.
 
     Payloads past their retention are deleted, small files merged, old snapshots expired, and files
@@ -47,7 +59,14 @@ def maintain(keep: int, sweep_anyway: Path | None) -> None:
     from ytap_assets.operations.maintain import maintain_lake
 
     platform, run = open_platform(), new_run("maintain the lake")
-    done = maintain_lake(platform, run, keep=keep, sweep_anyway=sweep_anyway)
+    done = maintain_lake(
+        platform,
+        run,
+        keep=keep,
+        sweep_anyway=sweep_anyway,
+        trust_clock=trust_clock,
+        allow_large_deletion=allow_large_deletion,
+    )
     facts = done.as_metadata()
     longest = max(map(len, facts))
     for name, value in facts.items():

@@ -19,6 +19,7 @@ from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
 from ytap_assets.lakehouse.disk import explain_error
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
 from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -100,6 +101,10 @@ class Inspection:
             pending=tuple(pending),
             conflict=conflict,
         )
+
+    def commit_times(self) -> list[datetime]:
+        """When each readable snapshot was committed, in their order."""
+        return commit_times(self._connection)
 
     def ages(self, tables: Iterable[Table]) -> list[Age]:
         """How old the newest rows are, by table and workspace, of the tables that are there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime
 from typing import Self
 
 import duckdb
@@ -29,6 +30,7 @@ from ytap_assets.lakehouse.errors import (
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import CrossReader, Reader
 from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
@@ -248,6 +250,11 @@ class Lake:
                 " commit_extra_info->>'run_id' AS run_id, commit_extra_info"
                 f" FROM ducklake_snapshots('{LAKE}') ORDER BY snapshot_id"
             ).pl()
+
+    def commit_times(self) -> list[datetime]:
+        """When each readable snapshot was committed, in their order."""
+        with self.cursor() as cursor:
+            return commit_times(cursor)
 
     def evolve(self, tables: dict[str, Table]) -> list[str]:
         """Create missing tables and add missing columns.

@@ -85,6 +85,18 @@ class CrossReader:
             found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
             return dict(found.fetchall())
 
+    def count_days(self, table: Table) -> dict[str, dict[date, int]]:
+        """How many rows of a day-grained table there are, by workspace and day."""
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(
+                f"SELECT workspace_id, day, count(*) FROM {source} GROUP BY ALL ORDER BY ALL"
+            )
+            counts: dict[str, dict[date, int]] = {}
+            for workspace_id, day, count in found.fetchall():
+                counts.setdefault(workspace_id, {})[day] = count
+            return counts
+
 
 def comparable(name: str, values: Iterable[object]) -> str:
     """A column as it can be compared with the values.

@@ -1,9 +1,11 @@
-"""What the lake held at a snapshot: which tables, with which columns.
+"""Snapshots: when they were made, and what the lake held at one.
 
 Imports neither Polars nor pandera: `ytap sql --as-of` answers through here.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import duckdb
 
@@ -11,6 +13,14 @@ from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.errors import SnapshotMissingError
 
 _END_OF_NUMBERS = 2**63
+
+
+def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
+    """When each readable snapshot was committed, by the clock of the machine, in their order."""
+    rows = connection.execute(
+        f"SELECT snapshot_time FROM ducklake_snapshots('{LAKE}') ORDER BY snapshot_id"
+    ).fetchall()
+    return [at for (at,) in rows]
 
 
 def stored_at(

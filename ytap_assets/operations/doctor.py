@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
@@ -44,12 +44,19 @@ _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
 _PROBE_TIMEOUT_S = 10.0
 
 
-def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) -> list[Finding]:
+def examine(
+    settings: Settings,
+    *,
+    now: datetime,
+    clock: datetime | None = None,
+    probe: Probe | None = None,
+) -> list[Finding]:
     """Check everything up.
 
     Args:
         settings: The installation.
         now: The present; ages are counted from it.
+        clock: The machine's time, by default. Snapshots are dated by it, also under replay.
         probe: Asks a host, and returns what is wrong with it; None leaves the network alone.
     """
     listed = list_workspaces(Workspaces(settings))
@@ -58,7 +65,7 @@ def examine(settings: Settings, *, now: datetime, probe: Probe | None = None) ->
         *_check_secrets(settings, listed),
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
-        *examine_lake(settings, listed, now),
+        *examine_lake(settings, listed, now, clock or datetime.now(UTC)),
         *examine_backups(settings),
         _check_disk(settings),
         _check_writing(settings),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from ytap_assets.domain.clock import SKEW, doubt_clock
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
@@ -26,12 +27,15 @@ _LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "
 _RECENT = timedelta(hours=24)
 _LATE, _DEAD = 2, 12
 _SHOWN = 3
+_TOMORROW = timedelta(days=1)
 _LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
 _MOST_SILENT = 10
 _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
 
-def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) -> list[Finding]:
+def examine_lake(
+    settings: Settings, listed: Sequence[Listed], now: datetime, clock: datetime
+) -> list[Finding]:
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
     try:
         require_catalog(settings)
@@ -40,7 +44,12 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
-            findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
+            findings = [
+                *_check_facts(settings, facts),
+                *_check_clock(inspection.commit_times(), clock),
+                *_check_future(ages, now),
+                *_check_ages(ages, listed, now),
+            ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
@@ -71,6 +80,36 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("broken", "lake schema", "warn", detail)
     else:
         yield Finding("broken", "lake schema", "ok", "as declared")
+
+
+def _check_clock(commits: Sequence[datetime], clock: datetime) -> Iterator[Finding]:
+    """The machine's clock against the lake's commits, and commits of the future."""
+    if (reason := doubt_clock(commits, clock)) is not None:
+        detail = f"{reason}: set it right; until it is plausible, maintenance deletes nothing"
+        yield Finding("broken", "clock", "fail", detail)
+    else:
+        yield Finding("broken", "clock", "ok", "plausible against the lake's commits")
+    if ahead := [at for at in commits if at > clock + SKEW]:
+        detail = (
+            f"{len(ahead)} of {len(commits)} snapshots are dated after the present, up to"
+            f" {max(ahead):%Y-%m-%d %H:%M} UTC: a clock was ahead when they were made; they are"
+            " readable until then"
+        )
+        yield Finding("broken", "snapshots", "warn", detail)
+
+
+def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
+    """Rows of days to come, which a collection under a clock that was ahead wrote."""
+    ahead = [one for one in ages if one.newest_at and one.newest_at > now + _TOMORROW]
+    if ahead:
+        first = max(ahead, key=lambda one: one.newest_at or now)
+        names = sorted({f"{one.table} of {one.workspace_id}" for one in ahead})
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        detail = (
+            f"{', '.join(names[:_SHOWN])}{more} have rows dated after the present, up to"
+            f" {first.newest_at:%Y-%m-%d}: a clock was ahead when they were made"
+        )
+        yield Finding("broken", "rows", "warn", detail)
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.backup import back_up, list_copies
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
@@ -20,6 +22,8 @@ from ytap_assets.operations.backups import (
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import RAW_PAYLOADS
 
+_ALLOW = "--allow-large-deletion"
+
 
 @dataclass(frozen=True)
 class Maintenance:
@@ -31,6 +35,7 @@ class Maintenance:
         problems: Workspaces whose retention could not be applied, and why.
         lake: What was merged, expired and swept.
         backups_removed: Older automatic copies that were removed.
+        retention_refused: Workspaces of which implausibly many payloads would have gone, and why.
         doubt: Why no copy was removed, and nothing expired or deleted.
     """
 
@@ -39,12 +44,13 @@ class Maintenance:
     problems: tuple[str, ...]
     lake: Maintained
     backups_removed: tuple[Path, ...]
+    retention_refused: tuple[str, ...] = ()
     doubt: str | None = None
 
     @property
     def refusals(self) -> tuple[str, ...]:
         """What was refused because it was not proved to be safe, and what to do about it."""
-        found = (self.doubt, self.lake.refusal)
+        found = (self.doubt, self.lake.refusal, *self.retention_refused)
         return tuple(dict.fromkeys(reason for reason in found if reason is not None))
 
     def as_metadata(self) -> dict[str, str | int]:
@@ -66,12 +72,15 @@ def maintain_lake(
     *,
     keep: int = KEEP_BACKUPS,
     sweep_anyway: Path | None = None,
+    trust_clock: bool = False,
+    allow_large_deletion: bool = False,
     now: datetime | None = None,
 ) -> Maintenance:
     """Back up, prune old copies, delete what is past its retention, merge, expire and sweep.
 
-    Nothing is deleted before a copy of the lake was made and verified; where it is implausible
-    against those that are there, only small files are merged.
+    Nothing is deleted before a copy of the lake was made and verified. Where the copy is
+    implausible against those that are there, or the present against the lake's commits, or nearly
+    all snapshots would expire, only small files are merged.
 
     Args:
         platform: The installation.
@@ -79,6 +88,9 @@ def maintain_lake(
         keep: How many automatic backups stay.
         sweep_anyway: The data path, named by somebody who wants the files swept although the
             result is implausible.
+        trust_clock: Somebody says that the clock is right, although it is implausible.
+        allow_large_deletion: Somebody wants the retention applied and snapshots expired, although
+            most of them would go.
         now: The machine's time, by default. Snapshots and files are dated by the machine, so it is
             not the replayed present that says how old they are; retention of rows goes by that.
 
@@ -91,38 +103,87 @@ def maintain_lake(
         raise ConfigError(f"{sweep_anyway} is not the data path, which is {settings.data_path}")
     moment = now or datetime.now(UTC)
     platform.lake.snapshot_id()  # a lake that is not there yet is made: an empty one is maintained
+    commits = platform.lake.commit_times()  # before the maintenance makes its own
     earlier = list_copies(settings)
     folder = new_backup_folder(settings, moment, is_automatic=True)
     backup = back_up(settings, folder, moment)
     doubt = find_doubt(backup, earlier)
     removed = [] if doubt else prune_backups(settings, backup, keep=keep, now=moment)
-    hold_back = None if sweep_anyway else doubt
-    deleted, problems = (
-        ({}, []) if hold_back else apply_retention(platform, run, platform.now().date())
-    )
+    copy = None if sweep_anyway else doubt
+    clock = None if trust_clock else _doubt_clock(commits, moment)
+    expiry = None if allow_large_deletion else _doubt_expiry(platform, commits, moment)
+    deleted: dict[str, int] = {}
+    problems: list[str] = []
+    kept: list[str] = []
+    # Under replay, rows are as old as the recordings say, whatever the machine's clock does.
+    if copy is None and (clock is None or settings.transport == "replay"):
+        deleted, problems, kept = apply_retention(
+            platform, run, platform.now().date(), allow_large_deletion=allow_large_deletion
+        )
+    hold_back = "; ".join(filter(None, (copy, clock or expiry))) or None
     maintained = maintain(
-        platform.lake, moment, run, sweep_anyway=sweep_anyway is not None, doubt=hold_back
+        platform.lake,
+        moment,
+        run,
+        sweep_anyway=sweep_anyway is not None,
+        doubt=hold_back,
     )
-    return Maintenance(backup, deleted, tuple(problems), maintained, tuple(removed), doubt)
+    return Maintenance(
+        backup, deleted, tuple(problems), maintained, tuple(removed), tuple(kept), doubt
+    )
 
 
-def apply_retention(platform: Platform, run: Run, today: date) -> tuple[dict[str, int], list[str]]:
+def _doubt_clock(commits: Sequence[datetime], now: datetime) -> str | None:
+    if (reason := doubt_clock(commits, now)) is None:
+        return None
+    return (
+        f"{reason}: nothing was expired or deleted; set the clock right, or where it is right (the"
+        " installation was switched off, say) run `ytap maintain --trust-clock`"
+    )
+
+
+def _doubt_expiry(platform: Platform, commits: Sequence[datetime], now: datetime) -> str | None:
+    days = platform.settings.snapshot_days
+    if (reason := doubt_expiry(commits, now - timedelta(days=days))) is None:
+        return None
+    return (
+        f"{reason} (YTAP_SNAPSHOT_DAYS={days}, and the clock says {now:%Y-%m-%d}): nothing was"
+        f" expired or deleted; if that is meant, run `ytap maintain {_ALLOW}`"
+    )
+
+
+def apply_retention(
+    platform: Platform, run: Run, today: date, *, allow_large_deletion: bool = False
+) -> tuple[dict[str, int], list[str], list[str]]:
     """Delete every workspace's payloads that are older than its config keeps them.
 
+    Args:
+        platform: The installation.
+        run: Who deletes.
+        today: The day that ages are counted from.
+        allow_large_deletion: Delete also where most payloads of a workspace would go at once.
+
     Returns:
-        Payloads deleted by workspace, and what kept a workspace from it.
+        Payloads deleted by workspace; what kept a workspace from it; and why the payloads of others
+        were kept.
     """
     readable, broken = platform.workspaces.readable()
     problems = [str(problem) for problem in broken.values()]
     if not readable:
-        return {}, problems
+        return {}, problems, []
+    deleted, refused = {}, []
     with platform.lake.write(run) as transaction:
-        deleted = {
-            one.workspace_id: transaction.delete_before(
-                RAW_PAYLOADS,
-                one.workspace_id,
-                today - timedelta(days=one.retention.raw_payloads_days),
-            )
-            for one in readable
-        }
-    return deleted, problems
+        counts = transaction.cross_reader().count_days(RAW_PAYLOADS)
+        for one in readable:
+            name, days = one.workspace_id, one.retention.raw_payloads_days
+            since = today - timedelta(days=days)
+            reason = doubt_retention(counts.get(name, {}), since)
+            if reason is not None and not allow_large_deletion:
+                refused.append(
+                    f"workspace {name}: {RAW_PAYLOADS.name}: {reason}"
+                    f" (retention.raw_payloads_days={days}, today is {today}): none was deleted;"
+                    f" if that is meant, run `ytap maintain {_ALLOW}`"
+                )
+            else:
+                deleted[name] = transaction.delete_before(RAW_PAYLOADS, name, since)
+    return deleted, problems, refused

@@ -31,6 +31,7 @@ _TABLES = (
 )
 _LARGEST_BODY = 4 * 1024 * 1024
 _LONGEST_KEPT = timedelta(days=7)
+_AHEAD_S = 86_400.0
 _CLAIM_S = 60.0
 """How long others leave a question to whoever asks it; one that is killed holds it no longer."""
 T = TypeVar("T")
@@ -109,8 +110,11 @@ class KeptAnswers:
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
-            oldest = (exchange.fetched_at - _LONGEST_KEPT).timestamp()
-            connection.execute("DELETE FROM answers WHERE fetched_at < ?", (oldest,))
+            # Answers of the future, of a clock that was ahead, would crowd out all that come.
+            oldest, newest = at - _LONGEST_KEPT.total_seconds(), at + _AHEAD_S
+            connection.execute(
+                "DELETE FROM answers WHERE fetched_at NOT BETWEEN ? AND ?", (oldest, newest)
+            )
             self._make_room(connection)
 
         self._try(write)

@@ -3,7 +3,8 @@
 A call is reserved before it is sent, a retry like a first try, since a platform counts both. What
 the platform itself calls used up stays so until the reset, however much was counted. Unlike what
 is remembered for convenience (`kept_answers`), a ledger that cannot be read stops what it counts:
-taken for an empty one, it would spend the allowance twice. `docs/adr/0009-search-bucket.md` says
+taken for an empty one, it would spend the allowance twice. So does one that is no ledger, and one
+whose counts and the present are far apart: a clock jumped. `docs/adr/0009-search-bucket.md` says
 why it is a file.
 
 Belongs here: counting. Does not belong here: which request counts (the platforms' modules), and
@@ -16,18 +17,23 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ytap_assets.domain.clock import LONGEST_PAUSE
 from ytap_assets.domain.quota import Bucket, next_quota_reset
 from ytap_assets.settings import Settings
 from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError
-from ytap_assets.sources.state_file import open_state
+from ytap_assets.sources.state_file import make_state, open_state
 
 _TABLE = (
-    "CREATE TABLE IF NOT EXISTS spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
+    "CREATE TABLE spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
     " calls INTEGER NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
 )
+_KEPT_RESETS = 60
+"""Counts of so many resets are kept: what is deleted goes by their sequence, not by the clock."""
+_TOLERANCE = timedelta(minutes=10)
+"""Another process may be past a reset already that this one is just before."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,10 @@ class QuotaLedger:
     """What was spent of each bucket since its last reset."""
 
     def __init__(self, path: Path) -> None:
-        """Take the ledger's file, which is made with the first call."""
+        """Take the ledger's file, which is made with the first call.
+
+        Where it is gone, counting begins at 0: to move it away is how a person says so.
+        """
         self.path = path
 
     def reserve(self, bucket: Bucket, now: datetime) -> None:
@@ -58,7 +67,7 @@ class QuotaLedger:
             PermanentError: The ledger cannot be used.
         """
         resets_at = next_quota_reset(now)
-        with self._open() as ledger:
+        with self._open(now) as ledger:
             spending = _look_up(ledger, bucket, resets_at)
             if spending.is_parked or spending.calls >= bucket.limit:
                 raise QuotaExhaustedError(_refusal(bucket, spending, resets_at))
@@ -71,7 +80,7 @@ class QuotaLedger:
             PermanentError: The ledger cannot be used.
         """
         resets_at = next_quota_reset(now)
-        with self._open() as ledger:
+        with self._open(now) as ledger:
             calls = _look_up(ledger, bucket, resets_at).calls
             _write(ledger, bucket, resets_at, Spending(calls, is_parked=True))
 
@@ -81,18 +90,21 @@ class QuotaLedger:
         Raises:
             PermanentError: The ledger cannot be used.
         """
-        with self._open() as ledger:
+        with self._open(now) as ledger:
             return _look_up(ledger, bucket, next_quota_reset(now))
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self, now: datetime) -> Iterator[sqlite3.Connection]:
         try:
-            with open_state(self.path, _TABLE, is_durable=True) as connection:
+            make_state(self.path, _TABLE)
+            with open_state(self.path, is_durable=True) as connection:
+                _check_times(connection, now)
                 yield connection
         except (sqlite3.Error, OSError, ValueError, TypeError) as error:
             raise PermanentError(
                 f"{self.path} cannot be used ({error}), and nothing is asked that it counts;"
-                " if it is broken, move it away: counting then begins at 0",
+                " if it is broken or was written under a wrong clock, move it away: counting then"
+                " begins at 0",
                 attempts=0,
             ) from error
 
@@ -100,6 +112,29 @@ class QuotaLedger:
 def open_ledger(settings: Settings) -> QuotaLedger:
     """The ledger of the installation."""
     return QuotaLedger(settings.state / "quota.sqlite")
+
+
+def _check_times(ledger: sqlite3.Connection, now: datetime) -> None:
+    """See that the counts and the present are of one time.
+
+    Raises:
+        ValueError: There are counts of a reset that is still to come, or none for very long.
+    """
+    [(newest,)] = ledger.execute("SELECT max(resets_at) FROM spending").fetchall()
+    if newest is None:
+        return
+    counted_to = datetime.fromisoformat(newest).astimezone(UTC)
+    if counted_to > next_quota_reset(now + _TOLERANCE):
+        raise ValueError(
+            f"it counts calls up to the reset of {counted_to:%Y-%m-%d %H:%M} UTC, and the clock"
+            f" says {now:%Y-%m-%d %H:%M} UTC: the clock is behind, or was ahead; set it right"
+        )
+    if now - counted_to > LONGEST_PAUSE:
+        raise ValueError(
+            f"it counted its last call before {counted_to:%Y-%m-%d}, and the clock says"
+            f" {now:%Y-%m-%d}: the clock is ahead, or nothing was asked for"
+            f" {LONGEST_PAUSE.days} days; set it right"
+        )
 
 
 def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> Spending:
@@ -119,8 +154,12 @@ def _write(
     ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime, spending: Spending
 ) -> None:
     row = (bucket.name, resets_at.isoformat(), spending.calls, spending.is_parked)
-    ledger.execute("DELETE FROM spending WHERE resets_at < ?", (row[1],))
     ledger.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?)", row)
+    ledger.execute(  # a row that is written gets a new number
+        "DELETE FROM spending WHERE bucket = ? AND rowid NOT IN"
+        " (SELECT rowid FROM spending WHERE bucket = ? ORDER BY rowid DESC LIMIT ?)",
+        (bucket.name, bucket.name, _KEPT_RESETS),
+    )
 
 
 def _refusal(bucket: Bucket, spending: Spending, resets_at: datetime) -> str:

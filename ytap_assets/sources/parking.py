@@ -30,7 +30,10 @@ class ParkedHosts:
         ends_at = now.timestamp() + min(seconds, _LONGEST_S)
 
         def write(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM parked WHERE ends_at <= ?", (now.timestamp(),))
+            at = now.timestamp()
+            connection.execute(
+                "DELETE FROM parked WHERE ends_at NOT BETWEEN ? AND ?", (at, at + _LONGEST_S)
+            )
             connection.execute("INSERT OR REPLACE INTO parked VALUES (?, ?)", (host, ends_at))
 
         try_state(self.path, _TABLE, work=write)

@@ -7,7 +7,9 @@ is remembered (`kept_answers`, `parking`, `ledger`), or anything of the lake.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -61,6 +63,32 @@ def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.C
             connection.commit()
     except UnicodeDecodeError as error:  # its own words are damaged, and quoted in a complaint
         raise sqlite3.DatabaseError(str(error)) from error
+
+
+def make_state(path: Path, *tables: str) -> None:
+    """Make a file with its tables, where there is none: it gets its name when it is complete.
+
+    What is there already stays as it is, whatever it holds: an empty file, which SQLite would take
+    for a new database, is none that was made here.
+
+    Raises:
+        sqlite3.Error: It cannot be made.
+        OSError: Its folder cannot be made, or the file is there and empty.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if not path.stat().st_size:
+            raise OSError(f"{path} is empty")
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        made = Path(folder, path.name)
+        with open_state(made, *tables, is_durable=True):
+            pass
+        try:
+            os.link(made, path)
+        except OSError:  # another process made it meanwhile, or there are no links here
+            if not path.exists():
+                made.replace(path)
 
 
 def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -264,6 +265,40 @@ def test_the_lock_is_free_or_held_by_somebody(platform: Platform) -> None:
         found = find(platform, "write lock")
     assert found.verdict == "warn"
     assert found.detail.startswith("held by ")
+
+
+def test_the_clock_is_compared_with_the_commits(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    settings, now = platform.settings, platform.now()
+
+    def look(ahead: timedelta) -> dict[str, Finding]:
+        found = examine(settings, now=now, clock=datetime.now(UTC) + ahead)
+        return {one.subject: one for one in found if one.subject in ("clock", "snapshots")}
+
+    assert [one.verdict for one in look(timedelta(0)).values()] == ["ok"]
+    later = look(timedelta(days=1200))
+    assert later["clock"].verdict == "fail"
+    assert "no commit for 1200 days" in later["clock"].detail
+    earlier = look(timedelta(days=-2))
+    assert (earlier["clock"].verdict, earlier["snapshots"].verdict) == ("fail", "warn")
+    assert "dated after the present" in earlier["snapshots"].detail
+
+
+def test_rows_of_days_to_come_are_named(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("tech", platform.now() + timedelta(days=1200)))
+    found = find(platform, "rows")
+    assert found.verdict == "warn"
+    assert "raw_trends of tech have rows dated after the present, up to 2030-03-04" in found.detail
+
+
+def test_a_folder_that_cannot_be_written_to_is_a_finding(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find(platform, "folders").verdict == "ok"
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != platform.settings.data_path)
+    found = find(platform, "folders")
+    assert found.verdict == "fail"
+    assert str(platform.settings.data_path) in found.detail
 
 
 def test_no_lake_yet(tmp_path: Path, now: datetime) -> None:

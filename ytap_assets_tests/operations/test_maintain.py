@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -171,3 +172,67 @@ def test_a_config_of_no_workspace_is_no_error(settings: Settings, now: datetime)
     with pytest.raises(ConfigError):
         alone.workspaces.get("tech")
     alone.lake.close()
+
+
+LATER = timedelta(days=1200)
+
+
+def test_a_clock_that_is_far_ahead_deletes_nothing_and_merges(platform: Platform) -> None:
+    live = Platform(
+        replace(platform.settings, transport="live"), now=lambda: platform.now() + LATER
+    )
+    for age in range(4):
+        append_payloads(live, "tech", age)
+    snapshots = live.lake.snapshots().height
+    for _ in range(2):  # the merges of the first are commits like any other
+        done = maintain_lake(live, RUN, now=datetime.now(UTC) + LATER)
+        assert "there was no commit for 1200 days" in done.refusals[0]
+        assert "`ytap maintain --trust-clock`" in done.refusals[0]
+        assert (done.payloads_deleted, done.lake.snapshots_expired) == ({}, 0)
+        assert (done.lake.files_deleted, done.lake.files_after) == (0, 1)
+        assert open_backup(done.backup.folder).folder == done.backup.folder
+    assert kept_payloads(live, "tech") == ["p0", "p1", "p2", "p3"]
+    assert live.lake.snapshots().height > snapshots
+    trusted = maintain_lake(live, RUN, now=datetime.now(UTC) + LATER, trust_clock=True)
+    assert trusted.payloads_deleted["tech"] == 4
+    live.lake.close()
+
+
+def test_a_clock_that_is_behind_is_named(platform: Platform) -> None:
+    append_payloads(platform, "tech", 0)
+    done = maintain_lake(platform, RUN, now=datetime.now(UTC) - timedelta(days=2))
+    assert "before the newest commit" in done.refusals[0]
+
+
+def test_under_replay_retention_goes_by_the_recordings(platform: Platform) -> None:
+    append_payloads(platform, "tech", 0, 400)
+    done = maintain_lake(platform, RUN, now=datetime.now(UTC) + LATER)
+    assert done.refusals
+    assert done.payloads_deleted == {"finance": 0, "tech": 1}
+    assert kept_payloads(platform, "tech") == ["p0"]
+
+
+def test_nearly_all_snapshots_expire_only_when_asked(platform: Platform) -> None:
+    for age in range(12):
+        append_payloads(platform, "tech", age)
+    soon = datetime.now(UTC) + timedelta(days=60)
+    done = maintain_lake(platform, RUN, now=soon)
+    assert "snapshots would expire" in done.refusals[0]
+    assert "`ytap maintain --allow-large-deletion`" in done.refusals[0]
+    assert done.lake.snapshots_expired == 0
+    soon += timedelta(seconds=1)
+    again = maintain_lake(platform, RUN, now=soon, allow_large_deletion=True)
+    assert again.refusals == ()
+    assert again.lake.snapshots_expired >= 12
+
+
+def test_most_payloads_of_a_workspace_go_only_when_asked(platform: Platform) -> None:
+    append_payloads(platform, "tech", *range(60))
+    append_payloads(platform, "finance", 0, 400)
+    set_retention(platform, "tech", 10)
+    done = maintain_lake(platform, RUN)
+    assert done.payloads_deleted == {"finance": 1}
+    assert "workspace tech: raw_payloads: 49 of 60 rows would be deleted" in done.refusals[0]
+    assert len(kept_payloads(platform, "tech")) == 60
+    again = maintain_lake(platform, RUN, allow_large_deletion=True)
+    assert again.payloads_deleted == {"finance": 0, "tech": 49}

@@ -295,6 +295,16 @@ def test_an_answer_of_last_month_is_forgotten(tmp_path: Path) -> None:
     assert kept.find(URL) is not None
 
 
+def test_answers_of_a_clock_that_was_ahead_crowd_nothing_out(tmp_path: Path) -> None:
+    kept = KeptAnswers(tmp_path / "answers", most_entries=10)
+    for number in range(12):
+        at = NOW + timedelta(days=1200, seconds=number)
+        kept.keep(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
+    kept.keep(Exchange(URL, 200, {}, b"x", NOW))
+    assert kept.find(URL) is not None
+    assert kept.find(f"{URL}/11") is None
+
+
 def damage_row(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE answers SET body = body || x'00'")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -68,6 +70,73 @@ def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> No
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
     with pytest.raises(PermanentError, match="nothing is asked that it counts"):
         QuotaLedger(path).reserve(FEW, NOW)
+
+
+def make_other_database(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE accounts (name TEXT)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Path.touch,
+        make_other_database,
+        lambda path: path.write_bytes(b"{}"),
+        Path.mkdir,
+    ],
+    ids=["0 bytes", "another program's", "text", "a folder"],
+)
+def test_what_is_no_ledger_stops_what_it_counts_and_stays(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "quota"
+    make(path)
+    before = path.stat().st_size
+    for work in (QuotaLedger(path).reserve, QuotaLedger(path).park, QuotaLedger(path).spending):
+        with pytest.raises(PermanentError, match="move it away: counting then begins at 0"):
+            work(FEW, NOW)
+    assert path.stat().st_size == before
+    path.rename(tmp_path / "away")
+    QuotaLedger(path).reserve(FEW, NOW)
+    assert {file.name for file in tmp_path.iterdir()} == {"away", "quota"}
+
+
+def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
+    ledger = QuotaLedger(tmp_path / "quota")
+    ledger.reserve(FEW, NOW)
+    ledger.reserve(FEW, NOW + timedelta(days=3))
+    with pytest.raises(PermanentError, match="the clock is behind, or was ahead") as caught:
+        ledger.reserve(FEW, NOW)
+    assert "up to the reset of 2026-11-24 08:00 UTC" in str(caught.value)
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        assert connection.execute("SELECT sum(calls) FROM spending").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("days", [-1, -1200, 1200])
+def test_a_clock_that_jumped_spends_nothing(tmp_path: Path, days: int) -> None:
+    ledger = QuotaLedger(tmp_path / "quota")
+    ledger.reserve(FEW, NOW)
+    with pytest.raises(PermanentError, match="set it right"):
+        ledger.reserve(FEW, NOW + timedelta(days=days))
+    assert ledger.spending(FEW, NOW).calls == 1
+    ledger.reserve(FEW, NOW + timedelta(days=60))  # switched off for two months
+
+
+def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> None:
+    ledger = QuotaLedger(tmp_path / "quota")
+    ledger.reserve(FEW, RESET + timedelta(seconds=1))
+    ledger.reserve(FEW, RESET - timedelta(seconds=1))
+
+
+def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
+    ledger = QuotaLedger(tmp_path / "quota")
+    for day in range(70):
+        for bucket in (FEW, YOUTUBE_UNITS):
+            ledger.reserve(bucket, NOW + timedelta(days=day))
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM spending").fetchone() == (120,)
+    assert ledger.spending(FEW, NOW + timedelta(days=69)).calls == 1
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -76,3 +76,12 @@ def test_a_broken_file_is_as_an_empty_one(tmp_path: Path) -> None:
     assert ParkedHosts(path).waits(NOW) == {}
     ParkedHosts(path).park("a.example", 60, NOW)
     assert ParkedHosts(path).waits(NOW) == {"a.example": 60}
+
+
+def test_a_wait_that_a_clock_ahead_wrote_down_is_void(tmp_path: Path) -> None:
+    hosts = ParkedHosts(tmp_path / "parked")
+    hosts.park("a.example", 3600, NOW + timedelta(days=1200))
+    assert hosts.waits(NOW) == {}
+    hosts.park("b.example", 60, NOW)
+    assert hosts.waits(NOW) == {"b.example": 60}
+    assert hosts.waits(NOW + timedelta(days=1200)) == {}
