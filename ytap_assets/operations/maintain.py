@@ -35,8 +35,7 @@ class Maintenance:
         problems: Workspaces whose retention could not be applied, and why.
         lake: What was merged, expired and swept.
         backups_removed: Older automatic copies that were removed.
-        retention_refused: Workspaces of which implausibly many payloads would have gone, and why.
-        doubt: Why no copy was removed, and nothing expired or deleted.
+        refusals: What was not deleted because it was not proved to be safe, and what to do.
     """
 
     backup: Backup
@@ -44,14 +43,7 @@ class Maintenance:
     problems: tuple[str, ...]
     lake: Maintained
     backups_removed: tuple[Path, ...]
-    retention_refused: tuple[str, ...] = ()
-    doubt: str | None = None
-
-    @property
-    def refusals(self) -> tuple[str, ...]:
-        """What was refused because it was not proved to be safe, and what to do about it."""
-        found = (self.doubt, self.lake.refusal, *self.retention_refused)
-        return tuple(dict.fromkeys(reason for reason in found if reason is not None))
+    refusals: tuple[str, ...] = ()
 
     def as_metadata(self) -> dict[str, str | int]:
         """The counts by name, for people."""
@@ -128,9 +120,9 @@ def maintain_lake(
         sweep_anyway=sweep_anyway is not None,
         doubt=hold_back,
     )
-    return Maintenance(
-        backup, deleted, tuple(problems), maintained, tuple(removed), tuple(kept), doubt
-    )
+    found = (doubt, clock or expiry, None if hold_back else maintained.refusal, *kept)
+    refusals = tuple(dict.fromkeys(reason for reason in found if reason is not None))
+    return Maintenance(backup, deleted, tuple(problems), maintained, tuple(removed), refusals)
 
 
 def _doubt_clock(commits: Sequence[datetime], now: datetime) -> str | None:

@@ -152,7 +152,7 @@ def test_nothing_is_deleted_from_a_lake_that_lost_most_of_its_rows(platform: Pla
         assert (done.backups_removed, done.payloads_deleted) == ((), {})
     assert files <= _parquet(platform)
     assert platform.lake.snapshots().height >= snapshots
-    assert done.as_metadata()["refused"] == done.refusals[0]
+    assert done.as_metadata()["refused"] == "; ".join(done.refusals)
 
 
 def _parquet(platform: Platform) -> set[Path]:
@@ -190,7 +190,7 @@ def test_a_clock_that_is_far_ahead_deletes_nothing_and_merges(platform: Platform
         assert "`ytap maintain --trust-clock`" in done.refusals[0]
         assert (done.payloads_deleted, done.lake.snapshots_expired) == ({}, 0)
         assert (done.lake.files_deleted, done.lake.files_after) == (0, 1)
-        assert open_backup(done.backup.folder).folder == done.backup.folder
+        assert done.backup.folder.is_dir()
     assert kept_payloads(live, "tech") == ["p0", "p1", "p2", "p3"]
     assert live.lake.snapshots().height > snapshots
     trusted = maintain_lake(live, RUN, now=datetime.now(UTC) + LATER, trust_clock=True)
