@@ -195,14 +195,20 @@ def _check_disk(settings: Settings) -> Finding:
 
 
 def _check_writing(settings: Settings) -> Finding:
-    """Whether what a run writes to can be written to; nothing is tried."""
-    places = (settings.data, settings.catalog.parent, settings.data_path, settings.state)
-    refusing = [str(place) for place in dict.fromkeys(places) if not can_write(place)]
-    if not refusing:
-        return Finding("broken", "folders", "ok", "can be written to")
-    detail = f"{', '.join(refusing)}: read-only, so nothing can be collected, imported or made;"
-    advice = " mount for writing, or check the permissions"
-    return Finding("broken", "folders", "fail", detail + advice)
+    """Whether what a run writes to are folders that can be written to; nothing is tried."""
+    lake = (settings.catalog.parent, settings.data_path)
+    others = (settings.workspaces, settings.state, settings.reports, settings.dagster_home)
+    places = dict.fromkeys((settings.data, *lake, *others))
+    files = [str(place) for place in places if not _existing(place, of_any_kind=True).is_dir()]
+    refusing = [str(place) for place in places if not can_write(place)]
+    if files:
+        detail = f"{', '.join(files)}: a file stands where a folder belongs: move it away"
+        return Finding("broken", "folders", "fail", detail)
+    if refusing:
+        detail = f"{', '.join(refusing)}: read-only, so nothing can be collected, imported or made"
+        advice = "; mount for writing, or check the permissions"
+        return Finding("broken", "folders", "fail", detail + advice)
+    return Finding("broken", "folders", "ok", "can be written to")
 
 
 def _check_lock(settings: Settings) -> Finding:
@@ -249,6 +255,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above that exists."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+def _existing(place: Path, *, of_any_kind: bool = False) -> Path:
+    """The folder, or the nearest one above that exists; or else whatever stands there."""
+    above = (place, *place.parents)
+    return next(path for path in above if path.is_dir() or (of_any_kind and path.exists()))

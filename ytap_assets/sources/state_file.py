@@ -69,16 +69,14 @@ def make_state(path: Path, *tables: str) -> None:
     """Make a file with its tables, where there is none: it gets its name when it is complete.
 
     What is there already stays as it is, whatever it holds: an empty file, which SQLite would take
-    for a new database, is none that was made here.
+    for a new database, was not made here, and has no tables.
 
     Raises:
         sqlite3.Error: It cannot be made.
-        OSError: Its folder cannot be made, or the file is there and empty.
+        OSError: Its folder cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
-        if not path.stat().st_size:
-            raise OSError(f"{path} is empty")
         return
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
         made = Path(folder, path.name)

@@ -319,6 +319,14 @@ def test_a_folder_that_cannot_be_written_to_is_a_finding(
     assert str(platform.settings.data_path) in found.detail
 
 
+@pytest.mark.parametrize("name", ["state", "reports", "dagster_home"])
+def test_a_file_where_a_folder_belongs_is_a_finding(platform: Platform, name: str) -> None:
+    (platform.settings.data / name).touch()
+    found = find(platform, "folders")
+    assert found.verdict == "fail"
+    assert found.detail.startswith(f"{platform.settings.data / name}: a file stands")
+
+
 def test_no_lake_yet(tmp_path: Path, now: datetime) -> None:
     settings = Settings.from_env({"YTAP_DATA": str(tmp_path / "nothing")})
     findings = {one.subject: one for one in examine(settings, now=now)}
