@@ -15,6 +15,7 @@ from ytap_assets.lakehouse.connection import (
     LAKE,
     attach,
     find_obstacle,
+    is_made_by_itself,
     make_catalog,
     require_catalog,
 )
@@ -44,7 +45,8 @@ class Lake:
         """Attach the lake and bring its tables up to date.
 
         It is made where there is none, and only at the default place of a data folder that holds
-        neither a catalog nor data files. A lake that is missing elsewhere is not an empty lake.
+        neither a catalog, nor data files, nor copies of a lake. A lake that is missing elsewhere is
+        not an empty lake.
 
         Raises:
             LakeMissingError: There is none, and making one has to be asked for: `Lake.create`.
@@ -54,7 +56,7 @@ class Lake:
             DiskFullError: There is no space left.
         """
         is_new = not settings.catalog.is_file()
-        if is_new and (settings.lake_variables or find_obstacle(settings)):
+        if is_new and not is_made_by_itself(settings):
             require_catalog(settings)
         return cls._open(settings, tables, makes=is_new)
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
-from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
+from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
@@ -45,8 +45,8 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
     except LakeMissingError as error:
-        is_new = not settings.lake_variables and find_obstacle(settings) is None
-        return [Finding("configured", "lake", "warn" if is_new else "fail", str(error))]
+        verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
+        return [Finding("configured", "lake", verdict, str(error))]
     except LakeError as error:
         return [Finding("broken", "lake", "fail", str(error))]
 
