@@ -97,15 +97,28 @@ def find_obstacle(settings: Settings) -> str | None:
     return None
 
 
+def is_made_by_itself(settings: Settings) -> bool:
+    """Whether a lake that is missing here never was: the place is the default one, and empty.
+
+    Copies among the backups say that there was one; its disk may not be mounted.
+    """
+    return not (settings.lake_variables or find_obstacle(settings) or _has_copies(settings))
+
+
+def _has_copies(settings: Settings) -> bool:
+    return any(settings.backups.glob("*/manifest.json"))
+
+
 def _describe_missing(settings: Settings) -> str:
     """Where no lake is, what put it there, and the ways out."""
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
-    if not moved and obstacle is None:
+    if is_made_by_itself(settings):
         return f"there is no lake at {settings.catalog}: materialize or import something first"
     values = {"YTAP_CATALOG": settings.catalog, "YTAP_DATA_PATH": settings.data_path}
     said = ", ".join(f"{name}={values[name]}" for name in moved) or f"YTAP_DATA={settings.data}"
-    found = f", and {obstacle}" if obstacle else ""
+    copies = f"{settings.backups} holds copies of one" if _has_copies(settings) else None
+    found = f", and {obstacle or copies}" if obstacle or copies else ""
     create = "" if obstacle else ", `ytap lake create` makes an empty one"
     return (
         f"there is no lake at {settings.catalog} ({said}){found}: correct the variable or put the"

@@ -17,6 +17,7 @@ from ytap_assets.lakehouse.connection import (
     LAKE,
     attach,
     find_obstacle,
+    is_made_by_itself,
     make_catalog,
     require_catalog,
 )
@@ -80,7 +81,8 @@ class Lake:
         """Attach the lake and bring its tables up to date.
 
         It is made where there is none, and only at the default place of a data folder that holds
-        neither a catalog nor data files. A lake that is missing elsewhere is not an empty lake.
+        neither a catalog, nor data files, nor copies of a lake. A lake that is missing elsewhere is
+        not an empty lake.
 
         Args:
             settings: Where it is.
@@ -98,7 +100,7 @@ class Lake:
             CatalogBusyError: Another program keeps the catalog locked.
         """
         is_new = not settings.catalog.is_file()
-        if is_new and (settings.lake_variables or find_obstacle(settings)):
+        if is_new and not is_made_by_itself(settings):
             require_catalog(settings)
         if is_new:
             _make(settings)

@@ -15,7 +15,7 @@ import polars as pl
 from ytap_assets.domain.clock import SKEW, doubt_clock
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
-from ytap_assets.lakehouse.connection import find_obstacle, require_catalog
+from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span
@@ -60,10 +60,9 @@ def examine_lake(
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
     except LakeMissingError as error:
-        is_new = not settings.lake_variables and find_obstacle(settings) is None
         survey = Survey({}, ())
         identities = _check_identities(survey, _find_conflicts(survey, listed))
-        verdict: Verdict = "warn" if is_new else "fail"
+        verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
         return [Finding("configured", "lake", verdict, str(error)), *identities]
     except LakeError as error:
         return [Finding("broken", "lake", "fail", str(error))]

@@ -482,7 +482,22 @@ def _damage_pages(catalog: Path) -> None:
         stream.write(bytes(4096 * 3))
 
 
-@pytest.mark.parametrize("damage", [_damage_pages, lambda catalog: os.truncate(catalog, 0)])
+def _damage_unread_page(catalog: Path) -> None:
+    """Zeroes in the page of a table that no query of ours reads."""
+    with closing(sqlite3.connect(catalog)) as connection:
+        [(page,)] = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'ducklake_name_mapping'"
+        ).fetchall()
+        [(size,)] = connection.execute("PRAGMA page_size").fetchall()
+    with catalog.open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(bytes(size))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_damage_pages, _damage_unread_page, lambda catalog: os.truncate(catalog, 0)],
+)
 def test_a_damaged_catalog_is_not_copied_and_is_restored(
     lake: Lake, backup: Backup, damage: Callable[[Path], object]
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
+from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.catalog import read_catalog
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
@@ -158,6 +159,13 @@ def _make_folder(settings: Settings) -> Settings:
     return settings
 
 
+def _lose_lake(settings: Settings) -> Settings:
+    back_up(settings, settings.backups / "one", AT)
+    shutil.rmtree(settings.catalog.parent)
+    settings.catalog.parent.mkdir()
+    return settings
+
+
 MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
     "a mistyped catalog": (
         lambda s: _elsewhere(s, catalog=s.data / "lake" / "catlog.sqlite"),
@@ -170,6 +178,7 @@ MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
     "a moved catalog": (_move_catalog, r"YTAP_DATA=.*1 Parquet files whose catalog is not there"),
     "a journal left alone": (_leave_journal, "is the journal of a catalog that is not there"),
     "a link to nowhere": (_link_catalog, "is a link to nowhere"),
+    "a disk that is not mounted": (_lose_lake, r"YTAP_DATA=.*backups holds copies of one"),
     "a folder": (_make_folder, "is a folder"),
 }
 
