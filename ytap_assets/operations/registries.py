@@ -51,9 +51,10 @@ class Orphan:
     def __str__(self) -> str:
         newest = f", the newest of {self.newest_at:%Y-%m-%d %H:%M} UTC" if self.newest_at else ""
         found = f"{self.rows:,} rows in {self.tables} tables{newest}, and no folder"
-        if self.renamed_to is not None:
-            return f"{found}; the folder {self.renamed_to!r} has its uid: it was renamed"
-        return f"{found}; its uid is {self.uid}" if self.uid else found
+        if self.uid is None:
+            return found
+        renamed = f", which the folder {self.renamed_to!r} has now: it was renamed"
+        return f"{found}; its uid is {self.uid}{renamed if self.renamed_to else ''}"
 
 
 def read_registered(reader: CrossReader) -> dict[str, str | None]:

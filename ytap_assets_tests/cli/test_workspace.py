@@ -92,7 +92,7 @@ def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: 
     listed = ytap("workspace", "list")
     assert listed.exit_code == 1
     assert "workspace 'tech2' has the uid of workspace 'tech'" in listed.stdout
-    assert "the folder 'tech2' has its uid: it was renamed" in listed.stdout
+    assert "the folder 'tech2' has now: it was renamed" in listed.stdout
 
     done = ytap("materialize", "key:workspaces", "--all-workspaces")
     assert done.exit_code == 1

@@ -15,6 +15,7 @@ from ytap_assets.defs.launch import materialize_range, prepare_home
 from ytap_assets.defs.stages import plan_stages
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
@@ -76,6 +77,7 @@ def test_a_selection_of_nothing_is_refused(platform: Platform, selection: str) -
 
 
 def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None:
+    platform.register("tech", Run("run-1", "test", "register"))
     before = platform.lake.snapshot_id()
     steps: list[str] = []
 

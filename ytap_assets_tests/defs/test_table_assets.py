@@ -14,6 +14,7 @@ import pytest
 from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.partitions import partition_key, range_tags
 from ytap_assets.defs.table_assets import TableAsset, build_asset
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
 from ytap_assets.tables import ACCOUNTS, RAW_TRENDS, WORKSPACE_REPORTS, Table
 
@@ -138,6 +139,7 @@ def test_rows_of_another_workspace_are_refused(
 def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
+    platform.register("tech", Run("run-1", "test", "register"))
     before = platform.lake.snapshot_id()
 
     result = run(

@@ -381,7 +381,7 @@ def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> No
     rows = find(platform, "rows of tech")
     assert rows.verdict == "warn"
     assert "2 rows in 2 tables" in rows.detail
-    assert "'tech2' has its uid" in rows.detail
+    assert "'tech2' has now" in rows.detail
     assert "tech2" not in find(platform, "raw_trends").detail
 
 
