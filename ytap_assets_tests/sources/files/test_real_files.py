@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 
 import polars as pl
 import pytest
+from polars.testing import assert_series_equal
 
 from ytap_assets.domain.ids import is_video_id
 from ytap_assets.errors import ImportRefusedError
@@ -178,12 +179,16 @@ def test_answers_of_algolia(real_data: Path) -> None:
     folder = real_data / "hacker_news"
     paths = _find(folder / "algolia_stories_monthly", "*.gz")
     topics = [json.loads(_unpack(path)) for path in paths]
-    hits = [[hit["objectID"] for hits in one.values() for hit in hits] for one in topics]
+    # A story of two topics is in two lists.
+    lists = [[hit["objectID"] for hit in hits] for one in topics for hits in one.values()]
     tally = _read_all(paths, "hn")
-    assert tally.fetched == tally.readable == sum(map(len, hits))
-    assert tally.duplicates == sum(len(ids) - len(set(ids)) for ids in hits)
+    assert tally.fetched == tally.readable == sum(map(len, lists))
+    assert tally.duplicates == sum(len(ids) - len(set(ids)) for ids in lists)
     assert tally.rows.get_column("observed_at").n_unique() == len(paths)
     assert set(tally.rows.get_column("category")) == {name for one in topics for name in one}
+    assert_series_equal(
+        tally.rows.get_column("list_name"), tally.rows.get_column("category"), check_names=False
+    )
     early = folder / "algolia_responses_2014.json"
     tally = _read_all([early], "hn", date(2014, 6, 20))
     assert (tally.fetched, tally.readable, tally.duplicates) == (18, 18, 5)
