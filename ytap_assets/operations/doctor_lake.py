@@ -39,6 +39,7 @@ def examine_lake(settings: Settings, listed: Sequence[Listed], now: datetime) ->
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
             findings = [*_check_facts(settings, facts), *_check_ages(ages, listed, now)]
+            findings += _check_inlined(inspection)
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
             return findings
@@ -66,6 +67,17 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("broken", "lake schema", "warn", detail)
     else:
         yield Finding("broken", "lake schema", "ok", "as declared")
+
+
+def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
+    if counts := inspection.inlined_rows():
+        tables = ", ".join(f"{table} ({count})" for table, count in counts.items())
+        detail = (
+            f"{tables}: rows in the catalog that no file holds, written by a program with options"
+            " of its own; they are read and copied like others, and docs/ducklake.md says how to"
+            " move them into files"
+        )
+        yield Finding("broken", "inlined rows", "warn", detail)
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:
