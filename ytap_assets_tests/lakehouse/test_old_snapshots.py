@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -66,9 +67,7 @@ def _rewrite(lake: Lake) -> None:
             transaction.compact(function, **options)
 
 
-def _answer(
-    connection: duckdb.DuckDBPyConnection, shape: str, rows: str
-) -> list[tuple[object, ...]]:
+def _answer(connection: duckdb.DuckDBPyConnection, shape: str, rows: str) -> list[tuple[Any, ...]]:
     return connection.execute(shape.replace("{}", rows)).fetchall()
 
 
