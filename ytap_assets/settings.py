@@ -26,6 +26,10 @@ _LONGEST_NAME, _LONGEST_PATH = 200, 3_000
 """Bytes; the system's limits are 255 and 4096, and names of our own are added."""
 _PATTERN = re.compile(r"[*?\[\]]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_SQL_SECONDS = 300
+_MAX_SECONDS = 86_400
+_MEMORY = re.compile(r"([1-9][0-9]{0,5}) ?(MiB|GiB)")
+_LEAST_MEMORY_MIB = 64
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,9 @@ class Settings:
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``).
         first_day: The first day partition (``YTAP_FIRST_DAY``).
         snapshot_days: How long old snapshots stay readable (``YTAP_SNAPSHOT_DAYS``).
+        sql_seconds: How long a statement of `ytap sql` may run (``YTAP_SQL_SECONDS``).
+        sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
+            of the machine's, 2 GiB at most.
         secrets: The variables that sources may ask for by name; never printed.
     """
 
@@ -48,6 +55,8 @@ class Settings:
     transport: Transport = "live"
     first_day: date = _FIRST_DAY
     snapshot_days: int = _SNAPSHOT_DAYS
+    sql_seconds: int = _SQL_SECONDS
+    sql_memory: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -71,7 +80,9 @@ class Settings:
             data_path=_files_folder(env, data_path),
             transport=cast("Transport", transport),
             first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
-            snapshot_days=_days(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS),
+            snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
+            sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
+            sql_memory=_memory(env, "YTAP_SQL_MEMORY"),
             secrets={name: value for name, value in env.items() if name.startswith("YTAP_SECRET_")},
         )
 
@@ -210,11 +221,24 @@ def _day(env: Mapping[str, str], name: str, default: date) -> date:
     return day
 
 
-def _days(env: Mapping[str, str], name: str, default: int) -> int:
+def _number(env: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = env.get(name)
     if not text:
         return default
-    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_DAYS))
-    if not is_number or not 1 <= int(text) <= _MAX_DAYS:
-        raise ConfigError(f"{name}={text[:40]!r}: expected a whole number from 1 to {_MAX_DAYS}")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+    if not is_number or not 1 <= int(text) <= most:
+        raise ConfigError(f"{name}={text[:40]!r}: expected a whole number from 1 to {most}")
     return int(text)
+
+
+def _memory(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    match = _MEMORY.fullmatch(text)
+    mebibytes = int(match[1]) * (1024 if match[2] == "GiB" else 1) if match else 0
+    if mebibytes < _LEAST_MEMORY_MIB:
+        raise ConfigError(
+            f"{name}={text[:40]!r}: expected a size such as 512MiB or 2GiB, 64MiB at least"
+        )
+    return mebibytes * 1024**2

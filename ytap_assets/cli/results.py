@@ -40,22 +40,28 @@ _INFINITE = {
 
 
 def write_result(
-    result: duckdb.DuckDBPyConnection, shape: Format, write: Write, *, columns: int | None
+    result: duckdb.DuckDBPyConnection,
+    shape: Format,
+    write: Write,
+    *,
+    columns: int | None,
+    fetch: Callable[[int], list[Any]] | None = None,
 ) -> None:
-    """Write all rows of a result.
+    """Write all rows of a result, as they come: they need not fit into memory.
 
     Args:
         result: What `execute` returned.
         shape: In which format.
         write: Takes one line, without its end.
         columns: The terminal's width; None where there is no terminal.
+        fetch: Fetches a number of rows; `result.fetchmany` where None.
     """
     described = result.description or []
     names = [str(column[0]) for column in described]
     if not names or (names == ["Success"] and shape == "table"):
         return
     right = [_NUMERIC.fullmatch(str(column[1])) is not None for column in described]
-    write_rows(names, _fetch(result), shape, write, right=right, columns=columns)
+    write_rows(names, _fetch(fetch or result.fetchmany), shape, write, right=right, columns=columns)
 
 
 def write_rows(
@@ -188,8 +194,8 @@ def to_json(value: object) -> str:
     return _encode_text(to_text(value))
 
 
-def _fetch(result: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := result.fetchmany(_BATCH):
+def _fetch(fetch: Callable[[int], list[Any]]) -> Iterator[tuple[Any, ...]]:
+    while rows := fetch(_BATCH):
         yield from rows
 
 

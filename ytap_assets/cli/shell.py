@@ -52,11 +52,17 @@ class Shell:
     """Reads statements and commands until there are no more."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, shape: Format, *, is_interactive: bool
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        shape: Format,
+        *,
+        is_interactive: bool,
+        seconds: int,
     ) -> None:
         self._connection = connection
         self._shape = shape
         self._is_interactive = is_interactive
+        self._seconds = seconds
         self._failed = 0
         if is_interactive:
             import readline
@@ -115,7 +121,7 @@ class Shell:
         import duckdb
 
         try:
-            run_statements(self._connection, text, self._shape, values)
+            run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
         except YtapError as error:
             self._fail(str(error))
         except (KeyboardInterrupt, RuntimeError) as error:

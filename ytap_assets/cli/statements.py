@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,10 +26,14 @@ if TYPE_CHECKING:
 
     from ytap_assets.cli.results import Format
 
+_T = TypeVar("_T")
+_GRACE_S = 10
+_SPARE_BYTES = 256 * 1024**2
 _HINTS = {
     "Table with name": "`ytap sql 'show tables'` lists the tables",
     "read-only": "the lake is read here, and written by materialize and import",
     "disabled by configuration": "a statement reaches no other files, and no settings",
+    "Out of Memory": "narrow the statement down, or raise YTAP_SQL_MEMORY",
 }
 
 
@@ -62,7 +70,7 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
     with explain_duckdb():
         settings = Settings.from_env()
         with closing(open_sql(settings, text, workspace_id=workspace, as_of=as_of)) as connection:
-            run_statements(connection, text, shape)
+            run_statements(connection, text, shape, seconds=settings.sql_seconds)
 
 
 @click.command(
@@ -89,7 +97,8 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
             note("The same lake in DuckDB's own shell, read-only:")
             for line in attach_lines(settings):
                 note(f"  {line}")
-        failed = Shell(connection, shape, is_interactive=is_interactive).run()
+        seconds = settings.sql_seconds
+        failed = Shell(connection, shape, is_interactive=is_interactive, seconds=seconds).run()
     if failed and not is_interactive:
         raise click.exceptions.Exit(FAILED)
 
@@ -128,53 +137,135 @@ def run_statements(
     text: str,
     shape: Format,
     values: Sequence[str] | None = None,
+    *,
+    seconds: int,
 ) -> None:
     """Run every statement of a text and write its rows.
 
+    Args:
+        connection: What `open_sql` or `open_shell` gave.
+        text: The statements.
+        shape: In which format rows are written.
+        values: What stands for the statement's parameters.
+        seconds: How long DuckDB may work on a statement; what the reader of the rows takes is not
+            counted.
+
     Raises:
         StatementRefusedError: One could reach more than the lake; none is run.
-        StatementError: The text is not UTF-8.
+        StatementError: The text is not UTF-8, or a statement takes too long or too much memory.
     """
     from ytap_assets.cli.results import write_result
     from ytap_assets.lakehouse.scoped import parse
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise StatementError("the statement is not UTF-8 text; save it as UTF-8")
-    for statement in parse(connection, text):
-        result = _execute(connection, statement, values)
-        write_result(result, shape, say, columns=terminal_columns())
+    with _bounded_memory(connection):
+        for statement in _Work(connection, seconds).do(lambda: parse(connection, text)):
+            work = _Work(connection, seconds)
+            result = work.do(partial(connection.execute, statement, values))
+            fetch = partial(_fetch, work, result)
+            write_result(result, shape, say, columns=terminal_columns(), fetch=fetch)
 
 
-def _execute(
-    connection: duckdb.DuckDBPyConnection,
-    statement: duckdb.Statement,
-    values: Sequence[str] | None,
-) -> duckdb.DuckDBPyConnection:
-    """Run a statement so that Ctrl-C ends it at once.
+def _fetch(work: _Work, result: duckdb.DuckDBPyConnection, count: int) -> list[Any]:
+    return work.do(partial(result.fetchmany, count))
 
-    DuckDB hears of it only where its main thread has work of its own, which depends on which of
-    its threads took the statement: a long count went on for 20 minutes.
-    """
-    ended: Future[duckdb.DuckDBPyConnection] = Future()
 
-    begun = Event()
+class _Work:
+    """What DuckDB does for one statement: ended by Ctrl-C, and when its time is up."""
 
-    def run() -> None:
-        begun.set()
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: int) -> None:
+        self._connection = connection
+        self._seconds = seconds
+        self._left = float(seconds)
+
+    def do(self, part: Callable[[], _T]) -> _T:
+        """Do a part of it, on a thread of its own.
+
+        DuckDB hears of Ctrl-C only where its main thread has work of its own, which depends on
+        which of its threads took the statement: a long count went on for 20 minutes.
+
+        Raises:
+            StatementError: The time is up.
+        """
+        ended: Future[_T] = Future()
+        begun = Event()
+
+        def run() -> None:
+            begun.set()
+            try:
+                ended.set_result(part())
+            except BaseException as error:  # whatever it is: raised where it is waited for
+                ended.set_exception(error)
+
+        worker = Thread(target=run, daemon=True)
+        began = monotonic()
         try:
-            ended.set_result(connection.execute(statement, values))
-        except BaseException as error:  # whatever it is: raised where it is waited for
-            ended.set_exception(error)
+            worker.start()
+            return ended.result(timeout=self._left)
+        except TimeoutError:
+            self._stop(worker, begun, ended)
+            raise StatementError(self._too_long()) from None
+        except KeyboardInterrupt:
+            self._stop(worker, begun, ended)
+            raise
+        finally:
+            self._left = max(0.0, self._left - (monotonic() - began))
 
-    worker = Thread(target=run, daemon=True)
-    try:
-        worker.start()
-        return ended.result()
-    except KeyboardInterrupt:
+    def _stop(self, worker: Thread, begun: Event, ended: Future[_T]) -> None:
+        """Interrupt what runs until it has ended; one that is about to begin does not hear it."""
+        give_up = monotonic() + _GRACE_S
         while begun.wait(timeout=1) and not ended.done():
-            connection.interrupt()  # a statement that is only about to begin does not hear it
+            if monotonic() > give_up:
+                # It is inside one call of a function, such as a text of two billion characters,
+                # and the connection cannot be closed before it returns.
+                note(f"error: {self._too_long()}")
+                sys.stdout.flush()
+                os._exit(FAILED)
+            self._connection.interrupt()
             worker.join(timeout=0.05)
-        raise
+
+    def _too_long(self) -> str:
+        return (
+            f"the statement ran for longer than {self._seconds} seconds and was ended; narrow it"
+            " down, or raise YTAP_SQL_SECONDS"
+        )
+
+
+@contextmanager
+def _bounded_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Hold the process to what its connection may take: some functions allocate beside it.
+
+    `to_json` of a long list took five times DuckDB's limit. Only Linux counts such memory.
+
+    Raises:
+        StatementError: There was not enough.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        yield
+        return
+    import resource
+
+    sizes = dict(line.split(":", 1) for line in status.read_text(encoding="ascii").splitlines())
+    used = int(sizes["VmData"].split()[0]) * 1024
+    with connection.cursor() as cursor:
+        row = cursor.execute(
+            "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+        ).fetchone()
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    most = used + _SPARE_BYTES + (int(row[0]) if row else 0)
+    if before[0] != resource.RLIM_INFINITY:
+        most = min(most, before[0])
+    resource.setrlimit(resource.RLIMIT_DATA, (most, before[1]))
+    try:
+        yield
+    except MemoryError:
+        raise StatementError(
+            f"the rows do not fit into memory; {_HINTS['Out of Memory']}"
+        ) from None
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def _is_utf8(text: str) -> bool:
@@ -201,12 +292,14 @@ def explain(error: duckdb.Error) -> str:
     """DuckDB's message without the excerpt of the statement, and what to do."""
     from ytap_assets.cli.group import describe_database_error
 
-    text = str(error)
-    hint = next((hint for sign, hint in _HINTS.items() if sign in text), None)
+    whole = text = str(error)
+    hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
     if hint is None and (line := describe_database_error(error)) is not None:
         return line
-    message = " ".join(text.partition(_EXCERPT)[0].split())
-    return f"{message}; {hint or 'fix the statement'}"
+    # Behind these come an excerpt of the statement, and advice on settings that cannot be changed.
+    for end in (_EXCERPT, "\nDatabase is launched", "\nPossible solutions"):
+        text = text.partition(end)[0]
+    return f"{' '.join(text.split())}; {hint or 'fix the statement'}"
 
 
 COMMANDS = (sql, shell, attach)

@@ -137,6 +137,12 @@ def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.Duc
         raise
     # A file never changes once it is written, so its footer needs to be read only once.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
+    # DuckLake answers for every snapshot with the newest column statistics (its issue 1377): a
+    # condition on rows that were deleted since drops them from old snapshots, from the change feed
+    # and from transactions that began before. The setting is the whole instance's, whose cursors
+    # read old and new snapshots side by side, so it cannot be set for the old ones alone. It costs
+    # a count, minimum or maximum of a whole table its shortcut, and nothing else.
+    connection.execute("SET GLOBAL disabled_optimizers = 'statistics_propagation'")
     return connection
 
 
@@ -212,8 +218,9 @@ def make_catalog(settings: Settings) -> None:
 def attach_statement(settings: Settings, *, read_only: bool, creates: bool = False) -> str:
     """The ATTACH statement; the plain DuckDB command line takes it too.
 
-    The data path is overridden so that a data folder can be moved. Small inserts are not inlined
-    into the catalog: they would never become Parquet.
+    The data path is overridden so that a data folder can be moved. The inlining limit holds for
+    this attachment alone: it is for the tables that a new lake begins with, before the lake's own
+    option is stored (`schema.plan_changes`).
     """
     options = [
         f"DATA_PATH {_quote(f'{settings.data_path}/')}",

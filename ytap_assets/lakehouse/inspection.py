@@ -149,6 +149,26 @@ class Inspection:
             [since],
         ).pl()
 
+    def inlined_rows(self) -> dict[str, int]:
+        """Rows that are kept in the catalog instead of a file, by table; only of tables with some.
+
+        They are read like others, but never sorted nor merged. Only a program that attaches the
+        lake with options of its own writes them.
+        """
+        metadata = f"__ducklake_metadata_{LAKE}"
+        kept = self._rows(
+            f"SELECT t.table_name, i.table_name FROM {metadata}.ducklake_inlined_data_tables i"
+            f" JOIN {metadata}.ducklake_table t USING (table_id) WHERE t.end_snapshot IS NULL"
+        )
+        counts: dict[str, int] = {}
+        for table, place in kept:
+            [(count,)] = self._rows(
+                f'SELECT count(*) FROM {metadata}."{place}" WHERE end_snapshot IS NULL'
+            )
+            if count:
+                counts[str(table)] = counts.get(str(table), 0) + _int(count)
+        return counts
+
     def _rows(self, statement: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
         return self._connection.execute(statement, values).fetchall()
 

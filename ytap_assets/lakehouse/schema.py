@@ -1,4 +1,4 @@
-"""Bring the lake's tables up to the declarations in `tables`: create, add columns, comment.
+"""Bring the lake up to the declarations in `tables`: options, tables, columns, comments.
 
 A new column is added with its default and old rows stay readable. What would lose or reinterpret
 data is refused, with the way out in the message.
@@ -28,6 +28,11 @@ _SQL_TYPES: dict[pl.DataType, str] = {
 }
 
 
+# Rows of a small insert would be kept in the catalog, never become Parquet, and run into several
+# faults of DuckLake (docs/ducklake.md). Stored in the lake, it holds for whoever writes to it.
+_OPTIONS = {"data_inlining_row_limit": "0"}
+
+
 @dataclass(frozen=True)
 class _Stored:
     sql_type: str
@@ -43,7 +48,7 @@ def plan_changes(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table])
     """
     stored = _stored_columns(connection)
     descriptions = _stored_descriptions(connection)
-    statements: list[str] = []
+    statements = _set_options(connection)
     for table in tables:
         if table.name not in stored:
             statements += _create(table)
@@ -58,6 +63,17 @@ def typed_default(column: Column) -> str:
     """What rows written before the column existed read as: an expression with the column's name."""
     value = "NULL" if column.default is None else _literal(column.default)
     return f'CAST({value} AS {_SQL_TYPES[column.dtype]}) AS "{column.name}"'
+
+
+def _set_options(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    stored = connection.execute(
+        f"SELECT option_name, value FROM ducklake_options('{LAKE}') WHERE scope = 'GLOBAL'"
+    ).fetchall()
+    return [
+        f"CALL {LAKE}.set_option('{name}', '{value}')"
+        for name, value in _OPTIONS.items()
+        if (name, value) not in stored
+    ]
 
 
 def _create(table: Table) -> list[str]:

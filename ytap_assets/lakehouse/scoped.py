@@ -6,14 +6,19 @@ workspace's rows and nothing else: no lake, no files, no settings of the first.
 
 Without a workspace the lake is attached read-only, and of the files only its own can be reached.
 That much DuckDB sees to; but SQLite opens files by itself, and a folder that can be read can be
-written to. So statements that could do either are not run (`parse`).
+written to. So a statement is run only if DuckDB's own parse tree of it names nothing but the lake's
+tables and listed functions (`parse`). What the tree does not show is not run.
 
 Imports neither Polars nor pandera, and attaches the lake only for statements that can read one.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
 
 import duckdb
 from duckdb import StatementType
@@ -25,8 +30,7 @@ from ytap_assets.lakehouse.errors import LakeError, StatementRefusedError
 from ytap_assets.lakehouse.snapshots import stored_at
 from ytap_assets.settings import Settings
 
-MAX_COPY_BYTES = 2 * 1024**3
-"""A workspace's rows are copied into memory; a copy larger than this is refused by DuckDB."""
+_MOST_MEMORY = 2 * 1024**3
 
 _WORD = re.compile(r"\w+")
 _BY_TEXT = frozenset({"query", "query_table"})
@@ -38,7 +42,6 @@ _HARMLESS = frozenset(
         StatementType.SET,
         StatementType.TRANSACTION,
         StatementType.VACUUM,
-        # The lake refuses these by itself; tables of the session's own may be made and filled.
         StatementType.CREATE,
         StatementType.INSERT,
         StatementType.UPDATE,
@@ -48,20 +51,76 @@ _HARMLESS = frozenset(
         StatementType.DROP,
     }
 )
-_REACHING = frozenset(
-    {
-        "sqlite_attach",
-        "sqlite_query",
-        "sqlite_scan",
-        "enable_logging",
-        "ducklake_cleanup_old_files",
-        "ducklake_delete_orphaned_files",
-    }
-)
 _WAY_OUT = (
-    "not run here, where the lake is read and nothing else is reached; `ytap attach` attaches it in"
-    " DuckDB's own shell"
+    "not run here, where a statement reads the lake's tables and reaches no other files, databases"
+    " or settings; `ytap attach` attaches the lake in DuckDB's own shell"
 )
+
+
+def _list(words: str) -> frozenset[str]:
+    return frozenset(_WORD.findall(words))
+
+
+# What a parse tree may consist of. Expressions have a class, everything else a type.
+_CLASSES = _list(
+    "BETWEEN CASE CAST COLLATE COLUMN_REF COMPARISON CONJUNCTION CONSTANT DEFAULT FUNCTION LAMBDA"
+    " LAMBDA_REF OPERATOR PARAMETER POSITIONAL_REFERENCE STAR SUBQUERY TYPE WINDOW"
+)
+_TYPES = _list(
+    "SELECT_NODE SET_OPERATION_NODE RECURSIVE_CTE_NODE"
+    " BASE_TABLE EMPTY EXPRESSION_LIST JOIN PIVOT SHOW_REF SUBQUERY TABLE_FUNCTION"
+    " DISTINCT_MODIFIER LIMIT_MODIFIER LIMIT_PERCENT_MODIFIER ORDER_MODIFIER"
+    " ASCENDING DESCENDING ORDER_DEFAULT"
+)
+_TYPE_INFO = "_TYPE_INFO"
+_TABLE_FUNCTIONS = _list(
+    "range generate_series unnest repeat json_each json_tree"
+    " ducklake_current_snapshot ducklake_last_committed_snapshot ducklake_list_files"
+    " ducklake_options ducklake_settings ducklake_snapshots ducklake_table_changes"
+    " ducklake_table_deletions ducklake_table_info ducklake_table_insertions"
+    # The same, as functions of the lake: `lake.snapshots()`.
+    " current_snapshot last_committed_snapshot list_files options settings snapshots table_changes"
+    " table_deletions table_info table_insertions"
+    " duckdb_columns duckdb_constraints duckdb_databases duckdb_extensions duckdb_functions"
+    " duckdb_keywords duckdb_memory duckdb_optimizers duckdb_schemas duckdb_settings duckdb_tables"
+    " duckdb_types duckdb_variables duckdb_views"
+    " icu_calendar_names pg_timezone_names pragma_collations pragma_database_size pragma_platform"
+    " pragma_show pragma_table_info pragma_user_agent pragma_version"
+)
+# In an expression DuckDB takes only functions that compute, and these few that do more: bind a
+# statement of their own, read the environment, write to a log.
+REFUSED_FUNCTIONS = frozenset({"getenv", "json_serialize_plan", "write_log"})
+_VIEWS = {
+    "main": _list(
+        "duckdb_columns duckdb_constraints duckdb_databases duckdb_schemas duckdb_tables"
+        " duckdb_types duckdb_views pragma_database_list"
+    ),
+    "information_schema": _list(
+        "character_sets columns constraint_column_usage key_column_usage referential_constraints"
+        " schemata table_constraints tables views"
+    ),
+}
+_SHOWN = frozenset({"", "databases", "schemas", "tables", "variables", "__show_tables_expanded"})
+
+# Statements that hold a SELECT: words, and then what can be checked by itself. A space stands for
+# white space and comments, `~` for the same or nothing.
+_GAP = r"(?>\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)"
+_FORMS: dict[StatementType, tuple[str, ...]] = {
+    StatementType.EXPLAIN: (r"~(?P<head>EXPLAIN(?: ANALYZE)?(?:~\([\w\s,]*\))?)(?P<body>.+)",),
+    StatementType.CREATE: (
+        r"~(?P<head>CREATE(?: OR REPLACE)? TEMP(?:ORARY)? TABLE(?: IF NOT EXISTS)?"
+        r" (?P<made>[a-z_]\w*) AS\b)(?P<body>.+)",
+    ),
+    StatementType.INSERT: (
+        r"~(?P<head>INSERT INTO [a-z_]\w*(?:~\([\w\s,]*\))?(?: BY NAME)?)(?P<body>.+)",
+    ),
+    StatementType.SET: (
+        r"~(?P<head>SET VARIABLE \w+~(?:=|TO\b))(?P<value>.+)",
+        r"~(?P<head>USE \w+(?:\.\w+)?)~;?~",
+    ),
+    StatementType.DROP: (r"~(?P<head>DROP TABLE(?: IF EXISTS)? (?P<dropped>[a-z_]\w*))~;?~",),
+    StatementType.TRANSACTION: (r"~(?P<head>\w+(?: \w+)*)~;?~",),
+}
 
 
 def open_sql(
@@ -83,7 +142,7 @@ def open_sql(
     if workspace_id is not None:
         check_workspace_id(workspace_id)
     if _reads_nothing(statement):
-        return _lock_down(connect())
+        return _lock_down(_limit_memory(connect(), settings), reads_files=False)
     if workspace_id is None:
         return _open_whole(settings, as_of)
     return _open_copy(settings, statement, workspace_id, as_of)
@@ -99,22 +158,175 @@ def open_shell(
     return _open_copy(settings, None, workspace_id, as_of)
 
 
-def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement]:
+def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement | str]:
     """The statements of a text, all of which may be run on a connection of this module.
 
     Raises:
-        StatementRefusedError: One could reach a file or another database.
+        StatementRefusedError: One could reach more than the lake, or cannot be checked.
         duckdb.Error: They cannot be understood.
     """
     statements = connection.extract_statements(text)
     for statement in statements:
-        # EXPLAIN ANALYZE runs what it explains, and a copy is all it can explain that writes files.
-        copies = statement.type == StatementType.EXPLAIN and "copy" in _words(statement.query)
-        if copies or statement.type not in _HARMLESS:
-            raise StatementRefusedError(f"{'COPY' if copies else statement.type.name}: {_WAY_OUT}")
-        if reaching := sorted(_words(statement.query) & _REACHING):
-            raise StatementRefusedError(f"{', '.join(reaching)}: {_WAY_OUT}")
-    return statements
+        if statement.type not in _HARMLESS:
+            raise StatementRefusedError(f"{statement.type.name}: {_WAY_OUT}")
+    if not _is_whole(connection):
+        return [*statements]
+    checker = _Checker(connection)
+    return [checker.check(statement) for statement in statements]
+
+
+def _is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the lake is attached: a copy has nothing to reach, whatever its statements say."""
+    # On a cursor: a transaction that failed takes no question until it is rolled back.
+    with connection.cursor() as cursor:
+        found = cursor.execute(
+            "SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [LAKE]
+        ).fetchone()
+    return found is not None
+
+
+class _Checker:
+    """Decides on statements over the whole lake, by their parse trees."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def check(self, statement: duckdb.Statement) -> str:
+        """The statement's text as it was checked, and only that may be run.
+
+        Raises:
+            StatementRefusedError: It could reach more than the lake, or cannot be checked.
+        """
+        text, kind = statement.query, statement.type
+        if kind == StatementType.SELECT and text:
+            self._check_select(text)
+            return text
+        for form in _FORMS.get(kind, ()):
+            pattern = form.replace("~", f"{_GAP}*+").replace(" ", f"{_GAP}++")
+            if match := re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL | re.ASCII):
+                return self._check_parts(match)
+        if not text:
+            raise StatementRefusedError(
+                "a PIVOT whose values are not named cannot be checked: name them, as in"
+                " `PIVOT t ON day IN ('2026-11-01', '2026-11-02')`"
+            )
+        raise StatementRefusedError(f"{kind.name} of this form: {_WAY_OUT}")
+
+    def _check_parts(self, match: re.Match[str]) -> str:
+        parts = match.groupdict()
+        # Put together anew, so that both sides agree on where the SELECT begins.
+        head = re.sub(_GAP, " ", parts["head"], flags=re.DOTALL)
+        if (value := parts.get("value")) is not None:
+            self._check_select(f"SELECT {value}")
+            return f"{head} {value}"
+        if (body := parts.get("body")) is not None:
+            self._check_select(body)
+            head = f"{head} {body}"
+        if made := parts.get("made"):
+            self._tables.add(_fold(made))
+        if dropped := parts.get("dropped"):
+            self._tables.discard(_fold(dropped))
+        return head
+
+    def _check_select(self, text: str) -> None:
+        row = self._connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchone()
+        try:
+            tree = json.loads(row[0]) if row else {}
+            if tree.get("error", True) or len(tree["statements"]) != 1:
+                raise StatementRefusedError(f"what is no SELECT: {_WAY_OUT}")
+            self._walk(tree["statements"][0]["node"], frozenset())
+        except RecursionError as error:
+            raise StatementRefusedError("the statement is nested too deeply") from error
+
+    def _walk(self, node: Any, scope: frozenset[str]) -> None:
+        """Check a part of a tree, given the names of the common table expressions around it."""
+        if isinstance(node, list):
+            for part in node:
+                self._walk(part, scope)
+        if isinstance(node, dict):
+            self._check_node(node, scope)
+            for part, inner in _parts(node, scope):
+                self._walk(part, inner)
+
+    def _check_node(self, node: dict[str, Any], scope: frozenset[str]) -> None:
+        kind = node.get("class", node.get("type"))
+        match kind:
+            case "BASE_TABLE":
+                self._check_table(node, scope)
+            case "SHOW_REF":
+                name = _fold(node["table_name"]).strip('"')
+                if name not in _SHOWN and name not in self._tables:
+                    raise _unknown_table(name)
+            case "TABLE_FUNCTION":
+                self._check_function(node["function"], _TABLE_FUNCTIONS)
+            case "FUNCTION" | "WINDOW":
+                self._check_function(node, None)
+            case str() if not (
+                kind in (_CLASSES if "class" in node else _TYPES) or kind.endswith(_TYPE_INFO)
+            ):
+                raise StatementRefusedError(f"{kind}: {_WAY_OUT}")
+
+    def _check_table(self, node: dict[str, Any], scope: frozenset[str]) -> None:
+        name = _fold(node["table_name"])
+        places = {_fold(node["catalog_name"]), _fold(node["schema_name"])} - {""}
+        if name in scope and places <= {"recurring"}:
+            return
+        if places <= {LAKE, "main", "temp"} and name in self._tables:
+            return
+        for schema, views in _VIEWS.items():
+            if name in views and places <= {"system", schema} and name not in self._stored:
+                return
+        raise _unknown_table(".".join((*sorted(places), name)))
+
+    def _check_function(self, node: dict[str, Any], allowed: frozenset[str] | None) -> None:
+        name = _fold(node["function_name"])
+        is_refused = name in REFUSED_FUNCTIONS if allowed is None else name not in allowed
+        if is_refused or name in self._stored:
+            raise StatementRefusedError(f"{name}: {_WAY_OUT}")
+
+    @cached_property
+    def _tables(self) -> set[str]:
+        """The lake's tables, and those that the session made."""
+        rows = self._connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name IN (?, 'temp')", [LAKE]
+        ).fetchall()
+        return {_fold(name) for (name,) in rows}
+
+    @cached_property
+    def _stored(self) -> set[str]:
+        """Macros and views that a writer stored in the lake.
+
+        They would be taken for the function or view of their name, and do what they like.
+        """
+        metadata = f"__ducklake_metadata_{LAKE}"
+        rows = self._connection.execute(
+            f"SELECT macro_name FROM {metadata}.ducklake_macro"
+            f" UNION ALL SELECT view_name FROM {metadata}.ducklake_view"
+        ).fetchall()
+        return {_fold(name) for (name,) in rows}
+
+
+def _parts(node: dict[str, Any], scope: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
+    """The parts of a tree's node, each with the common table expressions that it can name."""
+    for entry in node.get("cte_map", {}).get("map", ()):
+        yield entry["value"], scope
+        scope |= {_fold(entry["key"])}
+    for key, part in node.items():
+        if key == "right" and node.get("type") == "RECURSIVE_CTE_NODE":
+            yield part, scope | {_fold(node["cte_name"])}
+        elif key != "cte_map":
+            yield part, scope
+
+
+def _unknown_table(name: str) -> StatementRefusedError:
+    return StatementRefusedError(
+        f"{name} is not a table of the lake: `ytap sql 'show tables'` lists those, and {_WAY_OUT}"
+    )
+
+
+def _fold(name: str) -> str:
+    """A name as DuckDB compares it: only ASCII letters are folded."""
+    return name.lower() if name.isascii() else name
 
 
 def _reads_nothing(statement: str) -> bool:
@@ -124,22 +336,21 @@ def _reads_nothing(statement: str) -> bool:
 
 
 def _open_whole(settings: Settings, as_of: int | None) -> duckdb.DuckDBPyConnection:
-    connection = attach(settings, read_only=True)
+    connection = _limit_memory(attach(settings, read_only=True), settings)
     if as_of is not None:
         for table in _tables(connection):
             source = _source(connection, table, int(as_of))
             connection.execute(f"CREATE TEMP VIEW {table} AS {source}")
     folder = f"{settings.data_path}/".replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{folder}']")
-    return _lock_down(connection)
+    return _lock_down(connection, reads_files=True)
 
 
 def _open_copy(
     settings: Settings, statement: str | None, workspace_id: str, as_of: int | None
 ) -> duckdb.DuckDBPyConnection:
     words = None if statement is None else _words(statement)
-    copy = connect()
-    copy.execute(f"SET memory_limit = '{MAX_COPY_BYTES // 1024**2}MiB'")
+    copy = _limit_memory(connect(), settings)
     copy.execute("SET temp_directory = ''")
     lake = attach(settings, read_only=True)
     try:
@@ -161,12 +372,12 @@ def _open_copy(
         copy.execute("".join(empty))
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
-            f"{workspace_id}'s rows need more than {MAX_COPY_BYTES // 1024**3} GiB of memory: name"
-            " fewer tables, or ask without --workspace and with a WHERE of your own"
+            f"{workspace_id}'s rows need more memory than YTAP_SQL_MEMORY allows: name fewer"
+            " tables, ask without --workspace and with a WHERE of your own, or raise the setting"
         ) from error
     finally:
         lake.close()
-    return _lock_down(copy)
+    return _lock_down(copy, reads_files=False)
 
 
 def _check_known(
@@ -239,9 +450,29 @@ def _words(text: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(text)}
 
 
-def _lock_down(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def _limit_memory(
+    connection: duckdb.DuckDBPyConnection, settings: Settings
+) -> duckdb.DuckDBPyConnection:
+    limit = settings.sql_memory
+    if limit is None:
+        # DuckDB's own default is four fifths of what the machine, or the container, has. A quarter
+        # leaves room for two statements beside a pipeline.
+        row = connection.execute(
+            "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+        ).fetchone()
+        limit = min(_MOST_MEMORY, int(row[0]) * 5 // 16) if row else _MOST_MEMORY
+    connection.execute(f"SET memory_limit = '{limit}B'")
+    return connection
+
+
+def _lock_down(
+    connection: duckdb.DuckDBPyConnection, *, reads_files: bool
+) -> duckdb.DuckDBPyConnection:
     # The folder for what does not fit into memory would stay within reach.
     connection.execute("SET temp_directory = ''")
+    if not reads_files:
+        # Without it, DuckDB ends the process over a log file that it may not write.
+        connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

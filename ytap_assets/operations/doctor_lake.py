@@ -55,6 +55,7 @@ def examine_lake(
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
                 *_check_ages(ages, usable, now),
+                *_check_inlined(inspection),
             ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
@@ -131,6 +132,17 @@ def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[
         yield Finding("configured", f"identity of {name}", "fail", why)
     for orphan in survey.orphans:
         yield Finding("configured", f"rows of {orphan.workspace_id}", "warn", str(orphan))
+
+
+def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
+    if counts := inspection.inlined_rows():
+        tables = ", ".join(f"{table} ({count})" for table, count in counts.items())
+        detail = (
+            f"{tables}: rows in the catalog that no file holds, written by a program with options"
+            " of its own; they are read and copied like others, and docs/ducklake.md says how to"
+            " move them into files"
+        )
+        yield Finding("broken", "inlined rows", "warn", detail)
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:

@@ -18,7 +18,14 @@ from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS
 
 DAY = date(2026, 11, 20)
-_OTHER_SETTINGS = ("YTAP_CATALOG", "YTAP_DATA_PATH", "YTAP_FIRST_DAY", "YTAP_SNAPSHOT_DAYS")
+_OTHER_SETTINGS = (
+    "YTAP_CATALOG",
+    "YTAP_DATA_PATH",
+    "YTAP_FIRST_DAY",
+    "YTAP_SNAPSHOT_DAYS",
+    "YTAP_SQL_MEMORY",
+    "YTAP_SQL_SECONDS",
+)
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,62 @@ def test_ctrl_c_ends_a_statement_in_a_line(ytap: Ytap) -> None:
     assert process.returncode == 130
 
 
+ENDLESS = "select count(*) from range(1000000000000) t(a) where a % 7 = 3"
+STALLS = "select a from range(1000000000000) t(a) where a < 5000 or a % 1000000007 = 6"
+
+
+@pytest.mark.parametrize("statement", [ENDLESS, STALLS])
+def test_a_statement_ends_when_its_time_is_up(ytap: Ytap, statement: str) -> None:
+    done = start(ytap.data, RUN, "sql", statement, "-f", "csv", YTAP_SQL_SECONDS="1")
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("error: the statement ran for longer than 1 seconds")
+    assert "YTAP_SQL_SECONDS" in line
+
+
+def test_a_statement_that_does_not_hear_ends_all_the_same(tmp_path: Path) -> None:
+    code = "import ytap_assets.cli.statements as module; module._GRACE_S = 0\n" + RUN
+    deaf = "select 1; select length(lpad('x', 2000000000, 'y'))"
+    done = start(tmp_path, code, "sql", deaf, "-f", "csv", YTAP_SQL_SECONDS="1")
+    assert (done.returncode, done.stdout) == (1, "1\n1\n")
+    [line] = done.stderr.splitlines()
+    assert "YTAP_SQL_SECONDS" in line
+
+
+def test_a_shell_goes_on_after_a_statement_whose_time_was_up(ytap: Ytap) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "shell", "-f", "csv"],
+        env={**os.environ, "YTAP_DATA": str(ytap.data), "YTAP_SQL_SECONDS": "1"},
+        input=f"{ENDLESS};\nselect 2 as two;\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "two\n2\n")
+    assert "YTAP_SQL_SECONDS" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux counts it")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select list(a) from range(1000000000) t(a)",
+        "select to_json(r) from (select range(30000000) r)",
+        "select repeat('x', 4000000000)",
+        "select repeat('x', 150000000), repeat('y', 150000000), repeat('z', 150000000)",
+    ],
+)
+def test_a_statement_takes_no_more_memory_than_it_may(ytap: Ytap, statement: str) -> None:
+    report = (
+        "import atexit, resource as r\natexit.register(lambda: print('peak', r.getrusage(0)[2]))"
+    )
+    done = start(ytap.data, f"{report}\n{RUN}", "sql", statement, YTAP_SQL_MEMORY="64MiB")
+    assert done.returncode == 1, done.stdout[-100:]
+    [line] = done.stderr.splitlines()
+    assert "YTAP_SQL_MEMORY" in line
+    assert int(done.stdout.split()[-1]) < 600_000
+
+
 @pytest.mark.parametrize("arguments", [("sql", "-"), ("shell",), ("sql", "select '\udcff'")])
 def test_what_is_no_text_is_told_in_a_line(ytap: Ytap, arguments: tuple[str, ...]) -> None:
     done = subprocess.run(

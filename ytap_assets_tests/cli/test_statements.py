@@ -75,6 +75,8 @@ def test_the_lake_cannot_be_destroyed_by_its_catalog(lake: Platform, ytap: Ytap)
     catalog = lake.settings.catalog
     text = f"attach '{catalog}' as x (type sqlite); delete from x.ducklake_snapshot"
     assert "ATTACH: not run here" in ytap.refused(1, "sql", text)
+    cleanup = "ducklake_cleanup_' || 'old_files(''lake'', cleanup_all => true)"
+    assert "query: not run here" in ytap.refused(1, "sql", f"from query('from {cleanup}')")
     assert ytap.ok("sql", "select count(*) as n from raw_trends", "-f", "csv") == "n\n3\n"
 
 
@@ -103,6 +105,35 @@ def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) 
     assert "fix the statement" not in line
     lake.settings.catalog.write_bytes(bytes(5000))
     assert "the catalog is damaged" in ytap.refused(1, "sql", "from raw_trends")
+
+
+@pytest.mark.parametrize("arguments", [(), ("-w", "tech")])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "explain select 'copy' from raw_trends",
+        "select 'sqlite_scan', 'query(', 'ATTACH' from raw_trends limit 1",
+        "select title from raw_trends where title = 'COPY ducklake_cleanup_old_files'",
+    ],
+)
+def test_words_are_only_words(
+    lake: Platform, ytap: Ytap, statement: str, arguments: tuple[str, ...]
+) -> None:
+    ytap.ok("sql", statement, *arguments)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from query('from raw_' || 'trends')",
+        "from query_table('raw_trends')",
+        "pivot raw_trends on source",
+        "create table mine as from raw_trends; insert into mine from mine; from mine",
+        "create macro double(x) as x * 2; select double(21)",
+    ],
+)
+def test_a_workspaces_copy_takes_what_it_took(lake: Platform, ytap: Ytap, statement: str) -> None:
+    ytap.ok("sql", statement, "-w", "tech", "-f", "csv")
 
 
 def test_no_lake_and_no_such_workspace(nowhere: Ytap, ytap: Ytap) -> None:

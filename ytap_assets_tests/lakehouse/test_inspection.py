@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import (
     inspect_lake,
@@ -21,7 +23,15 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS, TABLES
-from ytap_assets_tests.lakehouse.samples import DAY, NOTES, SAMPLES, notes, one_day, publish
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    NOTES,
+    SAMPLES,
+    SIGHTINGS,
+    notes,
+    one_day,
+    publish,
+)
 
 HOLD = """
 import sys
@@ -47,6 +57,27 @@ def test_what_is_not_there_yet_is_pending(settings: Settings) -> None:
         facts = inspection.facts(TABLES)
         assert any("CREATE TABLE lake.raw_trends" in statement for statement in facts.pending)
         assert inspection.ages(TABLES.values()) == []
+
+
+def test_rows_that_no_file_holds_are_counted(settings: Settings) -> None:
+    with inspect_lake(settings) as inspection:
+        assert inspection.inlined_rows() == {}
+    with closing(attach(settings, read_only=False)) as writer:
+        writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
+        writer.execute("USE memory; DETACH lake")
+        writer.execute(
+            f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake"
+            f" (DATA_PATH '{settings.data_path}/', OVERRIDE_DATA_PATH true)"
+        )
+        for item in ("a", "b"):
+            writer.execute(
+                "INSERT INTO lake.sightings BY NAME SELECT 'tech' AS workspace_id, ? AS item_id",
+                [item],
+            )
+    with inspect_lake(settings) as inspection:
+        assert inspection.inlined_rows() == {"sightings": 2}
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        assert lake.reader("tech").read(SIGHTINGS).height == 2
 
 
 def test_what_cannot_be_reconciled_is_told(settings: Settings) -> None:

@@ -8,12 +8,13 @@ a result nor in an error's text; and nothing may be written.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +23,9 @@ import polars as pl
 import pytest
 
 from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.errors import StatementRefusedError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.scoped import open_shell, open_sql
+from ytap_assets.lakehouse.scoped import open_shell, open_sql, parse
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -59,7 +61,7 @@ class Prison:
 def prison(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prison]:
     root = tmp_path_factory.mktemp("prison")
     shutil.copytree(made_lake, root / "data")
-    settings = Settings.from_env({"YTAP_DATA": str(root / "data")})
+    settings = Settings.from_env({"YTAP_DATA": str(root / "data"), "YTAP_SQL_MEMORY": "1GiB"})
     old = 0
     with Lake.open(settings, tables=SAMPLES) as lake:
         for number in (1, 2):
@@ -290,7 +292,7 @@ def test_nothing_of_others_comes_out(prison: Prison, group: dict[str, str]) -> N
     attempts = [_statement(prison, attempt) for attempt in group.values()]
     with closing(open_sql(prison.settings, "\n".join(attempts), workspace_id="tech")) as connection:
         _attempt(prison, connection, attempts)
-        assert "2.0 GiB" in _run(connection, "SELECT current_setting('memory_limit')")
+        assert "1.0 GiB" in _run(connection, "SELECT current_setting('memory_limit')")
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
@@ -309,22 +311,122 @@ def test_nothing_comes_out_of_an_attempt_alone(prison: Prison, attempt: str) -> 
         _attempt(prison, connection, [statement])
 
 
-def test_a_log_file_is_not_written(prison: Prison) -> None:
-    """DuckDB itself ends the process over this one, so it runs in a process of its own."""
-    statement = f"CALL enable_logging(storage = 'file', storage_path = '{prison.places['out']}')"
+def test_a_log_file_neither_is_written_nor_ends_the_process(prison: Prison) -> None:
+    """DuckDB ended the process over these, so they run in a process of their own."""
+    options = f"storage = 'file', storage_path = '{prison.places['out']}'"
+    quoted = options.replace("'", "''")
+    statements = [
+        f"CALL enable_logging({options})",
+        f"FROM enable_logging({options})",
+        f"FROM query('FROM enable_' || 'logging({quoted})')",
+    ]
     code = (
+        "import duckdb\n"
         "from ytap_assets.lakehouse.scoped import open_sql\n"
         "from ytap_assets.settings import Settings\n"
         f"settings = Settings.from_env({{'YTAP_DATA': {str(prison.settings.data)!r}}})\n"
-        f"connection = open_sql(settings, 'FROM notes', workspace_id='tech')\n"
-        f"print(connection.execute({statement!r}).fetchall(), flush=True)\n"
-        "print(connection.execute('FROM notes').fetchall())"
+        "for text in ('FROM notes', 'SELECT 1'):\n"
+        "    connection = open_sql(settings, text, workspace_id='tech')\n"
+        f"    for statement in {statements!r}:\n"
+        "        try:\n"
+        "            connection.execute(statement).fetchall()\n"
+        "        except duckdb.Error as error:\n"
+        "            print(error)\n"
+        "    print(connection.execute('SELECT 42').fetchall())\n"
     )
     before = _state(prison)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "Permission Error" in done.stderr
+    assert (done.returncode, done.stdout.count("[(42,)]")) == (0, 2), done.stderr
     assert CANARY not in done.stdout + done.stderr
     assert _state(prison) == before
+
+
+FOREIGN = re.compile(rf"{CANARY}-(?!ROW)\w+")
+"""What stands outside the lake; over the whole of it, every workspace's rows are to be seen."""
+
+ESCAPES = (
+    "FROM query('FROM sqlite_' || 'scan(''{sqlite}'', ''t'')')",
+    "FROM query('FROM read_' || 'text(''{config}'')')",
+    "FROM sqlite_scan('{sqlite}', 't')",
+    "FROM sqlite_query('{sqlite}', 'SELECT * FROM t')",
+    "FROM '{sqlite}'",
+    'FROM "{sqlite}"',
+    "FROM plain.sqlite",
+    "SELECT (SELECT a FROM plain.sqlite)",
+    "FROM query_table('{sqlite}')",
+    'WITH "{sqlite}" AS (FROM "{sqlite}") FROM "{sqlite}"',
+    "SUMMARIZE '{sqlite}'",
+    "DESCRIBE '{sqlite}'",
+    "PRAGMA table_info('{sqlite}')",
+    "FROM pragma_table_info('{sqlite}')",
+    "FROM histogram('{sqlite}', a)",
+    "CREATE TEMP TABLE t AS FROM '{sqlite}'; FROM t",
+    "CREATE TEMP VIEW v AS FROM '{sqlite}'; FROM v",
+    "CREATE TEMP MACRO m() AS TABLE FROM '{sqlite}'; FROM m()",
+    "SET VARIABLE x = (SELECT a FROM '{sqlite}'); SELECT getvariable('x')",
+    "EXPLAIN ANALYZE FROM '{sqlite}'",
+    "PREPARE p AS FROM '{sqlite}'; EXECUTE p",
+    "SELECT json_serialize_plan('FROM sqlite_scan(''{sqlite}'', ''t'')')",
+    "FROM sqlite_attach('{sqlite}'); FROM t",
+    "FROM parquet_scan('{parquet}')",
+    "FROM '{parquet}'",
+    "IMPORT DATABASE '{root}'",
+    "FROM __ducklake_metadata_lake.ducklake_metadata",
+)
+
+
+@pytest.mark.parametrize("as_of", [False, True])
+def test_nothing_outside_comes_out_of_the_whole_lake(prison: Prison, *, as_of: bool) -> None:
+    before = _state(prison)
+    snapshot = prison.old if as_of else None
+    with closing(open_shell(prison.settings, workspace_id=None, as_of=snapshot)) as connection:
+        for attempt in (*ATTEMPTS.values(), *ESCAPES):
+            out = _run_checked(connection, _statement(prison, attempt))
+            assert not FOREIGN.search(out), attempt
+        assert f"{CANARY}-ROW" in _run_checked(connection, "FROM notes")
+    assert _state(prison) == before
+
+
+def _run_checked(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
+    """What `ytap sql` would bring out."""
+    out = []
+    try:
+        for part in parse(connection, statement):
+            result = connection.execute(part)
+            out += [str(result.description), str(result.fetchall())]
+    except (duckdb.Error, StatementRefusedError) as error:
+        out.append(str(error))
+    return "\n".join(out)
+
+
+DELETIONS = (
+    "FROM query('FROM ducklake_cleanup_' || 'old_files(''lake'', cleanup_all => true)')",
+    "FROM ducklake_cleanup_old_files('lake', cleanup_all => true)",
+    "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)",
+    "FROM lake.cleanup_old_files(cleanup_all => true)",
+    "EXPLAIN ANALYZE FROM ducklake_cleanup_old_files('lake', cleanup_all => true)",
+    "CREATE TEMP TABLE t AS FROM ducklake_cleanup_old_files('lake', cleanup_all => true)",
+    "SET VARIABLE n = (FROM ducklake_cleanup_old_files('lake', cleanup_all => true))",
+    "WITH a AS (FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)) FROM a",
+    "SELECT (SELECT count(*) FROM \"DUCKLAKE_cleanup_old_files\"('lake', cleanup_all => true))",
+)
+
+
+def test_no_statement_over_the_whole_lake_deletes_a_file(settings: Settings) -> None:
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        for number in (1, 2):
+            publish(lake, NOTES, notes("tech", [DAY], [f"n{number}"]), one_day("tech"))
+        with lake.cursor() as cursor:
+            cursor.execute("CALL ducklake_expire_snapshots('lake', versions => [2, 3])")
+    files = sorted(settings.data_path.rglob("*.parquet"))
+    with closing(open_shell(settings, workspace_id=None)) as connection:
+        for attempt in DELETIONS:
+            with pytest.raises(StatementRefusedError):
+                parse(connection, attempt)
+        assert sorted(settings.data_path.rglob("*.parquet")) == files
+        with suppress(duckdb.InvalidInputException):  # the catalog is read-only, the files are not
+            connection.execute(DELETIONS[0]).fetchall()
+    assert len(list(settings.data_path.rglob("*.parquet"))) < len(files)  # it would have
 
 
 def test_nothing_of_others_comes_out_of_an_older_snapshot(prison: Prison) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -10,6 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.checks import check_key
+from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import SchemaConflictError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
@@ -26,7 +29,14 @@ from ytap_assets.tables.base import (
     Texts,
     column,
 )
-from ytap_assets_tests.lakehouse.samples import DAY, RUN, SIGHTINGS, append, sightings
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    RUN,
+    SAMPLES,
+    SIGHTINGS,
+    append,
+    sightings,
+)
 
 
 class GrownSightings(Rows):
@@ -290,3 +300,32 @@ def test_a_lake_from_before_lists_reads_the_same_and_takes_what_it_had_dropped(
 
 def _grown_row(item: str, **cells: object) -> dict[str, object]:
     return {"workspace_id": "tech", "day": DAY, "item_id": item, **NEW_CELLS, **cells}
+
+
+def _insert_plainly(settings: Settings) -> None:
+    """Insert a row as somebody does who attaches the lake without our options."""
+    with closing(attach(settings, read_only=True)) as plain:
+        plain.execute("USE memory; DETACH lake")
+        plain.execute(
+            f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake"
+            f" (DATA_PATH '{settings.data_path}/', OVERRIDE_DATA_PATH true)"
+        )
+        plain.execute(
+            "INSERT INTO lake.sightings BY NAME SELECT 'x' AS workspace_id, 'i' AS item_id"
+        )
+
+
+def test_a_writer_that_knows_nothing_of_us_writes_files_too(settings: Settings) -> None:
+    _insert_plainly(settings)
+    assert len(list(settings.data_path.rglob("*.parquet"))) == 1
+
+
+def test_a_lake_without_the_option_gets_it_once(settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.catalog)) as catalog, catalog:
+        catalog.execute("DELETE FROM ducklake_metadata WHERE key = 'data_inlining_row_limit'")
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        snapshot = lake.snapshot_id()
+    _insert_plainly(settings)
+    assert len(list(settings.data_path.rglob("*.parquet"))) == 1
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        assert lake.snapshot_id() == snapshot + 1  # the row; nothing was to be brought up to date

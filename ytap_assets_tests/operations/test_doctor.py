@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import examine, probe_host
@@ -200,6 +202,23 @@ def test_a_workspace_without_rows_is_told(platform: Platform) -> None:
     found = find(platform, "raw_trends")
     assert (found.verdict, "tech has none" in found.detail) == ("warn", True)
     assert find(platform, "video_metrics").verdict == "ok"
+
+
+def test_rows_that_no_file_holds_are_named(platform: Platform) -> None:
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert "inlined rows" not in subjects
+    with closing(attach(platform.settings, read_only=False)) as writer:
+        writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
+        writer.execute("USE memory; DETACH lake")
+        settings = platform.settings
+        writer.execute(
+            f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake"
+            f" (DATA_PATH '{settings.data_path}/', OVERRIDE_DATA_PATH true)"
+        )
+        writer.execute("INSERT INTO lake.videos BY NAME SELECT 'tech' AS workspace_id")
+    found = find(platform, "inlined rows")
+    assert (found.verdict, "videos (1)" in found.detail) == ("warn", True)
+    assert "1 changes are due" in find(platform, "lake schema").detail  # the option, once more
 
 
 def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
