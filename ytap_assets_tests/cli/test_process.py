@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from ytap_assets.cli.group import describe_error
 from ytap_assets.cli.ui import dagster_command, dagster_environment
+from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
 from ytap_assets_tests.cli.conftest import Ytap
 
@@ -210,6 +215,40 @@ def test_misuse_is_told_in_a_line(ytap: Ytap, arguments: list[str], line: str) -
     [told] = result.stderr.splitlines()
     assert told.startswith(f"error: {line}")
     assert told.endswith(" --help`")
+
+
+def raised(error: Exception, cause: Exception | None = None) -> Exception:
+    """An error as it arrives where it is caught."""
+    try:
+        raise error from cause
+    except type(error) as found:
+        return found
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/x/y"), "/x/y: Read-only file system; cho"),
+        (sqlite3.OperationalError("database is locked"), "cannot be used: database is locked; "),
+        (duckdb.Error("database is locked"), "catalog.sqlite is locked by another program"),
+        (duckdb.IOException("no such file x.parquet"), "a file of the lake is missing or damaged"),
+        (ConfigError("wrong: correct it"), "wrong: correct it"),
+    ],
+)
+def test_an_error_of_a_file_is_told_also_where_a_library_wrapped_it(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("YTAP_DATA", str(tmp_path))
+    for found in (error, raised(RuntimeError("wrapped"), error)):
+        told = describe_error(found)
+        assert told is not None
+        assert line in told
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    assert describe_error(ZeroDivisionError("division by zero")) is None
+    assert describe_error(raised(KeyError("x"), ValueError("y"))) is None
+    assert describe_error(BrokenPipeError(errno.EPIPE, "Broken pipe")) is None
 
 
 def test_a_terminal_that_knows_few_characters(tmp_path: Path) -> None:
