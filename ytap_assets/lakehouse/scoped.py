@@ -288,7 +288,9 @@ class _Checker:
     def _tables(self) -> set[str]:
         """The lake's tables, and those that the session made."""
         rows = self._connection.execute(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name IN (?, 'temp')", [LAKE]
+            "SELECT table_name FROM duckdb_tables()"
+            " WHERE database_name IN (?, 'temp') AND schema_name = 'main'",
+            [LAKE],
         ).fetchall()
         return {_fold(name) for (name,) in rows}
 

@@ -382,6 +382,7 @@ def test_macros_and_views_of_another_writer_are_not_run(settings: Settings) -> N
         writer.execute("CREATE MACRO lake.range(x) AS TABLE FROM notes")
         writer.execute("CREATE VIEW lake.duckdb_tables AS SELECT 1")
         writer.execute("CREATE VIEW lake.mine AS SELECT 1")
+        writer.execute("CREATE SCHEMA lake.other; CREATE TABLE lake.other.mine (a INT)")
     with closing(open_shell(settings, workspace_id=None)) as connection:
         for statement in (
             "SELECT lower('x')",
