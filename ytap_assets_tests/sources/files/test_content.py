@@ -64,6 +64,7 @@ _LONG_WINDOW = bytes.fromhex("28b52ffd 00 a8 290000") + b"hello"
         (gzip.compress(b"a,b\n") + b"garbage", "compressed data is broken"),
         (_LONG_WINDOW, "use `zstd -d --long=31`"),
     ],
+    ids=["cut", "garbage behind zstd", "garbage behind gzip", "long window"],
 )
 def test_what_cannot_be_unpacked_whole_is_refused(tmp_path: Path, stored: bytes, said: str) -> None:
     path = tmp_path / "posts"
