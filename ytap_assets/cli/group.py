@@ -54,6 +54,8 @@ class ErrorLineGroup(click.Group):
             sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
         except click.UsageError as error:
             fail_usage(error)
+        except (click.exceptions.Exit, click.exceptions.Abort):
+            raise  # the command has said why
         except (Exception, KeyboardInterrupt) as error:
             if is_interrupt(error):
                 fail("interrupted; what was committed before stays", code=INTERRUPTED)

@@ -348,6 +348,7 @@ def test_a_damaged_copy_is_not_verified(
         "logs": 0,
         "marks": 0,
         "notes": 2,
+        "looks": 0,
         "sightings": 0,
     }
     damage(copy)
