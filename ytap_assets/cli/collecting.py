@@ -236,6 +236,11 @@ def _show_import(outcome: pl.DataFrame) -> None:
     write_table(
         ("file", *names[1:]), rows, say, right=right, columns=terminal_columns(), limit=None
     )
+    if totals[_COUNTS.index("accepted")]:
+        note(
+            "To rank these days: ytap materialize 'key:trend_stories or key:scored_trends'"
+            " --workspace ID --from DAY --to DAY"
+        )
     for row in outcome.filter(accepted=0).iter_rows(named=True):
         if row["duplicates"]:
             note(f"{clean(row['target'])}: nothing new: all its rows are in raw_trends already")

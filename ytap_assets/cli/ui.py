@@ -33,9 +33,13 @@ def ui(port: int) -> None:
 
     from ytap_assets.defs.launch import prepare_home
     from ytap_assets.defs.liveness import fail_dead_runs
+    from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
     from ytap_assets.settings import Settings
 
-    home = prepare_home(Settings.from_env())
+    settings = Settings.from_env()
+    if not is_made_by_itself(settings):
+        require_catalog(settings)
+    home = prepare_home(settings)
     _hold(home / "ui.lock")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)

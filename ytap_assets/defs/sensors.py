@@ -18,7 +18,7 @@ from ytap_assets.defs.partitions import DAY, WORKSPACE, WORKSPACES, compare_work
 from ytap_assets.defs.ready import with_partition
 from ytap_assets.domain.production.events import Event
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import foresee, production_mark
@@ -75,7 +75,10 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
         requests: list[dg.RunRequest] = []
         left_out: list[str] = []
         now = clock()
-        last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+        try:
+            last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+        except YtapError as error:  # nothing can be decided on without the lake
+            return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
         for workspace_id in with_partition(platform.workspaces.ids(), context):
             bucket = find_bucket(workspace_id, now)
             try:
@@ -147,7 +150,10 @@ def workspace_folders(
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     added, gone = compare_workspaces(platform.workspaces.ids(), known)
-    refused = _find_refused(platform, added)
+    try:
+        refused = _find_refused(platform, added)
+    except YtapError as error:  # without the lake nobody knows whose names they are
+        return dg.SensorResult(skip_reason=str(error))
     for name, why in refused.items():
         context.log.warning(f"no partition for {name!r}: {why}")
     added = [name for name in added if name not in refused]

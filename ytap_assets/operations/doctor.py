@@ -124,8 +124,8 @@ def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
             if ahead:
                 are_well = False
                 detail = (
-                    f"{len(ahead)} decisions are dated ahead of the clock ({now:%Y-%m-%d %H:%M}"
-                    f" UTC) and wait: `ytap script list -w {workspace_id}` names them"
+                    f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
+                    f" {len(ahead)}; `ytap script list -w {workspace_id}` says which of them wait"
                 )
                 yield Finding("broken", subject, "warn", detail)
     if are_well:

@@ -57,8 +57,8 @@ def list_top(
     if stories.is_empty():
         raise ConfigError(
             f"workspace {workspace_id} has no scored trends on {day};"
-            f" `ytap materialize '+scored_trends' -w {workspace_id} --from {day} --to {day}`"
-            " makes them"
+            f" `ytap materialize '*' -w {workspace_id} --from {day} --to {day}` collects and ranks"
+            " that day"
         )
     return day, stories if with_spam else stories.filter(~pl.col("is_spam"))
 
@@ -111,7 +111,7 @@ def _last_day(reader: Reader) -> date:
     if last is None:
         raise ConfigError(
             f"workspace {reader.workspace_id} has no scored trends yet;"
-            f" `ytap materialize '+scored_trends' -w {reader.workspace_id}` makes them"
+            f" `ytap materialize '*' -w {reader.workspace_id}` collects and ranks today"
         )
     return last
 

@@ -22,6 +22,7 @@ from ytap_assets.operations.registries import (
     IDENTITY_COLUMNS,
     Orphan,
     Registered,
+    find_conflict,
     find_conflicts,
     find_orphans,
 )
@@ -185,7 +186,14 @@ def identify_workspace(
     if adopt:
         uid = _adoptable(workspaces, workspace, known)
     elif workspace.uid is not None and not new:
+        if conflict := find_conflict(workspace, registered, workspaces.readable()[0]):
+            raise ConfigError(conflict)
         return None
+    elif known is not None and known == workspace.uid:
+        raise ConfigError(
+            f"workspace {workspace_id!r}: it has the uid that the lake knows already; nothing is"
+            " to be done"
+        )
     elif known is not None:
         raise ConfigError(
             f"workspace {workspace_id!r}: the lake's rows of that name belong to the uid {known};"

@@ -106,7 +106,7 @@ def test_inboxes_that_are_not_read_to_the_end_are_named(platform: Platform) -> N
     assert (link.verdict, unfinished.verdict, ahead.verdict) == ("fail", "warn", "warn")
     assert "symbolic link" in link.detail
     assert "line 1 is unfinished" in unfinished.detail
-    assert "1 decisions are dated ahead of the clock" in ahead.detail
+    assert "dated ahead of the clock" in ahead.detail
 
 
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:

@@ -157,7 +157,7 @@ def test_a_folder_that_was_made_again_adopts_the_uid_of_its_name(
     ("line", "registered", "options", "why"),
     [
         ("", {"tech": UID}, {}, "cut off"),
-        (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "cut off"),
+        (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "nothing is"),
         ("", {}, {"adopt": True}, "none to adopt"),
         ("", {"tech": None}, {"adopt": True}, "none to adopt"),
         ("", {"tech": OTHER}, {"adopt": True}, "'food' has the uid"),
