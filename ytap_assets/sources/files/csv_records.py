@@ -244,7 +244,7 @@ class _Table:
     width: int = field(init=False)
     """The number of columns of the first header."""
     widest: int = 0
-    """The number of cells of the widest record."""
+    """The number of cells of the widest record whose quotes are well."""
 
     def __post_init__(self) -> None:
         self.positions = self._find_columns(self.header.names)
@@ -346,7 +346,8 @@ class _Table:
 
     def _add(self, record: _Record) -> None:
         place = f"line {record.number}"
-        self.widest = max(self.widest, len(record.cells))
+        if record.tear is None:
+            self.widest = max(self.widest, len(record.cells))
         if len(record.cells) == self.width:
             self.unmatched = None
         fault = record.fault or self._find_fault(record)

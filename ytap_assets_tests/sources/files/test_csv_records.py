@@ -181,9 +181,9 @@ def test_a_header_to_which_a_record_is_joined_is_quarantined_with_the_records() 
 
 
 def test_a_header_of_records_that_are_cut_is_no_record() -> None:
-    for text in ("", "1\n", "1,a\n2,b\n"):
-        faults = _faults(_read(_TABLE + text, "id", "note"))
-        assert len(faults) == text.count("\n")
+    for text in ("", "1\n", "1,a\n2,b\n", '1,"2,b,"a,"\n'):
+        records = _read("id,title,note,rest\n" + text, "id", "note")
+        assert len(records.places) == text.count("\n")
 
 
 def test_what_follows_a_header_without_the_columns_is_quarantined() -> None:
