@@ -179,16 +179,20 @@ def _find_closing(raw: str, opened: int) -> int:
 
 def read_header(text: TextIO) -> Header:
     """The first record's cells; no names where it cannot be read."""
-    return _read_header(_Lines(text))
+    return _read_header(_Lines(text))[0]
 
 
-def _read_header(lines: _Lines) -> Header:
+def _read_header(lines: _Lines) -> tuple[Header, _Record | None]:
+    """The header, and the record it was read from."""
     first = next(_iterate(lines, ","), None)
     if first is None or not first.cells or any(map(_is_binary, first.cells)):
-        return Header([], ",")
+        return Header([], ","), None
+    if first.tear is not None:
+        lines.take_back(first.lines[1:])
+        first = first._replace(lines=first.lines[:1])
     read = [(next(csv.reader(first.lines, delimiter=each), []), each) for each in _DELIMITERS]
     cells, delimiter = max(read, key=lambda one: len(one[0]))
-    return Header([cell.lstrip(_BOM).strip() for cell in cells], delimiter)
+    return Header([cell.lstrip(_BOM).strip() for cell in cells], delimiter), first
 
 
 def _is_binary(cell: str) -> bool:
@@ -213,13 +217,15 @@ def read_csv_records(
     Returns:
         The records; one of more or fewer cells than the header has a fault. A header that is
         repeated is a record with a fault, too; one of other columns is the header of what follows.
+        Where no record has as many cells as the first header, and the header looks as if a record
+        was joined to its line, its text is a fault after the records.
     """
     lines = _Lines(text)
-    header = _read_header(lines)
-    table = _Table(header, wanted, only or {}, is_record)
+    header, unmatched = _read_header(lines)
+    table = _Table(header, wanted, only or {}, is_record, unmatched)
     for record in _iterate(lines, header.delimiter):
         table.add(record, lines)
-    return table.builder.build()
+    return table.build()
 
 
 @dataclass
@@ -230,16 +236,38 @@ class _Table:
     wanted: Sequence[str]
     only: Mapping[str, Only]
     is_record: IsRecord
+    unmatched: _Record | None
+    """The first header, until a record has as many cells."""
     builder: RecordsBuilder = field(init=False)
     positions: dict[str, int] = field(init=False)
     other_header: int | None = None
+    width: int = field(init=False)
+    """The number of columns of the first header."""
+    widest: int = 0
+    """The number of cells of the widest record whose quotes are well."""
 
     def __post_init__(self) -> None:
         self.positions = self._find_columns(self.header.names)
         self.builder = RecordsBuilder(tuple(self.positions))
+        self.width = len(self.header.names)
 
     def _find_columns(self, names: Sequence[str]) -> dict[str, int]:
         return {name: names.index(name) for name in self.wanted if name in names}
+
+    def build(self) -> Records:
+        """All records, and the header's text where a record may be joined to it."""
+        first = self.unmatched
+        if first is not None and (len(first.lines) > 1 or first.tear or self._is_too_wide()):
+            self.builder.add_fault(
+                f"is a header of {self.width} columns, which no record has",
+                place=f"line {first.number}",
+                original=first.raw,
+            )
+        return self.builder.build()
+
+    def _is_too_wide(self) -> bool:
+        """Whether the header has more columns than any record, and the records need no more."""
+        return max(self.positions.values(), default=0) < self.widest < self.width
 
     def add(self, record: _Record, lines: _Lines) -> None:
         """Take a record; where it swallowed others, these are handed out by ``lines`` again."""
@@ -318,6 +346,10 @@ class _Table:
 
     def _add(self, record: _Record) -> None:
         place = f"line {record.number}"
+        if record.tear is None:
+            self.widest = max(self.widest, len(record.cells))
+        if len(record.cells) == self.width:
+            self.unmatched = None
         fault = record.fault or self._find_fault(record)
         if fault is not None:
             self.builder.add_fault(fault, place=place, original=record.raw)

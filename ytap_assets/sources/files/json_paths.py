@@ -20,6 +20,7 @@ MAX_JSON_STEPS = 2
 """How often a path may step into text: a recorded exchange asks it once."""
 _STEP = re.compile(r"\*|\{[a-z_]+\}|@json|[^*{}@.]+")
 _BLANKS = re.compile(r"[\s\ufeff]*")
+_AFTER_DOCUMENT = re.compile(r"[ \t\ufeff]*(?:[\r\n{\[]|\Z)")
 ABSENT = object()
 """What a record has under a name that it does not have."""
 _Scope = Mapping[str, object]
@@ -153,15 +154,46 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 def parse_joined_json(text: str) -> Iterator[tuple[str, object, str | None]]:
-    """Documents written one after the other: text, value, fault of each; the rest is one fault."""
-    at = 0
-    while (start := _skip_blanks(text, at)) < len(text):
+    """Documents written one after the other: text (with the blanks after it), value, fault of each.
+
+    A document is an object or an array that ends its line, or is followed there by another one.
+    Anything else is a fault up to the next line that begins with a document; if the text begins
+    with an array, so do the documents, as objects may be elements of an array that is damaged.
+    """
+    start = rest = _skip_blanks(text, 0)
+    for document, value, end in _parse_in_sequence(text, start):
+        rest = end
+        yield document, value, None
+    brackets = "[" if text[start : start + 1] == "[" else "[{"
+    # Each part is parsed by itself: after a fault, the cost must not grow with the rest.
+    for part in re.split(rf"(?<=[\r\n])(?=\ufeff*[{re.escape(brackets)}])", text[rest:]):
+        yield from _parse_part(part)
+
+
+def _parse_part(part: str) -> Iterator[tuple[str, object, str | None]]:
+    """The documents at the start of a text, then what follows them as one fault."""
+    found = list(_parse_in_sequence(part, _skip_blanks(part, 0)))
+    at = found[-1][2] if found else 0
+    if part[at : at + 1] in {"]", "}"}:  # They were elements of what it closes.
+        found, at = [], 0
+    for document, value, _ in found:
+        yield document, value, None
+    if at < len(part):
+        _, fault = parse_json(part[at:])
+        yield part[at:], None, fault or "is not a JSON object or array"
+
+
+def _parse_in_sequence(text: str, at: int) -> Iterator[tuple[str, object, int]]:
+    """Documents one after the other up to the first fault: text, value, where the next begins."""
+    while at < len(text):
         try:
-            value, at = _DECODER.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, at)
         except (RecursionError, ValueError):
-            yield text[start:], *parse_json(text[start:])
             return
-        yield text[start:at], value, None
+        if not isinstance(value, dict | list) or not _AFTER_DOCUMENT.match(text, end):
+            return
+        start, at = at, _skip_blanks(text, end)
+        yield text[start:at], value, at
 
 
 def find_records(

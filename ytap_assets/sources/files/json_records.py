@@ -54,27 +54,28 @@ def read_documents(text: TextIO) -> Iterator[Document]:
         yield from (opening, second, *lines)
         return
     if not second.text:
-        yield from _split_joined(opening._replace(line=None))
+        yield from _split_joined(opening._replace(line=None), opening.line or 1)
         return
     start = opening.text + second.text
     whole = _parse(start + text.read(max(0, MAX_DOCUMENT_CHARS - len(start))), line=None)
     if text.read(1):
         fault = f"is one JSON document of more than {MAX_DOCUMENT_CHARS // 2**20} MiB"
-        whole = whole._replace(value=None, fault=fault)
+        yield whole._replace(value=None, fault=fault)
+        return
     if whole.fault is None or not isinstance(second.value, dict | list):
-        yield from _split_joined(whole)
+        yield from _split_joined(whole, opening.line or 1)
         return
     yield from (opening, second, *_Lines(io.StringIO(whole.text, newline=""), skip=2))
 
 
-def _split_joined(whole: Document) -> Iterator[Document]:
+def _split_joined(whole: Document, line: int) -> Iterator[Document]:
     """The documents of a file that holds several, one after the other but not one a line."""
-    if whole.fault is None or "Extra data" not in whole.fault:
+    if whole.fault is None:
         yield whole
         return
-    line = 1
     for text, value, fault in parse_joined_json(whole.text):
-        yield Document(line, text, value, fault)
+        is_all = len(text) == len(whole.text)
+        yield whole if is_all else Document(line, text, value, fault)
         line += text.count("\n")
 
 

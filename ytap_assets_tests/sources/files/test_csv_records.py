@@ -163,6 +163,29 @@ def test_tables_written_one_after_the_other() -> None:
     assert _cells(records)[2:] == [("2", "b"), ("3", "c")]
 
 
+def test_a_header_to_which_a_record_is_joined_is_quarantined_with_the_records() -> None:
+    for joined in ("1,a,x", '1,"a\nb",x'):
+        records = _read(f"id,title,note{joined}\n2,b,y\n")
+        assert _faults(records) == [
+            "has 3 columns where the header has 5",
+            "is a header of 5 columns, which no record has",
+        ]
+        assert records.original(1) == f"id,title,note{joined}"
+        assert records.places[1] == "line 1"
+    records = _read('id,title,note1,"a\n2,b,"y"\n3,c,z\n')
+    assert [records.original(index) for index in range(3)] == [
+        '2,b,"y"',
+        "3,c,z",
+        'id,title,note1,"a',
+    ]
+
+
+def test_a_header_of_records_that_are_cut_is_no_record() -> None:
+    for text in ("", "1\n", "1,a\n2,b\n", '1,"2,b,"a,"\n'):
+        records = _read("id,title,note,rest\n" + text, "id", "note")
+        assert len(records.places) == text.count("\n")
+
+
 def test_what_follows_a_header_without_the_columns_is_quarantined() -> None:
     text = "id,title,views,note\n1,a,5,x\ntitle,id,likes,note\nb,2,6,y\n"
     records = _read(text, "id", "title", "views")

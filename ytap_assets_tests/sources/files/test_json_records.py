@@ -79,6 +79,31 @@ def test_documents_written_one_after_the_other_are_all_read() -> None:
     assert records.original(2) == '{\n "id": 3'
 
 
+def test_reading_goes_on_after_a_document_that_is_damaged() -> None:
+    pretty = '{\n "id": 1\n}\n{\n "id": \n}\n{\n "id": 3\n}\n"id": 4}\n\ufeff{"id": 5}\n'
+    records = _read(pretty, "")
+    assert _cells(records) == [("1",), (None,), ("3",), (None,), ("5",)]
+    assert records.original(1) == '{\n "id": \n}'
+    assert records.original(3) == '"id": 4}'
+    assert list(records.places) == ["line 1", "line 4", "line 7", "line 10", "line 11"]
+    records = _read('"id": 1}\n{"id": 2\n{"id": 3}\n', "")
+    assert _cells(records) == [(None,), (None,), ("3",)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[\n{"id": 1},\n{"id": 2}\n,\n{"id": 3}\n',
+        '{"hits": [\n{"id": 1},\n{"id" 2},\n{"id": 3}\n]}\n',
+    ],
+)
+def test_elements_of_an_array_that_is_damaged_are_no_documents(text: str) -> None:
+    records = _read(text, "")
+    assert None not in _faults(records)
+    originals = "\n".join(records.original(index) for index in range(len(records.places)))
+    assert originals == text.rstrip()
+
+
 def test_all_values_of_a_key_named_twice_are_kept() -> None:
     records = _read('{"id": 1, "score": 1, "score": [2]}', "", "id", "score")
     assert _faults(records) == ["names 'score' more than once, with different values"]
