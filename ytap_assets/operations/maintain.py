@@ -108,7 +108,7 @@ def maintain_lake(
     problems: list[str] = []
     kept: list[str] = []
     # Under replay, rows are as old as the recordings say, whatever the machine's clock does.
-    if copy is None and (clock is None or settings.transport == "replay"):
+    if copy is None and (not (clock or expiry) or settings.transport == "replay"):
         deleted, problems, kept = apply_retention(
             platform, run, platform.now().date(), allow_large_deletion=allow_large_deletion
         )

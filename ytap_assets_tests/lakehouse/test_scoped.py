@@ -331,6 +331,17 @@ def test_statements_that_read_are_run(whole: duckdb.DuckDBPyConnection, statemen
         whole.execute(part).fetchall()
 
 
+@pytest.mark.parametrize("workspace_id", [None, "tech"])
+def test_a_statement_that_takes_long_to_plan_is_not_run(
+    two: Lake, workspace_id: str | None
+) -> None:
+    longest = "SELECT true" + " AND true" * 20_000
+    with closing(open_shell(two.settings, workspace_id=workspace_id)) as connection:
+        with pytest.raises(StatementRefusedError, match="characters"):
+            parse(connection, f"SELECT 1; {longest}")
+        assert parse(connection, "SELECT 'x'" + " " * 1000)
+
+
 def test_what_is_run_is_what_was_checked(whole: duckdb.DuckDBPyConnection) -> None:
     text = (
         "/* EXPLAIN */ EXPLAIN -- FROM 'x.db'\n ANALYZE SELECT 1 /* '*/;"
