@@ -20,6 +20,7 @@ import polars as pl
 from ytap_assets.sources.fields import COUNTS_END
 from ytap_assets.sources.files.formats import Column, KindName
 from ytap_assets.sources.files.names import DaySpan
+from ytap_assets.sources.files.records import FAULT
 
 INSTANT = pl.Datetime("us", "UTC")
 LISTED_BY = ("list_name", "region")
@@ -360,7 +361,14 @@ def read_flag(text: pl.Expr) -> pl.Expr:
 
 
 def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    position = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("observed_at", *LISTED_BY)
+    """The place among the records of one list; one that cannot be read keeps its place.
+
+    It has no cells that say which list it is of: it belongs to that of the record before it.
+    """
+    number = pl.int_range(pl.len(), dtype=pl.Int64)
+    nearest = pl.when(pl.col(FAULT).is_null()).then(number).forward_fill().backward_fill()
+    lists = [pl.col(name).gather(nearest.fill_null(0)) for name in ("observed_at", *LISTED_BY)]
+    position = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(lists)
     return pl.when(pl.col("observed_at").is_not_null()).then(position)
 
 

@@ -306,7 +306,8 @@ def test_ages_are_counted_back_from_the_day_of_observation() -> None:
     assert _convert(declared, *bad, name="published_at") == [_unread(cell, wants) for cell in bad]
 
 
-def _days(patterns: list[str], reading: Reading, *cells: str) -> pl.DataFrame:
+def _days(patterns: list[str], reading: Reading, *cells: str | None) -> pl.DataFrame:
+    """The converted records; None stands for one that cannot be read."""
     columns = {
         "item_id": {"from": "x"},
         "title": {"from": "x"},
@@ -318,8 +319,18 @@ def _days(patterns: list[str], reading: Reading, *cells: str) -> pl.DataFrame:
     )
     builder = RecordsBuilder(("x",))
     for cell in cells:
-        builder.add((cell,), place="", original="")
+        if cell is None:
+            builder.add_fault("torn", place="", original="")
+        else:
+            builder.add((cell,), place="", original="")
     return convert_records(builder.build(), declared, reading)
+
+
+def test_a_record_that_cannot_be_read_keeps_its_place() -> None:
+    cells = ["17.14.11", None, "17.14.11", "17.15.11", None]
+    frame = _days(["%y.%d.%m"], Reading("x", None, None), *cells)
+    ranks = frame.filter(pl.col("observed_at").is_not_null())["rank"].to_list()
+    assert ranks == [1, 3, 1]
 
 
 def test_days_are_taken_at_their_last_second_and_rows_are_counted_by_day() -> None:
