@@ -6,9 +6,11 @@ counts. Does not belong here: what follows from them (`decide`).
 When a decision of the file counts:
 
 - Once. Its content is its identity and the id of its event; equal lines are one decision.
-- Not before its date. One that is dated ahead of the clock is received: an event binds it to the
-  state that the script is in. It counts when its date has come, unless the script has left that
-  state by then: a video that came into review later is not the one that was decided about.
+- Not before its date.
+- Only in the state in which it was first read. One that is read and does not count is received: an
+  event binds it to the state that the script is in, or to the time before there was a script. It
+  does not count after the script has left that state: a video that came into review later is not
+  the one that was decided about. This rests on the log; the file may be cut or edited afterwards.
 - About what stood there when it was written: not if it is dated before the script came into its
   state, nor if it stands above a line that has moved the script since. Lines are appended, so it
   was written before that move.
@@ -149,15 +151,24 @@ def _name_act(workspace_id: str, act: Act) -> str:
     return evidence_id(workspace_id, act.script_id, ACTS[act.act], line)
 
 
-def reception_event(workspace_id: str, act: Act, state: str, *, actor: str, now: datetime) -> Event:
+def reception_event(
+    workspace_id: str,
+    act: Act,
+    state: str | None,
+    *,
+    actor: str,
+    now: datetime,
+    overtaken: bool = False,
+) -> Event:
     """The event that binds a decision of the file to the state its script is in.
 
     Args:
         workspace_id: The workspace.
         act: The decision.
-        state: Where the script stands.
+        state: Where the script stands; None where there is no such script yet.
         actor: Who read the file.
         now: The present.
+        overtaken: Whether it was written before a decision that moved the script: it never counts.
     """
     return Event(
         event_id=_name_reception(workspace_id, act),
@@ -174,6 +185,7 @@ def reception_event(workspace_id: str, act: Act, state: str, *, actor: str, now:
             "actor": act.actor,
             "at": act.at.isoformat(),
             "event_id": _name_act(workspace_id, act),
+            "overtaken": overtaken,
         },
     )
 
@@ -183,9 +195,10 @@ def _name_reception(workspace_id: str, act: Act) -> str:
     return evidence_id(workspace_id, act.script_id, "decision_received", decided)
 
 
-Standing = Literal["new", "applied", "received", "expired", "overtaken"]
+Standing = Literal["new", "applied", "received", "expired", "overtaken", "void"]
 """What the log says of a decision of the file: nothing; that it was applied; that it was received
-in the state the script is in, or in an earlier one; that a line below it moved the script since."""
+in the state the script is in, or in an earlier one; nothing, but a line below it moved the script;
+that it was received as written before a decision that moved the script."""
 
 
 def trace_acts(workspace_id: str, acts: Sequence[Act], events: pl.DataFrame) -> dict[Act, Standing]:
@@ -199,8 +212,10 @@ def trace_acts(workspace_id: str, acts: Sequence[Act], events: pl.DataFrame) -> 
     applied = {act: _name_act(workspace_id, act) for act in acts}
     received = {act: _name_reception(workspace_id, act) for act in acts}
     names = [*applied.values(), *received.values()]
-    found = events.filter(pl.col("event_id").is_in(names)).select("event_id", "seq")
-    seqs: dict[str, int] = dict(found.iter_rows())
+    found = events.filter(pl.col("event_id").is_in(names))
+    seqs: dict[str, int] = dict(found.select("event_id", "seq").iter_rows())
+    is_void = pl.col("payload").str.json_path_match("$.overtaken") == "true"
+    void = set(found.filter(pl.col("type") == "decision_received").filter(is_void)["event_id"])
     moves = events.filter(pl.col("to_state").is_not_null()).group_by("script_id")
     moved: dict[str, int] = dict(moves.agg(pl.col("seq").max()).iter_rows())
     standings: dict[Act, Standing] = {}
@@ -210,10 +225,10 @@ def trace_acts(workspace_id: str, acts: Sequence[Act], events: pl.DataFrame) -> 
             standings[act] = "applied"
             if RULES[ACTS[act.act]].to_state is not None:
                 overtaken.add(act.script_id)
-        elif act.script_id in overtaken:
-            standings[act] = "overtaken"
         elif received[act] not in seqs:
-            standings[act] = "new"
+            standings[act] = "overtaken" if act.script_id in overtaken else "new"
+        elif received[act] in void:
+            standings[act] = "void"
         else:
             is_bound = seqs[received[act]] > moved.get(act.script_id, 0)
             standings[act] = "received" if is_bound else "expired"
@@ -265,8 +280,8 @@ def _find_other_subject(act: Act, standing: Standing, record: Record, now: datet
     state, since = record.state, record.state_since
     if standing == "expired":
         return f"received before the script came into {state}; decide again"
-    if standing == "overtaken":
-        return "stands above a line that has moved the script since; decide again"
+    if standing in ("overtaken", "void"):
+        return "written before a decision that has moved the script since; decide again"
     if act.at >= since:
         return None
     if since > now:

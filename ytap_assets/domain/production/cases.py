@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ytap_assets.domain.production.acts import (
+    ACTS,
     Act,
     Standing,
     act_event,
     find_obstacle,
-    is_possible,
     reception_event,
 )
 from ytap_assets.domain.production.events import Event, evidence_id
@@ -30,7 +30,7 @@ from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import Gate
 from ytap_assets.domain.production.records import Dossier, Record, iter_records
 from ytap_assets.domain.production.states import (
-    READY_FOR_GENERATION,
+    IN_PRODUCTION,
     RULES,
     VIDEO_PENDING_REVIEW,
 )
@@ -47,7 +47,7 @@ class Case:
         workspace_id: The workspace.
         record: The script.
         dossier: What its log says beyond the record.
-        acts: The decisions about it in the approvals file, in order of time.
+        acts: The decisions about it in the approvals file, in the order of the file.
         standings: What the log says of each of them.
         acts_problem: Why the approvals file cannot be read; None where it can.
         now: The present.
@@ -70,6 +70,7 @@ class Case:
             self.record.video_approved_by if in_video_review else self.record.script_approved_by
         )
         self._approved_at: datetime | None = None
+        self._applied: list[Act] = []
 
     @property
     def approved_by(self) -> str | None:
@@ -90,18 +91,21 @@ class Case:
             return True
         for act in self._list_applicable():
             event = act_event(self.workspace_id, act, self.record.state)
+            self._applied.append(act)
             if event.to_state is not None:
                 self.events.append(replace(event, occurred_at=self.date(act.at)))
                 return True
             if not self._approved_by:
                 self.events.append(event)
                 self._approved_by, self._approved_at = event.actor, act.at
+            else:
+                self._applied.pop()
         return False
 
     def _list_applicable(self) -> list[Act]:
         return [
             act
-            for act in self.acts
+            for act in sorted(self.acts, key=lambda act: act.at)
             if self.standings[act] != "applied"
             and find_obstacle(act, self.standings[act], self.record, self.now) is None
         ]
@@ -109,26 +113,43 @@ class Case:
     def close(self) -> list[Event]:
         """Everything that happens to the script: decisions received, then the other events.
 
-        A decision that does not count yet is received, so that it never counts for a later video.
-        So is one about a video while a new one is awaited: it was about the one sent back.
+        A decision that was read and did not count is received, so that it never counts for what
+        comes into review later (`_list_received`).
         """
-        moves = any(event.to_state is not None for event in self.events)
-        awaits_another = (
-            self.record.state == READY_FOR_GENERATION
-            and self.dossier.manifest_sha256 is not None
-            and not moves
-        )
-        received = [
+        return [*map(self._receive, self._list_received()), *self.events]
+
+    def _list_received(self) -> list[Act]:
+        """The decisions to bind to the state that the script is in, or leaves.
+
+        All that did not count, where the script stays. Where a promotion moves it, the others may
+        be about what comes next: only those that wait for their date are bound. Where a decision
+        moves it, those above that one in the file are bound too; a decision at a keyboard comes
+        after the whole file.
+        """
+        unbound = [
             act
             for act in self.acts
-            if self.standings[act] == "new"
+            if self.standings[act] in ("new", "overtaken")
             and act.act != "cancel"
-            and (
-                act.at > self.now
-                or (awaits_another and not is_possible(act.act, self.record.state))
-            )
+            and act not in self._applied
         ]
-        return [*map(self._receive, received), *self.events]
+        if not any(event.to_state is not None for event in self.events):
+            return unbound
+        bound = self._list_before_move()
+        return [
+            act
+            for act in unbound
+            if act.at > self.now or act in bound or self.standings[act] == "overtaken"
+        ]
+
+    def _list_before_move(self) -> Sequence[Act]:
+        """The decisions written before the one that sends the script back, if one does."""
+        if not any(event.to_state in IN_PRODUCTION for event in self.events):
+            return []
+        mover = next((act for act in self._applied if RULES[ACTS[act.act]].to_state), None)
+        if mover is None:
+            return []
+        return self.acts[: self.acts.index(mover)] if mover in self.acts else self.acts
 
     def _receive(self, act: Act) -> Event:
         return reception_event(
@@ -137,6 +158,7 @@ class Case:
             self.record.state,
             actor=f"sensor:{self.promotion}",
             now=self.now,
+            overtaken=self.standings[act] == "overtaken" or act in self._list_before_move(),
         )
 
     def decide(self, act: Act, event_id: str) -> list[Event]:
@@ -149,6 +171,7 @@ class Case:
         if event.to_state is not None:
             event = replace(event, occurred_at=self.date(act.at))
         self.events.append(event)
+        self._applied.append(act)
         return self.close()
 
     def pass_gates(
@@ -242,7 +265,7 @@ class Case:
 def open_cases(evidence: Evidence, promotion: str, state: str, now: datetime) -> Iterator[Case]:
     """The scripts that wait in a state, the longest waiting first."""
     acts: defaultdict[str, list[Act]] = defaultdict(list)
-    for act in sorted(evidence.acts, key=lambda act: act.at):
+    for act in evidence.acts:
         acts[act.script_id].append(act)
     for record in iter_records(evidence.records, state):
         yield Case(

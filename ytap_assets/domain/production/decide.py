@@ -15,6 +15,7 @@ from datetime import datetime
 
 import polars as pl
 
+from ytap_assets.domain.production.acts import reception_event
 from ytap_assets.domain.production.cases import Case, open_cases
 from ytap_assets.domain.production.copies import (
     Original,
@@ -45,7 +46,8 @@ _SHOWN_PROBLEMS = 5
 def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 1: a line in the inbox becomes a script in review; a known one stays as it is.
 
-    A script that another workspace has already is marked as a copy from the beginning.
+    A script that another workspace has already is marked as a copy from the beginning. A decision
+    about a script that is not there yet is received: it is not about the script that comes later.
     """
     known = set(evidence.records["script_id"])
     events: list[Event] = []
@@ -67,7 +69,17 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
             content_id=script_content_id(script.payload),
         )
         events += [submitted, *_mark_copy(submitted, evidence, now)]
-    return events
+    return [*_receive_early_acts(evidence, now), *events]
+
+
+def _receive_early_acts(evidence: Evidence, now: datetime) -> list[Event]:
+    """The receptions of decisions about scripts that are neither recorded nor in the inbox."""
+    there = {*evidence.records["script_id"], *(one.script_id for one in evidence.submissions)}
+    return [
+        reception_event(evidence.workspace_id, act, None, actor="sensor:submit_scripts", now=now)
+        for act in evidence.acts
+        if act.script_id not in there and act.act != "cancel" and evidence.standings[act] == "new"
+    ]
 
 
 def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:

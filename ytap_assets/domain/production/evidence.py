@@ -51,7 +51,8 @@ class Evidence:
         records: Its rows of `production_records`, folded from its whole log.
         dossiers: What the log says beyond the records, per script.
         submissions: The scripts in its inbox.
-        acts: The decisions in its approvals file about scripts in production, in order.
+        acts: The decisions in its approvals file, in order: about scripts in production, and about
+            scripts there is no record of.
         standings: What the log says of each of them.
         acts_problem: Why its approvals file cannot be read; None where it can.
         folders: Its video folders that hold a manifest, per script.
@@ -108,7 +109,8 @@ def gather_evidence(
     own = events.filter(pl.col("workspace_id") == workspace_id)
     records = fold_events(own)
     moving = set(records.filter(pl.col("state").is_in(IN_PRODUCTION))["script_id"])
-    open_acts = [act for act in acts if act.script_id in moving]
+    closed = set(records["script_id"]) - moving
+    open_acts = [act for act in acts if act.script_id not in closed]
     return Evidence(
         workspace_id=workspace_id,
         rules=rules,

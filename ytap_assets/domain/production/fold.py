@@ -117,7 +117,7 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by(_SCRIPT)
         .agg(
             pl.col(*wanted).max(),
-            pl.col("_row").min().alias("_first"),
+            pl.col("_moved").min().alias("_first"),
             pl.col("_row").max().alias("_last"),
             (kind == "job_queued").sum().alias("job_attempts"),
             pl.len().alias("events"),

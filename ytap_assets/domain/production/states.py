@@ -59,7 +59,7 @@ RULES: Mapping[str, Rule] = {
     "rejected": Rule((SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW), REJECTED),
     "sent_back": Rule((VIDEO_PENDING_REVIEW,), READY_FOR_GENERATION),
     "cancelled": Rule(IN_PRODUCTION, CANCELLED),
-    "decision_received": Rule(IN_PRODUCTION, None),
+    "decision_received": Rule((None, *IN_PRODUCTION), None),
 }
 """Every type of event but ``imported``, which may enter any state from any state."""
 

@@ -115,7 +115,8 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
             payload=draw(PAYLOADS),
         )
         admitted += admit([event], states).admitted
-        states[script] = into or states[script]
+        if into:
+            states[script] = into
     frame = events_to_frame(admitted, recorded_at=NOW)
     return frame.with_columns(seq=3 * pl.int_range(1, frame.height + 1, dtype=pl.Int64))
 
@@ -141,7 +142,8 @@ def test_every_state_was_reached_by_legal_events(log: pl.DataFrame) -> None:
         script = (event.workspace_id, event.script_id)
         assert event.from_state == states.get(script)
         check_event(event.type, event.from_state, event.to_state)
-        states[script] = event.to_state or states[script]
+        if event.to_state:
+            states[script] = event.to_state
     folded = {(row[0], row[1]): row[2] for row in fold_events(log).iter_rows()}
     assert folded == states == current_states(log)
 
