@@ -65,6 +65,7 @@ _PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}")
 _READERS_S = 30.0
 _WAIT_S = 120.0
+_RESTORED = ".restored"
 _CHUNK = 1 << 20
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -607,13 +608,13 @@ def _naming_failures(place: Path) -> Iterator[None]:
     """Turn failures of the disk and of SQLite into errors that say what to do."""
     try:
         yield
-    except (OSError, sqlite3.Error, duckdb.Error) as error:
+    except (OSError, sqlite3.Error, duckdb.Error, UnicodeDecodeError) as error:
         if is_full(error, place):
             raise DiskFullError(
                 f"no space left on the disk of {place}: nothing was changed, and no half of it is"
                 " left; free some space and run it again"
             ) from error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             raise BackupError(f"{place}: {error}: check its disk and its permissions") from error
         raise
 
@@ -636,6 +637,8 @@ def _keep_catalog(catalog: Path, target: Path) -> None:
     try:
         _copy_catalog(catalog, target)
     except (LakeDamagedError, sqlite3.Error):
+        for suffix in _JOURNALS:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
         for suffix in ("", "-wal"):
             if (file := catalog.with_name(catalog.name + suffix)).is_file():
                 shutil.copyfile(file, target.with_name(target.name + suffix))
@@ -652,7 +655,7 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
             check_not_empty(catalog)
             with closing(sqlite3.connect(catalog, timeout=timeout_s)) as connection:
                 busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except (LakeDamagedError, sqlite3.DatabaseError) as error:
+        except (LakeDamagedError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             # The journal of a catalog that cannot be read was kept with it.
             busy = "locked" in str(error)
         if busy:
