@@ -650,3 +650,33 @@ def test_values_of_a_wrong_type_in_a_catalog_are_damage(lake: Lake, change: str)
         connection.commit()
     with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
         read_catalog(lake.settings.catalog)
+
+
+@pytest.mark.parametrize("sequence", [10**9 - 1, 10**9, 10**15])
+def test_a_copy_with_an_absurd_sequence_spoils_no_later_one(lake: Lake, sequence: int) -> None:
+    _publish(lake, 1)
+    backups = lake.settings.backups
+    manifest = back_up(lake.settings, backups / "first", NOW).folder / "manifest.json"
+    content = json.loads(manifest.read_text()) | {"sequence": sequence}
+    manifest.write_text(json.dumps(content))
+    for name in ("second", "third"):
+        made = back_up(lake.settings, backups / name, NOW)
+        assert open_backup(backups / name) == made
+
+
+def test_a_pipe_in_place_of_a_marker_hangs_nothing(lake: Lake) -> None:
+    left = lake.settings.backups / f"verify.{'0' * 32}.part"
+    left.mkdir(parents=True)
+    os.mkfifo(left / ".being-made-by-ytap")
+    back_up(lake.settings, lake.settings.backups / "first", NOW)
+    assert left.is_dir()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", ".restored"])
+def test_no_copy_takes_the_place_of_a_file_of_the_catalog(lake: Lake, suffix: str) -> None:
+    lake.close()
+    folder = Path(f"{lake.settings.catalog}{suffix}")
+    folder.unlink(missing_ok=True)
+    with pytest.raises(BackupError, match="choose another name"):
+        back_up(lake.settings, folder, NOW)
+    assert not folder.exists()
