@@ -13,14 +13,15 @@ import errno
 import fcntl
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
@@ -37,6 +38,7 @@ from ytap_assets.lakehouse.catalog import (
     list_parquet,
     open_catalog,
     read_catalog,
+    read_commits,
 )
 from ytap_assets.lakehouse.connection import LAKE, attach, require_catalog
 from ytap_assets.lakehouse.disk import is_full
@@ -50,6 +52,7 @@ from ytap_assets.lakehouse.errors import (
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.manifest import (
     MANIFEST,
+    MOST_SEQUENCE,
     Backup,
     Copied,
     describe,
@@ -65,6 +68,7 @@ _PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}")
 _READERS_S = 30.0
 _WAIT_S = 120.0
+_RESTORED = ".restored"
 _CHUNK = 1 << 20
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -124,6 +128,70 @@ def newest_good(copies: list[Copy]) -> Copy | None:
     return next((copy for copy in reversed(copies) if copy.problem is None), None)
 
 
+@dataclass(frozen=True)
+class Restored:
+    """The last restore of a lake: that an older state took the place of a newer one was meant.
+
+    Attributes:
+        lake_id: The lake.
+        snapshot_id: Its newest snapshot in the copy that was restored.
+        sequence: The newest copy among the backups at that time; 0 where there was none.
+    """
+
+    lake_id: str
+    snapshot_id: int
+    sequence: int
+
+
+def find_newer_copy(
+    settings: Settings, copies: Sequence[Copy], catalog: Path, *, is_copy: bool = False
+) -> str | None:
+    """Whether a good copy has commits of this lake that a catalog does not have.
+
+    Such a catalog is an older one that took the place of the lake's, or lost its journal: files
+    that it does not refer to may hold the newer rows. It stays so when more was committed since,
+    so not only the newest snapshot is compared. Copies that were there when somebody restored an
+    older one do not count.
+
+    Args:
+        settings: The installation.
+        copies: The copies among the backups.
+        catalog: The lake's catalog, or a copy of it.
+        is_copy: Nobody writes to the catalog.
+
+    Returns:
+        What is wrong, and the ways out; None where no copy has more.
+
+    Raises:
+        LakeDamagedError: The catalog cannot be read.
+    """
+    commits = read_commits(catalog, is_copy=is_copy)
+    restored = _read_restored(settings)
+    meant = -1
+    if restored and restored.lake_id == commits.lake_id and commits.newest >= restored.snapshot_id:
+        meant = restored.sequence
+    for copy in reversed(copies):
+        backup = copy.backup
+        if copy.problem or backup is None or backup.lake_id != commits.lake_id:
+            continue
+        if copy.order[0] <= meant:
+            continue
+        try:
+            known = read_commits(copy.folder / _CATALOG, is_copy=True)
+        except LakeDamagedError:  # a full check of the copies says so
+            continue
+        if commits.lacks(known.newest, known.times[known.newest]):
+            return (
+                f"{settings.catalog} is older than the copy {copy.folder}: it lacks the snapshot"
+                f" {known.newest} of {known.times[known.newest]}, and its newest is"
+                f" {commits.newest}; another catalog took the place of the lake's, or its journal"
+                f" (-wal) was lost: put the newer state back with `ytap restore {copy.folder}`; if"
+                " the older state is meant, make a copy of it with `ytap backup` and restore that"
+                " copy, which records it"
+            )
+    return None
+
+
 @contextmanager
 def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[None]:
     """Let no other backup, restore or sweep of this lake run meanwhile. Writers go on.
@@ -173,10 +241,12 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Backup:
                 duckdb_version=duckdb.__version__,
                 catalog=describe(partial / _CATALOG),
                 files={},
-                sequence=1 + max((copy.order[0] for copy in copies), default=0),
+                sequence=1 + _newest_sequence(settings, copies),
             )
             backup = _fill(settings, made, partial, earlier.backup if earlier else None)
             write_manifest(backup, partial)
+            if replace(read_manifest(partial), folder=folder) != backup:
+                raise BackupError(f"{folder}: its manifest is not read as it was written")
             _sync(partial / MANIFEST)
             partial.rename(folder)
             (folder / _MARKER).unlink()
@@ -253,7 +323,8 @@ def restore(
     The files are copied into a folder of their own first and compared with their checksums. Then,
     under the write lock, they get their places beside those that are there (no two files ever share
     a name), and the catalog is replaced in one step. Whatever fails before that step leaves the
-    lake as it was. At last the files that only the lake before knew are taken out; they are kept.
+    lake as it was. At last the files that only the lake before knew are taken out; they are kept. A
+    record beside the catalog says that this state was meant (`find_newer_copy`).
 
     Args:
         settings: The installation.
@@ -280,14 +351,21 @@ def restore(
         _check_ways(data_path, backup)
         staging = data_path / f".restoring-{uuid4().hex}"
         catalog = settings.catalog.with_name(f"{settings.catalog.name}{staging.name}")
+        record = settings.catalog.with_name(f"{settings.catalog.name}.restoring-{uuid4().hex}")
         try:
             _stage(backup, staging, catalog)
+            commits = read_commits(folder / _CATALOG, is_copy=True)
+            newest = _newest_sequence(settings, list_copies(settings))
+            meant = Restored(commits.lake_id, commits.newest, newest)
+            record.write_text(json.dumps(asdict(meant)), encoding="utf-8")
             with WriteLock(settings.catalog).hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
                 _Replacement(settings, backup, suffix, readers_s).run(staging, catalog)
+                record.replace(_restored_file(settings))
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             catalog.unlink(missing_ok=True)
+            record.unlink(missing_ok=True)
     return backup
 
 
@@ -315,6 +393,32 @@ def remove_restoring(settings: Settings) -> None:
             path.unlink()
 
 
+def _newest_sequence(settings: Settings, copies: Sequence[Copy]) -> int:
+    """The newest copy's place in their order, also where it was removed after a restore.
+
+    One that leaves no number for the next copy is ignored.
+    """
+    restored = _read_restored(settings)
+    known = [restored.sequence] if restored else []
+    known += [copy.order[0] for copy in copies]
+    return max((number for number in known if number < MOST_SEQUENCE), default=0)
+
+
+def _restored_file(settings: Settings) -> Path:
+    return settings.catalog.with_name(settings.catalog.name + _RESTORED)
+
+
+def _read_restored(settings: Settings) -> Restored | None:
+    """The record of the last restore; None where there is none, or it cannot be read."""
+    try:
+        restored = Restored(**json.loads(_restored_file(settings).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    counts = (restored.snapshot_id, restored.sequence)
+    is_whole = all(isinstance(count, int) and count >= 0 for count in counts)
+    return restored if is_whole else None
+
+
 def _check_target(settings: Settings, folder: Path) -> None:
     require_catalog(settings)
     if os.path.lexists(folder):
@@ -322,6 +426,12 @@ def _check_target(settings: Settings, folder: Path) -> None:
     if folder.resolve().is_relative_to(settings.data_path.resolve()):
         raise BackupError(
             f"{folder} is among the lake's own files, where it would be swept: choose another place"
+        )
+    catalog = settings.catalog.resolve()
+    if folder.resolve().parent == catalog.parent and folder.name.startswith(catalog.name):
+        raise BackupError(
+            f"{folder} is named like a file that belongs to the catalog {settings.catalog}: choose"
+            " another name"
         )
     for parent in folder.parents:
         if parent.is_relative_to(settings.backups) and (parent / MANIFEST).exists():
@@ -578,10 +688,12 @@ def _scratch(folder: Path) -> Iterator[Path]:
 def _is_left(marker: Path) -> bool:
     """Whether a marker is there that no living process holds."""
     try:
-        descriptor = os.open(marker, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return False
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
@@ -607,13 +719,13 @@ def _naming_failures(place: Path) -> Iterator[None]:
     """Turn failures of the disk and of SQLite into errors that say what to do."""
     try:
         yield
-    except (OSError, sqlite3.Error, duckdb.Error) as error:
+    except (OSError, sqlite3.Error, duckdb.Error, UnicodeDecodeError) as error:
         if is_full(error, place):
             raise DiskFullError(
                 f"no space left on the disk of {place}: nothing was changed, and no half of it is"
                 " left; free some space and run it again"
             ) from error
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             raise BackupError(f"{place}: {error}: check its disk and its permissions") from error
         raise
 
@@ -636,6 +748,8 @@ def _keep_catalog(catalog: Path, target: Path) -> None:
     try:
         _copy_catalog(catalog, target)
     except (LakeDamagedError, sqlite3.Error):
+        for suffix in _JOURNALS:
+            target.with_name(target.name + suffix).unlink(missing_ok=True)
         for suffix in ("", "-wal"):
             if (file := catalog.with_name(catalog.name + suffix)).is_file():
                 shutil.copyfile(file, target.with_name(target.name + suffix))
@@ -652,7 +766,7 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
             check_not_empty(catalog)
             with closing(sqlite3.connect(catalog, timeout=timeout_s)) as connection:
                 busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except (LakeDamagedError, sqlite3.DatabaseError) as error:
+        except (LakeDamagedError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
             # The journal of a catalog that cannot be read was kept with it.
             busy = "locked" in str(error)
         if busy:

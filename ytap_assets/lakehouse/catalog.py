@@ -89,6 +89,28 @@ class CatalogFacts:
     folders: frozenset[str]
 
 
+@dataclass(frozen=True)
+class Commits:
+    """The commits that a catalog knows.
+
+    Attributes:
+        lake_id: Names the lake, whatever its place.
+        times: The instant of each readable snapshot, as the catalog stores it, by number.
+    """
+
+    lake_id: str
+    times: dict[int, str]
+
+    @property
+    def newest(self) -> int:
+        """The newest snapshot."""
+        return max(self.times)
+
+    def lacks(self, number: int, time: str) -> bool:
+        """Whether a commit of this lake is missing: it is newer, or another has its number."""
+        return number > self.newest or self.times.get(number, time) != time
+
+
 def check_not_empty(catalog: Path) -> None:
     """See that a catalog has any content.
 
@@ -124,7 +146,7 @@ def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Co
         uri = f"{catalog.absolute().as_uri()}?{mode}"
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
             yield connection
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite may quote a damaged schema
         if (explained := explain_error(error, catalog, catalog.parent)) is not None:
             raise explained from error
         raise LakeDamagedError(
@@ -136,9 +158,31 @@ def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
     """Read what a catalog refers to.
 
     Raises:
-        LakeDamagedError: It cannot be read, has no snapshot, or refers to a file by a name that
-            leads out of the data path.
+        LakeDamagedError: It cannot be read, has no snapshot, holds values of a wrong type, or
+            refers to a file by a name that leads out of the data path.
     """
+    try:
+        return _read_facts(catalog, is_copy=is_copy)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: {error}; {WAY_BACK}") from error
+
+
+def read_commits(catalog: Path, *, is_copy: bool = False) -> Commits:
+    """Read which commits a catalog knows; none of its files.
+
+    Raises:
+        LakeDamagedError: It cannot be read, or has no snapshot.
+    """
+    with open_catalog(catalog, is_copy=is_copy) as connection:
+        rows = connection.execute("SELECT snapshot_id, snapshot_time FROM ducklake_snapshot")
+        times = {number: str(time) for number, time in rows if isinstance(number, int)}
+        lake_id = connection.execute(_LAKE_ID).fetchone()
+    if not times or lake_id is None:
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no snapshot; {WAY_BACK}")
+    return Commits(str(lake_id[0]), times)
+
+
+def _read_facts(catalog: Path, *, is_copy: bool) -> CatalogFacts:
     with open_catalog(catalog, is_copy=is_copy) as connection:
         connection.execute("BEGIN")  # one moment for all that is read
         files = {

@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -149,21 +151,33 @@ def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.Duc
 def _attach_lake(
     connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, creates: bool
 ) -> None:
+    with _translate_damage(settings.catalog):
+        try:
+            with translate_errors(settings):
+                if not read_only:
+                    settings.data_path.mkdir(parents=True, exist_ok=True)
+                connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
+                connection.execute(f"USE {LAKE}")
+        except (LakeReadOnlyError, DiskFullError):
+            if not (read_only and _attach_copy(connection, settings)):
+                raise
+
+
+@contextmanager
+def _translate_damage(catalog: Path) -> Iterator[None]:
+    """Turn what DuckDB raises over a damaged catalog into an error that says so.
+
+    Raises:
+        LakeDamagedError: The catalog cannot be read.
+    """
     try:
-        with translate_errors(settings):
-            if not read_only:
-                settings.data_path.mkdir(parents=True, exist_ok=True)
-            connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
-            connection.execute(f"USE {LAKE}")
-    except (LakeReadOnlyError, DiskFullError):
-        if not (read_only and _attach_copy(connection, settings)):
-            raise
-    except duckdb.Error as error:
-        if not any(damage in str(error) for damage in _DAMAGES):
+        yield
+    except (duckdb.Error, UnicodeDecodeError) as error:  # DuckDB may quote a damaged schema
+        if isinstance(error, duckdb.Error) and not any(sign in str(error) for sign in _DAMAGES):
             raise
         message = " ".join(str(error).split())
         raise LakeDamagedError(
-            f"{settings.catalog}: the catalog is damaged: {message}; {WAY_BACK}"
+            f"{catalog}: the catalog is damaged: {message}; {WAY_BACK}"
         ) from error
 
 

@@ -27,6 +27,7 @@ _MOST_BYTES = 512 * 2**20
 _MOST_FILES = 2_000_000
 _MOST_SIZE = 2**50
 _MOST_COUNT = 10**15
+MOST_SEQUENCE = 10**9
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"v?[0-9]{1,6}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,40}")
 _LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -177,7 +178,7 @@ def _check_names(files: dict[str, Any]) -> None:
 def _parse_facts(content: dict[str, Any]) -> dict[str, Any]:
     """What format 3 says beyond format 2."""
     return {
-        "sequence": _parse_count(content["sequence"], least=1),
+        "sequence": _parse_count(content["sequence"], least=1, most=MOST_SEQUENCE),
         "lake_id": _match(_LAKE_ID, content["lake_id"]),
         "snapshot_id": _parse_count(content["snapshot_id"]),
         "tables": {name: _parse_count(rows) for name, rows in content["tables"].items()},

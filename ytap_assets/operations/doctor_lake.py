@@ -14,6 +14,7 @@ import polars as pl
 
 from ytap_assets.domain.clock import SKEW, doubt_clock
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
+from ytap_assets.lakehouse.backup import find_newer_copy, list_copies
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
@@ -43,6 +44,7 @@ def examine_lake(
         require_catalog(settings)
         check_integrity(settings.catalog)
         check_files(read_catalog(settings.catalog), settings)
+        newer = find_newer_copy(settings, list_copies(settings), settings.catalog)
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
@@ -51,6 +53,7 @@ def examine_lake(
             usable = [one for one in listed if one.workspace_id not in conflicts]
             findings = [
                 *_check_facts(settings, facts),
+                *_check_history(newer),
                 *_check_identities(survey, conflicts),
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
@@ -89,6 +92,15 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("broken", "lake schema", "warn", detail)
     else:
         yield Finding("broken", "lake schema", "ok", "as declared")
+
+
+def _check_history(newer: str | None) -> Iterator[Finding]:
+    """The catalog against the copies: none has commits that it lacks."""
+    if newer is None:
+        yield Finding("broken", "history", "ok", "no copy has commits that the catalog lacks")
+    else:
+        detail = f"{newer}; until then, maintenance deletes nothing"
+        yield Finding("broken", "history", "fail", detail)
 
 
 def _check_clock(commits: Sequence[datetime], clock: datetime) -> Iterator[Finding]:

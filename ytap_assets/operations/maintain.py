@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.backup import back_up, list_copies
+from ytap_assets.lakehouse.backup import Copy, back_up, find_newer_copy, list_copies
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.transaction import Run
@@ -71,15 +71,16 @@ def maintain_lake(
     """Back up, prune old copies, delete what is past its retention, merge, expire and sweep.
 
     Nothing is deleted before a copy of the lake was made and verified. Where the copy is
-    implausible against those that are there, or the present against the lake's commits, or nearly
-    all snapshots would expire, only small files are merged.
+    implausible against those that are there, or one of them has commits that the catalog lacks, or
+    the present is implausible against the lake's commits, or nearly all snapshots would expire,
+    only small files are merged.
 
     Args:
         platform: The installation.
         run: Who maintains.
         keep: How many automatic backups stay.
         sweep_anyway: The data path, named by somebody who wants the files swept although the
-            result is implausible.
+            result is implausible; not where a copy has commits that the catalog lacks.
         trust_clock: Somebody says that the clock is right, although it is implausible.
         allow_large_deletion: Somebody wants the retention applied and snapshots expired, although
             most of them would go.
@@ -99,9 +100,10 @@ def maintain_lake(
     earlier = list_copies(settings)
     folder = new_backup_folder(settings, moment, is_automatic=True)
     backup = back_up(settings, folder, moment)
-    doubt = find_doubt(backup, earlier)
+    older = _doubt_catalog(platform, earlier)
+    doubt = older or find_doubt(backup, earlier)
     removed = [] if doubt else prune_backups(settings, backup, keep=keep, now=moment)
-    copy = None if sweep_anyway else doubt
+    copy = older if sweep_anyway else doubt
     clock = None if trust_clock else _doubt_clock(commits, moment)
     expiry = None if allow_large_deletion else _doubt_expiry(platform, commits, moment)
     deleted: dict[str, int] = {}
@@ -123,6 +125,13 @@ def maintain_lake(
     found = (doubt, clock or expiry, None if hold_back else maintained.refusal, *kept)
     refusals = tuple(dict.fromkeys(reason for reason in found if reason is not None))
     return Maintenance(backup, deleted, tuple(problems), maintained, tuple(removed), refusals)
+
+
+def _doubt_catalog(platform: Platform, earlier: Sequence[Copy]) -> str | None:
+    settings = platform.settings
+    with platform.lake.lock.hold():
+        reason = find_newer_copy(settings, earlier, settings.catalog)
+    return f"{reason}: no copy was removed, and nothing was expired or deleted" if reason else None
 
 
 def _doubt_clock(commits: Sequence[datetime], now: datetime) -> str | None:

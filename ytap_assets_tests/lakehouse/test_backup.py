@@ -18,7 +18,14 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.backup import back_up, hold_copies, open_backup, restore, verify
-from ytap_assets.lakehouse.errors import BackupError, LakeError, LakeMissingError
+from ytap_assets.lakehouse.catalog import check_integrity, read_catalog, read_commits
+from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.errors import (
+    BackupError,
+    LakeDamagedError,
+    LakeError,
+    LakeMissingError,
+)
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
@@ -590,3 +597,86 @@ def test_an_older_duckdbs_backup_is_taken(lake: Lake, backup: Backup) -> None:
     _publish(lake, 3)
     assert restore(lake.settings, backup.folder, NOW).duckdb_version == "1.4.9"
     assert _versions(lake) == [2, 2]
+
+
+def _damage_schema(settings: Settings) -> bytes:
+    """Put a byte that no text holds into the catalog's schema; returns the file's bytes."""
+    with closing(sqlite3.connect(settings.catalog)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    content = settings.catalog.read_bytes().replace(b"CREATE TABLE", b"CRE\xffTE TABLE")
+    settings.catalog.write_bytes(content)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{settings.catalog}{suffix}").unlink(missing_ok=True)
+    return content
+
+
+def test_a_schema_that_is_no_text_is_damage_and_a_restore_replaces_it(
+    lake: Lake, backup: Backup, tmp_path: Path
+) -> None:
+    lake.close()
+    settings = lake.settings
+    damaged = _damage_schema(settings)
+    for look in (check_integrity, read_catalog, read_commits):
+        with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
+            look(settings.catalog)
+    for read_only in (True, False):
+        with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
+            attach(settings, read_only=read_only)
+    with pytest.raises(BackupError, match="the catalog is damaged"):
+        back_up(settings, tmp_path / "copy", NOW)
+    assert settings.catalog.read_bytes() == damaged
+    restore(settings, backup.folder, NOW)
+    kept = Path(f"{settings.catalog}.before-20261120T120000000000")
+    assert kept.read_bytes() == damaged
+    with Lake.open(settings, tables=SAMPLES) as restored:
+        assert _versions(restored) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE ducklake_data_file SET path = NULL",
+        "UPDATE ducklake_data_file SET path = x'ff'",
+        "UPDATE ducklake_data_file SET file_size_bytes = NULL",
+        "UPDATE ducklake_data_file SET record_count = 9e999",
+        "UPDATE ducklake_table SET path = NULL",
+    ],
+)
+def test_values_of_a_wrong_type_in_a_catalog_are_damage(lake: Lake, change: str) -> None:
+    _publish(lake, 1)
+    lake.close()
+    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
+        connection.execute(change)
+        connection.commit()
+    with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
+        read_catalog(lake.settings.catalog)
+
+
+@pytest.mark.parametrize("sequence", [10**9 - 1, 10**9, 10**15])
+def test_a_copy_with_an_absurd_sequence_spoils_no_later_one(lake: Lake, sequence: int) -> None:
+    _publish(lake, 1)
+    backups = lake.settings.backups
+    manifest = back_up(lake.settings, backups / "first", NOW).folder / "manifest.json"
+    content = json.loads(manifest.read_text()) | {"sequence": sequence}
+    manifest.write_text(json.dumps(content))
+    for name in ("second", "third"):
+        made = back_up(lake.settings, backups / name, NOW)
+        assert open_backup(backups / name) == made
+
+
+def test_a_pipe_in_place_of_a_marker_hangs_nothing(lake: Lake) -> None:
+    left = lake.settings.backups / f"verify.{'0' * 32}.part"
+    left.mkdir(parents=True)
+    os.mkfifo(left / ".being-made-by-ytap")
+    back_up(lake.settings, lake.settings.backups / "first", NOW)
+    assert left.is_dir()
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", ".restored"])
+def test_no_copy_takes_the_place_of_a_file_of_the_catalog(lake: Lake, suffix: str) -> None:
+    lake.close()
+    folder = Path(f"{lake.settings.catalog}{suffix}")
+    folder.unlink(missing_ok=True)
+    with pytest.raises(BackupError, match="choose another name"):
+        back_up(lake.settings, folder, NOW)
+    assert not folder.exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,8 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.backups import restore_lake
+from ytap_assets.operations.doctor_lake import examine_lake
+from ytap_assets.operations.findings import Finding
 from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
@@ -236,3 +240,120 @@ def test_most_payloads_of_a_workspace_go_only_when_asked(platform: Platform) -> 
     assert len(kept_payloads(platform, "tech")) == 60
     again = maintain_lake(platform, RUN, allow_large_deletion=True)
     assert again.payloads_deleted == {"finance": 0, "tech": 49}
+
+
+def _keep_state(platform: Platform, folder: Path) -> None:
+    """Copy catalog and journal aside, as somebody does who knows nothing of `ytap backup`."""
+    platform.lake.close()
+    folder.mkdir()
+    for file in platform.settings.catalog.parent.glob(f"{platform.settings.catalog.name}*"):
+        if not file.name.endswith((".lock", ".copying")):
+            shutil.copyfile(file, folder / file.name)
+
+
+def _put_back(platform: Platform, folder: Path) -> Platform:
+    """Put such a copy in place of the catalog that is there; the lake opened anew."""
+    platform.lake.close()
+    catalog = platform.settings.catalog
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{catalog}{suffix}").unlink(missing_ok=True)
+    for file in folder.iterdir():
+        shutil.copyfile(file, catalog.with_name(file.name))
+    return Platform(platform.settings, now=platform.now)
+
+
+def _list_files(platform: Platform) -> set[Path]:
+    return set(platform.settings.data_path.rglob("*.parquet"))
+
+
+def _find_history(platform: Platform) -> Finding:
+    found = examine_lake(platform.settings, [], platform.now(), datetime.now(UTC))
+    return next(one for one in found if one.subject == "history")
+
+
+@pytest.fixture
+def older(platform: Platform, tmp_path: Path) -> Iterator[tuple[Platform, Path]]:
+    """A lake whose catalog was replaced by an older one, and the copy with the newer state."""
+    for age in range(4):
+        append_payloads(platform, "tech", age)
+    _keep_state(platform, tmp_path / "older")
+    again = Platform(platform.settings, now=platform.now)
+    append_payloads(again, "tech", 5)
+    newest = maintain_lake(again, RUN, keep=1).backup.folder
+    replaced = _put_back(again, tmp_path / "older")
+    yield replaced, newest
+    replaced.lake.close()
+
+
+@pytest.mark.parametrize(("commits_since", "sweep_anyway"), [(0, True), (3, False)])
+def test_an_older_catalog_in_place_of_the_newer_one_deletes_nothing(
+    older: tuple[Platform, Path], commits_since: int, sweep_anyway: bool
+) -> None:
+    platform, newest = older
+    for age in range(commits_since):
+        append_payloads(platform, "finance", age)
+    files = _list_files(platform)
+    later = datetime.now(UTC) + timedelta(days=3)
+    anyway = platform.settings.data_path if sweep_anyway else None
+    for night in range(2):
+        at = later + timedelta(hours=night)
+        done = maintain_lake(
+            platform,
+            RUN,
+            keep=1,
+            now=at,
+            sweep_anyway=anyway,
+            trust_clock=True,
+            allow_large_deletion=True,
+        )
+        assert any(str(newest) in refusal for refusal in done.refusals)
+        assert (done.lake.orphans_deleted, done.lake.snapshots_expired) == (0, 0)
+    assert newest.is_dir()
+    assert files <= _list_files(platform)
+    found = _find_history(platform)
+    assert (found.verdict, str(newest) in found.detail) == ("fail", True)
+    platform.lake.close()
+    restore_lake(platform, newest)
+    again = Platform(platform.settings, now=platform.now)
+    assert "p5" in kept_payloads(again, "tech")
+    assert maintain_lake(again, RUN, keep=9).refusals == ()
+    again.lake.close()
+
+
+def test_a_restore_of_an_older_copy_is_meant(platform: Platform) -> None:
+    append_payloads(platform, "tech", 0)
+    first = maintain_lake(platform, RUN).backup.folder
+    append_payloads(platform, "tech", 1)
+    append_payloads(platform, "tech", 2)
+    maintain_lake(platform, RUN)
+    platform.lake.close()
+    restore_lake(platform, first)
+    again = Platform(platform.settings, now=platform.now)
+    assert kept_payloads(again, "tech") == ["p0"]
+    assert maintain_lake(again, RUN).refusals == ()
+    found = _find_history(again)
+    assert found.verdict == "ok"
+    again.lake.close()
+
+
+def test_a_record_of_a_restore_does_not_excuse_what_is_older_or_was_copied_since(
+    platform: Platform, tmp_path: Path
+) -> None:
+    append_payloads(platform, "tech", 0)
+    _keep_state(platform, tmp_path / "oldest")
+    platform = Platform(platform.settings, now=platform.now)
+    append_payloads(platform, "tech", 1)
+    first = maintain_lake(platform, RUN).backup.folder
+    platform.lake.close()
+    restore_lake(platform, first)
+    _keep_state(platform, tmp_path / "restored")
+    again = Platform(platform.settings, now=platform.now)
+    append_payloads(again, "tech", 2)
+    since = maintain_lake(again, RUN).backup.folder
+    for state, copy in (("restored", since), ("oldest", first)):
+        again = _put_back(again, tmp_path / state)
+        if state == "oldest":
+            shutil.rmtree(since)
+        found = _find_history(again)
+        assert (found.verdict, str(copy) in found.detail) == ("fail", True)
+    again.lake.close()
