@@ -42,12 +42,12 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
         **dict.fromkeys(PRODUCTION_RECORDS.schema.names()),
         "workspace_id": event.workspace_id,
         "script_id": event.script_id,
-        "created_at": event.occurred_at,
         "failed_gates": [],
         "job_attempts": 0,
         "events": 0,
     }
     if event.to_state is not None:
+        new["created_at"] = new["created_at"] or event.occurred_at
         new.update(state=event.to_state, state_since=event.occurred_at, failed_gates=[])
         if event.to_state == "script_pending_review":
             new["script_approved_by"] = None
@@ -76,7 +76,8 @@ def fold_slowly(log: pl.DataFrame) -> pl.DataFrame:
     for seq, event in zip(ordered["seq"], events_from_frame(ordered), strict=True):
         script = (event.workspace_id, event.script_id)
         records[script] = apply_event(records.get(script, {}), seq, event)
-    return PRODUCTION_RECORDS.frame([records[script] for script in sorted(records)])
+    entered = [script for script in sorted(records) if records[script].get("state")]
+    return PRODUCTION_RECORDS.frame([records[script] for script in entered])
 
 
 TEXTS = st.none() | st.sampled_from(["a", 'with "quotes" and \\', "zwölf\nLinien", "[1]", "null"])
