@@ -151,6 +151,8 @@ class Campaign:
         imported: Number of files made for imports so far.
         by_copy: What the lake held when each copy was made.
         outcomes: How often each fault met each command, and how it ended.
+        pending: The items that the command under way imports.
+        restoring: What the copy holds that the command under way restores; None for others.
     """
 
     where: Installation
@@ -161,11 +163,17 @@ class Campaign:
     by_copy: dict[Path, Content] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     pending: frozenset[str] = frozenset()
+    restoring: Content | None = None
 
     def command(self) -> list[object]:
         """A random command that writes, and what it is expected to add."""
-        self.pending = frozenset()
-        kind = self.chance.choice(["import", "import", "materialize", "maintain", "backup"])
+        self.pending, self.restoring = frozenset(), None
+        kinds = ["import", "import", "materialize", "maintain", "backup", "restore"]
+        kind = self.chance.choice(kinds)
+        if kind == "restore":
+            copy = [one for one in self.by_copy if one.exists()][-1]
+            self.restoring = self.by_copy[copy]
+            return [kind, copy, "--yes"]
         if kind == "import":
             return self._import()
         if kind == "materialize":
@@ -202,6 +210,9 @@ class Campaign:
         label = f"{fault} during {command[0]}"
         assert "Traceback" not in output, f"{label}: {output}"
         now = self.where.read()
+        if self.restoring is not None:
+            self.settle_restore(label, now, code)
+            return
         wanted = self.held.items | self.pending
         assert now.items in (self.held.items, wanted), f"{label}: a part of an import"
         if code == 0:
@@ -213,6 +224,27 @@ class Campaign:
         assert self.where.first_snapshot() == self.first_snapshot, f"{label}: snapshots are gone"
         self.check_copies(label)
         self.held = now
+        self.count(label, code)
+
+    def settle_restore(self, label: str, now: Content, code: int | None) -> None:
+        """After a restore the lake is as it was, or as the copy is."""
+        assert now in (self.held, self.restoring), f"{label}: neither before nor after"
+        if code == 0:
+            assert now == self.restoring, f"{label}: the copy was not put back"
+        self.forget_earlier_lakes()
+        self.held, self.first_snapshot = now, self.where.first_snapshot()
+        self.count(label, code)
+
+    def forget_earlier_lakes(self) -> None:
+        """Remove what restores keep beside the lake: the disk is small."""
+        for aside in self.where.settings.catalog.parent.glob("*.before-*"):
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            else:
+                aside.unlink()
+
+    def count(self, label: str, code: int | None) -> None:
+        """Count how a command ended."""
         ended = "killed" if code is None else "error" if code else "ok"
         self.outcomes[f"{label}: {ended}"] += 1
 
@@ -332,6 +364,8 @@ class Campaign:
         """Nothing is deleted, the damage is named, and the newest copy brings the rows back."""
         files, copies = self.where.parquet_files(), self.where.copies()
         command = self.command()
+        while command[0] == "restore":  # which is the way back, and comes below
+            command = self.command()
         code, output = self.where.run(*command)
         assert "Traceback" not in output, f"{fault}: {output}"
         named = [one for one in self.doctor() if one["verdict"] == "fail" and "restore" in str(one)]
@@ -347,11 +381,7 @@ class Campaign:
         assert restored == 0, output
         found = self.where.read()
         assert found == self.by_copy[newest], f"{fault}: {newest} brought back {found}"
-        for aside in self.where.settings.catalog.parent.glob("*.before-*"):
-            if aside.is_dir():
-                shutil.rmtree(aside)
-            else:
-                aside.unlink()
+        self.forget_earlier_lakes()
         self.held, self.first_snapshot = found, self.where.first_snapshot()
         self.outcomes[
             f"{fault} before {command[0]}: {'named' if code else 'unseen'}, restored"
