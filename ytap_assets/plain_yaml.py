@@ -1,49 +1,116 @@
 """YAML that people write by hand, read without its traps.
 
-A config needs keys, values and lists. Aliases let a few lines stand for millions of values, tags
-name types of YAML's own, and endless nesting exhausts the stack: each is refused by name.
+A config needs keys, values and lists. What YAML has beyond that either costs too much (aliases let
+a few lines stand for millions of values, endless nesting exhausts the stack) or changes what was
+written without a word: of two equal keys the first is dropped, `010` is the number 8 and `1:30` the
+number 90. Each of these is refused, with the line.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from ytap_assets.errors import ConfigError
 
+Path = tuple[str | int, ...]
+"""Where a value stands: keys of mappings, and indexes in lists."""
+
 _MAX_DEPTH = 50
+_LONGEST_SHOWN = 60
+_TAG = "tag:yaml.org,2002:"
+_TEXT, _MERGE, _NULL = f"{_TAG}str", f"{_TAG}merge", f"{_TAG}null"
+_NUMBERS = (f"{_TAG}int", f"{_TAG}float")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
 
 
-def load_mapping(text: bytes | str, *, origin: str) -> dict[Any, Any]:
-    """The keys and values of a text.
+@dataclass(frozen=True)
+class Document:
+    """The content of a text, and how it is written there.
+
+    Attributes:
+        content: The keys and values.
+        lines: The line of each value, from 1; of a value with a key, the line of the key.
+        unquoted: The values that are written without quotes and are not texts, as they are written:
+            `NO` for False. Empty for a key with nothing behind it.
+    """
+
+    content: dict[str, Any]
+    lines: Mapping[Path, int]
+    unquoted: Mapping[Path, str]
+
+
+def load_document(text: bytes | str, *, origin: str) -> Document:
+    """The keys and values of a text, with their lines.
 
     Args:
         text: YAML.
         origin: Where it is from, for errors.
 
     Raises:
-        ConfigError: It is not YAML, is more than plain YAML, or is no mapping.
+        ConfigError: It is not YAML, is more than plain YAML, a key stands twice, or it is no
+            mapping.
     """
+    node, content = _load(text, origin=origin, allows_aliases=False)
+    lines: dict[Path, int] = {}
+    unquoted: dict[Path, str] = {}
+    for path, key, value in _walk(node):
+        lines[path] = (key or value).start_mark.line + 1
+        if isinstance(value, yaml.ScalarNode) and value.style is None and value.tag != _TEXT:
+            unquoted[path] = value.value
+    return Document(content, lines, unquoted)
+
+
+def load_mapping(text: bytes | str, *, origin: str, allows_aliases: bool = False) -> dict[str, Any]:
+    """The keys and values of a text; arguments and errors as `load_document`.
+
+    Args:
+        text: YAML.
+        origin: Where it is from, for errors.
+        allows_aliases: Whether aliases and merge keys are read: only for files of our own, since a
+            few lines of them can stand for millions of values.
+    """
+    return _load(text, origin=origin, allows_aliases=allows_aliases)[1]
+
+
+def show_key(name: str) -> str:
+    """A key for a message: characters that cannot be seen are escaped, a long one is cut."""
+    shown = name if name.isprintable() else ascii(name)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}..."
+
+
+def _load(
+    text: bytes | str, *, origin: str, allows_aliases: bool
+) -> tuple[yaml.Node, dict[str, Any]]:
     try:
-        content = _PlainLoader(text).get_single_data()
+        loader = _PlainLoader(text, allows_aliases=allows_aliases)
+        node: yaml.Node | None = loader.get_single_node()
+        if isinstance(node, yaml.MappingNode):
+            _check_tree(node, allows_merging=allows_aliases)
+            content: Any = loader.construct_document(node)
+            return node, content
+    except _RefusedError as error:
+        raise ConfigError(f"{origin}: {error}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         # Not chained: the loader's own text shows the line, which may hold a secret.
-        raise ConfigError(f"{origin}: not YAML: {_explain(error)}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{origin}: expected `key: value` lines")
-    return content
+        raise ConfigError(f"{origin}: not YAML: {_explain(error, text)}") from None
+    raise ConfigError(f"{origin}: expected `key: value` lines")
 
 
 class _PlainLoader(yaml.SafeLoader):
-    def __init__(self, stream: bytes | str) -> None:
+    def __init__(self, stream: bytes | str, *, allows_aliases: bool) -> None:
         super().__init__(stream)
         self._depth = 0
+        self._allows_aliases = allows_aliases
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose one value, unless it is more than plain YAML."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and not self._allows_aliases:
             raise _refusal("an alias (*name) is refused here: write the value out", event)
         if getattr(event, "tag", None) is not None:
             raise _refusal("a tag (!name) is refused here: write a plain value", event)
@@ -61,9 +128,82 @@ class _RefusedError(yaml.YAMLError):
     """A part of YAML that has no place in a config."""
 
 
-def _refusal(problem: str, event: yaml.Event) -> _RefusedError:
-    line = f"line {event.start_mark.line + 1}: " if event.start_mark else ""
+def _refusal(problem: str, place: yaml.Event | yaml.Node) -> _RefusedError:
+    line = f"line {place.start_mark.line + 1}: " if place.start_mark else ""
     return _RefusedError(f"{line}{problem}")
+
+
+def _walk(
+    root: yaml.Node,
+) -> Iterator[tuple[Path, yaml.Node | None, yaml.Node]]:
+    """Every value below a node once, with its path and its key; an alias is not walked again."""
+    waiting: list[tuple[Path, yaml.Node]] = [((), root)]
+    seen: set[int] = set()
+    while waiting:
+        path, node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                below = (*path, str(key.value))
+                yield below, key, value
+                waiting.append((below, value))
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                yield (*path, index), None, value
+                waiting.append(((*path, index), value))
+
+
+def _check_tree(root: yaml.MappingNode, *, allows_merging: bool) -> None:
+    """Refuse what YAML would change without a word: keys that stand twice, numbers of other bases.
+
+    Raises:
+        _RefusedError: The first one found.
+    """
+    _check_keys((), root, allows_merging=allows_merging)
+    for path, _, value in _walk(root):
+        if isinstance(value, yaml.MappingNode):
+            _check_keys(path, value, allows_merging=allows_merging)
+        elif isinstance(value, yaml.ScalarNode) and value.style is None and value.tag in _NUMBERS:
+            _check_number(value)
+
+
+def _check_keys(path: Path, mapping: yaml.MappingNode, *, allows_merging: bool) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise _refusal("a key is a text, not a list or a mapping", key)
+        name = ".".join(map(show_key, map(str, (*path, key.value))))
+        if key.tag == _MERGE:
+            if not allows_merging:
+                raise _refusal("a merge key (<<) is refused here: write the keys out", key)
+        elif key.tag != _TEXT:
+            raise _refusal(
+                f"YAML does not read the key {name or '(empty)'} as text: put it in quotes", key
+            )
+        line = key.start_mark.line + 1
+        if key.value in lines:
+            raise _RefusedError(
+                f"the key `{name}` stands twice, in lines {lines[key.value]} and {line}: only one"
+                " of them would be read; join them"
+            )
+        lines[key.value] = line
+
+
+def _check_number(value: yaml.ScalarNode) -> None:
+    if ":" in value.value:
+        raise _refusal(
+            "YAML reads an unquoted number with colons, such as 1:30, to the base of 60: put it in"
+            " quotes",
+            value,
+        )
+    if _OCTAL.fullmatch(value.value):
+        raise _refusal(
+            "YAML reads an unquoted number that begins with 0, such as 010, to the base of 8: put"
+            " it in quotes if it is a text, or leave the 0 out",
+            value,
+        )
 
 
 def _is_text(value: str) -> bool:
@@ -71,8 +211,14 @@ def _is_text(value: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, text: bytes | str) -> str:
+    if isinstance(error, yaml.reader.ReaderError) and isinstance(text, bytes):
+        line_number = text[: error.position].count(b"\n") + 1
+        return f"line {line_number}: not UTF-8 text, or a control character; save it as UTF-8"
     if not isinstance(error, yaml.MarkedYAMLError):
         return " ".join(str(error).split())  # such as a date that is none: `2026-13-45`
     line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-    return line + " ".join(part for part in (error.context, error.problem) if part)
+    if (error.context or "").startswith("expected a single document"):
+        return f"{line}a second document begins (---): one file holds one config"
+    advice = "; indent with spaces" if "'\\t'" in (error.problem or "") else ""
+    return line + " ".join(part for part in (error.context, error.problem) if part) + advice

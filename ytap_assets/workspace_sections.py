@@ -7,14 +7,28 @@ can work with. No error repeats a value that may be a secret.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+)
 
+from ytap_assets.config_keys import find_nearest, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.phrases import check_regex
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
-from ytap_assets.domain.spam_rules import MAX_PATTERNS, RuleName, check_pattern_name, check_phrase
+from ytap_assets.domain.spam_rules import (
+    MAX_PATTERNS,
+    RuleName,
+    SpamRules,
+    check_pattern_name,
+    check_phrase,
+)
 from ytap_assets.errors import ConfigError
 
 Status = Literal["active", "paused", "archived"]
@@ -27,8 +41,17 @@ _MAX_SEARCHES = 10
 _LONGEST_SEARCH = 100
 
 
-Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
-Days = Annotated[int, Field(ge=1, le=_MAX_DAYS)]
+def _refuse_truth(value: object) -> object:
+    """Refuse `yes` where a number belongs: it would be a 1."""
+    if isinstance(value, bool):
+        # Not a TypeError: pydantic makes an error of the key only of this one.
+        raise ValueError("expected a number, not true or false (yes, no, on, off)")  # noqa: TRY004
+    return value
+
+
+_Number = BeforeValidator(_refuse_truth)
+Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
+Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
 Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
 Patterns = Annotated[
     dict[
@@ -37,9 +60,9 @@ Patterns = Annotated[
     ],
     Field(max_length=MAX_PATTERNS),
 ]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Times = Annotated[int, Field(ge=1, le=1000)]
-Weight = Annotated[float, Field(ge=0, le=1000)]
+Percent = Annotated[float, _Number, Field(ge=0, le=100)]
+Times = Annotated[int, _Number, Field(ge=1, le=1000)]
+Weight = Annotated[float, _Number, Field(ge=0, le=1000)]
 
 
 class Section(BaseModel):
@@ -53,17 +76,31 @@ class Section(BaseModel):
 class Brand(Section):
     """What the channel sounds and looks like, and what it never talks about."""
 
-    tone: str = ""
-    visual_style: str = ""
-    banned_topics: tuple[str, ...] = ()
+    tone: str = Field(
+        default="", description="How it sounds", examples=["curious, precise, a little dry"]
+    )
+    visual_style: str = Field(
+        default="", description="How it looks", examples=["dark background, large captions"]
+    )
+    banned_topics: tuple[str, ...] = Field(
+        default=(),
+        description="Phrases that close the gate `banned_topic` of a script that has one of them",
+        examples=[["crypto giveaway", "stolen data"]],
+    )
 
 
 class Channel(Section):
     """A YouTube channel: an own one or a monitored one."""
 
-    id: str
-    title: str | None = None
-    status: Status = "active"
+    id: str = Field(
+        description="`UC` and 22 letters, digits, `_` or `-`", examples=["UCbR7vQxk2mT9dWnLs4HyPzA"]
+    )
+    title: str | None = Field(
+        default=None, description="Its name for people", examples=["The Bench Lab"]
+    )
+    status: Status = Field(
+        default="active", description="`active`; `paused` and `archived` ones are not asked"
+    )
 
     @field_validator("id")
     @classmethod
@@ -76,11 +113,17 @@ class Channel(Section):
 class Account(Section):
     """A platform account whose metrics are collected."""
 
-    platform: str
-    handle: str
-    credential_ref: str | None = None
-    has_consent: bool = False
-    is_enabled: bool = True
+    platform: str = Field(description="Where it is", examples=["youtube"])
+    handle: str = Field(description="Its name there", examples=["@kernelpanicclub"])
+    credential_ref: str | None = Field(
+        default=None,
+        description="The name of the environment variable that holds its secret",
+        examples=["YTAP_SECRET_YOUTUBE_KEY"],
+    )
+    has_consent: bool = Field(
+        default=False, description="Whether its owner agreed to the collection", examples=[True]
+    )
+    is_enabled: bool = Field(default=True, description="Whether its metrics are collected")
 
     @field_validator("credential_ref")
     @classmethod
@@ -96,15 +139,23 @@ class Account(Section):
 class HackerNews(Section):
     """What is asked of Hacker News."""
 
-    enabled: bool = True
-    min_points: Count = 50
+    enabled: bool = Field(default=True, description="Whether it is asked at all")
+    min_points: Count = Field(
+        default=50, description="The fewest points of a story; one with fewer is spam"
+    )
 
 
 class Reddit(Section):
     """What is asked of Reddit."""
 
-    subreddits: tuple[str, ...] = ()
-    min_score: Count = 100
+    subreddits: tuple[str, ...] = Field(
+        default=(),
+        description="Their names, without `r/`; one of digits alone stands in quotes",
+        examples=[["technology", "programming", "196"]],
+    )
+    min_score: Count = Field(
+        default=100, description="The lowest score of a post; a lower one is spam"
+    )
 
     @field_validator("subreddits")
     @classmethod
@@ -112,6 +163,7 @@ class Reddit(Section):
         for name in value:
             if not (name.isascii() and name.replace("_", "").isalnum() and len(name) <= 21):
                 raise ValueError(f"{name!r} is not a subreddit's name (without r/)")
+        refuse_repeats((name.casefold(), name) for name in value)
         return value
 
 
@@ -121,11 +173,28 @@ class YouTube(Section):
     Searches are phrases; all workspaces together have 100 calls a day for them.
     """
 
-    regions: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    min_views: Count = 1000
-    monitored_channels: tuple[Channel, ...] = ()
-    searches: tuple[str, ...] = Field(default=(), max_length=_MAX_SEARCHES)
+    regions: tuple[str, ...] = Field(
+        default=(),
+        description="Countries whose charts are asked for, by two capitals; Norway is `'NO'`",
+        examples=[["US", "DE"]],
+    )
+    categories: tuple[str, ...] = Field(
+        default=(),
+        description="Chart categories by their numbers, in quotes: 10 music, 20 gaming",
+        examples=[["10", "20"]],
+    )
+    min_views: Count = Field(
+        default=1000, description="The fewest views of a video of a chart; one with fewer is spam"
+    )
+    monitored_channels: tuple[Channel, ...] = Field(
+        default=(), description="Channels of others whose videos are collected"
+    )
+    searches: tuple[str, ...] = Field(
+        default=(),
+        max_length=_MAX_SEARCHES,
+        description=f"Phrases that are searched for once a day; at most {_MAX_SEARCHES}",
+        examples=[["rust async", "self-hosting"]],
+    )
 
     @field_validator("regions")
     @classmethod
@@ -133,6 +202,7 @@ class YouTube(Section):
         for region in value:
             if not (len(region) == 2 and region.isascii() and region.isupper()):
                 raise ValueError(f"{region!r} is not a region such as US")
+        refuse_repeats((region, region) for region in value)
         return value
 
     @field_validator("categories")
@@ -141,6 +211,13 @@ class YouTube(Section):
         for category in value:
             if not category.isdecimal():
                 raise ValueError(f"{category!r} is not a numeric category id such as '28'")
+        refuse_repeats((int(category), category) for category in value)
+        return value
+
+    @field_validator("monitored_channels")
+    @classmethod
+    def _check_channels(cls, value: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        refuse_repeats((channel.id.casefold(), channel.id) for channel in value)
         return value
 
     @field_validator("searches")
@@ -163,7 +240,16 @@ class Sources(Section):
 
     hn: HackerNews = HackerNews()
     reddit: Reddit = Reddit()
-    youtube: YouTube = YouTube()
+    youtube: YouTube = Field(
+        default=YouTube(),
+        description="What is asked of YouTube: charts by region and category, channels, searches",
+    )
+
+
+def _limit(about: str, name: str, example: float) -> Any:
+    """A limit of the spam rules that stays as it is unless it is given."""
+    general = f"; {getattr(SpamRules, name)} if not given"
+    return Field(default=None, description=f"{about}{general}", examples=[example])
 
 
 class Spam(Section):
@@ -173,20 +259,48 @@ class Spam(Section):
     there each number is explained.
     """
 
-    blocklist: Phrases = ()
-    allowlist: Phrases = ()
-    link_farms: Phrases = ()
-    patterns: Patterns = Field(default_factory=dict)
-    rules_off: tuple[RuleName, ...] = ()
-    max_emoji: Times | None = None
-    max_capitals_pct: Percent | None = None
-    min_capitals: Times | None = None
-    max_run: Times | None = None
-    style_signs: Times | None = None
-    min_repeated_words: Times | None = None
-    max_same_title: Times | None = None
-    model: str | None = None
-    min_model_pct: Percent | None = None
+    blocklist: Phrases = Field(
+        default=(), description="Phrases that mark spam", examples=[["free vbucks", "airdrop"]]
+    )
+    allowlist: Phrases = Field(
+        default=(),
+        description="Phrases and hosts that never mark spam",
+        examples=[["secret management"]],
+    )
+    link_farms: Phrases = Field(
+        default=(), description="Hosts that mark spam", examples=[["clickmill.example"]]
+    )
+    patterns: Patterns = Field(
+        default_factory=dict,
+        description="Regular expressions that mark spam, by a name of yours",
+        examples=[{"coupon code": "(?i)code:[A-Z0-9]{5,}"}],
+    )
+    rules_off: tuple[RuleName, ...] = Field(
+        default=(), description="Rules that do not run", examples=[["promoted"]]
+    )
+    max_emoji: Times | None = _limit("The most emoji of a title that are no sign", "max_emoji", 3)
+    max_capitals_pct: Percent | None = _limit(
+        "The largest share of capitals that is no sign", "max_capitals_pct", 80
+    )
+    min_capitals: Times | None = _limit(
+        "The fewest capitals whose share is looked at", "min_capitals", 20
+    )
+    max_run: Times | None = _limit(
+        "The longest run of one letter, `!` or `$` that is no sign", "max_run", 5
+    )
+    style_signs: Times | None = _limit("How many signs of shouting are spam", "style_signs", 1)
+    min_repeated_words: Times | None = _limit(
+        "The fewest words of a title whose repetition is spam", "min_repeated_words", 8
+    )
+    max_same_title: Times | None = _limit(
+        "How many items of a channel may have one title on a day", "max_same_title", 2
+    )
+    model: str | None = Field(
+        default=None,
+        description="A learned model: a file in the data folder's `models`",
+        examples=["comments.json"],
+    )
+    min_model_pct: Percent | None = _limit("How sure the model must be", "min_model_pct", 99.5)
 
     @field_validator("model")
     @classmethod
@@ -202,16 +316,39 @@ class Spam(Section):
 class Scoring(Section):
     """Weights of the base score, and of the final one's factors (`ScoringWeights`)."""
 
-    source_weights: dict[str, Weight] = Field(default_factory=dict)
-    views_per_engagement: float = Field(default=50, ge=0.01, le=1_000_000)
-    weights: dict[str, float] = Field(default_factory=dict)
+    source_weights: dict[str, Weight] = Field(
+        default_factory=dict,
+        description="What a source counts for in the base score, by its name; 1 if not given",
+        examples=[{"hn": 1.2, "youtube": 0.8}],
+    )
+    views_per_engagement: Annotated[float, _Number] = Field(
+        default=50, ge=0.01, le=1_000_000, description="How many views count as much as one vote"
+    )
+    weights: dict[str, Annotated[float, _Number]] = Field(
+        default_factory=dict,
+        description=f"What the factors of the final score weigh: {', '.join(BOUNDS)}",
+        examples=[{"keyword_step": 0.5}],
+    )
+
+    @field_validator("source_weights")
+    @classmethod
+    def _check_sources(cls, value: dict[str, float]) -> dict[str, float]:
+        from ytap_assets.tables.trends import SOURCES  # noqa: PLC0415 - pandera takes a second
+
+        for name in value.keys() - set(SOURCES):
+            # A source that was added may have any other name.
+            if (nearest := find_nearest(name, SOURCES)) is not None:
+                raise ValueError(f"{name!r} is no source; did you mean `{nearest}`?")
+        return value
 
     @field_validator("weights")
     @classmethod
     def _check_weights(cls, value: dict[str, float]) -> dict[str, float]:
         unknown = sorted(set(value) - set(BOUNDS))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(BOUNDS)}")
+            nearest = find_nearest(unknown[0], BOUNDS)
+            advice = f"; did you mean `{nearest}`?" if nearest else ""
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(BOUNDS)}{advice}")
         try:
             ScoringWeights(**value)
         except ConfigError as error:
@@ -220,26 +357,40 @@ class Scoring(Section):
 
 
 class Approval(Section):
-    """Who approves: a person, or the policy as soon as all gates are green."""
+    """Who approves: a person, or the policy as soon as all gates are open."""
 
-    scripts: Literal["person", "policy"] = "person"
-    videos: Literal["person", "policy"] = "person"
+    scripts: Literal["person", "policy"] = Field(
+        default="person", description="Who approves scripts: `person` or `policy`"
+    )
+    videos: Literal["person", "policy"] = Field(
+        default="person", description="Who approves videos: `person` or `policy`"
+    )
 
 
 class Budget(Section):
     """What a video may cost."""
 
-    per_video_usd: float = Field(default=3.0, ge=0, le=1_000_000)
+    per_video_usd: Annotated[float, _Number] = Field(
+        default=3.0, ge=0, le=1_000_000, description="The most it may cost, in US dollars"
+    )
 
 
 class Retention(Section):
     """How long rows are kept."""
 
-    raw_payloads_days: Days = 183
-    metrics_days: Days = 730
+    raw_payloads_days: Days = Field(default=183, description="Days that responses are kept")
+    metrics_days: Days = Field(default=730, description="Days that metrics are kept")
 
 
 class Reports(Section):
     """Who gets the reports."""
 
-    recipients: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = Field(
+        default=(), description="Their addresses", examples=[["editors@example.com"]]
+    )
+
+    @field_validator("recipients")
+    @classmethod
+    def _check_recipients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse_repeats((one.strip().casefold(), one) for one in value)
+        return value

@@ -8,16 +8,24 @@ key.
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import pathlib
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
+from ytap_assets.config_keys import (
+    explain_unknown,
+    fold_handle,
+    fold_name,
+    refuse_repeats,
+    render_template,
+)
 from ytap_assets.domain.ids import check_workspace_id, is_workspace_id, read_uid
 from ytap_assets.errors import ConfigError, FileRefusedError
-from ytap_assets.plain_yaml import load_mapping
+from ytap_assets.plain_yaml import Document, Path, load_document, show_key
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.workspace_sections import (
@@ -47,34 +55,80 @@ __all__ = [
     "Workspaces",
     "dump_workspace",
     "parse_workspace",
+    "render_config",
 ]
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
+_MAY_BE_SECRET = ("credential_ref",)
+_EXPECTED = {
+    "missing": "missing: every config has it",
+    "bool_parsing": "expected true or false",
+    "bool_type": "expected true or false",
+    "tuple_type": "expected a list: `- ` lines below it, or [a, b]",
+    **dict.fromkeys(
+        ("model_type", "model_attributes_type", "dict_type"),
+        "expected `key: value` lines below it, indented",
+    ),
+}
+_HEAD = """\
+# The config of a workspace. docs/config.md explains every key.
+# A line that begins with # is not read: to set its key, remove the "# " before it and before the
+# line of the block that it is in. A # behind a space begins a comment: such a text needs quotes.
+
+"""
 
 
 class Workspace(Section):
     """One workspace: a YouTube channel, or a group of channels, and how it is run."""
 
     workspace_id: str = Field(exclude=True)
-    uid: str | None = None
-    name: str
-    vertical: str
-    language: str = "en"
-    timezone: str = "UTC"
-    status: Status = "active"
-    data_collection_enabled: bool = True
+    uid: str | None = Field(
+        default=None,
+        description="By which its folder is recognized; `ytap workspace create` writes it",
+        examples=["01M6A6FT007CVZTYRQDW4HP9SJ"],
+    )
+    name: str = Field(description="Its name for people", examples=["Kernel Panic Club"])
+    vertical: str = Field(
+        description="Its field; one more phrase that titles are matched with",
+        examples=["technology"],
+    )
+    language: str = Field(default="en", description="Its language, as ISO 639-1")
+    timezone: str = Field(default="UTC", description="Its timezone, by which days begin in reports")
+    status: Status = Field(
+        default="active",
+        description="`active`; `paused` collects nothing; `archived` does nothing at all",
+    )
+    data_collection_enabled: bool = Field(
+        default=True, description="Whether anything is collected for it"
+    )
     brand: Brand = Brand()
-    keywords: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = Field(
+        default=(),
+        description="Words and phrases that it is about: titles that have one rank higher",
+        examples=[["open source", "database", "rust"]],
+    )
     sources: Sources = Sources()
-    spam: Spam = Spam()
-    scoring: Scoring = Scoring()
-    channels: tuple[Channel, ...] = ()
-    accounts: tuple[Account, ...] = ()
+    spam: Spam = Field(
+        default=Spam(), description="What is added to the spam rules, or set otherwise"
+    )
+    scoring: Scoring = Field(
+        default=Scoring(), description="What weighs how much in the base and the final score"
+    )
+    channels: tuple[Channel, ...] = Field(
+        default=(), description="Its own YouTube channels, on which videos are published"
+    )
+    accounts: tuple[Account, ...] = Field(
+        default=(), description="Its accounts whose metrics are collected"
+    )
     approval: Approval = Approval()
     budget: Budget = Budget()
     retention: Retention = Retention()
     reports: Reports = Reports()
-    extra: dict[str, Any] = Field(default_factory=dict)
+    extra: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Anything else that is to be kept with it; nothing reads it",
+        examples=[{"contact": "desk 4"}],
+    )
 
     @field_validator("uid", mode="before")
     @classmethod
@@ -88,6 +142,21 @@ class Workspace(Section):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is not a timezone such as Europe/Berlin") from error
+        return value
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, value: tuple[Channel, ...]) -> tuple[Channel, ...]:
+        refuse_repeats((channel.id.casefold(), channel.id) for channel in value)
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _check_accounts(cls, value: tuple[Account, ...]) -> tuple[Account, ...]:
+        refuse_repeats(
+            ((fold_name(one.platform), fold_handle(one.handle)), f"{one.platform} {one.handle}")
+            for one in value
+        )
         return value
 
     @field_validator("extra")
@@ -112,7 +181,7 @@ class Workspaces:
     def __init__(self, settings: Settings) -> None:
         self.root = settings.workspaces
 
-    def folder(self, workspace_id: str) -> Path:
+    def folder(self, workspace_id: str) -> pathlib.Path:
         """The workspace's folder, whether or not it exists.
 
         Raises:
@@ -168,11 +237,11 @@ class Workspaces:
             raise ConfigError(f"workspace {workspace_id!r} does not exist ({known})")
         return found.content
 
-    def save(self, workspace: Workspace) -> Path:
+    def save(self, workspace: Workspace) -> pathlib.Path:
         """Write a workspace's config; the file is replaced in one step."""
         return self.write_config(workspace.workspace_id, dump_workspace(workspace).encode())
 
-    def write_config(self, workspace_id: str, text: bytes) -> Path:
+    def write_config(self, workspace_id: str, text: bytes) -> pathlib.Path:
         """Replace a workspace's config in one step; a link in its place is replaced too."""
         return write_below(self.folder(workspace_id), CONFIG_NAME, text)
 
@@ -190,11 +259,19 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
     check_workspace_id(workspace_id)
     if len(text) > _MAX_CONFIG_BYTES:
         raise ConfigError(f"{origin}: larger than {_MAX_CONFIG_BYTES} bytes, so not a config")
-    content = load_mapping(text, origin=origin)
+    document = load_document(text, origin=origin)
+    problems = _find_empty(document)
+    workspace = None
     try:
-        return Workspace.model_validate({**content, "workspace_id": workspace_id})
+        content = {**document.content, "workspace_id": workspace_id}
+        workspace = Workspace.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{origin}: {_explain(error)}") from None  # it holds the values
+        for problem in error.errors():
+            problems.setdefault(problem["loc"], _explain(problem, document))
+    if workspace is None or problems:
+        told = [_tell(path, problem, document) for path, problem in problems.items()]
+        raise ConfigError(f"{origin}: {'; '.join(told)}")  # not chained: errors hold the values
+    return workspace
 
 
 def dump_workspace(workspace: Workspace) -> str:
@@ -203,10 +280,61 @@ def dump_workspace(workspace: Workspace) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _explain(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{key}: {message}")
-    return "; ".join(problems)
+def render_config(workspace: Workspace) -> str:
+    """A config to edit: what was decided, and every other key as a comment."""
+    content = workspace.model_dump(mode="json", exclude_defaults=True)
+    return f"{_HEAD}{render_template(Workspace, content)}"
+
+
+def _tell(path: Path, problem: str, document: Document) -> str:
+    line = document.lines.get(path)
+    key = ".".join(show_key(str(part)) for part in path)
+    return f"{key}: {problem}{f' (line {line})' if line else ''}"
+
+
+def _find_empty(document: Document) -> dict[Path, str]:
+    """The keys with nothing behind them, but those below `extra`."""
+    return {
+        path: "nothing stands behind it: write its value, or leave the key out"
+        for path, written in document.unquoted.items()
+        if not written and path[0] != "extra" and isinstance(path[-1], str)
+    }
+
+
+def _explain(problem: ErrorDetails, document: Document) -> str:
+    """What is wrong with a value, in words that need no knowledge of Python.
+
+    Values are shown only where YAML read them as something else than text, and never those of keys
+    that may hold a secret.
+    """
+    path, kind = problem["loc"], problem["type"]
+    if kind == "extra_forbidden":
+        return explain_unknown(Workspace, path)
+    if kind == "string_type":
+        return _explain_misread(path, problem["input"], document.unquoted.get(path, ""))
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    message = problem["msg"].removeprefix("Value error, ")
+    return message.replace("Input should be", "expected", 1)
+
+
+def _explain_misread(path: Path, value: object, written: str) -> str:
+    """A text without quotes that YAML took for something else."""
+    match value:
+        case list():
+            return "expected a text, not a list"
+        case dict():
+            return "expected a text; `a: b` is a key and its value unless it stands in quotes"
+        case bool():
+            read = f"{str(value).lower()} (as yes, no, on, off)"
+        case None:
+            read = "no value"
+        case int() | float():
+            read = f"the number {value}"
+        case _:
+            read = "a date"
+    if path[-1] in _MAY_BE_SECRET:
+        return "YAML does not read this as a text: put it in quotes"
+    if not written:
+        return "nothing stands there (behind a # is a comment): put a text in quotes"
+    return f"YAML reads {written} as {read}: put it in quotes: '{written}'"

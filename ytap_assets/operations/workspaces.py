@@ -1,4 +1,4 @@
-"""Create, list, identify and archive workspaces.
+"""Create, list, identify, archive and unarchive workspaces.
 
 Belongs here: what a person does to a workspace as a whole. Does not belong here: the config's shape
 (`ytap_assets.workspaces`), or a workspace's rows.
@@ -6,6 +6,7 @@ Belongs here: what a person does to a workspace as a whole. Does not belong here
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import (
     CONFIG_NAME,
+    Status,
     Workspace,
     Workspaces,
-    dump_workspace,
     parse_workspace,
+    render_config,
 )
 
 _VERTICAL = "general"
@@ -71,7 +73,7 @@ def create_workspace(
     timezone: str | None = None,
     origin: Path | None = None,
 ) -> tuple[Workspace, Path]:
-    """Make a workspace's folder and config.
+    """Make a workspace's folder and config; keys that are not set stand in it as comments.
 
     Args:
         workspaces: Where.
@@ -99,7 +101,7 @@ def create_workspace(
     content |= {key: value for key, value in given.items() if value is not None}
     content = {"uid": str(ULID()), "name": workspace_id, "vertical": _VERTICAL, **content}
     workspace = _validate(workspace_id, content, origin=str(origin or f"workspace {workspace_id}"))
-    return workspace, workspaces.save(workspace)
+    return workspace, workspaces.write_config(workspace_id, render_config(workspace).encode())
 
 
 def list_workspaces(workspaces: Workspaces, registered: Registered | None = None) -> list[Listed]:
@@ -226,13 +228,26 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     workspace = workspaces.get(workspace_id)
     if workspace.status == "archived":
         return False
-    edited = _set_line(workspaces.read_config(workspace_id), "status", "archived")
-    wanted = workspace.model_copy(update={"status": "archived"})
-    if _try_parse(workspace_id, edited) != wanted:
-        workspaces.save(wanted)  # an unusual layout: rather lose its comments than its meaning
-        return True
-    workspaces.write_config(workspace_id, edited)
+    _set_status(workspaces, workspace, "archived")
     return True
+
+
+def unarchive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
+    """Make an archived workspace active again; as `archive_workspace`."""
+    workspace = workspaces.get(workspace_id)
+    if workspace.status != "archived":
+        return False
+    _set_status(workspaces, workspace, "active")
+    return True
+
+
+def _set_status(workspaces: Workspaces, workspace: Workspace, status: Status) -> None:
+    edited = _set_line(workspaces.read_config(workspace.workspace_id), "status", status)
+    wanted = workspace.model_copy(update={"status": status})
+    if _try_parse(workspace.workspace_id, edited) == wanted:
+        workspaces.write_config(workspace.workspace_id, edited)
+    else:
+        workspaces.save(wanted)  # an unusual layout: rather lose its comments than its meaning
 
 
 def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) -> str:
@@ -260,8 +275,10 @@ def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) 
 def _set_line(text: bytes, key: str, value: str) -> bytes:
     """A config with one of its own keys set: on the key's line, or on a new last one."""
     line = yaml.safe_dump({key: value}).strip().encode()
-    present = re.compile(rb"^%s[ \t]*:[^\r\n]*" % re.escape(key.encode()), re.MULTILINE)
-    edited, count = present.subn(line, text)
+    present = re.compile(
+        rb"^(%s)?%s[ \t]*:[^\r\n]*" % (codecs.BOM_UTF8, re.escape(key.encode())), re.MULTILINE
+    )
+    edited, count = present.subn(lambda found: (found[1] or b"") + line, text)
     if count:
         return edited
     end = b"\r\n" if b"\r\n" in text else b"\n"
@@ -273,7 +290,7 @@ def _validate(workspace_id: str, content: dict[str, Any], *, origin: str) -> Wor
     try:
         text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
         workspace = parse_workspace(workspace_id, text, origin=origin)
-        again = parse_workspace(workspace_id, dump_workspace(workspace), origin=origin)
+        again = parse_workspace(workspace_id, render_config(workspace), origin=origin)
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         raise ConfigError(f"{origin}: cannot be written as YAML: {error}") from error
     if again != workspace or workspace.extra != content.get("extra", {}):

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ytap_assets.errors import ConfigError
+from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.sources.files.json_paths import check_path
 from ytap_assets.sources.files.records import Only
 from ytap_assets.tables import RAW_TRENDS
@@ -221,11 +221,8 @@ def parse_entries(
     text: str, section: str, model: type[_Entry], *, origin: str
 ) -> tuple[_Entry, ...]:
     """Read the entries of one section; raises as `parse_formats`."""
-    try:
-        content: Any = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict) or not isinstance(content.get(section), list):
+    content = load_mapping(text, origin=origin, allows_aliases=True)
+    if not isinstance(content.get(section), list):
         raise ConfigError(f"{origin}: expected `{section}:` with a list of entries")
     return tuple(_parse_entry(entry, model, origin=origin) for entry in content[section])
 
