@@ -6,7 +6,9 @@
     - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
     - `ImportRefusedError`: a file is of no known format.
     - `ImportFailedError` (`operations.imports`): of some files nothing was imported.
+    - `QuestionError`: what was asked for does not exist, or cannot be asked.
     - `TransitionRefusedError`: a script cannot move that way.
+        - `UnknownScriptError`: there is no such script.
     - `FileRefusedError`: a file in a workspace's folder may not or cannot be read.
     - `ManifestError` (`domain.production.manifest`): a video's manifest cannot be read.
 """
@@ -30,5 +32,13 @@ class FileRefusedError(YtapError):
     """A file in a workspace's folder may not or cannot be read; the message says which and why."""
 
 
+class QuestionError(YtapError):
+    """What was asked for does not exist, or cannot be asked; asking again changes nothing."""
+
+
 class TransitionRefusedError(YtapError):
     """A script cannot move that way from the state it is in."""
+
+
+class UnknownScriptError(TransitionRefusedError, QuestionError):
+    """There is no such script."""

@@ -40,7 +40,10 @@ class Settings:
         data: The data folder (``YTAP_DATA``, default ``data``).
         catalog: The lake's catalog: a SQLite file (``YTAP_CATALOG``).
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
-        transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``).
+        transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else what the data folder
+            remembers, else ``live``).
+        remembered: The transport that the data folder remembers; None where nothing was collected
+            in it yet.
         first_day: The first day partition (``YTAP_FIRST_DAY``).
         snapshot_days: How long old snapshots stay readable (``YTAP_SNAPSHOT_DAYS``).
         sql_seconds: How long a statement of `ytap sql` may run (``YTAP_SQL_SECONDS``).
@@ -53,6 +56,7 @@ class Settings:
     catalog: Path
     data_path: Path
     transport: Transport = "live"
+    remembered: Transport | None = None
     first_day: date = _FIRST_DAY
     snapshot_days: int = _SNAPSHOT_DAYS
     sql_seconds: int = _SQL_SECONDS
@@ -69,16 +73,14 @@ class Settings:
         env = os.environ if env is None else env
         data = _data_folder(env)
         catalog, data_path = _default_lake(data)
-        transport = env.get("YTAP_TRANSPORT") or "live"
-        if transport not in _TRANSPORTS:
-            raise ConfigError(
-                f"YTAP_TRANSPORT={transport!r}: expected one of {', '.join(_TRANSPORTS)}"
-            )
+        remembered = _remembered_transport(data)
+        transport = env.get("YTAP_TRANSPORT") or remembered or "live"
         return cls(
             data=data,
             catalog=_local_path(env, "YTAP_CATALOG", catalog),
             data_path=_files_folder(env, data_path),
-            transport=cast("Transport", transport),
+            transport=_transport(transport, "YTAP_TRANSPORT"),
+            remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
             snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
             sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
@@ -135,6 +137,36 @@ class Settings:
         """Dagster's own folder."""
         return self.data / "dagster_home"
 
+    @property
+    def transport_file(self) -> Path:
+        """The file in which the data folder remembers its transport."""
+        return _transport_file(self.data)
+
+    def remember_transport(self) -> None:
+        """Note in the data folder how it collects, the first time that it does.
+
+        So that every command and the web interface agree, whichever was told about it.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self.remembered is None:
+            self.state.mkdir(parents=True, exist_ok=True)
+            partial = self.transport_file.with_name(f"transport.{os.getpid()}.part")
+            partial.write_text(f"{self.transport}\n", encoding="ascii")
+            partial.replace(self.transport_file)
+
+    def describe_transport(self) -> str:
+        """The transport, and what chose it, in a line."""
+        if self.remembered is None:
+            return f"{self.transport} (this data folder remembers none yet)"
+        if self.remembered == self.transport:
+            return f"{self.transport} (remembered in {self.transport_file})"
+        return (
+            f"{self.transport} (YTAP_TRANSPORT), although this data folder remembers"
+            f" {self.remembered} in {self.transport_file}"
+        )
+
     def now(self) -> datetime:
         """The present, in UTC. Under replay it is the end of the last recorded day."""
         if self.transport == "replay":
@@ -155,6 +187,27 @@ class Settings:
 def _default_lake(data: Path) -> tuple[Path, Path]:
     """Where the catalog and the Parquet files of a data folder are, unless a variable says else."""
     return data / "lake" / "catalog.sqlite", data / "lake" / "files"
+
+
+def _transport_file(data: Path) -> Path:
+    return data / "state" / "transport"
+
+
+def _transport(text: str, origin: object) -> Transport:
+    if text not in _TRANSPORTS:
+        raise ConfigError(f"{origin}={text[:40]!r}: expected one of {', '.join(_TRANSPORTS)}")
+    return cast("Transport", text)
+
+
+def _remembered_transport(data: Path) -> Transport | None:
+    file = _transport_file(data)
+    try:
+        text = file.read_text(encoding="ascii", errors="backslashreplace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}: check its permissions") from error
+    return _transport(text, file)
 
 
 def _as_day(text: str) -> date | None:

@@ -221,6 +221,20 @@ class Workspaces:
         origin = str(self.folder(workspace_id) / CONFIG_NAME)
         return parse_workspace(workspace_id, text, origin=origin)
 
+    def get_open(self, workspace_id: str) -> Workspace:
+        """`get` for whoever wants to work on a workspace.
+
+        Raises:
+            ConfigError: As `get`; or it is archived.
+        """
+        workspace = self.get(workspace_id)
+        if workspace.status == "archived":
+            raise ConfigError(
+                f"workspace {workspace_id!r} is archived: its data can be read, and nothing is"
+                f" added to it; `ytap workspace unarchive {workspace_id}` makes it active again"
+            )
+        return workspace
+
     def read_config(self, workspace_id: str) -> bytes:
         """Read one workspace's config as it is written; links are not followed.
 

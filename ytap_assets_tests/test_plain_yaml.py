@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.plain_yaml import load_mapping
+from ytap_assets.plain_yaml import load_document, load_mapping
 
 ALIASES = "a0: &x0 [1, 1]\n" + "".join(
     f"a{level}: &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]\n" for level in range(1, 8)
@@ -58,3 +62,82 @@ def test_the_line_is_named_and_not_shown(text: str) -> None:
 
 def test_fifty_levels_are_enough() -> None:
     assert load_mapping("a: " + "[" * 48 + "]" * 48, origin="here").keys() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "first", "second"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "a", 1, 3),
+        ("a: 1\n'a': 3\n", "a", 1, 2),
+        ("x:\n  a: 1\n  b: 1\n  a: 1\n", "x.a", 2, 4),
+        ("x:\n- {a: 1,\n   a: 1}\n", "x.0.a", 2, 3),
+        ("? a\n? a\n", "a", 1, 2),
+        ("a\u200b: 1\na\u200b: 1\n", r"'a\u200b'", 1, 2),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(
+    text: str, key: str, first: int, second: int
+) -> None:
+    said = f"here: the key `{key}` stands twice, in lines {first} and {second}"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_mapping(text, origin="here")
+    with pytest.raises(ConfigError, match="twice"):
+        load_mapping(text, origin="here", allows_aliases=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\n<<: {b: 1}\n", "line 2: a merge key"),
+        ("a: 1\nno: 1\n", "line 2: YAML does not read the key no as text"),
+        ("196: 1\n", "line 1: YAML does not read the key 196 as text"),
+        ("a:\n  2026-01-01: 1\n", "line 2: YAML does not read the key a.2026-01-01 as text"),
+        ("a: 010\n", "line 1: .*to the base of 8"),
+        ("a:\n- 1\n- -007\n", "line 3: .*to the base of 8"),
+        ("a: 1:30\n", "line 1: .*to the base of 60"),
+        ("a: 190:20:30.15\n", "line 1: .*to the base of 60"),
+        ("a: 1\n---\nb: 2\n", "line 2: a second document begins"),
+        ("a:\n\tb: 1\n", "line 2: .*indent with spaces"),
+        ("a: 1\nb: caf\u00e9\n".encode("latin-1"), "line 2: not UTF-8 text"),
+        ("a: 1\n".encode("utf-16-le"), "not UTF-8 text"),
+    ],
+    ids=ascii,
+)
+def test_what_yaml_would_change_or_cannot_read_is_refused(text: str | bytes, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_mapping(text, origin="here")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_marked_encodings_are_read(encoding: str) -> None:
+    assert load_mapping("a: \u00e9\n".encode(encoding), origin="here") == {"a": "\u00e9"}
+
+
+def test_quoted_values_are_texts_whatever_they_look_like() -> None:
+    text = "a: '010'\nb: \"1:30\"\nc: 'NO'\n'no': 1\n"
+    assert load_mapping(text, origin="here") == {"a": "010", "b": "1:30", "c": "NO", "no": 1}
+
+
+def test_a_document_knows_lines_and_what_was_written() -> None:
+    document = load_document("a: NO\nb:\n  - 18_19\n  - x\nc:\n", origin="here")
+    assert document.lines == {("a",): 1, ("b",): 2, ("b", 0): 3, ("b", 1): 4, ("c",): 5}
+    assert document.unquoted == {("a",): "NO", ("b", 0): "18_19", ("c",): ""}
+
+
+def test_our_own_files_may_use_aliases() -> None:
+    text = "a: &a {b: 1}\nc: {<<: *a, d: 2}\n"
+    content = load_mapping(text, origin="here", allows_aliases=True)
+    assert content == {"a": {"b": 1}, "c": {"b": 1, "d": 2}}
+
+
+WORDS = st.text("abc", min_size=1, max_size=2)
+
+
+@given(st.lists(WORDS, min_size=1, max_size=6))
+def test_keys_are_all_read_or_refused(keys: list[str]) -> None:
+    text = "".join(f"{key}: {place}\n" for place, key in enumerate(keys))
+    if len(set(keys)) < len(keys):
+        with pytest.raises(ConfigError, match="stands twice"):
+            load_mapping(text, origin="here")
+    else:
+        assert load_mapping(text, origin="here") == {key: n for n, key in enumerate(keys)}

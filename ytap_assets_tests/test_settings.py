@@ -82,3 +82,36 @@ def test_statements_take_a_size_of_memory_that_can_be(text: str) -> None:
 )
 def test_statements_take_what_the_machine_gives_by_default(text: str, size: int | None) -> None:
     assert Settings.from_env({"YTAP_SQL_MEMORY": text}).sql_memory == size
+
+
+def test_a_data_folder_remembers_how_it_collects(tmp_path: Path) -> None:
+    env = {"YTAP_DATA": str(tmp_path)}
+    assert Settings.from_env(env).transport == "live"
+    first = Settings.from_env(env | {"YTAP_TRANSPORT": "replay"})
+    assert first.remembered is None
+    first.remember_transport()
+
+    again = Settings.from_env(env)
+    other = Settings.from_env(env | {"YTAP_TRANSPORT": "live"})
+    other.remember_transport()
+
+    assert (again.transport, again.remembered) == ("replay", "replay")
+    assert (other.transport, other.remembered) == ("live", "replay")
+    assert "although this data folder remembers replay" in other.describe_transport()
+    assert Settings.from_env(env).transport == "replay"
+    assert [path.name for path in again.state.iterdir()] == ["transport"]
+
+
+@pytest.mark.parametrize("text", ["", "telex\n", "\udcff", "live replay"], ids=ascii)
+def test_a_remembered_transport_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    settings = Settings.from_env({"YTAP_DATA": str(tmp_path)})
+    settings.state.mkdir()
+    settings.transport_file.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ConfigError, match=r"state/transport=.*expected one of live"):
+        Settings.from_env({"YTAP_DATA": str(tmp_path)})
+
+
+def test_a_folder_in_place_of_the_remembered_transport_is_named(tmp_path: Path) -> None:
+    (tmp_path / "state" / "transport").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="state/transport: Is a directory"):
+        Settings.from_env({"YTAP_DATA": str(tmp_path)})

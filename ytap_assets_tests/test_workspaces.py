@@ -139,7 +139,6 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         ("spam: {model: m.exe}", r"spam\.model"),
         ("extra: {a: .nan}", "extra"),
         ("extra: {a: .nan, b: 2026-01-01}", "extra"),
-
         ("uid: tech", "uid"),
         ("uid: 81KXXXXXXXXXXXXXXXXXXXXXXX", "uid"),
         ("uid: 12", "uid"),
@@ -173,3 +172,78 @@ def test_the_name_of_a_secret_is_kept() -> None:
 def test_a_uid_is_a_ulid_in_any_case() -> None:
     text = "name: Tech\nvertical: technology\nuid: 01m6a6ft007cvztyrqdw4hp9sj\n"
     assert parse_workspace("tech", text, origin="here").uid == "01M6A6FT007CVZTYRQDW4HP9SJ"
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("brand:\nbanned_topics: [x]", "brand: nothing stands behind it.*line 3"),
+        ("spam: {max_emoji: }", "spam.max_emoji: nothing stands behind it"),
+        ("keywords:", "keywords: nothing stands behind it"),
+        ("brand:\n- tone: x", "brand: expected `key: value` lines"),
+        ("brand: quiet", "brand: expected `key: value` lines"),
+        ("keywords: rust", "keywords: expected a list"),
+        ("keywords: {a: b}", "keywords: expected a list"),
+        ("keywords: [a, [b]]", r"keywords.1: expected a text, not a list"),
+        ("keywords: ['a', b: c]", r"keywords.1: expected a text; `a: b` is a key"),
+        ("keywords:\n- #metoo", r"keywords.0: nothing stands there"),
+        ("brand: {banned_topic: [x]}", r"brand.banned_topic: .*did you mean `banned_topics`"),
+        ("Brand: {tone: x}", r"Brand: .*did you mean `brand`"),
+        ("bran\u200bd: {tone: x}", r"did you mean `brand`.*line 3"),
+        ("banned_topics: [x]", r"`banned_topics` belongs below `brand:`"),
+        ("language: NO", r"YAML reads NO as false.*'NO'.*line 3"),
+        ("language: on", r"YAML reads on as true"),
+        ("sources: {youtube: {regions: [NO]}}", r"regions.0: YAML reads NO as false"),
+        ("sources: {youtube: {categories: [28]}}", r"reads 28 as the number 28"),
+        ("sources: {reddit: {subreddits: [196]}}", r"reads 196 as the number 196.*'196'"),
+        ("sources: {reddit: {subreddits: [18_19]}}", r"18_19 as the number 1819.*'18_19'"),
+        ("sources: {reddit: {subreddits: [0x1F]}}", r"reads 0x1F as the number 31"),
+        ("sources: {reddit: {subreddits: [2026-01-31]}}", r"reads 2026-01-31 as a date"),
+        ("sources: {reddit: {subreddits: [~]}}", r"reads ~ as no value"),
+        ("sources: {reddit: {subreddits: [null]}}", r"reads null as no value"),
+        ("sources: {reddit: {subreddits: [r/rust]}}", r"without r/"),
+        ("sources: {reddit: {min_score: yes}}", r"min_score: expected a number, not true"),
+        ("budget: {per_video_usd: on}", r"per_video_usd: expected a number, not true"),
+        ("scoring: {views_per_engagement: true}", r"expected a number, not true"),
+        ("scoring: {weights: {spam: yes}}", r"expected a number, not true"),
+        ("sources: {hn: {enabled: perhaps}}", r"enabled: expected true or false"),
+        ("sources: {reddit: {subreddits: [rust, Rust]}}", r"'rust' and 'Rust' .* the same"),
+        ("sources: {youtube: {regions: [US, US]}}", r"'US' and 'US' .* the same"),
+        ("sources: {youtube: {categories: ['10', '010']}}", r"'10' and '010' .* the same"),
+        (f"channels: [{{id: UC{'a' * 22}}}, {{id: UC{'A' * 22}}}]", r"channels: .* the same"),
+        (
+            "sources: {youtube: {monitored_channels: [" + f"{{id: UC{'a' * 22}}}," * 2 + "]}}",
+            r"monitored_channels: .* the same",
+        ),
+        (
+            "accounts: [{platform: x, handle: '@Me'}, {platform: X, handle: me}]",
+            r"accounts: 'x @Me' and 'X me' .* the same",
+        ),
+        ("reports: {recipients: [a@b.c, A@B.c]}", r"recipients: .* the same"),
+        ("scoring: {source_weights: {Reddit: 2}}", r"did you mean `reddit`"),
+        ("scoring: {weights: {keyword_stp: 1}}", r"did you mean `keyword_step`"),
+        ("name: Other", r"the key `name` stands twice, in lines 1 and 3"),
+    ],
+)
+def test_what_would_not_apply_is_refused_with_key_and_line(lines: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_workspace("tech", f"{GOOD}{lines}\n", origin="here")
+
+
+def test_an_unquoted_secret_is_not_repeated() -> None:
+    text = f"{GOOD}accounts: [{{platform: x, handle: y, credential_ref: 8675309}}]\n"
+    with pytest.raises(ConfigError, match=r"credential_ref: .*quotes") as refused:
+        parse_workspace("tech", text, origin="here")
+    assert "8675309" not in str(refused.value)
+
+
+def test_what_is_meant_is_read() -> None:
+    text = (
+        f"{GOOD}sources: {{hn: {{enabled: no, min_points: 1_000}}, youtube: {{regions: ['NO']}}}}\n"
+        "scoring: {source_weights: {lobsters: 2}}\nextra: {empty: , country: NO}\n"
+        "accounts: [{platform: x, handle: me, credential_ref: null}, {platform: y, handle: me}]\n"
+    )
+    workspace = parse_workspace("tech", text, origin="here")
+    assert (workspace.sources.hn.enabled, workspace.sources.hn.min_points) == (False, 1000)
+    assert workspace.sources.youtube.regions == ("NO",)
+    assert workspace.scoring.source_weights == {"lobsters": 2}

@@ -8,7 +8,7 @@
 - ``results``      a statement's rows as a table, CSV or JSON
 - ``statements``   ``sql``, ``shell``, ``attach``
 - ``shell``        the interactive part of ``shell``
-- ``workspace``    ``workspace create | list | show | archive``
+- ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``collecting``   ``materialize``, ``import trends``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``doctor``

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ytap_assets.cli.context import (
+    announce_transport,
     new_run,
     note,
     open_platform,
@@ -21,7 +22,7 @@ from ytap_assets.cli.context import (
 )
 from ytap_assets.cli.group import FAILED, MISUSED
 from ytap_assets.cli.options import (
-    FILE_OR_FOLDER,
+    ANY_PATH,
     Day,
     complete_workspace,
     examples,
@@ -82,6 +83,7 @@ def materialize(
     with quiet_dagster():
         stages = plan_stages(build_definitions(platform=platform), selection)
         steps = sum(len(stage.assets) for stage in stages) * len(wanted)
+        announce_transport(platform.settings)
         with show_steps(steps) as on_step:
             outcomes = materialize_range(
                 platform, selection, workspace_ids=wanted, days=days, on_step=on_step
@@ -104,13 +106,13 @@ def imports() -> None:
         "ytap import trends hn.csv --workspace tech --source hn --observed-on 2016-09-16",
     ),
 )
-@click.argument("files", type=FILE_OR_FOLDER, nargs=-1, required=True)
+@click.argument("files", type=ANY_PATH, nargs=-1, required=True)
 @one_workspace
 @click.option(
     "--source",
-    type=click.Choice(["youtube", "hn", "reddit"]),
+    type=click.Choice(["youtube", "youtube_channel", "hn", "reddit"]),
     required=True,
-    help="The platform the tables speak of.",
+    help="What the tables are of; youtube_channel: videos of monitored channels.",
 )
 @click.option("--region", help="The lists' region, where the files do not say.")
 @click.option("--observed-on", type=Day(), help="The observations' day, where they do not say.")
@@ -123,8 +125,8 @@ def import_files(
 ) -> None:
     """Load recorded trending tables as observations of their day.
 
-    Loading a file again changes nothing. A file of no known format is refused, and one of which no
-    row can be read is a failure; all other files are loaded.
+    Loading a file again changes nothing. A file that is not there or of no known format is refused,
+    and one of which no row can be read is a failure; all other files are loaded.
     """
     from ytap_assets.operations.imports import ImportFailedError, import_trends
 
@@ -141,6 +143,7 @@ def import_files(
                 region=region,
                 observed_on=observed_on,
                 progress=lambda path: on_step(str(path)),
+                warn=lambda text: note(f"warning: {one_line(text)}"),
             )
     except ImportFailedError as error:
         _show_import(error.outcome)
@@ -164,8 +167,7 @@ def quiet_dagster() -> Iterator[None]:
 def expand_folders(paths: Iterable[Path]) -> Iterator[Path]:
     """Files as they are; a folder's files, below it too, in order, hidden ones left out.
 
-    Raises:
-        click.UsageError: A folder holds no file.
+    A folder without any is handed on as it is, to be refused like a file that is not there.
     """
     for path in paths:
         if not path.is_dir():
@@ -177,9 +179,7 @@ def expand_folders(paths: Iterable[Path]) -> Iterator[Path]:
             if file.is_file()
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
-        if not inside:
-            raise click.UsageError(f"{clean(str(path))}: there is no file in this folder")
-        yield from inside
+        yield from inside or [path]
 
 
 def _choose_workspaces(

@@ -12,6 +12,7 @@ from ytap_assets.cli.text import one_line
 if TYPE_CHECKING:
     from ytap_assets.lakehouse.transaction import Run
     from ytap_assets.operations.platform import Platform
+    from ytap_assets.settings import Settings
 
 
 def open_platform(*, may_only_read: bool = False) -> Platform:
@@ -27,6 +28,15 @@ def open_platform(*, may_only_read: bool = False) -> Platform:
     from ytap_assets.settings import Settings
 
     return Platform(Settings.from_env(), may_only_read=may_only_read)
+
+
+def announce_transport(settings: Settings) -> None:
+    """Say where what is collected comes from; the data folder remembers it from now on."""
+    text = settings.describe_transport()
+    if settings.remembered is None:
+        settings.remember_transport()
+        text = f"{settings.transport} (remembered from now on, in {settings.transport_file})"
+    note(f"transport: {one_line(text)}")
 
 
 def new_run(what: str) -> Run:

@@ -1,7 +1,8 @@
 """The one place where an error becomes a line on stderr and an exit code.
 
 0: done. 1: something that was asked for failed. 2: the question was wrong (usage, configuration, a
-file of no known format). 130: interrupted. Errors that are neither ours nor a file's keep their
+file of no known format, a statement that DuckDB does not take, a script or snapshot that does not
+exist). 130: interrupted. Errors that are neither ours nor a file's keep their
 traceback: they are defects.
 """
 
@@ -18,7 +19,7 @@ import click
 
 from ytap_assets.cli.context import note
 from ytap_assets.cli.text import one_line
-from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
+from ytap_assets.errors import ConfigError, ImportRefusedError, QuestionError, YtapError
 
 FAILED = 1
 MISUSED = 2
@@ -54,15 +55,18 @@ class ErrorLineGroup(click.Group):
             sys.stdout.flush()  # a reader that has gone away is noticed here, not at exit
         except click.UsageError as error:
             fail_usage(error)
-        except (click.exceptions.Exit, click.exceptions.Abort):
+        except click.exceptions.Exit:
             raise  # the command has said why
+        except click.exceptions.Abort as error:  # at a question
+            if isinstance(error.__context__, EOFError):
+                fail("there was no answer; nothing was changed")
+            fail("interrupted; nothing was changed", code=INTERRUPTED)
         except (Exception, KeyboardInterrupt) as error:
             if is_interrupt(error):
                 fail("interrupted; what was committed before stays", code=INTERRUPTED)
             if (line := describe_error(error)) is None:
                 raise
-            is_misuse = isinstance(error, ConfigError | ImportRefusedError)
-            fail(line, code=MISUSED if is_misuse else FAILED)
+            fail(line, code=MISUSED if is_misuse(error) else FAILED)
         return result
 
 
@@ -88,6 +92,11 @@ def fail_usage(error: click.UsageError) -> NoReturn:
     command = error.ctx.command_path if error.ctx else "ytap"
     message = error.format_message().rstrip(".")
     fail(f"{message}; see `{command} --help`", code=MISUSED)
+
+
+def is_misuse(error: BaseException) -> bool:
+    """Whether the question was wrong, so that asking it again changes nothing."""
+    return isinstance(error, ConfigError | ImportRefusedError | QuestionError)
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
+import re
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
+
+_AGO = re.compile(r"([0-9]{1,5}) ?d(?:ays?)?(?: ago)?")
+_NAMED_DAYS = {"today": 0, "yesterday": 1}
 
 
 def examples(*lines: str) -> str:
@@ -15,18 +19,33 @@ def examples(*lines: str) -> str:
 
 
 class Day(click.ParamType[date]):
-    """A day such as 2026-11-20."""
+    """A day such as 2026-11-20, or one that is counted back from today: ``yesterday``."""
 
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
-        """The day that the text names."""
+        """The day that the text names; today is that of the installation, in UTC."""
         if isinstance(value, date):
             return value
+        words = " ".join(value.replace("-", " ").split()).casefold()
+        if (ago := _AGO.fullmatch(words)) is not None:
+            return self._count_back(int(ago[1]))
+        if words in _NAMED_DAYS:
+            return self._count_back(_NAMED_DAYS[words])
         try:
-            return date.fromisoformat(value)
+            return date.fromisoformat(value.strip())
         except ValueError:
-            self.fail(f"{value!r} is not a day such as 2026-11-20", param, ctx)
+            self.fail(
+                f"{value!r} is not a day such as 2026-11-20, today, yesterday or '3 days ago'",
+                param,
+                ctx,
+            )
+
+    @staticmethod
+    def _count_back(days: int) -> date:
+        from ytap_assets.settings import Settings
+
+        return Settings.from_env().now().date() - timedelta(days)
 
 
 def complete_workspace(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -43,10 +62,9 @@ def complete_workspace(_ctx: click.Context, _param: click.Parameter, incomplete:
     return [name for name in names if name.startswith(incomplete) and is_workspace_id(name)]
 
 
-NEW_FOLDER = click.Path(path_type=Path)
+ANY_PATH = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
 
 one_workspace = click.option(
     "--workspace",

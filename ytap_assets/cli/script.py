@@ -11,6 +11,7 @@ import click
 from ytap_assets.cli.context import new_run, note, open_platform, say, terminal_columns
 from ytap_assets.cli.options import examples, one_workspace, output_format
 from ytap_assets.cli.text import clean, one_line
+from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
 
 if TYPE_CHECKING:
     from ytap_assets.cli.results import Format
@@ -19,7 +20,16 @@ if TYPE_CHECKING:
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
 _EVENTS = ("seq", "occurred_at", "type", "from_state", "to_state", "actor", "reason")
 _MAX_NAME = 100
+_SHOWN = 5
 _BY_STATE = {"script_pending_review": "approve_script", "video_pending_review": "approve_video"}
+
+_DONE = {
+    "approve_script": "script approved",
+    "approve_video": "video approved",
+    "reject": "rejected",
+    "send_back": "video sent back",
+    "cancel": "cancelled",
+}
 
 _script = click.argument("script", metavar="SCRIPT")
 
@@ -55,13 +65,13 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     """List a workspace's scripts and where they stand.
 
     Decisions of approvals.jsonl that wait for their date or have no effect are named with the
-    reason; in JSON and CSV also in the column idle_decisions. So is what is wrong with the inbox
-    files.
+    reason; in JSON and CSV also in the column idle_decisions. So are lines of the inbox files that
+    could not be read, and what the next run will take in.
     """
     from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.idle_acts import list_idle_acts
     from ytap_assets.operations.inbox_files import read_inboxes
-    from ytap_assets.operations.production import list_records
+    from ytap_assets.operations.production import list_due, list_records
     from ytap_assets.tables.production import STATES
 
     if state is not None and state not in STATES:
@@ -78,8 +88,15 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     write_rows(names, rows, shape, say, columns=terminal_columns())
     for act in idle:
         note(f"approvals.jsonl: {'waits' if act.waits else 'did nothing'}: {one_line(act.text)}")
-    for problem in (text for file in files.values() for text in file.find_problems()):
-        note(one_line(problem))
+    for file in files.values():
+        for problem in (*file.find_problems(), *file.describe_lines()):
+            note(one_line(problem))
+    for promotion, due in list_due(platform, workspace).items():
+        shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
+        note(
+            f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): `ytap ui` does it within"
+            f" a minute, `ytap materialize production_events -w {workspace}` at once"
+        )
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
@@ -108,8 +125,12 @@ def approve(script: str, workspace: str, actor: str | None, reason: str | None) 
     """Approve the script, or its video: whichever waits for review."""
     platform = open_platform()
     state = str(_find(platform, workspace, script)["state"])
-    act = _BY_STATE.get(state, _BY_STATE["script_pending_review"])
-    _act(platform, workspace, script, act, actor, reason)
+    if state not in _BY_STATE:
+        raise TransitionRefusedError(
+            f"script {script} is in {state}: neither the script nor a video waits for review;"
+            f" `ytap script show {script} -w {workspace}` shows what happened to it"
+        )
+    _act(platform, workspace, script, _BY_STATE[state], actor, reason)
 
 
 @scripts.command(
@@ -163,24 +184,27 @@ def _act(
         reason=reason,
         run=new_run(f"{act} {script}"),
     )
-    waits = ", and moves on as soon as its gates are green" if act in _BY_STATE.values() else ""
-    say(f"{clean(script)}: {act} by {clean(name)}; it is in {clean(state)}{waits}")
+    say(f"{clean(script)}: {_DONE[act]} by {clean(name)}; it is in {clean(state)}")
+    if act in _BY_STATE.values():
+        note(
+            "It moves on at the next run, if all its gates are open: `ytap ui` starts one within a"
+            f" minute, `ytap materialize production_events -w {workspace}` at once"
+        )
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
     """The script's record.
 
     Raises:
-        TransitionRefusedError: There is no such script.
+        UnknownScriptError: There is no such script.
     """
     import polars as pl
 
-    from ytap_assets.errors import TransitionRefusedError
     from ytap_assets.operations.production import list_records
 
     found = list_records(platform, workspace).filter(pl.col("script_id") == script)
     if found.is_empty():
-        raise TransitionRefusedError(
+        raise UnknownScriptError(
             f"workspace {workspace} has no script {script!r};"
             f" `ytap script list --workspace {workspace}` lists them"
         )

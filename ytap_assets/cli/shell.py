@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from ytap_assets.cli.context import note, say
-from ytap_assets.cli.group import is_interrupt
-from ytap_assets.cli.statements import explain, run_statements
+from ytap_assets.cli.group import FAILED, MISUSED, is_interrupt, is_misuse
+from ytap_assets.cli.statements import explain_duckdb, run_statements
 from ytap_assets.cli.text import one_line
 from ytap_assets.errors import YtapError
 
@@ -63,7 +63,7 @@ class Shell:
         self._shape = shape
         self._is_interactive = is_interactive
         self._seconds = seconds
-        self._failed = 0
+        self._failed = 0  # the exit code
         if is_interactive:
             import readline
 
@@ -73,7 +73,8 @@ class Shell:
         """Run everything that is typed.
 
         Returns:
-            How many statements failed.
+            The exit code: 0 if all statements ran, 1 if one failed, 2 if those that did not run
+            were wrong themselves.
         """
         if self._is_interactive:
             note(_HELP)
@@ -115,22 +116,19 @@ class Shell:
             case [".format", shape] if shape in _SHAPES:
                 self._shape = _SHAPES[shape]
             case _:
-                self._fail(f"{' '.join(words)}: no such command; .help lists them")
+                self._fail(f"{' '.join(words)}: no such command; .help lists them", MISUSED)
 
     def _execute(self, text: str, values: list[str] | None = None) -> None:
-        import duckdb
-
         try:
-            run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
+            with explain_duckdb():
+                run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
         except YtapError as error:
-            self._fail(str(error))
+            self._fail(str(error), MISUSED if is_misuse(error) else FAILED)
         except (KeyboardInterrupt, RuntimeError) as error:
             if not self._is_interactive or not is_interrupt(error):
                 raise
             self._fail("interrupted")
-        except duckdb.Error as error:
-            self._fail(explain(error))
 
-    def _fail(self, message: str) -> None:
-        self._failed += 1
+    def _fail(self, message: str, code: int = FAILED) -> None:
+        self._failed = FAILED if FAILED in (self._failed, code) else code
         note(f"error: {one_line(message)}")

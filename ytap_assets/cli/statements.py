@@ -18,7 +18,7 @@ import click
 from ytap_assets.cli.context import note, say, terminal_columns
 from ytap_assets.cli.group import FAILED
 from ytap_assets.cli.options import as_of, examples, maybe_workspace, output_format
-from ytap_assets.errors import YtapError
+from ytap_assets.errors import QuestionError, YtapError
 from ytap_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ _EXCERPT = "\n\nLINE "
 
 
 class StatementError(YtapError):
-    """A statement that a user gave cannot be run."""
+    """A statement that a user gave could not be run to its end."""
+
+
+class WrongStatementError(StatementError, QuestionError):
+    """A statement that a user gave is not SQL, or names what does not exist."""
 
 
 @click.command(
@@ -100,7 +104,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
         seconds = settings.sql_seconds
         failed = Shell(connection, shape, is_interactive=is_interactive, seconds=seconds).run()
     if failed and not is_interactive:
-        raise click.exceptions.Exit(FAILED)
+        raise click.exceptions.Exit(failed)
 
 
 @click.command(epilog=examples("ytap attach", "ytap attach > lake.sql && duckdb -init lake.sql"))
@@ -152,13 +156,14 @@ def run_statements(
 
     Raises:
         StatementRefusedError: One could reach more than the lake; none is run.
-        StatementError: The text is not UTF-8, or a statement takes too long or too much memory.
+        WrongStatementError: The text is not UTF-8.
+        StatementError: A statement takes too long or too much memory.
     """
     from ytap_assets.cli.results import write_result
     from ytap_assets.lakehouse.scoped import parse
 
     if not all(map(_is_utf8, (text, *(values or ())))):
-        raise StatementError("the statement is not UTF-8 text; save it as UTF-8")
+        raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")
     with _bounded_memory(connection):
         for statement in _Work(connection, seconds).do(lambda: parse(connection, text)):
             work = _Work(connection, seconds)
@@ -278,14 +283,30 @@ def explain_duckdb() -> Iterator[None]:
     """Tell DuckDB's errors in a line.
 
     Raises:
-        StatementError: DuckDB refused a statement.
+        WrongStatementError: A statement is not SQL, or names what does not exist.
+        StatementError: A statement failed.
     """
     import duckdb
 
     try:
         yield
+    except _wrong_statements() as error:
+        raise WrongStatementError(explain(error)) from error
     except duckdb.Error as error:
         raise StatementError(explain(error)) from error
+
+
+def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
+    """The errors by which DuckDB says that a statement cannot be meant."""
+    import duckdb
+
+    return (
+        duckdb.ParserException,
+        duckdb.SyntaxException,
+        duckdb.BinderException,
+        duckdb.CatalogException,
+        duckdb.PermissionException,
+    )
 
 
 def explain(error: duckdb.Error) -> str:

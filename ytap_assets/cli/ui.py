@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ytap_assets.cli.context import note
+from ytap_assets.cli.context import announce_transport, note
 from ytap_assets.cli.options import examples
 from ytap_assets.errors import ConfigError
 
@@ -43,6 +43,7 @@ def ui(port: int) -> None:
     _hold(home / "ui.lock")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
+    announce_transport(settings)
     note(f"http://{_HOST}:{port} (Ctrl-C ends it)")
     os.execve(  # noqa: S606 - a fixed command, no shell
         sys.executable, dagster_command(home, port), dagster_environment(home)

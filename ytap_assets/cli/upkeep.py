@@ -16,7 +16,7 @@ from ytap_assets.cli.context import (
     terminal_columns,
 )
 from ytap_assets.cli.group import FAILED, fail
-from ytap_assets.cli.options import FOLDER, NEW_FOLDER, examples, output_format
+from ytap_assets.cli.options import ANY_PATH, FOLDER, examples, output_format
 from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sweep-anyway",
-    type=NEW_FOLDER,
+    type=ANY_PATH,
     metavar="DATA-PATH",
     help="Sweep although most files would go; names the folder of the lake's files.",
 )
@@ -86,7 +86,7 @@ def maintain(
         "ytap backup --verify /mnt/copies/friday",
     )
 )
-@click.argument("folder", type=NEW_FOLDER, required=False)
+@click.argument("folder", type=ANY_PATH, required=False)
 @click.option("--verify", "verifies", is_flag=True, help="Make no copy; verify one.")
 def backup(folder: Path | None, verifies: bool) -> None:
     """Copy the lake, as it stands at one moment; or verify a copy.
@@ -142,7 +142,9 @@ def restore(folder: Path, is_sure: bool) -> None:
         f" {found.size_bytes / 10**6:.1f} MB"
     )
     if not is_sure:
-        click.confirm(f"Replace the lake at {clean(str(platform.settings.catalog))}?", abort=True)
+        question = f"Replace the lake at {clean(str(platform.settings.catalog))}?"
+        if not click.confirm(question):
+            fail("not restored: the answer was no; the lake is as it was")
     restore_lake(platform, folder)
     say("restored; the lake that was there is kept beside it as *.before-<time>")
 

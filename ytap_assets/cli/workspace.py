@@ -1,4 +1,4 @@
-"""``ytap workspace``: create, list, show, identify, archive."""
+"""``ytap workspace``: create, list, show, identify, archive, unarchive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show, identify and archive workspaces."""
+    """Create, list, show, identify, archive and unarchive workspaces."""
 
 
 @workspace.command(
@@ -43,7 +43,10 @@ def create(
     timezone: str | None,
     origin: Path | None,
 ) -> None:
-    """Make a workspace's folder and config."""
+    """Make a workspace's folder and config.
+
+    Every key that is not set stands in the config as a comment, with an example.
+    """
     from ytap_assets.operations.workspaces import create_workspace
 
     made, path = create_workspace(
@@ -64,14 +67,15 @@ def create(
 def show_all() -> None:
     """List the workspaces, and names in the lake that no folder has.
 
-    Ends with 1 where a config cannot be read, or a folder was renamed, copied or replaced.
+    Ends with 1 where a config or the lake cannot be read, or a folder was renamed, copied or
+    replaced.
     """
     from ytap_assets.cli.results import write_table
     from ytap_assets.operations.workspaces import list_workspaces
 
     names = ("workspace", "status", "collects", "vertical", "name", "channels", "problem")
     workspaces = _workspaces()
-    survey = _survey(workspaces)
+    survey, is_whole = _survey(workspaces)
     listed = list_workspaces(workspaces, survey.registered)
     rows = [_row(one) for one in listed]
     rows += [(one.workspace_id, "no folder", *[None] * 4, str(one)) for one in survey.orphans]
@@ -84,7 +88,7 @@ def show_all() -> None:
         columns=terminal_columns(),
         whole_last=has_problem,
     )
-    if any(one.problem for one in listed):
+    if not is_whole or any(one.problem for one in listed):
         raise click.exceptions.Exit(FAILED)
 
 
@@ -96,17 +100,17 @@ def _row(one: Listed) -> tuple[object, ...]:
     return (one.workspace_id, *known, one.problem)
 
 
-def _survey(workspaces: Workspaces) -> Survey:
-    """What the lake says; the list is shown all the same where it cannot be read."""
+def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
+    """What the lake says, and whether it can be read; the list is shown all the same."""
     from ytap_assets.lakehouse.errors import LakeError
     from ytap_assets.operations.workspaces import Survey, survey_workspaces
     from ytap_assets.settings import Settings
 
     try:
-        return survey_workspaces(Settings.from_env(), workspaces)
+        return survey_workspaces(Settings.from_env(), workspaces), True
     except LakeError as error:
         note(f"error: the lake is left out of the list: {one_line(str(error))}")
-        return Survey({}, ())
+        return Survey({}, ()), False
 
 
 @workspace.command("show", epilog=examples("ytap workspace show tech"))
@@ -172,6 +176,16 @@ def archive(workspace_id: str) -> None:
 
     was_open = archive_workspace(_workspaces(), workspace_id)
     say(f"{workspace_id} {'is' if was_open else 'was already'} archived; its data stays")
+
+
+@workspace.command("unarchive", epilog=examples("ytap workspace unarchive tech"))
+@workspace_id
+def unarchive(workspace_id: str) -> None:
+    """Make an archived workspace active again."""
+    from ytap_assets.operations.workspaces import unarchive_workspace
+
+    was_archived = unarchive_workspace(_workspaces(), workspace_id)
+    say(f"{workspace_id} {'is active again' if was_archived else 'was not archived'}")
 
 
 def _workspaces() -> Workspaces:

@@ -100,7 +100,7 @@ def materialize_range(
         reports: they are made whatever failed, and say what is missing.
 
     Raises:
-        ConfigError: No such asset or workspace, or days outside the partitions.
+        ConfigError: No such asset or workspace, an archived one, or days outside the partitions.
         KeyboardInterrupt: The run was interrupted; what follows it is not begun.
     """
     _check_range(platform, workspace_ids, days)
@@ -205,4 +205,4 @@ def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -
             f"{days[0]}..{days[1]}: days lie between {first} (YTAP_FIRST_DAY) and today, {today}"
         )
     for workspace_id in workspace_ids:
-        platform.workspaces.get(workspace_id)
+        platform.workspaces.get_open(workspace_id)

@@ -16,10 +16,10 @@ from ytap_assets.defs.assets import PROMOTION
 from ytap_assets.defs.jobs import DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS
 from ytap_assets.defs.partitions import DAY, WORKSPACE, WORKSPACES, compare_workspaces
 from ytap_assets.defs.ready import with_partition
-from ytap_assets.domain.production.events import Event
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.bad_lines import find_new_bad_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import foresee, production_mark
 from ytap_assets.tables import PRODUCTION_EVENTS
@@ -85,14 +85,14 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
                 mark = production_mark(platform, workspace_id, last.get(workspace_id, 0))
                 mark = f"{mark} {bucket}"
                 is_new = mark != seen.get(workspace_id)
-                events = _look(platform, workspace_id, promotion) if is_new else []
+                reasons = _look(platform, workspace_id, promotion) if is_new else []
             except Exception as error:  # whatever is wrong with one stops no other
                 words = f"{type(error).__name__}: {error}"
                 context.log.warning(f"workspace {workspace_id!r} could not be looked at: {words}")
                 left_out.append(f"{workspace_id!r} could not be looked at: {words}")
                 continue
-            if events:
-                requests.append(request_promotion(promotion.name, workspace_id, events, bucket))
+            if reasons:
+                requests.append(request_promotion(promotion.name, workspace_id, reasons, bucket))
             else:
                 marks[workspace_id] = mark
         idle = "; ".join(["no script can be promoted", *left_out[:_SHOWN]])
@@ -114,20 +114,27 @@ def find_bucket(workspace_id: str, now: datetime) -> int:
     return (int(now.timestamp()) + offset) // _BUCKET_SECONDS
 
 
-def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[Event]:
+def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[str]:
+    """Why a promotion should run now: the ids of its events, and of lines for quarantine.
+
+    A line that cannot be read belongs to no promotion; the one that reads the inbox takes it.
+    """
     slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"), writes=False)
-    return [] if slice_.workspace.status == _ARCHIVED else foresee(slice_, promotion)
+    if slice_.workspace.status == _ARCHIVED:
+        return []
+    reasons = [event.event_id for event in foresee(slice_, promotion)]
+    return [*reasons, *find_new_bad_lines(slice_)] if promotion.from_state is None else reasons
 
 
 def request_promotion(
-    promotion: str, workspace_id: str, events: Sequence[Event], bucket: int
+    promotion: str, workspace_id: str, reasons: Sequence[str], bucket: int
 ) -> dg.RunRequest:
-    """A run for what would be promoted now.
+    """A run for what would be promoted, or put into quarantine, now.
 
-    Dagster drops a run key it has seen. The key names the events and the bucket, so the same
+    Dagster drops a run key it has seen. The key names the reasons and the bucket, so the same
     promotion is asked for once per bucket, and again in the next one if it has not happened.
     """
-    names = hashlib.sha256(" ".join(event.event_id for event in events).encode()).hexdigest()
+    names = hashlib.sha256(" ".join(reasons).encode()).hexdigest()
     return dg.RunRequest(
         run_key=f"{promotion} {workspace_id} {names[:16]} {bucket}",
         partition_key=workspace_id,

@@ -5,15 +5,18 @@ of another grain in between share a stage. Reports are a stage of their own, at 
 made whatever failed before. Assets without partitions are no part of this.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import dagster as dg
 
+from ytap_assets.config_keys import find_nearest
 from ytap_assets.errors import ConfigError
 
 _APART = "reports"
+_WORD = re.compile(r"\w+")
 _BY_DAY = dg.MultiPartitionsDefinition
 
 
@@ -39,6 +42,15 @@ class Stage:
         return replace(self, assets=fine)
 
 
+def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
+    """Why a selection selects nothing, and what there is."""
+    known = sorted(key.to_user_string() for key in makeable)
+    unknown = [word for word in _WORD.findall(selection) if word not in known]
+    nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
+    advice = f"; did you mean `{nearest}`?" if nearest else ""
+    return f"selection {selection!r} selects no asset that can be made{advice}; there are {', '.join(known)}"
+
+
 def plan_stages(definitions: dg.Definitions, selection: str) -> list[Stage]:
     """Cut a selection into stages of one grain each, in the order of the graph.
 
@@ -49,14 +61,16 @@ def plan_stages(definitions: dg.Definitions, selection: str) -> list[Stage]:
     makeable = {k for k in graph.materializable_asset_keys if graph.get(k).is_partitioned}
     try:
         chosen = dg.AssetSelection.from_string(selection).resolve(graph) & makeable
+    except dg.DagsterInvalidSubsetError as error:
+        raise ConfigError(_explain_unknown(selection, makeable)) from error
     except dg.DagsterError as error:
         raise ConfigError(
-            f"selection {selection!r}: {' '.join(str(error).split())};"
-            " several assets are joined as in 'key:scored_trends or key:video_metrics'"
+            f"selection {selection!r} cannot be read: several are joined as in"
+            " 'key:scored_trends or key:video_metrics', and + takes in what one is made from, as in"
+            " '+workspace_reports'"
         ) from error
     if not chosen:
-        known = ", ".join(sorted(key.to_user_string() for key in makeable))
-        raise ConfigError(f"selection {selection!r} selects nothing; there are {known}")
+        raise ConfigError(_explain_unknown(selection, makeable))
     above = {
         key: graph.get_ancestor_asset_keys(key) & chosen
         for key in graph.toposorted_asset_keys

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ytap_assets.errors import YtapError
+from ytap_assets.errors import QuestionError, YtapError
 
 if TYPE_CHECKING:
     from ytap_assets.lakehouse.checks import CheckResult
@@ -63,7 +63,7 @@ class CatalogBusyError(LakeError):
     """Another program kept the catalog locked, or wrote to it meanwhile; nothing was written."""
 
 
-class SnapshotMissingError(LakeError):
+class SnapshotMissingError(LakeError, QuestionError):
     """The snapshot never was, or has expired."""
 
 
@@ -75,7 +75,7 @@ class LakeDamagedError(LakeError):
     """The catalog cannot be read, or refers to files that are not there; nothing was changed."""
 
 
-class StatementRefusedError(LakeError):
+class StatementRefusedError(LakeError, QuestionError):
     """A statement would reach more than the lake: a file, another database, an extension."""
 
 

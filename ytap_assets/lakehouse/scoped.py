@@ -18,6 +18,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -34,6 +35,7 @@ _MOST_MEMORY = 2 * 1024**3
 
 _WORD = re.compile(r"\w+")
 _BY_TEXT = frozenset({"query", "query_table"})
+_ABOUT_COMMENTS = frozenset({"comment", "duckdb_columns"})
 _READING = frozenset({"from", "table", "show", "describe", "desc", "summarize", "pragma", "call"})
 _HARMLESS = frozenset(
     {
@@ -380,6 +382,8 @@ def _open_copy(
                 # A table the statement does not name is there, but empty: listings stay true.
                 empty.append(f"CREATE TABLE {table} ({columns});")
         copy.execute("".join(empty))
+        if words is None or words & _ABOUT_COMMENTS:
+            copy.execute("".join(_comments(lake)))
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
             f"{workspace_id}'s rows need more memory than YTAP_SQL_MEMORY allows: name fewer"
@@ -393,8 +397,13 @@ def _open_copy(
 def _check_known(
     lake: duckdb.DuckDBPyConnection, settings: Settings, workspace_id: str, as_of: int | None
 ) -> None:
-    """See that there is such a workspace, or was: rows stay readable without their folder."""
-    if (settings.workspaces / workspace_id / "config.yaml").is_file():
+    """See that there is such a workspace, or was: rows stay readable without their folder.
+
+    A folder that was renamed, copied or replaced is no workspace whose rows could be read.
+    """
+    config = settings.workspaces / workspace_id / "config.yaml"
+    if config.is_file():
+        _check_identity(lake, config, workspace_id)
         return
     for table in _tables(lake):
         source = f"FROM {LAKE}.{table}" if as_of is None else _source(lake, table, int(as_of))
@@ -407,6 +416,30 @@ def _check_known(
         f"workspace {workspace_id!r} does not exist, and the lake holds no rows of it;"
         " `ytap workspace list` lists those that do"
     )
+
+
+def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id: str) -> None:
+    """See that the lake's rows of the name are those of the folder, as far as its config tells."""
+    from ytap_assets.plain_yaml import load_mapping  # noqa: PLC0415 - only where there is a copy
+
+    if "workspaces" not in _tables(lake):
+        return  # a lake from before there were uids
+    try:
+        uid = load_mapping(config.read_bytes(), origin=str(config)).get("uid")
+    except (OSError, ConfigError):
+        return  # its rows can be read although its config cannot
+    owners = dict(
+        lake.execute(f"SELECT workspace_id, upper(uid) FROM {LAKE}.workspaces").fetchall()
+    )
+    uid = str(uid).upper() if uid else None
+    known = owners.get(workspace_id)
+    others = sorted(name for name, other in owners.items() if uid is not None and other == uid)
+    if (known is not None and known != uid) or (known is None and others):
+        whose = f"is that of workspace {others[0]!r}" if others else "is not the one that it knows"
+        raise ConfigError(
+            f"workspace {workspace_id!r} was renamed, copied or replaced: the lake's rows of that"
+            f" name are not its own (its uid {whose}); `ytap workspace list` says what to do"
+        )
 
 
 def _copy_rows(
@@ -454,6 +487,18 @@ def _shapes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
         [LAKE],
     ).fetchall()
     return dict(rows)
+
+
+def _comments(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
+    """Statements that give a copy's columns the comments of the lake's."""
+    rows = connection.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns()"
+        " WHERE database_name = ? AND comment IS NOT NULL ORDER BY ALL",
+        [LAKE],
+    ).fetchall()
+    for table, column, comment in rows:
+        text = comment.replace("'", "''")
+        yield f"COMMENT ON COLUMN {table}.\"{column}\" IS '{text}';"
 
 
 def _words(text: str) -> set[str]:

@@ -12,7 +12,7 @@ import polars as pl
 from ytap_assets.domain.production.lines import BadLine
 from ytap_assets.lakehouse.checks import check_rows
 from ytap_assets.lakehouse.reader import Reader
-from ytap_assets.operations.inbox_files import InboxFile
+from ytap_assets.operations.inbox_files import InboxFile, read_inboxes
 from ytap_assets.operations.platform import Slice
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS
 
@@ -60,6 +60,15 @@ def store_bad_lines(slice_: Slice, files: Mapping[str, InboxFile]) -> int:
         for table, rows in ((COLLECTION_LOG, logs), (QUARANTINED_ROWS, aside)):
             transaction.append(check_rows(table, table.frame(rows), slice_.scope))
     return count
+
+
+def find_new_bad_lines(slice_: Slice) -> list[str]:
+    """The ids of bad lines in a workspace's inbox files that are not in quarantine yet."""
+    files = read_inboxes(slice_.platform.workspaces.folder(slice_.workspace_id))
+    lines = [(file, file.bad_lines(slice_.now)) for file in files.values()]
+    reader = slice_.platform.lake.reader(slice_.workspace_id)
+    news = _find_news(reader, [(file, bad) for file, bad in lines if bad])
+    return [_name_line(one.file, line) for one in news for line in one.bad]
 
 
 def _find_news(

@@ -65,6 +65,7 @@ def examine(
         *_check_workspaces(listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
+        _check_transport(settings),
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
         *examine_lake(settings, listed, now, clock or datetime.now(UTC)),
@@ -164,6 +165,12 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
             continue
         problem = probe(host)
         yield Finding("reachable", host, "fail" if problem else "ok", problem or "answers")
+
+
+def _check_transport(settings: Settings) -> Finding:
+    differs = settings.remembered not in (None, settings.transport)
+    verdict: Verdict = "warn" if differs else "ok"
+    return Finding("configured", "transport", verdict, settings.describe_transport())
 
 
 def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:

@@ -88,7 +88,11 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
     if facts.conflict is not None:
         yield Finding("broken", "lake schema", "fail", facts.conflict)
     elif facts.pending:
-        detail = f"{len(facts.pending)} changes are due; the next write makes them"
+        detail = (
+            f"{len(facts.pending)} changes are due; the next command that opens the lake makes"
+            " them, also one that only reads, other than `ytap sql`, `shell`, `summary` and"
+            " `doctor`"
+        )
         yield Finding("broken", "lake schema", "warn", detail)
     else:
         yield Finding("broken", "lake schema", "ok", "as declared")

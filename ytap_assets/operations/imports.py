@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ytap_assets.domain.clock import SKEW
 from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.batches import Batches
@@ -45,6 +46,7 @@ def import_trends(
     region: str | None = None,
     observed_on: date | None = None,
     progress: Callable[[Path], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> pl.DataFrame:
     """Read files and append their rows; importing a file again changes nothing.
 
@@ -57,6 +59,7 @@ def import_trends(
         region: The region of the lists, where the files do not say.
         observed_on: The day of observation, where the files do not say.
         progress: Called with each file before it is read.
+        warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
         One row per file: target, day (the last observed), fetched, accepted, quarantined,
@@ -68,11 +71,13 @@ def import_trends(
             read are in ``quarantined_rows``.
         PublishRefusedError: A file's rows are not of the table's shape; the others are stored.
         ImportRefusedError: ``region`` is none.
-        ConfigError: There is no such workspace, or ``observed_on`` is still to come.
+        ConfigError: There is no such workspace, it is archived, or ``observed_on`` is still to
+            come.
     """
     check_region(region)
     if observed_on is not None and observed_on > platform.now().date():
         raise ConfigError(f"{observed_on} has not been yet; nothing was observed on it")
+    platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
     refused: list[str] = []
     reasons: dict[str, str] = {}
@@ -92,6 +97,13 @@ def import_trends(
             except ImportRefusedError as error:
                 refused.append(str(error))
                 continue
+            ahead = fetch.rows.filter(pl.col("observed_at") > platform.now() + SKEW)
+            if not ahead.is_empty():
+                warn(
+                    f"{fetch.log['target']}: {ahead.height} rows are dated after the present, up to"
+                    f" {ahead.select(pl.col('day').max()).item()}: check the year and the order of"
+                    " day and month"
+                )
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
             batches.add(fetch)

@@ -46,6 +46,7 @@ UNFINISHED_FOR = timedelta(hours=24)
 """How long an unfinished line stands unchanged before it is put into quarantine."""
 
 _MAX_MANIFEST_BYTES = 1_000_000
+_SHOWN_LINES = 5
 _CHUNK = 1024 * 1024
 _PARSERS: Mapping[str, Callable[[bytes], Parsed[Any]]] = {
     SCRIPTS: parse_scripts,
@@ -96,6 +97,24 @@ class InboxFile:
         hours = UNFINISHED_FOR // timedelta(hours=1)
         reason = f"unfinished, and unchanged for {hours} hours: {last.reason}"
         return (*bad, BadLine(last.line, reason, last.original))
+
+    def describe_lines(self) -> list[str]:
+        """The last lines that could not be read, or say nothing new though a person meant them."""
+        bad = [f"line {one.line} could not be read: {one.reason}" for one in self.parsed.bad]
+        told = [f"{self.name}: {text}" for text in bad[-_SHOWN_LINES:]]
+        if len(bad) > len(told):
+            query = f"select place, reason from quarantined_rows where origin = '{self.name}'"
+            told.append(
+                f'{self.name}: {len(bad) - len(told)} more such lines: `ytap sql "{query}"`'
+            )
+        # Programs send a script again to be sure; a person who decides again means it.
+        repeated = self.parsed.repeated[-_SHOWN_LINES:] if self.name == APPROVALS else ()
+        told += [
+            f"{self.name}: line {number} is equal to an earlier line, and equal lines are one"
+            " decision: to decide again, write another time (at)"
+            for number in repeated
+        ]
+        return told
 
     def find_problems(self) -> list[str]:
         """What a person should know and do about the file; each text begins with its name."""

@@ -32,7 +32,7 @@ from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.domain.production.states import CANCELLED, REJECTED
 from ytap_assets.domain.production.videos import videos_from_records
-from ytap_assets.errors import ConfigError, TransitionRefusedError
+from ytap_assets.errors import ConfigError, UnknownScriptError
 from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
@@ -58,6 +58,7 @@ _MAX_ROUNDS = 20
 _MICROS = 1_000_000
 _SHOWN_ACTS = 5
 _PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
+_NOTES = ("decision_received", "gates_evaluated")
 _COPY_GATES = ("copy:", "upload:")
 
 
@@ -115,6 +116,7 @@ def _examine_inboxes(slice_: Slice) -> dict[str, Any]:
     files = _inbox_files(slice_)
     idle = list_idle_acts(slice_.platform, slice_.workspace_id, files)
     problems = [problem for file in files.values() for problem in file.find_problems()]
+    lines = [text for file in files.values() for text in file.describe_lines()]
     notes: dict[str, Any] = {
         "bad_lines": store_bad_lines(slice_, files),
         "idle_acts": len(idle),
@@ -124,6 +126,8 @@ def _examine_inboxes(slice_: Slice) -> dict[str, Any]:
         notes["idle_acts_explained"] = [act.text for act in idle[:_SHOWN_ACTS]]
     if problems:
         notes["inbox_problems"] = problems
+    if lines:
+        notes["lines_explained"] = lines
     return notes
 
 
@@ -140,6 +144,22 @@ def foresee(slice_: Slice, promotion: Promotion) -> list[Event]:
     copy, is that looked at here too, so that it is not asked for again and again.
     """
     return _decide(slice_, promotion, closely=False).events
+
+
+def list_due(platform: Platform, workspace_id: str) -> dict[str, list[str]]:
+    """What the next run would take in or promote: the scripts, by promotion.
+
+    Raises:
+        ConfigError: There is no such workspace.
+    """
+    slice_ = platform.slice(workspace_id, None, Run("look", "cli", "look"), writes=False)
+    if slice_.workspace.status == "archived":
+        return {}
+    due = {
+        name: [event.script_id for event in foresee(slice_, one) if event.type not in _NOTES]
+        for name, one in PROMOTIONS.items()
+    }
+    return {name: list(dict.fromkeys(scripts)) for name, scripts in due.items() if scripts}
 
 
 def production_mark(platform: Platform, workspace_id: str, last_seq: int) -> str:
@@ -194,8 +214,11 @@ def act_on_script(
     Decisions of the approvals file that do not count yet are received before it (`Case.close`).
 
     Raises:
-        TransitionRefusedError: There is no such script, or the act is not possible where it stands.
+        ConfigError: There is no such workspace, or it is archived.
+        UnknownScriptError: There is no such script.
+        TransitionRefusedError: The act is not possible where the script stands.
     """
+    platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
     approvals = read_inbox(platform.workspaces.folder(workspace_id), APPROVALS)
     others = [other for other in approvals.parsed.rows if other.script_id == script_id]
@@ -207,7 +230,7 @@ def act_on_script(
         )
         state = current_states(stored).get((workspace_id, script_id))
         if state is None:
-            raise TransitionRefusedError(f"workspace {workspace_id} has no script {script_id!r}")
+            raise UnknownScriptError(f"workspace {workspace_id} has no script {script_id!r}")
         evidence = gather_evidence(workspace_id, Rules(), stored, acts=others)
         [case] = open_cases(evidence, "decide", state, now)
         events = case.decide(decision, str(ULID.from_datetime(now)))

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
+import click
 import pytest
 
+from ytap_assets.cli.collecting import import_files
+from ytap_assets.cli.options import Day
 from ytap_assets.operations.platform import Platform
+from ytap_assets.tables.trends import SOURCES
 from ytap_assets.workspaces import Channel, Workspaces
 from ytap_assets_tests.cli.conftest import Ytap
 
+HEADER_OF_POINTS = (
+    "video_id,title,fetched_at,published_at,view_count,like_count,comment_count,region,category_id,"
+    "channel_id,channel_name,duration_seconds\n"
+)
+POINT = (
+    "abcdefghijk,Ten knots,{year}-11-18T08:00:00Z,2026-11-17T08:00:00Z,5,1,0,US,10,"
+    "UCkPc1TechDemoAb3dEfGh2A,Sailors,90\n"
+)
 HEADER = "id,title,url,num_points,num_comments,author,created_at\n"
 COUNT = "select count(*) as n, count(distinct day) as days from raw_trends"
 
@@ -83,8 +97,8 @@ def test_a_file_of_no_known_format_is_refused(
 def test_what_cannot_be_imported_is_misuse(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     stories = write_stories(tmp_path / "a.csv", 1)
-    assert ytap(*importing(tmp_path / "empty")).exit_code == 2
-    assert ytap(*importing(tmp_path / "none.csv")).exit_code == 2
+    assert "no file in this folder" in ytap.refused(2, *importing(tmp_path / "empty"))
+    assert "none.csv: no such file" in ytap.refused(2, *importing(tmp_path / "none.csv"))
     assert ytap("import", "trends", stories, "-w", "tech", "--source", "telex").exit_code == 2
     wrong_day = ("--source", "hn", "--observed-on", "17.9.2016")
     assert ytap("import", "trends", stories, "-w", "tech", *wrong_day).exit_code == 2
@@ -126,7 +140,7 @@ def test_folders_that_cannot_be_read_stop_nobody_else(platform: Platform, ytap: 
     [
         ["*"],
         ["*", "--workspace", "tech", "--all-workspaces"],
-        ["*", "--workspace", "tech", "--from", "yesterday"],
+        ["*", "--workspace", "tech", "--from", "tomorrow"],
     ],
 )
 def test_what_is_wanted_has_to_be_clear(
@@ -152,3 +166,96 @@ def test_what_cannot_be_made_is_told_in_a_line(
 
 def test_no_workspace_at_all(ytap: Ytap) -> None:
     assert ytap("materialize", "*", "--all-workspaces").exit_code == 2
+
+
+def test_a_path_that_is_missing_stops_no_other(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    stories = write_stories(tmp_path / "a.csv", 1)
+    result = ytap(*importing(tmp_path / "none.csv", tmp_path / "empty", stories))
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert (result.exit_code, len(errors)) == (2, 2)
+    assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n1,1\n"
+
+
+def test_rows_of_days_to_come_are_told_at_once(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(HEADER_OF_POINTS + POINT.format(year=2027), encoding="utf-8")
+    result = ytap("import", "trends", path, "-w", "tech", "--source", "youtube")
+    assert result.exit_code == 0, result.stderr
+    assert "warning: points.csv: 1 rows are dated after the present, up to 2027-" in result.stderr
+
+
+def test_videos_of_monitored_channels_can_be_imported(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(HEADER_OF_POINTS + POINT.format(year=2026), encoding="utf-8")
+    ytap.ok("import", "trends", path, "-w", "tech", "--source", "youtube_channel")
+    query = "select source from raw_trends"
+    assert ytap.ok("sql", query, "-f", "csv") == "source\nyoutube_channel\n"
+
+
+def test_every_source_of_trends_can_be_named() -> None:
+    [option] = [one for one in import_files.params if one.name == "source"]
+    assert isinstance(option.type, click.Choice)
+    assert set(option.type.choices) == set(SOURCES)
+
+
+def test_the_transport_is_told_remembered_and_may_differ(platform: Platform, ytap: Ytap) -> None:
+    first = ytap("materialize", "channels", "-w", "tech")
+    again = replace(ytap, transport="")("materialize", "channels", "-w", "tech")
+    other = replace(ytap, transport="live")("materialize", "channels", "-w", "tech")
+    assert "transport: replay (remembered from now on" in first.stderr
+    assert "transport: replay (remembered in" in again.stderr
+    assert "transport: live (YTAP_TRANSPORT), although this data folder remembers" in other.stderr
+
+
+def test_an_archived_workspace_is_not_worked_on(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    ytap.ok("workspace", "archive", "tech")
+    for command in (
+        ("materialize", "channels", "-w", "tech"),
+        tuple(importing(write_stories(tmp_path / "a.csv", 1))),
+    ):
+        assert "`ytap workspace unarchive tech`" in ytap.refused(2, *command)
+    ytap.ok("workspace", "unarchive", "tech")
+    ytap.ok("materialize", "channels", "-w", "tech")
+
+
+def test_a_mistyped_asset_is_answered_with_the_nearest(platform: Platform, ytap: Ytap) -> None:
+    for selection in ("scored_trend", "key:scored_trend", "+scored-trends*"):
+        line = ytap.refused(2, "materialize", selection, "-w", "tech")
+        assert "AssetsDefinition" not in line
+    assert "did you mean `scored_trends`?" in ytap.refused(
+        2, "materialize", "scored_trend", "-w", "tech"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("today", "2026-11-20"),
+        ("Yesterday", "2026-11-19"),
+        ("3 days ago", "2026-11-17"),
+        ("1 day ago", "2026-11-19"),
+        ("7d", "2026-11-13"),
+        ("2026-11-01", "2026-11-01"),
+    ],
+)
+def test_days_are_counted_back_from_today(
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch, text: str, day: str
+) -> None:
+    monkeypatch.setenv("YTAP_DATA", str(ytap.data))
+    monkeypatch.setenv("YTAP_TRANSPORT", "replay")
+    assert Day().convert(text, None, None) == date.fromisoformat(day)
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "last week", "-1", "2026-13-01", "days ago"])
+def test_other_words_are_no_days(ytap: Ytap, text: str) -> None:
+    line = ytap.refused(2, "trends", "top", "-w", "tech", "--day", text)
+    assert "today, yesterday or '3 days ago'" in line

@@ -78,7 +78,7 @@ def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
 
 def test_an_approval_is_written_down_with_its_author(submitted: Platform, ytap: Ytap) -> None:
     decision = ("script", "approve", "ep-1", "-w", "finance", "--as", "Ada", "--reason", "good")
-    assert "approve_script by Ada" in ytap.ok(*decision)
+    assert "script approved by Ada" in ytap.ok(*decision)
     shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
     assert "person:Ada" in shown
     assert "script_approved" in shown
@@ -96,13 +96,13 @@ def test_a_script_can_be_cancelled_and_not_sent_back_before_it_has_a_video(
     submitted: Platform, ytap: Ytap
 ) -> None:
     refused = ytap.refused(1, "script", "send-back", "ep-1", "-w", "finance", "--as", "Ada")
-    assert "send_back" in refused
+    assert "a video cannot be sent back" in refused
     assert "cancelled" in ytap.ok("script", "cancel", "ep-1", "-w", "finance", "--as", "Ada")
 
 
 @pytest.mark.parametrize("act", ["show", "approve", "reject", "send-back", "cancel"])
 def test_no_such_script(submitted: Platform, ytap: Ytap, act: str) -> None:
-    line = ytap.refused(1, "script", act, "ep-1\x1b[2J", "-w", "finance")
+    line = ytap.refused(2, "script", act, "ep-1\x1b[2J", "-w", "finance")
     assert "has no script" in line
     assert "\x1b" not in line
 
@@ -112,3 +112,52 @@ def test_a_name_is_one_line(submitted: Platform, ytap: Ytap, name: str) -> None:
     result = ytap("script", "reject", "ep-1", "-w", "finance", "--as", name)
     assert result.exit_code == 2
     assert "script_pending_review" in ytap.ok("script", "list", "-w", "finance")
+
+
+def test_bad_lines_and_what_is_not_taken_in_yet_are_named_beside_the_list(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    folder = submitted.workspaces.folder("finance")
+    decision = {"script_id": "ep-1", "actor": "Ada", "at": "2026-11-20T09:00:00Z"}
+    acts = [{**decision, "act": "aprove"}, {**decision, "act": "approve_script"}]
+    lines = [json.dumps(act) + "\n" for act in acts]
+    (folder / "approvals.jsonl").write_text("".join([*lines, lines[1]]), encoding="utf-8")
+    inbox = folder / "scripts.jsonl"
+    text = inbox.read_text(encoding="utf-8")
+    inbox.write_text(text + text.replace("ep-1", "ep-2"), encoding="utf-8")
+
+    said = ytap("script", "list", "-w", "finance").stderr
+
+    assert "approvals.jsonl: line 1 could not be read: act: 'aprove' is not one of" in said
+    assert "approvals.jsonl: line 3 is equal to an earlier line" in said
+    assert "not taken in yet: submit_scripts: 1 (ep-2)" in said
+    assert "not taken in yet: start_generation: 1 (ep-1)" in said
+
+    advance(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
+
+    assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
+
+
+def test_of_many_bad_lines_the_last_are_named(submitted: Platform, ytap: Ytap) -> None:
+    folder = submitted.workspaces.folder("finance")
+    (folder / "uploads.jsonl").write_text("{no\n" * 20, encoding="utf-8")
+    said = ytap("script", "list", "-w", "finance").stderr.splitlines()
+    assert [line for line in said if "line 15 could" in line] == []
+    assert "uploads.jsonl: line 16 could not be read" in said[0]
+    assert "uploads.jsonl: 15 more" in said[5]
+
+
+def test_approving_what_waits_for_no_review_is_told_in_plain_words(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    ytap.ok("script", "cancel", "ep-1", "-w", "finance", "--as", "Ada")
+    line = ytap.refused(1, "script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    assert line.startswith("script ep-1 is in cancelled: neither the script nor a video waits")
+    assert "script_approved" not in line
+
+
+def test_nothing_is_decided_in_an_archived_workspace(submitted: Platform, ytap: Ytap) -> None:
+    ytap.ok("workspace", "archive", "finance")
+    line = ytap.refused(2, "script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    assert "`ytap workspace unarchive finance`" in line
+    assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr

@@ -57,16 +57,20 @@ def test_the_last_statement_needs_no_semicolon(ytap: Ytap) -> None:
 
 def test_a_failure_does_not_end_it_and_is_in_the_exit_code(ytap: Ytap) -> None:
     result = ytap("shell", "-f", "csv", stdin="selec 1;\n.nonsense\nselect 2 as two;\n")
-    assert (result.exit_code, result.stdout) == (1, "two\n2\n")
+    assert (result.exit_code, result.stdout) == (2, "two\n2\n")
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 2
     assert ".nonsense: no such command" in errors[1]
 
 
 def test_tables_and_what_their_columns_mean(platform: Platform, ytap: Ytap) -> None:
-    output = ytap.ok("shell", "-f", "csv", stdin=".tables\n.schema videos\n")
-    assert "raw_trends,0" in output.splitlines()
-    assert "video_id,VARCHAR,The YouTube id." in output.splitlines()
+    asked = ("shell", "-f", "csv")
+    for output in (
+        ytap.ok(*asked, stdin=".tables\n.schema videos\n"),
+        ytap.ok(*asked, "-w", "tech", stdin=".tables\n.schema videos\n"),
+    ):
+        assert "raw_trends,0" in output.splitlines()
+        assert "video_id,VARCHAR,The YouTube id." in output.splitlines()
 
 
 def test_a_workspace_is_all_there_is_to_see(platform: Platform, ytap: Ytap) -> None:
@@ -74,7 +78,7 @@ def test_a_workspace_is_all_there_is_to_see(platform: Platform, ytap: Ytap) -> N
     append_trends(platform, trend("finance", "f1"))
     text = "select item_id from raw_trends;\nfrom lake.raw_trends;\n"
     result = ytap("shell", "-w", "tech", "-f", "csv", stdin=text)
-    assert (result.exit_code, result.stdout) == (1, "item_id\nt1\n")
+    assert (result.exit_code, result.stdout) == (2, "item_id\nt1\n")
     assert "ATTACH" not in result.stderr
 
 
@@ -87,3 +91,8 @@ def test_it_begins_with_the_lines_for_duckdbs_own_shell(ytap: Ytap) -> None:
 
 def test_help(ytap: Ytap) -> None:
     assert ".schema TABLE" in ytap.ok("shell", stdin=".help\n")
+
+
+def test_a_statement_that_fails_while_it_runs_outweighs_one_that_is_wrong(ytap: Ytap) -> None:
+    text = "selec 1;\nselect error('no');\nselec 1;\n"
+    assert ytap("shell", stdin=text).exit_code == 1

@@ -43,7 +43,7 @@ def test_as_of_a_snapshot(lake: Platform, ytap: Ytap) -> None:
     now = ytap.ok("sql", count, "-w", "tech", "-f", "json")
     then = ytap.ok("sql", count, "-w", "tech", "-f", "json", "--as-of", str(before))
     assert (json.loads(now), json.loads(then)) == ([{"n": 3}], [{"n": 2}])
-    assert "snapshot 999" in ytap.refused(1, "sql", count, "--as-of", "999")
+    assert "snapshot 999" in ytap.refused(2, "sql", count, "--as-of", "999")
 
 
 def test_every_statement_of_a_text_is_answered(nowhere: Ytap) -> None:
@@ -53,17 +53,17 @@ def test_every_statement_of_a_text_is_answered(nowhere: Ytap) -> None:
 
 @pytest.mark.parametrize("statement", ["selec 1", "select * from", "from nothing_there"])
 def test_a_wrong_statement_is_told_in_a_line(ytap: Ytap, statement: str) -> None:
-    line = ytap.refused(1, "sql", statement)
+    line = ytap.refused(2, "sql", statement)
     assert "LINE 1" not in line
     assert "; " in line
 
 
 def test_a_missing_table_says_how_to_list_them(ytap: Ytap) -> None:
-    assert "ytap sql 'show tables'" in ytap.refused(1, "sql", "from nothing_there")
+    assert "ytap sql 'show tables'" in ytap.refused(2, "sql", "from nothing_there")
 
 
 def test_an_error_cannot_steer_the_terminal(ytap: Ytap) -> None:
-    assert "\x1b" not in ytap.refused(1, "sql", 'from "\x1b[2J"')
+    assert "\x1b" not in ytap.refused(2, "sql", 'from "\x1b[2J"')
 
 
 def test_the_lake_is_not_written(lake: Platform, ytap: Ytap) -> None:
@@ -74,25 +74,25 @@ def test_the_lake_is_not_written(lake: Platform, ytap: Ytap) -> None:
 def test_the_lake_cannot_be_destroyed_by_its_catalog(lake: Platform, ytap: Ytap) -> None:
     catalog = lake.settings.catalog
     text = f"attach '{catalog}' as x (type sqlite); delete from x.ducklake_snapshot"
-    assert "ATTACH: not run here" in ytap.refused(1, "sql", text)
+    assert "ATTACH: not run here" in ytap.refused(2, "sql", text)
     cleanup = "ducklake_cleanup_' || 'old_files(''lake'', cleanup_all => true)"
-    assert "query: not run here" in ytap.refused(1, "sql", f"from query('from {cleanup}')")
+    assert "query: not run here" in ytap.refused(2, "sql", f"from query('from {cleanup}')")
     assert ytap.ok("sql", "select count(*) as n from raw_trends", "-f", "csv") == "n\n3\n"
 
 
 def test_without_a_workspace_no_other_files_are_reached(
     lake: Platform, ytap: Ytap, tmp_path: Path
 ) -> None:
-    line = ytap.refused(1, "sql", "from read_text('/etc/hostname')")
+    line = ytap.refused(2, "sql", "from read_text('/etc/hostname')")
     assert "reaches no other files" in line
-    assert "COPY" in ytap.refused(1, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
+    assert "COPY" in ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
     result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
     assert (result.exit_code, "error: COPY: not run here" in result.stderr) == (1, True)
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
-    line = ytap.refused(1, "sql", "from read_csv('/etc/passwd')", "-w", "tech")
+    line = ytap.refused(2, "sql", "from read_csv('/etc/passwd')", "-w", "tech")
     assert "reaches no other files" in line
 
 

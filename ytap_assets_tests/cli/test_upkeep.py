@@ -20,6 +20,7 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     platform.lake.close()
     asked = ytap("restore", tmp_path / "copy", stdin="n\n")
     assert (asked.exit_code, ytap.ok(*COUNT)) == (1, "n\n2\n")
+    assert "error: not restored: the answer was no" in asked.stderr
     ytap.ok("restore", tmp_path / "copy", "--yes")
     assert ytap.ok(*COUNT) == "n\n1\n"
 
@@ -28,7 +29,8 @@ def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) 
     append_trends(platform, trend("tech", "t1"))
     ytap.ok("backup", tmp_path / "copy")
     append_trends(platform, trend("tech", "t2"))
-    assert ytap("restore", tmp_path / "copy", stdin="").exit_code == 1
+    line = ytap.refused(1, "restore", tmp_path / "copy", stdin="")
+    assert line == "there was no answer; nothing was changed"
     assert ytap.ok(*COUNT) == "n\n2\n"
 
 

@@ -102,7 +102,12 @@ def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: 
     rows = ytap.ok("sql", "select workspace_id from workspaces order by all", "--format", "csv")
     assert rows.splitlines() == ["workspace_id", "food", "tech"]
 
+    for command in ("sql", "from channels", "-w", "tech2"), ("shell", "-w", "tech2"):
+        assert "was renamed, copied or replaced" in ytap.refused(2, *command)
+    ytap.ok("sql", "from channels", "-w", "tech")
+
     assert "has the uid" in ytap.ok("workspace", "identify", "tech2", "--new")
+    ytap.ok("sql", "from channels", "-w", "tech2")
     listed = ytap("workspace", "list")
     assert listed.exit_code == 0  # rows of a folder that is gone are no mistake
     assert "no folder" in listed.stdout
@@ -132,6 +137,42 @@ def test_the_list_is_shown_where_the_lake_cannot_be_read(ytap: Ytap, settings: S
     ytap.ok("workspace", "create", "tech")
     settings.catalog.write_bytes(b"no catalog")
     listed = ytap("workspace", "list")
+    assert listed.exit_code == 1
     assert "tech" in listed.stdout
     assert "the lake is left out of the list" in listed.stderr
     assert "Traceback" not in listed.stderr
+
+
+def test_an_archived_workspace_can_be_made_active_again(ytap: Ytap, settings: Settings) -> None:
+    ytap.ok("workspace", "create", "tech")
+    ytap.ok("workspace", "archive", "tech")
+    assert ytap.ok("workspace", "unarchive", "tech") == "tech is active again\n"
+    assert ytap.ok("workspace", "unarchive", "tech") == "tech was not archived\n"
+    assert Workspaces(settings).get("tech").collects
+    assert "does not exist" in ytap.refused(2, "workspace", "unarchive", "nobody")
+
+
+def test_a_mistake_in_a_config_is_told_with_file_key_and_line(
+    ytap: Ytap, settings: Settings
+) -> None:
+    ytap.ok("workspace", "create", "tech")
+    config = settings.workspaces / "tech" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f"{text}brand: {{}}\nbrand: {{}}\n", encoding="utf-8")
+    lines = text.count("\n")
+    said = f"{config}: the key `brand` stands twice, in lines {lines + 1} and {lines + 2}"
+    assert said in ytap.refused(2, "workspace", "show", "tech")
+    doctor = ytap("doctor")
+    assert (doctor.exit_code, said in doctor.stdout) == (1, True)
+
+
+def test_a_folder_in_another_ones_place_does_not_show_its_rows(
+    ytap: Ytap, settings: Settings
+) -> None:
+    ytap.ok("workspace", "create", "tech")
+    ytap.ok("materialize", "channels", "--workspace", "tech")
+    (settings.workspaces / "tech" / "config.yaml").unlink()
+    ytap.ok("workspace", "create", "tech")
+    assert "was renamed, copied or replaced" in ytap.refused(2, "sql", "from videos", "-w", "tech")
+    ytap.ok("workspace", "identify", "tech", "--adopt")
+    ytap.ok("sql", "from videos", "-w", "tech")

@@ -13,6 +13,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import inbox_files
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import fold_records
+from ytap_assets.tables import QUARANTINED_ROWS
 from ytap_assets.workspaces import Channel
 from ytap_assets_tests.defs.inboxes import (
     LATER,
@@ -192,3 +193,25 @@ def test_no_folder_at_all_deletes_no_partition(
     platform.settings.workspaces.rename(platform.settings.data / "unmounted")
 
     assert not tick(platform, instance, "workspace_folders").dynamic_partitions_requests
+
+
+def test_a_line_that_cannot_be_read_is_a_reason_to_run_until_it_is_in_quarantine(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    approvals = platform.workspaces.folder("tech") / "approvals.jsonl"
+    line = '{"script_id": "one", "act": "aprove", "actor": "Ada", "at": "2026-11-20T09:00:00Z"}\n'
+    approvals.write_text(line, encoding="utf-8")
+
+    first = tick(platform, instance, "submit_scripts")
+    other = tick(platform, instance, "start_generation")
+    promote(platform, "tech", "submit_scripts")
+    done = tick(platform, instance, "submit_scripts", first.cursor)
+    approvals.write_text(line + line.replace("one", "two"), encoding="utf-8")
+    second = tick(platform, instance, "submit_scripts", done.cursor)
+
+    assert (asked(first), asked(other), asked(done), asked(second)) == (["tech"], [], [], ["tech"])
+    assert run_keys(first) != run_keys(second)
+    [place, reason] = (
+        platform.lake.reader("tech").read(QUARANTINED_ROWS).select("place", "reason").row(0)
+    )
+    assert (place, "'aprove' is not one of" in reason) == ("line 1", True)

@@ -417,3 +417,9 @@ def test_a_config_without_a_uid_is_a_warning(platform: Platform) -> None:
     found = find(platform, "uid of tech")
     assert found.verdict == "warn"
     assert "ytap workspace identify tech" in found.detail
+
+
+def test_the_transport_is_told_and_one_that_differs_is_a_warning(platform: Platform) -> None:
+    assert find(platform, "transport").verdict == "ok"
+    other = find(platform, "transport", remembered="live")
+    assert (other.verdict, "remembers live" in other.detail) == ("warn", True)

@@ -12,6 +12,7 @@ from ytap_assets.operations.workspaces import (
     create_workspace,
     identify_workspace,
     list_workspaces,
+    unarchive_workspace,
 )
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import CONFIG_NAME, Workspace, Workspaces
@@ -194,3 +195,44 @@ def test_a_copy_is_listed_with_its_problem(workspaces: Workspaces) -> None:
     food, tech = list_workspaces(workspaces, {"food": UID})
     assert (food.problem, tech.workspace is None) == (None, False)
     assert "'food'" in str(tech.problem)
+
+
+def test_a_new_config_has_every_key_as_a_comment(workspaces: Workspaces) -> None:
+    _, path = create_workspace(workspaces, "tech", name="Tech")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert "name: Tech" in lines
+    assert any(line.startswith("#   banned_topics: [") for line in lines)
+    assert workspaces.get("tech").brand.banned_topics == ()
+
+
+@pytest.mark.parametrize("status", ["status: archived", "status: archived  # for good"])
+def test_unarchiving_changes_the_status_and_keeps_the_rest(
+    workspaces: Workspaces, status: str
+) -> None:
+    path = write(workspaces, HAND_WRITTEN.format(status=status))
+    before = workspaces.get("tech")
+    assert unarchive_workspace(workspaces, "tech")
+    assert not unarchive_workspace(workspaces, "tech")
+    assert workspaces.get("tech") == before.model_copy(update={"status": "active"})
+    assert "# Why: nobody waits here." in path.read_text(encoding="utf-8")
+
+
+def test_a_paused_workspace_stays_paused(workspaces: Workspaces) -> None:
+    write(workspaces, HAND_WRITTEN.format(status="status: paused"))
+    assert not unarchive_workspace(workspaces, "tech")
+    assert workspaces.get("tech").status == "paused"
+
+
+def test_a_line_behind_a_byte_order_mark_is_changed_not_added(workspaces: Workspaces) -> None:
+    path = write(workspaces, "\ufeffstatus: active\nname: Tech  # kept\nvertical: technology\n")
+    assert archive_workspace(workspaces, "tech")
+    assert path.read_bytes() == (
+        "\ufeffstatus: archived\nname: Tech  # kept\nvertical: technology\n".encode()
+    )
+
+
+def test_nobody_works_on_an_archived_workspace(workspaces: Workspaces) -> None:
+    write(workspaces, HAND_WRITTEN.format(status="status: archived"))
+    assert workspaces.get("tech").status == "archived"
+    with pytest.raises(ConfigError, match=r"archived.*`ytap workspace unarchive tech`"):
+        workspaces.get_open("tech")

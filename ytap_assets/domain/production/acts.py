@@ -38,7 +38,7 @@ from ytap_assets.domain.production.fields import (
 )
 from ytap_assets.domain.production.lines import Parsed, parse_lines
 from ytap_assets.domain.production.records import Record, iter_records
-from ytap_assets.domain.production.states import RULES, check_event
+from ytap_assets.domain.production.states import RULES
 from ytap_assets.errors import TransitionRefusedError
 
 ACTS: Mapping[str, str] = {
@@ -49,6 +49,14 @@ ACTS: Mapping[str, str] = {
     "cancel": "cancelled",
 }
 """What a person can do, and the event it becomes."""
+
+_CANNOT: Mapping[str, str] = {
+    "approve_script": "the script cannot be approved",
+    "approve_video": "a video cannot be approved",
+    "reject": "it cannot be rejected",
+    "send_back": "a video cannot be sent back",
+    "cancel": "it cannot be cancelled",
+}
 
 
 @dataclass(frozen=True)
@@ -129,10 +137,12 @@ def act_event(
         raise TransitionRefusedError(f"{act.act!r} is no act: expected one of {', '.join(ACTS)}")
     event_type = ACTS[act.act]
     to_state = RULES[event_type].to_state
-    try:
-        check_event(event_type, state, to_state)
-    except TransitionRefusedError as error:
-        raise TransitionRefusedError(f"script {act.script_id}: {act.act}: {error}") from error
+    if state not in RULES[event_type].from_states:
+        found = "has no record yet" if state is None else f"is in {state}"
+        possible = " or ".join(str(one) for one in RULES[event_type].from_states)
+        raise TransitionRefusedError(
+            f"script {act.script_id} {found}: {_CANNOT[act.act]}, which is possible in {possible}"
+        )
     return Event(
         event_id=event_id or _name_act(workspace_id, act),
         workspace_id=workspace_id,

@@ -64,14 +64,19 @@ class Parsed(Generic[T]):
     Attributes:
         rows: What could be read.
         bad: What could not.
-        duplicates: How many lines said again what an earlier line said.
+        repeated: The numbers of the lines that said again what an earlier line said.
         unfinished: The last line, if it is unfinished: it is left for the next time.
     """
 
     rows: tuple[T, ...]
     bad: tuple[BadLine, ...]
-    duplicates: int
+    repeated: tuple[int, ...]
     unfinished: UnfinishedLine | None
+
+    @property
+    def duplicates(self) -> int:
+        """How many lines said again what an earlier line said."""
+        return len(self.repeated)
 
 
 def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) -> Parsed[T]:
@@ -85,7 +90,7 @@ def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) 
     lines = _LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK))
     rows: list[T] = []
     bad: list[BadLine] = []
-    duplicates = 0
+    repeated: list[int] = []
     unfinished = _check_last(lines)
     for number, line in enumerate(lines[:-1] if unfinished else lines, start=1):
         if _is_blank(line):
@@ -96,10 +101,10 @@ def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) 
             bad.append(BadLine(number, str(error), _show_original(line)))
             continue
         if row is None:
-            duplicates += 1
+            repeated.append(number)
         else:
             rows.append(row)
-    return Parsed(tuple(rows), tuple(bad), duplicates, unfinished)
+    return Parsed(tuple(rows), tuple(bad), tuple(repeated), unfinished)
 
 
 def find_unfinished(content: bytes) -> UnfinishedLine | None:
@@ -135,7 +140,10 @@ def parse_object(text: bytes) -> dict[str, Any]:
         raise FieldError("holds NUL bytes: in UTF-16, or damaged; write UTF-8")
     try:
         content = json.loads(
-            text.decode("utf-8-sig"), parse_float=_parse_fraction, parse_constant=_refuse_constant
+            text.decode("utf-8-sig"),
+            parse_float=_parse_fraction,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_read_pairs,
         )
     except UnicodeDecodeError as error:
         raise FieldError(f"not UTF-8 (byte {error.start + 1})") from error
@@ -148,6 +156,15 @@ def parse_object(text: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FieldError("expected a JSON object: {...}")
     _check_storable(content)
+    return content
+
+
+def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise FieldError(f"the key {twice[:80]!r} stands twice in one object")
     return content
 
 

@@ -109,8 +109,12 @@ def read_content(path: Path) -> Content:
     """
     name = make_printable(path.name)
     try:
+        if path.is_dir():
+            raise ImportRefusedError(
+                f"{make_printable(str(path))}: there is no file in this folder"
+            )
         if not path.is_file():
-            raise ImportRefusedError(f"{name}: no such file")
+            raise ImportRefusedError(f"{make_printable(str(path))}: no such file")
         if path.stat().st_size > MAX_BYTES:
             raise ImportRefusedError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; split it")
         stored = path.read_bytes()

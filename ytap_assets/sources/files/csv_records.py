@@ -9,8 +9,9 @@ goes on with the next line that begins a record. Does not belong here: what cell
 from __future__ import annotations
 
 import csv
+import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
 from typing import Literal, NamedTuple, TextIO
@@ -22,9 +23,28 @@ MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""
 _BOM = "\ufeff"
 _DELIMITERS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
 _OPEN_QUOTE = "a quote is never closed"
 IsRecord = Callable[[Mapping[str, str]], bool]
 """Whether cells, by the names of their columns, look like those of a record."""
+
+
+def match_names(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
+    """A header's names, with those spelled as wanted that differ in capitals and spaces only.
+
+    A name stays as it is where the header has the wanted one too, or two that are so like it.
+    """
+    folded = [_fold_name(name) for name in names]
+    matched = list(names)
+    for name in wanted:
+        places = [place for place, one in enumerate(folded) if one == _fold_name(name)]
+        if name not in matched and len(places) == 1:
+            matched[places[0]] = name
+    return matched
+
+
+def _fold_name(name: str) -> str:
+    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
 
 
 class Header(NamedTuple):
@@ -185,12 +205,16 @@ def read_header(text: TextIO) -> Header:
 def _read_header(lines: _Lines) -> tuple[Header, _Record | None]:
     """The header, and the record it was read from."""
     first = next(_iterate(lines, ","), None)
+    declared = None if first is None else _SEPARATOR_LINE.fullmatch(first.raw)
+    if declared is not None:  # what a spreadsheet writes above the header
+        first = next(_iterate(lines, declared[1]), None)
     if first is None or not first.cells or any(map(_is_binary, first.cells)):
         return Header([], ","), None
     if first.tear is not None:
         lines.take_back(first.lines[1:])
         first = first._replace(lines=first.lines[:1])
-    read = [(next(csv.reader(first.lines, delimiter=each), []), each) for each in _DELIMITERS]
+    delimiters = _DELIMITERS if declared is None else (declared[1],)
+    read = [(next(csv.reader(first.lines, delimiter=each), []), each) for each in delimiters]
     cells, delimiter = max(read, key=lambda one: len(one[0]))
     return Header([cell.lstrip(_BOM).strip() for cell in cells], delimiter), first
 
@@ -222,6 +246,7 @@ def read_csv_records(
     """
     lines = _Lines(text)
     header, unmatched = _read_header(lines)
+    header = header._replace(names=match_names(header.names, wanted))
     table = _Table(header, wanted, only or {}, is_record, unmatched)
     for record in _iterate(lines, header.delimiter):
         table.add(record, lines)
@@ -302,11 +327,12 @@ class _Table:
             )
 
     def _is_header(self, record: _Record) -> bool:
-        named = sum(cell.strip() in self.positions for cell in record.cells)
+        cells = match_names([cell.strip() for cell in record.cells], self.positions)
+        named = sum(cell in self.positions for cell in cells)
         return named >= 2 and 2 * named > len(self.positions)
 
     def _take_header(self, record: _Record) -> None:
-        names = [cell.strip() for cell in record.cells]
+        names = match_names([cell.strip() for cell in record.cells], self.wanted)
         fault = "repeats the header"
         if names != self.header.names:
             fault = "is a second header, of other columns"

@@ -7,13 +7,13 @@ is meant. Does not belong here: reading the rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.files.content import Content, make_printable
 from ytap_assets.sources.files.convert import make_record_test
-from ytap_assets.sources.files.csv_records import read_csv_records, read_header
+from ytap_assets.sources.files.csv_records import match_names, read_csv_records, read_header
 from ytap_assets.sources.files.formats import Column, Format, name_formats
 from ytap_assets.sources.files.json_paths import ABSENT, Found, as_text, find_records
 from ytap_assets.sources.files.json_records import (
@@ -45,6 +45,13 @@ class Candidate:
         """Whether the file has what the column is read from."""
         return any(name in self.columns for name in (column.source, *column.or_from))
 
+    def with_names_alike(self) -> Candidate:
+        """The same, with a table's columns that are spelled in other capitals or with spaces."""
+        if self.path is not None:
+            return self
+        wanted = (*chain.from_iterable(self.format.required), *self.format.wanted)
+        return replace(self, columns=tuple(match_names(self.columns, wanted)))
+
     @property
     def missing(self) -> list[str]:
         """The columns the format needs and the file lacks; `or` is between alternatives."""
@@ -69,6 +76,8 @@ def recognize(content: Content, formats: Sequence[Format], *, source: str) -> Ca
         _csv_candidates(content, formats) if values is None else _json_candidates(values, formats)
     )
     fitting = [one for one in candidates if not one.missing]
+    if not fitting:
+        fitting = [alike for one in candidates if not (alike := one.with_names_alike()).missing]
     of_source = [one for one in fitting if source in one.format.sources]
     if of_source:
         return max(of_source, key=lambda one: len(one.format.required))

@@ -84,9 +84,13 @@ def test_a_line_is_one_event_however_often_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("what", "state", "says"),
     [
-        ("approve_video", None, "script one: approve_video: .*cannot happen in no record"),
-        ("reject", "ready_for_generation", "it needs script_pending_review, video_pending_review"),
-        ("cancel", "published", "cannot happen in published"),
+        ("approve_video", None, "script one has no record yet: a video cannot be approved"),
+        (
+            "reject",
+            "ready_for_generation",
+            "which is possible in script_pending_review or video_pending_review",
+        ),
+        ("cancel", "published", "script one is in published: it cannot be cancelled"),
         ("published", "ready_for_publish", "'published' is no act: expected one of approve_script"),
     ],
 )

@@ -156,3 +156,13 @@ def test_rows_that_were_there_before_are_counted() -> None:
         '{"a":1}\n{"a":2}\n', lambda content: content if content["a"] == 1 else None
     )
     assert (len(parsed.rows), parsed.duplicates) == (1, 1)
+
+
+def test_a_key_that_stands_twice_is_a_bad_line() -> None:
+    text = '{"a": 1, "b": {"c": 1, "c": 2}}\n{"a": 1, "a": 1}\n{"a": 1}\n'
+    parsed = parse_lines(text, keep)
+    assert [(bad.line, bad.reason) for bad in parsed.bad] == [
+        (1, "the key 'c' stands twice in one object"),
+        (2, "the key 'a' stands twice in one object"),
+    ]
+    assert len(parsed.rows) == 1

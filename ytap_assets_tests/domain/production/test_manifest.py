@@ -156,3 +156,8 @@ def test_a_folder_is_checked_as_a_whole() -> None:
     parsed, problems = check_folder("one", VideoFolder(b"{", FOUND))
     assert parsed is None
     assert problems[0].startswith("manifest.json: not JSON")
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(ManifestError, match="the key 'cost_usd' stands twice"):
+        parse_manifest(b'{"script_id": "one", "cost_usd": 1, "cost_usd": 2}')

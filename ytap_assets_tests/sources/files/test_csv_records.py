@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ytap_assets.sources.files.csv_records import (
     MAX_RECORD_CHARS,
+    match_names,
     read_csv_records,
     read_header,
 )
@@ -275,3 +276,28 @@ def test_a_record_of_another_kind_is_put_aside() -> None:
         "column kind holds 'b': no a",
         "column kind holds '\\x00': no a",
     ]
+
+
+@pytest.mark.parametrize("sign", [";", ",", "|", "\t"])
+@pytest.mark.parametrize("line", ["sep={}", '"sep={}"', "\ufeffsep={}", "SEP={}"])
+def test_the_line_in_which_a_spreadsheet_names_its_separator_is_no_header(
+    sign: str, line: str
+) -> None:
+    text = f"{line.format(sign)}\r\nid{sign}title\r\n1{sign}a, b; c\r\n"
+    if sign in ",;":
+        text = text.replace("a, b; c", "'a'")
+    records = _read(text, "id", "title")
+    assert [cells[0] for cells in _cells(records)] == ["1"]
+    assert list(records.places) == ["line 3"]
+
+
+def test_capitals_and_spaces_in_names_make_no_difference_where_they_are_clear() -> None:
+    assert match_names(["Video ID", "Title", "URL"], ["video_id", "title", "url"]) == [
+        "video_id",
+        "title",
+        "url",
+    ]
+    assert match_names(["Title", "title"], ["title"]) == ["Title", "title"]
+    assert match_names(["Title", "TITLE"], ["title"]) == ["Title", "TITLE"]
+    records = _read("ID,Title\n1,a\nID,Title\n2,b\n", "id", "title")
+    assert _faults(records) == [None, "repeats the header", None]

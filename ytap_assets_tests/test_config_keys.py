@@ -1,0 +1,120 @@
+"""The keys of a config: the template of a new one, the reference, and what a slip was to be."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytap_assets.config_keys import (
+    explain_unknown,
+    find_nearest,
+    fold_handle,
+    fold_name,
+    list_keys,
+    render_template,
+)
+from ytap_assets.tables.trends import SOURCES
+from ytap_assets.workspaces import Workspace, parse_workspace, render_config
+
+ROOT = Path(__file__).parents[1]
+LEAST: dict[str, Any] = {"name": "Tech", "vertical": "technology"}
+
+
+def test_a_template_says_what_is_set_and_nothing_else() -> None:
+    text = render_template(Workspace, LEAST)
+    assert parse_workspace("tech", text, origin="here") == parse_workspace(
+        "tech", "name: Tech\nvertical: technology\n", origin="here"
+    )
+
+
+def test_every_example_of_a_template_can_be_taken_in() -> None:
+    lines = render_template(Workspace, LEAST).splitlines()
+    workspace = parse_workspace(
+        "tech", "\n".join(line.removeprefix("# ") for line in lines), origin="here"
+    )
+    commented = [re.match(r"# ([a-z_]+):", line) for line in lines]
+    assert {match[1] for match in commented if match} | LEAST.keys() == {
+        key.name for key in list_keys(Workspace) if "." not in key.name
+    }
+    assert workspace.brand.banned_topics
+    assert workspace.sources.youtube.monitored_channels
+    assert workspace.accounts
+
+
+TEXTS = st.text(min_size=1).filter(lambda text: not re.search("[\ud800-\udfff]", text))
+
+
+@given(
+    name=TEXTS,
+    tone=st.none() | TEXTS,
+    topics=st.lists(TEXTS, max_size=3),
+    keywords=st.lists(TEXTS, max_size=3),
+    extra=st.dictionaries(TEXTS, TEXTS | st.booleans() | st.integers(), max_size=3),
+)
+def test_what_is_written_is_read_again(
+    name: str, tone: str | None, topics: list[str], keywords: list[str], extra: dict[str, Any]
+) -> None:
+    brand = {"banned_topics": topics} | ({} if tone is None else {"tone": tone})
+    content = {**LEAST, "name": name, "brand": brand, "keywords": keywords, "extra": extra}
+    workspace = Workspace.model_validate({**content, "workspace_id": "tech"})
+    assert parse_workspace("tech", render_config(workspace), origin="here") == workspace
+
+
+def test_the_reference_is_in_step_with_the_models() -> None:
+    script = ROOT / "scripts" / "make_config_docs.py"
+    spec = importlib.util.spec_from_file_location("make_config_docs", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
+    assert module.fill_page(page) == page, "run `python scripts/make_config_docs.py`"
+
+
+def test_every_key_is_explained() -> None:
+    keys = list(list_keys(Workspace))
+    assert len(keys) > 60
+    assert [key.name for key in keys if not key.about or key.about.endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (("brnd",), "did you mean `brand`?"),
+        (("Brand",), "did you mean `brand`?"),
+        (("bran\u200bd",), "did you mean `brand`?"),
+        (("\uff42\uff52\uff41\uff4e\uff44",), "did you mean `brand`?"),
+        (("data-collection-enabled",), "did you mean `data_collection_enabled`?"),
+        (("brand", "banned_topic"), "did you mean `banned_topics`?"),
+        (("sources", "reddit", "subreddit"), "did you mean `subreddits`?"),
+        (("accounts", 3, "handel"), "did you mean `handle`?"),
+        (("banned_topics",), "belongs below `brand:`"),
+        (("brand", "keywords"), "belongs at the beginning of a line"),
+        (("budget", "zzz"), "there are per_video_usd"),
+    ],
+)
+def test_what_an_unknown_key_was_meant_to_be(path: tuple[str | int, ...], said: str) -> None:
+    assert said in explain_unknown(Workspace, path)
+
+
+def test_nothing_is_nearest_to_nonsense() -> None:
+    assert find_nearest("qqq", SOURCES) is None
+    assert find_nearest("HN", SOURCES) == "hn"
+
+
+@pytest.mark.parametrize(
+    "text", ["tech", "@Tech", " TECH ", "https://youtube.com/@tech/", "Te\u200bch"]
+)
+def test_spellings_of_one_account(text: str) -> None:
+    assert fold_handle(text) == "tech"
+
+
+@given(st.text())
+def test_folding_is_done_once(text: str) -> None:
+    assert fold_name(fold_name(text)) == fold_name(text)
