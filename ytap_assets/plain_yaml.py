@@ -1,14 +1,15 @@
-"""YAML that people write by hand, read without its traps.
+"""YAML and JSON that people write by hand, read without their traps.
 
 A config needs keys, values and lists. What YAML has beyond that either costs too much (aliases let
 a few lines stand for millions of values, endless nesting exhausts the stack) or changes what was
 written without a word: of two equal keys the first is dropped, `010` is the number 8 and `1:30` the
-number 90. Each of these is refused, with the line.
+number 90. Each of these is refused, with the line. Of JSON, a key that stands twice is.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +76,19 @@ def load_mapping(text: bytes | str, *, origin: str, allows_aliases: bool = False
             few lines of them can stand for millions of values.
     """
     return _load(text, origin=origin, allows_aliases=allows_aliases)[1]
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of its pairs: the ``object_pairs_hook`` of every file that people may write.
+
+    Raises:
+        ValueError: A key stands twice; one of its values would be lost.
+    """
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = Counter(name for name, _ in pairs)
+        raise ValueError(f"the key {names.most_common(1)[0][0][:80]!r} stands twice in one object")
+    return content
 
 
 def show_key(name: str) -> str:

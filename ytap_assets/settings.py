@@ -19,6 +19,18 @@ from ytap_assets.errors import ConfigError
 
 Transport = Literal["live", "record", "replay"]
 _TRANSPORTS = ("live", "record", "replay")
+_CREDENTIALS = "YTAP_SECRET_"
+VARIABLES = (
+    "YTAP_DATA",
+    "YTAP_CATALOG",
+    "YTAP_DATA_PATH",
+    "YTAP_TRANSPORT",
+    "YTAP_FIRST_DAY",
+    "YTAP_SNAPSHOT_DAYS",
+    "YTAP_SQL_SECONDS",
+    "YTAP_SQL_MEMORY",
+)
+"""Every setting. Secrets, `YTAP_SECRET_...`, are asked for by name where they are needed."""
 _FIRST_DAY = date(2015, 1, 1)
 _SNAPSHOT_DAYS = 30
 _MAX_DAYS = 36_500
@@ -50,6 +62,7 @@ class Settings:
         sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
             of the machine's, 2 GiB at most.
         secrets: The variables that sources may ask for by name; never printed.
+        unknown: The names of variables that begin like ours and are none, such as mistyped ones.
     """
 
     data: Path
@@ -62,6 +75,7 @@ class Settings:
     sql_seconds: int = _SQL_SECONDS
     sql_memory: int | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unknown: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Settings:
@@ -85,12 +99,20 @@ class Settings:
             snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
             sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
             sql_memory=_memory(env, "YTAP_SQL_MEMORY"),
-            secrets={name: value for name, value in env.items() if name.startswith("YTAP_SECRET_")},
+            secrets={name: value for name, value in env.items() if name.startswith(_CREDENTIALS)},
+            unknown=tuple(
+                sorted(
+                    name
+                    for name in env
+                    if name.upper().startswith("YTAP_")
+                    and not (name in VARIABLES or name.startswith(_CREDENTIALS))
+                )
+            ),
         )
 
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None where it is not set."""
-        return self.secrets.get(f"YTAP_SECRET_{name}") or None
+        return self.secrets.get(f"{_CREDENTIALS}{name}") or None
 
     @property
     def lake_variables(self) -> tuple[str, ...]:
@@ -145,12 +167,13 @@ class Settings:
     def remember_transport(self) -> None:
         """Note in the data folder how it collects, the first time that it does.
 
-        So that every command and the web interface agree, whichever was told about it.
+        So that every command and the web interface agree, whichever was told about it. Recording is
+        asked for each time.
 
         Raises:
             OSError: It cannot be written.
         """
-        if self.remembered is None:
+        if self.remembered is None and self.transport != "record":
             self.state.mkdir(parents=True, exist_ok=True)
             partial = self.transport_file.with_name(f"transport.{os.getpid()}.part")
             partial.write_text(f"{self.transport}\n", encoding="ascii")
@@ -159,7 +182,7 @@ class Settings:
     def describe_transport(self) -> str:
         """The transport, and what chose it, in a line."""
         if self.remembered is None:
-            return f"{self.transport} (this data folder remembers none yet)"
+            return f"{self.transport} (this data folder remembers none)"
         if self.remembered == self.transport:
             return f"{self.transport} (remembered in {self.transport_file})"
         return (

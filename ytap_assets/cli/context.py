@@ -33,7 +33,7 @@ def open_platform(*, may_only_read: bool = False) -> Platform:
 def announce_transport(settings: Settings) -> None:
     """Say where what is collected comes from; the data folder remembers it from now on."""
     text = settings.describe_transport()
-    if settings.remembered is None:
+    if settings.remembered is None and settings.transport != "record":
         settings.remember_transport()
         text = f"{settings.transport} (remembered from now on, in {settings.transport_file})"
     note(f"transport: {one_line(text)}")

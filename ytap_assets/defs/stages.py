@@ -48,7 +48,8 @@ def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
     unknown = [word for word in _WORD.findall(selection) if word not in known]
     nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
     advice = f"; did you mean `{nearest}`?" if nearest else ""
-    return f"selection {selection!r} selects no asset that can be made{advice}; there are {', '.join(known)}"
+    there_are = f"there are {', '.join(known)}"
+    return f"selection {selection!r} selects no asset that can be made{advice}; {there_are}"
 
 
 def plan_stages(definitions: dg.Definitions, selection: str) -> list[Stage]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from ytap_assets.lakehouse.catalog import find_unsafe_name, list_parents
 from ytap_assets.lakehouse.errors import BackupError
+from ytap_assets.plain_yaml import unique_keys
 
 MANIFEST = "manifest.json"
 _FORMAT = 3
@@ -144,20 +145,11 @@ def _parse_json(manifest: Path) -> dict[str, Any]:
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
         raise BackupError(f"{manifest}: not a regular file of at most {_MOST_BYTES:,} bytes")
     try:
-        content: dict[str, Any] = json.loads(
-            manifest.read_bytes(), object_pairs_hook=_refuse_repeated
-        )
+        content: dict[str, Any] = json.loads(manifest.read_bytes(), object_pairs_hook=unique_keys)
         _check_names(content["files"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BackupError(f"{manifest}: damaged: {error}") from error
     return {"format": None, **content}
-
-
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a name stands twice")
-    return content
 
 
 def _check_names(files: dict[str, Any]) -> None:

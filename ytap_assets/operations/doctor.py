@@ -15,6 +15,7 @@ from pathlib import Path
 
 import httpx
 
+from ytap_assets.config_keys import find_nearest
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, next_quota_reset
 from ytap_assets.lakehouse.disk import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
@@ -24,7 +25,7 @@ from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
 from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
 from ytap_assets.operations.workspaces import Listed, list_workspaces
-from ytap_assets.settings import Settings
+from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.errors import SourceError
 from ytap_assets.sources.ledger import open_ledger
@@ -65,6 +66,7 @@ def examine(
         *_check_workspaces(listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
+        *_check_variables(settings),
         _check_transport(settings),
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
@@ -110,6 +112,11 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
                 yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
+            known = {source.name for source in CATALOG.trends}
+            for name in sorted(one.workspace.scoring.source_weights.keys() - known):
+                detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
+                subject = f"scoring.source_weights of {one.workspace_id}"
+                yield Finding("configured", subject, "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
@@ -165,6 +172,14 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
             continue
         problem = probe(host)
         yield Finding("reachable", host, "fail" if problem else "ok", problem or "answers")
+
+
+def _check_variables(settings: Settings) -> Iterator[Finding]:
+    """Variables that nothing reads, though they are named like settings."""
+    for name in settings.unknown:
+        nearest = find_nearest(name, VARIABLES)
+        advice = f"did you mean {nearest}?" if nearest else f"there are {', '.join(VARIABLES)}"
+        yield Finding("configured", f"variable {name}", "warn", f"nothing reads it; {advice}")
 
 
 def _check_transport(settings: Settings) -> Finding:

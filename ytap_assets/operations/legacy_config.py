@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ytap_assets.errors import ConfigError
+from ytap_assets.plain_yaml import unique_keys
 
 _MAX_BYTES = 1_000_000
 _ID = "workspace_id"
@@ -53,7 +54,7 @@ def read_legacy_config(path: Path) -> dict[str, Any]:
     if len(content) > _MAX_BYTES:
         raise ConfigError(f"{path}: larger than {_MAX_BYTES} bytes, so not a config")
     try:
-        parsed = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        parsed = json.loads(content, object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a JSON config: {error}") from error
     if not isinstance(parsed, dict):
@@ -84,13 +85,6 @@ def convert_legacy_config(workspace_id: str, old: Mapping[str, Any]) -> dict[str
         elif not (key == _ID and value == workspace_id):
             extra[key] = value
     return {**config, "extra": extra} if extra else config
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return content
 
 
 def _refuse_constant(text: str) -> object:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, SpamRules
 from ytap_assets.errors import ConfigError
+from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Workspace
 
@@ -62,7 +63,7 @@ def _read_json(path: Path) -> object:
     if len(content) > _MAX_MODEL_BYTES:
         raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes, so not a spam model")
     try:
-        parsed: object = json.loads(content)
+        parsed: object = json.loads(content, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise ConfigError("not a spam model: not JSON") from error
+        raise ConfigError(f"not a spam model: not JSON, or with a key twice: {error}") from error
     return parsed

@@ -423,3 +423,22 @@ def test_the_transport_is_told_and_one_that_differs_is_a_warning(platform: Platf
     assert find(platform, "transport").verdict == "ok"
     other = find(platform, "transport", remembered="live")
     assert (other.verdict, "remembers live" in other.detail) == ("warn", True)
+
+
+def test_a_weight_of_a_source_that_there_is_not_is_a_warning(platform: Platform) -> None:
+    workspace = platform.workspaces.get("tech")
+    scoring = workspace.scoring.model_copy(update={"source_weights": {"hn": 1.0, "telex": 2.0}})
+    platform.workspaces.save(workspace.model_copy(update={"scoring": scoring}))
+    found = find(platform, "scoring.source_weights of tech")
+    assert (found.verdict, "'telex'" in found.detail) == ("warn", True)
+
+
+def test_a_mistyped_variable_is_named_with_the_one_it_is_like(platform: Platform) -> None:
+    env = {"YTAP_TRANPORT": "live", "ytap_data": "/", "YTAP_SECRET_X": "s", "YTAP_DATA": "/x"}
+    unknown = Settings.from_env(env).unknown
+    assert unknown == ("YTAP_TRANPORT", "ytap_data")
+    found = find(platform, "variable YTAP_TRANPORT", unknown=unknown)
+    assert (found.verdict, found.detail) == (
+        "warn",
+        "nothing reads it; did you mean YTAP_TRANSPORT?",
+    )

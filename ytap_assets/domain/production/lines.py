@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from ytap_assets.domain.production.fields import FieldError
+from ytap_assets.plain_yaml import unique_keys
 
 MAX_LINE_BYTES = 1_000_000
 MAX_ORIGINAL = 10_000
@@ -143,7 +144,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
             text.decode("utf-8-sig"),
             parse_float=_parse_fraction,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_read_pairs,
+            object_pairs_hook=unique_keys,
         )
     except UnicodeDecodeError as error:
         raise FieldError(f"not UTF-8 (byte {error.start + 1})") from error
@@ -156,15 +157,6 @@ def parse_object(text: bytes) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FieldError("expected a JSON object: {...}")
     _check_storable(content)
-    return content
-
-
-def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise FieldError(f"the key {twice[:80]!r} stands twice in one object")
     return content
 
 
