@@ -1,12 +1,13 @@
-"""Pages: a report from a `ReportDay`, an index from rows of `workspace_reports`.
+"""Pages: a report from a `ReportDay`, indexes from rows of `workspace_reports`.
 
 Belongs here: the template environment and what templates are given. Every text is escaped by the
-environment, but for the charts, whose serializer has escaped theirs.
+environment, but for the charts, whose serializer has escaped theirs, and Markdown, whose template
+quotes every text from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 from statistics import median
@@ -20,6 +21,17 @@ from ytap_assets.reports import links, words
 from ytap_assets.reports.charts import HISTORY_DAYS, draw_sources, draw_views
 from ytap_assets.reports.coverage import draw_coverage
 
+OVERVIEW_COLUMNS = (
+    "workspace_id",
+    "day",
+    "stories",
+    "scripts_waiting",
+    "videos_published",
+    "views",
+    "views_gained",
+    "fetches_failed",
+)
+"""What the page over all workspaces knows of them: counts, and no text of a workspace's content."""
 _COMPARED = ("views", "views_gained", "stories")
 _USUAL_AT_LEAST = 3
 
@@ -80,6 +92,37 @@ def render_index(name: str, rows: pl.DataFrame) -> str:
     return template.render(name=name, rows=latest.iter_rows(named=True), total=latest.height)
 
 
+def render_overview(names: Mapping[str, str], rows: pl.DataFrame) -> str:
+    """The list of all workspaces, with the numbers of the latest report of each.
+
+    Args:
+        names: The workspaces' names, by id; one without a name here is shown by its id.
+        rows: Rows of `workspace_reports` with `OVERVIEW_COLUMNS`.
+    """
+    latest = (
+        rows.sort("day")
+        .group_by("workspace_id", maintain_order=True)
+        .agg(pl.len().alias("reports"), pl.all().last())
+        .sort("workspace_id")
+    )
+    reported = {row["workspace_id"]: row for row in latest.iter_rows(named=True)}
+    workspaces = [
+        {"workspace_id": one, "name": names.get(one, one), "latest": reported.get(one)}
+        for one in sorted({*names, *reported})
+    ]
+    template = _environment().get_template("overview.html")
+    return template.render(workspaces=workspaces, total=latest["reports"].sum())
+
+
+def render_essentials(report: ReportDay) -> str:
+    """What a person has to know of a day, in Markdown: what happened, what to do, the numbers.
+
+    Everything that came from outside is code in it (`words.quote_code`).
+    """
+    template = _environment().overlay(autoescape=False).get_template("essentials.md")
+    return template.render(report=report, numbers=report.numbers, edition=report.edition)
+
+
 def _usual(numbers: Sequence[int | None]) -> float | None:
     """The median of the days before, where there are enough of them to speak of a habit."""
     known = [number for number in numbers if number is not None]
@@ -118,6 +161,7 @@ def _environment() -> Environment:
         source=words.name_source,
         rule=words.name_rule,
         clip=words.clip,
+        code=words.quote_code,
         wait=words.spell_wait,
         instant=words.spell_instant,
     )

@@ -11,9 +11,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days, summarize_days
-from ytap_assets.reports.render import render_index, render_report
+from ytap_assets.reports.render import (
+    OVERVIEW_COLUMNS,
+    render_essentials,
+    render_index,
+    render_overview,
+    render_report,
+)
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
@@ -120,7 +127,7 @@ KNOWN_TAGS = """
     strong i ul ol li dl dt dd table thead tbody tr th td figure figcaption details summary
     code svg g rect path text
 """
-OWN_PAGE = re.compile(r"index\.html|\d{4}-\d\d-\d\d\.html")
+OWN_PAGE = re.compile(r"(\.\./|[a-z0-9][a-z0-9_-]*/)?(index|\d{4}-\d\d-\d\d)\.html")
 
 
 def check_safe(html: str) -> Page:
@@ -259,7 +266,10 @@ def test_a_page_shows_the_day() -> None:
     (_, html), (_, tuesday), _ = pages(full_inputs())
     page = check_safe(html)
     assert "Tech Pulse Monday, 16 November 2026" in page.text
-    assert "3 stories scored, 1 of them spam. 2 videos published. 107 views in all." in page.text
+    assert (
+        "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100."
+        in page.text
+    )
     assert "snapshot 412 of the lake, by run 3f0b1c9e" in page.text
     assert "2026-11-20 02:00 UTC (21:00 in New York)" in page.text
     assert "no metrics for 1 of 2 videos" in page.text
@@ -388,7 +398,7 @@ def test_an_index_lists_the_days_the_latest_first(text: str) -> None:
     rows = summarize_days("tech", [MONDAY, TUESDAY, WEDNESDAY], full_inputs(text))
     page = check_safe(render_index(text, rows))
     hrefs = [link["href"] for link in page.links()]
-    assert hrefs == ["2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
+    assert hrefs == ["../index.html", "2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
 
 
 def test_an_index_without_reports_says_so() -> None:
@@ -396,3 +406,101 @@ def test_an_index_without_reports_says_so() -> None:
         "No report was made yet."
         in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty())).text
     )
+
+
+def overview_rows(*rows: dict[str, Any]) -> pl.DataFrame:
+    counts = ("stories", "scripts_waiting", "videos_published", "fetches_failed")
+    given = [{"day": MONDAY, **dict.fromkeys(counts, 0), **row} for row in rows]
+    return WORKSPACE_REPORTS.frame(given).select(OVERVIEW_COLUMNS)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_overview_links_each_workspace_and_its_latest_report(name: str) -> None:
+    rows = overview_rows(
+        {"workspace_id": "tech", "scripts_waiting": 7, "views": 1_500},
+        {"workspace_id": "tech", "day": TUESDAY, "scripts_waiting": 3, "views": 2_500},
+        {"workspace_id": "gone-1", "fetches_failed": 2},
+    )
+    page = check_safe(render_overview({"tech": name, "new": "New"}, rows))
+    assert [link["href"] for link in page.links()] == [
+        "gone-1/index.html",
+        "gone-1/2026-11-16.html",
+        "tech/index.html",
+        "tech/2026-11-17.html",
+    ]
+    assert "3 workspaces, 3 daily reports" in page.text
+    assert "2026-11-17 2 3 0 2.5k" in page.text
+    assert "New new no report yet" in page.text
+
+
+def test_the_overview_knows_counts_and_no_content() -> None:
+    kinds = {name: WORKSPACE_REPORTS.schema[name] for name in OVERVIEW_COLUMNS}
+    assert kinds.pop("workspace_id") == pl.String
+    assert kinds.pop("day") == pl.Date
+    assert set(kinds.values()) == {pl.Int64()}
+
+
+def test_an_overview_without_workspaces_says_so() -> None:
+    page = check_safe(render_overview({}, overview_rows()))
+    assert "There is no workspace yet." in page.text
+
+
+def markdown_shape(report: ReportDay) -> tuple[list[tuple[str, str]], list[str]]:
+    """The tokens of a report's essentials, code left out, and the code."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(render_essentials(report))
+    parts = [part for token in tokens for part in ([token, *(token.children or [])])]
+    shape = [
+        (part.type, "" if part.type in {"inline", "code_inline"} else part.content)
+        for part in parts
+    ]
+    return shape, [part.content for part in parts if part.type == "code_inline"]
+
+
+def first_report(text: str) -> ReportDay:
+    return next(
+        iter(report_days(replace(EDITION, name=text), [MONDAY, TUESDAY], full_inputs(text)))
+    )
+
+
+BENIGN = markdown_shape(first_report("A title"))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(text for text in HOSTILE if text.strip()),
+        "[a](https://evil.example) ![b](https://evil.example/x.png)",
+        "`code` ``` **bold** | cell | # heading",
+        "`",
+        "```",
+        "https://evil.example www.evil.example a@evil.example",
+        "- item\n\n# heading\n<div>",
+        "trailing backslash \\",
+    ],
+)
+def test_hostile_texts_are_code_in_the_essentials(text: str) -> None:
+    shape, code = markdown_shape(first_report(text))
+    assert shape == BENIGN
+    assert not any("\u202e" in one for one in code)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=60))
+def test_any_text_is_code_in_the_essentials(text: str) -> None:
+    shape, _ = markdown_shape(first_report(f"x{text}"))
+    assert shape == BENIGN
+
+
+def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
+    text = render_essentials(first_report("A `title`"))
+    for line in (
+        "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100.",
+        "- Review the script: `` A `title` ``, for 15 h",
+        "- and 32 more",
+        "1. `` A `title` ``: 5.00",
+        "| 107 | +100 | 4.00 % | 2 | 37 | 3 | 1 | 3 | 1 |",
+    ):
+        assert line in text
+    [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
+    assert "**Needs a person: nothing.**" in render_essentials(nothing)
+    assert "None" not in render_essentials(nothing)

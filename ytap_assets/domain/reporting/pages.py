@@ -70,7 +70,7 @@ def report_days(
     health = _by_day(describe_sources(inputs.log))
     states = count_states(calendar, inputs.events)
     scripts = records_in_production(calendar, inputs.events)
-    metrics = latest_by_video(calendar, inputs.metrics)
+    metrics = latest_by_video(calendar, inputs.metrics, inputs.videos)
     rows = summary.iter_rows(named=True)
     for row, counts, (day, records), (_, seen) in zip(
         rows, states.iter_rows(named=True), scripts, metrics, strict=True
