@@ -83,11 +83,13 @@ def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
         pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
         for name in names
     )
-    spam_pct = pl.when(pl.col("items") > 0).then(pl.col("spam_items") * 100.0 / pl.col("items"))
+    counted = rows.with_columns(pl.col(_COUNTS).fill_null(0))
+    # Of no items, none is judged: 0 of 0 would be a ratio that is no number.
+    spam_items = pl.when(pl.col("items") > 0).then("spam_items")
     return (
-        rows.with_columns(pl.col(_COUNTS).fill_null(0))
+        counted.with_columns(spam_items)
         .with_columns(
-            round_exactly(spam_pct, 2).alias("spam_pct"),
+            round_exactly(pl.col("spam_items") * 100.0 / pl.col("items"), 2).alias("spam_pct"),
             pl.lit(None).alias("revenue_usd_micros"),
             pl.lit(None).alias("roi_pct"),
             _say_missing().alias("missing"),
@@ -102,7 +104,7 @@ def _say_missing() -> pl.Expr:
     """Why numbers of a row are null, by their names."""
     is_published = pl.col("published") > 0
     reasons = (
-        pl.when(pl.col("items") == 0).then(pl.lit("spam_pct: it brought no items")),
+        pl.when(pl.col("items") == 0).then(pl.lit("spam_items, spam_pct: it brought no items")),
         pl.when(pl.col("views_gained").is_null()).then(
             pl.lit("views_gained: no video of it has counts of this day and the one before")
         ),

@@ -18,8 +18,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ytap_assets.domain.reporting import ReportDay
 from ytap_assets.domain.reporting.inputs import COVERAGE_DAYS, RESULT_DAYS
 from ytap_assets.reports import links, words
-from ytap_assets.reports.charts import HISTORY_DAYS, draw_sources, draw_views
-from ytap_assets.reports.coverage import draw_coverage
+from ytap_assets.reports.charts import HISTORY_DAYS, NARROW, WIDE, draw_sources, draw_views
+from ytap_assets.reports.coverage import arrange_coverage
 
 OVERVIEW_COLUMNS = (
     "workspace_id",
@@ -52,6 +52,7 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
         if first <= day < report.day
     }
     views: dict[date, int | None] = {day: numbers[0] for day, numbers in before.items()}
+    views[report.day] = report.numbers.views
     yesterday = report.day - timedelta(days=1)
     return (
         _environment()
@@ -61,13 +62,12 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
             edition=report.edition,
             numbers=report.numbers,
             states=dict(report.states),
-            views_chart=draw_views({**views, report.day: report.numbers.views}, report.day),
-            sources_chart=draw_sources(report.by_source),
-            coverage_chart=draw_coverage(
+            views_charts=[draw_views(views, report.day, width=width) for width in (WIDE, NARROW)],
+            sources_charts=[draw_sources(report.by_source, width=one) for one in (WIDE, NARROW)],
+            calendar=arrange_coverage(
                 [(one.day, one.source, one.state) for one in report.coverage],
                 report.day - timedelta(days=COVERAGE_DAYS - 1),
                 report.day,
-                alone=False,
             ),
             coverage_days=COVERAGE_DAYS,
             result_days=RESULT_DAYS,
@@ -159,6 +159,7 @@ def _environment() -> Environment:
         clock=words.spell_clock,
         state=words.name_state,
         source=words.name_source,
+        coverage=words.name_coverage,
         rule=words.name_rule,
         clip=words.clip,
         code=words.quote_code,

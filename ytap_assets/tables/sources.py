@@ -44,7 +44,7 @@ class SourcePerformance(Rows):
     source: Text = column("The platform, or `unattributed`.")
     observations: Int = column("Rows of raw_trends.", ge=0)
     items: Int = column("Distinct items.", ge=0)
-    spam_items: Int = column("Of them, caught by a spam rule.", ge=0)
+    spam_items: Int = column("Of them, caught by a spam rule; null without items.", null=True, ge=0)
     spam_pct: Float = column(
         "spam_items / items x 100; null without items.", null=True, expected=(0, 100)
     )

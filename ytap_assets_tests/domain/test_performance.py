@@ -115,7 +115,7 @@ def test_what_a_source_brought_is_counted_by_day() -> None:
     assert counts.rows() == [
         (DAY, "hn", 2, 2, 1, 2, 1),
         (DAY, "reddit", 1, 1, 0, 1, 1),
-        (NEXT, "hn", 1, 0, 0, 0, 0),
+        (NEXT, "hn", 1, 0, None, 0, 0),
     ]
 
 
@@ -185,7 +185,7 @@ def test_a_number_that_is_unknown_is_null_and_says_why() -> None:
     SOURCE_PERFORMANCE.model.validate(rows)
     assert rows.select("source", "items", "spam_items", "spam_pct").rows() == [
         ("hn", 3, 1, 33.33),
-        (UNATTRIBUTED, 0, 0, None),
+        (UNATTRIBUTED, 0, None, None),
     ]
     for row in rows.iter_rows(named=True):
         told = {name for text in row["missing"] for name in text.partition(":")[0].split(", ")}

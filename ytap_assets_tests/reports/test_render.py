@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -117,6 +121,9 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.texts).split())
+
+    def tooltips(self) -> list[str]:
+        return [attributes["title"] for _, attributes in self.tags if "title" in attributes]
 
     def links(self) -> list[dict[str, str]]:
         return [attrs for tag, attrs in self.tags if tag == "a"]
@@ -277,8 +284,8 @@ def test_a_page_shows_the_day() -> None:
         "5.00 momentum 4.00 \N{MULTIPLICATION SIGN} relevance 1.25; base score 12.00" in page.text
     )
     assert "23 points an hour, top 10 % of Hacker News ; matches: rust: x1.25" in page.text
-    assert "2026-11-16 Hacker News: lost" in page.text
-    assert "Hacker News 1 1 1 1 1 1 40 $2.00" in check_safe(tuesday).text
+    assert "2026-11-16 Hacker News: lost" in page.tooltips()
+    assert "Hacker News 1 1 1 1 1 1 40 $2.00 20" in check_safe(tuesday).text
     assert "quality 91.5 cost $2.41" in page.text
     assert "37" in page.text  # 36 wait for review, one generation has failed
     assert "and 11 scripts not shown here" in page.text
@@ -302,7 +309,8 @@ def test_the_day_before_is_linked_where_it_has_a_report() -> None:
 def test_charts_are_drawn_in_the_page() -> None:
     (_, html), *_ = pages(full_inputs())
     page = check_safe(html)
-    assert [tag for tag, _ in page.tags].count("svg") == 3
+    # Two charts, each for a wide page and for a narrow one.
+    assert [tag for tag, _ in page.tags].count("svg") == 4
     assert "2026-11-16: 107 views" in page.text
     assert "Hacker News: 1 stories kept" in page.text
 
@@ -380,10 +388,8 @@ def test_history_of_other_days_is_left_out() -> None:
     ]
     page = check_safe(render_report(report, pl.DataFrame(rows)))
     assert "usually 5" in page.text
-    assert [text for text in page.texts if text.endswith(" views")] == [
-        "2026-11-03: 999,987 views",
-        "2026-11-15: 999,999 views",
-    ]
+    drawn = [text for text in page.texts if text.endswith(" views")]
+    assert drawn == ["2026-11-03: 999,987 views", "2026-11-15: 999,999 views"] * 2
 
 
 @settings(deadline=None, max_examples=40)
@@ -504,3 +510,56 @@ def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
     [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
     assert "**Needs a person: nothing.**" in render_essentials(nothing)
     assert "None" not in render_essentials(nothing)
+
+
+LONG = [
+    "x" * 500,
+    "https://very-long-host.example/" + "a/b-c_d" * 60,
+    "\u4eba\u5de5\u77e5\u80fd" * 60,
+    "\u0644\u0645\u0627\u0630\u0627 " * 60 + "\u0645" * 200,
+    "W" * 70 + " \u0645\u0631\u062d\u0628\u0627 " + "\u5b57" * 80,
+]
+WIDTHS = (320, 390, 761, 861, 1280)
+MEASURE = """<!doctype html><body>{frames}<pre id="out"></pre><script>
+addEventListener("load", () => {{
+  const texts = (d) => [...d.querySelectorAll("body *")].filter((e) =>
+    e.tagName !== "title" && e.getBoundingClientRect().width > 1 &&
+    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()));
+  const size = (d, e) => parseFloat(d.defaultView.getComputedStyle(e).fontSize) *
+    (e.ownerSVGElement ? e.getScreenCTM().a : 1);
+  out.textContent = JSON.stringify([...document.querySelectorAll("iframe")].map((f) => {{
+    const d = f.contentDocument;
+    return [f.title, f.clientWidth, d.documentElement.scrollWidth,
+      Math.min(...texts(d).map((e) => size(d, e)))];
+  }}));
+}});
+</script>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser chromium")
+def test_pages_fit_a_phone_and_stay_readable(tmp_path: Path) -> None:
+    """The layout, as a browser does it: nothing wider than the window, no text below 12 pixels."""
+    for number, text in enumerate(LONG):
+        (_, report), *_ = pages(full_inputs(text), name=text, vertical=text, run_id=text)
+        rows = summarize_days("tech", [MONDAY, TUESDAY], full_inputs(text))
+        overview = render_overview({"tech": text}, overview_rows({"workspace_id": "w" * 63}))
+        made = {"report": report, "index": render_index(text, rows), "overview": overview}
+        for name, html in made.items():
+            (tmp_path / f"{name}-{number}.html").write_text(html, encoding="utf-8")
+    frames = "".join(
+        f'<iframe title="{path.stem}" src="{path.name}" style="width:{width}px;border:0"></iframe>'
+        for path in sorted(tmp_path.glob("*.html"))
+        for width in WIDTHS
+    )
+    (tmp_path / "all.html").write_text(MEASURE.format(frames=frames), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    options += ["--allow-file-access-from-files", "--virtual-time-budget=20000"]
+    options += [f"--user-data-dir={tmp_path / 'browser'}"]
+    command = ["chromium", *options, "--dump-dom", (tmp_path / "all.html").as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+    found = re.search(rb'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None
+    measured = json.loads(found[1])
+    assert len(measured) == len(LONG) * 3 * len(WIDTHS)
+    assert [one for one in measured if one[2] > one[1]] == []
+    assert [one for one in measured if one[1] in (390, 1280) and one[3] < 12] == []

@@ -102,6 +102,7 @@ class SourceResult:
     published: int
     views_gained: int | None
     cost_usd_micros: int | None
+    views_per_usd: float | None
     roi_pct: float | None
 
 
