@@ -6,6 +6,7 @@ import re
 from datetime import date
 from html.parser import HTMLParser
 
+import dagster as dg
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -173,6 +174,18 @@ def test_the_overview_names_every_workspace_and_links_pages_that_are_there(demo:
     titles = demo.rows("workspace_reports")["top_title"].drop_nulls()
     assert not any(title in page for title in titles)
     assert str(reports / "index.html") in demo.ytap.ok("summary")
+
+
+def test_the_essentials_of_a_report_are_shown_where_it_is_made(demo: Demo) -> None:
+    home = demo.platform.settings.dagster_home
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("workspace_reports"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    shown = event.asset_materialization.metadata["essentials"]
+    assert isinstance(shown, dg.MarkdownMetadataValue)
+    assert shown.value is not None
+    assert "Needs a person" in shown.value
 
 
 def test_a_failing_source_is_named_in_its_report_and_the_others_went_on(demo: Demo) -> None:
