@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from base64 import urlsafe_b64encode
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 
 Item = dict[str, Any]
+
+DAYS = [date(2026, 11, 16) + timedelta(days=n) for n in range(5)]
+RECORDED_FROM = time(21, 30, tzinfo=UTC)
+"""When each day's recording begins."""
 
 _MONTH = "2026-11"
 _GROWTH_HOURS = 14.0
@@ -22,6 +26,12 @@ _FIRST_HN_ID = 45_900_000
 def posted_at(item: Item) -> datetime:
     """When an item appeared."""
     return datetime.fromisoformat(f"{_MONTH}-{item['at'].replace(' ', 'T')}").replace(tzinfo=UTC)
+
+
+def first_recorded_at(item: Item) -> datetime | None:
+    """When the first recording was made that can show an item; None where none can."""
+    starts = (datetime.combine(day, RECORDED_FROM) for day in DAYS)
+    return next((at for at in starts if at >= posted_at(item)), None)
 
 
 def age_hours(item: Item, at: datetime) -> float:

@@ -2,10 +2,12 @@
 
     python scripts/make_demo_scripts.py [--data data]
 
-Deterministic: the same content gives the same bytes. Each workspace's `config.yaml` must be there;
-its own channel is where the videos go. The videos are stand-ins of a few hundred bytes whose sizes
-and checksums are what their manifests say, but for two that are spoiled on purpose: a checksum that
-is wrong, and a file that is missing. One line of one inbox is cut in the middle.
+Deterministic: the same content gives the same bytes. A script's topic is the page of an item that
+was recorded before the script was created; anything else is an error. Each workspace's
+`config.yaml` must be there; its own channel is where the videos go. The videos are stand-ins of a
+few hundred bytes whose sizes and checksums are what their manifests say, but for two that are
+spoiled on purpose: a checksum that is wrong, and a file that is missing. One line of one inbox is
+cut in the middle.
 """
 
 from __future__ import annotations
@@ -21,27 +23,66 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import demo_items
 import yaml
+from demo_items import Item
 
 _HERE = Path(__file__).parent
 _BROKEN_LINE = "broken_line"
 _Lines = list[dict[str, Any]]
 
 
+def moment(day_and_time: str) -> datetime:
+    """`14 08:40` as an instant of November 2026."""
+    return datetime.strptime(f"2026-11-{day_and_time}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+
+
 def instant(day_and_time: str) -> str:
-    """`14 08:40` as an ISO 8601 instant of November 2026."""
-    at = datetime.strptime(f"2026-11-{day_and_time}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The same in ISO 8601."""
+    return moment(day_and_time).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def script_line(script: Mapping[str, Any]) -> dict[str, Any]:
+def list_pages(content: Mapping[str, Any]) -> dict[str, tuple[str, Item]]:
+    """The page of every recorded item, and the item, by its title."""
+    pages = {}
+    for items in [*content["charts"].values(), *content["feeds"].values()]:
+        for item in items:
+            watch = f"https://www.youtube.com/watch?v={demo_items.video_id(item)}"
+            pages[item["t"]] = (watch, item)
+    for subreddit, items in content["reddit"].items():
+        for item in items:
+            post = f"https://www.reddit.com{demo_items.reddit_path(item, subreddit)}"
+            pages[item["t"]] = (item.get("u", post), item)
+    for item in content["hn"]:
+        thread = f"https://news.ycombinator.com/item?id={demo_items.hn_id(item)}"
+        pages[item["t"]] = (item.get("u", thread), item)
+    return pages
+
+
+def find_topic(script: Mapping[str, Any], pages: Mapping[str, tuple[str, Item]]) -> str | None:
+    """The page a script is about; None where it names no story.
+
+    Raises:
+        SystemExit: Its story is not recorded, or only after the script was created.
+    """
+    if "story" not in script:
+        return None
+    page, item = pages.get(script["story"], ("", None))
+    seen_at = item and demo_items.first_recorded_at(item)
+    if seen_at is None or seen_at >= moment(script["created"]):
+        what = f"script {script['id']}: {script['story']!r}"
+        raise SystemExit(f"{what} is not recorded before {script['created']}")
+    return str(script.get("topic", page))
+
+
+def script_line(script: Mapping[str, Any], topic: str | None) -> dict[str, Any]:
     """What a script generator writes into the inbox."""
     line = {
         "script_id": script["id"],
         "title": script["title"],
         "hook": script.get("hook"),
         "segments": script["segments"],
-        "topic_url": script.get("topic"),
+        "topic_url": topic,
         "generation_method": script["method"],
         "estimated_cost_usd": script.get("estimate"),
         "created_at": instant(script["created"]),
@@ -160,14 +201,17 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]], extra: Iterable[
 def make_workspace(
     folder: Path,
     scripts: list[dict[str, Any]],
-    published: Mapping[str, Mapping[str, Any]],
+    content: Mapping[str, Any],
     broken: Iterable[str],
 ) -> None:
     """Write one workspace's production files anew."""
     config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
     channel = config["channels"][0]["id"]
+    published = {video["id"]: video for video in content["published"][folder.name]}
+    pages = list_pages(content)
     submitted = sorted(scripts, key=lambda script: str(script["created"]))
-    write_lines(folder / "scripts.jsonl", map(script_line, submitted), broken)
+    lines = [script_line(script, find_topic(script, pages)) for script in submitted]
+    write_lines(folder / "scripts.jsonl", lines, broken)
     write_lines(folder / "approvals.jsonl", act_lines(scripts))
     write_lines(folder / "uploads.jsonl", upload_lines(scripts, published, channel))
     shutil.rmtree(folder / "videos", ignore_errors=True)
@@ -187,9 +231,8 @@ def main() -> None:
     content = yaml.safe_load((_HERE / "demo_content.yaml").read_text(encoding="utf-8"))
     broken = production.pop(_BROKEN_LINE)
     for workspace_id, scripts in production.items():
-        published = {video["id"]: video for video in content["published"][workspace_id]}
         cut = [broken[workspace_id]] if workspace_id in broken else []
-        make_workspace(data / "workspaces" / workspace_id, scripts, published, cut)
+        make_workspace(data / "workspaces" / workspace_id, scripts, content, cut)
         print(f"{workspace_id}: {len(scripts)} scripts")
 
 

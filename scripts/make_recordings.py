@@ -2,10 +2,11 @@
 
     python scripts/make_recordings.py [--into data/recordings]
 
-Deterministic: the same content gives the same bytes. The requests are the ones the collector
-makes for the demo workspaces, since they come from the sources' own modules. Reddit is recorded
-in both of its ways, so that both run: the listing (as with an approved app) for most subreddits,
-the keyless feed for those of the tech workspace.
+Deterministic: the same content gives the same bytes. Sources are asked side by side, each for one
+thing a second, so that a change of one source changes no other's recording. The requests are the
+ones the collector makes for the demo workspaces, since they come from the sources' own modules.
+Reddit is recorded in both of its ways, so that both run: the listing (as with an approved app) for
+most subreddits, the keyless feed for those of the tech workspace.
 
 A few things go wrong on purpose: a story without a title, a post from the far future, a server's
 bad minute, a feed that answers 404, an item that is null, a video without an id.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,15 +26,13 @@ from typing import Any
 import demo_documents as documents
 import demo_items
 import yaml
-from demo_items import Item
+from demo_items import DAYS, RECORDED_FROM, Item
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources import hn, reddit, youtube, youtube_channel, youtube_stats
 from ytap_assets.sources.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
-DAYS = [date(2026, 11, 16) + timedelta(days=n) for n in range(5)]
-RECORDED_FROM = time(21, 30, tzinfo=UTC)
 _HERE = Path(__file__).parent
 _FEED_SUBREDDITS = frozenset({"technology", "programming"})
 _JSON = "application/json; charset=utf-8"
@@ -172,9 +172,8 @@ class Demo:
             item["id"]: {**item, "ch": own.title, "channel": own.id}
             for item in self._shown(self.content["published"][workspace.workspace_id])
         }
-        # Whoever asks may know of fewer videos, the latest ones missing.
-        for known in range(1, len(videos) + 1):
-            (batch,) = youtube_stats.batch_videos(list(videos)[:known])
+        if videos:
+            (batch,) = youtube_stats.batch_videos(list(videos))
             asked = [videos[video_id] for video_id in batch.split(",")]
             body = documents.youtube_answer(asked, self.at)
             yield Answer("youtube_stats", youtube_stats.stats_url(batch), body)
@@ -189,17 +188,19 @@ def make_recordings(into: Path, settings: Settings) -> int:
         demo = Demo(content, workspaces, day)
         folder = day_folder(into, day)
         shutil.rmtree(folder, ignore_errors=True)
-        for second, answer in enumerate(demo.answers()):
+        asked: Counter[str] = Counter()
+        for answer in demo.answers():
             recording = Recording(
                 method="GET",
                 url=answer.url,
-                recorded_at=demo.at + timedelta(seconds=second),
+                recorded_at=demo.at + timedelta(seconds=asked[answer.source]),
                 status=answer.status,
                 headers={"content-type": answer.content_type},
                 body=answer.body,
             )
             append_recording(folder, answer.source, recording)
-            written += 1
+            asked[answer.source] += 1
+        written += asked.total()
     return written
 
 

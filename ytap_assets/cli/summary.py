@@ -66,10 +66,15 @@ def _show_rows(lake: duckdb.DuckDBPyConnection) -> None:
 
 
 def _show_reports(lake: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    from ytap_assets.reports.files import overview_file
+
     reports = lake.execute(_REPORTS).fetchall()
     say(f"\nReports: {sum(count for _, count, _, _ in reports)}, the newest of each workspace:")
     for workspace_id, _, day, path in reports:
         say(f"  {workspace_id} {day}  {clean(str(settings.data / path))}")
+    overview = overview_file(settings)
+    if overview.is_file():
+        say(f"All workspaces: {clean(str(overview))}")
 
 
 COMMANDS = (summary,)

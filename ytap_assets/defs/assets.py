@@ -20,7 +20,7 @@ from ytap_assets.operations.registries import (
     list_channels,
     list_workspace,
 )
-from ytap_assets.operations.reporting import make_reports
+from ytap_assets.operations.reporting import make_reports, write_overview
 from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.stories import tell_stories
 from ytap_assets.tables import (
@@ -119,7 +119,11 @@ def video_metrics(slice_: Slice, _config: Mapping[str, Any]) -> Written:
 
 
 def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Writes one HTML file per day, whatever failed upstream, and says in it what is missing."""
+    """Writes one HTML file per day, whatever failed upstream, and says in it what is missing.
+
+    The essentials of the day's report are in the metadata. A page over all workspaces,
+    `reports/index.html`, links to the reports.
+    """
     return make_reports(slice_)
 
 
@@ -181,5 +185,6 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
             COLLECTION_COVERAGE,
         ),
         kinds=frozenset({"html", "duckdb"}),
+        finish=write_overview,
     ),
 )

@@ -25,7 +25,14 @@ from ytap_assets.lakehouse.checks import CheckResult, Scope
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
+from ytap_assets.operations.platform import (
+    Markdown,
+    Picture,
+    Platform,
+    Slice,
+    Written,
+    publish_slice,
+)
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -48,6 +55,7 @@ class TableAsset:
         config: The op's config, if it has any.
         kinds: Icons in the UI.
         watches: What its rows are watched for, besides what the table declares.
+        finish: What is done once, when a run has made its slices.
     """
 
     table: Table
@@ -56,6 +64,7 @@ class TableAsset:
     config: Mapping[str, Any] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset({"polars", "duckdb"})
     watches: tuple[Watch, ...] = ()
+    finish: Callable[[Platform], object] | None = None
 
 
 _Part = tuple[str, Days | None]
@@ -114,6 +123,7 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         covered = group_partitions(context.partition_keys)
         for part in covered:
             _make_slice(context, platform, asset, part, progress)
+        _finish(context, platform, asset, progress)
         words = _describe(covered)
         counts = _count_partitions(table, progress.frames)
         metadata = _run_metadata(list(progress.written.values()), words)
@@ -183,6 +193,19 @@ def _make_slice(
         progress.written[part] = made
 
 
+def _finish(
+    context: dg.AssetExecutionContext, platform: Platform, asset: TableAsset, progress: _Progress
+) -> None:
+    """Do what is done once a run; a failure of it fails the run, and no slice of it."""
+    if asset.finish is None or not progress.written:
+        return
+    try:
+        asset.finish(platform)
+    except Exception as error:  # whatever it is: raised when the slices are told of
+        context.log.exception(f"{asset.table.name}: what follows its slices failed")
+        progress.failed.append(error)
+
+
 def _keys_of(keys: Iterable[str], parts: Collection[_Part]) -> list[str]:
     """The partition keys that lie within the parts."""
     return [key for key in keys if any(_is_within(one, parts) for one in group_partitions([key]))]
@@ -214,6 +237,7 @@ def _run_metadata(written: Sequence[Written], covered: str) -> dict[str, Any]:
         for name, value in one.notes.items():
             adds_up = isinstance(value, (int, list)) and name in notes
             notes[name] = notes[name] + value if adds_up else value
+        notes |= one.day_notes[max(one.day_notes)] if one.day_notes else {}
     return {
         "rows": sum(one.rows for one in written),
         "snapshot_id": max((one.snapshot_id for one in written), default=0),
@@ -225,6 +249,8 @@ def _run_metadata(written: Sequence[Written], covered: str) -> dict[str, Any]:
 
 def _show_note(value: object) -> Any:
     """A picture as one that the UI shows; it is an image, so nothing in it can act."""
+    if isinstance(value, Markdown):
+        return dg.MetadataValue.md(value.text)
     if not isinstance(value, Picture):
         return value
     data = base64.b64encode(value.svg.encode()).decode()

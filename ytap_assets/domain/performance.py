@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ytap_assets.domain.reporting.metrics import VIDEO, add_gains
+from ytap_assets.domain.reporting.metrics import find_gains
 from ytap_assets.domain.reporting.trends import pick_top_stories
+from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables import (
     PRODUCTION_RECORDS,
@@ -82,16 +83,40 @@ def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
         pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name)
         for name in names
     )
+    counted = rows.with_columns(pl.col(_COUNTS).fill_null(0))
+    # Of no items, none is judged: 0 of 0 would be a ratio that is no number.
+    spam_items = pl.when(pl.col("items") > 0).then("spam_items")
     return (
-        rows.with_columns(
-            pl.col(_COUNTS).fill_null(0),
+        counted.with_columns(spam_items)
+        .with_columns(
+            round_exactly(pl.col("spam_items") * 100.0 / pl.col("items"), 2).alias("spam_pct"),
             pl.lit(None).alias("revenue_usd_micros"),
             pl.lit(None).alias("roi_pct"),
+            _say_missing().alias("missing"),
         )
         .select(SOURCE_PERFORMANCE.schema.names())
         .cast(SOURCE_PERFORMANCE.schema)
         .sort(_KEY)
     )
+
+
+def _say_missing() -> pl.Expr:
+    """Why numbers of a row are null, by their names."""
+    is_published = pl.col("published") > 0
+    reasons = (
+        pl.when(pl.col("items") == 0).then(pl.lit("spam_items, spam_pct: it brought no items")),
+        pl.when(pl.col("views_gained").is_null()).then(
+            pl.lit("views_gained: no video of it has counts of this day and the one before")
+        ),
+        pl.when(pl.col("cost_usd_micros").is_null() & is_published).then(
+            pl.lit("cost_usd_micros: the cost of its videos is unknown")
+        ),
+        pl.when(pl.col("cost_usd_micros").is_null() & ~is_published).then(
+            pl.lit("cost_usd_micros: no video of it was published")
+        ),
+        pl.lit("revenue_usd_micros, roi_pct: revenue is not counted yet"),
+    )
+    return pl.concat_list(reasons).list.drop_nulls()
 
 
 def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
@@ -157,9 +182,6 @@ def _count_published(credited: pl.DataFrame) -> pl.DataFrame:
 
 def _sum_gains(credited: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     """Views gained since the day before by the videos of each source's scripts."""
-    known = metrics.drop_nulls("views").sort("observed_at")
-    daily = known.group_by("workspace_id", *VIDEO, "day").agg(pl.col("views").last())
     owners = credited.select("workspace_id", "video_id", "source").drop_nulls()
-    gains = add_gains(daily).drop_nulls("gained")
-    theirs = gains.join(owners, on=["workspace_id", "video_id"])
+    theirs = find_gains(metrics, credited).join(owners, on="video_id")
     return theirs.group_by(_KEY).agg(pl.col("gained").sum().alias("views_gained"))

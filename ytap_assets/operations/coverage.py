@@ -38,7 +38,7 @@ def cover_slice(slice_: Slice) -> Written:
     counts = coverage.group_by("state").len().sort("state")
     written.notes.update({f"target-days {state}": rows for state, rows in counts.iter_rows()})
     days = slice_.days
-    drawn = days and draw_coverage(summarize_by_source(coverage).iter_rows(), *days, alone=True)
+    drawn = days and draw_coverage(summarize_by_source(coverage).iter_rows(), *days)
     if drawn:
         name = f"coverage of {slice_.workspace_id}"
         written.notes[name] = Picture(drawn, f"{name}, {slice_.scope.days_text}")

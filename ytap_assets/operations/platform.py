@@ -196,6 +196,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Markdown:
+    """A text for people; what came from outside is code in it, so that it can be no markup."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Written:
     """What was written for one slice, and how its checks went.
 
@@ -204,7 +211,8 @@ class Written:
         snapshot_id: The snapshot that holds them.
         results: The structural checks.
         frame: The rows themselves, for a preview and for the business ranges.
-        notes: What else a person wants to see (files, counts, pictures), by name.
+        notes: What else a person wants to see of the slice (files, counts, pictures), by name.
+        day_notes: The same of single days, by day; what stands here of all days is no note.
     """
 
     rows: int
@@ -212,6 +220,7 @@ class Written:
     results: tuple[CheckResult, ...]
     frame: pl.DataFrame
     notes: dict[str, Any] = field(default_factory=dict)
+    day_notes: dict[date, dict[str, Any]] = field(default_factory=dict)
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:

@@ -6,7 +6,9 @@ report as missing, it is no error.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -20,9 +22,15 @@ from ytap_assets.domain.reporting.pages import report_days
 from ytap_assets.domain.reporting.records import Edition
 from ytap_assets.domain.reporting.summary import summarize_days
 from ytap_assets.lakehouse.reader import Days
-from ytap_assets.operations.platform import Slice, Written, publish_slice
-from ytap_assets.reports.files import index_file, report_file, write_report
-from ytap_assets.reports.render import render_index, render_report
+from ytap_assets.operations.platform import Markdown, Platform, Slice, Written, publish_slice
+from ytap_assets.reports.files import index_file, overview_file, report_file, write_report
+from ytap_assets.reports.render import (
+    OVERVIEW_COLUMNS,
+    render_essentials,
+    render_index,
+    render_overview,
+    render_report,
+)
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
@@ -60,16 +68,33 @@ def make_reports(slice_: Slice) -> Written:
     inputs = _read_inputs(slice_, edition.snapshot_id, days)
     numbers = _number(slice_, edition, inputs)
     history = _with_history(slice_, days, numbers)
+    notes: dict[date, dict[str, Any]] = {}
     for report in report_days(edition, slice_.each_day(), inputs):
         since = report.day - timedelta(days=HISTORY_DAYS - 1)
         recent = history.filter(pl.col("day").is_between(since, report.day))
         path = report_file(slice_.platform.settings, slice_.workspace_id, report.day)
         write_report(path, render_report(report, recent))
+        # A browser opens no file for a page it was served, so the report's core is shown itself.
+        notes[report.day] = {"essentials": Markdown(render_essentials(report)), "report": path}
     written = publish_slice(slice_, WORKSPACE_REPORTS, numbers)
     _write_index(slice_)
-    newest = report_file(slice_.platform.settings, slice_.workspace_id, days[1])
-    written.notes["report"] = newest
+    written.day_notes.update(notes)
     return written
+
+
+def write_overview(platform: Platform) -> Path:
+    """Write the one page over all workspaces: a line for each, with links to its reports.
+
+    The only part of the reports that reads across workspaces. It takes names, days and counts;
+    titles and other content stay in the workspaces' own pages.
+
+    Raises:
+        OSError: The page cannot be written.
+    """
+    rows = platform.lake.cross_reader().read_across(WORKSPACE_REPORTS, columns=OVERVIEW_COLUMNS)
+    readable, _ = platform.workspaces.readable()
+    names = {one.workspace_id: one.name for one in readable}
+    return write_report(overview_file(platform.settings), render_overview(names, rows))
 
 
 def _write_index(slice_: Slice) -> None:

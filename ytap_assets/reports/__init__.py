@@ -3,7 +3,8 @@
 Belongs here: templates, styles, charts, words, and where the files are. Does not belong here: what
 the numbers are (`domain.reporting`), or reading them (`operations`).
 
-- ``render``  a page from a `ReportDay`, an index from rows of `workspace_reports`.
+- ``render``  a page and its essentials from a `ReportDay`, indexes from rows of
+  `workspace_reports`.
 - ``charts``  inline SVG.
 - ``words``   numbers, dates, states and outcomes as people read them.
 - ``links``   which URLs may be links.

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # of it whenever a later import finds nothing.
 sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
 
-_WIDTH = 520
+WIDE, NARROW = 460, 270
+"""Widths at which a chart's texts are as large as the page's: of half a page, and of a phone."""
 _HEIGHT = 200
 _SOURCES = 6
 HISTORY_DAYS = 14
@@ -39,7 +40,6 @@ _COMMON: dict[str, Any] = {
     "no_prefix": True,
     "show_legend": False,
     "truncate_label": -1,
-    "width": _WIDTH,
     "margin": 4,
     "margin_right": 14,
     "min_scale": 2,
@@ -48,12 +48,15 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def draw_views(known: Mapping[date, int | None], last_day: date) -> str | None:
+def draw_views(
+    known: Mapping[date, int | None], last_day: date, *, width: int = WIDE
+) -> str | None:
     """Views of the workspace's videos over the last 14 days, as bars; None without any.
 
     Args:
         known: Views by day; days may be missing.
         last_day: The last day drawn.
+        width: `WIDE` or `NARROW`.
     """
     days = [last_day - timedelta(days=n) for n in reversed(range(HISTORY_DAYS))]
     values = [known.get(day) for day in days]
@@ -61,6 +64,7 @@ def draw_views(known: Mapping[date, int | None], last_day: date) -> str | None:
         return None
     # Bars, not a line: a day that nothing is known of is a gap one sees.
     chart = pygal.Bar(
+        width=width,
         height=_HEIGHT,
         spacing=6,
         rounded_bars=2,
@@ -72,16 +76,17 @@ def draw_views(known: Mapping[date, int | None], last_day: date) -> str | None:
     chart.x_labels = [_name(day) for day in days]
     chart.add("views", values)
     seen = [day for day, value in zip(days, values, strict=True) if value is not None]
-    return _finish(chart, [f"{day}: {spell_number(known[day])} views" for day in seen])
+    return _finish(chart, [f"{day}: {spell_number(known[day])} views" for day in seen], width)
 
 
-def draw_sources(sources: Sequence[SourceStories]) -> str | None:
+def draw_sources(sources: Sequence[SourceStories], *, width: int = WIDE) -> str | None:
     """Stories by source, kept and caught as spam, as bars; None without any story."""
     told = sorted((s for s in sources if s.stories), key=lambda s: (s.stories, s.source))
     told = told[-_SOURCES:]
     if not told:
         return None
     chart = pygal.HorizontalStackedBar(
+        width=width,
         height=52 + 34 * len(told),
         value_formatter=shorten_number,
         rounded_bars=2,
@@ -95,21 +100,22 @@ def draw_sources(sources: Sequence[SourceStories]) -> str | None:
         for s in told
     ]
     names += [f"{clip(name_source(s.source))}: {spell_number(s.spam)} caught as spam" for s in told]
-    return _finish(chart, names)
+    return _finish(chart, names, width)
 
 
 def _name(day: date) -> str:
     return f"{day.day} {day:%b}"
 
 
-def _finish(chart: Any, names: Sequence[str]) -> str:
+def _finish(chart: Any, names: Sequence[str], width: int) -> str:
     """The chart's SVG: without script, style and ids; each bar with its name as a tooltip.
 
     Bars come in the order of the data, series by series; a value of None has none.
     """
     root: ElementTree.Element = chart.render_tree()
     root.attrib.pop("id")
-    root.attrib.update({"class": "chart", "aria-hidden": "true", "focusable": "false"})
+    size = "narrow" if width == NARROW else "wide"
+    root.attrib.update({"class": f"chart {size}", "aria-hidden": "true", "focusable": "false"})
     _prune(root)
     bars = [node for node in root.iter("g") if node.attrib.get("class") == "bar"]
     for node, name in zip(bars, names, strict=True):

@@ -1,22 +1,26 @@
-"""A calendar of coverage as SVG: a row per source, a square per day, coloured by what is known.
+"""A calendar of coverage: a row per source, a square per day, coloured by what is known.
 
-Belongs here: drawing. Does not belong here: judging a day (`domain.coverage`). Within a report the
-page's style sheet colours it; as a picture of its own it carries its colours.
+Belongs here: what stands where, and the calendar as a picture of its own, with its colours in it.
+Does not belong here: judging a day (`domain.coverage`), or the calendar within a report, which is
+HTML (``templates/report.html``), so that its texts keep their size on a phone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 from xml.etree.ElementTree import Element, SubElement, tostring  # writes only; nothing is parsed
 
 from ytap_assets.reports.words import clip, name_coverage, name_source
 
 MAX_DAYS = 92
-"""The last days of a longer range are drawn."""
+"""The last days of a longer range are shown."""
 _CELL, _GAP, _LABELS, _AXIS, _LEGEND = 14, 3, 130, 20, 26
 _STEP = _CELL + _GAP
 _LEGEND_STEP, _LEGEND_COLUMNS = 118, 6
+_LABEL_DAYS = 4
+"""How many days the name of a day is wide."""
 _COLOURS = {
     "answered": "#2f9e62",
     "imported": "#6cb3e4",
@@ -29,73 +33,97 @@ _COLOURS = {
 }
 
 
-def draw_coverage(
-    states: Iterable[tuple[date, str, str]], first: date, last: date, *, alone: bool
-) -> str | None:
-    """Draw which days each source covers; None where there is nothing to draw.
+@dataclass(frozen=True)
+class Calendar:
+    """What is known of some sources' days.
+
+    Attributes:
+        days: Every day, in order.
+        labels: What the axis says at each of the days; empty where it says nothing.
+        rows: Each source with its state on every day.
+        states: The states there are, as the legend lists them.
+    """
+
+    days: tuple[date, ...]
+    labels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    states: tuple[str, ...]
+
+
+def arrange_coverage(
+    states: Iterable[tuple[date, str, str]], first: date, last: date
+) -> Calendar | None:
+    """Arrange which days each source covers; None where nothing is known.
 
     Args:
         states: Day, source, state; at most one per day and source.
-        first: The first day; of more than `MAX_DAYS` the last ones are drawn.
+        first: The first day; of more than `MAX_DAYS` the last ones are shown.
         last: The last day.
-        alone: Whether the picture stands alone, with its colours in it.
     """
     first = max(first, last - timedelta(days=MAX_DAYS - 1))
-    days = [first + timedelta(n) for n in range((last - first).days + 1)]
+    days = tuple(first + timedelta(n) for n in range((last - first).days + 1))
     known = {(source, day): state for day, source, state in states if first <= day <= last}
     sources = sorted({source for source, _ in known})
     if not sources:
         return None
-    used = [state for state in _COLOURS if state in known.values()]
-    width = _LABELS + max(len(days) * _STEP, min(len(used), _LEGEND_COLUMNS) * _LEGEND_STEP)
-    height = _AXIS + len(sources) * _STEP + _LEGEND * -(-len(used) // _LEGEND_COLUMNS) + 6
-    root = _root(width, height, alone=alone)
-    _draw_axis(root, days)
-    for row, source in enumerate(sources):
-        _draw_row(root, _AXIS + row * _STEP, source, days, known)
-    _draw_legend(root, _AXIS + len(sources) * _STEP + 8, used)
+    return Calendar(
+        days,
+        _label(days),
+        tuple((one, tuple(known.get((one, day), "unknown") for day in days)) for one in sources),
+        tuple(state for state in _COLOURS if state in known.values()),
+    )
+
+
+def _label(days: tuple[date, ...]) -> tuple[str, ...]:
+    """The first day and every Monday by their dates, as far as they have room."""
+    labels, free_from = [], 0
+    for number, day in enumerate(days):
+        has_room = number == 0 or len(days) - number >= _LABEL_DAYS
+        is_named = number >= free_from and (number == 0 or day.weekday() == 0) and has_room
+        labels.append(f"{day.day} {day:%b}" if is_named else "")
+        free_from = number + _LABEL_DAYS if is_named else free_from
+    return tuple(labels)
+
+
+def draw_coverage(states: Iterable[tuple[date, str, str]], first: date, last: date) -> str | None:
+    """Draw the calendar as SVG; arguments and None as `arrange_coverage`."""
+    calendar = arrange_coverage(states, first, last)
+    if calendar is None:
+        return None
+    used, rows = calendar.states, len(calendar.rows)
+    columns = min(len(used), _LEGEND_COLUMNS)
+    width = _LABELS + max(len(calendar.days) * _STEP, columns * _LEGEND_STEP)
+    height = _AXIS + rows * _STEP + _LEGEND * -(-len(used) // _LEGEND_COLUMNS) + 6
+    root = _root(width, height)
+    for number, label in enumerate(calendar.labels):
+        if label:
+            _text(root, _LABELS + number * _STEP, _AXIS - 7, label)
+    for number in range(rows):
+        _draw_row(root, _AXIS + number * _STEP, calendar, number)
+    _draw_legend(root, _AXIS + rows * _STEP + 8, used)
     return tostring(root, encoding="unicode")
 
 
-def _root(width: int, height: int, *, alone: bool) -> Element:
-    root = Element("svg", {"viewBox": f"0 0 {width} {height}", "class": "coverage"})
-    if alone:
-        root.attrib.update(
-            {"xmlns": "http://www.w3.org/2000/svg", "width": str(width), "height": str(height)}
-        )
-        style = SubElement(root, "style")
-        style.text = "text{font:12px sans-serif;fill:#5a6472}" + "".join(
-            f".{state}{{fill:{colour}}}" for state, colour in _COLOURS.items()
-        )
+def _root(width: int, height: int) -> Element:
+    size = {"viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height)}
+    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
+    style = SubElement(root, "style")
+    style.text = "text{font:12px sans-serif;fill:#5a6472}" + "".join(
+        f".{state}{{fill:{colour}}}" for state, colour in _COLOURS.items()
+    )
     return root
 
 
-def _draw_axis(root: Element, days: Sequence[date]) -> None:
-    """The first day and every Monday by their dates, as far as they have room."""
-    free_from = 0
-    for number, day in enumerate(days):
-        x = _LABELS + number * _STEP
-        if x >= free_from and (number == 0 or day.weekday() == 0):
-            _text(root, x, _AXIS - 7, f"{day.day} {day:%b}")
-            free_from = x + 52
-
-
-def _draw_row(
-    root: Element,
-    y: int,
-    source: str,
-    days: Sequence[date],
-    known: Mapping[tuple[str, date], str],
-) -> None:
+def _draw_row(root: Element, y: int, calendar: Calendar, number: int) -> None:
+    source, states = calendar.rows[number]
     _text(root, 0, y + _CELL - 3, clip(name_source(source), 20))
-    for number, day in enumerate(days):
-        state = known.get((source, day), "unknown")
-        square = _square(root, _LABELS + number * _STEP, y, state)
+    for place, (day, state) in enumerate(zip(calendar.days, states, strict=True)):
+        square = _square(root, _LABELS + place * _STEP, y, state)
         words = f"{day} {clip(name_source(source), 40)}: {name_coverage(state)}"
         SubElement(square, "title").text = words
 
 
-def _draw_legend(root: Element, y: int, used: Sequence[str]) -> None:
+def _draw_legend(root: Element, y: int, used: tuple[str, ...]) -> None:
     for number, state in enumerate(used):
         row, column = divmod(number, _LEGEND_COLUMNS)
         x = _LABELS + column * _LEGEND_STEP

@@ -30,6 +30,11 @@ def index_file(settings: Settings, workspace_id: str) -> Path:
     return settings.reports / check_workspace_id(workspace_id) / INDEX_NAME
 
 
+def overview_file(settings: Settings) -> Path:
+    """The file that lists all workspaces."""
+    return settings.reports / INDEX_NAME
+
+
 def write_report(path: Path, page: str) -> Path:
     """Write a page; a reader sees the file as it was, or the whole new one.
 

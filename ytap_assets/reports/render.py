@@ -1,12 +1,13 @@
-"""Pages: a report from a `ReportDay`, an index from rows of `workspace_reports`.
+"""Pages: a report from a `ReportDay`, indexes from rows of `workspace_reports`.
 
 Belongs here: the template environment and what templates are given. Every text is escaped by the
-environment, but for the charts, whose serializer has escaped theirs.
+environment, but for the charts, whose serializer has escaped theirs, and Markdown, whose template
+quotes every text from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 from statistics import median
@@ -17,9 +18,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from ytap_assets.domain.reporting import ReportDay
 from ytap_assets.domain.reporting.inputs import COVERAGE_DAYS, RESULT_DAYS
 from ytap_assets.reports import links, words
-from ytap_assets.reports.charts import HISTORY_DAYS, draw_sources, draw_views
-from ytap_assets.reports.coverage import draw_coverage
+from ytap_assets.reports.charts import HISTORY_DAYS, NARROW, WIDE, draw_sources, draw_views
+from ytap_assets.reports.coverage import arrange_coverage
 
+OVERVIEW_COLUMNS = (
+    "workspace_id",
+    "day",
+    "stories",
+    "scripts_waiting",
+    "videos_published",
+    "views",
+    "views_gained",
+    "fetches_failed",
+)
+"""What the page over all workspaces knows of them: counts, and no text of a workspace's content."""
 _COMPARED = ("views", "views_gained", "stories")
 _USUAL_AT_LEAST = 3
 
@@ -40,6 +52,7 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
         if first <= day < report.day
     }
     views: dict[date, int | None] = {day: numbers[0] for day, numbers in before.items()}
+    views[report.day] = report.numbers.views
     yesterday = report.day - timedelta(days=1)
     return (
         _environment()
@@ -49,13 +62,12 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
             edition=report.edition,
             numbers=report.numbers,
             states=dict(report.states),
-            views_chart=draw_views({**views, report.day: report.numbers.views}, report.day),
-            sources_chart=draw_sources(report.by_source),
-            coverage_chart=draw_coverage(
+            views_charts=[draw_views(views, report.day, width=width) for width in (WIDE, NARROW)],
+            sources_charts=[draw_sources(report.by_source, width=one) for one in (WIDE, NARROW)],
+            calendar=arrange_coverage(
                 [(one.day, one.source, one.state) for one in report.coverage],
                 report.day - timedelta(days=COVERAGE_DAYS - 1),
                 report.day,
-                alone=False,
             ),
             coverage_days=COVERAGE_DAYS,
             result_days=RESULT_DAYS,
@@ -78,6 +90,37 @@ def render_index(name: str, rows: pl.DataFrame) -> str:
     latest = rows.sort("day", descending=True)
     template = _environment().get_template("index.html")
     return template.render(name=name, rows=latest.iter_rows(named=True), total=latest.height)
+
+
+def render_overview(names: Mapping[str, str], rows: pl.DataFrame) -> str:
+    """The list of all workspaces, with the numbers of the latest report of each.
+
+    Args:
+        names: The workspaces' names, by id; one without a name here is shown by its id.
+        rows: Rows of `workspace_reports` with `OVERVIEW_COLUMNS`.
+    """
+    latest = (
+        rows.sort("day")
+        .group_by("workspace_id", maintain_order=True)
+        .agg(pl.len().alias("reports"), pl.all().last())
+        .sort("workspace_id")
+    )
+    reported = {row["workspace_id"]: row for row in latest.iter_rows(named=True)}
+    workspaces = [
+        {"workspace_id": one, "name": names.get(one, one), "latest": reported.get(one)}
+        for one in sorted({*names, *reported})
+    ]
+    template = _environment().get_template("overview.html")
+    return template.render(workspaces=workspaces, total=latest["reports"].sum())
+
+
+def render_essentials(report: ReportDay) -> str:
+    """What a person has to know of a day, in Markdown: what happened, what to do, the numbers.
+
+    Everything that came from outside is code in it (`words.quote_code`).
+    """
+    template = _environment().overlay(autoescape=False).get_template("essentials.md")
+    return template.render(report=report, numbers=report.numbers, edition=report.edition)
 
 
 def _usual(numbers: Sequence[int | None]) -> float | None:
@@ -116,8 +159,10 @@ def _environment() -> Environment:
         clock=words.spell_clock,
         state=words.name_state,
         source=words.name_source,
+        coverage=words.name_coverage,
         rule=words.name_rule,
         clip=words.clip,
+        code=words.quote_code,
         wait=words.spell_wait,
         instant=words.spell_instant,
     )

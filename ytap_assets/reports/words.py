@@ -6,6 +6,7 @@ text, and is escaped like all text.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +21,8 @@ _TITLE = 160
 _UNITS = ((999_950_000, 10**9, "B"), (999_950, 10**6, "M"), (1_000, 10**3, "k"))
 # Joiners are no control characters: emoji and some scripts need them.
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
+_DIRECTIONS = dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_BACKTICKS = re.compile("`+")
 
 STATE_NAMES = {
     "script_pending_review": "Script in review",
@@ -170,6 +173,20 @@ def clip(text: str | None, length: int = _TITLE) -> str:
     # Ten times the length holds that many characters besides blanks in any real text.
     words = " ".join((text or "")[: length * 10].translate(_CONTROLS).split())
     return words if len(words) <= length else words[: length - 1].rstrip() + "…"
+
+
+def quote_code(text: str | None, length: int = _TITLE) -> str:
+    """Text as Markdown code, in which nothing is markup, a link or HTML.
+
+    Backticks within it are kept: the fence is longer than any run of them. Characters that turn
+    the direction of what follows are left out.
+    """
+    words = clip((text or "").translate(_DIRECTIONS), length)
+    if not words:
+        return UNKNOWN
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(words)), default=0) + 1)
+    pad = " " if words.startswith("`") or words.endswith("`") else ""
+    return f"{fence}{pad}{words}{pad}{fence}"
 
 
 def name_task(script: Script) -> str:

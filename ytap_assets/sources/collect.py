@@ -7,13 +7,13 @@ there are. Does not belong here: storing them (`operations`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.fetching import fetch_target
 from ytap_assets.sources.session import Session
-from ytap_assets.sources.source import Source
+from ytap_assets.sources.source import Source, Visit
 from ytap_assets.sources.youtube_stats import batch_videos
 from ytap_assets.workspaces import Workspace
 
@@ -42,7 +42,7 @@ async def collect_trends(
         for source in session.catalog.trends
         for target in source.targets(workspace)
     ]
-    return await _collect(plan, workspace, days, session, run_id)
+    return await _collect(lambda _: plan, workspace, days, session, run_id)
 
 
 async def collect_video_metrics(
@@ -57,7 +57,8 @@ async def collect_video_metrics(
 
     Args:
         workspace: Whose videos they are. One that does not collect gives nothing.
-        video_ids: YouTube ids; asked in batches of 50, sorted, each once.
+        video_ids: YouTube ids; asked in batches of 50, sorted, each once. On replay, those that
+            were not recorded are a fetch of their own, which ends ``not_recorded``.
         days: The metric dates. The counts are as of now, so a day that is over cannot be had.
         session: An open session.
         run_id: What ``collection_log`` calls this run.
@@ -71,12 +72,19 @@ async def collect_video_metrics(
     if not workspace.collects:
         return []
     stats = session.catalog.video_stats
-    plan: _Plan = [(stats, batch) for batch in batch_videos(video_ids)]
+
+    def plan(visit: Visit) -> _Plan:
+        return [(stats, target) for target in batch_videos(video_ids, visit.find_recording)]
+
     return await _collect(plan, workspace, days, session, run_id)
 
 
 async def _collect(
-    plan: _Plan, workspace: Workspace, days: Iterable[date], session: Session, run_id: str
+    plan: Callable[[Visit], _Plan],
+    workspace: Workspace,
+    days: Iterable[date],
+    session: Session,
+    run_id: str,
 ) -> list[Fetch]:
     """The plan for each day: its fetches at once, kept apart by the hosts' spacing."""
     fetches: list[Fetch] = []
@@ -85,7 +93,7 @@ async def _collect(
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
-                for source, target in plan
+                for source, target in plan(visit)
                 if source.is_due(visit.day, visit.now())
             ]
         fetches += [task.result() for task in tasks]

@@ -11,9 +11,10 @@ import base64
 import json
 import logging
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -23,6 +24,10 @@ from filelock import FileLock
 _LOG = logging.getLogger(__name__)
 _LOCK = ".lock"
 _NEWLINE = b"\n"
+_IDS = "id"
+
+RequestKey = tuple[str, str]
+"""What a request is recognized by: its method, and its URL in a form of its own."""
 
 
 @dataclass(frozen=True)
@@ -101,12 +106,81 @@ def read_recordings(folder: Path) -> Iterator[Recording]:
                     _LOG.warning("%s line %d is left out: %s", path, number, error)
 
 
-def request_key(method: str, url: str) -> tuple[str, str]:
+def request_key(method: str, url: str) -> RequestKey:
     """What a request is recognized by: the order and escaping of its parameters do not count."""
     parts = urlsplit(url)
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
     host = (parts.hostname or "").lower()
     return method.upper(), urlunsplit((parts.scheme.lower(), host, parts.path or "/", query, ""))
+
+
+def split_ids(url: str) -> tuple[str, tuple[str, ...]]:
+    """A URL without its list of ids, and the ids.
+
+    ``id=a,b,c`` is how the YouTube Data API is asked for several things at once. Each of them is
+    recorded by its own id, so that it can be replayed in any other list.
+
+    Returns:
+        The URL as it was and no ids, where it has no such list.
+    """
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    ids = [one for name, value in query if name == _IDS for one in value.split(",") if one]
+    if not ids:
+        return url, ()
+    rest = urlencode([(name, value) for name, value in query if name != _IDS])
+    return urlunsplit(parts._replace(query=rest)), tuple(dict.fromkeys(ids))
+
+
+def join_lists(parts: Sequence[tuple[Recording, Sequence[str]]]) -> Recording:
+    """One answer to a list of ids, made of what was recorded for them.
+
+    A recording whose ids are all wanted is taken as it is. What failed when it was recorded fails
+    again: the first such answer is the whole one.
+
+    Args:
+        parts: Recorded exchanges, each with the ids that it answers for.
+
+    Returns:
+        The exchange; recorded from several, it counts as made at the earliest of their times.
+    """
+    answers = [_select(recording, ids) for recording, ids in parts]
+    failed = [answer for answer in answers if answer.status != HTTPStatus.OK]
+    if failed or len(answers) == 1:
+        return (failed or answers)[0]
+    lists = [_read_list(answer) for answer in answers]
+    unreadable = [answer for answer, one in zip(answers, lists, strict=True) if one is None]
+    if unreadable:
+        return unreadable[0]
+    items = [item for one in lists if one is not None for item in one["items"]]
+    return replace(
+        _with_items(answers[0], items), recorded_at=min(each.recorded_at for each in answers)
+    )
+
+
+def _select(recording: Recording, ids: Sequence[str]) -> Recording:
+    """A recorded list without the items of other ids."""
+    _, recorded = split_ids(recording.url)
+    content = None if set(recorded) <= set(ids) else _read_list(recording)
+    if content is None:
+        return recording
+    wanted = [item for item in content["items"] if isinstance(item, dict) and item.get("id") in ids]
+    return _with_items(recording, wanted)
+
+
+def _with_items(recording: Recording, items: list[Any]) -> Recording:
+    content = {**(_read_list(recording) or {}), "items": items}
+    return replace(recording, body=json.dumps(content).encode())
+
+
+def _read_list(recording: Recording) -> dict[str, Any] | None:
+    """The body where it is a list of items; None where it is anything else."""
+    try:
+        content = json.loads(recording.body)
+    except ValueError:
+        return None
+    is_list = isinstance(content, dict) and isinstance(content.get("items"), list)
+    return content if is_list else None
 
 
 def _ends_mid_line(path: Path) -> bool:

@@ -148,7 +148,8 @@ class Session:
             ledger=None,
         )
         client = await self._open_client(transport, conduct)
-        return self._describe(day, lambda: present, client, is_replay=True)
+        visit = self._describe(day, lambda: present, client, is_replay=True)
+        return replace(visit, find_recording=transport.find_recording)
 
     def _record(self, day: date) -> httpx.AsyncBaseTransport:
         return RecordTransport(

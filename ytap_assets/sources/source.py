@@ -51,6 +51,8 @@ class Visit:
         settings: Where secrets are asked for by name.
         is_replay: Whether recordings answer, so that no key is needed.
         tokens: Access tokens by source, shared by the session.
+        find_recording: Which recorded exchange answers a GET of a URL, on replay; None where none
+            does, and always where the network is asked.
     """
 
     day: date
@@ -60,6 +62,7 @@ class Visit:
     settings: Settings = field(repr=False)
     is_replay: bool
     tokens: dict[str, Token] = field(repr=False)
+    find_recording: Callable[[str], object | None] = field(default=lambda _: None, repr=False)
 
     def find_secret(self, name: str) -> str | None:
         """A secret, or None where it is not set.

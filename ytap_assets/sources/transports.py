@@ -6,7 +6,7 @@ here: the recordings' format (`recordings`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,11 +17,16 @@ from ytap_assets.sources.errors import NotRecordedError, PermanentError, describ
 from ytap_assets.sources.exchange import RECORDED_AT, SOURCE, keep_headers
 from ytap_assets.sources.recordings import (
     Recording,
+    RequestKey,
     append_recording,
+    join_lists,
     read_recordings,
     request_key,
+    split_ids,
 )
 from ytap_assets.sources.redaction import Redactor
+
+_NAMED = 10
 
 
 def live_transport() -> httpx.AsyncBaseTransport:
@@ -96,38 +101,73 @@ class ReplayTransport(httpx.AsyncBaseTransport):
     """Answers from one day's folder and from nowhere else.
 
     A request recorded several times is answered with the last one: replaying a day shows it as
-    it stood at the end of what was recorded.
+    it stood at the end of what was recorded. A list of ids (`split_ids`) is answered id by id, each
+    from the last exchange that was recorded for it, whatever list it was part of then.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._answers = {
-            request_key(recording.method, recording.url): recording
-            for recording in read_recordings(folder)
-        }
+        self._answers: dict[RequestKey, Recording] = {}
+        self._by_id: dict[tuple[RequestKey, str], RequestKey] = {}
+        for recording in read_recordings(folder):
+            key = request_key(recording.method, recording.url)
+            self._answers[key] = recording
+            rest, ids = split_ids(recording.url)
+            for one in ids:
+                place = (request_key(recording.method, rest), one)
+                earlier = self._answers[self._by_id.get(place, key)]
+                if earlier.recorded_at <= recording.recorded_at:
+                    self._by_id[place] = key
 
     @property
     def recorded_until(self) -> datetime | None:
         """When the day's last exchange was recorded; None where there is none."""
         return max((answer.recorded_at for answer in self._answers.values()), default=None)
 
+    def find_recording(self, url: str) -> RequestKey | None:
+        """Which recorded exchange answers a GET of a URL; None where none, or no single one does.
+
+        Ids with the same one can be asked for in one request, and are answered as they were.
+        """
+        keys = set(self._find("GET", url).values())
+        return keys.pop() if len(keys) == 1 else None
+
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The recorded answer.
 
         Raises:
-            NotRecordedError: The day's folder does not hold the request.
+            NotRecordedError: The day's folder does not hold the request, or one of its ids.
         """
-        url = str(request.url)
-        answer = self._answers.get(request_key(request.method, url))
-        if answer is None:
-            raise NotRecordedError(
-                f"no recording of {describe_url(url)} with these parameters in {self._folder};"
-                " collect that day with YTAP_TRANSPORT=record, or live",
-                attempts=1,
-            )
+        found = self._find(request.method, str(request.url))
+        missing = [one for one, key in found.items() if key is None]
+        if missing:
+            raise self._not_recorded(str(request.url), missing)
+        wanted: dict[RequestKey, list[str]] = {}
+        for one, key in found.items():
+            wanted.setdefault(key or ("", ""), []).append(one)
+        answer = join_lists([(self._answers[key], ids) for key, ids in wanted.items()])
         return httpx.Response(
             answer.status,
             headers=answer.headers,
             stream=httpx.ByteStream(answer.body),
             extensions={RECORDED_AT: answer.recorded_at},
+        )
+
+    def _find(self, method: str, url: str) -> dict[str, RequestKey | None]:
+        """The exchange that answers for each id of a list; of another request, under no id."""
+        rest, ids = split_ids(url)
+        if not ids:
+            key = request_key(method, url)
+            return {"": key if key in self._answers else None}
+        place = request_key(method, rest)
+        return {one: self._by_id.get((place, one)) for one in ids}
+
+    def _not_recorded(self, url: str, missing: Sequence[str]) -> NotRecordedError:
+        what = f"no recording of {describe_url(url)} with these parameters in {self._folder}"
+        if missing != [""]:
+            first = ", ".join(missing[:_NAMED])
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            what = f"not in the recording of {describe_url(url)} in {self._folder}: {first}{more}"
+        return NotRecordedError(
+            f"{what}; collect that day with YTAP_TRANSPORT=record, or live", attempts=1
         )

@@ -7,7 +7,7 @@ how a page is asked for. Does not belong here: which pages (the sources), or wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.exchange import FRESH_S, Exchange
@@ -35,6 +35,26 @@ async def get_videos(query: Query, video_ids: Iterable[str]) -> AsyncIterator[Ex
     Raises:
         SourceError: A page could not be had.
     """
-    ids = list(dict.fromkeys(video_ids))
-    for first in range(0, len(ids), PER_PAGE):
-        yield await get_page(query, videos_url(id=",".join(ids[first : first + PER_PAGE])))
+    for batch in batch_ids(video_ids, query.visit.find_recording):
+        yield await get_page(query, videos_url(id=",".join(batch)))
+
+
+def batch_ids(
+    video_ids: Iterable[str], find_recording: Callable[[str], object | None]
+) -> Iterator[list[str]]:
+    """The ids that are asked for together: up to 50, each once, in order.
+
+    On replay, the ids that were recorded together are: so one answer tells of one moment, whatever
+    the list was when it was recorded. Those that were not recorded come last, by themselves: they
+    keep no other from its answer.
+
+    Args:
+        video_ids: The ids.
+        find_recording: See `Visit`.
+    """
+    groups: dict[object | None, list[str]] = {}
+    for video_id in dict.fromkeys(video_ids):
+        groups.setdefault(find_recording(videos_url(id=video_id)), []).append(video_id)
+    for group in sorted(groups, key=lambda found: found is None):
+        ids = groups[group]
+        yield from (ids[first : first + PER_PAGE] for first in range(0, len(ids), PER_PAGE))

@@ -6,7 +6,7 @@ simply not in the answer; the log names them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -16,11 +16,10 @@ from ytap_assets.domain.metrics import engagement_rate_pct, is_settled
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, Source
-from ytap_assets.sources.youtube_api import get_page
+from ytap_assets.sources.youtube_api import batch_ids, get_videos
 from ytap_assets.sources.youtube_items import (
     API_HOST,
     KEY_NAME,
-    PER_PAGE,
     list_items,
     read_video,
     videos_url,
@@ -40,7 +39,8 @@ class YouTubeStats(Source):
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for one batch."""
-        yield await get_page(query, stats_url(query.target))
+        async for answer in get_videos(query, query.target.split(",")):
+            yield answer
 
     def parse(self, answers: Answers) -> Parsed:
         """Read the videos, and remark on those that were asked for and are not there."""
@@ -62,8 +62,14 @@ class YouTubeStats(Source):
         return parsed
 
 
-def batch_videos(video_ids: Sequence[str]) -> list[str]:
+def batch_videos(
+    video_ids: Sequence[str], find_recording: Callable[[str], object | None] = lambda _: None
+) -> list[str]:
     """The targets for given videos: up to 50 ids each, sorted, joined by commas.
+
+    Args:
+        video_ids: The videos.
+        find_recording: See `Visit`; on replay, what was recorded together is one target.
 
     Raises:
         ValueError: One of them is not a video id.
@@ -71,8 +77,7 @@ def batch_videos(video_ids: Sequence[str]) -> list[str]:
     wrong = [video_id for video_id in video_ids if not is_video_id(video_id)]
     if wrong:
         raise ValueError(f"not YouTube video ids: {', '.join(map(repr, wrong[:5]))}")
-    ids = sorted(set(video_ids))
-    return [",".join(ids[first : first + PER_PAGE]) for first in range(0, len(ids), PER_PAGE)]
+    return [",".join(batch) for batch in batch_ids(sorted(video_ids), find_recording)]
 
 
 def stats_url(target: str) -> str:

@@ -22,7 +22,8 @@ class WorkspaceReports(Rows):
     videos_published: Int = column("Videos published that day.", ge=0)
     views: Int = column("Views of the workspace's videos, latest counts known that day.", null=True)
     views_gained: Int = column(
-        "Views gained since the day before, where both are known.", null=True
+        "Views gained since the day before, where both are known; a video's first day from 0.",
+        null=True,
     )
     engagement_rate_pct: Float = column(
         "Mean engagement of those videos.", null=True, expected=(0, 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from ytap_assets.tables.base import Day, Float, Instant, Int, Rows, Table, Text, column
+from ytap_assets.tables.base import Day, Float, Instant, Int, Rows, Table, Text, Texts, column
 from ytap_assets.tables.evidence import HISTORIES
 
 CoverageState = Literal[
@@ -44,12 +44,18 @@ class SourcePerformance(Rows):
     source: Text = column("The platform, or `unattributed`.")
     observations: Int = column("Rows of raw_trends.", ge=0)
     items: Int = column("Distinct items.", ge=0)
-    spam_items: Int = column("Of them, caught by a spam rule.", ge=0)
+    spam_items: Int = column("Of them, caught by a spam rule; null without items.", null=True, ge=0)
+    spam_pct: Float = column(
+        "spam_items / items x 100; null without items.", null=True, expected=(0, 100)
+    )
     stories: Int = column("Stories with at least one of its items.", ge=0)
     top_ten: Int = column("Of them, among the day's ten best.", ge=0)
     chosen: Int = column("Scripts submitted that day on what it was the first to show.", ge=0)
     published: Int = column("Videos of such scripts published that day.", ge=0)
-    views_gained: Int = column("Views such videos gained that day, where known.", null=True)
+    views_gained: Int = column(
+        "Views such videos gained that day, from 0 on their first; null where none is known.",
+        null=True,
+    )
     cost_usd_micros: Int = column(
         "What the videos published that day cost, in micro-dollars, where known.", null=True
     )
@@ -58,6 +64,7 @@ class SourcePerformance(Rows):
         null=True,
     )
     roi_pct: Float = column("(revenue - cost) / cost x 100; null without both.", null=True)
+    missing: Texts = column("Why numbers are null; null in rows older than the column.", null=True)
 
 
 COLLECTION_COVERAGE = Table(

@@ -15,7 +15,14 @@ from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.partitions import partition_key, range_tags
 from ytap_assets.defs.table_assets import TableAsset, build_asset
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
+from ytap_assets.operations.platform import (
+    Markdown,
+    Picture,
+    Platform,
+    Slice,
+    Written,
+    publish_slice,
+)
 from ytap_assets.tables import ACCOUNTS, RAW_TRENDS, WORKSPACE_REPORTS, Table
 
 DAY = date(2026, 11, 16)
@@ -269,3 +276,36 @@ def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
     shown = made.metadata["how it looks"].value
     encoded = base64.b64encode(b"<svg/>").decode()
     assert shown == f"![two accounts](data:image/svg+xml;base64,{encoded})"
+
+
+def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_rows(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+        """Made for a test."""
+        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        written.day_notes[DAYS[1]] = {"essentials": Markdown("**all** is well")}
+        return written
+
+    done: list[Platform] = []
+
+    def finish(platform: Platform) -> None:
+        done.append(platform)
+        raise OSError("no room for the page")
+
+    asset = TableAsset(WORKSPACE_REPORTS, compute, finish=finish)
+    result = dg.materialize(
+        [build_asset(asset, platform.settings)],
+        instance=instance,
+        resources={"platform": platform},
+        raise_on_error=False,
+        tags=range_tags("tech", DAYS),
+    )
+
+    assert done == [platform]
+    assert not result.success
+    assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
+    made = result.asset_materializations_for_node("workspace_reports")
+    assert len(made) == 3
+    shown = {one.metadata["essentials"] for one in made if "essentials" in one.metadata}
+    assert shown == {dg.MetadataValue.md("**all** is well")}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from math import isnan
 from typing import Any
 
 import polars as pl
@@ -114,7 +115,7 @@ def test_what_a_source_brought_is_counted_by_day() -> None:
     assert counts.rows() == [
         (DAY, "hn", 2, 2, 1, 2, 1),
         (DAY, "reddit", 1, 1, 0, 1, 1),
-        (NEXT, "hn", 1, 0, 0, 0, 0),
+        (NEXT, "hn", 1, 0, None, 0, 0),
     ]
 
 
@@ -163,9 +164,34 @@ def test_what_was_made_of_it_counts_on_the_day_it_happened() -> None:
         (DAY, "hn", 1, 0, None, None),
         (DAY, UNATTRIBUTED, 1, 0, None, None),
         (NEXT, "hn", 0, 1, 60, 1_500_000),
-        (NEXT, UNATTRIBUTED, 0, 1, None, None),
+        (NEXT, UNATTRIBUTED, 0, 1, 5, None),
     ]
     assert rows["roi_pct"].null_count() == rows.height
+
+
+def test_a_number_that_is_unknown_is_null_and_says_why() -> None:
+    inputs = SourceInputs(
+        observed=observed((DAY, "hn")),
+        members=members(
+            {"source": "hn", "item_id": "1", "story_id": "a", "is_spam": True},
+            {"source": "hn", "item_id": "2", "story_id": "b"},
+            {"source": "hn", "item_id": "3", "story_id": "c"},
+        ),
+        records=records(
+            {"script_id": "one", "published_at": AT, "video_id": "v1", "cost_usd_micros": None}
+        ),
+    )
+    rows = measure_sources(pl.Series([DAY]), inputs)
+    SOURCE_PERFORMANCE.model.validate(rows)
+    assert rows.select("source", "items", "spam_items", "spam_pct").rows() == [
+        ("hn", 3, 1, 33.33),
+        (UNATTRIBUTED, 0, None, None),
+    ]
+    for row in rows.iter_rows(named=True):
+        told = {name for text in row["missing"] for name in text.partition(":")[0].split(", ")}
+        assert told == {name for name, value in row.items() if value is None}
+        assert not any(isinstance(value, float) and isnan(value) for value in row.values())
+    assert "cost_usd_micros: the cost of its videos is unknown" in rows["missing"][1]
 
 
 def test_only_the_days_asked_for_are_counted() -> None:

@@ -16,9 +16,9 @@ _PAIR = re.compile(r"```sql\n(?P<sql>.*?)\n```\n\n```text\n(?P<answer>.*?)\n```\
 QUESTIONS = {found["title"]: found["rest"] for found in _QUESTION.finditer(_TEXT)}
 
 
-def test_there_are_ten_questions_each_with_its_answer() -> None:
-    assert [int(found["number"]) for found in _QUESTION.finditer(_TEXT)] == list(range(1, 11))
-    assert _TEXT.count("```sql\n") == len(_PAIR.findall(_TEXT)) == len(QUESTIONS) == 10
+def test_there_are_eleven_questions_each_with_its_answer() -> None:
+    assert [int(found["number"]) for found in _QUESTION.finditer(_TEXT)] == list(range(1, 12))
+    assert _TEXT.count("```sql\n") == len(_PAIR.findall(_TEXT)) == len(QUESTIONS) == 11
 
 
 @pytest.mark.parametrize("title", QUESTIONS)

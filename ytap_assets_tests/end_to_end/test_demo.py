@@ -6,6 +6,7 @@ import re
 from datetime import date
 from html.parser import HTMLParser
 
+import dagster as dg
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -128,21 +129,63 @@ def test_the_guide_says_how_scripts_stand() -> None:
     assert told == _STATES
 
 
-def test_gains_are_the_views_of_videos_known_the_day_before(demo: Demo) -> None:
-    video = ("workspace_id", "video_id")
-    gains = (
-        demo.rows("video_metrics")
-        .sort("day")
-        .with_columns(pl.col("views").diff().over(video).alias("views_gained"))
-        .drop_nulls("views_gained")
+def test_the_gains_of_a_video_add_up_to_its_views(demo: Demo) -> None:
+    # Every video was published on a recorded day, so none of its views is left out.
+    last = demo.rows("video_metrics").sort("day").group_by("workspace_id", "video_id").last()
+    views = dict(last.group_by("workspace_id").agg(pl.col("views").sum()).iter_rows())
+    for table in ("workspace_reports", "source_performance"):
+        told = demo.rows(table).group_by("workspace_id").agg(pl.col("views_gained").sum())
+        assert dict(told.iter_rows()) == views
+
+
+def test_every_script_is_about_a_recorded_story_and_its_source_is_known(demo: Demo) -> None:
+    performance = demo.rows("source_performance")
+    strangers = performance.filter(pl.col("source") == "unattributed")
+    no_topic = demo.rows("production_records").filter(pl.col("topic_url").is_null())
+    assert no_topic["script_id"].to_list() == ["rents-in-nine-cities-again"]
+    assert (strangers["chosen"].sum(), strangers["published"].sum()) == (1, 0)
+    sums = performance.group_by("source").agg(pl.col("views_gained", "cost_usd_micros").sum())
+    paid = sums.filter(pl.col("views_gained") > 0, pl.col("cost_usd_micros") > 0)
+    assert set(paid["source"]) == {"hn", "reddit", "youtube", "youtube_channel"}
+
+
+def test_one_story_stands_on_three_sources(demo: Demo) -> None:
+    stories = demo.rows("scored_trends").filter(pl.col("sources").list.len() == 3)
+    assert {tuple(one) for one in stories["sources"].to_list()} == {("hn", "reddit", "youtube")}
+    assert stories["story_id"].n_unique() == 1
+
+
+def test_no_number_of_the_demo_is_nan(demo: Demo) -> None:
+    for name in TABLES:
+        floats = demo.rows(name).select(pl.col(pl.Float64).is_nan().any())
+        assert not any(floats.row(0)) if floats.width else True, name
+
+
+def test_the_overview_names_every_workspace_and_links_pages_that_are_there(demo: Demo) -> None:
+    reports = demo.platform.settings.reports
+    page = (reports / "index.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="([^"]+)"', page)
+    assert sorted(links) == sorted(
+        f"{workspace_id}/{name}"
+        for workspace_id in WORKSPACES
+        for name in ("index.html", f"{DAYS[1]}.html")
     )
-    assert gains.filter(pl.col("views_gained") < 0).is_empty()
-    told = demo.rows("workspace_reports").drop_nulls("views_gained")
-    assert_frame_equal(
-        told.select("workspace_id", "day", "views_gained"),
-        gains.group_by("workspace_id", "day").agg(pl.col("views_gained").sum()),
-        check_row_order=False,
-    )
+    assert all((reports / link).is_file() for link in links)
+    titles = demo.rows("workspace_reports")["top_title"].drop_nulls()
+    assert not any(title in page for title in titles)
+    assert str(reports / "index.html") in demo.ytap.ok("summary")
+
+
+def test_the_essentials_of_a_report_are_shown_where_it_is_made(demo: Demo) -> None:
+    home = demo.platform.settings.dagster_home
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("workspace_reports"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    shown = event.asset_materialization.metadata["essentials"]
+    assert isinstance(shown, dg.MarkdownMetadataValue)
+    assert shown.value is not None
+    assert "Needs a person" in shown.value
 
 
 def test_a_failing_source_is_named_in_its_report_and_the_others_went_on(demo: Demo) -> None:

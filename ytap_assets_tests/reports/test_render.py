@@ -1,19 +1,30 @@
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days, summarize_days
-from ytap_assets.reports.render import render_index, render_report
+from ytap_assets.reports.render import (
+    OVERVIEW_COLUMNS,
+    render_essentials,
+    render_index,
+    render_overview,
+    render_report,
+)
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
@@ -111,6 +122,9 @@ class Page(HTMLParser):
     def text(self) -> str:
         return " ".join(" ".join(self.texts).split())
 
+    def tooltips(self) -> list[str]:
+        return [attributes["title"] for _, attributes in self.tags if "title" in attributes]
+
     def links(self) -> list[dict[str, str]]:
         return [attrs for tag, attrs in self.tags if tag == "a"]
 
@@ -120,7 +134,7 @@ KNOWN_TAGS = """
     strong i ul ol li dl dt dd table thead tbody tr th td figure figcaption details summary
     code svg g rect path text
 """
-OWN_PAGE = re.compile(r"index\.html|\d{4}-\d\d-\d\d\.html")
+OWN_PAGE = re.compile(r"(\.\./|[a-z0-9][a-z0-9_-]*/)?(index|\d{4}-\d\d-\d\d)\.html")
 
 
 def check_safe(html: str) -> Page:
@@ -259,7 +273,10 @@ def test_a_page_shows_the_day() -> None:
     (_, html), (_, tuesday), _ = pages(full_inputs())
     page = check_safe(html)
     assert "Tech Pulse Monday, 16 November 2026" in page.text
-    assert "3 stories scored, 1 of them spam. 2 videos published. 107 views in all." in page.text
+    assert (
+        "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100."
+        in page.text
+    )
     assert "snapshot 412 of the lake, by run 3f0b1c9e" in page.text
     assert "2026-11-20 02:00 UTC (21:00 in New York)" in page.text
     assert "no metrics for 1 of 2 videos" in page.text
@@ -267,8 +284,8 @@ def test_a_page_shows_the_day() -> None:
         "5.00 momentum 4.00 \N{MULTIPLICATION SIGN} relevance 1.25; base score 12.00" in page.text
     )
     assert "23 points an hour, top 10 % of Hacker News ; matches: rust: x1.25" in page.text
-    assert "2026-11-16 Hacker News: lost" in page.text
-    assert "Hacker News 1 1 1 1 1 1 40 $2.00" in check_safe(tuesday).text
+    assert "2026-11-16 Hacker News: lost" in page.tooltips()
+    assert "Hacker News 1 1 1 1 1 1 40 $2.00 20" in check_safe(tuesday).text
     assert "quality 91.5 cost $2.41" in page.text
     assert "37" in page.text  # 36 wait for review, one generation has failed
     assert "and 11 scripts not shown here" in page.text
@@ -292,7 +309,8 @@ def test_the_day_before_is_linked_where_it_has_a_report() -> None:
 def test_charts_are_drawn_in_the_page() -> None:
     (_, html), *_ = pages(full_inputs())
     page = check_safe(html)
-    assert [tag for tag, _ in page.tags].count("svg") == 3
+    # Two charts, each for a wide page and for a narrow one.
+    assert [tag for tag, _ in page.tags].count("svg") == 4
     assert "2026-11-16: 107 views" in page.text
     assert "Hacker News: 1 stories kept" in page.text
 
@@ -370,10 +388,8 @@ def test_history_of_other_days_is_left_out() -> None:
     ]
     page = check_safe(render_report(report, pl.DataFrame(rows)))
     assert "usually 5" in page.text
-    assert [text for text in page.texts if text.endswith(" views")] == [
-        "2026-11-03: 999,987 views",
-        "2026-11-15: 999,999 views",
-    ]
+    drawn = [text for text in page.texts if text.endswith(" views")]
+    assert drawn == ["2026-11-03: 999,987 views", "2026-11-15: 999,999 views"] * 2
 
 
 @settings(deadline=None, max_examples=40)
@@ -388,7 +404,7 @@ def test_an_index_lists_the_days_the_latest_first(text: str) -> None:
     rows = summarize_days("tech", [MONDAY, TUESDAY, WEDNESDAY], full_inputs(text))
     page = check_safe(render_index(text, rows))
     hrefs = [link["href"] for link in page.links()]
-    assert hrefs == ["2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
+    assert hrefs == ["../index.html", "2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
 
 
 def test_an_index_without_reports_says_so() -> None:
@@ -396,3 +412,154 @@ def test_an_index_without_reports_says_so() -> None:
         "No report was made yet."
         in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty())).text
     )
+
+
+def overview_rows(*rows: dict[str, Any]) -> pl.DataFrame:
+    counts = ("stories", "scripts_waiting", "videos_published", "fetches_failed")
+    given = [{"day": MONDAY, **dict.fromkeys(counts, 0), **row} for row in rows]
+    return WORKSPACE_REPORTS.frame(given).select(OVERVIEW_COLUMNS)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_overview_links_each_workspace_and_its_latest_report(name: str) -> None:
+    rows = overview_rows(
+        {"workspace_id": "tech", "scripts_waiting": 7, "views": 1_500},
+        {"workspace_id": "tech", "day": TUESDAY, "scripts_waiting": 3, "views": 2_500},
+        {"workspace_id": "gone-1", "fetches_failed": 2},
+    )
+    page = check_safe(render_overview({"tech": name, "new": "New"}, rows))
+    assert [link["href"] for link in page.links()] == [
+        "gone-1/index.html",
+        "gone-1/2026-11-16.html",
+        "tech/index.html",
+        "tech/2026-11-17.html",
+    ]
+    assert "3 workspaces, 3 daily reports" in page.text
+    assert "2026-11-17 2 3 0 2.5k" in page.text
+    assert "New new no report yet" in page.text
+
+
+def test_the_overview_knows_counts_and_no_content() -> None:
+    kinds = {name: WORKSPACE_REPORTS.schema[name] for name in OVERVIEW_COLUMNS}
+    assert kinds.pop("workspace_id") == pl.String
+    assert kinds.pop("day") == pl.Date
+    assert set(kinds.values()) == {pl.Int64()}
+
+
+def test_an_overview_without_workspaces_says_so() -> None:
+    page = check_safe(render_overview({}, overview_rows()))
+    assert "There is no workspace yet." in page.text
+
+
+def markdown_shape(report: ReportDay) -> tuple[list[tuple[str, str]], list[str]]:
+    """The tokens of a report's essentials, code left out, and the code."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(render_essentials(report))
+    parts = [part for token in tokens for part in ([token, *(token.children or [])])]
+    shape = [
+        (part.type, "" if part.type in {"inline", "code_inline"} else part.content)
+        for part in parts
+    ]
+    return shape, [part.content for part in parts if part.type == "code_inline"]
+
+
+def first_report(text: str) -> ReportDay:
+    return next(
+        iter(report_days(replace(EDITION, name=text), [MONDAY, TUESDAY], full_inputs(text)))
+    )
+
+
+BENIGN = markdown_shape(first_report("A title"))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(text for text in HOSTILE if text.strip()),
+        "[a](https://evil.example) ![b](https://evil.example/x.png)",
+        "`code` ``` **bold** | cell | # heading",
+        "`",
+        "```",
+        "https://evil.example www.evil.example a@evil.example",
+        "- item\n\n# heading\n<div>",
+        "trailing backslash \\",
+    ],
+)
+def test_hostile_texts_are_code_in_the_essentials(text: str) -> None:
+    shape, code = markdown_shape(first_report(text))
+    assert shape == BENIGN
+    assert not any("\u202e" in one for one in code)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=60))
+def test_any_text_is_code_in_the_essentials(text: str) -> None:
+    shape, _ = markdown_shape(first_report(f"x{text}"))
+    assert shape == BENIGN
+
+
+def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
+    text = render_essentials(first_report("A `title`"))
+    for line in (
+        "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100.",
+        "- Review the script: `` A `title` ``, for 15 h",
+        "- and 32 more",
+        "1. `` A `title` ``: 5.00",
+        "| 107 | +100 | 4.00 % | 2 | 37 | 3 | 1 | 3 | 1 |",
+    ):
+        assert line in text
+    [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
+    assert "**Needs a person: nothing.**" in render_essentials(nothing)
+    assert "None" not in render_essentials(nothing)
+
+
+LONG = [
+    "x" * 500,
+    "https://very-long-host.example/" + "a/b-c_d" * 60,
+    "\u4eba\u5de5\u77e5\u80fd" * 60,
+    "\u0644\u0645\u0627\u0630\u0627 " * 60 + "\u0645" * 200,
+    "W" * 70 + " \u0645\u0631\u062d\u0628\u0627 " + "\u5b57" * 80,
+]
+WIDTHS = (320, 390, 761, 861, 1280)
+MEASURE = """<!doctype html><body>{frames}<pre id="out"></pre><script>
+addEventListener("load", () => {{
+  const texts = (d) => [...d.querySelectorAll("body *")].filter((e) =>
+    e.tagName !== "title" && e.getBoundingClientRect().width > 1 &&
+    [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()));
+  const size = (d, e) => parseFloat(d.defaultView.getComputedStyle(e).fontSize) *
+    (e.ownerSVGElement ? e.getScreenCTM().a : 1);
+  out.textContent = JSON.stringify([...document.querySelectorAll("iframe")].map((f) => {{
+    const d = f.contentDocument;
+    return [f.title, f.clientWidth, d.documentElement.scrollWidth,
+      Math.min(...texts(d).map((e) => size(d, e)))];
+  }}));
+}});
+</script>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser chromium")
+def test_pages_fit_a_phone_and_stay_readable(tmp_path: Path) -> None:
+    """The layout, as a browser does it: nothing wider than the window, no text below 12 pixels."""
+    for number, text in enumerate(LONG):
+        (_, report), *_ = pages(full_inputs(text), name=text, vertical=text, run_id=text)
+        rows = summarize_days("tech", [MONDAY, TUESDAY], full_inputs(text))
+        overview = render_overview({"tech": text}, overview_rows({"workspace_id": "w" * 63}))
+        made = {"report": report, "index": render_index(text, rows), "overview": overview}
+        for name, html in made.items():
+            (tmp_path / f"{name}-{number}.html").write_text(html, encoding="utf-8")
+    frames = "".join(
+        f'<iframe title="{path.stem}" src="{path.name}" style="width:{width}px;border:0"></iframe>'
+        for path in sorted(tmp_path.glob("*.html"))
+        for width in WIDTHS
+    )
+    (tmp_path / "all.html").write_text(MEASURE.format(frames=frames), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    options += ["--allow-file-access-from-files", "--virtual-time-budget=20000"]
+    options += [f"--user-data-dir={tmp_path / 'browser'}"]
+    command = ["chromium", *options, "--dump-dom", (tmp_path / "all.html").as_uri()]
+    done = subprocess.run(command, check=True, capture_output=True, timeout=120)
+    found = re.search(rb'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None
+    measured = json.loads(found[1])
+    assert len(measured) == len(LONG) * 3 * len(WIDTHS)
+    assert [one for one in measured if one[2] > one[1]] == []
+    assert [one for one in measured if one[1] in (390, 1280) and one[3] < 12] == []

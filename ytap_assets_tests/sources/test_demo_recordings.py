@@ -55,7 +55,7 @@ def test_the_script_makes_the_tracked_files(tmp_path: Path) -> None:
     assert b"exchanges of 5 days" in done.stdout
     made, tracked = read_files(tmp_path), read_files(REPLAY.recordings)
     assert made == tracked
-    assert len(made) == 25
+    assert len(made) == 24
     assert sum(map(len, made.values())) < 3_000_000
 
 
@@ -127,3 +127,15 @@ def test_the_counts_of_the_published_videos_grow(workspace_id: str) -> None:
     assert set(counts["video_id"]) == set(published)
     assert set(counts["channel_id"]) == {channel.id for channel in workspace.channels}
     assert counts.filter(pl.col("views").diff().over("video_id") < 0).is_empty()
+
+
+@pytest.mark.parametrize("asked", [["ytapDemo002"], ["ytapDemo004", "ytapDemo901", "ytapDemo001"]])
+def test_any_list_of_videos_is_answered_from_the_recordings(asked: list[str]) -> None:
+    workspace = Workspaces(REPLAY).get("tech")
+    known = [video_id for video_id in asked if video_id != "ytapDemo901"]
+    fetches = run(replay_metrics(workspace, asked, DAYS[-1]))
+    assert fetches[0].log["outcome"] == "ok"
+    assert sorted(fetches[0].rows["video_id"]) == sorted(known)
+    assert [fetch.log["outcome"] for fetch in fetches[1:]] == ["not_recorded"] * (
+        len(asked) - len(known)
+    )

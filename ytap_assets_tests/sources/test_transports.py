@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from datetime import date
 from pathlib import Path
 
@@ -121,3 +122,45 @@ def test_an_answer_past_the_cap_is_refused_and_not_recorded(tmp_path: Path) -> N
     with pytest.raises(TooLargeError):
         ask(tmp_path, "record", raw(b"x" * (8 * 1024 * 1024 + 1)), Request(URL, "hn"), TODAY)
     assert list((tmp_path / "recordings").rglob("*.jsonl")) == []
+
+
+def record_lists(root: Path, *lists: tuple[str, bytes]) -> None:
+    for url, body in lists:
+        request = Request(url, "youtube_stats")
+        ask(root, "record", Answering(httpx.Response(200, content=body)), request, TODAY)
+
+
+VIDEOS = "https://www.googleapis.com/youtube/v3/videos?part=snippet&id="
+
+
+def items(*ids: str) -> bytes:
+    return json.dumps({"etag": "x", "items": [{"id": one} for one in ids]}).encode()
+
+
+def test_a_list_of_ids_is_answered_from_several_recordings(tmp_path: Path) -> None:
+    record_lists(tmp_path, (VIDEOS + "a,b", items("a", "b")), (VIDEOS + "c", items("c")))
+    answer = ask(tmp_path, "replay", refuse, Request(VIDEOS + "c%2Ca", "youtube"), TODAY)
+    assert [one["id"] for one in json.loads(answer.body)["items"]] == ["c", "a"]
+    assert answer.fetched_at == NOW
+
+
+def test_a_list_as_it_was_recorded_is_answered_to_the_byte(tmp_path: Path) -> None:
+    body = b'{"items":   [{"id": "a"}, {"no": "id"}, null]}'
+    record_lists(tmp_path, (VIDEOS + "b,a", body))
+    assert ask(tmp_path, "replay", refuse, Request(VIDEOS + "a,b", "x"), TODAY).body == body
+    part = ask(tmp_path, "replay", refuse, Request(VIDEOS + "a", "x"), TODAY)
+    assert json.loads(part.body) == {"items": [{"id": "a"}]}
+
+
+def test_ids_of_another_kind_of_request_are_no_answer(tmp_path: Path) -> None:
+    record_lists(tmp_path, (VIDEOS + "a", items("a")))
+    for url in (VIDEOS.replace("videos", "channels") + "a", VIDEOS.replace("snippet", "id") + "a"):
+        with pytest.raises(NotRecordedError, match="not in the recording of"):
+            ask(tmp_path, "replay", refuse, Request(url, "x"), TODAY)
+
+
+def test_a_recorded_answer_that_is_no_list_stays_what_it_is(tmp_path: Path) -> None:
+    record_lists(tmp_path, (VIDEOS + "a,b", b"<html>"), (VIDEOS + "c", items("c")))
+    for ids in ("a", "a,c", "c,a"):
+        answer = ask(tmp_path, "replay", refuse, Request(VIDEOS + ids, "x"), TODAY)
+        assert answer.body == b"<html>"

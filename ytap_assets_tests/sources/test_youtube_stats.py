@@ -1,15 +1,21 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+import json
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ytap_assets.sources.collect import collect_video_metrics
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.session import open_session
 from ytap_assets.sources.source import Answers
 from ytap_assets.sources.youtube_stats import YouTubeStats, batch_videos, stats_url
 from ytap_assets.tables import VIDEO_METRICS
@@ -140,3 +146,78 @@ def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
     later = Exchange(body.url, 200, {}, body.body, NOW + timedelta(days=age))
     (row,) = YouTubeStats().parse(Answers(TODAY, [later])).rows
     assert row["is_settled"] is settled
+
+
+def record(root: Path, ids: list[str], views: int, at: datetime, status: int = 200) -> None:
+    """Record one answer about several videos, each with so many views."""
+    items = [video(one, viewCount=str(views)) for one in ids]
+    body = json.dumps({"items": items}).encode()
+    recording = Recording("GET", stats_url(",".join(ids)), at, status, {}, body)
+    append_recording(day_folder(make_settings(root).recordings, TODAY), "youtube_stats", recording)
+
+
+def replay_metrics(root: Path, ids: list[str]) -> list[Fetch]:
+    async def work() -> list[Fetch]:
+        async with open_session(make_settings(root, "replay")) as session:
+            return await collect_video_metrics(HN, ids, [TODAY], session=session, run_id="run")
+
+    return run(work())
+
+
+_NAMES = [f"video-{number:05d}" for number in range(6)]
+_LISTS = st.lists(st.sampled_from(_NAMES), min_size=1, unique=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(recorded=st.lists(_LISTS, max_size=5), asked=_LISTS)
+def test_a_replay_answers_for_each_video_whatever_the_list(
+    recorded: list[list[str]], asked: list[str]
+) -> None:
+    last = {name: number for number, names in enumerate(recorded) for name in names}
+    with TemporaryDirectory() as folder:
+        for number, names in enumerate(recorded):
+            record(Path(folder), names, number, NOW + timedelta(minutes=number))
+        fetches = replay_metrics(Path(folder), asked)
+    rows = [row for fetch in fetches for row in fetch.rows.iter_rows(named=True)]
+    assert {row["video_id"]: row["views"] for row in rows} == {
+        name: last[name] for name in asked if name in last
+    }
+    assert len(rows) == len({row["video_id"] for row in rows})
+    for row in rows:
+        assert row["observed_at"] == NOW + timedelta(minutes=row["views"])
+    unknown = sorted(set(asked) - set(last))
+    assert [fetch.log["target"] for fetch in fetches if fetch.log["outcome"] == "not_recorded"] == (
+        [",".join(unknown)] if unknown else []
+    )
+    for fetch in fetches:
+        assert fetch.log["outcome"] in {"ok", "not_recorded"}
+        check_conservation(fetch)
+
+
+def test_a_video_that_was_never_recorded_is_named_and_keeps_no_other_from_its_counts(
+    tmp_path: Path,
+) -> None:
+    record(tmp_path, IDS, 7, NOW)
+    known, unknown = replay_metrics(tmp_path, [*IDS, "ytapDemo999"])
+    assert (known.log["outcome"], known.log["detail"], known.rows.height) == ("ok", None, 2)
+    assert (unknown.log["target"], unknown.log["outcome"]) == ("ytapDemo999", "not_recorded")
+    assert "not in the recording" in unknown.log["detail"]
+    assert "ytapDemo999" in unknown.log["detail"]
+
+
+def test_a_recorded_failure_is_replayed_for_its_own_videos_only(tmp_path: Path) -> None:
+    record(tmp_path, ["ytapDemo001"], 7, NOW)
+    record(tmp_path, ["ytapDemo002", "ytapDemo003"], 0, NOW, status=503)
+    good, failed = replay_metrics(tmp_path, ["ytapDemo001", "ytapDemo003"])
+    assert (good.log["outcome"], good.rows["views"].to_list()) == ("ok", [7])
+    assert (failed.log["target"], failed.log["outcome"]) == ("ytapDemo003", "transient_error")
+
+
+def test_a_video_that_was_gone_when_it_was_recorded_is_gone(tmp_path: Path) -> None:
+    record(tmp_path, ["ytapDemo001"], 7, NOW)
+    folder = day_folder(make_settings(tmp_path).recordings, TODAY)
+    gone = Recording("GET", stats_url(",".join(sorted(IDS))), NOW, 200, {}, b'{"items": []}')
+    append_recording(folder, "youtube_stats", gone)
+    (fetch,) = replay_metrics(tmp_path, ["ytapDemo001"])
+    assert (fetch.log["outcome"], fetch.rows.height) == ("ok", 0)
+    assert "no counts for 1 of 1 videos" in fetch.log["detail"]

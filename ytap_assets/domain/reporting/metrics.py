@@ -2,7 +2,9 @@
 
 An observation speaks of its ``day``, whenever it was made; of several for one day, the latest
 counts. A count that is not known on a day is the latest known before it; a gain is only ever the
-difference of two days' own observations, since what was not looked at did not stand still.
+difference of two days' own observations, since what was not looked at did not stand still. A video
+that was published after the last observation of the day before had no views then: its first day
+counts from 0.
 """
 
 from __future__ import annotations
@@ -27,22 +29,53 @@ def sum_views(calendar: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     return carry_forward(calendar, known.select("day", pl.col("views") - before))
 
 
-def sum_gains(metrics: pl.DataFrame) -> pl.DataFrame:
+def sum_gains(metrics: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
     """Views gained since the day before: ``day``, ``views_gained``.
 
-    Videos observed on both days count; a day without any is absent. A fall is kept.
+    Videos observed on both days count, and from 0 those published in between; a day without any is
+    absent. A fall is kept.
     """
-    gains = add_gains(_latest(metrics, "views")).filter(pl.col("gained").is_not_null())
+    gains = find_gains(metrics, videos)
     return gains.group_by("day").agg(pl.col("gained").sum().alias("views_gained"))
 
 
-def add_gains(daily: pl.DataFrame) -> pl.DataFrame:
-    """Add ``gained``: views minus the same video's views of the day before; null if unknown."""
-    before = daily.select(*VIDEO, pl.col("day") + timedelta(days=1), pl.col("views").alias("_was"))
+def find_gains(metrics: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    """What each video gained on each day: ``platform``, ``video_id``, ``day``, ``gained``.
+
+    Args:
+        metrics: Rows of `video_metrics` of the days and of the one before.
+        videos: ``video_id`` and ``published_at``, for videos whose metrics do not say it.
+    """
+    known = metrics.filter(pl.col("views").is_not_null()).sort("observed_at")
+    daily = known.group_by(*VIDEO, "day").agg(
+        pl.col("views", "observed_at").last(), pl.col("published_at").drop_nulls().last()
+    )
+    gains = _add_gains(daily, videos).filter(pl.col("gained").is_not_null())
+    return gains.select(*VIDEO, "day", "gained")
+
+
+def _add_gains(daily: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
+    """Add ``gained``: views minus the same video's views of the day before; null if unknown.
+
+    Args:
+        daily: One row per video and day: ``platform``, ``video_id``, ``day``, ``views``,
+            ``published_at`` and ``observed_at``, the last look for that day.
+        videos: ``video_id`` and ``published_at``.
+    """
+    dated = videos.select("video_id", pl.col("published_at").alias("_published")).drop_nulls()
+    next_day = pl.col("day") + timedelta(days=1)
+    before = daily.select(*VIDEO, next_day, pl.col("views").alias("_was"))
+    looks = daily.group_by(next_day).agg(pl.col("observed_at").max().alias("_looked"))
+    begin = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    published = pl.coalesce("published_at", "_published")
+    was_published_since = published.is_between(pl.min_horizontal(begin, "_looked"), "observed_at")
+    was = pl.coalesce("_was", pl.when(was_published_since).then(0))
     return (
         daily.join(before, on=[*VIDEO, "day"], how="left", maintain_order="left")
-        .with_columns((pl.col("views") - pl.col("_was")).alias("gained"))
-        .drop("_was")
+        .join(looks, on="day", how="left", maintain_order="left")
+        .join(dated.unique("video_id"), on="video_id", how="left", maintain_order="left")
+        .with_columns((pl.col("views") - was).alias("gained"))
+        .drop("_was", "_looked", "_published")
     )
 
 
@@ -80,16 +113,16 @@ def count_published(videos: pl.DataFrame) -> pl.DataFrame:
 
 
 def latest_by_video(
-    calendar: pl.DataFrame, metrics: pl.DataFrame
+    calendar: pl.DataFrame, metrics: pl.DataFrame, videos: pl.DataFrame
 ) -> Iterator[tuple[date, pl.DataFrame]]:
     """What is known of every observed video at the end of each day.
 
     Yields:
         The day, and one row per video: ``platform``, ``video_id``, the counts, ``title``,
-        ``published_at``, ``gained`` (null unless observed on this day and the one before) and
-        ``day``, the last one it was observed on.
+        ``published_at``, ``gained`` (null unless observed on this day, and on the one before or
+        published since) and ``day``, the last one it was observed on.
     """
-    daily = _all_by_day(metrics)
+    daily = _all_by_day(metrics, videos)
     by_day = {when: frame for (when,), frame in daily.partition_by("day", as_dict=True).items()}
     waiting = sorted(by_day)
     known = daily.clear()
@@ -109,8 +142,9 @@ def _latest(metrics: pl.DataFrame, column: str) -> pl.DataFrame:
     return known.group_by(*VIDEO, "day").agg(pl.col(column).get(pl.col("observed_at").arg_max()))
 
 
-def _all_by_day(metrics: pl.DataFrame) -> pl.DataFrame:
+def _all_by_day(metrics: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
     """Everything known of a video on each day it was observed on."""
     observed = metrics.sort("observed_at").group_by(*VIDEO, "day")
-    daily = add_gains(observed.agg(pl.col(_COUNTS).drop_nulls().last())).sort(*VIDEO, "day")
-    return daily.with_columns(pl.col(_COUNTS).forward_fill().over(VIDEO))
+    daily = observed.agg(pl.col(_COUNTS).drop_nulls().last(), pl.col("observed_at").last())
+    gains = _add_gains(daily, videos).drop("observed_at").sort(*VIDEO, "day")
+    return gains.with_columns(pl.col(_COUNTS).forward_fill().over(VIDEO))

@@ -70,7 +70,7 @@ def report_days(
     health = _by_day(describe_sources(inputs.log))
     states = count_states(calendar, inputs.events)
     scripts = records_in_production(calendar, inputs.events)
-    metrics = latest_by_video(calendar, inputs.metrics)
+    metrics = latest_by_video(calendar, inputs.metrics, inputs.videos)
     rows = summary.iter_rows(named=True)
     for row, counts, (day, records), (_, seen) in zip(
         rows, states.iter_rows(named=True), scripts, metrics, strict=True
@@ -126,8 +126,9 @@ def _pick_videos(videos: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.Data
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
     """What came of each source over `RESULT_DAYS` until a day; columns of `SourceResult`.
 
-    An amount is the sum of what is known of it; null where nothing is. Sources without a row in
-    these days are left out.
+    An amount is the sum of what is known of it; null where nothing is. ``views_per_usd`` is the
+    views gained in these days per dollar that the videos published in them cost. Sources without a
+    row in these days are left out.
     """
     counts = ("items", "spam_items", "stories", "top_ten", "chosen", "published")
     amounts = ("views_gained", "cost_usd_micros", "revenue_usd_micros")
@@ -143,8 +144,9 @@ def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
         )
     )
     cost, revenue = pl.col("cost_usd_micros"), pl.col("revenue_usd_micros")
+    per_usd = pl.when(cost > 0).then(pl.col("views_gained") * 1_000_000.0 / cost)
     roi = pl.when(cost > 0).then((revenue - cost) / cost * 100)
-    return sums.with_columns(roi.alias("roi_pct")).sort(
+    return sums.with_columns(per_usd.alias("views_per_usd"), roi.alias("roi_pct")).sort(
         "chosen", "stories", "source", descending=[True, True, False]
     )
 

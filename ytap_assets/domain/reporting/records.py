@@ -102,6 +102,7 @@ class SourceResult:
     published: int
     views_gained: int | None
     cost_usd_micros: int | None
+    views_per_usd: float | None
     roi_pct: float | None
 
 
@@ -147,7 +148,7 @@ class Video:
 
     Attributes:
         seen_on: The last day it was observed on; None if it never was.
-        gained: Views since the day before; None unless observed on both days.
+        gained: Views since the day before, from 0 on its first; None unless observed on both days.
     """
 
     video_id: str

@@ -60,7 +60,7 @@ def summarize_days(workspace_id: str, days: Iterable[date], inputs: ReportInputs
         count_scripts(calendar, inputs.events),
         count_published(inputs.videos),
         sum_views(calendar, inputs.metrics),
-        sum_gains(inputs.metrics),
+        sum_gains(inputs.metrics, inputs.videos),
         mean_engagement(calendar, inputs.metrics),
         count_fetches(inputs.log),
         _count_rows(inputs.quarantined, "rows_quarantined"),

@@ -131,7 +131,7 @@ def test_the_demo_publishes_twelve_videos() -> None:
     assert videos["channel_id"].n_unique() == 3
     assert (
         videos["published_at"]
-        .is_between(datetime(2026, 11, 14, tzinfo=UTC), END_OF_RECORDINGS)
+        .is_between(datetime(2026, 11, 17, tzinfo=UTC), END_OF_RECORDINGS)
         .all()
     )
 

@@ -107,7 +107,7 @@ def test_videos_show_what_is_known_of_them_on_the_day() -> None:
         ),
     )
     monday, tuesday, wednesday = report_days(EDITION, [MONDAY, TUESDAY, WEDNESDAY], inputs)
-    assert [(v.video_id, v.views, v.gained, v.likes) for v in monday.videos] == [(A, 100, None, 4)]
+    assert [(v.video_id, v.views, v.gained, v.likes) for v in monday.videos] == [(A, 100, 100, 4)]
     assert [(v.video_id, v.views, v.gained, v.likes) for v in tuesday.videos] == [
         (A, 130, 30, 4),
         ("vid-unknown", 7, None, None),

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -107,7 +108,7 @@ def test_a_day_is_summed_up_by_hand() -> None:
         "scripts_in_production": 2,
         "videos_published": 1,
         "views": 100,
-        "views_gained": None,
+        "views_gained": 100,
         "engagement_rate_pct": 4.0,
         "fetches": 3,
         "fetches_failed": 1,
@@ -169,7 +170,46 @@ def test_events_that_move_nothing_change_no_count() -> None:
 
 def test_views_are_the_latest_known_and_gains_those_of_two_known_days() -> None:
     assert column("views") == [100, 170, 170, 185]
-    assert column("views_gained") == [None, 60, None, None]
+    # A is published on Monday, B on Tuesday: both first days count from 0.
+    assert column("views_gained") == [100, 70, None, None]
+
+
+@pytest.mark.parametrize(
+    ("published_at", "gained"),
+    [
+        (at(TUESDAY, 0), 60),
+        (at(TUESDAY, 15), 60),
+        (at(MONDAY, 23), 60),  # after Monday's last look: it had no views then
+        (at(MONDAY, 22), 60),
+        (at(MONDAY, 21), 0),  # it could have been looked at on Monday, and was not
+        (None, 0),
+    ],
+)
+def test_a_first_day_counts_from_0_where_the_video_was_published_since(
+    published_at: datetime | None, gained: int
+) -> None:
+    seen = [metric(MONDAY, A, 100), metric(TUESDAY, A, 100)]
+    new = [metric(TUESDAY, B, 60), metric(WEDNESDAY, B, 90)]
+    says = VIDEO_METRICS.frame(seen + [{**row, "published_at": published_at} for row in new])
+    assert column("views_gained", ReportInputs(metrics=says)) == [None, gained, 30, None]
+    silent = VIDEO_METRICS.frame(seen + new)
+    videos = VIDEOS.frame([{**video(B, TUESDAY), "published_at": published_at}])
+    inputs = ReportInputs(metrics=silent, videos=videos)
+    assert column("views_gained", inputs) == [None, gained, 30, None]
+
+
+@given(st.lists(st.integers(0, 1000), min_size=1, max_size=4), st.booleans())
+def test_the_gains_of_a_video_add_up_to_its_views(steps: list[int], is_alone: bool) -> None:
+    counts = [sum(steps[: number + 1]) for number in range(len(steps))]
+    rows = [
+        metric(MONDAY + timedelta(days=number), A, views, published_at=at(MONDAY, 9))
+        for number, views in enumerate(counts)
+    ]
+    others = [] if is_alone else [metric(MONDAY - timedelta(days=1), B, 5)]
+    inputs = ReportInputs(metrics=VIDEO_METRICS.frame(rows + others))
+    gains = [gain for gain in column("views_gained", inputs) if gain is not None]
+    assert gains == steps
+    assert sum(gains) == counts[-1]
 
 
 def test_a_fall_of_views_is_kept() -> None:
