@@ -1,6 +1,7 @@
 """What Hacker News' documents hold: Algolia's hits, Firebase's ranking and items.
 
-Belongs here: the wire formats. Does not belong here: asking for them (`hn`).
+Titles are HTML in both: `<` is written `&lt;`. Belongs here: the wire formats. Does not belong
+here: asking for them (`hn`).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def read_hit(item: Item) -> dict[str, Any]:
         source="hn",
         item_id=item_id,
         observed_at=seen_at,
-        title=read_title(hit.get("title")),
+        title=read_title(hit.get("title"), is_html=True),
         url=read_url(hit.get("url"), "url") or page,
         discussion_url=page,
         published_at=read_unix(hit.get("created_at_i"), "created_at_i", seen_at),
@@ -126,7 +127,7 @@ def read_story(item: Item, ranks: Mapping[str, int]) -> dict[str, Any]:
         source="hn",
         item_id=item_id,
         observed_at=seen_at,
-        title=read_title(story.get("title")),
+        title=read_title(story.get("title"), is_html=True),
         url=read_url(story.get("url"), "url") or page,
         discussion_url=page,
         published_at=read_unix(story.get("time"), "time", seen_at),

@@ -20,7 +20,7 @@ class RawTrends(Rows):
     observed_at: Instant = column(
         "When we looked. An import known only to the day: its last second."
     )
-    title: Text = column("The title as the platform gave it, entities decoded. Hostile input.")
+    title: Text = column("The title as the platform shows it. Hostile input.")
     url: Text = column("What the item links to; its own page where it links to nothing.", null=True)
     discussion_url: Text = column("The item's page on its platform.", null=True)
     published_at: Instant = column("When the item was published.", null=True)

@@ -96,6 +96,13 @@ def test_a_hit_becomes_a_row() -> None:
     ]
 
 
+def test_titles_are_html_whose_entities_have_semicolons() -> None:
+    text = "?id=5&region=eu&copy=2 &lt;b&gt; &amp;lt;"
+    title = "?id=5&region=eu&copy=2 <b> &lt;"
+    assert by_date(hit(title=text)).rows[0]["title"] == title
+    assert front_page(story(title=text)).rows[0]["title"] == title
+
+
 @pytest.mark.parametrize("url", [None, "", "absent"])
 def test_a_question_links_to_its_discussion(url: str | None) -> None:
     asked = hit(url=url)
