@@ -6,11 +6,13 @@ Does not belong here: comparing titles (`clustering`), or which words are common
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import polars as pl
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
+from ytap_assets.domain.stories.numerals import fold_numbers, split_signs
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""
@@ -41,6 +43,11 @@ _PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]+|[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]+(?:[.,]\p{{N}}+)*"
+# Nobody sees them: soft hyphens and other format characters, controls, fillers, selectors.
+_INVISIBLE = (
+    r"[\p{Cf}\x{00}-\x{08}\x{0e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{115f}\x{1160}\x{17b4}\x{17b5}"
+    r"\x{180b}-\x{180f}\x{3164}\x{fe00}-\x{fe0f}\x{ffa0}\x{e0100}-\x{e01ef}]"
+)
 Words = TypeVar("Words", pl.Expr, pl.Series)
 
 _NUMBER = r"^[\p{N}.,]+$"
@@ -49,8 +56,9 @@ _NUMBER = r"^[\p{N}.,]+$"
 def read_words(titles: pl.DataFrame) -> pl.DataFrame:
     """The words of titles, in their order.
 
-    Case, accents, possessives and English endings are taken off. Scripts that put no spaces
-    between words, and Korean, whose words carry their particles, give pairs of characters.
+    Case, accents, possessives, English endings and what cannot be seen are taken off; numerals are
+    written in digits (`numerals.fold_numbers`). Scripts that put no spaces between words, and
+    Korean, whose words carry their particles, give pairs of characters.
 
     Args:
         titles: ``title_no`` and ``title``.
@@ -118,16 +126,27 @@ def stem(word: Words) -> Words:
 _FORM_WORDS = stem(pl.Series(_FORM.split())).unique()
 
 
+def fold(words: Iterable[str]) -> list[str]:
+    """Words of a vocabulary as `read_words` gives them."""
+    return stem(pl.select(_unaccented(pl.lit(pl.Series(list(words))))).to_series()).to_list()
+
+
 def _plain(title: pl.Expr) -> pl.Expr:
-    return (
-        title.str.slice(0, MAX_CHARACTERS)
-        .str.normalize("NFKD")
-        .str.replace_all(r"[\u0300-\u036f]", "")
-        .str.normalize("NFKC")
-        .str.to_lowercase()
+    seen = title.str.replace_all(_INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
+    return fold_numbers(
+        _unaccented(split_signs(seen))
         .str.replace_all(r"#(\p{N})", " nr ${1}")
         .str.replace_all(r"['\u2019\u02bc`]s\b", "")
         .str.replace_all(r"['\u2019\u02bc`]", "")
+    )
+
+
+def _unaccented(text: pl.Expr) -> pl.Expr:
+    return (
+        text.str.normalize("NFKD")
+        .str.replace_all(r"[\u0300-\u036f]", "")
+        .str.normalize("NFKC")
+        .str.to_lowercase()
     )
 
 
