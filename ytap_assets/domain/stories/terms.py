@@ -33,7 +33,8 @@ _FORM = """
     official video audio lyrics lyric visualizer trailer teaser promo clip mv music highlights full
     game match fight show episode ep part season vol volume chapter preview recap review reaction
     reacts watch live stream livestream premiere ft feat featuring remix cover version hd 4k uhd vs
-    weekly daily monthly yearly thread discussion megathread questions question update updates news
+    weekly daily monthly yearly quarterly thread discussion megathread questions question self
+    promotion moronic newbie beginner noob casual lounge showcase portfolio ama update updates news
     breaking report january february march april may june july august september october november
     december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday
     friday saturday sunday today tonight tomorrow yesterday day week month year
@@ -43,6 +44,13 @@ _PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]+|[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]+(?:[.,]\p{{N}}+)*"
+# What a site answers instead of a page, and what is left of a post that is gone: titles of neither.
+_NO_TITLE = (
+    r"(?i)^\s*(?:just a moment|attention required|are you (?:a robot|human)|before you continue to"
+    r" \w+|subscribe to (?:read|continue)|(?:access|permission) denied|(?:error )?(?:404|403)"
+    r"|untitled|(?:404\W+)?(?:page )?not found|\[?(?:deleted by user|deleted|removed)\]?"
+    r"|(?:private|deleted) video|(?:log|sign) in)\W*(?:[|\x{2013}\x{2014}-].*)?$"
+)
 # Nobody sees them: soft hyphens and other format characters, controls, fillers, selectors.
 _INVISIBLE = (
     r"[\p{Cf}\x{00}-\x{08}\x{0e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{115f}\x{1160}\x{17b4}\x{17b5}"
@@ -133,6 +141,7 @@ def fold(words: Iterable[str]) -> list[str]:
 
 def _plain(title: pl.Expr) -> pl.Expr:
     seen = title.str.replace_all(_INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
+    seen = pl.when(~seen.str.contains(_NO_TITLE)).then(seen)
     return fold_numbers(
         _unaccented(split_signs(seen))
         .str.replace_all(r"#(\p{N})", " nr ${1}")

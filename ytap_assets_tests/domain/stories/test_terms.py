@@ -38,6 +38,12 @@ def words_of(title: str | None) -> list[str]:
         ("\u0663 \u0e53 \u096b \uff15 twenty-one", ["3", "3", "5", "5", "21"]),
         ("", []),
         (None, []),
+        ("Attention Required! | Cloudflare", []),
+        ("Before you continue to YouTube", []),
+        ("Subscribe to read | Financial Times", []),
+        ("[deleted by user]", []),
+        ("404 - Page not found", []),
+        ("Are you a robot lover", ["are", "you", "a", "robot", "lov"]),
     ],
 )
 def test_words(title: str | None, words: list[str]) -> None:
