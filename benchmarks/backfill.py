@@ -119,13 +119,12 @@ def prepare(data: Path, days: Sequence[date]) -> Platform:
     shutil.copytree(DEMO / WORKSPACE, data / "workspaces" / WORKSPACE)
     settings = Settings.from_env({"YTAP_DATA": str(data), "YTAP_TRANSPORT": "replay"})
     platform = Platform(settings, now=lambda: datetime.combine(LAST, time(22), UTC))
-    min_points = platform.workspaces.get(WORKSPACE).sources.hn.min_points
     for day in days:
-        append_recording(day_folder(settings.recordings, day), "hn", record_day(day, min_points))
+        append_recording(day_folder(settings.recordings, day), "hn", record_day(day))
     return platform
 
 
-def record_day(day: date, min_points: int) -> Recording:
+def record_day(day: date) -> Recording:
     """Hacker News' answer for a day."""
     begin, chance = datetime.combine(day, time(), UTC), random.Random(day.toordinal())
 
@@ -146,7 +145,7 @@ def record_day(day: date, min_points: int) -> Recording:
     ]
     return Recording(
         method="GET",
-        url=by_date_url(begin, begin + timedelta(days=1), min_points),
+        url=by_date_url(begin, begin + timedelta(days=1)),
         recorded_at=begin + timedelta(hours=23),
         status=200,
         headers={"content-type": "application/json"},

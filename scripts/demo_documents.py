@@ -38,16 +38,11 @@ def algolia_answer(stories: list[Item], at: datetime) -> bytes:
     newest = sorted(stories, key=posted_at, reverse=True)
     hits = [
         {
-            "_tags": ["story", f"author_{author(item['t'])}", f"story_{hn_id(item)}"],
-            "author": author(item["t"]),
-            "created_at": posted_at(item).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "created_at_i": int(posted_at(item).timestamp()),
             "num_comments": grown(item, "c", at),
             "objectID": str(hn_id(item)),
             "points": grown(item, "p", at),
-            "story_id": hn_id(item),
             "title": None if item.get("broken") else item["t"],
-            "updated_at": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             **({"url": item["u"]} if "u" in item else {}),
         }
         for item in newest

@@ -80,7 +80,7 @@ class Demo:
                     yield answer
 
     def _workspace_answers(self, workspace: Workspace) -> Iterator[Answer]:
-        yield self._by_date(workspace)
+        yield self._by_date()
         yield from self._front_page()
         for target in reddit.RedditHot().targets(workspace):
             yield self._subreddit(target)
@@ -101,15 +101,14 @@ class Demo:
             for item in items
         ]
 
-    def _by_date(self, workspace: Workspace) -> Answer:
+    def _by_date(self) -> Answer:
         start = datetime.combine(self.day, time(), UTC)
-        least = workspace.sources.hn.min_points
         stories = [
             item
             for item in self._marked(self._shown(self.content["hn"]), _LOST_TITLE)
-            if demo_items.posted_at(item) >= start and demo_items.grown(item, "p", self.at) >= least
+            if demo_items.posted_at(item) >= start
         ]
-        url = hn.by_date_url(start, start + timedelta(days=1), least)
+        url = hn.by_date_url(start, start + timedelta(days=1))
         return Answer("hn", url, documents.algolia_answer(stories, self.at))
 
     def _front_page(self) -> Iterator[Answer]:

@@ -100,13 +100,12 @@ def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
 
 def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
     answered = pl.col("outcome").is_in(["ok", "not_modified"])
-    ended_well = pl.col("outcome").last().is_in(["ok", "not_modified"])
     return (
         asked.sort("started_at", "collection_id")
         .group_by("workspace_id", *_TARGET)
         .agg(
             pl.col("outcome").last(),
-            pl.when(~ended_well).then(pl.col("detail").last()).alias("detail"),
+            pl.col("detail").last(),
             pl.len().cast(pl.Int64).alias("fetches"),
             (pl.col("accepted") + pl.col("duplicates")).sum().alias("rows"),
             pl.col("finished_at").filter(answered).max().alias("answered_at"),

@@ -59,11 +59,7 @@ def score_items(
 
 
 def _canonical_urls(items: pl.DataFrame) -> pl.Series:
-    """The canonical URL of each item's page, of its discussion where it has none, else a key."""
-    pages = items.select(pl.coalesce(_known_page("url"), _known_page("discussion_url"))).to_series()
+    """The canonical URL of each item's page, of its discussion where that names none, or a key."""
     keys = items.select(pl.format("{}:{}", "source", "item_id")).to_series()
-    return canonical_urls(pages).fill_null(keys).alias("canonical_url")
-
-
-def _known_page(name: str) -> pl.Expr:
-    return pl.when(pl.col(name).str.contains(r"\S")).then(name)
+    discussions = canonical_urls(items.get_column("discussion_url")).fill_null(keys)
+    return canonical_urls(items.get_column("url")).fill_null(discussions).alias("canonical_url")

@@ -13,21 +13,38 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from ytap_assets.domain.url_platforms import platform_form, platform_host
+from ytap_assets.domain.url_platforms import (
+    HOME_PAGES,
+    NO_PAGE,
+    is_platform_tracking,
+    page_behind,
+    platform_form,
+    platform_host,
+)
 
 MAX_CHARACTERS = 4096
 """A longer URL names nothing that a person linked to; its hash stands for it."""
 
 _TRACKING = """
-    __s __twitter_impression _branch_match_id _ga _gl _hsenc _hsmi amp at_campaign at_medium
-    cmp cmpid dclid fb_action_ids fb_action_types fb_ref fb_source fbclid feature gbraid gclid
-    gclsrc guccounter guce_referrer guce_referrer_sig hsctatracking icid igsh igshid ito
-    li_fat_id mc_cid mc_eid mkt_tok msclkid ncid ocid oly_anon_id oly_enc_id outputtype
-    rb_clickid ref ref_src ref_url s_cid scid si smid smtyp spm sr_share srsltid ttclid twclid
-    vero_conv vero_id wbraid wickedid wt.mc_id xtor yclid
+    __hsfp __hssc __hstc __s __twitter_impression _branch_match_id _ga _gl _hsenc _hsmi
+    at_campaign at_medium dclid fb_action_ids fb_action_types fb_ref fb_source fbclid gbraid gclid
+    gclsrc guccounter guce_referrer guce_referrer_sig hsctatracking igsh igshid jsessionid
+    li_fat_id mc_cid mc_eid mkt_tok msclkid oly_anon_id oly_enc_id phpsessid rb_clickid srsltid
+    ttclid twclid vero_conv vero_id wbraid wickedid wt.mc_id xtor yclid
 """
 TRACKING_PARAMETERS = frozenset(_TRACKING.split())
-"""Parameters that say where a reader came from, never what the page is. ``utm_*`` goes too."""
+"""Parameters that say where a reader came from on whatever host, never what the page is.
+
+``utm_*`` goes too. What is tracking on some hosts and names the page on others, as ``ref`` and
+``feature`` do, is dropped on the former only (`url_platforms`).
+"""
+_REFERRING = """
+    hn hackernews hacker-news hacker_news showhn show-hn producthunt product-hunt reddit twitter
+    facebook linkedin rss newsletter
+"""
+_REFERRERS = frozenset(_REFERRING.split())
+"""Where readers come from: a ``ref`` of this value says so on whatever host."""
+_SHOWN_AS_AMP = frozenset({"amp", "amp=", "amp=1", "amp=true", "outputtype=amp"})
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HTTP = re.compile(
@@ -39,6 +56,12 @@ _NICHE_HOST = re.compile(r"^(?:(?:www|m|mobile|amp)\.)+(?=[^.]+\.)")
 _WIKI_MOBILE = re.compile(r"^([a-z-]+)\.m\.(?=wik[a-z]+\.org$)")
 _ENTITY = re.compile(r"^(?:amp;)+")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SEPARATOR = re.compile(r"&|;(?=[A-Za-z_][\w.%-]*=)", re.ASCII)
+_INDEX = re.compile(
+    r"/(?:index\.(?:html?|php|aspx?|shtml)|default\.(?:html?|aspx?))$", re.IGNORECASE
+)
+_SESSION = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
+_ROUTE = re.compile(r"(?:[!/]|[A-Z]!)..*", re.DOTALL)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _TO_ESCAPE = re.compile(r"[^!$%&'()*+,./0-9:;=?@A-Z_a-z~-]+")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -49,7 +72,8 @@ _PLAIN = r"^https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9_~-][A-
 # Whatever a rule of ours might look at; a host such as www.com is all there is to its name.
 _NOT_PLAIN = (
     r"amp|mobile\.|//(?:www\.)?m\.|\.m\.|//www\.www\.|//www\.[^.]+(?:/|$)"
-    r"|youtu|redd\.?it|twitter\.|[/.]x\.com|ycombinator\.|google\."
+    r"|youtu|redd\.?it|(?:twitter|nitter)\.|[/.]x\.com|ycombinator\.|google\.|amazon\.|archive\."
+    r"|/(?i:index|default)\."
 )
 _AMP_CACHE_PATH = re.compile(r"/[civ]/(?:s/)?([^/]+\.[^/]+.*)")
 _AMP_VIEWER_PATH = re.compile(r"/amp/(?:s/)?([^/]+\.[^/]+.*)")
@@ -60,8 +84,10 @@ def canonical_url(url: str) -> str:
     """The one spelling of a URL; two spellings of one page give the same text.
 
     Scheme, host and port are normalized (http and https are one, ``www.``, ``m.``, ``mobile.``
-    and ``amp.`` are none), user names, fragments, tracking parameters and AMP forms are dropped,
-    parameters are sorted, and the pages of YouTube, Reddit, X and Hacker News take one form each.
+    and ``amp.`` are none), user names, fragments, tracking parameters, AMP forms and
+    ``index.html`` are dropped, parameters are sorted, copies in the Wayback Machine and known
+    redirects are the page they lead to, and the pages of YouTube, Reddit, X, Amazon and Hacker
+    News take one form each.
     What is not an http URL comes back in lower case, as an opaque key; what is longer than
     `MAX_CHARACTERS` comes back as its hash. Never raises; applying it twice changes nothing.
     """
@@ -76,7 +102,11 @@ def canonical_url(url: str) -> str:
 
 
 def canonical_urls(urls: pl.Series) -> pl.Series:
-    """`canonical_url` of each; null stays null.
+    """`canonical_url` of each; null stays null, and what names no page of its own becomes null.
+
+    The latter are placeholders (``n/a``, ``http://``, ``https://example.com``), the home pages of
+    platforms and newspapers, pages of search results and of logins: what two items with such a URL
+    have in common is not their subject.
 
     Each distinct text is worked on once, and the many that are plain (nothing in them but a host
     and a path) or canonical already do not leave Polars: that is ten times as fast.
@@ -94,11 +124,10 @@ def canonical_urls(urls: pl.Series) -> pl.Series:
     )
     slow = done.filter(pl.col("canonical").is_null())["url"]
     done = done.drop_nulls("canonical")
-    return urls.replace_strict(
-        pl.concat([done["url"], slow]),
-        pl.concat([done["canonical"], _texts(map(canonical_url, slow.to_list()))]),
-        default=None,
-    )
+    canonical = pl.concat([done["canonical"], _texts(map(canonical_url, slow.to_list()))])
+    names_none = canonical.is_in(HOME_PAGES) | canonical.str.contains(NO_PAGE)
+    named = pl.select(pl.when(~names_none).then(canonical)).to_series()
+    return urls.replace_strict(pl.concat([done["url"], slow]), named, default=None)
 
 
 def story_id_of(canonical: str) -> str:
@@ -137,8 +166,11 @@ def _canonical_http(text: str) -> str | None:
     inner = _behind_amp_proxy(host, path)
     if inner is not None:
         return _canonical_http(f"https://{inner}?{query}#{fragment}")
-    path = _without_amp(path)
-    parameters = _canonical_parameters(query)
+    target = None if port else page_behind(host, path, query)
+    if target is not None and (behind := _canonical_http(target)) is not None:
+        return behind
+    path = _plain_path(path)
+    parameters = _canonical_parameters(host, query)
     known = None if port else platform_form(host, path, parameters)
     if known is not None:
         return known
@@ -183,12 +215,14 @@ def _resolved_path(path: str) -> str:
     return "/".join(segments)
 
 
-def _without_amp(path: str) -> str:
-    path = path.rstrip("/")
+def _plain_path(path: str) -> str:
+    """The path without what names the same page: AMP forms, ``index.html``, a session."""
     before = None
-    while "amp" in path and before != path:
+    while before != path:
         before = path
-        path = _AMP_TAIL.sub(r"\1", _AMP_HEAD.sub("", path)).rstrip("/")
+        path = _INDEX.sub("", _SESSION.sub("", path).rstrip("/"))
+        if "amp" in path:
+            path = _AMP_TAIL.sub(r"\1", _AMP_HEAD.sub("", path)).rstrip("/")
     return path
 
 
@@ -203,22 +237,29 @@ def _behind_amp_proxy(host: str, path: str) -> str | None:
     return match[1] if match else None
 
 
-def _canonical_parameters(query: str) -> list[str]:
+def _canonical_parameters(host: str, query: str) -> list[str]:
     if not query:
         return []
-    parameters = (_ENTITY.sub("", text) for text in _canonical_escapes(query).split("&"))
-    return sorted({text for text in parameters if text and not _is_tracking(text)})
+    escaped = _canonical_escapes(query.replace("+", "%20"))
+    parameters = (_ENTITY.sub("", text) for text in _SEPARATOR.split(escaped))
+    return sorted({text for text in parameters if text and not _is_tracking(host, text)})
 
 
-def _is_tracking(parameter: str) -> bool:
-    name = parameter.partition("=")[0].lower()
-    return name.startswith("utm_") or name in TRACKING_PARAMETERS
+def _is_tracking(host: str, parameter: str) -> bool:
+    name, _, value = parameter.lower().partition("=")
+    return (
+        name.startswith("utm_")
+        or name in TRACKING_PARAMETERS
+        or parameter.lower() in _SHOWN_AS_AMP
+        or (name == "ref" and value in _REFERRERS)
+        or is_platform_tracking(host, name)
+    )
 
 
 def _route(fragment: str) -> str:
     """The fragment where it names a page of a one-page site (``#!/a``), not a place in a page."""
     route = fragment.rstrip("/")
-    return f"#{_canonical_escapes(route)}" if len(route) > 1 and route[0] in "!/" else ""
+    return f"#{_canonical_escapes(route)}" if _ROUTE.fullmatch(route) else ""
 
 
 def _canonical_escapes(text: str) -> str:

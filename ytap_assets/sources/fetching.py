@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urldefrag
 
 import polars as pl
 
@@ -118,7 +119,7 @@ def _parse(
         return Parsed(problem=problem), source.table.empty()
     kept = visit.client.conduct.kept
     if parsed.problem is not None and kept is not None:
-        kept.forget(each.url for each in conversation.exchanges)
+        kept.forget(urldefrag(each.url).url for each in conversation.exchanges)
     return parsed, rows
 
 

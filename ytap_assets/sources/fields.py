@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from html.entities import html5
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ _FIRST_INSTANT = datetime(2005, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(days=1)
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 """NUL, and halves of characters, which JSON can spell and UTF-8 cannot."""
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _DURATION = re.compile(
     r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,8})(?:\.\d+)?S)?)?"
 )
@@ -69,9 +71,30 @@ def require_text(value: object, name: str) -> str:
     return text
 
 
-def read_title(value: object) -> str:
-    """A title: HTML entities decoded, the white space of line breaks made blanks."""
-    title = " ".join(unescape(require_text(value, "title")).split())
+def decode_entities(text: str) -> str:
+    """Decode the HTML entities of a text, once.
+
+    Only whole ones: `&copy=2` and `AT&T` have no semicolon, and `&notes;` is no entity's name.
+    """
+    return _ENTITY.sub(_decode_entity, text)
+
+
+def _decode_entity(match: re.Match[str]) -> str:
+    # `unescape` would read the beginning of an unknown name, as the `&not` of `&notes;`.
+    is_known = match[0][1] == "#" or match[0][1:] in html5
+    return unescape(match[0]) if is_known else match[0]
+
+
+def read_title(value: object, *, is_html: bool = False) -> str:
+    """A title: line breaks and other white space made single blanks.
+
+    Args:
+        value: The title as it came.
+        is_html: Whether the platform escapes it as HTML, so that its entities are decoded, once.
+            Otherwise `&amp;` is what the author wrote.
+    """
+    title = require_text(value, "title")
+    title = " ".join((decode_entities(title) if is_html else title).split())
     if not title:
         raise UnreadableItemError("title is missing")
     if len(title) > _LONGEST_TITLE:

@@ -1,6 +1,8 @@
 """Hacker News: the stories of a day (Algolia), and the front page as it stands (Firebase).
 
-Algolia answers for any past day, by the time a story was posted; its points are those of now.
+Algolia answers for any past day, by the time a story was posted; its points are those of now. It
+is asked by that time alone: since June 2026 it has been reported to refuse a filter by points with
+400. Stories with too few points are left out by the parser, so one answer serves every workspace.
 Firebase shows the front page of this moment and nothing else. Both feed source ``hn``. What the
 documents hold is read in `hn_items`.
 """
@@ -15,10 +17,14 @@ from urllib.parse import urlencode
 from ytap_assets.sources.errors import PermanentError, SourceError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.hn_items import (
+    HIT_FIELDS,
+    MOST_HITS,
     count_hits,
-    list_hits,
+    is_full,
     list_ranking_slips,
     list_story,
+    list_wanted,
+    mark_wanted,
     rank_stories,
     read_hit,
     read_story,
@@ -30,9 +36,7 @@ from ytap_assets.workspaces import Workspace
 _ALGOLIA = "hn.algolia.com"
 _FIREBASE = "hacker-news.firebaseio.com"
 _TOP_STORIES = f"https://{_FIREBASE}/v0/topstories.json"
-_HITS_PER_QUERY = 1_000
-"""Algolia shows no more for one query, however it is paged; a fuller window is halved."""
-_MAX_WINDOWS = 64
+_MAX_REQUESTS = 64
 _MAX_FAILED_ITEMS = 3
 
 
@@ -49,38 +53,50 @@ class HackerNewsByDate(TrendSource):
         return ("by_date",) if workspace.sources.hn.enabled else ()
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Ask for the day in one window, halving every window that is too full.
+        """Ask for the day in one window, halving every window that has more than can be shown.
 
-        The answer to a window that was too full is left out: its halves bring all of it.
+        The answer to such a window is left out: its halves bring all of it. One request serves a
+        day of up to 999 stories, three one of up to about 1,900.
+
+        Raises:
+            PermanentError: The day is not read to its beginning after `_MAX_REQUESTS` requests.
         """
         begin = datetime.combine(query.visit.day, time(), UTC)
         windows = [(begin, begin + timedelta(days=1))]
         left_out = 0
-        for _ in range(_MAX_WINDOWS):
+        for _ in range(_MAX_REQUESTS):
             start, end = windows.pop()
-            url = by_date_url(start, end, query.workspace.sources.hn.min_points)
-            exchange = await query.get(url)
+            exchange = await query.get(by_date_url(start, end))
             middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
-            if count_hits(exchange) >= _HITS_PER_QUERY and start < middle:
+            if is_full(exchange) and start < middle:
                 windows += [(start, middle), (middle, end)]
                 left_out += exchange.attempts
             else:
-                # The log counts requests, also those whose answers are left out.
-                yield replace(exchange, attempts=exchange.attempts + left_out)
+                yield replace(
+                    exchange,
+                    url=mark_wanted(exchange.url, query.workspace.sources.hn.min_points),
+                    # The log counts requests, also those whose answers are left out.
+                    attempts=exchange.attempts + left_out,
+                )
                 left_out = 0
             if not windows:
                 return
         raise PermanentError(
-            f"{_ALGOLIA}: {query.visit.day} does not fit {_MAX_WINDOWS} windows of"
-            f" {_HITS_PER_QUERY} stories; raise sources.hn.min_points",
+            f"{_ALGOLIA}: {query.visit.day} has too many stories for {_MAX_REQUESTS} requests;"
+            f" those posted before {windows[-1][1]:%H:%M:%S} UTC are missing",
             attempts=left_out,
         )
 
     def parse(self, answers: Answers) -> Parsed:
-        """Read hits of `search_by_date`."""
-        return parse_exchanges(
-            answers.exchanges, list_items=list_hits, read_item=read_hit, noun="hit"
+        """Read hits of `search_by_date`, and remark on those that Algolia did not show."""
+        parsed = parse_exchanges(
+            answers.exchanges, list_items=list_wanted, read_item=read_hit, noun="hit"
         )
+        counts = [count_hits(each) for each in answers.exchanges if each.is_answer]
+        shown, found = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
+        if shown < found:
+            parsed.remark = f"incomplete: {shown:,} of {found:,} stories were shown"
+        return parsed
 
 
 class HackerNewsFrontPage(TrendSource):
@@ -136,17 +152,23 @@ class HackerNewsFrontPage(TrendSource):
         )
 
 
-def by_date_url(start: datetime, end: datetime, min_points: int) -> str:
-    """The URL that asks Algolia for the stories posted from ``start`` until before ``end``."""
-    filters = (
-        f"created_at_i>={int(start.timestamp())}",
-        f"created_at_i<{int(end.timestamp())}",
-        f"points>={min_points}",
-    )
+def by_date_url(start: datetime, end: datetime, hits: int = MOST_HITS) -> str:
+    """The URL that asks Algolia for the stories posted from ``start`` until before ``end``.
+
+    Args:
+        start: The first second.
+        end: The second after the last.
+        hits: How many stories it may show; no more than `MOST_HITS` are.
+    """
     query = {
         "tags": "story",
-        "numericFilters": ",".join(filters),
-        "hitsPerPage": str(_HITS_PER_QUERY),
+        "numericFilters": (
+            f"created_at_i>={int(start.timestamp())},created_at_i<{int(end.timestamp())}"
+        ),
+        "hitsPerPage": str(hits),
+        # Without these a hit is five times as long.
+        "attributesToRetrieve": ",".join(HIT_FIELDS),
+        "attributesToHighlight": "none",
     }
     return f"https://{_ALGOLIA}/api/v1/search_by_date?{urlencode(query)}"
 

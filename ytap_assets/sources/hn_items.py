@@ -1,6 +1,7 @@
 """What Hacker News' documents hold: Algolia's hits, Firebase's ranking and items.
 
-Belongs here: the wire formats. Does not belong here: asking for them (`hn`).
+Titles are HTML in both: `<` is written `&lt;`. Belongs here: the wire formats. Does not belong
+here: asking for them (`hn`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from ytap_assets.sources.documents import load_json
 from ytap_assets.sources.errors import MalformedError, describe_url
@@ -24,19 +26,65 @@ from ytap_assets.sources.fields import (
 from ytap_assets.sources.parsing import Item
 from ytap_assets.sources.trend import Trend
 
+MOST_HITS = 1_000
+"""Algolia shows no more hits for one query, however it is paged."""
+HIT_FIELDS = ("objectID", "title", "url", "points", "num_comments", "created_at_i")
+"""What is read of a hit."""
+_WANTED = re.compile(r"points>=([0-9]{1,18})")
 _FRONT_PAGE = 30
 _STORY_TYPES = frozenset({"story", "job", "poll"})
 _ITEM_ID = re.compile(r"[0-9]{1,18}")
 
 
-def count_hits(exchange: Exchange) -> int:
-    """How many stories Algolia has for the window: what it says, or shows where that is more."""
+def count_hits(exchange: Exchange) -> tuple[int, int]:
+    """How many stories Algolia shows for a window, and how many it says there are."""
     try:
         shown = len(list_hits(exchange))
     except MalformedError:
-        return 0  # The parser will say so.
-    found = load_json(exchange).get("nbHits")
-    return max(shown, found) if isinstance(found, int) else shown
+        return 0, 0  # The parser will say so.
+    return shown, max(shown, _read_number(exchange, "nbHits", shown))
+
+
+def is_full(exchange: Exchange) -> bool:
+    """Whether a window may have more stories than are shown, so that it must be split."""
+    shown, found = count_hits(exchange)
+    page = _read_number(exchange, "hitsPerPage", MOST_HITS) if shown else MOST_HITS
+    return found >= MOST_HITS or found > shown >= page
+
+
+def mark_wanted(url: str, min_points: int) -> str:
+    """The URL of an answer with a note of which stories are wanted of it.
+
+    It is a fragment, which is never sent: the answer is the same for all, and what was wanted of it
+    is kept with it in ``raw_payloads``.
+    """
+    return f"{url}#points>={min_points}"
+
+
+def list_wanted(exchange: Exchange) -> Sequence[object]:
+    """The hits of an answer with at least the points that `mark_wanted` noted.
+
+    A hit whose points are unknown or unreadable is among them.
+
+    Raises:
+        MalformedError: It has none, not even an empty list.
+    """
+    wanted = _WANTED.fullmatch(urlsplit(exchange.url).fragment)
+    least = int(wanted[1]) if wanted else 0
+    return [hit for hit in list_hits(exchange) if not _has_fewer(hit, least)]
+
+
+def _has_fewer(hit: object, least: int) -> bool:
+    try:
+        points = read_count(as_object(hit, "hit").get("points"), "points")
+    except UnreadableItemError:
+        return False  # The parser will say so.
+    return points is not None and points < least
+
+
+def _read_number(exchange: Exchange, name: str, otherwise: int) -> int:
+    number = load_json(exchange).get(name)
+    return number if isinstance(number, int) else otherwise
 
 
 def list_hits(exchange: Exchange) -> Sequence[object]:
@@ -66,7 +114,7 @@ def read_hit(item: Item) -> dict[str, Any]:
         source="hn",
         item_id=item_id,
         observed_at=seen_at,
-        title=read_title(hit.get("title")),
+        title=read_title(hit.get("title"), is_html=True),
         url=read_url(hit.get("url"), "url") or page,
         discussion_url=page,
         published_at=read_unix(hit.get("created_at_i"), "created_at_i", seen_at),
@@ -126,7 +174,7 @@ def read_story(item: Item, ranks: Mapping[str, int]) -> dict[str, Any]:
         source="hn",
         item_id=item_id,
         observed_at=seen_at,
-        title=read_title(story.get("title")),
+        title=read_title(story.get("title"), is_html=True),
         url=read_url(story.get("url"), "url") or page,
         discussion_url=page,
         published_at=read_unix(story.get("time"), "time", seen_at),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
@@ -18,6 +17,7 @@ from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import (
     UnreadableItemError,
     as_object,
+    decode_entities,
     read_count,
     read_flag,
     read_instant,
@@ -146,7 +146,7 @@ def _list_name(exchange: Exchange) -> str:
 def _linked_url(content: str | None) -> str | None:
     """What the post links to: the feed tells it only inside the entry's HTML."""
     found = _LINK.search(content or "")
-    return _on_reddit(unescape(found[1]), "link") if found else None
+    return _on_reddit(decode_entities(found[1]), "link") if found else None
 
 
 def _on_reddit(value: object, name: str) -> str | None:

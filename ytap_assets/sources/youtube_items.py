@@ -130,7 +130,7 @@ def read_upload(item: Item) -> Video:
 
 
 def read_hit(item: Item) -> Video:
-    """One result of a search: no counts.
+    """One result of a search: no counts, and its title, alone among its texts, is HTML.
 
     Raises:
         UnreadableItemError: It cannot be read.
@@ -140,7 +140,7 @@ def read_hit(item: Item) -> Video:
     published, seen_at = snippet.get("publishedAt"), item.exchange.fetched_at
     return Video(
         video_id=read_video_id(as_object(hit.get("id"), "id").get("videoId"), "videoId"),
-        title=read_title(snippet.get("title")),
+        title=read_title(snippet.get("title"), is_html=True),
         published_at=read_instant(published, "publishedAt", seen_at),
         channel_id=read_channel_id(snippet.get("channelId"), "channelId"),
         channel_title=read_text(snippet.get("channelTitle"), "channelTitle"),

@@ -40,7 +40,7 @@ class CollectionLog(Rows):
         isin=HISTORIES,
     )
     outcome: Text = column("How it ended.", isin=OUTCOMES)
-    detail: Text = column("What happened and what to do, where it did not end well.", null=True)
+    detail: Text = column("What happened and what to do, or what is incomplete.", null=True)
     http_status: Int = column("The last HTTP status.", null=True)
     attempts: Int = column("Requests sent, retries included.", ge=0)
     started_at: Instant = column("When the fetch began.")
@@ -59,7 +59,7 @@ class RawPayloads(Rows):
     payload_id: Text = column("Names the payload.")
     collection_id: Text = column("The entry of collection_log it belongs to.")
     source: Text = column("The platform.")
-    url: Text = column("The URL asked, without secrets.")
+    url: Text = column("The URL asked, without secrets; a fragment says what was wanted of it.")
     http_status: Int = column("The HTTP status.")
     content_type: Text = column("The Content-Type header.", null=True)
     fetched_at: Instant = column("When the response arrived.")

@@ -27,7 +27,7 @@ class CollectionCoverage(Rows):
     history: Text = column("What the source can answer for past days.", isin=HISTORIES)
     state: Text = column("Whether the day is known.", isin=COVERAGE_STATES)
     outcome: Text = column("How the last fetch ended; null where none was made.", null=True)
-    detail: Text = column("What it said, where it did not end well.", null=True)
+    detail: Text = column("What went wrong in the last fetch, or what is incomplete.", null=True)
     fetches: Int = column("How often it was asked about the day.", ge=0)
     rows: Int = column("Rows of the day that it brought, those known already included.", ge=0)
     answered_at: Instant = column("When it last answered for the day.", null=True)

@@ -20,7 +20,7 @@ class RawTrends(Rows):
     observed_at: Instant = column(
         "When we looked. An import known only to the day: its last second."
     )
-    title: Text = column("The title as the platform gave it, entities decoded. Hostile input.")
+    title: Text = column("The title as the platform shows it. Hostile input.")
     url: Text = column("What the item links to; its own page where it links to nothing.", null=True)
     discussion_url: Text = column("The item's page on its platform.", null=True)
     published_at: Instant = column("When the item was published.", null=True)
@@ -65,7 +65,10 @@ class TrendStories(Rows):
     )
     similarity: Float = column("How much its title is like the story's, 0-1.", null=True)
     title: Text = column("The title. Hostile input.")
-    canonical_url: Text = column("The URL without tracking, mobile and short forms.")
+    canonical_url: Text = column(
+        "The URL without tracking, mobile and short forms; where it names no page of its own, that"
+        " of the discussion, else `source:item_id`."
+    )
     url: Text = column("The URL as the source gave it.", null=True)
     discussion_url: Text = column("Where it is discussed.", null=True)
     category: Text = column("Subreddit, chart, or category of the list.", null=True)
@@ -117,7 +120,11 @@ class ScoredTrends(Rows):
     relevance: Float = column("How well it fits the workspace, 0.5-2.", ge=0.5, le=2)
     relevance_reasons: Texts = column("The workspace's phrases in its titles.")
     is_other_language: Bool = column("Whether every title is clearly in another language.")
-    cross_source_boost: Float = column("For being told by several sources, 1-1.5.", ge=1, le=1.5)
+    cross_source_boost: Float = column(
+        "For being told by members on several platforms, those caught as spam aside, 1-1.5.",
+        ge=1,
+        le=1.5,
+    )
     learned_weight: Float = column("What past results say about such stories, 0.5-2.")
     production_factor: Float = column("0 if it was produced already by that day, else 1.")
     spam_factor: Float = column("What spam leaves of the score; 1 if it is none.")

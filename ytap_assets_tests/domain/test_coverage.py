@@ -126,11 +126,11 @@ def test_a_row_tells_how_often_it_was_asked_and_what_it_brought() -> None:
     )
 
 
-def test_what_went_well_in_the_end_has_nothing_to_say() -> None:
-    fetches = log({**HN, "outcome": "malformed", "detail": "HTML"}, {**HN, "detail": "incomplete"})
-    assert describe_coverage(plan(HN), fetches, imported(), today=TODAY)["detail"].to_list() == [
-        None
-    ]
+@pytest.mark.parametrize("detail", ["incomplete: 1,000 of 1,500 stories were shown", None])
+def test_what_went_well_in_the_end_says_only_what_is_incomplete(detail: str | None) -> None:
+    fetches = log({**HN, "outcome": "malformed", "detail": "HTML"}, {**HN, "detail": detail})
+    told = describe_coverage(plan(HN), fetches, imported(), today=TODAY)["detail"]
+    assert told.to_list() == [detail]
 
 
 def test_a_source_without_its_key_is_told_apart_from_one_that_can_be_asked() -> None:

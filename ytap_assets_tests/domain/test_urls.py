@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from polars.testing import assert_series_equal
 
+from ytap_assets.domain.url_platforms import HOME_PAGES, NO_PAGE
 from ytap_assets.domain.urls import (
     MAX_CHARACTERS,
     canonical_url,
@@ -37,7 +37,22 @@ SPELLINGS = {
         "https://example.com/a#",
         "https://example.com/a?",
         "https://example.com/a?utm_source=x&UTM_Medium=y&fbclid=1&gclid=2&igshid=3",
-        "https://example.com/a?ref=hn&ref_src=t&si=1&feature=share",
+        "https://example.com/a?ref=hn&mc_eid=1&msclkid=2&_hsenc=3",
+        "https://example.com/a?utm_source=x;utm_medium=y",
+        "https://example.com/a/index.html",
+        "https://example.com/a/Index.php?utm_source=x",
+        "https://example.com/a/default.aspx",
+        "https://example.com/a;jsessionid=0A1B",
+        "https://example.com/a?PHPSESSID=0a1b",
+        "https://example.com/a?amp",
+        "https://example.com/a?outputType=amp",
+        "https://web.archive.org/web/20160907081200/http://www.example.com/a?utm_source=x",
+        "http://web.archive.org/web/2016/https:/example.com/a",
+        "https://web.archive.org/web/20160907081200id_/http://example.com:80/a",
+        "https://www.google.com/url?sa=t&url=https%3A%2F%2Fexample.com%2Fa&usg=x",
+        "https://l.facebook.com/l.php?u=http%3A%2F%2Fexample.com%2Fa%3Ffbclid%3D1&h=x",
+        "https://www.youtube.com/redirect?event=video&q=https%3A%2F%2Fexample.com%2Fa",
+        "https://out.reddit.com/t3_1abc?url=https%3A%2F%2Fexample.com%2Fa&token=x",
         "https://example.com/a?utm%5Fsource=x",
         "https://example.com/x/../a",
         "https://example.com/./a",
@@ -61,13 +76,21 @@ SPELLINGS = {
         "https://example.com/a?c=2&b=1",
         "https://example.com/a/?b=1&amp;c=2",
         "https://example.com/a?b=1&&c=2&b=1&utm_campaign=z",
+        "https://example.com/a?b=1;c=2",
     ],
+    "https://example.com/a?q=b%20c": ["https://example.com/a?q=b+c"],
     "https://example.com/%C3%A4?q=%C3%BC": [
         "https://example.com/ä?q=ü",
         "https://example.com/%c3%a4?q=%c3%bc",
     ],
     "https://xn--bcher-kva.example": ["https://bücher.example/", "https://BÜCHER.example"],
     "https://example.com#!/story/1": ["http://www.example.com/#!/story/1/"],
+    "https://groups.google.com/forum#!topic/a/b": ["http://groups.google.com/forum/#!topic/a/b"],
+    "https://amazon.co.uk/dp/B00EXAMPLE": [
+        "https://www.amazon.co.uk/A-Long-Title/dp/B00EXAMPLE/ref=sr_1_1?keywords=x&qid=1",
+        "http://amazon.co.uk/gp/product/B00EXAMPLE?tag=someone-20",
+    ],
+    "https://nytimes.com/2016/a.html": ["https://nytimes.com/2016/a.html?ref=technology&smid=tw"],
     "https://en.wikipedia.org/wiki/Cat": ["https://en.m.wikipedia.org/wiki/Cat"],
     VIDEO: [
         VIDEO,
@@ -76,6 +99,7 @@ SPELLINGS = {
         "https://music.youtube.com/watch?v=dQw4w9WgXcQ",
         "https://youtu.be/dQw4w9WgXcQ?si=share",
         "https://youtu.be/?v=dQw4w9WgXcQ",
+        "https://consent.youtube.com/m?continue=https%3A%2F%2Fwww.youtube.com%2Fwatch%3Fv%3DdQw4w9WgXcQ",
         "https://www.youtube.com/shorts/dQw4w9WgXcQ",
         "https://www.youtube.com/embed/dQw4w9WgXcQ?start=3",
         "https://www.youtube-nocookie.com/embed/dQw4w9WgXcQ",
@@ -91,12 +115,14 @@ SPELLINGS = {
         "https://redd.it/1abc2d",
         "https://www.reddit.com/comments/1abc2d",
         "https://www.reddit.com/gallery/1abc2d",
+        "https://de.reddit.com/r/science/comments/1abc2d/a_title/?share_id=x&rdt=1",
     ],
     "https://x.com/i/status/123": [
         "https://twitter.com/someone/status/123?s=20",
         "https://mobile.twitter.com/someone/status/123/photo/1",
         "https://x.com/someone/status/123",
         "https://x.com/i/web/status/123",
+        "https://vxtwitter.com/someone/status/123?t=abc&s=20",
     ],
     "https://news.ycombinator.com/item?id=123": [
         "http://news.ycombinator.com/item?id=123",
@@ -108,13 +134,15 @@ SPELLINGS |= {
     "https://youtube.com/watch?v=dQw4": ["https://www.youtube.com/watch?v=dQw4&feature=share"],
     "https://youtube.com/@someone/videos": ["https://m.youtube.com/@someone/videos/"],
     "https://youtu.be": ["https://youtu.be/"],
-    "https://x.com/someone": ["https://twitter.com/someone?ref_src=a"],
+    "https://x.com/someone": ["https://twitter.com/someone?ref_src=a&s=20&t=b"],
+    "https://youtube.com/playlist?list=PLa": ["https://www.youtube.com/playlist?list=PLa&si=b"],
     "https://reddit.com/r/science": ["https://old.reddit.com/r/science/"],
     "https://redd.it/a.b": ["http://redd.it/a.b"],
     "https://news.ycombinator.com/newest": ["http://news.ycombinator.com/newest"],
     "https://news.ycombinator.com/item?id=x": ["http://news.ycombinator.com/item?id=x"],
 }
 
+AMBIGUOUS = "ref feature si cmp scid amp icid s t source spm cmpid ncid s_cid sr mod tag app"
 DIFFERENT_PAGES = [
     ("https://example.com/a", "https://example.com/A"),
     ("https://example.com/a", "https://example.com/b"),
@@ -125,6 +153,20 @@ DIFFERENT_PAGES = [
     ("https://example.com/camp", "https://example.com/c"),
     ("https://shop.example/amp", "https://shop.example/"),
     ("https://m.me/a", "https://me/a"),
+    *(
+        (f"https://pages.example/a?{name}=4045-USHJ", f"https://pages.example/a?{name}=8285-YOAZ")
+        for name in AMBIGUOUS.split()
+    ),
+    ("https://shop.example/order.php?ref=INV-100", "https://shop.example/order.php"),
+    ("https://notyoutube.com/a?si=1", "https://notyoutube.com/a?si=2"),
+    ("https://nytimes.com.example/a?ref=1", "https://nytimes.com.example/a?ref=2"),
+    ("https://amazon.example/a?tag=1", "https://amazon.example/a?tag=2"),
+    ("https://example.com/a/index.html", "https://example.com/a/index.html.gz"),
+    ("https://example.com/index.php?id=1", "https://example.com/index.php?id=2"),
+    ("https://example.com/index.php/a", "https://example.com/index.php/b"),
+    ("https://groups.google.com/forum/#!topic/a/b", "https://groups.google.com/forum/#!topic/a/c"),
+    ("https://web.archive.org/web/2016*/a", "https://web.archive.org/web/2016*/b"),
+    ("https://google.com/url?q=ftp://a.example", "https://google.com/url?q=ftp://b.example"),
     ("https://www.youtube.com/watch?v=dQw4w9WgXcQ", "https://www.youtube.com/watch?v=dQw4w9WgXcq"),
     ("https://i.redd.it/1abc2d", "https://redd.it/1abc2d"),
     ("https://evil.example/youtu.be/dQw4w9WgXcQ", VIDEO),
@@ -149,7 +191,9 @@ _PIECES = r"""
     http:// https:// // / \ ? # & = % %2e %25 %34 %C3 : @ . .. www. m. amp. amp .amp .html /amp
     youtube.com youtu.be watch v= dQw4w9WgXcQ reddit.com /comments/ redd.it twitter.com status
     google.com/amp/s/ cdn.ampproject.org/c/ utm_x=1 amp; ! #!/ :80 :8080 [::1] ü İ ς ℀ 。 ß xn--
-    a B 1 en.m.wikipedia.org user:pw@
+    a B 1 en.m.wikipedia.org user:pw@ ; ;a=b ;jsessionid=1 + /index.html /Default.aspx amazon.com
+    /dp/B00EXAMPLE web.archive.org/web/2016/ google.com/url?q= ref=hn ref=b si=1 #!topic/ #F!a
+    %3A%2F%2F login consent. localhost nytimes.com n/a
 """
 pieces = st.sampled_from([*_PIECES.split(), "\u017f", "\u212a"])
 hostile_urls = st.one_of(
@@ -158,16 +202,24 @@ hostile_urls = st.one_of(
     st.lists(pieces, max_size=14).map(lambda parts: "https://" + "".join(parts)),
 )
 
+HOST_LABELS = "www m mobile amp x example com co uk wikipedia youtube nytimes login localhost"
 _HOSTS = st.lists(
-    st.sampled_from(["www", "m", "mobile", "amp", "x", "example", "com", "co", "uk", "wikipedia"]),
+    st.sampled_from(HOST_LABELS.split()),
     min_size=1,
     max_size=5,
 ).map(".".join)
 _PATHS = st.lists(
-    st.sampled_from(["a", "B", "amp", "camp", "a.amp", "a.html", ".", "..", "", "~me", "a.b"]),
+    st.sampled_from(
+        ["a", "B", "amp", "camp", "a.amp", "index.html", "login", ".", "..", "", "~me", "a.b"]
+    ),
     max_size=4,
 ).map(lambda segments: "".join(f"/{segment}" for segment in segments))
 plain_urls = st.builds("{}://{}{}".format, st.sampled_from(["http", "https"]), _HOSTS, _PATHS)
+
+
+def names_no_page(canonical: str) -> bool:
+    found = pl.select(pl.lit(canonical).str.contains(NO_PAGE)).item()
+    return canonical in HOME_PAGES or bool(found)
 
 
 @pytest.mark.parametrize(
@@ -211,16 +263,88 @@ def test_escaping_does_not_grow_a_url_beyond_the_limit() -> None:
 @example(["https://www.com/", "https://www.www.com", "http://www.example.com//", "http://a.b/.."])
 def test_a_column_gives_what_each_url_gives(urls: list[str | None]) -> None:
     expected = [None if url is None else canonical_url(url) for url in urls]
-    assert_series_equal(
-        canonical_urls(pl.Series("url", urls, dtype=pl.String)),
-        pl.Series("url", expected, dtype=pl.String),
-    )
+    canonical = canonical_urls(pl.Series("url", urls, dtype=pl.String)).to_list()
+    assert canonical == [None if url is None or names_no_page(url) else url for url in expected]
+    assert canonical_urls(pl.Series("url", canonical, dtype=pl.String)).to_list() == canonical
+
+
+@given(hostile_urls)
+def test_a_canonical_url_is_its_own(url: str) -> None:
+    canonical = canonical_url(url)
+    assert canonical_url(canonical) == canonical
 
 
 def test_a_column_of_every_known_spelling() -> None:
     spellings = [spelling for all_ in SPELLINGS.values() for spelling in all_]
     expected = [canonical for canonical, all_ in SPELLINGS.items() for _ in all_]
-    assert canonical_urls(pl.Series(spellings)).to_list() == expected
+    none = {"https://example.com", "https://youtu.be", "https://news.ycombinator.com/newest"}
+    assert canonical_urls(pl.Series(spellings)).to_list() == [
+        None if canonical in none else canonical for canonical in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", " ", "-", "n/a", "N/A", "n.a.", "none", "null", "TBD", "#", "about:blank"),
+        *("http://", "https://", "http:", "javascript:void(0)", "data:text/html,x"),
+        *("https://example.com", "http://www.example.org/", "https://example.com/?utm_source=x"),
+        *(
+            "http://localhost:8000/a",
+            "http://127.0.0.1/a",
+            "http://intranet/a",
+            "https://x.local/a",
+        ),
+        *("https://www.youtube.com/", "https://m.youtube.com", "https://youtu.be/?si=x"),
+        *("https://www.youtube.com/watch", "https://www.youtube.com/results?search_query=a"),
+        *("https://www.reddit.com/", "https://old.reddit.com/r/all/", "https://twitter.com/"),
+        *("https://www.nytimes.com/?ref=a", "https://www.bbc.co.uk/index.html", "https://t.co/"),
+        *(
+            "https://www.google.com/search?q=a+b",
+            "https://www.google.de/search?q=a",
+            "https://bit.ly",
+        ),
+        *("https://duckduckgo.com/?q=a", "https://news.ycombinator.com/newest"),
+        *("https://accounts.google.com/ServiceLogin?x=1", "https://site.example/login?next=/a"),
+        *("https://site.example/users/sign_in", "https://consent.site.example/?x=1"),
+        *("https://site.example/subscribe", "https://site.example/accounts/login/"),
+    ],
+)
+def test_what_names_no_page_of_its_own_is_null_in_a_column(url: str) -> None:
+    assert canonical_urls(pl.Series([url])).to_list() == [None]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "https://usbkill.com",
+            "https://a.example/",
+            "https://github.com/a",
+            "https://youtu.be/a.b",
+        ),
+        *(
+            "https://nytimes.com/2016/a",
+            "https://bit.ly/abc",
+            "https://login.gov/a",
+            "https://auth0.com",
+        ),
+        *(
+            "https://site.example/login-is-broken",
+            "https://site.example/blog/login/a",
+            "mailto:a@b.c",
+        ),
+        *(
+            "https://google.com/about",
+            "https://subscribe.example/a",
+            "example.com/a",
+            "urn:isbn:123",
+        ),
+        *("https://reddit.com/r/science", "https://x.com/someone", "https://consent.example"),
+    ],
+)
+def test_what_names_a_page_is_not(url: str) -> None:
+    assert canonical_urls(pl.Series([url])).to_list() == [canonical_url(url)]
 
 
 def test_story_ids_never_change() -> None:

@@ -13,6 +13,7 @@ from ytap_assets.sources.documents import load_json, load_xml, write_item
 from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.fields import (
     UnreadableItemError,
+    decode_entities,
     read_channel_id,
     read_count,
     read_duration,
@@ -71,12 +72,27 @@ def test_counts_that_are_none(value: object, reason: str) -> None:
         read_count(value, "points")
 
 
-def test_titles_are_decoded_once_and_set_in_one_line() -> None:
-    assert read_title(" Q&amp;A:\n\t&#39;why&#39; &amp;lt; ") == "Q&A: 'why' &lt;"
+def test_titles_are_set_in_one_line() -> None:
+    assert read_title(" Q&A:\n\t'why' ") == "Q&A: 'why'"
     assert read_title("a\ud800b\x00c") == "a\ufffdb\ufffdc"
 
 
-@pytest.mark.parametrize("title", [None, "", "   ", "&nbsp;", 7, ["a"], "x" * 1001])
+def test_titles_that_are_html_are_decoded_once() -> None:
+    assert read_title("Q&amp;A: &#39;why&#x27; &amp;lt;", is_html=True) == "Q&A: 'why' &lt;"
+    assert read_title("Q&amp;A: &#39;why&#x27;") == "Q&amp;A: &#39;why&#x27;"
+    with pytest.raises(UnreadableItemError, match="missing"):
+        read_title("&nbsp;", is_html=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["?id=5&region=eu&copy=2&notes=1", "AT&T", "&copy", "&#39", "&notes;", "&ampere;", "&;", "&#;"],
+)
+def test_what_is_no_whole_entity_is_not_decoded(text: str) -> None:
+    assert decode_entities(text) == text
+
+
+@pytest.mark.parametrize("title", [None, "", "   ", 7, ["a"], "x" * 1001])
 def test_titles_that_are_none(title: object) -> None:
     with pytest.raises(UnreadableItemError, match="title"):
         read_title(title)

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.hn import (
     HackerNewsByDate,
@@ -19,6 +20,7 @@ from ytap_assets.sources.hn import (
     top_stories_url,
 )
 from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.payloads import parse_payloads
 from ytap_assets.sources.source import Answers
 from ytap_assets_tests.sources.support import (
     HN,
@@ -27,12 +29,15 @@ from ytap_assets_tests.sources.support import (
     answer,
     check_conservation,
     collect,
+    make_session,
     make_settings,
+    make_workspace,
     reasons,
+    run,
 )
 
 POSTED = int(NOW.timestamp()) - 3600
-BY_DATE = by_date_url(NOW, NOW, 50)
+BY_DATE = by_date_url(NOW, NOW)
 
 
 def hit(**changes: object) -> dict[str, Any]:
@@ -94,6 +99,13 @@ def test_a_hit_becomes_a_row() -> None:
             "is_promoted": False,
         }
     ]
+
+
+def test_titles_are_html_whose_entities_have_semicolons() -> None:
+    text = "?id=5&region=eu&copy=2 &lt;b&gt; &amp;lt;"
+    title = "?id=5&region=eu&copy=2 <b> &lt;"
+    assert by_date(hit(title=text)).rows[0]["title"] == title
+    assert front_page(story(title=text)).rows[0]["title"] == title
 
 
 @pytest.mark.parametrize("url", [None, "", "absent"])
@@ -177,11 +189,15 @@ def test_a_ranking_may_hold_nonsense() -> None:
 
 
 class Algolia:
-    """Answers from stories posted at given seconds of the day, at most 1,000 at a time."""
+    """Answers from stories posted at given seconds of the day, some at a time.
 
-    def __init__(self, seconds: list[int]) -> None:
+    It refuses to filter by points, as it has been reported to since June 2026.
+    """
+
+    def __init__(self, seconds: list[int], page: int = 1000) -> None:
         start = datetime.combine(TODAY, datetime.min.time(), UTC)
         self.posted = [int(start.timestamp()) + second for second in seconds]
+        self.page = page
         self.asked = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -189,11 +205,14 @@ class Algolia:
             return httpx.Response(200, json=[])
         self.asked += 1
         (filters,) = parse_qs(urlsplit(str(request.url)).query)["numericFilters"]
-        at_least, before, _points = filters.split(",")
+        if "points" in filters:
+            return httpx.Response(400, json={"message": "invalid numeric attribute(points)"})
+        at_least, before = filters.split(",")
         low, high = int(at_least.partition(">=")[2]), int(before.partition("<")[2])
         found = [second for second in enumerate(self.posted) if low <= second[1] < high]
-        hits = [hit(objectID=str(number), created_at_i=at) for number, at in found[:1000]]
-        return httpx.Response(200, json={"hits": hits, "nbHits": len(found)})
+        hits = [hit(objectID=str(number), created_at_i=at) for number, at in found[: self.page]]
+        answered = {"hits": hits, "nbHits": len(found), "hitsPerPage": self.page}
+        return httpx.Response(200, json=answered)
 
 
 @pytest.mark.parametrize(("count", "asked"), [(0, 1), (999, 1), (1000, 3), (1900, 3), (2500, 7)])
@@ -212,14 +231,77 @@ def test_more_stories_than_fit_one_second_are_taken_as_far_as_they_come(tmp_path
     algolia = Algolia([3600] * 1500)
     fetch = collect(HN, make_settings(tmp_path), algolia)[0]
     assert fetch.rows.height == 1000
+    assert fetch.log["outcome"] == "ok"
+    assert fetch.log["detail"] == "incomplete: 1,000 of 1,500 stories were shown"
     check_conservation(fetch)
+
+
+def test_smaller_pages_than_asked_for_are_seen_to_their_end(tmp_path: Path) -> None:
+    algolia = Algolia([n * 1_000 for n in range(80)], page=20)
+    fetch = collect(HN, make_settings(tmp_path), algolia)[0]
+    assert fetch.rows["item_id"].n_unique() == 80
+    assert (fetch.log["outcome"], fetch.log["detail"]) == ("ok", None)
+    assert fetch.log["attempts"] == algolia.asked > 4
+
+
+def test_fewer_stories_than_the_count_says_are_named(tmp_path: Path) -> None:
+    few = httpx.Response(200, json={"hits": [hit()], "nbHits": 3, "hitsPerPage": 1000})
+    fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
+    assert fetch.log["detail"] == "incomplete: 1 of 3 stories were shown"
+
+
+def test_stories_with_too_few_points_are_left_out_by_every_workspace_for_itself(
+    tmp_path: Path,
+) -> None:
+    points = [0, 49, 50, 99, 100, None, "many"]
+    hits = [hit(objectID=str(n), points=value) for n, value in enumerate(points)]
+    found = httpx.Response(200, json={"hits": hits, "nbHits": len(hits)})
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return found
+
+    past = date(2026, 11, 2)
+    kept: dict[int, list[str]] = {}
+    for least in (50, 100):
+        wanting = make_workspace(hn={"min_points": least})
+        fetch = collect(wanting, make_settings(tmp_path), handler, past)[0]
+        kept[least] = fetch.rows["item_id"].to_list()
+        assert reasons(fetch) == ["points is a text, not a whole number"]
+        assert json.loads(fetch.payloads["body"][0])["hits"] == hits
+        rows, _ = parse_payloads(fetch.payloads)
+        assert rows["item_id"].to_list() == kept[least]
+    assert kept == {50: ["2", "3", "4", "5"], 100: ["4", "5"]}
+    assert len(set(asked)) == 1
+    assert "points" not in parse_qs(urlsplit(asked[0]).query)["numericFilters"][0]
+
+
+def test_an_unreadable_answer_is_not_kept(tmp_path: Path) -> None:
+    answers = [httpx.Response(200, content=b"<html>"), httpx.Response(200, json={"hits": []})]
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return answers.pop(0)
+
+    async def work() -> list[str]:
+        settings = make_settings(tmp_path)
+        outcomes = []
+        for _ in range(2):
+            async with make_session(settings, handler, keeps_answers=True) as session:
+                past = date(2026, 11, 2)
+                fetches = await collect_trends(HN, [past], session=session, run_id="run")
+                outcomes.append(str(fetches[0].log["outcome"]))
+        return outcomes
+
+    assert run(work()) == ["malformed", "ok"]
 
 
 def test_an_algolia_that_is_always_full_ends(tmp_path: Path) -> None:
     full = httpx.Response(200, json={"hits": [hit()], "nbHits": 10**6})
     fetch = collect(HN, make_settings(tmp_path), lambda _: full)[0]
     assert fetch.log["outcome"] == "permanent_error"
-    assert "raise sources.hn.min_points" in fetch.log["detail"]
+    assert "are missing" in fetch.log["detail"]
+    assert fetch.log["attempts"] == 64
     check_conservation(fetch)
 
 
@@ -233,7 +315,7 @@ def test_past_days_are_asked_by_date_and_not_by_front_page(tmp_path: Path) -> No
     past = date(2026, 11, 2)
     by_day, front = collect(HN, make_settings(tmp_path), handler, past)
     start = datetime(2026, 11, 2, tzinfo=UTC)
-    assert asked == [by_date_url(start, start + timedelta(days=1), 50)]
+    assert asked == [by_date_url(start, start + timedelta(days=1))]
     assert by_day.rows["day"].to_list() == [past]
     assert by_day.rows["observed_at"].to_list() == [NOW]
     assert front.log["outcome"] == "unrecoverable"

@@ -39,7 +39,7 @@ POSTED = NOW - timedelta(hours=3)
 def post(**changes: object) -> dict[str, Any]:
     data = {
         "id": "1abc",
-        "title": "A & B",
+        "title": "A &amp; B",
         "url": "https://a.example/?x=1&y=2",
         "permalink": "/r/rust/comments/1abc/a_b/",
         "score": 120,
@@ -87,7 +87,7 @@ def test_a_post_of_the_listing_becomes_a_row() -> None:
         "source": "reddit",
         "item_id": "1abc",
         "observed_at": NOW,
-        "title": "A & B",
+        "title": "A &amp; B",
         "url": "https://a.example/?x=1&y=2",
         "discussion_url": "https://www.reddit.com/r/rust/comments/1abc/a_b/",
         "published_at": POSTED,
@@ -106,7 +106,7 @@ def test_an_entry_of_the_feed_becomes_a_row_without_counts() -> None:
         "source": "reddit",
         "item_id": "1abc",
         "observed_at": NOW,
-        "title": "A & B",
+        "title": "A &amp; B",
         "url": "https://a.example/?x=1&y=2",
         "discussion_url": "https://www.reddit.com/r/rust/comments/1abc/a_b/",
         "published_at": POSTED,

@@ -55,7 +55,7 @@ def test_a_video_becomes_a_row() -> None:
         "source": "youtube",
         "item_id": "I_GUQdY01b0",
         "observed_at": NOW,
-        "title": "A & B",
+        "title": "A &amp; B",
         "url": "https://www.youtube.com/watch?v=I_GUQdY01b0",
         "discussion_url": "https://www.youtube.com/watch?v=I_GUQdY01b0",
         "published_at": NOW - timedelta(hours=4),

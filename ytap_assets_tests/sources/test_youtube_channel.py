@@ -60,7 +60,7 @@ def test_an_entry_becomes_a_row() -> None:
         "source": "youtube_channel",
         "item_id": "I_GUQdY01b0",
         "observed_at": NOW,
-        "title": "A & B",
+        "title": "A &amp; B",
         "url": "https://www.youtube.com/watch?v=I_GUQdY01b0",
         "discussion_url": "https://www.youtube.com/watch?v=I_GUQdY01b0",
         "published_at": NOW - timedelta(hours=2),

@@ -95,7 +95,8 @@ class _Merging:
         self.evidence = shared.group_by("term").agg(pl.col("evidence").first())
         self.groups = groups.sort("group")
         self.vectors = shared.select("group", "term", "weight")
-        self.marks = marks
+        # What has one value throughout contradicts nothing.
+        self.marks = marks = marks.filter(pl.col("value").n_unique().over("key") > 1)
         self.careful = pl.concat(
             [marks.select("group"), groups.filter("is_fixed").select("group")]
         ).unique()

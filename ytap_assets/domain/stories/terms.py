@@ -6,11 +6,13 @@ Does not belong here: comparing titles (`clustering`), or which words are common
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import polars as pl
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
+from ytap_assets.domain.stories.numerals import fold_numbers, split_signs
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""
@@ -31,7 +33,8 @@ _FORM = """
     official video audio lyrics lyric visualizer trailer teaser promo clip mv music highlights full
     game match fight show episode ep part season vol volume chapter preview recap review reaction
     reacts watch live stream livestream premiere ft feat featuring remix cover version hd 4k uhd vs
-    weekly daily monthly yearly thread discussion megathread questions question update updates news
+    weekly daily monthly yearly quarterly thread discussion megathread questions question self
+    promotion moronic newbie beginner noob casual lounge showcase portfolio ama update updates news
     breaking report january february march april may june july august september october november
     december jan feb mar apr jun jul aug sep sept oct nov dec monday tuesday wednesday thursday
     friday saturday sunday today tonight tomorrow yesterday day week month year
@@ -41,6 +44,18 @@ _PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]+|[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]+(?:[.,]\p{{N}}+)*"
+# What a site answers instead of a page, and what is left of a post that is gone: titles of neither.
+_NO_TITLE = (
+    r"(?i)^\s*(?:just a moment|attention required|are you (?:a robot|human)|before you continue to"
+    r" \w+|subscribe to (?:read|continue)|(?:access|permission) denied|(?:error )?(?:404|403)"
+    r"|untitled|(?:404\W+)?(?:page )?not found|\[?(?:deleted by user|deleted|removed)\]?"
+    r"|(?:private|deleted) video|(?:log|sign) in)\W*(?:[|\x{2013}\x{2014}-].*)?$"
+)
+# Nobody sees them: soft hyphens and other format characters, controls, fillers, selectors.
+_INVISIBLE = (
+    r"[\p{Cf}\x{00}-\x{08}\x{0e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{115f}\x{1160}\x{17b4}\x{17b5}"
+    r"\x{180b}-\x{180f}\x{3164}\x{fe00}-\x{fe0f}\x{ffa0}\x{e0100}-\x{e01ef}]"
+)
 Words = TypeVar("Words", pl.Expr, pl.Series)
 
 _NUMBER = r"^[\p{N}.,]+$"
@@ -49,8 +64,9 @@ _NUMBER = r"^[\p{N}.,]+$"
 def read_words(titles: pl.DataFrame) -> pl.DataFrame:
     """The words of titles, in their order.
 
-    Case, accents, possessives and English endings are taken off. Scripts that put no spaces
-    between words, and Korean, whose words carry their particles, give pairs of characters.
+    Case, accents, possessives, English endings and what cannot be seen are taken off; numerals are
+    written in digits (`numerals.fold_numbers`). Scripts that put no spaces between words, and
+    Korean, whose words carry their particles, give pairs of characters.
 
     Args:
         titles: ``title_no`` and ``title``.
@@ -118,16 +134,28 @@ def stem(word: Words) -> Words:
 _FORM_WORDS = stem(pl.Series(_FORM.split())).unique()
 
 
+def fold(words: Iterable[str]) -> list[str]:
+    """Words of a vocabulary as `read_words` gives them."""
+    return stem(pl.select(_unaccented(pl.lit(pl.Series(list(words))))).to_series()).to_list()
+
+
 def _plain(title: pl.Expr) -> pl.Expr:
-    return (
-        title.str.slice(0, MAX_CHARACTERS)
-        .str.normalize("NFKD")
-        .str.replace_all(r"[\u0300-\u036f]", "")
-        .str.normalize("NFKC")
-        .str.to_lowercase()
+    seen = title.str.replace_all(_INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
+    seen = pl.when(~seen.str.contains(_NO_TITLE)).then(seen)
+    return fold_numbers(
+        _unaccented(split_signs(seen))
         .str.replace_all(r"#(\p{N})", " nr ${1}")
         .str.replace_all(r"['\u2019\u02bc`]s\b", "")
         .str.replace_all(r"['\u2019\u02bc`]", "")
+    )
+
+
+def _unaccented(text: pl.Expr) -> pl.Expr:
+    return (
+        text.str.normalize("NFKD")
+        .str.replace_all(r"[\u0300-\u036f]", "")
+        .str.normalize("NFKC")
+        .str.to_lowercase()
     )
 
 

@@ -20,6 +20,7 @@ REASON = "reason"
 """The column with the reasons a row cannot be read; null where it can."""
 _TEXT = "text:"
 _SHOWN_CHARS = 80
+_TITLES = ("title", "encoded_title")
 _STANDARD_FORMS = {
     "instant": "YYYY-MM-DD hh:mm:ss or seconds since 1970",
     "day": "YYYY-MM-DD",
@@ -145,7 +146,7 @@ def _read_cell(cell: str, column: Column) -> pl.Expr:
     unknown = stripped.is_in(["", *column.null_values]) | _plain(raw).is_in(column.null_values)
     if KINDS[column.kind].has_null_words:
         unknown |= stripped.str.to_lowercase().is_in(NULL_WORDS)
-    return pl.when(~unknown).then(raw if column.kind == "title" else stripped)
+    return pl.when(~unknown).then(raw if column.kind in _TITLES else stripped)
 
 
 def _parse(name: str, column: Column, reading: Reading) -> pl.Expr:

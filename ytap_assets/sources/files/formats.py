@@ -24,6 +24,7 @@ from ytap_assets.tables.trends import SOURCES
 KindName = Literal[
     "text",
     "title",
+    "encoded_title",
     "url",
     "encoded_url",
     "count",

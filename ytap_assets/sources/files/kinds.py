@@ -7,7 +7,6 @@ by kind. Does not belong here: which column is of which kind (`formats.yaml`).
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from ytap_assets.sources.fields import COUNTS_END
+from ytap_assets.sources.fields import COUNTS_END, decode_entities
 from ytap_assets.sources.files.formats import Column, KindName
 from ytap_assets.sources.files.names import DaySpan
 from ytap_assets.sources.files.records import FAULT
@@ -30,8 +29,6 @@ _END = datetime(2100, 1, 1, tzinfo=UTC)
 _AGE = r"(?i)\b(\d{1,4}) (second|minute|hour|day|week|month|year)s? ago\b"
 # Days, hours, minutes, seconds: at least one; each few enough digits not to overflow.
 _DURATION = r"^P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})S)?)?$"
-# With its semicolon: `&copy=1` and `AT&T` are no entities.
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BELOW = f"below {COUNTS_END:,}"
 _DASHES = ("-", "--", "\u2013", "\u2014")
 NULL_WORDS = frozenset(
@@ -122,7 +119,7 @@ class Kind(NamedTuple):
     @property
     def has_null_words(self) -> bool:
         """Whether `NULL_WORDS` mean unknown: not where any text is a value."""
-        return self.parse not in {_text, _title, _slug}
+        return self.parse not in {_text, _title, _encoded_title, _slug}
 
 
 def end_of(day: pl.Expr) -> pl.Expr:
@@ -135,16 +132,18 @@ def _text(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
 
 
 def _title(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
-    return _text(text, column, reading).map_batches(_decode_entities, return_dtype=pl.String)
+    return _text(text, column, reading)
 
 
-def _decode_entities(titles: pl.Series) -> pl.Series:
+def _encoded_title(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+    return _text(text, column, reading).map_batches(_decode_all, return_dtype=pl.String)
+
+
+def _decode_all(titles: pl.Series) -> pl.Series:
     encoded = titles.filter(titles.str.contains("&", literal=True)).unique()
     if encoded.is_empty():
         return titles
-    return titles.replace(
-        encoded, [_ENTITY.sub(lambda one: html.unescape(one[0]), title) for title in encoded]
-    )
+    return titles.replace(encoded, [decode_entities(title) for title in encoded])
 
 
 def _url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
@@ -377,6 +376,7 @@ _TIME_SHAPE = r"(?=.*[0-9]).{4,60}"
 KINDS: dict[KindName, Kind] = {
     "text": Kind(_text, "holds a NUL character"),
     "title": Kind(_title, "holds a NUL character"),
+    "encoded_title": Kind(_encoded_title, "holds a NUL character"),
     "url": Kind(_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
     "encoded_url": Kind(_encoded_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
     "count": Kind(_count, f"is not a whole number of at least 0, {_BELOW}", _DIGITS_SHAPE),

@@ -224,3 +224,24 @@ def test_every_item_comes_back_once_in_any_order_and_again(
     firsts = members.filter(joined_by="first")
     assert firsts.height == members.select("day", "story_id").unique().height
     assert (members["similarity"].is_not_null() == (members["joined_by"] == "title")).all()
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("Daily Discussion Thread", "Daily Discussion Thread"),
+        ("Monthly Self-Promotion Thread", "Monthly Self-Promotion Thread"),
+        ("Moronic Monday - Your weekly questions thread",) * 2,
+        ("Ask me anything", "Ask me anything"),
+        ("Official Music Video", "Official Music Video"),
+        ("Breaking News, Latest News and Videos | CNN",) * 2,
+        ("Are you a robot? | Bloomberg", "Are you a robot? | Bloomberg"),
+        ("Home | The New York Times", "Opinion | The New York Times"),
+        ("Sable Finch (Official Video)", "Paper Lungs (Official Video)"),
+        ("Cat rides a train - YouTube", "Song of a dog - YouTube"),
+        ("Election results tonight | BBC News World", "New species of frog | BBC News World"),
+    ],
+)
+def test_what_titles_have_in_common_with_all_others_is_no_story(left: str, right: str) -> None:
+    members = group_stories(items([left, right]), NOTHING)
+    assert members["story_id"].n_unique() == 2

@@ -26,12 +26,32 @@ def words_of(title: str | None) -> list[str]:
         ("한국어", ["한국", "국어"]),
         ("Привет, мир", ["привет", "мир"]),
         ("🔥\x00\u202e\u2066", []),
+        (
+            "Vol\u00adcano\u200b er\u2060upts\ufeff \u2764\ufe0f now\u200d",
+            ["volcano", "erupt", "now"],
+        ),
+        ("\u3164hang\u034ful\ufe0f", ["hangul"]),
+        (
+            "第十二集 第3回 ep.12 (2/5)",
+            ["第", "12", "集", "第", "3", "回", "ep", "12", "2", "of", "5"],
+        ),
+        ("\u0663 \u0e53 \u096b \uff15 twenty-one", ["3", "3", "5", "5", "21"]),
         ("", []),
         (None, []),
+        ("Attention Required! | Cloudflare", []),
+        ("Before you continue to YouTube", []),
+        ("Subscribe to read | Financial Times", []),
+        ("[deleted by user]", []),
+        ("404 - Page not found", []),
+        ("Are you a robot lover", ["are", "you", "a", "robot", "lov"]),
     ],
 )
 def test_words(title: str | None, words: list[str]) -> None:
     assert words_of(title) == words
+
+
+def test_what_cannot_be_seen_does_not_use_up_what_is_read_of_a_title() -> None:
+    assert words_of("\u200b" * 10_000 + "word") == ["word"]
 
 
 def test_the_rest_of_a_long_title_is_not_read() -> None:

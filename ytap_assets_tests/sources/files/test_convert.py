@@ -152,9 +152,10 @@ def test_texts_that_mean_unknown() -> None:
     assert _convert({"as": "count", "null_when": {"x": "0", "absent": ""}}, "0") == [0]
 
 
-def test_titles_have_their_entities_decoded_once() -> None:
+def test_encoded_titles_have_their_entities_decoded_once() -> None:
     cells = ["Fish &amp; chips", "&amp;lt;", "AT&T &copy=1", "&#39;x&#x27;", "  padded "]
-    assert _convert({"as": "title"}, *cells, name="channel_title") == [
+    assert _convert({"as": "title"}, *cells, name="channel_title") == cells
+    assert _convert({"as": "encoded_title"}, *cells, name="channel_title") == [
         "Fish & chips",
         "&lt;",
         "AT&T &copy=1",

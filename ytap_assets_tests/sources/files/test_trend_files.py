@@ -50,7 +50,7 @@ def test_a_daily_list(read: Read, now: datetime) -> None:
         "source": "youtube",
         "item_id": "abcdefghijk",
         "observed_at": _at("2024-10-02T23:59:59"),
-        "title": "Fish & chips",
+        "title": "Fish &amp; chips",
         "url": "https://www.youtube.com/watch?v=abcdefghijk",
         "discussion_url": "https://www.youtube.com/watch?v=abcdefghijk",
         "published_at": _at("2024-10-01T20:00:02.500000"),
