@@ -1,7 +1,7 @@
 """Copies of the lake: make, verify, restore and prune them, and judge those that are there.
 
 Belongs here: which copies are made where, which stay, and what a check-up says of them. Does not
-belong here: how a copy is made or restored (`lakehouse.backup`).
+belong here: how a copy is made or restored (`lakehouse.backup`, `lakehouse.restore`).
 """
 
 from __future__ import annotations
@@ -14,18 +14,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ytap_assets.lakehouse.backup import (
-    Copy,
-    Verified,
-    back_up,
-    hold_copies,
-    list_copies,
-    newest_good,
-    restore,
-    verify,
-)
+from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good
+from ytap_assets.lakehouse.copying import hold_copies
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
+from ytap_assets.lakehouse.restore import Verified, restore, verify
 from ytap_assets.operations.findings import Finding, span
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.backup import Copy, back_up, find_newer_copy, list_copies
+from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.transaction import Run

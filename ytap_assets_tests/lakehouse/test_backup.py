@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import back_up, hold_copies, open_backup, restore, verify
+from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.catalog import check_integrity, read_catalog, read_commits
 from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.copies import open_backup
+from ytap_assets.lakehouse.copying import hold_copies
 from ytap_assets.lakehouse.errors import (
     BackupError,
     LakeDamagedError,
@@ -29,6 +31,7 @@ from ytap_assets.lakehouse.errors import (
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
+from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import DAY, NOTES, RUN, SAMPLES, notes, one_day, publish
 

@@ -28,12 +28,13 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.errors import YtapError
-from ytap_assets.lakehouse.backup import back_up, restore
+from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.restore import restore
 from ytap_assets.lakehouse.scoped import open_sql
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ytap_assets.lakehouse.backup import Copy, list_copies, open_backup
+from ytap_assets.lakehouse.copies import Copy, list_copies, open_backup
 from ytap_assets.lakehouse.errors import BackupError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.manifest import Backup
