@@ -93,10 +93,10 @@ def hold(*, catalog: str) -> None:
         sys.stdin.readline()
 
 
-def commit(*, catalog: str) -> None:
+def commit(*, catalog: str, lock: str = "EXCLUSIVE") -> None:
     """Hold the catalog as tightly as a commit does, until the input closes, and change nothing."""
     with closing(sqlite3.connect(catalog)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute(f"BEGIN {lock}")
         connection.execute("DELETE FROM ducklake_snapshot")
         report("committing")
         sys.stdin.readline()
