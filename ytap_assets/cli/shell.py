@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ytap_assets.cli.context import note, say
 from ytap_assets.cli.group import is_interrupt
-from ytap_assets.cli.statements import explain, run_statements
+from ytap_assets.cli.statements import run_statements
 from ytap_assets.cli.text import one_line
 from ytap_assets.errors import YtapError
 
@@ -118,8 +118,6 @@ class Shell:
                 self._fail(f"{' '.join(words)}: no such command; .help lists them")
 
     def _execute(self, text: str, values: list[str] | None = None) -> None:
-        import duckdb
-
         try:
             run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
         except YtapError as error:
@@ -128,8 +126,6 @@ class Shell:
             if not self._is_interactive or not is_interrupt(error):
                 raise
             self._fail("interrupted")
-        except duckdb.Error as error:
-            self._fail(explain(error))
 
     def _fail(self, message: str) -> None:
         self._failed += 1

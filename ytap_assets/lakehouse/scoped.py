@@ -177,13 +177,13 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
             )
         if statement.type not in _HARMLESS:
             raise StatementRefusedError(f"{statement.type.name}: {_WAY_OUT}")
-    if not _is_whole(connection):
+    if not reads_lake(connection):
         return [*statements]
     checker = _Checker(connection)
     return [checker.check(statement) for statement in statements]
 
 
-def _is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
+def reads_lake(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the lake is attached: a copy has nothing to reach, whatever its statements say."""
     # On a cursor: a transaction that failed takes no question until it is rolled back.
     with connection.cursor() as cursor:

@@ -103,12 +103,14 @@ def test_no_space_for_a_copy_or_a_restore(tmp_path: Path, settings: Settings) ->
         json.loads(r.removeprefix("outcome ")) for r in worker.reports if r[:7] == "outcome"
     ]
     assert len(outcomes) == len(free)
-    for leave, copied, restored, left, seen in outcomes:
-        for outcome in (copied, restored):
+    for leave, copied, restored, verified, left, seen in outcomes:
+        for outcome in (copied, restored, verified):
             assert outcome == "ok" or outcome.startswith("DiskFullError: "), (leave, outcome)
+        assert verified == "ok" or "is not verified; free some space there" in verified
         assert (left, seen) == ([], [ROWS, [1]]), leave
     assert [copied for _, copied, *_ in outcomes].count("ok") < len(free) - 2
-    assert outcomes[-1][1:3] == ["ok", "ok"]
+    assert outcomes[0][3] != "ok"
+    assert outcomes[-1][1:4] == ["ok", "ok", "ok"]
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path, settings: Settings) -> None:

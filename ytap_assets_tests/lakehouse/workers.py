@@ -34,7 +34,7 @@ from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
-from ytap_assets.lakehouse.restore import restore
+from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.lakehouse.scoped import open_sql
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
@@ -249,6 +249,7 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
         _try_to_publish(lake, 1)
     made = back_up(source, Path(data) / "copy", now)
     restore(target, made.folder, now)
+    verify(target, made.folder, now)  # the folder of backups is there from now on
     before = _names(target.data)
     for number, leave in enumerate(free):
         ballast = _fill_up(Path(disk), leave)
@@ -260,10 +261,12 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
         restored = _attempt(partial(restore, target, made.folder, moment))
         if restored != "ok":
             left += sorted(set(_names(target.data)) ^ set(before))
+        verified = _attempt(partial(verify, target, made.folder, now))
+        left += _names(target.backups)
         ballast.unlink()
         before = _names(target.data)
         with Lake.open(target, tables=SAMPLES) as lake:
-            report("outcome", json.dumps([leave, copied, restored, left, _summary(lake)]))
+            report("outcome", json.dumps([leave, copied, restored, verified, left, _summary(lake)]))
 
 
 def copy_read_only(*, data: str, folder: str) -> None:
