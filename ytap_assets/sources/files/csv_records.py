@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
+from operator import methodcaller
 from typing import Literal, NamedTuple, TextIO
 
 from ytap_assets.sources.files.content import is_damaged
@@ -22,6 +23,7 @@ MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""
 _BOM = "\ufeff"
 _DELIMITERS = (",", ";", "\t", "|")
+_LINE_ENDS_IN = methodcaller("count", "\n")
 _OPEN_QUOTE = "a quote is never closed"
 IsRecord = Callable[[Mapping[str, str]], bool]
 """Whether cells, by the names of their columns, look like those of a record."""
@@ -68,19 +70,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else self._read_line()
+        if self._returned:
+            line = self._returned.popleft()
+        elif not (line := self._text.readline(MAX_RECORD_CHARS)):
+            raise StopIteration
         if not self._lines:
             line = line.lstrip(_BOM)
         self._lines.append(line)
         self._length += len(line)
         if self._length > MAX_RECORD_CHARS:
             raise csv.Error(f"longer than {MAX_RECORD_CHARS} characters")
-        return line
-
-    def _read_line(self) -> str:
-        line = self._text.readline(MAX_RECORD_CHARS)
-        if not line:
-            raise StopIteration
         return line
 
     def take(self) -> tuple[int, list[str]]:
@@ -98,12 +97,9 @@ class _Lines:
     def peek(self) -> Iterator[str]:
         """The lines to come, each at most once more: they stay to be handed out."""
         yield from tuple(self._returned)
-        try:
-            while True:
-                self._returned.append(self._read_line())
-                yield self._returned[-1]
-        except StopIteration:
-            return
+        while line := self._text.readline(MAX_RECORD_CHARS):
+            self._returned.append(line)
+            yield line
 
 
 def _is_within_a_cell(line: str, record: _Record) -> bool:
@@ -113,7 +109,7 @@ def _is_within_a_cell(line: str, record: _Record) -> bool:
 
 
 def _count_lines(lines: Sequence[str]) -> int:
-    return sum(line.count("\n") for line in lines)
+    return sum(map(_LINE_ENDS_IN, lines))
 
 
 def _iterate(lines: _Lines, delimiter: str) -> Iterator[_Record]:
@@ -271,7 +267,7 @@ class _Table:
 
     def add(self, record: _Record, lines: _Lines) -> None:
         """Take a record; where it swallowed others, these are handed out by ``lines`` again."""
-        starts = self._find_swallowed(record, lines)
+        starts = self._find_swallowed(record, lines) if len(record.lines) > 1 else iter(())
         if self._is_header(record):
             self._take_header(record)
         elif record.fault is None and record.tear in {None, "perhaps merged"}:
@@ -302,6 +298,8 @@ class _Table:
             )
 
     def _is_header(self, record: _Record) -> bool:
+        if self.positions.keys().isdisjoint(map(str.strip, record.cells)):
+            return False
         named = sum(cell.strip() in self.positions for cell in record.cells)
         return named >= 2 and 2 * named > len(self.positions)
 
