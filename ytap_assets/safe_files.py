@@ -81,7 +81,7 @@ def open_below(folder: int, name: str) -> Iterator[BinaryIO]:
         opened.callback(os.close, found)
         mode = os.fstat(found).st_mode
         if not stat.S_ISREG(mode):
-            raise FileRefusedError(f"{name} is {_describe(mode)}")
+            raise FileRefusedError(f"{name} is {describe_kind(mode)}")
         yield opened.enter_context(os.fdopen(found, "rb", closefd=False))
 
 
@@ -103,7 +103,7 @@ def _explain(folder: int, part: str, error: OSError) -> str:
     except OSError:
         mode = 0
     if stat.S_ISLNK(mode) or isinstance(error, NotADirectoryError):
-        return f"is {_describe(mode)}"
+        return f"is {describe_kind(mode)}"
     return f"cannot be opened: {_say_why(error)}"
 
 
@@ -113,7 +113,8 @@ def _say_why(error: OSError) -> str:
     return f"{error.strerror}{advice}"
 
 
-def _describe(mode: int) -> str:
+def describe_kind(mode: int) -> str:
+    """What a mode is of, where a regular file is wanted."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")
 
 

@@ -31,6 +31,8 @@ _ADVICE = {
     errno.EROFS: "choose a place that can be written to",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
+    errno.EIO: "check the disk",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`)",
     errno.ENOTDIR: "name a folder",
     errno.EISDIR: "name a file",
     errno.EEXIST: "choose another name",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ytap_assets.cli.context import note, say
 from ytap_assets.cli.group import FAILED, MISUSED, is_interrupt, is_misuse
-from ytap_assets.cli.statements import explain_duckdb, run_statements
+from ytap_assets.cli.statements import run_statements
 from ytap_assets.cli.text import one_line
 from ytap_assets.errors import YtapError
 
@@ -120,8 +120,7 @@ class Shell:
 
     def _execute(self, text: str, values: list[str] | None = None) -> None:
         try:
-            with explain_duckdb():
-                run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
+            run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
         except YtapError as error:
             self._fail(str(error), MISUSED if is_misuse(error) else FAILED)
         except (KeyboardInterrupt, RuntimeError) as error:

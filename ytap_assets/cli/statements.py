@@ -33,6 +33,7 @@ _HINTS = {
     "Table with name": "`ytap sql 'show tables'` lists the tables",
     "read-only": "the lake is read here, and written by materialize and import",
     "disabled by configuration": "a statement reaches no other files, and no settings",
+    "Secret Storage": "a statement reaches no other files, and needs no secrets",
     "Out of Memory": "narrow the statement down, or raise YTAP_SQL_MEMORY",
 }
 
@@ -160,11 +161,11 @@ def run_statements(
         StatementError: A statement takes too long or too much memory.
     """
     from ytap_assets.cli.results import write_result
-    from ytap_assets.lakehouse.scoped import parse
+    from ytap_assets.lakehouse.scoped import parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")
-    with _bounded_memory(connection):
+    with explain_duckdb(reads_lake=reads_lake(connection)), _bounded_memory(connection):
         for statement in _Work(connection, seconds).do(lambda: parse(connection, text)):
             work = _Work(connection, seconds)
             result = work.do(partial(connection.execute, statement, values))
@@ -209,6 +210,8 @@ class _Work:
             worker.start()
             return ended.result(timeout=self._left)
         except TimeoutError:
+            if ended.done():  # just now, or with an error of this kind
+                return ended.result()
             self._stop(worker, begun, ended)
             raise StatementError(self._too_long()) from None
         except KeyboardInterrupt:
@@ -279,8 +282,11 @@ def _is_utf8(text: str) -> bool:
 
 
 @contextmanager
-def explain_duckdb() -> Iterator[None]:
+def explain_duckdb(*, reads_lake: bool = True) -> Iterator[None]:
     """Tell DuckDB's errors in a line.
+
+    Args:
+        reads_lake: Whether files of the lake are read, which may be to blame.
 
     Raises:
         WrongStatementError: A statement is not SQL, or names what does not exist.
@@ -293,7 +299,7 @@ def explain_duckdb() -> Iterator[None]:
     except _wrong_statements() as error:
         raise WrongStatementError(explain(error)) from error
     except duckdb.Error as error:
-        raise StatementError(explain(error)) from error
+        raise StatementError(_explain(error, reads_lake=reads_lake)) from error
 
 
 def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
@@ -309,13 +315,13 @@ def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
     )
 
 
-def explain(error: duckdb.Error) -> str:
+def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
     """DuckDB's message without the excerpt of the statement, and what to do."""
     from ytap_assets.cli.group import describe_database_error
 
     whole = text = str(error)
     hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
-    if hint is None and (line := describe_database_error(error)) is not None:
+    if hint is None and reads_lake and (line := describe_database_error(error)) is not None:
         return line
     # Behind these come an excerpt of the statement, and advice on settings that cannot be changed.
     for end in (_EXCERPT, "\nDatabase is launched", "\nPossible solutions"):

@@ -25,6 +25,7 @@ class Bucket:
 YOUTUBE_SEARCH = Bucket("YouTube search", 100)
 YOUTUBE_UNITS = Bucket("YouTube units", 10_000)
 """What is not search (or an upload): each page of a list costs one unit."""
+BUCKETS = (YOUTUBE_SEARCH, YOUTUBE_UNITS)
 
 
 def next_quota_reset(at: datetime) -> datetime:

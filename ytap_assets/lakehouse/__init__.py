@@ -9,7 +9,10 @@
 - ``reader``       reading, bound to a workspace; reading across is another, named class
 - ``schema``       bring the lake's tables up to the declarations in ``tables``
 - ``maintenance``  merge, expire, sweep
-- ``backup``       copy the lake aside, and put a copy back
+- ``backup``       copy the lake
+- ``copies``       which copies are there, and whether they are whole
+- ``restore``      put a copy back
+- ``copying``      copying files onto a disk
 - ``manifest``     what a copy holds, with checksums
 - ``scoped``       SQL for people: on a copy of one workspace's rows, or on the lake alone
 

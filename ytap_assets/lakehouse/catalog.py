@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 
 from ytap_assets.lakehouse.disk import can_write, explain_error, is_cramped
 from ytap_assets.lakehouse.errors import LakeDamagedError
+from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 
 WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
@@ -231,7 +232,7 @@ def check_integrity(catalog: Path, *, is_copy: bool = False) -> None:
 
 
 def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
-    """The Parquet files below a folder by their names there; links are not followed."""
+    """The regular Parquet files below a folder by their names there; links are not followed."""
     found = {}
     for folder, _, names in os.walk(data_path):
         for name in names:
@@ -244,6 +245,8 @@ def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
 def check_files(facts: CatalogFacts, settings: Settings) -> None:
     """See that every file a catalog refers to is there, of the size that it records.
 
+    A pipe or a device in the place of a file counts as missing: to read it would wait for ever.
+
     Raises:
         LakeDamagedError: Some are not; the message names the first, its table, and what to do.
     """
@@ -255,13 +258,22 @@ def check_files(facts: CatalogFacts, settings: Settings) -> None:
     ]
     if bad:
         first = facts.files[bad[0]]
-        state = f"{there[bad[0]].st_size:,} bytes long" if bad[0] in there else "not there"
+        state = f"{there[bad[0]].st_size:,} bytes long" if bad[0] in there else None
+        state = state or _describe_place(settings.data_path / bad[0])
         raise LakeDamagedError(
             f"{settings.data_path}: {len(bad)} of {len(facts.files)} files that the catalog"
             f" {settings.catalog} refers to are missing or damaged, such as {bad[0]} of the table"
             f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes: check"
             f" YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
         )
+
+
+def _describe_place(path: Path) -> str:
+    """What is in the place of a file, by whose name no regular file is there."""
+    try:
+        return describe_kind(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return "not there"
 
 
 def find_unsafe_name(name: str) -> str | None:

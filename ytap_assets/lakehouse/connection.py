@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ import duckdb
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_parquet
-from ytap_assets.lakehouse.disk import translate_errors
+from ytap_assets.lakehouse.disk import is_locked, translate_errors
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
     DiskFullError,
@@ -31,7 +32,7 @@ from ytap_assets.settings import Settings
 
 LAKE = "lake"
 _EXTENSIONS = ("ducklake", "sqlite_scanner")
-_BUSY_TIMEOUT_MS = 30_000
+BUSY_TIMEOUT_S, BUSY_POLL_S = 30.0, 0.1
 _DAMAGES = (
     "disk image is malformed",
     "file is not a database",
@@ -54,18 +55,25 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def attach(settings: Settings, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def attach(
+    settings: Settings, *, read_only: bool, sleep: Callable[[float], None] = time.sleep
+) -> duckdb.DuckDBPyConnection:
     """Connect and attach the lake as the default database.
+
+    Args:
+        settings: Where it is.
+        read_only: Whether it is only read.
+        sleep: Waits so many seconds, while another program keeps the catalog locked.
 
     Raises:
         LakeMissingError: There is no lake; `Lake.create` makes one.
         LakeDamagedError: The catalog is there and is none that can be read.
         LakeReadOnlyError: It is to be written to, and its folder cannot be.
         DiskFullError: There is no space left for what SQLite keeps beside the catalog.
-        CatalogBusyError: Another program keeps the catalog locked.
+        CatalogBusyError: Another program keeps the catalog locked for too long.
     """
     require_catalog(settings)
-    return _attach(settings, read_only=read_only, creates=False)
+    return _attach(settings, read_only=read_only, creates=False, sleep=sleep)
 
 
 def require_catalog(settings: Settings) -> None:
@@ -128,12 +136,19 @@ def _describe_missing(settings: Settings) -> str:
     )
 
 
-def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.DuckDBPyConnection:
+def _attach(
+    settings: Settings,
+    *,
+    read_only: bool,
+    creates: bool,
+    sleep: Callable[[float], None] = time.sleep,
+) -> duckdb.DuckDBPyConnection:
     connection = connect()
     try:
         for name in _EXTENSIONS:
             _load_extension(connection, name)
-        _attach_lake(connection, settings, read_only=read_only, creates=creates)
+        statement = attach_statement(settings, read_only=read_only, creates=creates)
+        _attach_lake(connection, settings, statement, read_only=read_only, sleep=sleep)
     except BaseException:
         connection.close()
         raise
@@ -149,18 +164,44 @@ def _attach(settings: Settings, *, read_only: bool, creates: bool) -> duckdb.Duc
 
 
 def _attach_lake(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, *, read_only: bool, creates: bool
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    statement: str,
+    *,
+    read_only: bool,
+    sleep: Callable[[float], None],
 ) -> None:
     with _translate_damage(settings.catalog):
         try:
             with translate_errors(settings):
                 if not read_only:
                     settings.data_path.mkdir(parents=True, exist_ok=True)
-                connection.execute(attach_statement(settings, read_only=read_only, creates=creates))
+                _execute_patiently(connection, statement, sleep)
                 connection.execute(f"USE {LAKE}")
         except (LakeReadOnlyError, DiskFullError):
             if not (read_only and _attach_copy(connection, settings)):
                 raise
+
+
+def _execute_patiently(
+    connection: duckdb.DuckDBPyConnection, statement: str, sleep: Callable[[float], None]
+) -> None:
+    """Execute a statement again while another program keeps the catalog locked.
+
+    SQLite waits by itself for most locks, but never to change how a catalog keeps its journal.
+    """
+    began, waited = time.monotonic(), 0.0
+    while True:
+        try:
+            connection.execute(statement)
+        except duckdb.Error as error:
+            # What SQLite waited by itself counts, less a second for its rounding.
+            if not is_locked(error) or max(waited, time.monotonic() - began) >= BUSY_TIMEOUT_S - 1:
+                raise
+        else:
+            return
+        sleep(BUSY_POLL_S)
+        waited += BUSY_POLL_S
 
 
 @contextmanager
@@ -239,7 +280,7 @@ def attach_statement(settings: Settings, *, read_only: bool, creates: bool = Fal
     options = [
         f"DATA_PATH {_quote(f'{settings.data_path}/')}",
         "OVERRIDE_DATA_PATH true",
-        f"META_BUSY_TIMEOUT {_BUSY_TIMEOUT_MS}",
+        f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_S * 1000:.0f}",
     ]
     if not read_only and not creates:
         options.append("CREATE_IF_NOT_EXISTS false")

@@ -19,6 +19,7 @@ import duckdb
 
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
+    DiskFailureError,
     DiskFullError,
     LakeError,
     LakeReadOnlyError,
@@ -29,13 +30,19 @@ UNREADABLE = (
     "a file of the lake is missing or damaged: check YTAP_DATA_PATH and YTAP_CATALOG; `ytap doctor`"
     " looks at the lake, `ytap restore` puts a backup back"
 )
+CHECK_DISK = (
+    "check the disk, and the limit on the size of files (`ulimit -f`), and run it again; `ytap"
+    " doctor` looks at the lake"
+)
 _FULL = ("no space left on device", "database or disk is full", "disk quota exceeded")
 _READ_ONLY = ("attempt to write a readonly database", "read-only file system")
 _LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_FAILING = ("disk i/o error", "input/output error", "file too large", "could not fsync")
 _VAGUE = ("disk i/o error", "could not write", "unable to open database file", "permission denied")
 _FILES = (".parquet", "catalog.sqlite", "disk image is malformed", "new DuckLake is explicitly")
 _CRAMPED_BYTES = 256 * 1024
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_FAILING_ERRNOS = (errno.EIO, errno.EFBIG)
 _READ_ONLY_ERRNOS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -45,6 +52,7 @@ def translate_errors(settings: Settings) -> Iterator[None]:
 
     Raises:
         DiskFullError: The disk of the catalog or of the files has no space left.
+        DiskFailureError: The disk, or a limit of the process, refused to read or write.
         LakeReadOnlyError: The lake's folder cannot be written to.
         CatalogBusyError: Another program kept the catalog locked, or wrote to it.
     """
@@ -79,7 +87,26 @@ def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeE
             " previous rows stay; even reading needs a little: free some space and run it again"
             " (`ytap maintain` sweeps what a failed write left)"
         )
+    if is_failing(error):
+        return DiskFailureError(
+            f"{catalog} or {data_path} cannot be read or written: {describe_failure(error)}:"
+            f" nothing was changed; {CHECK_DISK}"
+        )
     return None
+
+
+def is_failing(error: BaseException) -> bool:
+    """Whether the disk, or a limit of the process, refused to read or write; full disks too."""
+    if isinstance(error, OSError):
+        return error.errno in _FAILING_ERRNOS
+    return _is_outside(error) and any(phrase in str(error).lower() for phrase in _FAILING)
+
+
+def describe_failure(error: BaseException) -> str:
+    """What the system said, in a line."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror
+    return " ".join(str(error).split())
 
 
 def is_locked(error: BaseException) -> bool:

@@ -5,6 +5,7 @@
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
     - `LockTimeoutError`: another process held the write lock for too long
     - `DiskFullError`: there is no space left
+    - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to
     - `CatalogBusyError`: another program than ours kept the catalog locked, or wrote to it
     - `SnapshotMissingError`: the snapshot never was, or has expired
@@ -53,6 +54,10 @@ class LockTimeoutError(LakeError):
 
 class DiskFullError(LakeError):
     """There is no space left. A write left nothing behind; the previous rows are there."""
+
+
+class DiskFailureError(LakeError):
+    """The disk, or a limit of the process, refused to read or write; nothing was changed."""
 
 
 class LakeReadOnlyError(LakeError):

@@ -14,6 +14,8 @@ import polars as pl
 from ytap_assets.lakehouse.catalog import WAY_BACK
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import (
+    BUSY_POLL_S,
+    BUSY_TIMEOUT_S,
     LAKE,
     attach,
     find_obstacle,
@@ -36,8 +38,6 @@ from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
-_BUSY_TIMEOUT_S = 30.0
-_BUSY_POLL_S = 0.1
 _MOST_COMMITS = 5
 # A change of nothing in the catalog, to see whether it could be changed.
 _TOUCH = (
@@ -106,11 +106,11 @@ class Lake:
             _make(settings)
         refusal: LakeError | None = None
         try:
-            connection = attach(settings, read_only=False)
+            connection = attach(settings, read_only=False, sleep=sleep)
         except (LakeReadOnlyError, DiskFullError) as error:
             if not may_only_read:
                 raise
-            connection, refusal = attach(settings, read_only=True), error
+            connection, refusal = attach(settings, read_only=True, sleep=sleep), error
         lake = cls(settings, connection, refusal=refusal, sleep=sleep)
         lake.evolve(TABLES if tables is None else tables)
         return lake
@@ -205,10 +205,10 @@ class Lake:
                 with self.cursor() as cursor:
                     _touch(cursor)
             except CatalogBusyError:
-                if waited >= _BUSY_TIMEOUT_S:
+                if waited >= BUSY_TIMEOUT_S:
                     raise
-                self._sleep(_BUSY_POLL_S)
-                waited += _BUSY_POLL_S
+                self._sleep(BUSY_POLL_S)
+                waited += BUSY_POLL_S
             else:
                 return
 

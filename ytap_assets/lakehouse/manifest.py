@@ -1,8 +1,10 @@
 """A copy's manifest: what was copied, with the size and the SHA-256 of each file.
 
+A copy is a folder: ``catalog.sqlite``, ``files/`` and, written last, ``manifest.json``.
+
 A manifest may come from anywhere, so it is read as hostile input: bounded sizes and counts, names
-that stay inside the copy. Belongs here: the manifest. Does not belong here: making, checking or
-restoring a copy (`backup`).
+that stay inside the copy. Belongs here: the manifest. Does not belong here: making (`backup`),
+checking (`copies`) or restoring (`restore`) a copy.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from ytap_assets.lakehouse.errors import BackupError
 from ytap_assets.plain_yaml import unique_keys
 
 MANIFEST = "manifest.json"
+CATALOG_NAME = "catalog.sqlite"
+FILES_NAME = "files"
 _FORMAT = 3
 _READABLE = (2, 3)
 _MOST_BYTES = 512 * 2**20
@@ -109,7 +113,7 @@ def write_manifest(backup: Backup, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Backup:
-    """What a copy says of itself; `backup.open_backup` sees whether it is so.
+    """What a copy says of itself; `copies.open_backup` sees whether it is so.
 
     Raises:
         BackupError: No manifest, a damaged one, one without checksums, or one that names what no

@@ -7,7 +7,8 @@ workspace's rows and nothing else: no lake, no files, no settings of the first.
 Without a workspace the lake is attached read-only, and of the files only its own can be reached.
 That much DuckDB sees to; but SQLite opens files by itself, and a folder that can be read can be
 written to. So a statement is run only if DuckDB's own parse tree of it names nothing but the lake's
-tables and listed functions (`parse`). What the tree does not show is not run.
+tables, listed table functions, and functions that compute (`parse`). What the tree does not show is
+not run.
 
 Imports neither Polars nor pandera, and attaches the lake only for statements that can read one.
 """
@@ -179,13 +180,13 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
             )
         if statement.type not in _HARMLESS:
             raise StatementRefusedError(f"{statement.type.name}: {_WAY_OUT}")
-    if not _is_whole(connection):
+    if not reads_lake(connection):
         return [*statements]
     checker = _Checker(connection)
     return [checker.check(statement) for statement in statements]
 
 
-def _is_whole(connection: duckdb.DuckDBPyConnection) -> bool:
+def reads_lake(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether the lake is attached: a copy has nothing to reach, whatever its statements say."""
     # On a cursor: a transaction that failed takes no question until it is rolled back.
     with connection.cursor() as cursor:

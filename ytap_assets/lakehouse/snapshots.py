@@ -1,4 +1,4 @@
-"""Snapshots: when they were made, and what the lake held at one.
+"""Snapshots: when they were made, and what the lake holds at one.
 
 Imports neither Polars nor pandera: `ytap sql --as-of` answers through here.
 """
@@ -21,6 +21,21 @@ def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
         f"SELECT snapshot_time FROM ducklake_snapshots('{LAKE}') ORDER BY snapshot_id"
     ).fetchall()
     return [at for (at,) in rows]
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
+    """Rows by table at the newest snapshot; where all is read, every value is decoded."""
+    tables = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL",
+        [LAKE],
+    ).fetchall()
+    hashed = ", bit_xor(hash(t))" if reads_all else ""
+    counts = {}
+    for schema, table in tables:
+        place = ".".join('"' + part.replace('"', '""') + '"' for part in (LAKE, schema, table))
+        row = connection.execute(f"SELECT count(*){hashed} FROM {place} t").fetchone()
+        counts[table if schema == "main" else f"{schema}.{table}"] = int(row[0]) if row else 0
+    return counts
 
 
 def stored_at(

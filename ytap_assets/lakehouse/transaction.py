@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -32,6 +32,16 @@ _FIRST = "__first"
 _UNKNOWN = "__unknown"
 _BEFORE_ALL = -1
 _BROUGHT_BY = "collection_id"
+_METADATA = f"__ducklake_metadata_{LAKE}"
+_NEWEST_SEQ = f"""
+SELECT known.max_value::BIGINT
+FROM {_METADATA}.ducklake_table_column_stats known
+JOIN {_METADATA}.ducklake_column c USING (table_id, column_id)
+JOIN {_METADATA}.ducklake_table t USING (table_id)
+JOIN {_METADATA}.ducklake_schema s USING (schema_id)
+WHERE s.schema_name = 'main' AND t.table_name = ? AND c.column_name = 'seq'
+  AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL
+"""
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,7 @@ class Transaction:
         self._cursor = cursor
         self._touched: list[str] = []
         self._changes: list[_Change] = []
+        self._last_seqs: dict[str, int] = {}
         self._run = run
         self._before = 0
         self.snapshot_id: int | None = None
@@ -133,6 +144,7 @@ class Transaction:
             first = self._last_seq(table) + 1
             seq = pl.int_range(first, first + accepted.height, dtype=pl.Int64).alias("seq")
             accepted = accepted.with_columns(seq)
+            self._last_seqs[table.name] = first + accepted.height - 1
         self._insert(table, accepted)
         self._touched.append(f"{table.name} {scope}")
         return Appended(accepted, split.duplicates)
@@ -289,10 +301,23 @@ class Transaction:
         return stored.cast(schema)
 
     def _last_seq(self, table: Table) -> int:
-        row = self._cursor.execute(
-            f"SELECT coalesce(max(seq), 0) FROM {LAKE}.{table.name}"
-        ).fetchone()
-        return int(row[0]) if row else 0
+        """A number that no row's ``seq`` exceeds: the greatest, where no row was deleted.
+
+        DuckLake keeps it among the newest statistics of the table, in a table of a few hundred
+        rows; `max(seq)` reads every file. They hold for the newest snapshot only, which is this
+        transaction's, since it holds the write lock; nor do they know of its own rows yet.
+        """
+        if (last := self._last_seqs.get(table.name)) is not None:
+            return last
+        # On a cursor of its own: a read that lasted until the commit would keep SQLite from ending
+        # its journal.
+        with closing(self._cursor.cursor()) as cursor:
+            found = cursor.execute(_NEWEST_SEQ, [table.name]).fetchall()
+        if len(found) == 1 and found[0][0] is not None:
+            return int(found[0][0])
+        # An empty table, one made just now, or files that another program added without any.
+        row = self._cursor.execute(f"SELECT max(seq) FROM {LAKE}.{table.name}").fetchone()
+        return int(row[0] or 0) if row else 0
 
     def _changed(self, statement: str, values: Sequence[object]) -> int:
         row = self._change(_Change(statement, tuple(values)))

@@ -1,33 +1,30 @@
 """Copies of the lake: make, verify, restore and prune them, and judge those that are there.
 
 Belongs here: which copies are made where, which stay, and what a check-up says of them. Does not
-belong here: how a copy is made or restored (`lakehouse.backup`).
+belong here: how a copy is made or restored (`lakehouse.backup`, `lakehouse.restore`).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
-from ytap_assets.lakehouse.backup import (
-    Copy,
-    Verified,
-    back_up,
-    hold_copies,
-    list_copies,
-    newest_good,
-    restore,
-    verify,
-)
+from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good
+from ytap_assets.lakehouse.copying import hold_copies
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
+from ytap_assets.lakehouse.restore import Verified, restore, verify
 from ytap_assets.operations.findings import Finding, span
 from ytap_assets.operations.platform import Platform
+from ytap_assets.safe_files import write_below
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS, TABLES
 
@@ -37,31 +34,44 @@ _BY_HAND = "backup-"
 _AUTOMATIC_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z")
 _OLD_PARTIAL_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z\.part")
 _PARTIAL_FOR = timedelta(days=1)
-_DRILL = "restore_drill.json"
+_ATTEMPT, _DRILL = "last_backup.json", "restore_drill.json"
 _HALF = 0.5
 _FEW_ROWS = 100
 _CLOCKS_DIFFER = timedelta(hours=1)
 _LATE, _LATE_DRILL = timedelta(days=2), timedelta(days=15)
 _SHOWN = 3
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Drill:
-    """A restore drill and its outcome.
+class Attempt:
+    """The last backup below the folder of backups, and its outcome.
 
     Attributes:
         at: When it was, by the machine's clock.
-        folder: The copy.
-        problem: What was wrong with it; None where it was restored as it was copied.
-        tables: How many tables the restored lake has.
-        rows: How many rows.
+        folder: The copy, or what it would have been.
+        problem: What went wrong; None where nothing did.
     """
 
     at: datetime
     folder: str
     problem: str | None
+
+
+@dataclass(frozen=True)
+class Drill(Attempt):
+    """The last restore drill, and its outcome.
+
+    Attributes:
+        tables: How many tables the restored lake has.
+        rows: How many rows.
+    """
+
     tables: int = 0
     rows: int = 0
+
+
+_Record = TypeVar("_Record", bound=Attempt)
 
 
 def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None = None) -> Backup:
@@ -78,7 +88,32 @@ def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None
             f"{folder} is named like an automatic copy, which is pruned: choose another name"
         )
     target = folder or new_backup_folder(platform.settings, moment, is_automatic=False)
-    return back_up(platform.settings, target.absolute(), moment)
+    return make_copy(platform.settings, target.absolute(), moment)
+
+
+def make_copy(settings: Settings, folder: Path, now: datetime) -> Backup:
+    """Copy the lake, and keep the outcome for the check-up where the copy is among the backups.
+
+    Raises:
+        LakeError: As `back_up` does.
+        OSError: Likewise.
+    """
+    try:
+        made = back_up(settings, folder, now)
+    except (LakeError, OSError) as error:
+        _keep_attempt(settings, Attempt(now, str(folder), _one_line(error)))
+        raise
+    _keep_attempt(settings, Attempt(now, str(folder), None))
+    return made
+
+
+def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
+    if not Path(attempt.folder).is_relative_to(settings.backups) or not settings.catalog.exists():
+        return
+    try:
+        _keep_record(settings, _ATTEMPT, attempt)
+    except OSError as error:  # a full disk, say; what became of the copy is told all the same
+        _LOG.warning("the outcome of the backup cannot be kept: %s", error)
 
 
 def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
@@ -113,20 +148,21 @@ def drill_restore(settings: Settings, *, now: datetime | None = None) -> Drill:
     try:
         found = verify_backup(settings, folder, now=moment)
     except (LakeError, OSError) as error:
-        drill = Drill(moment, str(folder), " ".join(str(error).split()))
+        drill = Drill(moment, str(folder), _one_line(error))
     else:
         drill = Drill(moment, str(folder), None, len(found.tables), sum(found.tables.values()))
-    _keep_drill(settings, drill)
+    _keep_record(settings, _DRILL, drill)
     return drill
 
 
+def last_attempt(settings: Settings) -> Attempt | None:
+    """The last backup below the folder of backups; None where there was none."""
+    return _read_record(settings, _ATTEMPT, Attempt)
+
+
 def last_drill(settings: Settings) -> Drill | None:
-    """The last restore drill; None where there was none, or its record cannot be read."""
-    try:
-        content = json.loads((settings.state / _DRILL).read_bytes())
-        return Drill(**{**content, "at": datetime.fromisoformat(content["at"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
+    """The last restore drill; None where there was none."""
+    return _read_record(settings, _DRILL, Drill)
 
 
 def new_backup_folder(settings: Settings, now: datetime, *, is_automatic: bool) -> Path:
@@ -188,7 +224,7 @@ def prune_backups(settings: Settings, made: Backup, *, keep: int, now: datetime)
 
 
 def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
-    """What a check-up says of the copies among the backups, and of the last restore drill.
+    """What a check-up says of the copies among the backups, the last backup and restore drill.
 
     Args:
         settings: The installation.
@@ -197,6 +233,7 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
     """
     moment = now or datetime.now(UTC)
     copies = list_copies(settings)
+    yield from _judge_attempt(last_attempt(settings), moment)
     if not copies:
         if settings.catalog.is_file():
             detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
@@ -218,6 +255,14 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
         )
         yield Finding("stale", "backups' clock", "warn", detail)
     yield _judge_drill(last_drill(settings), moment)
+
+
+def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
+    """A backup that failed: the lake may be damaged where a check-up reads no content."""
+    if attempt is not None and attempt.problem is not None:
+        when = span(abs((now - attempt.at).total_seconds()))
+        detail = f"failed {when} ago, and none was made since: {attempt.problem}"
+        yield Finding("broken", "last backup", "fail", detail)
 
 
 def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
@@ -249,12 +294,27 @@ def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
     return Finding("stale", "restore drill", "warn" if is_late else "ok", detail)
 
 
-def _keep_drill(settings: Settings, drill: Drill) -> None:
-    content = {**asdict(drill), "at": drill.at.isoformat()}
-    settings.state.mkdir(parents=True, exist_ok=True)
-    partial = settings.state / f"{_DRILL}.new"
-    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    partial.replace(settings.state / _DRILL)
+def _keep_record(settings: Settings, name: str, record: Attempt) -> None:
+    content = {**asdict(record), "at": record.at.isoformat()}
+    write_below(settings.state, name, json.dumps(content, indent=1).encode())
+
+
+def _read_record(settings: Settings, name: str, kind: type[_Record]) -> _Record | None:
+    """A record as it was kept; one that cannot be read is one of a failure."""
+    path = settings.state / name
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        at = datetime.fromisoformat(content["at"])
+        return kind(**{**content, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return kind(at, str(path), f"its record {path} cannot be read: {_one_line(error)}")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _is_automatic(folder: Path) -> bool:

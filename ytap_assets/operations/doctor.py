@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 
 from ytap_assets.config_keys import find_nearest
-from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, next_quota_reset
+from ytap_assets.domain.quota import BUCKETS, next_quota_reset
 from ytap_assets.lakehouse.disk import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
@@ -191,7 +191,7 @@ def _check_transport(settings: Settings) -> Finding:
 def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
     """What is spent of each bucket; nothing where nothing was ever counted."""
     ledger = open_ledger(settings)
-    for bucket in (YOUTUBE_SEARCH, YOUTUBE_UNITS) if ledger.path.is_file() else ():
+    for bucket in BUCKETS if ledger.path.is_file() else ():
         try:
             spending = ledger.spending(bucket, now)
         except SourceError as error:

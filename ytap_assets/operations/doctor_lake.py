@@ -14,9 +14,9 @@ import polars as pl
 
 from ytap_assets.domain.clock import SKEW, doubt_clock
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
-from ytap_assets.lakehouse.backup import find_newer_copy, list_copies
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.copies import find_newer_copy, list_copies
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
 from ytap_assets.operations.findings import Finding, Verdict, span

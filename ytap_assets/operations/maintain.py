@@ -9,13 +9,14 @@ from pathlib import Path
 
 from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.backup import Copy, back_up, find_newer_copy, list_copies
+from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.backups import (
     KEEP_BACKUPS,
     find_doubt,
+    make_copy,
     new_backup_folder,
     prune_backups,
 )
@@ -99,7 +100,7 @@ def maintain_lake(
     commits = platform.lake.commit_times()  # before the maintenance makes its own
     earlier = list_copies(settings)
     folder = new_backup_folder(settings, moment, is_automatic=True)
-    backup = back_up(settings, folder, moment)
+    backup = make_copy(settings, folder, moment)
     older = _doubt_catalog(platform, earlier)
     doubt = older or find_doubt(backup, earlier)
     removed = [] if doubt else prune_backups(settings, backup, keep=keep, now=moment)

@@ -39,6 +39,9 @@ from ytap_assets.workspaces import (
 )
 
 _VERTICAL = "general"
+# A name on one line: the next one is not indented.
+_NAME_LINE = re.compile(rb"^name[ \t]*:[ \t]*[^\s#|>][^\r\n]*(?=\r?\n(?![ \t])|\Z)", re.MULTILINE)
+_FIRST_KEY = re.compile(rb"^[A-Za-z_\"'][^\r\n]*:", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -273,15 +276,25 @@ def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) 
 
 
 def _set_line(text: bytes, key: str, value: str) -> bytes:
-    """A config with one of its own keys set: on the key's line, or on a new last one."""
+    """A config with one of its own keys set: on the key's line, or on a new one at the top.
+
+    A new line goes below the name, where `create` has it too, or else above the first key.
+    """
     line = yaml.safe_dump({key: value}).strip().encode()
+    # The value alone: a comment behind it stays.
     present = re.compile(
-        rb"^(%s)?%s[ \t]*:[^\r\n]*" % (codecs.BOM_UTF8, re.escape(key.encode())), re.MULTILINE
+        rb"^(%s)?%s[ \t]*:[^\r\n]*?(?=[ \t]+#|[ \t]*\r?$)"
+        % (codecs.BOM_UTF8, re.escape(key.encode())),
+        re.MULTILINE,
     )
     edited, count = present.subn(lambda found: (found[1] or b"") + line, text)
     if count:
         return edited
     end = b"\r\n" if b"\r\n" in text else b"\n"
+    if name := _NAME_LINE.search(text):
+        return text[: name.end()] + end + line + text[name.end() :]
+    if first := _FIRST_KEY.search(text):
+        return text[: first.start()] + line + end + text[first.start() :]
     return text.rstrip() + end + line + end
 
 

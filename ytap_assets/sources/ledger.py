@@ -14,14 +14,14 @@ when a bucket is full again (`domain.quota`).
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ytap_assets.domain.clock import LONGEST_PAUSE
-from ytap_assets.domain.quota import Bucket, next_quota_reset
+from ytap_assets.domain.quota import BUCKETS, Bucket, next_quota_reset
 from ytap_assets.settings import Settings
 from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError
 from ytap_assets.sources.state_file import make_state, open_state
@@ -34,6 +34,7 @@ _KEPT_RESETS = 60
 """Counts of so many resets are kept: what is deleted goes by their sequence, not by the clock."""
 _TOLERANCE = timedelta(minutes=10)
 """Another process may be past a reset already that this one is just before."""
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ class Spending:
 class QuotaLedger:
     """What was spent of each bucket since its last reset."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, buckets: Iterable[Bucket] = BUCKETS) -> None:
         """Take the ledger's file, which is made with the first call.
 
         Where it is gone, counting begins at 0: to move it away is how a person says so.
+
+        Args:
+            path: The file.
+            buckets: All that it may count. A count of another one stops everything: the bucket's
+                name may be damaged, and its calls would be counted from 0 again.
         """
         self.path = path
+        self._known = frozenset(bucket.name for bucket in buckets)
 
     def reserve(self, bucket: Bucket, now: datetime) -> None:
         """Count one call, before it is sent.
@@ -98,9 +105,9 @@ class QuotaLedger:
         try:
             make_state(self.path, _TABLE)
             with open_state(self.path, is_durable=True) as connection:
-                _check_times(connection, now)
+                _check_clock(_read_resets(connection, self._known), now)
                 yield connection
-        except (sqlite3.Error, OSError, ValueError, TypeError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             raise PermanentError(
                 f"{self.path} cannot be used ({error}), and nothing is asked that it counts;"
                 " if it is broken or was written under a wrong clock, move it away: counting then"
@@ -114,16 +121,39 @@ def open_ledger(settings: Settings) -> QuotaLedger:
     return QuotaLedger(settings.state / "quota.sqlite")
 
 
-def _check_times(ledger: sqlite3.Connection, now: datetime) -> None:
+def _read_resets(ledger: sqlite3.Connection, known: frozenset[str]) -> list[datetime]:
+    """The resets up to which calls are counted; every line is looked at, there are few.
+
+    Raises:
+        ValueError: A line is not as it was written, so that its calls would not be found.
+    """
+    resets = []
+    for line in ledger.execute("SELECT bucket, resets_at, calls, is_parked FROM spending"):
+        bucket, text, calls, is_parked = line
+        if bucket not in known:
+            raise ValueError(f"the line {line} counts calls of a bucket that is not known")
+        try:
+            reset = datetime.fromisoformat(text)
+            is_reset = next_quota_reset(reset - _INSTANT).isoformat() == text
+        except (ValueError, TypeError, OverflowError):
+            is_reset = False
+        if not is_reset:
+            raise ValueError(f"the line {line} counts up to what is no reset")
+        if not isinstance(calls, int) or calls < 0 or is_parked not in {0, 1}:
+            raise ValueError(f"the line {line} has no count")
+        resets.append(reset)
+    return resets
+
+
+def _check_clock(resets: list[datetime], now: datetime) -> None:
     """See that the counts and the present are of one time.
 
     Raises:
         ValueError: There are counts of a reset that is still to come, or none for very long.
     """
-    [(newest,)] = ledger.execute("SELECT max(resets_at) FROM spending").fetchall()
-    if newest is None:
+    if not resets:
         return
-    counted_to = datetime.fromisoformat(newest).astimezone(UTC)
+    counted_to = max(resets)
     if counted_to > next_quota_reset(now + _TOLERANCE):
         raise ValueError(
             f"it counts calls up to the reset of {counted_to:%Y-%m-%d %H:%M} UTC, and the clock"
@@ -142,12 +172,7 @@ def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) ->
         "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
         (bucket.name, resets_at.isoformat()),
     ).fetchone()
-    if found is None:
-        return Spending(0, is_parked=False)
-    calls, is_parked = found
-    if not isinstance(calls, int) or calls < 0 or is_parked not in {0, 1}:
-        raise ValueError("a count is not as it was written")
-    return Spending(calls, bool(is_parked))
+    return Spending(found[0], bool(found[1])) if found else Spending(0, is_parked=False)
 
 
 def _write(

@@ -117,8 +117,15 @@ def try_state(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T])
             _LOG.warning("%s is left alone: %s", path, str(error))
         else:
             _LOG.warning("%s is broken (%s) and begins anew", path, str(error))
-            path.unlink(missing_ok=True)
+            _remove(path)
     return None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # its folder is read-only, say: then nothing can be remembered
+        _LOG.warning("%s cannot be removed: %s", path, str(error))
 
 
 def _is_passing(error: sqlite3.Error) -> bool:

@@ -55,7 +55,7 @@ class ProductionEvents(Rows):
     reason: Text = column("Why, in words.", null=True)
     payload: Text = column("The evidence, as a JSON object.")
     content_id: Text = column(
-        "What a script says, a video's files or a YouTube video, named alike in every workspace;"
+        "What a script says, a video's largest file or a YouTube video, alike in every workspace;"
         " null where the event brings none.",
         null=True,
     )

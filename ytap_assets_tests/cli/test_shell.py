@@ -55,6 +55,17 @@ def test_the_last_statement_needs_no_semicolon(ytap: Ytap) -> None:
     assert ytap.ok("shell", "-f", "csv", stdin="select 1 as one") == "one\n1\n"
 
 
+def test_a_secret_is_no_damage_to_the_lake(ytap: Ytap, platform: Platform) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    text = "create secret s (type s3);\n" * 2
+    result = ytap("shell", "-w", "tech", stdin=text)
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert "a statement reaches no other files" in first
+    assert "a statement reaches no other files" in second
+    assert "restore" not in result.stderr
+
+
 def test_a_failure_does_not_end_it_and_is_in_the_exit_code(ytap: Ytap) -> None:
     result = ytap("shell", "-f", "csv", stdin="selec 1;\n.nonsense\nselect 2 as two;\n")
     assert (result.exit_code, result.stdout) == (2, "two\n2\n")

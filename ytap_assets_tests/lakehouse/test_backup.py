@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +19,14 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import back_up, hold_copies, open_backup, restore, verify
-from ytap_assets.lakehouse.catalog import check_integrity, read_catalog, read_commits
+from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog, read_commits
 from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.copies import open_backup
+from ytap_assets.lakehouse.copying import hold_copies
 from ytap_assets.lakehouse.errors import (
     BackupError,
+    DiskFailureError,
     LakeDamagedError,
     LakeError,
     LakeMissingError,
@@ -29,6 +34,7 @@ from ytap_assets.lakehouse.errors import (
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
+from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import DAY, NOTES, RUN, SAMPLES, notes, one_day, publish
 
@@ -173,6 +179,25 @@ def test_nothing_is_backed_up_over_another_backup(lake: Lake, backup: Backup) ->
     assert open_backup(backup.folder) == backup
 
 
+@pytest.mark.parametrize("place", ["sub", "files/main/sub", "a/b"])
+def test_no_backup_inside_another_wherever_that_is(
+    lake: Lake, backup: Backup, tmp_path: Path, place: str
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(backup.folder)
+    for folder in (backup.folder, link):
+        with pytest.raises(BackupError, match=r"is inside the backup .*: choose another place"):
+            back_up(lake.settings, folder / place, NOW)
+    assert open_backup(backup.folder) == backup
+
+
+def test_a_folder_with_another_manifest_is_no_backup(lake: Lake, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "manifest.json").write_text("{}")
+    made = back_up(lake.settings, tmp_path / "site" / "copy", NOW)
+    assert open_backup(made.folder) == made
+
+
 def test_no_backup_among_the_lakes_own_files(lake: Lake) -> None:
     with pytest.raises(BackupError, match="where it would be swept"):
         back_up(lake.settings, lake.settings.data_path / "backups" / "one", NOW)
@@ -182,6 +207,72 @@ def test_there_must_be_a_lake_to_back_up(empty_settings: Settings, tmp_path: Pat
     with pytest.raises(LakeMissingError, match="there is no lake at"):
         back_up(empty_settings, tmp_path / "backup", NOW)
     assert not (tmp_path / "backup").exists()
+
+
+@contextmanager
+def _file_size_limit(size: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [1, 8_192, 100_000])
+def test_a_limit_on_the_size_of_files_is_no_damage(lake: Lake, tmp_path: Path, size: int) -> None:
+    _publish(lake, 1)
+    expected = pytest.raises(DiskFailureError, match="check the disk, and the limit")
+    with expected as caught, _file_size_limit(size):
+        back_up(lake.settings, tmp_path / "copies" / "copy", NOW)
+    assert "restore" not in str(caught.value)
+    assert not list((tmp_path / "copies").iterdir())
+    made = back_up(lake.settings, tmp_path / "copies" / "copy", NOW)
+    assert open_backup(made.folder) == made
+
+
+def test_a_limit_on_the_size_of_files_refuses_a_publish(lake: Lake) -> None:
+    _publish(lake, 1)
+    with pytest.raises(DiskFailureError, match="nothing was changed"), _file_size_limit(1):
+        _publish(lake, 2)
+    assert _versions(lake) == [1, 1]
+    _publish(lake, 3)
+    assert _versions(lake) == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (os.mkfifo, "a pipe, not a file"),
+        (os.mkdir, "a folder, not a file"),
+        (lambda place: place.symlink_to("/dev/zero"), "a symbolic link, which is not followed"),
+        (lambda place: os.mknod(place, stat.S_IFSOCK), "not a regular file"),
+    ],
+    ids=["pipe", "folder", "link to a device", "socket"],
+)
+def test_what_is_no_file_in_the_place_of_one_is_named_and_not_read(
+    lake: Lake,
+    backup: Backup,
+    tmp_path: Path,
+    make: Callable[[Path], object],
+    named: str,
+) -> None:
+    file = next(lake.settings.data_path.rglob("*.parquet"))
+    file.unlink()
+    make(file)
+    for look in (
+        lambda: check_files(read_catalog(lake.settings.catalog), lake.settings),
+        lambda: back_up(lake.settings, tmp_path / "copy", NOW),
+        lambda: maintain(lake, datetime.now(UTC), RUN),
+    ):
+        with pytest.raises(LakeError, match=f"{file.name} of the table notes, which is {named}"):
+            look()
+    if file.is_symlink() or file.is_dir():
+        with pytest.raises(BackupError, match="first"):
+            restore(lake.settings, backup.folder, NOW)
+    else:
+        restore(lake.settings, backup.folder, NOW)
+        assert _versions(lake) == [2, 2]
 
 
 def _rewrite(folder: Path, **changes: Any) -> None:

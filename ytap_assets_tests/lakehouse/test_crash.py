@@ -14,7 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.lakehouse.backup import back_up, list_copies, open_backup
+from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.copies import list_copies, open_backup
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.restore import restore
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 from ytap_assets_tests.lakehouse.samples import (
@@ -34,12 +38,14 @@ OLD, NEW = notes("tech", [DAY], "a", version=1), notes("tech", [DAY], "abc", ver
 class Holder:
     """Another program that holds the catalog, until somebody has waited for it so often."""
 
-    def __init__(self, settings: Settings, *, for_waits: int, meanwhile: str = "") -> None:
+    def __init__(
+        self, settings: Settings, *, for_waits: int, meanwhile: str = "", lock: str = "EXCLUSIVE"
+    ) -> None:
         self.settings = settings
         self.waits = 0
         self._for_waits = for_waits
         self._meanwhile = meanwhile
-        self._worker = Worker("commit", catalog=str(settings.catalog))
+        self._worker = Worker("commit", catalog=str(settings.catalog), lock=lock)
 
     def begin(self) -> None:
         self._worker.go()
@@ -152,6 +158,43 @@ def test_maintenance_waits_for_it(hold: Callable[..., tuple[Holder, Lake]]) -> N
     assert holder.waits == 1
     assert done.snapshots_expired > 0
     assert rows(lake) == 3
+
+
+def test_a_restored_lake_is_attached_and_read_while_somebody_holds_it(
+    lake: Lake, tmp_path: Path, empty_settings: Settings
+) -> None:
+    publish(lake, NOTES, OLD, one_day("tech"))
+    copy = back_up(lake.settings, tmp_path / "copy", datetime.now(UTC))
+    restore(empty_settings, copy.folder, datetime.now(UTC))
+    holder = Holder(empty_settings, for_waits=-1, lock="IMMEDIATE")
+    try:
+        holder.begin()
+        with Lake.open(empty_settings, tables=SAMPLES, sleep=holder.sleep) as restored:
+            assert rows(restored) == 1
+    finally:
+        holder.end()
+    assert holder.waits == 0
+
+
+@pytest.mark.parametrize("for_waits", [2, -1])
+def test_attaching_a_catalog_of_another_journal_waits_for_it(
+    settings: Settings, for_waits: int
+) -> None:
+    with closing(sqlite3.connect(settings.catalog)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    holder = Holder(settings, for_waits=for_waits, lock="IMMEDIATE")
+    try:
+        holder.begin()
+        if for_waits < 0:
+            with pytest.raises(CatalogBusyError, match="is locked by another program"):
+                attach(settings, read_only=False, sleep=holder.sleep)
+            assert holder.waits > 200
+        else:
+            with Lake.open(settings, tables=SAMPLES, sleep=holder.sleep) as lake:
+                publish(lake, NOTES, OLD, one_day("tech"))
+            assert holder.waits == for_waits
+    finally:
+        holder.end()
 
 
 def test_reading_and_attaching_do_not_wait(hold: Callable[..., tuple[Holder, Lake]]) -> None:

@@ -13,7 +13,12 @@ import duckdb
 import pytest
 
 from ytap_assets.lakehouse.disk import translate_errors
-from ytap_assets.lakehouse.errors import CatalogBusyError, DiskFullError, LakeReadOnlyError
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+    DiskFailureError,
+    DiskFullError,
+    LakeReadOnlyError,
+)
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 
@@ -98,12 +103,14 @@ def test_no_space_for_a_copy_or_a_restore(tmp_path: Path, settings: Settings) ->
         json.loads(r.removeprefix("outcome ")) for r in worker.reports if r[:7] == "outcome"
     ]
     assert len(outcomes) == len(free)
-    for leave, copied, restored, left, seen in outcomes:
-        for outcome in (copied, restored):
+    for leave, copied, restored, verified, left, seen in outcomes:
+        for outcome in (copied, restored, verified):
             assert outcome == "ok" or outcome.startswith("DiskFullError: "), (leave, outcome)
+        assert verified == "ok" or "is not verified; free some space there" in verified
         assert (left, seen) == ([], [ROWS, [1]]), leave
     assert [copied for _, copied, *_ in outcomes].count("ok") < len(free) - 2
-    assert outcomes[-1][1:3] == ["ok", "ok"]
+    assert outcomes[0][3] != "ok"
+    assert outcomes[-1][1:4] == ["ok", "ok", "ok"]
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path, settings: Settings) -> None:
@@ -142,7 +149,6 @@ def test_every_name_of_a_full_disk_is_known(settings: Settings, error: Exception
 @pytest.mark.parametrize(
     "error",
     [
-        duckdb.Error("Failed to execute query: disk I/O error"),
         duckdb.ConversionException("no such thing"),
         duckdb.BinderException("column 'database is locked' does not exist"),
         FileNotFoundError(errno.ENOENT, "No such file or directory"),
@@ -152,6 +158,25 @@ def test_other_failures_keep_their_name(settings: Settings, error: Exception) ->
     with pytest.raises(type(error)) as caught, translate_errors(settings):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.Error("Failed to execute query: disk I/O error"),
+        duckdb.IOException('Could not write file "x.parquet": File too large'),
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.EFBIG, "File too large"),
+        sqlite3.OperationalError("disk I/O error"),
+    ],
+)
+def test_a_disk_that_fails_is_named_and_no_restore_advised(
+    settings: Settings, error: Exception
+) -> None:
+    expected = pytest.raises(DiskFailureError, match="check the disk")
+    with expected as caught, translate_errors(settings):
+        raise error
+    assert "restore" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import duckdb
@@ -12,7 +14,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run, split_parts
 from ytap_assets_tests.lakehouse.samples import (
@@ -196,6 +200,77 @@ def test_a_log_is_numbered_in_the_order_of_commits_over_all_workspaces(lake: Lak
         transaction.append(check_rows(LOGS, logs("fitness", "f"), Scope("fitness")))
     rows = lake.cross_reader().read_across(LOGS, columns=["seq", "log_id"]).sort("seq")
     assert rows.rows() == [(1, "a"), (2, "b"), (3, "c"), (4, "d"), (5, "e"), (6, "f")]
+
+
+def _seqs(lake: Lake) -> dict[str, int]:
+    rows = lake.cross_reader().read_across(LOGS, columns=["log_id", "seq"])
+    return dict(rows.iter_rows())
+
+
+def test_two_appends_of_a_commit_are_numbered_on(lake: Lake) -> None:
+    with lake.write(RUN) as transaction:
+        for name in ("a", "b", "b"):
+            transaction.append(check_rows(LOGS, logs("tech", [name]), Scope("tech")))
+    append(lake, LOGS, logs("tech", ["c"]), "tech")
+    assert _seqs(lake) == {"a": 1, "b": 2, "c": 3}
+
+
+def test_the_last_number_is_known_without_reading_the_files(lake: Lake) -> None:
+    append(lake, LOGS, logs("art", ["a", "b"]), "art")
+    for file in lake.settings.data_path.rglob("*.parquet"):
+        file.unlink()
+    assert append(lake, LOGS, logs("tech", ["c"]), "tech").accepted["seq"].to_list() == [3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM ducklake_table_column_stats",
+        "UPDATE ducklake_table_column_stats SET max_value = NULL",
+    ],
+)
+def test_rows_without_statistics_are_read_for_the_last_number(lake: Lake, change: str) -> None:
+    append(lake, LOGS, logs("art", ["a", "b"]), "art")
+    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
+        connection.execute(change)
+        connection.commit()
+    append(lake, LOGS, logs("tech", ["c"]), "tech")
+    assert _seqs(lake) == {"a": 1, "b": 2, "c": 3}
+
+
+def _write_elsewhere(lake: Lake, *statements: str) -> None:
+    """What a program does that attached the lake with options of its own: rows in the catalog."""
+    with closing(attach(lake.settings, read_only=False)) as writer:
+        writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
+        writer.execute("USE memory; DETACH lake")
+        writer.execute(
+            f"ATTACH 'ducklake:sqlite:{lake.settings.catalog}' AS lake"
+            f" (DATA_PATH '{lake.settings.data_path}/', OVERRIDE_DATA_PATH true)"
+        )
+        for statement in statements:
+            writer.execute(statement)
+
+
+def test_numbers_go_on_after_whatever_became_of_the_rows(lake: Lake) -> None:
+    append(lake, LOGS, logs("tech", "abc"), "tech")
+    append(lake, LOGS, logs("art", "de"), "art")
+    _write_elsewhere(
+        lake,
+        "INSERT INTO lake.logs BY NAME SELECT 'art' AS workspace_id, 'f' AS log_id, 6 AS seq,"
+        " 's' AS subject",
+    )
+    with inspect_lake(lake.settings) as inspection:
+        assert inspection.inlined_rows() == {"logs": 1}
+    append(lake, LOGS, logs("tech", "g"), "tech")
+    assert _seqs(lake) == {name: number for number, name in enumerate("abcdefg", start=1)}
+    _write_elsewhere(
+        lake,
+        "DELETE FROM lake.logs WHERE log_id IN ('a', 'b', 'e')",
+        "CALL ducklake_rewrite_data_files('lake', delete_threshold => 0.0)",
+        "CALL ducklake_merge_adjacent_files('lake')",
+    )
+    append(lake, LOGS, logs("tech", "h"), "tech")
+    assert _seqs(lake) == {"c": 3, "d": 4, "f": 6, "g": 7, "h": 8}
 
 
 def test_what_a_transaction_reads_holds_at_its_commit(lake: Lake) -> None:

@@ -28,12 +28,13 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.errors import YtapError
-from ytap_assets.lakehouse.backup import back_up, restore
+from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.lakehouse.scoped import open_sql
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
@@ -92,10 +93,10 @@ def hold(*, catalog: str) -> None:
         sys.stdin.readline()
 
 
-def commit(*, catalog: str) -> None:
+def commit(*, catalog: str, lock: str = "EXCLUSIVE") -> None:
     """Hold the catalog as tightly as a commit does, until the input closes, and change nothing."""
     with closing(sqlite3.connect(catalog)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute(f"BEGIN {lock}")
         connection.execute("DELETE FROM ducklake_snapshot")
         report("committing")
         sys.stdin.readline()
@@ -248,6 +249,7 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
         _try_to_publish(lake, 1)
     made = back_up(source, Path(data) / "copy", now)
     restore(target, made.folder, now)
+    verify(target, made.folder, now)  # the folder of backups is there from now on
     before = _names(target.data)
     for number, leave in enumerate(free):
         ballast = _fill_up(Path(disk), leave)
@@ -259,10 +261,12 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
         restored = _attempt(partial(restore, target, made.folder, moment))
         if restored != "ok":
             left += sorted(set(_names(target.data)) ^ set(before))
+        verified = _attempt(partial(verify, target, made.folder, now))
+        left += _names(target.backups)
         ballast.unlink()
         before = _names(target.data)
         with Lake.open(target, tables=SAMPLES) as lake:
-            report("outcome", json.dumps([leave, copied, restored, left, _summary(lake)]))
+            report("outcome", json.dumps([leave, copied, restored, verified, left, _summary(lake)]))
 
 
 def copy_read_only(*, data: str, folder: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ytap_assets.lakehouse.backup import Copy, list_copies, open_backup
+from ytap_assets.lakehouse.copies import Copy, list_copies, open_backup
 from ytap_assets.lakehouse.errors import BackupError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.manifest import Backup
@@ -189,6 +189,48 @@ def test_a_drill_that_fails_is_kept(platform: Platform, now: datetime) -> None:
     drill = drill_restore(platform.settings, now=now)
     assert "damaged" in (drill.problem or "")
     assert last_drill(platform.settings) == drill
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "soon"}', '{"at": 3}'])
+def test_a_record_that_cannot_be_read_is_one_of_a_failure(
+    platform: Platform, now: datetime, content: str
+) -> None:
+    backup_lake(platform, None, now=now)
+    drill_restore(platform.settings, now=now)
+    for record in platform.settings.state.glob("*.json"):
+        record.write_text(content)
+    found = _findings(platform.settings, now)
+    for subject in ("last backup", "restore drill"):
+        assert found[subject].verdict == "fail"
+        assert "cannot be read" in found[subject].detail
+
+
+def test_a_check_up_of_a_backup_that_failed(platform: Platform, now: datetime) -> None:
+    """A byte that changed in place is seen by the copy, and by no check-up."""
+    append_payloads(platform, "tech", 0)
+    _maintain(platform, now)
+    drill_restore(platform.settings, now=now)
+    [file] = platform.settings.data_path.rglob("*.parquet")
+    content = file.read_bytes()
+    at = len(content) // 2
+    file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+    with pytest.raises(BackupError, match="damaged"):
+        _maintain(platform, now + SECOND)
+    found = _findings(platform.settings, now + timedelta(hours=5))["last backup"]
+    assert (found.verdict, file.name in found.detail) == ("fail", True)
+    assert "failed 5 h ago" in found.detail
+    file.write_bytes(content)
+    _maintain(platform, now + 2 * SECOND)
+    assert {one.verdict for one in _findings(platform.settings, now).values()} == {"ok"}
+
+
+def test_a_folder_that_cannot_be_copied_to_is_no_failure_of_the_lake(
+    platform: Platform, now: datetime, tmp_path: Path
+) -> None:
+    backup_lake(platform, None, now=now)
+    with pytest.raises(BackupError, match="is there already"):
+        backup_lake(platform, tmp_path, now=now)
+    assert "last backup" not in _findings(platform.settings, now)
 
 
 def test_a_drill_needs_a_copy(settings: Settings) -> None:

@@ -154,11 +154,14 @@ def test_copies_from_before_are_held_back_at_the_next_gate(two: Platform) -> Non
     assert states(two, "tech") == {"one": "ready_for_generation"}
 
 
-def test_a_copied_video_is_not_cleared(two: Platform) -> None:
+@pytest.mark.parametrize("has_captions", [False, True])
+def test_a_copied_video_is_not_cleared(two: Platform, has_captions: bool) -> None:
     write_lines(two, "tech", "scripts.jsonl", script("one"))
     write_lines(two, "copied", "scripts.jsonl", script("mine", body="Other words."))
     write_video(two, "tech", "one")
     write_video(two, "copied", "mine", cost_usd=2)
+    if has_captions:
+        add_captions(two.workspaces.folder("copied") / "videos" / "mine")
     run(two, "tech")
     run(two, "copied", "submit_scripts")
     run(two, "copied", "start_generation")
@@ -181,6 +184,15 @@ def make_ready(
     make_own(folder, video)
     run(platform, workspace_id)
     assert states(platform, workspace_id) == {script_id: "ready_for_publish"}
+
+
+def add_captions(folder: Path) -> None:
+    captions = b"WEBVTT"
+    (folder / "captions.vtt").write_bytes(captions)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    facts = {"size_bytes": len(captions), "sha256": hashlib.sha256(captions).hexdigest()}
+    manifest["files"].append({"name": "captions.vtt", **facts})
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def make_own(folder: Path, video: bytes) -> None:

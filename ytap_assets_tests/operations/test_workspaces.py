@@ -132,8 +132,31 @@ def test_identifying_adds_a_line_and_keeps_the_rest(workspaces: Workspaces, end:
     before = workspaces.get("tech")
     uid = identify_workspace(workspaces, "tech", {})
     assert workspaces.get("tech") == before.model_copy(update={"uid": uid})
-    assert path.read_bytes() == f"{text}uid: {uid}{end}".encode()
+    name = next(line for line in text.split(end) if line.startswith("name:"))
+    expected = text.replace(name, f"{name}{end}uid: {uid}")
+    assert path.read_bytes() == expected.encode()
     assert identify_workspace(workspaces, "tech", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "# Ours.\nname: Tech  # short\nvertical: t\n",
+            "# Ours.\nname: Tech  # short\n{}vertical: t\n",
+        ),
+        ("# Ours.\n\nvertical: t\nname:\n  Tech\n", "# Ours.\n\n{}vertical: t\nname:\n  Tech\n"),
+        ("---\nname: Tech\nvertical: t\n...\n", "---\nname: Tech\n{}vertical: t\n...\n"),
+        ("vertical: t\nname: >-\n  Te\n  ch\n", "{}vertical: t\nname: >-\n  Te\n  ch\n"),
+        ("vertical: t\nname: Te\n  ch\n", "{}vertical: t\nname: Te\n  ch\n"),
+        ("vertical: t\nname: Tech", "vertical: t\nname: Tech\n{}"),
+    ],
+    ids=["below the name", "above the first key", "a document", "folded", "two lines", "no end"],
+)
+def test_an_adopted_uid_stands_at_the_top(workspaces: Workspaces, text: str, expected: str) -> None:
+    path = write(workspaces, text)
+    assert identify_workspace(workspaces, "tech", {"tech": UID}, adopt=True) == UID
+    assert path.read_text("utf-8").rstrip("\n") == expected.format(f"uid: {UID}\n").rstrip("\n")
 
 
 def test_a_copy_gets_another_uid_in_place_of_the_first(workspaces: Workspaces) -> None:
@@ -141,7 +164,8 @@ def test_a_copy_gets_another_uid_in_place_of_the_first(workspaces: Workspaces) -
     path = write(workspaces, text)
     uid = identify_workspace(workspaces, "tech", {"food": UID}, new=True)
     assert uid not in (None, UID)
-    assert path.read_text("utf-8") == f"name: Tech\nuid: {uid}\nvertical: technology\n"
+    kept = "  # the original's\nvertical: technology\n"
+    assert path.read_text("utf-8") == f"name: Tech\nuid: {uid}{kept}"
 
 
 @pytest.mark.parametrize("line", ["", f"uid: {OTHER}\n"])
@@ -180,7 +204,7 @@ def test_a_uid_that_would_confuse_two_workspaces_is_not_written(
 
 
 @pytest.mark.parametrize(
-    "text", ["{name: Tech, vertical: technology}\n", "---\nname: Tech\nvertical: technology\n...\n"]
+    "text", ["{name: Tech, vertical: technology}\n", "--- {name: Tech,\nvertical: technology}\n"]
 )
 def test_an_unusual_layout_is_left_to_people(workspaces: Workspaces, text: str) -> None:
     path = write(workspaces, text)

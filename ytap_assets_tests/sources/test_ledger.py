@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
+from ytap_assets.domain.quota import BUCKETS, YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.errors import (
     PermanentError,
     QuotaExhaustedError,
@@ -36,8 +36,13 @@ NAMED = (
 )
 
 
+def open_ledger(path: Path) -> QuotaLedger:
+    """A ledger that may count `FEW`, too."""
+    return QuotaLedger(path, (*BUCKETS, FEW))
+
+
 def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path: Path) -> None:
-    ledger = QuotaLedger(tmp_path / "quota")
+    ledger = open_ledger(tmp_path / "quota")
     for _ in range(3):
         ledger.reserve(FEW, NOW)
     for at in (NOW, RESET - timedelta(seconds=1)):
@@ -49,16 +54,16 @@ def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path
 
 
 def test_buckets_are_counted_apart_and_outlive_the_process(tmp_path: Path) -> None:
-    QuotaLedger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
-    QuotaLedger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
-    ledger = QuotaLedger(tmp_path / "quota")
+    open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
+    open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
+    ledger = open_ledger(tmp_path / "quota")
     assert ledger.spending(YOUTUBE_SEARCH, NOW).calls == 2
     assert ledger.spending(YOUTUBE_UNITS, NOW).calls == 0
 
 
 def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -> None:
-    QuotaLedger(tmp_path / "quota").park(FEW, NOW)
-    ledger = QuotaLedger(tmp_path / "quota")
+    open_ledger(tmp_path / "quota").park(FEW, NOW)
+    ledger = open_ledger(tmp_path / "quota")
     with pytest.raises(QuotaExhaustedError, match="the platform says it is used up"):
         ledger.reserve(FEW, NOW)
     ledger.reserve(YOUTUBE_UNITS, NOW)
@@ -69,7 +74,7 @@ def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> No
     path = tmp_path / "quota"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
     with pytest.raises(PermanentError, match="nothing is asked that it counts"):
-        QuotaLedger(path).reserve(FEW, NOW)
+        open_ledger(path).reserve(FEW, NOW)
 
 
 def make_other_database(path: Path) -> None:
@@ -93,17 +98,50 @@ def test_what_is_no_ledger_stops_what_it_counts_and_stays(
     path = tmp_path / "quota"
     make(path)
     before = path.stat().st_size
-    for work in (QuotaLedger(path).reserve, QuotaLedger(path).park, QuotaLedger(path).spending):
+    for work in (open_ledger(path).reserve, open_ledger(path).park, open_ledger(path).spending):
         with pytest.raises(PermanentError, match="move it away: counting then begins at 0"):
             work(FEW, NOW)
     assert path.stat().st_size == before
     path.rename(tmp_path / "away")
-    QuotaLedger(path).reserve(FEW, NOW)
+    open_ledger(path).reserve(FEW, NOW)
     assert {file.name for file in tmp_path.iterdir()} == {"away", "quota"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "resets_at = '9999-12-31T23:59:59-14:00'",
+        "resets_at = '2026-11-21'",
+        "resets_at = '2026-11-21T08:00:00'",
+        "resets_at = '2026-11-21 08:00:00+00:00'",
+        "resets_at = '2026-11-21T09:00:00+01:00'",
+        "resets_at = '2026-11-21T08:00:01+00:00'",
+        "resets_at = '0001-01-01T00:00:00+00:00'",
+        "resets_at = 20261121",
+        "resets_at = x'32'",
+        "bucket = 'A FEW'",
+        "bucket = 'a few '",
+        "bucket = x'6120666577'",
+        "calls = -1",
+        "calls = 'one'",
+        "calls = 1.5",
+        "is_parked = 2",
+        "is_parked = 'no'",
+    ],
+)
+def test_a_line_that_was_not_written_so_stops_what_it_counts(tmp_path: Path, change: str) -> None:
+    ledger = open_ledger(tmp_path / "quota")
+    ledger.reserve(FEW, NOW)
+    with closing(sqlite3.connect(ledger.path)) as connection:
+        connection.execute(f"UPDATE spending SET {change}")
+        connection.commit()
+    for work in (ledger.reserve, ledger.park, ledger.spending):
+        with pytest.raises(PermanentError, match=r"the line .*move it away"):
+            work(FEW, NOW)
+
+
 def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
-    ledger = QuotaLedger(tmp_path / "quota")
+    ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
     ledger.reserve(FEW, NOW + timedelta(days=3))
     with pytest.raises(PermanentError, match="the clock is behind, or was ahead") as caught:
@@ -115,7 +153,7 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("days", [-1, -1200, 1200])
 def test_a_clock_that_jumped_spends_nothing(tmp_path: Path, days: int) -> None:
-    ledger = QuotaLedger(tmp_path / "quota")
+    ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
     with pytest.raises(PermanentError, match="set it right"):
         ledger.reserve(FEW, NOW + timedelta(days=days))
@@ -124,13 +162,13 @@ def test_a_clock_that_jumped_spends_nothing(tmp_path: Path, days: int) -> None:
 
 
 def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> None:
-    ledger = QuotaLedger(tmp_path / "quota")
+    ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, RESET + timedelta(seconds=1))
     ledger.reserve(FEW, RESET - timedelta(seconds=1))
 
 
 def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
-    ledger = QuotaLedger(tmp_path / "quota")
+    ledger = open_ledger(tmp_path / "quota")
     for day in range(70):
         for bucket in (FEW, YOUTUBE_UNITS):
             ledger.reserve(bucket, NOW + timedelta(days=day))
@@ -146,13 +184,13 @@ def test_a_damaged_ledger_counts_or_refuses(
 ) -> None:
     path = tmp_path / "quota"
     path.unlink(missing_ok=True)
-    QuotaLedger(path).reserve(FEW, NOW)
+    open_ledger(path).reserve(FEW, NOW)
     good = path.read_bytes()
     at %= len(good)
     path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
     with suppress(PermanentError, QuotaExhaustedError):
-        QuotaLedger(path).reserve(FEW, NOW)
-        assert QuotaLedger(path).spending(FEW, NOW).calls >= 1
+        open_ledger(path).reserve(FEW, NOW)
+        assert open_ledger(path).spending(FEW, NOW).calls >= 1
 
 
 _SPENDER = """
@@ -210,7 +248,7 @@ def test_a_process_killed_while_counting_leaves_what_it_counted(tmp_path: Path) 
             process.kill()
             later = len(process.stdout.read().splitlines())
         least = counted + 5 + later
-        counted = QuotaLedger(path).spending(YOUTUBE_UNITS, NOW - timedelta(hours=12)).calls
+        counted = open_ledger(path).spending(YOUTUBE_UNITS, NOW - timedelta(hours=12)).calls
         assert least <= counted <= least + 1
 
 
@@ -218,7 +256,7 @@ def ask(path: Path, handler: Answering, request: Request = ASKED) -> SourceError
     """Ask in a client of its own; what went wrong."""
 
     async def work() -> SourceError | None:
-        async with make_client(handler, Present(), ledger=QuotaLedger(path)) as client:
+        async with make_client(handler, Present(), ledger=open_ledger(path)) as client:
             try:
                 await client.send(request)
             except SourceError as error:
@@ -264,7 +302,7 @@ def test_a_pace_that_is_too_fast_parks_nothing(tmp_path: Path) -> None:
     hasty = httpx.Response(429, content=b'{"error": {"message": "Queries per minute"}}')
     plenty = Request(f"https://{HOST}/", "youtube", bucket=YOUTUBE_UNITS)
     assert isinstance(ask(tmp_path / "quota", Answering(hasty), plenty), TransientError)
-    assert not QuotaLedger(tmp_path / "quota").spending(YOUTUBE_UNITS, NOW).is_parked
+    assert not open_ledger(tmp_path / "quota").spending(YOUTUBE_UNITS, NOW).is_parked
 
 
 def test_what_costs_nothing_is_not_counted(tmp_path: Path) -> None:

@@ -91,15 +91,14 @@ class Case:
             return True
         for act in self._list_applicable():
             event = act_event(self.workspace_id, act, self.record.state)
-            self._applied.append(act)
             if event.to_state is not None:
+                self._applied.append(act)
                 self.events.append(replace(event, occurred_at=self.date(act.at)))
                 return True
             if not self._approved_by:
+                self._applied.append(act)
                 self.events.append(event)
                 self._approved_by, self._approved_at = event.actor, act.at
-            else:
-                self._applied.pop()
         return False
 
     def _list_applicable(self) -> list[Act]:

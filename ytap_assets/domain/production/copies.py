@@ -1,9 +1,10 @@
 """One script or video in several workspaces: how it is recognized, and who has it.
 
-What a script says, a video's files and a YouTube video have an id that does not depend on the
-workspace. Of two workspaces with the same content, the one whose event came first has the original;
-the other one's script is a copy, for as long as the original is not rejected or cancelled. Belongs
-here: these rules. Does not belong here: reading other workspaces' events (`operations`).
+What a script says, a video's largest file and a YouTube video have an id that does not depend on
+the workspace. Of two workspaces with the same content, the one whose event came first has the
+original; the other one's script is a copy, for as long as the original is not rejected or
+cancelled. Belongs here: these rules. Does not belong here: reading other workspaces' events
+(`operations`).
 """
 
 from __future__ import annotations
@@ -82,9 +83,16 @@ def script_content_id(payload: Mapping[str, Any]) -> str | None:
     return _SCRIPT + digest([normalize_text(title if isinstance(title, str) else ""), text])
 
 
-def video_content_id(checksums: Iterable[str]) -> str:
-    """Names a video by the checksums of its files."""
-    return _VIDEO + digest(sorted(set(checksums)))
+def video_content_id(files: Iterable[tuple[int, str]]) -> str | None:
+    """Names a video by its largest file; None where there is none with a checksum.
+
+    Captions, thumbnails and the like that lie beside it make no difference.
+
+    Args:
+        files: Each file's size in bytes and its checksum.
+    """
+    _, checksum = max((file for file in files if file[1]), default=(0, ""))
+    return _VIDEO + digest([checksum]) if checksum else None
 
 
 def upload_content_id(video_id: str) -> str:
@@ -98,10 +106,14 @@ def read_content_id(event_type: str, payload: Mapping[str, Any]) -> str | None:
         return script_content_id(payload)
     if event_type == "video_completed":
         files = payload.get("files")
-        found = [file.get("sha256") for file in files] if isinstance(files, list) else []
-        return video_content_id(found) if found else None
+        return video_content_id(map(_read_file, files if isinstance(files, list) else []))
     video_id = payload.get("video_id")
     return upload_content_id(video_id) if isinstance(video_id, str) else None
+
+
+def _read_file(file: Mapping[str, Any]) -> tuple[int, str]:
+    size, checksum = file.get("size_bytes"), file.get("sha256")
+    return size if isinstance(size, int) else 0, checksum if isinstance(checksum, str) else ""
 
 
 def fill_content_ids(events: pl.DataFrame) -> pl.DataFrame:

@@ -159,7 +159,9 @@ def _take_video(case: Case, evidence: Evidence) -> None:
             at=_date_completion(case, manifest),
             payload=_describe_video(manifest),
             evidence=manifest.sha256,
-            content_id=video_content_id(fact.sha256 or "" for fact in manifest.files.values()),
+            content_id=video_content_id(
+                (fact.size_bytes, fact.sha256 or "") for fact in manifest.files.values()
+            ),
         )
         case.events += _mark_copy(case.events[-1], evidence, case.now)
 

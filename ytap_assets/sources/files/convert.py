@@ -19,6 +19,7 @@ from ytap_assets.tables import RAW_TRENDS
 REASON = "reason"
 """The column with the reasons a row cannot be read; null where it can."""
 _TEXT = "text:"
+_NULL_WORDS = pl.lit(pl.Series([sorted(NULL_WORDS)]))
 _SHOWN_CHARS = 80
 _TITLES = ("title", "encoded_title")
 _STANDARD_FORMS = {
@@ -53,12 +54,10 @@ def convert_records(records: Records, declared: Format, reading: Reading) -> pl.
         ``reason``.
     """
     columns = _with_observed_at(declared, reading)
-    frame = records.frame.with_columns(
-        _cell(column, records.frame.columns, reading).alias(f"{_TEXT}{name}")
-        for name, column in columns.items()
-    )
+    present = records.frame.columns
+    texts = [_cell(one, present, reading).alias(f"{_TEXT}{name}") for name, one in columns.items()]
     listed = [pl.lit(None, pl.String).alias(name) for name in LISTED_BY if name not in columns]
-    frame = frame.with_columns(listed)
+    frame = records.frame.with_columns(*texts, *listed)
     for needs_observed_at in (False, True):
         frame = frame.with_columns(
             _parse(name, column, reading)
@@ -66,7 +65,12 @@ def convert_records(records: Records, declared: Format, reading: Reading) -> pl.
             if KINDS[column.kind].needs_observed_at is needs_observed_at
         )
     required = _required(declared)
-    reasons = [_reason(name, column, required=name in required) for name, column in columns.items()]
+    # Most files are well: expressions are built only for columns that lack a value.
+    reasons = [
+        _reason(name, column, required=name in required)
+        for name, column in columns.items()
+        if frame.get_column(name).null_count()
+    ]
     frame = frame.with_columns(
         pl.coalesce(FAULT, _join(reasons)).alias(REASON),
         pl.col(declared.day).dt.date().alias("day"),
@@ -143,9 +147,11 @@ def _plain(cell: pl.Expr) -> pl.Expr:
 def _read_cell(cell: str, column: Column) -> pl.Expr:
     raw = pl.col(cell)
     stripped = raw.str.strip_chars()
-    unknown = stripped.is_in(["", *column.null_values]) | _plain(raw).is_in(column.null_values)
+    unknown = stripped == ""
+    if column.null_values:
+        unknown |= stripped.is_in(column.null_values) | _plain(raw).is_in(column.null_values)
     if KINDS[column.kind].has_null_words:
-        unknown |= stripped.str.to_lowercase().is_in(NULL_WORDS)
+        unknown |= stripped.str.to_lowercase().is_in(_NULL_WORDS)
     return pl.when(~unknown).then(raw if column.kind in _TITLES else stripped)
 
 
@@ -193,6 +199,8 @@ def _spell(pattern: str) -> str:
 
 
 def _join(reasons: list[pl.Expr]) -> pl.Expr:
+    if not reasons:
+        return pl.lit(None, pl.String)
     joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
     return pl.when(joined != "").then(joined)
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
+from operator import methodcaller
 from typing import Literal, NamedTuple, TextIO
 
 from ytap_assets.sources.files.content import is_damaged
@@ -24,6 +25,7 @@ MAX_RECORD_CHARS = 1024 * 1024
 _BOM = "\ufeff"
 _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
+_LINE_ENDS_IN = methodcaller("count", "\n")
 _OPEN_QUOTE = "a quote is never closed"
 IsRecord = Callable[[Mapping[str, str]], bool]
 """Whether cells, by the names of their columns, look like those of a record."""
@@ -88,19 +90,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._returned.popleft() if self._returned else self._read_line()
+        if self._returned:
+            line = self._returned.popleft()
+        elif not (line := self._text.readline(MAX_RECORD_CHARS)):
+            raise StopIteration
         if not self._lines:
             line = line.lstrip(_BOM)
         self._lines.append(line)
         self._length += len(line)
         if self._length > MAX_RECORD_CHARS:
             raise csv.Error(f"longer than {MAX_RECORD_CHARS} characters")
-        return line
-
-    def _read_line(self) -> str:
-        line = self._text.readline(MAX_RECORD_CHARS)
-        if not line:
-            raise StopIteration
         return line
 
     def take(self) -> tuple[int, list[str]]:
@@ -118,12 +117,9 @@ class _Lines:
     def peek(self) -> Iterator[str]:
         """The lines to come, each at most once more: they stay to be handed out."""
         yield from tuple(self._returned)
-        try:
-            while True:
-                self._returned.append(self._read_line())
-                yield self._returned[-1]
-        except StopIteration:
-            return
+        while line := self._text.readline(MAX_RECORD_CHARS):
+            self._returned.append(line)
+            yield line
 
 
 def _is_within_a_cell(line: str, record: _Record) -> bool:
@@ -133,7 +129,7 @@ def _is_within_a_cell(line: str, record: _Record) -> bool:
 
 
 def _count_lines(lines: Sequence[str]) -> int:
-    return sum(line.count("\n") for line in lines)
+    return sum(map(_LINE_ENDS_IN, lines))
 
 
 def _iterate(lines: _Lines, delimiter: str) -> Iterator[_Record]:
@@ -265,6 +261,8 @@ class _Table:
     """The first header, until a record has as many cells."""
     builder: RecordsBuilder = field(init=False)
     positions: dict[str, int] = field(init=False)
+    spellings: set[str] = field(init=False)
+    """The names of the columns that are read, as a header may write them."""
     other_header: int | None = None
     width: int = field(init=False)
     """The number of columns of the first header."""
@@ -273,6 +271,8 @@ class _Table:
 
     def __post_init__(self) -> None:
         self.positions = self._find_columns(self.header.names)
+        names = map(_fold_name, self.positions)
+        self.spellings = {name.replace("_", sign) for name in names for sign in "_ -"}
         self.builder = RecordsBuilder(tuple(self.positions))
         self.width = len(self.header.names)
 
@@ -296,7 +296,7 @@ class _Table:
 
     def add(self, record: _Record, lines: _Lines) -> None:
         """Take a record; where it swallowed others, these are handed out by ``lines`` again."""
-        starts = self._find_swallowed(record, lines)
+        starts = self._find_swallowed(record, lines) if len(record.lines) > 1 else iter(())
         if self._is_header(record):
             self._take_header(record)
         elif record.fault is None and record.tear in {None, "perhaps merged"}:
@@ -327,6 +327,9 @@ class _Table:
             )
 
     def _is_header(self, record: _Record) -> bool:
+        # Asked of every record: most hold no name of a column, however it is spelled.
+        if self.spellings.isdisjoint(map(str.casefold, map(str.strip, record.cells))):
+            return False
         cells = match_names([cell.strip() for cell in record.cells], self.positions)
         named = sum(cell in self.positions for cell in cells)
         return named >= 2 and 2 * named > len(self.positions)

@@ -166,11 +166,12 @@ def _read_in_turn(
         frame = texts.alias("text").to_frame()
         values = pl.Series([None], dtype=dtype).new_from_index(0, texts.len())
         for parse in parses:
-            left = values.is_null() & texts.is_not_null()
-            if not left.any():
+            # No way to read makes a value of a null.
+            if values.null_count() == texts.null_count():
                 break
             found = frame.select(parse(pl.col("text")).cast(dtype)).to_series()
-            values = values.zip_with(~left, found)
+            is_first = values.null_count() == values.len()
+            values = found if is_first else values.zip_with(values.is_not_null(), found)
         return values
 
     return text.map_batches(read, return_dtype=dtype)
@@ -232,8 +233,15 @@ def _plausible(instant: pl.Expr) -> pl.Expr:
 
 
 def _instant(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
-    declared = [_trust(text, pattern, _parse_time) for pattern in column.patterns]
-    return _plausible(pl.coalesce(*declared, _standard_time(text)))
+    if not column.patterns:
+        return _plausible(_standard_time(text))
+    declared = pl.coalesce(_trust(text, pattern, _parse_time) for pattern in column.patterns)
+    return _plausible(pl.coalesce(declared, _standard_time(_left(text, declared))))
+
+
+def _left(text: pl.Expr, read: pl.Expr) -> pl.Expr:
+    """The texts that were not read: each further way to read them costs its time."""
+    return pl.when(read.is_null()).then(text)
 
 
 def _trust(text: pl.Expr, pattern: str, parse: Callable[[pl.Expr, str], pl.Expr]) -> pl.Expr:
@@ -296,11 +304,12 @@ def _day(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
     declared = [_trust(text, pattern, parse) for pattern in column.patterns]
     date_alone = rf"^([0-9-]{{10}})(?:T00:00(?::00(?:\.0+)?)?{_ZONE}?)?$"
     written = _normalize_time(text).str.extract(date_alone, 1).str.to_date("%Y-%m-%d", strict=False)
-    instant = _standard_time(text)
+    date = pl.coalesce(*declared, written)
+    instant = _standard_time(_left(text, date))
     is_date = instant == instant.dt.truncate("1d")
     return _plausible(
         pl.coalesce(
-            end_of(pl.coalesce(*declared, written)),
+            end_of(date),
             pl.when(is_date).then(end_of(instant.dt.date())).otherwise(instant),
         )
     )

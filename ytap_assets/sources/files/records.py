@@ -97,7 +97,7 @@ class RecordsBuilder:
 
     def add(self, cells: Sequence[str | None], *, place: str, original: object) -> None:
         """Add a record whose cells are in the order of ``columns``."""
-        if any(cell is not None and is_damaged(cell) for cell in cells):
+        if is_damaged("".join(filter(None, cells))):
             self.add_fault("holds bytes that are not UTF-8 text", place=place, original=original)
             return
         for column, cell in zip(self.cells, cells, strict=True):

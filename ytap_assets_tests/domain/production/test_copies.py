@@ -52,9 +52,14 @@ def test_a_script_that_says_nothing_is_like_no_other() -> None:
     assert script_content_id({}) is None
 
 
-def test_a_video_is_its_files_whatever_they_are_called() -> None:
-    assert video_content_id(["a", "b"]) == video_content_id(["b", "a", "a"])
-    assert video_content_id(["a"]) != video_content_id(["a", "b"])
+def test_a_video_is_its_largest_file_whatever_lies_beside_it() -> None:
+    video, captions, other = (900, "v"), (20, "c"), (900, "w")
+    assert video_content_id([video]) == video_content_id([captions, video])
+    assert video_content_id([video, other]) == video_content_id([other, video])
+    assert video_content_id([video]) != video_content_id([captions])
+    assert video_content_id([video, captions]) != video_content_id([(899, "w"), captions])
+    assert video_content_id([(900, ""), captions]) == video_content_id([captions])
+    assert video_content_id([]) is video_content_id([(900, "")]) is None
 
 
 def events(*rows: tuple[str, str, str, int, str | None, dict[str, Any]]) -> Any:
@@ -77,7 +82,7 @@ def test_older_events_are_named_by_what_they_hold() -> None:
     )
     assert found["content_id"].to_list() == [
         script_content_id(BODY),
-        video_content_id(["a"]),
+        video_content_id([(0, "a")]),
         "youtube:ytapDemo001",
         "script:x",
     ]

@@ -1,0 +1,262 @@
+"""The copies that are there: which is the newest, and whether they are whole.
+
+Belongs here: listing copies, checking one, and comparing them with a lake's catalog. Does not
+belong here: making (`backup`) or restoring (`restore`) one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ytap_assets.lakehouse.catalog import check_integrity, read_catalog, read_commits
+from ytap_assets.lakehouse.copying import PARTIAL
+from ytap_assets.lakehouse.errors import BackupError, LakeDamagedError, LakeError
+from ytap_assets.lakehouse.manifest import (
+    CATALOG_NAME,
+    FILES_NAME,
+    MANIFEST,
+    MOST_SEQUENCE,
+    Backup,
+    Copied,
+    describe,
+    read_manifest,
+)
+from ytap_assets.settings import Settings
+
+_RESTORED = ".restored"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A folder among the backups.
+
+    Attributes:
+        folder: Where it is.
+        backup: What it says of itself; None where it cannot be read.
+        problem: What a look at its manifest and the sizes of its files found wrong.
+    """
+
+    folder: Path
+    backup: Backup | None
+    problem: str | None
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """Its place among copies: by sequence, never by a clock; those without one are oldest."""
+        sequence = self.backup.sequence if self.backup else None
+        return (sequence or 0, self.folder.name)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The last restore of a lake: that an older state took the place of a newer one was meant.
+
+    Attributes:
+        lake_id: The lake.
+        snapshot_id: Its newest snapshot in the copy that was restored.
+        sequence: The newest copy among the backups at that time; 0 where there was none.
+    """
+
+    lake_id: str
+    snapshot_id: int
+    sequence: int
+
+
+def list_copies(settings: Settings) -> list[Copy]:
+    """The copies in the folder of backups, oldest first, each with a cheap check.
+
+    The check reads manifests and sizes, no content. Links and folders without a manifest are not
+    among them.
+    """
+    if not settings.backups.is_dir():
+        return []
+    copies = []
+    for folder in settings.backups.iterdir():
+        is_one = folder.is_dir() and not folder.is_symlink() and not PARTIAL.fullmatch(folder.name)
+        if is_one and os.path.lexists(folder / MANIFEST):
+            copies.append(_look_at(folder))
+    return sorted(copies, key=lambda copy: copy.order)
+
+
+def newest_good(copies: list[Copy]) -> Copy | None:
+    """The newest copy without a problem."""
+    return next((copy for copy in reversed(copies) if copy.problem is None), None)
+
+
+def find_newer_copy(
+    settings: Settings, copies: Sequence[Copy], catalog: Path, *, is_copy: bool = False
+) -> str | None:
+    """Whether a good copy has commits of this lake that a catalog does not have.
+
+    Such a catalog is an older one that took the place of the lake's, or lost its journal: files
+    that it does not refer to may hold the newer rows. It stays so when more was committed since,
+    so not only the newest snapshot is compared. Copies that were there when somebody restored an
+    older one do not count.
+
+    Args:
+        settings: The installation.
+        copies: The copies among the backups.
+        catalog: The lake's catalog, or a copy of it.
+        is_copy: Nobody writes to the catalog.
+
+    Returns:
+        What is wrong, and the ways out; None where no copy has more.
+
+    Raises:
+        LakeDamagedError: The catalog cannot be read.
+    """
+    commits = read_commits(catalog, is_copy=is_copy)
+    restored = read_restored(settings)
+    meant = -1
+    if restored and restored.lake_id == commits.lake_id and commits.newest >= restored.snapshot_id:
+        meant = restored.sequence
+    for copy in reversed(copies):
+        backup = copy.backup
+        if copy.problem or backup is None or backup.lake_id != commits.lake_id:
+            continue
+        if copy.order[0] <= meant:
+            continue
+        try:
+            known = read_commits(copy.folder / CATALOG_NAME, is_copy=True)
+        except LakeDamagedError:  # a full check of the copies says so
+            continue
+        if commits.lacks(known.newest, known.times[known.newest]):
+            return (
+                f"{settings.catalog} is older than the copy {copy.folder}: it lacks the snapshot"
+                f" {known.newest} of {known.times[known.newest]}, and its newest is"
+                f" {commits.newest}; another catalog took the place of the lake's, or its journal"
+                f" (-wal) was lost: put the newer state back with `ytap restore {copy.folder}`; if"
+                " the older state is meant, make a copy of it with `ytap backup` and restore that"
+                " copy, which records it"
+            )
+    return None
+
+
+def newest_sequence(settings: Settings, copies: Sequence[Copy]) -> int:
+    """The newest copy's place in their order, also where it was removed after a restore.
+
+    One that leaves no number for the next copy is ignored.
+    """
+    restored = read_restored(settings)
+    known = [restored.sequence] if restored else []
+    known += [copy.order[0] for copy in copies]
+    return max((number for number in known if number < MOST_SEQUENCE), default=0)
+
+
+def open_backup(folder: Path) -> Backup:
+    """Read a copy's manifest and see that all it names is there, as it was copied.
+
+    Raises:
+        BackupError: No manifest, or a file is missing or damaged, or something is not a file.
+    """
+    backup = check_sizes(folder)
+    check_content(folder / CATALOG_NAME, backup.catalog)
+    check_catalog(backup)
+    for name, file in backup.files.items():
+        check_content(folder / FILES_NAME / name, file)
+    return backup
+
+
+def check_sizes(folder: Path) -> Backup:
+    """Read a copy's manifest and see that all it names is there; no content is read.
+
+    Raises:
+        BackupError: No manifest; a file is missing or of another size; or anything in the folder is
+            a link, a device or the like: what they lead to is not the copy's.
+    """
+    backup = read_manifest(folder)
+    there = _list_tree(folder)
+    expected = {f"{FILES_NAME}/{name}": file for name, file in backup.files.items()}
+    for name, file in {CATALOG_NAME: backup.catalog, **expected}.items():
+        if there.get(name) != file.size_bytes:
+            raise BackupError(
+                f"{folder / name}: missing or not {file.size_bytes} bytes long: use another backup"
+            )
+    return backup
+
+
+def read_restored(settings: Settings) -> Restored | None:
+    """The record of the last restore; None where there is none, or it cannot be read."""
+    try:
+        restored = Restored(**json.loads(restored_file(settings).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    counts = (restored.snapshot_id, restored.sequence)
+    is_whole = all(isinstance(count, int) and count >= 0 for count in counts)
+    return restored if is_whole else None
+
+
+def restored_file(settings: Settings) -> Path:
+    """Where the last restore is recorded: beside the catalog."""
+    return settings.catalog.with_name(settings.catalog.name + _RESTORED)
+
+
+def _look_at(folder: Path) -> Copy:
+    try:
+        backup = check_sizes(folder)
+        if backup.lake_id is None:  # of format 2, whose manifest does not say
+            facts = read_catalog(folder / CATALOG_NAME, is_copy=True)
+            backup = replace(backup, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id)
+        return Copy(folder, backup, None)
+    except (LakeError, OSError) as error:
+        problem = str(error)
+    try:
+        return Copy(folder, read_manifest(folder), problem)
+    except (BackupError, OSError):
+        return Copy(folder, None, problem)
+
+
+def _list_tree(folder: Path) -> dict[str, int]:
+    """Sizes of the files in a folder by name.
+
+    Raises:
+        BackupError: Something in it is neither a file nor a folder.
+    """
+    sizes = {}
+    for place, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(place, name)
+            state = path.lstat()
+            if stat.S_ISREG(state.st_mode):
+                sizes[path.relative_to(folder).as_posix()] = state.st_size
+            elif not stat.S_ISDIR(state.st_mode):
+                kind = "a link, which leads out of the backup" if path.is_symlink() else "no file"
+                raise BackupError(f"{path}: {kind}: a backup holds files only; use another backup")
+    return sizes
+
+
+def check_content(file: Path, expected: Copied) -> None:
+    """Compare a copied file with its size and checksum.
+
+    Raises:
+        BackupError: They differ.
+    """
+    if describe(file) != expected:
+        raise damaged(file)
+
+
+def check_catalog(backup: Backup) -> None:
+    """See that a copied catalog can be read and refers to no file that was not copied with it."""
+    catalog = backup.folder / CATALOG_NAME
+    try:
+        check_integrity(catalog, is_copy=True)
+        facts = read_catalog(catalog, is_copy=True)
+    except LakeDamagedError as error:
+        raise BackupError(f"{error}; use another backup") from error
+    for name, file in facts.files.items():
+        copied = backup.files.get(name)
+        if copied is None or copied.size_bytes != file.size_bytes:
+            raise BackupError(
+                f"{catalog}: refers to {name} of {file.size_bytes} bytes, which is not in the"
+                " manifest: use another backup"
+            )
+
+
+def damaged(file: Path) -> BackupError:
+    """The error for a file of a copy whose content is not what was copied."""
+    return BackupError(f"{file}: damaged, its content is not what was copied: use another backup")
