@@ -130,6 +130,7 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
                 context.log_event(
                     dg.AssetMaterialization(table.name, partition=key, metadata=metadata | rows)
                 )
+        _show_later_days(context, table, progress.written, metadata)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(
             table, progress.results(), progress.frames, words, watches=asset.watches
@@ -181,6 +182,31 @@ def _make_slice(
     else:
         context.log.info(f"{asset.table.name} {slice_.scope}: {made.rows} rows")
         progress.written[part] = made
+
+
+def _show_later_days(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    written: Mapping[_Part, Written],
+    metadata: Mapping[str, Any],
+) -> None:
+    """An event for each partition that is no part of the run and was brought up to date with it."""
+    shared = {
+        "snapshot_id": metadata["snapshot_id"],
+        "brought_up_to_date_with": metadata["partitions"],
+    }
+    for (workspace_id, _), one in written.items():
+        for day, rows in one.later.items():
+            key = partition_key(workspace_id, day)
+            if key in context.partition_keys:
+                continue
+            context.log_event(
+                dg.AssetMaterialization(
+                    table.name,
+                    partition=key,
+                    metadata={**shared, "rows": rows, _PARTITION_ROWS: rows},
+                )
+            )
 
 
 def _keys_of(keys: Iterable[str], parts: Collection[_Part]) -> list[str]:
