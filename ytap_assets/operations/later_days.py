@@ -20,7 +20,7 @@ from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.tables import Table
 
 Make = Callable[[Days, pl.DataFrame, pl.DataFrame], pl.DataFrame]
-"""Makes the rows of some days: of the days, of their stored rows, and of the rows before them."""
+"""Makes rows of a range of days, given the range, its stored rows, and the rows before it."""
 Beside = Callable[[Transaction, pl.DataFrame, pl.DataFrame], Sequence[CheckedRows]]
 """What else is published in the commit, by the rows that are replaced and by the new ones."""
 
@@ -41,7 +41,8 @@ def publish_with_later_days(
 
     Later days are made again ``reach`` days at a time, as far as they are stored, until none of
     them comes out otherwise than it is stored. Only those that do are written. So the cost is that
-    of the slice and of ``reach`` days more, plus ``reach`` days for each time something changed.
+    of the slice and ``reach`` days, and of ``reach`` days more each time some of them changed.
+    Where no later day is stored, as in the daily collection of today, it is that of the slice.
 
     Args:
         slice_: The workspace and the days that are asked for.
@@ -108,25 +109,27 @@ class _Plan:
 
 def _plan(slice_: Slice, table: Table, make: Make, reach: int, before: int) -> _Plan:
     days = slice_.days or (slice_.now.date(), slice_.now.date())
-    looked_at = (days[0] - before * _DAY, days[1])
+    looked_at = (days[0] - before * _DAY, days[1] + reach * _DAY)
     stored = slice_.read(table, days=looked_at)
     found = [_outside(stored, days)]
-    made = [found[0]]
-    made.append(_conformed(table, make(days, _within(stored, days), made[0])))
+    made = [stored.filter(pl.col("day") < days[0])]
+    later = stored.filter(pl.col("day") > days[1])
+    span = days if later.is_empty() else (days[0], looked_at[1])
+    rows = _conformed(table, make(span, _within(stored, span), made[0]))
+    made.append(_within(rows, days))
     updated: list[date] = []
-    while True:
-        following = (looked_at[1] + _DAY, looked_at[1] + reach * _DAY)
-        looked_at = (looked_at[0], following[1])
-        stored = slice_.read(table, days=following)
-        found.append(stored)
-        if stored.is_empty():
-            break
-        again = _conformed(table, make(following, stored, pl.concat(made)))
-        made.append(again.join(stored.select("day").unique(), on="day", how="semi"))
-        changed = _changed_days(table, stored, made[-1])
+    while not later.is_empty():
+        made.append(rows.join(later.select("day").unique(), on="day", how="semi"))
+        changed = _changed_days(table, later, made[-1])
         if not changed:
             break
         updated += changed
+        following = (looked_at[1] + _DAY, looked_at[1] + reach * _DAY)
+        looked_at = (looked_at[0], following[1])
+        later = slice_.read(table, days=following)
+        found.append(later)
+        if not later.is_empty():
+            rows = _conformed(table, make(following, later, pl.concat(made)))
     rows = pl.concat(made)
     ranges = [days, *unbroken_ranges(updated)]
     parts = [(some, _within(rows, some)) for some in ranges]

@@ -37,13 +37,15 @@ def score_slice(slice_: Slice) -> Written:
 
 def _rank(slice_: Slice, days: Days, topics: pl.DataFrame) -> pl.DataFrame:
     workspace = slice_.workspace
-    past: Days = (days[0] - timedelta(days=NORM_DAYS), days[1])
+    members = slice_.read(TREND_STORIES, days=days)
+    before: Days = (days[0] - timedelta(days=NORM_DAYS), days[0] - timedelta(days=1))
+    past = slice_.read(TREND_STORIES, days=before, columns=list(NORM_COLUMNS))
     return rank_stories(
-        slice_.read(TREND_STORIES, days=days),
-        slice_.read(TREND_STORIES, days=past, columns=list(NORM_COLUMNS)),
+        members,
+        pl.concat([past, members.select(NORM_COLUMNS)]),
         topic=_topic(workspace),
         weights=ScoringWeights(**workspace.scoring.weights),
-        taken=_name_stories(slice_, past, topics),
+        taken=_name_stories(slice_, (before[0], days[1]), topics),
     )
 
 
@@ -53,6 +55,8 @@ def _keep_first(slice_: Slice, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl
     A story that has another id by now keeps its first rank. Of several that became one, the
     earliest counts. Of rows that are older than these columns it stays unknown.
     """
+    if stored.is_empty():
+        return ranked.with_columns(first_ranked_at=pl.lit(slice_.now))
     aliases = slice_.read(STORY_ALIASES, columns=["former_story_id", "story_id"])
     known = (
         stored.select(
@@ -83,6 +87,8 @@ def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFram
     pages tell it; no day is ranked by what it or a later one told.
     """
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
+    if not pages:
+        return taken.with_columns(story_id=pl.lit(None, pl.String))
     reader = slice_.platform.lake.reader(slice_.workspace_id)
     told = reader.read(
         TREND_STORIES,

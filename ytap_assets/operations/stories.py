@@ -31,9 +31,13 @@ def tell_stories(slice_: Slice) -> Written:
         CatalogBusyError: Another run kept changing the days around; nothing was written.
     """
     options = StoryOptions()
+    first, last = slice_.days or (slice_.now.date(), slice_.now.date())
 
     def group(days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-        items = _measure(slice_) if days == slice_.days else stored.drop(_ADDED)
+        items = stored.drop(_ADDED)
+        if days[0] == first:
+            measured = _measure(slice_).select(items.columns).cast(items.schema)
+            items = pl.concat([measured, items.filter(pl.col("day") > last)])
         told = group_stories(items, before.select(_KNOWN), options=options)
         return items.join(told, on=_ITEM, how="left", maintain_order="left")
 

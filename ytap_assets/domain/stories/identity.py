@@ -140,7 +140,8 @@ def rename_stories(
         aliases: What is known so far: ``former_story_id``, ``story_id``, ``renamed_at``.
         before: `ITEM` and ``story_id`` of items as they were published.
         after: The same items as they are now; items that are new have no part in it.
-        in_use: Of the ids in ``aliases`` and ``before``, those that items have now, on any day.
+        in_use: Ids that items have now, on any day: those of ``after`` are known, of the ids in
+            ``aliases`` and ``before`` all others that are in use belong here.
         at: The present.
 
     Returns:
@@ -148,6 +149,7 @@ def rename_stories(
         one stands for is, in order of the former ids.
     """
     item = list(ITEM)
+    in_use = pl.concat([in_use, after["story_id"]]).unique()
     moved = before.select(*item, former_story_id="story_id").join(
         after.select(*item, "story_id"), on=item
     )
@@ -169,9 +171,9 @@ def rename_stories(
         )
     )
     known = pl.concat([followed, heirs]).unique("former_story_id", keep="last", maintain_order=True)
-    targets = pl.concat([in_use, heirs["story_id"]]).implode()
+    names = in_use.implode()
     return known.filter(
-        ~pl.col("former_story_id").is_in(in_use.implode()), pl.col("story_id").is_in(targets)
+        ~pl.col("former_story_id").is_in(names), pl.col("story_id").is_in(names)
     ).sort("former_story_id")
 
 
