@@ -195,18 +195,17 @@ def _show_later_days(
         "snapshot_id": metadata["snapshot_id"],
         "brought_up_to_date_with": metadata["partitions"],
     }
-    for (workspace_id, _), one in written.items():
-        for day, rows in one.later.items():
-            key = partition_key(workspace_id, day)
-            if key in context.partition_keys:
-                continue
-            context.log_event(
-                dg.AssetMaterialization(
-                    table.name,
-                    partition=key,
-                    metadata={**shared, "rows": rows, _PARTITION_ROWS: rows},
-                )
-            )
+    later = {
+        str(partition_key(workspace_id, day)): rows
+        for (workspace_id, _), one in written.items()
+        for day, rows in one.later.items()
+    }
+    own = {str(key) for key in context.partition_keys} if later else set()
+    for key in sorted(later.keys() - own):
+        rows = {"rows": later[key], _PARTITION_ROWS: later[key]}
+        context.log_event(
+            dg.AssetMaterialization(table.name, partition=key, metadata=shared | rows)
+        )
 
 
 def _keys_of(keys: Iterable[str], parts: Collection[_Part]) -> list[str]:

@@ -159,7 +159,7 @@ def test_any_order_of_days_gives_the_same(
     for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):
         assert_frame_equal(one, other)
     in_use = set(reader.read(TREND_STORIES)["story_id"])
-    aliases = dict(reader.read(STORY_ALIASES)["former_story_id", "story_id"].rows())
+    aliases = dict(reader.read(STORY_ALIASES).select("former_story_id", "story_id").rows())
     assert set(aliases) == published - in_use
     assert set(aliases.values()) <= in_use
 
@@ -196,7 +196,7 @@ def test_a_day_keeps_what_it_was_first_ranked_as(platform: Platform) -> None:
     make(platform, name, 0, 1)
 
     day = platform.lake.reader(name).read(SCORED_TRENDS, days=(day_of(1), day_of(1)))
-    assert dict(day["title", "position"].rows()) == {TITLES[0]: 1, TITLES[4]: 2}
+    assert dict(day.select("title", "position").rows()) == {TITLES[0]: 1, TITLES[4]: 2}
     first = day.select("title", "first_position", "first_ranked_at")
     assert sorted(first.rows()) == [(TITLES[4], 1, clock[0]), (TITLES[0], 2, clock[0])]
 
