@@ -201,6 +201,20 @@ def test_a_day_keeps_what_it_was_first_ranked_as(platform: Platform) -> None:
     assert sorted(first.rows()) == [(TITLES[4], 1, clock[0]), (TITLES[0], 2, clock[0])]
 
 
+def test_what_was_ranked_before_there_were_first_ranks_has_none(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(1, 1, 0, 3)])
+    make(platform, name, 1)
+    slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
+    unknown = [pl.lit(None).alias(column) for column in ("first_position", "first_ranked_at")]
+    publish_slice(slice_, SCORED_TRENDS, slice_.read(SCORED_TRENDS).with_columns(unknown))
+    observe(platform, name, [(1, 2, 4, 9)])
+    make(platform, name, 1)
+    day = slice_.read(SCORED_TRENDS).sort("first_position", nulls_last=True)
+    assert day["first_position"].to_list() == [1, None]
+    assert day["first_ranked_at"].to_list() == [platform.now(), None]
+
+
 def test_only_what_changes_is_written(platform: Platform) -> None:
     name = new_workspace(platform)
     observe(platform, name, [(day, day, 4, 5) for day in range(LAST + 1)])
