@@ -32,6 +32,14 @@ def nothing_known() -> pl.DataFrame:
     return pl.DataFrame(schema={"day": pl.Date} | dict.fromkeys(KNOWN[1:], pl.String))
 
 
+def nothing_renamed() -> pl.DataFrame:
+    """No id was ever replaced."""
+    at = pl.Datetime("us", "UTC")
+    return pl.DataFrame(
+        schema={"former_story_id": pl.String, "story_id": pl.String, "renamed_at": at}
+    )
+
+
 def measure_cost(real: list[str], figures: dict[str, Any], held: dict[str, bool]) -> None:
     """Time and memory at each size, each in a process of its own, whose memory is its own."""
     rows: list[Sequence[object]] = []
@@ -77,8 +85,8 @@ def _cost(real: list[str], size: int) -> tuple[float, float, int, int, int]:
             "item_id": [str(number) for number in range(size)],
             "title": titles,
             "canonical_url": [f"https://example.org/{number}" for number in range(size)],
+            "first_observed_at": when,
             "published_at": when,
-            "engagement": 0.0,
         }
     )
     del titles

@@ -297,7 +297,7 @@ def explain_duckdb(*, reads_lake: bool = True) -> Iterator[None]:
     try:
         yield
     except _wrong_statements() as error:
-        raise WrongStatementError(explain(error)) from error
+        raise WrongStatementError(_explain(error, reads_lake=reads_lake)) from error
     except duckdb.Error as error:
         raise StatementError(_explain(error, reads_lake=reads_lake)) from error
 

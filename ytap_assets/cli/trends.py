@@ -80,7 +80,7 @@ def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Fo
 def explain(story: str, workspace: str, day: date | None) -> None:
     """Tell everything about one story: factors, members, days.
 
-    STORY is its id, the beginning of its id, or its position in the list.
+    STORY is its id, an id that it had before, the beginning of one, or its position in the list.
     """
     from ytap_assets.operations.ranked import explain_story
 
@@ -107,6 +107,10 @@ def _show_story(account: StoryAccount) -> None:
         f"story {row['story_id']}, {account.day}: position {row['position']} of {account.of},"
         f" final score {row['final_score']:.2f}, base score {row['base_score']:.2f}"
     )
+    if row["first_ranked_at"] is not None:
+        say(f"first ranked {row['first_ranked_at']:%Y-%m-%d %H:%M} UTC: {row['first_position']}")
+    if account.former_ids:
+        say(f"formerly {', '.join(account.former_ids)}")
     for url in dict.fromkeys((row["url"], row["discussion_url"])):
         if url:
             say(clean(url))

@@ -75,18 +75,30 @@ def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     return cover_slice(slice_)
 
 
-def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Measures every item of the day, and recognizes the stories they tell together."""
+def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Measures every item of the day, and recognizes the stories they tell together.
+
+    Which story an item tells depends on the days before it. Days that are stored already and come
+    after the range are grouped again in the same commit, as far as it changes them: they show as
+    materializations of their own. An id that is replaced goes into story_aliases.
+    """
     return tell_stories(slice_)
 
 
-def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Counts what each source brought on a day, and what was made of it on that day."""
+def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+    """Counts what each source brought on a day, and what was made of it on that day.
+
+    Days after the range are counted again where their lists were ranked again.
+    """
     return measure_slice(slice_)
 
 
-def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     """Ranks the day's stories by their final score; every factor of it is a column.
+
+    Days that are stored already, up to 28 after the range and on while that changes them, are
+    ranked again in the same commit: they show as materializations of their own. first_position and
+    first_ranked_at keep the list as it was first made.
 
     What was produced before the day began is taken from production_events as it stands: trends are
     ranked whatever becomes of the production.

@@ -1,7 +1,8 @@
-"""The evidence tables in the graph: written beside the rows they are evidence of.
+"""Tables without a step of their own in the graph: written beside the rows that they belong to.
 
-They have no step of their own. Whoever collects appends to them in the same commit as the rows, so
-they are shown as downstream of the collectors, and their checks look at what is stored.
+The evidence, which collectors append to, and the aliases of stories. They are written in the same
+commit as the rows, so they are shown as downstream of whoever writes them, and their checks look at
+what is stored.
 """
 
 from collections.abc import Iterator
@@ -13,19 +14,25 @@ from ytap_assets.defs.checks import check_specs, evaluate
 from ytap_assets.defs.table_assets import OWNERS, definition_metadata
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, STORY_ALIASES
 
-EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _COLLECTORS = ("raw_trends", "video_metrics")
+_WRITERS = {
+    COLLECTION_LOG: _COLLECTORS,
+    RAW_PAYLOADS: _COLLECTORS,
+    QUARANTINED_ROWS: _COLLECTORS,
+    STORY_ALIASES: ("trend_stories",),
+}
+EVIDENCE = tuple(_WRITERS)
 _CHECKED_DAYS = 7
 
 
 def evidence_specs() -> list[dg.AssetSpec]:
-    """The evidence tables, as assets that others write."""
+    """These tables, as assets that others write."""
     return [
         dg.AssetSpec(
             key=table.name,
-            deps=list(_COLLECTORS),
+            deps=list(_WRITERS[table]),
             description=table.description,
             group_name=table.group,
             owners=OWNERS,
@@ -37,7 +44,7 @@ def evidence_specs() -> list[dg.AssetSpec]:
 
 
 def evidence_checks() -> dg.AssetChecksDefinition:
-    """The checks that every table has, over what is stored since a week ago, of all workspaces."""
+    """The checks that every table has, over a week's rows, or all without a day, of everybody."""
 
     @dg.multi_asset_check(
         name="evidence_checks",
@@ -53,7 +60,8 @@ def evidence_checks() -> dg.AssetChecksDefinition:
         reader = platform.lake.cross_reader()
         for table in EVIDENCE:
             columns = columns_to_check(table)
-            frame = reader.read_across(table, days=(since, date.max), columns=columns)
+            days = (since, date.max) if table.by_day else None
+            frame = reader.read_across(table, days=days, columns=columns)
             results = check_stored(
                 table, frame, workspace_ids=platform.workspaces.ids(), today=today
             )

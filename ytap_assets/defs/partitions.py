@@ -2,14 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, timedelta
-from itertools import pairwise
+from datetime import date
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import dagster as dg
 
-from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.reader import Days, unbroken_ranges
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 from ytap_assets.workspaces import Workspaces
@@ -79,7 +78,9 @@ def group_partitions(keys: Iterable[str]) -> list[tuple[str, Days | None]]:
         else:
             whole.append((key, None))
     return whole + [
-        (workspace, days) for workspace in sorted(days_of) for days in _ranges(days_of[workspace])
+        (workspace, days)
+        for workspace in sorted(days_of)
+        for days in unbroken_ranges(days_of[workspace])
     ]
 
 
@@ -109,10 +110,3 @@ def sync_workspaces(
     for workspace_id in removed:
         instance.delete_dynamic_partition(WORKSPACE, workspace_id)
     return added, removed
-
-
-def _ranges(days: list[date]) -> list[Days]:
-    ordered = sorted(days)
-    breaks = [i + 1 for i, (a, b) in enumerate(pairwise(ordered)) if b - a > timedelta(days=1)]
-    edges = [0, *breaks, len(ordered)]
-    return [(ordered[start], ordered[end - 1]) for start, end in pairwise(edges)]

@@ -140,6 +140,7 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
                 context.log_event(
                     dg.AssetMaterialization(table.name, partition=key, metadata=metadata | rows)
                 )
+        _show_later_days(context, table, progress.written, metadata)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(
             table, progress.results(), progress.frames, words, watches=asset.watches
@@ -204,6 +205,30 @@ def _finish(
     except Exception as error:  # whatever it is: raised when the slices are told of
         context.log.exception(f"{asset.table.name}: what follows its slices failed")
         progress.failed.append(error)
+
+
+def _show_later_days(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    written: Mapping[_Part, Written],
+    metadata: Mapping[str, Any],
+) -> None:
+    """An event for each partition that is no part of the run and was brought up to date with it."""
+    shared = {
+        "snapshot_id": metadata["snapshot_id"],
+        "brought_up_to_date_with": metadata["partitions"],
+    }
+    later = {
+        str(partition_key(workspace_id, day)): rows
+        for (workspace_id, _), one in written.items()
+        for day, rows in one.later.items()
+    }
+    own = {str(key) for key in context.partition_keys} if later else set()
+    for key in sorted(later.keys() - own):
+        rows = {"rows": later[key], _PARTITION_ROWS: later[key]}
+        context.log_event(
+            dg.AssetMaterialization(table.name, partition=key, metadata=shared | rows)
+        )
 
 
 def _keys_of(keys: Iterable[str], parts: Collection[_Part]) -> list[str]:

@@ -50,7 +50,8 @@ def rank_stories(
         taken: What was produced already, and on which days: `score_stories`' ``produced``.
 
     Returns:
-        Rows of `scored_trends`, ordered by workspace, day and position.
+        Rows of `scored_trends`, ordered by workspace, day and position, as if each list were the
+        first of its day; when that is (``first_ranked_at``) is null.
     """
     ranked = [SCORED_TRENDS.empty()]
     days = members["day"].unique().sort()
@@ -97,5 +98,9 @@ def _complete(scored: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
     # What the story has of its own goes before what its speaker says.
     speakers = speakers.drop(set(speakers.columns) & set(scored.columns) - set(_STORY))
     whole = scored.join(told, on=_STORY, how="left").join(speakers, on=_STORY, how="left")
-    named = whole.with_columns(pl.col("is_all_spam").alias("is_spam"))
+    named = whole.with_columns(
+        pl.col("is_all_spam").alias("is_spam"),
+        pl.col("position").alias("first_position"),
+        pl.lit(None).alias("first_ranked_at"),
+    )
     return named.select(SCORED_TRENDS.schema.names()).cast(SCORED_TRENDS.schema)

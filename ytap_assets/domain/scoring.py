@@ -118,13 +118,18 @@ def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         trends: At least workspace_id, ``day``, ``source``, ``item_id``, ``observed_at``.
+
+    Returns:
+        One row per workspace, day, source and item, with ``first_observed_at``, dated alike.
     """
     end = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=1)
     in_time = pl.col("observed_at") < end + pl.duration(days=1)
+    of_the_day = pl.min_horizontal("observed_at", end - pl.duration(seconds=1))
     return (
-        trends.sort(in_time, "observed_at")
+        trends.with_columns(first_observed_at=of_the_day.min().over(_ITEM))
+        .sort(in_time, "observed_at")
         .unique(_ITEM, keep="last", maintain_order=True)
-        .with_columns(pl.min_horizontal("observed_at", end - pl.duration(seconds=1)))
+        .with_columns(of_the_day.alias("observed_at"))
     )
 
 

@@ -149,6 +149,20 @@ class Inspection:
             [since],
         ).pl()
 
+    def differing_days(self, table: Table, other: Table, column: str) -> pl.DataFrame:
+        """The days on which two tables by day do not hold the same values of a column.
+
+        Returns:
+            ``workspace_id`` and ``day``, in order.
+        """
+        values, others = (
+            f"SELECT workspace_id, day, {column} FROM {LAKE}.{one.name}" for one in (table, other)
+        )
+        return self._connection.execute(
+            f"SELECT DISTINCT workspace_id, day FROM (({values} EXCEPT {others})"
+            f" UNION ALL ({others} EXCEPT {values})) ORDER BY ALL"
+        ).pl()
+
     def inlined_rows(self) -> dict[str, int]:
         """Rows that are kept in the catalog instead of a file, by table; only of tables with some.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 
 import duckdb
 import polars as pl
@@ -21,6 +22,7 @@ from ytap_assets.tables import Table
 Cursors = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 Days = tuple[date, date]
 Wanted = Mapping[str, Sequence[str]]
+_DAY = timedelta(days=1)
 
 
 class Reader:
@@ -96,6 +98,14 @@ class CrossReader:
             for workspace_id, day, count in found.fetchall():
                 counts.setdefault(workspace_id, {})[day] = count
             return counts
+
+
+def unbroken_ranges(days: Iterable[date]) -> list[Days]:
+    """Days, in any order, as ranges without gaps."""
+    ordered = sorted(set(days))
+    breaks = [n for n, (one, other) in enumerate(pairwise(ordered), 1) if other - one > _DAY]
+    edges = [0, *breaks, len(ordered)]
+    return [(ordered[start], ordered[end - 1]) for start, end in pairwise(edges) if end > start]
 
 
 def comparable(name: str, values: Iterable[object]) -> str:

@@ -32,10 +32,10 @@ def check_stored(
     """Check rows of all workspaces.
 
     Args:
-        table: The rows' table, one with days.
+        table: The rows' table.
         frame: Its `columns_to_check`.
         workspace_ids: The workspaces there are.
-        today: The last day that rows may belong to.
+        today: The last day that rows may belong to, where they have one.
     """
     return (
         check_schema(table, frame, columns=columns_to_check(table)),
@@ -47,12 +47,13 @@ def check_stored(
 def _check_owners(frame: pl.DataFrame, workspace_ids: Collection[str], today: date) -> CheckResult:
     """Rows of no workspace there is, or of a day that is still to come."""
     is_known = pl.col("workspace_id").is_in(list(workspace_ids)).fill_null(value=False)
-    is_past = (pl.col("day") <= today).fill_null(value=False)
+    day = pl.col("day") if "day" in frame.columns else pl.lit(today)
+    is_past = (day <= today).fill_null(value=False)
     reason = (
         pl.when(is_known).then(pl.lit(f"up to {today}")).otherwise(pl.lit("a workspace there is"))
     )
     bad = (
-        frame.select("workspace_id", "day")
+        frame.select("workspace_id", day=day)
         .with_row_index("row")
         .filter(~(is_known & is_past))
         .select(

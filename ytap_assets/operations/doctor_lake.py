@@ -23,7 +23,14 @@ from ytap_assets.operations.findings import Finding, Verdict, span
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.workspaces import Listed, Survey, compare_workspaces
 from ytap_assets.settings import Settings
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, TABLES, Table
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    QUARANTINED_ROWS,
+    SCORED_TRENDS,
+    TABLES,
+    TREND_STORIES,
+    Table,
+)
 from ytap_assets.workspaces import Workspaces
 
 _LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "too_large")
@@ -32,7 +39,7 @@ _LATE, _DEAD = 2, 12
 _SHOWN = 3
 _TOMORROW = timedelta(days=1)
 _LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
-_MOST_SILENT = 10
+_MOST_LISTED = 10
 _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
 
@@ -62,6 +69,7 @@ def examine_lake(
             ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
+                findings += _check_ranks(inspection)
             return findings
     except LakeMissingError as error:
         survey = Survey({}, ())
@@ -215,16 +223,37 @@ def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     silent = find_silent(log, asked_since=(now - _STILL_ASKED).date())
     if silent.is_empty():
         yield Finding("stale", "targets", "ok", f"none is silent for {LEAST_DAYS} days")
-    for row in silent.head(_MOST_SILENT).iter_rows(named=True):
+    for row in silent.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
             f"no answer on {row['days']} days, since {row['since']}; the last: {row['detail']};"
             " mend or pause it in config.yaml"
         )
         yield Finding("stale", subject, "warn", detail)
-    if silent.height > _MOST_SILENT:
-        more = f"{silent.height - _MOST_SILENT} more give no answer; collection_log has them"
+    if silent.height > _MOST_LISTED:
+        more = f"{silent.height - _MOST_LISTED} more give no answer; collection_log has them"
         yield Finding("stale", "targets", "warn", more)
+
+
+def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
+    """Lists that were ranked before their stories were grouped again, or were not ranked at all."""
+    days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id")
+    behind = days.group_by("workspace_id", maintain_order=True).agg("day")
+    if behind.is_empty():
+        yield Finding("stale", "ranks", "ok", "every list holds its day's stories")
+    for workspace_id, theirs in behind.head(_MOST_LISTED).rows():
+        command = (
+            f"`ytap materialize 'key:scored_trends+' -w {workspace_id} --from {min(theirs)}"
+            f" --to {max(theirs)}`"
+        )
+        detail = (
+            f"{len(theirs)} days of {workspace_id} were not ranked since their stories were"
+            f" grouped: {command}"
+        )
+        yield Finding("stale", f"ranks of {workspace_id}", "warn", detail)
+    if behind.height > _MOST_LISTED:
+        more = f"{behind.height - _MOST_LISTED} more workspaces have such days"
+        yield Finding("stale", "ranks", "warn", more)
 
 
 def _first(lost: pl.DataFrame) -> str:

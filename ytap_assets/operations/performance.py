@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import polars as pl
 
 from ytap_assets.domain.performance import SourceInputs, measure_sources
+from ytap_assets.domain.ranking import NORM_DAYS
 from ytap_assets.domain.urls import canonical_urls
-from ytap_assets.operations.platform import Slice
+from ytap_assets.lakehouse.reader import Days
+from ytap_assets.operations.later_days import publish_with_later_days
+from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.tables import (
     PRODUCTION_RECORDS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
     TREND_STORIES,
     VIDEO_METRICS,
 )
@@ -20,15 +25,31 @@ from ytap_assets.tables import (
 _ITEM = ["source", "item_id"]
 
 
-def measure_slice(slice_: Slice) -> pl.DataFrame:
-    """The slice's rows of ``source_performance``."""
+def measure_slice(slice_: Slice) -> Written:
+    """Publish the slice's rows of ``source_performance``, and those of later days that changed.
+
+    Later days are counted again, since their lists may have been ranked again (`score_slice`).
+
+    Raises:
+        PublishRefusedError: A check failed; nothing was written.
+        CatalogBusyError: Another run kept changing the days around; nothing was written.
+    """
     records = slice_.read(PRODUCTION_RECORDS)
+    told = _read_told(slice_, records)
+
+    def count(days: Days, _stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
+        return _count(replace(slice_, days=days), records, told)
+
+    return publish_with_later_days(slice_, SOURCE_PERFORMANCE, count, reach=NORM_DAYS)
+
+
+def _count(slice_: Slice, records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     days = slice_.days or (slice_.now.date(), slice_.now.date())
     inputs = SourceInputs(
         observed=slice_.read(RAW_TRENDS, columns=["workspace_id", "day", "source"]),
         members=slice_.read(TREND_STORIES),
         scored=slice_.read(SCORED_TRENDS),
-        told=_read_told(slice_, records),
+        told=told,
         records=records,
         metrics=slice_.read(VIDEO_METRICS, days=(days[0] - timedelta(days=1), days[1])),
     )

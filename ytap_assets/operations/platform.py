@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -213,6 +213,7 @@ class Written:
         frame: The rows themselves, for a preview and for the business ranges.
         notes: What else a person wants to see of the slice (files, counts, pictures), by name.
         day_notes: The same of single days, by day; what stands here of all days is no note.
+        later: Days after the slice that were brought up to date with it, and their rows.
     """
 
     rows: int
@@ -221,6 +222,7 @@ class Written:
     frame: pl.DataFrame
     notes: dict[str, Any] = field(default_factory=dict)
     day_notes: dict[date, dict[str, Any]] = field(default_factory=dict)
+    later: Mapping[date, int] = field(default_factory=dict)
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:

@@ -10,7 +10,7 @@ import polars as pl
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.reader import Reader
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import SCORED_TRENDS, TREND_STORIES
+from ytap_assets.tables import SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
 
 _SHORTEST_PREFIX = 4
 
@@ -25,6 +25,7 @@ class StoryAccount:
         of: How many stories the day has.
         members: Its rows of `trend_stories` on that day, the hottest first.
         days: Its rows of `scored_trends` on all days, in order.
+        former_ids: Ids that it was published under and has no more, in order.
     """
 
     day: date
@@ -32,6 +33,7 @@ class StoryAccount:
     of: int
     members: pl.DataFrame
     days: pl.DataFrame
+    former_ids: tuple[str, ...] = ()
 
 
 def list_top(
@@ -71,7 +73,7 @@ def explain_story(
     Args:
         platform: The installation.
         workspace_id: Whose story.
-        story: Its id, the beginning of its id, or its position in the day's list.
+        story: Its id, a former id, the beginning of one, or its position in the day's list.
         day: Which day; the last one the story was scored on where None (for a position: the last
             one that was scored).
 
@@ -79,6 +81,7 @@ def explain_story(
         ConfigError: There is no such workspace or story, or several stories begin so.
     """
     reader = _open(platform, workspace_id)
+    aliases = reader.read(STORY_ALIASES, columns=["former_story_id", "story_id"])
     if story.isdecimal() and len(story) < _SHORTEST_PREFIX:
         day, listed = list_top(platform, workspace_id, day, with_spam=True)
         chosen = listed.filter(pl.col("position") == int(story))
@@ -86,7 +89,7 @@ def explain_story(
             raise ConfigError(f"{day} has no story at position {story}; it has {listed.height}")
         story_id = str(chosen["story_id"].item())
     else:
-        story_id = _find_story(reader, story)
+        story_id = _find_story(reader, aliases, story)
     days = reader.read(SCORED_TRENDS, wanted={"story_id": [story_id]}).sort("day")
     shown = days.filter(pl.col("day") == (day or days["day"].max()))
     if shown.is_empty():
@@ -98,7 +101,8 @@ def explain_story(
     ranked = reader.read(SCORED_TRENDS, days=that_day, columns=["position"])
     hottest = ["expected_engagement", "source", "item_id"]
     members = members.sort(hottest, descending=[True, False, False], nulls_last=True)
-    return StoryAccount(row["day"], row, ranked.height, members, days)
+    former = aliases.filter(story_id=story_id)["former_story_id"].sort().to_list()
+    return StoryAccount(row["day"], row, ranked.height, members, days, tuple(former))
 
 
 def _open(platform: Platform, workspace_id: str) -> Reader:
@@ -116,13 +120,21 @@ def _last_day(reader: Reader) -> date:
     return last
 
 
-def _find_story(reader: Reader, beginning: str) -> str:
+def _find_story(reader: Reader, aliases: pl.DataFrame, beginning: str) -> str:
+    """The story whose id, or a former id, begins so."""
     if len(beginning) < _SHORTEST_PREFIX:
         raise ConfigError(
             f"{beginning!r}: give a position, or at least {_SHORTEST_PREFIX} characters of an id"
         )
-    ids = reader.read(SCORED_TRENDS, columns=["story_id"])["story_id"].unique()
-    found = ids.filter(ids.str.starts_with(beginning.lower())).sort().to_list()
+    ids = reader.read(SCORED_TRENDS, columns=["story_id"]).unique()
+    names = pl.concat(
+        [
+            ids.with_columns(name="story_id"),
+            aliases.join(ids, on="story_id", how="semi").select("story_id", name="former_story_id"),
+        ]
+    )
+    begins = pl.col("name").str.starts_with(beginning.lower())
+    found = names.filter(begins)["story_id"].unique().to_list()
     if not found:
         raise ConfigError(
             f"workspace {reader.workspace_id} has no story {beginning!r};"

@@ -14,7 +14,7 @@ from ytap_assets.tables.production import PRODUCTION_EVENTS, PRODUCTION_RECORDS
 from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS, WORKSPACES
 from ytap_assets.tables.reports import WORKSPACE_REPORTS
 from ytap_assets.tables.sources import COLLECTION_COVERAGE, SOURCE_PERFORMANCE
-from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
+from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
 
 TABLES: dict[str, Table] = {
     table.name: table
@@ -28,6 +28,7 @@ TABLES: dict[str, Table] = {
         COLLECTION_COVERAGE,
         RAW_TRENDS,
         TREND_STORIES,
+        STORY_ALIASES,
         SCORED_TRENDS,
         SOURCE_PERFORMANCE,
         PRODUCTION_EVENTS,
@@ -50,6 +51,7 @@ __all__ = [
     "RAW_TRENDS",
     "SCORED_TRENDS",
     "SOURCE_PERFORMANCE",
+    "STORY_ALIASES",
     "TABLES",
     "TREND_STORIES",
     "VIDEOS",

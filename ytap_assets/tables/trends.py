@@ -58,7 +58,7 @@ class TrendStories(Rows):
     day: Day = column("The UTC date.")
     source: Text = column("The platform.")
     item_id: Text = column("The item's id on its platform.")
-    story_id: Text = column("Names the story; the same from day to day.")
+    story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
     joined_by: Text = column(
         "How it was recognized: the story's `first` item that day, the same `url`, or its `title`.",
         isin=("first", "url", "title"),
@@ -75,6 +75,11 @@ class TrendStories(Rows):
     channel_title: Text = column("The publishing channel's name.", null=True)
     published_at: Instant = column("When it was published.", null=True)
     observed_at: Instant = column("When it was last observed; after the day: its last second.")
+    first_observed_at: Instant = column(
+        "When it was first observed that day; after the day: its last second. Null in rows older"
+        " than the column.",
+        null=True,
+    )
     looks: Int = column("How often it was observed that day.", ge=1)
     rank: Int = column("Position in the list it was seen in; 1 is the top.", null=True)
     engagement: Float = column(
@@ -98,12 +103,32 @@ class TrendStories(Rows):
     base_score: Float = column("(engagement + recency) x weight, x 0.1 if spam; 2 decimals.")
 
 
+class StoryAliases(Rows):
+    """The ids that stories had before an earlier day or a late item gave them another.
+
+    No id of this table is in use in trend_stories; each stands for one that is.
+    """
+
+    former_story_id: Text = column("An id that was published, and that no story has any more.")
+    story_id: Text = column("The story that most of its items tell now.")
+    renamed_at: Instant = column("When the id was last replaced.")
+
+
 class ScoredTrends(Rows):
     """One row per workspace, day and story: how it ranks, and every factor of why."""
 
     day: Day = column("The UTC date.")
     position: Int = column("Rank in the workspace's day, by final score; 1 is the best.", ge=1)
-    story_id: Text = column("Names the story; the same from day to day.")
+    first_position: Int = column(
+        "Its rank when the day's list first had it. Null in rows older than the column.",
+        null=True,
+        ge=1,
+    )
+    first_ranked_at: Instant = column(
+        "When that was: the list as it was known then. Null in rows older than the column.",
+        null=True,
+    )
+    story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
     title: Text = column("The title of the member that speaks for it. Hostile input.")
     final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
     momentum: Float = column("How hot the story is against its sources' own past, 0-10.")
@@ -173,6 +198,15 @@ TREND_STORIES = Table(
     mode="derived",
     group="trends",
     sort_by=("day", "story_id", "source"),
+)
+STORY_ALIASES = Table(
+    name="story_aliases",
+    model=StoryAliases,
+    key=("workspace_id", "former_story_id"),
+    grain="workspace",
+    mode="derived",
+    group="trends",
+    sort_by=("former_story_id",),
 )
 SCORED_TRENDS = Table(
     name="scored_trends",

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.stories import tell_stories
-from ytap_assets.tables import SCORED_TRENDS, TREND_STORIES
+from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets_tests.cli.conftest import DAY, Ytap, append_trends, trend
 
 HOSTILE = "Title \x1b[31m\u202eevil"
@@ -32,8 +32,8 @@ def ranked(platform: Platform) -> Platform:
     best = see("best", points=9000, title=HOSTILE)
     append_trends(platform, *rows, best, see("spam", title="Free gift cards for all"))
     slice_ = platform.slice("tech", (DAY, DAY), Run("run-1", "test", "rank"))
-    publish_slice(slice_, TREND_STORIES, tell_stories(slice_))
-    publish_slice(slice_, SCORED_TRENDS, score_slice(slice_))
+    tell_stories(slice_)
+    score_slice(slice_)
     return platform
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -168,6 +169,31 @@ def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
     }
     assert {one.metadata["rows"].value for one in shown} == {2}
     assert {one.metadata["partitions"].value for one in shown} == {"tech 2026-11-16..2026-11-18"}
+
+
+def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_partition(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    later = DAYS[1] + timedelta(5)
+
+    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+        """Made for a test."""
+        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        return replace(written, later={DAYS[1]: 1, later: 4})
+
+    asset = build_asset(TableAsset(WORKSPACE_REPORTS, compute), platform.settings)
+    result = dg.materialize(
+        [asset], instance=instance, resources={"platform": platform}, tags=range_tags("tech", DAYS)
+    )
+
+    shown = {
+        str(one.partition): one.metadata
+        for one in result.asset_materializations_for_node("workspace_reports")
+    }
+    assert len(shown) == 4  # the run's own three, once each
+    metadata = shown[str(partition_key("tech", later))]
+    assert metadata["rows"].value == metadata["dagster/partition_row_count"].value == 4
+    assert metadata["brought_up_to_date_with"].value == "tech 2026-11-16..2026-11-18"
 
 
 def test_one_refused_workspace_does_not_keep_another_from_its_rows(

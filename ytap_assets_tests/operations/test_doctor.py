@@ -21,6 +21,8 @@ from ytap_assets.operations.doctor import examine, probe_host
 from ytap_assets.operations.doctor_lake import judge_age
 from ytap_assets.operations.findings import AREAS, Finding, span
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.scoring import score_slice
+from ytap_assets.operations.stories import tell_stories
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.ledger import open_ledger
@@ -184,6 +186,22 @@ def test_no_answer_is_told() -> None:
 )
 def test_age_is_judged_by_the_tables_cadence(table: Table, hours: int, verdict: str) -> None:
     assert judge_age(table, timedelta(hours=hours)) == verdict
+
+
+def test_days_that_were_not_ranked_since_their_stories_changed_are_named(
+    platform: Platform,
+) -> None:
+    day = platform.now().date()
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    slice_ = platform.slice("tech", (day, day), RUN)
+    tell_stories(slice_)
+    found = find(platform, "ranks of tech")
+    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (
+        f"`ytap materialize 'key:scored_trends+' -w tech --from {day} --to {day}`" in found.detail
+    )
+    score_slice(slice_)
+    assert find(platform, "ranks").verdict == "ok"
 
 
 def test_stale_workspaces_are_named_and_idle_ones_are_not(platform: Platform) -> None:

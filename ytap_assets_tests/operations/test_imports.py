@@ -252,7 +252,7 @@ def test_every_country_keeps_its_whole_chart(
         for name in sorted(charts)
         for rank, video in enumerate(charts[name], start=1)
     ]
-    stories = tell_stories(platform.slice("tech", (date(2018, 11, 1),) * 2, RUN))
+    stories = tell_stories(platform.slice("tech", (date(2018, 11, 1),) * 2, RUN)).frame
     assert stories.sort("title").select("title", "looks", "rank").rows() == [
         ("Video a", 1, 1),
         ("Video b", 1, 1),

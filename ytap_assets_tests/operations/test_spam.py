@@ -91,7 +91,7 @@ def test_the_days_scores_say_what_the_model_held_against_a_title(platform: Platf
     )
     write_model(platform.settings, json.dumps(SURE))
     store(platform, fetch([trend("a", title="subscribe"), trend("b", title="A chip")]))
-    members = tell_stories(platform.slice("tech", (AT.date(), AT.date()), RUN))
+    members = tell_stories(platform.slice("tech", (AT.date(), AT.date()), RUN)).frame
     said = dict(members.select("item_id", "spam_reasons").iter_rows())
     assert [one for one in said["a"] if one.startswith("model")] == ["model: 0.9999"]
     assert not [one for one in said["b"] if one.startswith("model")]

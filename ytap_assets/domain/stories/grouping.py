@@ -33,7 +33,7 @@ class StoryOptions:
     """How stories are told apart.
 
     Attributes:
-        window_days: A story goes on where it was seen at most so many days before or after.
+        window_days: A story goes on where it was seen at most so many days before.
         rules: When titles are the same story.
     """
 
@@ -47,42 +47,45 @@ def group_stories(
     """Say of each item which story it tells.
 
     Items with the same canonical URL tell the same story; so do items whose titles are alike
-    enough. Whatever is known keeps its id: an item its own, a story that is met again the one it
-    has. A new story's id is made of the canonical URL of its lead member, the first published.
-    The result does not depend on the order of rows.
+    enough. A story that is met again keeps the id it has. A new story's id is made of the canonical
+    URL of its lead member: the first observed, of these the first published.
+
+    What a day's items tell depends on that day and the `StoryOptions.window_days` before it, never
+    on later days, on what was called how before, on the order of rows, or on which days are asked
+    for together. So days can be grouped in any order, as long as every day is grouped again once a
+    day before it came or changed.
 
     Args:
         items: The items of one workspace: ``day``, ``source``, ``item_id``, ``title``,
-            ``canonical_url``, ``published_at``, ``engagement``; unique by day, source and id.
-        known: Members published before, of the days around and of the days themselves:
-            ``day``, ``source``, ``item_id``, ``story_id``, ``title``, ``canonical_url``.
+            ``canonical_url``, ``first_observed_at``, ``published_at``; unique by day, source and
+            id.
+        known: Members of the days before the first of the items' days, as they were grouped:
+            ``day``, ``source``, ``item_id``, ``story_id``, ``title``, ``canonical_url``. Those of
+            later days are left aside.
         options: How stories are told apart.
 
     Returns:
         `STORY_MEMBERS`, one row per item, ordered by day, source and id: ``joined_by`` is
         ``first`` for the lead member of a story's day, ``url`` where an earlier member has the
         same canonical URL, else ``title``, with ``similarity``: the mean over the story's other
-        titles within the window, 0 to 1.
+        titles of the day and the window before it, 0 to 1.
     """
+    first = pl.lit(items.get_column("day").min(), pl.Date)
+    known = known.filter(pl.col("day") < first)
     rows, words = _read(items, known)
     marks = read_marks(words)
     new = rows.filter("is_item").drop("story_id")
     told = rows.filter(~pl.col("is_item"))
-    days = new.get_column("day").unique().sort().to_list()
-    around = timedelta(days=options.window_days)
-    for day in days:
-        near = told.filter(pl.col("day").is_between(day - around, day + around))
+    before = timedelta(days=options.window_days)
+    members = [pl.DataFrame(schema=STORY_MEMBERS)]
+    for day in new.get_column("day").unique().sort():
+        near = told.filter(pl.col("day").is_between(day - before, day, closed="left"))
         today = new.filter(pl.col("day") == day)
-        grouped = _group_day(today, near, words, marks, options.rules)
-        told = pl.concat([told.join(grouped, on=ITEM, how="anti"), grouped.select(told.columns)])
-    members = []
-    for day in days:
-        near = told.filter(
-            pl.col("day").is_between(day - around, day + around),
-            (pl.col("day") != day) | pl.col("is_item"),
-        )
+        grouped = _group_day(today, near, words, marks, options.rules).select(told.columns)
+        near = pl.concat([near, grouped])
         members.append(explain_day(day, near, _of_titles(words, near)))
-    return pl.concat([pl.DataFrame(schema=STORY_MEMBERS), *members]).sort(ITEM)
+        told = near
+    return pl.concat(members).sort(ITEM)
 
 
 def _read(items: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -94,8 +97,8 @@ def _read(items: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.Da
                 *ITEM,
                 "title",
                 "canonical_url",
+                "first_observed_at",
                 "published_at",
-                pl.col("engagement").cast(pl.Float64),
                 story_id=nothing.cast(pl.String),
                 is_item=True,
             ),
@@ -103,8 +106,8 @@ def _read(items: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.Da
                 *ITEM,
                 "title",
                 "canonical_url",
+                nothing.cast(items.schema["first_observed_at"]).alias("first_observed_at"),
                 nothing.cast(items.schema["published_at"]).alias("published_at"),
-                nothing.cast(pl.Float64).alias("engagement"),
                 "story_id",
                 is_item=False,
             ),
@@ -116,9 +119,15 @@ def _read(items: pl.DataFrame, known: pl.DataFrame) -> tuple[pl.DataFrame, pl.Da
     titles = rows.select(pl.col("title").unique().sort()).with_row_index("title_no")
     words = read_words(titles)
     spelled = words.group_by("title_no").agg(spelling=pl.col("word").str.join(" "))
-    first = spelled.select("title_no", same=pl.col("title_no").min().over("spelling"))
-    words = words.filter(pl.col("title_no").is_in(first.get_column("same").unique().implode()))
-    titles = titles.join(first, on="title_no", how="left")
+    # Numbered by their words, so that any two titles have the same order in any set of them.
+    same = spelled.select("title_no", "spelling", same=pl.col("spelling").rank("dense"))
+    first = same.group_by("same").agg(pl.col("title_no").min())
+    words = (
+        words.join(first, on="title_no", maintain_order="left")
+        .select(title_no="same", word="word")
+        .sort("title_no", maintain_order=True)
+    )
+    titles = titles.join(same.drop("spelling"), on="title_no", how="left")
     rows = rows.join(
         titles.select("title", title_no="same"), on="title", how="left", nulls_equal=True
     )

@@ -26,13 +26,13 @@ _ITEMS: dict[str, pl.DataType] = {
     "item_id": pl.String(),
     "title": pl.String(),
     "canonical_url": pl.String(),
+    "first_observed_at": pl.Datetime("us", "UTC"),
     "published_at": pl.Datetime("us", "UTC"),
-    "engagement": pl.Float64(),
 }
 
 
 def items(titles: Sequence[str | None], *, day: int = 0, **columns: Any) -> pl.DataFrame:
-    """Items of one day, each with its own page, published one after the other."""
+    """Items of one day, each with its own page, published one after the other, observed at once."""
     count = len(titles)
     when = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day)
     rows = {
@@ -41,8 +41,8 @@ def items(titles: Sequence[str | None], *, day: int = 0, **columns: Any) -> pl.D
         "item_id": [f"d{day}-{number}" for number in range(count)],
         "title": list(titles),
         "canonical_url": [f"https://example.org/{day}/{number}" for number in range(count)],
+        "first_observed_at": [when + timedelta(hours=12)] * count,
         "published_at": [when + timedelta(minutes=number) for number in range(count)],
-        "engagement": [1.0] * count,
     }
     return pl.DataFrame(rows | columns, schema=_ITEMS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -136,59 +137,42 @@ def test_a_story_ends_with_its_window() -> None:
         assert (members["story_id"].to_list() == known["story_id"].to_list()) is same
 
 
-def test_a_day_made_again_keeps_its_ids() -> None:
+def test_what_is_observed_later_changes_no_id() -> None:
     rows = items([SNOWDEN[1], "Gmail is down"])
-    known = as_known(group_stories(rows, NOTHING), rows)
-    more = items([SNOWDEN[0]], item_id=["earlier"], canonical_url=["https://example.org/new"])
-    more = more.with_columns(pl.col("published_at") - timedelta(hours=1))
-    members = group_stories(pl.concat([rows, more]), known)
-    told = dict(members.select("item_id", "story_id").rows())
-    assert told["d0-0"] == told["earlier"] == known["story_id"][0]
-    assert told["d0-1"] == known["story_id"][1]
+    before = dict(group_stories(rows, NOTHING).select("item_id", "story_id").rows())
+    more = items([SNOWDEN[0]], item_id=["later"], canonical_url=["https://example.org/new"])
+    more = more.with_columns(
+        pl.col("first_observed_at") + timedelta(hours=1),
+        pl.col("published_at") - timedelta(hours=1),
+    )
+    after = dict(
+        group_stories(pl.concat([more, rows]), NOTHING).select("item_id", "story_id").rows()
+    )
+    assert after == {**before, "later": before["d0-0"]}
 
 
-def test_its_own_former_id_wins() -> None:
+def test_what_later_days_and_former_answers_say_has_no_say() -> None:
     rows = items(APIGEE)
-    known = as_known(group_stories(rows, NOTHING), rows).with_columns(story_id="item_id")
-    assert group_stories(rows, known)["story_id"].to_list() == rows["item_id"].to_list()
-
-
-def test_what_left_the_day_neither_leads_nor_comes_back() -> None:
-    rows = items(SNOWDEN, published_at=[None, None])
-    known = as_known(group_stories(rows, NOTHING), rows)
-    members = group_stories(rows[1:], known)
-    assert members["story_id"].to_list() == known["story_id"][:1].to_list()
-    assert members["joined_by"].to_list() == ["first"]
+    members = group_stories(rows, NOTHING)
+    former = as_known(members, rows).with_columns(story_id="item_id")
+    later = former.with_columns(pl.col("day").dt.offset_by("1d"))
+    assert_frame_equal(group_stories(rows, pl.concat([former, later])), members)
 
 
 def test_nothing() -> None:
     assert_frame_equal(group_stories(items([]), NOTHING), pl.DataFrame(schema=STORY_MEMBERS))
 
 
-@settings(deadline=None, max_examples=8)
-@given(
-    st.lists(st.integers(0, 3), min_size=4, max_size=8).filter(
-        lambda days: set(days) == set(range(4))
-    )
-)
-def test_one_id_per_story_whatever_the_order_of_days(order: list[int]) -> None:
-    by_day = {
-        day: items([story[day % 2] for story in STORIES] + [f"Nothing {day}"], day=day)
+def test_a_story_keeps_one_id_from_day_to_day() -> None:
+    days = [
+        items([story[day % 2] for story in STORIES] + [f"Nothing {day}"], day=day)
         for day in range(4)
-    }
-    known = NOTHING
-    for day in order:
-        members = group_stories(by_day[day], known)
-        known = pl.concat(
-            [
-                known.filter(pl.col("day") != FIRST + timedelta(days=day)),
-                as_known(members, by_day[day]),
-            ]
-        )
+    ]
+    members = group_stories(pl.concat(days), NOTHING)
     for number in range(len(STORIES)):
-        ids = known.filter(pl.col("item_id").str.ends_with(f"-{number}"))["story_id"]
+        ids = members.filter(pl.col("item_id").str.ends_with(f"-{number}"))["story_id"]
         assert ids.n_unique() == 1
-    assert known["story_id"].n_unique() == len(STORIES) + 4
+    assert members["story_id"].n_unique() == len(STORIES) + 4
 
 
 WORDS = st.sampled_from(
@@ -197,12 +181,11 @@ WORDS = st.sampled_from(
 TITLES = st.one_of(st.lists(WORDS, max_size=6).map(" ".join), st.text(max_size=30), st.none())
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), TITLES), max_size=14), st.randoms())
-def test_every_item_comes_back_once_in_any_order_and_again(
-    given_rows: list[tuple[int, int, str | None]], random: object
-) -> None:
-    rows = pl.concat(
+GIVEN = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6), TITLES), max_size=14)
+
+
+def made_of(given_rows: list[tuple[int, int, str | None]]) -> pl.DataFrame:
+    return pl.concat(
         [
             items([]),
             *(
@@ -216,6 +199,14 @@ def test_every_item_comes_back_once_in_any_order_and_again(
             ),
         ]
     )
+
+
+@settings(deadline=None, max_examples=20)
+@given(GIVEN)
+def test_every_item_comes_back_once_in_any_order_and_again(
+    given_rows: list[tuple[int, int, str | None]],
+) -> None:
+    rows = made_of(given_rows)
     members = group_stories(rows, NOTHING)
     key = ["day", "source", "item_id"]
     assert_frame_equal(members.select(key), rows.select(key).sort(key))
@@ -245,3 +236,20 @@ def test_every_item_comes_back_once_in_any_order_and_again(
 def test_what_titles_have_in_common_with_all_others_is_no_story(left: str, right: str) -> None:
     members = group_stories(items([left, right]), NOTHING)
     assert members["story_id"].n_unique() == 2
+
+
+@settings(deadline=None, max_examples=15)
+@given(GIVEN, st.sets(st.integers(1, 5)))
+def test_days_together_are_grouped_as_one_after_the_other(
+    given_rows: list[tuple[int, int, str | None]], cuts: set[int]
+) -> None:
+    rows = made_of(given_rows)
+    at_once = group_stories(rows, NOTHING)
+    known, parts_of = NOTHING, [at_once.clear()]
+    edges = [0, *sorted(cuts), 6]
+    for first, end in pairwise(edges):
+        day = (pl.col("day") - FIRST).dt.total_days()
+        some = rows.filter(day >= first, day < end)
+        parts_of.append(group_stories(some, known))
+        known = pl.concat([known, as_known(parts_of[-1], some)])
+    assert_frame_equal(pl.concat(parts_of), at_once)

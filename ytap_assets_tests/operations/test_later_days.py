@@ -1,0 +1,276 @@
+"""Days in any order give the same stories, ids and ranks; no published id is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.errors import CatalogBusyError
+from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.later_days import publish_with_later_days
+from ytap_assets.operations.performance import measure_slice
+from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.production import advance
+from ytap_assets.operations.ranked import explain_story
+from ytap_assets.operations.scoring import score_slice
+from ytap_assets.operations.stories import tell_stories
+from ytap_assets.tables import (
+    PRODUCTION_EVENTS,
+    RAW_TRENDS,
+    SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    STORY_ALIASES,
+    TREND_STORIES,
+)
+from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.test_production import script, write_lines
+
+RUN = Run("run-1", "test", "rank")
+FIRST = date(2026, 11, 10)
+LAST = 4
+TITLES = (
+    "Undersea cable cut near Iceland leaves three countries offline",
+    "Three countries offline after undersea cable cut near Iceland",
+    "Iceland: undersea cable repaired, three countries back online",
+    "Three countries back online as undersea cable is repaired",
+    "A cheese museum opens its doors",
+)
+NUMBERS = count()
+EXAMPLES = 3
+
+
+def day_of(number: int) -> date:
+    return FIRST + timedelta(days=number)
+
+
+def new_workspace(platform: Platform) -> str:
+    name = f"w{next(NUMBERS)}"
+    platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="technology"))
+    platform.register(name, RUN)
+    return name
+
+
+def observe(platform: Platform, name: str, seen: list[tuple[int, int, int, int]]) -> None:
+    """Looks at items: day, page, title, hour."""
+    rows = [
+        {
+            "workspace_id": name,
+            "day": day_of(day),
+            "source": ("hn", "reddit")[page % 2],
+            "item_id": f"{page}-{title}",
+            "observed_at": datetime.combine(day_of(day), time(hour), UTC),
+            "published_at": datetime.combine(day_of(day), time(), UTC) - timedelta(hours=title),
+            "title": TITLES[title],
+            "url": f"https://page{page}.example/",
+            "points": 50 * hour + page,
+            "list_name": "front_page",
+            "collection_id": "c1",
+        }
+        for day, page, title, hour in seen
+    ]
+    with platform.lake.write(RUN) as transaction:
+        transaction.append(check_rows(RAW_TRENDS, RAW_TRENDS.frame(rows), Scope(name)))
+
+
+def make(platform: Platform, name: str, first: int, last: int | None = None) -> None:
+    slice_ = platform.slice(name, (day_of(first), day_of(first if last is None else last)), RUN)
+    tell_stories(slice_)
+    score_slice(slice_)
+    measure_slice(slice_)
+
+
+def rows_of(platform: Platform, name: str) -> list[pl.DataFrame]:
+    """What has to be the same in whatever order days are made."""
+    reader = platform.lake.reader(name)
+    return [
+        reader.read(table).sort(table.key).drop("workspace_id", *unlike)
+        for table, unlike in (
+            (TREND_STORIES, ()),
+            (SCORED_TRENDS, ("first_position", "first_ranked_at")),
+            (SOURCE_PERFORMANCE, ()),
+        )
+    ]
+
+
+@pytest.fixture
+def taken(platform: Platform) -> pl.DataFrame:
+    """Events of a script on the first page, submitted on the second day."""
+    created = datetime.combine(day_of(1), time(9), UTC).isoformat()
+    line = script("cable", created_at=created, topic_url="https://page0.example/")
+    write_lines(platform, "tech", "scripts.jsonl", line)
+    advance(platform.slice("tech", None, RUN), "all")
+    return platform.lake.reader("tech").read(PRODUCTION_EVENTS)
+
+
+def take(platform: Platform, name: str, events: pl.DataFrame) -> None:
+    events = events.with_columns(
+        workspace_id=pl.lit(name), event_id=pl.format("{}-{}", pl.lit(name), "event_id")
+    )
+    with platform.lake.write(RUN) as transaction:
+        transaction.append(check_rows(PRODUCTION_EVENTS, events, Scope(name)))
+
+
+LOOKS = st.lists(
+    st.tuples(
+        st.integers(0, LAST), st.integers(0, 4), st.integers(0, len(TITLES) - 1), st.integers(1, 23)
+    ),
+    min_size=6,
+    max_size=10,
+    unique_by=lambda look: look[:3],
+)
+DAYS = st.lists(st.integers(0, LAST), max_size=2)
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LOOKS, LOOKS, DAYS, st.permutations(range(LAST + 1)))
+def test_any_order_of_days_gives_the_same(
+    platform: Platform,
+    taken: pl.DataFrame,
+    looks: list[tuple[int, int, int, int]],
+    late: list[tuple[int, int, int, int]],
+    early_days: list[int],
+    order: list[int],
+) -> None:
+    straight, mixed = new_workspace(platform), new_workspace(platform)
+    for name in (straight, mixed):
+        take(platform, name, taken)
+        observe(platform, name, looks)
+    published: set[str] = set()
+    reader = platform.lake.reader(mixed)
+    for number in early_days:
+        make(platform, mixed, number)
+        published.update(reader.read(TREND_STORIES)["story_id"])
+    for name in (straight, mixed):
+        observe(platform, name, late)
+    make(platform, straight, 0, LAST)
+    for number in order:
+        make(platform, mixed, number)
+        published.update(reader.read(TREND_STORIES)["story_id"])
+
+    for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):
+        assert_frame_equal(one, other)
+    in_use = set(reader.read(TREND_STORIES)["story_id"])
+    aliases = dict(reader.read(STORY_ALIASES).select("former_story_id", "story_id").rows())
+    assert set(aliases) == published - in_use
+    assert set(aliases.values()) <= in_use
+
+
+def test_an_earlier_day_renames_a_story_and_its_former_id_goes_on_to_work(
+    platform: Platform, taken: pl.DataFrame
+) -> None:
+    name = new_workspace(platform)
+    take(platform, name, taken)
+    observe(platform, name, [(2, 1, 0, 5), (2, 2, 4, 5), (3, 1, 0, 5), (1, 0, 1, 5)])
+    make(platform, name, 2, 3)
+    reader = platform.lake.reader(name)
+    [former] = reader.read(TREND_STORIES).filter(item_id="1-0")["story_id"].unique()
+    assert explain_story(platform, name, former).former_ids == ()
+
+    make(platform, name, 1)
+
+    account = explain_story(platform, name, former[:8])
+    assert account.former_ids == (former,)
+    assert account.days["day"].to_list() == [day_of(1), day_of(2), day_of(3)]
+    # The page of the script told it on the day before, so now it is known to be taken.
+    assert account.days["production_factor"].to_list() == [1.0, 0.0, 0.0]
+    assert reader.read(STORY_ALIASES)["renamed_at"].to_list() == [platform.now()]
+
+
+def test_a_day_keeps_what_it_was_first_ranked_as(platform: Platform) -> None:
+    clock = [datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 20, 20, tzinfo=UTC)]
+    name = new_workspace(platform)
+    observe(platform, name, [(1, 1, 0, 3), (1, 2, 4, 9)])
+    platform.now = lambda: clock[0]
+    make(platform, name, 1)
+    observe(platform, name, [(1, 3, 1, 23), (0, 3, 1, 1)])
+    platform.now = lambda: clock[1]
+    make(platform, name, 0, 1)
+
+    day = platform.lake.reader(name).read(SCORED_TRENDS, days=(day_of(1), day_of(1)))
+    assert dict(day.select("title", "position").rows()) == {TITLES[0]: 1, TITLES[4]: 2}
+    first = day.select("title", "first_position", "first_ranked_at")
+    assert sorted(first.rows()) == [(TITLES[4], 1, clock[0]), (TITLES[0], 2, clock[0])]
+
+
+def test_what_was_ranked_before_there_were_first_ranks_has_none(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(1, 1, 0, 3)])
+    make(platform, name, 1)
+    slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
+    unknown = [pl.lit(None).alias(column) for column in ("first_position", "first_ranked_at")]
+    publish_slice(slice_, SCORED_TRENDS, slice_.read(SCORED_TRENDS).with_columns(unknown))
+    observe(platform, name, [(1, 2, 4, 9)])
+    make(platform, name, 1)
+    day = slice_.read(SCORED_TRENDS).sort("first_position", nulls_last=True)
+    assert day["first_position"].to_list() == [1, None]
+    assert day["first_ranked_at"].to_list() == [platform.now(), None]
+
+
+def test_only_what_changes_is_written(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(day, day, 4, 5) for day in range(LAST + 1)])
+    make(platform, name, 2, LAST)
+    slice_ = platform.slice(name, (day_of(0), day_of(1)), RUN)
+    before = platform.lake.snapshot_id()
+
+    told = tell_stories(slice_)
+
+    assert told.snapshot_id == before + 1
+    assert told.frame["day"].unique().sort().to_list() == [day_of(0), day_of(1)]
+    # It is named after its first page now, on every day.
+    assert told.later == {day_of(day): 1 for day in range(2, LAST + 1)}
+    assert told.notes["later_days_updated"] == LAST - 1
+    assert tell_stories(slice_).later == {}
+    assert tell_stories(platform.slice(name, (day_of(LAST),) * 2, RUN)).later == {}
+
+
+def test_days_that_another_run_changes_meanwhile_are_looked_at_again(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(day, day, 4, 5) for day in range(3)])
+    make(platform, name, 0, 2)
+    rows = platform.lake.reader(name).read(TREND_STORIES)
+    asked: list[Days] = []
+
+    def meddle(days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        asked.append(days)
+        if len(asked) == 1:
+            other = platform.slice(name, (day_of(1), day_of(1)), RUN)
+            late = rows.filter(day=day_of(1)).with_columns(title=pl.lit("Another"))
+            publish_slice(other, TREND_STORIES, late)
+        titles = pl.concat([before, stored]).sort("day")["title"].shift(1).fill_null("First")
+        return stored.with_columns(title=titles.tail(stored.height))
+
+    slice_ = platform.slice(name, (day_of(2), day_of(2)), RUN)
+    publish_with_later_days(slice_, TREND_STORIES, meddle, reach=1, before=1)
+
+    assert len(asked) == 2
+    now = platform.lake.reader(name).read(TREND_STORIES).sort("day")
+    assert now["title"].to_list() == [TITLES[4], "Another", "Another"]
+
+
+def test_days_that_never_rest_are_not_written(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(0, 0, 4, 5), (1, 0, 4, 5)])
+    make(platform, name, 0, 1)
+    titles: Iterator[int] = count()
+
+    def meddle(_days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        other = platform.slice(name, (day_of(0), day_of(0)), RUN)
+        publish_slice(
+            other, TREND_STORIES, before.with_columns(title=pl.lit(f"Title {next(titles)}"))
+        )
+        return stored.with_columns(title=pl.lit("Unread"))
+
+    slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
+    with pytest.raises(CatalogBusyError, match="run it again"):
+        publish_with_later_days(slice_, TREND_STORIES, meddle, reach=1, before=1)
+    assert "Unread" not in platform.lake.reader(name).read(TREND_STORIES)["title"].to_list()
