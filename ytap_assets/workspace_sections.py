@@ -186,7 +186,7 @@ class Spam(Section):
     min_repeated_words: Times | None = None
     max_same_title: Times | None = None
     model: str | None = None
-    min_model_pct: Percent | None = None
+    min_spam_pct: Percent | None = None
 
     @field_validator("model")
     @classmethod
