@@ -22,6 +22,7 @@ from typing import NamedTuple
 import polars as pl
 
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
+from ytap_assets.domain.spam_lists import PLACED_PATTERNS
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
 from ytap_assets.domain.spam_style import Sign, excess_of_style, observe_style
@@ -254,7 +255,7 @@ def _tidy(text: pl.Expr) -> pl.Expr:
 
 
 def _patterns(rules: SpamRules) -> Iterator[Match]:
-    general = {name for name, _ in rules.patterns}
+    general = {name for name, _ in rules.patterns} - PLACED_PATTERNS
     for name, regex in (*rules.patterns, *rules.own.patterns):
         reason = f"pattern: {name}"
         matches = pl.col("beginning").str.contains(regex)

@@ -90,7 +90,7 @@ class SpamRules:
     The general lists and the rules about how a text looks are evidence: each match has a
     probability of being right (`declared_precision`, or less where a model learned so), and all
     of them and the model make one probability of spam. The other rules decide alone: the minimums,
-    what the platform promoted, repeated titles, and the workspace's own lists.
+    what a platform or its moderators promoted, repeated titles, and the workspace's own lists.
 
     Emoji, capitals and long runs are signs of shouting, and honest titles shout: each is held
     against a title only where the signs add up to `style_signs`. Three times as many emoji, or

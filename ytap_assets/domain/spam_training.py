@@ -28,7 +28,7 @@ MARK_VARIANCE = 9.0
 MIN_TEXTS = 2
 """A run of letters seen in fewer texts is left out."""
 STEPS = 150
-PRIOR_MATCHES = 5
+PRIOR_MATCHES = 20
 """The declared precision of a rule counts as much as so many texts that it matches."""
 SPAM_SHARE_OF_TITLES = 0.0002
 """Of 94,340 titles of charts and front pages about 20 are spam of the kinds that rules and a model

@@ -376,8 +376,9 @@ def test_above_the_precision_of_a_rule_a_match_alone_is_no_spam() -> None:
         {"url": "https://mine.example"},
         {"points": 1},
         {"is_promoted": True},
+        {"title": "Weekly questions thread"},
     ],
-    ids=["phrase", "pattern", "host", "minimum", "promoted"],
+    ids=["phrase", "pattern", "host", "minimum", "promoted", "thread"],
 )
 def test_what_a_workspace_or_a_platform_decided_is_no_matter_of_probability(
     row: dict[str, Any],

@@ -73,15 +73,17 @@ def test_how_often_rules_are_right_beyond_chance_is_learned() -> None:
     spam = pl.Series([True] * 5 + [False] * 3 + [True] + [True] * 2 + [False] * 5)
     learned = train_spam_model(texts, spam)
     assert set(learned.precisions) == {"pattern: follow me", "blocklist"}
-    # Half of the texts are spam; with the prior, 9 of 13 matches are right.
-    assert learned.precision("pattern: follow me") == pytest.approx((9 / 13 - 0.5) / 0.5, abs=0.001)
+    # Half of the texts are spam; with the prior, 21 of 28 matches are right.
+    assert learned.precision("pattern: follow me") == pytest.approx(
+        (21 / 28 - 0.5) / 0.5, abs=0.001
+    )
     assert learned.precision("blocklist") == RULE_PRECISION
 
 
 def test_a_rule_that_is_right_less_often_than_chance_is_no_evidence() -> None:
     texts = pl.Series([*(f"no{'o' * 30} {n}" for n in "abcdefghijkl"), *SPAM])
     spam = pl.Series([False] * 12 + [True] * 3)
-    assert train_spam_model(texts, spam).precision("repeated_characters") < 0.2
+    assert train_spam_model(texts, spam).precision("repeated_characters") < 0.25
     spam = pl.Series([False] * 12 + [True] * 3)
     many = pl.concat(
         [texts, pl.Series([f"check out my channel {n}" for n in "abcdefghijklmnopqrst"])]
