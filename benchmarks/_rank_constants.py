@@ -1,28 +1,31 @@
-"""Choosing the constants of momentum on one half of the posts, and reporting on the other.
+"""What the ranking gives where nothing was tuned: each part of the data left out whole.
 
-The formula of `domain.momentum` and `domain.norms` again, in plain Python over a grid of its five
-constants, so that the choice can be repeated. What is usual is here the median of the half.
+A part is a subreddit, a day or a month. The constants of momentum are chosen again on the other
+parts, from a grid, and judged on the part that was left out, beside each rival, in pairs. The
+formula of `domain.momentum` and `domain.norms` stands here again, in plain Python over the grid.
+What is usual for a list are the medians of the other parts, drawn to those of the lists before it
+in its own part as the product does.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
-from _rank_measures import ndcg, spearman
+from _rank_measures import ndcg, paired_interval, spearman
+from _rank_stories import OURS, RIVALS
 from _report import print_table
 
 from ytap_assets.domain.momentum import SLOWING, Courses
-from ytap_assets.domain.norms import STEEPNESS, TAKE_OFF
+from ytap_assets.domain.norms import DEFAULT_NORMS, SHRINKAGE, TAKE_OFF
 
 
 class Constants(NamedTuple):
-    """The five constants."""
+    """The constants of momentum."""
 
     first_hours: float
     settling_hours: float
@@ -31,80 +34,246 @@ class Constants(NamedTuple):
     slowing: float
 
 
-GRID = [
-    Constants(*values)
-    for values in product(
-        (0.15, 0.3, 0.6), (0.25, 0.5, 1.0), (1.5, 2.25, 3.0), (3.0, 6.0), (0.0, 0.2)
+class Case(NamedTuple):
+    """One item of a list."""
+
+    counted: float
+    age: float
+    gained: float | None
+
+
+Lists = Sequence[pl.DataFrame]
+Pair = tuple[float, float]
+GRIDS = {
+    "reddit": [
+        Constants(*values)
+        for values in product(
+            (0.15, 0.3, 0.6), (0.25, 0.5, 1.0), (1.5, 2.25, 3.0), (3.0, 6.0), (0.0, 0.2)
+        )
+    ],
+    "youtube": [
+        Constants(*values)
+        for values in product((3.0, 6.0), (24.0, 48.0, 96.0), (1.5, 2.25, 3.0), (1.0, 6.0), (0.2,))
+    ],
+}
+MEASURES = ("NDCG@10", "Spearman")
+REFITTED = "constants of the other parts"
+LEAST_DIFFERENCE = -0.005
+BEATEN = ("raw count", "base score")
+"""Rivals that must be beaten for certain; the others may be as good."""
+
+
+def own_constants(source: str) -> Constants:
+    """The product's."""
+    course = Courses().by_source[source]
+    basis = "views" if source == "youtube" else "points"
+    steepness = DEFAULT_NORMS[source, basis].steepness
+    return Constants(course.first_hours, course.settling_hours, TAKE_OFF, steepness, SLOWING)
+
+
+def judge_left_out(
+    parts: Mapping[str, Lists], source: str, kind: str, block: int
+) -> tuple[dict[str, Any], dict[str, bool]]:
+    """The differences from each rival on parts that nothing was tuned on; prints them.
+
+    Args:
+        parts: The lists of each part: ``count``, ``hours_old``, ``gained_per_hour``, ``final``
+            (what became of each item), and what `RIVALS` and `OURS` need.
+        source: Whose constants these are.
+        kind: What a part is, for the table.
+        block: So many neighbouring lists are drawn together.
+
+    Returns:
+        The figures, and which requirements hold: the lower bound of the difference above -0.005
+        from each rival, and above 0 from the raw count and the base score. A single part is judged
+        with the product's constants.
+    """
+    found = {name: _rivals(lists) for name, lists in parts.items()}
+    if len(parts) > 1:
+        chosen = {name: _choose(name, parts, found, source) for name in parts}
+        for name, constants in chosen.items():
+            rest = [one for other, lists in parts.items() if other != name for one in lists]
+            found[name][REFITTED] = _values(parts[name], constants, source, rest)
+        _print_chosen(chosen, source, kind)
+    else:
+        print(
+            f"\n{source}: a single {kind} leaves none to choose constants on: the product's stand"
+        )
+        for ways in found.values():
+            ways[REFITTED] = ways[OURS]
+    differences = {
+        (way, rival, measure): [
+            [a[number] - b[number] for a, b in zip(one[way], one[rival], strict=True)]
+            for one in found.values()
+        ]
+        for way in (REFITTED, OURS)
+        for rival in RIVALS
+        for number, measure in enumerate(MEASURES)
+    }
+    bounds = {key: paired_interval(values, block) for key, values in differences.items()}
+    _print_differences(differences, bounds, f"{source}, each {kind} left out once")
+    held = {
+        f"{source}_{measure}_beside_{rival}".replace(" ", "_"): (
+            bounds[REFITTED, rival, measure][0] > (0 if rival in BEATEN else LEAST_DIFFERENCE)
+        )
+        for rival in RIVALS
+        for measure in MEASURES
+    }
+    figures = {
+        f"{rival}, {measure}": [
+            round(value, 4)
+            for value in (
+                _mean_of(differences[REFITTED, rival, measure]),
+                *bounds[REFITTED, rival, measure],
+            )
+        ]
+        for rival in RIVALS
+        for measure in MEASURES
+    }
+    means = [
+        round(statistics.fmean(pair[number] for one in found.values() for pair in one[REFITTED]), 4)
+        for number in range(len(MEASURES))
+    ]
+    return {f"{source}_left_out": {"means": means, "ahead_of": figures}}, held
+
+
+def _choose(
+    left_out: str,
+    parts: Mapping[str, Lists],
+    found: Mapping[str, Mapping[str, list[Pair]]],
+    source: str,
+) -> Constants:
+    """The constants that do best on the other parts, each with what is usual in it.
+
+    NDCG@10 decides, among those that order the many no worse than any rival.
+    """
+    others = [name for name in parts if name != left_out]
+    least = max(_mean([p for name in others for p in found[name][rival]], 1) for rival in RIVALS)
+
+    def worth(constants: Constants) -> tuple[bool, float]:
+        pairs = [
+            pair for name in others for pair in _cached_values(name, parts[name], constants, source)
+        ]
+        return _mean(pairs, 1) >= least, _mean(pairs, 0)
+
+    return max(GRIDS[source], key=worth)
+
+
+_CACHE: dict[tuple[str, str, Constants], list[Pair]] = {}
+
+
+def _cached_values(name: str, lists: Lists, constants: Constants, source: str) -> list[Pair]:
+    key = (source, name, constants)
+    if key not in _CACHE:
+        _CACHE[key] = _values(lists, constants, source, lists)
+    return _CACHE[key]
+
+
+def _rivals(lists: Lists) -> dict[str, list[Pair]]:
+    """NDCG@10 and Spearman of each rival, and of the product as it is, on each list."""
+    ways = {**RIVALS, OURS: pl.col("final_score")}
+    return {
+        name: [
+            _measure(one.select(way.alias("score"))["score"].to_list(), _gains(one))
+            for one in lists
+        ]
+        for name, way in ways.items()
+    }
+
+
+def _values(lists: Lists, constants: Constants, source: str, others: Lists) -> list[Pair]:
+    """NDCG@10 and Spearman of the formula on each list.
+
+    Args:
+        lists: What is ranked, in the order of time.
+        constants: Those of the formula.
+        source: Whose fading it is.
+        others: Lists that say what is usual until the own lists before do.
+    """
+    usual = _medians([case for one in others for case in _cases(one)], constants, source)
+    pairs, past = [], list[Case]()
+    for one in lists:
+        cases = _cases(one)
+        weight = 0.0 if others is lists else len(past) / (len(past) + SHRINKAGE)
+        own = _medians(past, constants, source) if weight else usual
+        expected, pace = (
+            math.exp(weight * math.log(a) + (1 - weight) * math.log(b))
+            for a, b in zip(own, usual, strict=True)
+        )
+        heats = [
+            _expected(case, constants, source) / expected
+            + (_pace(case, constants) / (constants.take_off * pace)) ** constants.steepness
+            for case in cases
+        ]
+        pairs.append(_measure(heats, _gains(one)))
+        past += cases
+    return pairs
+
+
+def _medians(cases: Sequence[Case], constants: Constants, source: str) -> Pair:
+    least = 1e-9
+    return (
+        statistics.median(_expected(case, constants, source) for case in cases),
+        max(least, statistics.median(_pace(case, constants) for case in cases)),
     )
-]
-_REDDIT = Courses().by_source["reddit"]
-OURS = Constants(_REDDIT.first_hours, _REDDIT.settling_hours, TAKE_OFF, STEEPNESS, SLOWING)
-
-LEAST_SPEARMAN = 0.92
-Posts = list[tuple[float, float, float, float | None]]
 
 
-def choose_constants(ticks: Sequence[pl.DataFrame]) -> None:
-    """Print what either half chooses, and how that and ours do on the other."""
+def _cases(one: pl.DataFrame) -> list[Case]:
+    return [Case(*row) for row in one.select("count", "hours_old", "gained_per_hour").rows()]
+
+
+def _gains(one: pl.DataFrame) -> list[float]:
+    return [math.log1p(max(final, 0)) for final in one["final"]]
+
+
+def _measure(scores: Sequence[float], gains: Sequence[float]) -> Pair:
+    return ndcg(scores, gains), spearman(scores, gains)
+
+
+def _expected(case: Case, constants: Constants, source: str) -> float:
+    share = 1 - math.exp(-(case.age / constants.settling_hours + 0.2))
+    fading = Courses().by_source[source].fading_hours
+    return (max(case.counted, 0) + 1) / share / (1 + (case.age / fading) ** 2)
+
+
+def _pace(case: Case, constants: Constants) -> float:
+    speed = float(max(case.counted, 0) / (case.age**4 + constants.first_hours**4) ** 0.25)
+    if case.gained is None or speed == 0:
+        return speed
+    return float(speed * min(max(case.gained / speed, 0.25), 1) ** constants.slowing)
+
+
+def _mean(pairs: Sequence[Pair], number: int) -> float:
+    return statistics.fmean(pair[number] for pair in pairs)
+
+
+def _mean_of(parts: Sequence[Sequence[float]]) -> float:
+    return statistics.fmean(value for part in parts for value in part)
+
+
+def _print_chosen(chosen: Mapping[str, Constants], source: str, kind: str) -> None:
+    rows = [[name, *(f"{value:g}" for value in one)] for name, one in chosen.items()]
+    rows.append(["the product's", *(f"{value:g}" for value in own_constants(source))])
+    title = f"{source}: constants chosen without the {kind} that they are judged on"
+    print_table(title, ["", *Constants._fields], rows)
+
+
+def _print_differences(
+    differences: Mapping[tuple[str, str, str], Sequence[Sequence[float]]],
+    bounds: Mapping[tuple[str, str, str], Pair],
+    title: str,
+) -> None:
+    keys = [(way, measure) for way in (REFITTED, OURS) for measure in MEASURES]
     rows = []
-    for is_even in (True, False):
-        chosen_on, other = _halves(ticks, is_even=is_even)
-        best = max(GRID, key=partial(_worth, chosen_on))
-        name = "even" if is_even else "odd"
-        for title, constants in ((f"best on the {name} half", best), ("the product's", OURS)):
-            here, there = _values(chosen_on, constants), _values(other, constants)
-            figures = [f"{value:.4f}" for value in (*here, *there)]
-            rows.append([title, *(f"{value:g}" for value in constants), *figures])
+    for rival in RIVALS:
+        cells = []
+        for way, measure in keys:
+            low, high = bounds[way, rival, measure]
+            mean = _mean_of(differences[way, rival, measure])
+            cells.append(f"{mean:+.4f} ({low:+.4f} to {high:+.4f})")
+        rows.append([rival, *cells])
     print_table(
-        "Reddit, the five constants chosen on either half of the posts",
-        ["", *Constants._fields, "NDCG here", "Spearman", "NDCG there", "Spearman"],
+        f"{title}: ahead by, with 95 % intervals of paired blocks",
+        ["", *MEASURES, *(f"{measure}, product as it is" for measure in MEASURES)],
         rows,
     )
-
-
-def _worth(ticks: Sequence[Posts], constants: Constants) -> tuple[bool, float]:
-    """NDCG@10 decides, among those that order the many well."""
-    found, correlation = _values(ticks, constants)
-    return correlation >= LEAST_SPEARMAN, found
-
-
-def _halves(ticks: Sequence[pl.DataFrame], *, is_even: bool) -> tuple[list[Posts], list[Posts]]:
-    columns = ("points", "hours_old", "final", "gained_per_hour")
-    pair = [
-        [tick.filter(pl.col("is_even") == half).select(columns).rows() for tick in ticks]
-        for half in (is_even, not is_even)
-    ]
-    return pair[0], pair[1]
-
-
-def _values(ticks: Sequence[Posts], constants: Constants) -> tuple[float, float]:
-    """Means of NDCG@10 and Spearman over the half hours."""
-    usual_expected = statistics.median(
-        _expected(points, age, constants) for tick in ticks for points, age, *_ in tick
-    )
-    usual_pace = statistics.median(
-        _pace(points, age, gained, constants) for tick in ticks for points, age, _, gained in tick
-    )
-    both = []
-    for tick in ticks:
-        gains = [math.log1p(max(final, 0)) for _, _, final, _ in tick]
-        heats = [
-            _expected(points, age, constants) / usual_expected
-            + (_pace(points, age, gained, constants) / (constants.take_off * usual_pace))
-            ** constants.steepness
-            for points, age, _, gained in tick
-        ]
-        both.append((ndcg(heats, gains), spearman(heats, gains)))
-    return statistics.fmean(n for n, _ in both), statistics.fmean(s for _, s in both)
-
-
-def _expected(points: float, age: float, constants: Constants) -> float:
-    share = 1 - math.exp(-(age / constants.settling_hours + 0.2))
-    return (max(points, 0) + 1) / share / (1 + (age / _REDDIT.fading_hours) ** 2)
-
-
-def _pace(points: float, age: float, gained: float | None, constants: Constants) -> float:
-    speed = float(max(points, 0) / (age**4 + constants.first_hours**4) ** 0.25)
-    if gained is None or speed == 0:
-        return speed
-    return float(speed * min(max(gained / speed, 0.25), 1) ** constants.slowing)

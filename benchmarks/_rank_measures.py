@@ -51,13 +51,27 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
     A post is in about five ticks in a row, so single ticks would feign certainty.
     """
+    return paired_interval([values], BLOCK)
+
+
+def paired_interval(parts: Sequence[Sequence[float]], block: int) -> tuple[float, float]:
+    """The 95 % interval of a mean over all values, by resampling blocks within each part.
+
+    Args:
+        parts: Differences of two ways on the same lists (hence paired), by subreddit, day or
+            month. Where each part is a single value, the parts themselves are drawn.
+        block: So many neighbours are drawn together, going round at the end of a part.
+    """
+    if all(len(part) == 1 for part in parts):
+        parts, block = [[value for part in parts for value in part]], 1
     rng = random.Random(20261121)
-    length = len(values)
-    blocks = math.ceil(length / BLOCK)
     means = []
     for _ in range(RESAMPLES):
-        starts = [rng.randrange(length) for _ in range(blocks)]
-        drawn = [values[(start + i) % length] for start in starts for i in range(BLOCK)][:length]
+        drawn: list[float] = []
+        for part in parts:
+            starts = [rng.randrange(len(part)) for _ in range(math.ceil(len(part) / block))]
+            around = [part[(start + i) % len(part)] for start in starts for i in range(block)]
+            drawn += around[: len(part)]
         means.append(statistics.fmean(drawn))
     means.sort()
     return means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from _rank_constants import choose_constants
-from _rank_measures import interval, ndcg, spearman
+from _rank_constants import judge_left_out
+from _rank_measures import BLOCK, interval, ndcg, spearman
 from _rank_stories import OURS, RIVALS, measure, rank
 from _report import print_table
 from _score_history import find_histories, read_history
@@ -36,18 +36,18 @@ class Tick:
     posts: pl.DataFrame
 
 
-def rank_reddit(data: Path) -> dict[str, Any]:
-    """Rank every history found, print tables, and return the figures."""
+def rank_reddit(data: Path) -> tuple[dict[str, Any], dict[str, bool]]:
+    """Rank every history found, print tables, and return the figures and what holds."""
     histories = find_histories(data)
     if not histories:
         print("No Reddit score history (reddit/score_history_*): left out.")
-        return {}
+        return {}, {}
     ticks = {name: make_ticks(read_history(files)) for name, files in histories.items()}
     some = [tick for each in ticks.values() for tick in each if tick.posts.height >= FEWEST]
     full = [tick for each in ticks.values() for tick in _full(each)]
     if not full:
         print(f"Reddit score histories, but no half hour with {FEWEST} posts: left out.")
-        return {}
+        return {}, {}
     print(f"Reddit score histories: {', '.join(histories)}")
     values = compare(full, lambda posts: posts, f"Reddit, {len(full)} half hours, all posts")
     for title, part, chosen in (
@@ -57,8 +57,19 @@ def rank_reddit(data: Path) -> dict[str, Any]:
         ("posts that were seen again later, only", full, lambda p: p.filter("is_open")),
     ):
         compare(part, chosen, f"Reddit, {title}")
-    choose_constants([tick.posts for tick in full])
-    return figures_of(values)
+    parts, kind = _parts_of(ticks)
+    figures, held = judge_left_out(parts, "reddit", kind, BLOCK)
+    return {**figures_of(values), **figures}, held
+
+
+def _parts_of(ticks: Mapping[str, Sequence[Tick]]) -> tuple[dict[str, list[pl.DataFrame]], str]:
+    """The half hours that count, by subreddit; of a single subreddit, by day."""
+    parts: dict[str, list[pl.DataFrame]] = {}
+    for name, each in ticks.items():
+        for tick in _full(each):
+            part = name if len(ticks) > 1 else f"{tick.at:%Y-%m-%d}"
+            parts.setdefault(part, []).append(tick.posts.with_columns(count="points"))
+    return parts, "subreddit" if len(ticks) > 1 else "day"
 
 
 def _full(ticks: Sequence[Tick]) -> list[Tick]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from _rank_constants import judge_left_out
 from _rank_measures import ndcg, spearman
 from _rank_stories import OURS, RIVALS, measure, rank
 from _report import print_table
@@ -23,20 +24,20 @@ FEWEST = 20
 _NOW = datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def rank_youtube(data: Path) -> dict[str, Any]:
-    """Rank each month's new videos, print a table, and return the figures."""
+def rank_youtube(data: Path) -> tuple[dict[str, Any], dict[str, bool]]:
+    """Rank each month's new videos, print tables, and return the figures and what holds."""
     folder = data / "youtube_trending_daily"
     files = sorted(folder.glob("default/*.csv*")) or sorted(folder.glob("*/*.csv*"))
     rows = [rows for file in files if (rows := _read(file)) is not None]
     if not rows:
         print("No daily YouTube lists (youtube_trending_daily): left out.")
-        return {}
+        return {}, {}
     key = list(RAW_TRENDS.key)
     items = measure(pl.concat(rows).unique(key, keep="first", maintain_order=True))
     months = _first_sights(items)
     if not months:
         print(f"Daily YouTube lists, but no month with {FEWEST} videos seen five days later.")
-        return {}
+        return {}, {}
     ways = {**RIVALS, OURS: pl.col("final_score")}
     values: dict[str, list[list[float]]] = {name: [] for name in ways}
     for videos in months:
@@ -55,14 +56,20 @@ def rank_youtube(data: Path) -> dict[str, Any]:
         ["", "NDCG@10 views", "Spearman", "NDCG@10 gain", "Spearman", "best of months"],
         [[name, *means[name], _best_months(values, name)] for name in ways],
     )
+    parts = {
+        f"{videos['month'][0]:%Y-%m}": [videos.with_columns(count="views", final="later")]
+        for videos in months
+    }
+    figures, held = judge_left_out(parts, "youtube", "month", 1)
     return {
+        **figures,
         "youtube_ndcg10": means[OURS][0],
         "youtube_spearman": means[OURS][1],
         "youtube_gain_ndcg10": means[OURS][2],
         "youtube_gain_spearman": means[OURS][3],
         "youtube_months": len(months),
         "youtube_others": {name: means[name] for name in RIVALS},
-    }
+    }, held
 
 
 _MEASURES = (ndcg, spearman)

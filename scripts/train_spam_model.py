@@ -1,11 +1,12 @@
 """Train a spam model from labelled texts of your own.
 
-    python scripts/train_spam_model.py DATA... --out FILE [--honest FILE...]
+    python scripts/train_spam_model.py DATA... --out FILE [--honest FILE...] [--spam-share SHARE]
 
 DATA are CSV files (or folders of them) with a text and a class per row, 1 for spam and 0 for
 honest; the columns are found by their names. HONEST are CSV files of texts that are taken to be
 honest, such as titles that were collected: a model that knows only comments takes many a title for
-spam.
+spam. SHARE is the share of spam where the model will be used; by default 0.0002 with HONEST, as
+among collected titles, else that of DATA.
 
 Prints what was read and what was learned. A workspace uses the model by `spam.model: NAME` in its
 config, where the file lies in the data folder's `models`.
@@ -22,7 +23,7 @@ from pathlib import Path
 import polars as pl
 
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_training import train_spam_model
+from ytap_assets.domain.spam_training import SPAM_SHARE_OF_TITLES, train_spam_model
 from ytap_assets.errors import ConfigError
 
 TEXT_COLUMNS = ("content", "text", "comment", "title", "message")
@@ -92,18 +93,22 @@ def main() -> None:
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE")
     parser.add_argument("--honest", nargs="*", default=[], type=Path, metavar="FILE")
+    parser.add_argument("--spam-share", type=float, metavar="SHARE")
     arguments = parser.parse_args()
+    share = arguments.spam_share
+    if share is None and arguments.honest:
+        share = SPAM_SHARE_OF_TITLES
     try:
         labelled = [read_labelled(path) for path in find_files(arguments.data)]
         honest = [read_honest(path) for path in find_files(arguments.honest)]
         texts = pl.concat([*labelled, *honest]) if labelled else parser.error("no CSV files")
-        model = train_spam_model(texts["text"], texts["is_spam"])
+        model = train_spam_model(texts["text"], texts["is_spam"], spam_share=share)
     except (ConfigError, OSError, csv.Error) as error:
         parser.error(str(error))
     write_model(model, arguments.out)
     spam = texts["is_spam"].sum()
     print(f"read     {texts.height:,} texts, {spam:,} of them spam")
-    print(f"learned  {len(model.weights):,} weights")
+    print(f"learned  {len(model.weights):,} weights, precisions of {len(model.precisions)} rules")
     print(f"wrote    {arguments.out}, {arguments.out.stat().st_size:,} bytes")
 
 

@@ -300,7 +300,9 @@ class Spam(Section):
         description="A learned model: a file in the data folder's `models`",
         examples=["comments.json"],
     )
-    min_model_pct: Percent | None = _limit("How sure the model must be", "min_model_pct", 99.5)
+    min_spam_pct: Percent | None = _limit(
+        "The probability of spam, in percent, from which a row counts as spam", "min_spam_pct", 80
+    )
 
     @field_validator("model")
     @classmethod

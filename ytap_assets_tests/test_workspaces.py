@@ -132,7 +132,7 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         ("spam: {max_emoji: 0}", r"spam\.max_emoji"),
         ("spam: {max_run: 1001}", r"spam\.max_run"),
         ("spam: {max_capitals_pct: 101}", r"spam\.max_capitals_pct"),
-        ("spam: {min_model_pct: .nan}", r"spam\.min_model_pct"),
+        ("spam: {min_spam_pct: .nan}", r"spam\.min_spam_pct"),
         ("spam: {model: ../m.json}", r"spam\.model"),
         ("spam: {model: a/m.json}", r"spam\.model"),
         ("spam: {model: .json}", r"spam\.model"),

@@ -60,7 +60,9 @@ def _top_pct() -> pl.Expr:
     """``top 2 % of``; below the middle there is no boasting about a top."""
     pct = pl.col("top_share") * 100
     return (
-        pl.when(pct < 0.1)
+        pl.when(pct.is_null())
+        .then(pl.lit("nothing known to compare it with on"))
+        .when(pct < 0.1)
         .then(pl.lit("top 0.1 % of"))
         .when(pct < 1)
         .then(pl.format("top {} % of", _number(pct, 1)))

@@ -44,7 +44,8 @@ def score_stories(
 
     Heat adds up: the measures of a story's members are summed within a source before the sum is
     placed among that source's items; the source where the story stands highest gives its
-    momentum. Members that are spam add nothing, unless all are.
+    momentum. A source with too few items to compare with speaks only where no other does. Members
+    that are spam add nothing, unless all are.
 
     Args:
         members: One row per workspace, day, story and item: ``workspace_id``, ``day``,
@@ -112,19 +113,20 @@ def _find_hottest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
         .alias("gained_per_hour"),
         pl.col("rank_share").min(),
     )
+    # Where a story is compared with others of its source, what cannot be compared says nothing.
     return (
         place(sums, norms)
-        .with_columns(is_unknown=pl.col("momentum_basis") == UNKNOWN)
         .sort(
-            "is_unknown",
+            "is_compared",
+            pl.col("momentum_basis") == UNKNOWN,
             "momentum",
             "source",
             "momentum_basis",
-            descending=[False, True, False, False],
+            descending=[True, False, True, False, False],
         )
         .unique(_STORY, keep="first", maintain_order=True)
         .rename({"source": "momentum_source"})
-        .drop("is_unknown", "rank_share")
+        .drop("is_compared", "rank_share")
     )
 
 

@@ -6,11 +6,15 @@ not belong here: what is measured of an item (`momentum`).
 
 Heat joins the two measures of an item, both in units of what is usual for its source:
 
-    heat = expected / usual expected + (pace / (2.25 x usual pace)) ^ 6
+    heat = expected / usual expected + (pace / (2.25 x usual pace)) ^ steepness
 
-The first part orders the many that go their usual course. The second takes over where a thing
-gathers faster than about twice the usual: platforms lift what is fast, so from there on speed
-alone says where it ends. Both are scale-free, so a small community is measured by itself.
+The first part orders the many that go their usual course. With a steepness of 6 the second takes
+over where a thing gathers faster than about twice the usual: votes lift what is fast, so from there
+on speed alone says where it ends. Views add up (steepness 1). Both are scale-free, so a small
+community is measured by itself.
+
+What is usual is declared for three sources. Any other has no scale but that of its own items, and
+is neutral without them: its items are drawn to the middle, the more the fewer items are known.
 """
 
 from __future__ import annotations
@@ -18,17 +22,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 
 import polars as pl
 
-from ytap_assets.domain.momentum import COUNTS, RANK, UNKNOWN
+from ytap_assets.domain.momentum import COUNTS, RANK
 from ytap_assets.domain.rounding import round_exactly
 
 TAKE_OFF = 2.25
-STEEPNESS = 6.0
 SHRINKAGE = 50
-"""So many past items weigh as much as the declared default."""
+"""So many items weigh as much as the declared default, or as the middle where none is declared."""
+NEUTRAL_SHARE = 0.5
+"""The top share of an item of which nothing is known."""
 TOP_SHARES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.01)
 """The share of items at least as hot as each of ``Norm.heat``."""
 SCALE = 10.0
@@ -51,39 +57,44 @@ class Norm:
         expected: The median of ``expected_engagement``.
         pace: The median of ``pace``.
         heat: The heat that 95, 75, 50, 25, 10 and 1 % of items reach, rising.
+        steepness: How far the fastest items run away from the others.
     """
 
     expected: float
     pace: float
     heat: tuple[float, ...]
+    steepness: float = 1
 
 
 _HEAT_OF_VOTES = (0.35, 0.7, 1.05, 2.0, 8.8, 25_000)
-_HEAT_OF_VIEWS = (0.16, 0.5, 1.0, 2.8, 100, 3.0e6)
-_REDDIT = Norm(expected=46, pace=30, heat=_HEAT_OF_VOTES)
-_YOUTUBE = Norm(expected=1.4e6, pace=22_000, heat=_HEAT_OF_VIEWS)
+_HEAT_OF_VIEWS = (0.25, 0.76, 1.45, 3.1, 7.1, 40)
 DEFAULT_NORMS: Mapping[tuple[str, str], Norm] = {
-    ("reddit", "points"): _REDDIT,
-    ("hn", "points"): Norm(expected=150, pace=13.5, heat=_HEAT_OF_VOTES),
-    ("youtube", "views"): _YOUTUBE,
+    ("reddit", "points"): Norm(expected=46, pace=30, heat=_HEAT_OF_VOTES, steepness=6),
+    ("hn", "points"): Norm(expected=150, pace=13.5, heat=_HEAT_OF_VOTES, steepness=6),
+    ("youtube", "views"): Norm(expected=1.4e6, pace=22_000, heat=_HEAT_OF_VIEWS),
 }
 """Measured: new posts of one large subreddit; stories of one site with at least 50 points in
 their first day; the daily list of one country (`docs/scoring.md`)."""
-_OTHERS: Mapping[str, Norm] = {
-    "points": _REDDIT,
-    "views": _YOUTUBE,
-    "likes": Norm(_YOUTUBE.expected / 50, _YOUTUBE.pace / 50, _HEAT_OF_VIEWS),
-    "comments": Norm(_REDDIT.expected / 5, _REDDIT.pace / 5, _HEAT_OF_VOTES),
-}
-"""For a source without an entry, by what speaks for its items. Not measured: a first guess that
-the workspace's own days soon outweigh."""
+_NO_SCALE = Norm(expected=1, pace=1, heat=_HEAT_OF_VIEWS)
+"""For any other source and basis: the shape of heat, which is free of scale. Its medians mean
+nothing and are never used."""
+
+
+def is_declared() -> pl.Expr:
+    """Whether the source and basis of a row have a declared norm."""
+    return pl.any_horizontal(_is_of(source, basis) for source, basis in DEFAULT_NORMS)
+
+
+def _is_of(source: str, basis: str) -> pl.Expr:
+    return (pl.col("source") == source) & (pl.col("momentum_basis") == basis)
 
 
 def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
     """What is usual for each source, from the items of past days.
 
     Medians and quantiles are taken of logarithms and drawn toward the declared default:
-    with n items their weight is n / (n + `SHRINKAGE`).
+    with n items their weight is n / (n + `SHRINKAGE`). Where none is declared, the medians are
+    those of the items alone.
 
     Args:
         past: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace`` of
@@ -104,7 +115,7 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
         usual_expected=pl.col("expected_engagement").median(),
         usual_pace=pl.col("pace").median(),
     )
-    usual = _draw_to_defaults(medians, ("usual_expected", "usual_pace"))
+    usual = _draw_to_defaults(medians, ("usual_expected", "usual_pace"), is_scale=True)
     heats = known.join(usual, on=key).select(*key, heat_column())
     quantiles = heats.group_by(key, maintain_order=True).agg(
         pl.len().alias("items"),
@@ -113,15 +124,23 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
             for knot, share in zip(_KNOTS, TOP_SHARES, strict=True)
         ),
     )
-    knots = _draw_to_defaults(quantiles, _KNOTS).drop("items")
+    knots = _draw_to_defaults(quantiles, _KNOTS, is_scale=False).drop("items")
     return usual.join(knots, on=key, maintain_order="left")
 
 
 def heat_column() -> pl.Expr:
-    """``heat``, from the two measures and what is usual for both."""
+    """``heat``, from the two measures, what is usual for both, and the source's steepness."""
     usual = pl.col("expected_engagement") / pl.col("usual_expected")
     fast = pl.col("pace") / (TAKE_OFF * pl.col("usual_pace"))
-    return (usual + fast.pow(STEEPNESS)).alias("heat")
+    return (usual + fast.pow(_steepness())).alias("heat")
+
+
+def _steepness() -> pl.Expr:
+    return reduce(
+        lambda rest, one: pl.when(_is_of(*one[0])).then(one[1].steepness).otherwise(rest),
+        DEFAULT_NORMS.items(),
+        pl.lit(_NO_SCALE.steepness),
+    )
 
 
 def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
@@ -135,9 +154,12 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         ``frame`` with ``top_share`` (the share of the source's items at least as hot; null where
-        nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals). Within a
-        source and basis momentum orders as heat does. Unknown: the momentum of a usual item,
-        neither for it nor against.
+        nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals), and with
+        ``is_compared``: false where fewer than `SHRINKAGE` items say what is usual. Within a
+        source and basis momentum orders as heat does. Without a declared norm the share is drawn
+        to the middle: with n items of the source it is share^w x 0.5^(1 - w),
+        w = n / (n + `SHRINKAGE`). Unknown: the momentum of a usual item, neither for it nor
+        against.
     """
     key = _key_of(norms)
     dated = frame.with_columns(pl.col("day").alias(FOR_DAY)) if FOR_DAY in key else frame
@@ -149,19 +171,35 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
         how="left",
         maintain_order="left",
     )
-    placed = joined.select(heat_column(), *_KNOTS, "momentum_basis", "rank_share").select(
-        top_share=pl.when(pl.col("momentum_basis") == RANK)
+    weight = pl.when(is_declared()).then(1.0).otherwise(_weight())
+    counted, is_ranked = pl.col("momentum_basis").is_in(COUNTS), pl.col("momentum_basis") == RANK
+    placed = joined.select(
+        heat_column(), weight.alias("weight"), *_KNOTS, "momentum_basis", "rank_share"
+    ).select(
+        top_share=pl.when(is_ranked)
         .then("rank_share")
-        .when(pl.col("momentum_basis") != UNKNOWN)
-        .then(_top_share())
+        .when(counted & (pl.col("weight") > 0))
+        .then(_draw_to_middle(_top_share(), pl.col("weight"))),
+        is_compared=is_ranked | (counted & (pl.col("weight") >= 0.5)),
     )
-    share = placed["top_share"]
-    return frame.with_columns(share).with_columns(momentum_column())
+    return frame.with_columns(placed["top_share"], placed["is_compared"]).with_columns(
+        momentum_column()
+    )
+
+
+def _weight() -> pl.Expr:
+    """What measured values weigh, by the number of ``items``."""
+    return pl.col("items") / (pl.col("items") + SHRINKAGE)
+
+
+def _draw_to_middle(share: pl.Expr, weight: pl.Expr) -> pl.Expr:
+    drawn = (weight * share.log() + (1 - weight) * math.log(NEUTRAL_SHARE)).exp()
+    return pl.when(weight < 1).then(drawn).otherwise(share)
 
 
 def momentum_column() -> pl.Expr:
     """``momentum``, from ``top_share``."""
-    share = pl.col("top_share").fill_null(0.5)
+    share = pl.col("top_share").fill_null(NEUTRAL_SHARE)
     return round_exactly(SCALE * (1 - share.pow(CURVE)), 4).alias("momentum")
 
 
@@ -184,9 +222,16 @@ def _top_share() -> pl.Expr:
     return pl.when(pl.col("heat") < pl.col(_KNOTS[0])).then(below).otherwise(line.exp())
 
 
-def _draw_to_defaults(measured: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """The measured values drawn toward the declared ones, in logarithms."""
-    weight = pl.col("items") / (pl.col("items") + SHRINKAGE)
+def _draw_to_defaults(
+    measured: pl.DataFrame, names: Sequence[str], *, is_scale: bool
+) -> pl.DataFrame:
+    """The measured values drawn toward the declared ones, in logarithms.
+
+    A scale (``is_scale``) of a source without a declared norm is drawn to nothing.
+    """
+    weight = _weight()
+    if is_scale:
+        weight = pl.when(is_declared()).then(weight).otherwise(1.0)
     drawn = (
         (
             weight * pl.col(name).clip(lower_bound=_LEAST).log()
@@ -210,7 +255,7 @@ def _key_of(frame: pl.DataFrame) -> tuple[str, ...]:
 def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
     """The declared norms of sources, as `measure_norms` gives them; of 0 items."""
     norms = [
-        DEFAULT_NORMS.get((source, basis), _OTHERS[basis])
+        DEFAULT_NORMS.get((source, basis), _NO_SCALE)
         for source, basis in keys.select(_KEY).iter_rows()
     ]
     columns = {

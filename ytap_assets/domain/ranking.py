@@ -10,7 +10,7 @@ import polars as pl
 
 from ytap_assets.domain.explain import explain_stories
 from ytap_assets.domain.final_score import score_stories
-from ytap_assets.domain.norms import FOR_DAY, measure_norms
+from ytap_assets.domain.norms import FOR_DAY, is_declared, measure_norms
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.tables import SCORED_TRENDS
@@ -39,7 +39,8 @@ def rank_stories(
     """Rank the stories of each day of a workspace.
 
     Every day is ranked with what was known when it began: the norms of the days before it, the
-    topics that were taken.
+    topics that were taken. A source without a declared norm has no other scale than its own items,
+    so those of the day count for it as well.
 
     Args:
         members: Rows of `trend_stories` of the days that are ranked.
@@ -60,7 +61,7 @@ def rank_stories(
         theirs = members.filter(pl.col("day").is_in(some.implode()))
         scored = score_stories(
             theirs,
-            measure_norms(_past_of(past, some)),
+            measure_norms(pl.concat([_past_of(past, some), _without_norm(theirs)])),
             topic=topic,
             weights=weights,
             learned=learned,
@@ -80,6 +81,12 @@ def _past_of(past: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
     return window.join(days.rename(FOR_DAY).to_frame(), how="cross").filter(
         pl.col("day") >= since, pl.col("day") < pl.col(FOR_DAY)
     )
+
+
+def _without_norm(members: pl.DataFrame) -> pl.DataFrame:
+    """The items of the days themselves whose source and basis have no declared norm."""
+    own = members.filter(~is_declared()).select(NORM_COLUMNS)
+    return own.with_columns(pl.col("day").alias(FOR_DAY))
 
 
 def _complete(scored: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:

@@ -97,6 +97,10 @@ PATTERNS = (
 )
 """Name and regular expression, in the dialect of Polars: no look-around, no back-references."""
 
+PLACED_PATTERNS = frozenset({"recurring thread"})
+"""Patterns of what moderators placed on top. Like what a platform promotes, a match decides alone:
+such titles are no advertisements, so a model of spam learns nothing about them."""
+
 LINK_FARMS = (
     "adf.ly",
     "adfoc.us",

@@ -32,6 +32,31 @@ RuleName = Literal[
 ]
 """Every rule, by the word its reasons begin with."""
 
+RULE_PRECISION = 0.6
+"""How likely a text is spam where one general list matches and nothing else is known.
+
+Lists were right more often than that on the texts that they were written with, and less often on
+others. The value is kept low on purpose: one match is enough where no model has an opinion, and
+raises the odds that a model gives by 2.5 at most, so that a rule never outweighs it.
+"""
+LOOKS_PRECISION = 0.5
+"""The same for how a text looks, which is about as often wrong as right."""
+LOOKS: tuple[RuleName, ...] = (
+    "emoji_excess",
+    "capitals_excess",
+    "repeated_characters",
+    "repeated_words",
+)
+
+
+def declared_precision(evidence: str) -> float:
+    """How likely a match is right where no model has learned about it, 0 to 1.
+
+    Args:
+        evidence: The name of a match (`spam.match_texts`).
+    """
+    return LOOKS_PRECISION if evidence in LOOKS else RULE_PRECISION
+
 
 @dataclass(frozen=True)
 class Minimum:
@@ -50,8 +75,22 @@ def _default_minimums() -> Mapping[str, Minimum]:
 
 
 @dataclass(frozen=True)
+class OwnLists:
+    """What a workspace lists itself. A match decides alone, whatever the probability of spam."""
+
+    blocklist: tuple[str, ...] = ()
+    patterns: tuple[tuple[str, str], ...] = ()
+    link_farms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class SpamRules:
     """What counts as spam in a workspace.
+
+    The general lists and the rules about how a text looks are evidence: each match has a
+    probability of being right (`declared_precision`, or less where a model learned so), and all
+    of them and the model make one probability of spam. The other rules decide alone: the minimums,
+    what a platform or its moderators promoted, repeated titles, and the workspace's own lists.
 
     Emoji, capitals and long runs are signs of shouting, and honest titles shout: each is held
     against a title only where the signs add up to `style_signs`. Three times as many emoji, or
@@ -60,11 +99,12 @@ class SpamRules:
     Attributes:
         minimums: The least engagement, by source. A source without an entry has none: a
             monitored channel was chosen, so its videos count from the first view.
-        blocklist: Phrases that mark spam.
-        allowlist: Phrases (and hosts) that never do: the blocklist, the patterns and the link
+        blocklist: General phrases that are evidence of spam.
+        allowlist: Phrases (and hosts) that never are: the blocklists, the patterns and the link
             farms do not see them.
-        patterns: Regular expressions that mark spam, by name.
-        link_farms: Hosts that mark spam, with their subdomains.
+        patterns: General regular expressions that are evidence of spam, by name.
+        link_farms: General hosts that are evidence of spam, with their subdomains.
+        own: The workspace's own phrases, patterns and hosts.
         rules_off: Rules that do not run.
         max_emoji: The most emoji a title may have before that is a sign.
         max_capitals_pct: The largest share of capitals among letters that have a case ...
@@ -75,7 +115,7 @@ class SpamRules:
         min_repeated_words: Titles of at least so many words are spam where a third of them, or
             less, are different words.
         max_same_title: How many items of one channel may have the same title on one day.
-        min_model_pct: How sure a model must be; honest titles reach 99.
+        min_spam_pct: The probability of spam, in percent, from which a row counts as spam.
 
     Raises:
         ConfigError: A phrase or a pattern is refused; the message names the key.
@@ -86,6 +126,7 @@ class SpamRules:
     allowlist: tuple[str, ...] = ()
     patterns: tuple[tuple[str, str], ...] = PATTERNS
     link_farms: tuple[str, ...] = LINK_FARMS
+    own: OwnLists = OwnLists()
     rules_off: frozenset[RuleName] = frozenset()
     max_emoji: int = 5
     max_capitals_pct: float = 90
@@ -95,15 +136,22 @@ class SpamRules:
     style_signs: int = 2
     min_repeated_words: int = 6
     max_same_title: int = 3
-    min_model_pct: float = 99.9
+    min_spam_pct: float = 50
 
     def __post_init__(self) -> None:
-        for name in ("blocklist", "allowlist", "link_farms"):
-            for term in getattr(self, name):
+        own = self.own
+        terms = {
+            "blocklist": (*self.blocklist, *own.blocklist),
+            "allowlist": self.allowlist,
+            "link_farms": (*self.link_farms, *own.link_farms),
+        }
+        for name, given in terms.items():
+            for term in given:
                 _refuse(f"spam.{name}", term, check_phrase)
-        if len(self.patterns) > MAX_PATTERNS:
+        patterns = (*self.patterns, *own.patterns)
+        if len(patterns) > MAX_PATTERNS:
             raise ConfigError(f"spam.patterns: more than {MAX_PATTERNS}")
-        for name, regex in self.patterns:
+        for name, regex in patterns:
             _refuse("spam.patterns", name, check_pattern_name)
             _refuse(f"spam.patterns.{name}", regex, check_regex)
 
@@ -121,19 +169,26 @@ class SpamRules:
 
         Args:
             minimums: Replace ours, by source.
-            blocklist: More phrases.
+            blocklist: More phrases, each decides alone.
             allowlist: More phrases and hosts.
-            link_farms: More hosts.
-            patterns: More patterns; one of our name replaces ours.
+            link_farms: More hosts, each decides alone.
+            patterns: More patterns, each decides alone; one of our name replaces ours.
             limits: What replaces ours: `rules_off` and the numbers, by attribute.
         """
+        own = OwnLists(
+            blocklist=(*self.own.blocklist, *blocklist),
+            patterns=tuple({**dict(self.own.patterns), **(patterns or {})}.items()),
+            link_farms=(*self.own.link_farms, *link_farms),
+        )
+        names = dict(own.patterns)
         return replace(
             self,
             minimums={**self.minimums, **(minimums or {})},
-            blocklist=(*self.blocklist, *blocklist),
+            blocklist=tuple(term for term in self.blocklist if term not in own.blocklist),
             allowlist=(*self.allowlist, *allowlist),
-            link_farms=(*self.link_farms, *link_farms),
-            patterns=tuple({**dict(self.patterns), **(patterns or {})}.items()),
+            patterns=tuple(one for one in self.patterns if one[0] not in names),
+            link_farms=tuple(host for host in self.link_farms if host not in own.link_farms),
+            own=own,
             **(limits or {}),
         )
 

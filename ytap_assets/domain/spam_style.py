@@ -62,7 +62,7 @@ def _signs(rules: SpamRules) -> dict[Sign, pl.Expr]:
     }
 
 
-def excess_of_style(sign: Sign, rules: SpamRules) -> list[pl.Expr]:
+def excess_of_style(sign: Sign, rules: SpamRules) -> pl.Expr:
     """The reason of one sign, where the signs add up."""
     shown = {
         "emoji_excess": pl.format("emoji_excess: {} emoji", "emoji"),
@@ -71,7 +71,7 @@ def excess_of_style(sign: Sign, rules: SpamRules) -> list[pl.Expr]:
             "repeated_characters: {}", pl.col("run").str.slice(0, rules.max_run + 1)
         ),
     }
-    return [pl.when(pl.col("signs") >= rules.style_signs).then(shown[sign])]
+    return pl.when(pl.col("signs") >= rules.style_signs).then(shown[sign])
 
 
 def _capitals_pct(rules: SpamRules) -> pl.Expr:

@@ -98,8 +98,11 @@ class TrendStories(Rows):
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 where published_at is unknown.")
     source_weight: Float = column("The weight of the source.")
-    is_spam: Bool = column("Whether a spam rule caught it.")
-    spam_reasons: Texts = column("The rules that caught it.")
+    is_spam: Bool = column("Whether it counts as spam.")
+    spam_probability: Float = column(
+        "How likely it is spam, 0-1: what the rules and the model say together.", null=True
+    )
+    spam_reasons: Texts = column("The rules that match, where it counts as spam.")
     base_score: Float = column("(engagement + recency) x weight, x 0.1 if spam; 2 decimals.")
 
 

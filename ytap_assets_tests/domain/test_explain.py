@@ -57,6 +57,10 @@ def test_momentum_is_said_first() -> None:
         ({"top_share": 0.004}, "350 points an hour, top 0.4 % of Hacker News"),
         ({"top_share": 0.5}, "350 points an hour, top 50 % of Hacker News"),
         ({"top_share": 0.6}, "350 points an hour, in the lower half of Hacker News"),
+        (
+            {"top_share": None, "momentum_source": "articles"},
+            "350 points an hour, nothing known to compare it with on articles",
+        ),
         ({"engagement_per_hour": 3.14}, "3.1 points an hour, top 2 % of Hacker News"),
         (
             {"engagement_per_hour": 12_345.0, "momentum_basis": "views"},

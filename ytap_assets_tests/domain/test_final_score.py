@@ -122,6 +122,14 @@ def test_a_count_speaks_before_the_unknown() -> None:
     assert score_one(silent)["expected_engagement"] is None
 
 
+def test_a_source_that_nothing_is_known_of_neither_lifts_nor_buries() -> None:
+    article = {"source": "articles", "momentum_basis": "likes", "expected_engagement": 320.0}
+    cold = {"expected_engagement": 0.1, "pace": 0.0}
+    assert score_one(article)["momentum"] == 1.591
+    assert score_one(cold, article)["momentum_source"] == "hn"
+    assert score_one(cold, article)["momentum"] == score_one(cold)["momentum"]
+
+
 def test_ranks_speak_where_nothing_else_does() -> None:
     ranked = {
         "source": "reddit",

@@ -11,7 +11,6 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.norms import (
     DEFAULT_NORMS,
-    STEEPNESS,
     TAKE_OFF,
     TOP_SHARES,
     measure_norms,
@@ -92,13 +91,76 @@ def test_below_take_off_speed_hardly_matters() -> None:
     usual = REDDIT.pace
     slow, faster = top_shares(frame({"pace": 0.1 * usual}, {}))
     assert slow == pytest.approx(faster, abs=0.01)
-    assert (1 / TAKE_OFF) ** STEEPNESS < 0.01
+    assert (1 / TAKE_OFF) ** REDDIT.steepness < 0.01
 
 
 def test_nothing_seen_yet_gives_the_declared_norms() -> None:
     assert NO_PAST.is_empty()
     rows = frame({}, {"source": "youtube", "momentum_basis": "views"}, {"source": "lobsters"})
-    assert place(rows, NO_PAST)["top_share"].null_count() == 0
+    assert place(rows, NO_PAST)["top_share"].is_null().to_list() == [False, False, True]
+    assert place(rows, NO_PAST)["is_compared"].to_list() == [True, True, False]
+
+
+def liked(likes: float) -> dict[str, Any]:
+    return {
+        "source": "articles",
+        "momentum_basis": "likes",
+        "expected_engagement": likes,
+        "pace": likes / 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "basis"),
+    [
+        ("articles", "likes"),
+        ("articles", "views"),
+        ("youtube_channel", "views"),
+        ("hn", "comments"),
+    ],
+)
+@pytest.mark.parametrize("count", [0.0, 320.0, 32_000.0])
+def test_a_source_without_a_norm_is_neutral_until_its_items_are_known(
+    source: str, basis: str, count: float
+) -> None:
+    row = {**liked(count), "source": source, "momentum_basis": basis}
+    assert momenta(frame(row)) == [1.591]
+    one = measure_norms(frame({**row, **liked(320), "source": source, "momentum_basis": basis}))
+    assert momenta(frame(row), one) == pytest.approx([1.591], abs=0.3)
+
+
+def test_the_own_items_of_a_source_count_more_the_more_they_are() -> None:
+    sizes = [10 * 1.1**n for n in range(50)]
+    momentum = []
+    for times in (1, 4, 40):
+        norms = measure_norms(frame(*(liked(size) for size in sizes * times)))
+        low, middle, high = place(frame(liked(10), liked(108), liked(2_000)), norms).rows(
+            named=True
+        )
+        assert middle["momentum"] == pytest.approx(1.6, abs=0.15)
+        assert low["momentum"] < middle["momentum"] < high["momentum"]
+        assert low["is_compared"]
+        momentum.append((high["momentum"], -low["momentum"]))
+    assert momentum == sorted(momentum)
+    assert momentum[-1][0] > 5
+    assert not place(frame(liked(10)), measure_norms(frame(liked(10))))["is_compared"].item()
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.floats(0, 1e12), max_size=30),
+    st.floats(0, 1e15),
+    st.floats(0, 1e15),
+    st.sampled_from(["likes", "views", "points", "comments"]),
+)
+def test_of_any_source_momentum_orders_as_heat_does(
+    past: list[float], low: float, high: float, basis: str
+) -> None:
+    low, high = sorted((low, high))
+    items = [{**liked(likes), "momentum_basis": basis} for likes in (*past, low, high)]
+    norms = measure_norms(frame(*items[:-2]))
+    smaller, larger = momenta(frame(*items[-2:]), norms)
+    assert 0 <= smaller <= larger <= 10
 
 
 def test_many_past_items_outweigh_the_default_and_few_do_not() -> None:

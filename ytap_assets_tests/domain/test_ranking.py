@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -114,6 +115,51 @@ def test_norms_are_those_of_the_days_before_alone() -> None:
     assert after_giants < alone
     for other in (DAY, DAY + timedelta(days=1), DAY - timedelta(days=60)):
         assert rank_stories(frame, past(other))["momentum"].item() == alone
+
+
+def articles(day: date, likes: list[int]) -> list[dict[str, Any]]:
+    at = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+    return [
+        {
+            "source": "articles",
+            "item_id": f"{day}:{n}",
+            "url": f"https://articles.example/{day}/{n}",
+            "title": f"Article {n} of {day}",
+            "points": None,
+            "comments": None,
+            "likes": count,
+            "day": day,
+            "observed_at": at,
+            "published_at": at - timedelta(hours=10),
+        }
+        for n, count in enumerate(likes)
+    ]
+
+
+def test_an_item_of_a_source_without_a_norm_is_not_buried() -> None:
+    others = [
+        {"item_id": str(n), "url": f"https://{n}.example", "points": 20 * 2**n} for n in range(8)
+    ]
+    alone = articles(DAY, [320])
+    (story,) = [one for one in rank(*others, *alone) if one["source"] == "articles"]
+    assert story["momentum"] == pytest.approx(1.591, abs=0.1)
+    assert 1 < story["position"] < 9
+
+
+def test_a_source_without_a_norm_is_measured_on_its_own_items() -> None:
+    usual = [2, 5, 8, 10, 12, 20, 40]
+    today = articles(DAY, [*usual, 320])
+    frame = members_of(RAW_TRENDS.frame([observation(**row) for row in today]))
+    first_day = {one["title"]: one["momentum"] for one in rank_stories(frame, NO_PAST).to_dicts()}
+    before = [row for n in range(1, 28) for row in articles(DAY - timedelta(days=n), usual)]
+    past = members_of(RAW_TRENDS.frame([observation(**row) for row in before]))
+    later = {
+        one["title"]: one["momentum"]
+        for one in rank_stories(frame, past.select(NORM_COLUMNS)).to_dicts()
+    }
+    best, worst = f"Article 7 of {DAY}", f"Article 0 of {DAY}"
+    assert later[worst] < first_day[worst] < 1.591 < first_day[best] < later[best]
+    assert later[best] > 5
 
 
 def test_days_are_ranked_apart() -> None:

@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam
+from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam, match_texts
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS, Minimum, RuleName, SpamRules
+from ytap_assets.domain.spam_rules import (
+    MAX_TERM_CHARACTERS,
+    RULE_PRECISION,
+    Minimum,
+    RuleName,
+    SpamRules,
+)
 from ytap_assets.errors import ConfigError
 
 DAY = date(2026, 11, 20)
@@ -303,19 +309,119 @@ def test_every_rule_names_itself_and_can_be_off(name: RuleName) -> None:
 
 def test_all_rules_can_be_off() -> None:
     names: tuple[RuleName, ...] = get_args(RuleName)
-    assert set(RULES) == set(names) == {*ROW_OF_EACH_RULE, "repeated_title"}
+    assert {*RULES, "model"} == set(names) == {*ROW_OF_EACH_RULE, "repeated_title"}
     row = {**ROW_OF_EACH_RULE["emoji_excess"], **ROW_OF_EACH_RULE["promoted"]}
     found = find_spam(trends(row), SpamRules(rules_off=frozenset(names)), MODEL)
     assert found["spam_reasons"].to_list() == [[]]
 
 
+def probability(
+    rules: SpamRules | None = None, model: SpamModel | None = None, **row: Any
+) -> float:
+    found = find_spam(trends(row), rules or SpamRules(), model)
+    value: float = found["spam_probability"].item()
+    return value
+
+
 def test_a_model_says_how_sure_it_is() -> None:
     (found,) = find_spam(trends({"title": "x"}), SpamRules(), MODEL)["spam_reasons"].to_list()
     assert found == ["model: 0.9998"]
-    unsure = SpamModel(6900, {})  # 0.99899
+    unsure = SpamModel(-1, {})  # 0.49975
     assert not find_spam(trends({"title": "x"}), SpamRules(), unsure)["is_spam"].any()
-    lenient = SpamRules(min_model_pct=99)
+    lenient = SpamRules(min_spam_pct=49)
     assert find_spam(trends({"title": "x"}), lenient, unsure)["is_spam"].all()
+
+
+def test_without_a_model_matches_make_the_probability() -> None:
+    wrong = 1 - RULE_PRECISION
+    assert probability(title="A chip") == 0
+    assert probability(title="get rich quick") == pytest.approx(RULE_PRECISION)
+    assert probability(title="get rich quick, follow me on X") == pytest.approx(1 - wrong**2)
+
+
+def test_rules_and_a_model_make_one_probability() -> None:
+    title = "get rich quick"
+    even = SpamModel(0, {})
+    assert probability(model=even, title=title) == pytest.approx(1 - 0.5 * (1 - RULE_PRECISION))
+    sure = SpamModel(5000, {})
+    odds = [one / (1 - one) for one in (probability(model=sure, title=t) for t in (title, "x"))]
+    assert 1 < odds[0] / odds[1] < 1 / (1 - RULE_PRECISION) + 0.1
+
+
+def test_what_a_model_learned_about_a_rule_takes_its_veto() -> None:
+    row = trends({"title": "get rich quick"})
+    doubtful = SpamModel(-9000, {}, {"blocklist": 300})
+    assert not find_spam(row, SpamRules(), doubtful)["is_spam"].any()
+    assert find_spam(row, SpamRules(), doubtful)["spam_reasons"].to_list() == [[]]
+    useless = SpamModel(5000, {}, {"blocklist": 0})
+    assert find_spam(row, SpamRules(), useless)["spam_reasons"].to_list() == [["model: 0.9933"]]
+    # Together with a model that is undecided it suffices, and both are named.
+    undecided = SpamModel(-500, {}, {"blocklist": 300})  # 0.3775
+    (found,) = find_spam(row, SpamRules(), undecided)["spam_reasons"].to_list()
+    assert found == ["blocklist: get rich quick", "model: 0.3775"]
+    off = SpamRules(rules_off=frozenset({"model"}))
+    assert find_spam(row, off, doubtful)["is_spam"].all()
+
+
+def test_above_the_precision_of_a_rule_a_match_alone_is_no_spam() -> None:
+    assert reasons(SpamRules(min_spam_pct=90), title="get rich quick") == []
+    assert reasons(SpamRules(min_spam_pct=80), title="get rich quick, follow me on X") != []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"title": "My secret sauce"},
+        {"title": "code: A1"},
+        {"url": "https://mine.example"},
+        {"points": 1},
+        {"is_promoted": True},
+        {"title": "Weekly questions thread"},
+    ],
+    ids=["phrase", "pattern", "host", "minimum", "promoted", "thread"],
+)
+def test_what_a_workspace_or_a_platform_decided_is_no_matter_of_probability(
+    row: dict[str, Any],
+) -> None:
+    honest = SpamModel(-90_000, {}, {"blocklist": 0, "pattern: own": 0, "link_farm": 0})
+    rules = SpamRules(min_spam_pct=100).extended(
+        blocklist=["secret sauce"], patterns={"own": "code:"}, link_farms=["mine.example"]
+    )
+    found = find_spam(trends(row), rules, honest)
+    assert found["is_spam"].item()
+    assert found["spam_probability"].item() == 1
+    assert len(found["spam_reasons"].item()) == 1
+
+
+def test_a_general_entry_that_a_workspace_repeats_is_its_own() -> None:
+    rules = SpamRules(min_spam_pct=100).extended(
+        blocklist=["get rich quick"], link_farms=["adf.ly"], patterns={"follow me": r"follow me\b"}
+    )
+    assert reasons(rules, title="get rich quick") == ["blocklist: get rich quick"]
+    assert reasons(rules, url="https://adf.ly/1") == ["link_farm: adf.ly"]
+    assert reasons(rules, title="follow me on X") == ["pattern: follow me"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.floats(-20, 20),
+    st.integers(0, 999),
+    st.sampled_from(["get rich quick", "follow me on X", "get rich quick, follow me on X", "x"]),
+)
+def test_evidence_never_makes_spam_less_likely(odds: float, learned: int, title: str) -> None:
+    names = ("blocklist", "pattern: follow me")
+    model = SpamModel(round(odds * 1000), {}, dict.fromkeys(names, learned))
+    alone = probability(model=model, title="x")
+    assert alone - 1e-12 <= probability(model=model, title=title) <= 1
+    assert probability(title=title) >= (0 if title == "x" else RULE_PRECISION) - 1e-12
+
+
+def test_texts_are_matched_by_the_general_rules() -> None:
+    matched = match_texts(pl.Series(["get rich quick", "follow me on X", None, "A chip"]))
+    assert matched["blocklist"].to_list() == [True, False, False, False]
+    assert matched["pattern: follow me"].to_list() == [False, True, False, False]
+    assert "model" not in matched.columns
+    assert "promoted" not in matched.columns
 
 
 def test_limits_and_patterns_of_a_workspace_replace_ours() -> None:
@@ -355,7 +461,8 @@ def test_too_many_patterns_are_refused() -> None:
 
 def test_no_rows_give_no_rows() -> None:
     found = find_spam(trends(), SpamRules())
-    assert found.schema == {**SCHEMA, "is_spam": pl.Boolean, "spam_reasons": pl.List(pl.String)}
+    added = {"is_spam": pl.Boolean, "spam_probability": pl.Float64}
+    assert found.schema == {**SCHEMA, **added, "spam_reasons": pl.List(pl.String)}
 
 
 rows = st.fixed_dictionaries(
@@ -377,7 +484,8 @@ rows = st.fixed_dictionaries(
 def test_without_channels_each_row_is_judged_alone(given_rows: list[dict[str, Any]]) -> None:
     given_trends = trends(*given_rows)
     together = find_spam(given_trends, STRICT)
-    assert_frame_equal(together.drop("is_spam", "spam_reasons"), given_trends)
+    added = ("is_spam", "spam_probability", "spam_reasons")
+    assert_frame_equal(together.drop(added), given_trends)
     alone = [find_spam(row, STRICT) for row in given_trends.iter_slices(1)]
     if alone:
         assert_frame_equal(together, pl.concat(alone))

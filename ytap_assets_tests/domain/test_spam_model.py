@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
-from ytap_assets.domain.spam_model import KIND, MAX_FEATURES, SpamModel
+from ytap_assets.domain.spam_model import FORMAT_VERSION, KIND, MAX_FEATURES, SpamModel
+from ytap_assets.domain.spam_rules import RULE_PRECISION
 from ytap_assets.domain.spam_text import FEATURES_VERSION, MARKS
 from ytap_assets.errors import ConfigError
 
 CONTENT = {
     "kind": KIND,
+    "format_version": FORMAT_VERSION,
     "features_version": FEATURES_VERSION,
     "bias": -2000,
+    "rules": {"blocklist": 950, "emoji_excess": 200},
     "weights": {"#link": 3000, "#short": 0, " fr": 500, "free": 1500},
 }
 MODEL = SpamModel.from_dict(CONTENT)
@@ -35,6 +38,11 @@ def test_a_probability_is_the_odds_as_a_share() -> None:
     assert SpamModel(100_000, {}).probabilities(pl.Series(["x"])).item() == pytest.approx(1)
 
 
+def test_what_was_learned_takes_weight_from_a_rule_and_adds_none() -> None:
+    assert MODEL.precision("emoji_excess") == pytest.approx(0.2)
+    assert MODEL.precision("blocklist") == MODEL.precision("unseen") == RULE_PRECISION
+
+
 def test_a_model_survives_its_file() -> None:
     again = SpamModel.from_dict(json.loads(json.dumps(MODEL.to_dict())))
     assert again == MODEL
@@ -49,6 +57,11 @@ def test_a_model_survives_its_file() -> None:
         ({}, "not a spam model"),
         ({**CONTENT, "kind": "cat"}, "not a spam model"),
         ({**CONTENT, "features_version": FEATURES_VERSION + 1}, "features_version: 2, expected 1"),
+        ({**CONTENT, "format_version": 1}, "format_version: 1, expected 2; train the model again"),
+        ({**CONTENT, "rules": []}, "rules: not a mapping"),
+        ({**CONTENT, "rules": {"blocklist": 1000}}, r"rules\.blocklist: not a whole number"),
+        ({**CONTENT, "rules": {"blocklist": -1}}, r"rules\.blocklist: not a whole number"),
+        ({**CONTENT, "rules": {"blocklist": 0.5}}, r"rules\.blocklist: not a whole number"),
         ({**CONTENT, "features_version": "1"}, "features_version"),
         ({**CONTENT, "features_version": True}, "features_version"),
         ({**CONTENT, "bias": None}, "bias: not a whole number"),
@@ -76,7 +89,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(["kind", "features_version", "bias", "weights"]), json_values)
+@given(st.sampled_from(sorted(CONTENT)), json_values)
 def test_any_content_is_a_model_or_refused(key: str, value: object) -> None:
     try:
         model = SpamModel.from_dict({**CONTENT, key: value})

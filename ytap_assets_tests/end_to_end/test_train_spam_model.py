@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,10 @@ def test_titles_taken_to_be_honest_speak_against_spam(comments: Path, tmp_path: 
     titles.write_text("title\nplease check the lovely channel\n", encoding="utf-8")
     done = train(comments, "--out", tmp_path / "m.json", "--honest", titles)
     assert "read     5 texts, 2 of them spam" in done.stdout
+    usual = tmp_path / "usual.json"
+    train(comments, "--out", usual, "--honest", titles, "--spam-share", "0.4")
+    biases = [json.loads(path.read_text())["bias"] for path in (tmp_path / "m.json", usual)]
+    assert biases[0] < biases[1] - 5000  # Among titles spam is rare: 0.0002, not 0.4.
 
 
 @pytest.mark.parametrize(

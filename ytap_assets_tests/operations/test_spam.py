@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.spam_model import KIND, SpamModel
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam_model import FORMAT_VERSION, KIND, SpamModel
+from ytap_assets.domain.spam_rules import OwnLists, SpamRules
 from ytap_assets.domain.spam_text import FEATURES_VERSION
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
@@ -18,7 +18,14 @@ from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Workspace, parse_workspace
 from ytap_assets_tests.operations.test_store import AT, RUN, fetch, store, trend
 
-MODEL = {"kind": KIND, "features_version": FEATURES_VERSION, "bias": -9000, "weights": {}}
+MODEL = {
+    "kind": KIND,
+    "format_version": FORMAT_VERSION,
+    "features_version": FEATURES_VERSION,
+    "bias": -9000,
+    "rules": {},
+    "weights": {},
+}
 SURE = {**MODEL, "weights": {"subs": 20_000}}
 
 
@@ -42,13 +49,13 @@ def test_a_config_adds_to_lists_and_sets_numbers() -> None:
     rules = spam_rules(
         workspace(
             "{blocklist: [secret], patterns: {own: 'x+y'}, rules_off: [promoted], max_emoji: 2,"
-            " max_capitals_pct: 50, min_model_pct: 90}"
+            " max_capitals_pct: 50, min_spam_pct: 90}"
         )
     )
-    assert rules.blocklist == (*SpamRules().blocklist, "secret")
-    assert rules.patterns == (*SpamRules().patterns, ("own", "x+y"))
+    assert (rules.blocklist, rules.patterns) == (SpamRules().blocklist, SpamRules().patterns)
+    assert rules.own == OwnLists(blocklist=("secret",), patterns=(("own", "x+y"),))
     assert rules.rules_off == {"promoted"}
-    assert (rules.max_emoji, rules.max_capitals_pct, rules.min_model_pct) == (2, 50, 90)
+    assert (rules.max_emoji, rules.max_capitals_pct, rules.min_spam_pct) == (2, 50, 90)
     assert rules.max_run == SpamRules().max_run
 
 
