@@ -348,6 +348,12 @@ def test_rules_and_a_model_make_one_probability() -> None:
     assert 1 < odds[0] / odds[1] < 1 / (1 - RULE_PRECISION) + 0.1
 
 
+def test_a_rule_does_not_outrank_what_a_model_is_sure_of() -> None:
+    """Joined by OR, a wrong match would stand before all that the model finds."""
+    matched = probability(model=SpamModel(-5000, {}), title="get rich quick")
+    assert matched < probability(model=SpamModel(2000, {}), title="x")
+
+
 def test_what_a_model_learned_about_a_rule_takes_its_veto() -> None:
     row = trends({"title": "get rich quick"})
     doubtful = SpamModel(-9000, {}, {"blocklist": 300})

@@ -1,4 +1,4 @@
-"""The general rules on titles that people read: how many honest ones they catch."""
+"""The rules on titles that people read, and beside a model on comments that it did not learn."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from ytap_assets.domain.spam import SpamRules, find_spam
+from ytap_assets.domain.spam_training import train_spam_model
 from ytap_assets.domain.urls import canonical_url, canonical_urls
 
 pytestmark = pytest.mark.real_data
@@ -26,9 +27,9 @@ def read(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
-    """The titles that a rule about texts catches; counts are left unknown."""
-    frame = pl.DataFrame(
+def as_trends(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
+    """Titles as trends; counts are left unknown."""
+    return pl.DataFrame(
         {
             "workspace_id": "w",
             "day": date(2026, 11, 20),
@@ -45,7 +46,11 @@ def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
         channel_title=pl.lit(None, pl.String),
         is_promoted=pl.lit(None, pl.Boolean),
     )
-    return find_spam(frame, SpamRules()).filter("is_spam")
+
+
+def caught_by_text(source: str, rows: list[dict[str, str]]) -> pl.DataFrame:
+    """The titles that a rule about texts catches."""
+    return find_spam(as_trends(source, rows), SpamRules()).filter("is_spam")
 
 
 def test_hacker_news_titles_pass(real_data: Path) -> None:
@@ -63,6 +68,27 @@ def test_youtube_charts_pass(chart: str, real_data: Path) -> None:
     caught = caught_by_text("youtube", rows)
     assert len(rows) >= 20
     assert caught["title"].to_list() == []
+
+
+def recall_at_1pct(scores: pl.Series, is_spam: pl.Series) -> float:
+    honest = scores.filter(~is_spam).sort(descending=True)
+    share = (scores.filter(is_spam) > honest[honest.len() // 100]).mean()
+    assert isinstance(share, float)
+    return share
+
+
+def test_rules_do_not_spoil_what_a_model_finds_on_unseen_comments(real_data: Path) -> None:
+    learned, unseen = (
+        pl.read_csv(real_data / "spam" / name, columns=["CONTENT", "CLASS"])
+        for name in ("Youtube01-Psy.csv", "Youtube03-LMFAO.csv")
+    )
+    model = train_spam_model(learned["CONTENT"], learned["CLASS"] == 1)
+    rows = as_trends("youtube", [{"title": one} for one in unseen["CONTENT"]])
+    is_spam = unseen["CLASS"] == 1
+    together = find_spam(rows, SpamRules(), model)["spam_probability"]
+    alone = recall_at_1pct(model.probabilities(rows["title"]), is_spam)
+    rules = recall_at_1pct(find_spam(rows, SpamRules())["spam_probability"], is_spam)
+    assert recall_at_1pct(together, is_spam) >= max(alone, rules) - 0.02
 
 
 def test_real_urls_keep_their_canonical_form(real_data: Path) -> None:
