@@ -68,7 +68,7 @@ def find_topic(script: Mapping[str, Any], pages: Mapping[str, tuple[str, Item]])
     if "story" not in script:
         return None
     page, item = pages.get(script["story"], ("", None))
-    seen_at = item and demo_items.first_recorded_at(item)
+    seen_at = None if item is None else demo_items.first_recorded_at(item)
     if seen_at is None or seen_at >= moment(script["created"]):
         what = f"script {script['id']}: {script['story']!r}"
         raise SystemExit(f"{what} is not recorded before {script['created']}")

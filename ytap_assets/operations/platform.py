@@ -212,7 +212,7 @@ class Written:
         results: The structural checks.
         frame: The rows themselves, for a preview and for the business ranges.
         notes: What else a person wants to see of the slice (files, counts, pictures), by name.
-        day_notes: The same of single days, by day; what stands here of all days is no note.
+        day_notes: The same of single days, by day; a day shows these instead of the slice's.
         later: Days after the slice that were brought up to date with it, and their rows.
     """
 

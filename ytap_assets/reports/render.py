@@ -119,7 +119,7 @@ def render_essentials(report: ReportDay) -> str:
 
     Everything that came from outside is code in it (`words.quote_code`).
     """
-    template = _environment().overlay(autoescape=False).get_template("essentials.md")
+    template = _markdown().get_template("essentials.md")
     return template.render(report=report, numbers=report.numbers, edition=report.edition)
 
 
@@ -127,6 +127,11 @@ def _usual(numbers: Sequence[int | None]) -> float | None:
     """The median of the days before, where there are enough of them to speak of a habit."""
     known = [number for number in numbers if number is not None]
     return float(median(known)) if len(known) >= _USUAL_AT_LEAST else None
+
+
+@cache
+def _markdown() -> Environment:
+    return _environment().overlay(autoescape=False)
 
 
 @cache

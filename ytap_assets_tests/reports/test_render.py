@@ -553,6 +553,7 @@ def test_pages_fit_a_phone_and_stay_readable(tmp_path: Path) -> None:
     )
     (tmp_path / "all.html").write_text(MEASURE.format(frames=frames), encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    options += ["--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
     options += ["--allow-file-access-from-files", "--virtual-time-budget=20000"]
     options += [f"--user-data-dir={tmp_path / 'browser'}"]
     command = ["chromium", *options, "--dump-dom", (tmp_path / "all.html").as_uri()]

@@ -17,8 +17,10 @@ from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.ledger import QuotaLedger
 from ytap_assets.sources.payloads import parse_payloads
+from ytap_assets.sources.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.source import Answers
 from ytap_assets.sources.youtube import YouTubeCharts, chart_url
+from ytap_assets.sources.youtube_items import videos_url
 from ytap_assets.sources.youtube_search import YouTubeSearch, search_url
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
@@ -32,6 +34,7 @@ from ytap_assets_tests.sources.support import (
     make_settings,
     make_workspace,
     reasons,
+    replay,
     run,
 )
 
@@ -265,3 +268,28 @@ def test_recorded_searches_are_read(real_data: Path) -> None:
             assert (len(parsed.rows), len(parsed.unreadable)) == (is_video, not is_video)
             total += 1
     assert total > 20
+
+
+def test_a_replay_takes_counts_from_whatever_lists_they_were_recorded_in(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path, "replay")
+    found = {"items": [hit("videoAAAAAA"), hit("videoBBBBBB"), hit("videoCCCCCC")]}
+    recorded = {search_url("rust async", DAY): found} | {
+        videos_url(id=",".join(names)): {"items": [video(name) for name in names]}
+        for names in (["videoAAAAAA", "videoZZZZZZ"], ["videoBBBBBB"])
+    }
+    for url, body in recorded.items():
+        answered = Recording(
+            "GET", url, NOW - timedelta(days=3), 200, {}, json.dumps(body).encode()
+        )
+        append_recording(day_folder(settings.recordings, DAY), "youtube", answered)
+    fetch = next(
+        fetch
+        for fetch in replay(SEARCHES, [DAY], settings)
+        if fetch.log["target"] == "search/rust async"
+    )
+    views = dict(fetch.rows.select("item_id", "views").iter_rows())
+    assert views == {"videoAAAAAA": 77, "videoBBBBBB": 77, "videoCCCCCC": None}
+    # What is missing is said once everything else is there.
+    assert fetch.log["outcome"] == "not_recorded"
+    assert "videoCCCCCC" in fetch.log["detail"]
+    assert "videoAAAAAA" not in fetch.log["detail"]
