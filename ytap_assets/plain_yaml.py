@@ -56,10 +56,10 @@ def load_document(text: bytes | str, *, origin: str) -> Document:
         ConfigError: It is not YAML, is more than plain YAML, a key stands twice, or it is no
             mapping.
     """
-    node, content = _load(text, origin=origin, allows_aliases=False)
+    values, content = _load(text, origin=origin, allows_aliases=False)
     lines: dict[Path, int] = {}
     unquoted: dict[Path, str] = {}
-    for path, key, value in _walk(node):
+    for path, key, value in values:
         lines[path] = (key or value).start_mark.line + 1
         if isinstance(value, yaml.ScalarNode) and value.style is None and value.tag != _TEXT:
             unquoted[path] = value.value
@@ -99,14 +99,14 @@ def show_key(name: str) -> str:
 
 def _load(
     text: bytes | str, *, origin: str, allows_aliases: bool
-) -> tuple[yaml.Node, dict[str, Any]]:
+) -> tuple[list[_Value], dict[str, Any]]:
     try:
         loader = _PlainLoader(text, allows_aliases=allows_aliases)
         node: yaml.Node | None = loader.get_single_node()
         if isinstance(node, yaml.MappingNode):
-            _check_tree(node, allows_merging=allows_aliases)
+            values = _check_tree(node, allows_merging=allows_aliases)
             content: Any = loader.construct_document(node)
-            return node, content
+            return values, content
     except _RefusedError as error:
         raise ConfigError(f"{origin}: {error}") from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
@@ -147,9 +147,11 @@ def _refusal(problem: str, place: yaml.Event | yaml.Node) -> _RefusedError:
     return _RefusedError(f"{line}{problem}")
 
 
-def _walk(
-    root: yaml.Node,
-) -> Iterator[tuple[Path, yaml.Node | None, yaml.Node]]:
+_Value = tuple[Path, yaml.Node | None, yaml.Node]
+"""Where a value stands, its key, and the value."""
+
+
+def _walk(root: yaml.Node) -> Iterator[_Value]:
     """Every value below a node once, with its path and its key; an alias is not walked again."""
     waiting: list[tuple[Path, yaml.Node]] = [((), root)]
     seen: set[int] = set()
@@ -169,18 +171,22 @@ def _walk(
                 waiting.append(((*path, index), value))
 
 
-def _check_tree(root: yaml.MappingNode, *, allows_merging: bool) -> None:
-    """Refuse what YAML would change without a word: keys that stand twice, numbers of other bases.
+def _check_tree(root: yaml.MappingNode, *, allows_merging: bool) -> list[_Value]:
+    """Every value, unless YAML would change one without a word.
 
     Raises:
-        _RefusedError: The first one found.
+        _RefusedError: A key stands twice or is no text, or a number is to another base.
     """
     _check_keys((), root, allows_merging=allows_merging)
-    for path, _, value in _walk(root):
+    values = []
+    for found in _walk(root):
+        path, _, value = found
         if isinstance(value, yaml.MappingNode):
             _check_keys(path, value, allows_merging=allows_merging)
         elif isinstance(value, yaml.ScalarNode) and value.style is None and value.tag in _NUMBERS:
             _check_number(value)
+        values.append(found)
+    return values
 
 
 def _check_keys(path: Path, mapping: yaml.MappingNode, *, allows_merging: bool) -> None:
@@ -188,21 +194,26 @@ def _check_keys(path: Path, mapping: yaml.MappingNode, *, allows_merging: bool) 
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode):
             raise _refusal("a key is a text, not a list or a mapping", key)
-        name = ".".join(map(show_key, map(str, (*path, key.value))))
         if key.tag == _MERGE:
             if not allows_merging:
                 raise _refusal("a merge key (<<) is refused here: write the keys out", key)
         elif key.tag != _TEXT:
             raise _refusal(
-                f"YAML does not read the key {name or '(empty)'} as text: put it in quotes", key
+                f"YAML does not read the key {_name(path, key) or '(empty)'} as text: put it in"
+                " quotes",
+                key,
             )
         line = key.start_mark.line + 1
         if key.value in lines:
             raise _RefusedError(
-                f"the key `{name}` stands twice, in lines {lines[key.value]} and {line}: only one"
-                " of them would be read; join them"
+                f"the key `{_name(path, key)}` stands twice, in lines {lines[key.value]} and"
+                f" {line}: only one of them would be read; join them"
             )
         lines[key.value] = line
+
+
+def _name(path: Path, key: yaml.ScalarNode) -> str:
+    return ".".join(show_key(str(part)) for part in (*path, key.value))
 
 
 def _check_number(value: yaml.ScalarNode) -> None:
@@ -235,4 +246,6 @@ def _explain(error: Exception, text: bytes | str) -> str:
     if (error.context or "").startswith("expected a single document"):
         return f"{line}a second document begins (---): one file holds one config"
     advice = "; indent with spaces" if "'\\t'" in (error.problem or "") else ""
-    return line + " ".join(part for part in (error.context, error.problem) if part) + advice
+    begun = f" from line {error.context_mark.line + 1} on:" if error.context_mark else ""
+    context = f"{error.context}{begun}" if error.context else None
+    return line + " ".join(part for part in (context, error.problem) if part) + advice

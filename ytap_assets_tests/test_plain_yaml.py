@@ -98,6 +98,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(
         ("a: 190:20:30.15\n", "line 1: .*to the base of 60"),
         ("a: 1\n---\nb: 2\n", "line 2: a second document begins"),
         ("a:\n\tb: 1\n", "line 2: .*indent with spaces"),
+        ("a: 1\nb: [x,\nc: 1\nd: 1\n", "flow sequence from line 2 on: "),
         ("a: 1\nb: caf\u00e9\n".encode("latin-1"), "line 2: not UTF-8 text"),
         ("a: 1\n".encode("utf-16-le"), "not UTF-8 text"),
     ],

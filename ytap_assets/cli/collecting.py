@@ -193,7 +193,8 @@ def _choose_workspaces(
     if not wanted:
         tell_problems(problems.values())
         raise click.UsageError(
-            "there is no workspace to work on; `ytap workspace create` makes one"
+            "there is no workspace to work on; `ytap workspace create` makes one, and `unarchive`"
+            " makes an archived one active"
         )
     return wanted, list(problems.values())
 

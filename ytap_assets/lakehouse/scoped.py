@@ -35,6 +35,7 @@ from ytap_assets.settings import Settings
 _MOST_MEMORY = 2 * 1024**3
 
 _WORD = re.compile(r"\w+")
+_UID_LINE = re.compile(rb"^uid: *['\"]?([0-9A-Za-z]{26})\b", re.MULTILINE)
 _BY_TEXT = frozenset({"query", "query_table"})
 _ABOUT_COMMENTS = frozenset({"comment", "duckdb_columns"})
 _READING = frozenset({"from", "table", "show", "describe", "desc", "summarize", "pragma", "call"})
@@ -420,27 +421,43 @@ def _check_known(
 
 
 def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id: str) -> None:
-    """See that the lake's rows of the name are those of the folder, as far as its config tells."""
-    from ytap_assets.plain_yaml import load_mapping  # noqa: PLC0415 - only where there is a copy
+    """See that the lake's rows of the name are those of the folder, as far as its config tells.
 
+    The uid is looked for as `ytap workspace create` writes it; the config is parsed, which takes as
+    long as a small statement, only where that finds another one than the lake has.
+    """
     if "workspaces" not in _tables(lake):
         return  # a lake from before there were uids
+    rows = lake.execute(f"SELECT workspace_id, upper(uid) FROM {LAKE}.workspaces").fetchall()
+    owners: dict[str, str | None] = dict(rows)
     try:
-        uid = load_mapping(config.read_bytes(), origin=str(config)).get("uid")
+        content = config.read_bytes()
+        written = _UID_LINE.search(content)
+        if _find_owners(owners, workspace_id, written[1].decode() if written else None) is None:
+            return
+        from ytap_assets.plain_yaml import load_mapping  # noqa: PLC0415
+
+        uid = load_mapping(content, origin=str(config)).get("uid")
     except (OSError, ConfigError):
         return  # its rows can be read although its config cannot
-    owners = dict(
-        lake.execute(f"SELECT workspace_id, upper(uid) FROM {LAKE}.workspaces").fetchall()
-    )
-    uid = str(uid).upper() if uid else None
-    known = owners.get(workspace_id)
-    others = sorted(name for name, other in owners.items() if uid is not None and other == uid)
-    if (known is not None and known != uid) or (known is None and others):
+    others = _find_owners(owners, workspace_id, str(uid) if uid else None)
+    if others is not None:
         whose = f"is that of workspace {others[0]!r}" if others else "is not the one that it knows"
         raise ConfigError(
             f"workspace {workspace_id!r} was renamed, copied or replaced: the lake's rows of that"
             f" name are not its own (its uid {whose}); `ytap workspace list` says what to do"
         )
+
+
+def _find_owners(
+    owners: dict[str, str | None], workspace_id: str, uid: str | None
+) -> list[str] | None:
+    """The workspaces whose uid a folder has in place of its own; None where it is its own."""
+    uid = uid and uid.upper()
+    others = sorted(name for name, other in owners.items() if uid is not None and other == uid)
+    known = owners.get(workspace_id)
+    is_other = known != uid if known is not None else bool(others)
+    return others if is_other else None
 
 
 def _copy_rows(

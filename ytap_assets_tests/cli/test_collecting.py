@@ -97,7 +97,7 @@ def test_a_file_of_no_known_format_is_refused(
 def test_what_cannot_be_imported_is_misuse(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     stories = write_stories(tmp_path / "a.csv", 1)
-    assert "no file in this folder" in ytap.refused(2, *importing(tmp_path / "empty"))
+    assert "a folder without files" in ytap.refused(2, *importing(tmp_path / "empty"))
     assert "none.csv: no such file" in ytap.refused(2, *importing(tmp_path / "none.csv"))
     assert ytap("import", "trends", stories, "-w", "tech", "--source", "telex").exit_code == 2
     wrong_day = ("--source", "hn", "--observed-on", "17.9.2016")

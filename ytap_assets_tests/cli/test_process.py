@@ -196,7 +196,7 @@ def test_what_is_no_text_is_told_in_a_line(ytap: Ytap, arguments: tuple[str, ...
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     errors = [line for line in done.stderr.decode().splitlines() if not line.startswith("  ")]
     assert errors[-1] == "error: the statement is not UTF-8 text; save it as UTF-8"
     assert "Traceback" not in done.stderr.decode()

@@ -67,7 +67,7 @@ def test_an_error_cannot_steer_the_terminal(ytap: Ytap) -> None:
 
 
 def test_the_lake_is_not_written(lake: Platform, ytap: Ytap) -> None:
-    assert "read" in ytap.refused(1, "sql", "delete from lake.raw_trends")
+    assert "read" in ytap.refused(2, "sql", "delete from lake.raw_trends")
     assert ytap.ok("sql", "select count(*) as n from raw_trends", "-f", "csv") == "n\n3\n"
 
 
@@ -87,7 +87,7 @@ def test_without_a_workspace_no_other_files_are_reached(
     assert "reaches no other files" in line
     assert "COPY" in ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
     result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
-    assert (result.exit_code, "error: COPY: not run here" in result.stderr) == (1, True)
+    assert (result.exit_code, "error: COPY: not run here" in result.stderr) == (2, True)
     assert not (tmp_path / "out.csv").exists()
 
 

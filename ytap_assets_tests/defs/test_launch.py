@@ -19,7 +19,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
-from ytap_assets.workspaces import Account
+from ytap_assets.workspaces import Account, Workspace, Workspaces
 from ytap_assets_tests.lakehouse.processes import Worker
 
 DAY = date(2026, 11, 16)
@@ -31,10 +31,14 @@ def names(platform: Platform, selection: str, failed: Collection[str] = ()) -> l
     return [set(stage.without_downstream_of(failed).assets) for stage in stages]
 
 
-def list_an_account_twice(platform: Platform, workspace_id: str) -> None:
-    account = Account(platform="youtube", handle="@one")
-    workspace = platform.workspaces.get(workspace_id)
-    platform.workspaces.save(workspace.model_copy(update={"accounts": (account, account)}))
+class ListsAnAccountTwice(Workspaces):
+    """Reads what no config can say, so that a publish is refused."""
+
+    def get(self, workspace_id: str) -> Workspace:
+        """The workspace; `tech` with an account twice."""
+        account = Account(platform="youtube", handle="@one")
+        accounts = (account, account) if workspace_id == "tech" else ()
+        return super().get(workspace_id).model_copy(update={"accounts": accounts})
 
 
 def test_everything_comes_in_stages_of_one_grain_with_reports_at_the_end(
@@ -97,7 +101,7 @@ def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None
 def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
     platform: Platform,
 ) -> None:
-    list_an_account_twice(platform, "tech")
+    platform.workspaces = ListsAnAccountTwice(platform.settings)
 
     outcomes = materialize_range(
         platform,

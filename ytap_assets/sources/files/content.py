@@ -111,7 +111,7 @@ def read_content(path: Path) -> Content:
     try:
         if path.is_dir():
             raise ImportRefusedError(
-                f"{make_printable(str(path))}: there is no file in this folder"
+                f"{make_printable(str(path))}: no such file: it is a folder without files"
             )
         if not path.is_file():
             raise ImportRefusedError(f"{make_printable(str(path))}: no such file")

@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ytap_assets.config_keys import refuse_repeats
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.sources.files.json_paths import check_path
@@ -225,7 +226,12 @@ def parse_entries(
     content = load_mapping(text, origin=origin, allows_aliases=True)
     if not isinstance(content.get(section), list):
         raise ConfigError(f"{origin}: expected `{section}:` with a list of entries")
-    return tuple(_parse_entry(entry, model, origin=origin) for entry in content[section])
+    entries = tuple(_parse_entry(entry, model, origin=origin) for entry in content[section])
+    try:
+        refuse_repeats((name, name) for name in (entry["name"] for entry in content[section]))
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {section}: {error}") from error
+    return entries
 
 
 def _parse_entry(entry: object, model: type[_Entry], *, origin: str) -> _Entry:

@@ -67,6 +67,15 @@ def test_refuses_an_entry_without_an_id() -> None:
         parse_formats(text, origin="mine.yaml")
 
 
+def test_refuses_a_key_or_a_name_that_stands_twice() -> None:
+    entry = _ENTRY.format(source="youtube", extra="")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: the key `formats` stands twice"):
+        parse_formats(f"{entry.rstrip()}\n{entry}", origin="mine.yaml")
+    twice = entry.rstrip() + "\n" + entry.partition("formats:")[2].lstrip("\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: formats: 'tracker' and 'tracker'"):
+        parse_formats(twice, origin="mine.yaml")
+
+
 @pytest.mark.parametrize("text", ["formats: {", "- a", "formats: 3"])
 def test_refuses_what_is_no_list_of_entries(text: str) -> None:
     with pytest.raises(ConfigError, match=r"mine\.yaml"):

@@ -85,3 +85,19 @@ def test_tables_of_other_delimiters_are_read(read: Read, delimiter: str) -> None
 def test_the_name_does_not_matter_for_the_format(read: Read) -> None:
     fetch = read("data.txt", HN, source="hn", observed_on=date(2016, 9, 16))
     assert fetch.rows.height == 2
+
+
+def test_a_table_saved_by_a_spreadsheet_in_other_capitals_is_read(read: Read) -> None:
+    header = "ID;Title;URL;Num Points;num-comments;Author;Created_At"
+    row = "1;Story;https://example.org/1;12;3;u;9/16/2016 3:21"
+    fetch = read("stories_2016-09-17.csv", f"sep=;\r\n{header}\r\n{row}\r\n", source="hn")
+    assert fetch.rows.select("item_id", "title", "points", "comments").rows() == [
+        ("1", "Story", 12, 3)
+    ]
+
+
+def test_names_that_fit_as_they_are_go_before_those_that_are_like_them(read: Read) -> None:
+    header = "id,title,Title,url,num_points,num_comments,author,created_at"
+    row = "1,Story,Other,https://example.org/1,12,3,u,9/16/2016 3:21"
+    fetch = read("stories_2016-09-17.csv", f"{header}\n{row}\n", source="hn")
+    assert fetch.rows["title"].to_list() == ["Story"]
