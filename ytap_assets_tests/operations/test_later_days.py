@@ -8,7 +8,7 @@ from itertools import count
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -45,7 +45,7 @@ TITLES = (
     "A cheese museum opens its doors",
 )
 NUMBERS = count()
-EXAMPLES = 3
+EXAMPLES = 2
 
 
 def day_of(number: int) -> date:
@@ -130,8 +130,17 @@ LOOKS = st.lists(
 DAYS = st.lists(st.integers(0, LAST), max_size=2)
 
 
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(LOOKS, LOOKS, DAYS, st.permutations(range(LAST + 1)))
+# A story of five days that its first day names, made from its last day on, and a late item.
+CHAIN = [(day, day, day % 2, 5) for day in range(LAST + 1)] + [(2, 1, 4, 7)]
+
+
+@settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a shrunk case would take minutes
+)
+@example(looks=CHAIN, late=[(0, 3, 1, 2)], early_days=[4, 3], order=[4, 2, 0, 3, 1])
+@given(looks=LOOKS, late=LOOKS, early_days=DAYS, order=st.permutations(range(LAST + 1)))
 def test_any_order_of_days_gives_the_same(
     platform: Platform,
     taken: pl.DataFrame,
