@@ -211,6 +211,14 @@ def test_what_has_no_words_is_no_topic() -> None:
     assert find_topic_rivals(records(("a", "published", "T", None))) == {}
 
 
+def test_what_cannot_be_seen_makes_no_other_title() -> None:
+    told = records(
+        ("a", "published", "Vol\u00adcano \u2764\ufe0f", None),
+        ("b", PENDING, "volcano \u2764", None),
+    )
+    assert set(find_topic_rivals(told)) == {"b"}
+
+
 def test_words_keep_their_marks() -> None:
     different = records(("a", "published", "मै", None), ("b", PENDING, "म", None))
     assert find_topic_rivals(different) == {}
