@@ -171,7 +171,7 @@ def by_date_url(start: datetime, end: datetime, hits: int = MOST_HITS) -> str:
             f"created_at_i>={int(start.timestamp())},created_at_i<{int(end.timestamp())}"
         ),
         "hitsPerPage": str(hits),
-        # Without these a hit is five times as long.
+        # Without these a hit is several times as long.
         "attributesToRetrieve": ",".join(HIT_FIELDS),
         "attributesToHighlight": "none",
     }
