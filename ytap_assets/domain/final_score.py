@@ -18,6 +18,7 @@ from ytap_assets.domain.norms import place
 from ytap_assets.domain.relevance import Topic, match_topic
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring_weights import ScoringWeights
+from ytap_assets.domain.stories.terms import INVISIBLE
 
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)
@@ -165,9 +166,9 @@ def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFram
 
 
 def _plain_title() -> pl.Expr:
-    """A title as one compares it: lower case, single spaces; null where nothing is left."""
-    words = pl.col("title").str.slice(0, 1000).str.to_lowercase().str.replace_all(r"\s+", " ")
-    tidy = words.str.strip_chars()
+    """A title as one compares it: lower case, single spaces, nothing invisible, or null."""
+    seen = pl.col("title").str.slice(0, 1000).str.replace_all(INVISIBLE, "")
+    tidy = seen.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
     return pl.when(tidy != "").then(tidy)
 
 

@@ -25,7 +25,7 @@ _HOSTS = {
     **{f"{name}.reddit.com": "reddit.com" for name in ("old", "new", "i", "ssl", "pay")},
 }
 _LANGUAGE_OF_REDDIT = re.compile(r"[a-z]{2}(?:-[a-z]{2})?\.reddit\.com")
-_AMAZON = re.compile(r"(?:.*\.)?(amazon\.(?:com?\.)?[a-z]{2,3})")
+_AMAZON = re.compile(r"(?:smile\.)?(amazon\.(?:com?\.)?[a-z]{2,3})")
 
 _TRACKING_BY_HOST = {
     "aliexpress.com alibaba.com taobao.com tmall.com 1688.com": "spm scm",

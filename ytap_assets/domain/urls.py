@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 
 import polars as pl
@@ -46,6 +47,8 @@ _REFERRERS = frozenset(_REFERRING.split())
 """Where readers come from: a ``ref`` of this value says so on whatever host."""
 _SHOWN_AS_AMP = frozenset({"amp", "amp=", "amp=1", "amp=true", "outputtype=amp"})
 
+# IDNA 2008 made them letters; the codec of Python, of 2003, replaces them (straße by strasse).
+_LETTERS_SINCE_2010 = frozenset("\u00df\u03c2")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _HTTP = re.compile(
     r"(?:https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.ASCII | re.IGNORECASE
@@ -167,8 +170,10 @@ def _canonical_http(text: str) -> str | None:
     if inner is not None:
         return _canonical_http(f"https://{inner}?{query}#{fragment}")
     target = None if port else page_behind(host, path, query)
-    if target is not None and (behind := _canonical_http(target)) is not None:
-        return behind
+    if target is not None:
+        behind = _canonical_http(target if "#" in target else f"{target}#{fragment}")
+        if behind is not None:
+            return behind
     path = _plain_path(path)
     parameters = _canonical_parameters(host, query)
     known = None if port else platform_form(host, path, parameters)
@@ -197,9 +202,16 @@ def _ascii_host(host: str) -> str | None:
     if host.isascii():
         return host
     try:
+        if _LETTERS_SINCE_2010.intersection(host):
+            labels = unicodedata.normalize("NFKC", host).split(".")
+            return ".".join(map(_ascii_label, labels))
         return host.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return None
+
+
+def _ascii_label(label: str) -> str:
+    return label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
 
 
 def _resolved_path(path: str) -> str:

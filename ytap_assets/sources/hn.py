@@ -21,9 +21,10 @@ from ytap_assets.sources.hn_items import (
     MOST_HITS,
     count_hits,
     is_full,
+    is_wanted,
+    list_hits,
     list_ranking_slips,
     list_story,
-    list_wanted,
     mark_wanted,
     rank_stories,
     read_hit,
@@ -90,7 +91,11 @@ class HackerNewsByDate(TrendSource):
     def parse(self, answers: Answers) -> Parsed:
         """Read hits of `search_by_date`, and remark on those that Algolia did not show."""
         parsed = parse_exchanges(
-            answers.exchanges, list_items=list_wanted, read_item=read_hit, noun="hit"
+            answers.exchanges,
+            list_items=list_hits,
+            read_item=read_hit,
+            noun="hit",
+            is_wanted=is_wanted,
         )
         counts = [count_hits(each) for each in answers.exchanges if each.is_answer]
         shown, found = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
@@ -166,7 +171,7 @@ def by_date_url(start: datetime, end: datetime, hits: int = MOST_HITS) -> str:
             f"created_at_i>={int(start.timestamp())},created_at_i<{int(end.timestamp())}"
         ),
         "hitsPerPage": str(hits),
-        # Without these a hit is five times as long.
+        # Without these a hit is several times as long.
         "attributesToRetrieve": ",".join(HIT_FIELDS),
         "attributesToHighlight": "none",
     }

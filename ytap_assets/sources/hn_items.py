@@ -61,25 +61,17 @@ def mark_wanted(url: str, min_points: int) -> str:
     return f"{url}#points>={min_points}"
 
 
-def list_wanted(exchange: Exchange) -> Sequence[object]:
-    """The hits of an answer with at least the points that `mark_wanted` noted.
+def is_wanted(item: Item) -> bool:
+    """Whether a hit has at least the points that `mark_wanted` noted.
 
-    A hit whose points are unknown or unreadable is among them.
-
-    Raises:
-        MalformedError: It has none, not even an empty list.
+    It has where they are unknown, and an unreadable one is left to the parser.
     """
-    wanted = _WANTED.fullmatch(urlsplit(exchange.url).fragment)
-    least = int(wanted[1]) if wanted else 0
-    return [hit for hit in list_hits(exchange) if not _has_fewer(hit, least)]
-
-
-def _has_fewer(hit: object, least: int) -> bool:
+    wanted = _WANTED.fullmatch(urlsplit(item.exchange.url).fragment)
     try:
-        points = read_count(as_object(hit, "hit").get("points"), "points")
+        points = read_count(as_object(item.content, "hit").get("points"), "points")
     except UnreadableItemError:
-        return False  # The parser will say so.
-    return points is not None and points < least
+        return True
+    return points is None or wanted is None or points >= int(wanted[1])
 
 
 def _read_number(exchange: Exchange, name: str, otherwise: int) -> int:

@@ -1,7 +1,7 @@
 """From exchanges to rows: the one loop that every platform's parser goes through.
 
-It keeps the count: every item of every document becomes a row or is put aside with a reason, and
-a document that cannot be read is named as the fetch's problem while the others go on. Pure: the
+It keeps the count: every wanted item of every document becomes a row or is put aside with a reason,
+and a document that cannot be read is named as the fetch's problem while the others go on. Pure: the
 same exchanges give the same rows, from the network or from stored payloads.
 """
 
@@ -69,6 +69,7 @@ def parse_exchanges(
     list_items: Callable[[Exchange], Sequence[object]],
     read_item: Callable[[Item], dict[str, Any]],
     noun: str,
+    is_wanted: Callable[[Item], bool] = lambda _: True,
 ) -> Parsed:
     """Read every item of every usable exchange.
 
@@ -77,6 +78,7 @@ def parse_exchanges(
         list_items: Opens a document; raises `MalformedError` where it cannot.
         read_item: Turns an item into a row; raises `UnreadableItemError` where it cannot.
         noun: What an item is called in ``quarantined_rows.place``.
+        is_wanted: Whether an item is read at all; others count neither as rows nor as unreadable.
     """
     parsed, position = Parsed(), 0
     for exchange in exchanges:
@@ -90,7 +92,8 @@ def parse_exchanges(
         for number, content in enumerate(contents, start=1):
             position += 1
             item = Item(content, f"{noun} {number}", position, exchange)
-            _read(item, read_item, parsed)
+            if is_wanted(item):
+                _read(item, read_item, parsed)
     return parsed
 
 

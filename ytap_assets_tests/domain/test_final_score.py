@@ -187,6 +187,7 @@ def test_learned_weights_of_source_and_phrases_are_averaged_and_bounded() -> Non
         produced(story_id="s1"),
         produced(canonical_url="https://example.com/b"),
         produced(title="  THE other\ttitle "),
+        produced(title="The oth\u00ader\u200b title\ufe0f"),
     ],
 )
 def test_what_was_produced_is_worth_nothing_more(done: pl.DataFrame) -> None:

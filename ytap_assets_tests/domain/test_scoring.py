@@ -258,11 +258,15 @@ def test_items_without_a_page_stay_apart() -> None:
         {"item_id": "2", "url": None},
         {"item_id": "3", "url": " "},
         {"item_id": "3", "url": "", "source": "reddit"},
+        {"item_id": "4", "url": "n/a", "discussion_url": "https://redd.it/4"},
+        {"item_id": "5", "url": "https://www.nytimes.com/", "discussion_url": "http://"},
     )
     assert sorted(story["canonical_url"] for story in stories) == [
         "hn:2",
         "hn:3",
+        "hn:5",
         "https://news.ycombinator.com/item?id=1",
+        "https://www.reddit.com/comments/4",
         "reddit:3",
     ]
 

@@ -84,7 +84,10 @@ SPELLINGS = {
         "https://example.com/%c3%a4?q=%c3%bc",
     ],
     "https://xn--bcher-kva.example": ["https://bücher.example/", "https://BÜCHER.example"],
-    "https://example.com#!/story/1": ["http://www.example.com/#!/story/1/"],
+    "https://example.com#!/story/1": [
+        "http://www.example.com/#!/story/1/",
+        "https://web.archive.org/web/2016/http://example.com/#!/story/1",
+    ],
     "https://groups.google.com/forum#!topic/a/b": ["http://groups.google.com/forum/#!topic/a/b"],
     "https://amazon.co.uk/dp/B00EXAMPLE": [
         "https://www.amazon.co.uk/A-Long-Title/dp/B00EXAMPLE/ref=sr_1_1?keywords=x&qid=1",
@@ -131,6 +134,7 @@ SPELLINGS = {
 }
 
 SPELLINGS |= {
+    "https://xn--strae-oqa.example/a": ["https://www.Straße.example/a", "https://STRAẞE.example/a"],
     "https://youtube.com/watch?v=dQw4": ["https://www.youtube.com/watch?v=dQw4&feature=share"],
     "https://youtube.com/@someone/videos": ["https://m.youtube.com/@someone/videos/"],
     "https://youtu.be": ["https://youtu.be/"],
@@ -144,6 +148,7 @@ SPELLINGS |= {
 
 AMBIGUOUS = "ref feature si cmp scid amp icid s t source spm cmpid ncid s_cid sr mod tag app"
 DIFFERENT_PAGES = [
+    ("https://straße.example/a", "https://strasse.example/a"),
     ("https://example.com/a", "https://example.com/A"),
     ("https://example.com/a", "https://example.com/b"),
     ("https://example.com/a?id=1", "https://example.com/a?id=2"),

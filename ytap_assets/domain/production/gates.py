@@ -21,6 +21,7 @@ from ytap_assets.domain.production.states import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
+from ytap_assets.domain.stories.terms import INVISIBLE
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85
@@ -194,7 +195,7 @@ def _title_words() -> pl.Expr:
         pl.col("title")
         .str.normalize("NFKC")
         .str.to_lowercase()
-        .str.replace_all(r"\p{Cf}", "")
+        .str.replace_all(INVISIBLE, "")
         .str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ")
         .str.strip_chars()
     )

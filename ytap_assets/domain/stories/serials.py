@@ -64,6 +64,7 @@ _RELEASES = "releas relea announc availabl changelog beta rc lts out"
 _AMOUNTS = "billion million trillion thousand percent magnitud bn inch km gb tb ghz"
 _THREADS = "thread megathread discussion roundup brief newslett mov recap"
 _LINKS = ("of", "de", "del", "di", "do")
+_NO_NAMES = ("on", "in", "to", "and", "or", "for", "with", "from", "of", "at", "by", "than")
 _AGAINST = ("vs", "v")
 # Also words of their own, or parts of names: no title is looked at for their sake, but at its end.
 _NO_ROMANS = ("i", "v", "x", "vi", "xi", "xx", "xxx")
@@ -264,7 +265,7 @@ def _versions(words: pl.DataFrame) -> pl.DataFrame:
     amounts = _AMOUNTS.split()
     is_amount = before.is_in(amounts) | after.is_in(amounts).fill_null(value=False)
     in_releases = dotted.join(told, on="title_no", how="semi").filter(~is_amount)
-    exact = dotted.filter(word.str.count_matches(".", literal=True) > 1)
+    exact = dotted.filter(word.str.count_matches(".", literal=True) > 1, ~before.is_in(_NO_NAMES))
     return (
         pl.concat([in_releases, exact])
         .select("title_no", key=pl.format("version {}", before), value="word")

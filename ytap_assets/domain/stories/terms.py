@@ -51,11 +51,12 @@ _NO_TITLE = (
     r"|untitled|(?:404\W+)?(?:page )?not found|\[?(?:deleted by user|deleted|removed)\]?"
     r"|(?:private|deleted) video|(?:log|sign) in)\W*(?:[|\x{2013}\x{2014}-].*)?$"
 )
-# Nobody sees them: soft hyphens and other format characters, controls, fillers, selectors.
-_INVISIBLE = (
+INVISIBLE = (
     r"[\p{Cf}\x{00}-\x{08}\x{0e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{115f}\x{1160}\x{17b4}\x{17b5}"
     r"\x{180b}-\x{180f}\x{3164}\x{fe00}-\x{fe0f}\x{ffa0}\x{e0100}-\x{e01ef}]"
 )
+"""Characters that nobody sees, as a regular expression: soft hyphens and other format characters,
+controls, fillers, variation selectors."""
 Words = TypeVar("Words", pl.Expr, pl.Series)
 
 _NUMBER = r"^[\p{N}.,]+$"
@@ -140,7 +141,7 @@ def fold(words: Iterable[str]) -> list[str]:
 
 
 def _plain(title: pl.Expr) -> pl.Expr:
-    seen = title.str.replace_all(_INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
+    seen = title.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
     seen = pl.when(~seen.str.contains(_NO_TITLE)).then(seen)
     return fold_numbers(
         _unaccented(split_signs(seen))

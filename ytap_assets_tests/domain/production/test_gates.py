@@ -211,6 +211,35 @@ def test_what_has_no_words_is_no_topic() -> None:
     assert find_topic_rivals(records(("a", "published", "T", None))) == {}
 
 
+def test_what_cannot_be_seen_makes_no_other_title() -> None:
+    told = records(
+        ("a", "published", "Vol\u00adcano \u2764\ufe0f", None),
+        ("b", PENDING, "volcano \u2764", None),
+    )
+    assert set(find_topic_rivals(told)) == {"b"}
+
+
 def test_words_keep_their_marks() -> None:
     different = records(("a", "published", "मै", None), ("b", PENDING, "म", None))
     assert find_topic_rivals(different) == {}
+
+
+@pytest.mark.parametrize(
+    "form", ["http://nasa.example/news.php?feature={}", "https://a.example/?ref={}"]
+)
+def test_what_names_a_page_on_its_host_tells_topics_apart(form: str) -> None:
+    told = [
+        ("a", "published", "Mars", form.format(5052)),
+        ("b", PENDING, "Moon", form.format(6618)),
+    ]
+    assert find_topic_rivals(records(*told)) == {}
+    again = records(*told, ("c", PENDING, "Venus", form.format(5052) + "&utm_source=x"))
+    assert set(find_topic_rivals(again)) == {"c"}
+
+
+@pytest.mark.parametrize(
+    "url", ["n/a", "https://example.com", "http://", "https://www.youtube.com/", "about:blank"]
+)
+def test_a_url_that_names_no_page_holds_no_script(url: str) -> None:
+    told = records(("a", "published", "Mars", url), ("b", PENDING, "Moon", url))
+    assert find_topic_rivals(told) == {}

@@ -121,6 +121,7 @@ def test_parts_conflict(left: str, right: str) -> None:
         ("April 14 episode of a show", "The first episode of a show"),
         ("One day in Leeds", "Two days in Leeds"),
         ("Xi visits Moscow", "Putin visits Moscow"),
+        ("All tests pass on 2.7.2", "Tests of the port pass on 2.5.4 and 2.7.2"),
         ("May 1 protests", "1st of May protests"),
         ("Day one patch", "Out on March 11"),
         ("Q1 outlook", "Shares fall on fourth-quarter results"),
