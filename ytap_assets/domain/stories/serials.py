@@ -225,7 +225,7 @@ def _glued(words: pl.DataFrame) -> pl.DataFrame:
 
 
 def _dated(words: pl.DataFrame) -> pl.DataFrame:
-    """A day or a year with its month in letters, or a date in numbers."""
+    """A day or a year with its month in letters, a date in numbers, the year of a word."""
     word, before, after = pl.col("word"), pl.col("before"), pl.col("after")
     after_that, before_that = pl.col("after_that"), pl.col("before_that")
     linked = pl.when(before.is_in(_LINKS)).then(before_that).otherwise(before)
@@ -250,7 +250,12 @@ def _dated(words: pl.DataFrame) -> pl.DataFrame:
         key=pl.lit("date"),
         value=pl.when(is_written).then(word).when(is_parted).then(parts),
     )
-    return pl.concat([named, monthly, written]).drop_nulls()
+    # A title may tell of several years: the same word says that the year is of the same thing.
+    name = pl.when(before.is_in(_NO_NAMES)).then(before_that).otherwise(pl.coalesce(before, after))
+    yearly = words.filter(word.str.contains(_WHOLE_YEAR)).select(
+        "title_no", key=pl.format("year {}", name), value=word
+    )
+    return pl.concat([named, monthly, written, yearly]).drop_nulls()
 
 
 def _versions(words: pl.DataFrame) -> pl.DataFrame:
