@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 
@@ -259,3 +260,11 @@ def test_what_the_readme_suggests_can_be_asked(demo: Demo) -> None:
     for found in asked:
         scope = (found["scope"] or "").split()
         assert "(5 rows)" in demo.ytap.ok("sql", found["sql"], *scope)
+
+
+def test_the_check_up_finds_no_fault_where_only_the_folder_says_that_it_replays(
+    demo: Demo,
+) -> None:
+    demo.platform.settings.remember_transport()
+    report = replace(demo.ytap, transport="").ok("doctor")
+    assert "replay (remembered in" in report
