@@ -25,6 +25,7 @@ from ytap_assets.settings import Settings
 
 WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
 _BUSY_S = 30.0
+_JOURNALS = ("-wal", "-shm", "-journal")
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
@@ -110,6 +111,11 @@ class Commits:
     def lacks(self, number: int, time: str) -> bool:
         """Whether a commit of this lake is missing: it is newer, or another has its number."""
         return number > self.newest or self.times.get(number, time) != time
+
+
+def list_journals(catalog: Path) -> list[Path]:
+    """What SQLite may keep beside a catalog."""
+    return [catalog.with_name(catalog.name + suffix) for suffix in _JOURNALS]
 
 
 def check_not_empty(catalog: Path) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_parquet
+from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_journals, list_parquet
 from ytap_assets.lakehouse.disk import is_locked, translate_errors
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
@@ -264,8 +264,8 @@ def make_catalog(settings: Settings) -> None:
     without waiting, and one that was killed here leaves nothing behind that counts.
     """
     making = settings.catalog.with_name(f"{settings.catalog.name}.making")
-    for suffix in ("", "-journal", "-wal", "-shm"):
-        making.with_name(making.name + suffix).unlink(missing_ok=True)
+    for file in (making, *list_journals(making)):
+        file.unlink(missing_ok=True)
     _attach(replace(settings, catalog=making), read_only=False, creates=True).close()
     making.rename(settings.catalog)
 

@@ -34,7 +34,6 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.manifest import Copied
 from ytap_assets.settings import Settings
 
-_JOURNALS = ("-wal", "-shm", "-journal")
 MARKER = ".being-made-by-ytap"
 PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _WAIT_S = 120.0
@@ -163,11 +162,6 @@ def copy_catalog(source: Path, target: Path) -> None:
         here.backup(there)
         there.execute("PRAGMA journal_mode = DELETE")
     sync(target)
-
-
-def list_journals(catalog: Path) -> list[Path]:
-    """What SQLite may keep beside a catalog."""
-    return [catalog.with_name(catalog.name + suffix) for suffix in _JOURNALS]
 
 
 @contextmanager

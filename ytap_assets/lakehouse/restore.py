@@ -23,6 +23,7 @@ import duckdb
 from ytap_assets.lakehouse.catalog import (
     check_not_empty,
     is_made_by_lake,
+    list_journals,
     list_parents,
     list_parquet,
     read_commits,
@@ -44,7 +45,6 @@ from ytap_assets.lakehouse.copying import (
     copy_catalog,
     hold_copies,
     link,
-    list_journals,
     naming_failures,
     scratch,
 )

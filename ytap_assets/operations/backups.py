@@ -122,7 +122,11 @@ def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = Non
     Raises:
         BackupError: The copy is damaged, or was made by a newer DuckDB.
     """
-    return restore(platform.settings, folder.absolute(), now or datetime.now(UTC))
+    settings = platform.settings
+    backup = restore(settings, folder.absolute(), now or datetime.now(UTC))
+    # A backup that failed was one of the lake that is replaced.
+    (settings.state / _ATTEMPT).unlink(missing_ok=True)
+    return backup
 
 
 def verify_backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> Verified:

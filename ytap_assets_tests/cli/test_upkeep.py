@@ -106,8 +106,10 @@ def test_an_emptied_catalog_is_restored(platform: Platform, ytap: Ytap, tmp_path
         assert "the catalog is damaged: 0 bytes" in line
         assert "ytap restore" in line
     found = json.loads(ytap("doctor", "-f", "json").stdout)
-    assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake"]
+    assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake", "last backup"]
     ytap.ok("restore", tmp_path / "copy", "--yes")
+    found = json.loads(ytap("doctor", "-f", "json").stdout)
+    assert not [row["subject"] for row in found if row["verdict"] == "fail"]
     assert ytap.ok(*COUNT) == "n\n1\n"
 
 

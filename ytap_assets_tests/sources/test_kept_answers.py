@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import sqlite3
 import subprocess
@@ -372,6 +373,20 @@ def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         assert KeptAnswers(tmp_path / "answers").find(URL) is None
     assert "is broken" in caplog.text
     assert "begins anew" in caplog.text
+
+
+def test_a_broken_file_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert KeptAnswers(tmp_path / "answers").find(URL) is None
+    assert "cannot be removed: [Errno 30] Read-only file system" in caplog.text
 
 
 def test_a_folder_that_cannot_be_made_stops_nothing(
