@@ -216,6 +216,9 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     names = ("workspace", "outcome", "seconds", "run", "assets")
     right = (False, False, True, False, False)
     write_table(names, rows, say, right=right, columns=terminal_columns())
+    for one in outcomes:
+        for warning in one.warnings:
+            note(f"warning: {one.workspace_id}: {clean(warning)}; see `collection_log`")
     for one in (one for one in outcomes if not one.ok):
         note(
             f"error: {one.workspace_id}: {clean(one.error or 'no reason given')}; see the run"

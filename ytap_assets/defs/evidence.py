@@ -9,13 +9,11 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from ytap_assets.defs.checks import check_specs, evaluate
-from ytap_assets.defs.table_assets import OWNERS, definition_metadata
+from ytap_assets.defs.checks import check_specs, evaluate_stored
+from ytap_assets.defs.table_assets import EVIDENCE, OWNERS, definition_metadata
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
 
-EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _COLLECTORS = ("raw_trends", "video_metrics")
 _CHECKED_DAYS = 7
 
@@ -41,11 +39,7 @@ def evidence_checks() -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name="evidence_checks",
-        specs=[
-            spec
-            for table in EVIDENCE
-            for spec in check_specs(table, blocking=False, texts=STORED_CHECKS)
-        ],
+        specs=[spec for table in EVIDENCE for spec in check_specs(table, texts=STORED_CHECKS)],
     )
     def check_evidence(platform: dg.ResourceParam[Platform]) -> Iterator[dg.AssetCheckResult]:
         today = platform.now().date()
@@ -57,6 +51,6 @@ def evidence_checks() -> dg.AssetChecksDefinition:
             results = check_stored(
                 table, frame, workspace_ids=platform.workspaces.ids(), today=today
             )
-            yield from evaluate(table, results, [], f"all workspaces since {since}")
+            yield from evaluate_stored(table, results, f"all workspaces since {since}")
 
     return check_evidence

@@ -6,7 +6,7 @@ report as missing, it is no error.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
@@ -67,8 +67,9 @@ def make_reports(slice_: Slice) -> Written:
         write_report(path, render_report(report, recent))
     written = publish_slice(slice_, WORKSPACE_REPORTS, numbers)
     _write_index(slice_)
-    newest = report_file(slice_.platform.settings, slice_.workspace_id, days[1])
-    written.notes["report"] = newest
+    for day in slice_.each_day():
+        path = report_file(slice_.platform.settings, slice_.workspace_id, day)
+        written.day_notes[day] = {"report": path}
     return written
 
 
@@ -98,7 +99,7 @@ def _read_inputs(slice_: Slice, snapshot_id: int, days: Days) -> ReportInputs:
         performance=of_days_before(SOURCE_PERFORMANCE, RESULT_DAYS),
         events=reader.read(PRODUCTION_EVENTS),
         videos=reader.read(VIDEOS),
-        metrics=reader.read(VIDEO_METRICS, days=(slice_.platform.settings.first_day, days[1])),
+        metrics=reader.read(VIDEO_METRICS, days=(date.min, days[1])),
     )
 
 
