@@ -130,6 +130,7 @@ def import_files(
 
     found = list(expand_folders(files))
     platform = open_platform()
+    first_before, _ = platform.day_range()
     try:
         with show_steps(len(found)) as on_step:
             outcome = import_trends(
@@ -148,6 +149,12 @@ def import_files(
             note(f"error: {one_line(problem)}")
         raise click.exceptions.Exit(MISUSED if error.only_refused else FAILED) from error
     _show_import(outcome)
+    first, _ = platform.day_range()
+    if first < first_before:
+        note(
+            f"The first day is now {first}; it was {first_before}. Where Dagster is open,"
+            " reload the code location (Deployment, Reload) to see the days."
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import signal
@@ -110,14 +111,19 @@ def select_lines(lines: Iterable[str]) -> Iterator[str]:
 def _filter_output() -> None:
     """Let what this process and its children write go through `select_lines`, in another process.
 
-    That process ends when the last of them has closed its output, so nothing has to end it.
+    That process ends when the last of them has closed its output, so nothing has to end it. Where
+    the output is not one of the system's (it is captured in this process), it is left as it is.
     """
-    reader = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
-        [sys.executable, "-P", "-m", __name__], stdin=subprocess.PIPE
+    try:
+        outputs = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
+    except io.UnsupportedOperation:
+        return
+    reader = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ytap_assets.cli.ui"], stdin=subprocess.PIPE
     )
     if reader.stdin is not None:
-        os.dup2(reader.stdin.fileno(), sys.stdout.fileno())
-        os.dup2(reader.stdin.fileno(), sys.stderr.fileno())
+        for output in outputs:
+            os.dup2(reader.stdin.fileno(), output)
 
 
 def _show_selected() -> None:

@@ -19,6 +19,7 @@ from ytap_assets.defs.checks import Examined, Watch, check_specs, describe, eval
 from ytap_assets.defs.partitions import (
     WORKSPACE,
     Part,
+    describe_run,
     group_partitions,
     partition_key,
     partitions_for,
@@ -114,6 +115,7 @@ def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsD
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         progress = _Progress()
         covered = group_partitions(context.partition_keys)
+        _name_run(context, covered)
         for part in covered:
             _make_slice(context, platform, asset, part, progress)
         shown = _describe_partitions(table, progress.written, platform)
@@ -154,6 +156,15 @@ def definition_metadata(table: Table) -> dict[str, Any]:
         "key": ", ".join(table.key),
         "mode": table.mode,
     }
+
+
+def _name_run(context: dg.AssetExecutionContext, covered: Sequence[Part]) -> None:
+    """Tag a run that has no such tags: the UI asks for a range of keys, and says no more."""
+    if WORKSPACE not in context.run.tags:
+        spans = [days for _, days in covered if days is not None]
+        days = (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
+        workspace_ids = sorted({workspace_id for workspace_id, _ in covered})
+        context.instance.add_run_tags(context.run.run_id, describe_run(workspace_ids, days))
 
 
 def _make_slice(

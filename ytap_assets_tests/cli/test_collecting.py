@@ -43,6 +43,19 @@ def test_a_line_per_file_and_a_total(platform: Platform, ytap: Ytap, tmp_path: P
     assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n3,1\n"
 
 
+def test_older_days_can_be_asked_for_once_they_are_imported(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    day = ("--from", "2016-09-16", "--to", "2016-09-16")
+    rank = ("materialize", "key:trend_stories", "--workspace", "tech", *day)
+    assert "days lie between" in ytap.refused(2, *rank)
+    stories = write_stories(tmp_path / "a.csv", 1, 2)
+
+    assert "The first day is now 2016-09-16" in ytap(*importing(stories)).stderr
+    assert "The first day" not in ytap(*importing(stories)).stderr
+    ytap.ok(*rank)
+
+
 def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
     stories = write_stories(tmp_path / "a.csv", 1, 2)
     ytap.ok(*importing(stories))

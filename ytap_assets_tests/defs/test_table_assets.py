@@ -195,6 +195,12 @@ def test_one_refused_workspace_does_not_keep_another_from_its_rows(
     result = run(platform, instance, WORKSPACE_REPORTS, make, tags=tags)
 
     assert not result.success
+    run_of_both = instance.get_run_by_id(result.run_id)
+    assert run_of_both is not None
+    assert (run_of_both.tags["workspace"], run_of_both.tags["days"]) == (
+        "finance, tech",
+        "2026-11-16..2026-11-18",
+    )
     assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
     assert stored(platform, WORKSPACE_REPORTS, "finance", "stories") == []
     schema = checks(result)["schema"]
