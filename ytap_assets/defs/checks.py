@@ -137,7 +137,7 @@ def evaluate(
         name: str, covered: Sequence[Part], failing: Sequence[Failing], **shown: Any
     ) -> dg.AssetCheckResult:
         now = update_failing(before.get(name, []), covered, failing)
-        return _result(table, name, covered, now, **shown)
+        return _result(table, name, covered, now, run_id, **shown)
 
     for check in CHECKS:
         judged = {
@@ -296,17 +296,20 @@ def _result(
     name: str,
     covered: Sequence[Part],
     failing: Sequence[Failing],
+    run_id: str,
     *,
     metadata: Mapping[str, dg.MetadataValue],
     description: str,
 ) -> dg.AssetCheckResult:
     """A check's result: it passes where nothing fails, neither in the run nor from before it."""
     shown = {"partitions": dg.MetadataValue.text(", ".join(map(describe, covered))), **metadata}
-    names = [describe(one.part) for one in failing]
-    if names:
+    if failing:
         shown[FAILING] = table_metadata(pl.DataFrame([_to_record(one) for one in failing]))
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        description = f"this run: {description}; failing: {', '.join(names[:_SHOWN])}{more}"
+    earlier = [describe(one.part) for one in failing if one.run_id != run_id]
+    if earlier:
+        more = f" and {len(earlier) - _SHOWN} more" if len(earlier) > _SHOWN else ""
+        listed = ", ".join(earlier[:_SHOWN])
+        description = f"this run: {description}; failing since earlier runs: {listed}{more}"
     is_warning = bool(failing) and all(one.severity is Severity.WARN for one in failing)
     return dg.AssetCheckResult(
         asset_key=table.name,

@@ -174,7 +174,7 @@ _FAILURES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], st
     (httpx.ProxyError, "the proxy refused the request"),
     (httpx.UnsupportedProtocol, "only http and https are supported"),
     (httpx.ConnectError, "no connection could be made"),
-    (httpx.RemoteProtocolError, "the server closed the connection or broke the protocol"),
+    (httpx.RemoteProtocolError, "the response broke off or was not valid HTTP"),
     (httpx.NetworkError, "connection lost"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
