@@ -12,10 +12,9 @@ import dagster as dg
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.reader import Days
-from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
-from ytap_assets.workspaces import Workspaces
+from ytap_assets.workspaces import Status, Workspaces, parse_workspace
 
 WORKSPACE = "workspace"
 DAY = "day"
@@ -117,22 +116,20 @@ def find_archived(workspaces: Workspaces) -> set[str]:
     One whose config cannot be read is not among them: its runs fail and say why. Every file is read
     again at each call, and parsed only where it changed: this is asked every half a minute.
     """
-    return {name for name in workspaces.ids() if _is_archived(_read(workspaces, name))}
-
-
-def _read(workspaces: Workspaces, workspace_id: str) -> bytes:
-    try:
-        return workspaces.read_config(workspace_id)
-    except ConfigError:
-        return b""
+    archived = set()
+    for name in workspaces.ids():
+        try:
+            status = _read_status(name, workspaces.read_config(name))
+        except ConfigError:
+            continue
+        if status == _ARCHIVED:
+            archived.add(name)
+    return archived
 
 
 @lru_cache(maxsize=2048)
-def _is_archived(config: bytes) -> bool:
-    try:
-        return load_mapping(config, origin="config").get("status") == _ARCHIVED
-    except ConfigError:
-        return False
+def _read_status(workspace_id: str, config: bytes) -> Status:
+    return parse_workspace(workspace_id, config, origin=workspace_id).status
 
 
 def compare_workspaces(
