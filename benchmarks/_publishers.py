@@ -76,7 +76,7 @@ class Ours:
 
     def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
         asset = TableAsset(SCORED_TRENDS, lambda _slice, _config: frame)
-        return build_asset(asset, self._platform.settings), {"platform": self._platform}
+        return build_asset(asset, self._platform.day_range()), {"platform": self._platform}
 
     def fetch(self) -> pl.DataFrame:
         columns = ["workspace_id", "day", "story_id", "members"]

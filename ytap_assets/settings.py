@@ -31,7 +31,6 @@ VARIABLES = (
     "YTAP_SQL_MEMORY",
 )
 """Every setting. Secrets, `YTAP_SECRET_...`, are asked for by name where they are needed."""
-_FIRST_DAY = date(2015, 1, 1)
 _SNAPSHOT_DAYS = 30
 _MAX_DAYS = 36_500
 _LONGEST_NAME, _LONGEST_PATH = 200, 3_000
@@ -56,7 +55,8 @@ class Settings:
             remembers, else ``live``).
         remembered: The transport that the data folder remembers; None where nothing was collected
             in it yet.
-        first_day: The first day partition (``YTAP_FIRST_DAY``).
+        first_day: The first day partition (``YTAP_FIRST_DAY``), unless the lake holds earlier days;
+            None for a recent one: see `Platform.day_range`.
         snapshot_days: How long old snapshots stay readable (``YTAP_SNAPSHOT_DAYS``).
         sql_seconds: How long a statement of `ytap sql` may run (``YTAP_SQL_SECONDS``).
         sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
@@ -70,7 +70,7 @@ class Settings:
     data_path: Path
     transport: Transport = "live"
     remembered: Transport | None = None
-    first_day: date = _FIRST_DAY
+    first_day: date | None = None
     snapshot_days: int = _SNAPSHOT_DAYS
     sql_seconds: int = _SQL_SECONDS
     sql_memory: int | None = None
@@ -95,7 +95,7 @@ class Settings:
             data_path=_files_folder(env, data_path),
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
-            first_day=_day(env, "YTAP_FIRST_DAY", _FIRST_DAY),
+            first_day=_day(env, "YTAP_FIRST_DAY"),
             snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
             sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
             sql_memory=_memory(env, "YTAP_SQL_MEMORY"),
@@ -287,10 +287,10 @@ def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
     return path
 
 
-def _day(env: Mapping[str, str], name: str, default: date) -> date:
+def _day(env: Mapping[str, str], name: str) -> date | None:
     text = env.get(name)
     if not text:
-        return default
+        return None
     day = _as_day(text)
     if day is None:
         raise ConfigError(f"{name}={text!r}: expected a date such as 2024-01-31")

@@ -132,6 +132,7 @@ def import_files(
 
     found = list(expand_folders(files))
     platform = open_platform()
+    first_before, _ = platform.day_range()
     try:
         with show_steps(len(found)) as on_step:
             outcome = import_trends(
@@ -151,6 +152,12 @@ def import_files(
             note(f"error: {one_line(problem)}")
         raise click.exceptions.Exit(MISUSED if error.only_refused else FAILED) from error
     _show_import(outcome)
+    first, _ = platform.day_range()
+    if first < first_before:
+        note(
+            f"The first day is now {first}; it was {first_before}. Where Dagster is open,"
+            " reload the code location (Deployment, Reload) to see the days."
+        )
 
 
 @contextmanager
@@ -217,6 +224,9 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     names = ("workspace", "outcome", "seconds", "run", "assets")
     right = (False, False, True, False, False)
     write_table(names, rows, say, right=right, columns=terminal_columns())
+    for one in outcomes:
+        for warning in one.warnings:
+            note(f"warning: {one.workspace_id}: {clean(warning)}; see `collection_log`")
     for one in (one for one in outcomes if not one.ok):
         note(
             f"error: {one.workspace_id}: {clean(one.error or 'no reason given')}; see the run"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import re
+import signal
+import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -14,9 +19,18 @@ from ytap_assets.cli.options import examples
 from ytap_assets.errors import ConfigError
 
 _HOST = "127.0.0.1"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_RECORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \S+ - \S+ - ([A-Z]+) - ")
+_SHOWN_LEVELS = ("WARNING", "ERROR", "CRITICAL")
+_SHOWN = re.compile(
+    r" - RUN_(START|SUCCESS|FAILURE|CANCELED) - | - (Launching|Shutting down) Dagster services"
+    r"| - Serving dagster-webserver "
+)
+_HIDDEN = re.compile(r"EventLogConsumerDaemon - WARNING - No cursor for event type ")
+"""Said once of every new data folder, and nothing is wrong."""
 
 
-@click.command(epilog=examples("ytap ui", "ytap ui --port 3333"))
+@click.command(epilog=examples("ytap ui", "ytap ui --port 3333", "ytap ui --verbose"))
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
@@ -24,7 +38,10 @@ _HOST = "127.0.0.1"
     show_default=True,
     help="Where it listens.",
 )
-def ui(port: int) -> None:
+@click.option(
+    "--verbose", "-v", is_flag=True, help="Show every tick and step; else starts, ends and errors."
+)
+def ui(port: int, *, verbose: bool) -> None:
     """Open Dagster: graph, checks, backfills, automation.
 
     Only one at a time on a data folder: two daemons would start everything twice.
@@ -45,6 +62,8 @@ def ui(port: int) -> None:
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
     note(f"http://{_HOST}:{port} (Ctrl-C ends it)")
+    if not verbose:
+        _filter_output()
     os.execve(  # noqa: S606 - a fixed command, no shell
         sys.executable, dagster_command(home, port), dagster_environment(home)
     )
@@ -73,6 +92,50 @@ def dagster_environment(home: Path) -> dict[str, str]:
     return {**os.environ, **path, "PYTHONSAFEPATH": "1", "DAGSTER_HOME": str(home)}
 
 
+def select_lines(lines: Iterable[str]) -> Iterator[str]:
+    """What of Dagster's console is worth a look: runs that start or end, warnings and errors.
+
+    Its daemon writes two lines for every sensor and tick, 200 a minute, whether or not there was
+    anything to do. A line that begins no record belongs to the record before it (a traceback).
+    """
+    is_shown = True
+    for line in lines:
+        text = _COLOUR.sub("", line)
+        record = _RECORD.match(text)
+        if record:
+            is_shown = record[1] in _SHOWN_LEVELS or bool(_SHOWN.search(text))
+            is_shown = is_shown and not _HIDDEN.search(text)
+        if is_shown:
+            yield line
+
+
+def _filter_output() -> None:
+    """Let what this process and its children write go through `select_lines`, in another process.
+
+    That process ends when the last of them has closed its output, so nothing has to end it. Where
+    the output is not one of the system's (it is captured in this process), it is left as it is.
+    """
+    try:
+        outputs = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
+    except io.UnsupportedOperation:
+        return
+    reader = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ytap_assets.cli.ui"], stdin=subprocess.PIPE
+    )
+    if reader.stdin is not None:
+        for output in outputs:
+            os.dup2(reader.stdin.fileno(), output)
+
+
+def _show_selected() -> None:
+    """Copy the selected lines of stdin to stdout until it ends; Ctrl-C is not for this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.stdin.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    for line in select_lines(sys.stdin):
+        sys.stdout.write(line)
+        sys.stdout.flush()
+
+
 def _hold(path: Path) -> None:
     """Lock a file for as long as this process lives, as Dagster too.
 
@@ -90,3 +153,6 @@ def _hold(path: Path) -> None:
 
 
 COMMANDS = (ui,)
+
+if __name__ == "__main__":
+    _show_selected()

@@ -153,7 +153,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     ),
     TableAsset(CHANNELS, channels),
     TableAsset(ACCOUNTS, accounts),
-    TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"})),
+    TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"}), is_collected=True),
     TableAsset(
         COLLECTION_COVERAGE,
         collection_coverage,
@@ -183,7 +183,11 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(PRODUCTION_RECORDS, production_records, reads=(PRODUCTION_EVENTS,)),
     TableAsset(VIDEOS, videos, reads=(PRODUCTION_RECORDS,)),
     TableAsset(
-        VIDEO_METRICS, video_metrics, reads=(VIDEOS,), kinds=frozenset({"youtube", "duckdb"})
+        VIDEO_METRICS,
+        video_metrics,
+        reads=(VIDEOS,),
+        kinds=frozenset({"youtube", "duckdb"}),
+        is_collected=True,
     ),
     TableAsset(
         WORKSPACE_REPORTS,

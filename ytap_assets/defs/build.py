@@ -24,6 +24,7 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
 
     Raises:
         ConfigError: The environment or a workspace's config is wrong.
+        LakeError: There is a lake, which tells the first day, and it cannot be opened.
     """
     platform = platform or Platform.from_env()
     with warnings.catch_warnings():
@@ -33,9 +34,10 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
 
 
 def _define(platform: Platform) -> dg.Definitions:
+    days = platform.day_range()
     return dg.Definitions(
         assets=[
-            *(build_asset(asset, platform.settings) for asset in TABLE_ASSETS),
+            *(build_asset(asset, days) for asset in TABLE_ASSETS),
             *evidence_specs(),
             lake_maintenance,
             restore_drill,

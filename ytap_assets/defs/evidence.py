@@ -10,20 +10,11 @@ from datetime import date, timedelta
 
 import dagster as dg
 
-from ytap_assets.defs.checks import check_specs, evaluate
-from ytap_assets.defs.table_assets import OWNERS, definition_metadata
+from ytap_assets.defs.checks import check_specs, evaluate_stored
+from ytap_assets.defs.table_assets import OWNERS, WRITERS, definition_metadata
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, STORY_ALIASES
 
-_COLLECTORS = ("raw_trends", "video_metrics")
-_WRITERS = {
-    COLLECTION_LOG: _COLLECTORS,
-    RAW_PAYLOADS: _COLLECTORS,
-    QUARANTINED_ROWS: _COLLECTORS,
-    STORY_ALIASES: ("trend_stories",),
-}
-EVIDENCE = tuple(_WRITERS)
 _CHECKED_DAYS = 7
 
 
@@ -32,14 +23,14 @@ def evidence_specs() -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key=table.name,
-            deps=list(_WRITERS[table]),
+            deps=list(WRITERS[table]),
             description=table.description,
             group_name=table.group,
             owners=OWNERS,
             kinds={"duckdb"},
             metadata=definition_metadata(table),
         )
-        for table in EVIDENCE
+        for table in WRITERS
     ]
 
 
@@ -48,23 +39,19 @@ def evidence_checks() -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name="evidence_checks",
-        specs=[
-            spec
-            for table in EVIDENCE
-            for spec in check_specs(table, blocking=False, texts=STORED_CHECKS)
-        ],
+        specs=[spec for table in WRITERS for spec in check_specs(table, texts=STORED_CHECKS)],
     )
     def check_evidence(platform: dg.ResourceParam[Platform]) -> Iterator[dg.AssetCheckResult]:
         today = platform.now().date()
         since = today - timedelta(days=_CHECKED_DAYS - 1)
         reader = platform.lake.cross_reader()
-        for table in EVIDENCE:
+        for table in WRITERS:
             columns = columns_to_check(table)
             days = (since, date.max) if table.by_day else None
             frame = reader.read_across(table, days=days, columns=columns)
             results = check_stored(
                 table, frame, workspace_ids=platform.workspaces.ids(), today=today
             )
-            yield from evaluate(table, results, [], f"all workspaces since {since}")
+            yield from evaluate_stored(table, results, f"all workspaces since {since}")
 
     return check_evidence

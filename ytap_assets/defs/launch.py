@@ -8,26 +8,35 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster_shared.error import SerializableErrorInfo
 
 from ytap_assets.defs.build import build_definitions
+from ytap_assets.defs.checks import FAILED_TARGETS
 from ytap_assets.defs.liveness import announce_process, fail_dead_runs
-from ytap_assets.defs.partitions import range_tags, sync_workspaces
+from ytap_assets.defs.partitions import describe_run, range_tags, sync_workspaces
 from ytap_assets.defs.stages import Stage, plan_stages
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 
+CODE_LOCATION = "ytap_assets.definitions"
 _CONFIG = "dagster.yaml"
-_EVENTS_PER_BATCH = 500
+_EVENTS_PER_BATCH = 5_000
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -35,7 +44,17 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """How one run went."""
+    """How one run went.
+
+    Attributes:
+        run_id: The run.
+        workspace_id: For whom.
+        assets: What was to be made.
+        ok: Whether it was.
+        error: Why not.
+        seconds: How long it took.
+        warnings: What did not go well though the run is ok: the targets that gave no answer.
+    """
 
     run_id: str
     workspace_id: str
@@ -43,6 +62,7 @@ class RunOutcome:
     ok: bool
     error: str | None
     seconds: float
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -112,7 +132,9 @@ def materialize_range(
         fail_dead_runs(instance, home, daemons_too=False)
         sync_workspaces(instance, platform.settings)
         job = definitions.resolve_implicit_global_asset_job_def()
-        launch = _Launch(job, instance, on_step, tags)
+        _place_runs(instance, job.name)
+        # The daemon must not start again what was killed on a command line.
+        launch = _Launch(job, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
         for workspace_id in workspace_ids:
             failed: set[str] = set()
             for planned in stages:
@@ -135,7 +157,9 @@ def _run_stage(launch: _Launch, stage: Stage, workspace_id: str, days: Days) -> 
         run_id=run_id,
         raise_on_error=False,
         partition_key=None if stage.by_day else workspace_id,
-        tags=launch.tags | (range_tags(workspace_id, days) if stage.by_day else {}),
+        tags=launch.tags
+        | describe_run([workspace_id], days if stage.by_day else None)
+        | (range_tags(workspace_id, days) if stage.by_day else {}),
     )
     if _was_interrupted(result):
         raise KeyboardInterrupt
@@ -146,7 +170,19 @@ def _run_stage(launch: _Launch, stage: Stage, workspace_id: str, days: Days) -> 
         ok=result.success,
         error=_first_failure(result),
         seconds=monotonic() - began,
+        warnings=_list_warnings(result),
     )
+
+
+def _place_runs(instance: dg.DagsterInstance, job_name: str) -> None:
+    """Let the instance's runs name the code location, so that the UI's Overview shows them.
+
+    What runs in this process has no such origin by itself, and `execute_in_process` takes none.
+    """
+    location = RegisteredCodeLocationOrigin(CODE_LOCATION)
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job_name)
+    create = partial(instance.create_run_for_job, remote_job_origin=origin)
+    instance.create_run_for_job = create  # type: ignore[method-assign]
 
 
 def _announce(
@@ -182,6 +218,16 @@ def _first_failure(result: dg.ExecuteInProcessResult) -> str | None:
     return None
 
 
+def _list_warnings(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Which targets of the run's collections gave no answer, by asset, where the asset was made."""
+    found = []
+    for one in result.get_asset_check_evaluations():
+        failed = one.metadata.get(FAILED_TARGETS)
+        if failed is not None and result.success:
+            found.append(f"{one.asset_key.to_user_string()}: {failed.value}")
+    return found
+
+
 def _is_dagsters(error: SerializableErrorInfo) -> bool:
     """Whether it only wraps what an asset's code raised."""
     return (error.cls_name or "").startswith("Dagster")
@@ -196,13 +242,15 @@ def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:
 
 
 def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -> None:
-    today = platform.now().date()
-    first = platform.settings.first_day
+    first, fixed = platform.day_range()
+    last = fixed or max(platform.now().date(), datetime.now(UTC).date())
     if days[0] > days[1]:
         raise ConfigError(f"{days[0]} is after {days[1]}: the first day comes first")
-    if not first <= days[0] <= days[1] <= max(today, datetime.now(UTC).date()):
+    if not first <= days[0] <= days[1] <= last:
+        end = f"{last}, the last recorded day" if fixed else f"today, {last}"
         raise ConfigError(
-            f"{days[0]}..{days[1]}: days lie between {first} (YTAP_FIRST_DAY) and today, {today}"
+            f"{days[0]}..{days[1]}: days lie between {first} and {end};"
+            " YTAP_FIRST_DAY sets an earlier first day"
         )
     for workspace_id in workspace_ids:
         platform.workspaces.get_open(workspace_id)

@@ -17,7 +17,8 @@ import dagster as dg
 
 from ytap_assets.operations.platform import Platform
 
-PROCESS_TAG = "ytap/process"
+PROCESS_TAG = ".dagster/ytap_process"
+"""Tags with this prefix are hidden in the UI: nobody there has a use for a process's lock."""
 _FOLDER = "processes"
 _SECONDS = 60
 _GONE = (

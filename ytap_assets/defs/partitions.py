@@ -1,20 +1,27 @@
-"""Partitions: workspaces follow the folders, days are UTC and today is among them."""
+"""Partitions: workspaces follow the folders that are not archived, days are UTC with today."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import dagster as dg
 
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.reader import Days, unbroken_ranges
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
-from ytap_assets.workspaces import Workspaces
+from ytap_assets.workspaces import Status, Workspaces, parse_workspace
 
 WORKSPACE = "workspace"
 DAY = "day"
+_ARCHIVED = "archived"
+_DAY = timedelta(days=1)
+_MANY = 5
+Part = tuple[str, Days | None]
+"""A workspace and a range of days; None for a table that has no days."""
 _Listed = tuple[dg.PartitionKeyRange, Sequence[dg.MultiPartitionKey]]
 WORKSPACES = dg.DynamicPartitionsDefinition(name=WORKSPACE)
 
@@ -26,8 +33,13 @@ class WorkspaceDays(dg.MultiPartitionsDefinition):
     quarter of the time that a backfill of a year takes, if nothing is remembered.
     """
 
-    def __init__(self, first_day: date) -> None:
-        days = dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), end_offset=1)
+    def __init__(self, first_day: date, last_day: date | None = None) -> None:
+        """Take the first day and the last one; None for today, whichever day that is."""
+        days = dg.DailyPartitionsDefinition(
+            start_date=first_day.isoformat(),
+            end_date=(last_day + _DAY).isoformat() if last_day else None,
+            end_offset=0 if last_day else 1,
+        )
         super().__init__({WORKSPACE: WORKSPACES, DAY: days})
         self._listed: WeakKeyDictionary[object, _Listed] = WeakKeyDictionary()
 
@@ -46,9 +58,14 @@ class WorkspaceDays(dg.MultiPartitionsDefinition):
             return keys
 
 
-def partitions_for(table: Table, settings: Settings) -> dg.PartitionsDefinition[str]:
-    """How a table's asset is partitioned."""
-    return WorkspaceDays(settings.first_day) if table.by_day else WORKSPACES
+def partitions_for(table: Table, days: tuple[date, date | None]) -> dg.PartitionsDefinition[str]:
+    """How a table's asset is partitioned.
+
+    Args:
+        table: The table.
+        days: The first day and the last one; None for today, whichever day that is.
+    """
+    return WorkspaceDays(*days) if table.by_day else WORKSPACES
 
 
 def partition_key(workspace_id: str, day: date) -> dg.MultiPartitionKey:
@@ -64,13 +81,23 @@ def range_tags(workspace_id: str, days: Days) -> dict[str, str]:
     }
 
 
-def group_partitions(keys: Iterable[str]) -> list[tuple[str, Days | None]]:
+def describe_run(workspace_ids: Sequence[str], days: Days | None) -> dict[str, str]:
+    """The tags that say in the list of runs for which workspaces and days a run is."""
+    listed = ", ".join(workspace_ids[:_MANY])
+    more = f" and {len(workspace_ids) - _MANY} more" if len(workspace_ids) > _MANY else ""
+    tags = {WORKSPACE: f"{listed}{more}"}
+    if days is not None:
+        tags["days"] = str(days[0]) if days[0] == days[1] else f"{days[0]}..{days[1]}"
+    return tags
+
+
+def group_partitions(keys: Iterable[str]) -> list[Part]:
     """A run's partition keys as (workspace, unbroken range of days), in order.
 
     Keys of workspace-grained assets have no days.
     """
     days_of: dict[str, list[date]] = defaultdict(list)
-    whole: list[tuple[str, Days | None]] = []
+    whole: list[Part] = []
     for key in keys:
         if isinstance(key, dg.MultiPartitionKey):
             parts = key.keys_by_dimension
@@ -84,27 +111,57 @@ def group_partitions(keys: Iterable[str]) -> list[tuple[str, Days | None]]:
     ]
 
 
+def find_archived(workspaces: Workspaces) -> set[str]:
+    """The workspaces whose config says that they are archived.
+
+    One whose config cannot be read is not among them: its runs fail and say why. Every file is read
+    again at each call, and parsed only where it changed: this is asked every half a minute.
+    """
+    archived = set()
+    for name in workspaces.ids():
+        try:
+            status = _read_status(name, workspaces.read_config(name))
+        except ConfigError:
+            continue
+        if status == _ARCHIVED:
+            archived.add(name)
+    return archived
+
+
+@lru_cache(maxsize=2048)
+def _read_status(workspace_id: str, config: bytes) -> Status:
+    return parse_workspace(workspace_id, config, origin=workspace_id).status
+
+
 def compare_workspaces(
-    folders: Collection[str], known: Collection[str]
+    folders: Collection[str], archived: Collection[str], known: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Which workspaces are new, and which are gone, in order.
+    """Which workspaces are to have a partition and have none, and which have one in vain, in order.
 
     Where there is no folder at all, none counts as gone: it is the disk that is not mounted.
+
+    Args:
+        folders: The workspaces that have a folder.
+        archived: Those of them that are archived. Their partitions are not offered; what was
+            materialized stays in the history, and is shown again when they come back.
+        known: The workspaces that have a partition.
     """
-    gone = set(known) - set(folders) if folders else set()
-    return sorted(set(folders) - set(known)), sorted(gone)
+    wanted = set(folders) - set(archived)
+    gone = set(known) - wanted if folders else set()
+    return sorted(wanted - set(known)), sorted(gone)
 
 
 def sync_workspaces(
     instance: dg.DagsterInstance, settings: Settings
 ) -> tuple[list[str], list[str]]:
-    """Make the dynamic partitions those of the folders.
+    """Make the dynamic partitions those of the workspaces that are not archived.
 
     Returns:
         The workspaces that were added, and those that were removed.
     """
     known = instance.get_dynamic_partitions(WORKSPACE)
-    added, removed = compare_workspaces(Workspaces(settings).ids(), known)
+    workspaces = Workspaces(settings)
+    added, removed = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
     if added:
         instance.add_dynamic_partitions(WORKSPACE, added)
     for workspace_id in removed:

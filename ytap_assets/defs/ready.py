@@ -19,7 +19,8 @@ def ready_workspaces(platform: Platform, context: Context) -> list[Workspace]:
     usable, broken = platform.usable()
     for name, error in broken.items():
         context.log.warning(f"workspace {name!r} is left out: {error}")
-    ready = set(with_partition((one.workspace_id for one in usable), context))
+    ids = (one.workspace_id for one in usable if one.status != "archived")
+    ready = set(with_partition(ids, context))
     return [one for one in usable if one.workspace_id in ready]
 
 

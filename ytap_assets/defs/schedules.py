@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from ytap_assets.defs.jobs import DAILY_COLLECTION, DRILL, HOURLY_METRICS, MAINTENANCE
-from ytap_assets.defs.partitions import partition_key
+from ytap_assets.defs.partitions import describe_run, partition_key
 from ytap_assets.defs.ready import ready_workspaces
 from ytap_assets.operations.platform import Platform
 from ytap_assets.workspaces import Workspace
@@ -79,7 +79,7 @@ def daily_collection_schedule(
     due = due_daily(ready_workspaces(platform, context), tick)
     if not due:
         yield dg.SkipReason(f"no workspace's clock has come to {DAILY_HOUR:02}:00")
-    days = days_to_collect(_today(platform, tick), platform.settings.first_day)
+    days = days_to_collect(_today(platform, tick), platform.day_range()[0])
     yield from _requests(due, days, tick)
 
 
@@ -136,4 +136,5 @@ def _requests(due: Iterable[str], days: Iterable[date], tick: datetime) -> Itera
             yield dg.RunRequest(
                 run_key=f"{workspace_id} {day} {tick.astimezone(UTC):%Y-%m-%dT%H}",
                 partition_key=partition_key(workspace_id, day),
+                tags=describe_run([workspace_id], (day, day)),
             )

@@ -8,13 +8,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from ytap_assets.defs.assets import PROMOTION
 from ytap_assets.defs.jobs import DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS
-from ytap_assets.defs.partitions import DAY, WORKSPACE, WORKSPACES, compare_workspaces
+from ytap_assets.defs.partitions import (
+    DAY,
+    WORKSPACE,
+    WORKSPACES,
+    compare_workspaces,
+    describe_run,
+    find_archived,
+)
 from ytap_assets.defs.ready import with_partition
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
@@ -28,7 +35,6 @@ _ON = dg.DefaultSensorStatus.RUNNING
 _PROMOTION_SECONDS = 30
 _FOLDER_SECONDS = 30
 _BUCKET_SECONDS = 600
-_ARCHIVED = "archived"
 _SHOWN = 5
 
 Clock = Callable[[], datetime]
@@ -79,7 +85,9 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
         except YtapError as error:  # nothing can be decided on without the lake
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-        for workspace_id in with_partition(platform.workspaces.ids(), context):
+        archived = find_archived(platform.workspaces)
+        open_ids = [name for name in platform.workspaces.ids() if name not in archived]
+        for workspace_id in with_partition(open_ids, context):
             bucket = find_bucket(workspace_id, now)
             try:
                 mark = production_mark(platform, workspace_id, last.get(workspace_id, 0))
@@ -120,8 +128,6 @@ def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[s
     A line that cannot be read belongs to no promotion; the one that reads the inbox takes it.
     """
     slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"), writes=False)
-    if slice_.workspace.status == _ARCHIVED:
-        return []
     reasons = [event.event_id for event in foresee(slice_, promotion)]
     return [*reasons, *find_new_bad_lines(slice_)] if promotion.from_state is None else reasons
 
@@ -138,6 +144,7 @@ def request_promotion(
     return dg.RunRequest(
         run_key=f"{promotion} {workspace_id} {names[:16]} {bucket}",
         partition_key=workspace_id,
+        tags=describe_run([workspace_id], None),
         run_config={"ops": {"production_events": {"config": {PROMOTION: promotion}}}},
     )
 
@@ -145,18 +152,19 @@ def request_promotion(
 @dg.sensor(
     minimum_interval_seconds=_FOLDER_SECONDS,
     default_status=_ON,
-    description="Keeps the workspace partitions those of the folders in data/workspaces.",
+    description="Keeps the partitions those of the workspaces that are not archived.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SensorResult:
-    """Add partitions of new folders, delete those of folders that are gone.
+    """Add partitions of new folders, delete those of folders that are gone or archived.
 
     A folder that another one was renamed to, or copied to, waits until that is resolved: its name
     gets no partition that runs could be asked for.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
-    added, gone = compare_workspaces(platform.workspaces.ids(), known)
+    workspaces = platform.workspaces
+    added, gone = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
     try:
         refused = _find_refused(platform, added)
     except YtapError as error:  # without the lake nobody knows whose names they are
@@ -200,8 +208,14 @@ def _report(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.S
     key = report_key(context.dagster_run.tags)
     if key is None:
         yield dg.SkipReason("the run was not about one day")
-    else:
-        yield dg.RunRequest(run_key=context.dagster_run.run_id, partition_key=key)
+        return
+    part = key.keys_by_dimension
+    day = date.fromisoformat(part[DAY])
+    yield dg.RunRequest(
+        run_key=context.dagster_run.run_id,
+        partition_key=key,
+        tags=describe_run([part[WORKSPACE]], (day, day)),
+    )
 
 
 @dg.run_status_sensor(

@@ -7,24 +7,28 @@ and metadata, comes from the table's declaration.
 
 import base64
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from ytap_assets.defs.checks import Watch, check_specs, evaluate
+from ytap_assets.defs.checks import Examined, Watch, check_specs, describe, evaluate
 from ytap_assets.defs.partitions import (
     WORKSPACE,
+    Part,
+    describe_run,
     group_partitions,
     partition_key,
     partitions_for,
 )
-from ytap_assets.lakehouse.checks import CheckResult, Scope
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import (
     Markdown,
     Picture,
@@ -33,10 +37,24 @@ from ytap_assets.operations.platform import (
     Written,
     publish_slice,
 )
-from ytap_assets.settings import Settings
-from ytap_assets.tables import Table
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    QUARANTINED_ROWS,
+    RAW_PAYLOADS,
+    STORY_ALIASES,
+    Table,
+)
 
 OWNERS = ["team:data-platform"]
+_COLLECTORS = ("raw_trends", "video_metrics")
+WRITERS = {
+    COLLECTION_LOG: _COLLECTORS,
+    RAW_PAYLOADS: _COLLECTORS,
+    QUARANTINED_ROWS: _COLLECTORS,
+    STORY_ALIASES: ("trend_stories",),
+}
+"""The tables without a step of their own, and the assets whose commits write them."""
+_ROWS = "dagster/row_count"
 _PARTITION_ROWS = "dagster/partition_row_count"
 _PREVIEW_ROWS = 5
 _PREVIEW_WIDTH = 80
@@ -56,6 +74,7 @@ class TableAsset:
         kinds: Icons in the UI.
         watches: What its rows are watched for, besides what the table declares.
         finish: What is done once, when a run has made its slices.
+        is_collected: Whether its rows are fetched from sources, with evidence beside them.
     """
 
     table: Table
@@ -65,26 +84,17 @@ class TableAsset:
     kinds: frozenset[str] = frozenset({"polars", "duckdb"})
     watches: tuple[Watch, ...] = ()
     finish: Callable[[Platform], object] | None = None
-
-
-_Part = tuple[str, Days | None]
+    is_collected: bool = False
 
 
 @dataclass
 class _Progress:
-    """What a run has written so far, what was refused, and what failed otherwise."""
+    """What a run has done so far, slice by slice."""
 
-    written: dict[_Part, Written] = field(default_factory=dict)
+    examined: list[Examined] = field(default_factory=list)
+    written: dict[Part, Written] = field(default_factory=dict)
     refused: list[PublishRefusedError] = field(default_factory=list)
     failed: list[Exception] = field(default_factory=list)
-
-    @property
-    def frames(self) -> list[pl.DataFrame]:
-        return [one.frame for one in self.written.values()]
-
-    def results(self) -> list[CheckResult]:
-        good = [result for one in self.written.values() for result in one.results]
-        return good + [result for error in self.refused for result in error.results]
 
     def raise_failures(self) -> None:
         """Fail the run with what went wrong, if anything did."""
@@ -97,10 +107,16 @@ class _Progress:
             raise dg.Failure("; ".join(str(error) for error in self.refused))
 
 
-def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
-    """The Dagster asset of a table."""
+def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsDefinition:
+    """The Dagster asset of a table.
+
+    Args:
+        asset: How the table is made.
+        days: The days there are partitions of; see `partitions_for`.
+    """
     table = asset.table
     doc = inspect.cleandoc(asset.compute.__doc__ or "")
+    checked: dict[str, Any] = {"watches": asset.watches, "is_collected": asset.is_collected}
 
     @dg.asset(
         name=table.name,
@@ -110,9 +126,9 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
         owners=OWNERS,
         kinds=set(asset.kinds),
         pool=table.name,
-        partitions_def=partitions_for(table, settings),
+        partitions_def=partitions_for(table, days),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(table, blocking=True, watches=asset.watches),
+        check_specs=check_specs(table, **checked),
         config_schema=dict(asset.config) or None,
         metadata=definition_metadata(table),
     )
@@ -121,30 +137,27 @@ def build_asset(asset: TableAsset, settings: Settings) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         progress = _Progress()
         covered = group_partitions(context.partition_keys)
+        _name_run(context, covered)
         for part in covered:
             _make_slice(context, platform, asset, part, progress)
         _finish(context, platform, asset, progress)
-        words = _describe(covered)
-        counts = _count_partitions(table, progress.frames)
-        metadata = _run_metadata(list(progress.written.values()), words)
+        shown = _describe_partitions(table, progress.written, platform)
+        keys = {str(key): key for key in context.partition_keys}
         if len(progress.written) == len(covered):
-            for key in context.partition_keys:
-                context.add_asset_metadata(
-                    {_PARTITION_ROWS: counts.get(str(key), 0)}, partition_key=key
-                )
-            yield dg.MaterializeResult(metadata=metadata)
+            for key, metadata in shown.items():
+                context.add_asset_metadata(metadata, partition_key=keys[key])
+            yield dg.MaterializeResult()
         else:
             # The run will fail, but what was written was: say so of these partitions alone.
-            for key in _keys_of(context.partition_keys, progress.written):
-                rows = {_PARTITION_ROWS: counts.get(str(key), 0)}
+            for key, metadata in shown.items():
                 context.log_event(
-                    dg.AssetMaterialization(table.name, partition=key, metadata=metadata | rows)
+                    dg.AssetMaterialization(table.name, partition=keys[key], metadata=metadata)
                 )
-        _show_later_days(context, table, progress.written, metadata)
+        _show_later_days(context, table, progress.written)
+        if progress.examined:
+            _show_written_beside(context, table, platform)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
-        yield from evaluate(
-            table, progress.results(), progress.frames, words, watches=asset.watches
-        )
+        yield from evaluate(table, progress.examined, context=context, **checked)
         progress.raise_failures()
 
     return materialize
@@ -169,11 +182,20 @@ def definition_metadata(table: Table) -> dict[str, Any]:
     }
 
 
+def _name_run(context: dg.AssetExecutionContext, covered: Sequence[Part]) -> None:
+    """Tag a run that has no such tags: the UI asks for a range of keys, and says no more."""
+    if WORKSPACE not in context.run.tags:
+        spans = [days for _, days in covered if days is not None]
+        days = (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
+        workspace_ids = sorted({workspace_id for workspace_id, _ in covered})
+        context.instance.add_run_tags(context.run.run_id, describe_run(workspace_ids, days))
+
+
 def _make_slice(
     context: dg.AssetExecutionContext,
     platform: Platform,
     asset: TableAsset,
-    part: _Part,
+    part: Part,
     progress: _Progress,
 ) -> None:
     """Make and write one slice; one that fails does not stop the others."""
@@ -186,12 +208,19 @@ def _make_slice(
     except PublishRefusedError as error:
         context.log.warning(str(error))
         progress.refused.append(error)
+        progress.examined.append(Examined(part, error.results))
+    except NothingCollectedError as error:
+        context.log.warning(str(error))
+        progress.failed.append(error)
+        progress.examined.append(Examined(part, log=error.log, is_failure=True))
     except Exception as error:  # whatever it is: raised when the other slices are made
-        context.log.exception(f"{asset.table.name} {Scope(part[0], *(part[1] or ()))} failed")
+        context.log.exception(f"{asset.table.name} {describe(part)} failed")
         progress.failed.append(error)
     else:
         context.log.info(f"{asset.table.name} {slice_.scope}: {made.rows} rows")
         progress.written[part] = made
+        frames = _split(asset.table, part, made.frame)
+        progress.examined.append(Examined(part, made.results, frames, made.log))
 
 
 def _finish(
@@ -208,68 +237,91 @@ def _finish(
 
 
 def _show_later_days(
-    context: dg.AssetExecutionContext,
-    table: Table,
-    written: Mapping[_Part, Written],
-    metadata: Mapping[str, Any],
+    context: dg.AssetExecutionContext, table: Table, written: Mapping[Part, Written]
 ) -> None:
     """An event for each partition that is no part of the run and was brought up to date with it."""
-    shared = {
-        "snapshot_id": metadata["snapshot_id"],
-        "brought_up_to_date_with": metadata["partitions"],
-    }
-    later = {
-        str(partition_key(workspace_id, day)): rows
-        for (workspace_id, _), one in written.items()
-        for day, rows in one.later.items()
-    }
-    own = {str(key) for key in context.partition_keys} if later else set()
-    for key in sorted(later.keys() - own):
-        rows = {"rows": later[key], _PARTITION_ROWS: later[key]}
-        context.log_event(
-            dg.AssetMaterialization(table.name, partition=key, metadata=shared | rows)
-        )
+    own = {str(key) for key in context.partition_keys}
+    for part, one in written.items():
+        shared: dict[str, Any] = {
+            "snapshot_id": one.snapshot_id,
+            "brought_up_to_date_with": describe(part),
+        }
+        for day, rows in one.later.items():
+            key = str(partition_key(part[0], day))
+            if key not in own:
+                counts = {"rows": rows, _PARTITION_ROWS: rows}
+                context.log_event(
+                    dg.AssetMaterialization(table.name, partition=key, metadata=shared | counts)
+                )
 
 
-def _keys_of(keys: Iterable[str], parts: Collection[_Part]) -> list[str]:
-    """The partition keys that lie within the parts."""
-    return [key for key in keys if any(_is_within(one, parts) for one in group_partitions([key]))]
+def _split(table: Table, part: Part, frame: pl.DataFrame) -> dict[Part, pl.DataFrame]:
+    """A slice's rows by partition; those of a partition without rows are an empty frame."""
+    workspace_id, days = part
+    if not table.by_day or days is None:
+        return {part: frame}
+    count = (days[1] - days[0]).days + 1
+    rows = {day: own for (day,), own in frame.partition_by("day", as_dict=True).items()}
+    each_day = (days[0] + timedelta(number) for number in range(count))
+    return {(workspace_id, (day, day)): rows.get(day, frame.clear()) for day in each_day}
 
 
-def _is_within(one: _Part, parts: Collection[_Part]) -> bool:
-    workspace_id, day = one
-    return any(
-        workspace_id == owner and (day is None or days is None or days[0] <= day[0] <= days[1])
-        for owner, days in parts
+def _describe_partitions(
+    table: Table, written: Mapping[Part, Written], platform: Platform
+) -> dict[str, dict[str, Any]]:
+    """What the UI shows of every partition that was written, by its key: its own, not the run's."""
+    shown: dict[str, dict[str, Any]] = {}
+    stored = _count_stored(table, written, platform) if table.mode == "append" and written else {}
+    for part, one in written.items():
+        for (workspace_id, days), rows in _split(table, part, one.frame).items():
+            key = str(partition_key(workspace_id, days[0])) if days else workspace_id
+            count = stored.get((workspace_id, days), 0) if table.mode == "append" else rows.height
+            shown[key] = {
+                "rows": count,
+                **({"rows_appended": rows.height} if table.mode == "append" else {}),
+                _PARTITION_ROWS: count,
+                "snapshot_id": one.snapshot_id,
+                "preview": dg.MetadataValue.md(_preview(rows)),
+                **_describe_notes(one, part, days),
+            }
+    return shown
+
+
+def _count_stored(table: Table, parts: Iterable[Part], platform: Platform) -> dict[Part, int]:
+    """The rows that an appended table holds by now, by partition, in one read."""
+    ranges = [days for _, days in parts if days is not None]
+    whole = (min(days[0] for days in ranges), max(days[1] for days in ranges)) if ranges else None
+    rows = platform.lake.cross_reader().read_across(
+        table,
+        days=whole,
+        columns=["workspace_id", "day"] if table.by_day else ["workspace_id"],
+        wanted={"workspace_id": sorted({workspace_id for workspace_id, _ in parts})},
     )
-
-
-def _count_partitions(table: Table, frames: Sequence[pl.DataFrame]) -> dict[str, int]:
-    """Rows by partition; what a run returns is shown on all of its partitions alike."""
-    columns = ["workspace_id", "day"] if table.by_day else ["workspace_id"]
-    counts: dict[str, int] = {}
-    for frame in frames:
-        for *part, rows in frame.group_by(columns).len().iter_rows():
-            key = str(partition_key(*part) if table.by_day else part[0])
-            counts[key] = counts.get(key, 0) + rows
-    return counts
-
-
-def _run_metadata(written: Sequence[Written], covered: str) -> dict[str, Any]:
-    frames = [one.frame for one in written if not one.frame.is_empty()]
-    notes: dict[str, Any] = {}
-    for one in written:
-        for name, value in one.notes.items():
-            adds_up = isinstance(value, (int, list)) and name in notes
-            notes[name] = notes[name] + value if adds_up else value
-        notes |= one.day_notes[max(one.day_notes)] if one.day_notes else {}
     return {
-        "rows": sum(one.rows for one in written),
-        "snapshot_id": max((one.snapshot_id for one in written), default=0),
-        "partitions": covered,
-        "preview": dg.MetadataValue.md(_preview(frames)),
-        **{name: _show_note(value) for name, value in notes.items()},
+        (part[0], (part[1], part[1]) if table.by_day else None): own.height
+        for part, own in rows.partition_by(rows.columns, as_dict=True).items()
     }
+
+
+def _describe_notes(written: Written, part: Part, days: Days | None) -> dict[str, Any]:
+    """The notes of a partition; those of a range that is longer say which days they are of."""
+    own = written.day_notes.get(days[0], {}) if days else {}
+    of_range = "" if days == part[1] else f" ({Scope(part[0], *(part[1] or ())).days_text})"
+    notes = {
+        f"{name}{of_range}": value for name, value in written.notes.items() if name not in own
+    } | own
+    return {name: _show_note(value) for name, value in notes.items()}
+
+
+def _show_written_beside(
+    context: dg.AssetExecutionContext, table: Table, platform: Platform
+) -> None:
+    """Say of the tables that are written in the same commits how many rows they hold."""
+    reader = platform.lake.cross_reader()
+    for beside, writers in WRITERS.items():
+        if table.name in writers:
+            rows = {_ROWS: reader.count_rows(beside)}
+            context.log_event(dg.AssetMaterialization(beside.name, metadata=rows))
 
 
 def _show_note(value: object) -> Any:
@@ -282,14 +334,14 @@ def _show_note(value: object) -> Any:
     return dg.MetadataValue.md(f"![{value.words}](data:image/svg+xml;base64,{data})")
 
 
-def _preview(frames: Sequence[pl.DataFrame]) -> str:
+def _preview(rows: pl.DataFrame) -> str:
     """The first rows as a Markdown table.
 
     Cells are hostile input: each is cut, and is code, in which nothing is markup or a link.
     """
-    if not frames:
+    if rows.is_empty():
         return "no rows"
-    head = frames[0].head(_PREVIEW_ROWS).select(pl.exclude(pl.Binary))
+    head = rows.head(_PREVIEW_ROWS).select(pl.exclude(pl.Binary))
     lines = [f"| {' | '.join(head.columns)} |", "|" + " --- |" * head.width]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in head.iter_rows()]
     return "\n".join(lines)
@@ -300,10 +352,6 @@ def _cell(value: object) -> str:
     cut = text if len(text) <= _PREVIEW_WIDTH else text[: _PREVIEW_WIDTH - 1] + "…"
     plain = cut.replace("`", "'").replace("|", "¦")
     return f"`{plain}`" if plain else ""
-
-
-def _describe(covered: Sequence[tuple[str, Days | None]]) -> str:
-    return ", ".join(str(Scope(workspace, *(days or ()))) for workspace, days in covered)
 
 
 def _dependency(table: Table, upstream: Table) -> dg.AssetDep:

@@ -24,6 +24,10 @@ _BEST_FIRST = (
     "not_recorded",
     "unrecoverable",
 )
+_ANSWERED = ("ok", "not_modified")
+_NOT_ASKED = ("unrecoverable", "disabled")
+_PLACE = r"^[\w.-]+\.[\w-]+(?:/\S*)?(?:: | (answered \d+: ))"
+_SHOWN_REASONS = 5
 
 
 def describe_coverage(
@@ -92,6 +96,58 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
+    """Why targets that were asked gave no answer.
+
+    Args:
+        log: Rows of `collection_log`.
+
+    Returns:
+        One row per workspace, source and reason: ``workspace_id``, ``source``, ``reason`` (the
+        log's detail without host and path, or the outcome), ``targets`` (how many; one that failed
+        on two days counts twice) and ``example`` (one of them); the most frequent first.
+    """
+    reason = pl.coalesce(pl.col("detail").str.replace(_PLACE, "${1}"), "outcome").alias("reason")
+    return (
+        log.filter(~pl.col("outcome").is_in([*_ANSWERED, *_NOT_ASKED]))
+        .group_by("workspace_id", "source", reason)
+        .agg(
+            pl.struct("day", "target").n_unique().cast(pl.Int64).alias("targets"),
+            pl.col("target").min().alias("example"),
+        )
+        .sort("targets", "workspace_id", "source", "reason", descending=[True, False, False, False])
+    )
+
+
+def summarize_failed_targets(log: pl.DataFrame) -> str | None:
+    """How many of the targets that were asked failed, and why; None where none did.
+
+    Args:
+        log: Rows of `collection_log`.
+    """
+    failed = find_failed_targets(log).group_by("reason").agg(pl.col("targets").sum())
+    if failed.is_empty():
+        return None
+    asked = log.filter(~pl.col("outcome").is_in(_NOT_ASKED)).n_unique(["workspace_id", *_TARGET])
+    reasons = failed.sort("targets", "reason", descending=[True, False])
+    shown = [f"{reason} ({count})" for reason, count in reasons.head(_SHOWN_REASONS).iter_rows()]
+    if more := reasons.height - len(shown):
+        shown.append(f"{more} more reasons")
+    return f"{failed.get_column('targets').sum()} of {asked} targets failed: {'; '.join(shown)}"
+
+
+def is_nothing_collected(log: pl.DataFrame) -> bool:
+    """Whether targets were asked and none answered.
+
+    A target without a recording does not count as asked: under replay there is nothing to wait for.
+
+    Args:
+        log: Rows of `collection_log`.
+    """
+    outcomes = set(log.get_column("outcome")) - {*_NOT_ASKED, "not_recorded"}
+    return bool(outcomes) and outcomes.isdisjoint(_ANSWERED)
+
+
 def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
     """What was asked then, though nobody plans it now."""
     no_longer = (pl.lit(value=False).alias(name) for name in ("lacks_key", "is_planned"))
@@ -99,7 +155,7 @@ def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
-    answered = pl.col("outcome").is_in(["ok", "not_modified"])
+    answered = pl.col("outcome").is_in(_ANSWERED)
     return (
         asked.sort("started_at", "collection_id")
         .group_by("workspace_id", *_TARGET)

@@ -87,6 +87,21 @@ class CrossReader:
             found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
             return dict(found.fetchall())
 
+    def first_day(self, table: Table, *, since: date) -> date | None:
+        """The earliest day of any workspace's rows, from a day on; None where there are none."""
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(f"SELECT min(day) FROM {source} WHERE day >= ?", [since])
+            (first,) = found.fetchall()[0]
+            return first if first is None else date.fromisoformat(str(first))
+
+    def count_rows(self, table: Table) -> int:
+        """How many rows of a table there are, of all workspaces."""
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            (count,) = cursor.execute(f"SELECT count(*) FROM {source}").fetchall()[0]
+            return int(count)
+
     def count_days(self, table: Table) -> dict[str, dict[date, int]]:
         """How many rows of a day-grained table there are, by workspace and day."""
         with self._cursors() as cursor:

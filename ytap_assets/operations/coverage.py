@@ -35,8 +35,9 @@ def cover_slice(slice_: Slice) -> Written:
         _plan(slice_), _trend_log(slice_), _read_imported(slice_), today=slice_.now.date()
     )
     written = publish_slice(slice_, COLLECTION_COVERAGE, coverage)
-    counts = coverage.group_by("state").len().sort("state")
-    written.notes.update({f"target-days {state}": rows for state, rows in counts.iter_rows()})
+    for day in slice_.each_day():
+        counts = coverage.filter(day=day).group_by("state").len().sort("state")
+        written.day_notes[day] = {f"targets {state}": rows for state, rows in counts.iter_rows()}
     days = slice_.days
     drawn = days and draw_coverage(summarize_by_source(coverage).iter_rows(), *days)
     if drawn:

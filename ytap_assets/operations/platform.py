@@ -24,8 +24,12 @@ from ytap_assets.operations.registries import (
     register_workspaces,
 )
 from ytap_assets.settings import Settings
-from ytap_assets.tables import Table
+from ytap_assets.tables import COLLECTION_LOG, RAW_TRENDS, Table
 from ytap_assets.workspaces import Workspace, Workspaces
+
+_RECENT = timedelta(days=30)
+_PLATFORMS_BEGAN = date(2005, 1, 1)
+"""No platform is older, so a row with an earlier day (1970-01-01) makes no partition."""
 
 
 class Platform:
@@ -75,6 +79,27 @@ class Platform:
                 " workspace, `ytap lake create` an empty lake"
             )
         return Lake.open(self.settings, may_only_read=self._may_only_read)
+
+    def day_range(self) -> tuple[date, date | None]:
+        """The days that can be asked for: the first, and the last one.
+
+        The first is that of the settings, or else a month before today; trends of earlier days in
+        the lake (an import) lower it. Under replay the days are those of the recordings. They are
+        looked up at each call, so every process that starts has the same ones.
+
+        Returns:
+            The first day, and the last one; None for today, whichever day that is.
+
+        Raises:
+            LakeError: There is a lake, and it cannot be opened.
+        """
+        recorded = self.settings.recorded_days() if self.settings.transport == "replay" else []
+        recent = recorded[0] if recorded else self.now().date() - _RECENT
+        first = self.settings.first_day or recent
+        if self.settings.catalog.is_file():
+            stored = self.lake.cross_reader().first_day(RAW_TRENDS, since=_PLATFORMS_BEGAN)
+            first = min(first, stored or first)
+        return (min(first, recorded[-1]), recorded[-1]) if recorded else (first, None)
 
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, once it is certain that the lake's rows of its name are its own.
@@ -214,6 +239,7 @@ class Written:
         notes: What else a person wants to see of the slice (files, counts, pictures), by name.
         day_notes: The same of single days, by day; a day shows these instead of the slice's.
         later: Days after the slice that were brought up to date with it, and their rows.
+        log: The fetches of a collection, as rows of ``collection_log``.
     """
 
     rows: int
@@ -223,6 +249,7 @@ class Written:
     notes: dict[str, Any] = field(default_factory=dict)
     day_notes: dict[date, dict[str, Any]] = field(default_factory=dict)
     later: Mapping[date, int] = field(default_factory=dict)
+    log: pl.DataFrame = field(default_factory=COLLECTION_LOG.empty)
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:

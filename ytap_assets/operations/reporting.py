@@ -123,7 +123,7 @@ def _read_inputs(slice_: Slice, snapshot_id: int, days: Days) -> ReportInputs:
         performance=of_days_before(SOURCE_PERFORMANCE, RESULT_DAYS),
         events=reader.read(PRODUCTION_EVENTS),
         videos=reader.read(VIDEOS),
-        metrics=reader.read(VIDEO_METRICS, days=(slice_.platform.settings.first_day, days[1])),
+        metrics=reader.read(VIDEO_METRICS, days=(date.min, days[1])),
     )
 
 

@@ -32,6 +32,7 @@ from ytap_assets.sources.errors import (
     TooLargeError,
     TransientError,
     classify_response,
+    describe_failure,
     describe_url,
 )
 from ytap_assets.sources.exchange import (
@@ -191,7 +192,7 @@ class HttpClient:
                 finally:
                     await response.aclose()
         except (httpx.TransportError, TimeoutError) as error:
-            what = type(error).__name__
+            what = describe_failure(error)
             raise TransientError(f"{describe_url(str(url))}: {what}", attempts=hops) from error
         except SourceError as error:
             raise type(error)(str(error), attempts=hops) from error

@@ -19,10 +19,16 @@ Belongs here: the tree, and what an HTTP answer means for it. Does not belong he
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
+import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 from urllib.parse import urlsplit
+
+import httpx
 
 from ytap_assets.errors import YtapError
 from ytap_assets.sources.exchange import Exchange
@@ -156,6 +162,22 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(frozenset({403}), PermanentError, "access was refused; check the key's rights"),
     _Rule(frozenset({404, 410}), PermanentError, "nothing is there; check the name"),
 )
+# First match wins for each error of a chain, so the narrower kinds stand first.
+_FAILURES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
+    (socket.gaierror, "host name could not be resolved"),
+    (ssl.SSLCertVerificationError, "certificate not accepted"),
+    (ssl.SSLError, "no secure connection could be made"),
+    (ConnectionRefusedError, "connection refused"),
+    ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError), "connection lost"),
+    (httpx.ConnectTimeout, "timed out while connecting"),
+    ((httpx.TimeoutException, TimeoutError), "timed out"),
+    (httpx.ProxyError, "the proxy refused the request"),
+    (httpx.UnsupportedProtocol, "only http and https are supported"),
+    (httpx.ConnectError, "no connection could be made"),
+    (httpx.RemoteProtocolError, "the response broke off or was not valid HTTP"),
+    (httpx.NetworkError, "connection lost"),
+)
+_UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 _OTHERWISE = _Rule(range(1000), PermanentError, "the request was refused")
 _LOOKED_AT = 65_536
 _MESSAGE = re.compile(rb'"message"\s*:\s*"((?:[^"\\]|\\.){1,300})')
@@ -181,6 +203,31 @@ def describe_url(url: str) -> str:
     """Host and path of a URL, for messages."""
     parts = urlsplit(url)
     return f"{parts.hostname}{parts.path}"
+
+
+def describe_failure(error: BaseException) -> str:
+    """Why no response arrived, in words: the first cause in the error's chain that says it.
+
+    The text of an error is not used: it may hold a URL with a secret, or another language.
+    """
+    for cause in _causes(error):
+        if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
+            return "network unreachable"
+        for kinds, words in _FAILURES:
+            if isinstance(cause, kinds):
+                return words
+    return f"the request failed ({type(error).__name__})"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """What an error came from, innermost first; every error of a group."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _causes(one)
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield from _causes(cause)
+    yield error
 
 
 def _applies(rule: _Rule, status: int, head: bytes) -> bool:

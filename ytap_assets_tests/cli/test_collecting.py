@@ -12,9 +12,12 @@ import pytest
 from ytap_assets.cli.collecting import import_files
 from ytap_assets.cli.options import Day
 from ytap_assets.operations.platform import Platform
+from ytap_assets.sources import collect
+from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables.trends import SOURCES
 from ytap_assets.workspaces import Channel, Workspaces
 from ytap_assets_tests.cli.conftest import Ytap
+from ytap_assets_tests.operations.test_store import fetch
 
 HEADER_OF_POINTS = (
     "video_id,title,fetched_at,published_at,view_count,like_count,comment_count,region,category_id,"
@@ -55,6 +58,64 @@ def test_a_line_per_file_and_a_total(platform: Platform, ytap: Ytap, tmp_path: P
         ["total", "∅", "4", "3", "0", "1"],
     ]
     assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n3,1\n"
+
+
+def test_older_days_can_be_asked_for_once_they_are_imported(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    day = ("--from", "2016-09-16", "--to", "2016-09-16")
+    rank = ("materialize", "key:trend_stories", "--workspace", "tech", *day)
+    assert "days lie between" in ytap.refused(2, *rank)
+    stories = write_stories(tmp_path / "a.csv", 1, 2)
+
+    assert "The first day is now 2016-09-16" in ytap(*importing(stories)).stderr
+    assert "The first day" not in ytap(*importing(stories)).stderr
+    ytap.ok(*rank)
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
+    """Every day's collection of trends has one target for each of these outcomes."""
+
+    async def answer(_: object, days: list[date], **__: object) -> list[Fetch]:
+        return [
+            fetch(
+                [],
+                collection_id=f"{day} {number}",
+                day=day,
+                target=str(number),
+                outcome=outcome,
+                detail=None if outcome == "ok" else "example.org/x: connection refused",
+            )
+            for day in days
+            for number, outcome in enumerate(outcomes)
+        ]
+
+    monkeypatch.setattr(collect, "collect_trends", answer)
+
+
+COLLECT = ("materialize", "raw_trends", "--workspace", "tech")
+
+
+def test_a_collection_in_which_every_target_failed_ends_with_1_and_says_why(
+    platform: Platform, ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, "transient_error", "transient_error")
+
+    line = ytap.refused(1, *COLLECT)
+
+    assert "2 of 2 targets failed: connection refused (2)" in line
+
+
+def test_targets_that_failed_beside_others_are_a_warning(
+    platform: Platform, ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_with(monkeypatch, "ok", "transient_error")
+
+    result = ytap(*COLLECT)
+
+    assert result.exit_code == 0
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
+    assert "tech: raw_trends: 1 of 2 targets failed: connection refused (1)" in line
 
 
 def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:

@@ -102,3 +102,43 @@ def test_a_batch_that_cannot_be_stored_leaves_nothing(
     assert stored(tmp_path) == before
     log.store_event(events(1)[1])  # and it goes on as before
     assert len(stored(tmp_path)["index event_logs"]) == 2
+
+
+def made(partition: str, timestamp: float) -> EventLogEntry:
+    """A materialization as Dagster hands it over."""
+    materialization = dg.AssetMaterialization("asset", partition=partition)
+    event = DagsterEvent(
+        event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+        job_name="job",
+        event_specific_data=StepMaterializationData(materialization),
+    )
+    return entry(0, event)._replace(timestamp=timestamp)
+
+
+def test_materializations_are_in_the_order_of_partitions_and_share_no_millisecond(
+    tmp_path: Path,
+) -> None:
+    log = BatchedEventLog(str(tmp_path))
+    days = [f"2026-11-{number:02}|tech" for number in (20, 18, 19, 16, 17)]
+    log.store_event_batch([made(day, 1_700_000_000.0001) for day in days])
+    log.store_event(made("2026-11-21|tech", 1_700_000_000.0002))
+
+    found = log.fetch_materializations(dg.AssetKey("asset"), limit=10)
+
+    assert [one.partition_key for one in found.records] == sorted([*days, "2026-11-21|tech"])[::-1]
+    stamps = [int(one.timestamp * 1000) for one in found.records]
+    assert len(set(stamps)) == len(stamps)
+    assert stamps == sorted(stamps, reverse=True)
+    assert max(stamps) - min(stamps) < len(stamps)
+
+
+def test_events_that_are_apart_keep_their_time(tmp_path: Path) -> None:
+    log = BatchedEventLog(str(tmp_path))
+    for number in range(3):
+        log.store_event(made(f"2026-11-1{number}|tech", 1_700_000_000.0 + number / 100))
+
+    found = log.fetch_materializations(dg.AssetKey("asset"), limit=10)
+
+    assert sorted(one.timestamp for one in found.records) == [
+        1_700_000_000.0 + number / 100 for number in range(3)
+    ]

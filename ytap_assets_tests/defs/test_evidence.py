@@ -9,7 +9,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ytap_assets.defs.evidence import EVIDENCE, evidence_checks
+from ytap_assets.defs.evidence import evidence_checks
+from ytap_assets.defs.table_assets import WRITERS
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.platform import Platform
@@ -72,7 +73,7 @@ def store(platform: Platform, table: Table, *rows: dict[str, Any]) -> None:
 
 def failed(platform: Platform) -> set[tuple[str, str]]:
     """The checks that failed, by table."""
-    specs = [dg.AssetSpec(table.name) for table in EVIDENCE]
+    specs = [dg.AssetSpec(table.name) for table in WRITERS]
     job = dg.Definitions(
         assets=specs,
         asset_checks=[evidence_checks()],
@@ -80,7 +81,7 @@ def failed(platform: Platform) -> set[tuple[str, str]]:
         resources={"platform": platform},
     ).resolve_job_def("check")
     done = job.execute_in_process().get_asset_check_evaluations()
-    assert len(done) == 3 * len(EVIDENCE)
+    assert len(done) == 3 * len(WRITERS)
     return {(one.asset_key.to_user_string(), one.check_name) for one in done if not one.passed}
 
 

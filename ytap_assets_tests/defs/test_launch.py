@@ -8,6 +8,7 @@ from collections.abc import Collection
 from datetime import date, timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from ytap_assets.defs.build import build_definitions
@@ -18,9 +19,12 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
+from ytap_assets.sources import collect
+from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
 from ytap_assets.workspaces import Account, Workspace, Workspaces
 from ytap_assets_tests.lakehouse.processes import Worker
+from ytap_assets_tests.operations.test_store import fetch
 
 DAY = date(2026, 11, 16)
 DAYS = (DAY, DAY + timedelta(2))
@@ -144,6 +148,56 @@ def test_days_outside_the_partitions_are_refused(
 def test_a_workspace_that_is_not_there_is_refused(platform: Platform) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         materialize_range(platform, "accounts", workspace_ids=["nowhere"], days=(DAY, DAY))
+
+
+def test_days_after_the_last_recorded_one_are_refused(platform: Platform) -> None:
+    (platform.settings.recordings / str(DAY)).mkdir(parents=True)
+
+    with pytest.raises(ConfigError, match="2026-11-16, the last recorded day"):
+        materialize_range(platform, "accounts", workspace_ids=["tech"], days=DAYS)
+
+
+def test_a_run_says_whose_it_is_and_the_ui_can_place_it(platform: Platform) -> None:
+    outcomes = materialize_range(
+        platform, "key:accounts or key:workspace_reports", workspace_ids=["tech"], days=DAYS
+    )
+
+    with dg.DagsterInstance.from_config(str(platform.settings.dagster_home)) as instance:
+        runs = [instance.get_run_by_id(one.run_id) for one in outcomes]
+    shown = [
+        {
+            tag: value
+            for tag, value in run.tags.items()
+            if not tag.startswith((".dagster/", "dagster/"))
+        }
+        for run in runs
+        if run
+    ]
+    assert shown == [
+        {"workspace": "tech"},
+        {"workspace": "tech", "days": "2026-11-16..2026-11-18"},
+    ]
+    for run in runs:
+        assert run is not None
+        assert run.remote_job_origin is not None
+        assert run.remote_job_origin.location_name == "ytap_assets.definitions"
+        assert run.tags["dagster/max_retries"] == "0"
+
+
+def test_targets_that_did_not_answer_are_told(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"collection_id": "a", "target": "one"}, {"collection_id": "b", "target": "two"}
+
+    async def answer(*_: object, **__: object) -> list[Fetch]:
+        failed = {"outcome": "transient_error", "detail": "example.org/x: timed out"}
+        return [fetch([], day=DAY, **names[0]), fetch([], day=DAY, **names[1], **failed)]
+
+    monkeypatch.setattr(collect, "collect_trends", answer)
+    (outcome,) = materialize_range(platform, "raw_trends", workspace_ids=["tech"], days=(DAY, DAY))
+
+    assert outcome.ok
+    assert outcome.warnings == ["raw_trends: 1 of 2 targets failed: timed out (1)"]
 
 
 def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import dagster as dg
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytap_assets.defs.partitions import (
+    describe_run,
+    find_archived,
     group_partitions,
     partition_key,
     partitions_for,
@@ -17,7 +20,8 @@ from ytap_assets.defs.partitions import (
 )
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import SCORED_TRENDS
-from ytap_assets.workspaces import Workspace
+from ytap_assets.workspaces import Status, Workspace
+from ytap_assets_tests.operations.test_store import fetch, store, trend
 
 DAY = date(2026, 11, 16)
 
@@ -61,7 +65,7 @@ def test_groups_cover_exactly_the_keys(parts: set[tuple[str, int]]) -> None:
 def test_a_range_lists_its_days_for_every_instance_and_however_often(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    partitions = partitions_for(SCORED_TRENDS, platform.settings)
+    partitions = partitions_for(SCORED_TRENDS, platform.day_range())
     first, last, later = (partition_key("tech", DAY + timedelta(n)) for n in (0, 2, 3))
 
     def keys(of: dg.DagsterInstance, start: str, end: str) -> list[str]:
@@ -94,3 +98,85 @@ def test_no_folder_at_all_deletes_no_partition(
     platform.settings.workspaces.mkdir()
     assert sync_workspaces(instance, platform.settings) == ([], [])
     assert sorted(instance.get_dynamic_partitions("workspace")) == ["finance", "tech"]
+
+
+def archive(platform: Platform, workspace_id: str, status: Status = "archived") -> None:
+    workspace = platform.workspaces.get(workspace_id)
+    platform.workspaces.save(workspace.model_copy(update={"status": status}))
+
+
+def test_an_archived_workspace_has_no_partition_until_it_comes_back(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    archive(platform, "finance")
+    assert sync_workspaces(instance, platform.settings) == ([], ["finance"])
+    assert instance.get_dynamic_partitions("workspace") == ["tech"]
+
+    archive(platform, "finance", "active")
+    assert sync_workspaces(instance, platform.settings) == (["finance"], [])
+
+
+def test_the_last_workspace_that_is_archived_goes_too(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    archive(platform, "finance")
+    archive(platform, "tech")
+
+    assert sync_workspaces(instance, platform.settings) == ([], ["finance", "tech"])
+
+
+def test_a_workspace_that_cannot_be_read_is_not_taken_for_archived(platform: Platform) -> None:
+    (platform.workspaces.folder("finance") / "config.yaml").write_text("status: [archived")
+    archive(platform, "tech")
+
+    assert find_archived(platform.workspaces) == {"tech"}
+
+
+def days_of(platform: Platform) -> list[str]:
+    with dg.partition_loading_context(dynamic_partitions_store=None):
+        partitions = partitions_for(SCORED_TRENDS, platform.day_range())
+    assert isinstance(partitions, dg.MultiPartitionsDefinition)
+    (days,) = (one for one in partitions.partitions_defs if one.name == "day")
+    return list(days.partitions_def.get_partition_keys())
+
+
+def test_the_days_of_an_installation_begin_a_month_before_today(platform: Platform) -> None:
+    days = days_of(platform)
+
+    assert days[0] == str(platform.now().date() - timedelta(days=30))
+    assert str(platform.now().date()) in days
+
+
+def test_a_setting_or_an_import_makes_the_first_day_earlier(platform: Platform) -> None:
+    platform.settings = replace(platform.settings, first_day=date(2026, 1, 1))
+    assert platform.day_range()[0] == date(2026, 1, 1)
+    store(platform, fetch([trend("a", day=date(2016, 9, 17))], day=date(2016, 9, 17)))
+
+    assert platform.day_range() == (date(2016, 9, 17), None)
+    fresh = Platform(platform.settings, now=platform.now)
+    assert fresh.day_range()[0] == date(2016, 9, 17)  # as for any process that starts
+    fresh.lake.close()
+
+
+def test_a_day_before_there_were_platforms_makes_no_partition(platform: Platform) -> None:
+    before = platform.day_range()
+    store(platform, fetch([trend("a", day=date(1970, 1, 1))], day=date(1970, 1, 1)))
+
+    assert platform.day_range() == before
+
+
+def test_under_replay_the_days_are_those_of_the_recordings(platform: Platform) -> None:
+    for day in ("2026-11-16", "2026-11-17", "2026-11-18"):
+        (platform.settings.recordings / day).mkdir(parents=True)
+
+    assert days_of(platform) == ["2026-11-16", "2026-11-17", "2026-11-18"]
+
+
+def test_the_tags_of_a_run_name_workspaces_and_days() -> None:
+    assert describe_run(["tech"], (DAY, DAY)) == {"workspace": "tech", "days": "2026-11-16"}
+    many = [f"w{number}" for number in range(7)]
+    assert describe_run(many, (DAY, DAY + timedelta(2))) == {
+        "workspace": "w0, w1, w2, w3, w4 and 2 more",
+        "days": "2026-11-16..2026-11-18",
+    }
+    assert describe_run(["tech"], None) == {"workspace": "tech"}

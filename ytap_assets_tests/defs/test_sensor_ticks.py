@@ -129,7 +129,7 @@ def test_an_archived_workspace_promotes_nothing(
     assert tick(platform, instance, "submit_scripts").run_requests == []
 
 
-def test_the_ui_shows_decisions_of_all_workspaces_that_do_nothing(
+def test_the_ui_shows_each_workspaces_decisions_that_do_nothing(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     act = {"act": "cancel", "actor": "Ada", "at": "2026-11-20T09:00:00Z"}
@@ -148,10 +148,8 @@ def test_the_ui_shows_decisions_of_all_workspaces_that_do_nothing(
         },
     )
 
-    [made, _] = done.asset_materializations_for_node("production_events")
-    metadata: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
-    assert metadata["idle_acts"] == 2
-    assert [text.split(":")[0] for text in metadata["idle_acts_explained"]] == [
-        "finance-1",
-        "tech-1",
-    ]
+    for made in done.asset_materializations_for_node("production_events"):
+        metadata: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
+        assert metadata["idle_acts"] == 1
+        [text] = metadata["idle_acts_explained"]
+        assert text.startswith(f"{made.partition}-1:")

@@ -15,7 +15,7 @@ from ytap_assets.defs.sensors import (
 )
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets.workspaces import Workspace
+from ytap_assets.workspaces import Status, Workspace
 from ytap_assets_tests.defs.inboxes import asked, put_script, tick
 
 ONE_DAY = {"dagster/partition/workspace": "tech", "dagster/partition/day": "2026-11-20"}
@@ -32,6 +32,21 @@ def test_partitions_follow_the_folders(platform: Platform, instance: dg.DagsterI
         "AddDynamicPartitionsRequest": ["cooking"],
         "DeleteDynamicPartitionsRequest": ["finance"],
     }
+
+
+def test_an_archived_workspace_loses_its_partition_and_gets_it_back(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def change(status: Status) -> dict[str, list[str]]:
+        tech = platform.workspaces.get("tech")
+        platform.workspaces.save(tech.model_copy(update={"status": status}))
+        changes = tick(platform, instance, "workspace_folders").dynamic_partitions_requests
+        return {type(one).__name__: list(one.partition_keys) for one in changes or []}
+
+    assert change("archived") == {"DeleteDynamicPartitionsRequest": ["tech"]}
+    instance.delete_dynamic_partition("workspace", "tech")
+    assert change("archived") == {}
+    assert change("active") == {"AddDynamicPartitionsRequest": ["tech"]}
 
 
 def test_folders_that_are_as_they_were_change_nothing(

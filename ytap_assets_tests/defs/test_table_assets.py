@@ -10,12 +10,15 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ytap_assets.defs.checks import Watch
+from ytap_assets.defs.checks import Failing, Watch, update_failing
 from ytap_assets.defs.partitions import partition_key, range_tags
 from ytap_assets.defs.table_assets import TableAsset, build_asset
+from ytap_assets.lakehouse.checks import check_rows
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import (
     Markdown,
     Picture,
@@ -24,7 +27,16 @@ from ytap_assets.operations.platform import (
     Written,
     publish_slice,
 )
-from ytap_assets.tables import ACCOUNTS, RAW_TRENDS, WORKSPACE_REPORTS, Table
+from ytap_assets.operations.store import store_fetches
+from ytap_assets.tables import (
+    ACCOUNTS,
+    CHANNELS,
+    COLLECTION_LOG,
+    RAW_TRENDS,
+    WORKSPACE_REPORTS,
+    Table,
+)
+from ytap_assets_tests.operations.test_store import fetch, trend
 
 DAY = date(2026, 11, 16)
 DAYS = (DAY, DAY + timedelta(2))
@@ -39,7 +51,7 @@ def run(
         """Made for a test."""
         return make(slice_)
 
-    asset = build_asset(TableAsset(table, compute), platform.settings)
+    asset = build_asset(TableAsset(table, compute), platform.day_range())
     return dg.materialize(
         [asset],
         instance=instance,
@@ -100,7 +112,6 @@ def test_good_rows_are_published_with_their_checks_and_what_a_person_wants_to_se
     [shown] = result.asset_materializations_for_node("accounts")
     values = {name: one.value for name, one in shown.metadata.items()}
     assert values["rows"] == values["dagster/partition_row_count"] == 1
-    assert values["partitions"] == "tech"
     assert values["snapshot_id"] == platform.lake.snapshot_id()
     assert "| `@a¦b` |" in str(values["preview"])
 
@@ -147,6 +158,7 @@ def test_rows_of_another_workspace_are_refused(
 def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
+    days = [DAY + timedelta(number) for number in range(3)]
     platform.register("tech", Run("run-1", "test", "register"))
     before = platform.lake.snapshot_id()
 
@@ -159,7 +171,10 @@ def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
     )
 
     assert platform.lake.snapshot_id() == before + 1
-    shown = result.asset_materializations_for_node("workspace_reports")
+    shown = sorted(
+        result.asset_materializations_for_node("workspace_reports"),
+        key=lambda one: str(one.partition),
+    )
     assert {
         str(one.partition): one.metadata["dagster/partition_row_count"].value for one in shown
     } == {
@@ -167,8 +182,12 @@ def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
         str(partition_key("tech", DAY + timedelta(1))): 1,
         str(partition_key("tech", DAYS[1])): 0,
     }
-    assert {one.metadata["rows"].value for one in shown} == {2}
-    assert {one.metadata["partitions"].value for one in shown} == {"tech 2026-11-16..2026-11-18"}
+    assert [one.metadata["rows"].value for one in shown] == [1, 1, 0]
+    previews = [str(one.metadata["preview"].value) for one in shown]
+    own = [f"{day}" in text for day, text in zip(days, previews, strict=True)]
+    assert own == [True, True, False]
+    assert "2026-11-17" not in previews[0]
+    assert all("rows_replaced (2026-11-16..2026-11-18)" in one.metadata for one in shown)
 
 
 def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_partition(
@@ -181,7 +200,7 @@ def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_par
         written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         return replace(written, later={DAYS[1]: 1, later: 4})
 
-    asset = build_asset(TableAsset(WORKSPACE_REPORTS, compute), platform.settings)
+    asset = build_asset(TableAsset(WORKSPACE_REPORTS, compute), platform.day_range())
     result = dg.materialize(
         [asset], instance=instance, resources={"platform": platform}, tags=range_tags("tech", DAYS)
     )
@@ -209,6 +228,12 @@ def test_one_refused_workspace_does_not_keep_another_from_its_rows(
     result = run(platform, instance, WORKSPACE_REPORTS, make, tags=tags)
 
     assert not result.success
+    run_of_both = instance.get_run_by_id(result.run_id)
+    assert run_of_both is not None
+    assert (run_of_both.tags["workspace"], run_of_both.tags["days"]) == (
+        "finance, tech",
+        "2026-11-16..2026-11-18",
+    )
     assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
     assert stored(platform, WORKSPACE_REPORTS, "finance", "stories") == []
     schema = checks(result)["schema"]
@@ -268,15 +293,143 @@ def test_a_value_that_business_does_not_expect_is_a_warning_and_stays(
     assert stored(platform, WORKSPACE_REPORTS, "tech", "engagement_rate_pct") == [250.0]
 
 
-@pytest.mark.parametrize("table", [ACCOUNTS, RAW_TRENDS], ids=lambda table: table.name)
-def test_structural_checks_block_and_business_ones_do_not(platform: Platform, table: Table) -> None:
-    def compute(_slice: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def test_what_needs_refused_rows_is_not_made(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def refused(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
         """Made for a test."""
-        return table.empty()
+        return accounts(slice_, "@a", "@a")
 
-    specs = build_asset(TableAsset(table, compute), platform.settings).check_specs
+    def after(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+        """Made for a test."""
+        return CHANNELS.empty()
 
-    assert {spec.name for spec in specs if spec.blocking} == {"schema", "key", "partition"}
+    made = [TableAsset(ACCOUNTS, refused), TableAsset(CHANNELS, after, reads=(ACCOUNTS,))]
+    result = dg.materialize(
+        [build_asset(one, platform.day_range()) for one in made],
+        instance=instance,
+        resources={"platform": platform},
+        raise_on_error=False,
+        partition_key="tech",
+    )
+
+    assert not result.success
+    assert [event.step_key for event in result.get_step_failure_events()] == ["accounts"]
+    assert result.get_step_success_events() == []
+
+
+def is_red(instance: dg.DagsterInstance, table: Table, check: str) -> bool:
+    """Whether the newest result of a check, which the UI shows, is a failure."""
+    record = instance.get_latest_asset_check_evaluation_record(
+        dg.AssetCheckKey(dg.AssetKey(table.name), check)
+    )
+    assert record is not None
+    assert record.evaluation is not None
+    return not record.evaluation.passed
+
+
+def test_a_refused_workspace_stays_red_until_it_passes_itself(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def make(workspace_id: str, *handles: str) -> dg.ExecuteInProcessResult:
+        rows = lambda s: accounts(s, *handles)  # noqa: E731
+        return run(platform, instance, ACCOUNTS, rows, partition_key=workspace_id)
+
+    refused = make("tech", "@a", "@a")
+    other = make("finance", "@b")
+
+    assert not refused.success
+    assert other.success  # its own rows passed
+    assert stored(platform, ACCOUNTS, "finance", "handle") == ["@b"]
+    key = checks(other)["key"]
+    assert not key.passed
+    assert "tech" in str(key.description)
+    failing = key.metadata["failing partitions"]
+    assert isinstance(failing, dg.TableMetadataValue)
+    assert [(row.data["workspace"], row.data["run"]) for row in failing.records] == [
+        ("tech", refused.run_id)
+    ]
+    assert checks(other)["schema"].passed
+    make("tech", "@a")
+    assert not is_red(instance, ACCOUNTS, "key")
+
+
+def test_days_that_were_refused_stay_red_until_each_passes(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def make(days: tuple[date, date], stories: int) -> None:
+        rows = lambda s: reports(s, stories=stories)  # noqa: E731
+        run(platform, instance, WORKSPACE_REPORTS, rows, tags=range_tags("tech", days))
+
+    make(DAYS, -1)
+    make((DAYS[0], DAYS[0]), 1)
+    assert is_red(instance, WORKSPACE_REPORTS, "schema")
+    make((DAYS[1], DAYS[1]), 1)
+    assert is_red(instance, WORKSPACE_REPORTS, "schema")
+    make(DAYS, 1)
+    assert not is_red(instance, WORKSPACE_REPORTS, "schema")
+
+
+def test_a_warning_of_one_workspace_outlasts_the_run_of_another(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def make(workspace_id: str, rate: float) -> dg.ExecuteInProcessResult:
+        def rows(slice_: Slice) -> pl.DataFrame:
+            return reports(slice_, stories=1).with_columns(engagement_rate_pct=pl.lit(rate))
+
+        tags = range_tags(workspace_id, DAYS)
+        return run(platform, instance, WORKSPACE_REPORTS, rows, tags=tags)
+
+    make("finance", 250.0)
+    other = checks(make("tech", 2.0))["ranges"]
+    assert (other.passed, other.severity) == (False, dg.AssetCheckSeverity.WARN)
+    make("finance", 2.0)
+    assert not is_red(instance, WORKSPACE_REPORTS, "ranges")
+
+
+def test_a_workspace_without_a_partition_keeps_no_check_red(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a", "@a"), partition_key="tech")
+    instance.delete_dynamic_partition("workspace", "tech")
+
+    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a"), partition_key="finance")
+
+    assert not is_red(instance, ACCOUNTS, "key")
+
+
+_NUMBERS = st.integers(0, 20)
+_RUNS = st.lists(
+    st.tuples(st.sampled_from(["a", "b"]), _NUMBERS, _NUMBERS, st.sets(_NUMBERS)), max_size=12
+)
+
+
+@given(_RUNS)
+def test_what_fails_is_every_day_whose_newest_result_is_a_failure(
+    runs: list[tuple[str, int, int, set[int]]],
+) -> None:
+    def days(first: int, last: int) -> tuple[date, date]:
+        return DAY + timedelta(first), DAY + timedelta(last)
+
+    newest: dict[tuple[str, int], bool] = {}
+    failing: list[Failing] = []
+    for number, (owner, one, other, bad) in enumerate(runs):
+        covered = range(min(one, other), max(one, other) + 1)
+        newest |= {(owner, day): day not in bad for day in covered}
+        found = [
+            Failing((owner, days(day, day)), dg.AssetCheckSeverity.ERROR, f"run-{number}")
+            for day in sorted(bad & set(covered))
+        ]
+        failing = update_failing(failing, [(owner, days(covered[0], covered[-1]))], found)
+
+    told = [
+        (workspace_id, (span[0] - DAY).days + number)
+        for workspace_id, span in (one.part for one in failing)
+        if span
+        for number in range((span[1] - span[0]).days + 1)
+    ]
+    assert len(told) == len(set(told))
+    assert set(told) == {part for part, passed in newest.items() if not passed}
 
 
 def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
@@ -289,7 +442,7 @@ def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
         return written
 
     watch = Watch("second", "Nobody is second.", lambda rows: rows.filter(handle="@two"))
-    asset = build_asset(TableAsset(ACCOUNTS, compute, watches=(watch,)), platform.settings)
+    asset = build_asset(TableAsset(ACCOUNTS, compute, watches=(watch,)), platform.day_range())
     result = dg.materialize(
         [asset], instance=instance, resources={"platform": platform}, partition_key="tech"
     )
@@ -321,7 +474,7 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
 
     asset = TableAsset(WORKSPACE_REPORTS, compute, finish=finish)
     result = dg.materialize(
-        [build_asset(asset, platform.settings)],
+        [build_asset(asset, platform.day_range())],
         instance=instance,
         resources={"platform": platform},
         raise_on_error=False,
@@ -335,3 +488,111 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
     assert len(made) == 3
     shown = {one.metadata["essentials"] for one in made if "essentials" in one.metadata}
     assert shown == {dg.MetadataValue.md("**all** is well")}
+
+
+def collected(*outcomes: str) -> TableAsset:
+    """``raw_trends`` as a collection whose fetches end in these ways; with none it asks nobody."""
+    log = COLLECTION_LOG.frame(
+        [
+            {
+                "workspace_id": "tech",
+                "day": DAY,
+                "collection_id": str(number),
+                "source": "hn",
+                "target": f"list {number}",
+                "history": "date_queryable",
+                "outcome": outcome,
+                "detail": None if outcome == "ok" else "example.org: timed out",
+                "attempts": 1,
+                "started_at": datetime(2026, 11, 20, tzinfo=UTC),
+                "finished_at": datetime(2026, 11, 20, tzinfo=UTC),
+                "fetched": 0,
+                "accepted": 0,
+                "quarantined": 0,
+                "duplicates": 0,
+                "run_id": "run-1",
+            }
+            for number, outcome in enumerate(outcomes)
+        ]
+    )
+
+    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+        """Made for a test."""
+        if outcomes and "ok" not in outcomes:
+            raise NothingCollectedError(slice_.scope, log)
+        rows = check_rows(RAW_TRENDS, RAW_TRENDS.empty(), slice_.scope)
+        return Written(0, 0, rows.results, rows.frame, log=log)
+
+    return TableAsset(RAW_TRENDS, compute, is_collected=True)
+
+
+def collect(
+    platform: Platform, instance: dg.DagsterInstance, *outcomes: str
+) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [build_asset(collected(*outcomes), platform.day_range())],
+        instance=instance,
+        resources={"platform": platform},
+        raise_on_error=False,
+        partition_key=partition_key("tech", DAY),
+    )
+
+
+def test_targets_that_did_not_answer_are_a_warning_with_counts_and_reasons(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    result = collect(platform, instance, "ok", "transient_error", "ok")
+
+    assert result.success
+    answered = checks(result)["answered"]
+    assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert answered.metadata["failed targets"].value == "1 of 3 targets failed: timed out (1)"
+
+
+def test_a_collection_that_asks_nobody_is_no_failure(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    result = collect(platform, instance)
+
+    assert result.success
+    assert checks(result)["answered"].passed
+
+
+def test_a_collection_without_any_answer_is_a_failure(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    result = collect(platform, instance, "transient_error", "transient_error")
+
+    assert not result.success
+    answered = checks(result)["answered"]
+    assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    made = result.asset_materializations_for_node("raw_trends")
+    assert "raw_trends" not in {one.asset_key.to_user_string() for one in made}
+    (failure,) = result.get_step_failure_events()
+    assert "2 of 2 targets failed: timed out (2)" in str(failure.step_failure_data.error)
+    assert checks(collect(platform, instance, "ok"))["answered"].passed
+
+
+def test_a_collection_shows_how_many_rows_of_evidence_there_are(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    collect(platform, instance, "ok")
+
+    for name in ("collection_log", "raw_payloads", "quarantined_rows"):
+        event = instance.get_latest_materialization_event(dg.AssetKey(name))
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert event.asset_materialization.metadata["dagster/row_count"].value == 0
+
+
+def test_an_appended_partition_shows_all_its_rows_and_those_that_are_new(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    store_fetches(
+        platform, "tech", RAW_TRENDS, [fetch([trend("a", day=DAY)], day=DAY)], Run("1", "test", "")
+    )
+
+    (made, *_) = collect(platform, instance, "ok").asset_materializations_for_node("raw_trends")
+
+    assert made.metadata["rows"].value == made.metadata["dagster/partition_row_count"].value == 1
+    assert made.metadata["rows_appended"].value == 0

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.coverage import describe_coverage, find_healable, summarize_by_source
+from ytap_assets.domain.coverage import (
+    describe_coverage,
+    find_failed_targets,
+    find_healable,
+    is_nothing_collected,
+    summarize_by_source,
+    summarize_failed_targets,
+)
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
 from ytap_assets.tables.evidence import OUTCOMES
 from ytap_assets.tables.sources import COVERAGE_STATES
@@ -212,3 +219,57 @@ def test_every_target_and_day_is_judged_once_whatever_the_order_of_the_log(
     shuffle.shuffle(rows)
     again = describe_coverage(wanted.reverse(), fetches[rows], imported(), today=TODAY)
     assert_frame_equal(whole, again)
+
+
+DNS = "host name could not be resolved"
+NO_DNS = {"outcome": "transient_error", "detail": f"hn.algolia.com/api/v1/search: {DNS}"}
+
+
+def test_failed_targets_are_counted_by_reason_without_their_urls() -> None:
+    fetches = log(
+        HN | NO_DNS,
+        HN | NO_DNS | {"target": "front_page"},
+        REDDIT
+        | {"outcome": "permanent_error", "detail": "oauth.reddit.com/r/x answered 404: no such"},
+        REDDIT | {"target": "r/two"},
+        REDDIT | {"target": "r/lost", "outcome": "unrecoverable"},
+        REDDIT | {"target": "r/off", "outcome": "disabled"},
+    )
+
+    assert find_failed_targets(fetches).rows() == [
+        ("tech", "hn", DNS, 2, "by_date"),
+        ("tech", "reddit", "answered 404: no such", 1, "r/rust"),
+    ]
+    assert summarize_failed_targets(fetches) == (
+        f"3 of 4 targets failed: {DNS} (2); answered 404: no such (1)"
+    )
+
+
+def test_a_target_that_fails_on_two_days_counts_twice() -> None:
+    fetches = log(HN | NO_DNS, HN | NO_DNS | {"day": TODAY}, HN | NO_DNS)
+
+    assert summarize_failed_targets(fetches) == f"2 of 2 targets failed: {DNS} (2)"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([], False),
+        (["ok"], False),
+        (["not_modified", "transient_error"], False),
+        (["transient_error", "quota_exhausted"], True),
+        (["malformed", "unrecoverable"], True),
+        (["unrecoverable", "disabled"], False),
+        (["not_recorded"], False),
+    ],
+)
+def test_nothing_is_collected_where_all_that_was_asked_failed(
+    outcomes: list[str], expected: bool
+) -> None:
+    fetches = log(*(HN | {"outcome": outcome} for outcome in outcomes))
+    assert is_nothing_collected(fetches) == expected
+
+
+def test_where_nothing_failed_there_is_nothing_to_say() -> None:
+    assert summarize_failed_targets(log(HN)) is None
+    assert summarize_failed_targets(log()) is None

@@ -10,7 +10,7 @@ import pytest
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
-from ytap_assets.operations.collect import collect_trends
+from ytap_assets.operations.collect import NothingCollectedError, collect_trends
 from ytap_assets.operations.platform import Platform
 from ytap_assets.sources import collect
 from ytap_assets.sources.fetch import Fetch
@@ -81,3 +81,42 @@ def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> No
     before = platform.lake.snapshot_id()
     collect_trends(slice_)
     assert platform.lake.snapshot_id() == before + 1
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every target of every day fails alike."""
+
+    async def fail(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
+        (day,) = days
+        detail = "hn.algolia.com/api: host name could not be resolved"
+        return [
+            fetch(
+                [],
+                collection_id=f"{day} {target}",
+                day=day,
+                target=target,
+                outcome="transient_error",
+                detail=detail,
+            )
+            for target in ("front_page", "by_date")
+        ]
+
+    monkeypatch.setattr(collect, "collect_trends", fail)
+
+
+def test_a_collection_in_which_every_target_failed_is_an_error_and_is_logged(
+    platform: Platform, offline: None
+) -> None:
+    with pytest.raises(NothingCollectedError) as raised:
+        collect_trends(platform.slice("tech", days(2), RUN))
+
+    assert "4 of 4 targets failed: host name could not be resolved (4)" in str(raised.value)
+    assert stored_days(platform) == [FIRST, FIRST, *[FIRST + timedelta(1)] * 2]
+
+
+def test_every_day_has_its_own_notes(platform: Platform, answered: list[date]) -> None:
+    written = collect_trends(platform.slice("tech", days(3), RUN))
+
+    assert list(written.day_notes) == [FIRST + timedelta(number) for number in range(3)]
+    assert {notes["fetches"] for notes in written.day_notes.values()} == {1}

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import errno
 import json
+import socket
+import ssl
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ytap_assets.sources.errors import (
@@ -11,6 +15,7 @@ from ytap_assets.sources.errors import (
     SourceError,
     TransientError,
     classify_response,
+    describe_failure,
 )
 from ytap_assets.tables.evidence import OUTCOMES
 from ytap_assets_tests.sources.support import answer
@@ -84,3 +89,43 @@ def test_every_error_is_an_outcome_of_the_log() -> None:
 def test_a_recorded_quota_answer_is_told_from_other_refusals(real_data: Path) -> None:
     body = (real_data / "youtube_api" / "quotaExceeded_403.json").read_bytes()
     assert type(classify_response(answer(body, status=403))) is QuotaExhaustedError
+
+
+def caused(error: Exception, *causes: Exception) -> Exception:
+    """An error as httpx raises it: each is the cause of the one before it."""
+    outer = error
+    for cause in causes:
+        outer.__cause__ = cause
+        outer = cause
+    return error
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "no")
+FAILURES = [
+    (caused(httpx.ConnectError("x"), socket.gaierror(-2, "x")), "host name could not be resolved"),
+    (caused(httpx.ConnectError("x"), OSError("all failed"), REFUSED), "connection refused"),
+    (
+        caused(httpx.ConnectError("x"), OSError("all failed"), ExceptionGroup("x", [REFUSED])),
+        "connection refused",
+    ),
+    (
+        caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed")),
+        "certificate not accepted",
+    ),
+    (caused(httpx.ConnectError("x"), ssl.SSLError(1, "x")), "no secure connection could be made"),
+    (caused(httpx.ConnectError("x"), OSError(errno.ENETUNREACH, "x")), "network unreachable"),
+    (httpx.ConnectTimeout("x"), "timed out while connecting"),
+    (httpx.ReadTimeout("x"), "timed out"),
+    (TimeoutError(), "timed out"),
+    (caused(httpx.ReadError("x"), ConnectionResetError()), "connection lost"),
+    (httpx.ProxyError("x"), "the proxy refused the request"),
+    (httpx.ConnectError("x"), "no connection could be made"),
+    (ValueError("https://u:secret@host"), "the request failed (ValueError)"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), FAILURES, ids=[f"{n} {words}" for n, (_, words) in enumerate(FAILURES)]
+)
+def test_why_no_response_arrived_is_told_in_words(error: Exception, words: str) -> None:
+    assert describe_failure(error) == words

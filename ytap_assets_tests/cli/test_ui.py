@@ -1,0 +1,66 @@
+"""What of Dagster's console is shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from ytap_assets.cli.ui import select_lines
+
+SENSOR = "2026-11-20 09:00:00 +0000 - dagster.daemon.SensorDaemon"
+RUN = "2026-11-20 09:00:00 +0000 - dagster - DEBUG - daily_collection - 0f0e8f6e - 12"
+
+
+def shown(*lines: str) -> list[str]:
+    return list(select_lines(lines))
+
+
+def test_ticks_and_steps_are_left_out() -> None:
+    assert (
+        shown(
+            f"{SENSOR} - INFO - Checking for new runs for sensor: clear_videos",
+            f"{SENSOR} - INFO - Sensor clear_videos skipped: no script can be promoted",
+            "a second line of the reason",
+            f"{RUN} - raw_trends - STEP_START - Started execution of step",
+        )
+        == []
+    )
+
+
+def test_runs_that_start_and_end_warnings_and_errors_with_their_tracebacks_are_shown() -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        f"{RUN} - RUN_START - Started execution of run",
+        f"{RUN} - RUN_SUCCESS - Finished execution of run",
+        f"{SENSOR} - WARNING - workspace 'tech' could not be looked at",
+        f"{SENSOR} - \x1b[31mERROR\x1b[0m - it failed",
+        "Traceback (most recent call last):",
+        "  ValueError: INFO",
+        "2026-11-20 09:00:00 +0000 - dagster-webserver - INFO - Serving dagster-webserver on http",
+    ]
+    noise = f"{SENSOR} - INFO - Checking for new runs for sensor: clear_videos"
+
+    assert shown(*lines, noise) == lines
+
+
+WRITES = """
+import os, sys
+from ytap_assets.cli.ui import _filter_output
+_filter_output()
+code = "import sys; print(sys.argv[1]); print(sys.argv[2], file=sys.stderr); print(sys.argv[3])"
+os.execv(sys.executable, [sys.executable, "-c", code, *sys.argv[1:]])
+"""
+
+
+def test_what_takes_the_place_of_the_process_is_filtered_too() -> None:
+    lines = [
+        f"{RUN} - RUN_START - Started execution of run",
+        f"{SENSOR} - INFO - Checking for new runs for sensor: clear_videos",
+        f"{SENSOR} - ERROR - it failed",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", WRITES, *lines], capture_output=True, text=True, check=True
+    )
+
+    assert set(done.stdout.splitlines()) == {lines[0], lines[2]}
+    assert done.stderr == ""
