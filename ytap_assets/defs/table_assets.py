@@ -131,7 +131,7 @@ def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsD
                     dg.AssetMaterialization(table.name, partition=keys[key], metadata=metadata)
                 )
         if asset.is_collected and progress.examined:
-            _show_evidence(context, platform)
+            show_evidence(context.op_execution_context, platform, anew=False)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(table, progress.examined, context=context, **checked)
         progress.raise_failures()
@@ -257,12 +257,18 @@ def _describe_notes(written: Written, part: Part, days: Days | None) -> dict[str
     return {name: _show_note(value) for name, value in notes.items()}
 
 
-def _show_evidence(context: dg.AssetExecutionContext, platform: Platform) -> None:
-    """Say of the tables of evidence, which have no step of their own, how many rows they hold."""
+def show_evidence(context: dg.OpExecutionContext, platform: Platform, *, anew: bool) -> None:
+    """Say of the tables of evidence, which have no step of their own, how many rows they hold.
+
+    A materialization is what the catalog shows, but it makes the checks before it outdated, also
+    failed ones. So it is one where ``anew`` and the first time; otherwise it is an observation.
+    """
     reader = platform.lake.cross_reader()
     for table in EVIDENCE:
         rows = {_ROWS: reader.count_rows(table)}
-        context.log_event(dg.AssetMaterialization(table.name, metadata=rows))
+        is_new = context.instance.get_latest_materialization_event(dg.AssetKey(table.name)) is None
+        kind = dg.AssetMaterialization if anew or is_new else dg.AssetObservation
+        context.log_event(kind(table.name, metadata=rows))
 
 
 def _show_note(value: object) -> Any:
