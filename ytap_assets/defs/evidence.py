@@ -11,7 +11,12 @@ from datetime import date, timedelta
 import dagster as dg
 
 from ytap_assets.defs.checks import check_specs, evaluate_stored
-from ytap_assets.defs.table_assets import OWNERS, WRITERS, definition_metadata
+from ytap_assets.defs.table_assets import (
+    OWNERS,
+    WRITERS,
+    definition_metadata,
+    show_row_counts,
+)
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
 
@@ -41,7 +46,10 @@ def evidence_checks() -> dg.AssetChecksDefinition:
         name="evidence_checks",
         specs=[spec for table in WRITERS for spec in check_specs(table, texts=STORED_CHECKS)],
     )
-    def check_evidence(platform: dg.ResourceParam[Platform]) -> Iterator[dg.AssetCheckResult]:
+    def check_evidence(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.AssetCheckResult]:
+        show_row_counts(context.op_execution_context, platform, WRITERS, anew=True)
         today = platform.now().date()
         since = today - timedelta(days=_CHECKED_DAYS - 1)
         reader = platform.lake.cross_reader()

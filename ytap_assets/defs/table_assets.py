@@ -155,7 +155,8 @@ def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsD
                 )
         _show_later_days(context, table, progress.written)
         if progress.examined:
-            _show_written_beside(context, table, platform)
+            beside = [one for one, writers in WRITERS.items() if table.name in writers]
+            show_row_counts(context.op_execution_context, platform, beside, anew=False)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(table, progress.examined, context=context, **checked)
         progress.raise_failures()
@@ -313,15 +314,20 @@ def _describe_notes(written: Written, part: Part, days: Days | None) -> dict[str
     return {name: _show_note(value) for name, value in notes.items()}
 
 
-def _show_written_beside(
-    context: dg.AssetExecutionContext, table: Table, platform: Platform
+def show_row_counts(
+    context: dg.OpExecutionContext, platform: Platform, tables: Iterable[Table], *, anew: bool
 ) -> None:
-    """Say of the tables that are written in the same commits how many rows they hold."""
+    """Say of tables without a step of their own how many rows they hold.
+
+    A materialization is what the catalog shows, but it makes the checks before it outdated, also
+    failed ones. So it is one where ``anew`` and the first time; otherwise it is an observation.
+    """
     reader = platform.lake.cross_reader()
-    for beside, writers in WRITERS.items():
-        if table.name in writers:
-            rows = {_ROWS: reader.count_rows(beside)}
-            context.log_event(dg.AssetMaterialization(beside.name, metadata=rows))
+    for table in tables:
+        rows = {_ROWS: reader.count_rows(table)}
+        is_new = context.instance.get_latest_materialization_event(dg.AssetKey(table.name)) is None
+        kind = dg.AssetMaterialization if anew or is_new else dg.AssetObservation
+        context.log_event(kind(table.name, metadata=rows))
 
 
 def _show_note(value: object) -> Any:
