@@ -159,7 +159,7 @@ def definition_metadata(table: Table) -> dict[str, Any]:
 
 
 def _name_run(context: dg.AssetExecutionContext, covered: Sequence[Part]) -> None:
-    """Tag a run that has no such tags: the UI asks for a range of keys, and says no more."""
+    """Tag a run that has no such tags: one that is started in the UI names only a range of keys."""
     if WORKSPACE not in context.run.tags:
         spans = [days for _, days in covered if days is not None]
         days = (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
