@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from ytap_assets.defs.checks import Watch
+from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.table_assets import TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
@@ -137,7 +138,13 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     ),
     TableAsset(CHANNELS, channels),
     TableAsset(ACCOUNTS, accounts),
-    TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"}), is_collected=True),
+    TableAsset(
+        RAW_TRENDS,
+        raw_trends,
+        kinds=frozenset({"python", "duckdb"}),
+        is_collected=True,
+        beside=EVIDENCE,
+    ),
     TableAsset(
         COLLECTION_COVERAGE,
         collection_coverage,
@@ -172,6 +179,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         reads=(VIDEOS,),
         kinds=frozenset({"youtube", "duckdb"}),
         is_collected=True,
+        beside=EVIDENCE,
     ),
     TableAsset(
         WORKSPACE_REPORTS,

@@ -10,10 +10,12 @@ from datetime import date, timedelta
 import dagster as dg
 
 from ytap_assets.defs.checks import check_specs, evaluate_stored
-from ytap_assets.defs.table_assets import EVIDENCE, OWNERS, definition_metadata, show_evidence
+from ytap_assets.defs.table_assets import OWNERS, definition_metadata, show_beside
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
 
+EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _COLLECTORS = ("raw_trends", "video_metrics")
 _CHECKED_DAYS = 7
 
@@ -44,7 +46,7 @@ def evidence_checks() -> dg.AssetChecksDefinition:
     def check_evidence(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.AssetCheckResult]:
-        show_evidence(context.op_execution_context, platform, anew=True)
+        show_beside(context.op_execution_context, platform, EVIDENCE, anew=True)
         today = platform.now().date()
         since = today - timedelta(days=_CHECKED_DAYS - 1)
         reader = platform.lake.cross_reader()

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ytap_assets.defs.table_assets import EVIDENCE
+from ytap_assets.defs.evidence import EVIDENCE
 
 DAILY_COLLECTION = dg.define_asset_job(
     "daily_collection",

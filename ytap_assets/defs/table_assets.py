@@ -30,10 +30,9 @@ from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import Picture, Platform, Slice, Written, publish_slice
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
+from ytap_assets.tables import Table
 
 OWNERS = ["team:data-platform"]
-EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _ROWS = "dagster/row_count"
 _PARTITION_ROWS = "dagster/partition_row_count"
 _PREVIEW_ROWS = 5
@@ -53,7 +52,8 @@ class TableAsset:
         config: The op's config, if it has any.
         kinds: Icons in the UI.
         watches: What its rows are watched for, besides what the table declares.
-        is_collected: Whether its rows are fetched from sources, with evidence beside them.
+        is_collected: Whether its rows are fetched from sources.
+        beside: Tables without a step of their own that are written in the same commits.
     """
 
     table: Table
@@ -63,6 +63,7 @@ class TableAsset:
     kinds: frozenset[str] = frozenset({"polars", "duckdb"})
     watches: tuple[Watch, ...] = ()
     is_collected: bool = False
+    beside: tuple[Table, ...] = ()
 
 
 @dataclass
@@ -130,8 +131,8 @@ def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsD
                 context.log_event(
                     dg.AssetMaterialization(table.name, partition=keys[key], metadata=metadata)
                 )
-        if asset.is_collected and progress.examined:
-            show_evidence(context.op_execution_context, platform, anew=False)
+        if progress.examined:
+            show_beside(context.op_execution_context, platform, asset.beside, anew=False)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(table, progress.examined, context=context, **checked)
         progress.raise_failures()
@@ -257,14 +258,16 @@ def _describe_notes(written: Written, part: Part, days: Days | None) -> dict[str
     return {name: _show_note(value) for name, value in notes.items()}
 
 
-def show_evidence(context: dg.OpExecutionContext, platform: Platform, *, anew: bool) -> None:
-    """Say of the tables of evidence, which have no step of their own, how many rows they hold.
+def show_beside(
+    context: dg.OpExecutionContext, platform: Platform, tables: Sequence[Table], *, anew: bool
+) -> None:
+    """Say of tables that have no step of their own how many rows they hold.
 
     A materialization is what the catalog shows, but it makes the checks before it outdated, also
     failed ones. So it is one where ``anew`` and the first time; otherwise it is an observation.
     """
     reader = platform.lake.cross_reader()
-    for table in EVIDENCE:
+    for table in tables:
         rows = {_ROWS: reader.count_rows(table)}
         is_new = context.instance.get_latest_materialization_event(dg.AssetKey(table.name)) is None
         kind = dg.AssetMaterialization if anew or is_new else dg.AssetObservation

@@ -9,8 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ytap_assets.defs.evidence import evidence_checks
-from ytap_assets.defs.table_assets import EVIDENCE
+from ytap_assets.defs.evidence import EVIDENCE, evidence_checks
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.platform import Platform
