@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from ytap_assets.defs.checks import Watch
+from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.table_assets import TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
@@ -33,6 +34,7 @@ from ytap_assets.tables import (
     RAW_TRENDS,
     SCORED_TRENDS,
     SOURCE_PERFORMANCE,
+    STORY_ALIASES,
     TREND_STORIES,
     VIDEO_METRICS,
     VIDEOS,
@@ -153,7 +155,13 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     ),
     TableAsset(CHANNELS, channels),
     TableAsset(ACCOUNTS, accounts),
-    TableAsset(RAW_TRENDS, raw_trends, kinds=frozenset({"python", "duckdb"}), is_collected=True),
+    TableAsset(
+        RAW_TRENDS,
+        raw_trends,
+        kinds=frozenset({"python", "duckdb"}),
+        is_collected=True,
+        beside=EVIDENCE,
+    ),
     TableAsset(
         COLLECTION_COVERAGE,
         collection_coverage,
@@ -167,7 +175,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
             ),
         ),
     ),
-    TableAsset(TREND_STORIES, trend_stories, reads=(RAW_TRENDS,)),
+    TableAsset(TREND_STORIES, trend_stories, reads=(RAW_TRENDS,), beside=(STORY_ALIASES,)),
     TableAsset(SCORED_TRENDS, scored_trends, reads=(TREND_STORIES,)),
     TableAsset(
         SOURCE_PERFORMANCE,
@@ -188,6 +196,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         reads=(VIDEOS,),
         kinds=frozenset({"youtube", "duckdb"}),
         is_collected=True,
+        beside=EVIDENCE,
     ),
     TableAsset(
         WORKSPACE_REPORTS,

@@ -38,7 +38,7 @@ def _define(platform: Platform) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *(build_asset(asset, days) for asset in TABLE_ASSETS),
-            *evidence_specs(),
+            *evidence_specs(TABLE_ASSETS),
             lake_maintenance,
             restore_drill,
         ],

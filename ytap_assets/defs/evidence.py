@@ -5,7 +5,7 @@ commit as the rows, so they are shown as downstream of whoever writes them, and 
 what is stored.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 
 import dagster as dg
@@ -13,29 +13,35 @@ import dagster as dg
 from ytap_assets.defs.checks import check_specs, evaluate_stored
 from ytap_assets.defs.table_assets import (
     OWNERS,
-    WRITERS,
+    TableAsset,
     definition_metadata,
     show_row_counts,
 )
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
+from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, STORY_ALIASES
 
+EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES)
 _CHECKED_DAYS = 7
 
 
-def evidence_specs() -> list[dg.AssetSpec]:
+def evidence_specs(assets: Iterable[TableAsset]) -> list[dg.AssetSpec]:
     """These tables, as assets that others write."""
+    writers = {
+        table: [one.table.name for one in assets if table in one.beside] for table in WRITTEN_BESIDE
+    }
     return [
         dg.AssetSpec(
             key=table.name,
-            deps=list(WRITERS[table]),
+            deps=writers[table],
             description=table.description,
             group_name=table.group,
             owners=OWNERS,
             kinds={"duckdb"},
             metadata=definition_metadata(table),
         )
-        for table in WRITERS
+        for table in WRITTEN_BESIDE
     ]
 
 
@@ -44,16 +50,18 @@ def evidence_checks() -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name="evidence_checks",
-        specs=[spec for table in WRITERS for spec in check_specs(table, texts=STORED_CHECKS)],
+        specs=[
+            spec for table in WRITTEN_BESIDE for spec in check_specs(table, texts=STORED_CHECKS)
+        ],
     )
     def check_evidence(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.AssetCheckResult]:
-        show_row_counts(context.op_execution_context, platform, WRITERS, anew=True)
+        show_row_counts(context.op_execution_context, platform, WRITTEN_BESIDE, anew=True)
         today = platform.now().date()
         since = today - timedelta(days=_CHECKED_DAYS - 1)
         reader = platform.lake.cross_reader()
-        for table in WRITERS:
+        for table in WRITTEN_BESIDE:
             columns = columns_to_check(table)
             days = (since, date.max) if table.by_day else None
             frame = reader.read_across(table, days=days, columns=columns)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ytap_assets.defs.table_assets import WRITERS
+from ytap_assets.defs.evidence import WRITTEN_BESIDE
 
 DAILY_COLLECTION = dg.define_asset_job(
     "daily_collection",
@@ -39,7 +39,7 @@ REGISTRIES = dg.define_asset_job(
 MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
-    | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITERS)),
+    | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
     description="Look after the lake, and check a week's evidence; every night.",
 )
 DRILL = dg.define_asset_job(

@@ -136,7 +136,7 @@ def _read_status(workspace_id: str, config: bytes) -> Status:
 def compare_workspaces(
     folders: Collection[str], archived: Collection[str], known: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Which workspaces are to have a partition and have none, and which have one in vain, in order.
+    """Which workspaces need a partition that is missing, and which must lose theirs, in order.
 
     Where there is no folder at all, none counts as gone: it is the disk that is not mounted.
 

@@ -37,23 +37,9 @@ from ytap_assets.operations.platform import (
     Written,
     publish_slice,
 )
-from ytap_assets.tables import (
-    COLLECTION_LOG,
-    QUARANTINED_ROWS,
-    RAW_PAYLOADS,
-    STORY_ALIASES,
-    Table,
-)
+from ytap_assets.tables import Table
 
 OWNERS = ["team:data-platform"]
-_COLLECTORS = ("raw_trends", "video_metrics")
-WRITERS = {
-    COLLECTION_LOG: _COLLECTORS,
-    RAW_PAYLOADS: _COLLECTORS,
-    QUARANTINED_ROWS: _COLLECTORS,
-    STORY_ALIASES: ("trend_stories",),
-}
-"""The tables without a step of their own, and the assets whose commits write them."""
 _ROWS = "dagster/row_count"
 _PARTITION_ROWS = "dagster/partition_row_count"
 _PREVIEW_ROWS = 5
@@ -74,7 +60,8 @@ class TableAsset:
         kinds: Icons in the UI.
         watches: What its rows are watched for, besides what the table declares.
         finish: What is done once, when a run has made its slices.
-        is_collected: Whether its rows are fetched from sources, with evidence beside them.
+        is_collected: Whether its rows are fetched from sources.
+        beside: Tables without a step of their own that are written in the same commits.
     """
 
     table: Table
@@ -85,6 +72,7 @@ class TableAsset:
     watches: tuple[Watch, ...] = ()
     finish: Callable[[Platform], object] | None = None
     is_collected: bool = False
+    beside: tuple[Table, ...] = ()
 
 
 @dataclass
@@ -155,8 +143,7 @@ def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsD
                 )
         _show_later_days(context, table, progress.written)
         if progress.examined:
-            beside = [one for one, writers in WRITERS.items() if table.name in writers]
-            show_row_counts(context.op_execution_context, platform, beside, anew=False)
+            show_row_counts(context.op_execution_context, platform, asset.beside, anew=False)
         # After the rows they speak of: the UI holds a check for outdated if rows follow it.
         yield from evaluate(table, progress.examined, context=context, **checked)
         progress.raise_failures()
@@ -184,7 +171,7 @@ def definition_metadata(table: Table) -> dict[str, Any]:
 
 
 def _name_run(context: dg.AssetExecutionContext, covered: Sequence[Part]) -> None:
-    """Tag a run that has no such tags: the UI asks for a range of keys, and says no more."""
+    """Tag a run that has no such tags: one that is started in the UI names only a range of keys."""
     if WORKSPACE not in context.run.tags:
         spans = [days for _, days in covered if days is not None]
         days = (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None

@@ -9,8 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from ytap_assets.defs.evidence import evidence_checks
-from ytap_assets.defs.table_assets import WRITERS
+from ytap_assets.defs.evidence import WRITTEN_BESIDE, evidence_checks
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.platform import Platform
@@ -71,17 +70,25 @@ def store(platform: Platform, table: Table, *rows: dict[str, Any]) -> None:
         cursor.execute(f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM unchecked")
 
 
-def failed(platform: Platform) -> set[tuple[str, str]]:
-    """The checks that failed, by table."""
-    specs = [dg.AssetSpec(table.name) for table in WRITERS]
+def check(
+    platform: Platform, instance: dg.DagsterInstance | None = None
+) -> list[dg.AssetCheckEvaluation]:
+    """Run the nightly checks."""
+    specs = [dg.AssetSpec(table.name) for table in WRITTEN_BESIDE]
     job = dg.Definitions(
         assets=specs,
         asset_checks=[evidence_checks()],
         jobs=[dg.define_asset_job("check", selection=dg.AssetSelection.all_asset_checks())],
         resources={"platform": platform},
     ).resolve_job_def("check")
-    done = job.execute_in_process().get_asset_check_evaluations()
-    assert len(done) == 3 * len(WRITERS)
+    done = job.execute_in_process(instance=instance).get_asset_check_evaluations()
+    assert len(done) == 3 * len(WRITTEN_BESIDE)
+    return list(done)
+
+
+def failed(platform: Platform) -> set[tuple[str, str]]:
+    """The checks that failed, by table."""
+    done = check(platform)
     return {(one.asset_key.to_user_string(), one.check_name) for one in done if not one.passed}
 
 
@@ -128,6 +135,22 @@ def test_a_value_that_was_not_declared_fails_the_schema(
 ) -> None:
     store(platform, COLLECTION_LOG, LOG, LOG | {"collection_id": "c2"} | changes)
     assert failed(platform) == {("collection_log", "schema")}
+
+
+def test_a_nightly_check_is_of_the_newest_materialization(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    store(platform, COLLECTION_LOG, LOG)
+    check(platform, instance)
+
+    key = dg.AssetKey("collection_log")
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["dagster/row_count"].value == 1
+    checked = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(key, "key"))
+    assert checked is not None
+    assert checked.run_id == event.run_id  # so the UI holds it for outdated by nothing
 
 
 def test_bodies_are_not_read(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytap_assets.defs.checks import Failing, Watch, update_failing
+from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.partitions import partition_key, range_tags
 from ytap_assets.defs.table_assets import TableAsset, build_asset
 from ytap_assets.lakehouse.checks import check_rows
@@ -523,7 +524,7 @@ def collected(*outcomes: str) -> TableAsset:
         rows = check_rows(RAW_TRENDS, RAW_TRENDS.empty(), slice_.scope)
         return Written(0, 0, rows.results, rows.frame, log=log)
 
-    return TableAsset(RAW_TRENDS, compute, is_collected=True)
+    return TableAsset(RAW_TRENDS, compute, is_collected=True, beside=EVIDENCE)
 
 
 def collect(
