@@ -12,15 +12,35 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.languages import check_language
+from ytap_assets.domain.phrases import check_phrase, check_regex
+from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
-from ytap_assets.domain.spam_rules import MAX_PATTERNS, RuleName, check_pattern_name, check_phrase
+from ytap_assets.domain.spam_rules import (
+    MAX_PATTERNS,
+    RuleName,
+    check_allowed,
+    check_host,
+    check_pattern_name,
+)
 from ytap_assets.errors import ConfigError
 
 Status = Literal["active", "paused", "archived"]
 
 _SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,94}\.json")
+_SUBREDDIT = re.compile(
+    r"(?:(?:https?://)?(?:(?:www|old|new|m)\.)?reddit\.com)?/?(?:r/)?([A-Za-z0-9_]{1,21})/?",
+    re.IGNORECASE | re.ASCII,
+)
+_SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SOURCE_SPELLINGS = {
+    "hackernews": "hn",
+    "hacker_news": "hn",
+    "yt": "youtube",
+    "youtube_channels": "youtube_channel",
+    "subreddit": "reddit",
+}
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 _MAX_SEARCHES = 10
@@ -30,6 +50,9 @@ _LONGEST_SEARCH = 100
 Count = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, Field(ge=1, le=_MAX_DAYS)]
 Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
+Allowed = tuple[Annotated[str, AfterValidator(check_allowed)], ...]
+Hosts = tuple[Annotated[str, AfterValidator(check_host)], ...]
+Language = Annotated[str, AfterValidator(check_language)]
 Patterns = Annotated[
     dict[
         Annotated[str, AfterValidator(check_pattern_name)],
@@ -55,7 +78,7 @@ class Brand(Section):
 
     tone: str = ""
     visual_style: str = ""
-    banned_topics: tuple[str, ...] = ()
+    banned_topics: Phrases = ()
 
 
 class Channel(Section):
@@ -93,6 +116,13 @@ class Account(Section):
         return value
 
 
+def _read_subreddit(text: str) -> str:
+    match = _SUBREDDIT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a subreddit's name such as rust")
+    return match[1]
+
+
 class HackerNews(Section):
     """What is asked of Hacker News."""
 
@@ -108,11 +138,9 @@ class Reddit(Section):
 
     @field_validator("subreddits")
     @classmethod
-    def _check_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not (name.isascii() and name.replace("_", "").isalnum() and len(name) <= 21):
-                raise ValueError(f"{name!r} is not a subreddit's name (without r/)")
-        return value
+    def _read_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """The bare names: ``r/rust``, ``/r/rust/`` and the page's address name it as well."""
+        return tuple(map(_read_subreddit, value))
 
 
 class YouTube(Section):
@@ -174,8 +202,8 @@ class Spam(Section):
     """
 
     blocklist: Phrases = ()
-    allowlist: Phrases = ()
-    link_farms: Phrases = ()
+    allowlist: Allowed = ()
+    link_farms: Hosts = ()
     patterns: Patterns = Field(default_factory=dict)
     rules_off: tuple[RuleName, ...] = ()
     max_emoji: Times | None = None
@@ -205,6 +233,17 @@ class Scoring(Section):
     source_weights: dict[str, Weight] = Field(default_factory=dict)
     views_per_engagement: float = Field(default=50, ge=0.01, le=1_000_000)
     weights: dict[str, float] = Field(default_factory=dict)
+
+    @field_validator("source_weights")
+    @classmethod
+    def _check_sources(cls, value: dict[str, float]) -> dict[str, float]:
+        for name in value:
+            if not _SOURCE_NAME.fullmatch(name) or name in _SOURCE_SPELLINGS:
+                plain = re.sub(r"[\s-]+", "_", name.strip().lower())
+                known = _SOURCE_SPELLINGS.get(plain, plain)
+                meant = f"write {known}" if known in SOURCE_WEIGHTS else "such as hn or reddit"
+                raise ValueError(f"{name!r} is not the name of a source as in raw_trends: {meant}")
+        return value
 
     @field_validator("weights")
     @classmethod

@@ -26,6 +26,8 @@ from ytap_assets.workspace_sections import (
     Brand,
     Budget,
     Channel,
+    Language,
+    Phrases,
     Reports,
     Retention,
     Scoring,
@@ -59,12 +61,12 @@ class Workspace(Section):
     uid: str | None = None
     name: str
     vertical: str
-    language: str = "en"
+    language: Language = "en"
     timezone: str = "UTC"
     status: Status = "active"
     data_collection_enabled: bool = True
     brand: Brand = Brand()
-    keywords: tuple[str, ...] = ()
+    keywords: Phrases = ()
     sources: Sources = Sources()
     spam: Spam = Spam()
     scoring: Scoring = Scoring()

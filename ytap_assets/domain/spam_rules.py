@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.phrases import check_phrase, check_regex
 from ytap_assets.domain.spam_lists import BLOCKLIST, LINK_FARMS, PATTERNS
+from ytap_assets.domain.urls import read_host
 from ytap_assets.errors import ConfigError
 
-MAX_TERM_CHARACTERS = 200
 MAX_PATTERNS = 100
 
 RuleName = Literal[
@@ -61,8 +62,8 @@ class SpamRules:
         minimums: The least engagement, by source. A source without an entry has none: a
             monitored channel was chosen, so its videos count from the first view.
         blocklist: Phrases that mark spam.
-        allowlist: Phrases (and hosts) that never do: the blocklist, the patterns and the link
-            farms do not see them.
+        allowlist: Phrases (and hosts, with their subdomains) that never do: the blocklist, the
+            patterns and the link farms do not see them.
         patterns: Regular expressions that mark spam, by name.
         link_farms: Hosts that mark spam, with their subdomains.
         rules_off: Rules that do not run.
@@ -98,14 +99,25 @@ class SpamRules:
     min_model_pct: float = 99.9
 
     def __post_init__(self) -> None:
-        for name in ("blocklist", "allowlist", "link_farms"):
+        for name, check in _TERMS.items():
             for term in getattr(self, name):
-                _refuse(f"spam.{name}", term, check_phrase)
+                _refuse(f"spam.{name}", term, check)
         if len(self.patterns) > MAX_PATTERNS:
             raise ConfigError(f"spam.patterns: more than {MAX_PATTERNS}")
         for name, regex in self.patterns:
             _refuse("spam.patterns", name, check_pattern_name)
             _refuse(f"spam.patterns.{name}", regex, check_regex)
+
+    @cached_property
+    def farm_hosts(self) -> Mapping[str, str]:
+        """The link farms in ASCII, each with its name as people read it."""
+        hosts = map(read_host, self.link_farms)
+        return {host: host.encode().decode("idna") for host in hosts}
+
+    @cached_property
+    def allowed_hosts(self) -> frozenset[str]:
+        """What of the allowlist is a host, in ASCII."""
+        return frozenset(host for term in self.allowlist if (host := _try_host(term)))
 
     def extended(
         self,
@@ -138,14 +150,24 @@ class SpamRules:
         )
 
 
-def check_phrase(text: str) -> str:
-    """The phrase, where it can be looked for.
+def check_allowed(text: str) -> str:
+    """A phrase or a host, where it can be looked for.
 
     Raises:
-        ValueError: It has no characters, or too many.
+        ValueError: It can be found nowhere, or is an address that is more than a host.
     """
-    if not text.strip() or len(text) > MAX_TERM_CHARACTERS:
-        raise ValueError(f"a phrase has 1 to {MAX_TERM_CHARACTERS} characters, not all spaces")
+    if "://" in text:
+        read_host(text)
+    return check_phrase(text)
+
+
+def check_host(text: str) -> str:
+    """The host as it is listed, where it is one.
+
+    Raises:
+        ValueError: It is none.
+    """
+    read_host(text)
     return text
 
 
@@ -158,6 +180,16 @@ def check_pattern_name(text: str) -> str:
     if not (text.strip() and text.isprintable() and len(text) <= 60):
         raise ValueError("a pattern's name has 1 to 60 printable characters")
     return text
+
+
+_TERMS = {"blocklist": check_phrase, "allowlist": check_allowed, "link_farms": check_host}
+
+
+def _try_host(text: str) -> str | None:
+    try:
+        return read_host(text)
+    except ValueError:
+        return None
 
 
 def _refuse(key: str, value: str, check: Any) -> None:

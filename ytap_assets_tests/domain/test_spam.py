@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS
 from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import MAX_TERM_CHARACTERS, Minimum, RuleName, SpamRules
+from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
 from ytap_assets.errors import ConfigError
 
 DAY = date(2026, 11, 20)
@@ -225,7 +226,7 @@ def test_the_allowlist_beats_the_blocklist() -> None:
     assert reasons(rules, url="https://adf.ly/1") == []
 
 
-@pytest.mark.parametrize("term", ["", " ", "x" * (MAX_TERM_CHARACTERS + 1)])
+@pytest.mark.parametrize("term", ["", " ", "x" * (MAX_PHRASE_CHARACTERS + 1)])
 def test_a_phrase_that_would_match_everything_is_refused(term: str) -> None:
     with pytest.raises(ConfigError, match="blocklist"):
         SpamRules(blocklist=(term,))
