@@ -30,7 +30,7 @@ Status = Literal["active", "paused", "archived"]
 _SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,94}\.json")
 _SUBREDDIT = re.compile(
-    r"(?:(?:https?://)?(?:(?:www|old|new|m)\.)?reddit\.com)?/?(?:r/)?([A-Za-z0-9_]{1,21})/?",
+    r"(?:(?:https?://)?(?:(?:www|old|new|m)\.)?reddit\.com)?/?(?:r/)?([A-Za-z0-9_]{2,21})/?",
     re.IGNORECASE | re.ASCII,
 )
 _SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -52,6 +52,7 @@ __all__ = [
 ]
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Workspace(Section):
@@ -101,6 +102,31 @@ class Workspace(Section):
         except TypeError as error:
             raise ValueError(str(error)) from error
         return value
+
+    def read_extra(self, key: str, shape: type[SectionT]) -> SectionT | None:
+        """What ``extra`` holds under a key, as the section that somebody declared for it.
+
+        So it is checked as strictly as the rest of the config: a text in place of a list, or a key
+        that is unknown, is an error.
+
+        Args:
+            key: The key under ``extra``.
+            shape: The section. `Section` is its base, and every key has a default.
+
+        Returns:
+            The section; None where the key is absent, null or false. True stands for the defaults.
+
+        Raises:
+            ConfigError: A value is wrong; the message names its key.
+        """
+        value = self.extra.get(key)
+        if value is None or value is False:
+            return None
+        try:
+            return shape.model_validate({} if value is True else value)
+        except ValidationError as error:
+            why = _explain(error, f"extra.{key}")
+            raise ConfigError(f"workspace {self.workspace_id!r}: {why}") from None
 
     @property
     def collects(self) -> bool:
@@ -205,10 +231,10 @@ def dump_workspace(workspace: Workspace) -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, *before: str) -> str:
     problems = []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(str(part) for part in (*before, *problem["loc"]))
         message = problem["msg"].removeprefix("Value error, ")
         problems.append(f"{key}: {message}")
     return "; ".join(problems)

@@ -123,7 +123,24 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         (f"sources: {{hn: {{min_points: {10**30}}}}}", "sources.hn.min_points"),
         ("spam: {blocklist: [' ']}", "spam.blocklist.0"),
         ('spam: {allowlist: ["\\x1f"]}', "spam.allowlist.0"),
-        (f"spam: {{link_farms: [{'a' * 201}]}}", "spam.link_farms.0"),
+        (f"spam: {{link_farms: [{'a' * 254}.example]}}", "spam.link_farms.0"),
+        ("spam: {link_farms: [https://spam.example/offers]}", "spam.link_farms.0"),
+        ("spam: {link_farms: ['spam.example:8080']}", "spam.link_farms.0"),
+        ("spam: {link_farms: [spam]}", "spam.link_farms.0"),
+        ("spam: {link_farms: spam.example}", "spam.link_farms"),
+        ("spam: {allowlist: [https://good.example/page]}", "spam.allowlist.0"),
+        ("keywords: ['—']", "keywords.0"),
+        ("keywords: rust", "keywords"),
+        ("brand: {banned_topics: [casino, '']}", "brand.banned_topics.1"),
+        ("brand: {banned_topics: casino}", "brand.banned_topics"),
+        ("language: jp", "language"),
+        ("language: German", "language"),
+        ("language: ''", "language"),
+        ("sources: {reddit: {subreddits: [r/]}}", "sources.reddit.subreddits"),
+        ("sources: {reddit: {subreddits: [u/somebody]}}", "sources.reddit.subreddits"),
+        ("sources: {reddit: {subreddits: rust}}", "sources.reddit.subreddits"),
+        ("scoring: {source_weights: {Reddit: 2}}", "scoring.source_weights"),
+        ("scoring: {source_weights: {hackernews: 2}}", "scoring.source_weights"),
         ("spam: {patterns: {mine: '('}}", r"spam\.patterns\.mine"),
         ("spam: {patterns: {mine: '(?=x)y'}}", r"spam\.patterns\.mine"),
         ("spam: {patterns: {mine: 'x*'}}", r"spam\.patterns\.mine"),
@@ -172,3 +189,30 @@ def test_the_name_of_a_secret_is_kept() -> None:
 def test_a_uid_is_a_ulid_in_any_case() -> None:
     text = "name: Tech\nvertical: technology\nuid: 01m6a6ft007cvztyrqdw4hp9sj\n"
     assert parse_workspace("tech", text, origin="here").uid == "01M6A6FT007CVZTYRQDW4HP9SJ"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rust",
+        "r/rust",
+        "/r/rust",
+        "/r/rust/",
+        "https://www.reddit.com/r/rust/",
+        "reddit.com/r/rust",
+    ],
+)
+def test_a_subreddit_is_named_in_any_usual_way(name: str) -> None:
+    text = f"{GOOD}sources: {{reddit: {{subreddits: [{name}]}}}}\n"
+    assert parse_workspace("tech", text, origin="here").sources.reddit.subreddits == ("rust",)
+
+
+@pytest.mark.parametrize("language", ["en", "EN", "pt-BR", "zh_Hant", "nb", "fil"])
+def test_a_language_is_a_code(language: str) -> None:
+    text = f"{GOOD.replace('language: en', '')}language: {language}\n"
+    assert parse_workspace("tech", text, origin="here").language == language
+
+
+def test_a_language_by_its_country_is_told_its_code() -> None:
+    with pytest.raises(ConfigError, match="ISO 639 code: ja"):
+        parse_workspace("tech", f"{GOOD}language: jp\n", origin="here")

@@ -16,6 +16,8 @@ from pathlib import Path
 import httpx
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, next_quota_reset
+from ytap_assets.domain.scoring import SOURCE_WEIGHTS
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.disk import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
@@ -63,6 +65,7 @@ def examine(
     listed = list_workspaces(Workspaces(settings))
     findings = [
         *_check_workspaces(listed),
+        *_check_sources(listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
         *_check_reach(settings, probe),
@@ -109,6 +112,26 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
                 yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
+
+
+def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
+    """What a config says to sources and of them, where no source would take it."""
+    known = {source.name for source in CATALOG.trends} | SOURCE_WEIGHTS.keys()
+    for workspace in (one.workspace for one in listed):
+        if workspace is None:
+            continue
+        for source in CATALOG.trends:
+            try:
+                source.targets(workspace)
+            except ConfigError as error:
+                subject = f"source {source.name} of {workspace.workspace_id}"
+                yield Finding("configured", subject, "fail", str(error))
+        for name in sorted(set(workspace.scoring.source_weights) - known):
+            detail = (
+                f"scoring.source_weights.{name}: no source is called so; there are"
+                f" {', '.join(sorted(known))}"
+            )
+            yield Finding("configured", f"weights of {workspace.workspace_id}", "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -268,3 +271,20 @@ def test_any_expression_is_taken_or_refused(regex: str) -> None:
     except ValueError:
         return
     assert pl.Series(["abc"]).str.contains(checked).len() == 1
+
+
+_GUIDE = Path(__file__).parents[2] / "docs" / "matching.md"
+
+
+def test_the_guides_examples_match_as_it_says() -> None:
+    rows = re.findall(
+        r"^\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|([^|\n]*)\|$", _GUIDE.read_text("utf-8"), re.M
+    )
+    examples = [
+        (phrase, text, is_match)
+        for *_, matches, others in rows
+        for cell, is_match in ((matches, True), (others, False))
+        for phrase, text in re.findall(r"`([^`]+)` in ([^,|]+?)(?:,| and |$)", cell.strip())
+    ]
+    assert len(examples) >= 10
+    assert [one for one in examples if is_found(one[0], one[1]) != one[2]] == []

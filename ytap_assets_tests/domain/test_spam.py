@@ -226,6 +226,61 @@ def test_the_allowlist_beats_the_blocklist() -> None:
     assert reasons(rules, url="https://adf.ly/1") == []
 
 
+def test_the_allowlist_beats_the_patterns_and_link_farms() -> None:
+    rules = SpamRules().extended(
+        patterns={"side job": "副業.*万円"},
+        allowlist=["副業解禁", "https://www.ouo.io/"],
+        link_farms=["https://Spam.Example/"],
+    )
+    assert reasons(rules, title="副業で月収百万円") == ["pattern: side job"]
+    assert reasons(rules, title="副業解禁で万円") == []
+    assert reasons(rules, title="副業解禁、副業で月収百万円") == ["pattern: side job"]
+    assert reasons(rules, url="https://cdn.ouo.io/1") == []
+    assert reasons(rules, url="https://www.spam.example./1") == ["link_farm: spam.example"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "title"),
+    [
+        ("副業", "誰でもできる副業で月収百万円"),
+        ("don't miss", "Don\u2019t miss this"),
+        ("AT&T deals", "AT&amp;T deals today"),
+        ("Guaranteed profit", "Guaranteed\u2122 profit-for-all"),
+        ("guaranteed profit", "guaranteed_profit"),
+    ],
+)
+def test_a_blocked_phrase_is_found_in_any_spelling_and_named_as_listed(
+    listed: str, title: str
+) -> None:
+    rules = SpamRules().extended(blocklist=[listed])
+    assert reasons(rules, title=title) == [f"blocklist: {listed}"]
+
+
+@pytest.mark.parametrize(
+    ("farm", "url"),
+    [
+        ("xn--mll-hoa.example", "https://müll.example/1"),
+        ("müll.example", "https://www.xn--mll-hoa.example/1"),
+        (" *.müll.example", "https://a.MÜLL.example/1"),
+        (".zip", "https://report.zip/"),
+        ("www.müll.example.", "http://müll.example"),
+    ],
+)
+def test_a_link_farm_is_known_in_every_form_of_its_name(farm: str, url: str) -> None:
+    rules = SpamRules().extended(link_farms=[farm])
+    assert reasons(rules, url=url) == [
+        "link_farm: zip" if "zip" in farm else "link_farm: müll.example"
+    ]
+
+
+@pytest.mark.parametrize(
+    "farm", ["zip", "https://a.example/x", "a.example:80", "a b.example", "a..b"]
+)
+def test_what_is_no_host_is_refused(farm: str) -> None:
+    with pytest.raises(ConfigError, match="link_farms"):
+        SpamRules().extended(link_farms=[farm])
+
+
 @pytest.mark.parametrize("term", ["", " ", "x" * (MAX_PHRASE_CHARACTERS + 1)])
 def test_a_phrase_that_would_match_everything_is_refused(term: str) -> None:
     with pytest.raises(ConfigError, match="blocklist"):

@@ -91,6 +91,17 @@ def test_a_broken_config_fails_and_names_the_key(platform: Platform) -> None:
     assert "colour" in found.detail
 
 
+def test_a_weight_of_a_source_that_there_is_not_is_named(platform: Platform) -> None:
+    path = platform.workspaces.folder("tech") / CONFIG_NAME
+    text = path.read_text(encoding="utf-8")
+    path.write_text(
+        f"{text}scoring: {{source_weights: {{hn: 2, lobsters: 2}}}}\n", encoding="utf-8"
+    )
+    found = find(platform, "weights of tech")
+    assert (found.area, found.verdict) == ("configured", "warn")
+    assert "scoring.source_weights.lobsters" in found.detail
+
+
 def test_inboxes_that_are_not_read_to_the_end_are_named(platform: Platform) -> None:
     assert find(platform, "inboxes").verdict == "ok"
     folder = platform.workspaces.folder("tech")
