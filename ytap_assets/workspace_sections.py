@@ -220,6 +220,8 @@ class YouTube(Section):
         for region in value:
             if not (len(region) == 2 and region.isascii() and region.isupper()):
                 raise ValueError(f"{region!r} is not a region such as US")
+            if region == "UK":
+                raise ValueError("'UK' is no region to YouTube; write GB")
         refuse_repeats((region, region) for region in value)
         return value
 

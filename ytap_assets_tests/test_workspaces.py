@@ -139,6 +139,7 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         ("sources: {reddit: {subreddits: [r/]}}", "sources.reddit.subreddits"),
         ("sources: {reddit: {subreddits: [u/somebody]}}", "sources.reddit.subreddits"),
         ("sources: {reddit: {subreddits: rust}}", "sources.reddit.subreddits"),
+        ("sources: {youtube: {regions: [UK]}}", "sources.youtube.regions"),
         ("scoring: {source_weights: {Reddit: 2}}", "scoring.source_weights"),
         ("scoring: {source_weights: {hackernews: 2}}", "scoring.source_weights"),
         ("spam: {patterns: {mine: '('}}", r"spam\.patterns\.mine"),

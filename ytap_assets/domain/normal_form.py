@@ -73,6 +73,8 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
     texts = texts.cast(pl.String)
     # Most texts are plain ASCII, which is in normal form but for its capitals.
     rows = texts.str.contains(_ODD).arg_true()
+    if rows.is_empty():
+        return pl.DataFrame({"clean": texts, "normal": texts, "searched": texts})
     clean = _change(texts.gather(rows), _UNCLEAN, _clean)
     normal = _spell(clean)
     searched = (

@@ -21,7 +21,9 @@ MAX_PHRASE_CHARACTERS = 200
 MAX_REGEX_CHARACTERS = 500
 _GROUP_CHARACTERS = 20_000
 """The engine refuses expressions that compile to more than 10 MB; this is far below."""
-_CACHED_LISTS = 512
+_CACHED_LISTS = 2048
+_NO_LETTERS = "\u0640\u115f\u1160\u3164\uffa0"
+"""Letters to Unicode, nothing to a reader: they stretch a word or fill a place."""
 _MASK = "\x00"
 FOUND = pl.Schema({"row": pl.UInt32, "place": pl.UInt32, "phrase": pl.String})
 _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
@@ -116,6 +118,9 @@ def check_phrase(text: str) -> str:
 
 def is_phrase(text: str) -> bool:
     """Whether a text has anything that can be looked for."""
+    # Configs are read often, and hold many phrases: a letter or digit tells without compiling.
+    if "&" not in text and any(one.isalnum() and one not in _NO_LETTERS for one in text):
+        return True
     return _compile_phrases((text,)).height > 0
 
 

@@ -194,6 +194,11 @@ def test_finds_in_the_order_of_the_list_each_phrase_once() -> None:
 phrases = st.text(min_size=1, max_size=20).filter(is_phrase)
 
 
+@given(st.one_of(st.text(max_size=5), st.sampled_from(["&nbsp;", "\u0640", "\u3164", "\u02bb"])))
+def test_a_phrase_is_what_is_found_in_itself(text: str) -> None:
+    assert is_phrase(text) == is_found(text, f"x {text} x")
+
+
 @given(phrases, st.sampled_from(["{}", "a {} b", "({})", "日本{}日本", "\t{}\n"]))
 def test_any_phrase_is_found_where_it_stands(phrase: str, place: str) -> None:
     assert is_found(phrase, place.format(phrase))
