@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
@@ -26,7 +25,7 @@ from ytap_assets.config_keys import (
 )
 from ytap_assets.domain.ids import check_workspace_id, is_workspace_id, read_uid
 from ytap_assets.errors import ConfigError, FileRefusedError
-from ytap_assets.plain_yaml import Document, Path, load_document, show_key
+from ytap_assets.plain_yaml import Document, Path, dump_yaml, load_document, show_key
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.workspace_sections import (
@@ -325,7 +324,7 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
 def dump_workspace(workspace: Workspace) -> str:
     """The config as YAML; defaults are left out, so that the file holds what was decided."""
     content = workspace.model_dump(mode="json", exclude_defaults=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return dump_yaml(content)
 
 
 def render_config(workspace: Workspace) -> str:
