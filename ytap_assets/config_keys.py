@@ -13,9 +13,10 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+from ytap_assets.plain_yaml import dump_yaml
 
 _WIDTH = 10_000
 _COMMENT_AT = 44
@@ -183,9 +184,7 @@ def _plain(value: Any) -> Any:
 
 def _as_yaml(value: Any) -> str:
     """A value in one line of YAML."""
-    text = yaml.safe_dump(
-        _plain(value), default_flow_style=True, allow_unicode=True, width=_WIDTH, sort_keys=False
-    )
+    text = dump_yaml(_plain(value), default_flow_style=True, width=_WIDTH)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -197,9 +196,7 @@ def _render(model: type[BaseModel], content: Mapping[str, Any], indent: str) -> 
             yield f"{indent}{name}:"
             yield from _render(section, content[name], f"{indent}  ")
         elif name in content:
-            text = yaml.safe_dump(
-                {name: content[name]}, sort_keys=False, allow_unicode=True, width=_WIDTH
-            )
+            text = dump_yaml({name: content[name]}, width=_WIDTH)
             yield from (f"{indent}{line}" for line in text.removesuffix("\n").split("\n"))
         else:
             yield from (f"{indent}# {line}" for line in _propose(name, field))

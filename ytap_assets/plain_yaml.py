@@ -78,6 +78,20 @@ def load_mapping(text: bytes | str, *, origin: str, allows_aliases: bool = False
     return _load(text, origin=origin, allows_aliases=allows_aliases)[1]
 
 
+def dump_yaml(value: Any, **options: Any) -> str:
+    """A value as YAML that reads back as it was.
+
+    Args:
+        value: Plain values.
+        options: As `yaml.safe_dump` takes them.
+
+    Raises:
+        yaml.YAMLError: It holds other values.
+    """
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, **options)
+    return text
+
+
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object of its pairs: the ``object_pairs_hook`` of every file that people may write.
 
@@ -113,6 +127,17 @@ def _load(
         # Not chained: the loader's own text shows the line, which may hold a secret.
         raise ConfigError(f"{origin}: not YAML: {_explain(error, text)}") from None
     raise ConfigError(f"{origin}: expected `key: value` lines")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes U+0085 in double quotes: without them the library reads a line's end instead."""
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    return dumper.represent_scalar(_TEXT, text, style='"' if "\x85" in text else None)
+
+
+_Dumper.add_representer(str, _represent_text)
 
 
 class _PlainLoader(yaml.SafeLoader):

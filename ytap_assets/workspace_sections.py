@@ -18,16 +18,19 @@ from pydantic import (
     field_validator,
 )
 
-from ytap_assets.config_keys import find_nearest, refuse_repeats
+from ytap_assets.config_keys import find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.languages import check_language
+from ytap_assets.domain.phrases import check_phrase, check_regex
+from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.spam_rules import (
     MAX_PATTERNS,
     RuleName,
     SpamRules,
+    check_allowed,
+    check_host,
     check_pattern_name,
-    check_phrase,
 )
 from ytap_assets.errors import ConfigError
 
@@ -35,6 +38,12 @@ Status = Literal["active", "paused", "archived"]
 
 _SECRET_NAME = re.compile(r"YTAP_SECRET_[A-Z0-9_]+")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,94}\.json")
+_SUBREDDIT = re.compile(
+    r"(?:(?:https?://)?(?:(?:www|old|new|m)\.)?reddit\.com)?/?(?:r/)?([A-Za-z0-9_]{2,21})/?",
+    re.IGNORECASE | re.ASCII,
+)
+_SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_SOURCE_SPELLINGS = {"hackernews": "hn", "hacker_news": "hn", "yt": "youtube"}
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 _MAX_SEARCHES = 10
@@ -53,6 +62,9 @@ _Number = BeforeValidator(_refuse_truth)
 Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
 Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
+Allowed = tuple[Annotated[str, AfterValidator(check_allowed)], ...]
+Hosts = tuple[Annotated[str, AfterValidator(check_host)], ...]
+Language = Annotated[str, AfterValidator(check_language)]
 Patterns = Annotated[
     dict[
         Annotated[str, AfterValidator(check_pattern_name)],
@@ -82,7 +94,7 @@ class Brand(Section):
     visual_style: str = Field(
         default="", description="How it looks", examples=["dark background, large captions"]
     )
-    banned_topics: tuple[str, ...] = Field(
+    banned_topics: Phrases = Field(
         default=(),
         description="Phrases that close the gate `banned_topic` of a script that has one of them",
         examples=[["crypto giveaway", "stolen data"]],
@@ -136,6 +148,13 @@ class Account(Section):
         return value
 
 
+def _read_subreddit(text: str) -> str:
+    match = _SUBREDDIT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a subreddit's name such as rust")
+    return match[1]
+
+
 class HackerNews(Section):
     """What is asked of Hacker News."""
 
@@ -150,7 +169,7 @@ class Reddit(Section):
 
     subreddits: tuple[str, ...] = Field(
         default=(),
-        description="Their names, without `r/`; one of digits alone stands in quotes",
+        description="Their names, with or without `r/`; one of digits alone stands in quotes",
         examples=[["technology", "programming", "196"]],
     )
     min_score: Count = Field(
@@ -159,12 +178,11 @@ class Reddit(Section):
 
     @field_validator("subreddits")
     @classmethod
-    def _check_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not (name.isascii() and name.replace("_", "").isalnum() and len(name) <= 21):
-                raise ValueError(f"{name!r} is not a subreddit's name (without r/)")
-        refuse_repeats((name.casefold(), name) for name in value)
-        return value
+    def _read_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """The bare names: ``r/rust``, ``/r/rust/`` and the page's address name it as well."""
+        names = tuple(map(_read_subreddit, value))
+        refuse_repeats((name.casefold(), text) for name, text in zip(names, value, strict=True))
+        return names
 
 
 class YouTube(Section):
@@ -202,6 +220,8 @@ class YouTube(Section):
         for region in value:
             if not (len(region) == 2 and region.isascii() and region.isupper()):
                 raise ValueError(f"{region!r} is not a region such as US")
+            if region == "UK":
+                raise ValueError("'UK' is no region to YouTube; write GB")
         refuse_repeats((region, region) for region in value)
         return value
 
@@ -262,13 +282,15 @@ class Spam(Section):
     blocklist: Phrases = Field(
         default=(), description="Phrases that mark spam", examples=[["free vbucks", "airdrop"]]
     )
-    allowlist: Phrases = Field(
+    allowlist: Allowed = Field(
         default=(),
-        description="Phrases and hosts that never mark spam",
+        description="Phrases and hosts (with their subdomains) that never mark spam",
         examples=[["secret management"]],
     )
-    link_farms: Phrases = Field(
-        default=(), description="Hosts that mark spam", examples=[["clickmill.example"]]
+    link_farms: Hosts = Field(
+        default=(),
+        description="Hosts (with their subdomains) that mark spam",
+        examples=[["clickmill.example"]],
     )
     patterns: Patterns = Field(
         default_factory=dict,
@@ -335,12 +357,14 @@ class Scoring(Section):
     @field_validator("source_weights")
     @classmethod
     def _check_sources(cls, value: dict[str, float]) -> dict[str, float]:
-        from ytap_assets.tables.trends import SOURCES  # noqa: PLC0415 - pandera takes a second
-
-        for name in value.keys() - set(SOURCES):
+        for name in value:
+            if name in SOURCE_WEIGHTS:
+                continue
+            nearest = _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_WEIGHTS)
             # A source that was added may have any other name.
-            if (nearest := find_nearest(name, SOURCES)) is not None:
-                raise ValueError(f"{name!r} is no source; did you mean `{nearest}`?")
+            if nearest is not None or not _SOURCE_NAME.fullmatch(name):
+                meant = f"did you mean `{nearest}`?" if nearest else "names have a-z, 0-9 and _"
+                raise ValueError(f"{name!r} is no source; {meant}")
         return value
 
     @field_validator("weights")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import pathlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
@@ -25,7 +25,7 @@ from ytap_assets.config_keys import (
 )
 from ytap_assets.domain.ids import check_workspace_id, is_workspace_id, read_uid
 from ytap_assets.errors import ConfigError, FileRefusedError
-from ytap_assets.plain_yaml import Document, Path, load_document, show_key
+from ytap_assets.plain_yaml import Document, Path, dump_yaml, load_document, show_key
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.workspace_sections import (
@@ -34,6 +34,8 @@ from ytap_assets.workspace_sections import (
     Brand,
     Budget,
     Channel,
+    Language,
+    Phrases,
     Reports,
     Retention,
     Scoring,
@@ -76,6 +78,7 @@ _HEAD = """\
 # line of the block that it is in. A # behind a space begins a comment: such a text needs quotes.
 
 """
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Workspace(Section):
@@ -92,7 +95,9 @@ class Workspace(Section):
         description="Its field; one more phrase that titles are matched with",
         examples=["technology"],
     )
-    language: str = Field(default="en", description="Its language, as ISO 639-1")
+    language: Language = Field(
+        default="en", description="Its language, as an ISO 639 code", examples=["en", "pt-BR"]
+    )
     timezone: str = Field(default="UTC", description="Its timezone, by which days begin in reports")
     status: Status = Field(
         default="active",
@@ -102,7 +107,7 @@ class Workspace(Section):
         default=True, description="Whether anything is collected for it"
     )
     brand: Brand = Brand()
-    keywords: tuple[str, ...] = Field(
+    keywords: Phrases = Field(
         default=(),
         description="Words and phrases that it is about: titles that have one rank higher",
         examples=[["open source", "database", "rust"]],
@@ -126,7 +131,7 @@ class Workspace(Section):
     reports: Reports = Reports()
     extra: dict[str, Any] = Field(
         default_factory=dict,
-        description="Anything else that is to be kept with it; nothing reads it",
+        description="Anything else that is to be kept with it; sources that were added may read it",
         examples=[{"contact": "desk 4"}],
     )
 
@@ -168,6 +173,34 @@ class Workspace(Section):
         except TypeError as error:
             raise ValueError(str(error)) from error
         return value
+
+    def read_extra(self, key: str, shape: type[SectionT]) -> SectionT | None:
+        """What ``extra`` holds under a key, as the section that somebody declared for it.
+
+        So it is checked as strictly as the rest of the config: a text in place of a list, or a key
+        that is unknown, is an error.
+
+        Args:
+            key: The key under ``extra``.
+            shape: The section. `Section` is its base, and every key has a default.
+
+        Returns:
+            The section; None where the key is absent, null or false. True stands for the defaults.
+
+        Raises:
+            ConfigError: A value is wrong; the message names its key.
+        """
+        value = self.extra.get(key)
+        if value is None or value is False:
+            return None
+        try:
+            return shape.model_validate({} if value is True else value)
+        except ValidationError as error:
+            why = "; ".join(
+                _tell(("extra", key, *problem["loc"]), _explain(problem, shape), {})
+                for problem in error.errors()
+            )
+            raise ConfigError(f"workspace {self.workspace_id!r}: {why}") from None
 
     @property
     def collects(self) -> bool:
@@ -281,9 +314,9 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
         workspace = Workspace.model_validate(content)
     except ValidationError as error:
         for problem in error.errors():
-            problems.setdefault(problem["loc"], _explain(problem, document))
+            problems.setdefault(problem["loc"], _explain(problem, Workspace, document))
     if workspace is None or problems:
-        told = [_tell(path, problem, document) for path, problem in problems.items()]
+        told = [_tell(path, problem, document.lines) for path, problem in problems.items()]
         raise ConfigError(f"{origin}: {'; '.join(told)}")  # not chained: errors hold the values
     return workspace
 
@@ -291,7 +324,7 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
 def dump_workspace(workspace: Workspace) -> str:
     """The config as YAML; defaults are left out, so that the file holds what was decided."""
     content = workspace.model_dump(mode="json", exclude_defaults=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return dump_yaml(content)
 
 
 def render_config(workspace: Workspace) -> str:
@@ -300,8 +333,8 @@ def render_config(workspace: Workspace) -> str:
     return f"{_HEAD}{render_template(Workspace, content)}"
 
 
-def _tell(path: Path, problem: str, document: Document) -> str:
-    line = document.lines.get(path)
+def _tell(path: Path, problem: str, lines: Mapping[Path, int]) -> str:
+    line = lines.get(path)
     key = ".".join(show_key(str(part)) for part in path)
     return f"{key}: {problem}{f' (line {line})' if line else ''}"
 
@@ -315,25 +348,32 @@ def _find_empty(document: Document) -> dict[Path, str]:
     }
 
 
-def _explain(problem: ErrorDetails, document: Document) -> str:
-    """What is wrong with a value, in words that need no knowledge of Python.
+def _explain(problem: ErrorDetails, model: type[Section], document: Document | None = None) -> str:
+    """What is wrong with a value of a model, in words that need no knowledge of Python.
 
     Values are shown only where YAML read them as something else than text, and never those of keys
     that may hold a secret.
     """
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
-        return explain_unknown(Workspace, path)
+        return explain_unknown(model, path)
     if kind == "string_type":
-        return _explain_misread(path, problem["input"], document.unquoted.get(path, ""))
+        written = None if document is None else document.unquoted.get(path, "")
+        return _explain_misread(path, problem["input"], written)
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     message = problem["msg"].removeprefix("Value error, ")
     return message.replace("Input should be", "expected", 1)
 
 
-def _explain_misread(path: Path, value: object, written: str) -> str:
-    """A text without quotes that YAML took for something else."""
+def _explain_misread(path: Path, value: object, written: str | None) -> str:
+    """A text without quotes that YAML took for something else.
+
+    Args:
+        path: Where it stands.
+        value: What YAML took it for.
+        written: How it is written, empty where nothing is; None where that is not known.
+    """
     match value:
         case list():
             return "expected a text, not a list"
@@ -347,7 +387,7 @@ def _explain_misread(path: Path, value: object, written: str) -> str:
             read = f"the number {value}"
         case _:
             read = "a date"
-    if path[-1] in _MAY_BE_SECRET:
+    if written is None or path[-1] in _MAY_BE_SECRET:
         return "YAML does not read this as a text: put it in quotes"
     if not written:
         return "nothing stands there (behind a # is a comment): put a text in quotes"

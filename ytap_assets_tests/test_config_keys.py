@@ -19,6 +19,7 @@ from ytap_assets.config_keys import (
     list_keys,
     render_template,
 )
+from ytap_assets.domain.phrases import is_phrase
 from ytap_assets.tables.trends import SOURCES
 from ytap_assets.workspaces import Workspace, parse_workspace, render_config
 
@@ -48,13 +49,14 @@ def test_every_example_of_a_template_can_be_taken_in() -> None:
 
 
 TEXTS = st.text(min_size=1).filter(lambda text: not re.search("[\ud800-\udfff]", text))
+PHRASES = st.text(min_size=1, max_size=20).filter(is_phrase)
 
 
 @given(
     name=TEXTS,
     tone=st.none() | TEXTS,
-    topics=st.lists(TEXTS, max_size=3),
-    keywords=st.lists(TEXTS, max_size=3),
+    topics=st.lists(PHRASES, max_size=3),
+    keywords=st.lists(PHRASES, max_size=3),
     extra=st.dictionaries(TEXTS, TEXTS | st.booleans() | st.integers(), max_size=3),
 )
 def test_what_is_written_is_read_again(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.plain_yaml import load_document, load_mapping
+from ytap_assets.plain_yaml import dump_yaml, load_document, load_mapping
 
 ALIASES = "a0: &x0 [1, 1]\n" + "".join(
     f"a{level}: &x{level} [{', '.join([f'*x{level - 1}'] * 10)}]\n" for level in range(1, 8)
@@ -123,6 +123,18 @@ def test_a_document_knows_lines_and_what_was_written() -> None:
     document = load_document("a: NO\nb:\n  - 18_19\n  - x\nc:\n", origin="here")
     assert document.lines == {("a",): 1, ("b",): 2, ("b", 0): 3, ("b", 1): 4, ("c",): 5}
     assert document.unquoted == {("a",): "NO", ("b", 0): "18_19", ("c",): ""}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\x85", "a\x85b", "a\u2028b\u2029", " a\n", "\ufeff", "NO", "1_0", "#", "a: b"],
+    ids=ascii,
+)
+@pytest.mark.parametrize("in_one_line", [True, False])
+def test_what_is_written_reads_back(text: str, in_one_line: bool) -> None:
+    content = {"a": text, "b": [text]}
+    written = dump_yaml(content, default_flow_style=in_one_line)
+    assert load_mapping(written, origin="here") == content
 
 
 def test_our_own_files_may_use_aliases() -> None:

@@ -123,7 +123,25 @@ def test_numbers_are_finite(line: str, number: str) -> None:
         (f"sources: {{hn: {{min_points: {10**30}}}}}", "sources.hn.min_points"),
         ("spam: {blocklist: [' ']}", "spam.blocklist.0"),
         ('spam: {allowlist: ["\\x1f"]}', "spam.allowlist.0"),
-        (f"spam: {{link_farms: [{'a' * 201}]}}", "spam.link_farms.0"),
+        (f"spam: {{link_farms: [{'a' * 254}.example]}}", "spam.link_farms.0"),
+        ("spam: {link_farms: [https://spam.example/offers]}", "spam.link_farms.0"),
+        ("spam: {link_farms: ['spam.example:8080']}", "spam.link_farms.0"),
+        ("spam: {link_farms: [spam]}", "spam.link_farms.0"),
+        ("spam: {link_farms: spam.example}", "spam.link_farms"),
+        ("spam: {allowlist: [https://good.example/page]}", "spam.allowlist.0"),
+        ("keywords: ['—']", "keywords.0"),
+        ("keywords: rust", "keywords"),
+        ("brand: {banned_topics: [casino, '']}", "brand.banned_topics.1"),
+        ("brand: {banned_topics: casino}", "brand.banned_topics"),
+        ("language: jp", "language"),
+        ("language: German", "language"),
+        ("language: ''", "language"),
+        ("sources: {reddit: {subreddits: [r/]}}", "sources.reddit.subreddits"),
+        ("sources: {reddit: {subreddits: [u/somebody]}}", "sources.reddit.subreddits"),
+        ("sources: {reddit: {subreddits: rust}}", "sources.reddit.subreddits"),
+        ("sources: {youtube: {regions: [UK]}}", "sources.youtube.regions"),
+        ("scoring: {source_weights: {Reddit: 2}}", "scoring.source_weights"),
+        ("scoring: {source_weights: {hackernews: 2}}", "scoring.source_weights"),
         ("spam: {patterns: {mine: '('}}", r"spam\.patterns\.mine"),
         ("spam: {patterns: {mine: '(?=x)y'}}", r"spam\.patterns\.mine"),
         ("spam: {patterns: {mine: 'x*'}}", r"spam\.patterns\.mine"),
@@ -201,13 +219,13 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
         ("sources: {reddit: {subreddits: [2026-01-31]}}", r"reads 2026-01-31 as a date"),
         ("sources: {reddit: {subreddits: [~]}}", r"reads ~ as no value"),
         ("sources: {reddit: {subreddits: [null]}}", r"reads null as no value"),
-        ("sources: {reddit: {subreddits: [r/rust]}}", r"without r/"),
         ("sources: {reddit: {min_score: yes}}", r"min_score: expected a number, not true"),
         ("budget: {per_video_usd: on}", r"per_video_usd: expected a number, not true"),
         ("scoring: {views_per_engagement: true}", r"expected a number, not true"),
         ("scoring: {weights: {spam: yes}}", r"expected a number, not true"),
         ("sources: {hn: {enabled: perhaps}}", r"enabled: expected true or false"),
         ("sources: {reddit: {subreddits: [rust, Rust]}}", r"'rust' and 'Rust' .* the same"),
+        ("sources: {reddit: {subreddits: [rust, r/Rust]}}", r"'rust' and 'r/Rust' .* the same"),
         ("sources: {youtube: {regions: [US, US]}}", r"'US' and 'US' .* the same"),
         ("sources: {youtube: {categories: ['10', '010']}}", r"'10' and '010' .* the same"),
         (f"channels: [{{id: UC{'a' * 22}}}, {{id: UC{'A' * 22}}}]", r"channels: .* the same"),
@@ -221,6 +239,8 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
         ),
         ("reports: {recipients: [a@b.c, A@B.c]}", r"recipients: .* the same"),
         ("scoring: {source_weights: {Reddit: 2}}", r"did you mean `reddit`"),
+        ("scoring: {source_weights: {Hacker News: 2}}", r"did you mean `hn`"),
+        ("scoring: {source_weights: {Mastodon!: 2}}", r"'Mastodon!' is no source"),
         ("scoring: {weights: {keyword_stp: 1}}", r"did you mean `keyword_step`"),
         ("name: Other", r"the key `name` stands twice, in lines 1 and 3"),
     ],
@@ -247,3 +267,30 @@ def test_what_is_meant_is_read() -> None:
     assert (workspace.sources.hn.enabled, workspace.sources.hn.min_points) == (False, 1000)
     assert workspace.sources.youtube.regions == ("NO",)
     assert workspace.scoring.source_weights == {"lobsters": 2}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rust",
+        "r/rust",
+        "/r/rust",
+        "/r/rust/",
+        "https://www.reddit.com/r/rust/",
+        "reddit.com/r/rust",
+    ],
+)
+def test_a_subreddit_is_named_in_any_usual_way(name: str) -> None:
+    text = f"{GOOD}sources: {{reddit: {{subreddits: [{name}]}}}}\n"
+    assert parse_workspace("tech", text, origin="here").sources.reddit.subreddits == ("rust",)
+
+
+@pytest.mark.parametrize("language", ["en", "EN", "pt-BR", "zh_Hant", "nb", "fil"])
+def test_a_language_is_a_code(language: str) -> None:
+    text = f"{GOOD.replace('language: en', '')}language: {language}\n"
+    assert parse_workspace("tech", text, origin="here").language == language
+
+
+def test_a_language_by_its_country_is_told_its_code() -> None:
+    with pytest.raises(ConfigError, match="ISO 639 code: ja"):
+        parse_workspace("tech", f"{GOOD}language: jp\n", origin="here")

@@ -7,14 +7,14 @@ are international, and a wrong yes costs a good topic.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import polars as pl
 
 _LATIN = r"\p{Latin}"
-_NOT_ASCII = r"[^\x00-\x7F]"
 _LANGUAGES_OF_SCRIPT: Mapping[str, str] = {
-    _LATIN: "af ca cs da de en es et eu fi fr ga gl hr hu id is it lt lv ms nl no pl pt ro sk"
+    _LATIN: "af ca cs da de en es et eu fi fr ga gl hr hu id is it lt lv ms nb nl nn no pl pt ro sk"
     " sl sq sv sw tl tr vi",
     r"\p{Cyrillic}": "be bg mk ru uk",
     r"\p{Devanagari}": "hi mr ne",
@@ -41,8 +41,33 @@ _COMMON_WORDS: Mapping[str, str] = {
     "nl": "het een van niet voor met ik dat wat naar ook",
     "pt": "não uma com para você dos das os em mais que é do na um",
 }
+_ISO_639_1 = """
+    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da
+    de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz
+    ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln
+    lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi
+    pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti
+    tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
+"""
+_CODE = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
+_COUNTRIES = {"cn": "zh", "cz": "cs", "dk": "da", "gr": "el", "jp": "ja", "ua": "uk"}
 _FEWEST_LETTERS = 6
 _FEWEST_COMMON_WORDS = 2
+
+
+def check_language(text: str) -> str:
+    """The language's code as it is written, where it is one: ``en``, ``pt-BR``, ``zh_Hant``.
+
+    Raises:
+        ValueError: It is the name of a language, the code of a country, or another word: with it,
+            no title would ever be in another language.
+    """
+    match = _CODE.fullmatch(text)
+    code = match[1].lower() if match else ""
+    if not code or (len(code) == 2 and code not in _ISO_639_1.split()):
+        meant = f": {_COUNTRIES[code]}" if code in _COUNTRIES else ", such as en or pt-BR"
+        raise ValueError(f"{text[:40]!r} is no language; write its ISO 639 code{meant}")
+    return text
 
 
 def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
@@ -62,7 +87,8 @@ def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
         return pl.lit(value=False)
     # Most titles need neither test: plain ASCII is Latin, and one word of the language is enough.
     is_latin = script == _LATIN
-    doubtful = pl.when(text.str.contains(_NOT_ASCII)).then(text) if is_latin else text
+    is_ascii = text.str.len_bytes() == text.str.len_chars()
+    doubtful = pl.when(~is_ascii).then(text) if is_latin else text
     letters = doubtful.str.count_matches(r"\p{Alphabetic}")
     few = doubtful.str.count_matches(script) * 3 < letters
     foreign_script = ((letters >= _FEWEST_LETTERS) & few).fill_null(value=False)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from ytap_assets.domain.languages import other_language_column
-from ytap_assets.domain.phrases import phrase_regexes
+from ytap_assets.domain.normal_form import normalize_texts
+from ytap_assets.domain.phrases import FOUND, find_phrases, is_phrase, order_found
 
-_SEPARATOR = "\x1f"
 _MOST_CHARACTERS = 1000
 """No platform has longer titles; what hostile input holds beyond is not read."""
 
@@ -34,9 +34,9 @@ class Topic:
 
     @property
     def phrases(self) -> list[str]:
-        """Keywords and vertical, each once, without blank ones."""
+        """Keywords and vertical, each once, without what cannot be looked for."""
         tidy = (" ".join(phrase.split()) for phrase in (*self.keywords, self.vertical))
-        return list({phrase.casefold(): phrase for phrase in tidy if phrase}.values())
+        return list({phrase.casefold(): phrase for phrase in tidy if is_phrase(phrase)}.values())
 
 
 def match_topic(items: pl.DataFrame, topic: Topic) -> pl.DataFrame:
@@ -50,38 +50,28 @@ def match_topic(items: pl.DataFrame, topic: Topic) -> pl.DataFrame:
         ``items`` with ``matched`` (the phrases, as the config spells them, in its order) and
         ``is_other_language`` (clearly not in the workspace's language).
     """
-    texts = items.select(
-        title=_plain(pl.col("title")),
-        text=_plain(pl.concat_str("title", "category", separator=" / ", ignore_nulls=True)),
-    )
-    other = texts.select(
-        other_language_column(pl.col("title"), topic.language).fill_null(value=False)
-    )
+    titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
+    in_titles = find_phrases(titles, topic.phrases)
+    in_categories = _find_in_categories(items["category"], topic.phrases)
+    found = order_found(pl.concat([in_titles, in_categories]))
+    is_other = other_language_column(pl.col("clean"), topic.language).fill_null(value=False)
     return items.with_columns(
-        _matched(texts["text"], topic.phrases).alias("matched"),
-        other.to_series().alias("is_other_language"),
+        _list_phrases(found, items.height).alias("matched"),
+        titles.select(is_other_language=is_other).to_series(),
     )
 
 
-def _plain(text: pl.Expr) -> pl.Expr:
-    """The text as `phrases` wants it; only what is not ASCII needs normalizing."""
-    short = text.str.slice(0, _MOST_CHARACTERS)
-    foreign = pl.when(short.str.contains(r"[^\x00-\x7F]")).then(short)
-    return pl.coalesce(foreign.str.normalize("NFKC"), short)
+def _find_in_categories(category: pl.Series, phrases: list[str]) -> pl.DataFrame:
+    """As `find_phrases` of every item's category; there are few, so each is searched once."""
+    distinct = category.unique().drop_nulls()
+    found = find_phrases(normalize_texts(distinct.str.slice(0, _MOST_CHARACTERS)), phrases)
+    told = found.with_columns(category=distinct.gather(found["row"])).drop("row")
+    rows = category.alias("category").to_frame().with_row_index("row")
+    return rows.join(told, on="category").select(*FOUND)
 
 
-def _matched(texts: pl.Series, phrases: list[str]) -> pl.Series:
-    """A list for each text. Phrase by phrase only where any of them is found: few texts."""
-    frame = texts.to_frame("text").with_row_index("row")
-    anything = [pl.col("text").str.contains(regex) for regex in phrase_regexes(phrases)]
-    if not anything:
-        return pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, texts.len())
-    hits = frame.filter(pl.any_horizontal(anything))
-    found = [
-        pl.when(pl.col("text").str.contains(regex)).then(pl.lit(phrase))
-        for phrase in phrases
-        for regex in phrase_regexes([phrase])
-    ]
-    joined = pl.concat_str(found, separator=_SEPARATOR, ignore_nulls=True)
-    lists = hits.select("row", matched=joined.str.split(_SEPARATOR))
-    return frame.join(lists, on="row", how="left", maintain_order="left")["matched"].fill_null([])
+def _list_phrases(found: pl.DataFrame, count: int) -> pl.Series:
+    """A list for each text, of the phrases in their order."""
+    lists = found.group_by("row", maintain_order=True).agg(matched="phrase")
+    rows = pl.select(row=pl.int_range(count, dtype=pl.UInt32))
+    return rows.join(lists, on="row", how="left", maintain_order="left")["matched"].fill_null([])

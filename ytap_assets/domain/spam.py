@@ -15,23 +15,24 @@ The other rules say what a workspace or a platform decided; a match of one is sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
 
+from ytap_assets.domain.normal_form import join_scripts, normalize_texts
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
 from ytap_assets.domain.spam_lists import PLACED_PATTERNS
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
 from ytap_assets.domain.spam_style import Sign, excess_of_style, observe_style
+from ytap_assets.domain.urls import ascii_host
 
 __all__ = ["PATTERN_CHARACTERS", "RULES", "Minimum", "SpamRules", "find_spam", "match_texts"]
 
-# No reason holds it: it is neither white space to the matching engine nor part of any phrase.
+# No reason holds it: phrases are shown without it, and it is not printable.
 _SEPARATOR = "\x1f"
-_INVISIBLE = r"[\x{00AD}\x{200B}-\x{200F}\x{2060}\x{FEFF}]"
 PATTERN_CHARACTERS = 2_000
 """Patterns see the beginning of a text; no platform has titles as long."""
 _NOT_ASCII = r"[^\x00-\x7F]"
@@ -169,10 +170,7 @@ def _join_reasons(found: pl.DataFrame, names: list[str]) -> pl.Series:
 
 def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     """What the rules look at, each thing computed once."""
-    # Full-width and mathematical letters spell the same words; invisible characters none.
-    # Normalizing is the dearest step, and ASCII needs none.
-    foreign = pl.when(pl.col("title").str.contains(_NOT_ASCII)).then("title")
-    plain = foreign.str.normalize("NFKC").str.replace_all(_INVISIBLE, "")
+    forms = normalize_texts(trends["title"])
     seen = trends.select(
         "workspace_id",
         "day",
@@ -181,34 +179,88 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         "points",
         "views",
         "is_promoted",
+        forms["clean"].alias("text"),
         channel=pl.coalesce("channel_id", "channel_title"),
-        foreign=foreign,
-        host=_suspicious_host(rules),
-        text=pl.coalesce(plain, "title"),
+        # What characters look like matters only where some are not ASCII.
+        foreign=pl.when(pl.col("title").str.len_bytes() > pl.col("title").str.len_chars()).then(
+            "title"
+        ),
+        host=_suspicious_host(trends["url"], rules),
     )
     seen = observe_style(_count_same_titles(seen, rules), rules)
     return seen.with_columns(
-        unexcused=mask_phrases(pl.col("text"), rules.allowlist),
+        *_observe_phrases(forms, rules),
         words=pl.col("text").str.to_lowercase().str.split(" "),
-    ).with_columns(
         # A pattern of a workspace's own can need microseconds a character; titles are hostile.
-        beginning=pl.col("unexcused").str.slice(0, PATTERN_CHARACTERS),
+        beginning=pl.col("text").str.slice(0, PATTERN_CHARACTERS),
+    ).with_columns(
         words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
         different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
 
 
-def _suspicious_host(rules: SpamRules) -> pl.Expr:
-    """The host of URLs that somewhere name a link farm, unless it is allowed."""
-    allowed = [term.strip().lower() for term in rules.allowlist]
+def _observe_phrases(forms: pl.DataFrame, rules: SpamRules) -> list[pl.Series]:
+    """What the lists of phrases say of each title.
+
+    Returns:
+        ``blocked`` and ``blocked_by_own`` (the first phrase of the general blocklist and of the
+        workspace's own, beside those of the allowlist), and of titles with a phrase of the
+        allowlist the text ``with_allowed`` and ``without_allowed``.
+    """
+    unknown = pl.Series([None], dtype=pl.String).new_from_index(0, forms.height)
+    allowed = mask_phrases(forms, rules.allowlist)
+    rows = allowed["row"]
+    whole = forms["normal"].gather(rows)
+    unexcused = forms.with_columns(forms["normal"].scatter(rows, allowed["masked"]))
+    # The own ones first: of phrases that are the same, the first is found.
+    own = rules.own.blocklist
+    blocked = find_phrases(unexcused, (*own, *rules.blocklist))
+    is_own = blocked["place"] < len(own)
+    firsts = {
+        name: blocked.filter(which).unique("row", keep="first")
+        for name, which in (("blocked", ~is_own), ("blocked_by_own", is_own))
+    }
+    beside = pl.DataFrame({"with_allowed": whole, "without_allowed": allowed["masked"]}).select(
+        join_scripts(pl.all()).str.slice(0, PATTERN_CHARACTERS)
+    )
+    return [
+        *(
+            unknown.clone().scatter(first["row"], first["phrase"]).alias(name)
+            for name, first in firsts.items()
+        ),
+        *(unknown.clone().scatter(rows, one).alias(one.name) for one in beside),
+    ]
+
+
+def _suspicious_host(urls: pl.Series, rules: SpamRules) -> pl.Series:
+    """The host of URLs that somewhere name a link farm, unless it is allowed; in ASCII."""
+    farms = sorted({*rules.farm_hosts, *rules.own_farm_hosts})
+    if not farms:
+        return urls.clear(urls.len())
     url = pl.col("url")
-    farms = [host.strip() for host in (*rules.link_farms, *rules.own.link_farms)]
-    if farms and all(host.isascii() for host in farms):
-        # The plain search knows the case of ASCII alone; hosts may be spelt with other letters.
-        named = url.str.contains_any(farms, ascii_case_insensitive=True)
-        url = pl.when(named | url.str.contains(_NOT_ASCII)).then(url)
-    host = url.str.extract(_HOST).str.to_lowercase().str.strip_chars_end(".")
-    return pl.when(~host.is_in(allowed)).then(host)
+    named = url.str.contains_any(farms, ascii_case_insensitive=True)
+    # The plain search knows ASCII alone; hosts may be spelt with other letters.
+    host = pl.when(named | url.str.contains(_NOT_ASCII)).then(url).str.extract(_HOST)
+    host = host.str.to_lowercase().map_batches(_in_ascii, return_dtype=pl.String)
+    hosts = urls.alias("url").to_frame().select(host=host.str.strip_chars_end("."))["host"]
+    allowed = _find_host(pl.col("host"), rules.allowed_hosts)
+    if not allowed:
+        return hosts
+    is_allowed = pl.coalesce(allowed).is_not_null()
+    return hosts.to_frame().select(pl.when(~is_allowed).then("host")).to_series()
+
+
+def _in_ascii(hosts: pl.Series) -> pl.Series:
+    foreign = hosts.filter(hosts.str.contains(_NOT_ASCII)).unique()
+    if foreign.is_empty():
+        return hosts
+    return hosts.replace(foreign, pl.Series(map(ascii_host, foreign), dtype=pl.String))
+
+
+def _find_host(host: pl.Expr, known: Iterable[str]) -> list[pl.Expr]:
+    """Which of the known hosts a host is, or is a subdomain of."""
+    regexes = join_regexes(map(pl.escape_regex, sorted(known)))
+    return [host.str.extract(rf"(?:^|\.)({regex})$") for regex in regexes]
 
 
 def _count_same_titles(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
@@ -244,29 +296,30 @@ def _minimum_engagement(rules: SpamRules) -> Iterator[Match]:
         )
 
 
-def _blocklist(rules: SpamRules) -> Iterator[Match]:
-    for phrases, evidence in ((rules.blocklist, "blocklist"), (rules.own.blocklist, None)):
-        for phrase in find_phrases(pl.col("unexcused"), phrases):
-            yield Match(_reason("blocklist", _tidy(phrase)), evidence)
-
-
-def _tidy(text: pl.Expr) -> pl.Expr:
-    return text.str.replace_all(r"\s+", " ").str.to_lowercase()
+def _blocklist(_rules: SpamRules) -> Iterator[Match]:
+    for blocked, evidence in (("blocked", "blocklist"), ("blocked_by_own", None)):
+        shown = pl.col(blocked).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
+        yield Match(_reason("blocklist", shown), evidence)
 
 
 def _patterns(rules: SpamRules) -> Iterator[Match]:
+    """A pattern is excused where a phrase of the allowlist is what made it match."""
     general = {name for name, _ in rules.patterns} - PLACED_PATTERNS
     for name, regex in (*rules.patterns, *rules.own.patterns):
         reason = f"pattern: {name}"
         matches = pl.col("beginning").str.contains(regex)
+        if rules.allowlist:
+            with_allowed = pl.col("with_allowed").str.contains(regex)
+            is_excused = with_allowed & ~pl.col("without_allowed").str.contains(regex)
+            matches &= ~is_excused.fill_null(value=False)
         yield Match(pl.when(matches).then(pl.lit(reason)), reason if name in general else None)
 
 
 def _link_farm(rules: SpamRules) -> Iterator[Match]:
-    for farms, evidence in ((rules.link_farms, "link_farm"), (rules.own.link_farms, None)):
-        for regex in join_regexes(pl.escape_regex(host.strip().lower()) for host in farms):
-            host = pl.col("host").str.extract(rf"(?:^|\.)({regex})$")
-            yield Match(_reason("link_farm", host), evidence)
+    for farms, evidence in ((rules.farm_hosts, "link_farm"), (rules.own_farm_hosts, None)):
+        for farm in _find_host(pl.col("host"), farms):
+            shown = farm.replace(list(farms), list(farms.values()))
+            yield Match(_reason("link_farm", shown), evidence)
 
 
 def _repeated_words(rules: SpamRules) -> Iterator[Match]:

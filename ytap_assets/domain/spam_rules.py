@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
-from ytap_assets.domain.phrases import check_regex
+from ytap_assets.domain.phrases import check_phrase, check_regex
 from ytap_assets.domain.spam_lists import BLOCKLIST, LINK_FARMS, PATTERNS
+from ytap_assets.domain.urls import read_host, readable_host
 from ytap_assets.errors import ConfigError
 
-MAX_TERM_CHARACTERS = 200
 MAX_PATTERNS = 100
 
 RuleName = Literal[
@@ -100,11 +101,12 @@ class SpamRules:
         minimums: The least engagement, by source. A source without an entry has none: a
             monitored channel was chosen, so its videos count from the first view.
         blocklist: General phrases that are evidence of spam.
-        allowlist: Phrases (and hosts) that never are: the blocklists, the patterns and the link
-            farms do not see them.
+        allowlist: Phrases (and hosts, with their subdomains) that never are: the blocklists, the
+            patterns and the link farms do not see them.
         patterns: General regular expressions that are evidence of spam, by name.
         link_farms: General hosts that are evidence of spam, with their subdomains.
-        own: The workspace's own phrases, patterns and hosts.
+        own: The workspace's own phrases, patterns and hosts. What is the same as a general one, in
+            whatever spelling, is its own alone.
         rules_off: Rules that do not run.
         max_emoji: The most emoji a title may have before that is a sign.
         max_capitals_pct: The largest share of capitals among letters that have a case ...
@@ -140,20 +142,36 @@ class SpamRules:
 
     def __post_init__(self) -> None:
         own = self.own
-        terms = {
-            "blocklist": (*self.blocklist, *own.blocklist),
-            "allowlist": self.allowlist,
-            "link_farms": (*self.link_farms, *own.link_farms),
-        }
-        for name, given in terms.items():
+        terms = (
+            ("blocklist", (*self.blocklist, *own.blocklist), check_phrase),
+            ("allowlist", self.allowlist, check_allowed),
+            ("link_farms", (*self.link_farms, *own.link_farms), check_host),
+        )
+        for name, given, check in terms:
             for term in given:
-                _refuse(f"spam.{name}", term, check_phrase)
+                _refuse(f"spam.{name}", term, check)
         patterns = (*self.patterns, *own.patterns)
         if len(patterns) > MAX_PATTERNS:
             raise ConfigError(f"spam.patterns: more than {MAX_PATTERNS}")
         for name, regex in patterns:
             _refuse("spam.patterns", name, check_pattern_name)
             _refuse(f"spam.patterns.{name}", regex, check_regex)
+
+    @cached_property
+    def farm_hosts(self) -> Mapping[str, str]:
+        """The general link farms in ASCII, each with its name as people read it."""
+        hosts = _read_hosts(self.link_farms)
+        return {host: shown for host, shown in hosts.items() if host not in self.own_farm_hosts}
+
+    @cached_property
+    def own_farm_hosts(self) -> Mapping[str, str]:
+        """The workspace's own link farms, likewise."""
+        return _read_hosts(self.own.link_farms)
+
+    @cached_property
+    def allowed_hosts(self) -> frozenset[str]:
+        """What of the allowlist is a host, in ASCII."""
+        return frozenset(host for term in self.allowlist if (host := _try_host(term)))
 
     def extended(
         self,
@@ -184,23 +202,31 @@ class SpamRules:
         return replace(
             self,
             minimums={**self.minimums, **(minimums or {})},
-            blocklist=tuple(term for term in self.blocklist if term not in own.blocklist),
             allowlist=(*self.allowlist, *allowlist),
             patterns=tuple(one for one in self.patterns if one[0] not in names),
-            link_farms=tuple(host for host in self.link_farms if host not in own.link_farms),
             own=own,
             **(limits or {}),
         )
 
 
-def check_phrase(text: str) -> str:
-    """The phrase, where it can be looked for.
+def check_allowed(text: str) -> str:
+    """A phrase or a host, where it can be looked for.
 
     Raises:
-        ValueError: It has no characters, or too many.
+        ValueError: It can be found nowhere, or is an address that is more than a host.
     """
-    if not text.strip() or len(text) > MAX_TERM_CHARACTERS:
-        raise ValueError(f"a phrase has 1 to {MAX_TERM_CHARACTERS} characters, not all spaces")
+    if "://" in text:
+        read_host(text)
+    return check_phrase(text)
+
+
+def check_host(text: str) -> str:
+    """The host as it is listed, where it is one.
+
+    Raises:
+        ValueError: It is none.
+    """
+    read_host(text)
     return text
 
 
@@ -213,6 +239,17 @@ def check_pattern_name(text: str) -> str:
     if not (text.strip() and text.isprintable() and len(text) <= 60):
         raise ValueError("a pattern's name has 1 to 60 printable characters")
     return text
+
+
+def _read_hosts(listed: Iterable[str]) -> Mapping[str, str]:
+    return {host: readable_host(host) for host in map(read_host, listed)}
+
+
+def _try_host(text: str) -> str | None:
+    try:
+        return read_host(text)
+    except ValueError:
+        return None
 
 
 def _refuse(key: str, value: str, check: Any) -> None:

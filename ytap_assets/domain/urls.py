@@ -54,6 +54,11 @@ _HTTP = re.compile(
     r"(?:https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.ASCII | re.IGNORECASE
 )
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::([0-9]{0,5}))?")
+_LISTED_HOST = re.compile(
+    r"(?:https?://)?(\*?\.)?(?:www\.(?=[^.]+\.[^.]))?([^\s/?#:@*]+?)\.?/?", re.IGNORECASE
+)
+_HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
+MAX_HOST_CHARACTERS = 253
 _NICHES = ("www.", "m.", "mobile.", "amp.")
 _NICHE_HOST = re.compile(r"^(?:(?:www|m|mobile|amp)\.)+(?=[^.]+\.)")
 _WIKI_MOBILE = re.compile(r"^([a-z-]+)\.m\.(?=wik[a-z]+\.org$)")
@@ -102,6 +107,43 @@ def canonical_url(url: str) -> str:
     if canonical is None:
         canonical = text.lower()
     return canonical if len(canonical) <= MAX_CHARACTERS else _hashed(text)
+
+
+def ascii_host(host: str) -> str | None:
+    """A host in ASCII and lower case, as it is asked for (IDNA); None where it cannot be."""
+    host = host.lower()
+    if host.isascii():
+        return host
+    try:
+        if _LETTERS_SINCE_2010.intersection(host):
+            labels = unicodedata.normalize("NFKC", host).split(".")
+            return ".".join(map(_ascii_label, labels))
+        return host.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        return None
+
+
+def readable_host(host: str) -> str:
+    """A host of `ascii_host` in the letters that people read, where it has any."""
+    return ".".join(map(_readable_label, host.split(".")))
+
+
+def read_host(text: str) -> str:
+    """The host that somebody listed, in ASCII, as `ascii_host` gives it.
+
+    ``www.``, ``*.`` and a dot before it are none of it, nor is one after it, nor ``https://``; a
+    top-level domain alone is meant only where it begins with a dot (``.zip``).
+
+    Raises:
+        ValueError: It is no host: a word, an address with a path, a host with a port.
+    """
+    parts = _LISTED_HOST.fullmatch(text.strip())
+    host = ascii_host(parts[2]) if parts else None
+    if not parts or not host or len(host) > MAX_HOST_CHARACTERS or not _HOST_NAME.fullmatch(host):
+        raise ValueError("not a host such as spam.example (without a path or a port)")
+    if "." not in host and not parts[1]:
+        raise ValueError(f"not a host such as spam.example; write .{host} for all hosts below it")
+    return host
 
 
 def canonical_urls(urls: pl.Series) -> pl.Series:
@@ -185,7 +227,7 @@ def _canonical_http(text: str) -> str | None:
 
 def _canonical_host(authority: str) -> tuple[str, str] | None:
     """The host and, unless it is the usual one, the port as ``:8080``; None where invalid."""
-    host = _ascii_host(authority.rpartition("@")[2])
+    host = ascii_host(authority.rpartition("@")[2])
     match = _AUTHORITY.fullmatch(host) if host is not None else None
     if match is None:
         return None
@@ -197,21 +239,19 @@ def _canonical_host(authority: str) -> tuple[str, str] | None:
     return platform_host(name), "" if port in (80, 443) else f":{port}"
 
 
-def _ascii_host(host: str) -> str | None:
-    host = host.lower()
-    if host.isascii():
-        return host
-    try:
-        if _LETTERS_SINCE_2010.intersection(host):
-            labels = unicodedata.normalize("NFKC", host).split(".")
-            return ".".join(map(_ascii_label, labels))
-        return host.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return None
-
-
 def _ascii_label(label: str) -> str:
     return label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}"
+
+
+def _readable_label(label: str) -> str:
+    """The label's letters; what stands for no letters, or not for these alone, stays as it is."""
+    if not label.startswith("xn--"):
+        return label
+    try:
+        letters = label.removeprefix("xn--").encode().decode("punycode")
+    except UnicodeError:
+        return label
+    return letters if letters.isprintable() and ascii_host(letters) == label else label
 
 
 def _resolved_path(path: str) -> str:

@@ -17,6 +17,7 @@ import httpx
 
 from ytap_assets.config_keys import find_nearest
 from ytap_assets.domain.quota import BUCKETS, next_quota_reset
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.disk import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
@@ -64,6 +65,7 @@ def examine(
     listed = list_workspaces(Workspaces(settings))
     findings = [
         *_check_workspaces(listed),
+        *_check_sources(listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
@@ -112,11 +114,22 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
                 yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
-            known = {source.name for source in CATALOG.trends}
-            for name in sorted(one.workspace.scoring.source_weights.keys() - known):
-                detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
-                subject = f"scoring.source_weights of {one.workspace_id}"
-                yield Finding("configured", subject, "warn", detail)
+
+
+def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
+    """What a config says to sources and of them, where no source would take it."""
+    known = {source.name for source in CATALOG.trends}
+    for workspace in (one.workspace for one in listed if one.workspace is not None):
+        for source in CATALOG.trends:
+            try:
+                source.targets(workspace)
+            except ConfigError as error:
+                subject = f"source {source.name} of {workspace.workspace_id}"
+                yield Finding("configured", subject, "fail", str(error))
+        for name in sorted(workspace.scoring.source_weights.keys() - known):
+            detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
+            subject = f"scoring.source_weights of {workspace.workspace_id}"
+            yield Finding("configured", subject, "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from ytap_assets.operations.registries import (
     find_conflicts,
     find_orphans,
 )
+from ytap_assets.plain_yaml import dump_yaml
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import (
@@ -301,7 +302,7 @@ def _set_line(text: bytes, key: str, value: str) -> bytes:
 def _validate(workspace_id: str, content: dict[str, Any], *, origin: str) -> Workspace:
     """The workspace, if its config can be written and reads back as it was."""
     try:
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = dump_yaml(content)
         workspace = parse_workspace(workspace_id, text, origin=origin)
         again = parse_workspace(workspace_id, render_config(workspace), origin=origin)
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:

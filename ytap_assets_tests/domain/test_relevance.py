@@ -40,6 +40,26 @@ def test_matches_whole_phrases_in_the_order_of_the_config(title: str, matched: l
     assert match([title], TECH) == [(matched, False)]
 
 
+@pytest.mark.parametrize(
+    ("title", "matched"),
+    [
+        ("日本の人工知能研究が急成長している理由", ["人工知能"]),
+        ("最新のAIモデルを比較してみた", ["AI"]),
+        ("AT&amp;T\u2019s AI\u2122", ["AI", "AT&T"]),
+        ("京都の紅葉が見頃を迎える", []),
+    ],
+)
+def test_keywords_are_found_in_every_script(title: str, matched: list[str]) -> None:
+    topic = Topic(keywords=("人工知能", "量子", "AI", "AT&T"), vertical="テック", language="ja")
+    assert match([title], topic)[0][0] == matched
+
+
+def test_a_phrase_of_title_and_category_counts_once() -> None:
+    assert match(["Rust and C++"], TECH, category="C++ technology") == [
+        (["Rust", "C++", "technology"], False)
+    ]
+
+
 def test_a_subreddit_says_what_its_posts_are_about() -> None:
     assert match(["Look at this"], TECH, category="rust") == [(["Rust"], False)]
 

@@ -9,15 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS
 from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam, match_texts
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import (
-    MAX_TERM_CHARACTERS,
-    RULE_PRECISION,
-    Minimum,
-    RuleName,
-    SpamRules,
-)
+from ytap_assets.domain.spam_rules import RULE_PRECISION, Minimum, RuleName, SpamRules
 from ytap_assets.errors import ConfigError
 
 DAY = date(2026, 11, 20)
@@ -231,7 +226,63 @@ def test_the_allowlist_beats_the_blocklist() -> None:
     assert reasons(rules, url="https://adf.ly/1") == []
 
 
-@pytest.mark.parametrize("term", ["", " ", "x" * (MAX_TERM_CHARACTERS + 1)])
+def test_the_allowlist_beats_the_patterns_and_link_farms() -> None:
+    rules = SpamRules().extended(
+        patterns={"side job": "副業.*万円"},
+        allowlist=["副業解禁", "https://www.ouo.io/"],
+        link_farms=["https://Spam.Example/"],
+    )
+    assert reasons(rules, title="副業で月収百万円") == ["pattern: side job"]
+    assert reasons(rules, title="副業解禁で万円") == []
+    assert reasons(rules, title="副業解禁、副業で月収百万円") == ["pattern: side job"]
+    assert reasons(rules, url="https://cdn.ouo.io/1") == []
+    assert reasons(rules, url="https://www.spam.example./1") == ["link_farm: spam.example"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "title"),
+    [
+        ("副業", "誰でもできる副業で月収百万円"),
+        ("don't miss", "Don\u2019t miss this"),
+        ("AT&T deals", "AT&amp;T deals today"),
+        ("Guaranteed profit", "Guaranteed\u2122 profit-for-all"),
+        ("guaranteed profit", "guaranteed_profit"),
+    ],
+)
+def test_a_blocked_phrase_is_found_in_any_spelling_and_named_as_listed(
+    listed: str, title: str
+) -> None:
+    rules = SpamRules().extended(blocklist=[listed])
+    assert reasons(rules, title=title) == [f"blocklist: {listed}"]
+
+
+@pytest.mark.parametrize(
+    ("farm", "url", "shown"),
+    [
+        ("xn--mll-hoa.example", "https://müll.example/1", "müll.example"),
+        ("müll.example", "https://www.xn--mll-hoa.example/1", "müll.example"),
+        (" *.müll.example", "https://a.MÜLL.example/1", "müll.example"),
+        (".zip", "https://report.zip/", "zip"),
+        ("www.müll.example.", "http://müll.example", "müll.example"),
+        ("xn--strae-oqa.example", "https://STRAẞE.example", "straße.example"),
+        ("straße.example", "https://xn--strae-oqa.example", "straße.example"),
+        ("xn--99999999.example", "https://xn--99999999.example", "xn--99999999.example"),
+    ],
+)
+def test_a_link_farm_is_known_in_every_form_of_its_name(farm: str, url: str, shown: str) -> None:
+    rules = SpamRules().extended(link_farms=[farm])
+    assert reasons(rules, url=url) == [f"link_farm: {shown}"]
+
+
+@pytest.mark.parametrize(
+    "farm", ["zip", "https://a.example/x", "a.example:80", "a b.example", "a..b"]
+)
+def test_what_is_no_host_is_refused(farm: str) -> None:
+    with pytest.raises(ConfigError, match="link_farms"):
+        SpamRules().extended(link_farms=[farm])
+
+
+@pytest.mark.parametrize("term", ["", " ", "x" * (MAX_PHRASE_CHARACTERS + 1)])
 def test_a_phrase_that_would_match_everything_is_refused(term: str) -> None:
     with pytest.raises(ConfigError, match="blocklist"):
         SpamRules(blocklist=(term,))
@@ -406,6 +457,21 @@ def test_a_general_entry_that_a_workspace_repeats_is_its_own() -> None:
     assert reasons(rules, title="get rich quick") == ["blocklist: get rich quick"]
     assert reasons(rules, url="https://adf.ly/1") == ["link_farm: adf.ly"]
     assert reasons(rules, title="follow me on X") == ["pattern: follow me"]
+
+
+def test_a_general_entry_is_a_workspaces_own_in_whatever_spelling() -> None:
+    rules = SpamRules(min_spam_pct=100).extended(
+        blocklist=["Get-Rich  Quick"], link_farms=["https://www.ADF.LY/"]
+    )
+    assert reasons(rules, title="get rich quick") == ["blocklist: Get-Rich Quick"]
+    assert reasons(rules, url="https://adf.ly/1") == ["link_farm: adf.ly"]
+
+
+def test_own_and_general_phrases_are_both_named() -> None:
+    rules = SpamRules().extended(blocklist=["副業"])
+    title = "副業でget rich quick"
+    assert reasons(rules, title=title) == ["blocklist: get rich quick", "blocklist: 副業"]
+    assert probability(rules, title=title) == 1
 
 
 @settings(max_examples=20, deadline=None)

@@ -126,6 +126,7 @@ def test_what_is_no_config_is_refused(tmp_path: Path, content: bytes, reason: st
         "~",
         "a: b",
         "\u2028",
+        "\x85",
         "\x00",
         "  x ",
         "é漢🎬",
@@ -140,10 +141,9 @@ def test_yaml_keeps_values_that_look_like_others(tmp_path: Path, value: object) 
     assert workspaces.get("tech").extra == {"voice": {"name": value}}
 
 
-@pytest.mark.parametrize("value", [f"{'[' * 900}{']' * 900}", r'"\u0085"'])
-def test_what_yaml_would_change_is_refused_and_nothing_is_made(tmp_path: Path, value: str) -> None:
+def test_what_yaml_cannot_hold_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
     origin = tmp_path / "old.json"
-    origin.write_text(f'{{"a": {value}}}', encoding="utf-8")
+    origin.write_text(f'{{"a": {"[" * 900}{"]" * 900}}}', encoding="utf-8")
     workspaces = Workspaces(Settings.from_env({"YTAP_DATA": str(tmp_path)}))
     with pytest.raises(ConfigError, match=r"old\.json"):
         create_workspace(workspaces, "tech", origin=origin)

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 import yaml
 
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_trends
 from ytap_assets.operations.platform import Platform
@@ -100,6 +101,33 @@ def test_it_is_there_for_the_workspaces_that_want_it(
     source = module.Lobsters()
     assert list(source.targets(wanting)) == ["hottest"]
     assert list(source.targets(wanting.model_copy(update={"extra": {}}))) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"lists": "hottest"}, r"extra\.lobsters\.lists: expected a list"),
+        ({"lists": ["coldest"]}, r"extra\.lobsters\.lists\.0: "),
+        ({"list": ["hottest"]}, r"extra\.lobsters\.list: .*did you mean `lists`"),
+        ("hottest", r"extra\.lobsters: "),
+    ],
+    ids=["a text for a list", "an unknown value", "an unknown key", "a text for a section"],
+)
+def test_what_the_workspace_says_of_it_is_checked(
+    lobsters: Platform, module: ModuleType, said: object, why: str
+) -> None:
+    wanting = lobsters.workspaces.get("tech")
+    wrong = wanting.model_copy(update={"extra": {"lobsters": said}})
+    with pytest.raises(ConfigError, match=why):
+        module.Lobsters().targets(wrong)
+
+
+@pytest.mark.parametrize(("said", "targets"), [(True, ["hottest"]), (False, []), (None, [])])
+def test_true_stands_for_the_defaults(
+    lobsters: Platform, module: ModuleType, said: object, targets: list[str]
+) -> None:
+    wanting = lobsters.workspaces.get("tech").model_copy(update={"extra": {"lobsters": said}})
+    assert list(module.Lobsters().targets(wanting)) == targets
 
 
 def test_its_host_is_asked_only_where_it_is_in_the_catalog(module: ModuleType) -> None:

@@ -10,6 +10,7 @@ cancelled. Belongs here: these rules. Does not belong here: reading other worksp
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,6 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.production.events import Event, digest
-from ytap_assets.domain.production.gates import normalize_text
 from ytap_assets.domain.production.inbox import script_text
 from ytap_assets.domain.production.states import CANCELLED, REJECTED
 
@@ -25,6 +25,7 @@ CONTENT_TYPES = ("script_submitted", "imported", "video_completed", "published")
 """The types of events that bring content."""
 
 CONTENT_COLUMNS = ("workspace_id", "script_id", "type", "seq", "content_id")
+_FORMAT_CHARACTERS = "Cf"
 _SCRIPT, _VIDEO, _YOUTUBE = "script:", "video:", "youtube:"
 _WORDS = {_SCRIPT: "text", _VIDEO: "video", _YOUTUBE: "YouTube video"}
 
@@ -69,6 +70,17 @@ Claims = Mapping[str, Sequence[Claim]]
 
 Copies = Mapping[str, Sequence[Original]]
 """The originals of one workspace's scripts, by script; scripts without one are absent."""
+
+
+def normalize_text(text: str) -> str:
+    """A text for telling whether two are the same: lower case, single spaces, nothing invisible.
+
+    It is part of what ids are made of, so it stays as it is; lists of words are matched otherwise
+    (`phrases`).
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    visible = (char for char in folded if unicodedata.category(char) != _FORMAT_CHARACTERS)
+    return " ".join("".join(visible).split())
 
 
 def script_content_id(payload: Mapping[str, Any]) -> str | None:

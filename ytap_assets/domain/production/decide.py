@@ -29,6 +29,7 @@ from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import (
     evaluate_generation_gates,
     evaluate_publication_gates,
+    find_banned_topics,
     find_topic_rivals,
 )
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
@@ -109,13 +110,15 @@ def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
 def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 2: an approved script whose gates are all open goes into generation."""
     rules, rivals = evidence.rules, find_topic_rivals(evidence.records)
+    texts = {script_id: dossier.text for script_id, dossier in evidence.dossiers.items()}
+    banned = find_banned_topics(evidence.records, texts, rules.banned_topics)
     events: list[Event] = []
     for case in open_cases(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
         if not case.apply_acts():
             gates = evaluate_generation_gates(
                 case.record,
                 case.dossier.text,
-                banned_topics=rules.banned_topics,
+                banned=banned.get(case.record.script_id),
                 budget_usd_micros=rules.budget_usd_micros,
                 rival=rivals.get(case.record.script_id),
                 copy=describe_copy(evidence.copies.get(case.record.script_id, ())),

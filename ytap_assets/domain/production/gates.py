@@ -6,13 +6,13 @@ here: what follows from it (`decide`).
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from ytap_assets.domain.normal_form import normalize_texts
+from ytap_assets.domain.phrases import find_phrases
 from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.production.states import (
     PUBLISHED,
@@ -25,7 +25,6 @@ from ytap_assets.domain.stories.terms import INVISIBLE
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85
-_FORMAT_CHARACTERS = "Cf"
 _TOLD = (READY_FOR_GENERATION, VIDEO_PENDING_REVIEW, READY_FOR_PUBLISH, PUBLISHED)
 
 
@@ -55,7 +54,7 @@ def evaluate_generation_gates(
     record: Record,
     text: str,
     *,
-    banned_topics: Sequence[str],
+    banned: str | None,
     budget_usd_micros: int,
     rival: str | None,
     copy: str | None = None,
@@ -65,14 +64,14 @@ def evaluate_generation_gates(
     Args:
         record: The script's record.
         text: What is said in it.
-        banned_topics: Words and phrases the workspace never talks about.
+        banned: Which banned topic it speaks of, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
         rival: What already tells the topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `copies.describe_copy`.
     """
     return (
         Gate("schema", _find_missing(record, text)),
-        Gate("banned_topic", _find_banned(record, text, banned_topics)),
+        Gate("banned_topic", banned),
         Gate("topic", rival),
         Gate("copy", copy),
         Gate("budget", _check_budget(record.estimated_cost_usd_micros, budget_usd_micros)),
@@ -116,30 +115,6 @@ def _find_missing(record: Record, text: str) -> str | None:
     return f"missing {', '.join(missing)}" if missing else None
 
 
-def _find_banned(record: Record, text: str, banned_topics: Sequence[str]) -> str | None:
-    places = {"title": record.title, "hook": record.hook, "body": text}
-    plain = {place: normalize_text(said) for place, said in places.items() if said}
-    for topic in banned_topics:
-        words = [re.escape(word) for word in normalize_text(topic).split()]
-        if not words:
-            continue
-        whole = re.compile(rf"(?<!\w){' '.join(words)}(?!\w)")
-        for place, said in plain.items():
-            if whole.search(said):
-                return f"the {place} speaks of {topic!r}"
-    return None
-
-
-def normalize_text(text: str) -> str:
-    """A text for comparing words: one form per character, lower case, single spaces.
-
-    Characters that cannot be seen are dropped, so that none hides within a word.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    visible = (char for char in folded if unicodedata.category(char) != _FORMAT_CHARACTERS)
-    return " ".join("".join(visible).split())
-
-
 def _check_budget(cost_usd_micros: int | None, budget_usd_micros: int) -> str | None:
     if cost_usd_micros is None:
         return "the cost is unknown"
@@ -158,6 +133,36 @@ def _check_quality(score: float | None) -> str | None:
     if score is None:
         return "unknown; a quality check is awaited"
     return None if score >= MIN_QUALITY else f"{score:.10g} is below {MIN_QUALITY}"
+
+
+def find_banned_topics(
+    records: pl.DataFrame, texts: Mapping[str, str], banned_topics: Sequence[str]
+) -> dict[str, str]:
+    """Scripts in review that speak of what their workspace never talks about.
+
+    Args:
+        records: One workspace's rows of `production_records`.
+        texts: What is said in each script.
+        banned_topics: Words and phrases, found as `phrases` finds them.
+
+    Returns:
+        Per script in review that speaks of one: of which, and where, in words.
+    """
+    if not banned_topics:
+        return {}
+    in_review = records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
+    places = [
+        (script_id, place, said)
+        for script_id, title, hook in in_review.select("script_id", "title", "hook").iter_rows()
+        for place, said in (("title", title), ("hook", hook), ("body", texts.get(script_id)))
+    ]
+    told = normalize_texts(pl.Series([said for _, _, said in places], dtype=pl.String))
+    found = find_phrases(told, banned_topics).sort("place", "row")
+    banned: dict[str, str] = {}
+    for row, topic in found.select("row", "phrase").iter_rows():
+        script_id, place, _ = places[row]
+        banned.setdefault(script_id, f"the {place} speaks of {topic!r}")
+    return banned
 
 
 def find_topic_rivals(records: pl.DataFrame) -> dict[str, str]:
