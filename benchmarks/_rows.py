@@ -41,6 +41,8 @@ def scored_trends(workspace_id: str, days: int, per_day: int, *, first: int = 0)
             spam_reasons=_list(pl.col("place") % 17 == 0, "emoji"),
             base_score=(number * 37 % 5000) / 1000 + 10 - (pl.col("place") % 20) / 2,
             position=pl.col("place") + 1,
+            first_position=pl.col("place") + 1,
+            first_ranked_at=pl.col("observed_at"),
             final_score=pl.lit(10.0) / (pl.col("place") + 1),
             momentum=pl.lit(8.0) / (pl.col("place") + 1),
             momentum_source=pl.lit("hn"),
