@@ -53,6 +53,7 @@ _GLUED = {
 }
 # What these count, they stand before: `two groups` are no group 2.
 _BEFORE_ONLY = ("group", "section", "exhibit", "appendix", "disc", "side", "session")
+_AMOUNTS_BEFORE = ("part", "episod")  # an 8-part series, 1,000 part-time workers
 _UNSPACED_FAMILIES = {
     counter: family
     for family, counters in {
@@ -148,6 +149,7 @@ _LONE = {
 _LETTER = r"^0(\p{L})$"
 _PART_OF_PART = "^[0-9]{1,2}[bc]$"
 _NUMBER = r"^[0-9]+$"
+_PART_NUMBER = r"^[0-9]{1,3}$"
 _NTH = r"^([0-9]{1,3})(?:st|nd|rd|th|er|e|em|eme|ere|a|o|ª|º)$"
 _DAY = r"^(?:0?[1-9]|[12][0-9]|3[01])$"
 _YEAR = r"^(?:[0-9]{2}|(?:19|20)[0-9]{2})$"
@@ -217,7 +219,9 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
     )
     before, after, after_that = pl.col("before"), pl.col("after"), pl.col("after_that")
     marker_after = _value(after, _MARKERS)
-    marker_after = pl.when(~marker_after.is_in(_BEFORE_ONLY)).then(marker_after)
+    is_amount = marker_after.is_in(_BEFORE_ONLY)
+    is_amount |= after.is_in(_AMOUNTS_BEFORE) & pl.col("digits").is_not_null()
+    marker_after = pl.when(~is_amount).then(marker_after)
     # `Episode #3` and `第①話` have a sign of the number between.
     is_nr = before == "nr"
     ahead = pl.when(is_nr).then(pl.col("before_that")).otherwise(before)
@@ -253,7 +257,8 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
                 pl.format("nth {}", after),
             )
         ),
-        pl.when(pl.col("letters").is_not_null()).then(marker_before),
+        # `No one` is no number 1.
+        pl.when(pl.col("letters").is_not_null() & (marker_before != "nr")).then(marker_before),
         pl.when(pl.col("roman").is_not_null()).then(pl.format("name {}", before)),
     )
     value = pl.coalesce("digits", "nth", "letters", "roman")
@@ -271,9 +276,8 @@ def _last(words: pl.DataFrame) -> pl.DataFrame:
 
 def _parts(marks: pl.DataFrame) -> pl.DataFrame:
     """Which part a title is, whatever the parts are called: ``第三話`` is no ``①`` and no 上."""
-    numbered = marks.filter(
-        pl.col("key").str.contains(_PARTS), pl.col("value").str.contains(_NUMBER)
-    )
+    is_part = pl.col("key").str.contains(_PARTS) & pl.col("value").str.contains(_PART_NUMBER)
+    numbered = marks.filter(is_part)
     halves = marks.filter(pl.col("key") == "half").with_columns(
         value=pl.col("value").str.strip_prefix("half ").replace_strict(numerals.NUMBERS_OF_HALVES)
     )
@@ -372,7 +376,11 @@ def _named(words: pl.DataFrame) -> pl.DataFrame:
         value="named",
     )
     threads = words.filter(pl.col("word").is_in(_THREADS.split())).select("title_no")
-    of_threads = named.filter(key="weekday").join(threads, on="title_no", how="semi")
+    # Short names are words of other senses, such as `sun` and `car`.
+    days = words.filter(pl.col("word").is_in(list(_WEEKDAYS)))
+    of_threads = days.select("title_no", key=pl.lit("weekday"), value="named").join(
+        threads, on="title_no", how="semi"
+    )
     return pl.concat([named.filter(key="half"), of_threads])
 
 
