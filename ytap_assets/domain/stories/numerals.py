@@ -13,10 +13,13 @@ import polars as pl
 
 _SUPPLEMENTARY = 0x10000
 _MOST_HAN = 199
-_MOST_ROMAN = 39
+_MOST_ROMAN = 89
 _HAN_DIGITS = "〇一二三四五六七八九"
 _BEFORE_HAN = ("第", "その", "其の", "其之", "(")
 _COUNTED_HAN = "話话集"
+_COUNTED_FEW = ("月", "日目")
+_FEW = 39
+_FORMAL = str.maketrans("一二三四五六七八九十", "壹贰叁肆伍陆柒捌玖拾")
 
 CARDINALS = """
     one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
@@ -72,15 +75,41 @@ WEEKDAYS = """
     lunes martes miércoles jueves viernes sábado domingo
     lunedì martedì mercoledì giovedì venerdì sabato domenica
     - terça - - - sábado domingo
+    segundafeira terçafeira quartafeira quintafeira sextafeira - -
     maandag dinsdag woensdag donderdag vrijdag zaterdag zondag
     pazartesi sal\u0131 çarşamba perşembe cuma cumartesi pazar
+    poniedziałek wtorek środa czwartek piątek sobota niedziela
+    måndag tisdag onsdag torsdag fredag lördag söndag
+    senin selasa rabu kamis jumat sabtu minggu
+    الاثنين الثلاثاء الأربعاء الخميس الجمعة السبت الأحد
+    सोमवार मंगलवार बुधवार गुरुवार शुक्रवार शनिवार रविवार
+    - - - - - sonnabend -
     понедельник вторник среда четверг пятница суббота воскресенье
     月曜 火曜 水曜 木曜 金曜 土曜 日曜
     期一 期二 期三 期四 期五 期六 期日
     周一 周二 周三 周四 周五 周六 周日
     週一 週二 週三 週四 週五 週六 週日
+    拜一 拜二 拜三 拜四 拜五 拜六 拜日
+    - - - - - - 期天
+    - - - - - - 拜天
     월요 화요 수요 목요 금요 토요 일요
 """
+SHORT_WEEKDAYS = """
+    mon tue wed thu fri sat sun
+    - tues - thur - - -
+    mo di mi do fr sa so
+    lun - mer jeu ven sam dim
+    lun - mié jue vie sáb dom
+    lun - mer gio ven sab dom
+    seg ter qua qui sex sáb dom
+    ma di wo do vr za zo
+    pzt sal çar per cum cmt paz
+    пн вт \u0441\u0440 чт пт \u0441\u0431 вс
+"""
+"""Many are words of other senses: they count at the start or end of a title or beside a number."""
+LONE_WEEKDAYS = "月火水木金土日 월화수목금토일"
+"""The same in one character, where it stands alone and behind no number: ``(月)``."""
+
 MONTHS = """
     january february march april may june july august september october november december
     jan feb mar apr may jun jul aug sept oct nov dec
@@ -91,25 +120,114 @@ MONTHS = """
     gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre
     janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro
     januari februari maart april mei juni juli augustus september oktober november december
+    jänner - - - - - - - - - - -
+    ocak şubat mart nisan may\u0131s haziran temmuz ağustos eylül ekim kas\u0131m aral\u0131k
+    stycznia lutego marca kwietnia maja czerwca - - - - - -
+    - - - - - - lipca sierpnia września października listopada grudnia
+    styczeń luty marzec kwiecień maj czerwiec lipiec sierpień wrzesień październik listopad grudzień
+    يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر
+    январь февраль март апрель май июнь июль август сентябрь октябрь ноябрь декабрь
+    янв фев мар апр - июн июл авг сен окт ноя дек
+    janv févr - avr - - juil - - - - déc
+    - fév - - - - - - - okt - dez
+    ene - mrt abr - - - - - - - dic
     января февраля марта апреля мая июня июля августа сентября октября ноября декабря
 """
+SHORT_MONTHS = """
+    gen fev mar abr mag giu lug ago set out nov dic
+    - - - - mai - - - - ott - -
+"""
+"""Those that are words of other senses: read as `SHORT_WEEKDAYS` are, and in no date."""
+
 SEASONS = """
     spring summer autumn winter
+    - - fall -
     frühling sommer herbst -
     printemps été automne hiver
+    primavera verano otoño invierno
+    primavera estate autunno inverno
+    primavera verão outono inverno
+    весна лето осень зима
 """
-HOURS = "morning noon afternoon evening night"
+HOURS = """
+    morning noon afternoon evening night
+    matin midi - soir nuit
+    утро - - вечер ночь
+    - mittag nachmittag abend nacht
+    mañana - tarde - noche
+    mattina - pomeriggio sera notte
+    午前 - 午後 - -
+    오전 - 오후 - -
+"""
 """As the others: words that set two titles apart which have all their other words in common."""
 
 _HALVES = {
-    "前編 前篇 上集 上篇 上編 上巻 上卷 전편 상편": "1/2",
-    "中編 中篇 中集 中巻 中卷 중편": "middle",
-    "後編 后编 后篇 後篇 下集 下篇 下編 下巻 下卷 후편 하편": "2/2",
+    "前編 前篇 前编 前半 上集 上篇 上編 上编 上巻 上卷 전편 상편": "1/2",
+    "中編 中篇 中编 中集 中巻 中卷 중편": "middle",
+    "後編 后编 后篇 後篇 後半 后半 下集 下篇 下編 下编 下巻 下卷 후편 하편": "2/2",
 }
 HALVES = {word: value for words, value in _HALVES.items() for word in words.split()}
 """The parts of a story in two or three parts, in scripts without spaces, and which they are."""
-LONE_HALVES = {"上": "1/2", "前": "1/2", "中": "middle", "下": "2/2", "後": "2/2", "后": "2/2"}
+LONE_HALVES = {
+    word: value
+    for words, value in {"上 前 상": "1/2", "中 중": "middle", "下 後 后 하": "2/2"}.items()
+    for word in words.split()
+}
 """The same, where nothing else stands beside them: ``(上)``."""
+NUMBERS_OF_HALVES = {"1/2": ("1",), "middle": ("2",), "2/2": ("2", "3")}
+"""Which numbers a half may have where the parts are counted."""
+
+_STAGES = {
+    "first": """
+        pilot premiere premier premiera estreno auftakt opening ouverture douverture eröffnung
+        eröffnungsfeier apertura inauguración abertura открытие открытия премьера
+    """,
+    "last": """
+        final finals finale finał финал last closing clôture abschluss abschlussfeier clausura
+        chiusura encerramento закрытие закрытия
+    """,
+    "one before": """
+        semifinal semifinals semifinale demifinale halbfinale półfinał полуфинал yar\u0131final
+    """,
+    "two before": """
+        quarterfinal quarterfinals quartfinale viertelfinale ćwierćfinał четвертьфинал çeyrekfinal
+    """,
+    "three before": "achtelfinale",
+}
+STAGES = {word: stage for stage, words in _STAGES.items() for word in words.split()}
+"""Where a part stands in a whole: they set titles apart which have all other words in common."""
+LAST = """
+    final last letzte letzter letztes letzten dernier dernière último última ultimo ultima laatste
+    ostatni ostatnia последний последняя последнее
+"""
+"""Words that call what is counted behind them the last one: no number 1."""
+
+COUNTING = {
+    "episode": """
+        episode ep eps episodio episodul folge bölüm odcinek odc aflevering avsnitt afsnit jakso
+        epizoda díl tập серия выпуск эпизод серія випуск الحلقة حلقة ตอนที่ ตอนที एपिसोड επεισόδιο פרק
+        puntata
+    """,
+    "part": """
+        part parts parte partie pt pts teil phần phan deel osa część czesc część rész bagian
+        часть частина الجزء भाग μέρος חלק partea 번째
+    """,
+    "chapter": "chapter chapters chapitre capitulo capitolo kapitel hoofdstuk rozdział глава",
+    "volume": "volume vol tome tomo том",
+    "group": "group gruppe groupe grupo gruppo grupa группа",
+    "section": "section sektion sección sezione seção secção",
+    "exhibit": "exhibit",
+    "appendix": "appendix anhang annexe apéndice appendice",
+    "disc": "disc disk cd dvd",
+    "side": "side",
+    "session": "session",
+}
+"""Words that count in numbers and in single letters, by what they count."""
+
+
+def unaccent(text: pl.Expr) -> pl.Expr:
+    """Text in NFKC without the accents of Latin letters."""
+    return text.str.normalize("NFKD").str.replace_all(r"[\u0300-\u036f]", "").str.normalize("NFKC")
 
 
 def number_lines(text: str) -> dict[str, str]:
@@ -132,7 +250,7 @@ def fold_numbers(title: pl.Expr) -> pl.Expr:
     """Digits of every script as 0 to 9; ``twenty-one``, and Han numerals that count, in digits.
 
     Marks of parts, weekdays and numerals that are one character stand alone, also in scripts
-    without spaces; ``2/5`` becomes ``2 of 5``, ``ep.12`` ``ep 12``.
+    without spaces; ``2/5`` becomes ``2 of 5``, ``ep.12`` ``ep 12``, ``semi-final`` ``semifinal``.
 
     Args:
         title: Titles, normalized to NFKC; see `split_signs` for what must be done before.
@@ -141,17 +259,57 @@ def fold_numbers(title: pl.Expr) -> pl.Expr:
         title.str.replace_many(_FOLDED, leftmost=True)
         .str.replace_all(r"(\p{L})[.,](\p{N})", "${1} ${2}")
         .str.replace_all(_OUT_OF, "${1}${2} of ${3}${4}")
+        .str.replace_all(_COMPOUND, "${1}${2}")
     )
 
 
 def split_signs(title: pl.Expr) -> pl.Expr:
-    """Numerals that are one character set apart from letters beside them: before NFKC."""
-    return title.str.replace_all(_SIGNS, " ${1} ")
+    """Numerals that are one character set apart from letters beside them: before NFKC.
+
+    Those in circles and brackets become ``nr`` and the number.
+    """
+    return title.str.replace_all(_SIGNS, " ${1} ").str.replace_all(_CIRCLED, " nr ${1} ")
 
 
-_SIGNS = (
-    r"([\x{2150}-\x{2188}]+|[\x{2460}-\x{249b}\x{24ea}-\x{24ff}\x{2776}-\x{2793}\x{3251}-\x{325f}"
-    r"\x{32b1}-\x{32bf}])"
+def fold_letters(title: pl.Expr) -> pl.Expr:
+    """A letter that counts as ``0`` and the letter: ``Part B`` becomes ``Part 0B``.
+
+    It counts behind a word of `COUNTING`: at the end, before a sign, and within a title where it
+    is a capital that is no word; and as a capital behind a sign at the very end. I, V and X are
+    Roman numerals.
+
+    Args:
+        title: Titles as `unaccent` leaves them, with their capitals.
+    """
+    return (
+        title.str.replace_all(_LETTER_AT_END, "${1}0${2}${3}")
+        .str.replace_all(_LETTER_BEFORE_SIGN, "${1}0${2}${3}")
+        .str.replace_all(_LETTER_WITHIN, "${1}0${2}${3}")
+        .str.replace_all(_LETTER_BEHIND_SIGN, "${1}0${2}${3}")
+    )
+
+
+_SIGNS = r"([\x{2150}-\x{2188}]+)"
+_CIRCLED = (
+    r"([\x{2460}-\x{249b}\x{24ea}-\x{24ff}\x{2776}-\x{2793}\x{3251}-\x{325f}\x{32b1}-\x{32bf}])"
+)
+_COUNTING_WORDS = pl.Series(" ".join(COUNTING.values()).split())
+_LETTERED = "|".join(
+    pl.select(unaccent(pl.lit(_COUNTING_WORDS))).to_series().unique(maintain_order=True)
+)
+_BEFORE_LETTER = rf"((?:^|[^\p{{L}}\p{{M}}\p{{N}}])(?i:{_LETTERED})\.?[\s_-]+)"
+_LETTER = r"[\p{Lu}\x{5d0}-\x{5ea}\x{621}-\x{64a}--IVX]"
+_LETTER_AT_END = rf"{_BEFORE_LETTER}((?i:{_LETTER}))([)\].!?'\x{{5f3}}\x{{2019}}]*\s*)$"
+_LETTER_BEFORE_SIGN = (
+    rf"{_BEFORE_LETTER}({_LETTER})"
+    r"('?\s*[)\]:;,|\x{2013}\x{2014}]|'?\s+[(\[-]|\.\s|\s+(?:of|de|du|des|del|do|da|von)\s)"
+)
+_LETTER_WITHIN = rf"{_BEFORE_LETTER}([B-DF-H])(\s)"
+_LETTER_BEHIND_SIGN = r"([:|\x{2013}\x{2014}-]\s+|[(\[])([A-HJ-UWYZ])([)\]]?\s*)$"
+# One word, however it is written.
+_COMPOUND = (
+    r"(\b(?:semi|quarter|demi|yar\x{131}|ceyrek|segunda|terca|quarta|quinta|sexta))[ -]"
+    r"((?:final(?:e|s|es)?|feira)\b)"
 )
 # Not within a date such as 5/12/2024.
 _OUT_OF = r"(^|[^\p{N}/])([1-9][0-9]?)\s?/\s?([1-9][0-9]?)($|[^\p{N}/])"
@@ -174,13 +332,16 @@ def _han(number: int) -> Iterator[str]:
 
 def _roman(number: int) -> str:
     tens, ones = divmod(number, 10)
-    return "x" * tens + ["", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"][ones]
+    tenfold = ["", "x", "xx", "xxx", "xl", "l", "lx", "lxx", "lxxx"][tens]
+    return tenfold + ["", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"][ones]
 
 
 def _digits() -> Iterator[tuple[str, str]]:
     for code in range(0x80, _SUPPLEMENTARY):  # the digits beyond are NFKC's
         if unicodedata.category(chr(code)) == "Nd":
             yield chr(code), str(unicodedata.decimal(chr(code)))
+    for code in (*range(0x24EB, 0x2500), *range(0x2776, 0x2794)):  # circles that NFKC keeps
+        yield chr(code), str(int(unicodedata.numeric(chr(code))))
 
 
 def _han_numbers() -> Iterator[tuple[str, str]]:
@@ -188,10 +349,17 @@ def _han_numbers() -> Iterator[tuple[str, str]]:
         for han in dict.fromkeys(_han(number)):
             yield from ((before + han, f"{before}{number}") for before in _BEFORE_HAN)
             yield from ((han + after, f"{number}{after}") for after in _COUNTED_HAN)
+            if number <= _FEW:
+                formal = han.translate(_FORMAL)
+                yield f"第{formal}", f"第{number}"
+                yield f"之{han}", f"之{number}"
+                yield f"パート{han}", f" part {number}"
+                yield from ((han + after, f"{number}{after}") for after in _COUNTED_FEW)
 
 
 def _lone_words() -> Iterator[tuple[str, str]]:
-    for word in (*HALVES, *WEEKDAYS.split()):
+    yield from ((f"パート{digit}", f" part {digit}") for digit in range(10))
+    for word in (*HALVES, *WEEKDAYS.split(), *HOURS.split()):
         if word[0] >= "\u3000":
             yield word, f" {word} "
 

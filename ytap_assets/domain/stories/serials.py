@@ -25,23 +25,15 @@ _ALONE = (
     "phase",
     "version",
     "devlog",
+    "gameweek",
 )
 _FAMILIES = {
+    **numerals.COUNTING,
     "nr": "nr no num",
-    "episode": """
-        episode ep eps episodio episodul folge bölüm odcinek odc aflevering avsnitt afsnit jakso
-        epizoda díl tập серия выпуск эпизод серія випуск الحلقة حلقة ตอนที่ ตอนที एपिसोड επεισόδιο פרק
-    """,
-    "part": """
-        part parts parte partie pt pts teil phần phan deel osa część czesc část rész bagian часть
-        частина الجزء भाग μέρος חלק partea 번째
-    """,
     "season": """
         season saison staffel temporada temporad temp stagione seizoen säsong sæson sesong
         kausi sezon évad seria sezonul сезон الموسم עונה
     """,
-    "chapter": "chapter chapters chapitre capitulo capitolo kapitel hoofdstuk rozdział глава",
-    "volume": "volume vol tome tomo том",
     "day": "day dia día jour giorno tag dag день",
     "week": "week semana semaine settimana woche неделя",
     "round": "round rodada jornada journée giornata matchday spieltag runde тур",
@@ -59,6 +51,20 @@ _GLUED = {
     "nr": "no nr",
     "version": "v ver",
 }
+# What these count, they stand before: `two groups` are no group 2.
+_BEFORE_ONLY = ("group", "section", "exhibit", "appendix", "disc", "side", "session")
+_AMOUNTS_BEFORE = ("part", "episod")  # an 8-part series, 1,000 part-time workers
+_UNSPACED_FAMILIES = {
+    counter: family
+    for family, counters in {
+        "episode": "話话集回期화회",
+        "part": "節节部篇編부편",
+        "chapter": "章장",
+        "season": "季",
+        "volume": "巻卷권",
+    }.items()
+    for counter in counters
+}
 _COUNTED_BY = "[话話集回期章節节部篇編季巻卷夜課课講讲弾日月年週周화회부편권탄장강일월년주]"
 _RELEASES = "releas relea announc availabl changelog beta rc lts out"
 _AMOUNTS = "billion million trillion thousand percent magnitud bn inch km gb tb ghz"
@@ -67,12 +73,21 @@ _LINKS = ("of", "de", "del", "di", "do")
 _NO_NAMES = ("on", "in", "to", "and", "or", "for", "with", "from", "of", "at", "by", "than")
 _AGAINST = ("vs", "v")
 # Also words of their own, or parts of names: no title is looked at for their sake, but at its end.
-_NO_ROMANS = ("i", "v", "x", "vi", "xi", "xx", "xxx")
+_NO_ROMANS = ("i", "v", "x", "vi", "xi", "xx", "xxx", "lx")
+# Sizes, signs between words, names, and what is left of `live`.
+_NOT_ROMAN = ("l", "xl", "li", "liv", "lv")
+# Different names of the part of one whole: a part 3 is no first half, no ① and no episode 1.
+_PARTS = "^(?:episode|part|nr|第|of [0-9]+)$"
+# What may have a last one that is one of those counted, unlike the last week or season.
+_ENDING = ("episode", "part", "day", "round", "chapter", "lesson")
+_MOST_LAST = 60
 
 
 _MARKING = {word: family for family, words in _FAMILIES.items() for word in words.split()}
 _PREFIXES = {word: family for family, words in _GLUED.items() for word in words.split()}
-_ROMANS = numerals.roman_numbers()
+_ROMANS = {
+    word: number for word, number in numerals.roman_numbers().items() if word not in _NOT_ROMAN
+}
 _TENS = {word: f"{ten}0" for ten, word in enumerate(numerals.TENS.split(), start=2)}
 
 
@@ -86,15 +101,31 @@ def _by_stems(*dictionaries: Mapping[str, str]) -> list[dict[str, str]]:
     ]
 
 
-_MARKERS, _CARDINALS, _ORDINALS, _MONTHS, _WEEKDAYS, _SEASONS, _HOURS = _by_stems(
+(
+    _MARKERS,
+    _CARDINALS,
+    _ORDINALS,
+    _MONTHS,
+    _WEEKDAYS,
+    _SEASONS,
+    _HOURS,
+    _STAGES,
+    _SHORT_WEEKDAYS,
+    _SHORT_MONTHS,
+    _LAST,
+) = _by_stems(
     _MARKING,
     numerals.number_lines(numerals.CARDINALS) | _TENS,
     *map(numerals.number_lines, (numerals.ORDINALS, numerals.MONTHS, numerals.WEEKDAYS)),
     *map(numerals.number_lines, (numerals.SEASONS, numerals.HOURS)),
+    numerals.STAGES,
+    *map(numerals.number_lines, (numerals.SHORT_WEEKDAYS, numerals.SHORT_MONTHS)),
+    dict.fromkeys(numerals.LAST.split(), "last"),
 )
 _NAMED = {
     word: f"{name} {number}"
     for name, words in (
+        ("stage", _STAGES),
         ("hour", _HOURS),
         ("season", _SEASONS),
         ("month", _MONTHS),
@@ -103,8 +134,22 @@ _NAMED = {
     )
     for word, number in words.items()
 }
-"""Words that say when, or which half, with their class and which one of it."""
+"""Words that say when, which half, or where in a whole, with their class and which one of it."""
+_SHORT = {
+    word: f"{name} {number}"
+    for name, words in (("weekday", _SHORT_WEEKDAYS), ("month", _SHORT_MONTHS))
+    for word, number in words.items()
+    if word not in _NAMED
+}
+_LONE = {
+    word: f"weekday {number}"
+    for words in numerals.LONE_WEEKDAYS.split()
+    for number, word in enumerate(words, start=1)
+}
+_LETTER = r"^0(\p{L})$"
+_PART_OF_PART = "^[0-9]{1,2}[bc]$"
 _NUMBER = r"^[0-9]+$"
+_PART_NUMBER = r"^[0-9]{1,3}$"
 _NTH = r"^([0-9]{1,3})(?:st|nd|rd|th|er|e|em|eme|ere|a|o|ª|º)$"
 _DAY = r"^(?:0?[1-9]|[12][0-9]|3[01])$"
 _YEAR = r"^(?:[0-9]{2}|(?:19|20)[0-9]{2})$"
@@ -116,6 +161,7 @@ _WRITTEN_DATE = (
 _SEASON_AND_EPISODE = r"^(?:s([0-9]{1,3})e([0-9]{1,4})|([0-9]{1,2})x([0-9]{2}))$"
 _PREFIXED = r"^([a-z]{1,7})([0-9]{1,4})$"
 _DOTTED = r"^[0-9]+(?:\.[0-9]+)+$"
+_PREFIXED_ROMAN = r"^(part|pt|teil|chapter|episode|vol|volume)([ivxl]{2,7})$"
 _VERSION = r"^v([0-9]+(?:\.[0-9]+)*)$"
 
 
@@ -138,7 +184,11 @@ def read_marks(words: pl.DataFrame) -> pl.DataFrame:
         _repeated(words),
         _opposed(words),
     ]
-    return pl.concat(marks).unique()
+    found = pl.concat(marks)
+    # `Last episode 28` has its number.
+    unnumbered = _last(words).join(found, on=["title_no", "key"], how="anti")
+    found = pl.concat([found, unnumbered])
+    return pl.concat([found, _parts(found)]).unique()
 
 
 def find_conflicts(pairs: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
@@ -168,13 +218,22 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
         pl.any_horizontal(pl.col("digits", "nth", "letters", "roman").is_not_null())
     )
     before, after, after_that = pl.col("before"), pl.col("after"), pl.col("after_that")
-    marker_before, marker_after = _value(before, _MARKERS), _value(after, _MARKERS)
+    marker_after = _value(after, _MARKERS)
+    is_amount = marker_after.is_in(_BEFORE_ONLY)
+    is_amount |= after.is_in(_AMOUNTS_BEFORE) & pl.col("digits").is_not_null()
+    marker_after = pl.when(~is_amount).then(marker_after)
+    # `Episode #3` and `第①話` have a sign of the number between.
+    is_nr = before == "nr"
+    ahead = pl.when(is_nr).then(pl.col("before_that")).otherwise(before)
+    marker_before = _value(ahead, _MARKERS)
     # In `12 episode 13`, the marker belongs to the second.
     is_number = after_that.str.contains(_NUMBER) | after_that.is_in([*_ROMANS, *_CARDINALS])
     is_last = ~is_number.fill_null(value=False)
     is_last &= _value(before, _MONTHS).is_null()  # nor is it in `April 14 episode`
-    in_a_row = pl.when(after.str.contains(f"^{_COUNTED_BY}")).then(after.str.slice(0, 1))
-    in_order = pl.when(before.str.contains("(?:第|その|\u0e35\u0e48)$")).then(pl.lit("第"))
+    in_a_row = pl.when(after.str.contains(f"^{_COUNTED_BY}")).then(
+        after.str.slice(0, 1).replace(_UNSPACED_FAMILIES)
+    )
+    in_order = pl.when(ahead.str.contains("(?:第|その|之|\u0e35\u0e48)$")).then(pl.lit("第"))
     of_all = (after == "of") & after_that.str.contains(_DAY)
     of_all &= after_that.cast(pl.Int64, strict=False) >= pl.col("digits").cast(
         pl.Int64, strict=False
@@ -186,22 +245,53 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
                 in_a_row,
                 in_order,
                 pl.when(of_all).then(pl.format("of {}", after_that)),
+                pl.when(is_nr).then(pl.lit("nr")),
                 pl.when(is_last).then(marker_after),
             )
         ),
         pl.when(pl.col("nth").is_not_null()).then(
-            pl.coalesce(marker_before, marker_after, pl.format("nth {}", after))
+            pl.coalesce(
+                # A season premiere is no first season.
+                pl.when(pl.col("word") != "premier").then(marker_before),
+                marker_after,
+                pl.format("nth {}", after),
+            )
         ),
-        pl.when(pl.col("letters").is_not_null()).then(marker_before),
+        # `No one` is no number 1.
+        pl.when(pl.col("letters").is_not_null() & (marker_before != "nr")).then(marker_before),
         pl.when(pl.col("roman").is_not_null()).then(pl.format("name {}", before)),
     )
     value = pl.coalesce("digits", "nth", "letters", "roman")
     return words.select("title_no", key=key, value=value).drop_nulls()
 
 
+def _last(words: pl.DataFrame) -> pl.DataFrame:
+    """A last one is any but the first: the ``final day`` may be day 5, and is not day 1."""
+    words = words.filter(pl.col("word").is_in(list(_LAST)))
+    counted = words.select("title_no", key=_value(pl.col("after"), _MARKERS))
+    counted = counted.filter(pl.col("key").is_in(_ENDING))
+    numbers = pl.DataFrame({"value": [str(number) for number in range(2, _MOST_LAST)] + ["last"]})
+    return counted.join(numbers, how="cross")
+
+
+def _parts(marks: pl.DataFrame) -> pl.DataFrame:
+    """Which part a title is, whatever the parts are called: ``第三話`` is no ``①`` and no 上."""
+    is_part = pl.col("key").str.contains(_PARTS) & pl.col("value").str.contains(_PART_NUMBER)
+    numbered = marks.filter(is_part)
+    halves = marks.filter(pl.col("key") == "half").with_columns(
+        value=pl.col("value").str.strip_prefix("half ").replace_strict(numerals.NUMBERS_OF_HALVES)
+    )
+    return pl.concat([numbered, halves.explode("value")]).with_columns(key=pl.lit("any part"))
+
+
 def _glued(words: pl.DataFrame) -> pl.DataFrame:
-    """A number in one word with what it counts: ``S01E06``, ``1x06``, ``ep12``, ``v2.1``."""
+    """A number in one word with what it counts: ``S01E06``, ``1x06``, ``ep12``, ``PartII``."""
     word = pl.col("word")
+    in_roman = words.filter(word.str.contains(_PREFIXED_ROMAN)).select(
+        "title_no",
+        key=_value(word.str.extract(_PREFIXED_ROMAN, 1), _PREFIXES),
+        value=_value(word.str.extract(_PREFIXED_ROMAN, 2), _ROMANS),
+    )
     words = words.filter(word.str.contains("[0-9]"))
     both = words.filter(word.str.contains(_SEASON_AND_EPISODE))
     parts = [
@@ -221,7 +311,7 @@ def _glued(words: pl.DataFrame) -> pl.DataFrame:
         value=word.str.extract(_PREFIXED, 2).str.strip_chars_start("0"),
     )
     version = words.select("title_no", key=pl.lit("version"), value=word.str.extract(_VERSION, 1))
-    return pl.concat([*parts, one.drop_nulls(), version.drop_nulls()])
+    return pl.concat(part.drop_nulls() for part in (*parts, one, in_roman, version))
 
 
 def _dated(words: pl.DataFrame) -> pl.DataFrame:
@@ -286,7 +376,11 @@ def _named(words: pl.DataFrame) -> pl.DataFrame:
         value="named",
     )
     threads = words.filter(pl.col("word").is_in(_THREADS.split())).select("title_no")
-    of_threads = named.filter(key="weekday").join(threads, on="title_no", how="semi")
+    # Short names are words of other senses, such as `sun` and `car`.
+    days = words.filter(pl.col("word").is_in(list(_WEEKDAYS)))
+    of_threads = days.select("title_no", key=pl.lit("weekday"), value="named").join(
+        threads, on="title_no", how="semi"
+    )
     return pl.concat([named.filter(key="half"), of_threads])
 
 
@@ -326,8 +420,10 @@ def _with_neighbours(words: pl.DataFrame) -> pl.DataFrame:
     is_name |= word.is_in(list(_NO_ROMANS)) & pl.col("after").is_null()
     telling = words.filter(
         word.str.contains(r"\p{N}")
-        | word.is_in([*_AGAINST, *_ORDINALS, *_NAMED])
+        | word.is_in([*_AGAINST, *_ORDINALS, *_NAMED, *_LAST, *_LONE])
+        | (word.is_in(list(_SHORT)) & _is_apart())
         | is_name
+        | word.str.contains(_PREFIXED_ROMAN)
         | (in_letters & pl.col("before").is_in(list(_MARKERS)))
     )
     return words.join(telling, on="title_no", how="semi", maintain_order="left")
@@ -344,21 +440,45 @@ def _read_numbers(words: pl.DataFrame) -> pl.DataFrame:
     roman = _value(word, _ROMANS)
     nth = pl.coalesce(word.str.extract(_NTH, 1), _value(word, _ORDINALS))
     digits = pl.when(word.str.contains(_NUMBER)).then(word.str.replace("^0+([0-9])", "${1}"))
-    number = pl.coalesce(digits, nth, roman)
+    letter = pl.coalesce(
+        word.str.extract(_LETTER, 1), pl.when(word.str.contains(_PART_OF_PART)).then(word)
+    )
     numbers = words.select(word.unique()).with_columns(
         digits=digits,
         nth=nth,
-        letters=pl.coalesce(roman, _value(word, _CARDINALS)),
+        letters=pl.coalesce(roman, _value(word, _CARDINALS), letter),
         roman=roman,
+        number=pl.coalesce(digits, nth, roman, letter),
         named=named,
-        left_open=pl.when(number.is_not_null())
-        .then(pl.lit("0"))
-        .otherwise(
-            pl.coalesce(named.str.extract("^([a-z]+)"), word.str.replace_all("[0-9]+", "0"))
-        ),
-        filled=pl.coalesce(number, named, word.str.extract_all("[0-9]+").list.join(" ")),
+        short=_value(word, _SHORT),
+        lone=_value(word, _LONE),
     )
-    return words.join(numbers, on="word", how="left", maintain_order="left")
+    words = words.join(numbers, on="word", how="left", maintain_order="left")
+    is_day = ~pl.col("before").str.contains(_NUMBER).fill_null(value=False)
+    named = pl.coalesce(
+        "named",
+        pl.when(_is_apart()).then(pl.col("short")),
+        pl.when(is_day).then(pl.col("lone")),  # 5月 is no Monday
+    )
+    kind = named.str.extract("^([a-z]+)")
+    # A final stands where another title has a number, or a semifinal.
+    left_open = pl.when(pl.col("number").is_not_null() | (kind == "stage")).then(pl.lit("0"))
+    return words.with_columns(
+        named=named,
+        left_open=pl.coalesce(left_open, kind, word.str.replace_all("[0-9]+", "0")),
+        filled=pl.coalesce("number", named, word.str.extract_all("[0-9]+").list.join(" ")),
+    )
+
+
+def _is_apart() -> pl.Expr:
+    """Whether a word stands at the start or end of its title, or beside a number."""
+    before, after = pl.col("before"), pl.col("after")
+    return (
+        before.is_null()
+        | after.is_null()
+        | before.str.contains(_NUMBER)
+        | after.str.contains(_NUMBER)
+    )
 
 
 def _value(word: pl.Expr, values: Mapping[str, str]) -> pl.Expr:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import polars as pl
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
-from ytap_assets.domain.stories.numerals import fold_numbers, split_signs
+from ytap_assets.domain.stories.numerals import fold_letters, fold_numbers, split_signs, unaccent
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""
@@ -59,7 +59,7 @@ INVISIBLE = (
 controls, fillers, variation selectors."""
 Words = TypeVar("Words", pl.Expr, pl.Series)
 
-_NUMBER = r"^[\p{N}.,]+$"
+_NUMBER = r"^(?:[\p{N}.,]+|0\p{L})$"
 
 
 def read_words(titles: pl.DataFrame) -> pl.DataFrame:
@@ -137,26 +137,19 @@ _FORM_WORDS = stem(pl.Series(_FORM.split())).unique()
 
 def fold(words: Iterable[str]) -> list[str]:
     """Words of a vocabulary as `read_words` gives them."""
-    return stem(pl.select(_unaccented(pl.lit(pl.Series(list(words))))).to_series()).to_list()
+    plain = unaccent(pl.lit(pl.Series(list(words)))).str.to_lowercase()
+    return stem(pl.select(plain).to_series()).to_list()
 
 
 def _plain(title: pl.Expr) -> pl.Expr:
     seen = title.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
     seen = pl.when(~seen.str.contains(_NO_TITLE)).then(seen)
     return fold_numbers(
-        _unaccented(split_signs(seen))
+        fold_letters(unaccent(split_signs(seen)))
+        .str.to_lowercase()
         .str.replace_all(r"#(\p{N})", " nr ${1}")
         .str.replace_all(r"['\u2019\u02bc`]s\b", "")
         .str.replace_all(r"['\u2019\u02bc`]", "")
-    )
-
-
-def _unaccented(text: pl.Expr) -> pl.Expr:
-    return (
-        text.str.normalize("NFKD")
-        .str.replace_all(r"[\u0300-\u036f]", "")
-        .str.normalize("NFKC")
-        .str.to_lowercase()
     )
 
 

@@ -26,13 +26,16 @@ def fold(title: str) -> str:
         ("(三) 其の四", "(3) 其の4"),
         ("一生一世", "一生一世"),
         ("\u0661\u0662 \u0967\u0968 \u0e51\u0e52 \uff11\uff12", "12 12 12 12"),
-        ("\u2460話 a\u2776b Part\u2161", "1 話 a ❶ b Part II"),
+        ("\u2460話 a\u2776b Part\u2161", "nr 1 話 a nr 1 b Part II"),
         ("twenty-one ninety nine thirty-third", "21 99 33th"),
         ("twenty thirteen", "twenty thirteen"),
         ("vol.3 ep.12 v2.1 3.14", "vol 3 ep 12 v2.1 3.14"),
         ("(2/5) 1 / 3", "(2 of 5) 1 of 3"),
         ("5/12/2024 100/200 0/3", "5/12/2024 100/200 0/3"),
         ("物語前編", "物語 前編"),
+        ("第贰拾叁集 之三 三日目 四月 パート三 パート12", "第23集 之3 3日目 4月 part 3 part 12"),
+        ("semi-final quarter finals segunda-feira", "semifinal quarterfinals segundafeira"),
+        ("semi final semifinal", "semifinal semifinal"),
         ("今日は月曜日", "今日は 月曜 日"),
         ("", ""),
     ],
@@ -56,7 +59,45 @@ def test_roman_numerals() -> None:
     assert "iiii" not in romans
 
 
-@pytest.mark.parametrize(("lines", "length"), [(numerals.WEEKDAYS, 7), (numerals.MONTHS, 12)])
+@pytest.mark.parametrize(
+    ("title", "folded"),
+    [
+        ("A boat, Part A", "A boat, Part 0A"),
+        ("A boat, part b", "A boat, part 0b"),
+        ("Teil C: der Kiel", "Teil 0C: der Kiel"),
+        ("(Volume D)", "(Volume 0D)"),
+        ("Part A of a boat", "Part 0A of a boat"),
+        ("Section B explained", "Section 0B explained"),
+        ("Часть Б. Киль", "Часть 0Б. Киль"),
+        ("פרק ב'", "פרק 0ב'"),
+        ("A boat - B", "A boat - 0B"),
+        ("A boat [C]", "A boat [0C]"),
+        ("The part a mother plays", "The part a mother plays"),
+        ("THE PART A MOTHER PLAYS", "THE PART A MOTHER PLAYS"),
+        ("Part a: a boat", "Part a: a boat"),
+        ("Plan B", "Plan B"),
+        ("Vitamin C - a history", "Vitamin C - a history"),
+        ("Part I, Part V, Part X", "Part I, Part V, Part X"),
+        ("Depart B", "Depart B"),
+        ("So happy :D", "So happy :D"),
+        ("", ""),
+    ],
+)
+def test_letters_that_count_are_marked(title: str, folded: str) -> None:
+    assert pl.select(numerals.fold_letters(numerals.unaccent(pl.lit(title)))).item() == folded
+
+
+@pytest.mark.parametrize(
+    ("lines", "length"),
+    [
+        (numerals.WEEKDAYS, 7),
+        (numerals.SHORT_WEEKDAYS, 7),
+        (numerals.MONTHS, 12),
+        (numerals.SHORT_MONTHS, 12),
+        (numerals.SEASONS, 4),
+        (numerals.HOURS, 5),
+    ],
+)
 def test_every_language_has_all_of_them(lines: str, length: int) -> None:
     assert {len(line.split()) for line in lines.strip().splitlines()} == {length}
 
