@@ -333,28 +333,23 @@ def test_the_web_interface_imports_nothing_from_the_current_folder(
     assert (done.stdout.strip() == str(home)) == (python_path is not None)
 
 
-@pytest.mark.parametrize("chosen_by", ["file", "variable"])
 def test_the_runs_of_the_web_interface_have_the_transport_that_it_announced(
-    ytap: Ytap, monkeypatch: pytest.MonkeyPatch, chosen_by: str
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the data folder says another, or none, when a run begins."""
+    """Also where the data folder remembers none, or another, when a run begins."""
     transports: list[str] = []
 
-    def begin_run(_path: str, _command: list[str], environment: dict[str, str]) -> None:
-        settings = Settings.from_env(environment)
-        settings.transport_file.unlink()
+    def begin_runs(_path: str, _command: list[str], environment: dict[str, str]) -> None:
+        file = Settings.from_env(environment).transport_file
+        file.unlink()
         transports.append(Settings.from_env(environment).transport)
-        settings.transport_file.write_text("live", encoding="ascii")
+        file.write_text("live", encoding="ascii")
         transports.append(Settings.from_env(environment).transport)
 
-    monkeypatch.setattr(os, "execve", begin_run)
-    settings = Settings.from_env()
-    if chosen_by == "file":
-        replace(settings, transport="replay").remember_transport()
-        monkeypatch.delenv("YTAP_TRANSPORT", raising=False)
-    else:
-        monkeypatch.setenv("YTAP_TRANSPORT", "replay")
-    assert "transport: replay" in ytap.ok("ui").stderr
+    monkeypatch.setattr(os, "execve", begin_runs)
+    replay = {"YTAP_DATA": str(ytap.data), "YTAP_TRANSPORT": "replay"}
+    Settings.from_env(replay).remember_transport()
+    assert "transport: replay (remembered in" in replace(ytap, transport="")("ui").stderr
     assert transports == ["replay", "replay"]
 
 
