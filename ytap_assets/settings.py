@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, cast
 
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, FileRefusedError
+from ytap_assets.safe_files import read_below
 
 Transport = Literal["live", "record", "replay"]
 _TRANSPORTS = ("live", "record", "replay")
+_REMEMBERED = ("live", "replay")
+_MAX_TRANSPORT_BYTES = 100
 _CREDENTIALS = "YTAP_SECRET_"
 VARIABLES = (
     "YTAP_DATA",
@@ -216,21 +219,25 @@ def _transport_file(data: Path) -> Path:
     return data / "state" / "transport"
 
 
-def _transport(text: str, origin: object) -> Transport:
-    if text not in _TRANSPORTS:
-        raise ConfigError(f"{origin}={text[:40]!r}: expected one of {', '.join(_TRANSPORTS)}")
+def _transport(text: str, origin: object, known: Sequence[str] = _TRANSPORTS) -> Transport:
+    if text not in known:
+        raise ConfigError(f"{origin}={text[:40]!r}: expected one of {', '.join(known)}")
     return cast("Transport", text)
 
 
 def _remembered_transport(data: Path) -> Transport | None:
     file = _transport_file(data)
     try:
-        text = file.read_text(encoding="ascii", errors="backslashreplace").strip()
-    except (FileNotFoundError, NotADirectoryError):
+        contents = read_below(file.parent, file.name, max_bytes=_MAX_TRANSPORT_BYTES)
+    except FileRefusedError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            return None
+        wanted = " or ".join(_REMEMBERED)
+        raise ConfigError(f"{file.parent}: {error}: expected a file that says {wanted}") from error
+    if contents is None:
         return None
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror}: check its permissions") from error
-    return _transport(text, file)
+    text = contents.content.decode("ascii", errors="backslashreplace").strip()
+    return _transport(text, file, _REMEMBERED)
 
 
 def _as_day(text: str) -> date | None:

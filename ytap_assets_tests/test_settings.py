@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,16 +105,33 @@ def test_a_data_folder_remembers_how_it_collects(tmp_path: Path) -> None:
     assert [path.name for path in again.state.iterdir()] == ["transport"]
 
 
-@pytest.mark.parametrize("text", ["", "telex\n", "\udcff", "live replay"], ids=ascii)
+@pytest.mark.parametrize("text", ["", "telex\n", "\udcff", "live replay", "record\n"], ids=ascii)
 def test_a_remembered_transport_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     settings = Settings.from_env({"YTAP_DATA": str(tmp_path)})
     settings.state.mkdir()
     settings.transport_file.write_text(text, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigError, match=r"state/transport=.*expected one of live"):
+    with pytest.raises(ConfigError, match=r"state/transport=.*expected one of live, replay"):
         Settings.from_env({"YTAP_DATA": str(tmp_path)})
 
 
-def test_a_folder_in_place_of_the_remembered_transport_is_named(tmp_path: Path) -> None:
-    (tmp_path / "state" / "transport").mkdir(parents=True)
-    with pytest.raises(ConfigError, match="state/transport: Is a directory"):
+@pytest.mark.parametrize(
+    ("put", "found"),
+    [
+        (Path.mkdir, "a folder, not a file"),
+        (os.mkfifo, "a pipe, not a file"),
+        (lambda path: path.symlink_to("other"), "a symbolic link"),
+        (lambda path: path.write_text("live" + " " * 1000), "larger than"),
+    ],
+    ids=["folder", "pipe", "link", "large"],
+)
+def test_what_is_in_place_of_the_remembered_transport_is_named(
+    tmp_path: Path, put: Callable[[Path], object], found: str
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    put(state / "transport")
+    with pytest.raises(ConfigError, match=f"{state}: transport is {found}.* live or replay"):
         Settings.from_env({"YTAP_DATA": str(tmp_path)})
+    shutil.rmtree(state)
+    state.touch()
+    assert Settings.from_env({"YTAP_DATA": str(tmp_path)}).remembered is None

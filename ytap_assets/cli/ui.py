@@ -65,7 +65,7 @@ def ui(port: int, *, verbose: bool) -> None:
     if not verbose:
         _filter_output()
     os.execve(  # noqa: S606 - a fixed command, no shell
-        sys.executable, dagster_command(home, port), dagster_environment(home)
+        sys.executable, dagster_command(home, port), dagster_environment(home, settings.transport)
     )
 
 
@@ -84,12 +84,17 @@ def dagster_command(home: Path, port: int) -> list[str]:
     ]
 
 
-def dagster_environment(home: Path) -> dict[str, str]:
-    """The environment of these processes, which they hand on to those that they start."""
+def dagster_environment(home: Path, transport: str) -> dict[str, str]:
+    """The environment of these processes, which they hand on to those that they start.
+
+    The transport is the one that was announced. Each run begins a process that would read it from
+    the data folder again, where it may have changed, or be gone.
+    """
     named = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     # Dagster drops the first entry of the path, where it expects the folder of a script.
     path = {"PYTHONPATH": os.pathsep.join([str(home), *named])} if named else {}
-    return {**os.environ, **path, "PYTHONSAFEPATH": "1", "DAGSTER_HOME": str(home)}
+    fixed = {"PYTHONSAFEPATH": "1", "DAGSTER_HOME": str(home), "YTAP_TRANSPORT": transport}
+    return {**os.environ, **path, **fixed}
 
 
 def select_lines(lines: Iterable[str]) -> Iterator[str]:

@@ -132,7 +132,7 @@ def summarize_failed_targets(log: pl.DataFrame) -> str | None:
     reasons = failed.sort("targets", "reason", descending=[True, False])
     shown = [f"{reason} ({count})" for reason, count in reasons.head(_SHOWN_REASONS).iter_rows()]
     if more := reasons.height - len(shown):
-        shown.append(f"{more} more reasons")
+        shown.append(f"{more} more reason{'s' if more > 1 else ''}")
     return f"{failed.get_column('targets').sum()} of {asked} targets failed: {'; '.join(shown)}"
 
 

@@ -51,7 +51,7 @@ def score_stories(
     Args:
         members: One row per workspace, day, story and item: ``workspace_id``, ``day``,
             ``story_id``, ``source``, ``title``, ``category``, ``canonical_url``, ``is_spam``,
-            and what `momentum.measure_items` gives.
+            and what `momentum.measure_items` gives. Measures are summed in the order of the rows.
         norms: What is usual for each source (`norms.measure_norms`), of earlier days.
         topic: What the workspace is about; without one every story is as relevant.
         weights: What the factors weigh.
@@ -142,6 +142,7 @@ def _learn(stories: pl.DataFrame, learned: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         things.join(known, on=("kind", "value"))
+        .sort("kind", "value")  # the mean of floats depends on their order
         .group_by(_STORY)
         .agg(pl.col("weight").log().mean().exp().alias("learned_weight"))
     )

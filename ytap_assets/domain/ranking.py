@@ -6,6 +6,8 @@ speaks for a story. Does not belong here: any factor.
 
 from __future__ import annotations
 
+from datetime import date
+
 import polars as pl
 
 from ytap_assets.domain.explain import explain_stories
@@ -55,6 +57,8 @@ def rank_stories(
         first of its day; when that is (``first_ranked_at``) is null.
     """
     ranked = [SCORED_TRENDS.empty()]
+    # A sum of floats depends on their order, and rows come in the order in which files hold them.
+    members = members.sort(*_DAY, "source", "item_id")
     days = members["day"].unique().sort()
     for start in range(0, days.len(), NORM_DAYS):
         some = days.slice(start, NORM_DAYS)
@@ -69,6 +73,24 @@ def rank_stories(
         )
         ranked.append(_complete(explain_stories(scored), theirs))
     return pl.concat(ranked).sort(*_DAY, "position")
+
+
+def find_regrouped_days(members: pl.DataFrame, scored: pl.DataFrame) -> list[date]:
+    """The days whose list does not hold the day's stories with as many members and sources.
+
+    Args:
+        members: ``day``, ``story_id`` and ``source`` of rows of `trend_stories`.
+        scored: ``day``, ``story_id``, ``members`` and ``sources`` of rows of `scored_trends`.
+    """
+    sizes = [
+        members.group_by("day", "story_id").agg(
+            pl.len().cast(pl.Int64).alias("members"),
+            pl.col("source").n_unique().cast(pl.Int64).alias("sources"),
+        ),
+        scored.select("day", "story_id", "members", pl.col("sources").list.len().cast(pl.Int64)),
+    ]
+    either = pl.concat(sizes)
+    return either.filter(either.is_unique())["day"].unique().sort().to_list()
 
 
 def _past_of(past: pl.DataFrame, days: pl.Series) -> pl.DataFrame:

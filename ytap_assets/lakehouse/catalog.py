@@ -27,6 +27,7 @@ WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the ne
 _BUSY_S = 30.0
 _JOURNALS = ("-wal", "-shm", "-journal")
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
+_LONGEST_SHOWN = 80
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
 )
@@ -53,6 +54,9 @@ _COUNT = """
 SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklake_delete_file)
 """
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
+_SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
+_REPLACES = re.compile(r"\bON(\s|--[^\n]*\n|/\*.*?\*/)+CONFLICT\b", re.IGNORECASE | re.DOTALL)
+"""The conflict clause of a table, which may delete a row where another one is inserted."""
 _LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
 
 
@@ -225,16 +229,26 @@ def _read_facts(catalog: Path, *, is_copy: bool) -> CatalogFacts:
 
 
 def check_integrity(catalog: Path, *, is_copy: bool = False) -> None:
-    """Let SQLite look at every page of a catalog.
+    """Let SQLite look at every page of a catalog, and at what its schema would do by itself.
 
     Raises:
-        LakeDamagedError: A page is damaged.
+        LakeDamagedError: A page is damaged, or there is a trigger, a view, or a table that replaces
+            rows. DuckLake makes none, and each can change what a later write stores or a read sees.
     """
     with open_catalog(catalog, is_copy=is_copy) as connection:
         [(verdict,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
+        schema = connection.execute(_SCHEMA).fetchall()
     if verdict != "ok":
         message = " ".join(str(verdict).split())
         raise LakeDamagedError(f"{catalog}: the catalog is damaged: {message}; {WAY_BACK}")
+    for kind, name, sql in schema:
+        if kind in ("trigger", "view") or _REPLACES.search(str(sql)):
+            what = "conflict clause of the table" if kind == "table" else kind
+            raise LakeDamagedError(
+                f"{catalog}: holds the {what} {str(name)[:_LONGEST_SHOWN]!r}, which DuckLake does"
+                " not make and which can delete or hide the lake's rows: drop it from the lake's"
+                f" catalog with SQLite; {WAY_BACK}"
+            )
 
 
 def list_parquet(data_path: Path) -> dict[str, os.stat_result]:

@@ -313,7 +313,7 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
     """Write the catalog's journal into it: beside another catalog it would be read as its own.
 
     Raises:
-        BackupError: A reader held the journal for too long.
+        BackupError: A reader or a writer held the journal for too long.
     """
     if catalog.is_file():
         try:
@@ -324,6 +324,9 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
             # The journal of a catalog that cannot be read was kept with it.
             busy = "locked" in str(error)
         if busy:
-            raise BackupError(f"{catalog}: still being read; end the readers and restore again")
+            raise BackupError(
+                f"{catalog}: another program still reads or writes it; end that program and restore"
+                " again"
+            )
     for journal in list_journals(catalog):
         journal.unlink(missing_ok=True)

@@ -231,8 +231,9 @@ def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
         )
         yield Finding("stale", subject, "warn", detail)
     if silent.height > _MOST_LISTED:
-        more = f"{silent.height - _MOST_LISTED} more give no answer; collection_log has them"
-        yield Finding("stale", "targets", "warn", more)
+        more = silent.height - _MOST_LISTED
+        detail = f"{more} more {'give' if more > 1 else 'gives'} no answer; collection_log has them"
+        yield Finding("stale", "targets", "warn", detail)
 
 
 def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
@@ -252,8 +253,9 @@ def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
         )
         yield Finding("stale", f"ranks of {workspace_id}", "warn", detail)
     if behind.height > _MOST_LISTED:
-        more = f"{behind.height - _MOST_LISTED} more workspaces have such days"
-        yield Finding("stale", "ranks", "warn", more)
+        more = behind.height - _MOST_LISTED
+        detail = f"{more} more {'workspaces have' if more > 1 else 'workspace has'} such days"
+        yield Finding("stale", "ranks", "warn", detail)
 
 
 def _first(lost: pl.DataFrame) -> str:

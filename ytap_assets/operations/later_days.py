@@ -6,7 +6,7 @@ here: what a table's rows are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -35,14 +35,17 @@ def publish_with_later_days(
     *,
     reach: int,
     before: int = 0,
+    also: Iterable[date] = (),
     beside: Beside | None = None,
 ) -> Written:
     """Make a slice's rows, and those of later days that depend on them, and replace them at once.
 
     Later days are made again ``reach`` days at a time, as far as they are stored, until none of
-    them comes out otherwise than it is stored. Only those that do are written. So the cost is that
-    of the slice and ``reach`` days, and of ``reach`` days more each time some of them changed.
-    Where no later day is stored, as in the daily collection of today, it is that of the slice.
+    them comes out otherwise than it is stored; then from the next of the days ``also`` on in the
+    same way. Only those that come out otherwise are written. So the cost is that of the slice and
+    ``reach`` days, and of ``reach`` days more each time some of them changed, and for each of
+    ``also`` beyond. Where no later day is stored, as in the daily collection of today, it is that
+    of the slice.
 
     Args:
         slice_: The workspace and the days that are asked for.
@@ -50,7 +53,9 @@ def publish_with_later_days(
         make: Makes rows of the table. Rows of a day may depend on stored rows of this table of the
             ``before`` days before it, and on other tables' of the ``reach`` days before it.
         reach: How many days a change reaches on.
-        before: How many days of the table itself are given to ``make``.
+        before: How many days of the table itself are given to ``make``; with ``also``, none.
+        also: Days, in any order, whose rows may be out of date although none of the ``reach`` days
+            before them changes, since another table changed there. Those after the slice count.
         beside: What else is published in the commit.
 
     Raises:
@@ -58,12 +63,13 @@ def publish_with_later_days(
         CatalogBusyError: Another run kept changing the days around; nothing was written.
     """
     for _ in range(_TRIES):
-        plan = _plan(slice_, table, make, reach, before)
+        plan = _plan(slice_, table, make, reach, before, sorted(also))
         parts = [
             check_rows(table, rows, Scope(slice_.workspace_id, *days)) for days, rows in plan.parts
         ]
         with slice_.platform.lake.write(slice_.run) as transaction:
-            stored = transaction.reader(slice_.workspace_id).read(table, days=plan.looked_at)
+            reader = transaction.reader(slice_.workspace_id)
+            stored = pl.concat([reader.read(table, days=days) for days in plan.looked_at])
             if not plan.found.equals(_in_order(table, _outside(stored, plan.days))):
                 continue
             replaced = [transaction.publish(part) for part in parts]
@@ -96,38 +102,44 @@ class _Plan:
         days: The slice's.
         parts: Unbroken ranges of days with their rows; the slice first.
         updated: The later days among them.
-        looked_at: The days that were read of the table.
+        looked_at: The ranges of days that were read of the table.
         found: Its rows on these days, without the slice's own.
     """
 
     days: Days
     parts: list[tuple[Days, pl.DataFrame]]
     updated: list[date]
-    looked_at: Days
+    looked_at: list[Days]
     found: pl.DataFrame
 
 
-def _plan(slice_: Slice, table: Table, make: Make, reach: int, before: int) -> _Plan:
+def _plan(
+    slice_: Slice, table: Table, make: Make, reach: int, before: int, also: Sequence[date]
+) -> _Plan:
     days = slice_.days or (slice_.now.date(), slice_.now.date())
-    looked_at = (days[0] - before * _DAY, days[1] + reach * _DAY)
-    stored = slice_.read(table, days=looked_at)
+    looked_at = [(days[0] - before * _DAY, days[1] + reach * _DAY)]
+    stored = slice_.read(table, days=looked_at[0])
     found = [_outside(stored, days)]
     made = [stored.filter(pl.col("day") < days[0])]
     later = stored.filter(pl.col("day") > days[1])
-    span = days if later.is_empty() else (days[0], looked_at[1])
+    span = days if later.is_empty() else (days[0], looked_at[0][1])
     rows = _conformed(table, make(span, _within(stored, span), made[0]))
     made.append(_within(rows, days))
     updated: list[date] = []
-    while not later.is_empty():
+    while True:
         made.append(rows.join(later.select("day").unique(), on="day", how="semi"))
         changed = _changed_days(table, later, made[-1])
-        if not changed:
-            break
         updated += changed
-        following = (looked_at[1] + _DAY, looked_at[1] + reach * _DAY)
-        looked_at = (looked_at[0], following[1])
+        end = looked_at[-1][1]
+        first = end + _DAY if changed else next((day for day in also if day > end), None)
+        if first is None:
+            break
+        # Of the days ``also``, the first itself may change, and so may ``reach`` days after it.
+        following = (first, end + reach * _DAY if changed else first + reach * _DAY)
+        looked_at.append(following)
         later = slice_.read(table, days=following)
         found.append(later)
+        rows = later
         if not later.is_empty():
             rows = _conformed(table, make(following, later, pl.concat(made)))
     rows = pl.concat(made)

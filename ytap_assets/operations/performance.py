@@ -8,7 +8,6 @@ from datetime import timedelta
 import polars as pl
 
 from ytap_assets.domain.performance import SourceInputs, measure_sources
-from ytap_assets.domain.ranking import NORM_DAYS
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.later_days import publish_with_later_days
@@ -23,12 +22,17 @@ from ytap_assets.tables import (
 )
 
 _ITEM = ["source", "item_id"]
+_KEY = ["workspace_id", "day", "source"]
+_TOP = ["workspace_id", "day", "story_id", "is_spam", "position"]
+_AT_ONCE = 365
 
 
 def measure_slice(slice_: Slice) -> Written:
     """Publish the slice's rows of ``source_performance``, and those of later days that changed.
 
-    Later days are counted again, since their lists may have been ranked again (`score_slice`).
+    All later days are counted again, a year at a time, since the stories and the lists of any of
+    them may have changed (`tell_stories`, `score_slice`), and a count that comes out as before says
+    nothing of those of the days after it.
 
     Raises:
         PublishRefusedError: A check failed; nothing was written.
@@ -40,15 +44,21 @@ def measure_slice(slice_: Slice) -> Written:
     def count(days: Days, _stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
         return _count(replace(slice_, days=days), records, told)
 
-    return publish_with_later_days(slice_, SOURCE_PERFORMANCE, count, reach=NORM_DAYS)
+    return publish_with_later_days(
+        slice_,
+        SOURCE_PERFORMANCE,
+        count,
+        reach=_AT_ONCE,
+        also=slice_.read_later(SOURCE_PERFORMANCE, ["day"])["day"].unique(),
+    )
 
 
 def _count(slice_: Slice, records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     days = slice_.days or (slice_.now.date(), slice_.now.date())
     inputs = SourceInputs(
-        observed=slice_.read(RAW_TRENDS, columns=["workspace_id", "day", "source"]),
-        members=slice_.read(TREND_STORIES),
-        scored=slice_.read(SCORED_TRENDS),
+        observed=slice_.read(RAW_TRENDS, columns=_KEY),
+        members=slice_.read(TREND_STORIES, columns=[*_KEY, "story_id", "is_spam"]),
+        scored=slice_.read(SCORED_TRENDS, columns=_TOP),
         told=told,
         records=records,
         metrics=slice_.read(VIDEO_METRICS, days=(days[0] - timedelta(days=1), days[1])),

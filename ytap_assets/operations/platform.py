@@ -211,6 +211,11 @@ class Slice:
             days = self.days
         return self.platform.lake.reader(self.workspace_id).read(table, days=days, columns=columns)
 
+    def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
+        """This workspace's rows of all days after the slice."""
+        _, last = self.days or (self.now.date(), self.now.date())
+        return self.read(table, days=(last + timedelta(days=1), date.max), columns=columns)
+
 
 @dataclass(frozen=True)
 class Picture:

@@ -7,7 +7,12 @@ from datetime import timedelta
 import polars as pl
 
 from ytap_assets.domain.production.moves import find_taken_topics
-from ytap_assets.domain.ranking import NORM_COLUMNS, NORM_DAYS, rank_stories
+from ytap_assets.domain.ranking import (
+    NORM_COLUMNS,
+    NORM_DAYS,
+    find_regrouped_days,
+    rank_stories,
+)
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.lakehouse.reader import Days
@@ -21,7 +26,9 @@ def score_slice(slice_: Slice) -> Written:
     """Publish the slice's rows of ``scored_trends``, made from its rows of ``trend_stories``.
 
     What is usual for a source, and which stories a taken page told, is known from the `NORM_DAYS`
-    before a day. So the days after the slice are ranked again, as far as it changes them.
+    before a day. So the days after the slice are ranked again, as far as it changes them. Any later
+    day may have been grouped again (`tell_stories`), also beyond days without a list, or with one
+    that stays as it was; so those whose lists hold other stories are ranked again too.
 
     Raises:
         PublishRefusedError: A check failed; nothing was written.
@@ -32,7 +39,11 @@ def score_slice(slice_: Slice) -> Written:
     def rank(days: Days, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
         return _keep_first(slice_, _rank(slice_, days, topics), stored)
 
-    return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=NORM_DAYS)
+    regrouped = find_regrouped_days(
+        slice_.read_later(TREND_STORIES, ["day", "story_id", "source"]),
+        slice_.read_later(SCORED_TRENDS, ["day", "story_id", "members", "sources"]),
+    )
+    return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=NORM_DAYS, also=regrouped)
 
 
 def _rank(slice_: Slice, days: Days, topics: pl.DataFrame) -> pl.DataFrame:

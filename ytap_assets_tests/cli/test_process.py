@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -19,6 +20,7 @@ from ytap_assets.cli.group import describe_error
 from ytap_assets.cli.ui import dagster_command, dagster_environment
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
 from ytap_assets_tests.cli.conftest import Ytap
 
 HEAVY = {"dagster", "polars", "pandera", "pydantic", "pyarrow", "yaml", "rich", "httpx"}
@@ -319,7 +321,7 @@ def test_the_web_interface_imports_nothing_from_the_current_folder(
         monkeypatch.delenv("PYTHONPATH", raising=False)
     else:
         monkeypatch.setenv("PYTHONPATH", f":{python_path}")
-    command, environment = dagster_command(home, 3000), dagster_environment(home)
+    command, environment = dagster_command(home, 3000), dagster_environment(home, "live")
     assert command[command.index("--working-directory") + 1] == str(home)
     first = [*command[: command.index("dagster")], "dagster", "--version"]
     child = [sys.executable, "-c", "import duckdb, sqlite3, sys; print(sys.path[0])"]
@@ -329,6 +331,26 @@ def test_the_web_interface_imports_nothing_from_the_current_folder(
         )
         assert done.returncode == 0, done.stderr
     assert (done.stdout.strip() == str(home)) == (python_path is not None)
+
+
+def test_the_runs_of_the_web_interface_have_the_transport_that_it_announced(
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the data folder remembers none, or another, when a run begins."""
+    transports: list[str] = []
+
+    def begin_runs(_path: str, _command: list[str], environment: dict[str, str]) -> None:
+        file = Settings.from_env(environment).transport_file
+        file.unlink()
+        transports.append(Settings.from_env(environment).transport)
+        file.write_text("live", encoding="ascii")
+        transports.append(Settings.from_env(environment).transport)
+
+    monkeypatch.setattr(os, "execve", begin_runs)
+    replay = {"YTAP_DATA": str(ytap.data), "YTAP_TRANSPORT": "replay"}
+    Settings.from_env(replay).remember_transport()
+    assert "transport: replay (remembered in" in replace(ytap, transport="")("ui").stderr
+    assert transports == ["replay", "replay"]
 
 
 def test_two_web_interfaces_on_one_data_folder_are_refused(

@@ -251,6 +251,15 @@ def test_a_target_that_fails_on_two_days_counts_twice() -> None:
     assert summarize_failed_targets(fetches) == f"2 of 2 targets failed: {DNS} (2)"
 
 
+@pytest.mark.parametrize(("kinds", "ends"), [(6, "; 1 more reason"), (7, "; 2 more reasons")])
+def test_reasons_that_are_not_shown_are_counted(kinds: int, ends: str) -> None:
+    failed = HN | {"outcome": "malformed"}
+    rows = [failed | {"detail": f"no {'abcdefg'[n]}", "target": f"t{n}"} for n in range(kinds)]
+    summary = summarize_failed_targets(log(*rows))
+    assert summary is not None
+    assert summary.endswith(ends)
+
+
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.items import score_items
-from ytap_assets.domain.ranking import NORM_COLUMNS, rank_stories
+from ytap_assets.domain.ranking import NORM_COLUMNS, find_regrouped_days, rank_stories
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
@@ -115,6 +115,51 @@ def test_norms_are_those_of_the_days_before_alone() -> None:
     assert after_giants < alone
     for other in (DAY, DAY + timedelta(days=1), DAY - timedelta(days=60)):
         assert rank_stories(frame, past(other))["momentum"].item() == alone
+
+
+def test_ranks_are_the_same_to_the_last_digit_in_any_order_of_rows() -> None:
+    """Sums of floats differ with the order of their parts, and files hold rows in any order."""
+    frame = members_of(
+        RAW_TRENDS.frame(
+            [
+                observation(
+                    item_id=str(n),
+                    url=f"https://example.com/{n % 2}",
+                    points=None,
+                    comments=None,
+                    views=1003 + 37 * n * n,
+                    published_at=NOON - timedelta(minutes=7 * n),
+                )
+                for n in range(60)
+            ]
+        )
+    )
+    ranked = rank_stories(frame, NO_PAST)
+    for seed in range(5):
+        shuffled = frame.sample(fraction=1.0, shuffle=True, seed=seed)
+        assert rank_stories(shuffled, NO_PAST).equals(ranked)
+
+
+def test_days_whose_lists_hold_other_stories_are_found() -> None:
+    days = [DAY + timedelta(days=number) for number in range(5)]
+    members = pl.DataFrame(
+        [(day, story, source) for day in days for story, source in ("ax", "ay", "bx")],
+        ["day", "story_id", "source"],
+        orient="row",
+    )
+    lists = [
+        (days[0], "a", 2, ["x", "y"]),
+        (days[0], "b", 1, ["x"]),
+        (days[1], "a", 2, ["x", "y"]),
+        (days[1], "c", 1, ["x"]),  # it has another id now
+        (days[2], "a", 1, ["x"]),  # a member moved
+        (days[2], "b", 2, ["x", "y"]),
+        (days[3], "a", 2, ["x"]),  # members were exchanged
+        (days[3], "b", 1, ["x"]),
+    ]  # the last day has no list
+    scored = pl.DataFrame(lists, ["day", "story_id", "members", "sources"], orient="row")
+    assert find_regrouped_days(members, scored) == days[1:]
+    assert find_regrouped_days(members.clear(), scored.clear()) == []
 
 
 def articles(day: date, likes: list[int]) -> list[dict[str, Any]]:

@@ -651,7 +651,7 @@ def test_a_restore_that_fails_leaves_the_lake_as_it_was(lake: Lake, backup: Back
         reader.execute("SELECT * FROM ducklake_snapshot").fetchone()
         writer.execute("UPDATE ducklake_snapshot SET next_catalog_id = next_catalog_id + 1")
         writer.commit()
-        with pytest.raises(BackupError, match="still being read"):
+        with pytest.raises(BackupError, match="still reads or writes it"):
             restore(lake.settings, backup.folder, NOW, readers_s=0.0)
     assert {path: path.read_bytes() for path in data_path.rglob("*.parquet")} == files
     assert not [*catalog.parent.glob("*before*"), *catalog.parent.rglob("*restoring*")]
@@ -721,6 +721,37 @@ def test_a_schema_that_is_no_text_is_damage_and_a_restore_replaces_it(
     assert kept.read_bytes() == damaged
     with Lake.open(settings, tables=SAMPLES) as restored:
         assert _versions(restored) == [2, 2]
+
+
+_HOSTILE = {
+    "trigger": "CREATE TRIGGER hostile AFTER INSERT ON ducklake_snapshot"
+    " BEGIN DELETE FROM ducklake_data_file; END",
+    "view": "CREATE VIEW hostile AS SELECT 1",
+    "conflict clause": "CREATE TABLE hostile (x UNIQUE ON /* */ CONFLICT REPLACE)",
+}
+
+
+@pytest.mark.parametrize("kind", _HOSTILE)
+def test_what_a_catalog_would_do_by_itself_is_refused(
+    lake: Lake, backup: Backup, tmp_path: Path, kind: str
+) -> None:
+    """A copy that holds it is not restored, nor verified; a lake that does is not copied."""
+    lake.close()
+    copied = backup.folder / "catalog.sqlite"
+    for catalog in (copied, lake.settings.catalog):
+        with closing(sqlite3.connect(catalog)) as connection:
+            connection.execute(_HOSTILE[kind])
+    content = copied.read_bytes()
+    changed = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    _rewrite(backup.folder, catalog=changed)
+    for use in (restore, verify):
+        with pytest.raises(BackupError, match=f"holds the {kind}.*'hostile'.*use another backup"):
+            use(lake.settings, backup.folder, NOW)
+    assert not list(lake.settings.catalog.parent.glob("*before*"))
+    with pytest.raises(LakeDamagedError, match=f"holds the {kind}.*'hostile'.*drop it"):
+        check_integrity(lake.settings.catalog)
+    with pytest.raises(BackupError, match=f"holds the {kind}"):
+        back_up(lake.settings, tmp_path / "another", NOW)
 
 
 @pytest.mark.parametrize(

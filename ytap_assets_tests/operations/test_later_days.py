@@ -194,6 +194,34 @@ def test_an_earlier_day_renames_a_story_and_its_former_id_goes_on_to_work(
     assert reader.read(STORY_ALIASES)["renamed_at"].to_list() == [platform.now()]
 
 
+def test_a_change_is_followed_beyond_days_that_hide_it(platform: Platform) -> None:
+    """A story of more than 28 days is renamed by its first day.
+
+    Its lists were ranked on the last day alone, and its counts are the same on all days but the
+    last: there an item joins by the page that the story had on its second day.
+    """
+    last = 37
+    looks = [(day, day, 0, 5) for day in range(1, last + 1, 3)] + [(last, 1, 4, 7)]
+    straight, mixed = new_workspace(platform), new_workspace(platform)
+    for name in (straight, mixed):
+        observe(platform, name, looks)
+    days = (day_of(1), day_of(last))
+    tell_stories(platform.slice(mixed, days, RUN))
+    score_slice(platform.slice(mixed, (day_of(last),) * 2, RUN))
+    measure_slice(platform.slice(mixed, days, RUN))
+    for name in (straight, mixed):
+        observe(platform, name, [(0, 0, 0, 5)])
+
+    slice_ = platform.slice(mixed, (day_of(0), day_of(0)), RUN)
+    assert list(tell_stories(slice_).later) == [day_of(day) for day in range(1, last + 1, 3)]
+    assert list(score_slice(slice_).later) == [day_of(last)]
+    measure_slice(slice_)
+    make(platform, straight, 0, last)
+    ranked = pl.col("day").is_in([day_of(0), day_of(last)])
+    for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):
+        assert_frame_equal(one.filter(ranked), other.filter(ranked))
+
+
 def test_a_day_keeps_what_it_was_first_ranked_as(platform: Platform) -> None:
     clock = [datetime(2026, 11, 20, 8, tzinfo=UTC), datetime(2026, 11, 20, 20, tzinfo=UTC)]
     name = new_workspace(platform)

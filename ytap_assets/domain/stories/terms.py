@@ -112,7 +112,8 @@ def weigh_terms(words: pl.DataFrame) -> pl.DataFrame:
         pl.min_horizontal("information", -pl.col("share").log())
     )
     terms = pl.concat([single, phrases.select(single.columns)]).filter(pl.col("information") > 0)
-    length = (pl.col("information") ** 2).sum().over("title_no").sqrt()
+    # In the order of the terms, since a sum of floats depends on their order.
+    length = (pl.col("information") ** 2).sum().over("title_no", order_by="term").sqrt()
     return terms.select(
         "title_no",
         term=pl.col("term").rank("dense"),
