@@ -155,7 +155,7 @@ def restore(folder: Path, is_sure: bool) -> None:
 )
 @output_format
 def doctor(is_online: bool, shape: Format) -> None:
-    """Check up what is set, reachable, stale, broken.
+    """Check up setup, sources, freshness, health and versions.
 
     Nothing is changed. Secrets are told by name, never by value. Ends with 1 where a check failed.
     """

@@ -16,7 +16,7 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.sources.files import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
-_OUTCOME = ("target", "day", "fetched", "accepted", "quarantined", "duplicates")
+_OUTCOME = ("target", "first_day", "day", "fetched", "accepted", "quarantined", "duplicates")
 
 
 class ImportFailedError(YtapError):
@@ -62,8 +62,9 @@ def import_trends(
         warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
-        One row per file: target, day (the last observed), fetched, accepted, quarantined,
-        duplicates. A file whose rows are all there already is a success.
+        One row per file: target, first_day and day (the first and last observed; first_day is null
+        where no row could be read), fetched, accepted, quarantined, duplicates. A file whose rows
+        are all there already is a success.
 
     Raises:
         ImportFailedError: Files were refused, or nothing of them was accepted: no row could be
@@ -81,6 +82,7 @@ def import_trends(
     platform.register(workspace_id, run)
     refused: list[str] = []
     reasons: dict[str, str] = {}
+    first_days: dict[str, date | None] = {}
     with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:
         for file in files:
             progress(file)
@@ -106,8 +108,11 @@ def import_trends(
                 )
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
+            first_days[fetch.log["collection_id"]] = fetch.rows.select(pl.col("day").min()).item()
             batches.add(fetch)
-    log = batches.total().log
+    log = batches.total().log.with_columns(
+        first_day=pl.col("collection_id").replace_strict(first_days, return_dtype=pl.Date)
+    )
     failed = _describe_failures(log, reasons)
     if refused or failed:
         raise ImportFailedError(log.select(_OUTCOME), [*refused, *failed], only_refused=not failed)

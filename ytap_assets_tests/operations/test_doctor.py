@@ -89,7 +89,7 @@ def test_a_broken_config_fails_and_names_the_key(platform: Platform) -> None:
     path = platform.workspaces.folder("tech") / CONFIG_NAME
     path.write_text("name: Tech\nvertical: technology\ncolour: blue\n", encoding="utf-8")
     found = find(platform, "workspace tech")
-    assert (found.area, found.verdict) == ("configured", "fail")
+    assert (found.area, found.verdict) == ("setup", "fail")
     assert "colour" in found.detail
 
 
@@ -145,7 +145,7 @@ def test_hosts_are_asked_only_when_wanted(platform: Platform) -> None:
         return "no route" if host == "www.reddit.com" else None
 
     offline = examine(live, now=platform.now())
-    assert {one.verdict for one in offline if one.area == "reachable"} == {"ok"}
+    assert {one.verdict for one in offline if one.area == "sources"} == {"ok"}
     online = {one.subject: one for one in examine(live, now=platform.now(), probe=probe)}
     assert set(asked) == CATALOG.hosts
     assert (online["www.reddit.com"].verdict, online["www.reddit.com"].detail) == (
@@ -196,7 +196,7 @@ def test_days_that_were_not_ranked_since_their_stories_changed_are_named(
     slice_ = platform.slice("tech", (day, day), RUN)
     tell_stories(slice_)
     found = find(platform, "ranks of tech")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert (
         f"`ytap materialize 'key:scored_trends+' -w tech --from {day} --to {day}`" in found.detail
     )
@@ -208,7 +208,7 @@ def test_stale_workspaces_are_named_and_idle_ones_are_not(platform: Platform) ->
     append(platform, RAW_TRENDS, trend("finance", datetime(2026, 11, 20, 8, tzinfo=UTC)))
     append(platform, RAW_TRENDS, trend("tech", datetime(2026, 11, 17, 8, tzinfo=UTC)))
     found = find(platform, "raw_trends")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert "tech 3 days" in found.detail
     assert "finance" not in found.detail
     tech = platform.workspaces.get("tech")
@@ -263,7 +263,7 @@ def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: dat
     ]
     append(platform, COLLECTION_LOG, *lost, fetch("ok", now))
     found = find(platform, "hn UC1 of tech")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert "no answer on 3 days, since 2026-11-18; the last: its feed answered 404" in found.detail
 
 
@@ -375,7 +375,7 @@ def test_no_lake_yet(tmp_path: Path, now: datetime) -> None:
 def test_a_lake_that_cannot_be_read_is_a_finding(settings: Settings, now: datetime) -> None:
     settings.catalog.write_bytes(b"not a catalog at all" * 100)
     [found] = [one for one in examine(settings, now=now) if one.subject == "lake"]
-    assert (found.area, found.verdict) == ("broken", "fail")
+    assert (found.area, found.verdict) == ("health", "fail")
 
 
 def test_a_check_up_changes_nothing(platform: Platform) -> None:
@@ -413,7 +413,7 @@ def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> No
     folder.rename(folder.with_name("tech2"))
 
     identity = find(platform, "identity of tech2")
-    assert (identity.area, identity.verdict) == ("configured", "fail")
+    assert (identity.area, identity.verdict) == ("setup", "fail")
     assert "workspace 'tech'" in identity.detail
     rows = find(platform, "rows of tech")
     assert rows.verdict == "warn"
