@@ -62,9 +62,9 @@ def import_trends(
         warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
-        One row per file: target, first_day and day (the first and last observed; first_day is null
-        where no row could be read), fetched, accepted, quarantined, duplicates. A file whose rows
-        are all there already is a success.
+        One row per file: target, first_day (of its rows that are new, null where none is), day (the
+        last observed), fetched, accepted, quarantined, duplicates. A file whose rows are all there
+        already is a success.
 
     Raises:
         ImportFailedError: Files were refused, or nothing of them was accepted: no row could be
@@ -82,7 +82,6 @@ def import_trends(
     platform.register(workspace_id, run)
     refused: list[str] = []
     reasons: dict[str, str] = {}
-    first_days: dict[str, date | None] = {}
     with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:
         for file in files:
             progress(file)
@@ -108,11 +107,10 @@ def import_trends(
                 )
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
-            first_days[fetch.log["collection_id"]] = fetch.rows.select(pl.col("day").min()).item()
             batches.add(fetch)
-    log = batches.total().log.with_columns(
-        first_day=pl.col("collection_id").replace_strict(first_days, return_dtype=pl.Date)
-    )
+    stored = batches.total()
+    days = stored.written.frame.group_by("collection_id").agg(first_day=pl.col("day").min())
+    log = stored.log.join(days, on="collection_id", how="left", maintain_order="left")
     failed = _describe_failures(log, reasons)
     if refused or failed:
         raise ImportFailedError(log.select(_OUTCOME), [*refused, *failed], only_refused=not failed)
