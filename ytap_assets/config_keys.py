@@ -112,7 +112,7 @@ def show_item(model: type[BaseModel], path: Sequence[str | int]) -> str | None:
     before = ".".join(str(part) for part in path[:-1])
     keys = (key for key in list_keys(model) if key.name.startswith(f"{before}[]."))
     first = next(keys, None) if isinstance(path[-1], int) else None
-    return first and f"- {first.name.rpartition('.')[2]}: {first.example}"
+    return None if first is None else f"- {first.name.rpartition('.')[2]}: {first.example}"
 
 
 def list_keys(model: type[BaseModel], before: str = "") -> Iterator[Key]:

@@ -120,7 +120,8 @@ class Channel(Section):
         if not is_channel_id(value):
             found = next(filter(is_channel_id, re.split(r"[/?#]", value)), None)
             raise ValueError(
-                "a channel id is UC followed by 22 letters, digits, _ or -, not an address or @name;"
+                "a channel id is UC followed by 22 letters, digits, _ or -, not an address or a"
+                " name;"
                 + (f" write {found}" if found else " `Share channel` on its page copies the id")
             )
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -228,10 +229,14 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
         for warning in one.warnings:
             note(f"warning: {one.workspace_id}: {clean(warning)}; see `collection_log`")
     for one in (one for one in outcomes if not one.ok):
-        note(
-            f"error: {one.workspace_id}: {clean(one.error or 'no reason given')}; see the run"
-            f" {one.run_id} in `ytap ui`"
-        )
+        note(f"error: {_name_error(one)}; see the run {one.run_id} in `ytap ui`")
+
+
+def _name_error(outcome: RunOutcome) -> str:
+    """Why a run failed, and for which workspace; an error may begin with its name, and days."""
+    text = clean(outcome.error or "no reason given")
+    is_named = re.match(rf"{re.escape(outcome.workspace_id)}( [0-9][0-9.-]*)?: ", text)
+    return text if is_named else f"{outcome.workspace_id}: {text}"
 
 
 def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> None:

@@ -101,9 +101,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
             note(one_line(problem))
     for promotion, due in list_due(platform, workspace).items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
-        note(
-            f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}"
-        )
+        note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
@@ -184,16 +182,12 @@ def _act(
         )
     run = new_run(f"{act} {script}")
     try:
-        state = act_on_script(
-            platform, workspace, script, act, actor=name, reason=reason, run=run
-        )
+        state = act_on_script(platform, workspace, script, act, actor=name, reason=reason, run=run)
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[act]} by {clean(name)}; it is in {clean(state)}")
     if act in _BY_STATE.values():
-        note(
-            f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}"
-        )
+        note(f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}")
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:

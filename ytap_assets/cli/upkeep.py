@@ -142,7 +142,9 @@ def restore(folder: Path, is_sure: bool) -> None:
         f" {found.size_bytes / 10**6:.1f} MB"
     )
     if not is_sure:
-        question = f"Replace the lake at {clean(str(platform.settings.catalog))}?"
+        question = (
+            f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes does not ask)"
+        )
         if not click.confirm(question):
             fail("not restored: the answer was no; the lake is as it was")
     restore_lake(platform, folder)

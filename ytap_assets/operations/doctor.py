@@ -23,7 +23,7 @@ from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
-from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
+from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
 from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
 from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, list_workspaces
@@ -31,7 +31,7 @@ from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.errors import SourceError
 from ytap_assets.sources.ledger import open_ledger
-from ytap_assets.workspaces import Workspaces
+from ytap_assets.workspaces import Workspace, Workspaces
 
 Probe = Callable[[str], str | None]
 
@@ -119,16 +119,21 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
-    """Spam models that a config names and that cannot be read: its scores would fail."""
+    """Spam models that configs name; each is read once, however many name it."""
+    users: dict[str, list[Workspace]] = {}
     for workspace in (one.workspace for one in listed if one.workspace is not None):
         if workspace.spam.model is not None:
-            subject = f"spam model of {workspace.workspace_id}"
-            try:
-                spam_model(settings, workspace)
-            except ConfigError as error:
-                yield Finding("setup", subject, "fail", str(error))
-            else:
-                yield Finding("setup", subject, "ok", f"{workspace.spam.model} can be read")
+            users.setdefault(workspace.spam.model, []).append(workspace)
+    for name, named_by in sorted(users.items()):
+        subject = f"spam model {name}"
+        named = f"named by {count(len(named_by), 'workspace')}"
+        try:
+            spam_model(settings, named_by[0])
+        except ConfigError as error:
+            detail = f"{error}; {named}, where no day can be scored until then"
+            yield Finding("setup", subject, "fail", detail)
+        else:
+            yield Finding("setup", subject, "ok", f"can be read; {named}")
 
 
 def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
@@ -195,7 +200,7 @@ def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Fin
 def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
     if settings.transport != "live":
         days = settings.recorded_days()
-        have = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "none"
+        have = f"{count(len(days), 'day')}, {days[0]} to {days[-1]}" if days else "none"
         verdict: Verdict = "ok" if days or settings.transport == "record" else "fail"
         detail = f"{have}, in {settings.recordings}"
         yield Finding("sources", f"recordings ({settings.transport})", verdict, detail)

@@ -19,7 +19,7 @@ from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.copies import find_newer_copy, list_copies
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
-from ytap_assets.operations.findings import Finding, Verdict, span
+from ytap_assets.operations.findings import Finding, Verdict, count, span
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.workspaces import Listed, Survey, compare_workspaces
 from ytap_assets.settings import Settings
@@ -89,7 +89,10 @@ def judge_age(table: Table, age: timedelta) -> Verdict:
 
 
 def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
-    size = f"{facts.files} files, {facts.size_bytes / 10**6:.1f} MB, {facts.snapshots} snapshots"
+    size = (
+        f"{count(facts.files, 'file')}, {facts.size_bytes / 10**6:.1f} MB,"
+        f" {count(facts.snapshots, 'snapshot')}"
+    )
     yield Finding("setup", "lake", "ok", f"{settings.catalog}: {size}")
     made = f"DuckLake {facts.format_version}, made by {facts.created_by}"
     yield Finding("versions", "catalog", "ok", made)
@@ -97,9 +100,8 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("health", "lake schema", "fail", facts.conflict)
     elif facts.pending:
         detail = (
-            f"{len(facts.pending)} changes are due; the next command that opens the lake makes"
-            " them, also one that only reads, other than `ytap sql`, `shell`, `summary` and"
-            " `doctor`"
+            f"changes due: {len(facts.pending)}; the next command that opens the lake makes them,"
+            " also one that only reads, other than `ytap sql`, `shell`, `summary` and `doctor`"
         )
         yield Finding("health", "lake schema", "warn", detail)
     else:
@@ -184,7 +186,9 @@ def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) ->
         for workspace_id in sorted(collecting - known.keys()) if table.group != _OPTIONAL else ():
             verdicts.add("warn")
             behind.append(f"{workspace_id} has none")
-        yield Finding("freshness", table.name, _worst(verdicts), _describe_ages(table, behind, known))
+        yield Finding(
+            "freshness", table.name, _worst(verdicts), _describe_ages(table, behind, known)
+        )
 
 
 def _is_regular(table: Table) -> bool:
@@ -197,7 +201,7 @@ def _describe_ages(table: Table, behind: Sequence[str], known: dict[str, Age]) -
     if behind:
         return f"{due}; behind: {', '.join(behind)}"
     rows = sum(age.rows for age in known.values())
-    return f"{due}; {rows:,} rows in {len(known)} workspaces"
+    return f"{due}; {count(rows, 'row')} in {count(len(known), 'workspace')}"
 
 
 def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
@@ -226,8 +230,8 @@ def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     for row in silent.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
-            f"no answer on {row['days']} days, since {row['since']}; the last: {row['detail']};"
-            " mend or pause it in config.yaml"
+            f"no answer on {count(row['days'], 'day')}, since {row['since']}; the last:"
+            f" {row['detail']}; mend or pause it in config.yaml"
         )
         yield Finding("freshness", subject, "warn", detail)
     if silent.height > _MOST_LISTED:
@@ -247,12 +251,12 @@ def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
             f" --to {max(theirs)}`"
         )
         detail = (
-            f"{len(theirs)} days of {workspace_id} were not ranked since their stories were"
+            f"{count(len(theirs), 'day')} of {workspace_id} not ranked since their stories were"
             f" grouped: {command}"
         )
         yield Finding("freshness", f"ranks of {workspace_id}", "warn", detail)
     if behind.height > _MOST_LISTED:
-        more = f"{behind.height - _MOST_LISTED} more workspaces have such days"
+        more = f"further workspaces with such days: {behind.height - _MOST_LISTED}"
         yield Finding("freshness", "ranks", "warn", more)
 
 

@@ -27,6 +27,11 @@ class Finding:
     detail: str
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 day`, `1,200 days`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def span(seconds: float) -> str:
     """A length of time in words: `3 min`, `26 h`, `9 days`."""
     if seconds < 3600:

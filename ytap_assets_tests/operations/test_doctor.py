@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lock import WriteLock
@@ -27,6 +29,7 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
+from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
 
 RUN = Run("run-1", "test", "append")
@@ -109,6 +112,43 @@ def test_inboxes_that_are_not_read_to_the_end_are_named(platform: Platform) -> N
     assert "symbolic link" in link.detail
     assert "line 1 is unfinished" in unfinished.detail
     assert "dated ahead of the clock" in ahead.detail
+
+
+def test_lines_that_cannot_be_read_are_counted_by_file(platform: Platform) -> None:
+    folder = platform.workspaces.folder("tech")
+    (folder / "approvals.jsonl").write_text("{no\n" * 5 + "{never\n", encoding="utf-8")
+
+    found = find(platform, "inbox tech/approvals.jsonl")
+
+    assert (found.area, found.verdict) == ("health", "warn")
+    assert "could not be read: 6, the last is line 6" in found.detail
+    assert "inboxes" not in {one.subject for one in examine(platform.settings, now=platform.now())}
+
+
+def test_a_spam_model_that_is_not_there_is_named_once(platform: Platform) -> None:
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert not any(subject.startswith("spam model") for subject in subjects)
+    for name in ("tech", "finance"):
+        workspace = platform.workspaces.get(name)
+        changed = workspace.model_copy(update={"spam": Spam(model="nothere.json")})
+        platform.workspaces.save(changed)
+
+    missing = find(platform, "spam model nothere.json")
+    platform.settings.models.mkdir()
+    text = json.dumps(SpamModel(0, {}).to_dict())
+    (platform.settings.models / "nothere.json").write_text(text, encoding="utf-8")
+    there = find(platform, "spam model nothere.json")
+
+    assert (missing.area, missing.verdict, there.verdict) == ("setup", "fail", "ok")
+    assert "No such file" in missing.detail
+    assert "2 workspaces" in missing.detail
+
+
+def test_one_is_not_many(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    finance = platform.workspaces.get("finance")
+    platform.workspaces.save(finance.model_copy(update={"status": "paused"}))
+    assert find(platform, "raw_trends").detail.endswith("; 1 row in 1 workspace")
 
 
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:
