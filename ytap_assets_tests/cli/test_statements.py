@@ -97,11 +97,17 @@ def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement",
-    ["delete from raw_trends", "update raw_trends set points = 1", "drop table raw_trends"],
+    ("statement", "code"),
+    [
+        ("delete from raw_trends", 2),
+        ("update raw_trends set points = 1", 2),
+        ("drop table raw_trends", 1),
+    ],
 )
-def test_a_change_of_rows_says_what_was_changed(lake: Platform, ytap: Ytap, statement: str) -> None:
-    refused = ytap.refused(2, "sql", statement)
+def test_a_change_of_rows_says_what_was_changed(
+    lake: Platform, ytap: Ytap, statement: str, code: int
+) -> None:
+    refused = ytap.refused(code, "sql", statement)
     copy = ytap("sql", statement, "-w", "tech")
     asked = ytap("sql", "from raw_trends", "-w", "tech")
 
