@@ -116,7 +116,11 @@ def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
 @workspace.command("show", epilog=examples("ytap workspace show tech"))
 @workspace_id
 def show(workspace_id: str) -> None:
-    """Show a workspace's config as it is understood; defaults are left out."""
+    """Show a workspace's config as it is understood; defaults are left out.
+
+    Settings that have no effect are named with the reason.
+    """
+    from ytap_assets.operations.workspaces import find_idle_settings
     from ytap_assets.workspaces import dump_workspace
 
     workspaces = _workspaces()
@@ -124,6 +128,8 @@ def show(workspace_id: str) -> None:
     say(f"# {clean(str(workspaces.folder(workspace_id)))}")
     for line in dump_workspace(config).splitlines():
         say(clean(line))
+    for key, why in find_idle_settings(config):
+        note(f"{key}: {why}")
 
 
 @workspace.command(

@@ -25,7 +25,7 @@ from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
 from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
-from ytap_assets.operations.workspaces import Listed, list_workspaces
+from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.errors import SourceError
@@ -114,6 +114,8 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
                 yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
+            for key, why in find_idle_settings(one.workspace):
+                yield Finding("configured", f"{key} of {one.workspace_id}", "warn", why)
 
 
 def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
