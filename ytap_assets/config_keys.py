@@ -11,6 +11,7 @@ import difflib
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -42,6 +43,7 @@ class Key:
     example: str
 
 
+@lru_cache(maxsize=1024)
 def fold_name(text: str) -> str:
     """A name without what is mixed up or not seen: case, width, spaces, invisible characters."""
     visible = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)

@@ -50,6 +50,13 @@ _LANGUAGES_OF_SCRIPT: Mapping[str, str] = {
 _SCRIPT_OF = {
     code: script for script, codes in _LANGUAGES_OF_SCRIPT.items() for code in codes.split()
 }
+_NAMED_SCRIPTS: Mapping[str, str] = {
+    "arab": r"\p{Arabic}",
+    "cyrl": r"\p{Cyrillic}",
+    "deva": r"\p{Devanagari}",
+    "guru": r"\p{Gurmukhi}",
+    "latn": _LATIN,
+}
 _COMMON_WORDS: Mapping[str, str] = {
     "de": "der das und ist nicht ein eine ich mit für auf wie wir auch sich vom beim",
     "en": "the and of to is for with you this that how why what my from are it was on in by a i",
@@ -69,7 +76,7 @@ def has_other_languages(language: str) -> bool:
     Args:
         language: As in `other_language_column`.
     """
-    return _code_of(language) in _SCRIPT_OF
+    return _find_script(language) is not None
 
 
 def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
@@ -83,8 +90,7 @@ def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
         language: ISO 639-1, such as ``en`` or ``pt-BR``. Where `has_other_languages` is false for
             it, no text is said to be in another language.
     """
-    code = _code_of(language)
-    script = _SCRIPT_OF.get(code)
+    code, script = _split_tag(language)[0], _find_script(language)
     if script is None:
         # One value for each text: a literal would be a single row where it is selected alone.
         return pl.repeat(value=False, n=text.len(), dtype=pl.Boolean)
@@ -106,8 +112,15 @@ def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
     return foreign_script | pl.any_horizontal(others).fill_null(value=False)
 
 
-def _code_of(language: str) -> str:
-    return language.lower().replace("_", "-").split("-")[0]
+def _split_tag(language: str) -> list[str]:
+    return language.lower().replace("_", "-").split("-")
+
+
+def _find_script(language: str) -> str | None:
+    """The characters that a language is written with: those that its tag names go first."""
+    code, *subtags = _split_tag(language)
+    named = (_NAMED_SCRIPTS[subtag] for subtag in subtags if subtag in _NAMED_SCRIPTS)
+    return next(named, _SCRIPT_OF.get(code))
 
 
 def _words_regex(code: str) -> str:
