@@ -11,6 +11,7 @@ import difflib
 import unicodedata
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -18,6 +19,8 @@ from pydantic.fields import FieldInfo
 
 from ytap_assets.plain_yaml import dump_yaml
 
+MISTYPED = 0.8
+"""How similar a name is to a known one that was certainly meant: `titel`, but not `subtitle`."""
 _WIDTH = 10_000
 _COMMENT_AT = 44
 _INVISIBLE = ("Cc", "Cf")
@@ -40,6 +43,7 @@ class Key:
     example: str
 
 
+@lru_cache(maxsize=1024)
 def fold_name(text: str) -> str:
     """A name without what is mixed up or not seen: case, width, spaces, invisible characters."""
     visible = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
@@ -51,10 +55,17 @@ def fold_handle(text: str) -> str:
     return fold_name(text.strip().rstrip("/").rpartition("/")[2].lstrip("@"))
 
 
-def find_nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that a mistyped one is most like; None where none is."""
+def find_nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The known name that a mistyped one is most like; None where none is.
+
+    Args:
+        name: A name that is wrong.
+        known: The right ones.
+        cutoff: How similar two have to be, 0 to 1 (`difflib`). By default, as is useful for advice
+            about a name that cannot be; `MISTYPED` where any other name would be allowed.
+    """
     folded = {fold_name(one): one for one in known}
-    found = difflib.get_close_matches(fold_name(name), folded, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(fold_name(name), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 

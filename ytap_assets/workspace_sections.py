@@ -15,17 +15,19 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     field_validator,
 )
 
-from ytap_assets.config_keys import find_nearest, fold_name, refuse_repeats
+from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.languages import check_language
+from ytap_assets.domain.iso_codes import check_country, check_language
 from ytap_assets.domain.phrases import check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.spam_rules import (
     MAX_PATTERNS,
+    RULE_PRECISION,
     RuleName,
     SpamRules,
     check_allowed,
@@ -44,6 +46,12 @@ _SUBREDDIT = re.compile(
 )
 _SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _SOURCE_SPELLINGS = {"hackernews": "hn", "hacker_news": "hn", "yt": "youtube"}
+_PLATFORMS = (
+    *("bluesky", "facebook", "hacker_news", "instagram", "linkedin", "mastodon", "pinterest"),
+    *("reddit", "snapchat", "telegram", "threads", "tiktok", "twitch", "twitter", "youtube"),
+)
+# An address is checked for what tells it from a name; whether it exists, only a message shows.
+_ADDRESS = re.compile(r"(?:[^<>@]*<)?[^\s<>@,;]+@[^\s<>@,;.]+(?:\.[^\s<>@,;.]+)*>?")
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 _MAX_SEARCHES = 10
@@ -142,6 +150,17 @@ class Account(Section):
     )
     is_enabled: bool = Field(default=True, description="Whether its metrics are collected")
 
+    @field_validator("platform")
+    @classmethod
+    def _check_platform(cls, value: str) -> str:
+        """Any name, but for one that is a well-known one mistyped."""
+        nearest = find_nearest(value, _PLATFORMS, cutoff=MISTYPED)
+        if nearest is not None and fold_name(value) != nearest:
+            raise ValueError(f"{value!r} is no platform; did you mean `{nearest}`?")
+        if not fold_name(value):
+            raise ValueError("a platform has a name, such as youtube")
+        return value
+
     @field_validator("credential_ref")
     @classmethod
     def _check_reference(cls, value: str | None) -> str | None:
@@ -198,12 +217,13 @@ class YouTube(Section):
 
     regions: tuple[str, ...] = Field(
         default=(),
-        description="Countries whose charts are asked for, by two capitals; Norway is `'NO'`",
+        description="Countries whose charts are asked for, by ISO 3166 codes; Norway is `'NO'`",
         examples=[["US", "DE"]],
     )
     categories: tuple[str, ...] = Field(
         default=(),
-        description="Chart categories by their numbers, in quotes: 10 music, 20 gaming",
+        description="Categories whose charts are asked for in each of the regions, by their numbers"
+        " in quotes: 10 music, 20 gaming; all together if not given",
         examples=[["10", "20"]],
     )
     min_views: Count = Field(
@@ -223,16 +243,16 @@ class YouTube(Section):
     @classmethod
     def _check_regions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for region in value:
-            if not (len(region) == 2 and region.isascii() and region.isupper()):
-                raise ValueError(f"{region!r} is not a region such as US")
-            if region == "UK":
-                raise ValueError("'UK' is no region to YouTube; write GB")
+            check_country(region)
         refuse_repeats((region, region) for region in value)
         return value
 
     @field_validator("categories")
     @classmethod
-    def _check_categories(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_categories(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        # Regions that are wrong are told of already.
+        if value and info.data.get("regions") == ():
+            raise ValueError("no chart is asked for without `regions`: name them, such as [US]")
         for category in value:
             if not category.isdecimal():
                 raise ValueError(f"{category!r} is not a numeric category id such as '28'")
@@ -328,7 +348,10 @@ class Spam(Section):
         examples=["comments.json"],
     )
     min_spam_pct: Percent | None = _limit(
-        "The probability of spam, in percent, from which a row counts as spam", "min_spam_pct", 80
+        "The probability of spam, in percent, from which a row counts as spam; above"
+        f" {RULE_PRECISION * 100:.0f}, one match of a general list is too little without a model",
+        "min_spam_pct",
+        40,
     )
 
     @field_validator("model")
@@ -414,14 +437,19 @@ class Retention(Section):
 
 
 class Reports(Section):
-    """Who gets the reports."""
+    """Who is to get the reports."""
 
     recipients: tuple[str, ...] = Field(
-        default=(), description="Their addresses", examples=[["editors@example.com"]]
+        default=(),
+        description="Their addresses, for a program that sends the reports; ytap itself sends none",
+        examples=[["editors@example.com"]],
     )
 
     @field_validator("recipients")
     @classmethod
     def _check_recipients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not _ADDRESS.fullmatch(one.strip()):
+                raise ValueError(f"{one!r} is no e-mail address such as editors@example.com")
         refuse_repeats((one.strip().casefold(), one) for one in value)
         return value

@@ -227,7 +227,10 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
         ("sources: {reddit: {subreddits: [rust, Rust]}}", r"'rust' and 'Rust' .* the same"),
         ("sources: {reddit: {subreddits: [rust, r/Rust]}}", r"'rust' and 'r/Rust' .* the same"),
         ("sources: {youtube: {regions: [US, US]}}", r"'US' and 'US' .* the same"),
-        ("sources: {youtube: {categories: ['10', '010']}}", r"'10' and '010' .* the same"),
+        (
+            "sources: {youtube: {regions: [US], categories: ['10', '010']}}",
+            r"'10' and '010' .* the same",
+        ),
         (f"channels: [{{id: UC{'a' * 22}}}, {{id: UC{'A' * 22}}}]", r"channels: .* the same"),
         (
             "sources: {youtube: {monitored_channels: [" + f"{{id: UC{'a' * 22}}}," * 2 + "]}}",
@@ -238,6 +241,17 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
             r"accounts: 'x @Me' and 'X me' .* the same",
         ),
         ("reports: {recipients: [a@b.c, A@B.c]}", r"recipients: .* the same"),
+        ("sources: {youtube: {categories: ['20']}}", r"youtube\.categories: .*`regions`.*line 3"),
+        ("sources: {youtube: {regions: [], categories: ['20']}}", r"categories: .*`regions`"),
+        ("sources: {youtube: {regions: [us]}}", r"youtube\.regions: 'us' .*: write US"),
+        ("sources: {youtube: {regions: [EN]}}", r"EN is a language"),
+        ("sources: {youtube: {regions: [EU]}}", r"EU is no country"),
+        ("sources: {youtube: {regions: [XX]}}", r"'XX' is no country's code"),
+        ("accounts: [{platform: youtub, handle: a}]", r"0\.platform: .* mean `youtube`"),
+        ("accounts: [{platform: ' ', handle: a}]", r"0\.platform: a platform has a name"),
+        ("reports: {recipients: [x]}", r"reports\.recipients: 'x' is no e-mail address"),
+        ("reports: {recipients: ['a@b, c@d']}", r"is no e-mail address"),
+        ("reports: {recipients: ['@team']}", r"is no e-mail address"),
         ("scoring: {source_weights: {Reddit: 2}}", r"did you mean `reddit`"),
         ("scoring: {source_weights: {Hacker News: 2}}", r"did you mean `hn`"),
         ("scoring: {source_weights: {Mastodon!: 2}}", r"'Mastodon!' is no source"),
@@ -262,6 +276,7 @@ def test_what_is_meant_is_read() -> None:
         f"{GOOD}sources: {{hn: {{enabled: no, min_points: 1_000}}, youtube: {{regions: ['NO']}}}}\n"
         "scoring: {source_weights: {lobsters: 2}}\nextra: {empty: , country: NO}\n"
         "accounts: [{platform: x, handle: me, credential_ref: null}, {platform: y, handle: me}]\n"
+        "reports: {recipients: [desk@news.example, 'Ada <ada@news.example>']}\n"
     )
     workspace = parse_workspace("tech", text, origin="here")
     assert (workspace.sources.hn.enabled, workspace.sources.hn.min_points) == (False, 1000)
@@ -285,7 +300,7 @@ def test_a_subreddit_is_named_in_any_usual_way(name: str) -> None:
     assert parse_workspace("tech", text, origin="here").sources.reddit.subreddits == ("rust",)
 
 
-@pytest.mark.parametrize("language", ["en", "EN", "pt-BR", "zh_Hant", "nb", "fil"])
+@pytest.mark.parametrize("language", ["en", "EN", "pt-BR", "zh_Hant", "nb", "tlh", "mul"])
 def test_a_language_is_a_code(language: str) -> None:
     text = f"{GOOD.replace('language: en', '')}language: {language}\n"
     assert parse_workspace("tech", text, origin="here").language == language

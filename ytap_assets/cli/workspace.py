@@ -118,9 +118,11 @@ def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
 def show(workspace_id: str) -> None:
     """Show a workspace's config as it is understood; defaults are left out.
 
-    Ends with 2 where the spam model that it names cannot be read.
+    Settings that have no effect are named with the reason. Ends with 2 where the spam model that
+    it names cannot be read.
     """
     from ytap_assets.operations.spam import spam_model
+    from ytap_assets.operations.workspaces import find_idle_settings
     from ytap_assets.settings import Settings
     from ytap_assets.workspaces import dump_workspace
 
@@ -129,6 +131,8 @@ def show(workspace_id: str) -> None:
     say(f"# {clean(str(workspaces.folder(workspace_id)))}")
     for line in dump_workspace(config).splitlines():
         say(clean(line))
+    for key, why in find_idle_settings(config):
+        note(f"{key}: {why}")
     spam_model(Settings.from_env(), config)
 
 

@@ -7,30 +7,55 @@ are international, and a wrong yes costs a good topic.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import polars as pl
 
 _LATIN = r"\p{Latin}"
+# Codes that are more often written by mistake, for a country (br, ch, kr, se), have no script here.
 _LANGUAGES_OF_SCRIPT: Mapping[str, str] = {
-    _LATIN: "af ca cs da de en es et eu fi fr ga gl hr hu id is it lt lv ms nb nl nn no pl pt ro sk"
-    " sl sq sv sw tl tr vi",
-    r"\p{Cyrillic}": "be bg mk ru uk",
-    r"\p{Devanagari}": "hi mr ne",
-    r"\p{Arabic}": "ar fa ur",
-    r"\p{Bengali}": "bn",
+    _LATIN: "af ca cs cy da de en eo es et eu fi fo fr fy ga gd gl hr ht hu id ig is it jv la lb lt"
+    " lv mg mi ms mt nb nl nn no oc pl pt qu rm ro rw sk sl sm sn so sq st su sv sw tl tn to tr ts"
+    " vi wo xh yo zu",
+    r"\p{Cyrillic}": "ba be bg ce cv ky mk ru tg tt uk",
+    r"[\p{Cyrillic}\p{Latin}]": "az bs kk sr tk uz",
+    r"\p{Devanagari}": "hi mr ne sa",
+    r"\p{Arabic}": "ar fa ps sd ug ur",
+    r"[\p{Arabic}\p{Latin}]": "ha ku",
+    r"\p{Armenian}": "hy",
+    r"\p{Bengali}": "as bn",
+    r"\p{Ethiopic}": "am ti",
+    r"\p{Georgian}": "ka",
     r"\p{Greek}": "el",
-    r"\p{Hebrew}": "he",
+    r"\p{Gujarati}": "gu",
+    r"[\p{Gurmukhi}\p{Arabic}]": "pa",
+    r"\p{Hebrew}": "he yi",
     r"[\p{Han}\p{Hiragana}\p{Katakana}]": "ja",
     r"[\p{Hangul}\p{Han}]": "ko",
+    r"\p{Kannada}": "kn",
+    r"\p{Khmer}": "km",
+    r"\p{Lao}": "lo",
+    r"\p{Malayalam}": "ml",
+    r"[\p{Mongolian}\p{Cyrillic}]": "mn",
+    r"\p{Myanmar}": "my",
+    r"\p{Oriya}": "or",
+    r"\p{Sinhala}": "si",
     r"\p{Tamil}": "ta",
     r"\p{Telugu}": "te",
+    r"\p{Thaana}": "dv",
     r"\p{Thai}": "th",
+    r"\p{Tibetan}": "bo dz",
     r"\p{Han}": "zh",
 }
 _SCRIPT_OF = {
     code: script for script, codes in _LANGUAGES_OF_SCRIPT.items() for code in codes.split()
+}
+_NAMED_SCRIPTS: Mapping[str, str] = {
+    "arab": r"\p{Arabic}",
+    "cyrl": r"\p{Cyrillic}",
+    "deva": r"\p{Devanagari}",
+    "guru": r"\p{Gurmukhi}",
+    "latn": _LATIN,
 }
 _COMMON_WORDS: Mapping[str, str] = {
     "de": "der das und ist nicht ein eine ich mit für auf wie wir auch sich vom beim",
@@ -41,33 +66,17 @@ _COMMON_WORDS: Mapping[str, str] = {
     "nl": "het een van niet voor met ik dat wat naar ook",
     "pt": "não uma com para você dos das os em mais que é do na um",
 }
-_ISO_639_1 = """
-    aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da
-    de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz
-    ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln
-    lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi
-    pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti
-    tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu
-"""
-_CODE = re.compile(r"([a-z]{2,3})(?:[-_][a-z0-9]{1,8})*", re.IGNORECASE)
-_COUNTRIES = {"cn": "zh", "cz": "cs", "dk": "da", "gr": "el", "jp": "ja", "ua": "uk"}
 _FEWEST_LETTERS = 6
 _FEWEST_COMMON_WORDS = 2
 
 
-def check_language(text: str) -> str:
-    """The language's code as it is written, where it is one: ``en``, ``pt-BR``, ``zh_Hant``.
+def has_other_languages(language: str) -> bool:
+    """Whether titles can be told to be in another language than the given one.
 
-    Raises:
-        ValueError: It is the name of a language, the code of a country, or another word: with it,
-            no title would ever be in another language.
+    Args:
+        language: As in `other_language_column`.
     """
-    match = _CODE.fullmatch(text)
-    code = match[1].lower() if match else ""
-    if not code or (len(code) == 2 and code not in _ISO_639_1.split()):
-        meant = f": {_COUNTRIES[code]}" if code in _COUNTRIES else ", such as en or pt-BR"
-        raise ValueError(f"{text[:40]!r} is no language; write its ISO 639 code{meant}")
-    return text
+    return _find_script(language) is not None
 
 
 def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
@@ -78,13 +87,13 @@ def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
 
     Args:
         text: Titles, normalized (NFKC).
-        language: ISO 639-1, such as ``en`` or ``pt-BR``; of one that is not known here nothing
-            is said.
+        language: ISO 639-1, such as ``en`` or ``pt-BR``. Where `has_other_languages` is false for
+            it, no text is said to be in another language.
     """
-    code = language.lower().replace("_", "-").split("-")[0]
-    script = _SCRIPT_OF.get(code)
+    code, script = _split_tag(language)[0], _find_script(language)
     if script is None:
-        return pl.lit(value=False)
+        # One value for each text: a literal would be a single row where it is selected alone.
+        return pl.repeat(value=False, n=text.len(), dtype=pl.Boolean)
     # Most titles need neither test: plain ASCII is Latin, and one word of the language is enough.
     is_latin = script == _LATIN
     is_ascii = text.str.len_bytes() == text.str.len_chars()
@@ -101,6 +110,17 @@ def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
         if other != code
     ]
     return foreign_script | pl.any_horizontal(others).fill_null(value=False)
+
+
+def _split_tag(language: str) -> list[str]:
+    return language.lower().replace("_", "-").split("-")
+
+
+def _find_script(language: str) -> str | None:
+    """The characters that a language is written with: those that its tag names go first."""
+    code, *subtags = _split_tag(language)
+    named = (_NAMED_SCRIPTS[subtag] for subtag in subtags if subtag in _NAMED_SCRIPTS)
+    return next(named, _SCRIPT_OF.get(code))
 
 
 def _words_regex(code: str) -> str:

@@ -67,7 +67,9 @@ def find_spam(
         its rule.
     """
     used = _NO_MODEL if model is None or "model" in rules.rules_off else model
-    by_model = pl.lit(0.0) if used is _NO_MODEL else used.probabilities(trends["title"])
+    # A value for each row: with every rule off, nothing else is selected beside it.
+    unknown = pl.repeat(0.0, pl.len(), dtype=pl.Float64)
+    by_model = unknown if used is _NO_MODEL else used.probabilities(trends["title"])
     # A rule that a model found to be no evidence gives no reason either.
     matches = [
         one for one in _run_rules(rules) if one.evidence is None or used.precision(one.evidence) > 0

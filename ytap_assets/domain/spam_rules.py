@@ -59,6 +59,16 @@ def declared_precision(evidence: str) -> float:
     return LOOKS_PRECISION if evidence in LOOKS else RULE_PRECISION
 
 
+def find_too_weak(min_spam_pct: float) -> list[str]:
+    """The rules of which one match is too little for spam where no model has an opinion.
+
+    Args:
+        min_spam_pct: The probability of spam, in percent, from which a row counts as spam.
+    """
+    evidence = ("blocklist", "pattern", "link_farm", *LOOKS)
+    return [name for name in evidence if 100 * declared_precision(name) < min_spam_pct]
+
+
 @dataclass(frozen=True)
 class Minimum:
     """The least of a count that an item of a source must have."""

@@ -26,7 +26,7 @@ from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
 from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
 from ytap_assets.operations.spam import spam_model
-from ytap_assets.operations.workspaces import Listed, list_workspaces
+from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.errors import SourceError
@@ -116,6 +116,8 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
                 yield Finding("setup", f"uid of {one.workspace_id}", "warn", detail)
+            for key, why in find_idle_settings(one.workspace):
+                yield Finding("setup", f"{key} of {one.workspace_id}", "warn", why)
 
 
 def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:

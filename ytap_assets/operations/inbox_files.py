@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 from ytap_assets.domain.production.acts import parse_acts
 from ytap_assets.domain.production.inbox import parse_scripts
 from ytap_assets.domain.production.lines import (
+    MAX_UNREAD,
     BadLine,
     Parsed,
     UnfinishedLine,
@@ -47,6 +48,7 @@ UNFINISHED_FOR = timedelta(hours=24)
 
 _MAX_MANIFEST_BYTES = 1_000_000
 _SHOWN_LINES = 5
+_SHOWN_KEY = 40
 _CHUNK = 1024 * 1024
 _PARSERS: Mapping[str, Callable[[bytes], Parsed[Any]]] = {
     SCRIPTS: parse_scripts,
@@ -99,7 +101,11 @@ class InboxFile:
         return (*bad, BadLine(last.line, reason, last.original))
 
     def describe_lines(self) -> list[str]:
-        """The last lines that could not be read, or say nothing new though a person meant them."""
+        """What of the lines has no effect; each text begins with the file's name.
+
+        The last ones that could not be read, or say nothing new though a person meant them; and the
+        keys of the others that no rule reads.
+        """
         bad = [f"line {one.line} could not be read: {one.reason}" for one in self.parsed.bad]
         told = [f"{self.name}: {text}" for text in bad[-_SHOWN_LINES:]]
         if len(bad) > len(told):
@@ -114,6 +120,10 @@ class InboxFile:
             " decision: to decide again, write another time (at)"
             for number in repeated
         ]
+        if self.parsed.unread:
+            keys = ", ".join(repr(key[:_SHOWN_KEY]) for key in self.parsed.unread)
+            more = ", and perhaps more" if len(self.parsed.unread) == MAX_UNREAD else ""
+            told.append(f"{self.name}: keys that no rule reads: {keys}{more}")
         return told
 
     def find_problems(self) -> list[str]:

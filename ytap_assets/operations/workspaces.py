@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from ulid import ULID
 
+from ytap_assets.domain.languages import has_other_languages
+from ytap_assets.domain.spam_rules import RuleName, find_too_weak
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config
@@ -40,6 +42,18 @@ from ytap_assets.workspaces import (
 )
 
 _VERTICAL = "general"
+_RULE_OF: Mapping[str, RuleName] = {
+    "blocklist": "blocklist",
+    "patterns": "pattern",
+    "link_farms": "link_farm",
+    "max_emoji": "emoji_excess",
+    "max_capitals_pct": "capitals_excess",
+    "min_capitals": "capitals_excess",
+    "max_run": "repeated_characters",
+    "min_repeated_words": "repeated_words",
+    "max_same_title": "repeated_title",
+    "model": "model",
+}
 # A name on one line: the next one is not indented.
 _NAME_LINE = re.compile(rb"^name[ \t]*:[ \t]*[^\s#|>][^\r\n]*(?=\r?\n(?![ \t])|\Z)", re.MULTILINE)
 _FIRST_KEY = re.compile(rb"^[A-Za-z_\"'][^\r\n]*:", re.MULTILINE)
@@ -121,6 +135,38 @@ def list_workspaces(workspaces: Workspaces, registered: Registered | None = None
     listed = [Listed(one.workspace_id, one, conflicts.get(one.workspace_id)) for one in readable]
     listed += [Listed(name, None, str(problem)) for name, problem in problems.items()]
     return sorted(listed, key=lambda one: one.workspace_id)
+
+
+def find_idle_settings(workspace: Workspace) -> list[tuple[str, str]]:
+    """The settings of a config that are allowed and have no effect, or less than they look.
+
+    Returns:
+        Keys, each with what does not apply and what to do.
+    """
+    spam, idle = workspace.spam, []
+    if not has_other_languages(workspace.language):
+        idle.append(
+            (
+                "language",
+                f"of {workspace.language} the script is not known, so no title counts as one in"
+                " another language; if a country is meant, write its language's code",
+            )
+        )
+    off = set(spam.rules_off)
+    for key, rule in _RULE_OF.items():
+        if rule in off and getattr(spam, key):
+            idle.append((f"spam.{key}", f"has no effect: the rule is off (spam.rules_off: {rule})"))
+    has_model = spam.model is not None and "model" not in off
+    weak = [] if has_model else find_too_weak(spam.min_spam_pct or 0)
+    if weak:
+        idle.append(
+            (
+                "spam.min_spam_pct",
+                f"at {spam.min_spam_pct:g} without a model, one match of {', '.join(weak)} is too"
+                " little for spam (docs/spam.md); lower it, or name a model",
+            )
+        )
+    return idle
 
 
 def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:

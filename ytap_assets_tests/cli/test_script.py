@@ -142,6 +142,22 @@ def test_bad_lines_and_what_is_not_taken_in_yet_are_named_beside_the_list(
     assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
 
 
+def test_keys_that_no_rule_reads_are_named_once(submitted: Platform, ytap: Ytap) -> None:
+    inbox = submitted.workspaces.folder("finance") / "scripts.jsonl"
+    line = json.loads(inbox.read_text(encoding="utf-8").splitlines()[0])
+    lines = [{**line, "script_id": f"ep-{number}", "mood\x1b": 1} for number in (2, 3)]
+    lines.append({**line, "script_id": "ep-4", "Body": "free robux"})
+    with inbox.open("a", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in lines)
+
+    said = ytap("script", "list", "-w", "finance").stderr
+
+    assert said.count("scripts.jsonl: keys that no rule reads: 'mood") == 1
+    assert "\x1b" not in said
+    assert "could not be read: 'Body': no such key; did you mean `body`?" in said
+    assert "submit_scripts: 2 (ep-2, ep-3)" in said
+
+
 def test_of_many_bad_lines_the_last_are_named(submitted: Platform, ytap: Ytap) -> None:
     folder = submitted.workspaces.folder("finance")
     (folder / "uploads.jsonl").write_text("{no\n" * 20, encoding="utf-8")

@@ -74,6 +74,15 @@ def test_no_such_workspace(ytap: Ytap) -> None:
     assert "does not exist" in ytap.refused(2, "workspace", "show", "tech")
 
 
+def test_settings_that_do_not_apply_are_named_beside_the_config(ytap: Ytap) -> None:
+    ytap.ok("workspace", "create", "tech", "--language", "deu")
+    shown = ytap("workspace", "show", "tech")
+    assert "language: de" in shown.stdout.splitlines()
+    assert shown.stderr == ""
+    ytap.ok("workspace", "create", "bretagne", "--language", "br")
+    assert "language: of br the script is not known" in ytap("workspace", "show", "bretagne").stderr
+
+
 def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> None:
     ytap.ok("workspace", "create", "tech")
     text = "name: x\nvertical: y\nextra: {a: &a [1], b: [*a, *a]}\n"

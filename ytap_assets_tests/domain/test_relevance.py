@@ -98,12 +98,29 @@ def test_a_phrase_far_into_a_huge_title_is_not_looked_for() -> None:
         ("pl", "Jak zrobić chleb", False),
         ("pl", "Как сделать хлеб", True),
         ("tlh", "Как сделать хлеб", False),
+        ("ka", "Как сделать хлеб", True),
+        ("ka", "როგორ გამოვაცხოთ პური", False),
+        ("hi", "Roti kaise banaye ghar par", True),
+        ("hi-Latn", "Roti kaise banaye ghar par", False),
+        ("hi_Latn_IN", "रोटी कैसे बनाएं", True),
+        ("sr-Cyrl", "Kako se pravi hleb", True),
+        ("zh_Hant", "如何製作麵包的方法", False),
+        ("sr", "Kako se pravi hleb", False),
+        ("sr", "Домаћи ђувеч и љута паприка", False),
+        ("sr", "日本の人工知能研究が急成長", True),
     ],
 )
 def test_only_what_is_plainly_another_language_is_called_so(
     language: str, title: str, is_other: bool
 ) -> None:
     assert match([title], Topic(language=language)) == [([], is_other)]
+
+
+@pytest.mark.parametrize("language", ["tlh", "br", "ka", "pl", "en"])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_each_title_is_judged_in_every_language(language: str, count: int) -> None:
+    found = match(["25 COOL HAIRSTYLES"] * count, Topic(language=language))
+    assert found == [([], language == "ka")] * count
 
 
 @pytest.mark.real_data

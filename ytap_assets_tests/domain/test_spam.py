@@ -12,7 +12,13 @@ from polars.testing import assert_frame_equal
 from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS
 from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam, match_texts
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import RULE_PRECISION, Minimum, RuleName, SpamRules
+from ytap_assets.domain.spam_rules import (
+    RULE_PRECISION,
+    Minimum,
+    RuleName,
+    SpamRules,
+    find_too_weak,
+)
 from ytap_assets.errors import ConfigError
 
 DAY = date(2026, 11, 20)
@@ -418,6 +424,26 @@ def test_what_a_model_learned_about_a_rule_takes_its_veto() -> None:
     assert found == ["blocklist: get rich quick", "model: 0.3775"]
     off = SpamRules(rules_off=frozenset({"model"}))
     assert find_spam(row, off, doubtful)["is_spam"].all()
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_every_rule_may_be_off(count: int) -> None:
+    rows = trends(*[{"title": "get rich quick", "is_promoted": True}] * count)
+    found = find_spam(rows, SpamRules(rules_off=frozenset(get_args(RuleName))))
+    assert found["is_spam"].to_list() == [False] * count
+    assert found["spam_reasons"].to_list() == [[]] * count
+
+
+@pytest.mark.parametrize("least", [30, 50, 51, 60, 61, 100])
+def test_which_rules_are_too_weak_alone_is_what_happens(least: float) -> None:
+    titles = {"blocklist": "get rich quick", "repeated_words": "spam ham " * 6}
+    weak = find_too_weak(least)
+    for name, title in titles.items():
+        assert (reasons(SpamRules(min_spam_pct=least), title=title) == []) == (name in weak)
+
+
+def test_several_phrases_of_one_list_are_one_match() -> None:
+    assert probability(title="get rich quick, free robux") == pytest.approx(RULE_PRECISION)
 
 
 def test_above_the_precision_of_a_rule_a_match_alone_is_no_spam() -> None:

@@ -483,6 +483,17 @@ def test_the_transport_is_told_and_one_that_differs_is_a_warning(platform: Platf
     assert (other.verdict, "remembers live" in other.detail) == ("warn", True)
 
 
+def test_settings_that_do_not_apply_are_warnings(platform: Platform) -> None:
+    path = platform.workspaces.folder("tech") / CONFIG_NAME
+    text = "name: Tech\nvertical: technology\nlanguage: kr\nspam: {min_spam_pct: 80}\n"
+    path.write_text(text, encoding="utf-8")
+    language, least = (
+        find(platform, f"{key} of tech") for key in ("language", "spam.min_spam_pct")
+    )
+    assert (language.verdict, least.verdict) == ("warn", "warn")
+    assert "blocklist, pattern, link_farm" in least.detail
+
+
 def test_a_weight_of_a_source_that_there_is_not_is_a_warning(platform: Platform) -> None:
     workspace = platform.workspaces.get("tech")
     scoring = workspace.scoring.model_copy(update={"source_weights": {"hn": 1.0, "telex": 2.0}})

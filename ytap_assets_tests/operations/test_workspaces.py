@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ytap_assets.config_keys import list_keys
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.workspaces import (
     archive_workspace,
     create_workspace,
+    find_idle_settings,
     identify_workspace,
     list_workspaces,
     unarchive_workspace,
 )
+from ytap_assets.plain_yaml import dump_yaml
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import CONFIG_NAME, Workspace, Workspaces
 
@@ -260,3 +264,44 @@ def test_nobody_works_on_an_archived_workspace(workspaces: Workspaces) -> None:
     assert workspaces.get("tech").status == "archived"
     with pytest.raises(ConfigError, match=r"archived.*`ytap workspace unarchive tech`"):
         workspaces.get_open("tech")
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys"),
+    [
+        ("language: de", []),
+        ("language: br", ["language"]),
+        ("language: mul", ["language"]),
+        ("spam: {min_spam_pct: 50}", []),
+        ("spam: {min_spam_pct: 61}", ["spam.min_spam_pct"]),
+        ("spam: {min_spam_pct: 80, model: m.json}", []),
+        (
+            "spam: {min_spam_pct: 80, model: m.json, rules_off: [model]}",
+            ["spam.model", "spam.min_spam_pct"],
+        ),
+        ("spam: {blocklist: [free robux], rules_off: [promoted]}", []),
+        ("spam: {blocklist: [free robux], rules_off: [blocklist]}", ["spam.blocklist"]),
+        ("spam: {max_emoji: 3, rules_off: [emoji_excess]}", ["spam.max_emoji"]),
+    ],
+)
+def test_settings_that_do_not_apply_are_named(
+    workspaces: Workspaces, lines: str, keys: list[str]
+) -> None:
+    write(workspaces, f"name: Tech\nvertical: technology\n{lines}\n")
+    assert [key for key, _ in find_idle_settings(workspaces.get("tech"))] == keys
+
+
+def test_no_example_of_a_new_config_is_without_effect(workspaces: Workspaces) -> None:
+    """Whoever takes a line of the template in has what it says."""
+    examples = {
+        key.name: yaml.safe_load(key.example) for key in list_keys(Workspace) if key.example
+    }
+    spam = {
+        name.removeprefix("spam."): value
+        for name, value in examples.items()
+        if name.startswith("spam.")
+    }
+    for name, value in spam.items():
+        text = dump_yaml({"name": "Tech", "vertical": "technology", "spam": {name: value}})
+        write(workspaces, text)
+        assert find_idle_settings(workspaces.get("tech")) == []

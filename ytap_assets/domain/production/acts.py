@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
@@ -82,8 +82,8 @@ def parse_acts(text: bytes | str) -> Parsed[Act]:
     """Parse `approvals.jsonl`; the same line again changes nothing."""
     seen: set[Act] = set()
 
-    def parse(content: dict[str, Any]) -> Act | None:
-        act = parse_act(content)
+    def parse(fields: Fields) -> Act | None:
+        act = read_act(fields)
         if act in seen:
             return None
         seen.add(act)
@@ -92,13 +92,12 @@ def parse_acts(text: bytes | str) -> Parsed[Act]:
     return parse_lines(text, parse)
 
 
-def parse_act(content: Mapping[str, Any]) -> Act:
+def read_act(fields: Fields) -> Act:
     """One line's object as an act.
 
     Raises:
         FieldError: It is not one; the message names the field.
     """
-    fields = Fields(content)
     script_id = fields.need("script_id", read_script_id)
     act = fields.need("act", text_matching(ACTS.__contains__, f"one of {', '.join(ACTS)}"))
     actor = fields.need(

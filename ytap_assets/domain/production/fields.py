@@ -10,12 +10,17 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any, TypeVar
+
+from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name
 
 SCRIPT_ID_RULE = "1-100 characters of a-z, 0-9, _ and -, beginning with a letter or digit"
 
 _SCRIPT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _LIMIT = 10**9
+_LONGEST_KEY = 100
+_SHOWN_KEY = 40
 
 T = TypeVar("T")
 
@@ -25,10 +30,15 @@ class FieldError(ValueError):
 
 
 class Fields:
-    """The fields of one object. Blank texts count as absent."""
+    """The fields of one object. Blank texts count as absent.
+
+    A key is known once it was asked for. Any other is allowed, unless it is a known one written
+    otherwise (`Title`, `topicUrl`, `segment`): what it holds would be read by no rule.
+    """
 
     def __init__(self, content: Mapping[str, Any]) -> None:
-        self._content = content
+        self.content = content
+        self._known: list[str] = []
         self._problems: list[str] = []
 
     def need(self, key: str, read: Callable[[Any], T]) -> T:
@@ -37,9 +47,12 @@ class Fields:
         Raises:
             FieldError: It is absent or wrong.
         """
-        value = self._content.get(key)
+        self._known.append(key)
+        value = self.content.get(key)
         if _is_blank(value):
-            raise FieldError(f"{key}: missing")
+            written = [other for other in self.content if _find_meant(other, (key,))]
+            advice = f"; is it meant by {_show_key(written[0])}?" if written else ""
+            raise FieldError(f"{key}: missing{advice}")
         try:
             return read(value)
         except FieldError as error:
@@ -47,7 +60,8 @@ class Fields:
 
     def read(self, key: str, read: Callable[[Any], T]) -> T | None:
         """A field that may be absent; what is wrong with it is told by `check`."""
-        if _is_blank(self._content.get(key)):
+        if _is_blank(self.content.get(key)):
+            self._known.append(key)
             return None
         try:
             return self.need(key, read)
@@ -56,13 +70,42 @@ class Fields:
             return None
 
     def check(self) -> None:
-        """Tell what was wrong with the fields read so far.
+        """Tell what was wrong with the fields, once all that are known were asked for.
 
         Raises:
             FieldError: All problems, in one message.
         """
+        known = tuple(self._known)
+        for key in self.unread:
+            if (meant := _find_meant(key, known)) is not None:
+                self._problems.append(f"{_show_key(key)}: no such key; did you mean `{meant}`?")
         if self._problems:
             raise FieldError("; ".join(self._problems))
+
+    @property
+    def unread(self) -> list[str]:
+        """The keys that were not asked for."""
+        known = set(self._known)
+        return [key for key in self.content if key not in known]
+
+
+@lru_cache(maxsize=4096)
+def _find_meant(key: str, known: tuple[str, ...]) -> str | None:
+    """The known key that another spelling or a typing slip stands for; None where none is."""
+    if len(key) > _LONGEST_KEY:
+        return None
+    plain = _plain_key(key)
+    same = next((one for one in known if one != key and _plain_key(one) == plain), None)
+    return same or find_nearest(key, (one for one in known if one != key), cutoff=MISTYPED)
+
+
+def _plain_key(key: str) -> str:
+    """A key without what its spellings differ in: capitals, width, separators, invisible signs."""
+    return "".join(filter(str.isalnum, fold_name(key)))
+
+
+def _show_key(key: str) -> str:
+    return repr(key[:_SHOWN_KEY])
 
 
 def _is_blank(value: object) -> bool:

@@ -54,8 +54,8 @@ def parse_scripts(text: bytes | str) -> Parsed[Submission]:
     """Parse an inbox. Of two lines with one script id, the second is bad unless they are equal."""
     seen: dict[str, Submission] = {}
 
-    def parse(content: dict[str, Any]) -> Submission | None:
-        submission = parse_submission(content)
+    def parse(fields: Fields) -> Submission | None:
+        submission = read_submission(fields)
         earlier = seen.setdefault(submission.script_id, submission)
         if earlier is submission:
             return submission
@@ -66,13 +66,12 @@ def parse_scripts(text: bytes | str) -> Parsed[Submission]:
     return parse_lines(text, parse)
 
 
-def parse_submission(content: Mapping[str, Any]) -> Submission:
+def read_submission(fields: Fields) -> Submission:
     """One line's object as a submission.
 
     Raises:
         FieldError: No record can be made of it; the message names the fields.
     """
-    fields = Fields(content)
     script_id = fields.need("script_id", read_script_id)
     created_at = fields.need("created_at", read_instant)
     estimated = fields.read("estimated_cost_usd", read_usd_micros)
@@ -84,7 +83,7 @@ def parse_submission(content: Mapping[str, Any]) -> Submission:
     fields.read("topic_url", text_matching(_is_web_address, "an http or https address"))
     fields.read("quality", read_number)
     fields.check()
-    payload = {key: value for key, value in content.items() if key not in _NOT_IN_PAYLOAD}
+    payload = {key: value for key, value in fields.content.items() if key not in _NOT_IN_PAYLOAD}
     return Submission(script_id, created_at, {**payload, "estimated_cost_usd_micros": estimated})
 
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
-from ytap_assets.domain.production.fields import FieldError
+from ytap_assets.domain.production.fields import FieldError, Fields
 from ytap_assets.plain_yaml import unique_keys
 
 MAX_LINE_BYTES = 1_000_000
 MAX_ORIGINAL = 10_000
+MAX_UNREAD = 10
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # LF, CRLF or CR. A CR at the very end may be half of a CRLF that is still being written.
@@ -67,12 +68,15 @@ class Parsed(Generic[T]):
         bad: What could not.
         repeated: The numbers of the lines that said again what an earlier line said.
         unfinished: The last line, if it is unfinished: it is left for the next time.
+        unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
+            Hostile input.
     """
 
     rows: tuple[T, ...]
     bad: tuple[BadLine, ...]
     repeated: tuple[int, ...]
     unfinished: UnfinishedLine | None
+    unread: tuple[str, ...] = ()
 
     @property
     def duplicates(self) -> int:
@@ -80,32 +84,38 @@ class Parsed(Generic[T]):
         return len(self.repeated)
 
 
-def parse_lines(text: bytes | str, parse: Callable[[dict[str, Any]], T | None]) -> Parsed[T]:
+def parse_lines(text: bytes | str, parse: Callable[[Fields], T | None]) -> Parsed[T]:
     """Parse a file of JSON lines.
 
     Args:
         text: The file.
         parse: Makes a row of an object, None of one that was there before, or raises `FieldError`.
+            What it does not ask for is not read.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     lines = _LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK))
     rows: list[T] = []
     bad: list[BadLine] = []
     repeated: list[int] = []
+    unread: dict[str, None] = {}
     unfinished = _check_last(lines)
     for number, line in enumerate(lines[:-1] if unfinished else lines, start=1):
         if _is_blank(line):
             continue
         try:
-            row = parse(parse_object(line))
+            fields = Fields(parse_object(line))
+            row = parse(fields)
         except FieldError as error:
             bad.append(BadLine(number, str(error), _show_original(line)))
             continue
+        if len(unread) < MAX_UNREAD:
+            unread |= dict.fromkeys(fields.unread[:MAX_UNREAD])
         if row is None:
             repeated.append(number)
         else:
             rows.append(row)
-    return Parsed(tuple(rows), tuple(bad), tuple(repeated), unfinished)
+    shown = tuple(unread)[:MAX_UNREAD]
+    return Parsed(tuple(rows), tuple(bad), tuple(repeated), unfinished, shown)
 
 
 def find_unfinished(content: bytes) -> UnfinishedLine | None:

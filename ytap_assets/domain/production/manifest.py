@@ -130,6 +130,7 @@ def _read_file(entry: Mapping[str, Any]) -> tuple[str, FileFact]:
     name = fields.need("name", text_matching(is_file_name, FILE_NAME_RULE))
     size = fields.need("size_bytes", _read_size)
     sha256 = fields.need("sha256", _read_sha256)
+    fields.check()
     return name, FileFact(size, sha256)
 
 

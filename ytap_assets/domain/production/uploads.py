@@ -5,10 +5,9 @@ Belongs here: what a line must hold. Does not belong here: what follows from it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from ytap_assets.domain.ids import is_channel_id, is_video_id
 from ytap_assets.domain.production.fields import (
@@ -49,8 +48,8 @@ def parse_uploads(text: bytes | str) -> Parsed[Upload]:
     script_of: dict[str, str] = {}
     seen: set[Upload] = set()
 
-    def parse(content: dict[str, Any]) -> Upload | None:
-        upload = parse_upload(content)
+    def parse(fields: Fields) -> Upload | None:
+        upload = read_upload(fields)
         if upload in seen:
             return None
         video = video_of.get(upload.script_id, upload.video_id)
@@ -83,13 +82,12 @@ def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:
     return merged
 
 
-def parse_upload(content: Mapping[str, Any]) -> Upload:
+def read_upload(fields: Fields) -> Upload:
     """One line's object as an upload.
 
     Raises:
         FieldError: It is not one; the message names the field.
     """
-    fields = Fields(content)
     script_id = fields.need("script_id", read_script_id)
     video_id = fields.need("video_id", text_matching(is_video_id, "a YouTube video's id"))
     channel_id = fields.read("channel_id", text_matching(is_channel_id, "a YouTube channel's id"))

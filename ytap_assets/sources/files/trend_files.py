@@ -7,7 +7,6 @@ Does not belong here: syntax, kinds of values, storing.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.ids import check_workspace_id
+from ytap_assets.domain.iso_codes import check_country
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files.content import Content, read_content
@@ -28,7 +28,6 @@ from ytap_assets.sources.files.recognize import Candidate, read_records, recogni
 from ytap_assets.sources.files.records import Records
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
-_REGION = re.compile(r"[A-Z]{2}")
 _ID_CHARS = 32
 _NO_LIST = "items"
 
@@ -111,10 +110,14 @@ def check_region(region: str | None) -> None:
     """Check a region as given.
 
     Raises:
-        ImportRefusedError: It is not two capital letters.
+        ImportRefusedError: It is not the code of a country.
     """
-    if region is not None and not _REGION.fullmatch(region):
-        raise ImportRefusedError(f"--region {region!r}: expected two capital letters such as US")
+    if region is None:
+        return
+    try:
+        check_country(region)
+    except ValueError as error:
+        raise ImportRefusedError(f"--region: {error}") from error
 
 
 def describe_reasons(reasons: pl.DataFrame) -> str:

@@ -46,6 +46,8 @@ def test_lines_become_acts() -> None:
         ({"actor": 1}, "actor: expected a text"),
         ({"at": "now"}, "at: 'now' is not an instant"),
         ({"script_id": ".."}, "script_id: '..' is not a script's id"),
+        ({"Reason": "x"}, "'Reason': no such key; did you mean `reason`?"),
+        ({"scriptID": "two"}, "did you mean `script_id`?"),
         ({"reason": ["x"]}, "reason: expected a text"),
     ],
 )

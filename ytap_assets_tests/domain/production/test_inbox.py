@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.fields import FieldError
-from ytap_assets.domain.production.inbox import parse_scripts, parse_submission, script_text
+from ytap_assets.domain.production.fields import FieldError, Fields
+from ytap_assets.domain.production.inbox import parse_scripts, read_submission, script_text
 from ytap_assets_tests.domain.production.worlds import START
 
 LINE: dict[str, Any] = {
@@ -42,9 +42,52 @@ def test_a_script_that_lacks_something_is_still_a_script() -> None:
     assert script_text(script.payload) == ""
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("Body", "body"),
+        ("BODY", "body"),
+        ("\uff42\uff4f\uff44\uff59", "body"),
+        ("bo\u200bdy", "body"),
+        ("body ", "body"),
+        ("boddy", "body"),
+        ("segment", "segments"),
+        ("topicUrl", "topic_url"),
+        ("Topic_URL", "topic_url"),
+        ("topic-url", "topic_url"),
+        ("topicurl", "topic_url"),
+        ("Titel", "title"),
+        ("generationMethod", "generation_method"),
+        ("estimated_cost_usd_micros", "estimated_cost_usd"),
+        ("estimated_cost", "estimated_cost_usd"),
+        ("createdAt", "created_at"),
+    ],
+)
+def test_a_key_that_is_a_known_one_written_otherwise_is_a_bad_line(key: str, meant: str) -> None:
+    """What it holds would be seen by no gate, whether or not the known key is there too."""
+    parsed = parse_scripts(inbox({**LINE, "body": "Fine.", key: "free robux"}))
+    assert parsed.rows == ()
+    assert f"did you mean `{meant}`?" in parsed.bad[0].reason
+
+
+@pytest.mark.parametrize(
+    "key", ["tags", "subtitle", "topic", "topic_id", "quality_score", "title_de", "lang", "x" * 999]
+)
+def test_any_other_key_is_kept_and_named(key: str) -> None:
+    parsed = parse_scripts(inbox({**LINE, key: 1}, {**LINE, "script_id": "two", key: 1}))
+    assert [script.payload[key] for script in parsed.rows] == [1, 1]
+    assert parsed.unread == ("model", key)
+
+
+def test_a_missing_key_is_looked_for_in_other_spellings() -> None:
+    line = {("scriptId" if key == "script_id" else key): value for key, value in LINE.items()}
+    (bad,) = parse_scripts(inbox(line)).bad
+    assert bad.reason == "script_id: missing; is it meant by 'scriptId'?"
+
+
 def test_an_unknown_cost_is_not_taken_from_another_key() -> None:
-    line = {**LINE, "estimated_cost_usd": None, "estimated_cost_usd_micros": 1}
-    assert parse_submission(line).payload["estimated_cost_usd_micros"] is None
+    line = {**LINE, "estimated_cost_usd": None, "cost_usd": 1}
+    assert read_submission(Fields(line)).payload["estimated_cost_usd_micros"] is None
 
 
 @pytest.mark.parametrize(
@@ -90,11 +133,11 @@ def test_the_same_script_twice_changes_nothing_and_another_of_its_name_is_bad() 
 
 
 def test_the_digest_names_the_content() -> None:
-    script = parse_submission(LINE)
-    assert script.digest == parse_submission(dict(reversed(LINE.items()))).digest
-    assert script.digest != parse_submission({**LINE, "title": "Two"}).digest
+    script = read_submission(Fields(LINE))
+    assert script.digest == read_submission(Fields(dict(reversed(LINE.items())))).digest
+    assert script.digest != read_submission(Fields({**LINE, "title": "Two"})).digest
 
 
 def test_errors_of_single_lines_name_the_fields() -> None:
     with pytest.raises(FieldError, match="quality: expected a number"):
-        parse_submission({**LINE, "quality": "x"})
+        read_submission(Fields({**LINE, "quality": "x"}))

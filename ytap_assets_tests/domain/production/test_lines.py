@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.production.fields import FieldError
+from ytap_assets.domain.production.fields import FieldError, Fields, read_number
 from ytap_assets.domain.production.lines import (
     MAX_LINE_BYTES,
     MAX_ORIGINAL,
+    MAX_UNREAD,
     BadLine,
     Parsed,
     find_unfinished,
@@ -20,8 +21,8 @@ from ytap_assets.domain.production.lines import (
 )
 
 
-def keep(content: dict[str, Any]) -> dict[str, Any]:
-    return content
+def keep(fields: Fields) -> dict[str, Any]:
+    return dict(fields.content)
 
 
 def test_lines_are_read_one_by_one_and_bad_ones_put_aside() -> None:
@@ -46,7 +47,7 @@ def test_a_cut_line_with_an_end_is_bad() -> None:
 
 
 def test_a_refused_last_line_is_bad_although_it_has_no_end() -> None:
-    def refuse(_: dict[str, Any]) -> None:
+    def refuse(_: Fields) -> None:
         raise FieldError("not this one")
 
     parsed: Parsed[None] = parse_lines('{"a":1}', refuse)
@@ -153,9 +154,21 @@ def test_what_was_written_is_read(contents: list[dict[str, Any]]) -> None:
 
 def test_rows_that_were_there_before_are_counted() -> None:
     parsed = parse_lines(
-        '{"a":1}\n{"a":2}\n', lambda content: content if content["a"] == 1 else None
+        '{"a":1}\n{"a":2}\n', lambda fields: keep(fields) if fields.content["a"] == 1 else None
     )
     assert (len(parsed.rows), parsed.duplicates) == (1, 1)
+
+
+def test_keys_that_nothing_asks_for_are_named_once() -> None:
+    def read(fields: Fields) -> float:
+        return fields.need("a", read_number)
+
+    parsed = parse_lines('{"a":1,"x":1}\n{"a":2,"y":1,"x":2}\n{"a":"bad","z":1}\n', read)
+    assert parsed.unread == ("x", "y")
+    many = ({"a": 1, f"x{place}": 1, f"y{place}": 1} for place in range(20))
+    parsed = parse_lines("\n".join(map(json.dumps, many)), read)
+    assert len(parsed.rows) == 20
+    assert len(parsed.unread) == MAX_UNREAD
 
 
 def test_a_key_that_stands_twice_is_a_bad_line() -> None:

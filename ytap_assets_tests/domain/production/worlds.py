@@ -15,7 +15,8 @@ from ytap_assets.domain.production.acts import Act, explain_idle_acts
 from ytap_assets.domain.production.admission import Admission, admit_frame
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
-from ytap_assets.domain.production.inbox import Submission, parse_submission
+from ytap_assets.domain.production.fields import Fields
+from ytap_assets.domain.production.inbox import Submission, read_submission
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.uploads import Upload
@@ -42,7 +43,7 @@ def submission(script_id: str = "one", **changes: Any) -> Submission:
         "estimated_cost_usd": 2,
         "created_at": START.isoformat(),
     }
-    return parse_submission(content | changes)
+    return read_submission(Fields(content | changes))
 
 
 def video_folder(script_id: str = "one", **changes: Any) -> VideoFolder:

@@ -177,7 +177,7 @@ def test_a_day_before_what_the_file_holds_is_refused(read: Read) -> None:
         read("hacker_news.csv", HN, source="hn", observed_on=date(2016, 9, 10))
 
 
-@pytest.mark.parametrize("region", ["us", "USA", "U\n", ""])
+@pytest.mark.parametrize("region", ["us", "USA", "U\n", "", "EU", "XX"])
 def test_a_region_that_is_none_is_refused(read: Read, region: str) -> None:
     with pytest.raises(ImportRefusedError, match="--region"):
         read(DAILY_NAME, DAILY, region=region)
