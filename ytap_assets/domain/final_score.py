@@ -18,7 +18,7 @@ from ytap_assets.domain.norms import place
 from ytap_assets.domain.relevance import Topic, match_topic
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring_weights import ScoringWeights
-from ytap_assets.domain.stories.terms import INVISIBLE
+from ytap_assets.domain.titles import comparable_titles
 
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)
@@ -156,21 +156,18 @@ def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFram
     is_then = (day >= pl.col("first_day")).fill_null(value=True) & (
         day <= pl.col("last_day")
     ).fill_null(value=True)
+    members, spans = (
+        each.with_columns(comparable_titles(each["title"]).alias("title"))
+        for each in (members, spans)
+    )
     found = [
-        members.select(*_STORY, name.alias("same"))
-        .join(spans.select(*_SPAN, name.alias("same")).drop_nulls("same"), on="same")
+        members.select(*_STORY, same=name)
+        .join(spans.select(*_SPAN, same=name).drop_nulls("same"), on="same")
         .filter(is_then)
         .select(_STORY)
-        for name in (pl.col("story_id"), pl.col("canonical_url"), _plain_title())
+        for name in ("story_id", "canonical_url", "title")
     ]
     return pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
-
-
-def _plain_title() -> pl.Expr:
-    """A title as one compares it: lower case, single spaces, nothing invisible, or null."""
-    seen = pl.col("title").str.slice(0, 1000).str.replace_all(INVISIBLE, "")
-    tidy = seen.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
-    return pl.when(tidy != "").then(tidy)
 
 
 def _factor_columns(weights: ScoringWeights, *, has_keywords: bool) -> tuple[pl.Expr, ...]:

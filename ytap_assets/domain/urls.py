@@ -15,8 +15,12 @@ from collections.abc import Iterable
 import polars as pl
 
 from ytap_assets.domain.url_platforms import (
+    GOOGLE,
     HOME_PAGES,
     NO_PAGE,
+    has_amp_forms,
+    is_home_setting,
+    is_news,
     is_platform_tracking,
     page_behind,
     platform_form,
@@ -27,29 +31,45 @@ MAX_CHARACTERS = 4096
 """A longer URL names nothing that a person linked to; its hash stands for it."""
 
 _TRACKING = """
-    __hsfp __hssc __hstc __s __twitter_impression _branch_match_id _ga _gl _hsenc _hsmi
-    at_campaign at_medium dclid fb_action_ids fb_action_types fb_ref fb_source fbclid gbraid gclid
-    gclsrc guccounter guce_referrer guce_referrer_sig hsctatracking igsh igshid jsessionid
-    li_fat_id mc_cid mc_eid mkt_tok msclkid oly_anon_id oly_enc_id phpsessid rb_clickid srsltid
-    ttclid twclid vero_conv vero_id wbraid wickedid wt.mc_id xtor yclid
+    __hsfp __hssc __hstc __s __twitter_impression _branch_match_id _ga _gl _hsenc _hsmi _openstat
+    at_campaign at_medium ck_subscriber_id dclid epik fb_action_ids fb_action_types fb_ref fb_source
+    fbclid gad_campaignid gad_source gbraid gclid gclsrc guccounter guce_referrer guce_referrer_sig
+    hmci hmcu hmkw hmpl hmsr hsctatracking igsh igshid jsessionid li_fat_id mc_cid mc_eid mibextid
+    mkt_tok ml_subscriber ml_subscriber_hash msclkid oly_anon_id oly_enc_id phpsessid rb_clickid
+    ref_src s_cid sc_cid sccid srsltid trk_contact trk_module trk_msg trk_sid ttclid twclid
+    vero_conv vero_id wbraid wickedid wt.mc_id wt_mc xtor yclid
 """
-TRACKING_PARAMETERS = frozenset(_TRACKING.split())
+_PK = "abe abv campaign cid content cpn group keyword kwd medium placement source vid"
+# Not all that begin with pk_: it is short for a primary key, too.
+TRACKING_PARAMETERS = frozenset([*_TRACKING.split(), *(f"pk_{name}" for name in _PK.split())])
 """Parameters that say where a reader came from on whatever host, never what the page is.
 
-``utm_*`` goes too. What is tracking on some hosts and names the page on others, as ``ref`` and
-``feature`` do, is dropped on the former only (`url_platforms`).
+So do those that begin with one of `_TRACKING_PREFIXES`. What is tracking on some hosts and names
+the page on others, as ``ref`` and ``feature`` do, is dropped on the former only (`url_platforms`).
 """
+_TRACKING_PREFIXES = ("utm_", "mtm_", "matomo_", "piwik_", "gaa_")
+"""Of the campaigns of Google and Matomo, and of Google's showcase of news."""
 _REFERRING = """
     hn hackernews hacker-news hacker_news showhn show-hn producthunt product-hunt reddit twitter
-    facebook linkedin rss newsletter
+    facebook linkedin rss newsletter news.ycombinator.com ycombinator.com producthunt.com
+    www.producthunt.com reddit.com www.reddit.com twitter.com x.com t.co facebook.com
+    www.facebook.com linkedin.com www.linkedin.com lobste.rs lobsters
 """
 _REFERRERS = frozenset(_REFERRING.split())
 """Where readers come from: a ``ref`` of this value says so on whatever host."""
-_SHOWN_AS_AMP = frozenset({"amp", "amp=", "amp=1", "amp=true", "outputtype=amp"})
+_SHOWN_AS_AMP = frozenset(
+    {"amp", "amp=", "amp=1", "amp=true", "output=amp", "outputtype=amp", "outputtype=amp-type"}
+)
 
 # IDNA 2008 made them letters; the codec of Python, of 2003, replaces them (straße by strasse).
 _LETTERS_SINCE_2010 = frozenset("\u00df\u03c2")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Without U+200C and U+200D, which are letters' neighbours in the titles of Wikipedia.
+_CONTROLS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+)
+_INVISIBLE_ESCAPES = re.compile(
+    r"%C2%AD|%E2%80%(?:8[BEF]|A[A-E])|%E2%81%A[0-9]|%EF%BB%BF|(?:%E2%80%8[CD])+$"
+)
 _HTTP = re.compile(
     r"(?:https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.ASCII | re.IGNORECASE
 )
@@ -60,7 +80,14 @@ _LISTED_HOST = re.compile(
 _HOST_NAME = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")
 MAX_HOST_CHARACTERS = 253
 _NICHES = ("www.", "m.", "mobile.", "amp.")
-_NICHE_HOST = re.compile(r"^(?:(?:www|m|mobile|amp)\.)+(?=[^.]+\.)")
+# Below these, each name is somebody's own site.
+_SHARED = (
+    r"(?:(?:blogspot|herokuapp|substack|tumblr|wordpress)\.com|(?:github|gitlab|readthedocs)\.io"
+    r"|(?:netlify|vercel|web)\.app|(?:pages|workers)\.dev|co\.[a-z]{2})"
+)
+_NICHE_HOST = re.compile(
+    rf"^(?:(?:www|m|mobile|amp)\.)+(?=[^.]+\.)(?!{_SHARED}$)|^www\.(?=[^.]+\.)"
+)
 _WIKI_MOBILE = re.compile(r"^([a-z-]+)\.m\.(?=wik[a-z]+\.org$)")
 _ENTITY = re.compile(r"^(?:amp;)+")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -68,12 +95,13 @@ _SEPARATOR = re.compile(r"&|;(?=[A-Za-z_][\w.%-]*=)", re.ASCII)
 _INDEX = re.compile(
     r"/(?:index\.(?:html?|php|aspx?|shtml)|default\.(?:html?|aspx?))$", re.IGNORECASE
 )
-_SESSION = re.compile(r";jsessionid=[^/;]*", re.IGNORECASE)
+_SESSION = re.compile(r";jsessionid=[^/;]*|&utm_[a-z]+=[^/]*$", re.IGNORECASE)
 _ROUTE = re.compile(r"(?:[!/]|[A-Z]!)..*", re.DOTALL)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _TO_ESCAPE = re.compile(r"[^!$%&'()*+,./0-9:;=?@A-Z_a-z~-]+")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _AMP_HEAD = re.compile(r"^(?:/amp)+(?=/.)")
+_AMP_FOLDER = re.compile(r"(?:/platform)?/amp(?=/.)")
 _AMP_TAIL = re.compile(r"(?<=[^/.])(?:(?:/amp|\.amp)+|(?:\.amp)+(\.html?))$")
 _CANONICAL_VIDEO = r"^https://www\.youtube\.com/watch\?v=[A-Za-z0-9_-]{11}$"
 _PLAIN = r"^https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)*)/?$"
@@ -85,7 +113,6 @@ _NOT_PLAIN = (
 )
 _AMP_CACHE_PATH = re.compile(r"/[civ]/(?:s/)?([^/]+\.[^/]+.*)")
 _AMP_VIEWER_PATH = re.compile(r"/amp/(?:s/)?([^/]+\.[^/]+.*)")
-_GOOGLE_HOST = re.compile(r"google\.[a-z]{2,3}(?:\.[a-z]{2})?")
 
 
 def canonical_url(url: str) -> str:
@@ -95,7 +122,9 @@ def canonical_url(url: str) -> str:
     and ``amp.`` are none), user names, fragments, tracking parameters, AMP forms and
     ``index.html`` are dropped, parameters are sorted, copies in the Wayback Machine and known
     redirects are the page they lead to, and the pages of YouTube, Reddit, X, Amazon and Hacker
-    News take one form each.
+    News take one form each. AMP forms are dropped where they are known as such
+    (`url_platforms.has_amp_forms`), settings of a home page (``?hl=en``) on platforms and in
+    newspapers, and invisible characters everywhere.
     What is not an http URL comes back in lower case, as an opaque key; what is longer than
     `MAX_CHARACTERS` comes back as its hash. Never raises; applying it twice changes nothing.
     """
@@ -149,9 +178,10 @@ def read_host(text: str) -> str:
 def canonical_urls(urls: pl.Series) -> pl.Series:
     """`canonical_url` of each; null stays null, and what names no page of its own becomes null.
 
-    The latter are placeholders (``n/a``, ``http://``, ``https://example.com``), the home pages of
-    platforms and newspapers, pages of search results and of logins: what two items with such a URL
-    have in common is not their subject.
+    The latter are placeholders (``n/a``, ``http://``, ``https://example.com``), private addresses,
+    the home pages of platforms and newspapers, pages of search results and of logins, and paths
+    that lack their id (``youtube.com/watch?v=``): what two items with such a URL have in common is
+    not their subject.
 
     Each distinct text is worked on once, and the many that are plain (nothing in them but a host
     and a path) or canonical already do not leave Polars: that is ten times as fast.
@@ -216,8 +246,10 @@ def _canonical_http(text: str) -> str | None:
         behind = _canonical_http(target if "#" in target else f"{target}#{fragment}")
         if behind is not None:
             return behind
-    path = _plain_path(path)
+    path = _plain_path(host, path)
     parameters = _canonical_parameters(host, query)
+    if not path:
+        parameters = [text for text in parameters if not is_home_setting(host, text)]
     known = None if port else platform_form(host, path, parameters)
     if known is not None:
         return known
@@ -267,14 +299,16 @@ def _resolved_path(path: str) -> str:
     return "/".join(segments)
 
 
-def _plain_path(path: str) -> str:
+def _plain_path(host: str, path: str) -> str:
     """The path without what names the same page: AMP forms, ``index.html``, a session."""
     before = None
     while before != path:
         before = path
         path = _INDEX.sub("", _SESSION.sub("", path).rstrip("/"))
         if "amp" in path:
-            path = _AMP_TAIL.sub(r"\1", _AMP_HEAD.sub("", path)).rstrip("/")
+            head = _AMP_FOLDER if is_news(host) else _AMP_HEAD
+            plain = _AMP_TAIL.sub(r"\1", head.sub("", path)).rstrip("/")
+            path = plain if has_amp_forms(host, plain) else path
     return path
 
 
@@ -282,11 +316,11 @@ def _behind_amp_proxy(host: str, path: str) -> str | None:
     """The page that an AMP cache shows, without its scheme."""
     if host.endswith(".cdn.ampproject.org"):
         match = _AMP_CACHE_PATH.fullmatch(path)
-    elif _GOOGLE_HOST.fullmatch(host):
+    elif GOOGLE.fullmatch(host):
         match = _AMP_VIEWER_PATH.fullmatch(path)
     else:
         return None
-    return match[1] if match else None
+    return _AMP_TAIL.sub(r"\1", match[1].rstrip("/")) if match else None
 
 
 def _canonical_parameters(host: str, query: str) -> list[str]:
@@ -300,11 +334,11 @@ def _canonical_parameters(host: str, query: str) -> list[str]:
 def _is_tracking(host: str, parameter: str) -> bool:
     name, _, value = parameter.lower().partition("=")
     return (
-        name.startswith("utm_")
+        name.startswith(_TRACKING_PREFIXES)
         or name in TRACKING_PARAMETERS
         or parameter.lower() in _SHOWN_AS_AMP
         or (name == "ref" and value in _REFERRERS)
-        or is_platform_tracking(host, name)
+        or is_platform_tracking(host, name, value)
     )
 
 
@@ -318,9 +352,16 @@ def _canonical_escapes(text: str) -> str:
     """Escape what must be, and unescape what need not be, so that each character has one form."""
     if "%" in text:
         text = _ESCAPE.sub(_unescape_needless, _STRAY_PERCENT.sub("%25", text))
-    if not _TO_ESCAPE.search(text):
-        return text
-    return _TO_ESCAPE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+    if _TO_ESCAPE.search(text):
+        text = _TO_ESCAPE.sub(_escape, text)
+    before = None
+    while "%" in text and before != text:
+        before, text = text, _INVISIBLE_ESCAPES.sub("", text)
+    return text
+
+
+def _escape(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode())
 
 
 def _unescape_needless(match: re.Match[str]) -> str:

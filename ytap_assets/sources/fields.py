@@ -103,12 +103,17 @@ def read_title(value: object, *, is_html: bool = False) -> str:
 
 
 def read_count(value: object, name: str) -> int | None:
-    """A count: a whole number from 0 to below `COUNTS_END`, written as a number or as digits."""
+    """A count: a whole number from 0 to below `COUNTS_END`, written as a number or as digits.
+
+    `50.0` is one, too: JSON does not tell whole numbers from others.
+    """
     if value is None:
         return None
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         if len(value) > _LONGEST_COUNT:
             raise UnreadableItemError(f"{name} has {len(value)} digits")
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableItemError(f"{name} is {_kind(value)}, not a whole number")

@@ -90,10 +90,14 @@ class HackerNewsByDate(TrendSource):
 
     def parse(self, answers: Answers) -> Parsed:
         """Read hits of `search_by_date`, and remark on those that Algolia did not show."""
+
+        def read_item(item: Item) -> dict[str, object]:
+            return read_hit(item, answers.day)
+
         parsed = parse_exchanges(
             answers.exchanges,
             list_items=list_hits,
-            read_item=read_hit,
+            read_item=read_item,
             noun="hit",
             is_wanted=is_wanted,
         )

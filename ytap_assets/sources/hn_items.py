@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,18 +38,25 @@ _ITEM_ID = re.compile(r"[0-9]{1,18}")
 
 
 def count_hits(exchange: Exchange) -> tuple[int, int]:
-    """How many stories Algolia shows for a window, and how many it says there are."""
+    """How many stories Algolia shows for a window, and how many it says there are.
+
+    Where it says nothing that can be read, as many as are shown; one more, if they fill a page.
+    """
     try:
         shown = len(list_hits(exchange))
     except MalformedError:
         return 0, 0  # The parser will say so.
-    return shown, max(shown, _read_number(exchange, "nbHits", shown))
+    found = _read_number(exchange, "nbHits")
+    if found is None:
+        page = _read_number(exchange, "hitsPerPage")
+        found = shown + 1 if page is not None and shown >= page > 0 else shown
+    return shown, max(shown, found)
 
 
 def is_full(exchange: Exchange) -> bool:
     """Whether a window may have more stories than are shown, so that it must be split."""
     shown, found = count_hits(exchange)
-    page = _read_number(exchange, "hitsPerPage", MOST_HITS) if shown else MOST_HITS
+    page = (_read_number(exchange, "hitsPerPage") if shown else None) or MOST_HITS
     return found >= MOST_HITS or found > shown >= page
 
 
@@ -74,9 +82,11 @@ def is_wanted(item: Item) -> bool:
     return points is None or wanted is None or points >= int(wanted[1])
 
 
-def _read_number(exchange: Exchange, name: str, otherwise: int) -> int:
-    number = load_json(exchange).get(name)
-    return number if isinstance(number, int) else otherwise
+def _read_number(exchange: Exchange, name: str) -> int | None:
+    try:
+        return read_count(load_json(exchange).get(name), name)
+    except UnreadableItemError:
+        return None
 
 
 def list_hits(exchange: Exchange) -> Sequence[object]:
@@ -92,16 +102,19 @@ def list_hits(exchange: Exchange) -> Sequence[object]:
     return hits
 
 
-def read_hit(item: Item) -> dict[str, Any]:
-    """One hit as a trend.
+def read_hit(item: Item, day: date) -> dict[str, Any]:
+    """One hit as a trend of the day that was asked for.
 
     Raises:
-        UnreadableItemError: It cannot be read.
+        UnreadableItemError: It cannot be read, or was posted on another day.
     """
     hit = as_object(item.content, "hit")
     seen_at = item.exchange.fetched_at
     item_id = _read_item_id(hit.get("objectID"), "objectID")
     page = _discussion_url(item_id)
+    posted_at = read_unix(hit.get("created_at_i"), "created_at_i", seen_at)
+    if posted_at is not None and posted_at.date() != day:
+        raise UnreadableItemError(f"created_at_i is not on the day that was asked for, {day}")
     return Trend(
         source="hn",
         item_id=item_id,
@@ -109,7 +122,7 @@ def read_hit(item: Item) -> dict[str, Any]:
         title=read_title(hit.get("title"), is_html=True),
         url=read_url(hit.get("url"), "url") or page,
         discussion_url=page,
-        published_at=read_unix(hit.get("created_at_i"), "created_at_i", seen_at),
+        published_at=posted_at,
         points=read_count(hit.get("points"), "points"),
         comments=read_count(hit.get("num_comments"), "num_comments"),
         list_name="by_date",

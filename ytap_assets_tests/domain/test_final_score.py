@@ -188,6 +188,7 @@ def test_learned_weights_of_source_and_phrases_are_averaged_and_bounded() -> Non
         produced(canonical_url="https://example.com/b"),
         produced(title="  THE other\ttitle "),
         produced(title="The oth\u00ader\u200b title\ufe0f"),
+        produced(title="&quot;The other title&quot;!"),
     ],
 )
 def test_what_was_produced_is_worth_nothing_more(done: pl.DataFrame) -> None:
@@ -203,6 +204,11 @@ def test_what_was_produced_is_worth_nothing_more(done: pl.DataFrame) -> None:
 
 def test_an_empty_produced_title_is_nobodys() -> None:
     assert score_one({"title": " "}, produced=produced(title="  "))["production_factor"] == 1
+
+
+def test_what_a_site_answers_in_place_of_a_title_was_never_produced() -> None:
+    blocked = "Just a moment..."
+    assert score_one({"title": blocked}, produced=produced(title=blocked))["production_factor"] == 1
 
 
 def test_spam_members_add_nothing_unless_all_are_spam() -> None:

@@ -58,20 +58,53 @@ SPELLINGS = {
         "https://example.com/./a",
         "https://example.com\\a",
         "https://example.com/%61",
-        "https://example.com/amp/a",
-        "https://example.com/a/amp/",
-        "https://example.com/a.amp",
         "https://example.com/a?amp=1",
         "https://www.google.com/amp/s/www.example.com/a",
         "https://www.google.co.uk/amp/example.com/a",
         "https://example-com.cdn.ampproject.org/c/s/example.com/a?utm_source=x",
+        "https://example-com.cdn.ampproject.org/c/s/example.com/a/amp/",
+        "https://example.com/a?output=amp",
+        "https://example.com/a&utm_source=x&utm_medium=y",
+        "https://example.com/a\u200b",
+        "\ufeffhttps://exam\u200bple.com/a\u200e",
+        "https://example.com/a%E2%80%8B/",
+        "https://example.com/a%E2%80%8D",
+        "https://example.com/a?pk_campaign=x&pk_kwd=y&mtm_source=1&piwik_campaign=2&matomo_kwd=3",
+        "https://example.com/a?gad_source=1&gad_campaignid=2&mibextid=3&epik=4&_openstat=5&s_cid=6",
+        "https://example.com/a?ml_subscriber=1&ml_subscriber_hash=2&gaa_at=la&gaa_sig=x&ScCid=3",
+        "https://example.com/a?ref_src=twsrc%5Etfw",
+        "https://example.com/a?ref=news.ycombinator.com",
+        "https://www.google.de/url?q=https%3A%2F%2Fexample.com%2Fa",
+        "https://www.google.co.uk/url?sa=t&url=https%3A%2F%2Fexample.com%2Fa",
+        "https://archive.ph/20200101/https://example.com/a",
+        "https://archive.today/newest/https://www.example.com/a?utm_source=x",
+        "https://vk.com/away.php?to=https%3A%2F%2Fexample.com%2Fa",
     ],
     "https://example.com": [
         "http://example.com",
         "https://www.example.com/",
         "https://example.com#!",
     ],
-    "https://example.com/a.html": ["https://example.com/a.amp.html"],
+    "https://example.com/a.html": [
+        "https://example.com/a.amp.html",
+        "https://example.com/amp/a.html",
+        "https://example.com/a.html/amp",
+    ],
+    "https://example.com/2016/09/a": [
+        "https://example.com/2016/09/a/amp/",
+        "https://example.com/amp/2016/09/a",
+        "https://example.com/2016/09/a.amp",
+    ],
+    "https://example.com/why-read-old-books": [
+        "https://example.com/why-read-old-books/amp",
+        "https://amp.example.com/why-read-old-books/amp?amp=1",
+    ],
+    "https://bbc.com/news/world-1": [
+        "https://www.bbc.com/news/amp/world-1",
+        "https://www.bbc.com/news/world-1.amp",
+        "https://www.bbc.com/news/world-1?ns_mchannel=social&ns_fee=0&at_link_id=1",
+    ],
+    "https://theverge.com/a": ["https://www.theverge.com/platform/amp/a"],
     "https://example.com/a?b=1&c=2": [
         "https://example.com/a?c=2&b=1",
         "https://example.com/a/?b=1&amp;c=2",
@@ -109,6 +142,10 @@ SPELLINGS = {
         "https://www.youtube.com/live/dQw4w9WgXcQ?feature=share",
         "https://www.youtube.com/v/dQw4w9WgXcQ",
         "http://www.youtube.com/watch?v=dQw4w9WgXcQ&amp;feature=youtu.be",
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ?feature=shared",
+        "https://www.youtube.com/watch?v=dQw4w9WgXcQ%3Ffeature%3Dshared",
+        "https://youtu.be/dQw4w9WgXcQ&feature=share",
+        "https://www.youtube.com/attribution_link?a=x&u=%2Fwatch%3Fv%3DdQw4w9WgXcQ%26feature%3Dshare",
     ],
     POST: [
         "https://www.reddit.com/r/science/comments/1abc2d/a_title/",
@@ -146,7 +183,26 @@ SPELLINGS |= {
     "https://news.ycombinator.com/item?id=x": ["http://news.ycombinator.com/item?id=x"],
 }
 
-AMBIGUOUS = "ref feature si cmp scid amp icid s t source spm cmpid ncid s_cid sr mod tag app"
+SHARED_BY = {
+    "https://wsj.com/articles/a": "st=1&mod=2",
+    "https://ft.com/content/a": "shareType=nongift",
+    "https://bloomberg.com/news/a": "srnd=premium&sref=x&accessToken=y",
+    "https://nytimes.com/2025/a.html": "_r=0&searchResultPosition=1",
+    "https://washingtonpost.com/a": "itid=hp_top&pwapi_token=x",
+    "https://a.substack.com/p/a": "r=abc&triedRedirect=true",
+    "https://medium.com/@a/b": "sk=x&source=friends_link",
+    "https://en.wikipedia.org/wiki/Cat": "wprov=sfla1",
+    "https://github.com/a/b": "tab=readme-ov-file",
+    "https://vimeo.com/123": "share=copy",
+    "https://bilibili.com/video/BV1": "vd_source=x&spm_id_from=333",
+    "https://soundcloud.com/a/b": "si=x",
+    "https://finance.yahoo.com/a": ".tsrc=rss",
+}
+for page, tracking in SHARED_BY.items():
+    SPELLINGS[page] = [*SPELLINGS.get(page, ()), f"{page}?{tracking}"]
+
+AMBIGUOUS = "ref feature si cmp scid amp icid s t source spm cmpid ncid sr mod tag app"
+AMBIGUOUS += " st r sk tab share srnd itid wprov output pk_id ns_id"
 DIFFERENT_PAGES = [
     ("https://straße.example/a", "https://strasse.example/a"),
     ("https://example.com/a", "https://example.com/A"),
@@ -157,6 +213,19 @@ DIFFERENT_PAGES = [
     ("https://example.com/a%2Fb", "https://example.com/a/b"),
     ("https://example.com/camp", "https://example.com/c"),
     ("https://shop.example/amp", "https://shop.example/"),
+    ("https://github.com/someone/amp", "https://github.com/someone"),
+    ("https://github.com/a-very-long-name/amp", "https://github.com/a-very-long-name"),
+    ("https://github.com/amp/a-very-long-name", "https://github.com/a-very-long-name"),
+    ("https://github.com/a/b/blob/main/a.amp.html", "https://github.com/a/b/blob/main/a.html"),
+    ("https://www.npmjs.com/package/amp", "https://www.npmjs.com/package"),
+    ("https://shop.example/products/amp", "https://shop.example/products"),
+    ("https://shop.example/amp/a", "https://shop.example/a"),
+    ("https://shop.example/sounds/a.amp", "https://shop.example/sounds/a"),
+    ("https://amp.github.io/a", "https://github.io/a"),
+    ("https://m.co.uk/a", "https://co.uk/a"),
+    ("https://github.com/someone?tab=stars", "https://github.com/someone?tab=followers"),
+    ("https://en.wikipedia.org/?curid=1", "https://en.wikipedia.org/?curid=2"),
+    ("https://fa.wikipedia.org/wiki/a\u200cb", "https://fa.wikipedia.org/wiki/ab"),
     ("https://m.me/a", "https://me/a"),
     *(
         (f"https://pages.example/a?{name}=4045-USHJ", f"https://pages.example/a?{name}=8285-YOAZ")
@@ -198,7 +267,8 @@ _PIECES = r"""
     google.com/amp/s/ cdn.ampproject.org/c/ utm_x=1 amp; ! #!/ :80 :8080 [::1] ü İ ς ℀ 。 ß xn--
     a B 1 en.m.wikipedia.org user:pw@ ; ;a=b ;jsessionid=1 + /index.html /Default.aspx amazon.com
     /dp/B00EXAMPLE web.archive.org/web/2016/ google.com/url?q= ref=hn ref=b si=1 #!topic/ #F!a
-    %3A%2F%2F login consent. localhost nytimes.com n/a
+    %3A%2F%2F login consent. localhost nytimes.com n/a %E2%80%8B %E2%80%8D ?hl=en /platform/amp
+    /2016/09/a github.io attribution_link?u= archive.ph/newest/ &utm_a=b 10.0.0.1 google.de
 """
 pieces = st.sampled_from([*_PIECES.split(), "\u017f", "\u212a"])
 hostile_urls = st.one_of(
@@ -313,6 +383,29 @@ def test_a_column_of_every_known_spelling() -> None:
         *("https://accounts.google.com/ServiceLogin?x=1", "https://site.example/login?next=/a"),
         *("https://site.example/users/sign_in", "https://consent.site.example/?x=1"),
         *("https://site.example/subscribe", "https://site.example/accounts/login/"),
+        *("https://www.youtube.com/watch?v=", "https://www.youtube.com/watch?v=&t=1"),
+        *("https://www.google.com/?hl=en", "https://www.google.de/", "https://youtube.com/?gl=US"),
+        *("https://edition.cnn.com", "https://news.sky.com/", "https://edition.cnn.com/?hpt=1"),
+        *("https://www.nytimes.com/section/world", "https://www.bbc.com/news/"),
+        *("https://www.linkedin.com/authwall?trk=a&x=b", "https://x.com/i/flow/login?redirect=a"),
+        *("https://medium.com/m/signin?x=1", "https://www.google.com/sorry/index?continue=a"),
+        *("https://site.example/cdn-cgi/challenge/a", "https://site.example/wp-login.php?a=b"),
+        *(
+            "https://192.168.1.1/a",
+            "http://10.1.2.3:8080/a",
+            "http://172.16.0.1",
+            "http://0.0.0.0/",
+        ),
+        *(
+            "http://169.254.169.254/a",
+            "https://[::1]/a",
+            "http://[fd00::1]:80/a",
+            "http://[fe80::1]/",
+        ),
+        *("http://router.lan/a", "http://db.internal:5432/a", "http://nas.home.arpa/"),
+        *("https://i.redd.it/", "https://v.redd.it", "https://www.reddit.com/r/a/comments/"),
+        *("https://www.youtube.com/playlist?list=", "https://news.ycombinator.com/item?id="),
+        *("https://www.reddit.com/gallery/", "https://web.archive.org/web/"),
     ],
 )
 def test_what_names_no_page_of_its_own_is_null_in_a_column(url: str) -> None:
@@ -346,6 +439,23 @@ def test_what_names_no_page_of_its_own_is_null_in_a_column(url: str) -> None:
             "urn:isbn:123",
         ),
         *("https://reddit.com/r/science", "https://x.com/someone", "https://consent.example"),
+        *("https://www.youtube.com/watch?v=dQw4", "https://www.youtube.com/watch?list=PLa"),
+        *("https://www.youtube.com/playlist?list=PLa", "https://techcrunch.com/?p=1234"),
+        *(
+            "https://en.wikipedia.org/?curid=1",
+            "https://a.example/?hl=en",
+            "https://blog.a.example",
+        ),
+        *(
+            "https://11.0.0.1/a",
+            "https://172.32.0.1/a",
+            "https://192.169.1.1/a",
+            "https://100.1.1.1",
+        ),
+        *("https://[2001:db8::1]/a", "https://10.0.example/a", "https://lan.example/a"),
+        *("https://x.com/i/lists/1", "https://medium.com/m/a", "https://i.redd.it/abc.jpg"),
+        *("https://edition.cnn.com/a", "https://www.bbc.com/news/world-1", "https://notcnn.com"),
+        *("https://twitter.com/?lang=en#!/someone", "https://github.com/login-tools"),
     ],
 )
 def test_what_names_a_page_is_not(url: str) -> None:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.hn import (
     HackerNewsByDate,
     HackerNewsFrontPage,
@@ -250,6 +249,46 @@ def test_fewer_stories_than_the_count_says_are_named(tmp_path: Path) -> None:
     assert fetch.log["detail"] == "incomplete: 1 of 3 stories were shown"
 
 
+@pytest.mark.parametrize("found", ["900", 900.0])
+def test_a_count_written_otherwise_is_a_count(tmp_path: Path, found: object) -> None:
+    few = httpx.Response(200, json={"hits": [hit()], "nbHits": found})
+    fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
+    assert fetch.log["detail"] == "incomplete: 1 of 900 stories were shown"
+
+
+@pytest.mark.parametrize("found", [None, True, "many", {}, -1])
+def test_a_full_page_without_a_count_is_seen_to_its_end(tmp_path: Path, found: object) -> None:
+    algolia = Algolia([n * 1_000 for n in range(80)], page=20)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        response = algolia(request)
+        if request.url.host != "hn.algolia.com":
+            return response
+        return httpx.Response(200, json={**response.json(), "nbHits": found})
+
+    fetch = collect(HN, make_settings(tmp_path), handler)[0]
+    assert fetch.rows["item_id"].n_unique() == 80
+
+
+def test_hits_of_another_day_are_put_aside(tmp_path: Path) -> None:
+    start = int(datetime.combine(TODAY, datetime.min.time(), UTC).timestamp())
+    posted = [start - 1, start, start + 86_399, start + 86_400]
+    hits = [hit(objectID=str(n), created_at_i=at) for n, at in enumerate(posted)]
+    answered = httpx.Response(200, json={"hits": hits, "nbHits": len(hits)})
+    fetch = collect(HN, make_settings(tmp_path), lambda _: answered)[0]
+    assert fetch.rows["item_id"].to_list() == ["1", "2"]
+    assert set(fetch.rows["day"]) == {TODAY}
+    assert reasons(fetch) == ["created_at_i is not on the day that was asked for, 2026-11-20"] * 2
+    check_conservation(fetch)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert by_date(hit(points=50.0)).rows[0]["points"] == 50
+    (aside,) = by_date(hit(points=50.5)).unreadable
+    assert aside.reason == "points is a number, not a whole number"
+    assert by_date(hit(points=1e300)).rows == []
+
+
 def test_stories_with_too_few_points_are_left_out_by_every_workspace_for_itself(
     tmp_path: Path,
 ) -> None:
@@ -259,14 +298,15 @@ def test_stories_with_too_few_points_are_left_out_by_every_workspace_for_itself(
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "hn.algolia.com":
+            return httpx.Response(200, json=[])
         asked.append(str(request.url))
         return found
 
-    past = date(2026, 11, 2)
     kept: dict[int, list[str]] = {}
     for least in (50, 100):
         wanting = make_workspace(hn={"min_points": least})
-        fetch = collect(wanting, make_settings(tmp_path), handler, past)[0]
+        fetch = collect(wanting, make_settings(tmp_path), handler)[0]
         kept[least] = fetch.rows["item_id"].to_list()
         assert reasons(fetch) == ["points is a text, not a whole number"]
         assert json.loads(fetch.payloads["body"][0])["hits"] == hits
@@ -310,11 +350,12 @@ def test_past_days_are_asked_by_date_and_not_by_front_page(tmp_path: Path) -> No
 
     def handler(request: httpx.Request) -> httpx.Response:
         asked.append(str(request.url))
-        return httpx.Response(200, json={"hits": [hit()], "nbHits": 1})
+        posted = hit(created_at_i=int(start.timestamp()))
+        return httpx.Response(200, json={"hits": [posted], "nbHits": 1})
 
     past = date(2026, 11, 2)
-    by_day, front = collect(HN, make_settings(tmp_path), handler, past)
     start = datetime(2026, 11, 2, tzinfo=UTC)
+    by_day, front = collect(HN, make_settings(tmp_path), handler, past)
     assert asked == [by_date_url(start, start + timedelta(days=1))]
     assert by_day.rows["day"].to_list() == [past]
     assert by_day.rows["observed_at"].to_list() == [NOW]
@@ -357,30 +398,39 @@ def test_a_host_that_is_down_is_not_asked_for_every_story(tmp_path: Path) -> Non
     assert front.log["attempts"] == 1 + 4 * 4
 
 
+def parse_each_on_its_day(hits: list[dict[str, Any]]) -> list[Parsed]:
+    days: dict[date, list[dict[str, Any]]] = {}
+    for each in hits:
+        days.setdefault(datetime.fromtimestamp(each["created_at_i"], UTC).date(), []).append(each)
+    return [
+        HackerNewsByDate().parse(Answers(day, [answer({"hits": posted}, BY_DATE)]))
+        for day, posted in days.items()
+    ]
+
+
 def test_recorded_algolia_answers_are_read(real_data: Path) -> None:
     path = real_data / "hacker_news" / "algolia_responses_2014.json"
     replies = [each["reply"] for each in json.loads(path.read_text(encoding="utf-8"))]
-    exchanges = [answer(reply, BY_DATE) for reply in replies if "hits" in reply]
-    parsed = HackerNewsByDate().parse(Answers(TODAY, exchanges))
-    hits = sum(len(reply["hits"]) for reply in replies if "hits" in reply)
-    assert parsed.problem is None
-    assert len(parsed.rows) + len(parsed.unreadable) == hits
-    assert {aside.reason for aside in parsed.unreadable} <= {"title is missing"}
-    assert len(parsed.rows) > 0
+    hits = [each for reply in replies for each in reply.get("hits", ())]
+    parsed = parse_each_on_its_day(hits)
+    unreadable = [aside for each in parsed for aside in each.unreadable]
+    rows = sum(len(each.rows) for each in parsed)
+    assert all(each.problem is None for each in parsed)
+    assert rows + len(unreadable) == len(hits)
+    assert {aside.reason for aside in unreadable} <= {"title is missing"}
+    assert rows > 0
 
 
 def test_months_of_recorded_hits_are_read(real_data: Path) -> None:
     folder = real_data / "hacker_news" / "algolia_stories_monthly"
-    exchanges: list[Exchange] = []
-    recorded = 0
+    recorded: list[dict[str, Any]] = []
     for path in sorted(folder.glob("*.json.gz")):
         topics = json.loads(gzip.decompress(path.read_bytes()))
-        exchanges += [answer({"hits": hits}, BY_DATE) for hits in topics.values()]
-        recorded += sum(map(len, topics.values()))
-    parsed = HackerNewsByDate().parse(Answers(TODAY, exchanges))
-    assert parsed.problem is None
-    assert len(parsed.rows) == recorded > 0
-    assert [aside.reason for aside in parsed.unreadable] == []
+        recorded += [each for hits in topics.values() for each in hits]
+    parsed = parse_each_on_its_day(recorded)
+    assert all(each.problem is None for each in parsed)
+    assert sum(len(each.rows) for each in parsed) == len(recorded) > 0
+    assert [aside.reason for each in parsed for aside in each.unreadable] == []
 
 
 def test_the_documented_items_are_read(real_data: Path) -> None:

@@ -21,7 +21,7 @@ from ytap_assets.domain.production.states import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
-from ytap_assets.domain.stories.terms import INVISIBLE
+from ytap_assets.domain.titles import comparable_titles
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85
@@ -168,9 +168,9 @@ def find_banned_topics(
 def find_topic_rivals(records: pl.DataFrame) -> dict[str, str]:
     """Scripts in review whose topic another script tells already.
 
-    Two scripts tell one topic when their titles are the same words, or their topic URLs are one
-    page. What was rejected or cancelled tells nothing; of two scripts in review, the one submitted
-    first does.
+    Two scripts tell one topic when their titles are the same (`comparable_titles`), or their topic
+    URLs are one page. What was rejected or cancelled tells nothing; of two scripts in review, the
+    one submitted first does.
 
     Args:
         records: One workspace's rows of `production_records`.
@@ -184,7 +184,7 @@ def find_topic_rivals(records: pl.DataFrame) -> dict[str, str]:
     topics = active.select(
         "script_id",
         pl.when(pl.col("state") == SCRIPT_PENDING_REVIEW).then("created_at").alias("pending_since"),
-        _title_words().alias("title"),
+        comparable_titles(active["title"]).alias("title"),
         canonical_urls(active["topic_url"]).alias("topic_url"),
     ).sort(pl.col("pending_since"), "script_id", nulls_last=False)
     rivals: dict[str, str] = {}
@@ -193,18 +193,6 @@ def find_topic_rivals(records: pl.DataFrame) -> dict[str, str]:
             # Not its state: that changes, and each change would be written down.
             rivals.setdefault(script_id, f"script {rival} has the same {what}")
     return rivals
-
-
-def _title_words() -> pl.Expr:
-    words = (
-        pl.col("title")
-        .str.normalize("NFKC")
-        .str.to_lowercase()
-        .str.replace_all(INVISIBLE, "")
-        .str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ")
-        .str.strip_chars()
-    )
-    return pl.when(words != "").then(words)
 
 
 def _later_of_same(topics: pl.DataFrame, key: str) -> pl.DataFrame:

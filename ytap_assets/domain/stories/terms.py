@@ -13,6 +13,7 @@ import polars as pl
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
 from ytap_assets.domain.stories.numerals import fold_letters, fold_numbers, split_signs, unaccent
+from ytap_assets.domain.titles import NO_TITLE
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""
@@ -44,13 +45,6 @@ _PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]+|[\p{{L}}\p{{M}}\p{{N}}--[{_UNSPACED}]]+(?:[.,]\p{{N}}+)*"
-# What a site answers instead of a page, and what is left of a post that is gone: titles of neither.
-_NO_TITLE = (
-    r"(?i)^\s*(?:just a moment|attention required|are you (?:a robot|human)|before you continue to"
-    r" \w+|subscribe to (?:read|continue)|(?:access|permission) denied|(?:error )?(?:404|403)"
-    r"|untitled|(?:404\W+)?(?:page )?not found|\[?(?:deleted by user|deleted|removed)\]?"
-    r"|(?:private|deleted) video|(?:log|sign) in)\W*(?:[|\x{2013}\x{2014}-].*)?$"
-)
 INVISIBLE = (
     r"[\p{Cf}\x{00}-\x{08}\x{0e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{115f}\x{1160}\x{17b4}\x{17b5}"
     r"\x{180b}-\x{180f}\x{3164}\x{fe00}-\x{fe0f}\x{ffa0}\x{e0100}-\x{e01ef}]"
@@ -144,7 +138,7 @@ def fold(words: Iterable[str]) -> list[str]:
 
 def _plain(title: pl.Expr) -> pl.Expr:
     seen = title.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
-    seen = pl.when(~seen.str.contains(_NO_TITLE)).then(seen)
+    seen = pl.when(~seen.str.contains(NO_TITLE)).then(seen)
     return fold_numbers(
         fold_letters(unaccent(split_signs(seen)))
         .str.to_lowercase()

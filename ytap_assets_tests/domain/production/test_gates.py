@@ -236,6 +236,13 @@ def test_what_cannot_be_seen_makes_no_other_title() -> None:
     assert set(find_topic_rivals(told)) == {"b"}
 
 
+def test_an_entity_makes_no_other_title() -> None:
+    told = records(
+        ("a", "published", "Title &amp; thirty", None), ("b", PENDING, "Title & thirty", None)
+    )
+    assert set(find_topic_rivals(told)) == {"b"}
+
+
 def test_words_keep_their_marks() -> None:
     different = records(("a", "published", "मै", None), ("b", PENDING, "म", None))
     assert find_topic_rivals(different) == {}

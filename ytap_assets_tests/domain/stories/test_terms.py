@@ -43,6 +43,8 @@ def words_of(title: str | None) -> list[str]:
         ("Subscribe to read | Financial Times", []),
         ("[deleted by user]", []),
         ("404 - Page not found", []),
+        ("Bloomberg - Are you a robot?", []),
+        ("しばらくお待ちください...", []),
         ("Are you a robot lover", ["are", "you", "a", "robot", "lov"]),
     ],
 )
