@@ -21,7 +21,7 @@ from pydantic import (
 from ytap_assets.config_keys import find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.languages import check_language
-from ytap_assets.domain.phrases import check_phrase, check_regex
+from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.spam_rules import (
@@ -61,8 +61,12 @@ def _refuse_truth(value: object) -> object:
 _Number = BeforeValidator(_refuse_truth)
 Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
-Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
-Allowed = tuple[Annotated[str, AfterValidator(check_allowed)], ...]
+Phrases = Annotated[
+    tuple[Annotated[str, AfterValidator(check_phrase)], ...], Field(max_length=MAX_PHRASES)
+]
+Allowed = Annotated[
+    tuple[Annotated[str, AfterValidator(check_allowed)], ...], Field(max_length=MAX_PHRASES)
+]
 Hosts = tuple[Annotated[str, AfterValidator(check_host)], ...]
 Language = Annotated[str, AfterValidator(check_language)]
 Patterns = Annotated[
