@@ -58,14 +58,21 @@ def _refuse_truth(value: object) -> object:
     return value
 
 
+def _refuse_many(value: object) -> object:
+    """Refuse a list of phrases that is longer than titles can be searched for in good time."""
+    if isinstance(value, list | tuple) and len(value) > MAX_PHRASES:
+        raise ValueError(f"at most {MAX_PHRASES:,} phrases; it has {len(value):,}")
+    return value
+
+
 _Number = BeforeValidator(_refuse_truth)
 Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
 Phrases = Annotated[
-    tuple[Annotated[str, AfterValidator(check_phrase)], ...], Field(max_length=MAX_PHRASES)
+    tuple[Annotated[str, AfterValidator(check_phrase)], ...], BeforeValidator(_refuse_many)
 ]
 Allowed = Annotated[
-    tuple[Annotated[str, AfterValidator(check_allowed)], ...], Field(max_length=MAX_PHRASES)
+    tuple[Annotated[str, AfterValidator(check_allowed)], ...], BeforeValidator(_refuse_many)
 ]
 Hosts = tuple[Annotated[str, AfterValidator(check_host)], ...]
 Language = Annotated[str, AfterValidator(check_language)]

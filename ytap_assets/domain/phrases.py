@@ -53,7 +53,7 @@ _CLASS = re.compile(r"\[(?:\\.|[^\[\]\\])+\]")
 _ANY_ESCAPE = re.compile(r"\\[\s\S]")
 _SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 # White space or a hyphen between words, with the marks of Markdown around: `**free** - #robux`.
-_APART = r"[*~\]\\]*[\s-]+(?:\n[\s>-]*)?[*~#\[]*\s*"
+_APART = r"[*~\]\\]*(?:[\s-]+|[\s-]*\n[\s>-]+)[*~#\[]*\s*"
 # Korean words are apart, so a space within a short one makes it others.
 _KOREAN_GAPS = rf"{SCRIPT_EDGE}-"
 _SHORTEST_KOREAN_WORD = 2
