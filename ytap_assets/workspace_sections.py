@@ -22,7 +22,7 @@ from pydantic import (
 from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.iso_codes import check_country, check_language
-from ytap_assets.domain.phrases import check_phrase, check_regex
+from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.spam_rules import (
@@ -66,11 +66,22 @@ def _refuse_truth(value: object) -> object:
     return value
 
 
+def _refuse_many(value: object) -> object:
+    """Refuse a list of phrases that is longer than titles can be searched for in good time."""
+    if isinstance(value, list | tuple) and len(value) > MAX_PHRASES:
+        raise ValueError(f"at most {MAX_PHRASES:,} phrases; it has {len(value):,}")
+    return value
+
+
 _Number = BeforeValidator(_refuse_truth)
 Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
-Phrases = tuple[Annotated[str, AfterValidator(check_phrase)], ...]
-Allowed = tuple[Annotated[str, AfterValidator(check_allowed)], ...]
+Phrases = Annotated[
+    tuple[Annotated[str, AfterValidator(check_phrase)], ...], BeforeValidator(_refuse_many)
+]
+Allowed = Annotated[
+    tuple[Annotated[str, AfterValidator(check_allowed)], ...], BeforeValidator(_refuse_many)
+]
 Hosts = tuple[Annotated[str, AfterValidator(check_host)], ...]
 Language = Annotated[str, AfterValidator(check_language)]
 Patterns = Annotated[

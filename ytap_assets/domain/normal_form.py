@@ -14,6 +14,7 @@ from functools import cache
 
 import polars as pl
 
+_BREAK = "\x00"
 SCRIPT_EDGE = "\x1f"
 """Stands where a script without spaces, or Korean, begins and ends; no text holds it otherwise."""
 
@@ -23,11 +24,15 @@ UNSPACED = (
 )
 """Scripts written without spaces between words, for a class of characters."""
 
+GAPS = rf"\s{SCRIPT_EDGE}*~#\[\]\\-"
+"""What may stand between the characters of a script without spaces, for a class of characters."""
+
 ACCENTS = r"\x{300}-\x{344}\x{346}-\x{36F}"
 """The marks that a Latin letter may carry. Without U+0345: it is a letter iota to `(?i)`."""
 
 _MAY_BE_ENTITY = "&[#A-Za-z]"
-_ODD = rf"[^\x20-\x5E\x61-\x7E]|{_MAY_BE_ENTITY}"
+_MAY_BE_MARKUP = r"<[/!A-Za-z]|\]\(|\*\*|~~|\\[^\s\w]"
+_ODD = rf"[^\x20-\x5E\x61-\x7E]|{_MAY_BE_ENTITY}|{_MAY_BE_MARKUP}"
 CLEAN_CHARACTERS = (
     r"\t\n\r\x20-\x7E\x{A1}\x{A7}\x{AB}\x{BB}\x{BF}-\x{131}\x{134}-\x{13E}\x{141}-\x{148}"
     r"\x{14A}-\x{17E}\x{391}-\x{3A1}\x{3A3}-\x{3CE}\x{400}-\x{482}\x{48A}-\x{52F}"
@@ -44,18 +49,74 @@ _UNSEEN = (
     r"\x{FE00}-\x{FE0F}\x{FFA0}\x{E0100}-\x{E01EF}]"
 )
 # Before the normalization, which makes TM of a trade mark, and a space of an acute accent.
-_SIGNS = {**dict.fromkeys("\u2122\u2120\u00ae\u00a9\u2117\u2800", " "), "\u00b4": "'"}
+# The lunate sigma is a small letter in both cases: it looks like c, not like the capital sigma.
+_SIGNS = {
+    **dict.fromkeys("\u2122\u2120\u00ae\u00a9\u2117\u2800", " "),
+    "\u00b4": "'",
+    "\u03f9": "\u03c2",
+}
 
-_MIXED = r"\p{Latin}\p{M}*[\p{Cyrillic}\p{Greek}]|[\p{Cyrillic}\p{Greek}]\p{M}*\p{Latin}"
+# Tags of HTML and of speech markup (SSML). Those within a line join what they stand between.
+_INLINE_TAGS = (
+    "a|abbr|acronym|b|bd[io]|big|cite|code|data|del|dfn|em|emphasis|font|ins?|i|kbd|label|lang|mark"
+    "|nobr|phoneme|prosody|q|ruby|s|samp|say-as|small|span|speak|strike|strong|su[bp]|time|tt|u|var"
+    "|voice|wbr"
+)
+_OTHER_TAGS = (
+    "address|article|aside|audio|blockquote|body|break|br|button|caption|center|col|dd|details|div"
+    "|d[lt]|fieldset|figcaption|figure|footer|form|h[1-6]|head|header|hr|html|iframe|img|input"
+    "|legend|li|main|nav|ol|option|p|picture|pre|r[pt]|script|section|select|source|style|summary"
+    "|svg|table|tbody|td|textarea|tfoot|th|thead|title|tr|ul|video"
+)
+_ATTRIBUTES = r"""(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))*\s*/?"""
+_INLINE_TAG = rf"(?i:</?(?:{_INLINE_TAGS}){_ATTRIBUTES}>)|<!--(?s:.*?)-->"
+_OTHER_TAG = rf"(?i:</?(?:{_OTHER_TAGS}){_ATTRIBUTES}>)"
+_LINK_TARGET = r"\]\([^()]*\)"
+_MARKUP = rf"{_INLINE_TAG}|{_OTHER_TAG}|{_LINK_TARGET}"
+# Emphasis of a part of a word; that of whole words is between words to `phrases`.
+_SPACED_LETTER = rf"[\p{{L}}--[{UNSPACED}]]"
+_PART_EMPHASIS = tuple(
+    regex
+    for mark in (r"\*\*", "~~")
+    for regex in (
+        rf"({_SPACED_LETTER}){mark}({_SPACED_LETTER}+){mark}",
+        rf"{mark}({_SPACED_LETTER}+){mark}({_SPACED_LETTER})",
+    )
+)
+_ESCAPED_MARK = r"\\([!#*+.&_~`<>\[\]-])"
+
+_ALIKE = r"[\p{Cyrillic}\p{Greek}\p{Armenian}]"
+_MIXED = rf"\p{{Latin}}\p{{M}}*{_ALIKE}|{_ALIKE}\p{{M}}*\p{{Latin}}"
 _MIXED_WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]+)*")
 _LATIN = re.compile("[A-Za-z]")
-_CYRILLIC_OR_GREEK = re.compile("[\u0370-\u052f]")
-_CYRILLIC_ALIKE = ("аеһіјкорсѕухԁԛԝАВЕНІЈКМОРСЅТУХ", "aehijkopcsyxdqwABEHIJKMOPCSTYX")
-_GREEK_ALIKE = ("αονρΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aovpABEZHIKMNOPTYX")
-_TO_LATIN = str.maketrans(
+_OTHER_ALPHABET = re.compile("[\u0370-\u058f]")
+_CYRILLIC_ALIKE = ("аеіјкорсухАВЕІЈКМНОРСТУХ", "aeijkopcyxABEIJKMHOPCTYX")
+_GREEK_ALIKE = ("αικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "aikvoptuxABEZHIKMNOPTYX")
+# They look like a Latin letter that nobody writes in their place: Greek, Cyrillic, Armenian.
+_LATIN_LOOKS = {
+    **dict(zip("γεηςω", "yencw", strict=True)),
+    **dict(zip("вгмнпт", "brmhnt", strict=True)),
+    **dict(zip("һѕԁԛԝѵӏЅѴӀ", "hsdqwvlSVI", strict=True)),
+    **dict(zip("\u0585\u057d\u0570\u0578\u0581\u0575\u0566", "ouhngjq", strict=True)),
+    **dict(zip("\u0555\u054f\u054d\u053c", "OSUL", strict=True)),
+}
+_TO_LATIN = str.maketrans(_LATIN_LOOKS) | str.maketrans(
     _CYRILLIC_ALIKE[0] + _GREEK_ALIKE[0], _CYRILLIC_ALIKE[1] + _GREEK_ALIKE[1]
 )
-_TO_CYRILLIC = str.maketrans(_CYRILLIC_ALIKE[1], _CYRILLIC_ALIKE[0])
+_TO_OTHERS = tuple(str.maketrans(latin, other) for other, latin in (_CYRILLIC_ALIKE, _GREEK_ALIKE))
+_SMALL_CAPITALS = (
+    "\u1d00\u0299\u1d04\u1d05\u1d07\ua730\u0262\u029c\u026a\u1d0a\u1d0b\u029f\u1d0d\u0274\u1d0f"
+    "\u1d18\ua7af\u0280\ua731\u1d1b\u1d1c\u1d20\u1d21\u028f\u1d22\u0261\u0251",
+    "abcdefghijklmnopqrstuvwyzga",
+)
+_DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u2e3a\u2e3b"
+_APOSTROPHES = "\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\u2035"
+_QUOTATION_MARKS = "\u201c\u201d\u201e\u201f\u2033"
+_TYPOGRAPHIC = {
+    **dict.fromkeys(_APOSTROPHES, "'"),
+    **dict.fromkeys(_QUOTATION_MARKS, '"'),
+    **dict.fromkeys(_DASHES, "-"),
+}
 
 
 def normalize_texts(texts: pl.Series) -> pl.DataFrame:
@@ -68,7 +129,8 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
         ``clean`` (as a reader sees it: entities decoded, full-width and mathematical letters
         plain, invisible characters and trade mark signs gone), ``normal`` (the form in which
         words are compared, capitals kept, `SCRIPT_EDGE` at the edges of scripts), and ``searched``
-        (without accents, and in lower case where it is not ASCII: for a plain search).
+        (without accents and gaps within a script without spaces, and in lower case where it is
+        not ASCII: for a plain search).
     """
     texts = texts.cast(pl.String)
     # Most texts are plain ASCII, which is in normal form but for its capitals.
@@ -81,6 +143,7 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
         normal.str.to_lowercase()
         .str.replace_all(f"[{ACCENTS}]", "")
         .str.replace_all("\u03c2", "\u03c3", literal=True)
+        .str.replace_all(f"{SCRIPT_EDGE}[{GAPS}]*{SCRIPT_EDGE}", "")
     )
     return pl.DataFrame(
         {
@@ -88,6 +151,13 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
             "normal": texts.clone().scatter(rows, normal),
             "searched": texts.clone().scatter(rows, searched),
         }
+    )
+
+
+def read_plainly(clean: pl.Series) -> pl.Series:
+    """Clean texts as patterns see them: typographic apostrophes, quotes and dashes are plain."""
+    return _change(
+        clean, f"[{''.join(_TYPOGRAPHIC)}]", lambda texts: texts.str.replace_many(_TYPOGRAPHIC)
     )
 
 
@@ -109,8 +179,14 @@ def _clean(texts: pl.Series) -> pl.Series:
 
 def _spell(clean: pl.Series) -> pl.Series:
     spellings = _spellings()
-    spelled = clean.str.replace_many(list(spellings), list(spellings.values()))
-    unified = _change(spelled, _MIXED, _unify_mixed_words)
+    quoted = _change(
+        clean,
+        "`",
+        lambda texts: texts.str.replace_all(r"(^|\W)`+", "$1").str.replace_all(r"`+(\W|$)", "$1"),
+    )
+    spelled = quoted.str.replace_many(list(spellings), list(spellings.values()))
+    shown = _change(spelled, _MAY_BE_MARKUP, _show_markup)
+    unified = _change(shown, _MIXED, _unify_mixed_words)
     return _change(
         unified,
         rf"[{UNSPACED}\p{{Hangul}}]",
@@ -118,6 +194,23 @@ def _spell(clean: pl.Series) -> pl.Series:
             rf"[{UNSPACED}]+|\p{{Hangul}}+", f"{SCRIPT_EDGE}${{0}}{SCRIPT_EDGE}"
         ),
     )
+
+
+def _show_markup(texts: pl.Series) -> pl.Series:
+    """What a reader sees of HTML and Markdown; what markup holds itself (addresses) comes last."""
+    marks = texts.str.extract_all(_MARKUP).list.join(_BREAK)
+    shown = (
+        texts.str.replace_all(_INLINE_TAG, "")
+        .str.replace_all(_OTHER_TAG, " ")
+        .str.replace_all(_LINK_TARGET, "]")
+        .str.replace_all(_ESCAPED_MARK, "$1")
+    )
+    for regex in _PART_EMPHASIS:
+        shown = shown.str.replace_all(regex, "$1$2")
+    frame = pl.DataFrame({"shown": shown, "marks": marks})
+    has_marks = pl.col("marks") != ""
+    whole = pl.concat_str("shown", pl.lit(_BREAK), "marks")
+    return frame.select(pl.when(has_marks).then(whole).otherwise("shown")).to_series()
 
 
 def _decode_entities(texts: pl.Series) -> pl.Series:
@@ -134,15 +227,22 @@ def _texts(values: Iterable[str]) -> pl.Series:
 
 
 def _unify_word(word: str) -> str:
-    latin, others = len(_LATIN.findall(word)), len(_CYRILLIC_OR_GREEK.findall(word))
+    latin, others = len(_LATIN.findall(word)), len(_OTHER_ALPHABET.findall(word))
     if not latin or not others:
         return word
-    to_latin, to_cyrillic = word.translate(_TO_LATIN), word.translate(_TO_CYRILLIC)
-    is_latin = not _CYRILLIC_OR_GREEK.search(to_latin)
-    is_other = not _LATIN.search(to_cyrillic)
+    to_latin = word.translate(_TO_LATIN)
+    is_latin = not _OTHER_ALPHABET.search(to_latin)
+    # Of the other alphabets, the one whose letters the word has already.
+    to_other = min((word.translate(table) for table in _TO_OTHERS), key=_count_alphabets)
+    is_other = not _LATIN.search(to_other) and _count_alphabets(to_other) == 1
     if is_latin and (latin >= others or not is_other):
         return to_latin
-    return to_cyrillic if is_other else word
+    return to_other if is_other else word
+
+
+def _count_alphabets(word: str) -> int:
+    letters = filter(str.isalpha, word)
+    return len({unicodedata.name(letter, "").partition(" ")[0] for letter in letters})
 
 
 @cache
@@ -152,11 +252,11 @@ def _spellings() -> Mapping[str, str]:
         **dict(_accented_letters()),
         **dict(_other_letters()),
         **dict(_marks_to_drop()),
-        **dict.fromkeys("\u2018\u2019\u201b\u02b9\u02bb\u02bc\u2032\u2035\u05f3\ua78c`", "'"),
-        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u05f4", '"'),
-        **dict.fromkeys(
-            "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u058a\u05be\u30fb\u2e3a\u2e3b", "-"
-        ),
+        **_TYPOGRAPHIC,
+        **dict.fromkeys("\u05f3\ua78c`", "'"),
+        "\u05f4": '"',
+        # Middle dots and bullets stand between words as dashes do.
+        **dict.fromkeys("\u058a\u05be\u30fb\u00b7\u2022\u2027\u2219\u22c5", "-"),
         **dict.fromkeys("_\u203f\u2040", " "),
     }
 
@@ -198,11 +298,19 @@ def _other_letters() -> Iterator[tuple[str, str]]:
     # White on black, circled or squared: the normalization knows the other shapes alone.
     for first in (0x1F150, 0x1F170):
         yield from ((chr(first + number), chr(0x41 + number)) for number in range(26))
+    yield from zip(*_SMALL_CAPITALS, strict=True)
 
 
 def _marks_to_drop() -> Iterator[tuple[str, str]]:
-    """Arabic and Hebrew vowel marks, the Arabic letter that only stretches a word."""
+    """Arabic and Hebrew vowel marks, the Arabic letter that only stretches a word, overlays."""
     arabic = (*range(0x610, 0x61B), *range(0x64B, 0x660), 0x670, *range(0x6D6, 0x6DD))
     more = (*range(0x6DF, 0x6E9), *range(0x6EA, 0x6EE), 0x640, 0x345)
     hebrew = (*range(0x591, 0x5BE), 0x5BF, 0x5C1, 0x5C2, 0x5C4, 0x5C5, 0x5C7)
-    yield from ((chr(code), "") for code in (*arabic, *more, *hebrew))
+    overlays = (
+        *range(0x483, 0x48A),
+        *range(0x1AB0, 0x1B00),
+        *range(0x1DC0, 0x1E00),
+        *range(0x20D0, 0x2100),
+        *range(0xFE20, 0xFE30),
+    )
+    yield from ((chr(code), "") for code in (*arabic, *more, *hebrew, *overlays))

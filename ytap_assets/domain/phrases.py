@@ -9,27 +9,54 @@ engine takes linear time. Does not belong here: what a found phrase means.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import ACCENTS, SCRIPT_EDGE, normalize_texts
+from ytap_assets.domain.normal_form import ACCENTS, GAPS, SCRIPT_EDGE, normalize_texts, read_plainly
 
+MAX_PHRASES = 2_000
+"""The most phrases of one list of a workspace."""
 MAX_PHRASE_CHARACTERS = 200
 MAX_REGEX_CHARACTERS = 500
 _GROUP_CHARACTERS = 20_000
 """The engine refuses expressions that compile to more than 10 MB; this is far below."""
+_LONG_BYTES = 20_000
 _CACHED_LISTS = 2048
+_MANY_SHARE = 20
+"""From so many phrases with one longest word on, a phrase is known by a word that fewer have."""
 _NO_LETTERS = "\u0640\u115f\u1160\u3164\uffa0"
 """Letters to Unicode, nothing to a reader: they stretch a word or fill a place."""
+_TAKING_ACCENTS = ("LATIN ", "CYRILLIC ", "GREEK ")
 _MASK = "\x00"
 FOUND = pl.Schema({"row": pl.UInt32, "place": pl.UInt32, "phrase": pl.String})
 _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
 
 _PART = re.compile(rf"{SCRIPT_EDGE}([^{SCRIPT_EDGE}]+){SCRIPT_EDGE}|([^\s{SCRIPT_EDGE}-]+)")
 _LETTER = re.compile(r"([\s\S])([\u0300-\u036f]*)")
+_LINE_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
+_LIKE_REGEX = re.compile(
+    r"\(\?[a-zA-Z:=!<-]|^\s*\\b|\\b\s*$|\\[swd][+*?{]|\.[*+](?!\S)|\.[*+]\??\w|\w\|\w|^\s*\^[^\W_]"
+    r"|^/.+/g?i$"
+)
+# One star after or before two letters or more: `A*` is a name, and `f***` hides a word.
+_WILDCARD = re.compile(r"(?<!\S)[^\W_]{2,}\*(?!\S)|(?<!\S)\*[^\W_]{2,}(?!\S)")
+_LISTED_APART = re.compile(r"[,;](?=\s)|[\u060c\u3001\uff0c\uff1b]")
+_WRITTEN_CHARACTER = re.compile(
+    r"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|[xuU]\{([0-9A-Fa-f]{1,6})\})"
+)
+_CLASS = re.compile(r"\[(?:\\.|[^\[\]\\])+\]")
+_ANY_ESCAPE = re.compile(r"\\[\s\S]")
+_SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
+# White space or a hyphen between words, with the marks of Markdown around: `**free** - #robux`.
+_APART = r"[*~\]\\]*(?:[\s-]+|[\s-]*\n[\s>-]+)[*~#\[]*\s*"
+# Korean words are apart, so a space within a short one makes it others.
+_KOREAN_GAPS = rf"{SCRIPT_EDGE}-"
+_SHORTEST_KOREAN_WORD = 2
 # What may stand before a word and is written together with it.
 _ARABIC_BEFORE = "[وف]?(?:ال|لل|[بك]ال|[بلك])?"
 _ARABIC_BEFORE_ARTICLE = "[وف]?(?:[بك]?ال|لل)"
@@ -40,8 +67,8 @@ _ARTICLE = "ال"
 def find_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
     """Which phrases each text holds.
 
-    A plain search for each phrase's longest word goes first and spares nearly all texts the
-    regular expressions, which are fifty times as slow.
+    A plain search for a word of each phrase, its longest or, where many have that, a rarer one,
+    goes first and spares nearly all texts the regular expressions, which are fifty times as slow.
 
     Args:
         texts: ``normal`` and ``searched`` of `normalize_texts`.
@@ -56,20 +83,30 @@ def find_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
         return pl.DataFrame(schema=FOUND)
     words = known["word"].unique(maintain_order=True).to_list()
     may_hold = pl.col("searched").str.contains_any(words, ascii_case_insensitive=True)
-    held = pl.col("searched").str.to_lowercase().str.extract_many(words, overlapping=True)
-    pairs = (
-        texts.select("normal", "searched")
-        .with_row_index("row")
-        .filter(may_hold)
-        .select("row", "normal", word=held.list.unique())
-        .explode("word")
-        .join(known, on="word", maintain_order="left")
+    holding = texts.select("normal", "searched").with_row_index("row").filter(may_hold)
+    pairs = _find_words(holding.with_columns(pl.col("searched").str.to_lowercase()), words).join(
+        known, on="word", maintain_order="left"
     )
     found = [
         group.filter(pl.col("normal").str.contains(group["regex"][0]))
         for group in pairs.partition_by("place")
     ]
     return order_found(pl.concat([pairs.clear(), *found]).select(*FOUND))
+
+
+def _find_words(texts: pl.DataFrame, words: Sequence[str]) -> pl.DataFrame:
+    """``row``, ``normal`` and ``word``: which words each text holds, each once.
+
+    Of a long text the words are looked for one by one: a list of all their places could be as long
+    as the text is times the words that contain each other.
+    """
+    is_long = pl.col("searched").str.len_bytes() > _LONG_BYTES
+    held = pl.col("searched").str.extract_many(words, overlapping=True).list.unique()
+    short = texts.filter(~is_long).select("row", "normal", word=held)
+    long = texts.filter(is_long)
+    found = [[word for word in words if word in text] for text in long["searched"]]
+    column = pl.Series("word", found, dtype=pl.List(pl.String))
+    return pl.concat([short, long.select("row", "normal", column)]).explode("word").drop_nulls()
 
 
 def order_found(found: pl.DataFrame) -> pl.DataFrame:
@@ -104,16 +141,33 @@ def check_phrase(text: str) -> str:
 
     Raises:
         ValueError: Nothing in it is compared (spaces, hyphens and invisible characters are not),
-            or it has too many characters.
+            it has too many characters, or it is written as a regular expression, with a
+            wildcard, or on several lines.
     """
     if len(text) > MAX_PHRASE_CHARACTERS:
         raise ValueError(f"a phrase has at most {MAX_PHRASE_CHARACTERS} characters")
+    if _LINE_BREAK.search(text.strip()):
+        raise ValueError("a phrase has one line; list each phrase as an entry of its own")
+    if _LIKE_REGEX.search(text):
+        raise ValueError(
+            "a phrase is no regular expression: write the words themselves; regular expressions"
+            " belong under spam.patterns"
+        )
+    if _WILDCARD.search(text):
+        raise ValueError(
+            "`*` is no wildcard: a phrase matches whole words, so list each form of a word"
+        )
     if not is_phrase(text):
         raise ValueError(
             "nothing in it can be found in a text: a phrase needs a letter, a digit, or a mark"
             " other than spaces, hyphens and underscores"
         )
     return text
+
+
+def is_listing(phrase: str) -> bool:
+    """Whether a phrase looks like several, set apart by commas: it is found with its commas."""
+    return len([part for part in _LISTED_APART.split(phrase) if is_phrase(part)]) > 1
 
 
 def is_phrase(text: str) -> bool:
@@ -128,11 +182,11 @@ def is_phrase(text: str) -> bool:
 def _compile_phrases(phrases: tuple[str, ...]) -> pl.DataFrame:
     """The distinct phrases that can be looked for: ``place``, ``phrase``, ``word``, ``regex``.
 
-    ``word`` is the longest of a phrase's words as the plain search looks for it.
+    ``word`` is the one of a phrase's words that the plain search looks for.
     """
     forms = normalize_texts(pl.Series(phrases, dtype=pl.String))
     known = [
-        (place, phrase, max(words, key=len), _phrase_regex(parts))
+        (place, phrase, words, _phrase_regex(parts))
         for place, (phrase, normal, searched) in enumerate(
             zip(phrases, forms["normal"], forms["searched"].str.to_lowercase(), strict=True)
         )
@@ -141,13 +195,35 @@ def _compile_phrases(phrases: tuple[str, ...]) -> pl.DataFrame:
             words := [_without_article(free or spaced) for free, spaced in _PART.findall(searched)]
         )
     ]
-    schema = {"place": pl.UInt32, "phrase": pl.String, "word": pl.String, "regex": pl.String}
+    places, texts, words_of, regexes = zip(*known, strict=True) if known else ((), (), (), ())
+    columns = {
+        "place": pl.Series(places, dtype=pl.UInt32),
+        "phrase": pl.Series(texts, dtype=pl.String),
+        "word": pl.Series(_choose_words(words_of), dtype=pl.String),
+        "regex": pl.Series(regexes, dtype=pl.String),
+    }
     return (
-        pl.DataFrame(known, schema=schema, orient="row")
+        pl.DataFrame(columns)
         .with_columns(key=pl.col("regex").str.to_lowercase())
         .unique("key", keep="first", maintain_order=True)
         .drop("key")
     )
+
+
+def _choose_words(words_of: Sequence[list[str]]) -> list[str]:
+    """For each phrase the word to look for: its longest, or one that fewer phrases have.
+
+    A title with a word that all phrases have is tried against each of them.
+    """
+    longest = Counter(max(words, key=len) for words in words_of)
+    shared = Counter(word for words in words_of for word in set(words))
+    return [
+        min(words, key=lambda word: (shared[word], -len(word)))
+        if longest[most] > _MANY_SHARE
+        else most
+        for words in words_of
+        for most in [max(words, key=len)]
+    ]
 
 
 def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
@@ -160,13 +236,24 @@ def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
     regex, before_is_free = "(?i)", False
     for number, (free, spaced) in enumerate(parts):
         if number:
-            apart = rf"[\s{SCRIPT_EDGE}-]*" if free or before_is_free else r"(?:\s+|-)"
-            regex += apart
+            regex += f"[{GAPS}]*" if free or before_is_free else _APART
         elif _is_korean(free) or _is_word_character(spaced[:1]):
             regex += r"\b"
-        regex += pl.escape_regex(free) if free else _word_regex(spaced)
+        regex += _run_regex(free) if free else _word_regex(spaced)
         before_is_free = bool(free)
     return regex + (r"\b" if _is_word_character(parts[-1][1][-1:]) else "")
+
+
+def _run_regex(run: str) -> str:
+    """A run of a script without spaces, or of Korean: gaps may stand between its characters."""
+    shortest = _SHORTEST_KOREAN_WORD if _is_korean(run) else 0
+    regex = ""
+    for number, character in enumerate(run):
+        if number and not unicodedata.category(character).startswith("M"):
+            is_free = shortest <= number <= len(run) - shortest
+            regex += f"[{GAPS if is_free else _KOREAN_GAPS}]*"
+        regex += pl.escape_regex(character)
+    return regex
 
 
 def _word_regex(word: str) -> str:
@@ -189,7 +276,7 @@ def _letters_regex(word: str) -> str:
         letter = pl.escape_regex(base)
         if accents:
             regex += f"(?:{letter}{accents}|(?-i:{pl.escape_regex(base.upper())}))"
-        elif unicodedata.name(base, "").startswith("LATIN "):
+        elif unicodedata.name(base, "").startswith(_TAKING_ACCENTS):
             regex += f"{letter}[{ACCENTS}]*"
         else:
             regex += letter
@@ -230,10 +317,17 @@ def check_regex(regex: str) -> str:
 
     Raises:
         ValueError: It is too long, not in the engine's dialect, too large when compiled, or
-            matches the empty text and with it every text.
+            matches the empty text and with it every text; or it has what no text has that
+            patterns see.
     """
     if len(regex) > MAX_REGEX_CHARACTERS:
         raise ValueError(f"a pattern has at most {MAX_REGEX_CHARACTERS} characters")
+    slashed = _SLASHED.fullmatch(regex.strip())
+    if slashed:
+        flags = f"(?{slashed[2]})" if slashed[2] in {"i", "s", "m", "x"} else "(?i)"
+        bare = f"{flags if slashed[2] else ''}{slashed[1]}"
+        raise ValueError(f"slashes are no part of a pattern: write {bare} instead")
+    _refuse_unseen(regex)
     try:
         matches_nothing = pl.Series([""]).str.contains(regex).item()
     except (pl.exceptions.ComputeError, UnicodeEncodeError) as error:
@@ -247,3 +341,60 @@ def _said(error: Exception) -> str:
     """What the engine holds against the expression, without the drawing of where."""
     said = re.findall(r"error: (\S.*)", str(error))
     return said[-1] if said else type(error).__name__
+
+
+def _refuse_unseen(regex: str) -> None:
+    """Refuse what is in no text that patterns see, where the expression asks for nothing else.
+
+    Raises:
+        ValueError: Names it, and what to write in its place.
+    """
+    outside = _CLASS.sub(_without_class, regex)
+    written = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(outside)]
+    # Without the escapes, which name a character or a kind of them.
+    literal = _ANY_ESCAPE.sub("\n", _WRITTEN_CHARACTER.sub("\n", outside))
+    for character in (*written, *literal):
+        _refuse_character(character)
+    seen = _seen(literal)
+    if seen != literal:
+        raise ValueError(
+            "patterns see texts with HTML entities decoded and accents on their letters:"
+            f" write {seen.strip()!r} instead of {literal.strip()!r}"
+        )
+
+
+def _without_class(match: re.Match[str]) -> str:
+    """Nothing of a class of which some member can be in a text; else its first member."""
+    inside = match[0][1:-1]
+    characters = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(inside)]
+    rest = _WRITTEN_CHARACTER.sub("", inside)
+    if inside.startswith("^") or "-" in rest.strip("-") or "\\" in rest:
+        return "\n"
+    members = [*rest, *characters]
+    return "\n" if any(_seen(one) == one for one in members) else members[0]
+
+
+def _character_of(match: re.Match[str]) -> str:
+    code = int(next(filter(None, match.groups())), 16)
+    return chr(code) if code <= sys.maxunicode and not 0xD800 <= code <= 0xDFFF else "\n"
+
+
+def _refuse_character(character: str) -> None:
+    named = f"U+{ord(character):04X}"
+    if unicodedata.category(character) == "Cc" and not character.isspace():
+        advice = r"; in YAML, \b is a backspace within double quotes: use single ones"
+        raise ValueError(
+            f"has the control character {named}, which no text has"
+            + (advice if character == "\b" else "")
+        )
+    seen = _seen(character)
+    if seen != character:
+        what = repr(seen) if seen.strip() else "a space" if seen else "nothing"
+        raise ValueError(
+            f"has {named}, which no text has that patterns see: write {what} in its place"
+        )
+
+
+def _seen(text: str) -> str:
+    clean: str = read_plainly(normalize_texts(pl.Series([text]))["clean"]).item()
+    return clean

@@ -18,16 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import unquote
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import join_scripts, normalize_texts
+from ytap_assets.domain.normal_form import join_scripts, normalize_texts, read_plainly
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
 from ytap_assets.domain.spam_lists import PLACED_PATTERNS
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
 from ytap_assets.domain.spam_style import Sign, excess_of_style, observe_style
-from ytap_assets.domain.urls import ascii_host
+from ytap_assets.domain.urls import ascii_host, canonical_urls
 
 __all__ = ["PATTERN_CHARACTERS", "RULES", "Minimum", "SpamRules", "find_spam", "match_texts"]
 
@@ -37,7 +38,7 @@ PATTERN_CHARACTERS = 2_000
 """Patterns see the beginning of a text; no platform has titles as long."""
 _NOT_ASCII = r"[^\x00-\x7F]"
 _NO_MODEL = SpamModel(0, {})
-_HOST = r"^\s*(?i:https?):[/\\]*(?:[^/\\?#]*@)?([^/\\?#:@]+)"
+_HOST = r"^\s*(?:(?i:https?):[/\\]*|[/\\]{2,})(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 
 
 class Match(NamedTuple):
@@ -187,14 +188,14 @@ def _observe(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         foreign=pl.when(pl.col("title").str.len_bytes() > pl.col("title").str.len_chars()).then(
             "title"
         ),
-        host=_suspicious_host(trends["url"], rules),
+        host=_farm_host(trends["url"], rules),
     )
     seen = observe_style(_count_same_titles(seen, rules), rules)
     return seen.with_columns(
         *_observe_phrases(forms, rules),
         words=pl.col("text").str.to_lowercase().str.split(" "),
         # A pattern of a workspace's own can need microseconds a character; titles are hostile.
-        beginning=pl.col("text").str.slice(0, PATTERN_CHARACTERS),
+        beginning=read_plainly(seen["text"].str.slice(0, PATTERN_CHARACTERS)),
     ).with_columns(
         words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
         different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
@@ -234,22 +235,47 @@ def _observe_phrases(forms: pl.DataFrame, rules: SpamRules) -> list[pl.Series]:
     ]
 
 
-def _suspicious_host(urls: pl.Series, rules: SpamRules) -> pl.Series:
-    """The host of URLs that somewhere name a link farm, unless it is allowed; in ASCII."""
+def _farm_host(urls: pl.Series, rules: SpamRules) -> pl.Series:
+    """The host of URLs that lead to a link farm, unless it is allowed; in ASCII.
+
+    It is the URL's own, or that of the page to which a known redirect leads.
+    """
     farms = sorted({*rules.farm_hosts, *rules.own_farm_hosts})
+    host = urls.clear(urls.len())
     if not farms:
-        return urls.clear(urls.len())
-    url = pl.col("url")
-    named = url.str.contains_any(farms, ascii_case_insensitive=True)
-    # The plain search knows ASCII alone; hosts may be spelt with other letters.
-    host = pl.when(named | url.str.contains(_NOT_ASCII)).then(url).str.extract(_HOST)
-    host = host.str.to_lowercase().map_batches(_in_ascii, return_dtype=pl.String)
-    hosts = urls.alias("url").to_frame().select(host=host.str.strip_chars_end("."))["host"]
-    allowed = _find_host(pl.col("host"), rules.allowed_hosts)
-    if not allowed:
-        return hosts
-    is_allowed = pl.coalesce(allowed).is_not_null()
-    return hosts.to_frame().select(pl.when(~is_allowed).then("host")).to_series()
+        return host
+    # The plain search knows ASCII alone; hosts may be spelt with other letters, or escaped.
+    read = _unescape(urls).alias("url").to_frame()
+    named = pl.col("url").str.contains_any(farms, ascii_case_insensitive=True)
+    rows = read.select(named | pl.col("url").str.contains(_NOT_ASCII)).to_series().arg_true()
+    if rows.is_empty():
+        return host
+    urls = urls.gather(rows)
+    hosts = pl.DataFrame({"own": urls, "behind": canonical_urls(urls)}).select(
+        pl.all()
+        .str.extract(_HOST)
+        .str.to_lowercase()
+        .map_batches(_in_ascii, return_dtype=pl.String)
+        .str.strip_chars_end(".")
+    )
+    found = hosts.select(
+        pl.coalesce(
+            pl.when(_is_host(one, farms) & ~_is_host(one, rules.allowed_hosts)).then(one)
+            for one in ("own", "behind")
+        )
+    )
+    return host.scatter(rows, found.to_series())
+
+
+def _unescape(urls: pl.Series) -> pl.Series:
+    escaped = urls.filter(urls.str.contains("%", literal=True)).unique()
+    if escaped.is_empty():
+        return urls
+    return urls.replace(escaped, pl.Series(map(unquote, escaped), dtype=pl.String))
+
+
+def _is_host(name: str, known: Iterable[str]) -> pl.Expr:
+    return pl.coalesce(pl.lit(None, pl.String), *_find_host(pl.col(name), known)).is_not_null()
 
 
 def _in_ascii(hosts: pl.Series) -> pl.Series:

@@ -6,17 +6,23 @@ that everyone starts from (`spam_lists`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from ytap_assets.domain.phrases import check_phrase, check_regex
+from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.spam_lists import BLOCKLIST, LINK_FARMS, PATTERNS
 from ytap_assets.domain.urls import read_host, readable_host
 from ytap_assets.errors import ConfigError
 
 MAX_PATTERNS = 100
+_ADDRESS = re.compile(
+    r"(?:\*?\.|//)?(?:(?:[\w-]+\.)+[^\W\d_]{2,63}|\d{1,3}(?:\.\d{1,3}){3})\.?"
+    r"(?::\d+|[/?#])\S*"
+)
+"""A host with a path or a port, without its scheme."""
 
 RuleName = Literal[
     "minimum_engagement",
@@ -160,6 +166,9 @@ class SpamRules:
         for name, given, check in terms:
             for term in given:
                 _refuse(f"spam.{name}", term, check)
+        for name, listed in (("blocklist", own.blocklist), ("allowlist", self.allowlist)):
+            if len(listed) > MAX_PHRASES:
+                raise ConfigError(f"spam.{name}: more than {MAX_PHRASES:,} phrases")
         patterns = (*self.patterns, *own.patterns)
         if len(patterns) > MAX_PATTERNS:
             raise ConfigError(f"spam.patterns: more than {MAX_PATTERNS}")
@@ -225,7 +234,7 @@ def check_allowed(text: str) -> str:
     Raises:
         ValueError: It can be found nowhere, or is an address that is more than a host.
     """
-    if "://" in text:
+    if "://" in text or _ADDRESS.fullmatch(text.strip()):
         read_host(text)
     return check_phrase(text)
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -259,7 +260,8 @@ def _canonical_http(text: str) -> str | None:
 
 def _canonical_host(authority: str) -> tuple[str, str] | None:
     """The host and, unless it is the usual one, the port as ``:8080``; None where invalid."""
-    host = ascii_host(authority.rpartition("@")[2])
+    name = authority.rpartition("@")[2]
+    host = ascii_host(unquote(name) if "%" in name else name)
     match = _AUTHORITY.fullmatch(host) if host is not None else None
     if match is None:
         return None

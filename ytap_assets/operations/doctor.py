@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 
 from ytap_assets.config_keys import find_nearest
+from ytap_assets.domain.phrases import is_listing
 from ytap_assets.domain.quota import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.disk import can_write
@@ -68,6 +69,7 @@ def examine(
         *_check_workspaces(listed),
         *_check_sources(listed),
         *_check_models(settings, listed),
+        *_check_phrases(listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
@@ -152,6 +154,25 @@ def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
             detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
             subject = f"scoring.source_weights of {workspace.workspace_id}"
             yield Finding("setup", subject, "warn", detail)
+
+
+def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
+    """Phrases that look like several: each list is found with its commas or not at all."""
+    for workspace in (one.workspace for one in listed if one.workspace is not None):
+        lists = {
+            "keywords": workspace.keywords,
+            "brand.banned_topics": workspace.brand.banned_topics,
+            "spam.blocklist": workspace.spam.blocklist,
+            "spam.allowlist": workspace.spam.allowlist,
+        }
+        for key, phrases in lists.items():
+            listing = next(filter(is_listing, phrases), None)
+            if listing is not None:
+                detail = (
+                    f"{listing!r} is one phrase, found only with its commas;"
+                    " if several are meant, list each as an entry of its own"
+                )
+                yield Finding("setup", f"{key} of {workspace.workspace_id}", "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:

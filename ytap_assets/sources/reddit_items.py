@@ -152,6 +152,8 @@ def _linked_url(content: str | None) -> str | None:
 def _on_reddit(value: object, name: str) -> str | None:
     """A URL; a path, as galleries and crossposts have it, is one on Reddit."""
     text = read_text(value, name)
-    if text is not None and text.startswith("/") and not text.startswith("//"):
+    if text is not None and text.startswith("//"):
+        text = f"https:{text}"
+    elif text is not None and text.startswith("/"):
         text = f"https://{FEED_HOST}{text}"
     return read_url(text, name)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from ytap_assets.domain.normal_form import normalize_texts
 from ytap_assets.domain.phrases import (
     MAX_PHRASE_CHARACTERS,
+    _compile_phrases,
     check_phrase,
     check_regex,
     find_phrases,
+    is_listing,
     is_phrase,
     join_regexes,
     mask_phrases,
@@ -169,7 +171,11 @@ def test_a_phrase_without_accents_is_found_with_them_and_in_capitals(
         ("हिन्द", "हिन्दी"),
         ("a.b", "axb"),
         ("c++", "C+"),
-        ("free robux", "free - robux"),
+        ("free robux", "free, robux"),
+        ("C programming", "C# programming"),
+        ("fck", "f*ck"),
+        ("hashtag x", "#hashtag #y"),
+        ("나이", "나 이거 봤어"),
         (".NET", "In the end. Net profit fell"),
         ("5月1日", "15月1日"),
         ("도박", "온라인도박"),
@@ -183,6 +189,125 @@ def test_a_phrase_without_accents_is_found_with_them_and_in_capitals(
 )
 def test_never_finds_a_part_of_a_word_or_another_word(phrase: str, text: str) -> None:
     assert not is_found(phrase, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<b>free</b> <i>robux</i>",
+        "free<br>robux",
+        "<p>free</p><p>robux</p>",
+        '<a href="https://a.example/x">free</a> robux',
+        "fr<b>ee</b> robux",
+        "free<!-- here --> robux",
+        "&lt;b&gt;free&lt;/b&gt; robux",
+        'free <break time="1s"/> robux',
+        "**free** **robux**",
+        "***free*** _robux_",
+        "__free__ ~~robux~~",
+        "`free` `robux`",
+        "f**ree** robux",
+        "[free](https://a.example/x) [robux](b)",
+        "free\\_robux",
+        "free\n\n## robux",
+        "- free\n> - robux",
+        "#free #robux",
+        "free - robux",
+        "free \u2013 robux",
+        "free \u2022 robux",
+    ],
+)
+def test_finds_phrases_in_html_and_markdown(text: str) -> None:
+    assert is_found("free robux", text)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("AT&T", "**AT&T** news"),
+        ("AT&T", "AT<b>&amp;</b>T"),
+        ("C#", "**C#** 12"),
+        ("C#", "C\\# 12"),
+        ("C++", "`C++`"),
+        ("f*ck", "what the f*ck"),
+        ("f**k", "f**k this s**t"),
+        ("#hashtag", "a #hashtag"),
+        ("A* search", "A* search"),
+        ("don't", "don`t"),
+        ("<select>", "the <select> element"),
+        ("c", "a<b and c>d"),
+        ("ouo.io", "[x](https://ouo.io/y)"),
+        ("ouo.io", '<a href="https://ouo.io/y">x</a>'),
+    ],
+)
+def test_marks_of_a_word_are_no_markup(phrase: str, text: str) -> None:
+    assert is_found(phrase, text)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("オンラインカジノ", "オンライン・カジノ"),
+        ("オンラインカジノ", "オンライン カジノで"),
+        ("オンラインカジノ", "**オンライン**カジノ"),
+        ("オンライン・カジノ", "オンラインカジノ"),
+        ("赌博", "网络赌 博"),
+        ("赌博", "赌\u00b7博"),
+        ("赌博", "赌<br>博"),
+        ("พนันออนไลน์", "พนัน ออนไลน์"),
+        ("온라인도박", "온라인 도박을"),
+        ("비트코인", "비트 코인"),
+        ("도박", "도\u00b7박"),
+    ],
+)
+def test_finds_an_unspaced_phrase_in_spaced_text(phrase: str, text: str) -> None:
+    assert is_found(phrase, text)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("casino", "cas\u03b9no"),
+        ("hack", "ha\u0441\u03ba"),
+        ("hack", "h\u0430\u0441\u043a"),
+        ("robux", "rob\u03c5x"),
+        ("crypto", "cryp\u03c4o"),
+        ("casino", "\u03f2asino"),
+        ("casino", "\u03f9\u0430sino"),
+        ("casino", "casin\u0585"),
+        ("loan", "\u04cfoan"),
+        ("viagra", "\u0475iagra"),
+        ("free", "f\u0433ee"),
+        ("robux", "\u0280\u1d0f\u0299\u1d1cx"),
+        ("gold", "\u0261old"),
+        ("robux", "r\u0489o\u0489b\u0489u\u0489x\u0489"),
+        ("robux", "r\u20d2obux"),
+        ("robux", "r\ufe20obux"),
+        ("казино", "к\u0336а\u0336зино"),
+        ("казино", "kазино"),
+        ("καζίνο", "κ\u0061ζίν\u006f"),
+    ],
+)
+def test_letters_and_overlays_of_the_same_look_are_one(phrase: str, text: str) -> None:
+    assert is_found(phrase, text)
+
+
+def test_a_letter_of_another_alphabet_stays_in_its_own_words() -> None:
+    assert not is_found("kiss", "\u03ba\u03b9\u03c3\u03c2")
+    assert not is_found("hopa", "\u043d\u043e\u0440\u0430")
+
+
+def test_phrases_that_share_their_longest_word_are_tried_by_another() -> None:
+    phrases = [f"phrase number {number}" for number in range(2_000)]
+    words = _compile_phrases(tuple(phrases))["word"]
+    assert words.n_unique() > 1_900
+    texts = [f"some phrase number {number} here" for number in range(0, 2_000, 7)]
+    assert [phrase for _, phrase in find(texts, phrases)] == phrases[::7]
+
+
+def test_words_within_each_other_are_looked_for_in_a_long_text() -> None:
+    phrases = ["a" * count for count in range(1, 50)]
+    assert find(["a" * 30_000 + " aaa"], phrases) == [(0, "aaa")]
 
 
 def test_finds_in_the_order_of_the_list_each_phrase_once() -> None:
@@ -244,6 +369,46 @@ def test_a_phrase_that_is_found_nowhere_is_refused(text: str) -> None:
         check_phrase(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("free*", "no wildcard"),
+        ("*free robux", "no wildcard"),
+        ("(?i)free", "no regular expression"),
+        (r"\bfree\b", "no regular expression"),
+        ("free.*robux", "no regular expression"),
+        ("free|robux", "no regular expression"),
+        ("^free", "no regular expression"),
+        ("/free robux/i", "no regular expression"),
+        ("free robux\nvbucks", "one line"),
+    ],
+)
+def test_a_phrase_that_is_written_as_something_else_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        check_phrase(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A*", "f***", "f*ck", "AC\\DC", "^_^", "C++", ".NET", "wait...", "a | b", "/r/rust/", "x\n"],
+)
+def test_a_phrase_may_have_marks(text: str) -> None:
+    assert check_phrase(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("free robux, free vbucks", True),
+        ("副業、カジノ", True),
+        ("5,000 subscribers", False),
+        ("free robux,", False),
+    ],
+)
+def test_commas_between_phrases_are_noticed(text: str, expected: bool) -> None:
+    assert is_listing(text) == expected
+
+
 @pytest.mark.parametrize("text", ["$$$", "C", "副", "!", "x" * MAX_PHRASE_CHARACTERS])
 def test_a_phrase_is_given_back(text: str) -> None:
     assert check_phrase(text) == text
@@ -258,6 +423,20 @@ def test_a_phrase_is_given_back(text: str) -> None:
         ("(a{1000}){1000}", "exceeds size limit"),
         ("x*", "empty text"),
         ("x" * 501, "at most 500"),
+        ("\bfree robux\b", r"U\+0008.*double quotes"),
+        (r"\x08free", r"U\+0008"),
+        ("\x00free", r"U\+0000"),
+        ("/free robux/i", r"write \(\?i\)free robux instead"),
+        ("/free robux/", "write free robux instead"),
+        ("Ozempic\u2122", r"U\+2122"),
+        ("\uff46ree", r"U\+FF46.*'f'"),
+        ("free\u200brobux", r"U\+200B.*nothing"),
+        (r"free\x{200B}robux", r"U\+200B.*nothing"),
+        (r"free\u2122", r"U\+2122"),
+        ("AT&amp;T", "write 'AT&T'"),
+        ("cafe\u0301", "write 'caf\u00e9'"),
+        ("don\u2019t", r"U\+2019"),
+        ("[\u2013\u2014]x", r"U\+2013"),
     ],
 )
 def test_an_expression_is_refused_in_the_engines_words(regex: str, said: str) -> None:
@@ -265,8 +444,23 @@ def test_an_expression_is_refused_in_the_engines_words(regex: str, said: str) ->
         check_regex(regex)
 
 
-def test_an_expression_is_given_back() -> None:
-    assert check_regex(r"(?i)\bx\b") == r"(?i)\bx\b"
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"(?i)\bx\b",
+        "don['\u2019]t",
+        "[^\x00-\x7f]{3}",
+        r"[^\x00-\x7F]{3}",
+        r"[\x{1F300}-\x{1FAFF}]{3}",
+        r"free\/robux",
+        "caf\u00e9|R&D",
+        "副業.*万円",
+        "\tx",
+    ],
+    ids=range(9),
+)
+def test_an_expression_is_given_back(regex: str) -> None:
+    assert check_regex(regex) == regex
 
 
 @given(st.text(max_size=20))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS
+from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS, MAX_PHRASES
 from ytap_assets.domain.spam import PATTERN_CHARACTERS, RULES, find_spam, match_texts
 from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import (
@@ -175,6 +175,13 @@ def test_capitals_are_normal_on_youtube() -> None:
         "http://adf.ly.:80/1a",
         "http:\\\\adf.ly\\1a",
         "https://good.example@adf.ly/",
+        "//adf.ly/1a",
+        "https://a%64f.ly/1a",
+        "https://out.reddit.com/t3_x?url=https%3A%2F%2Fadf.ly%2Fx&token=x",
+        "https://www.google.com/url?q=https://x.adf.ly/1",
+        "https://google.com/url?q=https%3A%2F%2F%61df.ly%2F1",
+        "https://web.archive.org/web/2020/https://adf.ly/1a",
+        "https://www.google.com/amp/s/adf.ly/1a",
     ],
 )
 def test_link_farms_are_known_by_their_host(url: str) -> None:
@@ -183,7 +190,16 @@ def test_link_farms_are_known_by_their_host(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [None, "", "https://notadf.ly/", "https://adf.ly.example/", "https://a.example/adf.ly", "adf"],
+    [
+        None,
+        "",
+        "https://a.example/?u=adf.ly",
+        "https://a.example/%E3%81%82",
+        "https://notadf.ly/",
+        "https://adf.ly.example/",
+        "https://a.example/adf.ly",
+        "adf",
+    ],
 )
 def test_other_hosts_are_no_link_farms(url: str | None) -> None:
     assert reasons(url=url) == []
@@ -242,6 +258,7 @@ def test_the_allowlist_beats_the_patterns_and_link_farms() -> None:
     assert reasons(rules, title="副業解禁で万円") == []
     assert reasons(rules, title="副業解禁、副業で月収百万円") == ["pattern: side job"]
     assert reasons(rules, url="https://cdn.ouo.io/1") == []
+    assert reasons(rules, url="https://google.com/url?q=https://ouo.io/1") == []
     assert reasons(rules, url="https://www.spam.example./1") == ["link_farm: spam.example"]
 
 
@@ -615,3 +632,34 @@ def test_a_host_in_letters_that_look_alike_is_known() -> None:
 def test_a_link_farm_is_found_whatever_its_letters(farm: str) -> None:
     rules = SpamRules().extended(link_farms=[farm])
     assert reasons(rules, url=f"https://www.{farm.upper()}/x") == [f"link_farm: {farm.lower()}"]
+
+
+@pytest.mark.parametrize("title", ["Don\u2019t miss it", "Don't miss it", "Don&rsquo;t miss it"])
+def test_a_pattern_sees_plain_apostrophes(title: str) -> None:
+    rules = SpamRules().extended(patterns={"urgent": "(?i)don't miss"})
+    assert reasons(rules, title=title) == ["pattern: urgent"]
+
+
+def test_a_pattern_sees_plain_quotes_and_dashes() -> None:
+    rules = SpamRules().extended(patterns={"deal": '"free" - now'})
+    assert reasons(rules, title="\u201cfree\u201d \u2013 now") == ["pattern: deal"]
+
+
+@pytest.mark.parametrize(
+    "text", ["ouo.io/x", "ouo.io:443", "*.ouo.io/x", "//ouo.io/x", "ouo.io?a=1", "192.0.2.1/x"]
+)
+def test_an_allowed_host_has_no_path_and_no_port(text: str) -> None:
+    with pytest.raises(ConfigError, match="without a path or a port"):
+        SpamRules().extended(allowlist=[text])
+
+
+def test_an_allowed_phrase_may_have_a_slash_or_a_colon() -> None:
+    allowed = ("TCP/IP", "24/7", "and/or", "16:9", "ouo.io")
+    assert SpamRules().extended(allowlist=allowed).allowlist == allowed
+
+
+def test_a_workspace_lists_so_many_phrases_at_most() -> None:
+    listed = [f"phrase {number}" for number in range(MAX_PHRASES + 1)]
+    assert SpamRules().extended(blocklist=listed[1:]).own.blocklist[-1] == listed[-1]
+    with pytest.raises(ConfigError, match=r"spam\.blocklist: more than 2,000"):
+        SpamRules().extended(blocklist=listed)

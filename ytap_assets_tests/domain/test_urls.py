@@ -32,6 +32,7 @@ SPELLINGS = {
         "https://example.com:443/a",
         "http://example.com:80/a",
         "https://user:password@example.com/a",
+        "https://ex%61mple.com/a",
         "https://trusted.example@example.com/a",
         "https://example.com/a#comments",
         "https://example.com/a#",

@@ -502,6 +502,14 @@ def test_a_weight_of_a_source_that_there_is_not_is_a_warning(platform: Platform)
     assert (found.verdict, "'telex'" in found.detail) == ("warn", True)
 
 
+def test_a_phrase_that_looks_like_several_is_a_warning(platform: Platform) -> None:
+    workspace = platform.workspaces.get("tech")
+    spam = workspace.spam.model_copy(update={"blocklist": ("free robux, free vbucks",)})
+    platform.workspaces.save(workspace.model_copy(update={"spam": spam}))
+    found = find(platform, "spam.blocklist of tech")
+    assert (found.verdict, "'free robux, free vbucks'" in found.detail) == ("warn", True)
+
+
 def test_a_mistyped_variable_is_named_with_the_one_it_is_like(platform: Platform) -> None:
     env = {"YTAP_TRANPORT": "live", "ytap_data": "/", "YTAP_SECRET_X": "s", "YTAP_DATA": "/x"}
     unknown = Settings.from_env(env).unknown

@@ -124,6 +124,11 @@ def test_a_text_post_links_to_itself() -> None:
     assert row["url"] == row["discussion_url"] == page
 
 
+def test_a_link_without_a_scheme_is_not_on_reddit() -> None:
+    (row,) = parse(answer(listing(post(url="//b.example/q")), LISTING)).rows
+    assert row["url"] == "https://b.example/q"
+
+
 def test_a_gallery_is_on_reddit() -> None:
     (row,) = parse(answer(listing(post(url="/gallery/1abc")), LISTING)).rows
     assert row["url"] == "https://www.reddit.com/gallery/1abc"
@@ -158,7 +163,7 @@ def test_what_is_stickied_or_paid_for_is_promoted(
         (post(created_utc=1e300), "created_utc is outside 2005 to now"),
         (post(stickied="yes"), "stickied is a text, neither true nor false"),
         (post(url="data:text/html,x"), "url is not an http or https URL"),
-        (post(url="//evil.example/x"), "url is not an http or https URL"),
+        (post(url="///evil.example/x"), "url is not an http or https URL"),
     ],
 )
 def test_a_broken_post_is_put_aside(child: object, reason: str) -> None:

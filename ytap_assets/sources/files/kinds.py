@@ -147,6 +147,7 @@ def _decode_all(titles: pl.Series) -> pl.Series:
 
 
 def _url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+    text = text.str.replace(r"^//", "https://")
     if column.base:
         text = text.str.replace(r"^/", f"{column.base}/", literal=False)
     is_web = text.str.contains(r"^(?i)https?://\S")

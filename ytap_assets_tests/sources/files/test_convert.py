@@ -181,8 +181,9 @@ def test_addresses() -> None:
     ]
     assert _convert({"as": "encoded_url"}, cells[0], name="url") == ["https://x.org/a?b=1&c"]
     based = {"as": "url", "base": "https://x.org"}
-    assert _convert(based, "/r/a", "../a", name="url") == [
+    assert _convert(based, "/r/a", "//b.example/q", "../a", name="url") == [
         "https://x.org/r/a",
+        "https://b.example/q",
         _unread("../a", wants),
     ]
 
