@@ -129,6 +129,9 @@ def test_a_banned_topic_is_looked_for_everywhere() -> None:
     assert before_generation("No gambling.", banned_topics=["gambling"]) == [
         "banned_topic: the body speaks of 'gambling'"
     ]
+    assert before_generation("# Win\n\n**free** <i>robux</i>", banned_topics=["free robux"]) == [
+        "banned_topic: the body speaks of 'free robux'"
+    ]
 
 
 @pytest.mark.parametrize(
