@@ -150,6 +150,8 @@ def _learn(stories: pl.DataFrame, learned: pl.DataFrame) -> pl.DataFrame:
 
 def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFrame:
     """The stories that were produced, each with ``is_produced``."""
+    if produced.is_empty():  # no title to compare with
+        return members.select(*_STORY, is_produced=pl.lit(value=True)).clear()
     always = [pl.lit(None, pl.Date).alias(name) for name in _SPAN if name not in produced.columns]
     spans = produced.with_columns(always)
     day = pl.col("day")

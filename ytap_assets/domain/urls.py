@@ -64,12 +64,12 @@ _SHOWN_AS_AMP = frozenset(
 
 # IDNA 2008 made them letters; the codec of Python, of 2003, replaces them (straße by strasse).
 _LETTERS_SINCE_2010 = frozenset("\u00df\u03c2")
-# Without U+200C and U+200D, which are letters' neighbours in the titles of Wikipedia.
+# U+200C and U+200D tell words apart within a path, in Persian and Hindi; at its ends they do not.
 _CONTROLS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
 _INVISIBLE_ESCAPES = re.compile(
-    r"%C2%AD|%E2%80%(?:8[BEF]|A[A-E])|%E2%81%A[0-9]|%EF%BB%BF|(?:%E2%80%8[CD])+$"
+    r"%C2%AD|%E2%80%(?:8[BEF]|A[A-E])|%E2%81%A[0-9]|%EF%BB%BF|(?:%E2%80%8[CD])+(?=[/&;.]|$)"
 )
 _HTTP = re.compile(
     r"(?:https?:)?[/\\]{2,}([^/\\?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.ASCII | re.IGNORECASE
@@ -96,7 +96,7 @@ _SEPARATOR = re.compile(r"&|;(?=[A-Za-z_][\w.%-]*=)", re.ASCII)
 _INDEX = re.compile(
     r"/(?:index\.(?:html?|php|aspx?|shtml)|default\.(?:html?|aspx?))$", re.IGNORECASE
 )
-_SESSION = re.compile(r";jsessionid=[^/;]*|&utm_[a-z]+=[^/]*$", re.IGNORECASE)
+_SESSION = re.compile(r";jsessionid=[^/;]*|&utm_[a-z]+=[^/]*", re.IGNORECASE)
 _ROUTE = re.compile(r"(?:[!/]|[A-Z]!)..*", re.DOTALL)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _TO_ESCAPE = re.compile(r"[^!$%&'()*+,./0-9:;=?@A-Z_a-z~-]+")
@@ -289,7 +289,7 @@ def _readable_label(label: str) -> str:
 
 
 def _resolved_path(path: str) -> str:
-    path = _canonical_escapes(path.replace("\\", "/"))
+    path = _SESSION.sub("", _canonical_escapes(path.replace("\\", "/")))
     if "/." not in path:
         return path
     segments: list[str] = []
@@ -302,11 +302,11 @@ def _resolved_path(path: str) -> str:
 
 
 def _plain_path(host: str, path: str) -> str:
-    """The path without what names the same page: AMP forms, ``index.html``, a session."""
+    """The path without what names the same page: AMP forms and ``index.html``."""
     before = None
     while before != path:
         before = path
-        path = _INDEX.sub("", _SESSION.sub("", path).rstrip("/"))
+        path = _INDEX.sub("", path.rstrip("/"))
         if "amp" in path:
             head = _AMP_FOLDER if is_news(host) else _AMP_HEAD
             plain = _AMP_TAIL.sub(r"\1", head.sub("", path)).rstrip("/")
@@ -346,8 +346,8 @@ def _is_tracking(host: str, parameter: str) -> bool:
 
 def _route(fragment: str) -> str:
     """The fragment where it names a page of a one-page site (``#!/a``), not a place in a page."""
-    route = fragment.rstrip("/")
-    return f"#{_canonical_escapes(route)}" if _ROUTE.fullmatch(route) else ""
+    route = _canonical_escapes(fragment).rstrip("/")
+    return f"#{route}" if _ROUTE.fullmatch(route) else ""
 
 
 def _canonical_escapes(text: str) -> str:

@@ -70,6 +70,7 @@ SPELLINGS = {
         "\ufeffhttps://exam\u200bple.com/a\u200e",
         "https://example.com/a%E2%80%8B/",
         "https://example.com/a%E2%80%8D",
+        "https://example.com/a%E2%80%8D/index.html",
         "https://example.com/a?pk_campaign=x&pk_kwd=y&mtm_source=1&piwik_campaign=2&matomo_kwd=3",
         "https://example.com/a?gad_source=1&gad_campaignid=2&mibextid=3&epik=4&_openstat=5&s_cid=6",
         "https://example.com/a?ml_subscriber=1&ml_subscriber_hash=2&gaa_at=la&gaa_sig=x&ScCid=3",
