@@ -75,8 +75,8 @@ WRITING = frozenset(
 )
 """Statements that change tables which are there."""
 _READ_ONLY = (
-    "the lake is only read here: `ytap materialize`, `import` and `script` write to it, and"
-    " retention in a config deletes; with --workspace a copy of its rows can be changed"
+    "not run here, where the lake is only read: `ytap materialize`, `import` and `script` write to"
+    " it, and retention in a config deletes; with --workspace a copy of its rows can be changed"
 )
 
 

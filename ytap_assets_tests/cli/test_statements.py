@@ -111,7 +111,7 @@ def test_a_change_of_rows_says_what_was_changed(
     copy = ytap("sql", statement, "-w", "tech")
     asked = ytap("sql", "from raw_trends", "-w", "tech")
 
-    assert "only read here" in refused
+    assert "the lake is only read" in refused
     assert (copy.exit_code, copy.stderr.count("the lake is as it was")) == (0, 1)
     assert (asked.exit_code, asked.stderr) == (0, "")
 

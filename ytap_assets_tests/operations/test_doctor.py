@@ -276,7 +276,7 @@ def test_rows_that_no_file_holds_are_named(platform: Platform) -> None:
         writer.execute("INSERT INTO lake.videos BY NAME SELECT 'tech' AS workspace_id")
     found = find(platform, "inlined rows")
     assert (found.verdict, "videos (1)" in found.detail) == ("warn", True)
-    assert "1 changes are due" in find(platform, "lake schema").detail  # the option, once more
+    assert "changes due: 1;" in find(platform, "lake schema").detail  # the option, once more
 
 
 def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
