@@ -47,6 +47,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     raw,
     result,
     story,
+    unread,
     video,
 )
 
@@ -202,7 +203,7 @@ def full_inputs(
                 story(TUESDAY, 1, title=text),
             ]
         ),
-        quarantined=pl.DataFrame([{"day": MONDAY, "source": text}]),
+        quarantined=pl.DataFrame([unread(text, source=text, origin=text, reason=text)]),
         log=COLLECTION_LOG.frame(
             [
                 fetch(MONDAY, text, "malformed", detail=text, source=text),
