@@ -168,7 +168,7 @@ def evaluate(
         yield result(
             ANSWERED,
             [one.part for one in fetched],
-            [failing for one in fetched for failing in _list_unanswered(one, run_id)],
+            [failing for one in fetched for failing in list_unanswered(one, run_id)],
             **_show_failed_targets(pl.concat([one.log for one in fetched])),
         )
     written = [one for one in examined if one.frames is not None]
@@ -193,7 +193,7 @@ def evaluate(
         )
 
 
-def _list_unanswered(examined: Examined, run_id: str) -> list[Failing]:
+def list_unanswered(examined: Examined, run_id: str) -> list[Failing]:
     """The days of a slice on which targets did not answer, each with the reasons."""
     severity = Severity.ERROR if examined.is_failure else Severity.WARN
     workspace_id, days = examined.part

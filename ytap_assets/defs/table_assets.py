@@ -270,7 +270,7 @@ def _describe_partitions(
                 **({"rows_appended": rows.height} if table.mode == "append" else {}),
                 _PARTITION_ROWS: count,
                 "snapshot_id": one.snapshot_id,
-                "preview": dg.MetadataValue.md(_preview(rows)),
+                "preview": dg.MetadataValue.md(preview(rows)),
                 **_describe_notes(one, part, days),
             }
     return shown
@@ -328,7 +328,7 @@ def _show_note(value: object) -> Any:
     return dg.MetadataValue.md(f"![{value.words}](data:image/svg+xml;base64,{data})")
 
 
-def _preview(rows: pl.DataFrame) -> str:
+def preview(rows: pl.DataFrame) -> str:
     """The first rows and columns as a Markdown table; the workspace is the partition's.
 
     Cells are hostile input: each is cut, and is code, in which nothing is markup or a link.

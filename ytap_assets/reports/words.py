@@ -38,8 +38,8 @@ STATE_NAMES = {
 _TASKS = {
     "script_pending_review": "Review the script",
     "video_pending_review": "Review the video",
-    "ready_for_generation": "Check the generation",
-    "ready_for_publish": "Check the gate",
+    "ready_for_generation": "Look at the generation",
+    "ready_for_publish": "Look at the gate",
 }
 _COVERAGE_NAMES = {
     "answered": "answered",
@@ -49,7 +49,7 @@ _COVERAGE_NAMES = {
     "disabled": "needs a key",
     "not_recorded": "not recorded",
     "unrecoverable": "lost",
-    "unknown": "no data",
+    "unknown": "nothing known",
 }
 
 

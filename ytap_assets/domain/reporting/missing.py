@@ -184,5 +184,7 @@ def _unreadable(quarantined: pl.DataFrame) -> pl.DataFrame:
     rows = pl.when(pl.col("rows") == 1).then(pl.lit("row")).otherwise(pl.lit("rows"))
     count = pl.format("{}: {} {} could not be read", _name_source(), "rows", rows)
     which = pl.when(pl.col("rows") == 1).then(pl.lit("")).otherwise(pl.lit("the first: "))
-    place = pl.format("{}{}, {}: {}", which, "origin", "place", "reason")
+    # A URL's query is long, and says nothing to a reader.
+    origin = pl.col("origin").str.replace(r"^(https?://[^?#]*)[?#].*$", "$1")
+    place = pl.format("{}{}, {}: {}", which, origin, "place", "reason")
     return counts.select("day", pl.format("{}; {}", count, place).alias("text"))

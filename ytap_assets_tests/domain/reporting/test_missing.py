@@ -168,7 +168,7 @@ def test_a_day_on_which_no_video_was_looked_at_says_of_when_the_views_are() -> N
             "Inbox: 3 rows could not be read; the first: scripts.jsonl, line 9: no id",
         ),
         (
-            [unread("item 3", source="lobsters", origin="https://lobste.example/hot")],
+            [unread("item 3", source="lobsters", origin="https://lobste.example/hot?page=1")],
             "lobsters: 1 row could not be read; https://lobste.example/hot, item 3: not JSON",
         ),
     ],
