@@ -1,16 +1,19 @@
-"""Write the answers of the demo into the SQL cookbook.
+"""Write the answers of the demo into the SQL cookbook and the page about trends.
 
     python scripts/fill_cookbook.py [DATA]
 
 Every ```sql block of `docs/sql-cookbook.md` is run as `ytap sql` would run it; its rows become the
-```text block right after it, in place of the one that stands there. DATA is a data folder whose
-lake the demo has filled; without it one is made in a temporary folder, which takes a minute or two.
+```text block right after it, in place of the one that stands there. So does the output of every
+```sh block of `docs/trends.md` that is one `ytap` command and has a ```text block. DATA is a data
+folder whose lake the demo has filled; without it one is made in a temporary folder, which takes a
+minute or two.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import tempfile
 from contextlib import closing
@@ -18,7 +21,9 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+from click.testing import CliRunner
 
+from ytap_assets.cli.app import app
 from ytap_assets.cli.collecting import quiet_dagster
 from ytap_assets.cli.results import write_result
 from ytap_assets.defs.launch import materialize_range
@@ -28,8 +33,12 @@ from ytap_assets.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
 COOKBOOK = PROJECT / "docs" / "sql-cookbook.md"
+TRENDS = PROJECT / "docs" / "trends.md"
 DAYS = (date(2026, 11, 16), date(2026, 11, 20))
 _STATEMENT = re.compile(r"```sql\n(?P<sql>.*?)\n```\n(?:\n```text\n.*?\n```\n)?", re.DOTALL)
+
+
+_COMMAND = re.compile(r"```sh\nytap (?P<words>[^\n]+)\n```\n```text\n.*?\n```\n", re.DOTALL)
 
 
 def make_demo(data: Path) -> None:
@@ -67,6 +76,19 @@ def fill(text: str, settings: Settings) -> str:
     return _STATEMENT.sub(one, text)
 
 
+def fill_commands(text: str, settings: Settings) -> str:
+    """The page with the output of every `ytap` command written anew."""
+    runner = CliRunner(env={"YTAP_DATA": str(settings.data), "YTAP_TRANSPORT": "replay"})
+
+    def one(found: re.Match[str]) -> str:
+        shown = runner.invoke(app, shlex.split(found["words"]))
+        if shown.exit_code:
+            raise SystemExit(shown.output)
+        return f"```sh\nytap {found['words']}\n```\n```text\n{shown.stdout.rstrip()}\n```\n"
+
+    return _COMMAND.sub(one, text)
+
+
 def main() -> None:
     """Read the arguments, make the demo where there is none, write the answers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -77,7 +99,8 @@ def main() -> None:
         if given is None:
             make_demo(data)
         settings = Settings.from_env({"YTAP_DATA": str(data), "YTAP_TRANSPORT": "replay"})
-        COOKBOOK.write_text(fill(COOKBOOK.read_text(encoding="utf-8"), settings), encoding="utf-8")
+        for page, write in ((COOKBOOK, fill), (TRENDS, fill_commands)):
+            page.write_text(write(page.read_text(encoding="utf-8"), settings), encoding="utf-8")
 
 
 if __name__ == "__main__":

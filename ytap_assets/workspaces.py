@@ -102,7 +102,7 @@ class Workspace(Section):
     )
     name: str = Field(description="Its name for people", examples=["Kernel Panic Club"])
     vertical: str = Field(
-        description="Its field; one more phrase that titles are matched with",
+        description="Its field; one more phrase that titles and categories are matched with",
         examples=["technology"],
     )
     language: Language = Field(
@@ -124,7 +124,7 @@ class Workspace(Section):
     brand: Brand = Brand()
     keywords: Phrases = Field(
         default=(),
-        description="Words and phrases that it is about: titles that have one rank higher",
+        description="What it is about: stories with one of them in a title or category rank higher",
         examples=[["open source", "database", "rust"]],
     )
     sources: Sources = Sources()

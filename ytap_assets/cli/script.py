@@ -78,7 +78,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     """
     from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.idle_acts import list_idle_acts
-    from ytap_assets.operations.inbox_files import read_inboxes
+    from ytap_assets.operations.inbox_files import find_foreign_uploads, read_inboxes
     from ytap_assets.operations.production import list_due, list_records
     from ytap_assets.tables.production import STATES
 
@@ -99,6 +99,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     for file in files.values():
         for problem in (*file.find_problems(), *file.describe_lines()):
             note(one_line(problem))
+    for problem in find_foreign_uploads(files, platform.workspaces.get(workspace)):
+        note(one_line(problem))
     for promotion, due in list_due(platform, workspace).items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
         note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")

@@ -105,7 +105,7 @@ def _show_story(account: StoryAccount) -> None:
     say(clean(row["title"]))
     say(
         f"story {row['story_id']}, {account.day}: position {row['position']} of {account.of},"
-        f" final score {row['final_score']:.2f}, base score {row['base_score']:.2f}"
+        f" final score {row['final_score']:.2f}, base score {_spell_base_score(row)}"
     )
     if row["first_ranked_at"] is not None:
         say(f"first ranked {row['first_ranked_at']:%Y-%m-%d %H:%M} UTC: {row['first_position']}")
@@ -123,6 +123,13 @@ def _show_story(account: StoryAccount) -> None:
     for name, words in _FACTORS.items():
         say(f"  {name:<20} {row[name]:>6.2f}  {words}")
     say(f"  {'momentum_basis':<20} {clean(row['momentum_basis'])}")
+
+
+def _spell_base_score(row: dict[str, Any]) -> str:
+    """The base score; not known where the source gives no engagement, which counts as 0 in it."""
+    if row["engagement"] is None:
+        return "unknown (the source gives no engagement)"
+    return f"{row['base_score']:.2f}"
 
 
 def _show_members(members: pl.DataFrame) -> None:

@@ -46,97 +46,97 @@ PROMOTION = "promotion"
 
 
 def workspaces(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Taken from the workspace's config. Every run enters a workspace here before its first row."""
+    """Read from the workspace's config. A run registers a workspace before its first row."""
     return list_workspace(slice_.workspace, slice_.read(WORKSPACES), slice_.now)
 
 
 def channels(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Taken from the workspace's config."""
+    """Read from the workspace's config."""
     return list_channels(slice_.workspace)
 
 
 def accounts(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Taken from the workspace's config; credentials are named, never held."""
+    """Read from the workspace's config, which holds the names of credentials and no secrets."""
     return list_accounts(slice_.workspace)
 
 
 def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Asks every source of the workspace for every day of the range, and appends what is new.
+    """Fetches every source of the workspace for every day of the range and appends new rows.
 
-    Sources that cannot answer for a past day any more are logged as unrecoverable; what was
-    collected then stays.
+    A source that can no longer answer for a past day is logged as unrecoverable. Rows collected
+    earlier are kept.
     """
     return collect_trends(slice_)
 
 
 def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Judges every target of every day: answered, or healed by a backfill, or lost.
+    """Computes the state of every target on every day: answered, healable by a backfill, or lost.
 
-    The picture in the metadata shows the best that is known of each source's day.
+    The picture in the metadata shows the best state of each source on each day.
     """
     return cover_slice(slice_)
 
 
 def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Measures every item of the day, and recognizes the stories they tell together.
+    """Measures every item of the day and groups the items into stories.
 
-    Which story an item tells depends on the days before it. Days that are stored already and come
-    after the range are grouped again in the same commit, as far as it changes them: they show as
-    materializations of their own. An id that is replaced goes into story_aliases.
+    The story of an item depends on earlier days. Stored days after the range are grouped again in
+    the same commit if their stories change. Each of them has a materialization of its own. A story
+    id that is replaced is kept in story_aliases.
     """
     return tell_stories(slice_)
 
 
 def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Counts what each source brought on a day, and what was made of it on that day.
+    """Counts the items and stories of each source, and the scripts and videos made of them.
 
-    Days after the range are counted again where their lists were ranked again.
+    Days after the range are counted again if their stories were ranked again.
     """
     return measure_slice(slice_)
 
 
 def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Ranks the day's stories by their final score; every factor of it is a column.
+    """Ranks the day's stories by their final score. Every factor of the score is a column.
 
-    Days that are stored already, up to 28 after the range and on while that changes them, are
-    ranked again in the same commit: they show as materializations of their own. first_position and
-    first_ranked_at keep the list as it was first made.
+    Later days depend on the range. The 28 stored days after it, and further days as long as the
+    ranking changes, are ranked again in the same commit. Each of them has a materialization of its
+    own. first_position and first_ranked_at keep the first ranking of a day.
 
-    What was produced before the day began is taken from production_events as it stands: trends are
-    ranked whatever becomes of the production.
+    The stories that were already produced when the day began are read from production_events.
+    This is not a dependency: trends are ranked even if a production run fails.
     """
     return score_slice(slice_)
 
 
 def production_events(slice_: Slice, config: Mapping[str, Any]) -> Written:
-    """Reads the workspace's inboxes and promotes scripts, as far as evidence and gates allow.
+    """Reads the workspace's inbox files and promotes the scripts whose gates are open.
 
-    Every event is admitted under the write lock only if its script is still in the state that
-    the event found.
+    An event is appended only if its script is still in the state that the event was decided on.
+    This is checked under the write lock.
     """
     return advance(slice_, config.get(PROMOTION, ALL_PROMOTIONS))
 
 
 def production_records(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """Folds the workspace's events."""
+    """Computes the current state of every script from its events."""
     return fold_records(slice_)
 
 
 def videos(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-    """The published records."""
+    """Selects the published scripts from production_records."""
     return list_videos(slice_)
 
 
 def video_metrics(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Asks YouTube for the counts of the workspace's published videos, 50 at a time."""
+    """Fetches the counts of the workspace's published videos from YouTube, 50 per request."""
     return collect_metrics(slice_)
 
 
 def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-    """Writes one HTML file per day, whatever failed upstream, and says in it what is missing.
+    """Writes one HTML file per day, even if upstream assets failed, and lists what is missing.
 
-    The essentials of the day's report are in the metadata. A page over all workspaces,
-    `reports/index.html`, links to the reports.
+    The metadata holds a summary of the day's report. The page `reports/index.html` links to the
+    reports of all workspaces.
     """
     return make_reports(slice_)
 
@@ -148,7 +148,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         watches=(
             Watch(
                 "identity",
-                "The workspace's config has a uid, by which a renamed or copied folder is noticed.",
+                "The workspace's config has a uid, which detects a renamed or copied folder.",
                 find_unidentified,
             ),
         ),
@@ -169,8 +169,8 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         watches=(
             Watch(
                 "healable",
-                "Every day that is over was answered, or cannot be any more; what is listed would"
-                " be brought by a backfill of raw_trends.",
+                "No past day has a target that did not answer and can still be fetched. A backfill"
+                " of raw_trends fetches the listed targets.",
                 find_healable,
             ),
         ),

@@ -10,7 +10,7 @@ next run's result is made.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,7 +18,11 @@ import dagster as dg
 import polars as pl
 
 from ytap_assets.defs.partitions import WORKSPACE, Part
-from ytap_assets.domain.coverage import find_failed_targets, summarize_failed_targets
+from ytap_assets.domain.coverage import (
+    find_failed_targets,
+    split_failed_days,
+    summarize_failed_targets,
+)
 from ytap_assets.domain.ranges import flag_ranges
 from ytap_assets.lakehouse.checks import CHECKS, CheckName, CheckResult, Scope
 from ytap_assets.lakehouse.reader import Days
@@ -31,6 +35,7 @@ FAILING = "failing partitions"
 Severity = dg.AssetCheckSeverity
 _MAX_CASES = 50
 _SHOWN = 5
+_REASON_LENGTH = 200
 _DAY = timedelta(days=1)
 
 
@@ -70,11 +75,12 @@ class Examined:
 
 @dataclass(frozen=True)
 class Failing:
-    """A part whose newest result of a check is a failure, and the run that found it."""
+    """A part whose newest result of a check is a failure, the run that found it, and the reason."""
 
     part: Part
     severity: dg.AssetCheckSeverity
     run_id: str
+    reason: str = ""
 
 
 def check_specs(
@@ -98,12 +104,12 @@ def check_specs(
     described: dict[str, str] = {str(name): text for name, text in texts.items()}
     if any(column.expected for column in table.columns):
         described[RANGES] = (
-            "Values lie in the range one expects of the business; others are kept and shown."
+            "Values are within the expected range. Values outside it are kept and shown."
         )
     if is_collected:
         described[ANSWERED] = (
-            "Every target that was asked answered. Some that did not are a warning; if none did,"
-            " nothing was collected, and the run fails."
+            "Every fetched target answered. If some targets did not answer, the check warns. If"
+            " none answered, nothing is collected and the run fails."
         )
     described |= {watch.name: watch.description for watch in watches}
     return [
@@ -146,24 +152,23 @@ def evaluate(
             if any(result.name == check for result in one.results)
         }
         if judged:
-            refused = [part for part, cases in judged.items() if not cases.is_empty()]
+            refused = {
+                part: CheckResult(check, cases).summary
+                for part, cases in judged.items()
+                if not cases.is_empty()
+            }
             yield result(
                 check,
                 list(judged),
-                [Failing(part, Severity.ERROR, run_id) for part in refused],
+                [Failing(part, Severity.ERROR, run_id, why) for part, why in refused.items()],
                 **_show_cases(CheckResult(check, pl.concat(judged.values()))),
             )
     fetched = [one for one in examined if one.frames is not None or one.is_failure]
     if is_collected and fetched:
-        failed = {one.part: find_failed_targets(one.log) for one in fetched}
         yield result(
             ANSWERED,
-            list(failed),
-            [
-                Failing(one.part, Severity.ERROR if one.is_failure else Severity.WARN, run_id)
-                for one in fetched
-                if not failed[one.part].is_empty()
-            ],
+            [one.part for one in fetched],
+            [failing for one in fetched for failing in list_unanswered(one, run_id)],
             **_show_failed_targets(pl.concat([one.log for one in fetched])),
         )
     written = [one for one in examined if one.frames is not None]
@@ -174,14 +179,33 @@ def evaluate(
     for name, heading, find in _list_finders(table, watches):
         found = find(rows)
         # Which partitions these are of is looked for only where there is something.
-        warned = [part for part, own in frames.items() if found.height and find(own).height]
+        warned = {
+            part: f"{count} {heading}"
+            for part, own in frames.items()
+            if found.height and (count := find(own).height)
+        }
         yield result(
             name,
             [one.part for one in written],
-            [Failing(part, Severity.WARN, run_id) for part in warned],
+            [Failing(part, Severity.WARN, run_id, why) for part, why in warned.items()],
             metadata={heading: table_metadata(found.head(_MAX_CASES))} if found.height else {},
             description=f"{found.height} {heading}" if found.height else "passed",
         )
+
+
+def list_unanswered(examined: Examined, run_id: str) -> list[Failing]:
+    """The days of a slice on which targets did not answer, each with the reasons."""
+    severity = Severity.ERROR if examined.is_failure else Severity.WARN
+    workspace_id, days = examined.part
+    return [
+        Failing(
+            (workspace_id, days and (day, day)),
+            severity,
+            run_id,
+            summarize_failed_targets(log) or "",
+        )
+        for day, log in split_failed_days(examined.log).items()
+    ]
 
 
 def evaluate_stored(
@@ -222,7 +246,7 @@ def update_failing(
 
     Returns:
         Parts that do not overlap, in order; neighbouring days of a workspace are one part, which
-        names the run and has the severity of its last days.
+        names the run and has the severity and the reason of its last days.
     """
     taken: dict[str, list[Days | None]] = {}
     for workspace_id, days in covered:
@@ -233,13 +257,13 @@ def update_failing(
         rest = [days]
         for gone in taken.get(workspace_id, []):
             rest = [piece for range_ in rest for piece in _subtract(range_, gone)]
-        left += [Failing((workspace_id, piece), one.severity, one.run_id) for piece in rest]
+        left += [replace(one, part=(workspace_id, piece)) for piece in rest]
     joined: list[Failing] = []
     for one in sorted(left, key=lambda one: (one.part[0], one.part[1] or (date.min, date.min))):
         days, last = one.part[1], joined[-1].part if joined else None
         if days and last and last[0] == one.part[0] and last[1] and days[0] <= last[1][1] + _DAY:
             both = (last[1][0], max(last[1][1], days[1]))
-            joined[-1] = Failing((one.part[0], both), one.severity, one.run_id)
+            joined[-1] = replace(one, part=(one.part[0], both))
         else:
             joined.append(one)
     return joined
@@ -282,13 +306,17 @@ def _to_record(failing: Failing) -> dict[str, str]:
         "last_day": str(days[1]) if days else "",
         "severity": failing.severity.value,
         "run": failing.run_id,
+        "reason": failing.reason[:_REASON_LENGTH],
     }
 
 
 def _from_record(data: Mapping[str, Any]) -> Failing:
     first, last = str(data["first_day"]), str(data["last_day"])
     days = (date.fromisoformat(first), date.fromisoformat(last)) if first else None
-    return Failing((str(data["workspace"]), days), Severity(data["severity"]), str(data["run"]))
+    # Results of earlier versions hold no reason.
+    reason = str(data.get("reason", ""))
+    part = (str(data["workspace"]), days)
+    return Failing(part, Severity(data["severity"]), str(data["run"]), reason)
 
 
 def _result(
@@ -305,7 +333,7 @@ def _result(
     shown = {"partitions": dg.MetadataValue.text(", ".join(map(describe, covered))), **metadata}
     if failing:
         shown[FAILING] = table_metadata(pl.DataFrame([_to_record(one) for one in failing]))
-    earlier = [describe(one.part) for one in failing if one.run_id != run_id]
+    earlier = [_describe_failing(one) for one in failing if one.run_id != run_id]
     if earlier:
         more = f" and {len(earlier) - _SHOWN} more" if len(earlier) > _SHOWN else ""
         listed = ", ".join(earlier[:_SHOWN])
@@ -319,6 +347,11 @@ def _result(
         description=description,
         metadata=shown,
     )
+
+
+def _describe_failing(failing: Failing) -> str:
+    reason = failing.reason[:_REASON_LENGTH]
+    return f"{describe(failing.part)} ({reason})" if reason else describe(failing.part)
 
 
 def _show_cases(result: CheckResult) -> dict[str, Any]:

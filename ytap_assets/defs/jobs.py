@@ -13,23 +13,23 @@ DAILY_COLLECTION = dg.define_asset_job(
         "scored_trends",
         "source_performance",
     ],
-    description="Collect and score trends of yesterday and today; daily at 02:00 in the"
+    description="Collect and score the trends of yesterday and today. Runs daily at 02:00 in the"
     " workspace's timezone.",
 )
 HOURLY_METRICS = dg.define_asset_job(
     "hourly_metrics",
     selection=["video_metrics"],
-    description="Collect the counts of published videos; every hour.",
+    description="Collect the counts of published videos. Runs every hour.",
 )
 PRODUCTION = dg.define_asset_job(
     "production",
     selection=["production_events", "production_records", "videos"],
-    description="Promote scripts and fold their events; run by the promotion sensors.",
+    description="Promote scripts and update their records. Started by the promotion sensors.",
 )
 REPORTS = dg.define_asset_job(
     "reports",
     selection=["workspace_reports"],
-    description="Build a day's report; run after every collection, failed ones included.",
+    description="Build a day's report. Runs after every collection, including failed ones.",
 )
 REGISTRIES = dg.define_asset_job(
     "registries",
@@ -40,11 +40,11 @@ MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
     | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
-    description="Look after the lake, and check a week's evidence; every night.",
+    description="Maintain the lake and check the last week of logs and payloads. Runs every night.",
 )
 DRILL = dg.define_asset_job(
     "drill",
     selection=["restore_drill"],
-    description="Restore the newest copy of the lake into a temporary place; every week.",
+    description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
 )
 JOBS = [DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS, REGISTRIES, MAINTENANCE, DRILL]

@@ -22,8 +22,8 @@ PROCESS_TAG = ".dagster/ytap_process"
 _FOLDER = "processes"
 _SECONDS = 60
 _GONE = (
-    "the process of this run is gone (killed, or the machine stopped); what it had not committed"
-    " is undone, so it can be run again"
+    "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
+    " were rolled back, and it is safe to run it again"
 )
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -89,7 +89,7 @@ def _is_alive(path: Path) -> bool:
 @dg.sensor(
     minimum_interval_seconds=_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Marks runs as failed whose process was killed; they would block the queue.",
+    description="Marks runs whose process was killed as failed, so that the queue is not blocked.",
 )
 def dead_runs(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]

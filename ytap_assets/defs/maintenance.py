@@ -15,7 +15,7 @@ from ytap_assets.operations.platform import Platform
     kinds={"duckdb"},
     description=(
         "Backs up the catalog, deletes payloads past their retention, merges small files, expires"
-        " snapshots past their window, and sweeps files nobody refers to."
+        " old snapshots, and deletes unreferenced files."
     ),
 )
 def lake_maintenance(
@@ -38,8 +38,8 @@ def lake_maintenance(
     owners=OWNERS,
     kinds={"duckdb"},
     description=(
-        "Restores the newest copy of the lake into a temporary place, compares every file with its"
-        " checksum and every table's rows with what was copied."
+        "Restores the newest backup of the lake into a temporary folder and compares the checksum"
+        " of every file and the row count of every table with the backup."
     ),
 )
 def restore_drill(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult[None]:

@@ -67,8 +67,9 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
     cron_schedule="0 * * * *",
     default_status=_ON,
     description=(
-        "At 02:00 on each workspace's own clock: collects and scores yesterday and today (UTC)."
-        " Yesterday, because only now it is whole; a source that cannot look back says so."
+        "Collects and scores yesterday and today (UTC) at 02:00 in each workspace's timezone."
+        " Yesterday is collected again because it is now complete. A source without history is"
+        " logged as unrecoverable for yesterday."
     ),
 )
 def daily_collection_schedule(
@@ -78,7 +79,9 @@ def daily_collection_schedule(
     tick = context.scheduled_execution_time
     due = due_daily(ready_workspaces(platform, context), tick)
     if not due:
-        yield dg.SkipReason(f"no workspace's clock has come to {DAILY_HOUR:02}:00")
+        yield dg.SkipReason(
+            f"it is {DAILY_HOUR:02}:00 in the timezone of no workspace that collects"
+        )
     days = days_to_collect(_today(platform, tick), platform.day_range()[0])
     yield from _requests(due, days, tick)
 
@@ -87,7 +90,7 @@ def daily_collection_schedule(
     job=HOURLY_METRICS,
     cron_schedule="5 * * * *",
     default_status=_ON,
-    description="Collects the counts of every workspace's published videos; every hour.",
+    description="Collects the counts of every workspace's published videos every hour.",
 )
 def hourly_metrics_schedule(
     context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -105,7 +108,7 @@ maintenance_schedule = dg.ScheduleDefinition(
     job=MAINTENANCE,
     cron_schedule="30 3 * * *",
     default_status=_ON,
-    description="Every night at 03:30 UTC.",
+    description="Maintains the lake every night at 03:30 UTC.",
 )
 
 drill_schedule = dg.ScheduleDefinition(
@@ -113,7 +116,7 @@ drill_schedule = dg.ScheduleDefinition(
     job=DRILL,
     cron_schedule="30 5 * * 0",
     default_status=_ON,
-    description="Every Sunday at 05:30 UTC.",
+    description="Restores the newest backup as a test every Sunday at 05:30 UTC.",
 )
 
 

@@ -152,7 +152,7 @@ def request_promotion(
 @dg.sensor(
     minimum_interval_seconds=_FOLDER_SECONDS,
     default_status=_ON,
-    description="Keeps the partitions those of the workspaces that are not archived.",
+    description="Keeps one partition for each workspace that is not archived.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -177,7 +177,7 @@ def workspace_folders(
         changes.append(WORKSPACES.build_add_request(added))
     if gone:
         changes.append(WORKSPACES.build_delete_request(gone))
-    idle = "; ".join(["the folders are as they were", *list(refused.values())[:_SHOWN]])
+    idle = "; ".join(["the folders have not changed", *list(refused.values())[:_SHOWN]])
     reason = None if changes else idle
     return dg.SensorResult(dynamic_partitions_requests=changes, skip_reason=reason)
 
@@ -237,7 +237,7 @@ def report_after_success(
     monitored_jobs=[DAILY_COLLECTION, HOURLY_METRICS],
     request_job=REPORTS,
     default_status=_ON,
-    description="Builds the day's report after a collection that failed: it says what is missing.",
+    description="Builds the day's report after a failed collection; it lists what is missing.",
 )
 def report_after_failure(
     context: dg.RunStatusSensorContext,

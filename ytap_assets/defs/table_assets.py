@@ -43,7 +43,8 @@ OWNERS = ["team:data-platform"]
 _ROWS = "dagster/row_count"
 _PARTITION_ROWS = "dagster/partition_row_count"
 _PREVIEW_ROWS = 5
-_PREVIEW_WIDTH = 80
+_PREVIEW_COLUMNS = 8
+_PREVIEW_WIDTH = 60
 
 Compute = Callable[[Slice, Mapping[str, Any]], pl.DataFrame | Written]
 
@@ -269,7 +270,7 @@ def _describe_partitions(
                 **({"rows_appended": rows.height} if table.mode == "append" else {}),
                 _PARTITION_ROWS: count,
                 "snapshot_id": one.snapshot_id,
-                "preview": dg.MetadataValue.md(_preview(rows)),
+                "preview": dg.MetadataValue.md(preview(rows)),
                 **_describe_notes(one, part, days),
             }
     return shown
@@ -327,16 +328,21 @@ def _show_note(value: object) -> Any:
     return dg.MetadataValue.md(f"![{value.words}](data:image/svg+xml;base64,{data})")
 
 
-def _preview(rows: pl.DataFrame) -> str:
-    """The first rows as a Markdown table.
+def preview(rows: pl.DataFrame) -> str:
+    """The first rows and columns as a Markdown table; the workspace is the partition's.
 
     Cells are hostile input: each is cut, and is code, in which nothing is markup or a link.
     """
     if rows.is_empty():
         return "no rows"
-    head = rows.head(_PREVIEW_ROWS).select(pl.exclude(pl.Binary))
+    whole = (
+        rows.head(_PREVIEW_ROWS).select(pl.exclude(pl.Binary)).drop("workspace_id", strict=False)
+    )
+    head = whole[:, :_PREVIEW_COLUMNS]
     lines = [f"| {' | '.join(head.columns)} |", "|" + " --- |" * head.width]
     lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in head.iter_rows()]
+    if more := whole.columns[_PREVIEW_COLUMNS:]:
+        lines += ["", f"Not shown: {', '.join(more)}"]
     return "\n".join(lines)
 
 

@@ -119,6 +119,18 @@ def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
+    """The log of each day on which a target that was asked gave no answer, in order.
+
+    Args:
+        log: Rows of `collection_log`.
+    """
+    failed = log.filter(~pl.col("outcome").is_in([*_ANSWERED, *_NOT_ASKED]))
+    days = log.filter(pl.col("day").is_in(failed["day"].unique().implode())).sort("day")
+    parts = days.partition_by("day", as_dict=True, maintain_order=True)
+    return {day: part for (day,), part in parts.items()}
+
+
 def summarize_failed_targets(log: pl.DataFrame) -> str | None:
     """How many of the targets that were asked failed, and why; None where none did.
 

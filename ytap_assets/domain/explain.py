@@ -6,18 +6,11 @@ not already a column (`final_score`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from ytap_assets.domain.momentum import COUNTS, RANK
+from ytap_assets.tables.sources import SOURCE_NAMES
 
-SOURCE_NAMES: Mapping[str, str] = {
-    "reddit": "Reddit",
-    "hn": "Hacker News",
-    "youtube": "YouTube",
-    "youtube_channel": "a monitored channel",
-}
 _MOST_PHRASES = 5
 
 
@@ -25,7 +18,8 @@ def explain_stories(stories: pl.DataFrame) -> pl.DataFrame:
     """Give each story the lines that explain its score.
 
     Args:
-        stories: As `final_score.score_stories` gives them.
+        stories: As `final_score.score_stories` gives them. Phrases of ``category_reasons``, which
+            no title has, are marked as such.
 
     Returns:
         ``stories`` with ``reasons``: a list of lines, what speaks most first; a factor that
@@ -52,7 +46,7 @@ def _momentum_line() -> pl.Expr:
         .then(pl.format("{} {} an hour, {} {}", _short("engagement_per_hour"), basis, top, source))
         .when(basis == RANK)
         .then(pl.format("by its rank {} its list on {}", top, source))
-        .otherwise(pl.format("{} tells no count: taken as a usual item", source))
+        .otherwise(pl.format("no count is known on {}: taken as a usual item", source))
     )
 
 
@@ -74,7 +68,7 @@ def _top_pct() -> pl.Expr:
 
 def _gain_line() -> pl.Expr:
     gained = pl.when(pl.col("gained_per_hour").is_not_null()).then(_short("gained_per_hour"))
-    return pl.format("gained {} an hour between the latest looks", gained)
+    return pl.format("gained {} an hour between the latest observations", gained)
 
 
 def _platforms_line() -> pl.Expr:
@@ -85,7 +79,9 @@ def _platforms_line() -> pl.Expr:
 
 def _relevance_lines() -> tuple[pl.Expr, ...]:
     reasons, factor = pl.col("relevance_reasons"), _number(pl.col("relevance"), 2)
-    phrases = reasons.list.head(_MOST_PHRASES).list.join(", ")
+    in_titles = reasons.list.set_difference("category_reasons").list.sort()
+    marked = pl.col("category_reasons").list.eval(pl.format("{} (category)", pl.element()))
+    phrases = in_titles.list.concat(marked).list.head(_MOST_PHRASES).list.join(", ")
     more = reasons.list.len().cast(pl.Int64) - _MOST_PHRASES
     rest = pl.when(more > 0).then(pl.format(" and {} more", more)).otherwise(pl.lit(""))
     matches = pl.when(reasons.list.len() > 0).then(pl.format("matches: {}{}", phrases, rest))

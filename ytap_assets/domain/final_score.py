@@ -65,7 +65,8 @@ def score_stories(
         One row per story, ordered by workspace, day and ``position``: the keys, each factor,
         ``final_score`` (4 decimals), and what the factors were found from (``momentum_source``,
         ``momentum_basis``, ``top_share``, the measures and the gain summed in that source,
-        ``platforms``, ``relevance_reasons``, ``is_other_language``).
+        ``platforms``, ``relevance_reasons``, ``category_reasons``: those of them that no title
+        holds, only a category, ``is_other_language``).
     """
     topic, weights = topic or Topic(), weights or ScoringWeights()
     heard = match_topic(
@@ -93,11 +94,16 @@ def _gather(heard: pl.DataFrame) -> pl.DataFrame:
         platform.alias("platforms"),
         pl.col("source").alias("sources"),
         pl.col("matched").explode(empty_as_null=False).alias("relevance_reasons"),
+        pl.col("matched_in_title").explode(empty_as_null=False).alias("title_reasons"),
         # One member in the workspace's language is enough to make a video of.
         pl.col("is_other_language").all(),
     )
     return gathered.with_columns(
-        pl.col("platforms", "sources", "relevance_reasons").list.unique().list.sort()
+        pl.col("platforms", "sources", "relevance_reasons").list.unique().list.sort(),
+        pl.col("relevance_reasons")
+        .list.set_difference("title_reasons")
+        .list.sort()
+        .alias("category_reasons"),
     )
 
 
@@ -227,6 +233,7 @@ _COLUMNS = (
     "expected_engagement",
     "relevance",
     "relevance_reasons",
+    "category_reasons",
     "is_other_language",
     "platforms",
     "cross_source_boost",

@@ -1,7 +1,7 @@
 """How much an item is about what a workspace is about.
 
-Belongs here: matching a workspace's keywords, vertical and language against titles. Does not
-belong here: what relevance does to a score (`final_score`).
+Belongs here: matching a workspace's keywords and vertical against titles and categories, and its
+language against titles. Does not belong here: what relevance does to a score (`final_score`).
 """
 
 from __future__ import annotations
@@ -47,16 +47,19 @@ def match_topic(items: pl.DataFrame, topic: Topic) -> pl.DataFrame:
         topic: What the workspace is about.
 
     Returns:
-        ``items`` with ``matched`` (the phrases, as the config spells them, in its order) and
-        ``is_other_language`` (clearly not in the workspace's language).
+        ``items`` with ``matched`` (the phrases, as the config spells them, in its order),
+        ``matched_in_title`` (those of them that the title holds) and ``is_other_language``
+        (clearly not in the workspace's language).
     """
     titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
     in_titles = find_phrases(titles, topic.phrases)
     in_categories = _find_in_categories(items["category"], topic.phrases)
     found = order_found(pl.concat([in_titles, in_categories]))
+    in_titles = order_found(in_titles)
     is_other = other_language_column(pl.col("clean"), topic.language).fill_null(value=False)
     return items.with_columns(
-        _list_phrases(found, items.height).alias("matched"),
+        _list_phrases(found, items.height, "matched"),
+        _list_phrases(in_titles, items.height, "matched_in_title"),
         titles.select(is_other_language=is_other).to_series(),
     )
 
@@ -70,8 +73,8 @@ def _find_in_categories(category: pl.Series, phrases: list[str]) -> pl.DataFrame
     return rows.join(told, on="category").select(*FOUND)
 
 
-def _list_phrases(found: pl.DataFrame, count: int) -> pl.Series:
+def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
     """A list for each text, of the phrases in their order."""
-    lists = found.group_by("row", maintain_order=True).agg(matched="phrase")
+    lists = found.group_by("row", maintain_order=True).agg(pl.col("phrase").alias(name))
     rows = pl.select(row=pl.int_range(count, dtype=pl.UInt32))
-    return rows.join(lists, on="row", how="left", maintain_order="left")["matched"].fill_null([])
+    return rows.join(lists, on="row", how="left", maintain_order="left")[name].fill_null([])

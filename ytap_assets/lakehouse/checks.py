@@ -25,8 +25,8 @@ from ytap_assets.tables.base import PART
 
 CheckName = Literal["schema", "key", "partition"]
 CHECKS: dict[CheckName, str] = {
-    "schema": "Columns, types, nulls and declared patterns are as the table says.",
-    "key": "The key is unique and without nulls.",
+    "schema": "Columns, types, null constraints and patterns match the table's declaration.",
+    "key": "The key is unique and not null.",
     "partition": "Every row belongs to the workspace and the days being written.",
 }
 CASES = pl.Schema({"column": pl.String, "check": pl.String, "case": pl.String, "row": pl.Int64})

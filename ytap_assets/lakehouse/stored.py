@@ -15,9 +15,9 @@ from ytap_assets.lakehouse.checks import CheckName, CheckResult, check_key, chec
 from ytap_assets.tables import Table
 
 STORED_CHECKS: dict[CheckName, str] = {
-    "schema": "Stored values are of the declared types and patterns; nulls stand where they may.",
-    "key": "No stored key is null in part, and none stands twice among the rows looked at.",
-    "partition": "Every stored row belongs to a workspace there is, and to no day to come.",
+    "schema": "Stored values match the declared types, patterns and null constraints.",
+    "key": "No key column is null, and the key is unique among the checked rows.",
+    "partition": "Every row belongs to an existing workspace, and no row is dated in the future.",
 }
 
 

@@ -25,7 +25,12 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
-from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
+from ytap_assets.operations.inbox_files import (
+    APPROVALS,
+    UPLOADS,
+    find_foreign_uploads,
+    read_inboxes,
+)
 from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
@@ -70,7 +75,7 @@ def examine(
         *_check_sources(listed),
         *_check_models(settings, listed),
         *_check_phrases(listed),
-        *_check_inboxes(Workspaces(settings), now),
+        *_check_inboxes(Workspaces(settings), listed, now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
         _check_transport(settings),
@@ -175,11 +180,19 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
                 yield Finding("setup", f"{key} of {workspace.workspace_id}", "warn", detail)
 
 
-def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
-    """Inbox files and lines that cannot be read, and decisions that wait for the clock."""
+def _check_inboxes(
+    workspaces: Workspaces, listed: Sequence[Listed], now: datetime
+) -> Iterator[Finding]:
+    """Inbox files and lines that cannot be read, decisions dated ahead, unknown channels."""
     are_well = True
+    configs = {one.workspace_id: one.workspace for one in listed}
     for workspace_id in workspaces.ids():
-        for name, file in read_inboxes(workspaces.folder(workspace_id)).items():
+        files = read_inboxes(workspaces.folder(workspace_id))
+        config = configs.get(workspace_id)
+        for problem in find_foreign_uploads(files, config) if config else ():
+            are_well = False
+            yield Finding("health", f"inbox {workspace_id}/{UPLOADS}", "warn", problem)
+        for name, file in files.items():
             subject = f"inbox {workspace_id}/{name}"
             for problem in file.find_problems():
                 are_well = False

@@ -33,10 +33,10 @@ from ytap_assets.domain.production.manifest import (
     VideoFolder,
     parse_manifest,
 )
-from ytap_assets.domain.production.uploads import parse_uploads
+from ytap_assets.domain.production.uploads import merge_uploads, parse_uploads
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.safe_files import Contents, open_below, open_folder, read_below, read_open
-from ytap_assets.workspaces import CONFIG_NAME
+from ytap_assets.workspaces import CONFIG_NAME, Workspace
 
 SCRIPTS = "scripts.jsonl"
 APPROVALS = "approvals.jsonl"
@@ -160,6 +160,33 @@ def read_inbox(folder: Path, name: str) -> InboxFile:
         return InboxFile(name, read_below(folder, name, max_bytes=MAX_INBOX_BYTES))
     except FileRefusedError as error:
         return InboxFile(name, problem=str(error))
+
+
+def find_foreign_uploads(files: Mapping[str, InboxFile], workspace: Workspace) -> list[str]:
+    """The uploads on channels that the config does not list as the workspace's own.
+
+    They count all the same: what is published is published. But either the line or the config is
+    wrong, and the feed of a channel that is not listed shows no publication.
+
+    Args:
+        files: The workspace's inbox files.
+        workspace: The workspace.
+    """
+    own = {channel.id for channel in workspace.channels}
+    foreign = [
+        upload
+        for upload in merge_uploads(files[UPLOADS].parsed.rows).values()
+        if upload.channel_id is not None and upload.channel_id not in own
+    ]
+    told = [
+        f"{UPLOADS}: script {upload.script_id}: channel {upload.channel_id} is none of the"
+        " workspace's channels: add it to `channels` in config.yaml, or correct it with another"
+        " line"
+        for upload in foreign[-_SHOWN_LINES:]
+    ]
+    if more := len(foreign) - len(told):
+        told.append(f"{UPLOADS}: {more} more uploads on channels that config.yaml does not list")
+    return told
 
 
 def find_folders(workspace: Path, hashed: Mapping[str, bool]) -> dict[str, VideoFolder]:

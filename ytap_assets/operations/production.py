@@ -26,6 +26,7 @@ from ytap_assets.domain.production.copies import (
     fill_content_ids,
     find_copies,
 )
+from ytap_assets.domain.production.decide import is_held_as_copy
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
 from ytap_assets.domain.production.fold import fold_events
@@ -44,6 +45,7 @@ from ytap_assets.operations.inbox_files import (
     UPLOADS,
     InboxFile,
     find_folders,
+    find_foreign_uploads,
     fingerprint,
     read_inbox,
     read_inboxes,
@@ -59,7 +61,6 @@ _MICROS = 1_000_000
 _SHOWN_ACTS = 5
 _PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
 _NOTES = ("decision_received", "gates_evaluated")
-_COPY_GATES = ("copy:", "upload:")
 
 
 @dataclass(frozen=True)
@@ -116,18 +117,20 @@ def _examine_inboxes(slice_: Slice) -> dict[str, Any]:
     files = _inbox_files(slice_)
     idle = list_idle_acts(slice_.platform, slice_.workspace_id, files)
     problems = [problem for file in files.values() for problem in file.find_problems()]
+    problems += find_foreign_uploads(files, slice_.workspace)
     lines = [text for file in files.values() for text in file.describe_lines()]
     notes: dict[str, Any] = {
         "bad_lines": store_bad_lines(slice_, files),
-        "idle_acts": len(idle),
-        "waiting_acts": sum(act.waits for act in idle),
+        "ignored_decisions": sum(not act.waits for act in idle),
+        "waiting_decisions": sum(act.waits for act in idle),
     }
-    if idle:
-        notes["idle_acts_explained"] = [act.text for act in idle[:_SHOWN_ACTS]]
+    for name, waits in (("ignored_decisions", False), ("waiting_decisions", True)):
+        if reasons := [act.text for act in idle if act.waits == waits]:
+            notes[f"{name}_reasons"] = reasons[:_SHOWN_ACTS]
     if problems:
         notes["inbox_problems"] = problems
     if lines:
-        notes["lines_explained"] = lines
+        notes["inbox_lines"] = lines
     return notes
 
 
@@ -263,7 +266,7 @@ def _held_as_copies(records: pl.DataFrame, state: str) -> set[str]:
     return {
         script_id
         for script_id, failed_gates in waiting.iter_rows()
-        if any(gate.startswith(_COPY_GATES) for gate in failed_gates)
+        if any(map(is_held_as_copy, failed_gates))
     }
 
 

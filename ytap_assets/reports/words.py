@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ytap_assets.tables.sources import SOURCE_NAMES
+
 if TYPE_CHECKING:
     from ytap_assets.domain.reporting.records import ReportDay, Script
 
@@ -39,21 +41,11 @@ _TASKS = {
     "ready_for_generation": "Look at the generation",
     "ready_for_publish": "Look at the gate",
 }
-_SOURCE_NAMES = {
-    "hn": "Hacker News",
-    "reddit": "Reddit",
-    "youtube": "YouTube",
-    "youtube_channel": "YouTube channels",
-    "youtube_stats": "YouTube statistics",
-    "unattributed": "No trend seen before",
-}
-
-
 _COVERAGE_NAMES = {
     "answered": "answered",
     "imported": "from files",
-    "open": "not over",
-    "healable": "can be healed",
+    "open": "day not over",
+    "healable": "can be backfilled",
     "disabled": "needs a key",
     "not_recorded": "not recorded",
     "unrecoverable": "lost",
@@ -150,7 +142,7 @@ def name_state(state: str) -> str:
 
 def name_source(source: str) -> str:
     """A platform's name."""
-    return _SOURCE_NAMES.get(source, source)
+    return SOURCE_NAMES.get(source, source)
 
 
 def name_coverage(state: str) -> str:

@@ -27,7 +27,7 @@ HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
 
 
 class CollectionLog(Rows):
-    """One row per fetch of a source's target, or file imported: what came of it. Append-only."""
+    """One row per fetch of a target, or per imported file, with its outcome. Append-only."""
 
     day: Day = column("The UTC date that was asked for.")
     collection_id: Text = column(
@@ -48,12 +48,12 @@ class CollectionLog(Rows):
     fetched: Int = column("Rows received: accepted + quarantined + duplicates.", ge=0)
     accepted: Int = column("Rows stored.", ge=0)
     quarantined: Int = column("Rows that could not be read; see quarantined_rows.", ge=0)
-    duplicates: Int = column("Rows that said nothing that was not stored already.", ge=0)
+    duplicates: Int = column("Rows that were already stored.", ge=0)
     run_id: Text = column("The run that fetched.")
 
 
 class RawPayloads(Rows):
-    """Every response body as it came, so that it can be parsed again. Append-only."""
+    """One row per response, with the unmodified body for parsing it again. Append-only."""
 
     day: Day = column("The UTC date that was asked for.")
     payload_id: Text = column("Names the payload.")
@@ -80,7 +80,7 @@ class QuarantinedRows(Rows):
     place: Text = column("Where in it: `line 12`, `item 3`.")
     reason: Text = column("Why it could not be read.")
     original: Text = column("The row as it came. Hostile input.")
-    quarantined_at: Instant = column("When it was put aside.")
+    quarantined_at: Instant = column("When it was quarantined.")
 
 
 COLLECTION_LOG = Table(

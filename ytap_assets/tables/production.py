@@ -1,4 +1,4 @@
-"""Tables of the production: the log of events, and the records it folds into."""
+"""Tables of the production: the log of events, and the records computed from it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class ProductionEvents(Rows):
     type: Text = column("What happened.", isin=EVENT_TYPES)
     from_state: Text = column("The state it found; null for a new record.", null=True, isin=STATES)
     to_state: Text = column(
-        "The state it led to; null where it moves nothing.", null=True, isin=STATES
+        "The state it led to; null if it does not change the state.", null=True, isin=STATES
     )
     actor: Text = column("Who: `person:NAME`, `policy`, `sensor:NAME`, `import`.")
     occurred_at: Instant = column("When it happened.")
-    recorded_at: Instant = column("When it was written down.")
+    recorded_at: Instant = column("When it was recorded.")
     reason: Text = column("Why, in words.", null=True)
     payload: Text = column("The evidence, as a JSON object.")
     content_id: Text = column(
@@ -62,7 +62,7 @@ class ProductionEvents(Rows):
 
 
 class ProductionRecords(Rows):
-    """Every script as its events leave it: the fold of production_events."""
+    """One row per script: its current state, computed from production_events."""
 
     script_id: Text = column("The script.")
     state: Text = column("Where it stands.", isin=STATES)
@@ -84,13 +84,13 @@ class ProductionRecords(Rows):
     channel_id: Text = column("The channel it was published on.", null=True)
     script_approved_by: Text = column("Who approved the script.", null=True)
     video_approved_by: Text = column("Who approved the video.", null=True)
-    failed_gates: Texts = column("The gates that hold it back now, with the reason.")
+    failed_gates: Texts = column("The gates that are closed, each with the reason.")
     job_status: Text = column("The latest generation job's status.", null=True)
     job_attempts: Int = column("Generation jobs queued so far.", ge=0)
     created_at: Instant = column("When the script was submitted.")
     state_since: Instant = column("When it entered its state.")
     published_at: Instant = column("When it was published.", null=True)
-    events: Int = column("How many events it folds.", ge=1)
+    events: Int = column("How many events it is computed from.", ge=1)
     last_seq: Int = column("The last event's seq.", ge=1)
 
 

@@ -6,9 +6,9 @@ from ytap_assets.tables.base import Bool, Instant, Rows, Table, Text, column
 
 
 class Workspaces(Rows):
-    """The workspaces that the lake holds rows of, and the uid each of their names belongs to.
+    """One row per workspace of the lake, with the uid that identifies it.
 
-    A workspace is entered before its first row is written; from its config.
+    A workspace is registered before its first row is written.
     """
 
     uid: Text = column(
@@ -22,7 +22,7 @@ class Workspaces(Rows):
     timezone: Text = column("Its timezone, an IANA name.")
     status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
     collects: Bool = column("Whether anything may be collected for it.")
-    first_seen_at: Instant = column("When it was entered.")
+    first_seen_at: Instant = column("When it was registered.")
 
 
 class Channels(Rows):
@@ -40,7 +40,7 @@ class Accounts(Rows):
     platform: Text = column("youtube, instagram, mastodon ...")
     handle: Text = column("The account's name on its platform.")
     credential_ref: Text = column(
-        "The name of the secret's environment variable; never it.", null=True
+        "The name of the environment variable that holds the secret.", null=True
     )
     has_consent: Bool = column("Whether the owner agreed to the collection.")
     is_enabled: Bool = column("Whether its metrics are collected.")

@@ -6,7 +6,7 @@ from ytap_assets.tables.base import Day, Float, Instant, Int, Rows, Table, Text,
 
 
 class WorkspaceReports(Rows):
-    """One row per workspace and day: the numbers its report shows, and where the file is."""
+    """One row per workspace and day: the numbers of its report, and the path of the file."""
 
     day: Day = column("The UTC date.")
     report_path: Text = column("The HTML file, relative to the data folder.")
@@ -30,7 +30,7 @@ class WorkspaceReports(Rows):
     )
     fetches: Int = column("Fetches that day.", ge=0)
     fetches_failed: Int = column("Of them, ended in an error.", ge=0)
-    rows_quarantined: Int = column("Rows put aside that day.", ge=0)
+    rows_quarantined: Int = column("Rows that could not be read that day.", ge=0)
     missing: Texts = column("What is stale, failed or missing in the report.")
 
 

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 from ytap_assets.tables.base import Day, Float, Instant, Int, Rows, Table, Text, Texts, column
 from ytap_assets.tables.evidence import HISTORIES
+
+SOURCE_NAMES: Mapping[str, str] = {
+    "hn": "Hacker News",
+    "reddit": "Reddit",
+    "youtube": "YouTube",
+    "youtube_channel": "YouTube channels",
+    "youtube_stats": "YouTube statistics",
+    "unattributed": "No trend seen before",
+    "inbox": "Inbox",
+}
+"""The names of sources in reports and reasons; another source is shown by its id."""
 
 CoverageState = Literal[
     "answered", "imported", "open", "healable", "disabled", "unrecoverable", "not_recorded"
@@ -19,38 +31,38 @@ nothing."""
 
 
 class CollectionCoverage(Rows):
-    """One row per day and target of a source: whether the day is known, or can still be."""
+    """One row per day and target of a source: whether the day was collected, or still can be."""
 
     day: Day = column("The UTC date.")
     source: Text = column("The platform.")
     target: Text = column("A subreddit, a chart, a channel ...; `files` for what was imported.")
     history: Text = column("What the source can answer for past days.", isin=HISTORIES)
-    state: Text = column("Whether the day is known.", isin=COVERAGE_STATES)
+    state: Text = column("The state of the day for this target.", isin=COVERAGE_STATES)
     outcome: Text = column("How the last fetch ended; null where none was made.", null=True)
     detail: Text = column("What went wrong in the last fetch, or what is incomplete.", null=True)
     fetches: Int = column("How often it was asked about the day.", ge=0)
-    rows: Int = column("Rows of the day that it brought, those known already included.", ge=0)
+    rows: Int = column("Rows fetched for the day, including rows that were already stored.", ge=0)
     answered_at: Instant = column("When it last answered for the day.", null=True)
 
 
 class SourcePerformance(Rows):
-    """One row per day and source: what it brought, and what was made of it on that day.
+    """One row per day and source: its items and stories, and the scripts and videos made of them.
 
-    A script counts for the source that was the first to show its topic; the source `unattributed`
-    holds the scripts whose topic no trend told before they were submitted.
+    A script counts for the source that showed its topic first. Scripts whose topic was in no
+    earlier trend count for the source `unattributed`.
     """
 
     day: Day = column("The UTC date.")
     source: Text = column("The platform, or `unattributed`.")
     observations: Int = column("Rows of raw_trends.", ge=0)
     items: Int = column("Distinct items.", ge=0)
-    spam_items: Int = column("Of them, caught by a spam rule; null without items.", null=True, ge=0)
+    spam_items: Int = column("Of them, spam; null without items.", null=True, ge=0)
     spam_pct: Float = column(
         "spam_items / items x 100; null without items.", null=True, expected=(0, 100)
     )
     stories: Int = column("Stories with at least one of its items.", ge=0)
     top_ten: Int = column("Of them, among the day's ten best.", ge=0)
-    chosen: Int = column("Scripts submitted that day on what it was the first to show.", ge=0)
+    chosen: Int = column("Scripts submitted that day whose topic it showed first.", ge=0)
     published: Int = column("Videos of such scripts published that day.", ge=0)
     views_gained: Int = column(
         "Views such videos gained that day, from 0 on their first; null where none is known.",
@@ -64,7 +76,7 @@ class SourcePerformance(Rows):
         null=True,
     )
     roi_pct: Float = column("(revenue - cost) / cost x 100; null without both.", null=True)
-    missing: Texts = column("Why numbers are null; null in rows older than the column.", null=True)
+    missing: Texts = column("Why values are null; null in rows older than the column.", null=True)
 
 
 COLLECTION_COVERAGE = Table(

@@ -9,16 +9,16 @@ SOURCES = ("reddit", "hn", "youtube", "youtube_channel")
 
 
 class RawTrends(Rows):
-    """What was observed of one item at one instant, in one list. Append-only.
+    """One row per observation of an item in a list. Append-only.
 
-    Rows of one item, instant and list complete each other; `part` numbers them.
+    If an item has several rows for one instant and list, `part` numbers them.
     """
 
-    day: Day = column("The UTC date the observation speaks of.")
+    day: Day = column("The UTC date of the observation.")
     source: Text = column("The platform: reddit, hn, youtube, youtube_channel, or another.")
     item_id: Text = column("The item's id on its platform.", str_length={"min_value": 1})
     observed_at: Instant = column(
-        "When we looked. An import known only to the day: its last second."
+        "When it was observed. If an import gives only the day: the last second of that day."
     )
     title: Text = column("The title as the platform shows it. Hostile input.")
     url: Text = column("What the item links to; its own page where it links to nothing.", null=True)
@@ -50,9 +50,9 @@ class RawTrends(Rows):
 
 
 class TrendStories(Rows):
-    """One row per workspace, day and item: its measures, and the story it tells.
+    """One row per workspace, day and item: its measures, and the story it belongs to.
 
-    Every member of a story is kept here, with how it was recognized as one.
+    Every member of a story is kept, with how it was recognized as a member.
     """
 
     day: Day = column("The UTC date.")
@@ -87,80 +87,91 @@ class TrendStories(Rows):
     )
     engagement_basis: Text = column("What engagement was computed from.")
     hours_old: Float = column("observed_at - published_at, in hours.", null=True)
-    momentum_basis: Text = column("The count that speaks for it, or `rank`, or `unknown`.")
+    momentum_basis: Text = column("The count used for ranking, or `rank`, or `unknown`.")
     engagement_per_hour: Float = column("That count per hour since publication.", null=True)
     gained_per_hour: Float = column(
-        "What it gained per hour between the last looks; null with one look.", null=True
+        "Gain per hour between the last two observations; null with one observation.", null=True
     )
-    pace: Float = column("The same, less where the latest looks show it slow down.", null=True)
-    expected_engagement: Float = column("What the count is on its way to, fading.", null=True)
-    rank_share: Float = column("rank / (length of the list + 1), where rank speaks.", null=True)
+    pace: Float = column(
+        "engagement_per_hour, reduced if the latest observations show it slow down.", null=True
+    )
+    expected_engagement: Float = column("The projected final count, decayed by age.", null=True)
+    rank_share: Float = column(
+        "rank / (length of the list + 1), if rank is used for ranking.", null=True
+    )
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 where published_at is unknown.")
     source_weight: Float = column("The weight of the source.")
     is_spam: Bool = column("Whether it counts as spam.")
     spam_probability: Float = column(
-        "How likely it is spam, 0-1: what the rules and the model say together.", null=True
+        "Probability of spam, 0-1, from the rules and the model together.", null=True
     )
     spam_reasons: Texts = column("The rules that match, where it counts as spam.")
-    base_score: Float = column("(engagement + recency) x weight, x 0.1 if spam; 2 decimals.")
+    base_score: Float = column(
+        "(engagement + recency) x weight, x 0.1 if spam; 2 decimals. An unknown engagement is 0."
+    )
 
 
 class StoryAliases(Rows):
-    """The ids that stories had before an earlier day or a late item gave them another.
+    """Former ids of stories, with the ids that replaced them.
 
-    No id of this table is in use in trend_stories; each stands for one that is.
+    An earlier day that is collected later, or a late item, can change a story's id.
     """
 
-    former_story_id: Text = column("An id that was published, and that no story has any more.")
-    story_id: Text = column("The story that most of its items tell now.")
+    former_story_id: Text = column("A former id; no story of trend_stories has it.")
+    story_id: Text = column("The story that most of its items belong to now.")
     renamed_at: Instant = column("When the id was last replaced.")
 
 
 class ScoredTrends(Rows):
-    """One row per workspace, day and story: how it ranks, and every factor of why."""
+    """One row per workspace, day and story: its rank, and every factor of its score."""
 
     day: Day = column("The UTC date.")
     position: Int = column("Rank in the workspace's day, by final score; 1 is the best.", ge=1)
     first_position: Int = column(
-        "Its rank when the day's list first had it. Null in rows older than the column.",
+        "Its rank when the day was first ranked with it. Null in rows older than the column.",
         null=True,
         ge=1,
     )
     first_ranked_at: Instant = column(
-        "When that was: the list as it was known then. Null in rows older than the column.",
+        "When that was. Null in rows older than the column.",
         null=True,
     )
     story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
-    title: Text = column("The title of the member that speaks for it. Hostile input.")
+    title: Text = column("The title of its best member. Hostile input.")
     final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
-    momentum: Float = column("How hot the story is against its sources' own past, 0-10.")
+    momentum: Float = column("How hot the story is compared with the past of its source, 0-10.")
     momentum_source: Text = column("The source it is hottest in.")
-    momentum_basis: Text = column("The count that speaks for it there, or `rank`, or `unknown`.")
+    momentum_basis: Text = column("The count used for ranking there, or `rank`, or `unknown`.")
     top_share: Float = column(
         "The share of that source's items that are at least as hot.", null=True
     )
     engagement_per_hour: Float = column(
         "That count of its members there, per hour since publication.", null=True
     )
-    gained_per_hour: Float = column("What they gained per hour between the last looks.", null=True)
-    expected_engagement: Float = column("What the count is on its way to, fading.", null=True)
+    gained_per_hour: Float = column(
+        "Their gain per hour between the last two observations.", null=True
+    )
+    expected_engagement: Float = column("The projected final count, decayed by age.", null=True)
     relevance: Float = column("How well it fits the workspace, 0.5-2.", ge=0.5, le=2)
-    relevance_reasons: Texts = column("The workspace's phrases in its titles.")
+    relevance_reasons: Texts = column("The workspace's phrases in its titles and categories.")
     is_other_language: Bool = column("Whether every title is clearly in another language.")
     cross_source_boost: Float = column(
-        "For being told by members on several platforms, those caught as spam aside, 1-1.5.",
+        "Boost for members on several platforms, 1-1.5; members that are spam do not count.",
         ge=1,
         le=1.5,
     )
-    learned_weight: Float = column("What past results say about such stories, 0.5-2.")
+    learned_weight: Float = column("Weight learned from past results of such stories, 0.5-2.")
     production_factor: Float = column("0 if it was produced already by that day, else 1.")
-    spam_factor: Float = column("What spam leaves of the score; 1 if it is none.")
+    spam_factor: Float = column("Factor for spam; 1 if the story is not spam.")
     reasons: Texts = column("Why it ranks where it does, in words.")
-    is_spam: Bool = column("Whether every member was caught by a spam rule.")
-    spam_reasons: Texts = column("The rules that caught the member that speaks for it.")
-    base_score: Float = column("That member's base score: (engagement + recency) x weight.")
-    source: Text = column("Where the member that speaks for it was seen.")
+    is_spam: Bool = column("Whether every member is spam.")
+    spam_reasons: Texts = column("The spam rules that match its best member.")
+    base_score: Float = column(
+        "The base score of its best member: (engagement + recency) x weight. An unknown"
+        " engagement is 0."
+    )
+    source: Text = column("The source of its best member.")
     item_id: Text = column("Its id.")
     canonical_url: Text = column("Its URL without tracking, mobile and short forms.")
     url: Text = column("Its URL as the source gave it.", null=True)

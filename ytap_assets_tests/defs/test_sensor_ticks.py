@@ -150,6 +150,6 @@ def test_the_ui_shows_each_workspaces_decisions_that_do_nothing(
 
     for made in done.asset_materializations_for_node("production_events"):
         metadata: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
-        assert metadata["idle_acts"] == 1
-        [text] = metadata["idle_acts_explained"]
+        assert metadata["ignored_decisions"] == 1
+        [text] = metadata["ignored_decisions_reasons"]
         assert text.startswith(f"{made.partition}-1:")

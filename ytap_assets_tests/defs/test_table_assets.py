@@ -13,10 +13,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.defs.checks import Failing, Watch, update_failing
+from ytap_assets.defs.checks import Examined, Failing, Watch, list_unanswered, update_failing
 from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.partitions import partition_key, range_tags
-from ytap_assets.defs.table_assets import TableAsset, build_asset
+from ytap_assets.defs.table_assets import TableAsset, build_asset, preview
 from ytap_assets.lakehouse.checks import check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import NothingCollectedError
@@ -491,28 +491,30 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
     assert shown == {dg.MetadataValue.md("**all** is well")}
 
 
+def collected_row(target: str, outcome: str) -> dict[str, Any]:
+    return {
+        "workspace_id": "tech",
+        "source": "hn",
+        "target": target,
+        "history": "date_queryable",
+        "outcome": outcome,
+        "detail": None if outcome == "ok" else "example.org: timed out",
+        "attempts": 1,
+        "started_at": datetime(2026, 11, 20, tzinfo=UTC),
+        "finished_at": datetime(2026, 11, 20, tzinfo=UTC),
+        "fetched": 0,
+        "accepted": 0,
+        "quarantined": 0,
+        "duplicates": 0,
+        "run_id": "run-1",
+    }
+
+
 def collected(*outcomes: str) -> TableAsset:
     """``raw_trends`` as a collection whose fetches end in these ways; with none it asks nobody."""
     log = COLLECTION_LOG.frame(
         [
-            {
-                "workspace_id": "tech",
-                "day": DAY,
-                "collection_id": str(number),
-                "source": "hn",
-                "target": f"list {number}",
-                "history": "date_queryable",
-                "outcome": outcome,
-                "detail": None if outcome == "ok" else "example.org: timed out",
-                "attempts": 1,
-                "started_at": datetime(2026, 11, 20, tzinfo=UTC),
-                "finished_at": datetime(2026, 11, 20, tzinfo=UTC),
-                "fetched": 0,
-                "accepted": 0,
-                "quarantined": 0,
-                "duplicates": 0,
-                "run_id": "run-1",
-            }
+            {**collected_row(f"list {number}", outcome), "day": DAY, "collection_id": str(number)}
             for number, outcome in enumerate(outcomes)
         ]
     )
@@ -548,6 +550,52 @@ def test_targets_that_did_not_answer_are_a_warning_with_counts_and_reasons(
     answered = checks(result)["answered"]
     assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert answered.metadata["failed targets"].value == "1 of 3 targets failed: timed out (1)"
+
+
+def test_a_day_that_gave_no_answer_is_named_with_the_reason_by_later_runs() -> None:
+    days = (date(2026, 11, 16), date(2026, 11, 20))
+    fetched = {date(2026, 11, 18): "transient_error", date(2026, 11, 19): "ok"}
+    log = COLLECTION_LOG.frame(
+        [
+            {
+                **collected_row("list 0", outcome),
+                "day": day,
+                "collection_id": str(day),
+            }
+            for day, outcome in fetched.items()
+        ]
+    )
+    examined = Examined(("tech", days), frames={}, log=log)
+    assert [(one.part, one.reason) for one in list_unanswered(examined, "run-1")] == [
+        (
+            ("tech", (date(2026, 11, 18), date(2026, 11, 18))),
+            "1 of 1 targets failed: timed out (1)",
+        )
+    ]
+
+
+def test_a_reason_outlasts_the_run_that_found_it(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    collect(platform, instance, "ok", "transient_error")
+    result = dg.materialize(
+        [build_asset(collected("ok"), platform.day_range())],
+        instance=instance,
+        resources={"platform": platform},
+        partition_key=partition_key("finance", DAY),
+    )
+
+    assert checks(result)["answered"].description == (
+        "this run: passed; failing since earlier runs: tech 2026-11-16"
+        " (1 of 2 targets failed: timed out (1))"
+    )
+
+
+def test_a_preview_shows_a_few_columns_and_names_the_others() -> None:
+    shown = preview(RAW_TRENDS.frame([trend("tech", "1")]))
+    header, *_, rest = shown.splitlines()
+    assert header.count("|") == 9
+    assert "collection_id" in rest
 
 
 def test_a_collection_that_asks_nobody_is_no_failure(

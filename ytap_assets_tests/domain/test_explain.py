@@ -16,6 +16,7 @@ SCHEMA = pl.Schema(
         "gained_per_hour": pl.Float64(),
         "relevance": pl.Float64(),
         "relevance_reasons": pl.List(pl.String),
+        "category_reasons": pl.List(pl.String),
         "is_other_language": pl.Boolean(),
         "platforms": pl.List(pl.String),
         "cross_source_boost": pl.Float64(),
@@ -31,6 +32,7 @@ PLAIN = {
     "engagement_per_hour": 350.4,
     "relevance": 1.0,
     "relevance_reasons": [],
+    "category_reasons": [],
     "is_other_language": False,
     "platforms": ["hn"],
     "cross_source_boost": 1.0,
@@ -73,7 +75,7 @@ def test_momentum_is_said_first() -> None:
         ),
         (
             {"momentum_basis": "unknown", "momentum_source": "lobsters", "top_share": None},
-            "lobsters tells no count: taken as a usual item",
+            "no count is known on lobsters: taken as a usual item",
         ),
     ],
 )
@@ -84,8 +86,8 @@ def test_momentum_in_words(given_values: dict[str, Any], line: str) -> None:
 @pytest.mark.parametrize(
     ("given_values", "line"),
     [
-        ({"gained_per_hour": 420.0}, "gained 420 an hour between the latest looks"),
-        ({"gained_per_hour": 0.0}, "gained 0 an hour between the latest looks"),
+        ({"gained_per_hour": 420.0}, "gained 420 an hour between the latest observations"),
+        ({"gained_per_hour": 0.0}, "gained 0 an hour between the latest observations"),
         (
             {"platforms": ["hn", "reddit"], "cross_source_boost": 1.25},
             "on Hacker News and Reddit: x1.25",
@@ -93,6 +95,14 @@ def test_momentum_in_words(given_values: dict[str, Any], line: str) -> None:
         (
             {"relevance_reasons": ["database", "rust"], "relevance": 1.5},
             "matches: database, rust: x1.5",
+        ),
+        (
+            {
+                "relevance_reasons": ["gaming", "rust"],
+                "category_reasons": ["gaming"],
+                "relevance": 1.5,
+            },
+            "matches: rust, gaming (category): x1.5",
         ),
         (
             {"relevance_reasons": list("abcdefg"), "relevance": 2.0},

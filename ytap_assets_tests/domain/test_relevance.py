@@ -64,6 +64,13 @@ def test_a_subreddit_says_what_its_posts_are_about() -> None:
     assert match(["Look at this"], TECH, category="rust") == [(["Rust"], False)]
 
 
+def test_what_only_the_category_holds_is_told_from_what_the_title_holds() -> None:
+    items = pl.DataFrame(
+        {"title": ["Rust and C++", "Look at this"], "category": ["C++ technology", "rust"]}
+    )
+    assert match_topic(items, TECH)["matched_in_title"].to_list() == [["Rust", "C++"], []]
+
+
 def test_without_phrases_nothing_matches() -> None:
     assert match(["Rust", "Go"], Topic()) == [([], False), ([], False)]
     assert match([], Topic()) == []

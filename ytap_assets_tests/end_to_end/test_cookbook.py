@@ -1,8 +1,9 @@
-"""The SQL cookbook: every answer in it is the demo's."""
+"""The SQL cookbook, and the page about trends: every answer in them is the demo's."""
 
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
@@ -13,6 +14,13 @@ _QUESTION = re.compile(
     r"^## (?P<number>\d+)\. (?P<title>[^\n]+)\n(?P<rest>.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE
 )
 _PAIR = re.compile(r"```sql\n(?P<sql>.*?)\n```\n\n```text\n(?P<answer>.*?)\n```\n", re.DOTALL)
+_COMMAND = re.compile(
+    r"```sh\nytap (?P<words>[^\n]+)\n```\n```text\n(?P<answer>.*?)\n```\n", re.DOTALL
+)
+COMMANDS = [
+    found.group("words", "answer")
+    for found in _COMMAND.finditer((PROJECT / "docs" / "trends.md").read_text(encoding="utf-8"))
+]
 QUESTIONS = {found["title"]: found["rest"] for found in _QUESTION.finditer(_TEXT)}
 
 
@@ -28,3 +36,8 @@ def test_an_answer_is_the_demos(demo: Demo, title: str) -> None:
     rows = demo.ytap.ok("sql", pair["sql"])
     assert [line.rstrip() for line in rows.splitlines()] == pair["answer"].splitlines()
     assert not rows.endswith("(0 rows)\n")
+
+
+def test_the_page_about_trends_shows_the_demos_list(demo: Demo) -> None:
+    [(words, answer)] = COMMANDS
+    assert demo.ytap.ok(*shlex.split(words)).splitlines() == answer.splitlines()

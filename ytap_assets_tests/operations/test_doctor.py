@@ -151,6 +151,17 @@ def test_one_is_not_many(platform: Platform) -> None:
     assert find(platform, "raw_trends").detail.endswith("; 1 row in 1 workspace")
 
 
+def test_an_upload_on_a_channel_that_the_config_does_not_list_is_named(platform: Platform) -> None:
+    line = '{"script_id": "one", "video_id": "ytapDemo001", "channel_id": "UC%s"}\n' % ("x" * 22)
+    path = platform.workspaces.folder("tech") / "uploads.jsonl"
+    path.write_text(line, encoding="utf-8")
+
+    found = find(platform, "inbox tech/uploads.jsonl")
+
+    assert found.verdict == "warn"
+    assert "script one: channel UCxxxxxxxxxxxxxxxxxxxxxx is none of the workspace's" in found.detail
+
+
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:
     secrets = {"YTAP_SECRET_YOUTUBE_KEY": "sesame-open", "YTAP_SECRET_OTHER": "sesame-other"}
     pasted = "accounts: [{platform: x, handle: y, credential_ref: sesame-pasted}]"

@@ -371,8 +371,8 @@ def test_decisions_that_do_nothing_are_told(platform: Platform) -> None:
     notes = advance(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
 
     assert states(platform, "finance") == {"one": "script_pending_review"}
-    assert notes["idle_acts"] == 3
-    assert [text.split(": ", 2)[2] for text in notes["idle_acts_explained"]] == [
+    assert notes["ignored_decisions"] == 3
+    assert [text.split(": ", 2)[2] for text in notes["ignored_decisions_reasons"]] == [
         "decided before the script came into script_pending_review"
         " (2026-11-19T08:00:00+00:00); decide again",
         "the script is in script_pending_review; approve_video needs video_pending_review",
@@ -387,8 +387,8 @@ def test_decisions_that_did_something_are_not_told(platform: Platform) -> None:
 
     notes = advance(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
 
-    assert notes["idle_acts"] == 0
-    assert "idle_acts_explained" not in notes
+    assert notes["ignored_decisions"] == 0
+    assert "ignored_decisions_reasons" not in notes
 
 
 def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) -> None:
@@ -412,8 +412,8 @@ def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) ->
     notes = advance(later.slice("finance", None, RUN), ALL_PROMOTIONS).notes
     later.lake.close()
     assert states(platform, "finance") == {"one": "video_pending_review"}
-    assert (notes["idle_acts"], notes["waiting_acts"]) == (1, 0)
-    assert "decide again" in notes["idle_acts_explained"][0]
+    assert (notes["ignored_decisions"], notes["waiting_decisions"]) == (1, 0)
+    assert "decide again" in notes["ignored_decisions_reasons"][0]
 
 
 def test_moves_at_a_keyboard_whose_clock_went_back_stay_in_order_of_time(

@@ -47,6 +47,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     raw,
     result,
     story,
+    unread,
     video,
 )
 
@@ -202,7 +203,7 @@ def full_inputs(
                 story(TUESDAY, 1, title=text),
             ]
         ),
-        quarantined=pl.DataFrame([{"day": MONDAY, "source": text}]),
+        quarantined=pl.DataFrame([unread(text, source=text, origin=text, reason=text)]),
         log=COLLECTION_LOG.frame(
             [
                 fetch(MONDAY, text, "malformed", detail=text, source=text),
@@ -366,7 +367,7 @@ def test_an_empty_day_reads_well() -> None:
     page = check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
     assert "No story scored. No video published." in page.text
     assert "no trends observed" in page.text
-    assert "No script or video was waiting for anybody at the end of the day." in page.text
+    assert "No script or video was waiting for review at the end of the day." in page.text
     assert "No views are known for these days." in page.text
     assert "None" not in page.text
     assert "nan" not in page.text
@@ -409,9 +410,24 @@ def test_an_index_lists_the_days_the_latest_first(text: str) -> None:
 
 def test_an_index_without_reports_says_so() -> None:
     assert (
-        "No report was made yet."
+        "There is no report yet."
         in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty())).text
     )
+
+
+def test_a_count_of_nothing_is_a_zero_and_no_unknown_value() -> None:
+    row = {"workspace_id": "tech", "day": MONDAY, "views": 5, "views_gained": 1, "missing": []}
+    counts = ("stories", "scripts_waiting", "videos_published")
+    rows = WORKSPACE_REPORTS.frame([row | dict.fromkeys(counts, 2)])
+    assert "2026-11-16 none 2 2 2 5 +1 0" in check_safe(render_index("Tech", rows)).text
+    rows = overview_rows({"workspace_id": "tech", "views": 5, "views_gained": 1})
+    assert "2026-11-16 1 0 0 5 +1 0 0" in check_safe(render_overview({"tech": "T"}, rows)).text
+
+
+def test_the_base_score_of_an_unknown_engagement_is_unknown() -> None:
+    scored = SCORED_TRENDS.frame([story(MONDAY, 1, engagement=None, base_score=0.0)])
+    (_, html), *_ = pages(ReportInputs(scored=scored))
+    assert "base score –" in check_safe(html).text
 
 
 def overview_rows(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -508,7 +524,7 @@ def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
     ):
         assert line in text
     [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
-    assert "**Needs a person: nothing.**" in render_essentials(nothing)
+    assert "**Waiting for review: 0. Held back: 0.**" in render_essentials(nothing)
     assert "None" not in render_essentials(nothing)
 
 

@@ -42,6 +42,7 @@ from ytap_assets.domain.production.states import (
 from ytap_assets.domain.production.uploads import Upload, merge_uploads
 
 _SHOWN_PROBLEMS = 5
+_OWNED = " already"
 
 
 def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
@@ -248,11 +249,20 @@ def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
         if not case.apply_acts():
             upload = uploads.get(case.record.script_id)
             if upload and (owner := _find_owner(case, upload, owners, evidence)):
-                case.note_gates([f"upload: video {upload.video_id} is of {owner} already"])
+                case.note_gates([f"upload: video {upload.video_id} is of {owner}{_OWNED}"])
             elif upload:
                 _publish(case, upload, evidence)
+            else:
+                case.note_gates([])
         events += case.close()
     return events
+
+
+def is_held_as_copy(failed_gate: str) -> bool:
+    """Whether a closed gate may be about a script or a video of another workspace."""
+    return failed_gate.startswith("copy:") or (
+        failed_gate.startswith("upload:") and failed_gate.endswith(_OWNED)
+    )
 
 
 def _find_owner(
@@ -272,7 +282,12 @@ def _find_owner(
 def _publish(case: Case, upload: Upload, evidence: Evidence) -> None:
     published_at = upload.published_at or evidence.seen_videos.get(upload.video_id)
     if published_at is None:
-        case.note_gates([])
+        case.note_gates(
+            [
+                f"upload: video {upload.video_id} has no publication date yet: give published_at"
+                " in uploads.jsonl, or wait for the channel's feed"
+            ]
+        )
         return
     if published_at > case.now:
         case.note_gates([f"upload: dated {published_at.isoformat()}; counted when that has passed"])

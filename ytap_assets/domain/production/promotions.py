@@ -62,7 +62,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             SCRIPT_PENDING_REVIEW,
             decide_submissions,
             ("submissions",),
-            "Takes the scripts that generators wrote into the inbox into review.",
+            "Submits the scripts of the inbox for review.",
         ),
         Promotion(
             "start_generation",
@@ -70,7 +70,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             READY_FOR_GENERATION,
             decide_generation,
             ("acts", "dossiers"),
-            "Releases approved scripts for generation when all their gates are open.",
+            "Moves approved scripts to generation when all their gates are open.",
         ),
         Promotion(
             "review_videos",
@@ -78,7 +78,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             VIDEO_PENDING_REVIEW,
             decide_video_reviews,
             ("acts", "dossiers", "folders"),
-            "Puts videos whose manifest is complete up for review.",
+            "Submits videos with a complete manifest for review.",
         ),
         Promotion(
             "clear_videos",
@@ -86,7 +86,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             READY_FOR_PUBLISH,
             decide_clearances,
             ("acts", "dossiers", "folders"),
-            "Clears approved videos that are good enough and within budget for publishing.",
+            "Moves approved videos to publishing when all their gates are open.",
         ),
         Promotion(
             "confirm_publications",
@@ -94,7 +94,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             PUBLISHED,
             decide_publications,
             ("acts", "uploads", "seen_videos"),
-            "Notes the publication of videos that the upload log or the channel shows.",
+            "Marks videos as published when the upload log or the channel's feed shows them.",
         ),
     )
 }

@@ -29,7 +29,7 @@ RESULT_DAYS = 28
 """Over how many days a page adds up what came of each source."""
 INPUT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "raw_trends": ("workspace_id", "day", "source", "item_id", "observed_at"),
-    "quarantined_rows": ("day", "source"),
+    "quarantined_rows": ("day", "source", "origin", "place", "reason"),
 }
 """Tables of which a report needs these columns only; of the others it takes all."""
 
@@ -49,7 +49,7 @@ class ReportInputs:
     Attributes:
         scored: Rows of `scored_trends` of the days reported.
         raw: Rows of `raw_trends` of these days, with the columns of `INPUT_COLUMNS`.
-        quarantined: Rows of `quarantined_rows` of these days: ``day``, ``source``.
+        quarantined: Rows of `quarantined_rows` of these days, with the columns of `INPUT_COLUMNS`.
         log: Rows of `collection_log` of these days.
         coverage: Rows of `collection_coverage` of these days and the `COVERAGE_DAYS` before.
         performance: Rows of `source_performance` of these days and the `RESULT_DAYS` before.

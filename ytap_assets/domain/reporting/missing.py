@@ -14,6 +14,7 @@ import polars as pl
 from ytap_assets.domain.reporting.collection import FAILED, last_outcomes
 from ytap_assets.domain.reporting.inputs import ReportInputs, carry_forward
 from ytap_assets.domain.scoring import latest_observations
+from ytap_assets.tables.sources import SOURCE_NAMES
 
 _NAMED = 3
 _TOLERANCE = timedelta(hours=1)
@@ -133,8 +134,12 @@ def _targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
         )
     )
     grouped = gaps.group_by("day", "source", "words", "why").agg(pl.col("target").sort())
-    text = pl.format("{}: {} {}{}", "source", "words", _enumerate("target"), "why")
+    text = pl.format("{}: {} {}{}", _name_source(), "words", _enumerate("target"), "why")
     return grouped.select("day", text.alias("text"))
+
+
+def _name_source() -> pl.Expr:
+    return pl.col("source").replace(SOURCE_NAMES)
 
 
 def _enumerate(column: str) -> pl.Expr:
@@ -170,7 +175,16 @@ def _metrics(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
 
 
 def _unreadable(quarantined: pl.DataFrame) -> pl.DataFrame:
-    counts = quarantined.group_by("day", "source").agg(pl.len().alias("rows"))
+    """Rows that could not be read: how many of each source, and the first of them by name."""
+    # By the length first: `line 9` comes before `line 12`.
+    first = quarantined.sort("origin", pl.col("place").str.len_chars(), "place", "reason")
+    counts = first.group_by("day", "source", maintain_order=True).agg(
+        pl.len().alias("rows"), pl.col("origin", "place", "reason").first()
+    )
     rows = pl.when(pl.col("rows") == 1).then(pl.lit("row")).otherwise(pl.lit("rows"))
-    text = pl.format("{}: {} {} could not be read", "source", "rows", rows)
-    return counts.select("day", text.alias("text"))
+    count = pl.format("{}: {} {} could not be read", _name_source(), "rows", rows)
+    which = pl.when(pl.col("rows") == 1).then(pl.lit("")).otherwise(pl.lit("the first: "))
+    # A URL's query is long, and says nothing to a reader.
+    origin = pl.col("origin").str.replace(r"^(https?://[^?#]*)[?#].*$", "$1")
+    place = pl.format("{}{}, {}: {}", which, origin, "place", "reason")
+    return counts.select("day", pl.format("{}; {}", count, place).alias("text"))

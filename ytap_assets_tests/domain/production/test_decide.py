@@ -689,11 +689,30 @@ def test_what_goes_out_is_what_was_reviewed(folders: dict[str, VideoFolder], fai
 # 5: publication
 
 
-@pytest.mark.parametrize("upload", [None, replace(PUBLISHED, published_at=None)])
-def test_without_evidence_nothing_is_published(upload: Upload | None) -> None:
-    world = full_world(uploads=[upload] if upload else [])
+def test_without_an_upload_nothing_is_published() -> None:
+    world = full_world(uploads=[])
+    world.settle()
+    assert (world.record()["state"], world.record()["failed_gates"]) == ("ready_for_publish", [])
+
+
+def test_an_upload_without_a_date_says_what_it_waits_for() -> None:
+    world = full_world(uploads=[replace(PUBLISHED, published_at=None)])
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
+    [gate] = world.record()["failed_gates"]
+    assert gate.startswith("upload: video ytapDemo001 has no publication date yet")
+    assert "gates_evaluated" in world.log["type"].to_list()
+    world.uploads = [*world.uploads, PUBLISHED]
+    world.settle()
+    assert (world.record()["state"], world.record()["failed_gates"]) == ("published", [])
+
+
+def test_a_gate_of_an_upload_that_is_no_longer_there_is_taken_back() -> None:
+    world = full_world(uploads=[replace(PUBLISHED, published_at=None)])
+    world.settle()
+    world.uploads = []
+    world.settle()
+    assert world.record()["failed_gates"] == []
 
 
 def test_a_video_scheduled_for_later_is_published_then() -> None:

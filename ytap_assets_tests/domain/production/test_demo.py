@@ -60,6 +60,10 @@ HELD_BACK = {
             "manifest: video.mp4 has another checksum than the manifest says"
         ],
         "chips-made-of-glass": ["quality: 78 is below 85"],
+        "two-databases-one-tab": [
+            "upload: video ytapDemo901 has no publication date yet: give published_at in"
+            " uploads.jsonl, or wait for the channel's feed"
+        ],
     },
     "fitness": {
         "the-week-before-the-beach": ["banned_topic: the body speaks of 'crash diet'"],

@@ -130,6 +130,11 @@ def fetch(
     }
 
 
+def unread(place: str, day: date = MONDAY, **given: Any) -> dict[str, Any]:
+    row = {"day": day, "source": "inbox", "origin": "scripts.jsonl", "reason": "not JSON"}
+    return {**row, "place": place, **given}
+
+
 def event(
     seq: int, day: date, script: str, kind: str, to_state: str | None = None, **given: Any
 ) -> dict[str, Any]:

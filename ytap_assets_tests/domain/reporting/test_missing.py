@@ -17,6 +17,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     metric,
     raw,
     story,
+    unread,
     video,
 )
 
@@ -35,18 +36,18 @@ def log(*rows: dict[str, Any]) -> ReportInputs:
 @pytest.mark.parametrize(
     ("outcome", "given", "text"),
     [
-        ("transient_error", {"http_status": 503}, "reddit: no answer for r/python (503)"),
-        ("permanent_error", {"http_status": 404}, "reddit: no answer for r/python (404)"),
-        ("transient_error", {}, "reddit: no answer for r/python"),
-        ("quota_exhausted", {"http_status": 403}, "reddit: quota used up before r/python (403)"),
-        ("malformed", {"http_status": 200}, "reddit: unreadable answer for r/python (200)"),
-        ("too_large", {"http_status": 200}, "reddit: answer too large for r/python (200)"),
-        ("not_recorded", {}, "reddit: nothing recorded for r/python"),
-        ("unrecoverable", {}, "reddit: unrecoverable for this day: r/python"),
+        ("transient_error", {"http_status": 503}, "Reddit: no answer for r/python (503)"),
+        ("permanent_error", {"http_status": 404}, "Reddit: no answer for r/python (404)"),
+        ("transient_error", {}, "Reddit: no answer for r/python"),
+        ("quota_exhausted", {"http_status": 403}, "Reddit: quota used up before r/python (403)"),
+        ("malformed", {"http_status": 200}, "Reddit: unreadable answer for r/python (200)"),
+        ("too_large", {"http_status": 200}, "Reddit: answer too large for r/python (200)"),
+        ("not_recorded", {}, "Reddit: nothing recorded for r/python"),
+        ("unrecoverable", {}, "Reddit: unrecoverable for this day: r/python"),
         (
             "disabled",
             {"detail": "set YTAP_SECRET_REDDIT_ID to collect this"},
-            "reddit: not asked for r/python (set YTAP_SECRET_REDDIT_ID to collect this)",
+            "Reddit: not asked for r/python (set YTAP_SECRET_REDDIT_ID to collect this)",
         ),
     ],
 )
@@ -69,7 +70,7 @@ def test_a_target_that_no_longer_answers_is_stale() -> None:
     inputs = log(
         fetch(MONDAY, "r/a", hour=8), fetch(MONDAY, "r/a", "transient_error", 9, http_status=500)
     )
-    assert missing(inputs) == ["reddit: no answer since 08:01 UTC for r/a (500)"]
+    assert missing(inputs) == ["Reddit: no answer since 08:01 UTC for r/a (500)"]
 
 
 @pytest.mark.parametrize("outcome", ["unrecoverable", "disabled"])
@@ -79,7 +80,7 @@ def test_what_was_collected_in_time_is_not_lost_by_asking_again(outcome: str) ->
 
 def test_many_targets_make_one_line() -> None:
     rows = [fetch(MONDAY, f"r/{name}", "malformed") for name in "edcba"]
-    assert missing(log(*rows)) == ["reddit: unreadable answer for r/a, r/b, r/c and 2 more"]
+    assert missing(log(*rows)) == ["Reddit: unreadable answer for r/a, r/b, r/c and 2 more"]
 
 
 def test_failures_come_before_what_cannot_be_had() -> None:
@@ -154,7 +155,26 @@ def test_a_day_on_which_no_video_was_looked_at_says_of_when_the_views_are() -> N
     assert missing(inputs, TUESDAY) == ["no metrics from this day; views are as of 2026-11-16"]
 
 
-@pytest.mark.parametrize(("rows", "words"), [(1, "1 row"), (3, "3 rows")])
-def test_rows_that_could_not_be_read_are_counted_by_source(rows: int, words: str) -> None:
-    inputs = ReportInputs(quarantined=pl.DataFrame([{"day": MONDAY, "source": "scripts"}] * rows))
-    assert missing(inputs) == [f"scripts: {words} could not be read"]
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([unread("line 9")], "Inbox: 1 row could not be read; scripts.jsonl, line 9: not JSON"),
+        (
+            [
+                unread("line 12"),
+                unread("line 9", reason="no id"),
+                unread("line 1", origin="uploads.jsonl"),
+            ],
+            "Inbox: 3 rows could not be read; the first: scripts.jsonl, line 9: no id",
+        ),
+        (
+            [unread("item 3", source="lobsters", origin="https://lobste.example/hot?page=1")],
+            "lobsters: 1 row could not be read; https://lobste.example/hot, item 3: not JSON",
+        ),
+    ],
+    ids=["one", "several", "a source"],
+)
+def test_rows_that_could_not_be_read_are_counted_and_the_first_is_named(
+    rows: list[dict[str, Any]], text: str
+) -> None:
+    assert missing(ReportInputs(quarantined=pl.DataFrame(rows))) == [text]

@@ -33,6 +33,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     metric,
     raw,
     story,
+    unread,
     video,
 )
 
@@ -52,9 +53,7 @@ INPUTS = ReportInputs(
             story(TUESDAY, 1, title="Only spam", spam_reasons=["link_farm", "blocklist"]),
         ]
     ),
-    quarantined=pl.DataFrame(
-        [{"day": MONDAY, "source": "hn"}, {"day": MONDAY, "source": "hn"}], schema=QUARANTINED
-    ),
+    quarantined=pl.DataFrame([unread("line 2"), unread("line 1")], schema=QUARANTINED),
     log=COLLECTION_LOG.frame(
         [
             fetch(MONDAY, "r/python", "transient_error", http_status=503),
@@ -114,9 +113,9 @@ def test_a_day_is_summed_up_by_hand() -> None:
         "fetches_failed": 1,
         "rows_quarantined": 2,
         "missing": [
-            "reddit: no answer for r/python (503)",
-            "reddit: unrecoverable for this day: r/go",
-            "hn: 2 rows could not be read",
+            "Reddit: no answer for r/python (503)",
+            "Reddit: unrecoverable for this day: r/go",
+            "Inbox: 2 rows could not be read; the first: scripts.jsonl, line 1: not JSON",
         ],
     }
 
@@ -275,7 +274,7 @@ def some_inputs(draw: st.DrawFn) -> ReportInputs:
             ]
         ),
         quarantined=pl.DataFrame(
-            [{"day": day, "source": "hn"} for day in draw(st.lists(days))], schema=QUARANTINED
+            [unread("line 1", day) for day in draw(st.lists(days))], schema=QUARANTINED
         ),
         log=COLLECTION_LOG.frame(
             [
