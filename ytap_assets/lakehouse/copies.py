@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.catalog import check_integrity, read_catalog, read_commits
 from ytap_assets.lakehouse.copying import PARTIAL
 from ytap_assets.lakehouse.errors import BackupError, LakeDamagedError, LakeError
@@ -26,9 +27,11 @@ from ytap_assets.lakehouse.manifest import (
     describe,
     read_manifest,
 )
+from ytap_assets.safe_files import read_below
 from ytap_assets.settings import Settings
 
 _RESTORED = ".restored"
+_MAX_RECORD_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -182,9 +185,13 @@ def check_sizes(folder: Path) -> Backup:
 
 def read_restored(settings: Settings) -> Restored | None:
     """The record of the last restore; None where there is none, or it cannot be read."""
+    file = restored_file(settings)
     try:
-        restored = Restored(**json.loads(restored_file(settings).read_bytes()))
-    except (OSError, ValueError, TypeError):
+        kept = read_below(file.parent, file.name, max_bytes=_MAX_RECORD_BYTES)
+        if kept is None:
+            return None
+        restored = Restored(**json.loads(kept.content))
+    except (FileRefusedError, ValueError, TypeError):
         return None
     counts = (restored.snapshot_id, restored.sequence)
     is_whole = all(isinstance(count, int) and count >= 0 for count in counts)

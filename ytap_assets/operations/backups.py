@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good
 from ytap_assets.lakehouse.copying import hold_copies
@@ -24,7 +25,7 @@ from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.restore import Verified, restore, verify
 from ytap_assets.operations.findings import Finding, span
 from ytap_assets.operations.platform import Platform
-from ytap_assets.safe_files import write_below
+from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS, TABLES
 
@@ -35,6 +36,7 @@ _AUTOMATIC_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z")
 _OLD_PARTIAL_NAME = re.compile(r"auto-\d{8}T\d{6}(\.\d{6})?Z\.part")
 _PARTIAL_FOR = timedelta(days=1)
 _ATTEMPT, _DRILL = "last_backup.json", "restore_drill.json"
+_MAX_RECORD_BYTES = 1_000_000
 _HALF = 0.5
 _FEW_ROWS = 100
 _CLOCKS_DIFFER = timedelta(hours=1)
@@ -309,10 +311,13 @@ def _read_record(settings: Settings, name: str, kind: type[_Record]) -> _Record 
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_bytes())
+        kept = read_below(settings.state, name, max_bytes=_MAX_RECORD_BYTES)
+        if kept is None:
+            return None
+        content = json.loads(kept.content)
         at = datetime.fromisoformat(content["at"])
         return kind(**{**content, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (FileRefusedError, ValueError, TypeError, KeyError) as error:
         at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return kind(at, str(path), f"its record {path} cannot be read: {_one_line(error)}")
 

@@ -9,6 +9,7 @@ from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.spam_rules import Minimum, SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import unique_keys
+from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Workspace
 
@@ -54,6 +55,8 @@ def spam_model(settings: Settings, workspace: Workspace) -> SpamModel | None:
 
 def _read_json(path: Path) -> object:
     try:
+        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+            raise ConfigError(f"{describe_kind(path.stat().st_mode)}; put the model's file there")
         with path.open("rb") as file:
             content = file.read(_MAX_MODEL_BYTES + 1)
     except OSError as error:

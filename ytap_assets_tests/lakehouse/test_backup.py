@@ -22,7 +22,7 @@ from polars.testing import assert_frame_equal
 from ytap_assets.lakehouse.backup import back_up
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog, read_commits
 from ytap_assets.lakehouse.connection import attach
-from ytap_assets.lakehouse.copies import open_backup
+from ytap_assets.lakehouse.copies import open_backup, read_restored
 from ytap_assets.lakehouse.copying import hold_copies
 from ytap_assets.lakehouse.errors import (
     BackupError,
@@ -721,6 +721,12 @@ def test_a_schema_that_is_no_text_is_damage_and_a_restore_replaces_it(
     assert kept.read_bytes() == damaged
     with Lake.open(settings, tables=SAMPLES) as restored:
         assert _versions(restored) == [2, 2]
+
+
+def test_a_pipe_in_place_of_the_record_of_a_restore_is_not_waited_for(lake: Lake) -> None:
+    record = Path(f"{lake.settings.catalog}.restored")
+    os.mkfifo(record)
+    assert read_restored(lake.settings) is None
 
 
 _HOSTILE = {

@@ -191,14 +191,18 @@ def test_a_drill_that_fails_is_kept(platform: Platform, now: datetime) -> None:
     assert last_drill(platform.settings) == drill
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "soon"}', '{"at": 3}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"at": "soon"}', '{"at": 3}', "a pipe"])
 def test_a_record_that_cannot_be_read_is_one_of_a_failure(
     platform: Platform, now: datetime, content: str
 ) -> None:
     backup_lake(platform, None, now=now)
     drill_restore(platform.settings, now=now)
     for record in platform.settings.state.glob("*.json"):
-        record.write_text(content)
+        if content == "a pipe":  # to read it would wait for ever
+            record.unlink()
+            os.mkfifo(record)
+        else:
+            record.write_text(content)
     found = _findings(platform.settings, now)
     for subject in ("last backup", "restore drill"):
         assert found[subject].verdict == "fail"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -88,6 +89,13 @@ def test_a_model_that_cannot_be_read_is_refused_by_file_and_key(
     if content is not None:
         write_model(settings, content)
     with pytest.raises(ConfigError, match=rf"spam\.model of workspace 'tech': .*m\.json: .*{said}"):
+        spam_model(settings, workspace("{model: m.json}"))
+
+
+def test_a_pipe_in_place_of_a_model_is_not_waited_for(settings: Settings) -> None:
+    settings.models.mkdir(parents=True)
+    os.mkfifo(settings.models / "m.json")
+    with pytest.raises(ConfigError, match=r"m\.json: a pipe, not a file"):
         spam_model(settings, workspace("{model: m.json}"))
 
 
