@@ -85,17 +85,34 @@ def explain_unknown(model: type[BaseModel], path: Sequence[str | int]) -> str:
     """
     name = str(path[-1])
     known = _fields_at(model, path[:-1])
-    if (nearest := find_nearest(name, known)) is not None:
-        return f"no such key; did you mean `{nearest}`?"
+    here = "".join("[]" if isinstance(part, int) else f".{part}" for part in path[:-1])[1:]
     homes = [
         key.name.rpartition(".")[0]
         for key in list_keys(model)
         if fold_name(key.name.rpartition(".")[2]) == fold_name(name)
     ]
-    if homes:
-        place = f"below `{homes[0]}:`" if homes[0] else "at the beginning of a line"
+    # A name that is a key elsewhere stands at the wrong place more likely than it is mistyped.
+    if homes and here not in homes:
+        home = next((one for one in homes if one.startswith(f"{here}.")), homes[0])
+        below = f"in an item of `{home[:-2]}:`" if home.endswith("[]") else f"below `{home}:`"
+        place = below if home else "at the beginning of a line"
         return f"no such key here; `{fold_name(name)}` belongs {place}, indented accordingly"
+    if (nearest := find_nearest(name, known)) is not None:
+        return f"no such key; did you mean `{nearest}`?"
     return f"no such key; there are {', '.join(known)}"
+
+
+def show_item(model: type[BaseModel], path: Sequence[str | int]) -> str | None:
+    """How an item of a list of sections begins, as YAML; None where no such list is at the path.
+
+    Args:
+        model: The config's model.
+        path: Where the item stands.
+    """
+    before = ".".join(str(part) for part in path[:-1])
+    keys = (key for key in list_keys(model) if key.name.startswith(f"{before}[]."))
+    first = next(keys, None) if isinstance(path[-1], int) else None
+    return None if first is None else f"- {first.name.rpartition('.')[2]}: {first.example}"
 
 
 def list_keys(model: type[BaseModel], before: str = "") -> Iterator[Key]:

@@ -27,6 +27,27 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT, _MERGE, _NULL = f"{_TAG}str", f"{_TAG}merge", f"{_TAG}null"
 _NUMBERS = (f"{_TAG}int", f"{_TAG}float")
 _OCTAL = re.compile(r"[-+]?0[0-7_]+")
+_QUOTES = "put the text in quotes"
+# By what the parser says; the first that fits counts.
+_ADVICE = {
+    "'\\t' that cannot": "indent with spaces",
+    "that cannot start any token": _QUOTES,
+    "mapping values are not": (
+        "put a text that holds `: ` in quotes, and align the line with the other keys of its block"
+    ),
+    "could not find expected ':'": "write `key: value`, with a space behind the colon",
+    "<block end>, but found ']'": _QUOTES,
+    "<block end>, but found '}'": _QUOTES,
+    "expected <block end>": (
+        "give all lines of a block the same indentation; for a key that was a comment, remove the"
+        " `# ` before the line of its section too"
+    ),
+    "expected ',' or": "close the bracket, and put texts with `: ` or a bracket in quotes",
+    "node content": f"{_QUOTES} if it begins with this character",
+    "indentation indicators": f"{_QUOTES} if it begins with `|` or `>`",
+    "unexpected end of stream": "close the quotes",
+    "unknown escape character": "write a backslash twice, or use single quotes",
+}
 
 
 @dataclass(frozen=True)
@@ -270,7 +291,8 @@ def _explain(error: Exception, text: bytes | str) -> str:
     line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
     if (error.context or "").startswith("expected a single document"):
         return f"{line}a second document begins (---): one file holds one config"
-    advice = "; indent with spaces" if "'\\t'" in (error.problem or "") else ""
+    problem = error.problem or ""
+    advice = next((f"; {advice}" for sign, advice in _ADVICE.items() if sign in problem), "")
     begun = f" from line {error.context_mark.line + 1} on:" if error.context_mark else ""
     context = f"{error.context}{begun}" if error.context else None
-    return line + " ".join(part for part in (context, error.problem) if part) + advice
+    return line + " ".join(part for part in (context, problem) if part) + advice

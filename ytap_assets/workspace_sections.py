@@ -118,7 +118,12 @@ class Channel(Section):
     @classmethod
     def _check_id(cls, value: str) -> str:
         if not is_channel_id(value):
-            raise ValueError("a channel id is UC followed by 22 letters, digits, _ or -")
+            found = next(filter(is_channel_id, re.split(r"[/?#]", value)), None)
+            raise ValueError(
+                "a channel id is UC followed by 22 letters, digits, _ or -, not an address or a"
+                " name;"
+                + (f" write {found}" if found else " `Share channel` on its page copies the id")
+            )
         return value
 
 

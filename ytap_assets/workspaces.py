@@ -22,6 +22,7 @@ from ytap_assets.config_keys import (
     fold_name,
     refuse_repeats,
     render_template,
+    show_item,
 )
 from ytap_assets.domain.ids import check_workspace_id, is_workspace_id, read_uid
 from ytap_assets.errors import ConfigError, FileRefusedError
@@ -62,10 +63,19 @@ __all__ = [
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
 _MAY_BE_SECRET = ("credential_ref",)
-_EXPECTED = {
-    "missing": "missing: every config has it",
+_NUMBER, _WHOLE_NUMBER = "expected a number", "expected a whole number"
+_EXPECTED_VALUE = {
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
     "bool_parsing": "expected true or false",
     "bool_type": "expected true or false",
+}
+_EXPECTED = {
+    "missing": "missing: every config has it",
     "tuple_type": "expected a list: `- ` lines below it, or [a, b]",
     **dict.fromkeys(
         ("model_type", "model_attributes_type", "dict_type"),
@@ -98,7 +108,12 @@ class Workspace(Section):
     language: Language = Field(
         default="en", description="Its language, as an ISO 639 code", examples=["en", "pt-BR"]
     )
-    timezone: str = Field(default="UTC", description="Its timezone, by which days begin in reports")
+    timezone: str = Field(
+        default="UTC",
+        description="Its timezone: the daily collection begins at 02:00 there, and a report's"
+        " footer gives its time there, too; days are those of UTC",
+        examples=["Europe/Berlin"],
+    )
     status: Status = Field(
         default="active",
         description="`active`; `paused` collects nothing; `archived` does nothing at all",
@@ -351,8 +366,8 @@ def _find_empty(document: Document) -> dict[Path, str]:
 def _explain(problem: ErrorDetails, model: type[Section], document: Document | None = None) -> str:
     """What is wrong with a value of a model, in words that need no knowledge of Python.
 
-    Values are shown only where YAML read them as something else than text, and never those of keys
-    that may hold a secret.
+    Values are shown only where something else than text is expected or was read, and never those of
+    keys that may hold a secret.
     """
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
@@ -360,10 +375,29 @@ def _explain(problem: ErrorDetails, model: type[Section], document: Document | N
     if kind == "string_type":
         written = None if document is None else document.unquoted.get(path, "")
         return _explain_misread(path, problem["input"], written)
+    if kind in _EXPECTED_VALUE:
+        return f"{_EXPECTED_VALUE[kind]}, not {_show_value(problem['input'])}"
+    if kind == "model_type" and (item := show_item(model, path)) is not None:
+        return f"expected keys and their values, such as `{item}`"
     if kind in _EXPECTED:
         return _EXPECTED[kind]
     message = problem["msg"].removeprefix("Value error, ")
     return message.replace("Input should be", "expected", 1)
+
+
+def _show_value(value: object) -> str:
+    """A value in place of a number or a flag."""
+    match value:
+        case str():
+            return f"'{show_key(value)}'"
+        case bool() | int() | float():
+            return show_key(str(value)).lower()
+        case None:
+            return "nothing"
+        case list() | dict():
+            return "a list" if isinstance(value, list) else "keys and values"
+        case _:
+            return "a date"
 
 
 def _explain_misread(path: Path, value: object, written: str | None) -> str:

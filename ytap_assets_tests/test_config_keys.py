@@ -99,6 +99,11 @@ def test_every_key_is_explained() -> None:
         (("banned_topics",), "belongs below `brand:`"),
         (("brand", "keywords"), "belongs at the beginning of a line"),
         (("budget", "zzz"), "there are per_video_usd"),
+        (("sources", "subreddits"), "belongs below `sources.reddit:`"),
+        (("sources", "youtube", "min_score"), "belongs below `sources.reddit:`"),
+        (("sources", "youtube", "id"), "in an item of `sources.youtube.monitored_channels:`"),
+        (("accounts", 0, "title"), "in an item of `sources.youtube.monitored_channels:`"),
+        (("sources", "youtube", "monitored_channels", 0, "Title"), "did you mean `title`?"),
     ],
 )
 def test_what_an_unknown_key_was_meant_to_be(path: tuple[str | int, ...], said: str) -> None:

@@ -154,3 +154,26 @@ def test_keys_are_all_read_or_refused(keys: list[str]) -> None:
             load_mapping(text, origin="here")
     else:
         assert load_mapping(text, origin="here") == {key: n for n, key in enumerate(keys)}
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a: 1\nhandle: @x\n", "put the text in quotes"),
+        ("a: 1\ntone: `x`\n", "put the text in quotes"),
+        ("a: 1\ntone: dry]]\nb: [x]]\n", "put the text in quotes"),
+        ("a: 1\n# brand:\n  tone: dry\n", "remove the `# ` before the line of its section"),
+        ("a:\n  # b:\n    c: 1\n  d: 2\n", "remove the `# ` before the line of its section"),
+        ("a: 1\n  tone: dry\n", "align the line"),
+        ("a: dry: very\n", "in quotes"),
+        ("a: 1\nb 2\nc: 3\n", "write `key: value`"),
+        ("a: 1\n\tb: 2\n", "indent with spaces"),
+        ("a: 'x\nb: 2\n", "close the quotes"),
+        ("a: [x, y\nb: 2\n", "close the bracket"),
+        ("a: ,x\n", "put the text in quotes"),
+    ],
+)
+def test_what_is_not_yaml_says_what_to_do(text: str, advice: str) -> None:
+    with pytest.raises(ConfigError, match=r"line [1-4]: ") as refused:
+        load_mapping(text, origin="here")
+    assert advice in str(refused.value)

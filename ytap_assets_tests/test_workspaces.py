@@ -294,3 +294,37 @@ def test_a_language_is_a_code(language: str) -> None:
 def test_a_language_by_its_country_is_told_its_code() -> None:
     with pytest.raises(ConfigError, match="ISO 639 code: ja"):
         parse_workspace("tech", f"{GOOD}language: jp\n", origin="here")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("budget: {per_video_usd: $3}", "budget.per_video_usd: expected a number, not '$3'"),
+        ("budget: {per_video_usd: [3]}", "expected a number, not a list"),
+        ("retention: {metrics_days: 3.5}", "expected a whole number, not 3.5"),
+        ("retention: {metrics_days: a week}", "expected a whole number, not 'a week'"),
+        ("data_collection_enabled: maybe", "expected true or false, not 'maybe'"),
+        (
+            "channels: ['https://www.youtube.com/@tech']",
+            "channels.0: expected keys and their value",
+        ),
+        ("channels: ['https://www.youtube.com/@tech']", "such as `- id: UC"),
+        ("accounts: ['@tech']", "such as `- platform: "),
+        (
+            f"channels: [{{id: 'https://www.youtube.com/channel/UC{'a' * 22}/videos'}}]",
+            f"write UC{'a' * 22}",
+        ),
+        ("channels: [{id: 'https://www.youtube.com/@tech'}]", "not an address"),
+    ],
+)
+def test_a_value_of_another_kind_is_shown_beside_what_is_expected(lines: str, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        parse_workspace("tech", f"{GOOD}{lines}\n", origin="here")
+    assert said in str(refused.value)
+
+
+def test_a_secret_is_shown_in_no_error() -> None:
+    lines = "accounts: [{platform: x, handle: y, credential_ref: [sesame]}]"
+    with pytest.raises(ConfigError) as refused:
+        parse_workspace("tech", f"{GOOD}{lines}\n", origin="here")
+    assert "sesame" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -147,11 +148,11 @@ def import_files(
                 warn=lambda text: note(f"warning: {one_line(text)}"),
             )
     except ImportFailedError as error:
-        _show_import(error.outcome)
+        _show_import(platform, workspace, error.outcome)
         for problem in error.problems:
             note(f"error: {one_line(problem)}")
         raise click.exceptions.Exit(MISUSED if error.only_refused else FAILED) from error
-    _show_import(outcome)
+    _show_import(platform, workspace, outcome)
     first, _ = platform.day_range()
     if first < first_before:
         note(
@@ -228,13 +229,18 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
         for warning in one.warnings:
             note(f"warning: {one.workspace_id}: {clean(warning)}; see `collection_log`")
     for one in (one for one in outcomes if not one.ok):
-        note(
-            f"error: {one.workspace_id}: {clean(one.error or 'no reason given')}; see the run"
-            f" {one.run_id} in `ytap ui`"
-        )
+        note(f"error: {_name_error(one)}; see the run {one.run_id} in `ytap ui`")
 
 
-def _show_import(outcome: pl.DataFrame) -> None:
+def _name_error(outcome: RunOutcome) -> str:
+    """Why a run failed, and for which workspace; an error may begin with its name, and days."""
+    text = clean(outcome.error or "no reason given")
+    is_named = re.match(rf"{re.escape(outcome.workspace_id)}( [0-9][0-9.-]*)?: ", text)
+    return text if is_named else f"{outcome.workspace_id}: {text}"
+
+
+def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> None:
+    """A row per file, and how to rank the days of the rows that are new."""
     from ytap_assets.cli.results import write_table
 
     if outcome.is_empty():
@@ -247,10 +253,15 @@ def _show_import(outcome: pl.DataFrame) -> None:
     write_table(
         ("file", *names[1:]), rows, say, right=right, columns=terminal_columns(), limit=None
     )
-    if totals[_COUNTS.index("accepted")]:
+    new = outcome.remove(accepted=0)
+    last = platform.day_range()[1] or platform.now().date()
+    days = [day for name in ("first_day", "day") for day in new[name].drop_nulls() if day <= last]
+    if days:
+        # A file may reach into days that are still to come: those cannot be asked for yet.
+        end = last if any(day > last for day in new["day"]) else max(days)
         note(
-            "To rank these days: ytap materialize 'key:trend_stories or key:scored_trends'"
-            " --workspace ID --from DAY --to DAY"
+            "To rank these days: ytap materialize 'key:trend_stories or key:scored_trends+'"
+            f" --workspace {workspace} --from {min(days)} --to {end}"
         )
     for row in outcome.filter(accepted=0).iter_rows(named=True):
         if row["duplicates"]:

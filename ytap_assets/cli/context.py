@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ytap_assets.cli.text import one_line
@@ -51,6 +53,14 @@ def new_run(what: str) -> Run:
 def terminal_columns() -> int | None:
     """How wide the terminal is; None where the output goes elsewhere."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def own_command() -> str:
+    """What to type to run this program: its path where a shell does not find it by its name."""
+    started_as = Path(sys.argv[0])
+    if shutil.which("ytap") is None and started_as.name == "ytap" and started_as.is_file():
+        return shlex.quote(sys.argv[0])
+    return "ytap"
 
 
 def say(line: str) -> None:

@@ -34,6 +34,14 @@ _DONE = {
 _script = click.argument("script", metavar="SCRIPT")
 
 
+def _take_in(workspace: str) -> str:
+    """When scripts move on, and the command that does it at once, with the tables made of them."""
+    return (
+        "`ytap ui` does it within a minute, `ytap materialize 'key:production_events or"
+        f" key:production_records or key:videos' -w {workspace}` at once"
+    )
+
+
 def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
     """The parameters of every decision."""
     for parameter in (
@@ -93,10 +101,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
             note(one_line(problem))
     for promotion, due in list_due(platform, workspace).items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
-        note(
-            f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): `ytap ui` does it within"
-            f" a minute, `ytap materialize production_events -w {workspace}` at once"
-        )
+        note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
@@ -175,21 +180,14 @@ def _act(
         raise click.BadParameter(
             f"a name is one line of up to {_MAX_NAME} characters", param_hint="--as"
         )
-    state = act_on_script(
-        platform,
-        workspace,
-        script,
-        act,
-        actor=name,
-        reason=reason,
-        run=new_run(f"{act} {script}"),
-    )
+    run = new_run(f"{act} {script}")
+    try:
+        state = act_on_script(platform, workspace, script, act, actor=name, reason=reason, run=run)
+    except UnknownScriptError as error:
+        raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[act]} by {clean(name)}; it is in {clean(state)}")
     if act in _BY_STATE.values():
-        note(
-            "It moves on at the next run, if all its gates are open: `ytap ui` starts one within a"
-            f" minute, `ytap materialize production_events -w {workspace}` at once"
-        )
+        note(f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}")
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
@@ -204,11 +202,23 @@ def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
 
     found = list_records(platform, workspace).filter(pl.col("script_id") == script)
     if found.is_empty():
-        raise UnknownScriptError(
-            f"workspace {workspace} has no script {script!r};"
-            f" `ytap script list --workspace {workspace}` lists them"
-        )
+        raise _unknown(platform, workspace, script)
     return found.row(0, named=True)
+
+
+def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptError:
+    """Why there is no record of a script, and what to do."""
+    from ytap_assets.operations.inbox_files import SCRIPTS, read_inbox
+
+    waiting = read_inbox(platform.workspaces.folder(workspace), SCRIPTS).parsed.rows
+    if any(one.script_id == script for one in waiting):
+        return UnknownScriptError(
+            f"script {script} is in {SCRIPTS} and not taken in yet: {_take_in(workspace)}"
+        )
+    return UnknownScriptError(
+        f"workspace {workspace} has no script {script!r};"
+        f" `ytap script list --workspace {workspace}` lists them"
+    )
 
 
 COMMANDS = (scripts,)

@@ -31,7 +31,7 @@ _GRACE_S = 10
 _SPARE_BYTES = 256 * 1024**2
 _HINTS = {
     "Table with name": "`ytap sql 'show tables'` lists the tables",
-    "read-only": "the lake is read here, and written by materialize and import",
+    "read-only": "the lake is only read here: materialize, import and script write to it",
     "disabled by configuration": "a statement reaches no other files, and no settings",
     "Secret Storage": "a statement reaches no other files, and needs no secrets",
     "Out of Memory": "narrow the statement down, or raise YTAP_SQL_MEMORY",
@@ -161,7 +161,7 @@ def run_statements(
         StatementError: A statement takes too long or too much memory.
     """
     from ytap_assets.cli.results import write_result
-    from ytap_assets.lakehouse.scoped import parse, reads_lake
+    from ytap_assets.lakehouse.scoped import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")
@@ -171,6 +171,8 @@ def run_statements(
             result = work.do(partial(connection.execute, statement, values))
             fetch = partial(_fetch, work, result)
             write_result(result, shape, say, columns=terminal_columns(), fetch=fetch)
+            if not isinstance(statement, str) and statement.type in WRITING:
+                note("Only this command's copy of the rows was changed; the lake is as it was.")
 
 
 def _fetch(work: _Work, result: duckdb.DuckDBPyConnection, count: int) -> list[Any]:

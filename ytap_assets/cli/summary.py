@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ytap_assets.cli.context import say, tell_problems, terminal_columns
+from ytap_assets.cli.context import own_command, say, tell_problems, terminal_columns
 from ytap_assets.cli.options import examples
 from ytap_assets.cli.statements import explain_duckdb
 from ytap_assets.cli.text import clean
@@ -44,7 +44,7 @@ def summary() -> None:
     tell_problems(Workspaces(settings).readable()[1].values())
     say("\nTo ask next:")
     for question in QUESTIONS:
-        say(f'  ytap sql "{question}"')
+        say(f'  {own_command()} sql "{question}"')
 
 
 def _show_rows(lake: duckdb.DuckDBPyConnection) -> None:

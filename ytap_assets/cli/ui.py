@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -28,6 +30,9 @@ _SHOWN = re.compile(
 )
 _HIDDEN = re.compile(r"EventLogConsumerDaemon - WARNING - No cursor for event type ")
 """Said once of every new data folder, and nothing is wrong."""
+_TRACEBACK = "Traceback (most recent call last):"
+_BARE_PROBLEM = re.compile(r"(?:WARNING|ERROR|CRITICAL|[\w.]*(?:Error|Exception))\b")
+"""How the web server (uvicorn) and Python begin an error that is no record of Dagster's."""
 
 
 @click.command(epilog=examples("ytap ui", "ytap ui --port 3333", "ytap ui --verbose"))
@@ -58,6 +63,7 @@ def ui(port: int, *, verbose: bool) -> None:
         require_catalog(settings)
     home = prepare_home(settings)
     _hold(home / "ui.lock")
+    _check_port(port)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
@@ -96,17 +102,25 @@ def select_lines(lines: Iterable[str]) -> Iterator[str]:
     """What of Dagster's console is worth a look: runs that start or end, warnings and errors.
 
     Its daemon writes two lines for every sensor and tick, 200 a minute, whether or not there was
-    anything to do. A line that begins no record belongs to the record before it (a traceback).
+    anything to do. A line that begins no record belongs to the record before it, unless it begins
+    an error that another process wrote without a record. A traceback is shown to its end, whatever
+    other processes write between its lines.
     """
-    is_shown = True
+    is_shown, in_traceback = True, False
     for line in lines:
         text = _COLOUR.sub("", line)
-        record = _RECORD.match(text)
-        if record:
+        if record := _RECORD.match(text):
             is_shown = record[1] in _SHOWN_LEVELS or bool(_SHOWN.search(text))
             is_shown = is_shown and not _HIDDEN.search(text)
-        if is_shown:
+            if is_shown:
+                yield line
+            continue
+        begins = _TRACEBACK in text
+        is_shown = is_shown or begins or bool(_BARE_PROBLEM.match(text))
+        if is_shown or in_traceback:
             yield line
+        # The line of the exception is the first that is not indented.
+        in_traceback = begins or (in_traceback and text[:1] in (" ", "\t", "\n", ""))
 
 
 def _filter_output() -> None:
@@ -134,6 +148,29 @@ def _show_selected() -> None:
     for line in select_lines(sys.stdin):
         sys.stdout.write(line)
         sys.stdout.flush()
+
+
+def _check_port(port: int) -> None:
+    """See that the port is free: the web server would end, and another one would answer there.
+
+    Raises:
+        ConfigError: Another program listens on it, or this user may not.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        # As the web server does: connections that were closed a moment ago are no hindrance.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, port))
+            listener.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                problem = "is in use by another program, perhaps by Dagster on another data folder"
+            else:
+                problem = f"cannot be listened on: {error.strerror}"
+            raise ConfigError(
+                f"port {port} of {_HOST} {problem}; choose another one: `ytap ui --port N`,"
+                " `make ui PORT=N`"
+            ) from error
 
 
 def _hold(path: Path) -> None:

@@ -142,7 +142,9 @@ def restore(folder: Path, is_sure: bool) -> None:
         f" {found.size_bytes / 10**6:.1f} MB"
     )
     if not is_sure:
-        question = f"Replace the lake at {clean(str(platform.settings.catalog))}?"
+        question = (
+            f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes does not ask)"
+        )
         if not click.confirm(question):
             fail("not restored: the answer was no; the lake is as it was")
     restore_lake(platform, folder)
@@ -155,7 +157,7 @@ def restore(folder: Path, is_sure: bool) -> None:
 )
 @output_format
 def doctor(is_online: bool, shape: Format) -> None:
-    """Check up what is set, reachable, stale, broken.
+    """Check up setup, sources, freshness, health and versions.
 
     Nothing is changed. Secrets are told by name, never by value. Ends with 1 where a check failed.
     """

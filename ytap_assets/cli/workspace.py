@@ -116,7 +116,12 @@ def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
 @workspace.command("show", epilog=examples("ytap workspace show tech"))
 @workspace_id
 def show(workspace_id: str) -> None:
-    """Show a workspace's config as it is understood; defaults are left out."""
+    """Show a workspace's config as it is understood; defaults are left out.
+
+    Ends with 2 where the spam model that it names cannot be read.
+    """
+    from ytap_assets.operations.spam import spam_model
+    from ytap_assets.settings import Settings
     from ytap_assets.workspaces import dump_workspace
 
     workspaces = _workspaces()
@@ -124,6 +129,7 @@ def show(workspace_id: str) -> None:
     say(f"# {clean(str(workspaces.folder(workspace_id)))}")
     for line in dump_workspace(config).splitlines():
         say(clean(line))
+    spam_model(Settings.from_env(), config)
 
 
 @workspace.command(

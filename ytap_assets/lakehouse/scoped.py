@@ -63,6 +63,23 @@ _WAY_OUT = (
 )
 
 
+WRITING = frozenset(
+    {
+        StatementType.INSERT,
+        StatementType.UPDATE,
+        StatementType.DELETE,
+        StatementType.MERGE_INTO,
+        StatementType.ALTER,
+        StatementType.DROP,
+    }
+)
+"""Statements that change tables which are there."""
+_READ_ONLY = (
+    "not run here, where the lake is only read: `ytap materialize`, `import` and `script` write to"
+    " it, and retention in a config deletes; with --workspace a copy of its rows can be changed"
+)
+
+
 def _list(words: str) -> frozenset[str]:
     return frozenset(_WORD.findall(words))
 
@@ -222,7 +239,8 @@ class _Checker:
                 "a PIVOT whose values are not named cannot be checked: name them, as in"
                 " `PIVOT t ON day IN ('2026-11-01', '2026-11-02')`"
             )
-        raise StatementRefusedError(f"{kind.name} of this form: {_WAY_OUT}")
+        reason = _READ_ONLY if kind in WRITING else _WAY_OUT
+        raise StatementRefusedError(f"{kind.name} of this form: {reason}")
 
     def _check_parts(self, match: re.Match[str]) -> str:
         parts = match.groupdict()

@@ -241,12 +241,12 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
     if not copies:
         if settings.catalog.is_file():
             detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
-            yield Finding("stale", "backups", "warn", detail)
+            yield Finding("freshness", "backups", "warn", detail)
         return
     yield _judge_newest(copies, moment)
     for copy in [copy for copy in copies if copy.problem is not None][-_SHOWN:]:
         detail = f"cannot be restored: {copy.problem}"
-        yield Finding("broken", f"backup {copy.folder.name}", "fail", detail)
+        yield Finding("health", f"backup {copy.folder.name}", "fail", detail)
     ahead = [
         copy.folder.name
         for copy in copies
@@ -257,7 +257,7 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
             f"{len(ahead)} from the future, such as {ahead[-1]}: a clock is or was wrong; the order"
             " of copies does not depend on it"
         )
-        yield Finding("stale", "backups' clock", "warn", detail)
+        yield Finding("freshness", "backups' clock", "warn", detail)
     yield _judge_drill(last_drill(settings), moment)
 
 
@@ -266,14 +266,14 @@ def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
     if attempt is not None and attempt.problem is not None:
         when = span(abs((now - attempt.at).total_seconds()))
         detail = f"failed {when} ago, and none was made since: {attempt.problem}"
-        yield Finding("broken", "last backup", "fail", detail)
+        yield Finding("health", "last backup", "fail", detail)
 
 
 def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
     newest = newest_good(copies)
     if newest is None or newest.backup is None:
         detail = f"{len(copies)}, none of which can be restored; `ytap backup` makes one"
-        return Finding("broken", "backups", "fail", detail)
+        return Finding("health", "backups", "fail", detail)
     backup = newest.backup
     age = now - backup.made_at
     detail = (
@@ -283,19 +283,19 @@ def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
     )
     is_late = age > _LATE
     advice = "; `ytap maintain` makes one, every night under Dagster" if is_late else ""
-    return Finding("stale", "backups", "warn" if is_late else "ok", detail + advice)
+    return Finding("freshness", "backups", "warn" if is_late else "ok", detail + advice)
 
 
 def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
     if drill is None:
         detail = "none so far; `ytap backup --verify` restores the newest copy and compares it"
-        return Finding("stale", "restore drill", "warn", detail)
+        return Finding("freshness", "restore drill", "warn", detail)
     when = f"{span(abs((now - drill.at).total_seconds()))} ago, of {Path(drill.folder).name}"
     if drill.problem is not None:
-        return Finding("broken", "restore drill", "fail", f"failed {when}: {drill.problem}")
+        return Finding("health", "restore drill", "fail", f"failed {when}: {drill.problem}")
     detail = f"passed {when}: {drill.rows:,} rows in {drill.tables} tables"
     is_late = abs(now - drill.at) > _LATE_DRILL
-    return Finding("stale", "restore drill", "warn" if is_late else "ok", detail)
+    return Finding("freshness", "restore drill", "warn" if is_late else "ok", detail)
 
 
 def _keep_record(settings: Settings, name: str, record: Attempt) -> None:

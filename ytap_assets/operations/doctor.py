@@ -1,4 +1,4 @@
-"""A check-up of the installation: what is configured, reachable, stale, broken, of which version.
+"""A check-up of the installation: its setup, sources, freshness, health and versions.
 
 Belongs here: judging the installation and saying what to do. Does not belong here: the lake's own
 check-up (`doctor_lake`), or changing anything: a check-up leaves all as it was.
@@ -23,14 +23,15 @@ from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
-from ytap_assets.operations.findings import AREAS, Finding, Verdict, span
+from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
 from ytap_assets.operations.inbox_files import APPROVALS, read_inboxes
+from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.errors import SourceError
 from ytap_assets.sources.ledger import open_ledger
-from ytap_assets.workspaces import Workspaces
+from ytap_assets.workspaces import Workspace, Workspaces
 
 Probe = Callable[[str], str | None]
 
@@ -66,6 +67,7 @@ def examine(
     findings = [
         *_check_workspaces(listed),
         *_check_sources(listed),
+        *_check_models(settings, listed),
         *_check_inboxes(Workspaces(settings), now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
@@ -100,20 +102,38 @@ def probe_host(host: str, *, transport: httpx.BaseTransport | None = None) -> st
 def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
     if not listed:
         detail = "none; `ytap workspace create` makes one"
-        yield Finding("configured", "workspaces", "warn", detail)
+        yield Finding("setup", "workspaces", "warn", detail)
     for one in listed:
         subject = f"workspace {one.workspace_id}"
         if one.workspace is None:
-            yield Finding("configured", subject, "fail", one.problem or "cannot be read")
+            yield Finding("setup", subject, "fail", one.problem or "cannot be read")
         else:
             collects = "collects" if one.workspace.collects else "does not collect"
-            yield Finding("configured", subject, "ok", f"{one.workspace.status}, {collects}")
+            yield Finding("setup", subject, "ok", f"{one.workspace.status}, {collects}")
             if one.workspace.uid is None:
                 detail = (
                     "none in its config, so its folder being renamed or copied is not noticed:"
                     f" `ytap workspace identify {one.workspace_id}` writes one"
                 )
-                yield Finding("configured", f"uid of {one.workspace_id}", "warn", detail)
+                yield Finding("setup", f"uid of {one.workspace_id}", "warn", detail)
+
+
+def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
+    """Spam models that configs name; each is read once, however many name it."""
+    users: dict[str, list[Workspace]] = {}
+    for workspace in (one.workspace for one in listed if one.workspace is not None):
+        if workspace.spam.model is not None:
+            users.setdefault(workspace.spam.model, []).append(workspace)
+    for name, named_by in sorted(users.items()):
+        subject = f"spam model {name}"
+        named = f"named by {count(len(named_by), 'workspace')}"
+        try:
+            spam_model(settings, named_by[0])
+        except ConfigError as error:
+            detail = f"{error}; {named}, where no day can be scored until then"
+            yield Finding("setup", subject, "fail", detail)
+        else:
+            yield Finding("setup", subject, "ok", f"can be read; {named}")
 
 
 def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
@@ -125,22 +145,29 @@ def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
                 source.targets(workspace)
             except ConfigError as error:
                 subject = f"source {source.name} of {workspace.workspace_id}"
-                yield Finding("configured", subject, "fail", str(error))
+                yield Finding("setup", subject, "fail", str(error))
         for name in sorted(workspace.scoring.source_weights.keys() - known):
             detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
             subject = f"scoring.source_weights of {workspace.workspace_id}"
-            yield Finding("configured", subject, "warn", detail)
+            yield Finding("setup", subject, "warn", detail)
 
 
 def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
-    """Inbox files that are not read to the end, and decisions that wait for the clock."""
+    """Inbox files and lines that cannot be read, and decisions that wait for the clock."""
     are_well = True
     for workspace_id in workspaces.ids():
         for name, file in read_inboxes(workspaces.folder(workspace_id)).items():
             subject = f"inbox {workspace_id}/{name}"
             for problem in file.find_problems():
                 are_well = False
-                yield Finding("broken", subject, "fail" if file.problem else "warn", problem)
+                yield Finding("health", subject, "fail" if file.problem else "warn", problem)
+            if bad := file.parsed.bad:
+                are_well = False
+                detail = (
+                    f"lines that could not be read: {len(bad)}, the last is line {bad[-1].line}:"
+                    f" {bad[-1].reason}; `ytap script list -w {workspace_id}` shows them"
+                )
+                yield Finding("health", subject, "warn", detail)
             ahead = [a for a in file.parsed.rows if a.at > now] if name == APPROVALS else []
             if ahead:
                 are_well = False
@@ -148,9 +175,9 @@ def _check_inboxes(workspaces: Workspaces, now: datetime) -> Iterator[Finding]:
                     f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
                     f" {len(ahead)}; `ytap script list -w {workspace_id}` says which of them wait"
                 )
-                yield Finding("broken", subject, "warn", detail)
+                yield Finding("health", subject, "warn", detail)
     if are_well:
-        yield Finding("broken", "inboxes", "ok", "read to the end")
+        yield Finding("health", "inboxes", "ok", "every line could be read")
 
 
 def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
@@ -159,32 +186,32 @@ def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Fin
     for name, loss in _WANTED_SECRETS.items():
         subject = f"secret YTAP_SECRET_{name}"
         if settings.secret(name):
-            yield Finding("configured", subject, "ok", "set")
+            yield Finding("setup", subject, "ok", "set")
         else:
-            yield Finding("configured", subject, missing, f"not set: {loss}")
+            yield Finding("setup", subject, missing, f"not set: {loss}")
     for one in listed:
         for account in one.workspace.accounts if one.workspace else ():
             reference = account.credential_ref
             subject = f"account {account.handle} of {one.workspace_id}"
             if reference is not None and not settings.secrets.get(reference):
-                yield Finding("configured", subject, missing, f"{reference} is not set")
+                yield Finding("setup", subject, missing, f"{reference} is not set")
 
 
 def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
     if settings.transport != "live":
         days = settings.recorded_days()
-        have = f"{len(days)} days, {days[0]} to {days[-1]}" if days else "none"
+        have = f"{count(len(days), 'day')}, {days[0]} to {days[-1]}" if days else "none"
         verdict: Verdict = "ok" if days or settings.transport == "record" else "fail"
         detail = f"{have}, in {settings.recordings}"
-        yield Finding("reachable", f"recordings ({settings.transport})", verdict, detail)
+        yield Finding("sources", f"recordings ({settings.transport})", verdict, detail)
     if settings.transport == "replay":
         return
     for host in sorted(CATALOG.hosts):
         if probe is None:
-            yield Finding("reachable", host, "ok", "not asked; --online does")
+            yield Finding("sources", host, "ok", "not asked; --online does")
             continue
         problem = probe(host)
-        yield Finding("reachable", host, "fail" if problem else "ok", problem or "answers")
+        yield Finding("sources", host, "fail" if problem else "ok", problem or "answers")
 
 
 def _check_variables(settings: Settings) -> Iterator[Finding]:
@@ -192,13 +219,13 @@ def _check_variables(settings: Settings) -> Iterator[Finding]:
     for name in settings.unknown:
         nearest = find_nearest(name, VARIABLES)
         advice = f"did you mean {nearest}?" if nearest else f"there are {', '.join(VARIABLES)}"
-        yield Finding("configured", f"variable {name}", "warn", f"nothing reads it; {advice}")
+        yield Finding("setup", f"variable {name}", "warn", f"nothing reads it; {advice}")
 
 
 def _check_transport(settings: Settings) -> Finding:
     differs = settings.remembered not in (None, settings.transport)
     verdict: Verdict = "warn" if differs else "ok"
-    return Finding("configured", "transport", verdict, settings.describe_transport())
+    return Finding("setup", "transport", verdict, settings.describe_transport())
 
 
 def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
@@ -208,14 +235,14 @@ def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
         try:
             spending = ledger.spending(bucket, now)
         except SourceError as error:
-            yield Finding("broken", f"quota {bucket.name}", "fail", str(error))
+            yield Finding("health", f"quota {bucket.name}", "fail", str(error))
             continue
         resets = f"until {next_quota_reset(now):%Y-%m-%d %H:%M} UTC"
         detail = f"{spending.calls:,} of {bucket.limit:,} calls made {resets}"
         is_empty = spending.is_parked or spending.calls >= bucket.limit
         said = "; the platform says it is used up" if spending.is_parked else ""
         verdict: Verdict = "warn" if is_empty else "ok"
-        yield Finding("reachable", f"quota {bucket.name}", verdict, detail + said)
+        yield Finding("sources", f"quota {bucket.name}", verdict, detail + said)
 
 
 def _check_disk(settings: Settings) -> Finding:
@@ -223,10 +250,10 @@ def _check_disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free
     detail = f"{free / 10**9:.1f} GB free at {folder}"
     if free < _TOO_LITTLE_BYTES:
-        return Finding("broken", "disk", "fail", f"{detail}: free some, or writes will fail")
+        return Finding("health", "disk", "fail", f"{detail}: free some, or writes will fail")
     if free < _LITTLE_BYTES:
-        return Finding("broken", "disk", "warn", f"{detail}: `ytap maintain` sweeps the lake")
-    return Finding("broken", "disk", "ok", detail)
+        return Finding("health", "disk", "warn", f"{detail}: `ytap maintain` sweeps the lake")
+    return Finding("health", "disk", "ok", detail)
 
 
 def _check_writing(settings: Settings) -> Finding:
@@ -238,24 +265,24 @@ def _check_writing(settings: Settings) -> Finding:
     refusing = [str(place) for place in places if not can_write(place)]
     if files:
         detail = f"{', '.join(files)}: a file stands where a folder belongs: move it away"
-        return Finding("broken", "folders", "fail", detail)
+        return Finding("health", "folders", "fail", detail)
     if refusing:
         detail = f"{', '.join(refusing)}: read-only, so nothing can be collected, imported or made"
         advice = "; mount for writing, or check the permissions"
-        return Finding("broken", "folders", "fail", detail + advice)
-    return Finding("broken", "folders", "ok", "can be written to")
+        return Finding("health", "folders", "fail", detail + advice)
+    return Finding("health", "folders", "ok", "can be written to")
 
 
 def _check_lock(settings: Settings) -> Finding:
     try:
         holder = WriteLock(settings.catalog).find_holder()
     except OSError as error:
-        return Finding("broken", "write lock", "fail", f"{error.filename}: {error.strerror}")
+        return Finding("health", "write lock", "fail", f"{error.filename}: {error.strerror}")
     if holder is None:
-        return Finding("broken", "write lock", "ok", "free")
+        return Finding("health", "write lock", "ok", "free")
     since = f", running for {span(holder.runs_for.total_seconds())}" if holder.runs_for else ""
     detail = f"held by {holder}{since}; the lock ends with its process"
-    return Finding("broken", "write lock", "warn", detail)
+    return Finding("health", "write lock", "warn", detail)
 
 
 def _check_pins() -> Iterator[Finding]:
@@ -270,17 +297,17 @@ def _check_pins() -> Iterator[Finding]:
         have = _version(name)
         verdict: Verdict = "ok" if have == pin else "fail"
         advice = "" if have == pin else f", pinned {pin}: install requirements.lock"
-        yield Finding("version", name, verdict, f"{have or 'not installed'}{advice}")
+        yield Finding("versions", name, verdict, f"{have or 'not installed'}{advice}")
     for name in missing_extensions(_EXTENSIONS):
         detail = f"no file for DuckDB {duckdb_version()}: install requirements.lock"
-        yield Finding("version", f"extension {name}", "fail", detail)
+        yield Finding("versions", f"extension {name}", "fail", detail)
 
 
 def _check_libraries() -> Iterator[Finding]:
-    yield Finding("version", _PROJECT, "ok", _version(_PROJECT) or "not installed")
+    yield Finding("versions", _PROJECT, "ok", _version(_PROJECT) or "not installed")
     for name in _LIBRARIES:
         have = _version(name)
-        yield Finding("version", name, "ok" if have else "fail", have or "not installed")
+        yield Finding("versions", name, "ok" if have else "fail", have or "not installed")
 
 
 def _version(name: str) -> str | None:

@@ -19,7 +19,7 @@ from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.copies import find_newer_copy, list_copies
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import Age, Inspection, LakeFacts, inspect_lake
-from ytap_assets.operations.findings import Finding, Verdict, span
+from ytap_assets.operations.findings import Finding, Verdict, count, span
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.workspaces import Listed, Survey, compare_workspaces
 from ytap_assets.settings import Settings
@@ -75,9 +75,9 @@ def examine_lake(
         survey = Survey({}, ())
         identities = _check_identities(survey, _find_conflicts(survey, listed))
         verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
-        return [Finding("configured", "lake", verdict, str(error)), *identities]
+        return [Finding("setup", "lake", verdict, str(error)), *identities]
     except LakeError as error:
-        return [Finding("broken", "lake", "fail", str(error))]
+        return [Finding("health", "lake", "fail", str(error))]
 
 
 def judge_age(table: Table, age: timedelta) -> Verdict:
@@ -89,46 +89,48 @@ def judge_age(table: Table, age: timedelta) -> Verdict:
 
 
 def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
-    size = f"{facts.files} files, {facts.size_bytes / 10**6:.1f} MB, {facts.snapshots} snapshots"
-    yield Finding("configured", "lake", "ok", f"{settings.catalog}: {size}")
+    size = (
+        f"{count(facts.files, 'file')}, {facts.size_bytes / 10**6:.1f} MB,"
+        f" {count(facts.snapshots, 'snapshot')}"
+    )
+    yield Finding("setup", "lake", "ok", f"{settings.catalog}: {size}")
     made = f"DuckLake {facts.format_version}, made by {facts.created_by}"
-    yield Finding("version", "catalog", "ok", made)
+    yield Finding("versions", "catalog", "ok", made)
     if facts.conflict is not None:
-        yield Finding("broken", "lake schema", "fail", facts.conflict)
+        yield Finding("health", "lake schema", "fail", facts.conflict)
     elif facts.pending:
         detail = (
-            f"{len(facts.pending)} changes are due; the next command that opens the lake makes"
-            " them, also one that only reads, other than `ytap sql`, `shell`, `summary` and"
-            " `doctor`"
+            f"changes due: {len(facts.pending)}; the next command that opens the lake makes them,"
+            " also one that only reads, other than `ytap sql`, `shell`, `summary` and `doctor`"
         )
-        yield Finding("broken", "lake schema", "warn", detail)
+        yield Finding("health", "lake schema", "warn", detail)
     else:
-        yield Finding("broken", "lake schema", "ok", "as declared")
+        yield Finding("health", "lake schema", "ok", "as declared")
 
 
 def _check_history(newer: str | None) -> Iterator[Finding]:
     """The catalog against the copies: none has commits that it lacks."""
     if newer is None:
-        yield Finding("broken", "history", "ok", "no copy has commits that the catalog lacks")
+        yield Finding("health", "history", "ok", "no copy has commits that the catalog lacks")
     else:
         detail = f"{newer}; until then, maintenance deletes nothing"
-        yield Finding("broken", "history", "fail", detail)
+        yield Finding("health", "history", "fail", detail)
 
 
 def _check_clock(commits: Sequence[datetime], clock: datetime) -> Iterator[Finding]:
     """The machine's clock against the lake's commits, and commits of the future."""
     if (reason := doubt_clock(commits, clock)) is not None:
         detail = f"{reason}: set it right; until it is plausible, maintenance deletes nothing"
-        yield Finding("broken", "clock", "fail", detail)
+        yield Finding("health", "clock", "fail", detail)
     else:
-        yield Finding("broken", "clock", "ok", "plausible against the lake's commits")
+        yield Finding("health", "clock", "ok", "plausible against the lake's commits")
     if ahead := [at for at in commits if at > clock + SKEW]:
         detail = (
             f"{len(ahead)} of {len(commits)} snapshots are dated after the present, up to"
             f" {max(ahead):%Y-%m-%d %H:%M} UTC: a clock was ahead when they were made; they are"
             " readable until then"
         )
-        yield Finding("broken", "snapshots", "warn", detail)
+        yield Finding("health", "snapshots", "warn", detail)
 
 
 def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
@@ -142,7 +144,7 @@ def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
             f"{', '.join(names[:_SHOWN])}{more} have rows dated after the present, up to"
             f" {first.newest_at:%Y-%m-%d}: a clock was ahead when they were made"
         )
-        yield Finding("broken", "rows", "warn", detail)
+        yield Finding("health", "rows", "warn", detail)
 
 
 def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
@@ -153,9 +155,9 @@ def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
 def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
     """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
     for name, why in conflicts.items():
-        yield Finding("configured", f"identity of {name}", "fail", why)
+        yield Finding("setup", f"identity of {name}", "fail", why)
     for orphan in survey.orphans:
-        yield Finding("configured", f"rows of {orphan.workspace_id}", "warn", str(orphan))
+        yield Finding("setup", f"rows of {orphan.workspace_id}", "warn", str(orphan))
 
 
 def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
@@ -166,7 +168,7 @@ def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
             " of its own; they are read and copied like others, and docs/ducklake.md says how to"
             " move them into files"
         )
-        yield Finding("broken", "inlined rows", "warn", detail)
+        yield Finding("health", "inlined rows", "warn", detail)
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:
@@ -184,7 +186,9 @@ def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) ->
         for workspace_id in sorted(collecting - known.keys()) if table.group != _OPTIONAL else ():
             verdicts.add("warn")
             behind.append(f"{workspace_id} has none")
-        yield Finding("stale", table.name, _worst(verdicts), _describe_ages(table, behind, known))
+        yield Finding(
+            "freshness", table.name, _worst(verdicts), _describe_ages(table, behind, known)
+        )
 
 
 def _is_regular(table: Table) -> bool:
@@ -197,7 +201,7 @@ def _describe_ages(table: Table, behind: Sequence[str], known: dict[str, Age]) -
     if behind:
         return f"{due}; behind: {', '.join(behind)}"
     rows = sum(age.rows for age in known.values())
-    return f"{due}; {rows:,} rows in {len(known)} workspaces"
+    return f"{due}; {count(rows, 'row')} in {count(len(known), 'workspace')}"
 
 
 def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
@@ -206,14 +210,14 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     log = inspection.recent(COLLECTION_LOG, "finished_at", since, asked)
     lost = log.filter(pl.col("outcome").is_in(_LOST))
     counted = f"{lost.height} of {log.height} failed in 24 h"
-    yield Finding("broken", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
+    yield Finding("health", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
     aside = inspection.recent(QUARANTINED_ROWS, "quarantined_at", since, ["source", "reason"])
     reasons = aside.group_by("source", "reason").len().sort("len", descending=True)
     shown = "".join(
         f"; {count} x {source}: {reason}" for source, reason, count in reasons.head(_SHOWN).rows()
     )
     detail = f"{aside.height} put aside in 24 h{shown}"
-    yield Finding("broken", "quarantined rows", "warn" if aside.height else "ok", detail)
+    yield Finding("health", "quarantined rows", "warn" if aside.height else "ok", detail)
 
 
 def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
@@ -222,17 +226,17 @@ def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
     silent = find_silent(log, asked_since=(now - _STILL_ASKED).date())
     if silent.is_empty():
-        yield Finding("stale", "targets", "ok", f"none is silent for {LEAST_DAYS} days")
+        yield Finding("freshness", "targets", "ok", f"none is silent for {LEAST_DAYS} days")
     for row in silent.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
-            f"no answer on {row['days']} days, since {row['since']}; the last: {row['detail']};"
-            " mend or pause it in config.yaml"
+            f"no answer on {count(row['days'], 'day')}, since {row['since']}; the last:"
+            f" {row['detail']}; mend or pause it in config.yaml"
         )
-        yield Finding("stale", subject, "warn", detail)
+        yield Finding("freshness", subject, "warn", detail)
     if silent.height > _MOST_LISTED:
         more = f"{silent.height - _MOST_LISTED} more give no answer; collection_log has them"
-        yield Finding("stale", "targets", "warn", more)
+        yield Finding("freshness", "targets", "warn", more)
 
 
 def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
@@ -240,20 +244,20 @@ def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
     days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id")
     behind = days.group_by("workspace_id", maintain_order=True).agg("day")
     if behind.is_empty():
-        yield Finding("stale", "ranks", "ok", "every list holds its day's stories")
+        yield Finding("freshness", "ranks", "ok", "every list holds its day's stories")
     for workspace_id, theirs in behind.head(_MOST_LISTED).rows():
         command = (
             f"`ytap materialize 'key:scored_trends+' -w {workspace_id} --from {min(theirs)}"
             f" --to {max(theirs)}`"
         )
         detail = (
-            f"{len(theirs)} days of {workspace_id} were not ranked since their stories were"
+            f"{count(len(theirs), 'day')} of {workspace_id} not ranked since their stories were"
             f" grouped: {command}"
         )
-        yield Finding("stale", f"ranks of {workspace_id}", "warn", detail)
+        yield Finding("freshness", f"ranks of {workspace_id}", "warn", detail)
     if behind.height > _MOST_LISTED:
-        more = f"{behind.height - _MOST_LISTED} more workspaces have such days"
-        yield Finding("stale", "ranks", "warn", more)
+        more = f"further workspaces with such days: {behind.height - _MOST_LISTED}"
+        yield Finding("freshness", "ranks", "warn", more)
 
 
 def _first(lost: pl.DataFrame) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Area = Literal["configured", "reachable", "stale", "broken", "version"]
+Area = Literal["setup", "sources", "freshness", "health", "versions"]
 AREAS: tuple[Area, ...] = get_args(Area)
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -15,7 +15,7 @@ class Finding:
     """One line of a check-up.
 
     Attributes:
-        area: Which question it answers.
+        area: What the check-up is of; the verdict says how it stands.
         subject: What was looked at.
         verdict: ``ok``; ``warn``: it works, and somebody should look; ``fail``: it does not.
         detail: What was found, and what to do where it is not well.
@@ -25,6 +25,11 @@ class Finding:
     subject: str
     verdict: Verdict
     detail: str
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 day`, `1,200 days`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def span(seconds: float) -> str:

@@ -16,7 +16,7 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.sources.files import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
-_OUTCOME = ("target", "day", "fetched", "accepted", "quarantined", "duplicates")
+_OUTCOME = ("target", "first_day", "day", "fetched", "accepted", "quarantined", "duplicates")
 
 
 class ImportFailedError(YtapError):
@@ -62,8 +62,9 @@ def import_trends(
         warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
-        One row per file: target, day (the last observed), fetched, accepted, quarantined,
-        duplicates. A file whose rows are all there already is a success.
+        One row per file: target, first_day (of its rows that are new, null where none is), day (the
+        last observed), fetched, accepted, quarantined, duplicates. A file whose rows are all there
+        already is a success.
 
     Raises:
         ImportFailedError: Files were refused, or nothing of them was accepted: no row could be
@@ -107,7 +108,9 @@ def import_trends(
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
             batches.add(fetch)
-    log = batches.total().log
+    stored = batches.total()
+    days = stored.written.frame.group_by("collection_id").agg(first_day=pl.col("day").min())
+    log = stored.log.join(days, on="collection_id", how="left", maintain_order="left")
     failed = _describe_failures(log, reasons)
     if refused or failed:
         raise ImportFailedError(log.select(_OUTCOME), [*refused, *failed], only_refused=not failed)

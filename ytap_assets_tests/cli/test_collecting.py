@@ -73,6 +73,26 @@ def test_older_days_can_be_asked_for_once_they_are_imported(
     ytap.ok(*rank)
 
 
+def test_the_advice_after_an_import_names_the_days_that_are_new(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    file = tmp_path / "points.csv"
+    points = [
+        POINT.format(year=2026).replace("-18T", f"-{day}T").replace("ghijk", f"ghi{day}")
+        for day in (18, 19)
+    ]
+    file.write_text(HEADER_OF_POINTS + "".join(points), encoding="utf-8")
+    load = ("import", "trends", file, "-w", "tech", "--source", "youtube")
+
+    said, again = ytap(*load).stderr, ytap(*load).stderr
+
+    assert (
+        "ytap materialize 'key:trend_stories or key:scored_trends+' --workspace tech"
+        " --from 2026-11-18 --to 2026-11-19\n"
+    ) in said
+    assert "ytap materialize" not in again
+
+
 def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
     """Every day's collection of trends has one target for each of these outcomes."""
 
@@ -104,6 +124,7 @@ def test_a_collection_in_which_every_target_failed_ends_with_1_and_says_why(
     line = ytap.refused(1, *COLLECT)
 
     assert "2 of 2 targets failed: connection refused (2)" in line
+    assert line.count("tech") == 1
 
 
 def test_targets_that_failed_beside_others_are_a_warning(

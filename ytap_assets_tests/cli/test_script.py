@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 
@@ -132,6 +133,9 @@ def test_bad_lines_and_what_is_not_taken_in_yet_are_named_beside_the_list(
     assert "approvals.jsonl: line 3 is equal to an earlier line" in said
     assert "not taken in yet: submit_scripts: 1 (ep-2)" in said
     assert "not taken in yet: start_generation: 1 (ep-1)" in said
+    for act in ("show", "approve", "cancel"):
+        line = ytap.refused(2, "script", act, "ep-2", "-w", "finance")
+        assert "ep-2 is in scripts.jsonl and not taken in yet" in line
 
     advance(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
 
@@ -161,3 +165,17 @@ def test_nothing_is_decided_in_an_archived_workspace(submitted: Platform, ytap: 
     line = ytap.refused(2, "script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
     assert "`ytap workspace unarchive finance`" in line
     assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
+
+
+def test_the_advised_command_makes_what_is_made_of_the_events(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    said = ytap("script", "approve", "ep-1", "-w", "finance", "--as", "Ada").stderr
+    command = next(part for part in said.split("`") if part.startswith("ytap materialize"))
+
+    ytap.ok(*shlex.split(command)[1:])
+
+    state = "select state from production_records where script_id = 'ep-1'"
+    listed = json.loads(ytap.ok("script", "list", "-w", "finance", "-f", "json"))
+    assert json.loads(ytap.ok("sql", state, "-f", "json")) == [{"state": listed[0]["state"]}]
+    assert "videos" in command

@@ -96,6 +96,26 @@ def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
     assert "reaches no other files" in line
 
 
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [
+        ("delete from raw_trends", 2),
+        ("update raw_trends set points = 1", 2),
+        ("drop table raw_trends", 1),
+    ],
+)
+def test_a_change_of_rows_says_what_was_changed(
+    lake: Platform, ytap: Ytap, statement: str, code: int
+) -> None:
+    refused = ytap.refused(code, "sql", statement)
+    copy = ytap("sql", statement, "-w", "tech")
+    asked = ytap("sql", "from raw_trends", "-w", "tech")
+
+    assert "the lake is only read" in refused
+    assert (copy.exit_code, copy.stderr.count("the lake is as it was")) == (0, 1)
+    assert (asked.exit_code, asked.stderr) == (0, "")
+
+
 def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) -> None:
     for file in lake.settings.data_path.rglob("*.parquet"):
         content = file.read_bytes()
@@ -175,6 +195,19 @@ def test_summary_counts_rows_and_its_questions_can_be_asked(lake: Platform, ytap
     assert asked == [f'ytap sql "{question}"' for question in QUESTIONS]
     for question in QUESTIONS:
         ytap.ok("sql", question)
+
+
+def test_summarys_questions_name_a_program_that_the_shell_finds(
+    lake: Platform, ytap: Ytap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "a venv" / "ytap"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setattr("sys.argv", [str(program), "summary"])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert f"  '{program}' sql \"" in ytap.ok("summary")
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert '  ytap sql "' in ytap.ok("summary")
 
 
 def test_summary_names_a_workspace_that_cannot_be_read(lake: Platform, ytap: Ytap) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 from ytap_assets.cli.ui import select_lines
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
 
 SENSOR = "2026-11-20 09:00:00 +0000 - dagster.daemon.SensorDaemon"
 RUN = "2026-11-20 09:00:00 +0000 - dagster - DEBUG - daily_collection - 0f0e8f6e - 12"
@@ -41,6 +44,54 @@ def test_runs_that_start_and_end_warnings_and_errors_with_their_tracebacks_are_s
     noise = f"{SENSOR} - INFO - Checking for new runs for sensor: clear_videos"
 
     assert shown(*lines, noise) == lines
+
+
+def test_errors_outside_of_a_record_are_shown_after_one_that_is_left_out() -> None:
+    noise = f"{SENSOR} - INFO - Checking for new runs for sensor: clear_videos"
+    bind = "\x1b[31mERROR\x1b[0m:    [Errno 98] address already in use"
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "cli.py", line 1, in <module>',
+        "    main()",
+        "ValueError: no",
+    ]
+
+    assert shown(noise, bind) == [bind]
+    assert shown(noise, "INFO:     Started server process", *lines) == lines
+    assert shown(noise, "SystemError: no") == ["SystemError: no"]
+    # Several processes write to one console.
+    assert shown(noise, *lines[:2], noise, *lines[2:], noise, "the reason of the last") == lines
+
+
+# The port is taken by the process itself: sockets are blocked in this one.
+OCCUPIED = """
+import socket, sys
+from ytap_assets.cli import main
+other = socket.create_server(("127.0.0.1", 0))
+port = str(other.getsockname()[1])
+print(port, flush=True)
+sys.argv = ["ytap", "ui", "--port", port]
+main()
+"""
+
+
+def test_a_port_in_use_is_said_before_anything_is_started(
+    platform: Platform, settings: Settings
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OCCUPIED],
+        env={**os.environ, "YTAP_DATA": str(settings.data), "YTAP_TRANSPORT": "replay"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    port = done.stdout.strip()
+    assert done.returncode == 2, done.stderr
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"error: port {port} of 127.0.0.1 is in use")
+    assert "--port N" in line
+    assert not settings.transport_file.exists()
 
 
 WRITES = """

@@ -21,6 +21,7 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     asked = ytap("restore", tmp_path / "copy", stdin="n\n")
     assert (asked.exit_code, ytap.ok(*COUNT)) == (1, "n\n2\n")
     assert "error: not restored: the answer was no" in asked.stderr
+    assert "--yes" in asked.output
     ytap.ok("restore", tmp_path / "copy", "--yes")
     assert ytap.ok(*COUNT) == "n\n1\n"
 

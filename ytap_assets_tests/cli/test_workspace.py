@@ -176,3 +176,18 @@ def test_a_folder_in_another_ones_place_does_not_show_its_rows(
     assert "was renamed, copied or replaced" in ytap.refused(2, "sql", "from videos", "-w", "tech")
     ytap.ok("workspace", "identify", "tech", "--adopt")
     ytap.ok("sql", "from videos", "-w", "tech")
+
+
+def test_a_spam_model_that_is_not_there_is_an_error_behind_the_config(
+    ytap: Ytap, settings: Settings
+) -> None:
+    ytap.ok("workspace", "create", "tech")
+    config = settings.workspaces / "tech" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f"{text}spam: {{model: nothere.json}}\n", encoding="utf-8")
+
+    shown = ytap("workspace", "show", "tech")
+
+    assert shown.exit_code == 2
+    assert "model: nothere.json" in shown.stdout
+    assert f"error: spam.model of workspace 'tech': {settings.models}/nothere.json" in shown.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import closing
 from dataclasses import replace
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lock import WriteLock
@@ -27,6 +29,7 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
+from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
 
 RUN = Run("run-1", "test", "append")
@@ -89,7 +92,7 @@ def test_a_broken_config_fails_and_names_the_key(platform: Platform) -> None:
     path = platform.workspaces.folder("tech") / CONFIG_NAME
     path.write_text("name: Tech\nvertical: technology\ncolour: blue\n", encoding="utf-8")
     found = find(platform, "workspace tech")
-    assert (found.area, found.verdict) == ("configured", "fail")
+    assert (found.area, found.verdict) == ("setup", "fail")
     assert "colour" in found.detail
 
 
@@ -109,6 +112,43 @@ def test_inboxes_that_are_not_read_to_the_end_are_named(platform: Platform) -> N
     assert "symbolic link" in link.detail
     assert "line 1 is unfinished" in unfinished.detail
     assert "dated ahead of the clock" in ahead.detail
+
+
+def test_lines_that_cannot_be_read_are_counted_by_file(platform: Platform) -> None:
+    folder = platform.workspaces.folder("tech")
+    (folder / "approvals.jsonl").write_text("{no\n" * 5 + "{never\n", encoding="utf-8")
+
+    found = find(platform, "inbox tech/approvals.jsonl")
+
+    assert (found.area, found.verdict) == ("health", "warn")
+    assert "could not be read: 6, the last is line 6" in found.detail
+    assert "inboxes" not in {one.subject for one in examine(platform.settings, now=platform.now())}
+
+
+def test_a_spam_model_that_is_not_there_is_named_once(platform: Platform) -> None:
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert not any(subject.startswith("spam model") for subject in subjects)
+    for name in ("tech", "finance"):
+        workspace = platform.workspaces.get(name)
+        changed = workspace.model_copy(update={"spam": Spam(model="nothere.json")})
+        platform.workspaces.save(changed)
+
+    missing = find(platform, "spam model nothere.json")
+    platform.settings.models.mkdir()
+    text = json.dumps(SpamModel(0, {}).to_dict())
+    (platform.settings.models / "nothere.json").write_text(text, encoding="utf-8")
+    there = find(platform, "spam model nothere.json")
+
+    assert (missing.area, missing.verdict, there.verdict) == ("setup", "fail", "ok")
+    assert "No such file" in missing.detail
+    assert "2 workspaces" in missing.detail
+
+
+def test_one_is_not_many(platform: Platform) -> None:
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    finance = platform.workspaces.get("finance")
+    platform.workspaces.save(finance.model_copy(update={"status": "paused"}))
+    assert find(platform, "raw_trends").detail.endswith("; 1 row in 1 workspace")
 
 
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:
@@ -145,7 +185,7 @@ def test_hosts_are_asked_only_when_wanted(platform: Platform) -> None:
         return "no route" if host == "www.reddit.com" else None
 
     offline = examine(live, now=platform.now())
-    assert {one.verdict for one in offline if one.area == "reachable"} == {"ok"}
+    assert {one.verdict for one in offline if one.area == "sources"} == {"ok"}
     online = {one.subject: one for one in examine(live, now=platform.now(), probe=probe)}
     assert set(asked) == CATALOG.hosts
     assert (online["www.reddit.com"].verdict, online["www.reddit.com"].detail) == (
@@ -196,7 +236,7 @@ def test_days_that_were_not_ranked_since_their_stories_changed_are_named(
     slice_ = platform.slice("tech", (day, day), RUN)
     tell_stories(slice_)
     found = find(platform, "ranks of tech")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert (
         f"`ytap materialize 'key:scored_trends+' -w tech --from {day} --to {day}`" in found.detail
     )
@@ -208,7 +248,7 @@ def test_stale_workspaces_are_named_and_idle_ones_are_not(platform: Platform) ->
     append(platform, RAW_TRENDS, trend("finance", datetime(2026, 11, 20, 8, tzinfo=UTC)))
     append(platform, RAW_TRENDS, trend("tech", datetime(2026, 11, 17, 8, tzinfo=UTC)))
     found = find(platform, "raw_trends")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert "tech 3 days" in found.detail
     assert "finance" not in found.detail
     tech = platform.workspaces.get("tech")
@@ -236,7 +276,7 @@ def test_rows_that_no_file_holds_are_named(platform: Platform) -> None:
         writer.execute("INSERT INTO lake.videos BY NAME SELECT 'tech' AS workspace_id")
     found = find(platform, "inlined rows")
     assert (found.verdict, "videos (1)" in found.detail) == ("warn", True)
-    assert "1 changes are due" in find(platform, "lake schema").detail  # the option, once more
+    assert "changes due: 1;" in find(platform, "lake schema").detail  # the option, once more
 
 
 def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
@@ -263,7 +303,7 @@ def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: dat
     ]
     append(platform, COLLECTION_LOG, *lost, fetch("ok", now))
     found = find(platform, "hn UC1 of tech")
-    assert (found.area, found.verdict) == ("stale", "warn")
+    assert (found.area, found.verdict) == ("freshness", "warn")
     assert "no answer on 3 days, since 2026-11-18; the last: its feed answered 404" in found.detail
 
 
@@ -375,7 +415,7 @@ def test_no_lake_yet(tmp_path: Path, now: datetime) -> None:
 def test_a_lake_that_cannot_be_read_is_a_finding(settings: Settings, now: datetime) -> None:
     settings.catalog.write_bytes(b"not a catalog at all" * 100)
     [found] = [one for one in examine(settings, now=now) if one.subject == "lake"]
-    assert (found.area, found.verdict) == ("broken", "fail")
+    assert (found.area, found.verdict) == ("health", "fail")
 
 
 def test_a_check_up_changes_nothing(platform: Platform) -> None:
@@ -413,7 +453,7 @@ def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> No
     folder.rename(folder.with_name("tech2"))
 
     identity = find(platform, "identity of tech2")
-    assert (identity.area, identity.verdict) == ("configured", "fail")
+    assert (identity.area, identity.verdict) == ("setup", "fail")
     assert "workspace 'tech'" in identity.detail
     rows = find(platform, "rows of tech")
     assert rows.verdict == "warn"
