@@ -592,7 +592,7 @@ def test_a_reason_outlasts_the_run_that_found_it(
 
 
 def test_a_preview_shows_a_few_columns_and_names_the_others() -> None:
-    shown = preview(RAW_TRENDS.frame([trend("tech", "1")]))
+    shown = preview(RAW_TRENDS.frame([trend("1") | {"workspace_id": "tech"}]))
     header, *_, rest = shown.splitlines()
     assert header.count("|") == 9
     assert "collection_id" in rest

@@ -427,7 +427,7 @@ def test_a_count_of_nothing_is_a_zero_and_no_unknown_value() -> None:
 def test_the_base_score_of_an_unknown_engagement_is_unknown() -> None:
     scored = SCORED_TRENDS.frame([story(MONDAY, 1, engagement=None, base_score=0.0)])
     (_, html), *_ = pages(ReportInputs(scored=scored))
-    assert "base score –" in check_safe(html).text
+    assert "base score \N{EN DASH}" in check_safe(html).text
 
 
 def overview_rows(*rows: dict[str, Any]) -> pl.DataFrame:
