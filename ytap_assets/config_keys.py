@@ -120,9 +120,10 @@ def show_item(model: type[BaseModel], path: Sequence[str | int]) -> str | None:
         model: The config's model.
         path: Where the item stands.
     """
+    if not path or not isinstance(path[-1], int):
+        return None
     before = ".".join(str(part) for part in path[:-1])
-    keys = (key for key in list_keys(model) if key.name.startswith(f"{before}[]."))
-    first = next(keys, None) if isinstance(path[-1], int) else None
+    first = next((key for key in list_keys(model) if key.name.startswith(f"{before}[].")), None)
     return None if first is None else f"- {first.name.rpartition('.')[2]}: {first.example}"
 
 

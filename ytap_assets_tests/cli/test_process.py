@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -289,8 +290,16 @@ def test_every_command_has_examples(nowhere: Ytap, command: list[str]) -> None:
     assert f"    ytap {' '.join(command)}" in text.split("Examples:")[1].replace('eval "$(', "  ")
 
 
+@pytest.fixture
+def free_port() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return str(taken.getsockname()[1])
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_the_web_interface_is_dagsters_own_at_home_on_this_machine(
-    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch, free_port: str
 ) -> None:
     started: list[tuple[list[str], str]] = []
 
@@ -298,11 +307,11 @@ def test_the_web_interface_is_dagsters_own_at_home_on_this_machine(
         started.append((command, environment["DAGSTER_HOME"]))
 
     monkeypatch.setattr(os, "execve", note_start)
-    ytap.ok("ui", "--port", "3333")
+    ytap.ok("ui", "--port", free_port)
     [(command, home)] = started
     assert command[4:7] == ["-m", "dagster", "dev"]
     assert command[command.index("-h") + 1] == "127.0.0.1"
-    assert command[command.index("-p") + 1] == "3333"
+    assert command[command.index("-p") + 1] == free_port
     assert (Path(home) / "dagster.yaml").is_file()
     assert Path(home) == ytap.data / "dagster_home"
     assert ytap("ui", "--port", "70000").exit_code == 2
@@ -333,8 +342,9 @@ def test_the_web_interface_imports_nothing_from_the_current_folder(
     assert (done.stdout.strip() == str(home)) == (python_path is not None)
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_the_runs_of_the_web_interface_have_the_transport_that_it_announced(
-    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch, free_port: str
 ) -> None:
     """Also where the data folder remembers none, or another, when a run begins."""
     transports: list[str] = []
@@ -349,12 +359,14 @@ def test_the_runs_of_the_web_interface_have_the_transport_that_it_announced(
     monkeypatch.setattr(os, "execve", begin_runs)
     replay = {"YTAP_DATA": str(ytap.data), "YTAP_TRANSPORT": "replay"}
     Settings.from_env(replay).remember_transport()
-    assert "transport: replay (remembered in" in replace(ytap, transport="")("ui").stderr
+    opened = replace(ytap, transport="")("ui", "--port", free_port)
+    assert "transport: replay (remembered in" in opened.stderr
     assert transports == ["replay", "replay"]
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_two_web_interfaces_on_one_data_folder_are_refused(
-    ytap: Ytap, monkeypatch: pytest.MonkeyPatch
+    ytap: Ytap, monkeypatch: pytest.MonkeyPatch, free_port: str
 ) -> None:
     held: list[bool] = []
 
@@ -366,6 +378,6 @@ def test_two_web_interfaces_on_one_data_folder_are_refused(
         held.append(True)
 
     monkeypatch.setattr(os, "execve", note_start)
-    ytap.ok("ui")
+    ytap.ok("ui", "--port", free_port)
     assert held
-    assert "Dagster is open on it already" in ytap.refused(2, "ui")
+    assert "Dagster is open on it already" in ytap.refused(2, "ui", "--port", free_port)

@@ -14,7 +14,7 @@ import pytest
 from ytap_assets.defs.liveness import PROCESS_TAG, announce_process, dead_runs, fail_dead_runs
 from ytap_assets.operations.platform import Platform
 
-_SAYS = "the process of this run is gone"
+_SAYS = "the process of this run ended"
 ALIVE = """
 import sys
 from pathlib import Path

@@ -55,7 +55,7 @@ def test_folders_that_are_as_they_were_change_nothing(
     seen = tick(platform, instance, "workspace_folders")
 
     assert not seen.dynamic_partitions_requests
-    assert seen.skip_reason == dg.SkipReason("the folders are as they were")
+    assert isinstance(seen.skip_reason, dg.SkipReason)
 
 
 @pytest.mark.parametrize(
