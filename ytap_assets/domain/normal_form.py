@@ -87,7 +87,9 @@ _ESCAPED_MARK = r"\\([!#*+.&_~`<>\[\]-])"
 
 _ALIKE = r"[\p{Cyrillic}\p{Greek}\p{Armenian}]"
 _MIXED = rf"\p{{Latin}}\p{{M}}*{_ALIKE}|{_ALIKE}\p{{M}}*\p{{Latin}}"
-_MIXED_WORD = re.compile(r"[^\W\d_]+(?:[\u0300-\u036f]+[^\W\d_]+)*")
+# A word of an alphabet: what is written without spaces next to it is no part of it.
+_LETTER = r"(?:(?![\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ufaff\uff66-\uffdc])[^\W\d_])"
+_MIXED_WORD = re.compile(rf"{_LETTER}+(?:[\u0300-\u036f]+{_LETTER}+)*")
 _LATIN = re.compile("[A-Za-z]")
 _OTHER_ALPHABET = re.compile("[\u0370-\u058f]")
 _CYRILLIC_ALIKE = ("аеіјкорсухАВЕІЈКМНОРСТУХ", "aeijkopcyxABEIJKMHOPCTYX")

@@ -39,6 +39,8 @@ _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "N
 _PART = re.compile(rf"{SCRIPT_EDGE}([^{SCRIPT_EDGE}]+){SCRIPT_EDGE}|([^\s{SCRIPT_EDGE}-]+)")
 _LETTER = re.compile(r"([\s\S])([\u0300-\u036f]*)")
 _LINE_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
+_MAY_DO_WITHOUT = re.compile(r"[|?*]|\{0?,")
+"""Where an expression has a choice, a character that no text has does not keep it from matching."""
 _LIKE_REGEX = re.compile(
     r"\(\?[a-zA-Z:=!<-]|^\s*\\b|\\b\s*$|\\[swd][+*?{]|\.[*+](?!\S)|\.[*+]\??\w|\w\|\w|^\s*\^[^\W_]"
     r"|^/.+/g?i$"
@@ -55,6 +57,7 @@ _SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 # White space or a hyphen between words, with the marks of Markdown around: `**free** - #robux`.
 _APART = r"[*~\]\\]*(?:[\s-]+|[\s-]*\n[\s>-]+)[*~#\[]*\s*"
 # Korean words are apart, so a space within a short one makes it others.
+_JAPANESE_ENDING = r"\p{Hiragana}"
 _KOREAN_GAPS = rf"{SCRIPT_EDGE}-"
 _SHORTEST_KOREAN_WORD = 2
 # What may stand before a word and is written together with it.
@@ -245,14 +248,29 @@ def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
 
 
 def _run_regex(run: str) -> str:
-    """A run of a script without spaces, or of Korean: gaps may stand between its characters."""
-    shortest = _SHORTEST_KOREAN_WORD if _is_korean(run) else 0
-    regex = ""
-    for number, character in enumerate(run):
-        if number and not unicodedata.category(character).startswith("M"):
-            is_free = shortest <= number <= len(run) - shortest
-            regex += f"[{GAPS if is_free else _KOREAN_GAPS}]*"
-        regex += pl.escape_regex(character)
+    """A run of a script without spaces, or of Korean: gaps may stand between its characters.
+
+    Across a gap the run is the whole of what it joins, but for a particle behind Japanese: the end
+    of one word and the beginning of the next would make up others. In Korean, particles may follow,
+    so the gap stands between parts that are long enough to be words.
+    """
+    letters: list[str] = []
+    for character in run:
+        is_mark = unicodedata.category(character).startswith("M")
+        if letters and is_mark:
+            letters[-1] += pl.escape_regex(character)
+        else:
+            letters.append(pl.escape_regex(character))
+    if len(letters) == 1:
+        return letters[0]
+    if not _is_korean(run):
+        apart = f"[{GAPS}]*".join(letters)
+        return f"(?:{''.join(letters)}|{SCRIPT_EDGE}{apart}(?:{SCRIPT_EDGE}|{_JAPANESE_ENDING}))"
+    last = len(letters) - _SHORTEST_KOREAN_WORD
+    regex = letters[0]
+    for number, letter in enumerate(letters[1:], start=1):
+        is_free = _SHORTEST_KOREAN_WORD <= number <= last
+        regex += f"[{GAPS if is_free else _KOREAN_GAPS}]*{letter}"
     return regex
 
 
@@ -353,10 +371,12 @@ def _refuse_unseen(regex: str) -> None:
     written = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(outside)]
     # Without the escapes, which name a character or a kind of them.
     literal = _ANY_ESCAPE.sub("\n", _WRITTEN_CHARACTER.sub("\n", outside))
+    may_do_without = _MAY_DO_WITHOUT.search(outside) is not None
     for character in (*written, *literal):
-        _refuse_character(character)
+        if not may_do_without or unicodedata.category(character) == "Cc":
+            _refuse_character(character)
     seen = _seen(literal)
-    if seen != literal:
+    if seen != literal and not may_do_without:
         raise ValueError(
             "patterns see texts with HTML entities decoded and accents on their letters:"
             f" write {seen.strip()!r} instead of {literal.strip()!r}"

@@ -20,9 +20,9 @@ from ytap_assets.errors import ConfigError
 MAX_PATTERNS = 100
 _ADDRESS = re.compile(
     r"(?:\*?\.|//)?(?:(?:[\w-]+\.)+[^\W\d_]{2,63}|\d{1,3}(?:\.\d{1,3}){3})\.?"
-    r"(?::\d+|[/?#])\S*"
+    r"(?::\d+\S*|/(?![A-Z])\S*|[?#](?![A-Z]|$)\S*)"
 )
-"""A host with a path or a port, without its scheme."""
+"""A host with a path or a port, without its scheme; not two names such as `Node.js/Express`."""
 
 RuleName = Literal[
     "minimum_engagement",

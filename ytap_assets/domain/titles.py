@@ -16,27 +16,33 @@ MAX_CHARACTERS = 1000
 
 _APOSTROPHE = r"(?:['\x{2019}]|&#0?39;)?"
 _ROBOT = r"(?:a |an )?(?:ro)?bot"
+_TO_GO_ON = (
+    r"(?:,? (?:(?:in order )?to (?:continue|proceed|access|view|use|read)\b.*|by completing\b.*"
+    r"|before (?:continuing|proceeding)\b.*|and reload\b.*))?"
+)
 # Answers to those who are taken for a program, in the words of Cloudflare, Akamai, PerimeterX,
 # Imperva, Vercel, Anubis and others.
 _CHECKS = (
     rf"are you (?:not )?(?:{_ROBOT}|(?:a )?human)(?: or {_ROBOT})?",
     rf"(?:robot or human|human or robot)|i{_APOSTROPHE}m not {_ROBOT}",
     rf"(?:please )?(?:verify|confirm|prove|make sure|verifying|confirming)(?: that)?"
-    rf" you(?: are|{_APOSTROPHE}re) (?:(?:a )?human|not {_ROBOT}).*",
+    rf" you(?: are|{_APOSTROPHE}re) (?:(?:a )?human|not {_ROBOT}){_TO_GO_ON}",
     rf"making sure (?:that )?you(?: are|{_APOSTROPHE}re) (?:not {_ROBOT}|(?:a )?human)",
     r"access to (?:this|the) (?:page|site|website)(?: has been| is)? (?:denied|blocked|restricted)",
     r"(?:sorry,? )?you have been blocked",
     r"your (?:access|request) (?:has been|was) (?:denied|blocked)",
-    r"(?:access|permission|request) (?:denied|blocked|rejected)|request unsuccessful.*",
-    r"checking (?:your browser|if the site connection is secure).*",
-    r"(?:ddos|bot) protection(?: by .*)?|ddos-guard|protected by anubis",
+    r"(?:access|permission|request) (?:denied|blocked|rejected)",
+    r"request unsuccessful(?:\W+incapsula.*)?",
+    r"checking (?:your browser(?: before accessing.*)?|if the site connection is secure)",
+    r"(?:ddos|bot) protection(?: by \w+)?|ddos-guard|protected by anubis",
     r"(?:vercel )?security (?:check|checkpoint|verification)|performing security verification",
     r"(?:human|bot|browser) (?:verification|check)|client challenge|challenge validation",
     r"(?:google )?(?:re|h)?captcha(?: (?:check|challenge|required))?|pardon our interruption",
-    r"(?:we(?:'ve)? )?detected unusual (?:traffic|activity).*|unusual traffic.*",
-    r"(?:please )?(?:enable|turn on) (?:javascript|js|cookies).*",
+    r"(?:we(?:'ve)? )?(?:detected )?unusual (?:traffic|activity)(?: from your .*)?",
+    rf"(?:please )?(?:enable|turn on) (?:javascript|js|cookies)(?: and cookies)?{_TO_GO_ON}",
     r"javascript is (?:not available|disabled|required)|attention required",
-    r"(?:just|one) a? ?moment(?:,? please)?|please wait(?: a moment)?(?:,? while.*)?",
+    r"(?:just|one) a? ?moment(?:,? please)?|please wait(?: a moment)?"
+    r"(?:,? while (?:we (?:are )?(?:verify|check|redirect)|your (?:request|browser)).*)?",
 )
 # The same "just a moment" as a reader of another language gets it.
 _MOMENTS = (
@@ -82,7 +88,8 @@ _STATUSES = (
 _ERRORS = (
     rf"(?:http|error|status)[\W_]+{_STATUS}|[45][0-9]{{2}} error|error 1[0-9]{{3}}",
     rf"{_FAILURE}(?:\W+{_STATUS})?",
-    r"(?:an )?error (?:has )?occurred|something went wrong|application error.*|privacy error",
+    r"(?:an )?error (?:has )?occurred|something went wrong|privacy error",
+    r"application error(?:\W+a client-side exception.*)?",
     r"(?:oops\W+)?(?:this )?(?:page|site|content) (?:not available|unavailable|does not exist)",
     rf"(?:this|that) (?:page|content|site) (?:is|can)(?: not|not|n?{_APOSTROPHE}t)(?: be)?"
     r" (?:available|reached|found)(?: right now| anymore)?",
@@ -91,7 +98,8 @@ _ERRORS = (
     r"(?:loading|redirecting)(?:\.{2}|…)",
 )
 _GONE = (
-    r"(?:deleted|removed) by (?:the )?(?:user|author|moderators?|mods?|reddit|admins?|automod).*",
+    r"(?:deleted|removed) by (?:the )?"
+    r"(?:user|author|moderators?|mods?|reddit|admins?|automod(?:erator)?)",
     r"removed|deleted|(?:private|deleted|unavailable|removed) video|video (?:removed|deleted)",
     r"(?:this )?video (?:is )?(?:unavailable|private|not available|no longer available.*)",
     r"v[ií]deo (?:privado|eliminado|no disponible|não disponível|indisponível)",
@@ -104,7 +112,8 @@ _GONE = (
 )
 # Of sites that ask to log in, and of servers and sites that show the title of all their pages.
 _DOORS = (
-    r"before you continue(?: to \w+)?|subscribe to (?:read|continue).*|(?:log|sign) ?(?:in|up)",
+    r"before you continue(?: to \w+)?|(?:log|sign) ?(?:in|up)",
+    r"subscribe to (?:read|continue)(?: reading)?",
     r"(?:facebook|instagram|linkedin|x|twitter)\W+(?:log ?in|sign ?in)(?:\W+(?:or\W+)?sign ?up)?",
     r"(?:log|sign) ?in (?:to|on) (?:facebook|instagram|linkedin|x|twitter|your account|continue)",
     r"reddit\W+(?:dive into anything|the heart of the internet|the front page of the internet)",
@@ -112,7 +121,7 @@ _DOORS = (
     r"welcome to nginx|apache2? (?:\w+ )?default page.*|iis windows(?: server)?|it works",
     r"test page for (?:the )?(?:apache|nginx).*|index of /",
     r"(?:domain|default|parked) (?:parking )?page",
-    r"(?:this )?(?:domain|domain name) (?:is |may be )?for sale.*|untitled(?: (?:document|page))?",
+    r"(?:this )?(?:domain|domain name) (?:is |may be )?for sale|untitled(?: (?:document|page))?",
     r"n/a|home ?page|document moved|object moved|(?:301|302)\W+(?:moved permanently|found)",
 )
 _ANYWHERE = "|".join((*_CHECKS, *_STATUSES))
@@ -122,7 +131,7 @@ _SEPARATOR = r"[|:\x{b7}\x{2022}\x{2013}\x{2014}-]"
 NO_TITLE = (
     rf"(?i)^[\W_]*(?:(?:(?:{_SITE} [|\x{{2013}}\x{{2014}}-] )?(?:{_ANYWHERE})|(?:{_ALONE}))"
     rf"[\W_]*?(?:\s{_SEPARATOR}(?:\W+[\w.]+){{1,5}})?|[45][0-9]{{2}})[\W_]*$"
-    r"|^\s*\[\s*(?:deleted|removed|unavailable|redacted)\b[^\]]*\]\W*$"
+    r"|^\s*\[\s*(?:deleted|removed|unavailable|redacted)(?: by\b[^\]]*)?\s*\]\W*$"
 )
 """A title that names nothing: what a site answers in place of a page, and what is left of a post
 that is gone. A site's name may stand behind it, and before a check for robots or an HTTP status."""

@@ -169,7 +169,7 @@ _ARTICLE_PATH = re.compile(
     r"|/(?:[^/-]+-){3}[^/]+$|-[0-9]{5,}$|\.html?$"  # a headline, a number, a document
 )
 _SEARCHES = (
-    r"(?:[a-z.]+\.)?google\.[a-z.]+/(?:search|webhp|sorry)\b|bing\.com/(?:news/)?search\b"
+    r"(?:(?:images|news|maps|scholar)\.)?google\.[a-z.]+/(?:search(?:\?|$)|(?:webhp|sorry)\b)|bing\.com/(?:news/)?search\b"
     r"|duckduckgo\.com\?|(?:[a-z]+\.)?search\.yahoo\.com[/?]|baidu\.com/s\b|yandex\.[a-z]+/search\b"
     r"|youtube\.com/(?:results|feed)\b|x\.com/(?:search|home|explore)\b"
     r"|reddit\.com/(?:search\b|r/(?:all|popular)$)"
@@ -193,8 +193,11 @@ _NAMELESS = (
     r"|news\.ycombinator\.com/(?:(?:item|user)(?:\?id=)?|from)"
 )
 """Paths that wait for the name of a page, and have none."""
+_EDITIONS = (
+    r"edition|international|global|arabic|asia|amp|mobile|m|news|finance|money|sports?|[a-z]{2}"
+)
 _NEWS_HOMES = (
-    rf"(?:[^/?#:]+\.)?(?:{'|'.join(map(re.escape, sorted(_NEWS_HOSTS)))})"
+    rf"(?:(?:{_EDITIONS})\.)?(?:{'|'.join(map(re.escape, sorted(_NEWS_HOSTS)))})"
     r"(?i:/(?:home|international|latest|news|section(?:/[^/?]+)?|uk|us|world))?"
 )
 _COUNTRY_HOMES = r"(?:google|amazon)\.(?:com?\.)?[a-z]{2,3}"

@@ -116,3 +116,21 @@ def test_different_titles_stay_two(one: str, other: str) -> None:
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=6))
 def test_a_title_is_compared_by_itself_alone(titles: list[str | None]) -> None:
     assert compare(*titles) == [one for title in titles for one in compare(title)]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Unusual traffic jams on I-95 baffle drivers",
+        "DDoS protection by Cloudflare explained",
+        "Checking your browser history: the law",
+        "Application error rates at AWS rise",
+        "Enable Cookies in Safari 12",
+        "Prove you are human or die trying",
+        "Deleted by user error: how GitLab lost data",
+        "Please wait while we change the world",
+        "[deleted scenes]!",
+    ],
+)
+def test_headlines_that_begin_like_an_answer_are_titles(title: str) -> None:
+    assert comparable_titles(pl.Series([title])).null_count() == 0

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -21,6 +22,9 @@ _SCRIPT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _LIMIT = 10**9
 _LONGEST_KEY = 100
 _SHOWN_KEY = 40
+_SHORTEST_KEY = 4
+"""Shorter keys are near many words."""
+_ALIKE = 0.6
 
 T = TypeVar("T")
 
@@ -50,7 +54,7 @@ class Fields:
         self._known.append(key)
         value = self.content.get(key)
         if _is_blank(value):
-            written = [other for other in self.content if _find_meant(other, (key,))]
+            written = [other for other in self.content if _find_meant(other, (key,), (key,))]
             advice = f"; is it meant by {_show_key(written[0])}?" if written else ""
             raise FieldError(f"{key}: missing{advice}")
         try:
@@ -76,8 +80,9 @@ class Fields:
             FieldError: All problems, in one message.
         """
         known = tuple(self._known)
+        absent = tuple(key for key in known if _is_blank(self.content.get(key)))
         for key in self.unread:
-            if (meant := _find_meant(key, known)) is not None:
+            if (meant := _find_meant(key, known, absent)) is not None:
                 self._problems.append(f"{_show_key(key)}: no such key; did you mean `{meant}`?")
         if self._problems:
             raise FieldError("; ".join(self._problems))
@@ -90,13 +95,27 @@ class Fields:
 
 
 @lru_cache(maxsize=4096)
-def _find_meant(key: str, known: tuple[str, ...]) -> str | None:
-    """The known key that another spelling or a typing slip stands for; None where none is."""
+def _find_meant(key: str, known: tuple[str, ...], absent: tuple[str, ...]) -> str | None:
+    """The known key that another spelling or a typing slip stands for; None where none is.
+
+    A slip is looked for among the keys that are absent. Keys that differ by a word (``created_by``,
+    ``created_at``) are different ones.
+    """
     if len(key) > _LONGEST_KEY:
         return None
     plain = _plain_key(key)
     same = next((one for one in known if one != key and _plain_key(one) == plain), None)
-    return same or find_nearest(key, (one for one in known if one != key), cutoff=MISTYPED)
+    candidates = (one for one in absent if len(one) >= _SHORTEST_KEY and one != key)
+    nearest = same or find_nearest(key, candidates, cutoff=MISTYPED)
+    return nearest if same or nearest is None or not _differ_by_word(key, nearest) else None
+
+
+def _differ_by_word(key: str, known: str) -> bool:
+    words, others = fold_name(key).split("_"), fold_name(known).split("_")
+    if len(words) != len(others):  # a word more or less, such as the unit, is left out or added
+        return any(one != other for one, other in zip(words, others, strict=False))
+    pairs = ((one, other) for one, other in zip(words, others, strict=True) if one != other)
+    return any(SequenceMatcher(None, *pair).ratio() < _ALIKE for pair in pairs)
 
 
 def _plain_key(key: str) -> str:

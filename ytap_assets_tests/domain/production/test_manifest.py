@@ -82,7 +82,7 @@ def test_its_name_depends_on_all_that_it_says_and_not_on_how_it_is_written() -> 
         (manifest(cost_usd=-2), "cost_usd: expected an amount"),
         (manifest(quality_score="high"), "quality_score: expected a number"),
         (manifest(costUsd=9), "'costUsd': no such key; did you mean `cost_usd`?"),
-        (manifest(duration=9), "did you mean `duration_s`?"),
+        (manifest(duration_s=None, duration=9), "did you mean `duration_s`?"),
         (manifest(qualityScore=9), "did you mean `quality_score`?"),
         (
             manifest(files=[ENTRY | {"SHA-256": SHA}]),

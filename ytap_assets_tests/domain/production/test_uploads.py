@@ -40,7 +40,7 @@ def test_a_video_may_be_uploaded_first_and_published_later() -> None:
         ({"channel_id": "@handle"}, "channel_id: '@handle' is not a YouTube channel's id"),
         ({"published_at": "2026-11-10"}, "published_at: '2026-11-10' has no zone"),
         ({"publishedAt": None}, "'publishedAt': no such key; did you mean `published_at`?"),
-        ({"published": "2026-11-10"}, "did you mean `published_at`?"),
+        ({"published_at": None, "published": "2026-11-10"}, "did you mean `published_at`?"),
         ({"Channel_ID": CHANNEL}, "did you mean `channel_id`?"),
         ({"script_id": "a/b"}, "script_id: 'a/b' is not a script's id"),
     ],
