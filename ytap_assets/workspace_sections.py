@@ -164,11 +164,12 @@ class Account(Section):
     @field_validator("platform")
     @classmethod
     def _check_platform(cls, value: str) -> str:
-        """Any name, but for one that is a well-known one mistyped."""
+        """Any name, such as `youtube_de`, but for a well-known one that is mistyped."""
+        folded = fold_name(value)
         nearest = find_nearest(value, _PLATFORMS, cutoff=MISTYPED)
-        if nearest is not None and fold_name(value) != nearest:
+        if nearest is not None and not re.fullmatch(rf"{nearest}(?:_.+|\d+)?", folded):
             raise ValueError(f"{value!r} is no platform; did you mean `{nearest}`?")
-        if not fold_name(value):
+        if not folded:
             raise ValueError("a platform has a name, such as youtube")
         return value
 

@@ -347,3 +347,9 @@ def test_a_secret_is_shown_in_no_error() -> None:
     with pytest.raises(ConfigError) as refused:
         parse_workspace("tech", f"{GOOD}{lines}\n", origin="here")
     assert "sesame" not in str(refused.value)
+
+
+@pytest.mark.parametrize("platform", ["youtube_de", "youtube2", "tiktok_us", "mastodon.social"])
+def test_a_platform_may_have_a_name_of_its_own(platform: str) -> None:
+    text = f"{GOOD}accounts: [{{platform: {platform}, handle: me}}]\n"
+    assert parse_workspace("tech", text, origin="here").accounts[0].platform == platform

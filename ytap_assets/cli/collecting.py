@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from ytap_assets.errors import ConfigError
     from ytap_assets.operations.platform import Platform
 
+_MOST_REPORTS = 100
+"""Over so many days an import advises no reports."""
 _COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
 
 
@@ -259,10 +261,14 @@ def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> N
     if days:
         # A file may reach into days that are still to come: those cannot be asked for yet.
         end = last if any(day > last for day in new["day"]) else max(days)
+        # What follows the ranks is a report of every day, of those without rows too.
+        few = (end - min(days)).days < _MOST_REPORTS
         note(
-            "To rank these days: ytap materialize 'key:trend_stories or key:scored_trends+'"
-            f" --workspace {workspace} --from {min(days)} --to {end}"
+            f"To rank these days: ytap materialize 'key:trend_stories or key:scored_trends"
+            f"{'+' if few else ''}' --workspace {workspace} --from {min(days)} --to {end}"
         )
+        if not few:
+            note("With `scored_trends+` each of these days gets a report, also those without rows")
     for row in outcome.filter(accepted=0).iter_rows(named=True):
         if row["duplicates"]:
             note(f"{clean(row['target'])}: nothing new: all its rows are in raw_trends already")

@@ -27,6 +27,7 @@ _GROUP_CHARACTERS = 20_000
 """The engine refuses expressions that compile to more than 10 MB; this is far below."""
 _LONG_BYTES = 20_000
 _CACHED_LISTS = 2048
+_CACHED_TEXTS = 4_096
 _MANY_SHARE = 20
 """From so many phrases with one longest word on, a phrase is known by a word that fewer have."""
 _NO_LETTERS = "\u0640\u115f\u1160\u3164\uffa0"
@@ -38,6 +39,7 @@ _WORD_CATEGORIES = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "N
 
 _PART = re.compile(rf"{SCRIPT_EDGE}([^{SCRIPT_EDGE}]+){SCRIPT_EDGE}|([^\s{SCRIPT_EDGE}-]+)")
 _LETTER = re.compile(r"([\s\S])([\u0300-\u036f]*)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
 _MAY_DO_WITHOUT = re.compile(r"[|?*]|\{0?,")
 """Where an expression has a choice, a character that no text has does not keep it from matching."""
@@ -153,12 +155,13 @@ def check_phrase(text: str) -> str:
         raise ValueError("a phrase has one line; list each phrase as an entry of its own")
     if _LIKE_REGEX.search(text):
         raise ValueError(
-            "a phrase is no regular expression: write the words themselves; regular expressions"
-            " belong under spam.patterns"
+            "a phrase is no regular expression: write the words themselves, and alternatives as"
+            " entries of their own; regular expressions belong under spam.patterns"
         )
     if _WILDCARD.search(text):
         raise ValueError(
-            "`*` is no wildcard: a phrase matches whole words, so list each form of a word"
+            "`*` is no wildcard: a phrase matches whole words, so list each form of a word; where"
+            " it is part of a name, leave it out"
         )
     if not is_phrase(text):
         raise ValueError(
@@ -415,6 +418,10 @@ def _refuse_character(character: str) -> None:
         )
 
 
+@lru_cache(maxsize=_CACHED_TEXTS)
 def _seen(text: str) -> str:
+    """A text as patterns see it. Of ASCII, they see all as it is but for entities and controls."""
+    if text.isascii() and "&" not in text and not _CONTROL.search(text):
+        return text
     clean: str = read_plainly(normalize_texts(pl.Series([text]))["clean"]).item()
     return clean

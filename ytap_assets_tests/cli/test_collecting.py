@@ -93,6 +93,19 @@ def test_the_advice_after_an_import_names_the_days_that_are_new(
     assert "ytap materialize" not in again
 
 
+def test_years_of_history_are_not_advised_to_become_reports(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    file = tmp_path / "points.csv"
+    file.write_text(
+        HEADER_OF_POINTS + POINT.format(year=2024) + POINT.format(year=2026), encoding="utf-8"
+    )
+
+    said = ytap("import", "trends", file, "-w", "tech", "--source", "youtube").stderr
+
+    assert "'key:trend_stories or key:scored_trends' --workspace tech --from 2024-11-18" in said
+
+
 def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
     """Every day's collection of trends has one target for each of these outcomes."""
 

@@ -139,7 +139,7 @@ def test_a_damaged_file_is_not_the_statements_fault(lake: Platform, ytap: Ytap) 
 def test_words_are_only_words(
     lake: Platform, ytap: Ytap, statement: str, arguments: tuple[str, ...]
 ) -> None:
-    ytap.ok("sql", statement, *arguments)
+    assert ytap.ok("sql", statement, *arguments)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_words_are_only_words(
     ],
 )
 def test_a_workspaces_copy_takes_what_it_took(lake: Platform, ytap: Ytap, statement: str) -> None:
-    ytap.ok("sql", statement, "-w", "tech", "-f", "csv")
+    assert ytap.ok("sql", statement, "-w", "tech", "-f", "csv").count("\n") > 1
 
 
 def test_no_lake_and_no_such_workspace(nowhere: Ytap, ytap: Ytap) -> None:

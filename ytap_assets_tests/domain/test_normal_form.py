@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.normal_form import CLEAN_CHARACTERS, join_scripts, normalize_texts
+from ytap_assets.domain.normal_form import (
+    CLEAN_CHARACTERS,
+    join_scripts,
+    normalize_texts,
+    read_plainly,
+)
 
 
 def forms(text: str) -> tuple[str, str, str]:
@@ -70,3 +75,9 @@ def test_characters_that_need_no_cleaning_are_clean_next_to_any_other() -> None:
     second = {chr(int(pair[1], 16)) for pair in apart if len(pair) == 2 and "<" not in pair[0]}
     assert clean & second == set()
     assert clean & set("\u2122\u00ae\u00a9\u00b4\u200b\u00ad") == set()
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="&")))
+def test_printable_ascii_is_clean_but_for_entities(text: str) -> None:
+    """What is checked of a pattern's characters relies on it."""
+    assert read_plainly(normalize_texts(pl.Series([text]))["clean"]).to_list() == [text]

@@ -165,6 +165,8 @@ def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> 
     ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, RESET + timedelta(seconds=1))
     ledger.reserve(FEW, RESET - timedelta(seconds=1))
+    for moment in (RESET - timedelta(seconds=1), RESET + timedelta(seconds=1)):
+        assert ledger.spending(FEW, moment).calls == 1
 
 
 def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
