@@ -7,7 +7,7 @@ being written). Business ranges are no part of this: they never block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
@@ -94,6 +94,96 @@ def check_rows(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckedRows:
     Raises:
         PublishRefusedError: A check failed; it holds every check's result.
     """
+    conformed = _conform(table, frame)
+    results = (
+        check_schema(table, conformed),
+        check_key(table, conformed),
+        check_partition(table, conformed, scope),
+    )
+    if not all(result.passed for result in results):
+        raise PublishRefusedError(table.name, results)
+    return CheckedRows(table, scope, conformed, results)
+
+
+def check_batch(
+    table: Table, frames: Mapping[Scope, pl.DataFrame]
+) -> dict[Scope, CheckedRows | PublishRefusedError]:
+    """Conform and check the frames of several scopes, each as `check_rows` does.
+
+    All rows are checked together, because the checks of 50 frames of a few hundred rows cost as
+    much as those of one. If a check fails, each frame is checked alone to find the refused ones.
+
+    Args:
+        table: The table of all frames.
+        frames: The rows by scope. The scopes do not overlap.
+
+    Returns:
+        The checked rows of each scope, or its refusal, in the order of ``frames``.
+    """
+    together = _check_together(table, frames)
+    if together is not None:
+        return dict(together)
+    checked: dict[Scope, CheckedRows | PublishRefusedError] = {}
+    for scope, frame in frames.items():
+        try:
+            checked[scope] = check_rows(table, frame, scope)
+        except PublishRefusedError as refusal:
+            checked[scope] = refusal
+    return checked
+
+
+def _check_together(
+    table: Table, frames: Mapping[Scope, pl.DataFrame]
+) -> dict[Scope, CheckedRows] | None:
+    """The checked rows of each scope; None where the frames differ in columns or a check fails."""
+    schemas = [frame.schema for frame in frames.values()]
+    if len(schemas) < 2 or any(schema != schemas[0] for schema in schemas):
+        return None
+    try:
+        rows = _conform(table, pl.concat(frames.values()))
+    except PublishRefusedError:
+        return None
+    parts: dict[Scope, pl.DataFrame] = {}
+    start = 0
+    for scope, frame in frames.items():
+        parts[scope] = rows.slice(start, frame.height)
+        start += frame.height
+    if not (
+        check_schema(table, rows).passed
+        and check_key(table, rows).passed
+        and _all_belong(table, parts, rows)
+    ):
+        return None
+    passed = tuple(CheckResult(name) for name in CHECKS)
+    return {scope: CheckedRows(table, scope, own, passed) for scope, own in parts.items()}
+
+
+def _all_belong(table: Table, parts: Mapping[Scope, pl.DataFrame], rows: pl.DataFrame) -> bool:
+    """Whether every row belongs to the scope of its part; the parts follow each other in rows."""
+    expected = pl.DataFrame(
+        {
+            "owner": [scope.workspace_id for scope in parts],
+            "first": pl.Series([scope.first_day for scope in parts], dtype=pl.Date),
+            "last": pl.Series([scope.last_day for scope in parts], dtype=pl.Date),
+            "rows": pl.Series([part.height for part in parts.values()], dtype=pl.UInt32),
+        }
+    ).select(pl.exclude("rows").repeat_by("rows").explode(empty_as_null=False))
+    belongs = pl.col("workspace_id") == pl.col("owner")
+    names = ["workspace_id"]
+    if table.by_day:
+        names.append("day")
+        within = pl.col("day").is_between("first", "last")
+        belongs &= pl.when(pl.col("first").is_null()).then(pl.lit(value=True)).otherwise(within)
+    checked = pl.concat([rows.select(names), expected], how="horizontal")
+    return bool(checked.select(belongs.fill_null(value=False).all()).item())
+
+
+def _conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame in the table's shape, with stand-ins for what an append numbers.
+
+    Raises:
+        PublishRefusedError: Columns are missing, unexpected or of another type.
+    """
     # The append gives the numbers; until then the rows' own order, or 0, stands in.
     if table.sequenced:
         order = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias("seq")
@@ -103,14 +193,7 @@ def check_rows(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckedRows:
     conformed, problems = conform(table, frame)
     if problems:
         raise PublishRefusedError(table.name, (CheckResult("schema", _cases(problems)),))
-    results = (
-        check_schema(table, conformed),
-        check_key(table, conformed),
-        check_partition(table, conformed, scope),
-    )
-    if not all(result.passed for result in results):
-        raise PublishRefusedError(table.name, results)
-    return CheckedRows(table, scope, conformed, results)
+    return conformed
 
 
 def check_schema(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from typing import Self
@@ -31,7 +31,7 @@ from ytap_assets.lakehouse.errors import (
     LakeReadOnlyError,
 )
 from ytap_assets.lakehouse.lock import WriteLock
-from ytap_assets.lakehouse.reader import CrossReader, Reader
+from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
 from ytap_assets.lakehouse.schema import plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.lakehouse.transaction import Run, Transaction
@@ -162,6 +162,12 @@ class Lake:
     def reader(self, workspace_id: str, *, as_of: int | None = None) -> Reader:
         """Read one workspace, now or as of a snapshot."""
         return Reader(self.cursor, workspace_id, as_of=as_of)
+
+    def batch_reader(
+        self, workspace_ids: Sequence[str], *, as_of: int | None = None
+    ) -> BatchReader:
+        """Read several named workspaces in one statement, now or as of a snapshot."""
+        return BatchReader(self.cursor, workspace_ids, as_of=as_of)
 
     def cross_reader(self, *, as_of: int | None = None) -> CrossReader:
         """Read across all workspaces: a step of its own, so that it is seen."""

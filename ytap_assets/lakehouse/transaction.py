@@ -16,10 +16,10 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows
+from ytap_assets.lakehouse.checks import CheckedRows, Scope
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.reader import CrossReader, Reader, comparable
+from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable
 from ytap_assets.lakehouse.schema import plan_changes
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
@@ -96,6 +96,10 @@ class Transaction:
         """Read one workspace inside the transaction: what holds now holds at the commit."""
         return Reader(lambda: nullcontext(self._cursor), workspace_id)
 
+    def batch_reader(self, workspace_ids: Sequence[str]) -> BatchReader:
+        """Read several workspaces inside the transaction."""
+        return BatchReader(lambda: nullcontext(self._cursor), workspace_ids)
+
     def cross_reader(self) -> CrossReader:
         """Read across workspaces inside the transaction."""
         return CrossReader(lambda: nullcontext(self._cursor))
@@ -106,28 +110,28 @@ class Transaction:
         Returns:
             How many rows were replaced.
         """
-        table, scope = rows.table, rows.scope
+        return self.publish_all([rows])
+
+    def publish_all(self, parts: Sequence[CheckedRows]) -> int:
+        """Replace what each of several scopes of one table held, in two statements.
+
+        A statement costs as much for 50 scopes as for one, so the cost of a scope is that of its
+        rows and of the files they are written to.
+
+        Returns:
+            How many rows were replaced, in all scopes.
+        """
+        if not parts:
+            return 0
+        table = _single_table(parts)
         if table.mode != "derived":
             raise ValueError(f"{table.name} is append-only: append to it")
-        log.debug("delete %s %s", table.name, scope)
-        removed = self._delete(table, scope.workspace_id, scope.first_day, scope.last_day)
-        self._insert(table, rows.frame)
-        self._touched.append(f"{table.name} {scope}")
+        scopes = [part.scope for part in parts]
+        log.debug("delete %s %s", table.name, ", ".join(map(str, scopes)))
+        removed = self._delete(table, scopes)
+        self._insert(table, pl.concat([part.frame for part in parts]))
+        self._touched += [f"{table.name} {scope}" for scope in scopes]
         return removed
-
-    def publish_all(self, parts: Sequence[CheckedRows]) -> None:
-        """`publish` for many workspaces' whole histories of one table, in two statements."""
-        if not parts:
-            return
-        table = parts[0].table
-        if table.mode != "derived" or table.by_day or any(one.table != table for one in parts):
-            raise ValueError(f"{table.name}: only whole histories of one derived table go together")
-        owners = [one.scope.workspace_id for one in parts]
-        places = ", ".join("?" for _ in owners)
-        log.debug("delete %s of %d workspaces", table.name, len(owners))
-        self._changed(f"DELETE FROM {LAKE}.{table.name} WHERE workspace_id IN ({places})", owners)
-        self._insert(table, pl.concat([one.frame for one in parts]))
-        self._touched += [f"{table.name} {one.scope}" for one in parts]
 
     def append(self, rows: CheckedRows) -> Appended:
         """Add the rows that are not stored yet; number them where the table is sequenced.
@@ -135,10 +139,27 @@ class Transaction:
         A row is stored already where its key is. In a table in parts, it is where a row of the
         same identity says all that it says (`split_parts`).
         """
-        table, scope = rows.table, rows.scope
+        return self.append_all([rows])[0]
+
+    def append_all(self, parts: Sequence[CheckedRows]) -> list[Appended]:
+        """`append` for several workspaces' rows of one table, in one statement.
+
+        Args:
+            parts: The rows, each of another workspace.
+
+        Returns:
+            What became of each part, in their order.
+        """
+        if not parts:
+            return []
+        table = _single_table(parts)
         if table.mode != "append":
             raise ValueError(f"{table.name} is derived: publish it")
-        split = self._split_by_parts(rows) if table.in_parts else self._split_by_key(rows)
+        owners = [part.scope.workspace_id for part in parts]
+        if len(set(owners)) < len(owners):
+            raise ValueError(f"{table.name}: a workspace's rows are appended as one part")
+        frame = pl.concat([part.frame for part in parts])
+        split = self._split_by_parts(table, frame) if table.in_parts else self._split(table, frame)
         accepted = split.accepted
         if table.sequenced:
             first = self._last_seq(table) + 1
@@ -146,8 +167,16 @@ class Transaction:
             accepted = accepted.with_columns(seq)
             self._last_seqs[table.name] = first + accepted.height - 1
         self._insert(table, accepted)
-        self._touched.append(f"{table.name} {scope}")
-        return Appended(accepted, split.duplicates)
+        self._touched += [f"{table.name} {part.scope}" for part in parts]
+        if len(parts) == 1:
+            return [Appended(accepted, split.duplicates)]
+        new, known = (
+            rows.partition_by("workspace_id", as_dict=True) for rows in (accepted, split.duplicates)
+        )
+        return [
+            Appended(new.get((owner,), accepted.clear()), known.get((owner,), accepted.clear()))
+            for owner in owners
+        ]
 
     def delete_before(self, table: Table, workspace_id: str, day: date) -> int:
         """Delete a workspace's rows older than a day: retention, nothing else.
@@ -234,15 +263,22 @@ class Transaction:
         row = self._cursor.execute(f"SELECT id FROM {function}('{LAKE}')").fetchone()
         return int(row[0] or 0) if row else 0
 
-    def _delete(
-        self, table: Table, workspace_id: str, first: date | None, last: date | None
-    ) -> int:
-        statement = f"DELETE FROM {LAKE}.{table.name} WHERE workspace_id = ?"
-        values: list[object] = [workspace_id]
-        if table.by_day and first is not None:
-            statement += " AND day BETWEEN ? AND ?"
-            values += [first, last]
-        return self._changed(statement, values)
+    def _delete(self, table: Table, scopes: Iterable[Scope]) -> int:
+        owners: dict[tuple[date | None, date | None], list[str]] = {}
+        for scope in scopes:
+            days = (scope.first_day, scope.last_day) if table.by_day else (None, None)
+            owners.setdefault(days, []).append(scope.workspace_id)
+        conditions: list[str] = []
+        values: list[object] = []
+        for (first, last), names in owners.items():
+            condition = f"workspace_id IN ({', '.join('?' for _ in names)})"
+            values += names
+            if first is not None:
+                condition += " AND day BETWEEN ? AND ?"
+                values += [first, last]
+            conditions.append(f"({condition})")
+        where = " OR ".join(conditions)
+        return self._changed(f"DELETE FROM {LAKE}.{table.name} WHERE {where}", values)
 
     def _insert(self, table: Table, frame: pl.DataFrame) -> None:
         if frame.is_empty():
@@ -252,10 +288,10 @@ class Transaction:
         insert = f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM {_INCOMING}"
         self._change(_Change(insert, rows=frame))
 
-    def _split_by_key(self, rows: CheckedRows) -> Appended:
-        key = list(rows.table.key)
-        stored = self._read_stored(rows.table, rows.frame, key)
-        marked = rows.frame.join(
+    def _split(self, table: Table, frame: pl.DataFrame) -> Appended:
+        key = list(table.key)
+        stored = self._read_stored(table, frame, key)
+        marked = frame.join(
             stored.with_columns(pl.lit(value=True).alias(_STORED)),
             on=key,
             how="left",
@@ -264,14 +300,14 @@ class Transaction:
         is_new = pl.col(_STORED).is_null() & pl.struct(key).is_first_distinct()
         return Appended(marked.filter(is_new).drop(_STORED), marked.filter(~is_new).drop(_STORED))
 
-    def _split_by_parts(self, rows: CheckedRows) -> Appended:
+    def _split_by_parts(self, table: Table, frame: pl.DataFrame) -> Appended:
         """Whole rows are read only where there are some to compare with: mostly there are none."""
-        table, anchor = rows.table, _anchor(rows.table)
-        keys = self._read_stored(table, rows.frame, anchor)
-        shared = rows.frame.select(anchor).join(keys, on=anchor, how="semi")
+        anchor = _anchor(table)
+        keys = self._read_stored(table, frame, anchor)
+        shared = frame.select(anchor).join(keys, on=anchor, how="semi")
         columns = [*table.key, *table.said, _BROUGHT_BY]
         stored = self._read_stored(table, shared, anchor, columns)
-        return split_parts(table, rows.frame, stored.join(shared, on=anchor, how="semi"))
+        return split_parts(table, frame, stored.join(shared, on=anchor, how="semi"))
 
     def _read_stored(
         self,
@@ -334,6 +370,13 @@ class Transaction:
             self._cursor.register(_INCOMING, change.rows)
         found = self._cursor.execute(change.statement, list(change.values)).fetchall()
         return found[0] if found else None
+
+
+def _single_table(parts: Sequence[CheckedRows]) -> Table:
+    table = parts[0].table
+    if any(part.table != table for part in parts):
+        raise ValueError(f"{table.name}: parts of one statement are of one table")
+    return table
 
 
 def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> Appended:

@@ -11,10 +11,16 @@ from typing import Any, Self
 import polars as pl
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.checks import CheckResult, Scope, check_rows
+from ytap_assets.lakehouse.checks import (
+    CheckedRows,
+    CheckResult,
+    Scope,
+    check_batch,
+    check_rows,
+)
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.registries import (
     find_conflict,
@@ -255,6 +261,159 @@ class Written:
     day_notes: dict[date, dict[str, Any]] = field(default_factory=dict)
     later: Mapping[date, int] = field(default_factory=dict)
     log: pl.DataFrame = field(default_factory=COLLECTION_LOG.empty)
+
+
+Results = dict[Scope, "Written | Exception"]
+"""What became of each slice of a batch: what was written, or why nothing was."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The slices that one run works on together, so that a table is read and written once for all.
+
+    Attributes:
+        platform: The installation.
+        slices: Workspaces and ranges of days; they do not overlap.
+        run: Who works on them.
+    """
+
+    platform: Platform
+    slices: tuple[Slice, ...]
+    run: Run
+
+    @cached_property
+    def workspace_ids(self) -> tuple[str, ...]:
+        """The workspaces, each once, in order."""
+        return tuple(sorted({one.workspace_id for one in self.slices}))
+
+    @cached_property
+    def workspaces(self) -> dict[str, Workspace]:
+        """The workspaces' configs, by id."""
+        return {one.workspace_id: one.workspace for one in self.slices}
+
+    @property
+    def now(self) -> datetime:
+        """The present."""
+        return self.platform.now()
+
+    @cached_property
+    def scopes(self) -> pl.DataFrame:
+        """The slices as a frame: workspace_id, first_day, last_day (null for a whole history)."""
+        return pl.DataFrame(
+            [(one.workspace_id, *(one.days or (None, None))) for one in self.slices],
+            schema={"workspace_id": pl.String, "first_day": pl.Date, "last_day": pl.Date},
+            orient="row",
+        )
+
+    def reader(self, *, as_of: int | None = None) -> BatchReader:
+        """A reader of the batch's workspaces, now or as of a snapshot."""
+        return self.platform.lake.batch_reader(self.workspace_ids, as_of=as_of)
+
+    def read(
+        self,
+        table: Table,
+        *,
+        before: int = 0,
+        after: int = 0,
+        columns: list[str] | None = None,
+        reader: BatchReader | None = None,
+    ) -> pl.DataFrame:
+        """The rows of all slices in one read: their days, or all rows of a table without days.
+
+        Args:
+            table: The table.
+            before: Also so many days before each slice.
+            after: Also so many days after each slice.
+            columns: Which columns, in this order; all where None.
+            reader: The reader to use, such as one of a snapshot or of a transaction.
+        """
+        reader = reader or self.reader()
+        ranges = [one.days for one in self.slices if one.days is not None]
+        if not table.by_day or not ranges:
+            return reader.read(table, columns=columns)
+        first = min(days[0] for days in ranges) - timedelta(days=before)
+        last = max(days[1] for days in ranges) + timedelta(days=after)
+        names = list(columns or table.schema)
+        needed = list(dict.fromkeys([*names, "workspace_id", "day"]))
+        rows = reader.read(table, days=(first, last), columns=needed)
+        if len(set(ranges)) > 1 or len(ranges) > len(self.workspace_ids):
+            rows = rows.filter(self._is_within(before, after))
+        return rows.select(names)
+
+    def _is_within(self, before: int, after: int) -> pl.Expr:
+        """Whether a row's day is one of a slice of its workspace, or close enough to one."""
+        is_within = pl.lit(value=False)
+        by_days: dict[Days, list[str]] = {}
+        for one in self.slices:
+            if one.days is not None:
+                by_days.setdefault(one.days, []).append(one.workspace_id)
+        for (first, last), names in by_days.items():
+            days = (first - timedelta(days=before), last + timedelta(days=after))
+            is_within |= pl.col("workspace_id").is_in(names) & pl.col("day").is_between(*days)
+        return is_within
+
+
+def split_slices(batch: Batch, frame: pl.DataFrame) -> dict[Scope, pl.DataFrame]:
+    """A frame of several workspaces by slice of the batch; a slice without rows is empty.
+
+    Rows of days outside the slices are left out.
+    """
+    owned = frame.partition_by("workspace_id", as_dict=True)
+    parts: dict[Scope, pl.DataFrame] = {}
+    for one in batch.slices:
+        rows = owned.get((one.workspace_id,), frame.clear())
+        if one.days is not None and "day" in frame.columns:
+            rows = rows.filter(pl.col("day").is_between(*one.days))
+        parts[one.scope] = rows
+    return parts
+
+
+def for_each_slice(
+    batch: Batch, work: Callable[[Slice], pl.DataFrame]
+) -> dict[Scope, pl.DataFrame | Exception]:
+    """The frame that a function makes of each slice, or the exception it raised."""
+    made: dict[Scope, pl.DataFrame | Exception] = {}
+    for one in batch.slices:
+        try:
+            made[one.scope] = work(one)
+        except Exception as error:  # whatever it is: the other slices are made
+            made[one.scope] = error
+    return made
+
+
+def publish_batch(
+    batch: Batch, table: Table, frames: Mapping[Scope, pl.DataFrame | Exception]
+) -> Results:
+    """Check a derived table's frames and replace what their slices held, in one commit.
+
+    A frame that is refused stops no other.
+
+    Args:
+        batch: The slices.
+        table: A derived table.
+        frames: The rows by slice, or why there are none.
+
+    Returns:
+        What was written for each slice, or why nothing was.
+    """
+    results: Results = {
+        scope: made for scope, made in frames.items() if isinstance(made, Exception)
+    }
+    rows = {scope: made for scope, made in frames.items() if isinstance(made, pl.DataFrame)}
+    checked = check_batch(table, rows)
+    results |= {scope: found for scope, found in checked.items() if isinstance(found, Exception)}
+    parts = [found for found in checked.values() if isinstance(found, CheckedRows)]
+    if parts:
+        with batch.platform.lake.write(batch.run) as transaction:
+            transaction.publish_all(parts)
+        for part in parts:
+            results[part.scope] = Written(
+                rows=part.frame.height,
+                snapshot_id=transaction.snapshot_id or 0,
+                results=part.results,
+                frame=part.frame,
+            )
+    return {scope: results[scope] for scope in frames}
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:

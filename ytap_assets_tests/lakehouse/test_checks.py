@@ -8,13 +8,17 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.checks import (
     CASES,
     CHECKS,
+    CheckedRows,
     CheckResult,
     Scope,
+    check_batch,
     check_key,
     check_partition,
     check_rows,
@@ -307,3 +311,40 @@ def test_a_default_is_for_older_rows_and_fills_no_null_of_a_new_one() -> None:
 
 def test_an_empty_append_is_checked_too() -> None:
     assert check_rows(SIGHTINGS, sightings("tech", []), Scope("tech")).frame.is_empty()
+
+
+_FRAMES = st.dictionaries(
+    st.sampled_from(["a", "b", "c", "d"]),
+    st.tuples(
+        st.lists(st.sampled_from("xyz"), max_size=3),
+        st.sampled_from(["own", "other workspace", "other day", "wrong type"]),
+    ),
+    max_size=4,
+)
+
+
+@given(_FRAMES)
+def test_frames_checked_together_pass_as_each_does_alone(
+    cases: dict[str, tuple[list[str], str]],
+) -> None:
+    frames: dict[Scope, pl.DataFrame] = {}
+    for name, (ids, kind) in cases.items():
+        owner = "elsewhere" if kind == "other workspace" else name
+        day = DAY + timedelta(days=kind == "other day")
+        frame = notes(owner, [day], ids)
+        if kind == "wrong type":
+            frame = frame.with_columns(pl.lit(1).alias("note_id"))
+        frames[one_day(name)] = frame
+    together = check_batch(NOTES, frames)
+    assert list(together) == list(frames)
+    for scope, frame in frames.items():
+        found = together[scope]
+        try:
+            alone = check_rows(NOTES, frame, scope)
+        except PublishRefusedError as refusal:
+            assert isinstance(found, PublishRefusedError)
+            assert str(found) == str(refusal)
+        else:
+            assert isinstance(found, CheckedRows)
+            assert_frame_equal(found.frame, alone.frame)
+            assert [one.passed for one in found.results] == [one.passed for one in alone.results]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 
 import duckdb
 import polars as pl
@@ -486,11 +487,52 @@ def test_whole_histories_of_many_workspaces_are_replaced_together(
     assert stored == [["c"], ["c"], ["z"]]
 
 
-def test_only_whole_histories_of_one_derived_table_go_together(
-    shared_lake: Lake, workspace: str
-) -> None:
+def test_several_ranges_of_days_are_replaced_together(shared_lake: Lake, workspace: str) -> None:
+    names, days = [f"{workspace}{number}" for number in range(3)], [DAY, DAY + timedelta(days=1)]
+    for name in names:
+        publish(shared_lake, NOTES, notes(name, days, "a"), Scope(name, *days))
+    scopes = [Scope(names[0], *days), one_day(names[1])]
+    parts = [
+        check_rows(NOTES, notes(scopes[0].workspace_id, days, "b"), scopes[0]),
+        check_rows(NOTES, notes(scopes[1].workspace_id, [DAY], "b"), scopes[1]),
+    ]
+    with shared_lake.write(RUN) as transaction:
+        removed = transaction.publish_all(parts)
+    stored = {name: shared_lake.reader(name).read(NOTES).sort("day") for name in names}
+    assert removed == 3
+    assert [stored[name]["note_id"].to_list() for name in names] == [
+        ["b", "b"],
+        ["b", "a"],
+        ["a", "a"],
+    ]
+
+
+def test_a_statement_takes_parts_of_one_derived_table(shared_lake: Lake, workspace: str) -> None:
     own = check_rows(MARKS, marks(workspace, c=3), Scope(workspace))
     other = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
-    for parts in ([own, other], [other]):
-        with pytest.raises(ValueError, match="whole histories"), shared_lake.write(RUN) as write:
-            write.publish_all(parts)
+    with pytest.raises(ValueError, match="one table"), shared_lake.write(RUN) as write:
+        write.publish_all([own, other])
+
+
+def test_several_workspaces_rows_are_appended_together(shared_lake: Lake, workspace: str) -> None:
+    one, other = f"{workspace}1", f"{workspace}2"
+    append(shared_lake, LOGS, logs(one, "a"), one)
+    parts = [
+        check_rows(LOGS, logs(one, "abb"), Scope(one)),
+        check_rows(LOGS, logs(other, "a"), Scope(other)),
+    ]
+    with shared_lake.write(RUN) as transaction:
+        first, second = transaction.append_all(parts)
+    assert (first.accepted["log_id"].to_list(), first.duplicates["log_id"].to_list()) == (
+        ["b"],
+        ["a", "b"],
+    )
+    assert second.accepted["log_id"].to_list() == ["a"]
+    stored = shared_lake.batch_reader([one, other]).read(LOGS)
+    assert stored["seq"].n_unique() == stored.height == 3
+
+
+def test_a_workspaces_rows_are_appended_as_one_part(shared_lake: Lake, workspace: str) -> None:
+    parts = [check_rows(LOGS, logs(workspace, name), Scope(workspace)) for name in "ab"]
+    with pytest.raises(ValueError, match="one part"), shared_lake.write(RUN) as transaction:
+        transaction.append_all(parts)
