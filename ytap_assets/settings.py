@@ -32,6 +32,7 @@ VARIABLES = (
     "YTAP_SNAPSHOT_DAYS",
     "YTAP_SQL_SECONDS",
     "YTAP_SQL_MEMORY",
+    "YTAP_BATCH_WORKSPACES",
 )
 """Every setting. Secrets, `YTAP_SECRET_...`, are asked for by name where they are needed."""
 _SNAPSHOT_DAYS = 30
@@ -41,6 +42,8 @@ _LONGEST_NAME, _LONGEST_PATH = 200, 3_000
 _PATTERN = re.compile(r"[*?\[\]]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _SQL_SECONDS = 300
+_BATCH_WORKSPACES = 50
+_MAX_BATCH = 1_000
 _MAX_SECONDS = 86_400
 _MEMORY = re.compile(r"([1-9][0-9]{0,5}) ?(MiB|GiB)")
 _LEAST_MEMORY_MIB = 64
@@ -64,6 +67,7 @@ class Settings:
         sql_seconds: How long a statement of `ytap sql` may run (``YTAP_SQL_SECONDS``).
         sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
             of the machine's, 2 GiB at most.
+        batch_workspaces: How many workspaces a run takes at most (``YTAP_BATCH_WORKSPACES``).
         secrets: The variables that sources may ask for by name; never printed.
         unknown: The names of variables that begin like ours and are none, such as mistyped ones.
     """
@@ -77,6 +81,7 @@ class Settings:
     snapshot_days: int = _SNAPSHOT_DAYS
     sql_seconds: int = _SQL_SECONDS
     sql_memory: int | None = None
+    batch_workspaces: int = _BATCH_WORKSPACES
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     unknown: tuple[str, ...] = ()
 
@@ -102,6 +107,7 @@ class Settings:
             snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
             sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
             sql_memory=_memory(env, "YTAP_SQL_MEMORY"),
+            batch_workspaces=_number(env, "YTAP_BATCH_WORKSPACES", _BATCH_WORKSPACES, _MAX_BATCH),
             secrets={name: value for name, value in env.items() if name.startswith(_CREDENTIALS)},
             unknown=tuple(
                 sorted(

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _MOST_REPORTS = 100
 """Over so many days an import advises no reports."""
+_SHOWN_WORKSPACES = 3
 _COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
 
 
@@ -71,7 +72,7 @@ def materialize(
     first: date | None,
     last: date | None,
 ) -> None:
-    """Make assets for workspaces and days; a range is one run."""
+    """Make assets for workspaces and days; each stage of the graph is one run."""
     if all_workspaces == bool(workspaces):
         raise click.UsageError("give --workspace, or --all-workspaces")
     platform = open_platform()
@@ -85,7 +86,8 @@ def materialize(
 
     with quiet_dagster():
         stages = plan_stages(build_definitions(platform=platform), selection)
-        steps = sum(len(stage.assets) for stage in stages) * len(wanted)
+        batches = -(-len(wanted) // platform.settings.batch_workspaces)
+        steps = sum(len(stage.assets) for stage in stages) * batches
         announce_transport(platform.settings)
         with show_steps(steps) as on_step:
             outcomes = materialize_range(
@@ -210,12 +212,12 @@ def _choose_workspaces(
 
 
 def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
-    """A line per run, and one for each that failed."""
+    """A line per run, and one for each workspace that failed."""
     from ytap_assets.cli.results import write_table
 
     rows = [
         (
-            one.workspace_id,
+            _name_some(one.workspace_ids),
             "ok" if one.ok else "failed",
             round(one.seconds, 1),
             one.run_id,
@@ -224,21 +226,29 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
         for one in outcomes
     ]
     say(f"{days[0]} to {days[1]}")
-    names = ("workspace", "outcome", "seconds", "run", "assets")
+    names = ("workspaces", "outcome", "seconds", "run", "assets")
     right = (False, False, True, False, False)
     write_table(names, rows, say, right=right, columns=terminal_columns())
     for one in outcomes:
         for warning in one.warnings:
-            note(f"warning: {one.workspace_id}: {clean(warning)}; see `collection_log`")
-    for one in (one for one in outcomes if not one.ok):
-        note(f"error: {_name_error(one)}; see the run {one.run_id} in `ytap ui`")
+            note(f"warning: {clean(warning)}; see `collection_log`")
+    for one in outcomes:
+        for workspace_id, reason in one.failures.items():
+            name = workspace_id or _name_some(one.workspace_ids)
+            note(f"error: {_name_error(name, reason)}; see the run {one.run_id} in `ytap ui`")
 
 
-def _name_error(outcome: RunOutcome) -> str:
+def _name_some(workspace_ids: Sequence[str]) -> str:
+    more = len(workspace_ids) - _SHOWN_WORKSPACES
+    listed = ", ".join(workspace_ids[:_SHOWN_WORKSPACES])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _name_error(name: str, reason: str) -> str:
     """Why a run failed, and for which workspace; an error may begin with its name, and days."""
-    text = clean(outcome.error or "no reason given")
-    is_named = re.match(rf"{re.escape(outcome.workspace_id)}( [0-9][0-9.-]*)?: ", text)
-    return text if is_named else f"{outcome.workspace_id}: {text}"
+    text = clean(reason)
+    is_named = re.match(rf"{re.escape(name)}( [0-9][0-9.-]*)?: ", text)
+    return text if is_named else f"{name}: {text}"
 
 
 def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> None:

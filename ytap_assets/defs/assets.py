@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.evidence import EVIDENCE
-from ytap_assets.defs.table_assets import TableAsset
+from ytap_assets.defs.table_assets import Stage, TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
 from ytap_assets.operations.coverage import cover_slice
 from ytap_assets.operations.performance import measure_slice
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.platform import Batch, Results, for_each_slice, per_slice, publish_batch
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
     find_unidentified,
@@ -44,58 +43,91 @@ from ytap_assets.tables import (
 
 PROMOTION = "promotion"
 
+REGISTRIES = Stage(
+    "registries",
+    "Reads the workspaces, their channels and their accounts from their configs. Runs when a"
+    " config has changed.",
+    by_day=False,
+)
+COLLECTION = Stage(
+    "collection", "Collects and scores the trends of the days that are due.", by_day=True
+)
+PRODUCTION = Stage(
+    "production",
+    "Promotes scripts and updates their records. Started by the promotion sensors.",
+    by_day=False,
+    config={PROMOTION: dg.Field(str, is_required=False)},
+)
+METRICS = Stage("metrics", "Collects the counts of published videos. Runs every hour.", by_day=True)
+REPORTS = Stage(
+    "reports",
+    "Writes the reports of a day. Runs after every collection, including failed ones.",
+    by_day=True,
+    is_apart=True,
+)
 
-def workspaces(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+
+def workspaces(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config. A run registers a workspace before its first row."""
-    return list_workspace(slice_.workspace, slice_.read(WORKSPACES), slice_.now)
+    return publish_batch(
+        batch,
+        WORKSPACES,
+        for_each_slice(
+            batch, lambda one: list_workspace(one.workspace, one.read(WORKSPACES), one.now)
+        ),
+    )
 
 
-def channels(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def channels(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config."""
-    return list_channels(slice_.workspace)
+    return publish_batch(
+        batch, CHANNELS, for_each_slice(batch, lambda one: list_channels(one.workspace))
+    )
 
 
-def accounts(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def accounts(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config, which holds the names of credentials and no secrets."""
-    return list_accounts(slice_.workspace)
+    return publish_batch(
+        batch, ACCOUNTS, for_each_slice(batch, lambda one: list_accounts(one.workspace))
+    )
 
 
-def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def raw_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Fetches every source of the workspace for every day of the range and appends new rows.
 
     A source that can no longer answer for a past day is logged as unrecoverable. Rows collected
     earlier are kept.
     """
-    return collect_trends(slice_)
+    return per_slice(collect_trends, batch)
 
 
-def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Computes the state of every target on every day: answered, healable by a backfill, or lost.
 
     The picture in the metadata shows the best state of each source on each day.
     """
-    return cover_slice(slice_)
+    return per_slice(cover_slice, batch)
 
 
-def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def trend_stories(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Measures every item of the day and groups the items into stories.
 
     The story of an item depends on earlier days. Stored days after the range are grouped again in
     the same commit if their stories change. Each of them has a materialization of its own. A story
     id that is replaced is kept in story_aliases.
     """
-    return tell_stories(slice_)
+    return per_slice(tell_stories, batch)
 
 
-def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def source_performance(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Counts the items and stories of each source, and the scripts and videos made of them.
 
     Days after the range are counted again if their stories were ranked again.
     """
-    return measure_slice(slice_)
+    return per_slice(measure_slice, batch)
 
 
-def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def scored_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Ranks the day's stories by their final score. Every factor of the score is a column.
 
     Later days depend on the range. The 28 stored days after it, and further days as long as the
@@ -105,46 +137,48 @@ def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     The stories that were already produced when the day began are read from production_events.
     This is not a dependency: trends are ranked even if a production run fails.
     """
-    return score_slice(slice_)
+    return per_slice(score_slice, batch)
 
 
-def production_events(slice_: Slice, config: Mapping[str, Any]) -> Written:
+def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
     """Reads the workspace's inbox files and promotes the scripts whose gates are open.
 
     An event is appended only if its script is still in the state that the event was decided on.
     This is checked under the write lock.
     """
-    return advance(slice_, config.get(PROMOTION, ALL_PROMOTIONS))
+    promotion = config.get(PROMOTION, ALL_PROMOTIONS)
+    return per_slice(lambda one: advance(one, promotion), batch)
 
 
-def production_records(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def production_records(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Computes the current state of every script from its events."""
-    return fold_records(slice_)
+    return publish_batch(batch, PRODUCTION_RECORDS, for_each_slice(batch, fold_records))
 
 
-def videos(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+def videos(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Selects the published scripts from production_records."""
-    return list_videos(slice_)
+    return publish_batch(batch, VIDEOS, for_each_slice(batch, list_videos))
 
 
-def video_metrics(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def video_metrics(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Fetches the counts of the workspace's published videos from YouTube, 50 per request."""
-    return collect_metrics(slice_)
+    return per_slice(collect_metrics, batch)
 
 
-def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
+def workspace_reports(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Writes one HTML file per day, even if upstream assets failed, and lists what is missing.
 
     The metadata holds a summary of the day's report. The page `reports/index.html` links to the
     reports of all workspaces.
     """
-    return make_reports(slice_)
+    return per_slice(make_reports, batch)
 
 
 TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(
         WORKSPACES,
         workspaces,
+        REGISTRIES,
         watches=(
             Watch(
                 "identity",
@@ -153,11 +187,12 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
             ),
         ),
     ),
-    TableAsset(CHANNELS, channels),
-    TableAsset(ACCOUNTS, accounts),
+    TableAsset(CHANNELS, channels, REGISTRIES),
+    TableAsset(ACCOUNTS, accounts, REGISTRIES),
     TableAsset(
         RAW_TRENDS,
         raw_trends,
+        COLLECTION,
         kinds=frozenset({"python", "duckdb"}),
         is_collected=True,
         beside=EVIDENCE,
@@ -165,6 +200,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(
         COLLECTION_COVERAGE,
         collection_coverage,
+        COLLECTION,
         reads=(COLLECTION_LOG, RAW_TRENDS),
         watches=(
             Watch(
@@ -175,24 +211,32 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
             ),
         ),
     ),
-    TableAsset(TREND_STORIES, trend_stories, reads=(RAW_TRENDS,), beside=(STORY_ALIASES,)),
-    TableAsset(SCORED_TRENDS, scored_trends, reads=(TREND_STORIES,)),
+    TableAsset(
+        TREND_STORIES,
+        trend_stories,
+        COLLECTION,
+        reads=(RAW_TRENDS,),
+        beside=(STORY_ALIASES,),
+    ),
+    TableAsset(SCORED_TRENDS, scored_trends, COLLECTION, reads=(TREND_STORIES,)),
     TableAsset(
         SOURCE_PERFORMANCE,
         source_performance,
+        COLLECTION,
         reads=(RAW_TRENDS, TREND_STORIES, SCORED_TRENDS, PRODUCTION_RECORDS, VIDEO_METRICS),
     ),
     TableAsset(
         PRODUCTION_EVENTS,
         production_events,
-        config={PROMOTION: dg.Field(str, is_required=False)},
+        PRODUCTION,
         kinds=frozenset({"python", "duckdb"}),
     ),
-    TableAsset(PRODUCTION_RECORDS, production_records, reads=(PRODUCTION_EVENTS,)),
-    TableAsset(VIDEOS, videos, reads=(PRODUCTION_RECORDS,)),
+    TableAsset(PRODUCTION_RECORDS, production_records, PRODUCTION, reads=(PRODUCTION_EVENTS,)),
+    TableAsset(VIDEOS, videos, PRODUCTION, reads=(PRODUCTION_RECORDS,)),
     TableAsset(
         VIDEO_METRICS,
         video_metrics,
+        METRICS,
         reads=(VIDEOS,),
         kinds=frozenset({"youtube", "duckdb"}),
         is_collected=True,
@@ -201,6 +245,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
     TableAsset(
         WORKSPACE_REPORTS,
         workspace_reports,
+        REPORTS,
         reads=(
             SCORED_TRENDS,
             SOURCE_PERFORMANCE,

@@ -12,7 +12,7 @@ from ytap_assets.defs.maintenance import lake_maintenance, restore_drill
 from ytap_assets.defs.resources import LakeDuckDBResource
 from ytap_assets.defs.schedules import build_schedules
 from ytap_assets.defs.sensors import build_sensors
-from ytap_assets.defs.table_assets import build_asset
+from ytap_assets.defs.table_assets import build_stages
 from ytap_assets.operations.platform import Platform
 
 
@@ -37,7 +37,7 @@ def _define(platform: Platform) -> dg.Definitions:
     days = platform.day_range()
     return dg.Definitions(
         assets=[
-            *(build_asset(asset, days) for asset in TABLE_ASSETS),
+            *build_stages(TABLE_ASSETS, days),
             *evidence_specs(TABLE_ASSETS),
             lake_maintenance,
             restore_drill,

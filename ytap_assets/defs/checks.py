@@ -9,15 +9,19 @@ last run covered (ADR 0021). What fails is a table in the metadata of each resul
 next run's result is made.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
-from ytap_assets.defs.partitions import WORKSPACE, Part
+from ytap_assets.defs.partitions import WORKSPACE
+from ytap_assets.defs.run_events import split_days
 from ytap_assets.domain.coverage import (
     find_failed_targets,
     split_failed_days,
@@ -25,8 +29,11 @@ from ytap_assets.domain.coverage import (
 )
 from ytap_assets.domain.ranges import flag_ranges
 from ytap_assets.lakehouse.checks import CHECKS, CheckName, CheckResult, Scope
+from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import Days
-from ytap_assets.tables import COLLECTION_LOG, Table
+from ytap_assets.operations.collect import NothingCollectedError
+from ytap_assets.operations.platform import Results, Written
+from ytap_assets.tables import Table
 
 RANGES = "ranges"
 ANSWERED = "answered"
@@ -37,6 +44,7 @@ _MAX_CASES = 50
 _SHOWN = 5
 _REASON_LENGTH = 200
 _DAY = timedelta(days=1)
+_NO_DAYS = (date.min, date.min)
 
 
 @dataclass(frozen=True)
@@ -55,29 +63,10 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Examined:
-    """What a run found in one slice.
-
-    Attributes:
-        part: The slice.
-        results: The structural checks.
-        frames: The rows that were written, by partition; None where nothing was written.
-        log: The fetches of a collection, as rows of ``collection_log``.
-        is_failure: Whether nothing could be collected.
-    """
-
-    part: Part
-    results: Sequence[CheckResult] = ()
-    frames: Mapping[Part, pl.DataFrame] | None = None
-    log: pl.DataFrame = field(default_factory=COLLECTION_LOG.empty)
-    is_failure: bool = False
-
-
-@dataclass(frozen=True)
 class Failing:
     """A part whose newest result of a check is a failure, the run that found it, and the reason."""
 
-    part: Part
+    part: Scope
     severity: dg.AssetCheckSeverity
     run_id: str
     reason: str = ""
@@ -118,94 +107,183 @@ def check_specs(
     ]
 
 
-def evaluate(
-    table: Table,
-    examined: Sequence[Examined],
-    *,
-    context: dg.AssetExecutionContext,
-    watches: Sequence[Watch] = (),
-    is_collected: bool = False,
-) -> Iterator[dg.AssetCheckResult]:
-    """One result per check, over what a run covered and what failed before and was not covered.
+@dataclass
+class _Outcome:
+    """What a run found with one check.
+
+    Attributes:
+        judged: The slices.
+        failing: The parts that failed, with severity and reason.
+        cases: The first failing cases, of all parts.
+        count: How many failing cases there are.
+    """
+
+    judged: list[Scope] = field(default_factory=list)
+    failing: list[tuple[Scope, dg.AssetCheckSeverity, str]] = field(default_factory=list)
+    cases: list[pl.DataFrame] = field(default_factory=list)
+    count: int = 0
+
+    def fail(
+        self, part: Scope, severity: dg.AssetCheckSeverity, reason: str, cases: pl.DataFrame
+    ) -> None:
+        """Note a part that failed; cases are kept up to a number."""
+        self.failing.append((part, severity, reason))
+        self.count += cases.height
+        if sum(frame.height for frame in self.cases) < _MAX_CASES:
+            self.cases.append(cases.head(_MAX_CASES))
+
+
+class Evaluation:
+    """The checks of one table in one run, over all its batches.
+
+    Rows are judged batch by batch and not kept.
+    """
+
+    def __init__(
+        self, table: Table, watches: Sequence[Watch] = (), *, is_collected: bool = False
+    ) -> None:
+        """Take what is checked.
+
+        Args:
+            table: The table.
+            watches: What the table is watched for besides.
+            is_collected: Whether its rows are fetched from sources.
+        """
+        self._table = table
+        self._is_collected = is_collected
+        self._finders = _list_finders(table, watches)
+        specs = check_specs(table, watches=watches, is_collected=is_collected)
+        self._outcomes = {spec.name: _Outcome() for spec in specs}
+        self._logs: list[pl.DataFrame] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was judged."""
+        return not any(outcome.judged for outcome in self._outcomes.values())
+
+    def add(self, results: Results) -> None:
+        """Judge what became of the slices of a batch."""
+        for scope, one in results.items():
+            if isinstance(one, Written | PublishRefusedError):
+                self._add_structure(scope, one.results)
+            if self._is_collected and isinstance(one, Written | NothingCollectedError):
+                self._add_answers(scope, one)
+        written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
+        if not written:
+            return
+        rows = pl.concat([self._table.empty(), *(one.frame for one in written.values())])
+        for name, heading, find in self._finders:
+            outcome = self._outcomes[name]
+            outcome.judged += written
+            # Whose rows these are is looked for only where there are some.
+            if find(rows).is_empty():
+                continue
+            for scope, one in written.items():
+                for part, own in split_days(self._table, scope, one.frame).items():
+                    cases = find(own)
+                    if cases.height:
+                        reason = f"{cases.height} {heading}"
+                        outcome.fail(part, Severity.WARN, reason, cases)
+
+    def results(self, instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
+        """One result per check, over what the run covered and what failed before outside of it.
+
+        Args:
+            instance: It knows the results of earlier runs.
+            run_id: The run.
+        """
+        judged = {name: outcome for name, outcome in self._outcomes.items() if outcome.judged}
+        before = _read_failing(instance, self._table, list(judged))
+        latest = instance.fetch_materializations(dg.AssetKey(self._table.name), limit=1).records
+        target = [
+            AssetCheckEvaluationTargetMaterializationData(
+                storage_id=one.storage_id, run_id=one.run_id, timestamp=one.timestamp
+            )
+            for one in latest
+        ]
+        return [
+            self._result(name, before.get(name, []), run_id, target[0] if target else None)
+            for name in judged
+        ]
+
+    def _add_structure(self, scope: Scope, results: Iterable[CheckResult]) -> None:
+        for result in results:
+            outcome = self._outcomes[result.name]
+            outcome.judged.append(scope)
+            if not result.passed:
+                outcome.fail(scope, Severity.ERROR, result.summary, result.cases)
+
+    def _add_answers(self, scope: Scope, one: Written | NothingCollectedError) -> None:
+        outcome = self._outcomes[ANSWERED]
+        outcome.judged.append(scope)
+        self._logs.append(one.log)
+        severity = Severity.ERROR if isinstance(one, NothingCollectedError) else Severity.WARN
+        for part, reason in list_unanswered(scope, one.log).items():
+            outcome.fail(part, severity, reason, one.log.clear())
+
+    def _result(
+        self,
+        name: str,
+        before: Sequence[Failing],
+        run_id: str,
+        target: AssetCheckEvaluationTargetMaterializationData | None,
+    ) -> dg.AssetCheckEvaluation:
+        outcome = self._outcomes[name]
+        found = [Failing(part, severity, run_id, why) for part, severity, why in outcome.failing]
+        failing = update_failing(before, outcome.judged, found)
+        description, metadata = self._show(name, outcome)
+        shown = {"partitions": dg.MetadataValue.text(_list_some(outcome.judged)), **metadata}
+        if failing:
+            shown[FAILING] = table_metadata(pl.DataFrame([_to_record(one) for one in failing]))
+        earlier = [_describe_failing(one) for one in failing if one.run_id != run_id]
+        if earlier:
+            more = f" and {len(earlier) - _SHOWN} more" if len(earlier) > _SHOWN else ""
+            listed = ", ".join(earlier[:_SHOWN])
+            description = f"this run: {description}; failing since earlier runs: {listed}{more}"
+        is_warning = bool(failing) and all(one.severity is Severity.WARN for one in failing)
+        return dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey(self._table.name),
+            check_name=name,
+            passed=not failing,
+            severity=Severity.WARN if is_warning else Severity.ERROR,
+            description=description,
+            metadata=shown,
+            target_materialization_data=target,
+            blocking=False,
+        )
+
+    def _show(self, name: str, outcome: _Outcome) -> tuple[str, dict[str, dg.MetadataValue]]:
+        """What a run found with a check, in words and as metadata."""
+        if not outcome.failing:
+            return "passed", {}
+        if name == ANSWERED:
+            log = pl.concat(self._logs)
+            text = summarize_failed_targets(log) or ""
+            reasons = table_metadata(find_failed_targets(log).head(_MAX_CASES))
+            return text, {FAILED_TARGETS: dg.MetadataValue.text(text), "reasons": reasons}
+        cases = table_metadata(pl.concat(outcome.cases).head(_MAX_CASES))
+        headings = {finder: heading for finder, heading, _ in self._finders}
+        if name in headings:
+            return f"{outcome.count} {headings[name]}", {headings[name]: cases}
+        first = outcome.failing[0][2]
+        more = len(outcome.failing) - 1
+        return (
+            f"{first}, and {more} more slices" if more else first,
+            {"failing cases": dg.MetadataValue.int(outcome.count), "first cases": cases},
+        )
+
+
+def list_unanswered(scope: Scope, log: pl.DataFrame) -> dict[Scope, str]:
+    """The days of a slice on which targets did not answer, each with the reasons.
 
     Args:
-        table: The table.
-        examined: Every slice of the run.
-        context: The run's; its instance knows the results before it.
-        watches: What the table is watched for besides.
-        is_collected: Whether its rows are fetched from sources.
+        scope: The slice.
+        log: Its rows of ``collection_log``.
     """
-    names = [spec.name for spec in check_specs(table, watches=watches, is_collected=is_collected)]
-    before = _read_failing(context.instance, table, names)
-    run_id = context.run.run_id
-
-    def result(
-        name: str, covered: Sequence[Part], failing: Sequence[Failing], **shown: Any
-    ) -> dg.AssetCheckResult:
-        now = update_failing(before.get(name, []), covered, failing)
-        return _result(table, name, covered, now, run_id, **shown)
-
-    for check in CHECKS:
-        judged = {
-            one.part: pl.concat([result.cases for result in one.results if result.name == check])
-            for one in examined
-            if any(result.name == check for result in one.results)
-        }
-        if judged:
-            refused = {
-                part: CheckResult(check, cases).summary
-                for part, cases in judged.items()
-                if not cases.is_empty()
-            }
-            yield result(
-                check,
-                list(judged),
-                [Failing(part, Severity.ERROR, run_id, why) for part, why in refused.items()],
-                **_show_cases(CheckResult(check, pl.concat(judged.values()))),
-            )
-    fetched = [one for one in examined if one.frames is not None or one.is_failure]
-    if is_collected and fetched:
-        yield result(
-            ANSWERED,
-            [one.part for one in fetched],
-            [failing for one in fetched for failing in list_unanswered(one, run_id)],
-            **_show_failed_targets(pl.concat([one.log for one in fetched])),
-        )
-    written = [one for one in examined if one.frames is not None]
-    if not written:
-        return
-    frames = {part: rows for one in written for part, rows in (one.frames or {}).items()}
-    rows = pl.concat([table.empty(), *frames.values()])
-    for name, heading, find in _list_finders(table, watches):
-        found = find(rows)
-        # Which partitions these are of is looked for only where there is something.
-        warned = {
-            part: f"{count} {heading}"
-            for part, own in frames.items()
-            if found.height and (count := find(own).height)
-        }
-        yield result(
-            name,
-            [one.part for one in written],
-            [Failing(part, Severity.WARN, run_id, why) for part, why in warned.items()],
-            metadata={heading: table_metadata(found.head(_MAX_CASES))} if found.height else {},
-            description=f"{found.height} {heading}" if found.height else "passed",
-        )
-
-
-def list_unanswered(examined: Examined, run_id: str) -> list[Failing]:
-    """The days of a slice on which targets did not answer, each with the reasons."""
-    severity = Severity.ERROR if examined.is_failure else Severity.WARN
-    workspace_id, days = examined.part
-    return [
-        Failing(
-            (workspace_id, days and (day, day)),
-            severity,
-            run_id,
-            summarize_failed_targets(log) or "",
-        )
-        for day, log in split_failed_days(examined.log).items()
-    ]
+    return {
+        Scope(scope.workspace_id, day, day): summarize_failed_targets(own) or ""
+        for day, own in split_failed_days(log).items()
+    }
 
 
 def evaluate_stored(
@@ -229,13 +307,8 @@ def evaluate_stored(
         )
 
 
-def describe(part: Part) -> str:
-    """A workspace, and the days where there are any, in words."""
-    return str(Scope(part[0], *(part[1] or ())))
-
-
 def update_failing(
-    before: Sequence[Failing], covered: Collection[Part], found: Sequence[Failing]
+    before: Sequence[Failing], covered: Collection[Scope], found: Sequence[Failing]
 ) -> list[Failing]:
     """What fails after a run: what failed before and was not covered, and what fails now.
 
@@ -249,24 +322,30 @@ def update_failing(
         names the run and has the severity and the reason of its last days.
     """
     taken: dict[str, list[Days | None]] = {}
-    for workspace_id, days in covered:
-        taken.setdefault(workspace_id, []).append(days)
+    for scope in covered:
+        taken.setdefault(scope.workspace_id, []).append(scope.days)
     left = list(found)
     for one in before:
-        workspace_id, days = one.part
-        rest = [days]
-        for gone in taken.get(workspace_id, []):
+        rest = [one.part.days]
+        for gone in taken.get(one.part.workspace_id, []):
             rest = [piece for range_ in rest for piece in _subtract(range_, gone)]
-        left += [replace(one, part=(workspace_id, piece)) for piece in rest]
+        left += [replace(one, part=Scope(one.part.workspace_id, *(piece or ()))) for piece in rest]
     joined: list[Failing] = []
-    for one in sorted(left, key=lambda one: (one.part[0], one.part[1] or (date.min, date.min))):
-        days, last = one.part[1], joined[-1].part if joined else None
-        if days and last and last[0] == one.part[0] and last[1] and days[0] <= last[1][1] + _DAY:
-            both = (last[1][0], max(last[1][1], days[1]))
-            joined[-1] = replace(one, part=(one.part[0], both))
+    for one in sorted(left, key=lambda one: (one.part.workspace_id, one.part.days or _NO_DAYS)):
+        last = joined[-1].part if joined else None
+        if last is not None and _is_next(last, one.part):
+            end = max(last.last_day or date.min, one.part.last_day or date.min)
+            joined[-1] = replace(one, part=Scope(last.workspace_id, last.first_day, end))
         else:
             joined.append(one)
     return joined
+
+
+def _is_next(one: Scope, other: Scope) -> bool:
+    """Whether a part begins at the latest where the one before it ends."""
+    if one.last_day is None or other.first_day is None:
+        return False
+    return one.workspace_id == other.workspace_id and other.first_day <= one.last_day + _DAY
 
 
 def _subtract(days: Days | None, taken: Days | None) -> list[Days | None]:
@@ -294,16 +373,15 @@ def _read_failing(
         shown = last and last.evaluation and last.evaluation.metadata.get(FAILING)
         if isinstance(shown, dg.TableMetadataValue):
             found = [_from_record(row.data) for row in shown.records]
-            failing[key.name] = [one for one in found if one.part[0] in known]
+            failing[key.name] = [one for one in found if one.part.workspace_id in known]
     return failing
 
 
 def _to_record(failing: Failing) -> dict[str, str]:
-    workspace_id, days = failing.part
     return {
-        "workspace": workspace_id,
-        "first_day": str(days[0]) if days else "",
-        "last_day": str(days[1]) if days else "",
+        "workspace": failing.part.workspace_id,
+        "first_day": str(failing.part.first_day or ""),
+        "last_day": str(failing.part.last_day or ""),
         "severity": failing.severity.value,
         "run": failing.run_id,
         "reason": failing.reason[:_REASON_LENGTH],
@@ -315,43 +393,18 @@ def _from_record(data: Mapping[str, Any]) -> Failing:
     days = (date.fromisoformat(first), date.fromisoformat(last)) if first else None
     # Results of earlier versions hold no reason.
     reason = str(data.get("reason", ""))
-    part = (str(data["workspace"]), days)
+    part = Scope(str(data["workspace"]), *(days or ()))
     return Failing(part, Severity(data["severity"]), str(data["run"]), reason)
 
 
-def _result(
-    table: Table,
-    name: str,
-    covered: Sequence[Part],
-    failing: Sequence[Failing],
-    run_id: str,
-    *,
-    metadata: Mapping[str, dg.MetadataValue],
-    description: str,
-) -> dg.AssetCheckResult:
-    """A check's result: it passes where nothing fails, neither in the run nor from before it."""
-    shown = {"partitions": dg.MetadataValue.text(", ".join(map(describe, covered))), **metadata}
-    if failing:
-        shown[FAILING] = table_metadata(pl.DataFrame([_to_record(one) for one in failing]))
-    earlier = [_describe_failing(one) for one in failing if one.run_id != run_id]
-    if earlier:
-        more = f" and {len(earlier) - _SHOWN} more" if len(earlier) > _SHOWN else ""
-        listed = ", ".join(earlier[:_SHOWN])
-        description = f"this run: {description}; failing since earlier runs: {listed}{more}"
-    is_warning = bool(failing) and all(one.severity is Severity.WARN for one in failing)
-    return dg.AssetCheckResult(
-        asset_key=table.name,
-        check_name=name,
-        passed=not failing,
-        severity=Severity.WARN if is_warning else Severity.ERROR,
-        description=description,
-        metadata=shown,
-    )
+def _list_some(scopes: Sequence[Scope]) -> str:
+    more = f" and {len(scopes) - _MAX_CASES} more" if len(scopes) > _MAX_CASES else ""
+    return ", ".join(map(str, scopes[:_MAX_CASES])) + more
 
 
 def _describe_failing(failing: Failing) -> str:
     reason = failing.reason[:_REASON_LENGTH]
-    return f"{describe(failing.part)} ({reason})" if reason else describe(failing.part)
+    return f"{failing.part} ({reason})" if reason else str(failing.part)
 
 
 def _show_cases(result: CheckResult) -> dict[str, Any]:
@@ -360,17 +413,6 @@ def _show_cases(result: CheckResult) -> dict[str, Any]:
         metadata["failing cases"] = dg.MetadataValue.int(result.cases.height)
         metadata["first cases"] = table_metadata(result.cases.head(_MAX_CASES))
     return {"metadata": metadata, "description": result.summary}
-
-
-def _show_failed_targets(log: pl.DataFrame) -> dict[str, Any]:
-    text = summarize_failed_targets(log)
-    if text is None:
-        return {"metadata": {}, "description": "passed"}
-    metadata = {
-        FAILED_TARGETS: dg.MetadataValue.text(text),
-        "reasons": table_metadata(find_failed_targets(log).head(_MAX_CASES)),
-    }
-    return {"metadata": metadata, "description": text}
 
 
 def _list_finders(

@@ -11,12 +11,8 @@ from datetime import date, timedelta
 import dagster as dg
 
 from ytap_assets.defs.checks import check_specs, evaluate_stored
-from ytap_assets.defs.table_assets import (
-    OWNERS,
-    TableAsset,
-    definition_metadata,
-    show_row_counts,
-)
+from ytap_assets.defs.run_events import RunEvents
+from ytap_assets.defs.table_assets import OWNERS, TableAsset, definition_metadata
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, STORY_ALIASES
@@ -57,7 +53,9 @@ def evidence_checks() -> dg.AssetChecksDefinition:
     def check_evidence(
         context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.AssetCheckResult]:
-        show_row_counts(context.op_execution_context, platform, WRITTEN_BESIDE, anew=True)
+        events = RunEvents(context.op_execution_context)
+        events.add_row_counts(platform, WRITTEN_BESIDE, anew=True)
+        events.flush()
         today = platform.now().date()
         since = today - timedelta(days=_CHECKED_DAYS - 1)
         reader = platform.lake.cross_reader()

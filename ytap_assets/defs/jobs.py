@@ -2,40 +2,15 @@
 
 import dagster as dg
 
+from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.evidence import WRITTEN_BESIDE
+from ytap_assets.defs.table_assets import build_job
 
-DAILY_COLLECTION = dg.define_asset_job(
-    "daily_collection",
-    selection=[
-        "raw_trends",
-        "collection_coverage",
-        "trend_stories",
-        "scored_trends",
-        "source_performance",
-    ],
-    description="Collect and score the trends of yesterday and today. Runs daily at 02:00 in the"
-    " workspace's timezone.",
-)
-HOURLY_METRICS = dg.define_asset_job(
-    "hourly_metrics",
-    selection=["video_metrics"],
-    description="Collect the counts of published videos. Runs every hour.",
-)
-PRODUCTION = dg.define_asset_job(
-    "production",
-    selection=["production_events", "production_records", "videos"],
-    description="Promote scripts and update their records. Started by the promotion sensors.",
-)
-REPORTS = dg.define_asset_job(
-    "reports",
-    selection=["workspace_reports"],
-    description="Build a day's report. Runs after every collection, including failed ones.",
-)
-REGISTRIES = dg.define_asset_job(
-    "registries",
-    selection=["workspaces", "channels", "accounts"],
-    description="Read the workspace, its channels and accounts from its config.",
-)
+STAGE_JOBS = {
+    stage.name: build_job([one for one in TABLE_ASSETS if one.stage == stage])
+    for stage in dict.fromkeys(one.stage for one in TABLE_ASSETS)
+}
+"""One job for each stage: it makes the stage's tables."""
 MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
@@ -47,4 +22,4 @@ DRILL = dg.define_asset_job(
     selection=["restore_drill"],
     description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
 )
-JOBS = [DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS, REGISTRIES, MAINTENANCE, DRILL]
+JOBS = [*STAGE_JOBS.values(), MAINTENANCE, DRILL]

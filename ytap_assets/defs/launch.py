@@ -1,13 +1,14 @@
 """Materialize from the command line: the same runs as from the UI, in this process.
 
-The selection is cut into stages (`stages`); each is one run per workspace, however many days it
-covers.
+The selection is cut into stages (`stages`); each is one run for all workspaces, however many days
+it covers.
 """
 
 import json
+import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,9 +28,11 @@ from dagster_shared.error import SerializableErrorInfo
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.checks import FAILED_TARGETS
 from ytap_assets.defs.liveness import announce_process, fail_dead_runs
-from ytap_assets.defs.partitions import describe_run, range_tags, sync_workspaces
-from ytap_assets.defs.stages import Stage, plan_stages
+from ytap_assets.defs.partitions import describe_run, sync_workspaces
+from ytap_assets.defs.stages import Planned, plan_stages
+from ytap_assets.defs.table_assets import FAILED, Stage, batch_config
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
@@ -48,26 +51,29 @@ class RunOutcome:
 
     Attributes:
         run_id: The run.
-        workspace_id: For whom.
+        workspace_ids: For whom.
         assets: What was to be made.
-        ok: Whether it was.
-        error: Why not.
+        failures: Why it failed, by workspace; under an empty name what concerns all of them.
         seconds: How long it took.
         warnings: What did not go well though the run is ok: the targets that gave no answer.
     """
 
     run_id: str
-    workspace_id: str
+    workspace_ids: list[str]
     assets: list[str]
-    ok: bool
-    error: str | None
+    failures: dict[str, str]
     seconds: float
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything was made."""
+        return not self.failures
 
 
 @dataclass(frozen=True)
 class _Launch:
-    job: dg.JobDefinition
+    definitions: dg.Definitions
     instance: dg.DagsterInstance
     on_step: Callable[[str], None]
     tags: dict[str, str]
@@ -116,8 +122,9 @@ def materialize_range(
         on_step: Called with a line for every step that begins.
 
     Returns:
-        One outcome per run, in order. What is downstream of a failed run is left out, except
-        reports: they are made whatever failed, and say what is missing.
+        One outcome per run, in order. What is downstream of a failure is left out for the
+        workspaces that failed, except reports: they are made whatever failed, and say what is
+        missing.
 
     Raises:
         ConfigError: No such asset or workspace, an archived one, or days outside the partitions.
@@ -131,46 +138,54 @@ def materialize_range(
     with dg.DagsterInstance.from_config(str(home)) as instance, announce_process(home) as tags:
         fail_dead_runs(instance, home, daemons_too=False)
         sync_workspaces(instance, platform.settings)
-        job = definitions.resolve_implicit_global_asset_job_def()
-        _place_runs(instance, job.name)
         # The daemon must not start again what was killed on a command line.
-        launch = _Launch(job, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
-        for workspace_id in workspace_ids:
-            failed: set[str] = set()
-            for planned in stages:
-                stage = planned.without_downstream_of(failed)
-                if stage.assets:
-                    outcomes.append(_run_stage(launch, stage, workspace_id, days))
-                    if not outcomes[-1].ok:
-                        failed.update(stage.assets)
+        launch = _Launch(definitions, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
+        failed: dict[str, set[str]] = {name: set() for name in sorted(set(workspace_ids))}
+        for planned in stages:
+            for assets, owners in _group_by_assets(planned, failed).items():
+                parts = [Scope(name, *(days if planned.stage.by_day else ())) for name in owners]
+                outcome = _run_stage(launch, planned.stage, assets, parts)
+                outcomes.append(outcome)
+                for name in owners if "" in outcome.failures else outcome.failures:
+                    failed[name].update(assets)
     return outcomes
 
 
-def _run_stage(launch: _Launch, stage: Stage, workspace_id: str, days: Days) -> RunOutcome:
+def _group_by_assets(
+    planned: Planned, failed: Mapping[str, set[str]]
+) -> dict[tuple[str, ...], list[str]]:
+    """The workspaces by the assets of a stage that can be made for them."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, assets in failed.items():
+        if makeable := planned.without_downstream_of(assets):
+            groups.setdefault(tuple(makeable), []).append(name)
+    return groups
+
+
+def _run_stage(
+    launch: _Launch, stage: Stage, assets: Sequence[str], parts: Sequence[Scope]
+) -> RunOutcome:
     run_id = str(uuid4())
+    _place_runs(launch.instance, stage.name)
     began = monotonic()
-    launch.instance.add_event_listener(run_id, _announce(launch.on_step, workspace_id))
-    result = launch.job.execute_in_process(
+    launch.instance.add_event_listener(run_id, _announce(launch.on_step))
+    result = launch.definitions.resolve_job_def(stage.name).execute_in_process(
         instance=launch.instance,
-        asset_selection=[dg.AssetKey(name) for name in stage.assets],
-        run_config=_QUIET,
+        run_config=_QUIET | batch_config(stage, parts, tables=assets),
         run_id=run_id,
         raise_on_error=False,
-        partition_key=None if stage.by_day else workspace_id,
-        tags=launch.tags
-        | describe_run([workspace_id], days if stage.by_day else None)
-        | (range_tags(workspace_id, days) if stage.by_day else {}),
+        tags=launch.tags | describe_run(parts),
     )
     if _was_interrupted(result):
         raise KeyboardInterrupt
+    failures = _list_failures(result)
     return RunOutcome(
         run_id=run_id,
-        workspace_id=workspace_id,
-        assets=list(stage.assets),
-        ok=result.success,
-        error=_first_failure(result),
+        workspace_ids=[part.workspace_id for part in parts],
+        assets=list(assets),
+        failures=failures,
         seconds=monotonic() - began,
-        warnings=_list_warnings(result),
+        warnings=[] if "" in failures else _list_warnings(launch.instance, run_id),
     )
 
 
@@ -181,17 +196,16 @@ def _place_runs(instance: dg.DagsterInstance, job_name: str) -> None:
     """
     location = RegisteredCodeLocationOrigin(CODE_LOCATION)
     origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), job_name)
-    create = partial(instance.create_run_for_job, remote_job_origin=origin)
+    create = partial(type(instance).create_run_for_job, instance, remote_job_origin=origin)
     instance.create_run_for_job = create  # type: ignore[method-assign]
 
 
-def _announce(
-    on_step: Callable[[str], None], workspace_id: str
-) -> Callable[[dg.EventLogEntry], None]:
+def _announce(on_step: Callable[[str], None]) -> Callable[[dg.EventLogEntry], None]:
+    """A line for every table that a run has made for a batch of workspaces."""
+
     def listen(entry: dg.EventLogEntry) -> None:
-        event = entry.dagster_event
-        if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
-            on_step(f"{workspace_id} {event.step_key}")
+        if entry.dagster_event is None and entry.level == logging.INFO:
+            on_step(entry.user_message)
 
     return listen
 
@@ -204,26 +218,44 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
     )
 
 
-def _first_failure(result: dg.ExecuteInProcessResult) -> str | None:
-    """Why the first failed step failed: the error that its code raised, without its causes."""
+def _list_failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    """Why a run failed, by workspace; under an empty name what concerns all of them."""
+    failures: dict[str, str] = {}
     for event in result.get_step_failure_events():
         said = event.step_failure_data.user_failure_data
-        if said and said.description:
-            return said.description
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None and _is_dagsters(error):
-            error = error.cause
-        message = "no reason given" if error is None else " ".join(error.message.split())
-        return _OURS.sub("", message)
-    return None
+        shown = said and said.metadata.get(FAILED)
+        if isinstance(shown, dg.TableMetadataValue):
+            for row in shown.records:
+                cells = {name: str(value) for name, value in row.data.items()}
+                reason = " ".join(filter(None, (cells["table"], cells["days"])))
+                text = f"{reason}: {cells['reason']}"
+                known = failures.get(cells["workspace"])
+                failures[cells["workspace"]] = f"{known}; {text}" if known else text
+        elif said and said.description:
+            failures[""] = said.description
+        else:
+            failures[""] = _explain(event.step_failure_data.error)
+    if not result.success and not failures:
+        failures[""] = "no reason given"
+    return failures
 
 
-def _list_warnings(result: dg.ExecuteInProcessResult) -> list[str]:
-    """Which targets of the run's collections gave no answer, by asset, where the asset was made."""
+def _explain(error: SerializableErrorInfo | None) -> str:
+    """The error that a step's code raised, without its causes."""
+    while error is not None and error.cause is not None and _is_dagsters(error):
+        error = error.cause
+    message = "no reason given" if error is None else " ".join(error.message.split())
+    return _OURS.sub("", message)
+
+
+def _list_warnings(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """Which targets of a run's collections gave no answer, by asset."""
     found = []
-    for one in result.get_asset_check_evaluations():
-        failed = one.metadata.get(FAILED_TARGETS)
-        if failed is not None and result.success:
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        event = entry.dagster_event
+        one = event.asset_check_evaluation_data if event else None
+        failed = one and one.metadata.get(FAILED_TARGETS)
+        if one and failed:
             found.append(f"{one.asset_key.to_user_string()}: {failed.value}")
     return found
 

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 import dagster as dg
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.reader import Days, unbroken_ranges
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.reader import unbroken_ranges
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 from ytap_assets.workspaces import Status, Workspaces, parse_workspace
@@ -20,10 +21,27 @@ DAY = "day"
 _ARCHIVED = "archived"
 _DAY = timedelta(days=1)
 _MANY = 5
-Part = tuple[str, Days | None]
-"""A workspace and a range of days; None for a table that has no days."""
+_MOST_DAYS = 500
+"""Workspace-days of a batch, which bound its memory; one slice may have more."""
 _Listed = tuple[dg.PartitionKeyRange, Sequence[dg.MultiPartitionKey]]
 WORKSPACES = dg.DynamicPartitionsDefinition(name=WORKSPACE)
+
+
+def cut_batches(parts: Sequence[Scope], most_workspaces: int) -> list[list[Scope]]:
+    """Slices in batches of so many workspaces at most, and of `_MOST_DAYS` workspace-days."""
+    batches: list[list[Scope]] = []
+    names: set[str] = set()
+    days = 0
+    for part in parts:
+        own = max(1, sum(1 for _ in part.each_day()))
+        is_full = len(names | {part.workspace_id}) > most_workspaces or days + own > _MOST_DAYS
+        if not batches or is_full:
+            batches.append([])
+            names, days = set(), 0
+        batches[-1].append(part)
+        names.add(part.workspace_id)
+        days += own
+    return batches
 
 
 class WorkspaceDays(dg.MultiPartitionsDefinition):
@@ -73,39 +91,40 @@ def partition_key(workspace_id: str, day: date) -> dg.MultiPartitionKey:
     return dg.MultiPartitionKey({WORKSPACE: workspace_id, DAY: day.isoformat()})
 
 
-def range_tags(workspace_id: str, days: Days) -> dict[str, str]:
-    """The tags that make one run of a range of a workspace's days."""
-    return {
-        "dagster/asset_partition_range_start": partition_key(workspace_id, days[0]),
-        "dagster/asset_partition_range_end": partition_key(workspace_id, days[1]),
-    }
+def partition_keys(scope: Scope) -> list[str]:
+    """The keys of a slice's partitions, in the order of days."""
+    if scope.days is None:
+        return [scope.workspace_id]
+    return [partition_key(scope.workspace_id, day) for day in scope.each_day()]
 
 
-def describe_run(workspace_ids: Sequence[str], days: Days | None) -> dict[str, str]:
+def describe_run(parts: Sequence[Scope]) -> dict[str, str]:
     """The tags that say in the list of runs for which workspaces and days a run is."""
-    listed = ", ".join(workspace_ids[:_MANY])
-    more = f" and {len(workspace_ids) - _MANY} more" if len(workspace_ids) > _MANY else ""
-    tags = {WORKSPACE: f"{listed}{more}"}
-    if days is not None:
-        tags["days"] = str(days[0]) if days[0] == days[1] else f"{days[0]}..{days[1]}"
+    names = sorted({part.workspace_id for part in parts})
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    tags = {WORKSPACE: f"{', '.join(names[:_MANY])}{more}"}
+    spans = [part.days for part in parts if part.days is not None]
+    if spans:
+        days = Scope("", min(span[0] for span in spans), max(span[1] for span in spans))
+        tags["days"] = days.days_text
     return tags
 
 
-def group_partitions(keys: Iterable[str]) -> list[Part]:
-    """A run's partition keys as (workspace, unbroken range of days), in order.
+def group_partitions(keys: Iterable[str]) -> list[Scope]:
+    """A run's partition keys as slices, in order: unbroken ranges of a workspace's days.
 
     Keys of workspace-grained assets have no days.
     """
     days_of: dict[str, list[date]] = defaultdict(list)
-    whole: list[Part] = []
+    whole: list[Scope] = []
     for key in keys:
         if isinstance(key, dg.MultiPartitionKey):
             parts = key.keys_by_dimension
             days_of[parts[WORKSPACE]].append(date.fromisoformat(parts[DAY]))
         else:
-            whole.append((key, None))
+            whole.append(Scope(key))
     return whole + [
-        (workspace, days)
+        Scope(workspace, *days)
         for workspace in sorted(days_of)
         for days in unbroken_ranges(days_of[workspace])
     ]

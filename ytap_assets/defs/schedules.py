@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ytap_assets.defs.jobs import DAILY_COLLECTION, DRILL, HOURLY_METRICS, MAINTENANCE
-from ytap_assets.defs.partitions import describe_run, partition_key
+from ytap_assets.defs.assets import COLLECTION, METRICS
+from ytap_assets.defs.due_runs import request_runs
+from ytap_assets.defs.jobs import DRILL, MAINTENANCE, STAGE_JOBS
 from ytap_assets.defs.ready import ready_workspaces
 from ytap_assets.operations.platform import Platform
 from ytap_assets.workspaces import Workspace
@@ -63,7 +64,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
 
 
 @dg.schedule(
-    job=DAILY_COLLECTION,
+    job=STAGE_JOBS[COLLECTION.name],
     cron_schedule="0 * * * *",
     default_status=_ON,
     description=(
@@ -83,11 +84,12 @@ def daily_collection_schedule(
             f"it is {DAILY_HOUR:02}:00 in the timezone of no workspace that collects"
         )
     days = days_to_collect(_today(platform, tick), platform.day_range()[0])
-    yield from _requests(due, days, tick)
+    partitions = [(name, day) for name in due for day in days]
+    yield from request_runs(COLLECTION, partitions, tick, platform.settings.batch_workspaces)
 
 
 @dg.schedule(
-    job=HOURLY_METRICS,
+    job=STAGE_JOBS[METRICS.name],
     cron_schedule="5 * * * *",
     default_status=_ON,
     description="Collects the counts of every workspace's published videos every hour.",
@@ -100,7 +102,8 @@ def hourly_metrics_schedule(
     if not due:
         yield dg.SkipReason("no workspace collects")
     tick = context.scheduled_execution_time
-    yield from _requests(due, [_today(platform, tick)], tick)
+    partitions = [(name, _today(platform, tick)) for name in due]
+    yield from request_runs(METRICS, partitions, tick, platform.settings.batch_workspaces)
 
 
 maintenance_schedule = dg.ScheduleDefinition(
@@ -130,14 +133,3 @@ def _is_due(zone: ZoneInfo, hour: datetime) -> bool:
     # a date that a zone left out altogether has no 02:00 of its own.
     today = hour.astimezone(zone).date()
     return any(daily_hour(zone, day) == hour for day in (today - _DAY, today))
-
-
-def _requests(due: Iterable[str], days: Iterable[date], tick: datetime) -> Iterator[dg.RunRequest]:
-    asked = list(days)
-    for workspace_id in due:
-        for day in asked:
-            yield dg.RunRequest(
-                run_key=f"{workspace_id} {day} {tick.astimezone(UTC):%Y-%m-%dT%H}",
-                partition_key=partition_key(workspace_id, day),
-                tags=describe_run([workspace_id], (day, day)),
-            )

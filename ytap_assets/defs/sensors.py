@@ -7,15 +7,15 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from ytap_assets.defs.assets import PROMOTION
-from ytap_assets.defs.jobs import DAILY_COLLECTION, HOURLY_METRICS, PRODUCTION, REPORTS
+from ytap_assets.defs.assets import COLLECTION, METRICS, PRODUCTION, PROMOTION, REPORTS
+from ytap_assets.defs.due_runs import find_scope
+from ytap_assets.defs.jobs import STAGE_JOBS
 from ytap_assets.defs.partitions import (
-    DAY,
     WORKSPACE,
     WORKSPACES,
     compare_workspaces,
@@ -23,8 +23,10 @@ from ytap_assets.defs.partitions import (
     find_archived,
 )
 from ytap_assets.defs.ready import with_partition
+from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.bad_lines import find_new_bad_lines
 from ytap_assets.operations.platform import Platform
@@ -68,7 +70,7 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
 
     @dg.sensor(
         name=promotion.name,
-        job=PRODUCTION,
+        job=STAGE_JOBS[PRODUCTION.name],
         minimum_interval_seconds=_PROMOTION_SECONDS,
         default_status=_ON,
         description=promotion.description,
@@ -143,9 +145,8 @@ def request_promotion(
     names = hashlib.sha256(" ".join(reasons).encode()).hexdigest()
     return dg.RunRequest(
         run_key=f"{promotion} {workspace_id} {names[:16]} {bucket}",
-        partition_key=workspace_id,
-        tags=describe_run([workspace_id], None),
-        run_config={"ops": {"production_events": {"config": {PROMOTION: promotion}}}},
+        tags=describe_run([Scope(workspace_id)]),
+        run_config=batch_config(PRODUCTION, [Scope(workspace_id)], options={PROMOTION: promotion}),
     )
 
 
@@ -195,52 +196,38 @@ def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:
     return refused
 
 
-def report_key(tags: Mapping[str, str]) -> dg.MultiPartitionKey | None:
-    """The report a run calls for: that of its workspace and day; None where it had no one day."""
-    workspace_id = tags.get(f"dagster/partition/{WORKSPACE}")
-    day = tags.get(f"dagster/partition/{DAY}")
-    if not workspace_id or not day:
-        return None
-    return dg.MultiPartitionKey({WORKSPACE: workspace_id, DAY: day})
-
-
-def _report(context: dg.RunStatusSensorContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    key = report_key(context.dagster_run.tags)
-    if key is None:
-        yield dg.SkipReason("the run was not about one day")
-        return
-    part = key.keys_by_dimension
-    day = date.fromisoformat(part[DAY])
-    yield dg.RunRequest(
-        run_key=context.dagster_run.run_id,
-        partition_key=key,
-        tags=describe_run([part[WORKSPACE]], (day, day)),
+def request_reports(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
+    """A run for the reports of the days that a collection was about."""
+    parts = find_scope(run)
+    if not parts:
+        return dg.SkipReason("the run was not about one day or a list of days")
+    return dg.RunRequest(
+        run_key=run.run_id, run_config=batch_config(REPORTS, parts), tags=describe_run(parts)
     )
+
+
+_COLLECTIONS = [STAGE_JOBS[COLLECTION.name], STAGE_JOBS[METRICS.name]]
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[DAILY_COLLECTION, HOURLY_METRICS],
-    request_job=REPORTS,
+    monitored_jobs=_COLLECTIONS,
+    request_job=STAGE_JOBS[REPORTS.name],
     default_status=_ON,
-    description="Builds the day's report after every collection.",
+    description="Writes the reports of the days of every collection.",
 )
-def report_after_success(
-    context: dg.RunStatusSensorContext,
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A collection went well: build its report."""
-    yield from _report(context)
+def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """A collection went well: write its reports."""
+    return request_reports(context.dagster_run)
 
 
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.FAILURE,
-    monitored_jobs=[DAILY_COLLECTION, HOURLY_METRICS],
-    request_job=REPORTS,
+    monitored_jobs=_COLLECTIONS,
+    request_job=STAGE_JOBS[REPORTS.name],
     default_status=_ON,
-    description="Builds the day's report after a failed collection; it lists what is missing.",
+    description="Writes the reports of the days of a failed collection; they list what is missing.",
 )
-def report_after_failure(
-    context: dg.RunStatusSensorContext,
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """A collection failed: build its report all the same."""
-    yield from _report(context)
+def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+    """A collection failed: write its reports all the same."""
+    return request_reports(context.dagster_run)

@@ -1,45 +1,40 @@
-"""Cut a selection of assets into stages that Dagster can run.
+"""Which stages a selection of assets needs, and in which order they run.
 
-A selection may mix partition grains; a run has one. So assets of one grain that need nothing
-of another grain in between share a stage. Reports are a stage of their own, at the end: they are
-made whatever failed before. Assets without partitions are no part of this.
+A stage is one step (`table_assets.build_stage`), so a selection is cut into one run for each of its
+stages. Assets without partitions are no part of this.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass
 
 import dagster as dg
 
 from ytap_assets.config_keys import find_nearest
+from ytap_assets.defs.assets import TABLE_ASSETS
+from ytap_assets.defs.table_assets import Stage, order_assets
 from ytap_assets.errors import ConfigError
 
-_APART = "reports"
 _WORD = re.compile(r"\w+")
-_BY_DAY = dg.MultiPartitionsDefinition
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Assets that one run can make together.
+class Planned:
+    """The assets of one stage that are to be made.
 
     Attributes:
+        stage: The stage.
         assets: Each asset, with what it is downstream of in the selection.
-        by_day: Whether their partitions are days of a workspace, or whole workspaces.
-        is_apart: Whether they are made whatever failed.
     """
 
+    stage: Stage
     assets: Mapping[str, frozenset[str]]
-    by_day: bool
-    is_apart: bool
 
-    def without_downstream_of(self, failed: Collection[str]) -> Self:
-        """The stage without what needs something that failed."""
-        if self.is_apart:
-            return self
-        fine = {name: above for name, above in self.assets.items() if not above & set(failed)}
-        return replace(self, assets=fine)
+    def without_downstream_of(self, failed: Collection[str]) -> list[str]:
+        """The assets that need nothing that failed."""
+        if self.stage.is_apart:
+            return list(self.assets)
+        return [name for name, above in self.assets.items() if not above & set(failed)]
 
 
 def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
@@ -52,8 +47,8 @@ def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
     return f"selection {selection!r} selects no asset that can be made{advice}; {there_are}"
 
 
-def plan_stages(definitions: dg.Definitions, selection: str) -> list[Stage]:
-    """Cut a selection into stages of one grain each, in the order of the graph.
+def plan_stages(definitions: dg.Definitions, selection: str) -> list[Planned]:
+    """Cut a selection into stages, in the order of the graph; those that are apart come last.
 
     Raises:
         ConfigError: The selection is no selection, or selects nothing that can be made.
@@ -72,27 +67,17 @@ def plan_stages(definitions: dg.Definitions, selection: str) -> list[Stage]:
         ) from error
     if not chosen:
         raise ConfigError(_explain_unknown(selection, makeable))
+    names = {key.to_user_string() for key in chosen}
     above = {
-        key: graph.get_ancestor_asset_keys(key) & chosen
-        for key in graph.toposorted_asset_keys
-        if key in chosen
+        name: (asset, above & names)
+        for name, (asset, above) in order_assets(TABLE_ASSETS).items()
+        if name in names
     }
-    kinds: dict[dg.AssetKey, tuple[bool, bool]] = {}
-    depth: dict[dg.AssetKey, int] = {}
-    for key, ancestors in above.items():
-        node = graph.get(key)
-        kinds[key] = (node.group_name == _APART, isinstance(node.partitions_def, _BY_DAY))
-        depth[key] = max((depth[a] + (kinds[a] != kinds[key]) for a in ancestors), default=0)
-    places = sorted({(kinds[key][0], depth[key], kinds[key][1]) for key in depth})
+    stages = {asset.stage.name: asset.stage for asset, _ in above.values()}
     return [
-        Stage(
-            assets={
-                key.to_user_string(): frozenset(a.to_user_string() for a in above[key])
-                for key in depth
-                if (depth[key], kinds[key]) == (at, (apart, by_day))
-            },
-            by_day=by_day,
-            is_apart=apart,
+        Planned(
+            stage,
+            {name: upper for name, (asset, upper) in above.items() if asset.stage.name == key},
         )
-        for apart, at, by_day in places
+        for key, stage in sorted(stages.items(), key=lambda item: item[1].is_apart)
     ]

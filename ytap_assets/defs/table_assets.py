@@ -1,52 +1,70 @@
-"""The one way from a table to an asset.
+"""The one way from tables to assets.
 
-An asset is a function of a `Slice` that returns a frame (which is checked and published) or a
-`Written` (for what an operation appended by itself). Everything else, from partitions to checks
-and metadata, comes from the table's declaration.
+An asset is a function of a `Batch` that says for every slice what was written, or why nothing was.
+Everything else, from partitions to checks and metadata, comes from the table's declaration.
+
+The assets of a stage (`Stage`) are made in one step, table by table. There are two ways to start
+it (ADR 0025): the stage's multi-asset, for partitions that are chosen in the UI, and the stage's
+job, for the workspaces and days in its config. A range of partition keys of two dimensions is all
+workspaces of a stretch times all its days; "these 50 workspaces but the broken one" is no range.
+
+A slice that fails stops no other: what needs its rows is left out for it, the others go on, and the
+step fails at the end and names every failure.
 """
 
-import base64
 import inspect
+import json
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
-from ytap_assets.defs.checks import Examined, Watch, check_specs, describe, evaluate
+from ytap_assets.defs.checks import Evaluation, Watch, check_specs, table_metadata
 from ytap_assets.defs.partitions import (
     WORKSPACE,
-    Part,
+    cut_batches,
     describe_run,
     group_partitions,
-    partition_key,
     partitions_for,
 )
+from ytap_assets.defs.run_events import RunEvents, describe_partitions
+from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.errors import PublishRefusedError
-from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.reader import unbroken_ranges
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.collect import NothingCollectedError
-from ytap_assets.operations.platform import (
-    Markdown,
-    Picture,
-    Platform,
-    Slice,
-    Written,
-    publish_slice,
-)
+from ytap_assets.operations.platform import Batch, Platform, Results, Written
 from ytap_assets.tables import Table
 
 OWNERS = ["team:data-platform"]
-_ROWS = "dagster/row_count"
-_PARTITION_ROWS = "dagster/partition_row_count"
-_PREVIEW_ROWS = 5
-_PREVIEW_COLUMNS = 8
-_PREVIEW_WIDTH = 60
+FAILED = "failed"
+FAILED_TAG = ".dagster/ytap_failed"
+"""What of a run failed: workspaces and days as JSON. Tags with this prefix are hidden in the UI."""
 
-Compute = Callable[[Slice, Mapping[str, Any]], pl.DataFrame | Written]
+Compute = Callable[[Batch, Mapping[str, Any]], Results]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Tables that are made by the same runs.
+
+    Attributes:
+        name: The name of the job and of the multi-asset.
+        description: When and why its job runs.
+        by_day: Whether its tables have partitions by day.
+        is_apart: Whether it is made whatever failed before.
+        config: The step's config, if it has any.
+    """
+
+    name: str
+    description: str
+    by_day: bool
+    is_apart: bool = False
+    config: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -55,9 +73,9 @@ class TableAsset:
 
     Attributes:
         table: What is made.
-        compute: Makes one slice of it. The second argument is the run's config.
+        compute: Makes the slices of a batch. The second argument is the run's config.
+        stage: With which tables it is made, and when.
         reads: The tables it is made from.
-        config: The op's config, if it has any.
         kinds: Icons in the UI.
         watches: What its rows are watched for, besides what the table declares.
         finish: What is done once, when a run has made its slices.
@@ -67,8 +85,8 @@ class TableAsset:
 
     table: Table
     compute: Compute
+    stage: Stage
     reads: Sequence[Table] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
     kinds: frozenset[str] = frozenset({"polars", "duckdb"})
     watches: tuple[Watch, ...] = ()
     finish: Callable[[Platform], object] | None = None
@@ -76,80 +94,332 @@ class TableAsset:
     beside: tuple[Table, ...] = ()
 
 
-@dataclass
-class _Progress:
-    """What a run has done so far, slice by slice."""
+def order_assets(assets: Iterable[TableAsset]) -> dict[str, tuple[TableAsset, frozenset[str]]]:
+    """Assets by name, each after what it is made from, with the names of all that it needs.
 
-    examined: list[Examined] = field(default_factory=list)
-    written: dict[Part, Written] = field(default_factory=dict)
-    refused: list[PublishRefusedError] = field(default_factory=list)
-    failed: list[Exception] = field(default_factory=list)
+    Raises:
+        ValueError: Assets need each other.
+    """
+    waiting = {asset.table.name: asset for asset in assets}
+    writers = {
+        table.name: asset.table.name
+        for asset in waiting.values()
+        for table in (asset.table, *asset.beside)
+    }
+    ordered: dict[str, tuple[TableAsset, frozenset[str]]] = {}
+    while waiting:
+        ready = {
+            name: direct
+            for name, asset in waiting.items()
+            if (direct := {writers[one.name] for one in asset.reads if one.name in writers})
+            <= ordered.keys()
+        }
+        if not ready:
+            raise ValueError(f"these assets need each other: {', '.join(sorted(waiting))}")
+        for name, direct in ready.items():
+            above = direct.union(*(ordered[one][1] for one in direct))
+            ordered[name] = (waiting.pop(name), frozenset(above))
+    return ordered
 
-    def raise_failures(self) -> None:
-        """Fail the run with what went wrong, if anything did."""
-        if len(self.failed) > 1:
-            what = f"{len(self.failed)} slices failed, the first: {self.failed[0]}"
-            raise ExceptionGroup(what, self.failed)
-        if self.failed:
-            raise self.failed[0]
-        if self.refused:
-            raise dg.Failure("; ".join(str(error) for error in self.refused))
 
-
-def build_asset(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetsDefinition:
-    """The Dagster asset of a table.
+def build_stages(
+    assets: Sequence[TableAsset], days: tuple[date, date | None]
+) -> list[dg.AssetsDefinition]:
+    """One multi-asset for each stage, in the order of the graph.
 
     Args:
-        asset: How the table is made.
+        assets: How each table is made.
         days: The days there are partitions of; see `partitions_for`.
     """
+    ordered = [asset for asset, _ in order_assets(assets).values()]
+    stages = dict.fromkeys(asset.stage.name for asset in ordered)
+    return [
+        build_stage([one for one in ordered if one.stage.name == name], days) for name in stages
+    ]
+
+
+def build_stage(
+    assets: Sequence[TableAsset], days: tuple[date, date | None]
+) -> dg.AssetsDefinition:
+    """The multi-asset of one stage.
+
+    Args:
+        assets: The stage's assets.
+        days: The days there are partitions of; see `partitions_for`.
+    """
+    stage = assets[0].stage
+    ordered = order_assets(assets)
+
+    @dg.multi_asset(
+        name=stage.name,
+        specs=[_spec(asset, days) for asset, _ in ordered.values()],
+        check_specs=[
+            spec
+            for asset, _ in ordered.values()
+            for spec in check_specs(
+                asset.table, watches=asset.watches, is_collected=asset.is_collected
+            )
+        ],
+        can_subset=True,
+        pool=stage.name,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        config_schema=dict(stage.config) or None,
+    )
+    def make(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        chosen = {key.to_user_string() for key in context.selected_asset_keys}
+        wanted = {name: one for name, one in ordered.items() if name in chosen}
+        op_context = context.op_execution_context
+        parts = group_partitions(context.partition_keys)
+        _StageRun(op_context, platform, wanted, parts).make(op_context.op_config or {})
+        yield from ()  # every asset is skippable: the step reports its materializations itself
+
+    return make
+
+
+class BatchConfig(dg.Config):
+    """What a stage's job makes."""
+
+    workspaces: dict[str, list[str]] = Field(
+        description="The days (YYYY-MM-DD) of each workspace; empty lists for tables without days."
+    )
+    tables: list[str] = Field(
+        default=[], description="Which tables of the stage; all of them by default."
+    )
+    options: dict[str, str] = Field(default={}, description="The config of the stage's assets.")
+
+    def parts(self, *, by_day: bool) -> list[Scope]:
+        """The slices that are named, in order.
+
+        Args:
+            by_day: Whether the tables have partitions by day. Days of others are ignored.
+
+        Raises:
+            ConfigError: A day is no date, or a workspace has no days.
+        """
+        parts: list[Scope] = []
+        for name in sorted(self.workspaces):
+            try:
+                days = [date.fromisoformat(day) for day in self.workspaces[name]]
+            except ValueError as error:
+                raise ConfigError(f"workspace {name!r}: {error}") from error
+            if by_day and not days:
+                raise ConfigError(f"workspace {name!r}: days are missing, such as 2026-11-20")
+            parts += (
+                [Scope(name, *span) for span in unbroken_ranges(days)] if by_day else [Scope(name)]
+            )
+        return parts
+
+
+def batch_config(
+    stage: Stage,
+    parts: Iterable[Scope],
+    *,
+    tables: Iterable[str] = (),
+    options: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """The run config of a stage's job (`BatchConfig`)."""
+    days: dict[str, list[str]] = {}
+    for part in parts:
+        days.setdefault(part.workspace_id, []).extend(map(str, part.each_day()))
+    config = {"workspaces": days, "tables": list(tables), "options": dict(options or {})}
+    return {"ops": {_step_name(stage): {"config": config}}}
+
+
+def build_job(assets: Sequence[TableAsset]) -> dg.JobDefinition:
+    """The job of one stage, which makes its tables for the workspaces and days in its config.
+
+    Args:
+        assets: The stage's assets.
+    """
+    stage = assets[0].stage
+    ordered = order_assets(assets)
+
+    @dg.op(name=_step_name(stage), pool=stage.name, description=stage.description)
+    def make(
+        context: dg.OpExecutionContext, config: BatchConfig, platform: dg.ResourceParam[Platform]
+    ) -> None:
+        unknown = sorted(set(config.tables) - ordered.keys())
+        if unknown:
+            raise ConfigError(f"{stage.name} makes no {unknown[0]}, but {', '.join(ordered)}")
+        wanted = {name: one for name, one in ordered.items() if name in (config.tables or ordered)}
+        parts = config.parts(by_day=stage.by_day)
+        _StageRun(context, platform, wanted, parts).make(config.options)
+
+    @dg.job(name=stage.name, description=stage.description, executor_def=dg.in_process_executor)
+    def job() -> None:
+        make()
+
+    return job
+
+
+def _step_name(stage: Stage) -> str:
+    return f"make_{stage.name}"
+
+
+class _StageRun:
+    """One run of a stage: the slices of all batches, table by table."""
+
+    def __init__(
+        self,
+        context: dg.OpExecutionContext,
+        platform: Platform,
+        wanted: Mapping[str, tuple[TableAsset, frozenset[str]]],
+        parts: Sequence[Scope],
+    ) -> None:
+        self._context = context
+        self._platform = platform
+        self._wanted = wanted
+        self._parts = parts
+        self._events = RunEvents(context)
+        self._evaluations = {
+            name: Evaluation(asset.table, asset.watches, is_collected=asset.is_collected)
+            for name, (asset, _) in wanted.items()
+        }
+        self._failed: dict[Scope, dict[str, Exception]] = {}
+        self._others: list[str] = []
+
+    def make(self, config: Mapping[str, Any]) -> None:
+        """Make every table for every slice.
+
+        Args:
+            config: The config of the stage.
+
+        Raises:
+            Failure: A slice failed, or what follows the slices. All others are written.
+        """
+        context = self._context
+        _name_run(context, self._parts)
+        run = Run(context.run.run_id, "dagster", f"materialize {', '.join(self._wanted)}")
+        written = set()
+        for parts in cut_batches(self._parts, self._platform.settings.batch_workspaces):
+            batch, unusable = self._platform.batch(parts, run)
+            for scope, error in unusable.items():
+                self._fail(next(iter(self._wanted)), scope, error)
+            for name, (asset, above) in self._wanted.items():
+                if self._make_table(asset, above, batch, config):
+                    written.add(name)
+        for name, (asset, _) in self._wanted.items():
+            self._finish(asset, is_written=name in written)
+        self._raise_failures()
+
+    def _make_table(
+        self,
+        asset: TableAsset,
+        above: frozenset[str],
+        batch: Batch,
+        config: Mapping[str, Any],
+    ) -> bool:
+        """Make one table for the slices whose upstream tables did not fail."""
+        name = asset.table.name
+        slices = tuple(
+            one for one in batch.slices if not above & self._failed.get(one.scope, {}).keys()
+        )
+        if not slices:
+            return False
+        made = Batch(self._platform, slices, batch.run)
+        try:
+            results = asset.compute(made, config)
+        except Exception as error:  # whatever it is: the other tables and batches are made
+            results = {one.scope: error for one in slices}
+        written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
+        for scope, one in results.items():
+            if isinstance(one, Exception):
+                self._fail(name, scope, one)
+        self._evaluations[name].add(results)
+        self._events.add_materializations(
+            asset.table, describe_partitions(asset.table, written, self._platform)
+        )
+        rows = sum(one.rows for one in written.values())
+        self._context.log.info(f"{name}: {rows} rows, {len(written)} of {len(slices)} slices")
+        return bool(written)
+
+    def _finish(self, asset: TableAsset, *, is_written: bool) -> None:
+        """What a table needs once a run: what follows its slices, and its checks."""
+        name = asset.table.name
+        if asset.finish is not None and is_written:
+            try:
+                asset.finish(self._platform)
+            except Exception as error:  # whatever it is: raised when all is reported
+                self._others.append(f"{name}: {self._explain(name, error)}")
+        if self._evaluations[name].is_empty:
+            return
+        self._events.add_row_counts(self._platform, asset.beside)
+        # After the rows they are of: the UI shows a check as outdated if rows follow it.
+        self._events.flush()
+        self._events.add_checks(
+            self._evaluations[name].results(self._context.instance, self._run_id)
+        )
+        self._events.flush()
+
+    @property
+    def _run_id(self) -> str:
+        return self._context.run.run_id
+
+    def _fail(self, name: str, scope: Scope, error: Exception) -> None:
+        self._failed.setdefault(scope, {})[name] = error
+        self._context.log.warning(f"{name} {scope} failed: {self._explain(name, error)}")
+        self._events.add_failure(name, scope)
+
+    def _explain(self, name: str, error: Exception) -> str:
+        """The reason in one line; the log has the traceback of what nobody foresaw."""
+        if isinstance(error, YtapError | OSError | dg.Failure):
+            return str(error)
+        trace = "".join(traceback.format_exception(error))
+        self._context.log.error(f"{name} failed unexpectedly:\n{trace}")
+        return f"{type(error).__name__}: {error}"
+
+    def _raise_failures(self) -> None:
+        rows = [
+            {
+                "workspace": scope.workspace_id,
+                "days": scope.days_text,
+                "table": name,
+                "reason": str(error),
+            }
+            for scope, errors in self._failed.items()
+            for name, error in errors.items()
+        ]
+        if not rows and not self._others:
+            return
+        reasons = [
+            *(f"{row['table']} {row['workspace']}: {row['reason']}" for row in rows),
+            *self._others,
+        ]
+        if self._failed:
+            days: dict[str, list[str]] = {}
+            for scope in self._failed:
+                days.setdefault(scope.workspace_id, []).extend(map(str, scope.each_day()))
+            self._context.instance.add_run_tags(self._run_id, {FAILED_TAG: json.dumps(days)})
+        count = f"{len(self._failed)} of {len(self._parts)} slices failed: "
+        raise dg.Failure(
+            (count if len(self._parts) > 1 and self._failed else "") + "; ".join(reasons),
+            metadata={FAILED: table_metadata(pl.DataFrame(rows))} if rows else {},
+            allow_retries=False,
+        )
+
+
+def _name_run(context: dg.OpExecutionContext, parts: Sequence[Scope]) -> None:
+    """Tag a run that has no such tags: one that is started in the UI names only a range of keys."""
+    if WORKSPACE not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, describe_run(parts))
+
+
+def _spec(asset: TableAsset, days: tuple[date, date | None]) -> dg.AssetSpec:
     table = asset.table
     doc = inspect.cleandoc(asset.compute.__doc__ or "")
-    checked: dict[str, Any] = {"watches": asset.watches, "is_collected": asset.is_collected}
-
-    @dg.asset(
-        name=table.name,
+    return dg.AssetSpec(
+        key=table.name,
         deps=[_dependency(table, upstream) for upstream in asset.reads],
         description=f"{table.description}\n\n{doc}".strip(),
         group_name=table.group,
         owners=OWNERS,
         kinds=set(asset.kinds),
-        pool=table.name,
         partitions_def=partitions_for(table, days),
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(table, **checked),
-        config_schema=dict(asset.config) or None,
+        skippable=True,
         metadata=definition_metadata(table),
     )
-    def materialize(
-        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
-        progress = _Progress()
-        covered = group_partitions(context.partition_keys)
-        _name_run(context, covered)
-        for part in covered:
-            _make_slice(context, platform, asset, part, progress)
-        _finish(context, platform, asset, progress)
-        shown = _describe_partitions(table, progress.written, platform)
-        keys = {str(key): key for key in context.partition_keys}
-        if len(progress.written) == len(covered):
-            for key, metadata in shown.items():
-                context.add_asset_metadata(metadata, partition_key=keys[key])
-            yield dg.MaterializeResult()
-        else:
-            # The run will fail, but what was written was: say so of these partitions alone.
-            for key, metadata in shown.items():
-                context.log_event(
-                    dg.AssetMaterialization(table.name, partition=keys[key], metadata=metadata)
-                )
-        _show_later_days(context, table, progress.written)
-        if progress.examined:
-            show_row_counts(context.op_execution_context, platform, asset.beside, anew=False)
-        # After the rows they speak of: the UI holds a check for outdated if rows follow it.
-        yield from evaluate(table, progress.examined, context=context, **checked)
-        progress.raise_failures()
-
-    return materialize
 
 
 def definition_metadata(table: Table) -> dict[str, Any]:
@@ -169,188 +439,6 @@ def definition_metadata(table: Table) -> dict[str, Any]:
         "key": ", ".join(table.key),
         "mode": table.mode,
     }
-
-
-def _name_run(context: dg.AssetExecutionContext, covered: Sequence[Part]) -> None:
-    """Tag a run that has no such tags: one that is started in the UI names only a range of keys."""
-    if WORKSPACE not in context.run.tags:
-        spans = [days for _, days in covered if days is not None]
-        days = (min(span[0] for span in spans), max(span[1] for span in spans)) if spans else None
-        workspace_ids = sorted({workspace_id for workspace_id, _ in covered})
-        context.instance.add_run_tags(context.run.run_id, describe_run(workspace_ids, days))
-
-
-def _make_slice(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
-    asset: TableAsset,
-    part: Part,
-    progress: _Progress,
-) -> None:
-    """Make and write one slice; one that fails does not stop the others."""
-    run = Run(context.run.run_id, "dagster", f"materialize {asset.table.name}")
-    try:
-        slice_ = platform.slice(*part, run)
-        made = asset.compute(slice_, context.op_execution_context.op_config or {})
-        if isinstance(made, pl.DataFrame):
-            made = publish_slice(slice_, asset.table, made)
-    except PublishRefusedError as error:
-        context.log.warning(str(error))
-        progress.refused.append(error)
-        progress.examined.append(Examined(part, error.results))
-    except NothingCollectedError as error:
-        context.log.warning(str(error))
-        progress.failed.append(error)
-        progress.examined.append(Examined(part, log=error.log, is_failure=True))
-    except Exception as error:  # whatever it is: raised when the other slices are made
-        context.log.exception(f"{asset.table.name} {describe(part)} failed")
-        progress.failed.append(error)
-    else:
-        context.log.info(f"{asset.table.name} {slice_.scope}: {made.rows} rows")
-        progress.written[part] = made
-        frames = _split(asset.table, part, made.frame)
-        progress.examined.append(Examined(part, made.results, frames, made.log))
-
-
-def _finish(
-    context: dg.AssetExecutionContext, platform: Platform, asset: TableAsset, progress: _Progress
-) -> None:
-    """Do what is done once a run; a failure of it fails the run, and no slice of it."""
-    if asset.finish is None or not progress.written:
-        return
-    try:
-        asset.finish(platform)
-    except Exception as error:  # whatever it is: raised when the slices are told of
-        context.log.exception(f"{asset.table.name}: what follows its slices failed")
-        progress.failed.append(error)
-
-
-def _show_later_days(
-    context: dg.AssetExecutionContext, table: Table, written: Mapping[Part, Written]
-) -> None:
-    """An event for each partition that is no part of the run and was brought up to date with it."""
-    own = {str(key) for key in context.partition_keys}
-    for part, one in written.items():
-        shared: dict[str, Any] = {
-            "snapshot_id": one.snapshot_id,
-            "brought_up_to_date_with": describe(part),
-        }
-        for day, rows in one.later.items():
-            key = str(partition_key(part[0], day))
-            if key not in own:
-                counts = {"rows": rows, _PARTITION_ROWS: rows}
-                context.log_event(
-                    dg.AssetMaterialization(table.name, partition=key, metadata=shared | counts)
-                )
-
-
-def _split(table: Table, part: Part, frame: pl.DataFrame) -> dict[Part, pl.DataFrame]:
-    """A slice's rows by partition; those of a partition without rows are an empty frame."""
-    workspace_id, days = part
-    if not table.by_day or days is None:
-        return {part: frame}
-    count = (days[1] - days[0]).days + 1
-    rows = {day: own for (day,), own in frame.partition_by("day", as_dict=True).items()}
-    each_day = (days[0] + timedelta(number) for number in range(count))
-    return {(workspace_id, (day, day)): rows.get(day, frame.clear()) for day in each_day}
-
-
-def _describe_partitions(
-    table: Table, written: Mapping[Part, Written], platform: Platform
-) -> dict[str, dict[str, Any]]:
-    """What the UI shows of every partition that was written, by its key: its own, not the run's."""
-    shown: dict[str, dict[str, Any]] = {}
-    stored = _count_stored(table, written, platform) if table.mode == "append" and written else {}
-    for part, one in written.items():
-        for (workspace_id, days), rows in _split(table, part, one.frame).items():
-            key = str(partition_key(workspace_id, days[0])) if days else workspace_id
-            count = stored.get((workspace_id, days), 0) if table.mode == "append" else rows.height
-            shown[key] = {
-                "rows": count,
-                **({"rows_appended": rows.height} if table.mode == "append" else {}),
-                _PARTITION_ROWS: count,
-                "snapshot_id": one.snapshot_id,
-                "preview": dg.MetadataValue.md(preview(rows)),
-                **_describe_notes(one, part, days),
-            }
-    return shown
-
-
-def _count_stored(table: Table, parts: Iterable[Part], platform: Platform) -> dict[Part, int]:
-    """The rows that an appended table holds by now, by partition, in one read."""
-    ranges = [days for _, days in parts if days is not None]
-    whole = (min(days[0] for days in ranges), max(days[1] for days in ranges)) if ranges else None
-    rows = platform.lake.cross_reader().read_across(
-        table,
-        days=whole,
-        columns=["workspace_id", "day"] if table.by_day else ["workspace_id"],
-        wanted={"workspace_id": sorted({workspace_id for workspace_id, _ in parts})},
-    )
-    return {
-        (part[0], (part[1], part[1]) if table.by_day else None): own.height
-        for part, own in rows.partition_by(rows.columns, as_dict=True).items()
-    }
-
-
-def _describe_notes(written: Written, part: Part, days: Days | None) -> dict[str, Any]:
-    """The notes of a partition; those of a range that is longer say which days they are of."""
-    own = written.day_notes.get(days[0], {}) if days else {}
-    of_range = "" if days == part[1] else f" ({Scope(part[0], *(part[1] or ())).days_text})"
-    notes = {
-        f"{name}{of_range}": value for name, value in written.notes.items() if name not in own
-    } | own
-    return {name: _show_note(value) for name, value in notes.items()}
-
-
-def show_row_counts(
-    context: dg.OpExecutionContext, platform: Platform, tables: Iterable[Table], *, anew: bool
-) -> None:
-    """Say of tables without a step of their own how many rows they hold.
-
-    A materialization is what the catalog shows, but it makes the checks before it outdated, also
-    failed ones. So it is one where ``anew`` and the first time; otherwise it is an observation.
-    """
-    reader = platform.lake.cross_reader()
-    for table in tables:
-        rows = {_ROWS: reader.count_rows(table)}
-        is_new = context.instance.get_latest_materialization_event(dg.AssetKey(table.name)) is None
-        kind = dg.AssetMaterialization if anew or is_new else dg.AssetObservation
-        context.log_event(kind(table.name, metadata=rows))
-
-
-def _show_note(value: object) -> Any:
-    """A picture as one that the UI shows; it is an image, so nothing in it can act."""
-    if isinstance(value, Markdown):
-        return dg.MetadataValue.md(value.text)
-    if not isinstance(value, Picture):
-        return value
-    data = base64.b64encode(value.svg.encode()).decode()
-    return dg.MetadataValue.md(f"![{value.words}](data:image/svg+xml;base64,{data})")
-
-
-def preview(rows: pl.DataFrame) -> str:
-    """The first rows and columns as a Markdown table; the workspace is the partition's.
-
-    Cells are hostile input: each is cut, and is code, in which nothing is markup or a link.
-    """
-    if rows.is_empty():
-        return "no rows"
-    whole = (
-        rows.head(_PREVIEW_ROWS).select(pl.exclude(pl.Binary)).drop("workspace_id", strict=False)
-    )
-    head = whole[:, :_PREVIEW_COLUMNS]
-    lines = [f"| {' | '.join(head.columns)} |", "|" + " --- |" * head.width]
-    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in head.iter_rows()]
-    if more := whole.columns[_PREVIEW_COLUMNS:]:
-        lines += ["", f"Not shown: {', '.join(more)}"]
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else " ".join(str(value).split())
-    cut = text if len(text) <= _PREVIEW_WIDTH else text[: _PREVIEW_WIDTH - 1] + "…"
-    plain = cut.replace("`", "'").replace("|", "¦")
-    return f"`{plain}`" if plain else ""
 
 
 def _dependency(table: Table, upstream: Table) -> dg.AssetDep:

@@ -7,10 +7,10 @@ being written). Business ranges are no part of this: they never block.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 from typing import Literal
 
@@ -45,6 +45,17 @@ class Scope:
     def __str__(self) -> str:
         """For messages: `tech 2026-11-16..2026-11-20`."""
         return " ".join([self.workspace_id, *([self.days_text] if self.first_day else [])])
+
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """First and last day; None for a whole history."""
+        return None if self.first_day is None else (self.first_day, self.last_day or self.first_day)
+
+    def each_day(self) -> Iterator[date]:
+        """Every day, in order; none for a whole history."""
+        if self.days is not None:
+            first, last = self.days
+            yield from (first + timedelta(n) for n in range((last - first).days + 1))
 
     @property
     def days_text(self) -> str:

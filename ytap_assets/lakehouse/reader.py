@@ -78,6 +78,29 @@ class BatchReader:
         owners = {**(wanted or {}), "workspace_id": self.workspace_ids}
         return _read(self._cursors, table, days, columns, owners, self.as_of)
 
+    def count_partitions(
+        self, table: Table, *, days: Days | None = None
+    ) -> dict[tuple[str, date | None], int]:
+        """How many rows there are, by workspace and day; the day is None for a table without days.
+
+        Args:
+            table: What to count.
+            days: First and last day, both included; all days where None.
+        """
+        day = "day" if table.by_day else "NULL"
+        values: list[object] = list(self.workspace_ids)
+        where = f"workspace_id IN ({', '.join('?' for _ in values)})"
+        if days is not None and table.by_day:
+            where += " AND day BETWEEN ? AND ?"
+            values += days
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(
+                f"SELECT workspace_id, {day}, count(*) FROM {source} WHERE {where} GROUP BY ALL",
+                values,
+            )
+            return {(owner, on): count for owner, on, count in found.fetchall()}
+
 
 class CrossReader:
     """Reads the rows of every workspace: a separate, visible step over the border between them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -177,6 +177,25 @@ class Platform:
             raise ConfigError(f"{days[0]}..{days[1]}: the first day is after the last")
         workspace = self.register(workspace_id, run) if writes else self.workspace(workspace_id)
         return Slice(self, workspace, days, run)
+
+    def batch(
+        self, parts: Sequence[Scope], run: Run, *, writes: bool = True
+    ) -> tuple[Batch, dict[Scope, Exception]]:
+        """What one run works on: slices, and why the others cannot be worked on.
+
+        Args:
+            parts: Workspaces and ranges of days; they do not overlap.
+            run: Who works on them.
+            writes: Whether rows may be written; see `slice`.
+        """
+        slices: list[Slice] = []
+        unusable: dict[Scope, Exception] = {}
+        for part in parts:
+            try:
+                slices.append(self.slice(part.workspace_id, part.days, run, writes=writes))
+            except Exception as error:  # whatever it is: the other workspaces are worked on
+                unusable[part] = error
+        return Batch(self, tuple(slices), run), unusable
 
 
 @dataclass(frozen=True)
@@ -414,6 +433,17 @@ def publish_batch(
                 frame=part.frame,
             )
     return {scope: results[scope] for scope in frames}
+
+
+def per_slice(work: Callable[[Slice], Written], batch: Batch) -> Results:
+    """What a function of one slice writes for each slice of a batch, one after the other."""
+    results: Results = {}
+    for one in batch.slices:
+        try:
+            results[one.scope] = work(one)
+        except Exception as error:  # whatever it is: the other slices are made
+            results[one.scope] = error
+    return results
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:
