@@ -6,7 +6,7 @@ import dagster as dg
 
 from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.evidence import evidence_checks, evidence_specs
-from ytap_assets.defs.jobs import JOBS
+from ytap_assets.defs.jobs import DRILL, MAINTENANCE, STAGE_JOBS
 from ytap_assets.defs.liveness import dead_runs
 from ytap_assets.defs.maintenance import lake_maintenance, restore_drill
 from ytap_assets.defs.resources import LakeDuckDBResource
@@ -43,7 +43,7 @@ def _define(platform: Platform) -> dg.Definitions:
             restore_drill,
         ],
         asset_checks=[evidence_checks()],
-        jobs=JOBS,
+        jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL],
         schedules=build_schedules(),
         sensors=[*build_sensors(), dead_runs],
         resources={

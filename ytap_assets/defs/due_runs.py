@@ -70,8 +70,6 @@ def find_retries(runs: Iterable[PastRun], now: datetime) -> set[Partition]:
         for partition in run.partitions - settled:
             if run.is_active or partition not in run.failed:
                 settled.add(partition)
-                if run.is_active:
-                    failures.pop(partition, None)
                 continue
             failures[partition] = failures.get(partition, 0) + 1
             ended.setdefault(partition, run.ended_at or now)
@@ -102,7 +100,8 @@ def find_scope(run: dg.DagsterRun) -> list[Scope]:
     A range of partition keys, which is started by hand, is none of them.
     """
     steps: Any = run.run_config.get("ops", {})
-    days_of = next(iter(steps.values()), {}).get("config", {}).get("workspaces", {})
+    configs = [step.get("config", {}) for step in steps.values()]
+    days_of = configs[0].get("workspaces", {}) if configs else {}
     if days_of:
         keys = [
             key
@@ -120,14 +119,15 @@ def find_scope(run: dg.DagsterRun) -> list[Scope]:
 
 
 def request_runs(
-    stage: Stage, partitions: Iterable[Partition], tick: datetime, most_workspaces: int
+    stage: Stage, partitions: Iterable[Partition], occasion: str, most_workspaces: int
 ) -> Iterator[dg.RunRequest]:
     """Runs of a stage's job for partitions, each for so many workspaces at most.
 
     Args:
         stage: The stage.
         partitions: What is due.
-        tick: When it is asked for. The same partitions are asked for once per tick.
+        occasion: Why, such as the time of the tick. Dagster starts the same partitions once per
+            occasion.
         most_workspaces: See `cut_batches`.
     """
     keys = [
@@ -135,9 +135,9 @@ def request_runs(
         for name, day in sorted(partitions, key=lambda one: (one[0], one[1] or date.min))
     ]
     for parts in cut_batches(group_partitions(keys), most_workspaces):
-        digest = hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(" ".join([occasion, *map(str, parts)]).encode()).hexdigest()[:16]
         yield dg.RunRequest(
-            run_key=f"{stage.name} {digest} {tick.astimezone(UTC):%Y-%m-%dT%H:%M}",
+            run_key=f"{stage.name} {digest}",
             job_name=stage.name,
             run_config=batch_config(stage, parts),
             tags=describe_run(parts),

@@ -22,4 +22,3 @@ DRILL = dg.define_asset_job(
     selection=["restore_drill"],
     description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
 )
-JOBS = [*STAGE_JOBS.values(), MAINTENANCE, DRILL]

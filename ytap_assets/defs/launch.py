@@ -142,7 +142,7 @@ def materialize_range(
         launch = _Launch(definitions, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
         failed: dict[str, set[str]] = {name: set() for name in sorted(set(workspace_ids))}
         for planned in stages:
-            for assets, owners in _group_by_assets(planned, failed).items():
+            for assets, owners in group_by_assets(planned, failed).items():
                 parts = [Scope(name, *(days if planned.stage.by_day else ())) for name in owners]
                 outcome = _run_stage(launch, planned.stage, assets, parts)
                 outcomes.append(outcome)
@@ -151,7 +151,7 @@ def materialize_range(
     return outcomes
 
 
-def _group_by_assets(
+def group_by_assets(
     planned: Planned, failed: Mapping[str, set[str]]
 ) -> dict[tuple[str, ...], list[str]]:
     """The workspaces by the assets of a stage that can be made for them."""

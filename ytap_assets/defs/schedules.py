@@ -85,7 +85,9 @@ def daily_collection_schedule(
         )
     days = days_to_collect(_today(platform, tick), platform.day_range()[0])
     partitions = [(name, day) for name in due for day in days]
-    yield from request_runs(COLLECTION, partitions, tick, platform.settings.batch_workspaces)
+    yield from request_runs(
+        COLLECTION, partitions, f"{tick:%Y-%m-%dT%H}", platform.settings.batch_workspaces
+    )
 
 
 @dg.schedule(
@@ -103,7 +105,9 @@ def hourly_metrics_schedule(
         yield dg.SkipReason("no workspace collects")
     tick = context.scheduled_execution_time
     partitions = [(name, _today(platform, tick)) for name in due]
-    yield from request_runs(METRICS, partitions, tick, platform.settings.batch_workspaces)
+    yield from request_runs(
+        METRICS, partitions, f"{tick:%Y-%m-%dT%H}", platform.settings.batch_workspaces
+    )
 
 
 maintenance_schedule = dg.ScheduleDefinition(

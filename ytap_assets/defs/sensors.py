@@ -2,7 +2,9 @@
 
 - one per promotion: a script's evidence is there -> promote it
 - the workspaces' folders changed -> the partitions follow
-- a collection ended, well or badly -> the day's report
+- a config changed -> its registries
+- a collection ended, well or badly -> the reports of its days
+- partitions failed -> the same partitions again
 """
 
 import hashlib
@@ -12,8 +14,15 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from ytap_assets.defs.assets import COLLECTION, METRICS, PRODUCTION, PROMOTION, REPORTS
-from ytap_assets.defs.due_runs import find_scope
+from ytap_assets.defs.assets import (
+    COLLECTION,
+    METRICS,
+    PRODUCTION,
+    PROMOTION,
+    REGISTRIES,
+    REPORTS,
+)
+from ytap_assets.defs.due_runs import find_retries, find_scope, read_past_runs, request_runs
 from ytap_assets.defs.jobs import STAGE_JOBS
 from ytap_assets.defs.partitions import (
     WORKSPACE,
@@ -37,7 +46,10 @@ _ON = dg.DefaultSensorStatus.RUNNING
 _PROMOTION_SECONDS = 30
 _FOLDER_SECONDS = 30
 _BUCKET_SECONDS = 600
+_RETRY_SECONDS = 300
 _SHOWN = 5
+RETRIED = (REGISTRIES, COLLECTION, METRICS, REPORTS)
+"""The stages whose failures are tried again; production is looked at by its own sensors."""
 
 Clock = Callable[[], datetime]
 
@@ -52,6 +64,7 @@ def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
     return [
         *(promotion_sensor(promotion, clock) for promotion in PROMOTIONS.values()),
         workspace_folders,
+        retry_failures,
         report_after_success,
         report_after_failure,
     ]
@@ -151,9 +164,11 @@ def request_promotion(
 
 
 @dg.sensor(
+    job=STAGE_JOBS[REGISTRIES.name],
     minimum_interval_seconds=_FOLDER_SECONDS,
     default_status=_ON,
-    description="Keeps one partition for each workspace that is not archived.",
+    description="Keeps one partition for each workspace that is not archived, and reads workspaces,"
+    " channels and accounts again when a config has changed.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -161,7 +176,8 @@ def workspace_folders(
     """Add partitions of new folders, delete those of folders that are gone or archived.
 
     A folder that another one was renamed to, or copied to, waits until that is resolved: its name
-    gets no partition that runs could be asked for.
+    gets no partition that runs could be asked for. The cursor holds a digest of every config that
+    runs were requested for.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     workspaces = platform.workspaces
@@ -169,7 +185,7 @@ def workspace_folders(
     try:
         refused = _find_refused(platform, added)
     except YtapError as error:  # without the lake nobody knows whose names they are
-        return dg.SensorResult(skip_reason=str(error))
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     for name, why in refused.items():
         context.log.warning(f"no partition for {name!r}: {why}")
     added = [name for name in added if name not in refused]
@@ -178,9 +194,56 @@ def workspace_folders(
         changes.append(WORKSPACES.build_add_request(added))
     if gone:
         changes.append(WORKSPACES.build_delete_request(gone))
+    before: dict[str, str] = json.loads(context.cursor or "{}")
+    digests = {name: _digest_config(platform, name) for name in {*known, *added} - {*gone}}
+    changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    requests = request_runs(
+        REGISTRIES,
+        [(name, None) for name in changed],
+        " ".join(sorted(digests[name] for name in changed)),
+        platform.settings.batch_workspaces,
+    )
     idle = "; ".join(["the folders have not changed", *list(refused.values())[:_SHOWN]])
-    reason = None if changes else idle
-    return dg.SensorResult(dynamic_partitions_requests=changes, skip_reason=reason)
+    return dg.SensorResult(
+        run_requests=list(requests),
+        dynamic_partitions_requests=changes,
+        skip_reason=None if changes or changed else idle,
+        cursor=json.dumps(digests, sort_keys=True),
+    )
+
+
+def _digest_config(platform: Platform, workspace_id: str) -> str:
+    """A digest of a config's content; of its absence, where it cannot be read."""
+    try:
+        content = platform.workspaces.read_config(workspace_id)
+    except ConfigError:
+        content = b""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+@dg.sensor(
+    jobs=[STAGE_JOBS[stage.name] for stage in RETRIED],
+    minimum_interval_seconds=_RETRY_SECONDS,
+    default_status=_ON,
+    description="Requests partitions again that failed: after 5 minutes, and after twice the time"
+    " whenever they fail again, up to 6 hours.",
+)
+def retry_failures(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SensorResult:
+    """Read the runs of the last two days, and request what failed in the newest run of it."""
+    now = read_clock()
+    archived = find_archived(platform.workspaces)
+    requests: list[dg.RunRequest] = []
+    for stage in RETRIED:
+        failed = find_retries(read_past_runs(context.instance, stage.name, now), now)
+        names = set(with_partition(sorted({name for name, _ in failed} - archived), context))
+        due = [one for one in failed if one[0] in names]
+        tick = f"{now:%Y-%m-%dT%H:%M}"
+        requests += request_runs(stage, due, tick, platform.settings.batch_workspaces)
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=None if requests else "nothing failed that is due"
+    )
 
 
 def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:

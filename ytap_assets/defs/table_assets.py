@@ -53,7 +53,7 @@ class Stage:
     """Tables that are made by the same runs.
 
     Attributes:
-        name: The name of the job and of the multi-asset.
+        name: The name of the job; that of the multi-asset is like it.
         description: When and why its job runs.
         by_day: Whether its tables have partitions by day.
         is_apart: Whether it is made whatever failed before.
@@ -151,7 +151,7 @@ def build_stage(
     ordered = order_assets(assets)
 
     @dg.multi_asset(
-        name=stage.name,
+        name=f"{stage.name}_tables",
         specs=[_spec(asset, days) for asset, _ in ordered.values()],
         check_specs=[
             spec

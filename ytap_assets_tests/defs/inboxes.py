@@ -101,8 +101,13 @@ def tick(
     return seen
 
 
-def asked(seen: dg.SensorResult) -> list[str | None]:
-    return [request.partition_key for request in seen.run_requests or []]
+def asked(seen: dg.SensorResult) -> list[str]:
+    """The workspaces that runs are requested for."""
+    return [
+        workspace_id
+        for request in seen.run_requests or []
+        for workspace_id in request.run_config["ops"]["make_production"]["config"]["workspaces"]
+    ]
 
 
 def run_keys(seen: dg.SensorResult) -> list[str | None]:

@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.launch import materialize_range, prepare_home
+from ytap_assets.defs.launch import group_by_assets, materialize_range, prepare_home
 from ytap_assets.defs.stages import plan_stages
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.lake import Lake
@@ -32,7 +32,7 @@ DAYS = (DAY, DAY + timedelta(2))
 
 def names(platform: Platform, selection: str, failed: Collection[str] = ()) -> list[set[str]]:
     stages = plan_stages(build_definitions(platform=platform), selection)
-    return [set(stage.without_downstream_of(failed).assets) for stage in stages]
+    return [set(stage.without_downstream_of(failed)) for stage in stages]
 
 
 class ListsAnAccountTwice(Workspaces):
@@ -45,7 +45,7 @@ class ListsAnAccountTwice(Workspaces):
         return super().get(workspace_id).model_copy(update={"accounts": accounts})
 
 
-def test_everything_comes_in_stages_of_one_grain_with_reports_at_the_end(
+def test_everything_comes_in_stages_with_reports_at_the_end(
     platform: Platform,
 ) -> None:
     stages = plan_stages(build_definitions(platform=platform), "*")
@@ -53,14 +53,14 @@ def test_everything_comes_in_stages_of_one_grain_with_reports_at_the_end(
     made = [name for stage in stages for name in stage.assets]
     assert len(made) == len(set(made))
     assert set(stages[-1].assets) == {"workspace_reports"}
-    assert [stage.is_apart for stage in stages] == [False] * (len(stages) - 1) + [True]
+    assert [one.stage.is_apart for one in stages] == [False] * (len(stages) - 1) + [True]
     for name, before in (
         ("scored_trends", "raw_trends"),
         ("videos", "production_records"),
         ("video_metrics", "videos"),
     ):
         assert made.index(before) < made.index(name)
-    by_day = {name: stage.by_day for stage in stages for name in stage.assets}
+    by_day = {name: one.stage.by_day for one in stages for name in one.assets}
     assert by_day["scored_trends"]
     assert not by_day["videos"]
 
@@ -94,9 +94,9 @@ def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None
     )
 
     assert outcome.ok
-    assert outcome.error is None
+    assert outcome.failures == {}
     assert outcome.assets == ["workspace_reports"]
-    assert steps == ["tech workspace_reports"]
+    assert steps == ["workspace_reports: 3 rows, 1 of 1 slices"]
     assert platform.lake.snapshot_id() == before + 1
     days = platform.lake.reader("tech").read(WORKSPACE_REPORTS)["day"]
     assert days.to_list() == [DAY + timedelta(n) for n in range(3)]
@@ -114,16 +114,27 @@ def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
         days=(DAY, DAY),
     )
 
-    assert [(one.workspace_id, one.assets, one.ok) for one in outcomes] == [
-        ("tech", ["accounts"], False),
-        ("tech", ["workspace_reports"], True),
-        ("finance", ["accounts"], True),
-        ("finance", ["workspace_reports"], True),
+    assert [(one.workspace_ids, one.assets, one.ok) for one in outcomes] == [
+        (["finance", "tech"], ["accounts"], False),
+        (["finance", "tech"], ["workspace_reports"], True),
     ]
-    assert outcomes[0].error
-    assert "the previous rows stay" in outcomes[0].error
-    assert "@one" in outcomes[0].error
+    [(name, reason)] = outcomes[0].failures.items()
+    assert name == "tech"
+    assert "the previous rows stay" in reason
+    assert "@one" in reason
     assert platform.lake.reader("tech").read(ACCOUNTS).is_empty()
+
+
+def test_a_later_stage_takes_the_workspaces_for_which_nothing_before_it_failed(
+    platform: Platform,
+) -> None:
+    failed: dict[str, set[str]] = {"finance": {"production_events"}, "tech": set()}
+    stages = plan_stages(build_definitions(platform=platform), "*")
+
+    groups = {one.stage.name: group_by_assets(one, failed) for one in stages}
+
+    assert groups["metrics"] == {("video_metrics",): ["tech"]}
+    assert groups["reports"] == {("workspace_reports",): ["finance", "tech"]}
 
 
 def test_a_first_day_after_the_last_is_refused(platform: Platform) -> None:
@@ -215,7 +226,7 @@ def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:
             days=DAYS,
             on_step=interrupt,
         )
-    assert begun == ["tech accounts"]
+    assert begun == ["accounts: 0 rows, 2 of 2 slices"]
 
 
 def test_the_home_has_the_tracked_config_and_nothing_half_written(
@@ -252,9 +263,9 @@ def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> N
             platform, "workspace_reports", workspace_ids=["tech"], days=DAYS
         )
     assert not outcome.ok
-    assert outcome.error is not None
-    assert outcome.error.startswith(f"{platform.settings.catalog}.lock: held for more than 0 s by")
-    assert "wait for it, or end it" in outcome.error
+    [reason] = outcome.failures.values()
+    assert f"{platform.settings.catalog}.lock: held for more than 0 s by" in reason
+    assert "wait for it, or end it" in reason
 
 
 def test_a_run_that_finds_the_catalog_locked_says_so(platform: Platform) -> None:
@@ -267,5 +278,5 @@ def test_a_run_that_finds_the_catalog_locked_says_so(platform: Platform) -> None
         [outcome] = materialize_range(
             platform, "workspace_reports", workspace_ids=["tech"], days=DAYS
         )
-    assert outcome.error is not None
-    assert outcome.error.startswith(f"{settings.catalog} is locked by another program")
+    [reason] = outcome.failures.values()
+    assert f"{settings.catalog} is locked by another program" in reason

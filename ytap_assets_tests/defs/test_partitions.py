@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytap_assets.defs.partitions import (
+    cut_batches,
     describe_run,
     find_archived,
     group_partitions,
@@ -18,6 +19,7 @@ from ytap_assets.defs.partitions import (
     partitions_for,
     sync_workspaces,
 )
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets.workspaces import Status, Workspace
@@ -30,20 +32,20 @@ def test_a_range_of_days_is_one_group_per_workspace() -> None:
     keys = [partition_key(w, DAY + timedelta(n)) for n in range(3) for w in ("tech", "finance")]
 
     last = DAY + timedelta(2)
-    assert group_partitions(keys) == [("finance", (DAY, last)), ("tech", (DAY, last))]
+    assert group_partitions(keys) == [Scope("finance", DAY, last), Scope("tech", DAY, last)]
 
 
 def test_a_gap_makes_two_groups() -> None:
     keys = [partition_key("tech", DAY + timedelta(n)) for n in (0, 1, 3)]
 
     assert group_partitions(keys) == [
-        ("tech", (DAY, DAY + timedelta(1))),
-        ("tech", (DAY + timedelta(3), DAY + timedelta(3))),
+        Scope("tech", DAY, DAY + timedelta(1)),
+        Scope("tech", DAY + timedelta(3), DAY + timedelta(3)),
     ]
 
 
 def test_a_workspace_alone_has_no_days() -> None:
-    assert group_partitions(["tech"]) == [("tech", None)]
+    assert group_partitions(["tech"]) == [Scope("tech")]
 
 
 @given(st.sets(st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 40)), min_size=1))
@@ -52,14 +54,23 @@ def test_groups_cover_exactly_the_keys(parts: set[tuple[str, int]]) -> None:
 
     groups = group_partitions([partition_key(*part) for part in wanted])
 
-    covered = [
-        (workspace, days[0] + timedelta(n))
-        for workspace, days in groups
-        if days
-        for n in range((days[1] - days[0]).days + 1)
-    ]
+    covered = [(group.workspace_id, day) for group in groups for day in group.each_day()]
     assert len(covered) == len(set(covered))
     assert set(covered) == wanted
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 300)), max_size=30), st.integers(1, 4))
+def test_batches_hold_every_slice_once_and_few_workspaces(
+    slices: list[tuple[int, int]], most: int
+) -> None:
+    parts = [Scope(f"w{name}", DAY, DAY + timedelta(days)) for name, days in slices]
+
+    batches = cut_batches(parts, most)
+
+    assert [part for batch in batches for part in batch] == parts
+    for batch in batches:
+        assert len({part.workspace_id for part in batch}) <= most
+        assert len(batch) == 1 or sum(len(list(part.each_day())) for part in batch) <= 500
 
 
 def test_a_range_lists_its_days_for_every_instance_and_however_often(
@@ -173,10 +184,10 @@ def test_under_replay_the_days_are_those_of_the_recordings(platform: Platform) -
 
 
 def test_the_tags_of_a_run_name_workspaces_and_days() -> None:
-    assert describe_run(["tech"], (DAY, DAY)) == {"workspace": "tech", "days": "2026-11-16"}
-    many = [f"w{number}" for number in range(7)]
-    assert describe_run(many, (DAY, DAY + timedelta(2))) == {
+    assert describe_run([Scope("tech", DAY, DAY)]) == {"workspace": "tech", "days": "2026-11-16"}
+    many = [Scope(f"w{number}", DAY, DAY + timedelta(2)) for number in range(7)]
+    assert describe_run(many) == {
         "workspace": "w0, w1, w2, w3, w4 and 2 more",
         "days": "2026-11-16..2026-11-18",
     }
-    assert describe_run(["tech"], None) == {"workspace": "tech"}
+    assert describe_run([Scope("tech")]) == {"workspace": "tech"}

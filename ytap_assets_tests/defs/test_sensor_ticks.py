@@ -10,12 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from ytap_assets.defs.assets import PRODUCTION
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.sensors import (
     find_bucket,
 )
+from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.events import Event
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform, Slice
 from ytap_assets.operations.production import foresee
@@ -141,15 +144,16 @@ def test_the_ui_shows_each_workspaces_decisions_that_do_nothing(
 
     done = definitions.resolve_job_def("production").execute_in_process(
         instance=instance,
-        asset_selection=[dg.AssetKey("production_events")],
-        tags={
-            "dagster/asset_partition_range_start": "finance",
-            "dagster/asset_partition_range_end": "tech",
-        },
+        run_config=batch_config(
+            PRODUCTION, [Scope("finance"), Scope("tech")], tables=["production_events"]
+        ),
     )
 
-    for made in done.asset_materializations_for_node("production_events"):
-        metadata: dict[str, Any] = {name: value.value for name, value in made.metadata.items()}
+    entries = instance.all_logs(done.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    made = [one.asset_materialization for one in entries if one.asset_materialization]
+    assert [one.partition for one in made] == ["finance", "tech"]
+    for one in made:
+        metadata: dict[str, Any] = {name: value.value for name, value in one.metadata.items()}
         assert metadata["ignored_decisions"] == 1
         [text] = metadata["ignored_decisions_reasons"]
-        assert text.startswith(f"{made.partition}-1:")
+        assert text.startswith(f"{one.partition}-1:")

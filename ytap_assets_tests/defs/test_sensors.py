@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from ytap_assets.defs.assets import COLLECTION, REPORTS
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.sensors import (
-    report_after_failure,
-    report_after_success,
-    report_key,
-)
+from ytap_assets.defs.sensors import report_after_failure, report_after_success
+from ytap_assets.defs.table_assets import batch_config
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.workspaces import Status, Workspace
 from ytap_assets_tests.defs.inboxes import asked, put_script, tick
 
+DAY = date(2026, 11, 20)
 ONE_DAY = {"dagster/partition/workspace": "tech", "dagster/partition/day": "2026-11-20"}
 
 
@@ -58,38 +59,40 @@ def test_folders_that_are_as_they_were_change_nothing(
     assert isinstance(seen.skip_reason, dg.SkipReason)
 
 
-@pytest.mark.parametrize(
-    ("tags", "key"),
-    [
-        (ONE_DAY, "2026-11-20|tech"),
-        ({"dagster/partition": "tech"}, None),
-        ({"dagster/partition/workspace": "tech"}, None),
-        ({}, None),
-    ],
-)
-def test_a_collection_of_one_day_calls_for_that_days_report(
-    tags: dict[str, str], key: str | None
-) -> None:
-    assert report_key(tags) == key
+SCOPES = [Scope("finance", DAY, DAY), Scope("tech", DAY - timedelta(1), DAY)]
 
 
 @pytest.mark.parametrize("sensor", [report_after_success, report_after_failure])
 @pytest.mark.parametrize(
-    ("tags", "keys"),
-    [(ONE_DAY, ["2026-11-20|tech"]), ({}, [])],
-    ids=["one day", "no day"],
+    ("tags", "run_config", "parts"),
+    [
+        ({}, batch_config(COLLECTION, SCOPES), SCOPES),
+        (ONE_DAY, {}, [Scope("tech", DAY, DAY)]),
+        ({"dagster/partition": "tech"}, {}, []),
+        ({}, {}, []),
+    ],
+    ids=["a batch", "one day", "no day", "nothing"],
 )
-def test_a_report_is_asked_for_after_a_collection_whichever_way_it_ended(
+def test_reports_are_asked_for_after_a_collection_whichever_way_it_ended(
     instance: dg.DagsterInstance,
     sensor: dg.RunStatusSensorDefinition,
     tags: dict[str, str],
-    keys: list[str],
+    run_config: dict[str, Any],
+    parts: list[Scope],
 ) -> None:
-    @dg.job(name="hourly_metrics")
-    def collection() -> None:
+    @dg.op(name="make_collection", config_schema=dict)
+    def make() -> None:
         pass
 
-    ended = collection.execute_in_process(instance=instance, tags=tags)
+    @dg.op
+    def wait() -> None:
+        pass
+
+    @dg.job(name="collection")
+    def collection() -> None:
+        _ = make() if run_config else wait()
+
+    ended = collection.execute_in_process(instance=instance, tags=tags, run_config=run_config)
     context = dg.build_run_status_sensor_context(
         sensor_name=sensor.name,
         dagster_instance=instance,
@@ -98,10 +101,12 @@ def test_a_report_is_asked_for_after_a_collection_whichever_way_it_ended(
     )
 
     seen = sensor(context)
-    assert isinstance(seen, Iterator)
-    asked = [one for one in seen if isinstance(one, dg.RunRequest)]
-    assert [one.partition_key for one in asked] == keys
-    assert [one.run_key for one in asked] == [ended.run_id for _ in keys]
+    if not parts:
+        assert isinstance(seen, dg.SkipReason)
+        return
+    assert isinstance(seen, dg.RunRequest)
+    assert seen.run_config == batch_config(REPORTS, parts)
+    assert seen.run_key == ended.run_id
 
 
 def test_reports_follow_the_daily_and_the_hourly_collection_by_themselves(

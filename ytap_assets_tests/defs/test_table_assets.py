@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,19 +14,32 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.defs.checks import Examined, Failing, Watch, list_unanswered, update_failing
+from ytap_assets.defs.checks import Failing, Watch, list_unanswered, update_failing
 from ytap_assets.defs.evidence import EVIDENCE
-from ytap_assets.defs.partitions import partition_key, range_tags
-from ytap_assets.defs.table_assets import TableAsset, build_asset, preview
-from ytap_assets.lakehouse.checks import check_rows
+from ytap_assets.defs.partitions import group_partitions, partition_key
+from ytap_assets.defs.run_events import preview
+from ytap_assets.defs.table_assets import (
+    FAILED_TAG,
+    Stage,
+    TableAsset,
+    batch_config,
+    build_job,
+    build_stage,
+)
+from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import (
+    Batch,
     Markdown,
     Picture,
     Platform,
+    Results,
     Slice,
     Written,
+    for_each_slice,
+    per_slice,
+    publish_batch,
     publish_slice,
 )
 from ytap_assets.operations.store import store_fetches
@@ -43,23 +57,120 @@ DAY = date(2026, 11, 16)
 DAYS = (DAY, DAY + timedelta(2))
 
 Make = Callable[[Slice], pl.DataFrame]
+BY_WORKSPACE = Stage("by_workspace", "Made for a test.", by_day=False)
+BY_DAY = Stage("by_day", "Made for a test.", by_day=True)
 
 
-def run(
-    platform: Platform, instance: dg.DagsterInstance, table: Table, make: Make, **options: Any
-) -> dg.ExecuteInProcessResult:
-    def compute(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
+@dataclass(frozen=True)
+class Ran:
+    """A run as its instance knows it."""
+
+    instance: dg.DagsterInstance
+    run_id: str
+    success: bool
+    failure: str
+
+    def materializations(self, table: Table | str) -> list[dg.AssetMaterialization]:
+        """Those of a table, in the order in which they were stored."""
+        name = table if isinstance(table, str) else table.name
+        entries = self.instance.all_logs(
+            self.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+        made = [entry.asset_materialization for entry in entries]
+        return [one for one in made if one is not None and one.asset_key == dg.AssetKey(name)]
+
+    def partitions(self, table: Table) -> set[str]:
+        """The partitions of a table that were materialized."""
+        return {str(one.partition) for one in self.materializations(table)}
+
+    @property
+    def checks(self) -> dict[str, dg.AssetCheckEvaluation]:
+        """The result of each check, by name."""
+        entries = self.instance.all_logs(
+            self.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+        )
+        found = [entry.dagster_event for entry in entries]
+        results = [event.asset_check_evaluation_data for event in found if event is not None]
+        return {one.check_name: one for one in results}
+
+
+def make_asset(table: Table, make: Make, **options: Any) -> TableAsset:
+    """An asset whose frames a function of one slice makes."""
+
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
         """Made for a test."""
-        return make(slice_)
+        return publish_batch(batch, table, for_each_slice(batch, make))
 
-    asset = build_asset(TableAsset(table, compute), platform.day_range())
-    return dg.materialize(
-        [asset],
+    return TableAsset(table, compute, BY_DAY if table.by_day else BY_WORKSPACE, **options)
+
+
+def write_asset(table: Table, work: Callable[[Slice], Written], **options: Any) -> TableAsset:
+    """An asset that a function of one slice writes."""
+
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        return per_slice(work, batch)
+
+    return TableAsset(table, compute, BY_DAY if table.by_day else BY_WORKSPACE, **options)
+
+
+def run_stage(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    assets: Sequence[TableAsset],
+    parts: Sequence[Scope],
+    **options: Any,
+) -> Ran:
+    """Run the job of a stage for some slices."""
+    result = build_job(assets).execute_in_process(
+        instance=instance,
+        resources={"platform": platform},
+        run_config=batch_config(assets[0].stage, parts, **options),
+        raise_on_error=False,
+    )
+    return _read_run(instance, result)
+
+
+def run_partitions(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    assets: Sequence[TableAsset],
+    **options: Any,
+) -> Ran:
+    """Run the multi-asset of a stage for partition keys, as the UI does."""
+    result = dg.materialize(
+        [build_stage(assets, platform.day_range())],
         instance=instance,
         resources={"platform": platform},
         raise_on_error=False,
         **options,
     )
+    return _read_run(instance, result)
+
+
+def _read_run(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> Ran:
+    failures = [event.step_failure_data for event in result.get_step_failure_events()]
+    texts = [str(one.user_failure_data or one.error) for one in failures]
+    return Ran(instance, result.run_id, result.success, "; ".join(texts))
+
+
+def run(
+    platform: Platform,
+    instance: dg.DagsterInstance,
+    table: Table,
+    make: Make,
+    *parts: Scope,
+) -> Ran:
+    """Run the job of a stage of one table."""
+    return run_stage(platform, instance, [make_asset(table, make)], parts)
+
+
+def days_of(workspace_id: str, days: tuple[date, date] = DAYS) -> Scope:
+    """A slice of days."""
+    return Scope(workspace_id, *days)
+
+
+TECH = Scope("tech")
 
 
 def accounts(slice_: Slice, *handles: str) -> pl.DataFrame:
@@ -95,22 +206,19 @@ def stored(platform: Platform, table: Table, workspace_id: str, column: str) -> 
     return platform.lake.reader(workspace_id).read(table)[column].to_list()
 
 
-def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    return {one.check_name: one for one in result.get_asset_check_evaluations()}
-
-
 def test_good_rows_are_published_with_their_checks_and_what_a_person_wants_to_see(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    result = run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a|b"), partition_key="tech")
+    result = run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a|b"), TECH)
 
+    assert result.success
     assert stored(platform, ACCOUNTS, "tech", "handle") == ["@a|b"]
-    assert {name: one.passed for name, one in checks(result).items()} == {
+    assert {name: one.passed for name, one in result.checks.items()} == {
         "schema": True,
         "key": True,
         "partition": True,
     }
-    [shown] = result.asset_materializations_for_node("accounts")
+    [shown] = result.materializations(ACCOUNTS)
     values = {name: one.value for name, one in shown.metadata.items()}
     assert values["rows"] == values["dagster/partition_row_count"] == 1
     assert values["snapshot_id"] == platform.lake.snapshot_id()
@@ -120,26 +228,24 @@ def test_good_rows_are_published_with_their_checks_and_what_a_person_wants_to_se
 def test_refused_rows_fail_the_check_show_the_cases_and_leave_the_previous_rows(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@old"), partition_key="tech")
+    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@old"), TECH)
     before = platform.lake.snapshot_id()
 
-    twice = run(
-        platform, instance, ACCOUNTS, lambda s: accounts(s, "@a", "@a"), partition_key="tech"
-    )
+    twice = run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a", "@a"), TECH)
 
     assert not twice.success
-    assert {name: one.passed for name, one in checks(twice).items()} == {
+    assert {name: one.passed for name, one in twice.checks.items()} == {
         "schema": True,
         "key": False,
         "partition": True,
     }
-    shown = checks(twice)["key"].metadata
+    shown = twice.checks["key"].metadata
     assert shown["failing cases"].value == 2
     cases = shown["first cases"]
     assert isinstance(cases, dg.TableMetadataValue)
     assert [case.data["row"] for case in cases.records] == ["0", "1"]
     assert all("@a" in str(case.data["case"]) for case in cases.records)
-    assert twice.asset_materializations_for_node("accounts") == []
+    assert twice.materializations(ACCOUNTS) == []
     assert stored(platform, ACCOUNTS, "tech", "handle") == ["@old"]
     assert platform.lake.snapshot_id() == before
 
@@ -150,9 +256,9 @@ def test_rows_of_another_workspace_are_refused(
     def wrong(slice_: Slice) -> pl.DataFrame:
         return accounts(slice_, "@a").with_columns(pl.lit("finance").alias("workspace_id"))
 
-    result = run(platform, instance, ACCOUNTS, wrong, partition_key="tech")
+    result = run(platform, instance, ACCOUNTS, wrong, TECH)
 
-    assert not checks(result)["partition"].passed
+    assert not result.checks["partition"].passed
     assert stored(platform, ACCOUNTS, "finance", "handle") == []
 
 
@@ -168,14 +274,11 @@ def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
         instance,
         WORKSPACE_REPORTS,
         lambda s: reports(s, stories=1).filter(pl.col("day") != DAYS[1]),
-        tags=range_tags("tech", DAYS),
+        days_of("tech"),
     )
 
     assert platform.lake.snapshot_id() == before + 1
-    shown = sorted(
-        result.asset_materializations_for_node("workspace_reports"),
-        key=lambda one: str(one.partition),
-    )
+    shown = result.materializations(WORKSPACE_REPORTS)
     assert {
         str(one.partition): one.metadata["dagster/partition_row_count"].value for one in shown
     } == {
@@ -188,7 +291,6 @@ def test_a_range_is_one_snapshot_and_every_day_knows_its_own_rows(
     own = [f"{day}" in text for day, text in zip(days, previews, strict=True)]
     assert own == [True, True, False]
     assert "2026-11-17" not in previews[0]
-    assert all("rows_replaced (2026-11-16..2026-11-18)" in one.metadata for one in shown)
 
 
 def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_partition(
@@ -196,20 +298,18 @@ def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_par
 ) -> None:
     later = DAYS[1] + timedelta(5)
 
-    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-        """Made for a test."""
+    def work(slice_: Slice) -> Written:
         written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
-        return replace(written, later={DAYS[1]: 1, later: 4})
+        return replace(written, later={DAYS[1]: 1, later: 4}, notes={"looked at": 7})
 
-    asset = build_asset(TableAsset(WORKSPACE_REPORTS, compute), platform.day_range())
-    result = dg.materialize(
-        [asset], instance=instance, resources={"platform": platform}, tags=range_tags("tech", DAYS)
+    asset = write_asset(WORKSPACE_REPORTS, work)
+    result = run_stage(platform, instance, [asset], [days_of("tech")])
+
+    shown = {str(one.partition): one.metadata for one in result.materializations(WORKSPACE_REPORTS)}
+    assert all(
+        "looked at (2026-11-16..2026-11-18)" in shown[str(partition_key("tech", day))]
+        for day in DAYS
     )
-
-    shown = {
-        str(one.partition): one.metadata
-        for one in result.asset_materializations_for_node("workspace_reports")
-    }
     assert len(shown) == 4  # the run's own three, once each
     metadata = shown[str(partition_key("tech", later))]
     assert metadata["rows"].value == metadata["dagster/partition_row_count"].value == 4
@@ -222,11 +322,8 @@ def test_one_refused_workspace_does_not_keep_another_from_its_rows(
     def make(slice_: Slice) -> pl.DataFrame:
         return reports(slice_, stories=-1 if slice_.workspace_id == "finance" else 1)
 
-    tags = {
-        "dagster/asset_partition_range_start": partition_key("finance", DAYS[0]),
-        "dagster/asset_partition_range_end": partition_key("tech", DAYS[1]),
-    }
-    result = run(platform, instance, WORKSPACE_REPORTS, make, tags=tags)
+    parts = [days_of("finance"), days_of("tech")]
+    result = run(platform, instance, WORKSPACE_REPORTS, make, *parts)
 
     assert not result.success
     run_of_both = instance.get_run_by_id(result.run_id)
@@ -237,41 +334,79 @@ def test_one_refused_workspace_does_not_keep_another_from_its_rows(
     )
     assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
     assert stored(platform, WORKSPACE_REPORTS, "finance", "stories") == []
-    schema = checks(result)["schema"]
+    schema = result.checks["schema"]
     assert not schema.passed
     assert schema.metadata["failing cases"].value == 3
     assert schema.metadata["partitions"].value == (
         "finance 2026-11-16..2026-11-18, tech 2026-11-16..2026-11-18"
     )
-    shown = result.asset_materializations_for_node("workspace_reports")
-    assert {str(one.partition) for one in shown} == {
+    assert result.partitions(WORKSPACE_REPORTS) == {
         str(partition_key("tech", DAYS[0] + timedelta(n))) for n in range(3)
     }
-    assert {one.metadata["dagster/partition_row_count"].value for one in shown} == {1}
+    assert list_failed(instance, WORKSPACE_REPORTS) == {
+        str(partition_key("finance", DAYS[0] + timedelta(n))) for n in range(3)
+    }
+
+
+def list_failed(instance: dg.DagsterInstance, table: Table) -> set[str]:
+    """The partitions that the UI shows as failed."""
+    with dg.partition_loading_context(dynamic_partitions_store=instance):
+        log = instance.event_log_storage
+        name = "get_latest_asset_partition_materialization_attempts_without_materializations"
+        return set(getattr(log, name)(dg.AssetKey(table.name)))
 
 
 def test_one_failed_workspace_does_not_keep_another_from_its_rows(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [")
+    rows = lambda s: accounts(s, "@a")  # noqa: E731
 
-    result = run(
-        platform,
-        instance,
-        ACCOUNTS,
-        lambda s: accounts(s, "@a"),
-        tags={
-            "dagster/asset_partition_range_start": "finance",
-            "dagster/asset_partition_range_end": "tech",
-        },
-    )
+    result = run(platform, instance, ACCOUNTS, rows, Scope("finance"), TECH)
 
     assert not result.success
-    (failure,) = result.get_step_failure_events()
-    assert "config.yaml: not YAML" in str(failure.step_failure_data.error)
+    assert "config.yaml: not YAML" in result.failure
     assert stored(platform, ACCOUNTS, "tech", "handle") == ["@a"]
-    (shown,) = result.asset_materializations_for_node("accounts")
-    assert shown.partition == "tech"
+    assert result.partitions(ACCOUNTS) == {"tech"}
+    assert list_failed(instance, ACCOUNTS) == {"finance"}
+
+
+def test_a_range_of_partition_keys_is_made_as_a_batch_is(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    made = make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=1))
+    tags = {
+        "dagster/asset_partition_range_start": partition_key("finance", DAYS[0]),
+        "dagster/asset_partition_range_end": partition_key("tech", DAYS[1]),
+    }
+    result = run_partitions(platform, instance, [made], tags=tags)
+
+    assert result.success
+    keys = {
+        str(partition_key(name, DAYS[0] + timedelta(n)))
+        for name in ("finance", "tech")
+        for n in range(3)
+    }
+    assert result.partitions(WORKSPACE_REPORTS) == keys
+    assert list_failed(instance, WORKSPACE_REPORTS) == set()
+    assert result.checks["schema"].passed
+
+
+def test_a_run_touches_exactly_the_partitions_that_were_asked_for(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    asked = {"tech": (0, 2), "finance": (1,), "nobody": (0,)}  # no range of two dimensions
+    keys = [partition_key(name, DAY + timedelta(n)) for name, on in asked.items() for n in on]
+    made = make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=1))
+    result = run_stage(platform, instance, [made], group_partitions(keys))
+
+    good = {str(key) for key in keys[:-1]}
+    assert result.partitions(WORKSPACE_REPORTS) == good
+    assert list_failed(instance, WORKSPACE_REPORTS) == {str(keys[-1])}
+    assert not result.success
+    rows = platform.lake.cross_reader().read_across(WORKSPACE_REPORTS)
+    found = rows.select("workspace_id", "day").rows()
+    assert {str(partition_key(name, day)) for name, day in found} == good
 
 
 def test_a_value_that_business_does_not_expect_is_a_warning_and_stays(
@@ -280,43 +415,59 @@ def test_a_value_that_business_does_not_expect_is_a_warning_and_stays(
     def make(slice_: Slice) -> pl.DataFrame:
         return reports(slice_, stories=1).with_columns(engagement_rate_pct=pl.lit(250.0))
 
-    result = run(
-        platform,
-        instance,
-        WORKSPACE_REPORTS,
-        make,
-        partition_key=partition_key("tech", DAY),
-    )
+    result = run(platform, instance, WORKSPACE_REPORTS, make, days_of("tech", (DAY, DAY)))
 
     assert result.success
-    assert not checks(result)["ranges"].passed
-    assert checks(result)["ranges"].severity == dg.AssetCheckSeverity.WARN
+    assert not result.checks["ranges"].passed
+    assert result.checks["ranges"].severity == dg.AssetCheckSeverity.WARN
     assert stored(platform, WORKSPACE_REPORTS, "tech", "engagement_rate_pct") == [250.0]
 
 
-def test_what_needs_refused_rows_is_not_made(
+def test_what_needs_refused_rows_is_not_made_for_that_workspace_alone(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def refused(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-        """Made for a test."""
-        return accounts(slice_, "@a", "@a")
+    def refused(slice_: Slice) -> pl.DataFrame:
+        return accounts(slice_, "@a", *(["@a"] if slice_.workspace_id == "tech" else []))
 
-    def after(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
-        """Made for a test."""
-        return CHANNELS.empty()
-
-    made = [TableAsset(ACCOUNTS, refused), TableAsset(CHANNELS, after, reads=(ACCOUNTS,))]
-    result = dg.materialize(
-        [build_asset(one, platform.day_range()) for one in made],
-        instance=instance,
-        resources={"platform": platform},
-        raise_on_error=False,
-        partition_key="tech",
-    )
+    made = [
+        make_asset(CHANNELS, lambda _: CHANNELS.empty(), reads=(ACCOUNTS,)),
+        make_asset(ACCOUNTS, refused),
+    ]
+    result = run_stage(platform, instance, made, [Scope("finance"), TECH])
 
     assert not result.success
-    assert [event.step_key for event in result.get_step_failure_events()] == ["accounts"]
-    assert result.get_step_success_events() == []
+    assert result.partitions(ACCOUNTS) == result.partitions(CHANNELS) == {"finance"}
+    assert "tech" in result.failure
+    assert "finance" not in result.failure
+
+
+def test_what_failed_is_a_tag_of_the_run(platform: Platform, instance: dg.DagsterInstance) -> None:
+    made = make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=-1))
+    result = run_stage(platform, instance, [made], [days_of("tech", (DAY, DAY))])
+
+    failed = instance.get_run_by_id(result.run_id)
+    assert failed is not None
+    assert json.loads(failed.tags[FAILED_TAG]) == {"tech": ["2026-11-16"]}
+
+
+def test_a_batch_that_fails_as_a_whole_stops_no_other(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        if batch.workspace_ids == ("finance",):
+            raise OSError("the disk is gone")
+        rows = for_each_slice(batch, lambda s: accounts(s, "@a"))
+        return publish_batch(batch, ACCOUNTS, rows)
+
+    small = Platform(replace(platform.settings, batch_workspaces=1), now=platform.now)
+    asset = TableAsset(ACCOUNTS, compute, BY_WORKSPACE)
+    result = run_stage(small, instance, [asset], [Scope("finance"), TECH])
+    small.lake.close()
+
+    assert not result.success
+    assert "the disk is gone" in result.failure
+    assert result.partitions(ACCOUNTS) == {"tech"}
 
 
 def is_red(instance: dg.DagsterInstance, table: Table, check: str) -> bool:
@@ -332,9 +483,9 @@ def is_red(instance: dg.DagsterInstance, table: Table, check: str) -> bool:
 def test_a_refused_workspace_stays_red_until_it_passes_itself(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def make(workspace_id: str, *handles: str) -> dg.ExecuteInProcessResult:
+    def make(workspace_id: str, *handles: str) -> Ran:
         rows = lambda s: accounts(s, *handles)  # noqa: E731
-        return run(platform, instance, ACCOUNTS, rows, partition_key=workspace_id)
+        return run(platform, instance, ACCOUNTS, rows, Scope(workspace_id))
 
     refused = make("tech", "@a", "@a")
     other = make("finance", "@b")
@@ -342,7 +493,7 @@ def test_a_refused_workspace_stays_red_until_it_passes_itself(
     assert not refused.success
     assert other.success  # its own rows passed
     assert stored(platform, ACCOUNTS, "finance", "handle") == ["@b"]
-    key = checks(other)["key"]
+    key = other.checks["key"]
     assert not key.passed
     assert "tech" in str(key.description)
     failing = key.metadata["failing partitions"]
@@ -350,7 +501,7 @@ def test_a_refused_workspace_stays_red_until_it_passes_itself(
     assert [(row.data["workspace"], row.data["run"]) for row in failing.records] == [
         ("tech", refused.run_id)
     ]
-    assert checks(other)["schema"].passed
+    assert other.checks["schema"].passed
     make("tech", "@a")
     assert not is_red(instance, ACCOUNTS, "key")
 
@@ -360,7 +511,7 @@ def test_days_that_were_refused_stay_red_until_each_passes(
 ) -> None:
     def make(days: tuple[date, date], stories: int) -> None:
         rows = lambda s: reports(s, stories=stories)  # noqa: E731
-        run(platform, instance, WORKSPACE_REPORTS, rows, tags=range_tags("tech", days))
+        run(platform, instance, WORKSPACE_REPORTS, rows, days_of("tech", days))
 
     make(DAYS, -1)
     make((DAYS[0], DAYS[0]), 1)
@@ -374,15 +525,14 @@ def test_days_that_were_refused_stay_red_until_each_passes(
 def test_a_warning_of_one_workspace_outlasts_the_run_of_another(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def make(workspace_id: str, rate: float) -> dg.ExecuteInProcessResult:
+    def make(workspace_id: str, rate: float) -> Ran:
         def rows(slice_: Slice) -> pl.DataFrame:
             return reports(slice_, stories=1).with_columns(engagement_rate_pct=pl.lit(rate))
 
-        tags = range_tags(workspace_id, DAYS)
-        return run(platform, instance, WORKSPACE_REPORTS, rows, tags=tags)
+        return run(platform, instance, WORKSPACE_REPORTS, rows, days_of(workspace_id))
 
     make("finance", 250.0)
-    other = checks(make("tech", 2.0))["ranges"]
+    other = make("tech", 2.0).checks["ranges"]
     assert (other.passed, other.severity) == (False, dg.AssetCheckSeverity.WARN)
     make("finance", 2.0)
     assert not is_red(instance, WORKSPACE_REPORTS, "ranges")
@@ -391,10 +541,10 @@ def test_a_warning_of_one_workspace_outlasts_the_run_of_another(
 def test_a_workspace_without_a_partition_keeps_no_check_red(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a", "@a"), partition_key="tech")
+    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a", "@a"), TECH)
     instance.delete_dynamic_partition("workspace", "tech")
 
-    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a"), partition_key="finance")
+    run(platform, instance, ACCOUNTS, lambda s: accounts(s, "@a"), Scope("finance"))
 
     assert not is_red(instance, ACCOUNTS, "key")
 
@@ -418,16 +568,14 @@ def test_what_fails_is_every_day_whose_newest_result_is_a_failure(
         covered = range(min(one, other), max(one, other) + 1)
         newest |= {(owner, day): day not in bad for day in covered}
         found = [
-            Failing((owner, days(day, day)), dg.AssetCheckSeverity.ERROR, f"run-{number}")
+            Failing(Scope(owner, *days(day, day)), dg.AssetCheckSeverity.ERROR, f"run-{number}")
             for day in sorted(bad & set(covered))
         ]
-        failing = update_failing(failing, [(owner, days(covered[0], covered[-1]))], found)
+        judged = [Scope(owner, *days(covered[0], covered[-1]))]
+        failing = update_failing(failing, judged, found)
 
     told = [
-        (workspace_id, (span[0] - DAY).days + number)
-        for workspace_id, span in (one.part for one in failing)
-        if span
-        for number in range((span[1] - span[0]).days + 1)
+        (one.part.workspace_id, (day - DAY).days) for one in failing for day in one.part.each_day()
     ]
     assert len(told) == len(set(told))
     assert set(told) == {part for part, passed in newest.items() if not passed}
@@ -436,23 +584,20 @@ def test_what_fails_is_every_day_whose_newest_result_is_a_failure(
 def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-        """Made for a test."""
+    def work(slice_: Slice) -> Written:
         written = publish_slice(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
         written.notes["how it looks"] = Picture("<svg/>", "two accounts")
         return written
 
     watch = Watch("second", "Nobody is second.", lambda rows: rows.filter(handle="@two"))
-    asset = build_asset(TableAsset(ACCOUNTS, compute, watches=(watch,)), platform.day_range())
-    result = dg.materialize(
-        [asset], instance=instance, resources={"platform": platform}, partition_key="tech"
-    )
+    asset = write_asset(ACCOUNTS, work, watches=(watch,))
+    result = run_stage(platform, instance, [asset], [TECH])
 
     assert result.success
-    second = checks(result)["second"]
+    second = result.checks["second"]
     assert (second.passed, second.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "@two" in str(second.metadata["to look at"])
-    (made,) = result.asset_materializations_for_node("accounts")
+    (made,) = result.materializations(ACCOUNTS)
     shown = made.metadata["how it looks"].value
     encoded = base64.b64encode(b"<svg/>").decode()
     assert shown == f"![two accounts](data:image/svg+xml;base64,{encoded})"
@@ -461,8 +606,7 @@ def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
 def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_rows(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-        """Made for a test."""
+    def work(slice_: Slice) -> Written:
         written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         written.day_notes[DAYS[1]] = {"essentials": Markdown("**all** is well")}
         return written
@@ -473,19 +617,14 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
         done.append(platform)
         raise OSError("no room for the page")
 
-    asset = TableAsset(WORKSPACE_REPORTS, compute, finish=finish)
-    result = dg.materialize(
-        [build_asset(asset, platform.day_range())],
-        instance=instance,
-        resources={"platform": platform},
-        raise_on_error=False,
-        tags=range_tags("tech", DAYS),
-    )
+    asset = write_asset(WORKSPACE_REPORTS, work, finish=finish)
+    result = run_stage(platform, instance, [asset], [days_of("tech")])
 
     assert done == [platform]
     assert not result.success
     assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
-    made = result.asset_materializations_for_node("workspace_reports")
+    assert "no room for the page" in result.failure
+    made = result.materializations(WORKSPACE_REPORTS)
     assert len(made) == 3
     shown = {one.metadata["essentials"] for one in made if "essentials" in one.metadata}
     assert shown == {dg.MetadataValue.md("**all** is well")}
@@ -519,26 +658,20 @@ def collected(*outcomes: str) -> TableAsset:
         ]
     )
 
-    def compute(slice_: Slice, _config: Mapping[str, Any]) -> Written:
-        """Made for a test."""
+    def work(slice_: Slice) -> Written:
         if outcomes and "ok" not in outcomes:
             raise NothingCollectedError(slice_.scope, log)
         rows = check_rows(RAW_TRENDS, RAW_TRENDS.empty(), slice_.scope)
         return Written(0, 0, rows.results, rows.frame, log=log)
 
-    return TableAsset(RAW_TRENDS, compute, is_collected=True, beside=EVIDENCE)
+    return write_asset(RAW_TRENDS, work, is_collected=True, beside=EVIDENCE)
 
 
 def collect(
-    platform: Platform, instance: dg.DagsterInstance, *outcomes: str
-) -> dg.ExecuteInProcessResult:
-    return dg.materialize(
-        [build_asset(collected(*outcomes), platform.day_range())],
-        instance=instance,
-        resources={"platform": platform},
-        raise_on_error=False,
-        partition_key=partition_key("tech", DAY),
-    )
+    platform: Platform, instance: dg.DagsterInstance, *outcomes: str, workspace_id: str = "tech"
+) -> Ran:
+    parts = [days_of(workspace_id, (DAY, DAY))]
+    return run_stage(platform, instance, [collected(*outcomes)], parts)
 
 
 def test_targets_that_did_not_answer_are_a_warning_with_counts_and_reasons(
@@ -547,7 +680,7 @@ def test_targets_that_did_not_answer_are_a_warning_with_counts_and_reasons(
     result = collect(platform, instance, "ok", "transient_error", "ok")
 
     assert result.success
-    answered = checks(result)["answered"]
+    answered = result.checks["answered"]
     assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert answered.metadata["failed targets"].value == "1 of 3 targets failed: timed out (1)"
 
@@ -565,27 +698,20 @@ def test_a_day_that_gave_no_answer_is_named_with_the_reason_by_later_runs() -> N
             for day, outcome in fetched.items()
         ]
     )
-    examined = Examined(("tech", days), frames={}, log=log)
-    assert [(one.part, one.reason) for one in list_unanswered(examined, "run-1")] == [
-        (
-            ("tech", (date(2026, 11, 18), date(2026, 11, 18))),
-            "1 of 1 targets failed: timed out (1)",
+    assert list_unanswered(Scope("tech", *days), log) == {
+        Scope("tech", date(2026, 11, 18), date(2026, 11, 18)): (
+            "1 of 1 targets failed: timed out (1)"
         )
-    ]
+    }
 
 
 def test_a_reason_outlasts_the_run_that_found_it(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     collect(platform, instance, "ok", "transient_error")
-    result = dg.materialize(
-        [build_asset(collected("ok"), platform.day_range())],
-        instance=instance,
-        resources={"platform": platform},
-        partition_key=partition_key("finance", DAY),
-    )
+    result = collect(platform, instance, "ok", workspace_id="finance")
 
-    assert checks(result)["answered"].description == (
+    assert result.checks["answered"].description == (
         "this run: passed; failing since earlier runs: tech 2026-11-16"
         " (1 of 2 targets failed: timed out (1))"
     )
@@ -604,7 +730,7 @@ def test_a_collection_that_asks_nobody_is_no_failure(
     result = collect(platform, instance)
 
     assert result.success
-    assert checks(result)["answered"].passed
+    assert result.checks["answered"].passed
 
 
 def test_a_collection_without_any_answer_is_a_failure(
@@ -613,13 +739,11 @@ def test_a_collection_without_any_answer_is_a_failure(
     result = collect(platform, instance, "transient_error", "transient_error")
 
     assert not result.success
-    answered = checks(result)["answered"]
+    answered = result.checks["answered"]
     assert (answered.passed, answered.severity) == (False, dg.AssetCheckSeverity.ERROR)
-    made = result.asset_materializations_for_node("raw_trends")
-    assert "raw_trends" not in {one.asset_key.to_user_string() for one in made}
-    (failure,) = result.get_step_failure_events()
-    assert "2 of 2 targets failed: timed out (2)" in str(failure.step_failure_data.error)
-    assert checks(collect(platform, instance, "ok"))["answered"].passed
+    assert result.materializations(RAW_TRENDS) == []
+    assert "2 of 2 targets failed: timed out (2)" in result.failure
+    assert collect(platform, instance, "ok").checks["answered"].passed
 
 
 def test_a_collection_shows_how_many_rows_of_evidence_there_are(
@@ -648,7 +772,7 @@ def test_an_appended_partition_shows_all_its_rows_and_those_that_are_new(
         platform, "tech", RAW_TRENDS, [fetch([trend("a", day=DAY)], day=DAY)], Run("1", "test", "")
     )
 
-    (made, *_) = collect(platform, instance, "ok").asset_materializations_for_node("raw_trends")
+    (made,) = collect(platform, instance, "ok").materializations(RAW_TRENDS)
 
     assert made.metadata["rows"].value == made.metadata["dagster/partition_row_count"].value == 1
     assert made.metadata["rows_appended"].value == 0

@@ -1,0 +1,120 @@
+"""What is requested again, and how partitions become runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ytap_assets.defs.assets import COLLECTION, REGISTRIES
+from ytap_assets.defs.due_runs import (
+    Partition,
+    PastRun,
+    find_retries,
+    find_scope,
+    list_active,
+    read_past_runs,
+    request_runs,
+)
+from ytap_assets.defs.table_assets import FAILED_TAG, batch_config
+from ytap_assets.lakehouse.checks import Scope
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+DAY = date(2026, 11, 20)
+A, B = ("a", DAY), ("b", DAY)
+
+
+def ended(failed: set[Partition], minutes_ago: int) -> PastRun:
+    """A run of both partitions."""
+    at = NOW - timedelta(minutes=minutes_ago)
+    return PastRun(frozenset({A, B}), frozenset(failed), ended_at=at)
+
+
+@pytest.mark.parametrize(
+    ("runs", "due"),
+    [
+        ([], set()),
+        ([ended(set(), 60)], set()),
+        ([ended({A}, 4)], set()),
+        ([ended({A}, 5)], {A}),
+        ([ended(set(), 5), ended({A}, 60)], set()),
+        ([ended({A}, 5), ended({A}, 60)], set()),
+        ([ended({A}, 10), ended({A, B}, 60)], {A}),
+        ([ended({A}, 9), *[ended({A}, 60)] * 20], set()),
+        ([ended({A}, 360), *[ended({A}, 600)] * 20], {A}),
+        ([PastRun(frozenset({A}), is_active=True), ended({A, B}, 60)], {B}),
+    ],
+    ids=[
+        "nothing ran",
+        "nothing failed",
+        "too early",
+        "waited",
+        "repaired since",
+        "failed twice: too early",
+        "failed twice: waited",
+        "failed often: too early",
+        "failed often: six hours at most",
+        "at work again",
+    ],
+)
+def test_what_failed_is_requested_again_after_a_growing_wait(
+    runs: list[PastRun], due: set[Partition]
+) -> None:
+    assert find_retries(runs, NOW) == due
+
+
+_NAMES = st.text("abc", min_size=1, max_size=3)
+
+
+@given(st.sets(st.tuples(_NAMES, st.integers(0, 9)), max_size=30), st.integers(1, 5))
+def test_requests_name_every_partition_once(wanted: set[tuple[str, int]], most: int) -> None:
+    partitions = {(name, DAY + timedelta(number)) for name, number in wanted}
+
+    requests = list(request_runs(COLLECTION, partitions, "now", most))
+
+    found = [
+        (name, date.fromisoformat(day))
+        for request in requests
+        for name, days in request.run_config["ops"]["make_collection"]["config"][
+            "workspaces"
+        ].items()
+        for day in days
+    ]
+    assert len(found) == len(set(found))
+    assert set(found) == partitions
+    assert len({request.run_key for request in requests}) == len(requests)
+
+
+def test_the_same_partitions_are_another_run_on_another_occasion() -> None:
+    keys = [next(request_runs(REGISTRIES, [("a", None)], when, 9)).run_key for when in "xxy"]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_runs_are_read_from_the_instance() -> None:
+    parts = [Scope("a", DAY, DAY), Scope("b", DAY, DAY)]
+    config = batch_config(COLLECTION, parts)
+    with dg.DagsterInstance.ephemeral() as instance:
+        for status, tags in (
+            (dg.DagsterRunStatus.SUCCESS, {}),
+            (dg.DagsterRunStatus.FAILURE, {FAILED_TAG: '{"a": ["2026-11-20"]}'}),
+            (dg.DagsterRunStatus.FAILURE, {}),
+            (dg.DagsterRunStatus.STARTED, {}),
+        ):
+            instance.add_run(
+                dg.DagsterRun("collection", status=status, run_config=config, tags=tags)
+            )
+        runs = read_past_runs(instance, "collection", datetime.now(UTC))
+        active = list_active(instance, "collection")
+
+    assert [run.failed for run in reversed(runs)] == [set(), {A}, {A, B}, set()]
+    assert [run.is_active for run in reversed(runs)] == [False, False, False, True]
+    assert active == {A, B}
+
+
+def test_a_run_of_one_partition_key_is_found_by_its_tags() -> None:
+    tags = {"dagster/partition/workspace": "a", "dagster/partition/day": "2026-11-20"}
+    assert find_scope(dg.DagsterRun("collection", tags=tags)) == [Scope("a", DAY, DAY)]
+    assert find_scope(dg.DagsterRun("collection")) == []
