@@ -332,7 +332,9 @@ class _StageRun:
             asset.table, describe_partitions(asset.table, written, self._platform)
         )
         rows = sum(one.rows for one in written.values())
-        self._context.log.info(f"{name}: {rows} rows, {len(written)} of {len(slices)} slices")
+        owners = {scope.workspace_id for scope in written}
+        who = ", ".join(owners) if len(owners) == 1 else f"{len(owners)} workspaces"
+        self._context.log.info(f"{name}: {rows} rows of {who}")
         return bool(written)
 
     def _finish(self, asset: TableAsset, *, is_written: bool) -> None:
@@ -376,7 +378,8 @@ class _StageRun:
                 "workspace": scope.workspace_id,
                 "days": scope.days_text,
                 "table": name,
-                "reason": str(error),
+                # Errors of operations begin with the slice, which the row has already.
+                "reason": str(error).removeprefix(f"{scope}: "),
             }
             for scope, errors in self._failed.items()
             for name, error in errors.items()

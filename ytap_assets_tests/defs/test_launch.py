@@ -96,7 +96,7 @@ def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None
     assert outcome.ok
     assert outcome.failures == {}
     assert outcome.assets == ["workspace_reports"]
-    assert steps == ["workspace_reports: 3 rows, 1 of 1 slices"]
+    assert steps == ["workspace_reports: 3 rows of tech"]
     assert platform.lake.snapshot_id() == before + 1
     days = platform.lake.reader("tech").read(WORKSPACE_REPORTS)["day"]
     assert days.to_list() == [DAY + timedelta(n) for n in range(3)]
@@ -226,7 +226,7 @@ def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:
             days=DAYS,
             on_step=interrupt,
         )
-    assert begun == ["accounts: 0 rows, 2 of 2 slices"]
+    assert begun == ["accounts: 0 rows of 2 workspaces"]
 
 
 def test_the_home_has_the_tracked_config_and_nothing_half_written(

@@ -53,10 +53,30 @@ def test_an_archived_workspace_loses_its_partition_and_gets_it_back(
 def test_folders_that_are_as_they_were_change_nothing(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    seen = tick(platform, instance, "workspace_folders")
+    first = tick(platform, instance, "workspace_folders")
+    seen = tick(platform, instance, "workspace_folders", first.cursor)
 
     assert not seen.dynamic_partitions_requests
+    assert not seen.run_requests
     assert isinstance(seen.skip_reason, dg.SkipReason)
+
+
+def test_registries_are_read_again_for_the_configs_that_changed(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def requested(cursor: str | None) -> tuple[list[str], str | None]:
+        seen = tick(platform, instance, "workspace_folders", cursor)
+        configs = [one.run_config["ops"]["make_registries"] for one in seen.run_requests or []]
+        names = [name for one in configs for name in one["config"]["workspaces"]]
+        return names, seen.cursor
+
+    first, cursor = requested(None)
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"name": "Technology"}))
+    second, cursor = requested(cursor)
+    third, _ = requested(cursor)
+
+    assert (first, second, third) == (["finance", "tech"], ["tech"], [])
 
 
 SCOPES = [Scope("finance", DAY, DAY), Scope("tech", DAY - timedelta(1), DAY)]
@@ -128,8 +148,9 @@ def test_a_renamed_folder_gets_no_partition_and_is_named(
     platform.slice("food", None, Run("run-1", "test", "enter"))
     platform.workspaces.folder("food").rename(platform.workspaces.folder("cooking"))
 
+    cursor = tick(platform, instance, "workspace_folders").cursor
     for _ in range(2):
-        seen = tick(platform, instance, "workspace_folders")
+        seen = tick(platform, instance, "workspace_folders", cursor)
         assert not seen.dynamic_partitions_requests
         assert "'cooking' has the uid of workspace 'food'" in str(seen.skip_reason)
 
