@@ -16,10 +16,10 @@ from ytap_assets.operations.performance import measure_slice
 from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
+    describe_workspaces,
     find_unidentified,
     list_accounts,
     list_channels,
-    list_workspace,
 )
 from ytap_assets.operations.reporting import make_reports, write_overview
 from ytap_assets.operations.scoring import score_slice
@@ -47,17 +47,17 @@ PROMOTION = "promotion"
 
 def workspaces(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
     """Read from the workspace's config. A run registers a workspace before its first row."""
-    return list_workspace(slice_.workspace, slice_.read(WORKSPACES), slice_.now)
+    return describe_workspaces([slice_.workspace], slice_.read(WORKSPACES), slice_.now)
 
 
 def channels(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
     """Read from the workspace's config."""
-    return list_channels(slice_.workspace)
+    return list_channels([slice_.workspace])
 
 
 def accounts(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
     """Read from the workspace's config, which holds the names of credentials and no secrets."""
-    return list_accounts(slice_.workspace)
+    return list_accounts([slice_.workspace])
 
 
 def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -23,7 +23,6 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.registries import (
-    find_conflict,
     find_conflicts,
     is_registered,
     read_registered,
@@ -113,37 +112,61 @@ class Platform:
         Raises:
             ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
         """
-        workspace = self.workspaces.get(workspace_id)
-        conflict = self.find_conflict(workspace)
-        if conflict is not None:
-            raise ConfigError(conflict)
-        return workspace
+        return _result(self._identify([workspace_id])[workspace_id])
 
     def find_conflict(self, workspace: Workspace) -> str | None:
-        """Why the lake's rows of a workspace's name are not its own; None if they are.
-
-        The registry is read once per process for all workspaces, and again only for one that it
-        does not know as it stands.
-        """
-        if not is_registered(workspace, self._registered):
-            self._registered = read_registered(self.lake.cross_reader())
-        return find_conflict(workspace, self._registered, self.workspaces)
+        """Why the lake's rows of a workspace's name are not its own; None if they are."""
+        return self._find_conflicts([workspace]).get(workspace.workspace_id)
 
     def register(self, workspace_id: str, run: Run) -> Workspace:
         """`workspace` for whoever writes rows of it: it is in the registry before they are.
 
-        One commit enters every workspace that is new, so most calls write nothing.
-
         Raises:
             ConfigError: As `workspace`.
-            LakeError: It cannot be entered.
+            PublishRefusedError: Its row of the registry is refused.
+            LakeError: The registry cannot be written.
         """
-        workspace = self.workspace(workspace_id)
-        if is_registered(workspace, self._registered):
-            return workspace
-        entry = Run(run.run_id, run.actor, "register workspaces")
-        self._registered = register_workspaces(self.lake, self.workspaces, self.now(), entry)
-        return self.workspace(workspace_id)
+        return _result(self._identify([workspace_id], run)[workspace_id])
+
+    def _identify(
+        self, workspace_ids: Iterable[str], run: Run | None = None
+    ) -> dict[str, Workspace | Exception]:
+        """The workspaces' configs, or why a workspace cannot be worked on.
+
+        The registry is read once per process, and again only if it lacks one of the workspaces.
+        With a run, all workspaces that are new are registered in one commit.
+        """
+        found: dict[str, Workspace | Exception] = {}
+        for workspace_id in workspace_ids:
+            try:
+                found[workspace_id] = self.workspaces.get(workspace_id)
+            except ConfigError as error:
+                found[workspace_id] = error
+        workspaces = [one for one in found.values() if isinstance(one, Workspace)]
+        conflicts = self._find_conflicts(workspaces)
+        is_new = any(
+            not is_registered(one, self._registered) and one.workspace_id not in conflicts
+            for one in workspaces
+        )
+        if run is not None and is_new:
+            entry = Run(run.run_id, run.actor, "register workspaces")
+            self._registered, refused = register_workspaces(
+                self.lake, self.workspaces, self.now(), entry
+            )
+            # Meanwhile another process may have registered one of the uids.
+            conflicts = self._find_conflicts(workspaces)
+            found |= {name: why for name, why in refused.items() if name in found}
+        return found | {name: ConfigError(why) for name, why in conflicts.items()}
+
+    def _find_conflicts(self, workspaces: Sequence[Workspace]) -> dict[str, str]:
+        """Why the rows of some workspaces' names are not their own, by workspace."""
+        if all(is_registered(one, self._registered) for one in workspaces):
+            return {}
+        self._registered = read_registered(self.lake.cross_reader())
+        if all(is_registered(one, self._registered) for one in workspaces):
+            return {}
+        folders, _ = self.workspaces.readable()
+        return find_conflicts(workspaces, self._registered, folders)
 
     def usable(self) -> tuple[list[Workspace], dict[str, ConfigError]]:
         """Every workspace that can be worked on, and why the others cannot, by folder.
@@ -152,9 +175,7 @@ class Platform:
         left out.
         """
         readable, problems = self.workspaces.readable()
-        if not all(is_registered(one, self._registered) for one in readable):
-            self._registered = read_registered(self.lake.cross_reader())
-        conflicts = find_conflicts(readable, self._registered)
+        conflicts = self._find_conflicts(readable)
         usable = [one for one in readable if one.workspace_id not in conflicts]
         return usable, problems | {name: ConfigError(why) for name, why in conflicts.items()}
 
@@ -173,10 +194,57 @@ class Platform:
             ConfigError: There is no such workspace, the days are not in order, or its folder was
                 renamed, copied or replaced.
         """
-        if days is not None and days[0] > days[1]:
-            raise ConfigError(f"{days[0]}..{days[1]}: the first day is after the last")
-        workspace = self.register(workspace_id, run) if writes else self.workspace(workspace_id)
-        return Slice(self, workspace, days, run)
+        batch, problems = self.batch({workspace_id: [days]}, run, writes=writes)
+        for error in problems.values():
+            raise error
+        return batch.slices[0]
+
+    def batch(
+        self,
+        parts: Mapping[str, Sequence[Days | None]],
+        run: Run,
+        *,
+        writes: bool = True,
+    ) -> tuple[Batch, dict[Scope, Exception]]:
+        """What a run works on: ranges of days of several workspaces.
+
+        The registry is read at most once, whatever the number of workspaces.
+
+        Args:
+            parts: The ranges of days by workspace; None for a whole history. They do not overlap.
+            run: Who works on them.
+            writes: Whether rows may be written. If so, workspaces that are new are registered.
+
+        Returns:
+            The slices of all workspaces that can be worked on, in the order of ``parts``, and for
+            each of the others why not: a `ConfigError` as `slice` raises it, or a
+            `PublishRefusedError` if its row of the registry is refused.
+
+        Raises:
+            LakeError: The registry cannot be read or written.
+        """
+        found = self._identify(parts, run if writes else None)
+        slices: list[Slice] = []
+        problems: dict[Scope, Exception] = {}
+        for workspace_id, ranges in parts.items():
+            workspace = found[workspace_id]
+            for days in ranges:
+                scope = Scope(workspace_id, *(days or ()))
+                if isinstance(workspace, Exception):
+                    problems[scope] = workspace
+                elif days is not None and days[0] > days[1]:
+                    problems[scope] = ConfigError(
+                        f"{days[0]}..{days[1]}: the first day is after the last"
+                    )
+                else:
+                    slices.append(Slice(self, workspace, days, run))
+        return Batch(self, tuple(slices), run), problems
+
+
+def _result(found: Workspace | Exception) -> Workspace:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 @dataclass(frozen=True)
