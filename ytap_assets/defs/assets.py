@@ -1,6 +1,6 @@
 """What each asset does with a slice. Every function's docstring is shown in the UI."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -13,7 +13,7 @@ from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
 from ytap_assets.operations.coverage import cover_slice
 from ytap_assets.operations.performance import measure_slice
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.platform import Batch, Results, Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
     describe_workspaces,
@@ -45,6 +45,14 @@ from ytap_assets.tables import (
 PROMOTION = "promotion"
 
 
+def _alone(work: Callable[[Batch], Results], slice_: Slice) -> Written:
+    """What a batch of one slice wrote; its failure is raised."""
+    found = work(Batch(slice_.platform, (slice_,), slice_.run))[slice_.scope]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
 def workspaces(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
     """Read from the workspace's config. A run registers a workspace before its first row."""
     return describe_workspaces([slice_.workspace], slice_.read(WORKSPACES), slice_.now)
@@ -66,7 +74,7 @@ def raw_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     A source that can no longer answer for a past day is logged as unrecoverable. Rows collected
     earlier are kept.
     """
-    return collect_trends(slice_)
+    return _alone(collect_trends, slice_)
 
 
 def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
@@ -129,7 +137,7 @@ def videos(slice_: Slice, _config: Mapping[str, Any]) -> pl.DataFrame:
 
 def video_metrics(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     """Fetches the counts of the workspace's published videos from YouTube, 50 per request."""
-    return collect_metrics(slice_)
+    return _alone(collect_metrics, slice_)
 
 
 def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
