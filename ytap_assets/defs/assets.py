@@ -11,8 +11,8 @@ from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.table_assets import TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
-from ytap_assets.operations.coverage import cover_slice
-from ytap_assets.operations.performance import measure_slice
+from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import Batch, Results, Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
@@ -22,8 +22,8 @@ from ytap_assets.operations.registries import (
     list_channels,
 )
 from ytap_assets.operations.reporting import make_reports, write_overview
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import (
     ACCOUNTS,
     CHANNELS,
@@ -82,7 +82,7 @@ def collection_coverage(slice_: Slice, _config: Mapping[str, Any]) -> Written:
 
     The picture in the metadata shows the best state of each source on each day.
     """
-    return cover_slice(slice_)
+    return _alone(cover_slices, slice_)
 
 
 def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> Written:
@@ -92,7 +92,7 @@ def trend_stories(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     the same commit if their stories change. Each of them has a materialization of its own. A story
     id that is replaced is kept in story_aliases.
     """
-    return tell_stories(slice_)
+    return _alone(cluster_stories, slice_)
 
 
 def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> Written:
@@ -100,7 +100,7 @@ def source_performance(slice_: Slice, _config: Mapping[str, Any]) -> Written:
 
     Days after the range are counted again if their stories were ranked again.
     """
-    return measure_slice(slice_)
+    return _alone(measure, slice_)
 
 
 def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
@@ -113,7 +113,7 @@ def scored_trends(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     The stories that were already produced when the day began are read from production_events.
     This is not a dependency: trends are ranked even if a production run fails.
     """
-    return score_slice(slice_)
+    return _alone(score, slice_)
 
 
 def production_events(slice_: Slice, config: Mapping[str, Any]) -> Written:

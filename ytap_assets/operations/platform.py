@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, Self
 
 import polars as pl
@@ -18,9 +18,9 @@ from ytap_assets.lakehouse.checks import (
     check_batch,
     check_rows,
 )
-from ytap_assets.lakehouse.errors import LakeMissingError
+from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, PublishRefusedError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.reader import BatchReader, Days
+from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.registries import (
     find_conflicts,
@@ -285,11 +285,6 @@ class Slice:
             days = self.days
         return self.platform.lake.reader(self.workspace_id).read(table, days=days, columns=columns)
 
-    def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
-        """This workspace's rows of all days after the slice."""
-        _, last = self.days or (self.now.date(), self.now.date())
-        return self.read(table, days=(last + timedelta(days=1), date.max), columns=columns)
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -384,6 +379,7 @@ class Batch:
         before: int = 0,
         after: int = 0,
         columns: list[str] | None = None,
+        wanted: Wanted | None = None,
         reader: BatchReader | None = None,
     ) -> pl.DataFrame:
         """The rows of all slices in one read: their days, or all rows of a table without days.
@@ -393,20 +389,39 @@ class Batch:
             before: Also so many days before each slice.
             after: Also so many days after each slice.
             columns: Which columns, in this order; all where None.
+            wanted: Column -> values to keep.
             reader: The reader to use, such as one of a snapshot or of a transaction.
         """
         reader = reader or self.reader()
         ranges = [one.days for one in self.slices if one.days is not None]
         if not table.by_day or not ranges:
-            return reader.read(table, columns=columns)
+            return reader.read(table, columns=columns, wanted=wanted)
         first = min(days[0] for days in ranges) - timedelta(days=before)
         last = max(days[1] for days in ranges) + timedelta(days=after)
         names = list(columns or table.schema)
         needed = list(dict.fromkeys([*names, "workspace_id", "day"]))
-        rows = reader.read(table, days=(first, last), columns=needed)
+        rows = reader.read(table, days=(first, last), columns=needed, wanted=wanted)
         if len(set(ranges)) > 1 or len(ranges) > len(self.workspace_ids):
             rows = rows.filter(self._is_within(before, after))
         return rows.select(names)
+
+    def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
+        """The workspaces' rows of all days after their first slice, in one read.
+
+        Args:
+            table: A table by day.
+            columns: Which columns, in this order; ``workspace_id`` and ``day`` among them.
+        """
+        today = self.now.date()
+        last: dict[str, date] = {}
+        for one in self.slices:
+            end = one.days[1] if one.days else today
+            last[one.workspace_id] = min(end, last.get(one.workspace_id, end))
+        days = (min(last.values()) + timedelta(days=1), date.max)
+        rows = self.reader().read(table, days=days, columns=columns)
+        ends = pl.DataFrame({"workspace_id": list(last), "__end": list(last.values())})
+        later = rows.join(ends, on="workspace_id").filter(pl.col("day") > pl.col("__end"))
+        return later.select(columns)
 
     def _is_within(self, before: int, after: int) -> pl.Expr:
         """Whether a row's day is one of a slice of its workspace, or close enough to one."""
@@ -447,6 +462,34 @@ def for_each_slice(
         except Exception as error:  # whatever it is: the other slices are made
             made[one.scope] = error
     return made
+
+
+def isolated(work: Callable[[Batch], Results]) -> Callable[[Batch], Results]:
+    """An operation on a batch that, where it raises, is tried on halves of the batch.
+
+    So only the slices that fail alone fail, and a single one among n makes the operation cost about
+    twice as much. Their entries are what was raised. A lake that cannot be read or written fails
+    for all: that `LakeError` is raised.
+    """
+
+    @wraps(work)
+    def try_halves(batch: Batch) -> Results:
+        try:
+            return work(batch)
+        except PublishRefusedError as error:
+            failure: Exception = error
+        except LakeError:
+            raise
+        except Exception as error:  # whatever it is: the other slices are made
+            failure = error
+        if len(batch.slices) == 1:
+            return {batch.slices[0].scope: failure}
+        middle = len(batch.slices) // 2
+        halves = (batch.slices[:middle], batch.slices[middle:])
+        first, second = (try_halves(replace(batch, slices=half)) for half in halves)
+        return first | second
+
+    return try_halves
 
 
 def publish_batch(

@@ -20,6 +20,7 @@ from ytap_assets.sources import collect
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.operations.test_store import AT, fetch, of, trend
 
 RUN = Run("run-1", "test", "collect")
@@ -28,15 +29,6 @@ FIRST = AT.date()
 
 def days(number: int) -> Days:
     return FIRST, FIRST + timedelta(days=number - 1)
-
-
-def collect_alone(platform: Platform, days: Days) -> Written:
-    """A batch of one workspace; its failure is raised."""
-    batch, _ = platform.batch({"tech": [days]}, RUN)
-    (found,) = collect_trends(batch).values()
-    if isinstance(found, Exception):
-        raise found
-    return found
 
 
 def stored_days(platform: Platform) -> list[date]:
@@ -74,7 +66,7 @@ def test_days_are_stored_while_later_ones_are_asked_for(
         return await ask(*arguments, **named)
 
     monkeypatch.setattr(collect, "collect_trends", look_first)
-    written = collect_alone(platform, days(9))
+    written = run_alone(collect_trends, platform, "tech", days(9))
 
     assert seen == [0] * 7 + [7] * 2
     assert (written.rows, written.frame.height) == (9, 9)
@@ -86,7 +78,7 @@ def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
     platform: Platform, answered: list[date]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        collect_alone(platform, days(12))
+        run_alone(collect_trends, platform, "tech", days(12))
     assert stored_days(platform) == answered[:9]
 
 
@@ -123,14 +115,14 @@ def test_a_collection_in_which_every_target_failed_is_an_error_and_is_logged(
     platform: Platform, offline: None
 ) -> None:
     with pytest.raises(NothingCollectedError) as raised:
-        collect_alone(platform, days(2))
+        run_alone(collect_trends, platform, "tech", days(2))
 
     assert "4 of 4 targets failed: host name could not be resolved (4)" in str(raised.value)
     assert stored_days(platform) == [FIRST, FIRST, *[FIRST + timedelta(1)] * 2]
 
 
 def test_every_day_has_its_own_notes(platform: Platform, answered: list[date]) -> None:
-    written = collect_alone(platform, days(3))
+    written = run_alone(collect_trends, platform, "tech", days(3))
 
     assert list(written.day_notes) == [FIRST + timedelta(number) for number in range(3)]
     assert {notes["fetches"] for notes in written.day_notes.values()} == {1}
