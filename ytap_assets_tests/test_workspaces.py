@@ -51,6 +51,20 @@ def test_a_bad_folder_stops_nobody_else(
     assert folder in str(problems[folder])
 
 
+def test_a_config_is_parsed_again_only_when_it_changes(workspaces: Workspaces) -> None:
+    path = write(workspaces, "tech", GOOD)
+    first = workspaces.get("tech")
+    assert workspaces.get("tech") is first
+    facts = path.stat()
+    path.write_text(GOOD.replace("Tech", "Food"), encoding="utf-8")  # of the same size
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert workspaces.get("tech").name == "Food"
+    path.write_text("name: [", encoding="utf-8")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="not YAML"):
+            workspaces.get("tech")
+
+
 def test_only_legal_names_are_ids(workspaces: Workspaces) -> None:
     write(workspaces, "tech (copy)", GOOD)
     write(workspaces, "tech", "name: [")

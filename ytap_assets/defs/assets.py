@@ -10,19 +10,26 @@ from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.table_assets import Stage, TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
-from ytap_assets.operations.coverage import cover_slice
-from ytap_assets.operations.performance import measure_slice
-from ytap_assets.operations.platform import Batch, Results, for_each_slice, per_slice, publish_batch
+from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.performance import measure
+from ytap_assets.operations.platform import (
+    Batch,
+    Results,
+    for_each_slice,
+    per_slice,
+    publish_batch,
+    split_slices,
+)
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
+    describe_workspaces,
     find_unidentified,
     list_accounts,
     list_channels,
-    list_workspace,
 )
 from ytap_assets.operations.reporting import make_reports, write_overview
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import (
     ACCOUNTS,
     CHANNELS,
@@ -69,27 +76,20 @@ REPORTS = Stage(
 
 def workspaces(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config. A run registers a workspace before its first row."""
-    return publish_batch(
-        batch,
-        WORKSPACES,
-        for_each_slice(
-            batch, lambda one: list_workspace(one.workspace, one.read(WORKSPACES), one.now)
-        ),
-    )
+    rows = describe_workspaces(batch.workspaces.values(), batch.read(WORKSPACES), batch.now)
+    return publish_batch(batch, WORKSPACES, split_slices(batch, rows))
 
 
 def channels(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config."""
-    return publish_batch(
-        batch, CHANNELS, for_each_slice(batch, lambda one: list_channels(one.workspace))
-    )
+    rows = list_channels(batch.workspaces.values())
+    return publish_batch(batch, CHANNELS, split_slices(batch, rows))
 
 
 def accounts(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Read from the workspace's config, which holds the names of credentials and no secrets."""
-    return publish_batch(
-        batch, ACCOUNTS, for_each_slice(batch, lambda one: list_accounts(one.workspace))
-    )
+    rows = list_accounts(batch.workspaces.values())
+    return publish_batch(batch, ACCOUNTS, split_slices(batch, rows))
 
 
 def raw_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -98,7 +98,7 @@ def raw_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
     A source that can no longer answer for a past day is logged as unrecoverable. Rows collected
     earlier are kept.
     """
-    return per_slice(collect_trends, batch)
+    return collect_trends(batch)
 
 
 def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -106,7 +106,7 @@ def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:
 
     The picture in the metadata shows the best state of each source on each day.
     """
-    return per_slice(cover_slice, batch)
+    return cover_slices(batch)
 
 
 def trend_stories(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -116,7 +116,7 @@ def trend_stories(batch: Batch, _config: Mapping[str, Any]) -> Results:
     the same commit if their stories change. Each of them has a materialization of its own. A story
     id that is replaced is kept in story_aliases.
     """
-    return per_slice(tell_stories, batch)
+    return cluster_stories(batch)
 
 
 def source_performance(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -124,7 +124,7 @@ def source_performance(batch: Batch, _config: Mapping[str, Any]) -> Results:
 
     Days after the range are counted again if their stories were ranked again.
     """
-    return per_slice(measure_slice, batch)
+    return measure(batch)
 
 
 def scored_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -137,7 +137,7 @@ def scored_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
     The stories that were already produced when the day began are read from production_events.
     This is not a dependency: trends are ranked even if a production run fails.
     """
-    return per_slice(score_slice, batch)
+    return score(batch)
 
 
 def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
@@ -162,7 +162,7 @@ def videos(batch: Batch, _config: Mapping[str, Any]) -> Results:
 
 def video_metrics(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Fetches the counts of the workspace's published videos from YouTube, 50 per request."""
-    return per_slice(collect_metrics, batch)
+    return collect_metrics(batch)
 
 
 def workspace_reports(batch: Batch, _config: Mapping[str, Any]) -> Results:

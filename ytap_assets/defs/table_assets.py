@@ -35,7 +35,7 @@ from ytap_assets.defs.partitions import (
 from ytap_assets.defs.run_events import RunEvents, describe_partitions
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.reader import unbroken_ranges
+from ytap_assets.lakehouse.reader import Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
 from ytap_assets.tables import Table
@@ -294,7 +294,10 @@ class _StageRun:
         run = Run(context.run.run_id, "dagster", f"materialize {', '.join(self._wanted)}")
         written = set()
         for parts in cut_batches(self._parts, self._platform.settings.batch_workspaces):
-            batch, unusable = self._platform.batch(parts, run)
+            ranges: dict[str, list[Days | None]] = {}
+            for part in parts:
+                ranges.setdefault(part.workspace_id, []).append(part.days)
+            batch, unusable = self._platform.batch(ranges, run)
             for scope, error in unusable.items():
                 self._fail(next(iter(self._wanted)), scope, error)
             for name, (asset, above) in self._wanted.items():

@@ -6,41 +6,41 @@ Belongs here: when to commit. Does not belong here: what a commit holds (`store`
 from __future__ import annotations
 
 import logging
+from datetime import date
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CHECKS, CheckResult
+from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform, Written
-from ytap_assets.operations.store import Stored, store_fetches
+from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.store import Refusal, Stored, store_fetches
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets.tables import Table
+from ytap_assets.tables import COLLECTION_LOG, Table
 
 _LOG = logging.getLogger(__name__)
 _ROWS_PER_COMMIT = 50_000
 _BYTES_PER_COMMIT = 64 * 1024 * 1024
-_Refusal = PublishRefusedError | pl.exceptions.PolarsError
 
 
 class Batches:
     """Takes fetches one by one and stores many in a commit: ``with Batches(...) as batches``.
 
     However the block ends, what was added is stored. A fetch whose frames are refused takes no
-    other along; the first refusal is raised when the block ends.
+    other along.
     """
 
-    def __init__(self, platform: Platform, workspace_id: str, table: Table, run: Run) -> None:
-        """Take where the fetches of one workspace go, and who brings them."""
+    def __init__(self, platform: Platform, table: Table, run: Run) -> None:
+        """Take where the fetches go, and who brings them."""
         self._platform = platform
-        self._workspace_id = workspace_id
         self._table = table
         self._run = run
-        self._waiting: list[Fetch] = []
+        self._waiting: dict[tuple[str, str], Fetch] = {}
         self._rows = self._bytes = 0
-        self._stored: list[Stored] = []
-        self._refusal: _Refusal | None = None
+        self._stored: dict[str, list[Stored]] = {}
+        self._refused: dict[str, dict[date, Refusal]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -52,59 +52,85 @@ class Batches:
         trace: TracebackType | None,
     ) -> None:
         self.commit()
-        if self._refusal is not None and error is None:
-            raise self._refusal
 
     def add(self, fetch: Fetch) -> None:
-        """Take a fetch; commit where enough has come together."""
-        known = fetch.log["collection_id"]
-        if any(one.log["collection_id"] == known for one in self._waiting):
+        """Take a fetch."""
+        name = (str(fetch.log["workspace_id"]), str(fetch.log["collection_id"]))
+        if name in self._waiting:
             self.commit()  # in one commit, both would be given the counts of the two
-        self._waiting.append(fetch)
+        self._waiting[name] = fetch
         self._rows += fetch.rows.height + fetch.quarantined.height
         self._bytes += int(fetch.payloads.get_column("size_bytes").sum())
+
+    def commit_if_large(self) -> None:
+        """Store what was added since the last commit, where enough has come together."""
         if self._rows >= _ROWS_PER_COMMIT or self._bytes >= _BYTES_PER_COMMIT:
             self.commit()
 
     def commit(self) -> None:
         """Store what was added since the last commit."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = list(self._waiting.values()), {}
         self._rows = self._bytes = 0
-        if not waiting or self._try_to_store(waiting) is None:
+        if not waiting:
             return
-        # One of them is refused: alone, each of the others passes.
+        refused = self._store(waiting)
+        # One fetch of each of these workspaces is refused: alone, each of the others passes.
         for fetch in waiting:
-            refusal = self._try_to_store([fetch])
-            if refusal is not None:
+            name = str(fetch.log["workspace_id"])
+            if name in refused and (refusal := self._store([fetch]).get(name)) is not None:
                 _LOG.error(
-                    "%s %s is not stored: %s", fetch.log["source"], fetch.log["target"], refusal
+                    "%s %s %s is not stored: %s",
+                    name,
+                    fetch.log["source"],
+                    fetch.log["target"],
+                    refusal,
                 )
-                self._refusal = self._refusal or refusal
+                self._refused.setdefault(name, {}).setdefault(fetch.log["day"], refusal)
 
-    def _try_to_store(self, fetches: list[Fetch]) -> _Refusal | None:
+    def _store(self, fetches: list[Fetch]) -> dict[str, Refusal]:
+        """Store fetches; the refusals of the workspaces of which nothing was stored."""
         try:
-            stored = store_fetches(
-                self._platform, self._workspace_id, self._table, fetches, self._run
-            )
-        except (PublishRefusedError, pl.exceptions.PolarsError) as refusal:
-            return refusal
-        self._stored.append(stored)
-        return None
+            found = store_fetches(self._platform, self._table, fetches, self._run)
+        except pl.exceptions.PolarsError as error:
+            return {str(fetch.log["workspace_id"]): error for fetch in fetches}
+        refused: dict[str, Refusal] = {}
+        for name, one in found.items():
+            if isinstance(one, Stored):
+                self._stored.setdefault(name, []).append(one)
+            else:
+                refused[name] = one
+        return refused
 
-    def total(self) -> Stored:
-        """What was stored in all, as if it had been one commit; its snapshot is the last one."""
-        stored = self._stored or [
-            store_fetches(self._platform, self._workspace_id, self._table, [], self._run)
-        ]
-        parts = [one.written for one in stored]
-        notes: dict[str, Any] = {}
-        for part in parts:
-            notes |= {name: notes.get(name, 0) + count for name, count in part.notes.items()}
-        written = Written(
-            rows=sum(part.rows for part in parts),
-            snapshot_id=parts[-1].snapshot_id,
-            results=tuple(result for part in parts for result in part.results),
-            frame=pl.concat([part.frame for part in parts]),
-            notes=notes,
-        )
-        return Stored(written, pl.concat([one.log for one in stored]))
+    def total(self, workspace_id: str, days: Days | None = None) -> Stored | Refusal:
+        """What was stored of a workspace, as if it had been one commit.
+
+        Args:
+            workspace_id: The workspace.
+            days: Of which days; of all where None.
+
+        Returns:
+            What was stored; or the first refusal, if a fetch of these days was refused. Then the
+            others are stored nevertheless.
+        """
+        for day, refusal in self._refused.get(workspace_id, {}).items():
+            if days is None or days[0] <= day <= days[1]:
+                return refusal
+        parts = self._stored.get(workspace_id)
+        if parts is None:
+            return Stored(
+                frame=self._table.empty(),
+                log=COLLECTION_LOG.empty(),
+                payloads=pl.Series("day", dtype=pl.Date),
+                results=tuple(CheckResult(name) for name in CHECKS),
+                snapshot_id=self._platform.lake.snapshot_id(),
+            )
+        if len(parts) > 1:
+            whole = Stored(
+                frame=pl.concat([part.frame for part in parts]),
+                log=pl.concat([part.log for part in parts]),
+                payloads=pl.concat([part.payloads for part in parts]),
+                results=tuple(result for part in parts for result in part.results),
+                snapshot_id=parts[-1].snapshot_id,
+            )
+            self._stored[workspace_id] = parts = [whole]
+        return parts[0].within(days)

@@ -1,13 +1,24 @@
-"""Coverage of a slice: what its sources answered, and what can still be had."""
+"""Coverage of a batch: what its sources answered, and what can still be had."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, time
 
 import polars as pl
 
 from ytap_assets.domain.coverage import describe_coverage, summarize_by_source
-from ytap_assets.operations.platform import Picture, Slice, Written, publish_slice
+from ytap_assets.operations.platform import (
+    Batch,
+    Picture,
+    Results,
+    Slice,
+    Written,
+    for_each_slice,
+    isolated,
+    publish_batch,
+    split_slices,
+)
 from ytap_assets.reports.coverage import draw_coverage
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.source import Source
@@ -25,25 +36,46 @@ _PLAN = pl.Schema(
 )
 
 
-def cover_slice(slice_: Slice) -> Written:
-    """Publish the slice's rows of ``collection_coverage``, with a picture of them.
+@isolated
+def cover_slices(batch: Batch) -> Results:
+    """Publish the batch's rows of ``collection_coverage``, with a picture of each workspace.
 
     What is wanted is what the config says today: what it said then is not recorded, but a target
     that was asked then counts.
+
+    Returns:
+        As `publish_batch`, or what was raised (`isolated`).
     """
+    plans = for_each_slice(batch, _plan)
+    planned = [plan for plan in plans.values() if isinstance(plan, pl.DataFrame)]
     coverage = describe_coverage(
-        _plan(slice_), _trend_log(slice_), _read_imported(slice_), today=slice_.now.date()
+        pl.concat([pl.DataFrame(schema=_PLAN), *planned]),
+        _trend_log(batch),
+        _read_imported(batch),
+        today=batch.now.date(),
     )
-    written = publish_slice(slice_, COLLECTION_COVERAGE, coverage)
-    for day in slice_.each_day():
-        counts = coverage.filter(day=day).group_by("state").len().sort("state")
-        written.day_notes[day] = {f"targets {state}": rows for state, rows in counts.iter_rows()}
+    failed = {scope: plan for scope, plan in plans.items() if isinstance(plan, Exception)}
+    results = publish_batch(batch, COLLECTION_COVERAGE, {**split_slices(batch, coverage), **failed})
+    for slice_ in batch.slices:
+        written = results[slice_.scope]
+        if isinstance(written, Written):
+            _describe(slice_, written)
+    return results
+
+
+def _describe(slice_: Slice, written: Written) -> None:
+    """Add the counts of each day, and the picture."""
     days = slice_.days
-    drawn = days and draw_coverage(summarize_by_source(coverage).iter_rows(), *days)
+    if days is None:
+        return
+    states: dict[date, Counter[str]] = {day: Counter() for day in slice_.each_day()}
+    for day, state in written.frame.select("day", "state").iter_rows():
+        states[day][f"targets {state}"] += 1
+    written.day_notes.update({day: dict(sorted(each.items())) for day, each in states.items()})
+    drawn = draw_coverage(summarize_by_source(written.frame).iter_rows(), *days)
     if drawn:
         name = f"coverage of {slice_.workspace_id}"
         written.notes[name] = Picture(drawn, f"{name}, {slice_.scope.days_text}")
-    return written
 
 
 def _plan(slice_: Slice) -> pl.DataFrame:
@@ -70,18 +102,20 @@ def _plan(slice_: Slice) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_PLAN, orient="row")
 
 
-def _trend_log(slice_: Slice) -> pl.DataFrame:
+def _trend_log(batch: Batch) -> pl.DataFrame:
     """The fetches of trends: those of video counts speak of no list."""
     names = sorted({source.name for source in CATALOG.trends})
-    return slice_.read(COLLECTION_LOG).filter(pl.col("source").is_in(names))
+    return batch.read(COLLECTION_LOG, wanted={"source": names})
 
 
-def _read_imported(slice_: Slice) -> pl.DataFrame:
-    """The slice's observations that came from files.
+def _read_imported(batch: Batch) -> pl.DataFrame:
+    """The batch's observations that came from files.
 
     A file's entry in the log is that of its last day, so the names are looked for in all days.
     """
-    reader = slice_.platform.lake.reader(slice_.workspace_id)
-    files = reader.read(COLLECTION_LOG, columns=["collection_id"], wanted={"history": ["file"]})
-    columns = ["workspace_id", "day", "source", "collection_id"]
-    return slice_.read(RAW_TRENDS, columns=columns).join(files, on="collection_id", how="semi")
+    collection = ["workspace_id", "collection_id"]
+    files = batch.reader().read(COLLECTION_LOG, columns=collection, wanted={"history": ["file"]})
+    columns = [*collection, "day", "source"]
+    if files.is_empty():
+        return RAW_TRENDS.empty().select(columns)
+    return batch.read(RAW_TRENDS, columns=columns).join(files, on=collection, how="semi")

@@ -13,6 +13,7 @@ from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.store import Stored
 from ytap_assets.sources.files import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
@@ -82,7 +83,7 @@ def import_trends(
     platform.register(workspace_id, run)
     refused: list[str] = []
     reasons: dict[str, str] = {}
-    with Batches(platform, workspace_id, RAW_TRENDS, run) as batches:
+    with Batches(platform, RAW_TRENDS, run) as batches:
         for file in files:
             progress(file)
             try:
@@ -108,8 +109,11 @@ def import_trends(
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)
             batches.add(fetch)
-    stored = batches.total()
-    days = stored.written.frame.group_by("collection_id").agg(first_day=pl.col("day").min())
+            batches.commit_if_large()
+    stored = batches.total(workspace_id)
+    if not isinstance(stored, Stored):
+        raise stored
+    days = stored.frame.group_by("collection_id").agg(first_day=pl.col("day").min())
     log = stored.log.join(days, on="collection_id", how="left", maintain_order="left")
     failed = _describe_failures(log, reasons)
     if refused or failed:

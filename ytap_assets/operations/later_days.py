@@ -1,4 +1,4 @@
-"""Publish a slice together with the days after it that come out otherwise because of it (ADR 20).
+"""Publish a batch together with the days after it that come out otherwise because of it (ADR 20).
 
 Belongs here: which later days are made again, and writing them all in one commit. Does not belong
 here: what a table's rows are made of.
@@ -6,92 +6,102 @@ here: what a table's rows are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
-from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.reader import Days, unbroken_ranges
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
+from ytap_assets.lakehouse.errors import CatalogBusyError, PublishRefusedError
+from ytap_assets.lakehouse.reader import BatchReader, Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Transaction
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.platform import Batch, Results, Slice, Written
 from ytap_assets.tables import Table
 
-Make = Callable[[Days, pl.DataFrame, pl.DataFrame], pl.DataFrame]
-"""Makes rows of a range of days, given the range, its stored rows, and the rows before it."""
+Make = Callable[[Batch, pl.DataFrame, pl.DataFrame], pl.DataFrame]
+"""Makes the rows of a batch's days, given their stored rows and the rows before them."""
 Beside = Callable[[Transaction, pl.DataFrame, pl.DataFrame], Sequence[CheckedRows]]
 """What else is published in the commit, by the rows that are replaced and by the new ones."""
 
 _DAY = timedelta(days=1)
 _TRIES = 5
+_WORKSPACE_DAY = ("workspace_id", "day")
 
 
-def publish_with_later_days(
-    slice_: Slice,
-    table: Table,
-    make: Make,
-    *,
-    reach: int,
-    before: int = 0,
-    also: Iterable[date] = (),
-    beside: Beside | None = None,
-) -> Written:
-    """Make a slice's rows, and those of later days that depend on them, and replace them at once.
+@dataclass(frozen=True)
+class Dependence:
+    """How the rows of a day of a table depend on the days before it.
 
-    Later days are made again ``reach`` days at a time, as far as they are stored, until none of
-    them comes out otherwise than it is stored; then from the next of the days ``also`` on in the
-    same way. Only those that come out otherwise are written. So the cost is that of the slice and
-    ``reach`` days, and of ``reach`` days more each time some of them changed, and for each of
-    ``also`` beyond. Where no later day is stored, as in the daily collection of today, it is that
-    of the slice.
-
-    Args:
-        slice_: The workspace and the days that are asked for.
+    Attributes:
         table: A derived table by day.
         make: Makes rows of the table. Rows of a day may depend on stored rows of this table of the
             ``before`` days before it, and on other tables' of the ``reach`` days before it.
         reach: How many days a change reaches on.
         before: How many days of the table itself are given to ``make``; with ``also``, none.
-        also: Days, in any order, whose rows may be out of date although none of the ``reach`` days
-            before them changes, since another table changed there. Those after the slice count.
+        also: By workspace, days in any order whose rows may be out of date although none of the
+            ``reach`` days before them changes, since another table changed there. Those after the
+            slice count.
+        renew: Makes the rows of the batch's own days that ``make`` is given in place of the stored
+            ones.
         beside: What else is published in the commit.
-
-    Raises:
-        PublishRefusedError: A check failed; nothing was written.
-        CatalogBusyError: Another run kept changing the days around; nothing was written.
     """
+
+    table: Table
+    make: Make
+    reach: int
+    before: int = 0
+    also: Mapping[str, Iterable[date]] = field(default_factory=dict)
+    renew: Callable[[Batch], pl.DataFrame] | None = None
+    beside: Beside | None = None
+
+
+def publish_with_later_days(batch: Batch, dependence: Dependence) -> Results:
+    """Make a batch's rows, and those of later days that depend on them, and replace them at once.
+
+    Later days are made again ``reach`` days at a time, as far as they are stored, until none of
+    them comes out otherwise than it is stored; then from the next of the days ``also`` on in the
+    same way. Only those that come out otherwise are written. So the cost is that of the batch and
+    ``reach`` days, and of ``reach`` days more each time some of them changed, and for each of
+    ``also`` beyond; it falls on the workspaces that have stored later days. Where there are none,
+    as in the daily collection of today, it is that of the batch.
+
+    Several slices of a workspace are made one after the other, since the later ones are later days
+    of the earlier ones.
+
+    Returns:
+        What was written for each slice, or why nothing was: a `PublishRefusedError` where a check
+        failed, a `CatalogBusyError` where other runs kept changing the days around it.
+    """
+    results: Results = {}
+    ordered = sorted(batch.slices, key=_days_of)
+    while ordered:
+        first = {one.workspace_id: one for one in reversed(ordered)}
+        ordered = [one for one in ordered if first[one.workspace_id] is not one]
+        results |= _publish(replace(batch, slices=tuple(first.values())), dependence)
+    return {one.scope: results[one.scope] for one in batch.slices}
+
+
+def _publish(batch: Batch, dependence: Dependence) -> Results:
+    """Publish one slice of each workspace; try again those that other runs change meanwhile."""
+    results: Results = {}
+    waiting = {one.workspace_id: one for one in batch.slices}
     for _ in range(_TRIES):
-        plan = _plan(slice_, table, make, reach, before, sorted(also))
-        parts = [
-            check_rows(table, rows, Scope(slice_.workspace_id, *days)) for days, rows in plan.parts
-        ]
-        with slice_.platform.lake.write(slice_.run) as transaction:
-            reader = transaction.reader(slice_.workspace_id)
-            stored = pl.concat([reader.read(table, days=days) for days in plan.looked_at])
-            if not plan.found.equals(_in_order(table, _outside(stored, plan.days))):
-                continue
-            replaced = [transaction.publish(part) for part in parts]
-            if beside is not None:
-                written = pl.concat([part.frame for part in parts])
-                former = stored.join(written.select("day").unique(), on="day", how="semi")
-                for other in beside(transaction, former, written):
-                    transaction.publish(other)
-        own, *later = parts
-        rows_by_day = pl.concat([own.frame.clear(), *(part.frame for part in later)])
-        return Written(
-            rows=own.frame.height,
-            snapshot_id=transaction.snapshot_id or 0,
-            results=own.results,
-            frame=own.frame,
-            notes={"rows_replaced": replaced[0], "later_days_updated": len(plan.updated)},
-            later={day: rows_by_day.filter(day=day).height for day in plan.updated},
+        rest = replace(batch, slices=tuple(waiting.values()))
+        plan = _plan(rest, dependence)
+        parts, refused = _check(dependence.table, plan)
+        results |= {waiting.pop(name).scope: error for name, error in refused.items()}
+        if parts:
+            for name, written in _write(rest, dependence, plan, parts).items():
+                results[waiting.pop(name).scope] = written
+        if not waiting:
+            return results
+    for one in waiting.values():
+        results[one.scope] = CatalogBusyError(
+            f"{dependence.table.name} {one.scope}: other runs changed the days around it {_TRIES}"
+            " times in a row; nothing was written: run it again when they are done"
         )
-    raise CatalogBusyError(
-        f"{table.name} {slice_.scope}: other runs changed the days around it {_TRIES} times in a"
-        " row; nothing was written: run it again when they are done"
-    )
+    return results
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,77 +109,199 @@ class _Plan:
     """What would be written.
 
     Attributes:
-        days: The slice's.
-        parts: Unbroken ranges of days with their rows; the slice first.
-        updated: The later days among them.
-        looked_at: The ranges of days that were read of the table.
-        found: Its rows on these days, without the slice's own.
+        days: Each workspace's slice.
+        made: The rows that were made, of all days that were looked at.
+        updated: The later days that are written, by workspace.
+        looked_at: The days that were read of the table: ``workspace_id``, ``first_day``,
+            ``last_day``.
+        found: Its rows on these days, without those of the slices.
     """
 
-    days: Days
-    parts: list[tuple[Days, pl.DataFrame]]
-    updated: list[date]
-    looked_at: list[Days]
+    days: dict[str, Days]
+    made: pl.DataFrame
+    updated: dict[str, list[date]]
+    looked_at: pl.DataFrame
     found: pl.DataFrame
 
 
-def _plan(
-    slice_: Slice, table: Table, make: Make, reach: int, before: int, also: Sequence[date]
-) -> _Plan:
-    days = slice_.days or (slice_.now.date(), slice_.now.date())
-    looked_at = [(days[0] - before * _DAY, days[1] + reach * _DAY)]
-    stored = slice_.read(table, days=looked_at[0])
-    found = [_outside(stored, days)]
-    made = [stored.filter(pl.col("day") < days[0])]
-    later = stored.filter(pl.col("day") > days[1])
-    span = days if later.is_empty() else (days[0], looked_at[0][1])
-    rows = _conformed(table, make(span, _within(stored, span), made[0]))
-    made.append(_within(rows, days))
-    updated: list[date] = []
+def _plan(batch: Batch, dependence: Dependence) -> _Plan:
+    table, reach = dependence.table, dependence.reach
+    days = {one.workspace_id: _days_of(one) for one in batch.slices}
+    own = _spans(days)
+    looked = {
+        name: (first - dependence.before * _DAY, last + reach * _DAY)
+        for name, (first, last) in days.items()
+    }
+    looked_at = [_spans(looked)]
+    stored = _read(batch.reader(), table, looked_at[0])
+    found = [_outside(stored, own)]
+    relative = stored.join(own, on="workspace_id")
+    made = [relative.filter(pl.col("day") < pl.col("first_day")).select(stored.columns)]
+    later = relative.filter(pl.col("day") > pl.col("last_day")).select(stored.columns)
+    has_later = set(later["workspace_id"])
+    span = {
+        name: (first, looked[name][1]) if name in has_later else (first, last)
+        for name, (first, last) in days.items()
+    }
+    given = _within(stored, _spans(span))
+    if dependence.renew is not None:
+        given = pl.concat([_conformed(table, dependence.renew(batch)), _outside(given, own)])
+    rows = _make(batch, dependence, span, given, made[0])
+    made.append(_within(rows, own))
+    updated: dict[str, list[date]] = {name: [] for name in days}
     while True:
-        made.append(rows.join(later.select("day").unique(), on="day", how="semi"))
+        made.append(rows.join(later.select(_WORKSPACE_DAY).unique(), on=_WORKSPACE_DAY, how="semi"))
         changed = _changed_days(table, later, made[-1])
-        updated += changed
-        end = looked_at[-1][1]
-        first = end + _DAY if changed else next((day for day in also if day > end), None)
-        if first is None:
+        for name, some in changed.items():
+            updated[name] += some
+        following: dict[str, Days] = {}
+        for name, (_, end) in looked.items():
+            if name in changed:
+                following[name] = (end + _DAY, end + reach * _DAY)
+            elif beyond := [day for day in dependence.also.get(name, ()) if day > end]:
+                # The first of them itself may change, and so may ``reach`` days after it.
+                following[name] = (min(beyond), min(beyond) + reach * _DAY)
+        if not following:
             break
-        # Of the days ``also``, the first itself may change, and so may ``reach`` days after it.
-        following = (first, end + reach * _DAY if changed else first + reach * _DAY)
-        looked_at.append(following)
-        later = slice_.read(table, days=following)
+        looked = following
+        looked_at.append(_spans(following))
+        later = _read(batch.reader(), table, looked_at[-1])
         found.append(later)
+        has_later = set(later["workspace_id"])
+        span = {name: some for name, some in following.items() if name in has_later}
         rows = later
-        if not later.is_empty():
-            rows = _conformed(table, make(following, later, pl.concat(made)))
-    rows = pl.concat(made)
-    ranges = [days, *unbroken_ranges(updated)]
-    parts = [(some, _within(rows, some)) for some in ranges]
-    return _Plan(days, parts, updated, looked_at, _in_order(table, pl.concat(found)))
+        if span:
+            before = pl.concat(made).filter(pl.col("workspace_id").is_in(list(span)))
+            rows = _make(batch, dependence, span, later, before)
+    return _Plan(days, pl.concat(made), updated, pl.concat(looked_at), pl.concat(found))
 
 
-def _changed_days(table: Table, stored: pl.DataFrame, made: pl.DataFrame) -> list[date]:
-    """The days on which rows differ, in order."""
-    before, after = (
-        _in_order(table, rows).partition_by("day", as_dict=True) for rows in (stored, made)
-    )
-    nothing = made.clear()
-    return sorted(
-        day for (day,), rows in before.items() if not rows.equals(after.get((day,), nothing))
-    )
+def _make(
+    batch: Batch,
+    dependence: Dependence,
+    span: Mapping[str, Days],
+    stored: pl.DataFrame,
+    before: pl.DataFrame,
+) -> pl.DataFrame:
+    """The rows of some days of some workspaces."""
+    slices = [
+        replace(one, days=span[one.workspace_id])
+        for one in batch.slices
+        if one.workspace_id in span
+    ]
+    rows = dependence.make(replace(batch, slices=tuple(slices)), stored, before)
+    return _conformed(dependence.table, rows)
 
 
 def _conformed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(table.schema.names()).cast(table.schema)
 
 
-def _in_order(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.sort(table.key)
+def _check(
+    table: Table, plan: _Plan
+) -> tuple[dict[str, list[CheckedRows]], dict[str, PublishRefusedError]]:
+    """The rows to write by workspace, its slice first, and the workspaces that are refused."""
+    frames: dict[Scope, pl.DataFrame] = {}
+    owned = plan.made.partition_by("workspace_id", as_dict=True)
+    for name, days in plan.days.items():
+        rows = owned.get((name,), plan.made.clear())
+        for some in (days, *unbroken_ranges(plan.updated[name])):
+            frames[Scope(name, *some)] = rows.filter(pl.col("day").is_between(*some))
+    parts: dict[str, list[CheckedRows]] = {}
+    refused: dict[str, PublishRefusedError] = {}
+    for scope, checked in check_batch(table, frames).items():
+        if isinstance(checked, PublishRefusedError):
+            refused.setdefault(scope.workspace_id, checked)
+        else:
+            parts.setdefault(scope.workspace_id, []).append(checked)
+    return {name: some for name, some in parts.items() if name not in refused}, refused
 
 
-def _within(rows: pl.DataFrame, days: Days) -> pl.DataFrame:
-    return rows.filter(pl.col("day").is_between(*days))
+def _write(
+    batch: Batch, dependence: Dependence, plan: _Plan, parts: Mapping[str, Sequence[CheckedRows]]
+) -> dict[str, Written]:
+    """Write the workspaces for which what was read still holds; the others are left out."""
+    table = dependence.table
+    with batch.platform.lake.write(batch.run) as transaction:
+        reader = transaction.batch_reader(list(parts))
+        stored = _read(reader, table, plan.looked_at)
+        changed = _changed_days(table, plan.found, _outside(stored, _spans(plan.days)))
+        parts = {name: some for name, some in parts.items() if name not in changed}
+        transaction.publish_all([part for some in parts.values() for part in some])
+        if dependence.beside is not None and parts:
+            written = pl.concat([part.frame for some in parts.values() for part in some])
+            days = written.select(_WORKSPACE_DAY).unique()
+            former = stored.join(days, on=_WORKSPACE_DAY, how="semi")
+            transaction.publish_all(dependence.beside(transaction, former, written))
+    own = _within(stored, _spans(plan.days))
+    replaced = dict(own.group_by("workspace_id").len().iter_rows())
+    return {
+        name: _describe(
+            some, transaction.snapshot_id or 0, replaced.get(name, 0), plan.updated[name]
+        )
+        for name, some in parts.items()
+    }
 
 
-def _outside(rows: pl.DataFrame, days: Days) -> pl.DataFrame:
-    return rows.filter(~pl.col("day").is_between(*days))
+def _describe(
+    parts: Sequence[CheckedRows], snapshot_id: int, replaced: int, updated: Sequence[date]
+) -> Written:
+    own, *later = parts
+    rows: dict[date, int] = {}
+    for part in later:
+        rows |= dict(part.frame.group_by("day").len().iter_rows())
+    return Written(
+        rows=own.frame.height,
+        snapshot_id=snapshot_id,
+        results=own.results,
+        frame=own.frame,
+        notes={"rows_replaced": replaced, "later_days_updated": len(updated)},
+        later={day: rows.get(day, 0) for day in updated},
+    )
+
+
+def _changed_days(table: Table, stored: pl.DataFrame, made: pl.DataFrame) -> dict[str, list[date]]:
+    """The days on which rows differ, in order, of each workspace that has some."""
+    before, after = (rows.sort(table.key) for rows in (stored, made))
+    if before.equals(after):
+        return {}
+    old, new = (rows.partition_by(_WORKSPACE_DAY, as_dict=True) for rows in (before, after))
+    nothing = made.clear()
+    changed: dict[str, list[date]] = {}
+    for name, day in sorted(old.keys() | new.keys()):
+        if not old.get((name, day), nothing).equals(new.get((name, day), nothing)):
+            changed.setdefault(name, []).append(day)
+    return changed
+
+
+def _days_of(slice_: Slice) -> Days:
+    return slice_.days or (slice_.now.date(), slice_.now.date())
+
+
+def _spans(days: Mapping[str, Days]) -> pl.DataFrame:
+    """Ranges of days of workspaces: ``workspace_id``, ``first_day``, ``last_day``."""
+    return pl.DataFrame(
+        [(name, *some) for name, some in days.items()],
+        schema={"workspace_id": pl.String, "first_day": pl.Date, "last_day": pl.Date},
+        orient="row",
+    )
+
+
+def _read(reader: BatchReader, table: Table, spans: pl.DataFrame) -> pl.DataFrame:
+    """The rows on some days of some workspaces, in one read."""
+    first, last = spans.select(pl.col("first_day").min(), pl.col("last_day").max()).row(0)
+    return _within(reader.read(table, days=(first, last)), spans)
+
+
+def _within(rows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """The rows on some days of some workspaces; the ranges of a workspace do not overlap."""
+    joined = rows.join(spans, on="workspace_id", maintain_order="left")
+    is_within = pl.col("day").is_between("first_day", "last_day")
+    return joined.filter(is_within).select(rows.columns)
+
+
+def _outside(rows: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """The rows on other days than the only range of each workspace."""
+    joined = rows.join(spans, on="workspace_id", maintain_order="left")
+    is_within = pl.col("day").is_between("first_day", "last_day")
+    return joined.filter(~is_within).select(rows.columns)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import Any, Self
 
 import polars as pl
@@ -18,12 +18,11 @@ from ytap_assets.lakehouse.checks import (
     check_batch,
     check_rows,
 )
-from ytap_assets.lakehouse.errors import LakeMissingError
+from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, PublishRefusedError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.reader import BatchReader, Days
+from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.registries import (
-    find_conflict,
     find_conflicts,
     is_registered,
     read_registered,
@@ -113,37 +112,61 @@ class Platform:
         Raises:
             ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
         """
-        workspace = self.workspaces.get(workspace_id)
-        conflict = self.find_conflict(workspace)
-        if conflict is not None:
-            raise ConfigError(conflict)
-        return workspace
+        return _result(self._identify([workspace_id])[workspace_id])
 
     def find_conflict(self, workspace: Workspace) -> str | None:
-        """Why the lake's rows of a workspace's name are not its own; None if they are.
-
-        The registry is read once per process for all workspaces, and again only for one that it
-        does not know as it stands.
-        """
-        if not is_registered(workspace, self._registered):
-            self._registered = read_registered(self.lake.cross_reader())
-        return find_conflict(workspace, self._registered, self.workspaces)
+        """Why the lake's rows of a workspace's name are not its own; None if they are."""
+        return self._find_conflicts([workspace]).get(workspace.workspace_id)
 
     def register(self, workspace_id: str, run: Run) -> Workspace:
         """`workspace` for whoever writes rows of it: it is in the registry before they are.
 
-        One commit enters every workspace that is new, so most calls write nothing.
-
         Raises:
             ConfigError: As `workspace`.
-            LakeError: It cannot be entered.
+            PublishRefusedError: Its row of the registry is refused.
+            LakeError: The registry cannot be written.
         """
-        workspace = self.workspace(workspace_id)
-        if is_registered(workspace, self._registered):
-            return workspace
-        entry = Run(run.run_id, run.actor, "register workspaces")
-        self._registered = register_workspaces(self.lake, self.workspaces, self.now(), entry)
-        return self.workspace(workspace_id)
+        return _result(self._identify([workspace_id], run)[workspace_id])
+
+    def _identify(
+        self, workspace_ids: Iterable[str], run: Run | None = None
+    ) -> dict[str, Workspace | Exception]:
+        """The workspaces' configs, or why a workspace cannot be worked on.
+
+        The registry is read once per process, and again only if it lacks one of the workspaces.
+        With a run, all workspaces that are new are registered in one commit.
+        """
+        found: dict[str, Workspace | Exception] = {}
+        for workspace_id in workspace_ids:
+            try:
+                found[workspace_id] = self.workspaces.get(workspace_id)
+            except ConfigError as error:
+                found[workspace_id] = error
+        workspaces = [one for one in found.values() if isinstance(one, Workspace)]
+        conflicts = self._find_conflicts(workspaces)
+        is_new = any(
+            not is_registered(one, self._registered) and one.workspace_id not in conflicts
+            for one in workspaces
+        )
+        if run is not None and is_new:
+            entry = Run(run.run_id, run.actor, "register workspaces")
+            self._registered, refused = register_workspaces(
+                self.lake, self.workspaces, self.now(), entry
+            )
+            # Meanwhile another process may have registered one of the uids.
+            conflicts = self._find_conflicts(workspaces)
+            found |= {name: why for name, why in refused.items() if name in found}
+        return found | {name: ConfigError(why) for name, why in conflicts.items()}
+
+    def _find_conflicts(self, workspaces: Sequence[Workspace]) -> dict[str, str]:
+        """Why the rows of some workspaces' names are not their own, by workspace."""
+        if all(is_registered(one, self._registered) for one in workspaces):
+            return {}
+        self._registered = read_registered(self.lake.cross_reader())
+        if all(is_registered(one, self._registered) for one in workspaces):
+            return {}
+        folders, _ = self.workspaces.readable()
+        return find_conflicts(workspaces, self._registered, folders)
 
     def usable(self) -> tuple[list[Workspace], dict[str, ConfigError]]:
         """Every workspace that can be worked on, and why the others cannot, by folder.
@@ -152,9 +175,7 @@ class Platform:
         left out.
         """
         readable, problems = self.workspaces.readable()
-        if not all(is_registered(one, self._registered) for one in readable):
-            self._registered = read_registered(self.lake.cross_reader())
-        conflicts = find_conflicts(readable, self._registered)
+        conflicts = self._find_conflicts(readable)
         usable = [one for one in readable if one.workspace_id not in conflicts]
         return usable, problems | {name: ConfigError(why) for name, why in conflicts.items()}
 
@@ -173,29 +194,57 @@ class Platform:
             ConfigError: There is no such workspace, the days are not in order, or its folder was
                 renamed, copied or replaced.
         """
-        if days is not None and days[0] > days[1]:
-            raise ConfigError(f"{days[0]}..{days[1]}: the first day is after the last")
-        workspace = self.register(workspace_id, run) if writes else self.workspace(workspace_id)
-        return Slice(self, workspace, days, run)
+        batch, problems = self.batch({workspace_id: [days]}, run, writes=writes)
+        for error in problems.values():
+            raise error
+        return batch.slices[0]
 
     def batch(
-        self, parts: Sequence[Scope], run: Run, *, writes: bool = True
+        self,
+        parts: Mapping[str, Sequence[Days | None]],
+        run: Run,
+        *,
+        writes: bool = True,
     ) -> tuple[Batch, dict[Scope, Exception]]:
-        """What one run works on: slices, and why the others cannot be worked on.
+        """What a run works on: ranges of days of several workspaces.
+
+        The registry is read at most once, whatever the number of workspaces.
 
         Args:
-            parts: Workspaces and ranges of days; they do not overlap.
+            parts: The ranges of days by workspace; None for a whole history. They do not overlap.
             run: Who works on them.
-            writes: Whether rows may be written; see `slice`.
+            writes: Whether rows may be written. If so, workspaces that are new are registered.
+
+        Returns:
+            The slices of all workspaces that can be worked on, in the order of ``parts``, and for
+            each of the others why not: a `ConfigError` as `slice` raises it, or a
+            `PublishRefusedError` if its row of the registry is refused.
+
+        Raises:
+            LakeError: The registry cannot be read or written.
         """
+        found = self._identify(parts, run if writes else None)
         slices: list[Slice] = []
-        unusable: dict[Scope, Exception] = {}
-        for part in parts:
-            try:
-                slices.append(self.slice(part.workspace_id, part.days, run, writes=writes))
-            except Exception as error:  # whatever it is: the other workspaces are worked on
-                unusable[part] = error
-        return Batch(self, tuple(slices), run), unusable
+        problems: dict[Scope, Exception] = {}
+        for workspace_id, ranges in parts.items():
+            workspace = found[workspace_id]
+            for days in ranges:
+                scope = Scope(workspace_id, *(days or ()))
+                if isinstance(workspace, Exception):
+                    problems[scope] = workspace
+                elif days is not None and days[0] > days[1]:
+                    problems[scope] = ConfigError(
+                        f"{days[0]}..{days[1]}: the first day is after the last"
+                    )
+                else:
+                    slices.append(Slice(self, workspace, days, run))
+        return Batch(self, tuple(slices), run), problems
+
+
+def _result(found: Workspace | Exception) -> Workspace:
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 @dataclass(frozen=True)
@@ -235,11 +284,6 @@ class Slice:
         if table.by_day and days is None:
             days = self.days
         return self.platform.lake.reader(self.workspace_id).read(table, days=days, columns=columns)
-
-    def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
-        """This workspace's rows of all days after the slice."""
-        _, last = self.days or (self.now.date(), self.now.date())
-        return self.read(table, days=(last + timedelta(days=1), date.max), columns=columns)
 
 
 @dataclass(frozen=True)
@@ -335,6 +379,7 @@ class Batch:
         before: int = 0,
         after: int = 0,
         columns: list[str] | None = None,
+        wanted: Wanted | None = None,
         reader: BatchReader | None = None,
     ) -> pl.DataFrame:
         """The rows of all slices in one read: their days, or all rows of a table without days.
@@ -344,20 +389,39 @@ class Batch:
             before: Also so many days before each slice.
             after: Also so many days after each slice.
             columns: Which columns, in this order; all where None.
+            wanted: Column -> values to keep.
             reader: The reader to use, such as one of a snapshot or of a transaction.
         """
         reader = reader or self.reader()
         ranges = [one.days for one in self.slices if one.days is not None]
         if not table.by_day or not ranges:
-            return reader.read(table, columns=columns)
+            return reader.read(table, columns=columns, wanted=wanted)
         first = min(days[0] for days in ranges) - timedelta(days=before)
         last = max(days[1] for days in ranges) + timedelta(days=after)
         names = list(columns or table.schema)
         needed = list(dict.fromkeys([*names, "workspace_id", "day"]))
-        rows = reader.read(table, days=(first, last), columns=needed)
+        rows = reader.read(table, days=(first, last), columns=needed, wanted=wanted)
         if len(set(ranges)) > 1 or len(ranges) > len(self.workspace_ids):
             rows = rows.filter(self._is_within(before, after))
         return rows.select(names)
+
+    def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
+        """The workspaces' rows of all days after their first slice, in one read.
+
+        Args:
+            table: A table by day.
+            columns: Which columns, in this order; ``workspace_id`` and ``day`` among them.
+        """
+        today = self.now.date()
+        last: dict[str, date] = {}
+        for one in self.slices:
+            end = one.days[1] if one.days else today
+            last[one.workspace_id] = min(end, last.get(one.workspace_id, end))
+        days = (min(last.values()) + timedelta(days=1), date.max)
+        rows = self.reader().read(table, days=days, columns=columns)
+        ends = pl.DataFrame({"workspace_id": list(last), "__end": list(last.values())})
+        later = rows.join(ends, on="workspace_id").filter(pl.col("day") > pl.col("__end"))
+        return later.select(columns)
 
     def _is_within(self, before: int, after: int) -> pl.Expr:
         """Whether a row's day is one of a slice of its workspace, or close enough to one."""
@@ -398,6 +462,34 @@ def for_each_slice(
         except Exception as error:  # whatever it is: the other slices are made
             made[one.scope] = error
     return made
+
+
+def isolated(work: Callable[[Batch], Results]) -> Callable[[Batch], Results]:
+    """An operation on a batch that, where it raises, is tried on halves of the batch.
+
+    So only the slices that fail alone fail, and a single one among n makes the operation cost about
+    twice as much. Their entries are what was raised. A lake that cannot be read or written fails
+    for all: that `LakeError` is raised.
+    """
+
+    @wraps(work)
+    def try_halves(batch: Batch) -> Results:
+        try:
+            return work(batch)
+        except PublishRefusedError as error:
+            failure: Exception = error
+        except LakeError:
+            raise
+        except Exception as error:  # whatever it is: the other slices are made
+            failure = error
+        if len(batch.slices) == 1:
+            return {batch.slices[0].scope: failure}
+        middle = len(batch.slices) // 2
+        halves = (batch.slices[:middle], batch.slices[middle:])
+        first, second = (try_halves(replace(batch, slices=half)) for half in halves)
+        return first | second
+
+    return try_halves
 
 
 def publish_batch(

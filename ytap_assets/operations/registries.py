@@ -14,7 +14,8 @@ from datetime import datetime
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
+from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import CrossReader
@@ -69,14 +70,14 @@ def is_registered(workspace: Workspace, registered: Registered) -> bool:
 
 
 def find_conflict(
-    workspace: Workspace, registered: Registered, namesakes: Workspaces | Collection[Workspace]
+    workspace: Workspace, registered: Registered, folders: Iterable[Workspace]
 ) -> str | None:
     """Why a folder is not the workspace whose rows the lake has, and the ways out; None if it is.
 
     Args:
         workspace: The folder's config.
         registered: The registry.
-        namesakes: The folders there are. Their configs are read only where they decide.
+        folders: The configs of all folders.
     """
     name, uid = workspace.workspace_id, workspace.uid
     own = registered.get(name)
@@ -90,8 +91,9 @@ def find_conflict(
     if uid is None or own == uid:
         return None
     others = sorted(other for other, known in registered.items() if known == uid)
-    folders = _folders_with(uid, namesakes) if not others else []
-    others = others or [other for other in folders if other != name]
+    if not others:
+        same = [one.workspace_id for one in folders if one.uid == uid]
+        others = sorted(other for other in same if other != name)
     if not others:
         return None
     return (
@@ -102,36 +104,47 @@ def find_conflict(
     )
 
 
-def find_conflicts(workspaces: Sequence[Workspace], registered: Registered) -> dict[str, str]:
-    """`find_conflict` of every folder that has one, by its name."""
-    found = {one.workspace_id: find_conflict(one, registered, workspaces) for one in workspaces}
+def find_conflicts(
+    workspaces: Sequence[Workspace],
+    registered: Registered,
+    folders: Sequence[Workspace] | None = None,
+) -> dict[str, str]:
+    """`find_conflict` of each workspace that has one, by its name.
+
+    Args:
+        workspaces: The workspaces' configs.
+        registered: The registry.
+        folders: The configs of all folders; the workspaces themselves where None.
+    """
+    folders = workspaces if folders is None else folders
+    found = {one.workspace_id: find_conflict(one, registered, folders) for one in workspaces}
     return {name: why for name, why in found.items() if why is not None}
 
 
 def register_workspaces(
     lake: Lake, workspaces: Workspaces, now: datetime, run: Run
-) -> dict[str, str | None]:
+) -> tuple[dict[str, str | None], dict[str, PublishRefusedError]]:
     """Enter all workspaces that the registry does not know yet, in one commit.
 
     Those that are in conflict are left out. What is read under the write lock decides, so of two
     processes that enter the same uid under two names one wins.
 
     Returns:
-        The registry as it is then.
+        The registry as it is then, and the workspaces whose row was refused.
     """
     readable, _ = workspaces.readable()
     stored = lake.cross_reader().read_across(WORKSPACES)
     known = dict(stored.select(IDENTITY_COLUMNS).iter_rows())
-    since = dict(stored.select("workspace_id", "first_seen_at").iter_rows())
-    new = {
-        one.workspace_id: check_rows(
-            WORKSPACES,
-            describe_workspace(one, since.get(one.workspace_id, now)),
-            Scope(one.workspace_id),
-        )
-        for one in readable
-        if not is_registered(one, known)
-    }
+    missing = [one for one in readable if not is_registered(one, known)]
+    rows = describe_workspaces(missing, stored, now).partition_by("workspace_id", as_dict=True)
+    checked = check_batch(WORKSPACES, {Scope(str(name)): row for (name,), row in rows.items()})
+    new: dict[str, CheckedRows] = {}
+    refused: dict[str, PublishRefusedError] = {}
+    for scope, found in checked.items():
+        if isinstance(found, CheckedRows):
+            new[scope.workspace_id] = found
+        else:
+            refused[scope.workspace_id] = found
     with lake.write(run) as transaction:
         registered = read_registered(transaction.cross_reader())
         conflicts = find_conflicts(readable, registered)
@@ -143,7 +156,7 @@ def register_workspaces(
             and not is_registered(one, registered)
         }
         transaction.publish_all([new[name] for name in entered])
-    return registered | entered
+    return registered | entered, refused
 
 
 def find_orphans(
@@ -181,25 +194,22 @@ def find_orphans(
     return orphans
 
 
-def list_workspace(workspace: Workspace, stored: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """The workspace's row of ``workspaces`` as its config is now.
-
-    Args:
-        workspace: The workspace.
-        stored: Its row of ``workspaces`` as it is stored.
-        now: The present.
-    """
-    since = stored.get_column("first_seen_at").to_list()
-    return describe_workspace(workspace, since[0] if since else now)
-
-
 def find_unidentified(rows: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``workspaces`` without a uid: ``workspace_id`` and ``name``."""
     return rows.filter(pl.col("uid").is_null()).select("workspace_id", "name")
 
 
-def describe_workspace(workspace: Workspace, first_seen_at: datetime) -> pl.DataFrame:
-    """The workspace as its one row of ``workspaces``."""
+def describe_workspaces(
+    workspaces: Iterable[Workspace], stored: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """Workspaces as rows of ``workspaces``, as their configs are now.
+
+    Args:
+        workspaces: The workspaces.
+        stored: The stored rows of ``workspaces``; ``first_seen_at`` is kept.
+        now: The present.
+    """
+    since = dict(stored.select("workspace_id", "first_seen_at").iter_rows())
     return WORKSPACES.frame(
         [
             {
@@ -211,27 +221,20 @@ def describe_workspace(workspace: Workspace, first_seen_at: datetime) -> pl.Data
                 "timezone": workspace.timezone,
                 "status": workspace.status,
                 "collects": workspace.collects,
-                "first_seen_at": first_seen_at,
+                "first_seen_at": since.get(workspace.workspace_id, now),
             }
+            for workspace in workspaces
         ]
     )
 
 
-def _folders_with(uid: str, namesakes: Workspaces | Collection[Workspace]) -> list[str]:
-    known = namesakes.readable()[0] if isinstance(namesakes, Workspaces) else namesakes
-    return sorted(one.workspace_id for one in known if one.uid == uid)
-
-
-def list_channels(workspace: Workspace) -> pl.DataFrame:
+def list_channels(workspaces: Iterable[Workspace]) -> pl.DataFrame:
     """The own and monitored channels, as rows of ``channels``; an own one is not repeated."""
-    own = {channel.id: channel for channel in workspace.channels}
-    monitored = {
-        channel.id: channel
-        for channel in workspace.sources.youtube.monitored_channels
-        if channel.id not in own
-    }
-    return CHANNELS.frame(
-        [
+    rows = []
+    for workspace in workspaces:
+        own = {channel.id: channel for channel in workspace.channels}
+        monitored = {one.id: one for one in workspace.sources.youtube.monitored_channels}
+        rows += [
             {
                 "workspace_id": workspace.workspace_id,
                 "channel_id": channel.id,
@@ -239,12 +242,12 @@ def list_channels(workspace: Workspace) -> pl.DataFrame:
                 "is_own": channel.id in own,
                 "status": channel.status,
             }
-            for channel in (own | monitored).values()
+            for channel in (own | monitored | own).values()
         ]
-    )
+    return CHANNELS.frame(rows)
 
 
-def list_accounts(workspace: Workspace) -> pl.DataFrame:
+def list_accounts(workspaces: Iterable[Workspace]) -> pl.DataFrame:
     """The platform accounts, as rows of ``accounts``."""
     return ACCOUNTS.frame(
         [
@@ -256,6 +259,7 @@ def list_accounts(workspace: Workspace) -> pl.DataFrame:
                 "has_consent": account.has_consent,
                 "is_enabled": account.is_enabled,
             }
+            for workspace in workspaces
             for account in workspace.accounts
         ]
     )

@@ -1,8 +1,8 @@
-"""Rank a slice's stories."""
+"""Rank a batch's stories."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date
 
 import polars as pl
 
@@ -15,75 +15,117 @@ from ytap_assets.domain.ranking import (
 )
 from ytap_assets.domain.relevance import Topic
 from ytap_assets.domain.scoring_weights import ScoringWeights
-from ytap_assets.lakehouse.reader import Days
-from ytap_assets.operations.later_days import publish_with_later_days
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.later_days import Dependence, publish_with_later_days
+from ytap_assets.operations.platform import Batch, Results, isolated
 from ytap_assets.tables import PRODUCTION_EVENTS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
 from ytap_assets.workspaces import Workspace
 
+_PAGE = ["workspace_id", "canonical_url"]
 
-def score_slice(slice_: Slice) -> Written:
-    """Publish the slice's rows of ``scored_trends``, made from its rows of ``trend_stories``.
+
+@isolated
+def score(batch: Batch) -> Results:
+    """Publish the batch's rows of ``scored_trends``, made from its rows of ``trend_stories``.
 
     What is usual for a source, and which stories a taken page told, is known from the `NORM_DAYS`
-    before a day. So the days after the slice are ranked again, as far as it changes them. Any later
-    day may have been grouped again (`tell_stories`), also beyond days without a list, or with one
-    that stays as it was; so those whose lists hold other stories are ranked again too.
+    before a day. So the days after the slices are ranked again, as far as they change them. Any
+    later day may have been grouped again (`cluster_stories`), also beyond days without a list, or
+    with one that stays as it was; so those whose lists hold other stories are ranked again too.
 
-    Raises:
-        PublishRefusedError: A check failed; nothing was written.
-        CatalogBusyError: Another run kept changing the days around; nothing was written.
+    Returns:
+        As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    topics = find_taken_topics(slice_.read(PRODUCTION_EVENTS))
+    topics = _find_topics(batch)
 
-    def rank(days: Days, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
-        return _keep_first(slice_, _rank(slice_, days, topics), stored)
+    def rank(part: Batch, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
+        return _keep_first(part, _rank(part, topics), stored)
 
-    regrouped = find_regrouped_days(
-        slice_.read_later(TREND_STORIES, ["day", "story_id", "source"]),
-        slice_.read_later(SCORED_TRENDS, ["day", "story_id", "members", "sources"]),
-    )
-    return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=NORM_DAYS, also=regrouped)
-
-
-def _rank(slice_: Slice, days: Days, topics: pl.DataFrame) -> pl.DataFrame:
-    workspace = slice_.workspace
-    members = slice_.read(TREND_STORIES, days=days)
-    before: Days = (days[0] - timedelta(days=NORM_DAYS), days[0] - timedelta(days=1))
-    past = slice_.read(TREND_STORIES, days=before, columns=list(NORM_COLUMNS))
-    return rank_stories(
-        members,
-        pl.concat([past, members.select(NORM_COLUMNS)]),
-        topic=_topic(workspace),
-        weights=ScoringWeights(**workspace.scoring.weights),
-        taken=_name_stories(slice_, (before[0], days[1]), topics),
+    return publish_with_later_days(
+        batch, Dependence(SCORED_TRENDS, rank, reach=NORM_DAYS, also=_find_regrouped(batch))
     )
 
 
-def _keep_first(slice_: Slice, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
+def _find_topics(batch: Batch) -> pl.DataFrame:
+    """`find_taken_topics` of every workspace."""
+    events = batch.read(PRODUCTION_EVENTS)
+    found = [find_taken_topics(events.clear()).with_columns(workspace_id=pl.lit("", pl.String))]
+    found += [
+        find_taken_topics(own).with_columns(workspace_id=pl.lit(name))
+        for (name,), own in events.partition_by("workspace_id", as_dict=True).items()
+    ]
+    return pl.concat(found)
+
+
+def _find_regrouped(batch: Batch) -> dict[str, list[date]]:
+    """`find_regrouped_days` after the slices, of every workspace that has some."""
+    stories = batch.read_later(TREND_STORIES, ["workspace_id", "day", "story_id", "source"])
+    columns = ["workspace_id", "day", "story_id", "members", "sources"]
+    scored = batch.read_later(SCORED_TRENDS, columns).partition_by("workspace_id", as_dict=True)
+    members = stories.partition_by("workspace_id", as_dict=True)
+    found: dict[str, list[date]] = {}
+    for name in members.keys() | scored.keys():
+        lists = scored.get(name, SCORED_TRENDS.empty().select(columns))
+        found[str(name[0])] = find_regrouped_days(members.get(name, stories.clear()), lists)
+    return found
+
+
+def _rank(part: Batch, topics: pl.DataFrame) -> pl.DataFrame:
+    """The rows of ``scored_trends`` of some days, as if each list were the first of its day."""
+    members = part.read(TREND_STORIES)
+    past = part.read(TREND_STORIES, before=NORM_DAYS, columns=["workspace_id", *NORM_COLUMNS])
+    taken = _name_stories(part, topics)
+    theirs = {
+        name: frame.partition_by("workspace_id", as_dict=True)
+        for name, frame in (("members", members), ("past", past), ("taken", taken))
+    }
+    ranked = [SCORED_TRENDS.empty()]
+    for key, own in theirs["members"].items():
+        workspace = part.workspaces[str(key[0])]
+        ranked.append(
+            rank_stories(
+                own,
+                theirs["past"][key].drop("workspace_id"),
+                topic=_topic(workspace),
+                weights=ScoringWeights(**workspace.scoring.weights),
+                taken=theirs["taken"].get(key, taken.clear()).drop("workspace_id"),
+            )
+        )
+    return pl.concat(ranked)
+
+
+def _keep_first(part: Batch, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
     """The rows with the rank that each story had when its day's list first held it, and when.
 
     A story that has another id by now keeps its first rank. Of several that became one, the
     earliest counts. Of rows that are older than these columns it stays unknown.
     """
     if stored.is_empty():
-        return ranked.with_columns(first_ranked_at=pl.lit(slice_.now))
-    aliases = slice_.read(STORY_ALIASES, columns=["former_story_id", "story_id"])
+        return ranked.with_columns(first_ranked_at=pl.lit(part.now))
+    story = ["workspace_id", "day", "story_id"]
+    columns = ["workspace_id", "former_story_id", "story_id"]
+    aliases = part.read(STORY_ALIASES, columns=columns).rename({"story_id": "is_now"})
     known = (
-        stored.select(
+        stored.join(
+            aliases,
+            left_on=["workspace_id", "story_id"],
+            right_on=["workspace_id", "former_story_id"],
+            how="left",
+        )
+        .select(
+            "workspace_id",
             "day",
-            pl.col("story_id").replace(dict(aliases.rows())),
+            pl.coalesce("is_now", "story_id").alias("story_id"),
             was_at="first_ranked_at",
             was="first_position",
             is_known=pl.lit(value=True),
         )
         .sort("was_at", "was")
-        .unique(["day", "story_id"], keep="first", maintain_order=True)
+        .unique(story, keep="first", maintain_order=True)
     )
-    rows = ranked.join(known, on=["day", "story_id"], how="left", maintain_order="left")
+    rows = ranked.join(known, on=story, how="left", maintain_order="left")
     return rows.with_columns(
         first_position=pl.when("is_known").then("was").otherwise("position"),
-        first_ranked_at=pl.when("is_known").then("was_at").otherwise(pl.lit(slice_.now)),
+        first_ranked_at=pl.when("is_known").then("was_at").otherwise(pl.lit(part.now)),
     )
 
 
@@ -91,7 +133,7 @@ def _topic(workspace: Workspace) -> Topic:
     return Topic(workspace.keywords, workspace.vertical, workspace.language)
 
 
-def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFrame:
+def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
     """The taken topics, and with each the stories that its page told on the days before.
 
     A story stays taken for `NORM_DAYS` after its page told it, also on days on which only other
@@ -100,14 +142,13 @@ def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFram
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
     if not pages:
         return taken.with_columns(story_id=pl.lit(None, pl.String))
-    reader = slice_.platform.lake.reader(slice_.workspace_id)
-    told = reader.read(
+    told = part.read(
         TREND_STORIES,
-        days=past,
-        columns=["canonical_url", "story_id", "day"],
+        before=NORM_DAYS,
+        columns=[*_PAGE, "story_id", "day"],
         wanted={"canonical_url": pages},
     ).unique()
-    named = taken.join(told, on="canonical_url").with_columns(
+    named = taken.join(told, on=_PAGE).with_columns(
         pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day"),
         pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{NORM_DAYS}d")).alias(
             "last_day"

@@ -5,35 +5,73 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
+from ytap_assets.lakehouse.checks import CheckedRows, CheckResult, Scope, check_batch, check_rows
 from ytap_assets.lakehouse.conform import outside_calendar
 from ytap_assets.lakehouse.errors import PublishRefusedError
-from ytap_assets.lakehouse.reader import Reader
-from ytap_assets.lakehouse.transaction import Appended, Run
-from ytap_assets.operations.platform import Platform, Written
+from ytap_assets.lakehouse.reader import BatchReader, Days
+from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
+from ytap_assets.operations.platform import Platform
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
 
+Refusal = PublishRefusedError | pl.exceptions.PolarsError
+"""Why nothing of a workspace's fetches was stored: a whole frame is not of its table's shape."""
+
 _NUMBER = "__number"
 _AGAIN = "-"
+_NEW_NAME = "__new_name"
+_COLLECTION = ("workspace_id", "collection_id")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What was stored, and the entries of ``collection_log`` with their counts."""
+    """What was stored of a workspace's fetches.
 
-    written: Written
+    Attributes:
+        frame: The rows that were new.
+        log: The entries of ``collection_log`` with their counts.
+        payloads: The day of each payload.
+        results: The structural checks.
+        snapshot_id: The snapshot that holds all this.
+    """
+
+    frame: pl.DataFrame
     log: pl.DataFrame
+    payloads: pl.Series
+    results: tuple[CheckResult, ...]
+    snapshot_id: int
+
+    def within(self, days: Days | None) -> Stored:
+        """The part of some days; all of it where None."""
+        if days is None:
+            return self
+        is_within = pl.col("day").is_between(*days)
+        return replace(
+            self,
+            frame=self.frame.filter(is_within),
+            log=self.log.filter(is_within),
+            payloads=self.payloads.filter(self.payloads.is_between(*days)),
+        )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A workspace's fetches, ready to be stored."""
+
+    rows: CheckedRows
+    payloads: CheckedRows
+    quarantined: CheckedRows
+    log: CheckedRows
 
 
 def store_fetches(
-    platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch], run: Run
-) -> Stored:
+    platform: Platform, table: Table, fetches: Sequence[Fetch], run: Run
+) -> dict[str, Stored | Refusal]:
     """Append the rows of fetches to a table, with their evidence, in one commit.
 
     Rows that are stored already are counted as duplicates. Rows that break the table's structure
@@ -42,55 +80,130 @@ def store_fetches(
     (its parser was fixed, or what counts as a duplicate changed) gets an entry of its own; one that
     brings nothing more gets none.
 
-    Raises:
-        PublishRefusedError: A whole frame is not of its table's columns; nothing was written.
+    Args:
+        platform: Where to.
+        table: What the fetches brought rows of.
+        fetches: Fetches of any workspaces, in order. The same collection is among them once.
+        run: Who stores them.
+
+    Returns:
+        What was stored, by workspace. If one of a workspace's frames is not of its table's shape,
+        nothing of this workspace is stored, and its entry is the refusal.
     """
-    scope = Scope(workspace_id)
-    rows, broken = _split_broken(table, _stack(table, [f.rows for f in fetches]), scope)
-    aside = _stack(QUARANTINED_ROWS, [f.quarantined for f in fetches])
-    aside = aside.vstack(_quarantine(broken, workspace_id, platform.now()))
-    payloads = check_rows(RAW_PAYLOADS, _stack(RAW_PAYLOADS, [f.payloads for f in fetches]), scope)
-    quarantined = check_rows(QUARANTINED_ROWS, aside, scope)
-    with platform.lake.write(run) as transaction:
-        reader = transaction.reader(workspace_id)
-        names = _name_again(reader, [f.log for f in fetches])
-        unreadable = _rename(quarantined, names)
-        appended = transaction.append(_rename(rows, names))
-        newly_unreadable = transaction.append(unreadable)
-        transaction.append(payloads)
-        log = _complete_log([f.log for f in fetches], names, appended, unreadable.frame)
-        log = _drop_answered(reader, log)
-        news = _drop_unchanged(log, names, (appended.accepted, newly_unreadable.accepted))
-        transaction.append(check_rows(COLLECTION_LOG, news, scope))
-    notes = {
-        "fetches": log.height,
-        "rows_fetched": rows.frame.height + aside.height,
-        "rows_quarantined": aside.height,
-        "rows_duplicate": appended.duplicates.height,
-        "payloads": payloads.frame.height,
+    owned: dict[str, list[Fetch]] = {}
+    for fetch in fetches:
+        owned.setdefault(str(fetch.log["workspace_id"]), []).append(fetch)
+    found = _check_fetches(table, owned, platform.now())
+    checked = {name: one for name, one in found.items() if isinstance(one, _Checked)}
+    stored: dict[str, Stored | Refusal] = {
+        name: one for name, one in found.items() if not isinstance(one, _Checked)
     }
-    written = Written(
-        rows=appended.accepted.height,
-        snapshot_id=transaction.snapshot_id or 0,
-        results=rows.results,
-        frame=appended.accepted,
-        notes=notes,
+    if checked:
+        with platform.lake.write(run) as transaction:
+            appended, log = _append(transaction, checked)
+        logs = log.partition_by("workspace_id", as_dict=True, maintain_order=True)
+        for (name, one), new in zip(checked.items(), appended, strict=True):
+            stored[name] = Stored(
+                frame=new.accepted,
+                log=logs.get((name,), log.clear()),
+                payloads=one.payloads.frame.get_column("day"),
+                results=one.rows.results,
+                snapshot_id=transaction.snapshot_id or 0,
+            )
+    return stored
+
+
+def _append(
+    transaction: Transaction, checked: Mapping[str, _Checked]
+) -> tuple[list[Appended], pl.DataFrame]:
+    """Append everything; what became of each workspace's rows, and the log with its counts."""
+    reader = transaction.batch_reader(list(checked))
+    log = pl.concat([one.log.frame for one in checked.values()])
+    names = _name_again(reader, log)
+    unreadable = [_rename(one.quarantined, names) for one in checked.values()]
+    appended = transaction.append_all([_rename(one.rows, names) for one in checked.values()])
+    newly_unreadable = transaction.append_all(unreadable)
+    transaction.append_all([one.payloads for one in checked.values()])
+    log = _complete_log(log, names, appended, [part.frame for part in unreadable])
+    log = _drop_answered(reader, log)
+    news = _drop_unchanged(log, names, [*appended, *newly_unreadable])
+    entries = news.partition_by("workspace_id", as_dict=True, maintain_order=True)
+    transaction.append_all(
+        [
+            # Its checks hold as before: it has other names and counts now.
+            replace(one.log, frame=entries.get((name,), news.clear()))
+            for name, one in checked.items()
+        ]
     )
-    return Stored(written, log)
+    return appended, log
+
+
+def _check_fetches(
+    table: Table, owned: Mapping[str, Sequence[Fetch]], now: datetime
+) -> dict[str, _Checked | Refusal]:
+    """The frames of each workspace's fetches, checked, or why they are refused."""
+    refused: dict[str, Refusal] = {}
+    rows: dict[Scope, pl.DataFrame] = {}
+    evidence: dict[Scope, list[pl.DataFrame]] = {}
+    for name, fetches in owned.items():
+        scope = Scope(name)
+        try:
+            rows[scope] = _stack(table, [fetch.rows for fetch in fetches])
+            evidence[scope] = [
+                _stack(RAW_PAYLOADS, [fetch.payloads for fetch in fetches]),
+                _stack(QUARANTINED_ROWS, [fetch.quarantined for fetch in fetches]),
+                COLLECTION_LOG.frame([fetch.log for fetch in fetches]),
+            ]
+        except pl.exceptions.PolarsError as error:
+            rows.pop(scope, None)
+            refused[name] = error
+    passed: dict[Scope, list[CheckedRows]] = {}
+    for scope, found in check_batch(table, rows).items():
+        try:
+            checked, broken = _keep_whole(table, rows[scope], scope, found)
+        except PublishRefusedError as error:
+            refused[scope.workspace_id] = error
+            continue
+        passed[scope] = [checked]
+        payloads, quarantined, log = evidence[scope]
+        quarantined = quarantined.vstack(_quarantine(broken, scope.workspace_id, now))
+        evidence[scope] = [payloads, quarantined, log]
+    for place, each in enumerate((RAW_PAYLOADS, QUARANTINED_ROWS, COLLECTION_LOG)):
+        frames = {scope: evidence[scope][place] for scope in passed}
+        for scope, found in check_batch(each, frames).items():
+            if isinstance(found, CheckedRows):
+                passed[scope].append(found)
+            else:
+                del passed[scope]
+                refused[scope.workspace_id] = found
+    return refused | {scope.workspace_id: _Checked(*parts) for scope, parts in passed.items()}
 
 
 def _stack(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat([table.empty(), *frames], how="vertical")
 
 
-def _split_broken(
-    table: Table, rows: pl.DataFrame, scope: Scope
+def _keep_whole(
+    table: Table, rows: pl.DataFrame, scope: Scope, found: CheckedRows | PublishRefusedError
 ) -> tuple[CheckedRows, pl.DataFrame]:
     """The rows that pass, and the others with their ``number`` within the fetch and ``reason``.
 
     A row is refused for its types before anything else is looked at, so it goes on until all that
     is left passes.
+
+    Args:
+        table: The table.
+        rows: A workspace's rows.
+        scope: The workspace.
+        found: What their check found.
+
+    Raises:
+        PublishRefusedError: The frame itself is wrong.
     """
+    if isinstance(found, CheckedRows):
+        return found, rows.clear().with_columns(
+            pl.lit(0, pl.Int64).alias(_NUMBER), reason=pl.lit("")
+        )
     number = pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("collection_id")
     rows = rows.with_columns(number.alias(_NUMBER))
     broken = [rows.clear().with_columns(reason=pl.lit(""))]
@@ -114,6 +227,8 @@ def _split_broken(
 
 def _quarantine(broken: pl.DataFrame, workspace_id: str, now: datetime) -> pl.DataFrame:
     """Broken rows as rows of ``quarantined_rows`` of the workspace that fetched them."""
+    if broken.is_empty():
+        return QUARANTINED_ROWS.empty()
     rows: list[dict[str, Any]] = []
     texts = pl.DataFrame([_as_text(values) for values in broken])
     days = broken.get_column("day")
@@ -147,67 +262,86 @@ def _as_text(values: pl.Series) -> pl.Series:
     return pl.select(pl.coalesce(readable, number).alias(values.name)).to_series()
 
 
-def _name_again(reader: Reader, logs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """New names for collections that are in the log already: the old one, and which time it is."""
-    asked = {log["collection_id"]: (log["source"], log["target"]) for log in logs}
-    known = reader.read(
-        COLLECTION_LOG, columns=["collection_id"], wanted={"collection_id": list(asked)}
-    ).get_column("collection_id")
+def _name_again(reader: BatchReader, log: pl.DataFrame) -> pl.DataFrame:
+    """New names for collections that are in the log already: the old one, and which time it is.
+
+    Returns:
+        ``workspace_id``, ``collection_id`` and the new name, of these collections alone.
+    """
+    known = log.join(
+        reader.read(
+            COLLECTION_LOG,
+            columns=_COLLECTION,
+            wanted={"collection_id": log["collection_id"].unique().to_list()},
+        ),
+        on=_COLLECTION,
+        how="semi",
+    )
     if known.is_empty():
-        return {}
-    sources, targets = zip(*(asked[name] for name in known), strict=True)
-    entries = reader.read(
-        COLLECTION_LOG,
-        columns=["collection_id"],
-        wanted={"source": sources, "target": targets},
-    ).get_column("collection_id")
-    times = {name: 1 + entries.str.starts_with(f"{name}{_AGAIN}").sum() for name in known}
-    return {name: f"{name}{_AGAIN}{count + 1}" for name, count in times.items()}
+        return known.select(*_COLLECTION, pl.lit("").alias(_NEW_NAME))
+    wanted = {name: known[name].unique().to_list() for name in ("source", "target")}
+    entries = reader.read(COLLECTION_LOG, columns=_COLLECTION, wanted=wanted)
+    first = pl.col("collection_id").str.replace(rf"{_AGAIN}\d+$", "")
+    again = entries.with_columns(first).group_by(_COLLECTION).len("times")
+    counted = known.join(again, on=_COLLECTION, how="left")
+    name = pl.format("{}{}{}", "collection_id", pl.lit(_AGAIN), pl.col("times").fill_null(1) + 1)
+    return counted.select(*_COLLECTION, name.alias(_NEW_NAME))
 
 
-def _rename(rows: CheckedRows, names: Mapping[str, str]) -> CheckedRows:
+def _rename(rows: CheckedRows, names: pl.DataFrame) -> CheckedRows:
     """The rows with the new names of their collections; their checks hold as before."""
-    if not names:
+    own = names.filter(workspace_id=rows.scope.workspace_id) if names.height else names
+    if own.is_empty():
         return rows
-    renamed = rows.frame.with_columns(pl.col("collection_id").replace(names))
-    return replace(rows, frame=renamed)
+    renamed = pl.col("collection_id").replace(dict(own.drop("workspace_id").iter_rows()))
+    return replace(rows, frame=rows.frame.with_columns(renamed))
 
 
 def _drop_unchanged(
-    log: pl.DataFrame, names: Mapping[str, str], added: Sequence[pl.DataFrame]
+    log: pl.DataFrame, names: pl.DataFrame, added: Sequence[Appended]
 ) -> pl.DataFrame:
     """Without the entries of collections that were in the log and brought nothing more."""
-    brought = pl.concat([frame.get_column("collection_id") for frame in added])
-    unchanged = set(names.values()) - set(brought)
-    return log.filter(~pl.col("collection_id").is_in(unchanged))
+    again = names.select("workspace_id", collection_id=_NEW_NAME)
+    brought = pl.concat([part.accepted.select(_COLLECTION) for part in added])
+    unchanged = again.join(brought, on=_COLLECTION, how="anti")
+    return log.join(unchanged, on=_COLLECTION, how="anti", maintain_order="left")
 
 
 def _complete_log(
-    logs: Sequence[dict[str, Any]],
-    names: Mapping[str, str],
-    appended: Appended,
-    quarantined: pl.DataFrame,
+    log: pl.DataFrame,
+    names: pl.DataFrame,
+    appended: Sequence[Appended],
+    quarantined: Sequence[pl.DataFrame],
 ) -> pl.DataFrame:
     """The log's rows, under their new names, with the counts that are known only now."""
-    log = COLLECTION_LOG.frame(list(logs)).drop("accepted", "quarantined", "duplicates")
-    log = log.with_columns(pl.col("collection_id").replace(names))
-    for name, frame in (
-        ("accepted", appended.accepted),
+    log = log.drop("accepted", "quarantined", "duplicates")
+    log = (
+        log.join(names, on=_COLLECTION, how="left", maintain_order="left")
+        .with_columns(pl.coalesce(_NEW_NAME, "collection_id").alias("collection_id"))
+        .drop(_NEW_NAME)
+    )
+    for name, frames in (
+        ("accepted", [part.accepted for part in appended]),
         ("quarantined", quarantined),
-        ("duplicates", appended.duplicates),
+        ("duplicates", [part.duplicates for part in appended]),
     ):
-        counts = frame.group_by("collection_id").agg(pl.len().cast(pl.Int64).alias(name))
-        log = log.join(counts, on="collection_id", how="left", maintain_order="left")
+        rows = pl.concat([frame.select(_COLLECTION) for frame in frames])
+        counts = rows.group_by(_COLLECTION).agg(pl.len().cast(pl.Int64).alias(name))
+        log = log.join(counts, on=_COLLECTION, how="left", maintain_order="left")
         log = log.with_columns(pl.col(name).fill_null(0))
     fetched = pl.sum_horizontal("accepted", "quarantined", "duplicates")
     return log.with_columns(fetched=fetched).select(COLLECTION_LOG.schema.names())
 
 
-def _drop_answered(reader: Reader, log: pl.DataFrame) -> pl.DataFrame:
+def _drop_answered(reader: BatchReader, log: pl.DataFrame) -> pl.DataFrame:
     """Without the entries that say a day cannot be asked any more, where it was answered then."""
     lost = log.filter(pl.col("outcome") == "unrecoverable")
     if lost.is_empty():
         return log
-    what = ["day", "source", "target"]
-    answered = reader.read(COLLECTION_LOG, columns=what, wanted={"outcome": ["ok"]})
-    return log.join(lost.join(answered, on=what, how="semi"), on="collection_id", how="anti")
+    days: list[date] = lost["day"].to_list()
+    what = ["workspace_id", "day", "source", "target"]
+    answered = reader.read(
+        COLLECTION_LOG, days=(min(days), max(days)), columns=what, wanted={"outcome": ["ok"]}
+    )
+    gone = lost.join(answered, on=what, how="semi")
+    return log.join(gone, on=_COLLECTION, how="anti", maintain_order="left")

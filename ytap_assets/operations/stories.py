@@ -1,85 +1,136 @@
-"""Measure a slice's items and recognize the stories they tell."""
+"""Measure a batch's items and recognize the stories they tell."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import polars as pl
 
 from ytap_assets.domain.items import score_items
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
-from ytap_assets.lakehouse.reader import Days, Reader
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
+from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.transaction import Transaction
-from ytap_assets.operations.later_days import publish_with_later_days
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.later_days import Dependence, publish_with_later_days
+from ytap_assets.operations.platform import Batch, Results, isolated
 from ytap_assets.operations.spam import spam_model, spam_rules
+from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS, STORY_ALIASES, TREND_STORIES
+from ytap_assets.workspaces import Workspace
 
+_STORY = ["workspace_id", "story_id"]
 _KNOWN = ["day", "source", "item_id", "story_id", "title", "canonical_url"]
 _ITEM = ["day", "source", "item_id"]
 _ADDED = [name for name in STORY_MEMBERS if name not in _ITEM]
 
 
-def tell_stories(slice_: Slice) -> Written:
-    """Publish the slice's rows of ``trend_stories``, and those of later days that depend on them.
+@isolated
+def cluster_stories(batch: Batch) -> Results:
+    """Publish the batch's rows of ``trend_stories``, and those of later days that depend on them.
 
-    What a day's items tell depends on the days before it. On later days the items stay as they were
-    measured, and are only grouped again. An id that no story has any more becomes an alias in the
-    same commit.
+    The story of an item depends on the days before its own. On later days the items stay as they
+    were measured, and are only grouped again. An id that no story has any more becomes an alias in
+    the same commit.
 
-    Raises:
-        PublishRefusedError: A check failed; nothing was written.
-        CatalogBusyError: Another run kept changing the days around; nothing was written.
+    Returns:
+        As `publish_with_later_days`, or what was raised (`isolated`), such as a `ConfigError` for
+        a spam model that cannot be read.
     """
     options = StoryOptions()
-    first, last = slice_.days or (slice_.now.date(), slice_.now.date())
 
-    def group(days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-        items = stored.drop(_ADDED)
-        if days[0] == first:
-            measured = _measure(slice_).select(items.columns).cast(items.schema)
-            items = pl.concat([measured, items.filter(pl.col("day") > last)])
-        told = group_stories(items, before.select(_KNOWN), options=options)
-        return items.join(told, on=_ITEM, how="left", maintain_order="left")
+    def group(_part: Batch, items: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        known = before.partition_by("workspace_id", as_dict=True)
+        grouped = [items.clear()]
+        for name, own in items.drop(_ADDED).partition_by("workspace_id", as_dict=True).items():
+            told = known.get(name, before.clear()).select(_KNOWN)
+            stories = group_stories(own, told, options=options)
+            joined = own.join(stories, on=_ITEM, how="left", maintain_order="left")
+            grouped.append(joined.select(items.columns))
+        return pl.concat(grouped)
 
     def follow(
         transaction: Transaction, former: pl.DataFrame, now: pl.DataFrame
     ) -> list[CheckedRows]:
-        return _rename(slice_, transaction.reader(slice_.workspace_id), former, now)
+        return _rename(batch, transaction, former, now)
 
     return publish_with_later_days(
-        slice_,
-        TREND_STORIES,
-        group,
-        reach=options.window_days,
-        before=options.window_days,
-        beside=follow,
+        batch,
+        Dependence(
+            TREND_STORIES,
+            group,
+            reach=options.window_days,
+            before=options.window_days,
+            renew=_measure,
+            beside=follow,
+        ),
     )
 
 
-def _measure(slice_: Slice) -> pl.DataFrame:
-    workspace = slice_.workspace
-    return score_items(
-        slice_.read(RAW_TRENDS),
-        source_weights=workspace.scoring.source_weights,
-        views_per_engagement=workspace.scoring.views_per_engagement,
-        spam_rules=spam_rules(workspace),
-        spam_model=spam_model(slice_.platform.settings, workspace),
-    )
+def _measure(batch: Batch) -> pl.DataFrame:
+    """The batch's items as rows of ``trend_stories`` whose stories are not known yet.
+
+    Workspaces with the same settings are measured together.
+    """
+    groups: list[tuple[dict[str, Any], list[str]]] = []
+    for name, workspace in batch.workspaces.items():
+        given = _measure_settings(batch.platform.settings, workspace)
+        names = next((names for known, names in groups if known == given), None)
+        if names is None:
+            groups.append((given, [name]))
+        else:
+            names.append(name)
+    trends = batch.read(RAW_TRENDS)
+    measured = [
+        score_items(trends.filter(pl.col("workspace_id").is_in(names)), **given)
+        for given, names in groups
+    ]
+    return pl.concat(measured).with_columns(pl.lit(None).alias(name) for name in _ADDED)
+
+
+def _measure_settings(settings: Settings, workspace: Workspace) -> dict[str, Any]:
+    """The arguments of `score_items` that come from a workspace's config."""
+    return {
+        "source_weights": workspace.scoring.source_weights,
+        "views_per_engagement": workspace.scoring.views_per_engagement,
+        "spam_rules": spam_rules(workspace),
+        "spam_model": spam_model(settings, workspace),
+    }
 
 
 def _rename(
-    slice_: Slice, reader: Reader, former: pl.DataFrame, now: pl.DataFrame
+    batch: Batch, transaction: Transaction, former: pl.DataFrame, now: pl.DataFrame
 ) -> list[CheckedRows]:
-    """The aliases, where they change with these rows; ``reader`` sees the rows as they are now."""
+    """The aliases of the workspaces in which they change with these rows.
+
+    Args:
+        batch: The workspaces.
+        transaction: In which the rows are written already.
+        former: The rows that are replaced.
+        now: The new rows.
+    """
+    reader = transaction.batch_reader(batch.workspace_ids)
     aliases = reader.read(STORY_ALIASES)
-    renamed = former.join(now, on="story_id", how="anti")
-    revived = aliases.join(now, left_on="former_story_id", right_on="story_id", how="semi")
-    if renamed.is_empty() and revived.is_empty():
+    renamed = former.join(now, on=_STORY, how="anti")
+    old_name = ["workspace_id", "former_story_id"]
+    revived = aliases.join(now, left_on=old_name, right_on=_STORY, how="semi")
+    affected = {*renamed["workspace_id"], *revived["workspace_id"]}
+    if not affected:
         return []
     asked = pl.concat([renamed["story_id"], aliases["former_story_id"], aliases["story_id"]])
-    in_use = reader.read(
-        TREND_STORIES, columns=["story_id"], wanted={"story_id": asked.unique().to_list()}
+    in_use = transaction.batch_reader(sorted(affected)).read(
+        TREND_STORIES, columns=_STORY, wanted={"story_id": asked.unique().to_list()}
     )
-    rows = rename_stories(aliases, former, now, in_use["story_id"].unique(), slice_.now)
-    rows = rows.with_columns(workspace_id=pl.lit(slice_.workspace_id))
-    return [check_rows(STORY_ALIASES, rows, Scope(slice_.workspace_id))]
+    rows: dict[Scope, pl.DataFrame] = {}
+    for name in sorted(affected):
+        known, before, after, used = (
+            frame.filter(workspace_id=name) for frame in (aliases, former, now, in_use)
+        )
+        found = rename_stories(known, before, after, used["story_id"].unique(), batch.now)
+        rows[Scope(name)] = found.with_columns(workspace_id=pl.lit(name))
+    return [_passed(one) for one in check_batch(STORY_ALIASES, rows).values()]
+
+
+def _passed(checked: CheckedRows | PublishRefusedError) -> CheckedRows:
+    if isinstance(checked, PublishRefusedError):
+        raise checked
+    return checked

@@ -17,6 +17,7 @@ from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Self
+from weakref import WeakValueDictionary
 
 import httpx
 
@@ -54,6 +55,7 @@ class HttpClient:
     def __init__(self, transport: httpx.AsyncBaseTransport, conduct: Conduct) -> None:
         """Ask through ``transport``, which is closed with the client."""
         self.conduct = conduct
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         patience = conduct.patience
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -87,9 +89,11 @@ class HttpClient:
         conduct = self.conduct
         if conduct.kept is None or not request.is_public:
             return await self._insist(request)
-        return await share_answer(
-            conduct.kept, request, ask=self._insist, clock=conduct.clock, sleep=conduct.sleep
-        )
+        # Within the client a lock, since a claim ends while a long queue waits for its turns.
+        async with self._asking.setdefault(request.url, asyncio.Lock()):
+            return await share_answer(
+                conduct.kept, request, ask=self._insist, clock=conduct.clock, sleep=conduct.sleep
+            )
 
     async def _insist(self, request: Request) -> Exchange:
         """Send a request, again and again while its failures are transient."""

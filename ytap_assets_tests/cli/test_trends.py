@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets_tests.cli.conftest import DAY, Ytap, append_trends, trend
+from ytap_assets_tests.operations.alone import run_alone
 
 HOSTILE = "Title \x1b[31m\u202eevil"
 
@@ -31,9 +31,8 @@ def ranked(platform: Platform) -> Platform:
     rows = [see(str(n), points=100 + 10 * n) for n in range(11)]
     best = see("best", points=9000, title=HOSTILE)
     append_trends(platform, *rows, best, see("spam", title="Free gift cards for all"))
-    slice_ = platform.slice("tech", (DAY, DAY), Run("run-1", "test", "rank"))
-    tell_stories(slice_)
-    score_slice(slice_)
+    for work in (cluster_stories, score):
+        run_alone(work, platform, "tech", DAY)
     return platform
 
 

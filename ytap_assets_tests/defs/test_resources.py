@@ -23,7 +23,7 @@ RUN = Run("run-1", "test", "publish")
 def publish_account(platform: Platform) -> None:
     account = Account(platform="youtube", handle="@tech")
     workspace = Workspace(workspace_id="tech", name="Tech", vertical="tech", accounts=(account,))
-    platform.lake.publish(ACCOUNTS, list_accounts(workspace), Scope("tech"), RUN)
+    platform.lake.publish(ACCOUNTS, list_accounts([workspace]), Scope("tech"), RUN)
 
 
 def test_an_asset_reads_the_lake_in_sql(platform: Platform) -> None:

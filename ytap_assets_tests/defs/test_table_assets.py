@@ -751,7 +751,7 @@ def test_a_collection_shows_how_many_rows_of_evidence_there_are(
 ) -> None:
     collect(platform, instance, "ok")
     row = fetch([trend("a", day=DAY)], day=DAY)
-    store_fetches(platform, "tech", RAW_TRENDS, [row], Run("1", "test", ""))
+    store_fetches(platform, RAW_TRENDS, [row], Run("1", "test", ""))
     collect(platform, instance, "ok")
 
     for name, rows in (("collection_log", 1), ("raw_payloads", 0), ("quarantined_rows", 0)):
@@ -769,7 +769,7 @@ def test_an_appended_partition_shows_all_its_rows_and_those_that_are_new(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     store_fetches(
-        platform, "tech", RAW_TRENDS, [fetch([trend("a", day=DAY)], day=DAY)], Run("1", "test", "")
+        platform, RAW_TRENDS, [fetch([trend("a", day=DAY)], day=DAY)], Run("1", "test", "")
     )
 
     (made,) = collect(platform, instance, "ok").materializations(RAW_TRENDS)

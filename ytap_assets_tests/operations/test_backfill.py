@@ -137,8 +137,10 @@ def backfilled(settings: Settings) -> Iterator[Platform]:
 
 
 def fill(platform: Platform) -> Written:
-    slice_ = platform.slice("tech", (DAYS[0], TODAY), Run("run-1", "test", "collect"))
-    return collect_trends(slice_)
+    batch, _ = platform.batch({"tech": [(DAYS[0], TODAY)]}, Run("run-1", "test", "collect"))
+    (written,) = collect_trends(batch).values()
+    assert isinstance(written, Written)
+    return written
 
 
 def read(platform: Platform) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
+import signal
 from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
 from ytap_assets.operations.collect import NothingCollectedError, collect_trends
-from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.sources import collect
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.operations.test_store import AT, fetch, trend
+from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.operations.test_store import AT, fetch, of, trend
 
 RUN = Run("run-1", "test", "collect")
 FIRST = AT.date()
@@ -32,14 +37,15 @@ def stored_days(platform: Platform) -> list[date]:
 
 @pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[date]:
-    """The days asked for, each of which answers with a story; the tenth ends the process."""
+    """The days asked for, each of which answers with a story; the tenth is interrupted."""
     asked: list[date] = []
 
     async def answer(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
         (day,) = days
         asked.append(day)
         if len(asked) == 10:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
         name = day.isoformat()
         row = trend(name, day=day, collection_id=name)
         return [fetch([row], collection_id=name, day=day)]
@@ -60,7 +66,7 @@ def test_days_are_stored_while_later_ones_are_asked_for(
         return await ask(*arguments, **named)
 
     monkeypatch.setattr(collect, "collect_trends", look_first)
-    written = collect_trends(platform.slice("tech", days(9), RUN))
+    written = run_alone(collect_trends, platform, "tech", days(9))
 
     assert seen == [0] * 7 + [7] * 2
     assert (written.rows, written.frame.height) == (9, 9)
@@ -72,14 +78,14 @@ def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
     platform: Platform, answered: list[date]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        collect_trends(platform.slice("tech", days(12), RUN))
+        run_alone(collect_trends, platform, "tech", days(12))
     assert stored_days(platform) == answered[:9]
 
 
 def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> None:
-    slice_ = platform.slice("tech", days(collecting._DAYS_PER_COMMIT), RUN)
+    batch, _ = platform.batch({"tech": [days(collecting._DAYS_PER_COMMIT)]}, RUN)
     before = platform.lake.snapshot_id()
-    collect_trends(slice_)
+    collect_trends(batch)
     assert platform.lake.snapshot_id() == before + 1
 
 
@@ -109,14 +115,62 @@ def test_a_collection_in_which_every_target_failed_is_an_error_and_is_logged(
     platform: Platform, offline: None
 ) -> None:
     with pytest.raises(NothingCollectedError) as raised:
-        collect_trends(platform.slice("tech", days(2), RUN))
+        run_alone(collect_trends, platform, "tech", days(2))
 
     assert "4 of 4 targets failed: host name could not be resolved (4)" in str(raised.value)
     assert stored_days(platform) == [FIRST, FIRST, *[FIRST + timedelta(1)] * 2]
 
 
 def test_every_day_has_its_own_notes(platform: Platform, answered: list[date]) -> None:
-    written = collect_trends(platform.slice("tech", days(3), RUN))
+    written = run_alone(collect_trends, platform, "tech", days(3))
 
     assert list(written.day_notes) == [FIRST + timedelta(number) for number in range(3)]
     assert {notes["fetches"] for notes in written.day_notes.values()} == {1}
+
+
+def test_workspaces_that_fail_stop_no_other_and_all_are_one_commit(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five workspaces one has a faulty config, one no answer, one a frame that is refused."""
+    names = ["answered", "faulty", "refused", "silent", "split"]
+    for name in names:
+        platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
+
+    async def answer(workspace: Workspace, days: list[date], **__: Any) -> list[Fetch]:
+        (day,) = days
+        name = workspace.workspace_id
+        if name == "faulty" and day > FIRST:
+            raise ValueError("no target")
+        if name == "silent":
+            return [of(name, day=day, outcome="transient_error", collection_id=f"{day}")]
+        row = trend(f"item of {day}", day=day, collection_id=f"{day}")
+        found = of(name, row, day=day, collection_id=f"{day}")
+        if name == "refused" and day > FIRST:
+            return [dataclasses.replace(found, rows=found.rows.drop("title"))]
+        return [found]
+
+    monkeypatch.setattr(collect, "collect_trends", answer)
+    third = FIRST + timedelta(days=2)
+    parts = {name: [days(2)] for name in names[:-1]} | {"split": [days(1), (third, third)]}
+    batch, _ = platform.batch(parts, RUN)
+    before = platform.lake.snapshot_id()
+
+    results = collect_trends(batch)
+
+    assert list(results) == [slice_.scope for slice_ in batch.slices]
+    answered, faulty, refused, silent, first, last = results.values()
+    assert isinstance(answered, Written)
+    assert (answered.rows, answered.notes["fetches ok"]) == (2, 2)
+    assert isinstance(faulty, ValueError)
+    assert isinstance(refused, pl.exceptions.ShapeError)
+    assert isinstance(silent, NothingCollectedError)
+    assert set(silent.log["workspace_id"]) == {"silent"}
+    for part, day in ((first, FIRST), (last, third)):
+        assert isinstance(part, Written)
+        assert part.frame["day"].to_list() == part.log["day"].to_list() == list(part.day_notes)
+        assert part.frame["day"].to_list() == [day]
+    log = platform.lake.cross_reader().read_across(COLLECTION_LOG)
+    stored = dict(log.group_by("workspace_id").len().iter_rows())
+    assert stored == {"answered": 2, "faulty": 1, "refused": 1, "silent": 2, "split": 2}
+    # The refused workspace's fetches were stored one by one afterwards.
+    assert platform.lake.snapshot_id() == before + 2

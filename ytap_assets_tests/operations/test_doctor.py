@@ -23,14 +23,15 @@ from ytap_assets.operations.doctor import examine, probe_host
 from ytap_assets.operations.doctor_lake import judge_age
 from ytap_assets.operations.findings import AREAS, Finding, span
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.ledger import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
+from ytap_assets_tests.operations.alone import run_alone
 
 RUN = Run("run-1", "test", "append")
 
@@ -244,14 +245,13 @@ def test_days_that_were_not_ranked_since_their_stories_changed_are_named(
 ) -> None:
     day = platform.now().date()
     append(platform, RAW_TRENDS, trend("tech", platform.now()))
-    slice_ = platform.slice("tech", (day, day), RUN)
-    tell_stories(slice_)
+    run_alone(cluster_stories, platform, "tech", day)
     found = find(platform, "ranks of tech")
     assert (found.area, found.verdict) == ("freshness", "warn")
     assert (
         f"`ytap materialize 'key:scored_trends+' -w tech --from {day} --to {day}`" in found.detail
     )
-    score_slice(slice_)
+    run_alone(score, platform, "tech", day)
     assert find(platform, "ranks").verdict == "ok"
 
 

@@ -19,10 +19,11 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import imports
 from ytap_assets.operations.imports import ImportFailedError, import_trends
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files import read_trend_file
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
+from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.sources.files.samples import DAILY_HEADER
 
 RUN = Run("run-1", "test", "import")
@@ -252,7 +253,7 @@ def test_every_country_keeps_its_whole_chart(
         for name in sorted(charts)
         for rank, video in enumerate(charts[name], start=1)
     ]
-    stories = tell_stories(platform.slice("tech", (date(2018, 11, 1),) * 2, RUN)).frame
+    stories = run_alone(cluster_stories, platform, "tech", date(2018, 11, 1)).frame
     assert stories.sort("title").select("title", "looks", "rank").rows() == [
         ("Video a", 1, 1),
         ("Video b", 1, 1),

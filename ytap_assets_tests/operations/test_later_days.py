@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import count
+from itertools import chain, count
 
 import polars as pl
 import pytest
@@ -12,17 +12,18 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.later_days import publish_with_later_days
-from ytap_assets.operations.performance import measure_slice
-from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.later_days import Dependence, publish_with_later_days
+from ytap_assets.operations.performance import measure
+from ytap_assets.operations.platform import Batch, Platform, Written, publish_slice
 from ytap_assets.operations.production import advance
 from ytap_assets.operations.ranked import explain_story
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     RAW_TRENDS,
@@ -32,6 +33,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 
 RUN = Run("run-1", "test", "rank")
@@ -52,9 +54,10 @@ def day_of(number: int) -> date:
     return FIRST + timedelta(days=number)
 
 
-def new_workspace(platform: Platform) -> str:
+def new_workspace(platform: Platform, **changes: object) -> str:
     name = f"w{next(NUMBERS)}"
-    platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="technology"))
+    config = {"workspace_id": name, "name": name, "vertical": "technology", **changes}
+    platform.workspaces.save(Workspace.model_validate(config))
     platform.register(name, RUN)
     return name
 
@@ -82,10 +85,8 @@ def observe(platform: Platform, name: str, seen: list[tuple[int, int, int, int]]
 
 
 def make(platform: Platform, name: str, first: int, last: int | None = None) -> None:
-    slice_ = platform.slice(name, (day_of(first), day_of(first if last is None else last)), RUN)
-    tell_stories(slice_)
-    score_slice(slice_)
-    measure_slice(slice_)
+    for work in (cluster_stories, score, measure):
+        run_alone(work, platform, name, (day_of(first), day_of(first if last is None else last)))
 
 
 def rows_of(platform: Platform, name: str) -> list[pl.DataFrame]:
@@ -173,6 +174,115 @@ def test_any_order_of_days_gives_the_same(
     assert set(aliases.values()) <= in_use
 
 
+@settings(
+    max_examples=1,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@example(looks=[CHAIN, CHAIN, CHAIN[1:]], late=[(0, 3, 1, 2)], order=[4, 2, 0, 3, 1])
+@given(
+    looks=st.lists(LOOKS, min_size=3, max_size=3),
+    late=LOOKS,
+    order=st.permutations(range(LAST + 1)),
+)
+def test_a_batch_gives_what_each_workspace_gives_alone(
+    platform: Platform,
+    taken: pl.DataFrame,
+    looks: list[list[tuple[int, int, int, int]]],
+    late: list[tuple[int, int, int, int]],
+    order: list[int],
+) -> None:
+    """Three workspaces of which one has other settings: one day each, in other orders, then all."""
+    strict = {
+        "spam": {"blocklist": ["museum"]},
+        "keywords": ["cable"],
+        "language": "de",
+        "scoring": {"weights": {"momentum": 0.5}},
+    }
+    names = [
+        (new_workspace(platform, **changes), new_workspace(platform, **changes))
+        for changes in ({}, {}, strict)
+    ]
+    for pair, seen in zip(names, looks, strict=True):
+        for name in pair:
+            take(platform, name, taken)
+            observe(platform, name, seen)
+
+    make_both(platform, names, [(order[0],) * 2, (order[1],) * 2, (min(order[2:4]), LAST)])
+    for name in chain(*names):
+        observe(platform, name, late)
+    make_both(platform, names, [(order[3],) * 2, (order[4],) * 2, (order[0],) * 2])
+    make_both(platform, names, [(0, LAST)] * 3)
+
+    for together, alone in names:
+        for one, other in zip(rows_of(platform, together), rows_of(platform, alone), strict=True):
+            assert_frame_equal(one, other)
+        aliases = [
+            platform.lake.reader(name).read(STORY_ALIASES).sort("former_story_id")
+            for name in (together, alone)
+        ]
+        assert_frame_equal(*(one.drop("workspace_id") for one in aliases))
+
+
+def make_both(
+    platform: Platform, names: list[tuple[str, str]], days: list[tuple[int, int]]
+) -> None:
+    """The first of each pair in one batch, the second alone; both say the same of what they did."""
+    asked = [(day_of(first), day_of(last)) for first, last in days]
+    parts = {name: [some] for (name, _), some in zip(names, asked, strict=True)}
+    batch, _ = platform.batch(parts, RUN)
+    for work in (cluster_stories, score, measure, cover_slices):
+        results = work(batch)
+        assert list(results) == [one.scope for one in batch.slices]
+        for (_, alone), some, one in zip(names, asked, results.values(), strict=True):
+            assert isinstance(one, Written)
+            other = run_alone(work, platform, alone, some)
+            assert (one.rows, one.later, one.day_notes) == (
+                other.rows,
+                other.later,
+                other.day_notes,
+            )
+
+
+def test_slices_of_one_workspace_in_a_batch_are_as_one_after_the_other(
+    platform: Platform, taken: pl.DataFrame
+) -> None:
+    """The first of them renames what the second, which was made before, has to be made again."""
+    both, alone = new_workspace(platform), new_workspace(platform)
+    for name in (both, alone):
+        take(platform, name, taken)
+        observe(platform, name, CHAIN)
+    ranges = [(day_of(3), day_of(4)), (day_of(0), day_of(1))]
+    for some in reversed(ranges):
+        for work in (cluster_stories, score, measure):
+            run_alone(work, platform, alone, some)
+    batch, _ = platform.batch({both: ranges}, RUN)
+    for work in (cluster_stories, score, measure):
+        results = work(batch)
+        assert list(results) == [one.scope for one in batch.slices]
+        assert {type(one) for one in results.values()} == {Written}
+    for one, other in zip(rows_of(platform, both), rows_of(platform, alone), strict=True):
+        assert_frame_equal(one, other)
+
+
+def test_a_workspace_that_fails_takes_no_other_along(platform: Platform) -> None:
+    """One of five names a spam model that is not there."""
+    names = [new_workspace(platform) for _ in range(4)]
+    broken = new_workspace(platform, spam={"model": "gone.json"})
+    for name in (*names, broken):
+        observe(platform, name, CHAIN)
+    batch, _ = platform.batch(
+        {name: [(day_of(0), day_of(1))] for name in (*names[:2], broken, *names[2:])}, RUN
+    )
+    results = cluster_stories(batch)
+    assert list(results) == [one.scope for one in batch.slices]
+    failed = {one.workspace_id: one for one in results if not isinstance(results[one], Written)}
+    assert list(failed) == [broken]
+    assert isinstance(results[failed[broken]], ConfigError)
+    stored = platform.lake.cross_reader().read_across(TREND_STORIES)
+    assert set(stored["workspace_id"]) == set(names)
+
+
 def test_an_earlier_day_renames_a_story_and_its_former_id_goes_on_to_work(
     platform: Platform, taken: pl.DataFrame
 ) -> None:
@@ -206,16 +316,16 @@ def test_a_change_is_followed_beyond_days_that_hide_it(platform: Platform) -> No
     for name in (straight, mixed):
         observe(platform, name, looks)
     days = (day_of(1), day_of(last))
-    tell_stories(platform.slice(mixed, days, RUN))
-    score_slice(platform.slice(mixed, (day_of(last),) * 2, RUN))
-    measure_slice(platform.slice(mixed, days, RUN))
+    run_alone(cluster_stories, platform, mixed, days)
+    run_alone(score, platform, mixed, day_of(last))
+    run_alone(measure, platform, mixed, days)
     for name in (straight, mixed):
         observe(platform, name, [(0, 0, 0, 5)])
 
-    slice_ = platform.slice(mixed, (day_of(0), day_of(0)), RUN)
-    assert list(tell_stories(slice_).later) == [day_of(day) for day in range(1, last + 1, 3)]
-    assert list(score_slice(slice_).later) == [day_of(last)]
-    measure_slice(slice_)
+    later = run_alone(cluster_stories, platform, mixed, day_of(0)).later
+    assert list(later) == [day_of(day) for day in range(1, last + 1, 3)]
+    assert list(run_alone(score, platform, mixed, day_of(0)).later) == [day_of(last)]
+    run_alone(measure, platform, mixed, day_of(0))
     make(platform, straight, 0, last)
     ranked = pl.col("day").is_in([day_of(0), day_of(last)])
     for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):
@@ -256,18 +366,17 @@ def test_only_what_changes_is_written(platform: Platform) -> None:
     name = new_workspace(platform)
     observe(platform, name, [(day, day, 4, 5) for day in range(LAST + 1)])
     make(platform, name, 2, LAST)
-    slice_ = platform.slice(name, (day_of(0), day_of(1)), RUN)
     before = platform.lake.snapshot_id()
 
-    told = tell_stories(slice_)
+    told = run_alone(cluster_stories, platform, name, (day_of(0), day_of(1)))
 
     assert told.snapshot_id == before + 1
     assert told.frame["day"].unique().sort().to_list() == [day_of(0), day_of(1)]
     # It is named after its first page now, on every day.
     assert told.later == {day_of(day): 1 for day in range(2, LAST + 1)}
     assert told.notes["later_days_updated"] == LAST - 1
-    assert tell_stories(slice_).later == {}
-    assert tell_stories(platform.slice(name, (day_of(LAST),) * 2, RUN)).later == {}
+    for days in ((day_of(0), day_of(1)), day_of(LAST)):
+        assert run_alone(cluster_stories, platform, name, days).later == {}
 
 
 def test_days_that_another_run_changes_meanwhile_are_looked_at_again(platform: Platform) -> None:
@@ -275,39 +384,60 @@ def test_days_that_another_run_changes_meanwhile_are_looked_at_again(platform: P
     observe(platform, name, [(day, day, 4, 5) for day in range(3)])
     make(platform, name, 0, 2)
     rows = platform.lake.reader(name).read(TREND_STORIES)
-    asked: list[Days] = []
+    asked: list[tuple[str, ...]] = []
 
-    def meddle(days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-        asked.append(days)
+    def meddle(part: Batch, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        asked.append(part.workspace_ids)
         if len(asked) == 1:
             other = platform.slice(name, (day_of(1), day_of(1)), RUN)
             late = rows.filter(day=day_of(1)).with_columns(title=pl.lit("Another"))
             publish_slice(other, TREND_STORIES, late)
-        titles = pl.concat([before, stored]).sort("day")["title"].shift(1).fill_null("First")
-        return stored.with_columns(title=titles.tail(stored.height))
+        all_rows = pl.concat([before, stored]).sort("workspace_id", "day")
+        titles = all_rows.with_columns(
+            pl.col("title").shift(1).over("workspace_id").fill_null("First")
+        )
+        return titles.join(stored, on=["workspace_id", "day"], how="semi")
 
-    slice_ = platform.slice(name, (day_of(2), day_of(2)), RUN)
-    publish_with_later_days(slice_, TREND_STORIES, meddle, reach=1, before=1)
+    other_name = new_workspace(platform)
+    observe(platform, other_name, [(2, 0, 4, 5)])
+    make(platform, other_name, 2)
+    batch, _ = platform.batch({name: [(day_of(2),) * 2], other_name: [(day_of(2),) * 2]}, RUN)
+    dependence = Dependence(TREND_STORIES, meddle, reach=1, before=1)
+    results = publish_with_later_days(batch, dependence)
 
-    assert len(asked) == 2
+    assert {type(one) for one in results.values()} == {Written}
+    # Only the workspace that changed is made again.
+    assert asked == [tuple(sorted([name, other_name])), (name,)]
     now = platform.lake.reader(name).read(TREND_STORIES).sort("day")
     assert now["title"].to_list() == [TITLES[4], "Another", "Another"]
 
 
 def test_days_that_never_rest_are_not_written(platform: Platform) -> None:
     name = new_workspace(platform)
-    observe(platform, name, [(0, 0, 4, 5), (1, 0, 4, 5)])
-    make(platform, name, 0, 1)
+    calm = new_workspace(platform)
+    for one in (name, calm):
+        observe(platform, one, [(0, 0, 4, 5), (1, 0, 4, 5)])
+        make(platform, one, 0, 1)
     titles: Iterator[int] = count()
 
-    def meddle(_days: Days, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-        other = platform.slice(name, (day_of(0), day_of(0)), RUN)
-        publish_slice(
-            other, TREND_STORIES, before.with_columns(title=pl.lit(f"Title {next(titles)}"))
-        )
+    def meddle(part: Batch, stored: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+        if name in part.workspace_ids:
+            other = platform.slice(name, (day_of(0), day_of(0)), RUN)
+            late = before.filter(workspace_id=name)
+            changed = late.with_columns(title=pl.lit(f"Title {next(titles)}"))
+            publish_slice(other, TREND_STORIES, changed)
         return stored.with_columns(title=pl.lit("Unread"))
 
-    slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
-    with pytest.raises(CatalogBusyError, match="run it again"):
-        publish_with_later_days(slice_, TREND_STORIES, meddle, reach=1, before=1)
-    assert "Unread" not in platform.lake.reader(name).read(TREND_STORIES)["title"].to_list()
+    batch, _ = platform.batch({name: [(day_of(1),) * 2], calm: [(day_of(1),) * 2]}, RUN)
+    restless, written = publish_with_later_days(
+        batch, Dependence(TREND_STORIES, meddle, reach=1, before=1)
+    ).values()
+    assert isinstance(restless, CatalogBusyError)
+    assert "run it again" in str(restless)
+    assert isinstance(written, Written)
+    titles_of = {
+        one: platform.lake.reader(one).read(TREND_STORIES).sort("day")["title"].to_list()
+        for one in (name, calm)
+    }
+    assert "Unread" not in titles_of[name]
+    assert titles_of[calm] == [TITLES[4], "Unread"]

@@ -5,17 +5,27 @@ from __future__ import annotations
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import polars as pl
 import pytest
 
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintain import apply_retention
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import act_on_script, advance, list_records
-from ytap_assets.operations.registries import find_conflict, find_orphans, list_workspace
+from ytap_assets.operations.registries import (
+    describe_workspaces,
+    find_conflict,
+    find_orphans,
+    list_channels,
+)
 from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import Retention, Workspace
 
@@ -96,6 +106,71 @@ def test_all_new_workspaces_are_entered_in_one_commit_before_anything_else(
         **dict.fromkeys(["tech", "finance", "w1", "w2", "w3", "w4"]),
         "w0": UID,
     }
+
+
+def test_a_batch_has_the_slices_of_all_workspaces_that_can_be_worked_on(
+    platform: Platform,
+) -> None:
+    platform.workspaces.save(workspace("food", UID))
+    open_slice(platform, "food")
+    copy(platform, "food", "cooking")
+    platform.workspaces.write_config("broken", b"name: [")
+    platform.workspaces.save(workspace("new", OTHER))
+    day, before = NOW.date(), platform.lake.snapshot_id()
+    ranges = [(day, day), (day + timedelta(days=2), day + timedelta(days=3))]
+    backwards = (day, day - timedelta(days=1))
+
+    batch, problems = platform.batch(
+        {
+            "new": ranges,
+            "cooking": ranges,
+            "broken": [None],
+            "absent": [None],
+            "tech": [backwards, None],
+        },
+        RUN,
+    )
+
+    assert [(one.workspace_id, one.days) for one in batch.slices] == [
+        ("new", ranges[0]),
+        ("new", ranges[1]),
+        ("tech", None),
+    ]
+    assert list(problems) == [
+        Scope("cooking", *ranges[0]),
+        Scope("cooking", *ranges[1]),
+        Scope("broken"),
+        Scope("absent"),
+        Scope("tech", *backwards),
+    ]
+    assert {type(error) for error in problems.values()} == {ConfigError}
+    assert "--new" in str(problems[Scope("cooking", *ranges[0])])
+    assert set(registry(platform)) == {"tech", "finance", "food", "new"}
+    assert platform.lake.snapshot_id() == before + 1
+
+
+def test_a_row_of_the_registry_that_is_refused_stops_no_other_workspace(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No config that is read has such a row today, so one is made here."""
+    platform.workspaces.save(workspace("food"))
+    describe = registries.describe_workspaces
+
+    def describe_wrongly(*arguments: Any) -> pl.DataFrame:
+        unknown = pl.when(workspace_id="food").then(pl.lit("lost")).otherwise("status")
+        return describe(*arguments).with_columns(status=unknown)
+
+    monkeypatch.setattr(registries, "describe_workspaces", describe_wrongly)
+    batch, problems = platform.batch({"food": [None], "tech": [None]}, RUN)
+    assert batch.workspace_ids == ("tech",)
+    assert isinstance(problems[Scope("food")], PublishRefusedError)
+    assert set(registry(platform)) == {"tech", "finance"}
+
+
+def test_a_batch_that_only_looks_enters_nothing(platform: Platform) -> None:
+    batch, problems = platform.batch({"tech": [None], "finance": [None]}, RUN, writes=False)
+    assert (batch.workspace_ids, problems) == (("finance", "tech"), {})
+    assert registry(platform) == {}
 
 
 def test_a_look_enters_nothing(platform: Platform) -> None:
@@ -236,11 +311,27 @@ def test_orphans_are_counted_and_paired_with_the_folder_of_their_uid() -> None:
 
 
 def test_the_asset_keeps_the_row_in_step_with_the_config() -> None:
-    stored = list_workspace(workspace("tech", UID), WORKSPACES.empty(), NOW)
-    later = list_workspace(
-        workspace("tech", UID, status="paused"), stored, NOW + timedelta(days=3)
-    ).row(0, named=True)
-    assert (later["status"], later["collects"], later["first_seen_at"]) == ("paused", False, NOW)
+    stored = describe_workspaces([workspace("tech", UID)], WORKSPACES.empty(), NOW)
+    later = NOW + timedelta(days=3)
+    now = [workspace("food"), workspace("tech", UID, status="paused")]
+    new, kept = describe_workspaces(now, stored, later).iter_rows(named=True)
+    assert (kept["status"], kept["collects"], kept["first_seen_at"]) == ("paused", False, NOW)
+    assert (new["workspace_id"], new["collects"], new["first_seen_at"]) == ("food", True, later)
+
+
+def test_an_own_channel_that_is_monitored_is_listed_once() -> None:
+    own, other = (f"UC{letter * 22}" for letter in "ab")
+    monitored = [{"id": other, "title": "Other"}, {"id": own, "title": "Old title"}]
+    config = workspace(
+        "tech",
+        channels=[{"id": own, "title": "Own"}],
+        sources={"youtube": {"monitored_channels": monitored}},
+    )
+    rows = list_channels([config, workspace("food")])
+    assert rows.select("workspace_id", "title", "is_own").rows() == [
+        ("tech", "Own", True),
+        ("tech", "Other", False),
+    ]
 
 
 def test_an_older_lake_enters_its_workspaces_at_the_first_run(platform: Platform) -> None:

@@ -14,10 +14,11 @@ from ytap_assets.domain.spam_text import FEATURES_VERSION
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.spam import spam_model, spam_rules
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Workspace, parse_workspace
-from ytap_assets_tests.operations.test_store import AT, RUN, fetch, store, trend
+from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.operations.test_store import AT, fetch, store, trend
 
 MODEL = {
     "kind": KIND,
@@ -106,7 +107,7 @@ def test_the_days_scores_say_what_the_model_held_against_a_title(platform: Platf
     )
     write_model(platform.settings, json.dumps(SURE))
     store(platform, fetch([trend("a", title="subscribe"), trend("b", title="A chip")]))
-    members = tell_stories(platform.slice("tech", (AT.date(), AT.date()), RUN)).frame
+    members = run_alone(cluster_stories, platform, "tech", AT.date()).frame
     said = dict(members.select("item_id", "spam_reasons").iter_rows())
     assert [one for one in said["a"] if one.startswith("model")] == ["model: 0.9999"]
     assert not [one for one in said["b"] if one.startswith("model")]

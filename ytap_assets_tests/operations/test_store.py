@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import polars as pl
-import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.transaction import Run
@@ -18,6 +21,7 @@ from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, R
 
 RUN = Run("run-1", "test", "store")
 AT = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+NUMBERS = count()
 
 
 def trend(item_id: str, **changes: Any) -> dict[str, Any]:
@@ -62,7 +66,16 @@ def fetch(
 
 
 def store(platform: Platform, *fetches: Fetch) -> Stored:
-    return store_fetches(platform, "tech", RAW_TRENDS, fetches, RUN)
+    """Store fetches of `tech`, none of which is refused."""
+    stored = store_fetches(platform, RAW_TRENDS, fetches, RUN)["tech"]
+    assert isinstance(stored, Stored)
+    return stored
+
+
+def of(workspace_id: str, *rows: dict[str, Any], **log: Any) -> Fetch:
+    """A fetch of another workspace."""
+    owned = [row | {"workspace_id": workspace_id} for row in rows]
+    return fetch(owned, workspace_id=workspace_id, **log)
 
 
 def counts(platform: Platform) -> list[tuple[Any, ...]]:
@@ -74,7 +87,7 @@ def counts(platform: Platform) -> list[tuple[Any, ...]]:
 def test_rows_and_counts_are_stored_together(platform: Platform) -> None:
     stored = store(platform, fetch([trend("a"), trend("b")]))
 
-    assert stored.written.rows == 2
+    assert stored.frame.height == 2
     assert counts(platform) == [("c1", 2, 2, 0, 0)]
 
 
@@ -98,7 +111,7 @@ def test_storing_the_same_fetch_again_changes_nothing(platform: Platform) -> Non
 
     stored = store(platform, fetch([trend("a")]))
 
-    assert stored.written.rows == 0
+    assert stored.frame.height == 0
     assert counts(platform) == before
 
 
@@ -140,7 +153,7 @@ def test_a_row_that_breaks_the_structure_is_put_aside_and_the_others_stay(
 
     stored = store(platform, fetch(rows))
 
-    assert stored.written.rows == 1
+    assert stored.frame.height == 1
     assert counts(platform) == [("c1", 4, 1, 3, 0)]
     aside = platform.lake.cross_reader().read_across(QUARANTINED_ROWS)
     assert set(aside.get_column("workspace_id")) == {"tech"}
@@ -154,10 +167,119 @@ def test_a_frame_of_other_columns_is_refused_as_a_whole(platform: Platform) -> N
     wrong = fetch([trend("a")])
     wrong = Fetch(wrong.log, wrong.rows.drop("title"), wrong.quarantined, wrong.payloads)
 
-    with pytest.raises((PublishRefusedError, pl.exceptions.ShapeError)):
-        store(platform, wrong)
+    good = of("finance", trend("a"))
+    found = store_fetches(platform, RAW_TRENDS, [wrong, good], RUN)
 
+    assert isinstance(found["tech"], PublishRefusedError | pl.exceptions.ShapeError)
+    assert isinstance(found["finance"], Stored)
+    log = platform.lake.cross_reader().read_across(COLLECTION_LOG)
+    assert log.select("workspace_id", "accepted").rows() == [("finance", 1)]
+
+
+def test_the_fetches_of_several_workspaces_are_one_commit_and_stay_apart(
+    platform: Platform,
+) -> None:
+    """The same items, and the same names of collections."""
+    store(platform, fetch([trend("a")]))
+    before = platform.lake.snapshot_id()
+
+    broken = trend("c", title=None)
+    found = store_fetches(
+        platform,
+        RAW_TRENDS,
+        [
+            fetch([trend("a"), trend("b"), broken]),
+            of("finance", trend("a"), broken, trend("a")),
+            of("sports", outcome="transient_error"),
+        ],
+        RUN,
+    )
+
+    assert platform.lake.snapshot_id() == before + 1
+    rows = {}
+    for name, stored in found.items():
+        assert isinstance(stored, Stored)
+        rows[name] = stored.frame["item_id"].to_list()
+        assert set(stored.log["workspace_id"]) == set(stored.frame["workspace_id"]) | {name}
+        assert stored.snapshot_id == before + 1
+    assert rows == {"tech": ["b"], "finance": ["a"], "sports": []}
+    names = ["workspace_id", "collection_id", "fetched", "accepted", "quarantined", "duplicates"]
+    log = platform.lake.cross_reader().read_across(COLLECTION_LOG, columns=names)
+    assert log.sort("workspace_id", "collection_id").rows() == [
+        ("finance", "c1", 3, 1, 1, 1),
+        ("sports", "c1", 0, 0, 0, 0),
+        ("tech", "c1", 1, 1, 0, 0),
+        ("tech", "c1-2", 3, 1, 1, 1),
+    ]
+    aside = platform.lake.cross_reader().read_across(QUARANTINED_ROWS)
+    assert sorted(aside["workspace_id"]) == ["finance", "tech"]
+
+
+def test_a_refused_entry_of_the_log_takes_no_other_workspace_along(platform: Platform) -> None:
+    wrong = fetch([trend("a")], outcome="lost")
+    found = store_fetches(platform, RAW_TRENDS, [wrong, of("finance", trend("a"))], RUN)
+    assert isinstance(found["tech"], PublishRefusedError)
+    assert isinstance(found["finance"], Stored)
     assert counts(platform) == []
+    assert platform.lake.reader("tech").read(RAW_TRENDS).is_empty()
+
+
+BATCHES = st.lists(
+    st.tuples(
+        st.sampled_from(["tech", "finance", "sports"]),
+        st.sampled_from(["c1", "c2", "c3"]),
+        st.lists(
+            st.tuples(st.sampled_from("ab"), st.none() | st.integers(0, 2), st.booleans()),
+            max_size=4,
+        ),
+    ),
+    max_size=5,
+    unique_by=lambda one: one[:2],
+)
+
+
+@settings(
+    max_examples=4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+@given(batches=st.lists(BATCHES, min_size=2, max_size=2))
+def test_storing_a_batch_is_storing_each_workspace_alone(
+    platform: Platform, batches: list[list[tuple[str, str, list[tuple[str, int | None, bool]]]]]
+) -> None:
+    """Twice, under names that are new for each example; some rows lack their title."""
+    example = next(NUMBERS)
+
+    def fetches_of(batch: Any, prefix: str) -> list[Fetch]:
+        return [
+            of(
+                f"{prefix}{name}{example}",
+                *(
+                    trend(item, points=points, collection_id=called, title=item if whole else None)
+                    for item, points, whole in rows
+                ),
+                collection_id=called,
+            )
+            for name, called, rows in batch
+        ]
+
+    for batch in batches:
+        together = fetches_of(batch, "t")
+        store_fetches(platform, RAW_TRENDS, together, RUN)
+        alone = fetches_of(batch, "a")
+        for name in {one.log["workspace_id"] for one in alone}:
+            own = [one for one in alone if one.log["workspace_id"] == name]
+            store_fetches(platform, RAW_TRENDS, own, RUN)
+
+    for table in (RAW_TRENDS, COLLECTION_LOG, QUARANTINED_ROWS):
+        for name in ("tech", "finance", "sports"):
+            both = [
+                platform.lake.reader(f"{prefix}{name}{example}")
+                .read(table)
+                .drop("workspace_id", "quarantine_id", "original", strict=False)
+                for prefix in "ta"
+            ]
+            assert_frame_equal(*both, check_row_order=False)
 
 
 def test_a_day_that_was_answered_is_not_called_unrecoverable_afterwards(
@@ -190,7 +312,7 @@ def test_a_row_beyond_the_calendar_is_put_aside_and_so_are_rows_that_break_other
     )
     stored = store(platform, dataclasses.replace(good, rows=broken))
 
-    assert stored.written.rows == 1
+    assert stored.frame.height == 1
     assert counts(platform) == [("c1", 4, 1, 3, 0)]
     aside = platform.lake.reader("tech").read(QUARANTINED_ROWS).sort("place")
     assert aside.select("day", "place", "reason").rows() == [

@@ -9,13 +9,13 @@ import pytest
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.coverage import cover_slice
-from ytap_assets.operations.performance import measure_slice
+from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import Picture, Platform, publish_slice
 from ytap_assets.operations.production import advance, fold_records
 from ytap_assets.operations.ranked import explain_story, list_top
-from ytap_assets.operations.scoring import score_slice
-from ytap_assets.operations.stories import tell_stories
+from ytap_assets.operations.scoring import score
+from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     PRODUCTION_RECORDS,
@@ -23,6 +23,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.operations.test_store import AT, fetch, store, trend
 
@@ -52,9 +53,8 @@ def see(platform: Platform, item_id: str, day: date = DAY, **given: Any) -> None
 
 def make(platform: Platform, first: date, last: date | None = None) -> None:
     """The stories and the list over a range, as a run makes them."""
-    slice_ = platform.slice("tech", (first, last or first), RUN)
-    tell_stories(slice_)
-    score_slice(slice_)
+    for work in (cluster_stories, score):
+        run_alone(work, platform, "tech", (first, last or first))
 
 
 def story_ids(platform: Platform) -> dict[tuple[date, str], str]:
@@ -145,8 +145,7 @@ def test_sources_are_credited_with_what_came_of_them(platform: Platform) -> None
     whole = platform.slice("tech", None, RUN)
     advance(whole, "all")
     publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
-    slice_ = platform.slice("tech", (DAY, NEXT), RUN)
-    rows = measure_slice(slice_).frame
+    rows = run_alone(measure, platform, "tech", (DAY, NEXT)).frame
     counts = rows.select("day", "source", "items", "top_ten", "chosen").sort("source")
     assert counts.rows() == [(DAY, "hn", 1, 1, 1), (DAY, "unattributed", 0, 0, 1)]
 
@@ -165,13 +164,13 @@ def test_a_later_look_takes_no_credit_from_the_first(platform: Platform) -> None
     whole = platform.slice("tech", None, RUN)
     advance(whole, "all")
     publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
-    rows = measure_slice(platform.slice("tech", (DAY, DAY), RUN)).frame
+    rows = run_alone(measure, platform, "tech", DAY).frame
     assert rows.select("source", "chosen").rows() == [("hn", 1), ("unattributed", 1)]
 
 
 def test_coverage_is_a_table_and_a_picture(platform: Platform) -> None:
     see(platform, "a", DAY)
-    written = cover_slice(platform.slice("tech", (DAY - timedelta(days=1), DAY), RUN))
+    written = run_alone(cover_slices, platform, "tech", (DAY - timedelta(days=1), DAY))
     states = written.frame.select("day", "target", "state").rows()
     assert (DAY, "front_page", "answered") in states
     assert (DAY - timedelta(days=1), "front_page", "unrecoverable") in states

@@ -16,7 +16,7 @@ import yaml
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_trends
-from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS, Table
@@ -84,8 +84,9 @@ def test_the_guides_source_is_collected_as_the_guide_says(
     lobsters: Platform, module: ModuleType
 ) -> None:
     catalog = Catalog((*CATALOG.trends, module.Lobsters()), CATALOG.video_stats)
-    slice_ = lobsters.slice("tech", (DAY, DAY), Run("run-1", "test", "collect"))
-    written = collect_trends(slice_, catalog=catalog)
+    batch, _ = lobsters.batch({"tech": [(DAY, DAY)]}, Run("run-1", "test", "collect"))
+    (written,) = collect_trends(batch, catalog=catalog).values()
+    assert isinstance(written, Written)
     assert written.rows == 2
     for result in block("text").strip().split("\n\n"):
         statement, *lines = result.splitlines()

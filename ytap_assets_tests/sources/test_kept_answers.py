@@ -26,6 +26,7 @@ from ytap_assets.sources.exchange import Exchange, Request
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.kept_answers import KeptAnswers
 from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.pacing import Pacer
 from ytap_assets.sources.sharing import is_fresh
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
@@ -225,6 +226,24 @@ def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
     told = [answer for answer in answers if isinstance(answer, Exchange)]
     assert [answer.body for answer in told] == [b"[1]"] * 3
     assert sorted(answer.attempts for answer in told) == [0, 0, 1]
+
+
+def test_many_workspaces_that_wait_in_a_long_queue_ask_once(tmp_path: Path) -> None:
+    """The host's queue is longer than a claim lasts."""
+    handler = Answering(httpx.Response(200, content=b"[1]"))
+    present = SharedPresent()
+    others = [replace(ASKED, url=f"{URL}/{number}") for number in range(40)]
+
+    async def work() -> list[Exchange]:
+        pacer = Pacer({HOST: 2.0}, present.monotonic)
+        kept = KeptAnswers(tmp_path / "answers")
+        async with make_client(handler, present, kept=kept, pacer=pacer) as client:
+            asked = [client.send(request) for request in [*others, *[ASKED] * 10]]
+            return await asyncio.gather(*asked)
+
+    answers = run(work())
+    assert len(handler.requests) == len(others) + 1
+    assert sorted(answer.attempts for answer in answers[len(others) :]) == [0] * 9 + [1]
 
 
 def test_who_waited_in_vain_asks_for_itself(tmp_path: Path) -> None:

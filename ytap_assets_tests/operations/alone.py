@@ -1,0 +1,30 @@
+"""An operation on a batch, for tests of a single workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Batch, Platform, Results, Written
+
+RUN = Run("run-1", "test", "alone")
+
+
+def run_alone(
+    work: Callable[[Batch], Results],
+    platform: Platform,
+    workspace_id: str,
+    days: Days | date | None,
+) -> Written:
+    """What an operation wrote for a batch of one slice; its failure is raised."""
+    if isinstance(days, date):
+        days = (days, days)
+    batch, problems = platform.batch({workspace_id: [days]}, RUN)
+    for problem in problems.values():
+        raise problem
+    (found,) = work(batch).values()
+    if isinstance(found, Exception):
+        raise found
+    return found
