@@ -19,7 +19,6 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.later_days import publish_with_later_days
 from ytap_assets.operations.performance import measure_slice
 from ytap_assets.operations.platform import Platform, publish_slice
-from ytap_assets.operations.production import advance
 from ytap_assets.operations.ranked import explain_story
 from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.stories import tell_stories
@@ -33,6 +32,7 @@ from ytap_assets.tables import (
 )
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.operations.test_production import script, write_lines
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "rank")
 FIRST = date(2026, 11, 10)
@@ -107,7 +107,7 @@ def taken(platform: Platform) -> pl.DataFrame:
     created = datetime.combine(day_of(1), time(9), UTC).isoformat()
     line = script("cable", created_at=created, topic_url="https://page0.example/")
     write_lines(platform, "tech", "scripts.jsonl", line)
-    advance(platform.slice("tech", None, RUN), "all")
+    advance_one(platform.slice("tech", None, RUN), "all")
     return platform.lake.reader("tech").read(PRODUCTION_EVENTS)
 
 
