@@ -73,13 +73,17 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     """List a workspace's scripts and where they stand.
 
     Decisions of approvals.jsonl that wait for their date or have no effect are named with the
-    reason; in JSON and CSV also in the column idle_decisions. So are lines of the inbox files that
+    reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files that
     could not be read, and what the next run will take in.
     """
     from ytap_assets.cli.results import write_rows
-    from ytap_assets.operations.idle_acts import list_idle_acts
-    from ytap_assets.operations.inbox_files import find_foreign_uploads, read_inboxes
-    from ytap_assets.operations.production import list_due, list_records
+    from ytap_assets.operations.inbox_files import (
+        APPROVALS,
+        UPLOADS,
+        find_foreign_uploads,
+        read_inboxes,
+    )
+    from ytap_assets.operations.production import list_due, list_ignored_decisions, list_records
     from ytap_assets.tables.production import STATES
 
     if state is not None and state not in STATES:
@@ -87,19 +91,21 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     platform = open_platform(may_only_read=True)
     records = list_records(platform, workspace, state).sort("state_since", "script_id")
     files = read_inboxes(platform.workspaces.folder(workspace))
-    idle = list_idle_acts(platform, workspace, files)
+    ignored = list_ignored_decisions(platform, workspace, files[APPROVALS].parsed.rows)
     rows: Iterable[Sequence[object]] = records.select(_LIST).iter_rows()
     names: Sequence[str] = _LIST
     if shape != "table":
-        names = (*_LIST, "idle_decisions")
-        rows = [(*row, [act.text for act in idle if act.script_id == row[0]]) for row in rows]
+        names = (*_LIST, "ignored_decisions")
+        rows = [(*row, [one.text for one in ignored if one.script_id == row[0]]) for row in rows]
     write_rows(names, rows, shape, say, columns=terminal_columns())
-    for act in idle:
-        note(f"approvals.jsonl: {'waits' if act.waits else 'did nothing'}: {one_line(act.text)}")
+    for one in ignored:
+        note(f"approvals.jsonl: {'waits' if one.waits else 'did nothing'}: {one_line(one.text)}")
     for file in files.values():
         for problem in (*file.find_problems(), *file.describe_lines()):
             note(one_line(problem))
-    for problem in find_foreign_uploads(files, platform.workspaces.get(workspace)):
+    for problem in find_foreign_uploads(
+        files[UPLOADS].parsed.rows, platform.workspaces.get(workspace)
+    ):
         note(one_line(problem))
     for promotion, due in list_due(platform, workspace).items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
@@ -137,7 +143,7 @@ def approve(script: str, workspace: str, actor: str | None, reason: str | None) 
             f"script {script} is in {state}: neither the script nor a video waits for review;"
             f" `ytap script show {script} -w {workspace}` shows what happened to it"
         )
-    _act(platform, workspace, script, _BY_STATE[state], actor, reason)
+    _decide(platform, workspace, script, _BY_STATE[state], actor, reason)
 
 
 @scripts.command(
@@ -146,7 +152,7 @@ def approve(script: str, workspace: str, actor: str | None, reason: str | None) 
 @_deciding
 def reject(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
     """Reject the script or its video, for good."""
-    _act(open_platform(), workspace, script, "reject", actor, reason)
+    _decide(open_platform(), workspace, script, "reject", actor, reason)
 
 
 @scripts.command(
@@ -155,7 +161,7 @@ def reject(script: str, workspace: str, actor: str | None, reason: str | None) -
 @_deciding
 def send_back(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
     """Send a video back to be generated again."""
-    _act(open_platform(), workspace, script, "send_back", actor, reason)
+    _decide(open_platform(), workspace, script, "send_back", actor, reason)
 
 
 @scripts.command(
@@ -164,31 +170,33 @@ def send_back(script: str, workspace: str, actor: str | None, reason: str | None
 @_deciding
 def cancel(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
     """Cancel the script, wherever it is before publishing."""
-    _act(open_platform(), workspace, script, "cancel", actor, reason)
+    _decide(open_platform(), workspace, script, "cancel", actor, reason)
 
 
-def _act(
+def _decide(
     platform: Platform,
     workspace: str,
     script: str,
-    act: str,
+    action: str,
     actor: str | None,
     reason: str | None,
 ) -> None:
-    from ytap_assets.operations.production import act_on_script
+    from ytap_assets.operations.production import decide_on_script
 
     name = (getpass.getuser() if actor is None else actor).strip()
     if not (name and name.isprintable() and len(name) <= _MAX_NAME):
         raise click.BadParameter(
             f"a name is one line of up to {_MAX_NAME} characters", param_hint="--as"
         )
-    run = new_run(f"{act} {script}")
+    run = new_run(f"{action} {script}")
     try:
-        state = act_on_script(platform, workspace, script, act, actor=name, reason=reason, run=run)
+        state = decide_on_script(
+            platform, workspace, script, action, actor=name, reason=reason, run=run
+        )
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
-    say(f"{clean(script)}: {_DONE[act]} by {clean(name)}; it is in {clean(state)}")
-    if act in _BY_STATE.values():
+    say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
+    if action in _BY_STATE.values():
         note(f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}")
 
 

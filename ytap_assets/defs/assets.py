@@ -15,7 +15,6 @@ from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
     Results,
-    for_each_slice,
     per_slice,
     publish_batch,
     split_slices,
@@ -35,6 +34,8 @@ from ytap_assets.tables import (
     CHANNELS,
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
+    INBOX_CURSORS,
+    INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     RAW_TRENDS,
@@ -146,18 +147,21 @@ def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
     An event is appended only if its script is still in the state that the event was decided on.
     This is checked under the write lock.
     """
-    promotion = config.get(PROMOTION, ALL_PROMOTIONS)
-    return per_slice(lambda one: advance(one, promotion), batch)
+    return advance(batch, config.get(PROMOTION, ALL_PROMOTIONS))
 
 
 def production_records(batch: Batch, _config: Mapping[str, Any]) -> Results:
-    """Computes the current state of every script from its events."""
-    return publish_batch(batch, PRODUCTION_RECORDS, for_each_slice(batch, fold_records))
+    """Computes the current state of every script from its events.
+
+    Only scripts with new events are computed. What production_events appends is computed in the
+    same commit.
+    """
+    return fold_records(batch)
 
 
 def videos(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Selects the published scripts from production_records."""
-    return publish_batch(batch, VIDEOS, for_each_slice(batch, list_videos))
+    return list_videos(batch)
 
 
 def video_metrics(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -230,6 +234,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         production_events,
         PRODUCTION,
         kinds=frozenset({"python", "duckdb"}),
+        beside=(INBOX_CURSORS, INBOX_LINES),
     ),
     TableAsset(PRODUCTION_RECORDS, production_records, PRODUCTION, reads=(PRODUCTION_EVENTS,)),
     TableAsset(VIDEOS, videos, PRODUCTION, reads=(PRODUCTION_RECORDS,)),

@@ -1,6 +1,6 @@
 """Tables without a step of their own in the graph: written beside the rows that they belong to.
 
-The evidence, which collectors append to, and the aliases of stories. They are written in the same
+The evidence, which collectors append to, the aliases of stories, and what was read of inbox files. They are written in the same
 commit as the rows, so they are shown as downstream of whoever writes them, and their checks look at
 what is stored.
 """
@@ -15,10 +15,17 @@ from ytap_assets.defs.run_events import RunEvents
 from ytap_assets.defs.table_assets import OWNERS, TableAsset, definition_metadata
 from ytap_assets.lakehouse.stored import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, STORY_ALIASES
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    INBOX_CURSORS,
+    INBOX_LINES,
+    QUARANTINED_ROWS,
+    RAW_PAYLOADS,
+    STORY_ALIASES,
+)
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, INBOX_CURSORS, INBOX_LINES)
 _CHECKED_DAYS = 7
 
 

@@ -9,8 +9,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 
@@ -28,6 +29,7 @@ from ytap_assets.defs.partitions import (
     WORKSPACE,
     WORKSPACES,
     compare_workspaces,
+    cut_batches,
     describe_run,
     find_archived,
 )
@@ -36,11 +38,9 @@ from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.bad_lines import find_new_bad_lines
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import foresee, production_mark
-from ytap_assets.tables import PRODUCTION_EVENTS
+from ytap_assets.operations.previews import Previewed, Previews
+from ytap_assets.operations.production import ALL_PROMOTIONS
 
 _ON = dg.DefaultSensorStatus.RUNNING
 _PROMOTION_SECONDS = 30
@@ -50,6 +50,7 @@ _RETRY_SECONDS = 300
 _SHOWN = 5
 RETRIED = (REGISTRIES, COLLECTION, METRICS, REPORTS)
 """The stages whose failures are tried again; production is looked at by its own sensors."""
+_PREVIEWS: WeakKeyDictionary[Platform, Previews] = WeakKeyDictionary()
 
 Clock = Callable[[], datetime]
 
@@ -73,12 +74,12 @@ def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
 def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.SensorDefinition:
     """The sensor of one promotion, over all workspaces that are not archived.
 
-    Its cursor holds, per workspace where nothing could be promoted, a mark of what was looked at
-    then: as long as the mark stays the same, neither log nor config are read. The mark holds the
-    time bucket, so that what no mark sees (a channel's feed, a date that has come) waits ten
-    minutes at most. Where a run is asked for, there is no mark, and the next tick looks again:
-    whatever became of the run, a promotion that has not happened is asked for once per bucket
-    until it has.
+    A tick requests one run for each batch of workspaces where something can be promoted. The run
+    makes every promotion until nothing moves. The five sensors of a process share one preview of
+    each workspace (`Previews`), and of those that have a reason the first one requests the run.
+
+    The cursor holds what was requested per workspace: the reasons and the time bucket. Whatever
+    became of the run, the same reasons are requested once per bucket until they are gone.
     """
 
     @dg.sensor(
@@ -91,37 +92,41 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
     def promote(
         context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
     ) -> dg.SensorResult:
-        seen: dict[str, str] = json.loads(context.cursor or "{}")
-        marks: dict[str, str] = {}
-        requests: list[dg.RunRequest] = []
-        left_out: list[str] = []
+        before: dict[str, str] = json.loads(context.cursor or "{}")
         now = clock()
+        previews = _PREVIEWS.setdefault(platform, Previews())
         try:
-            last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+            found = previews.refresh(
+                platform, platform.workspaces.ids(), lambda name: find_bucket(name, now)
+            )
         except YtapError as error:  # nothing can be decided on without the lake
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-        archived = find_archived(platform.workspaces)
-        open_ids = [name for name in platform.workspaces.ids() if name not in archived]
-        for workspace_id in with_partition(open_ids, context):
-            bucket = find_bucket(workspace_id, now)
-            try:
-                mark = production_mark(platform, workspace_id, last.get(workspace_id, 0))
-                mark = f"{mark} {bucket}"
-                is_new = mark != seen.get(workspace_id)
-                reasons = _look(platform, workspace_id, promotion) if is_new else []
-            except Exception as error:  # whatever is wrong with one stops no other
-                words = f"{type(error).__name__}: {error}"
-                context.log.warning(f"workspace {workspace_id!r} could not be looked at: {words}")
-                left_out.append(f"{workspace_id!r} could not be looked at: {words}")
-                continue
-            if reasons:
-                requests.append(request_promotion(promotion.name, workspace_id, reasons, bucket))
-            else:
-                marks[workspace_id] = mark
+        failed = {name: one for name, one in found.items() if isinstance(one, Exception)}
+        reasons = {
+            name: own
+            for name, one in found.items()
+            if isinstance(one, Previewed) and (own := one.preview.reasons(promotion.name))
+        }
+        left_out = []
+        for name, error in failed.items():
+            words = f"workspace {name!r} cannot be examined: {type(error).__name__}: {error}"
+            context.log.warning(words)
+            left_out.append(words)
+        keys = {name: before[name] for name in failed.keys() & before.keys()}
+        due: dict[str, str] = {}
+        for name in with_partition(reasons, context):
+            one = found[name]
+            if isinstance(one, Previewed) and previews.claim(name, one.mark, promotion.name):
+                keys[name] = name_reasons(reasons[name], find_bucket(name, now))
+                if keys[name] != before.get(name):
+                    due[name] = keys[name]
+        batches = cut_batches(list(map(Scope, sorted(due))), platform.settings.batch_workspaces)
+        requests = [request_promotions(promotion.name, scopes, due) for scopes in batches]
         idle = "; ".join(["no script can be promoted", *left_out[:_SHOWN]])
-        reason = None if requests else idle
         return dg.SensorResult(
-            run_requests=requests, skip_reason=reason, cursor=json.dumps(marks, sort_keys=True)
+            run_requests=requests,
+            skip_reason=None if requests else idle,
+            cursor=json.dumps(keys, sort_keys=True),
         )
 
     return promote
@@ -137,29 +142,26 @@ def find_bucket(workspace_id: str, now: datetime) -> int:
     return (int(now.timestamp()) + offset) // _BUCKET_SECONDS
 
 
-def _look(platform: Platform, workspace_id: str, promotion: Promotion) -> list[str]:
-    """Why a promotion should run now: the ids of its events, and of lines for quarantine.
-
-    A line that cannot be read belongs to no promotion; the one that reads the inbox takes it.
-    """
-    slice_ = platform.slice(workspace_id, None, Run("sensor", "dagster", "look"), writes=False)
-    reasons = [event.event_id for event in foresee(slice_, promotion)]
-    return [*reasons, *find_new_bad_lines(slice_)] if promotion.from_state is None else reasons
+def name_reasons(reasons: Sequence[str], bucket: int) -> str:
+    """Names the reasons for a run within a time bucket."""
+    return f"{hashlib.sha256(' '.join(reasons).encode()).hexdigest()[:16]} {bucket}"
 
 
-def request_promotion(
-    promotion: str, workspace_id: str, reasons: Sequence[str], bucket: int
+def request_promotions(
+    promotion: str, scopes: Sequence[Scope], keys: Mapping[str, str]
 ) -> dg.RunRequest:
-    """A run for what would be promoted, or put into quarantine, now.
+    """A run of all promotions for a batch of workspaces.
 
-    Dagster drops a run key it has seen. The key names the reasons and the bucket, so the same
-    promotion is asked for once per bucket, and again in the next one if it has not happened.
+    Args:
+        promotion: The promotion whose sensor requests it.
+        scopes: The workspaces.
+        keys: The reasons by workspace, as `name_reasons` names them.
     """
-    names = hashlib.sha256(" ".join(reasons).encode()).hexdigest()
+    named = " ".join(f"{one.workspace_id} {keys[one.workspace_id]}" for one in scopes)
     return dg.RunRequest(
-        run_key=f"{promotion} {workspace_id} {names[:16]} {bucket}",
-        tags=describe_run([Scope(workspace_id)]),
-        run_config=batch_config(PRODUCTION, [Scope(workspace_id)], options={PROMOTION: promotion}),
+        run_key=f"{promotion} {hashlib.sha256(named.encode()).hexdigest()[:32]}",
+        tags=describe_run(scopes),
+        run_config=batch_config(PRODUCTION, scopes, options={PROMOTION: ALL_PROMOTIONS}),
     )
 
 

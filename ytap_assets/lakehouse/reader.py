@@ -78,6 +78,26 @@ class BatchReader:
         owners = {**(wanted or {}), "workspace_id": self.workspace_ids}
         return _read(self._cursors, table, days, columns, owners, self.as_of)
 
+    def read_after(
+        self, table: Table, seqs: Mapping[str, int], *, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """These workspaces' rows of a sequenced table that follow a number.
+
+        Args:
+            table: What to read.
+            seqs: The number by workspace; all rows of a workspace that is absent.
+            columns: Which columns, in this order; all where None.
+        """
+        names = list(columns or table.schema)
+        selected = ", ".join(f'"{name}"' for name in names)
+        conditions = ["(workspace_id = ? AND seq > ?)" for _ in self.workspace_ids]
+        values = [value for name in self.workspace_ids for value in (name, seqs.get(name, 0))]
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            where = " OR ".join(conditions) or "false"
+            result = cursor.execute(f"SELECT {selected} FROM {source} WHERE {where}", values)
+            return result.pl().cast(pl.Schema({name: table.schema[name] for name in names}))
+
     def count_partitions(
         self, table: Table, *, days: Days | None = None
     ) -> dict[tuple[str, date | None], int]:

@@ -189,7 +189,7 @@ def _check_inboxes(
     for workspace_id in workspaces.ids():
         files = read_inboxes(workspaces.folder(workspace_id))
         config = configs.get(workspace_id)
-        for problem in find_foreign_uploads(files, config) if config else ():
+        for problem in find_foreign_uploads(files[UPLOADS].parsed.rows, config) if config else ():
             are_well = False
             yield Finding("health", f"inbox {workspace_id}/{UPLOADS}", "warn", problem)
         for name, file in files.items():

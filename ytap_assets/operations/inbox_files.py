@@ -9,96 +9,183 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import cached_property, lru_cache
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ytap_assets.domain.production.acts import parse_acts
-from ytap_assets.domain.production.inbox import parse_scripts
+from ytap_assets.domain.production.decisions import find_new_decisions, read_decision
+from ytap_assets.domain.production.fields import Fields
+from ytap_assets.domain.production.inbox import find_new_scripts, read_submission
 from ytap_assets.domain.production.lines import (
     MAX_UNREAD,
     BadLine,
+    Line,
+    Lines,
     Parsed,
-    UnfinishedLine,
-    find_unfinished,
+    compare_lines,
+    read_lines,
 )
-from ytap_assets.domain.production.manifest import (
-    MANIFEST_NAME,
-    FileFact,
-    ManifestError,
-    VideoFolder,
-    parse_manifest,
+from ytap_assets.domain.production.uploads import (
+    Upload,
+    find_new_uploads,
+    merge_uploads,
+    read_upload,
 )
-from ytap_assets.domain.production.uploads import merge_uploads, parse_uploads
 from ytap_assets.errors import FileRefusedError
-from ytap_assets.safe_files import Contents, open_below, open_folder, read_below, read_open
-from ytap_assets.workspaces import CONFIG_NAME, Workspace
+from ytap_assets.safe_files import open_below, open_folder
+from ytap_assets.workspaces import Workspace
 
 SCRIPTS = "scripts.jsonl"
 APPROVALS = "approvals.jsonl"
 UPLOADS = "uploads.jsonl"
-VIDEOS = "videos"
 MAX_INBOX_BYTES = 256 * 1024 * 1024
 UNFINISHED_FOR = timedelta(hours=24)
 """How long an unfinished line stands unchanged before it is put into quarantine."""
 
-_MAX_MANIFEST_BYTES = 1_000_000
 _SHOWN_LINES = 5
 _SHOWN_KEY = 40
 _CHUNK = 1024 * 1024
-_PARSERS: Mapping[str, Callable[[bytes], Parsed[Any]]] = {
-    SCRIPTS: parse_scripts,
-    APPROVALS: parse_acts,
-    UPLOADS: parse_uploads,
+_READERS: Mapping[str, Callable[[Fields], Any]] = {
+    SCRIPTS: read_submission,
+    APPROVALS: read_decision,
+    UPLOADS: read_upload,
 }
+INBOX_FILES = tuple(_READERS)
+"""The names of the inbox files."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """How far a file has been read, and what was in it: a row of ``inbox_cursors``.
+
+    The default is a file that was never read. The counts are of lines that have an end.
+    """
+
+    generation: int = 0
+    size_bytes: int = 0
+    sha256: str = hashlib.sha256(b"").hexdigest()
+    stamp: str = ""
+    lines: int = 0
+    accepted: int = 0
+    repeated: int = 0
+    bad: int = 0
+    last_repeated: tuple[str, ...] = ()
+    last_bad: tuple[str, ...] = ()
+    unread_keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """One file of JSON lines, read from its cursor on.
+
+    Attributes:
+        name: Its name.
+        cursor: Where reading begins: the stored cursor, or the beginning of a new generation where
+            the file is another one than the stored cursor speaks of.
+        tail: What follows.
+        stamp: Device, inode, size and times.
+        modified_at: When it was last changed; None where there is none, or it may not be read.
+        problem: Why it may not be read; None where it may.
+        digest: The SHA-256 of what stands before the tail, to be continued; None where the file
+            has not changed since it was read.
+    """
+
+    name: str
+    cursor: Cursor = Cursor()
+    tail: bytes = b""
+    stamp: str = ""
+    modified_at: datetime | None = None
+    problem: str | None = None
+    digest: Any = field(default=None, compare=False)
+
+    @cached_property
+    def lines(self) -> Lines[Any]:
+        """What the lines of the tail say, each by itself."""
+        return read_lines(self.tail, _READERS[self.name], after=self.cursor.lines)
 
 
 @dataclass(frozen=True)
 class InboxFile:
-    """One file of JSON lines as it was read.
+    """One file of JSON lines, compared with its earlier lines.
 
     Attributes:
-        name: Its name.
-        contents: What it held; None where there is none, or it may not be read.
-        problem: Why it may not be read; None where it may.
+        opened: The file.
+        parsed: What the lines that follow its cursor say.
     """
 
-    name: str
-    contents: Contents | None = None
-    problem: str | None = None
+    opened: OpenedFile
+    parsed: Parsed[Any]
 
     @property
-    def content(self) -> bytes:
-        """Its bytes; none where there is no such file."""
-        return self.contents.content if self.contents else b""
+    def name(self) -> str:
+        """The file's name."""
+        return self.opened.name
 
-    @cached_property
-    def parsed(self) -> Parsed[Any]:
-        """What its lines say."""
-        return _PARSERS[self.name](self.content)
+    @property
+    def problem(self) -> str | None:
+        """Why it may not be read; None where it may."""
+        return self.opened.problem
 
-    @cached_property
-    def unfinished(self) -> UnfinishedLine | None:
-        """Its last line, if it is unfinished."""
-        return find_unfinished(self.content)
+    @property
+    def accepted(self) -> int:
+        """How many of all its lines say something new."""
+        return self.opened.cursor.accepted + len(self.parsed.accepted)
 
-    def bad_lines(self, now: datetime) -> tuple[BadLine, ...]:
-        """The lines that are for quarantine, the unfinished one too once it stood for long.
+    @property
+    def repeated(self) -> int:
+        """How many of all its lines are equal to an earlier one."""
+        return self.opened.cursor.repeated + len(self.parsed.repeated)
 
-        Should it be completed later, it is a line like any other. So a wrong clock does no harm.
+    def new_bad_lines(self, now: datetime) -> tuple[BadLine, ...]:
+        """The lines after the cursor that are for quarantine.
+
+        An unfinished line is among them once it stood for long. Should it be completed later, it is
+        a line like any other. So a wrong clock does no harm.
         """
-        bad, last = self.parsed.bad, self.unfinished
-        if last is None or self.contents is None:
+        bad, last = self.parsed.bad, self.parsed.unfinished
+        if last is None or self.opened.modified_at is None:
             return bad
-        if now - self.contents.modified_at < UNFINISHED_FOR:
+        if now - self.opened.modified_at < UNFINISHED_FOR:
             return bad
         hours = UNFINISHED_FOR // timedelta(hours=1)
         reason = f"unfinished, and unchanged for {hours} hours: {last.reason}"
         return (*bad, BadLine(last.line, reason, last.original))
+
+    def count_bad_lines(self, now: datetime) -> int:
+        """How many of all its lines are for quarantine."""
+        return self.opened.cursor.bad + len(self.new_bad_lines(now))
+
+    def indexed(self) -> list[Line[Any]]:
+        """The lines that the next cursor passes and that say something new."""
+        last = self.opened.lines.last_ended
+        return [line for line in self.parsed.accepted if line.number <= last]
+
+    def next_cursor(self) -> Cursor:
+        """How far the file has been read by now: all lines that have an end."""
+        start, lines = self.opened.cursor, self.opened.lines
+        if self.opened.digest is None or (not start.size_bytes and not lines.ended):
+            return start
+        digest = self.opened.digest.copy()
+        digest.update(self.opened.tail[: lines.ended])
+        repeated = [str(number) for number in self.parsed.repeated if number <= lines.last_ended]
+        bad = [one for one in self.parsed.bad if one.line <= lines.last_ended]
+        keys = dict.fromkeys([*start.unread_keys, *self.parsed.unread])
+        return Cursor(
+            generation=start.generation,
+            size_bytes=start.size_bytes + lines.ended,
+            sha256=digest.hexdigest(),
+            stamp=self.opened.stamp,
+            lines=lines.last_ended,
+            accepted=start.accepted + len(self.indexed()),
+            repeated=start.repeated + len(repeated),
+            bad=start.bad + len(bad),
+            last_repeated=(*start.last_repeated, *repeated)[-_SHOWN_LINES:],
+            last_bad=(*start.last_bad, *map(_describe_bad, bad))[-_SHOWN_LINES:],
+            unread_keys=tuple(keys)[:MAX_UNREAD],
+        )
 
     def describe_lines(self) -> list[str]:
         """What of the lines has no effect; each text begins with the file's name.
@@ -106,76 +193,150 @@ class InboxFile:
         The last ones that could not be read, or say nothing new though a person meant them; and the
         keys of the others that no rule reads.
         """
-        bad = [f"line {one.line} could not be read: {one.reason}" for one in self.parsed.bad]
-        told = [f"{self.name}: {text}" for text in bad[-_SHOWN_LINES:]]
-        if len(bad) > len(told):
+        start = self.opened.cursor
+        bad = [*start.last_bad, *map(_describe_bad, self.parsed.bad)][-_SHOWN_LINES:]
+        told = [f"{self.name}: {text}" for text in bad]
+        if more := start.bad + len(self.parsed.bad) - len(bad):
             query = f"select place, reason from quarantined_rows where origin = '{self.name}'"
-            told.append(
-                f'{self.name}: {len(bad) - len(told)} more such lines: `ytap sql "{query}"`'
-            )
+            told.append(f'{self.name}: {more} more such lines: `ytap sql "{query}"`')
         # Programs send a script again to be sure; a person who decides again means it.
-        repeated = self.parsed.repeated[-_SHOWN_LINES:] if self.name == APPROVALS else ()
+        numbers = [*start.last_repeated, *map(str, self.parsed.repeated)][-_SHOWN_LINES:]
         told += [
             f"{self.name}: line {number} is equal to an earlier line, and equal lines are one"
             " decision: to decide again, write another time (at)"
-            for number in repeated
+            for number in (numbers if self.name == APPROVALS else ())
         ]
-        if self.parsed.unread:
-            keys = ", ".join(repr(key[:_SHOWN_KEY]) for key in self.parsed.unread)
-            more = ", and perhaps more" if len(self.parsed.unread) == MAX_UNREAD else ""
-            told.append(f"{self.name}: keys that no rule reads: {keys}{more}")
+        if unread := list(dict.fromkeys([*start.unread_keys, *self.parsed.unread]))[:MAX_UNREAD]:
+            keys = ", ".join(repr(key[:_SHOWN_KEY]) for key in unread)
+            rest = ", and perhaps more" if len(unread) == MAX_UNREAD else ""
+            told.append(f"{self.name}: keys that no rule reads: {keys}{rest}")
         return told
 
     def find_problems(self) -> list[str]:
         """What a person should know and do about the file; each text begins with its name."""
         if self.problem is not None:
             return [f"{self.problem}; none of its lines is read"]
-        last = self.unfinished
-        if last is None or self.contents is None:
+        last = self.parsed.unfinished
+        if last is None or self.opened.modified_at is None:
             return []
         return [
             f"{self.name}: line {last.line} is unfinished ({last.size_bytes:,} bytes,"
-            f" {last.reason}; file last changed {self.contents.modified_at:%Y-%m-%d %H:%M} UTC):"
+            f" {last.reason}; file last changed {self.opened.modified_at:%Y-%m-%d %H:%M} UTC):"
             " it is not read; complete it, or remove it and write it again"
         ]
 
 
+def _describe_bad(line: BadLine) -> str:
+    return f"line {line.line} could not be read: {line.reason}"
+
+
+def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedFile:
+    """One of a workspace's inbox files, read from its cursor on, whether or not it is there.
+
+    A file that has its size, times and inode of the last time is not read before the cursor. Of any
+    other, what was read is compared with its checksum: where it differs, the file was rotated,
+    truncated or rewritten, and is read from its beginning.
+
+    Args:
+        folder: The workspace's folder.
+        name: The file's name.
+        stored: How far it has been read; None where it never was.
+    """
+    stored = stored or Cursor()
+    again = Cursor(generation=stored.generation + 1)
+    try:
+        with open_folder(folder) as root, open_below(root, name) as file:
+            facts = os.fstat(file.fileno())
+            if facts.st_size > MAX_INBOX_BYTES:
+                raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
+            stamp = " ".join(
+                str(fact)
+                for fact in (
+                    facts.st_dev,
+                    facts.st_ino,
+                    facts.st_size,
+                    facts.st_mtime_ns,
+                    facts.st_ctime_ns,
+                )
+            )
+            cursor, digest = stored, None
+            if not stored.size_bytes or stamp != stored.stamp:
+                digest = _hash_start(file, stored.size_bytes)
+                if not stored.size_bytes or digest.hexdigest() != stored.sha256:
+                    cursor, digest = again, hashlib.sha256()
+            file.seek(cursor.size_bytes)
+            tail = file.read(MAX_INBOX_BYTES - cursor.size_bytes + 1)
+            if len(tail) + cursor.size_bytes > MAX_INBOX_BYTES:
+                raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
+    except FileNotFoundError:
+        return OpenedFile(name, Cursor(generation=stored.generation))
+    except FileRefusedError as error:
+        return OpenedFile(name, Cursor(generation=stored.generation), problem=str(error))
+    except OSError as error:
+        problem = f"{name} cannot be read: {error.strerror}"
+        return OpenedFile(name, Cursor(generation=stored.generation), problem=problem)
+    modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
+    return OpenedFile(name, cursor, tail, stamp, modified_at, digest=digest)
+
+
+def _hash_start(file: BinaryIO, size: int) -> Any:
+    """The SHA-256 of a file's first bytes, to be continued."""
+    digest = hashlib.sha256()
+    while size > 0 and (chunk := file.read(min(size, _CHUNK))):
+        digest.update(chunk)
+        size -= len(chunk)
+    return digest
+
+
+def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
+    """A file whose lines are compared with its earlier ones.
+
+    Args:
+        opened: The file.
+        earlier: What the lines before its cursor say: all that are about the scripts and videos
+            that the lines after it speak of. Of a script, its id and its digest.
+    """
+    find_new = {
+        SCRIPTS: lambda: find_new_scripts(dict(earlier)),
+        APPROVALS: lambda: find_new_decisions(earlier),
+        UPLOADS: lambda: find_new_uploads(earlier),
+    }[opened.name]
+    return InboxFile(opened, compare_lines(opened.lines, find_new()))
+
+
 def read_inboxes(folder: Path) -> dict[str, InboxFile]:
-    """A workspace's inbox files by name, whether or not they are there.
+    """A workspace's whole inbox files by name, whether or not they are there.
 
     Args:
         folder: The workspace's folder.
     """
-    return {name: read_inbox(folder, name) for name in _PARSERS}
+    return {name: read_inbox(folder, name) for name in INBOX_FILES}
 
 
 def read_inbox(folder: Path, name: str) -> InboxFile:
-    """One of a workspace's inbox files, whether or not it is there.
+    """One of a workspace's inbox files as a whole, whether or not it is there.
 
     Args:
         folder: The workspace's folder.
         name: Its name.
     """
-    try:
-        return InboxFile(name, read_below(folder, name, max_bytes=MAX_INBOX_BYTES))
-    except FileRefusedError as error:
-        return InboxFile(name, problem=str(error))
+    return compare_inbox(open_inbox(folder, name), ())
 
 
-def find_foreign_uploads(files: Mapping[str, InboxFile], workspace: Workspace) -> list[str]:
+def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> list[str]:
     """The uploads on channels that the config does not list as the workspace's own.
 
     They count all the same: what is published is published. But either the line or the config is
     wrong, and the feed of a channel that is not listed shows no publication.
 
     Args:
-        files: The workspace's inbox files.
+        uploads: The workspace's upload log, in order.
         workspace: The workspace.
     """
     own = {channel.id for channel in workspace.channels}
     foreign = [
         upload
-        for upload in merge_uploads(files[UPLOADS].parsed.rows).values()
+        for upload in merge_uploads(uploads).values()
         if upload.channel_id is not None and upload.channel_id not in own
     ]
     told = [
@@ -187,112 +348,3 @@ def find_foreign_uploads(files: Mapping[str, InboxFile], workspace: Workspace) -
     if more := len(foreign) - len(told):
         told.append(f"{UPLOADS}: {more} more uploads on channels that config.yaml does not list")
     return told
-
-
-def find_folders(workspace: Path, hashed: Mapping[str, bool]) -> dict[str, VideoFolder]:
-    """The video folders of scripts that hold a manifest, with the files it names.
-
-    A folder whose manifest may not be read is among them, with the reason.
-
-    Args:
-        workspace: The workspace's folder.
-        hashed: Script -> whether its files' checksums are wanted.
-    """
-    found = {}
-    with ExitStack() as opened:
-        try:
-            root = opened.enter_context(open_folder(workspace))
-        except FileNotFoundError:
-            return {}
-        for script_id, with_hash in hashed.items():
-            folder = _find_folder(root, f"{VIDEOS}/{script_id}", with_hash=with_hash)
-            if folder is not None:
-                found[script_id] = folder
-    return found
-
-
-def _find_folder(root: int, name: str, *, with_hash: bool) -> VideoFolder | None:
-    try:
-        with open_below(root, f"{name}/{MANIFEST_NAME}") as file:
-            content = read_open(file, MANIFEST_NAME, max_bytes=_MAX_MANIFEST_BYTES).content
-    except FileNotFoundError:
-        return None
-    except FileRefusedError as error:
-        return VideoFolder(b"", {}, {MANIFEST_NAME: str(error)})
-    found: dict[str, FileFact] = {}
-    refused: dict[str, str] = {}
-    for file_name, expected in _read_files(content).items():
-        try:
-            with open_below(root, f"{name}/{file_name}") as file:
-                found[file_name] = _measure(file, expected, with_hash=with_hash)
-        except FileNotFoundError:
-            continue
-        except FileRefusedError as error:
-            refused[file_name] = str(error)
-        except OSError as error:
-            refused[file_name] = f"{name}/{file_name} cannot be read: {error.strerror}"
-    return VideoFolder(content, found, refused)
-
-
-def _read_files(manifest: bytes) -> Mapping[str, FileFact]:
-    try:
-        return parse_manifest(manifest).files
-    except ManifestError:
-        return {}  # the rules say so in their own words
-
-
-def _measure(file: BinaryIO, expected: FileFact, *, with_hash: bool) -> FileFact:
-    facts = os.fstat(file.fileno())
-    # One of another size is wrong already, and may still grow: it is not read.
-    if not with_hash or facts.st_size != expected.size_bytes:
-        return FileFact(facts.st_size, None)
-    stamp = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-    return FileFact(facts.st_size, _hash(_Opened(stamp, file)))
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """An opened file; two are the same if their stamps are."""
-
-    stamp: tuple[int, ...]
-    file: BinaryIO = field(compare=False)
-
-
-@lru_cache(maxsize=4096)
-def _hash(opened: _Opened) -> str:
-    """A file's SHA-256; videos are large, so a process reads them again only with a new stamp."""
-    digest = hashlib.sha256()
-    while chunk := opened.file.read(_CHUNK):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def fingerprint(workspace: Path) -> str:
-    """Changes whenever the config, an inbox file or a manifest does, by size and date.
-
-    Not with the files that a manifest names: it is written last, and there may be thousands. A link
-    counts as what it is, and is not followed.
-    """
-    paths = [workspace / name for name in (*_PARSERS, CONFIG_NAME)]
-    paths += sorted(_list_manifests(workspace / VIDEOS))
-    stamps = [f"{path.relative_to(workspace)} {stamp}" for path in paths if (stamp := _stamp(path))]
-    return hashlib.sha256("\n".join(stamps).encode()).hexdigest()[:16]
-
-
-def _list_manifests(videos: Path) -> Iterator[Path]:
-    """Where the manifests are, and the links that stand where a folder should."""
-    if videos.is_symlink():
-        yield videos
-    elif videos.is_dir():
-        with os.scandir(videos) as entries:
-            for entry in entries:
-                path = Path(entry.path)
-                yield path if entry.is_symlink() else path / MANIFEST_NAME
-
-
-def _stamp(path: Path) -> str | None:
-    try:
-        facts = path.lstat()
-    except OSError:
-        return None
-    return f"{facts.st_mode} {facts.st_size} {facts.st_mtime_ns}"

@@ -10,7 +10,12 @@ from __future__ import annotations
 from ytap_assets.tables.base import Column, Rows, Table
 from ytap_assets.tables.evidence import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
 from ytap_assets.tables.metrics import VIDEO_METRICS
-from ytap_assets.tables.production import PRODUCTION_EVENTS, PRODUCTION_RECORDS
+from ytap_assets.tables.production import (
+    INBOX_CURSORS,
+    INBOX_LINES,
+    PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
+)
 from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS, WORKSPACES
 from ytap_assets.tables.reports import WORKSPACE_REPORTS
 from ytap_assets.tables.sources import COLLECTION_COVERAGE, SOURCE_PERFORMANCE
@@ -31,6 +36,8 @@ TABLES: dict[str, Table] = {
         STORY_ALIASES,
         SCORED_TRENDS,
         SOURCE_PERFORMANCE,
+        INBOX_CURSORS,
+        INBOX_LINES,
         PRODUCTION_EVENTS,
         PRODUCTION_RECORDS,
         VIDEOS,
@@ -44,6 +51,8 @@ __all__ = [
     "CHANNELS",
     "COLLECTION_COVERAGE",
     "COLLECTION_LOG",
+    "INBOX_CURSORS",
+    "INBOX_LINES",
     "PRODUCTION_EVENTS",
     "PRODUCTION_RECORDS",
     "QUARANTINED_ROWS",

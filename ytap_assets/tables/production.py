@@ -92,6 +92,50 @@ class ProductionRecords(Rows):
     published_at: Instant = column("When it was published.", null=True)
     events: Int = column("How many events it is computed from.", ge=1)
     last_seq: Int = column("The last event's seq.", ge=1)
+    fold_version: Int = column(
+        "The version of the rules that computed the record; an older one is computed again.",
+        default=0,
+        ge=0,
+    )
+
+
+class InboxCursors(Rows):
+    """How far each inbox file has been read. Only what follows is read by the next run."""
+
+    file: Text = column("The inbox file.")
+    generation: Int = column(
+        "Counts how often the file was read from its beginning: the first time, and after it was"
+        " rotated, truncated or rewritten.",
+        ge=0,
+    )
+    size_bytes: Int = column("How much was read: all lines that have an end.", ge=0)
+    sha256: Text = column("SHA-256 of what was read, in hex.")
+    stamp: Text = column("Device, inode, size and times of the file when it was read.")
+    lines: Int = column("Lines read, blank ones included.", ge=0)
+    accepted: Int = column("Lines that said something new.", ge=0)
+    repeated: Int = column("Lines that were equal to an earlier line.", ge=0)
+    bad: Int = column("Lines that could not be read; see quarantined_rows.", ge=0)
+    last_repeated: Texts = column("The numbers of the last lines that were repeated.")
+    last_bad: Texts = column("The last lines that could not be read, with the reason.")
+    unread_keys: Texts = column("Keys that no rule reads, the first ten. Hostile input.")
+    read_at: Instant = column("When the file was read.")
+
+
+class InboxLines(Rows):
+    """Lines of the inbox files that have been read and said something new. Append-only."""
+
+    file: Text = column("The inbox file.")
+    generation: Int = column("The generation of the file; see inbox_cursors.", ge=1)
+    line: Int = column("The line's number in the file.", ge=1)
+    script_id: Text = column("The script it is about.")
+    digest: Text = column("Names what a line of scripts.jsonl says.", null=True)
+    act: Text = column("What was decided.", null=True)
+    actor: Text = column("Who decided. Nobody is authenticated.", null=True)
+    decided_at: Instant = column("When it was decided.", null=True)
+    reason: Text = column("Why, in words. Hostile input.", null=True)
+    video_id: Text = column("The uploaded video's YouTube id.", null=True)
+    channel_id: Text = column("The channel it was uploaded to.", null=True)
+    published_at: Instant = column("When it was published.", null=True)
 
 
 PRODUCTION_EVENTS = Table(
@@ -114,4 +158,22 @@ PRODUCTION_RECORDS = Table(
     group="production",
     sort_by=("state", "script_id"),
     cadence_minutes=60,
+)
+INBOX_CURSORS = Table(
+    name="inbox_cursors",
+    model=InboxCursors,
+    key=("workspace_id", "file"),
+    grain="workspace",
+    mode="derived",
+    group="production",
+    sort_by=("file",),
+)
+INBOX_LINES = Table(
+    name="inbox_lines",
+    model=InboxLines,
+    key=("workspace_id", "file", "generation", "line"),
+    grain="workspace",
+    mode="append",
+    group="production",
+    sort_by=("file", "script_id", "line"),
 )

@@ -9,8 +9,9 @@ import pytest
 
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import ALL_PROMOTIONS, advance
+from ytap_assets.operations.production import ALL_PROMOTIONS
 from ytap_assets_tests.cli.conftest import Ytap
+from ytap_assets_tests.promoting import advance_one
 
 HOSTILE = "Title \x1b[31m"
 
@@ -29,7 +30,7 @@ def submitted(platform: Platform) -> Platform:
     }
     inbox = platform.workspaces.folder("finance") / "scripts.jsonl"
     inbox.write_text(json.dumps(line) + "\n", encoding="utf-8")
-    advance(platform.slice("finance", None, Run("run-1", "test", "promote")), ALL_PROMOTIONS)
+    advance_one(platform.slice("finance", None, Run("run-1", "test", "promote")), ALL_PROMOTIONS)
     return platform
 
 
@@ -68,7 +69,7 @@ def test_waiting_decisions_and_unfinished_lines_are_named_beside_the_list(
 
     assert "approvals.jsonl: waits: ep-1: approve_script by Ada" in listed.stderr
     assert "approvals.jsonl: line 2 is unfinished (8 bytes" in listed.stderr
-    assert "waits until then" in row["idle_decisions"][0]
+    assert "waits until then" in row["ignored_decisions"][0]
 
 
 def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
@@ -137,7 +138,7 @@ def test_bad_lines_and_what_is_not_taken_in_yet_are_named_beside_the_list(
         line = ytap.refused(2, "script", act, "ep-2", "-w", "finance")
         assert "ep-2 is in scripts.jsonl and not taken in yet" in line
 
-    advance(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
 
     assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
 

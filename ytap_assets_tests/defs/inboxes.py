@@ -16,8 +16,8 @@ from ytap_assets.defs.sensors import (
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import advance
 from ytap_assets.tables import RAW_TRENDS
+from ytap_assets_tests.promoting import advance_one
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=10)
@@ -64,7 +64,7 @@ def put_manifest(platform: Platform, workspace_id: str) -> Path:
 
 
 def promote(platform: Platform, workspace_id: str, promotion: str = "all") -> None:
-    advance(platform.slice(workspace_id, None, Run("run-1", "test", "promote")), promotion)
+    advance_one(platform.slice(workspace_id, None, Run("run-1", "test", "promote")), promotion)
 
 
 def see_on_channel(platform: Platform, workspace_id: str) -> None:

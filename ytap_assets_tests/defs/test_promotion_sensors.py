@@ -12,7 +12,6 @@ from ytap_assets.defs.build import build_definitions
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import inbox_files
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import fold_records
 from ytap_assets.tables import QUARANTINED_ROWS
 from ytap_assets.workspaces import Channel
 from ytap_assets_tests.defs.inboxes import (
@@ -29,6 +28,7 @@ from ytap_assets_tests.defs.inboxes import (
     see_on_channel,
     tick,
 )
+from ytap_assets_tests.promoting import stored_records
 
 
 def test_a_script_in_the_inbox_is_asked_for(
@@ -182,7 +182,7 @@ def test_the_run_a_sensor_asks_for_moves_the_script_and_wakes_the_next_sensor(
 
     assert done.success
     slice_ = platform.slice("tech", None, Run("run-1", "test", "look"))
-    assert fold_records(slice_)["state"].to_list() == ["script_pending_review"]
+    assert stored_records(slice_)["state"].to_list() == ["script_pending_review"]
     awake = tick(platform, instance, "start_generation", asleep.cursor)
     assert asked(awake) == ["tech"]
 

@@ -21,7 +21,6 @@ from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform, Slice
-from ytap_assets.operations.production import foresee
 from ytap_assets.workspaces import Workspace, Workspaces
 from ytap_assets_tests.defs.inboxes import (
     NOW,

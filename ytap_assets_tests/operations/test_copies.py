@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.promotions import PROMOTIONS
-from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import act_on_script, advance, foresee, list_records
+from ytap_assets.operations.platform import Batch, Platform
+from ytap_assets.operations.production import Preview, decide_on_script, list_records, preview
 from ytap_assets.tables import PRODUCTION_EVENTS
 from ytap_assets.workspaces import Approval, Workspace
 from ytap_assets_tests.operations.test_production import (
@@ -26,6 +25,7 @@ from ytap_assets_tests.operations.test_production import (
     write_lines,
     write_video,
 )
+from ytap_assets_tests.promoting import advance_one
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def two(platform: Platform) -> Platform:
 
 
 def run(platform: Platform, workspace_id: str, promotion: str = "all") -> None:
-    advance(slice_of(platform, workspace_id), promotion)
+    advance_one(slice_of(platform, workspace_id), promotion)
 
 
 def gates(platform: Platform, workspace_id: str, script_id: str = "one") -> list[str]:
@@ -92,7 +92,7 @@ def test_an_approval_does_not_release_a_copy(platform: Platform) -> None:
     for name in ("tech", "finance"):
         write_lines(platform, name, "scripts.jsonl", script("one"))
         run(platform, name)
-    act_on_script(platform, "finance", "one", "approve_script", actor="A", reason=None, run=RUN)
+    decide_on_script(platform, "finance", "one", "approve_script", actor="A", reason=None, run=RUN)
     run(platform, "finance")
     assert states(platform, "finance") == {"one": "script_pending_review"}
 
@@ -102,7 +102,7 @@ def test_cancelling_one_of_the_two_resolves_it(two: Platform, way_out: str) -> N
     for name in ("tech", "copied"):
         write_lines(two, name, "scripts.jsonl", script("one"))
         run(two, name)
-    act_on_script(two, way_out, "one", "cancel", actor="ada", reason=None, run=RUN)
+    decide_on_script(two, way_out, "one", "cancel", actor="ada", reason=None, run=RUN)
     run(two, "copied")
     other = {"tech": "copied", "copied": "tech"}[way_out]
     assert states(two, way_out) == {"one": "cancelled"}
@@ -240,7 +240,10 @@ def test_a_sensor_does_not_ask_for_a_copy_again_and_again(two: Platform) -> None
         "mine": "ready_for_publish",
         "one": "script_pending_review",
     }
-    assert [foresee(slice_of(two, "copied"), one) for one in PROMOTIONS.values()] == [[]] * 5
+    slice_ = slice_of(two, "copied")
+    found = preview(Batch(two, (slice_,), slice_.run))["copied"]
+    assert isinstance(found, Preview)
+    assert found.events == {}
 
 
 def test_of_two_that_submit_the_same_at_once_one_is_the_copy(two: Platform) -> None:
@@ -275,7 +278,7 @@ def test_what_another_took_between_the_look_and_the_lock_is_decided_again(two: P
 
     late = Platform(two.settings, now=now)
     with late.lake:
-        written = advance(replace(slice_, platform=late), "submit_scripts")
+        written = advance_one(replace(slice_, platform=late), "submit_scripts")
     assert written.frame["type"].to_list() == ["script_submitted", "gates_evaluated"]
     assert gates(two, "copied")[0].startswith("copy: script one of workspace tech")
 

@@ -20,7 +20,6 @@ from ytap_assets.operations.coverage import cover_slices
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import Batch, Platform, Written, publish_slice
-from ytap_assets.operations.production import advance
 from ytap_assets.operations.ranked import explain_story
 from ytap_assets.operations.scoring import score
 from ytap_assets.operations.stories import cluster_stories
@@ -35,6 +34,7 @@ from ytap_assets.tables import (
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "rank")
 FIRST = date(2026, 11, 10)
@@ -108,7 +108,7 @@ def taken(platform: Platform) -> pl.DataFrame:
     created = datetime.combine(day_of(1), time(9), UTC).isoformat()
     line = script("cable", created_at=created, topic_url="https://page0.example/")
     write_lines(platform, "tech", "scripts.jsonl", line)
-    advance(platform.slice("tech", None, RUN), "all")
+    advance_one(platform.slice("tech", None, RUN), "all")
     return platform.lake.reader("tech").read(PRODUCTION_EVENTS)
 
 

@@ -18,17 +18,16 @@ from ytap_assets.lakehouse.checks import CHECKS
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import MAX_INBOX_BYTES
 from ytap_assets.operations.platform import Platform, Slice
+from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import (
     ALL_PROMOTIONS,
-    act_on_script,
-    advance,
     decide,
-    fold_records,
+    decide_on_script,
     list_records,
-    production_mark,
 )
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.conftest import NOW
+from ytap_assets_tests.promoting import advance_one, stored_records
 
 RUN = Run("run-1", "test", "promote")
 CREATED = datetime(2026, 11, 19, 8, 0, tzinfo=UTC)
@@ -78,13 +77,14 @@ def slice_of(platform: Platform, workspace_id: str = "tech") -> Slice:
 
 
 def states(platform: Platform, workspace_id: str = "tech") -> dict[str, str]:
-    records = fold_records(slice_of(platform, workspace_id))
+    records = stored_records(slice_of(platform, workspace_id))
     return dict(records.select("script_id", "state").iter_rows())
 
 
 def mark(platform: Platform, workspace_id: str = "tech") -> str:
-    last = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
-    return production_mark(platform, workspace_id, last.get(workspace_id, 0))
+    found = Previews().refresh(platform, [workspace_id], lambda _: 0)[workspace_id]
+    assert isinstance(found, Previewed)
+    return found.mark
 
 
 def test_a_script_goes_all_the_way_where_the_policy_approves(platform: Platform) -> None:
@@ -97,7 +97,7 @@ def test_a_script_goes_all_the_way_where_the_policy_approves(platform: Platform)
     }
     write_lines(platform, "tech", "uploads.jsonl", upload)
 
-    written = advance(slice_of(platform), ALL_PROMOTIONS)
+    written = advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     assert states(platform) == {"one": "published"}
     events = platform.lake.reader("tech").read(PRODUCTION_EVENTS).sort("seq")
@@ -109,17 +109,17 @@ def test_a_script_goes_all_the_way_where_the_policy_approves(platform: Platform)
 def test_each_promotion_does_its_own_step_only(platform: Platform) -> None:
     write_lines(platform, "tech", "scripts.jsonl", script("one"))
 
-    advance(slice_of(platform), "submit_scripts")
+    advance_one(slice_of(platform), "submit_scripts")
 
     assert states(platform) == {"one": "script_pending_review"}
 
 
 def test_promoting_again_changes_nothing(platform: Platform) -> None:
     write_lines(platform, "tech", "scripts.jsonl", script("one"), script("two"))
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
     before = mark(platform)
 
-    again = advance(slice_of(platform), ALL_PROMOTIONS)
+    again = advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     assert again.rows == 0
     assert [result.name for result in again.results if result.passed] == list(CHECKS)
@@ -133,7 +133,7 @@ def test_a_new_line_or_video_changes_the_mark(platform: Platform) -> None:
     marks.add(mark(platform))
     write_video(platform, "tech", "one")
     marks.add(mark(platform))
-    advance(slice_of(platform), "submit_scripts")
+    advance_one(slice_of(platform), "submit_scripts")
     marks.add(mark(platform))
 
     assert len(marks) == 4
@@ -141,13 +141,13 @@ def test_a_new_line_or_video_changes_the_mark(platform: Platform) -> None:
 
 def test_a_script_waits_for_a_person_where_people_approve(platform: Platform) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
     assert states(platform, "finance") == {"one": "script_pending_review"}
 
-    state = act_on_script(
+    state = decide_on_script(
         platform, "finance", "one", "approve_script", actor="Ada", reason="good", run=RUN
     )
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
 
     assert state == "script_pending_review"
     assert states(platform, "finance") == {"one": "ready_for_generation"}
@@ -163,9 +163,9 @@ def test_a_closed_gate_holds_a_script_back_and_says_why(platform: Platform) -> N
     )
     write_lines(platform, "tech", "scripts.jsonl", *lines)
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
-    records = {r["script_id"]: r for r in fold_records(slice_of(platform)).iter_rows(named=True)}
+    records = {r["script_id"]: r for r in stored_records(slice_of(platform)).iter_rows(named=True)}
     assert records["fine"]["state"] == "ready_for_generation"
     assert records["banned"]["state"] == records["dear"]["state"] == "script_pending_review"
     assert "ambling" in records["banned"]["failed_gates"][0]
@@ -177,7 +177,7 @@ def test_a_video_whose_file_does_not_match_its_manifest_waits(platform: Platform
     folder = write_video(platform, "tech", "one")
     (folder / "video.mp4").write_bytes(b"other pictures!")
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     assert states(platform) == {"one": "ready_for_generation"}
 
@@ -190,7 +190,7 @@ def test_a_manifest_cannot_reach_out_of_its_folder(platform: Platform, tmp_path:
     (folder / "video.mp4").unlink()
     (folder / "video.mp4").symlink_to(secret)
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     assert states(platform) == {"one": "ready_for_generation"}
 
@@ -211,9 +211,9 @@ def test_a_video_behind_a_link_is_not_taken(platform: Platform, tmp_path: Path, 
         elsewhere.rename(tmp_path / "one")
     path.symlink_to(target)
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
-    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    [record] = stored_records(slice_of(platform)).iter_rows(named=True)
     assert record["state"] == "ready_for_generation"
     [failed] = record["failed_gates"]
     assert failed.startswith(f"manifest: {link} is a symbolic link")
@@ -225,9 +225,9 @@ def test_a_file_behind_a_link_is_named_on_the_record(platform: Platform, tmp_pat
     video.rename(tmp_path / "video.mp4")
     video.symlink_to(tmp_path / "video.mp4")
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
-    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    [record] = stored_records(slice_of(platform)).iter_rows(named=True)
     assert record["state"] == "ready_for_generation"
     assert "videos/one/video.mp4 is a symbolic link" in record["failed_gates"][0]
 
@@ -237,9 +237,9 @@ def test_a_manifest_that_is_too_large_is_named_on_the_record(platform: Platform)
     manifest = write_video(platform, "tech", "one") / "manifest.json"
     manifest.write_bytes(manifest.read_bytes() + b" " * 1_000_000)
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
-    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    [record] = stored_records(slice_of(platform)).iter_rows(named=True)
     assert "larger than 1,000,000 bytes" in record["failed_gates"][0]
 
 
@@ -251,7 +251,7 @@ def test_an_inbox_that_is_a_link_is_not_read_and_is_named(
     foreign.write_text("a secret\n", encoding="utf-8")
     (platform.workspaces.folder("tech") / "uploads.jsonl").symlink_to(foreign)
 
-    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
 
     assert states(platform) == {"one": "ready_for_generation"}
     assert platform.lake.reader("tech").read(QUARANTINED_ROWS).is_empty()
@@ -263,9 +263,9 @@ def test_where_the_approvals_are_a_pipe_nothing_is_promoted(platform: Platform) 
     write_lines(platform, "tech", "scripts.jsonl", script("one"))
     os.mkfifo(platform.workspaces.folder("tech") / "approvals.jsonl")
 
-    advance(slice_of(platform), ALL_PROMOTIONS)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
 
-    [record] = fold_records(slice_of(platform)).iter_rows(named=True)
+    [record] = stored_records(slice_of(platform)).iter_rows(named=True)
     assert record["state"] == "script_pending_review"
     assert record["failed_gates"] == ["approvals: approvals.jsonl is a pipe, not a file"]
 
@@ -275,7 +275,7 @@ def test_an_inbox_over_the_cap_is_named_and_not_read(platform: Platform) -> None
     inbox.touch()
     os.truncate(inbox, MAX_INBOX_BYTES + 1)
 
-    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
 
     assert notes["bad_lines"] == 0
     assert "scripts.jsonl is larger than 268,435,456 bytes" in notes["inbox_problems"][0]
@@ -288,13 +288,13 @@ def test_an_unfinished_line_is_named_then_put_into_quarantine_and_read_once_comp
     whole = json.dumps(script("one"))
     write_lines(platform, "tech", "scripts.jsonl", "{not json\n", whole[:40])
     os.utime(inbox, (NOW.timestamp() - 3600,) * 2)
-    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
     assert "scripts.jsonl: line 2 is unfinished (40 bytes" in notes["inbox_problems"][0]
     assert notes["bad_lines"] == 1
 
     os.utime(inbox, (NOW.timestamp() - 24 * 3600,) * 2)
     for _ in range(2):
-        notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+        notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
         assert notes["bad_lines"] == 2
     aside = platform.lake.reader("tech").read(QUARANTINED_ROWS).sort("place")
     assert aside.get_column("original").to_list() == ["{not json", whole[:40]]
@@ -304,7 +304,7 @@ def test_an_unfinished_line_is_named_then_put_into_quarantine_and_read_once_comp
     assert log.get_column("quarantined").sum() == 2
 
     write_lines(platform, "tech", "scripts.jsonl", "{not json\n", whole + "\n")
-    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
     assert states(platform) == {"one": "ready_for_generation"}
     assert "inbox_problems" not in notes
     assert platform.lake.reader("tech").read(QUARANTINED_ROWS).height == 2
@@ -314,7 +314,7 @@ def test_an_unfinished_line_of_a_file_from_the_future_is_named(platform: Platfor
     write_lines(platform, "tech", "scripts.jsonl", '{"script_id":')
     os.utime(platform.workspaces.folder("tech") / "scripts.jsonl", (NOW.timestamp() + 10**8,) * 2)
 
-    notes = advance(slice_of(platform), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
 
     assert (notes["bad_lines"], len(notes["inbox_problems"])) == (0, 1)
 
@@ -323,7 +323,7 @@ def test_bad_lines_are_put_aside_once(platform: Platform) -> None:
     write_lines(platform, "tech", "scripts.jsonl", script("one"), "{not json\n")
 
     for _ in range(2):
-        advance(slice_of(platform), ALL_PROMOTIONS)
+        advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     aside = platform.lake.reader("tech").read(QUARANTINED_ROWS)
     assert aside.select("origin", "place").rows() == [("scripts.jsonl", "line 2")]
@@ -336,7 +336,7 @@ def test_each_line_of_a_growing_file_counts_in_one_entry(platform: Platform) -> 
     for added in ([], [script("two"), script("two")], [], ["[]\n", script("three")]):
         lines += added
         write_lines(platform, "tech", "scripts.jsonl", *lines)
-        advance(slice_of(platform), ALL_PROMOTIONS)
+        advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     log = platform.lake.reader("tech").read(COLLECTION_LOG).sort("fetched", "duplicates")
     counts = log.select("fetched", "accepted", "quarantined", "duplicates", "detail")
@@ -354,7 +354,7 @@ def test_a_file_that_was_cut_counts_nothing_twice(platform: Platform) -> None:
     bad, good = "{not json\n", script("one")
     for lines in ([bad, good, script("two")], [bad, good], [bad, good, script("two")]):
         write_lines(platform, "tech", "scripts.jsonl", *lines)
-        advance(slice_of(platform), ALL_PROMOTIONS)
+        advance_one(slice_of(platform), ALL_PROMOTIONS)
 
     log = platform.lake.reader("tech").read(COLLECTION_LOG)
     assert log.select("fetched", "accepted", "quarantined").rows() == [(3, 2, 1)]
@@ -368,7 +368,7 @@ def test_decisions_that_do_nothing_are_told(platform: Platform) -> None:
     unknown = act | {"script_id": "nope", "at": "2026-11-20T09:00:00Z"}
     write_lines(platform, "finance", "approvals.jsonl", too_early, impossible, unknown)
 
-    notes = advance(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
 
     assert states(platform, "finance") == {"one": "script_pending_review"}
     assert notes["ignored_decisions"] == 3
@@ -385,7 +385,7 @@ def test_decisions_that_did_something_are_not_told(platform: Platform) -> None:
     act = {"script_id": "one", "act": "approve_script", "actor": "Ada"}
     write_lines(platform, "finance", "approvals.jsonl", act | {"at": "2026-11-20T09:00:00Z"})
 
-    notes = advance(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
+    notes = advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS).notes
 
     assert notes["ignored_decisions"] == 0
     assert "ignored_decisions_reasons" not in notes
@@ -394,13 +394,13 @@ def test_decisions_that_did_something_are_not_told(platform: Platform) -> None:
 def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
     write_video(platform, "finance", "one")
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
 
     def decide_as_ada(act: str) -> str:
-        return act_on_script(platform, "finance", "one", act, actor="Ada", reason=None, run=RUN)
+        return decide_on_script(platform, "finance", "one", act, actor="Ada", reason=None, run=RUN)
 
     decide_as_ada("approve_script")
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
     ahead = (NOW + timedelta(minutes=10)).isoformat()
     act = {"script_id": "one", "act": "approve_video", "actor": "Bob", "at": ahead}
     write_lines(platform, "finance", "approvals.jsonl", act)
@@ -409,7 +409,7 @@ def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) ->
 
     write_video(platform, "finance", "one", duration_s=241)
     later = Platform(platform.settings, now=lambda: NOW + timedelta(minutes=20))
-    notes = advance(later.slice("finance", None, RUN), ALL_PROMOTIONS).notes
+    notes = advance_one(later.slice("finance", None, RUN), ALL_PROMOTIONS).notes
     later.lake.close()
     assert states(platform, "finance") == {"one": "video_pending_review"}
     assert (notes["ignored_decisions"], notes["waiting_decisions"]) == (1, 0)
@@ -420,13 +420,13 @@ def test_moves_at_a_keyboard_whose_clock_went_back_stay_in_order_of_time(
     platform: Platform,
 ) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
     earlier = Platform(platform.settings, now=lambda: CREATED - timedelta(days=1))
 
-    act_on_script(earlier, "finance", "one", "cancel", actor="Ada", reason=None, run=RUN)
+    decide_on_script(earlier, "finance", "one", "cancel", actor="Ada", reason=None, run=RUN)
 
     earlier.lake.close()
-    [record] = fold_records(slice_of(platform, "finance")).iter_rows(named=True)
+    [record] = stored_records(slice_of(platform, "finance")).iter_rows(named=True)
     assert record["state_since"] > record["created_at"]
 
 
@@ -435,22 +435,26 @@ def test_what_was_decided_about_one_video_is_not_appended_for_another(
 ) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
     write_video(platform, "finance", "one")
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
-    act_on_script(platform, "finance", "one", "approve_script", actor="Ada", reason=None, run=RUN)
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
-    act_on_script(platform, "finance", "one", "approve_video", actor="Ada", reason=None, run=RUN)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    decide_on_script(
+        platform, "finance", "one", "approve_script", actor="Ada", reason=None, run=RUN
+    )
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    decide_on_script(platform, "finance", "one", "approve_video", actor="Ada", reason=None, run=RUN)
     ticks = iter(range(1_000))
 
     def look_at_the_clock() -> datetime:
         # `clear_videos` has seen the first video, approved; by the time it appends, it is another.
         if next(ticks) == 1:
-            act_on_script(platform, "finance", "one", "send_back", actor="B", reason=None, run=RUN)
+            decide_on_script(
+                platform, "finance", "one", "send_back", actor="B", reason=None, run=RUN
+            )
             write_video(platform, "finance", "one", duration_s=241)
-            advance(slice_of(platform, "finance"), "review_videos")
+            advance_one(slice_of(platform, "finance"), "review_videos")
         return NOW
 
     slow = Platform(platform.settings, now=look_at_the_clock)
-    notes = advance(slow.slice("finance", None, RUN), "clear_videos").notes
+    notes = advance_one(slow.slice("finance", None, RUN), "clear_videos").notes
     slow.lake.close()
 
     assert notes["events_refused"] == 1
@@ -459,11 +463,11 @@ def test_what_was_decided_about_one_video_is_not_appended_for_another(
 
 def test_of_two_who_decide_at_once_one_wins(platform: Platform) -> None:
     write_lines(platform, "finance", "scripts.jsonl", script("one"))
-    advance(slice_of(platform, "finance"), ALL_PROMOTIONS)
+    advance_one(slice_of(platform, "finance"), ALL_PROMOTIONS)
 
     def act(name: str) -> str:
         try:
-            act_on_script(platform, "finance", "one", "reject", actor=name, reason=None, run=RUN)
+            decide_on_script(platform, "finance", "one", "reject", actor=name, reason=None, run=RUN)
         except TransitionRefusedError as error:
             return str(error)
         return "won"
@@ -477,6 +481,6 @@ def test_of_two_who_decide_at_once_one_wins(platform: Platform) -> None:
 
 def test_acts_on_unknown_scripts_and_promotions_are_refused(platform: Platform) -> None:
     with pytest.raises(TransitionRefusedError, match="has no script 'nope'"):
-        act_on_script(platform, "tech", "nope", "reject", actor="Ada", reason=None, run=RUN)
+        decide_on_script(platform, "tech", "nope", "reject", actor="Ada", reason=None, run=RUN)
     with pytest.raises(ConfigError, match="promotion 'nope' does not exist"):
-        advance(slice_of(platform), "nope")
+        advance_one(slice_of(platform), "nope")

@@ -19,7 +19,7 @@ from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintain import apply_retention
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import act_on_script, advance, list_records
+from ytap_assets.operations.production import decide_on_script, list_records
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_conflict,
@@ -28,6 +28,7 @@ from ytap_assets.operations.registries import (
 )
 from ytap_assets.tables import TABLES, WORKSPACES
 from ytap_assets.workspaces import Retention, Workspace
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "write")
 UID = "01M6A6FT007CVZTYRQDW4HP9SJ"
@@ -187,7 +188,7 @@ def test_a_renamed_folder_writes_nothing_by_any_path(platform: Platform) -> None
     for write in (
         lambda: open_slice(platform, "cooking"),
         lambda: import_trends(platform, [], workspace_id="cooking", source="hn", run=RUN),
-        lambda: act_on_script(
+        lambda: decide_on_script(
             platform, "cooking", "one", "cancel", actor="ada", reason=None, run=RUN
         ),
         lambda: list_records(platform, "cooking"),
@@ -335,11 +336,11 @@ def test_an_own_channel_that_is_monitored_is_listed_once() -> None:
 
 
 def test_an_older_lake_enters_its_workspaces_at_the_first_run(platform: Platform) -> None:
-    advance(platform.slice("tech", None, RUN), "all")
+    advance_one(platform.slice("tech", None, RUN), "all")
     with platform.lake.cursor() as cursor:
         cursor.execute("DROP TABLE lake.workspaces")
     platform.lake.evolve(TABLES)
     again = Platform(platform.settings, now=platform.now)
     with again.lake:
-        advance(again.slice("tech", None, RUN), "all")
+        advance_one(again.slice("tech", None, RUN), "all")
         assert set(registry(again)) == {"tech", "finance"}

@@ -11,14 +11,12 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.coverage import cover_slices
 from ytap_assets.operations.performance import measure
-from ytap_assets.operations.platform import Picture, Platform, publish_slice
-from ytap_assets.operations.production import advance, fold_records
+from ytap_assets.operations.platform import Picture, Platform
 from ytap_assets.operations.ranked import explain_story, list_top
 from ytap_assets.operations.scoring import score
 from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
-    PRODUCTION_RECORDS,
     SCORED_TRENDS,
     TREND_STORIES,
 )
@@ -26,6 +24,7 @@ from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.operations.test_store import AT, fetch, store, trend
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "score")
 DAY = AT.date()
@@ -96,7 +95,7 @@ def test_a_story_is_taken_from_the_day_after_its_script(platform: Platform) -> N
     make(platform, DAY)
     created = {"created_at": AT.isoformat(), "topic_url": "https://a.example/?utm_source=x"}
     write_lines(platform, "tech", "scripts.jsonl", script("cable", **created))
-    advance(platform.slice("tech", None, RUN), "all")
+    advance_one(platform.slice("tech", None, RUN), "all")
     make(platform, DAY, NEXT)
     factors = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day")
     assert factors["production_factor"].to_list() == [1.0, 0.0]
@@ -109,7 +108,7 @@ def test_what_a_later_day_tells_takes_no_story_from_an_earlier_one(platform: Pla
     see(platform, "p", LAST, title=AGAIN)
     created = {"created_at": AT.isoformat(), "topic_url": "https://p.example/"}
     write_lines(platform, "tech", "scripts.jsonl", script("cable", **created))
-    advance(platform.slice("tech", None, RUN), "all")
+    advance_one(platform.slice("tech", None, RUN), "all")
     for _ in range(2):
         make(platform, DAY, LAST)
         ranked = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day")
@@ -143,8 +142,7 @@ def test_sources_are_credited_with_what_came_of_them(platform: Platform) -> None
     ]
     write_lines(platform, "tech", "scripts.jsonl", *scripts)
     whole = platform.slice("tech", None, RUN)
-    advance(whole, "all")
-    publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
+    advance_one(whole, "all")
     rows = run_alone(measure, platform, "tech", (DAY, NEXT)).frame
     counts = rows.select("day", "source", "items", "top_ten", "chosen").sort("source")
     assert counts.rows() == [(DAY, "hn", 1, 1, 1), (DAY, "unattributed", 0, 0, 1)]
@@ -162,8 +160,7 @@ def test_a_later_look_takes_no_credit_from_the_first(platform: Platform) -> None
     ]
     write_lines(platform, "tech", "scripts.jsonl", *scripts)
     whole = platform.slice("tech", None, RUN)
-    advance(whole, "all")
-    publish_slice(whole, PRODUCTION_RECORDS, fold_records(whole))
+    advance_one(whole, "all")
     rows = run_alone(measure, platform, "tech", DAY).frame
     assert rows.select("source", "chosen").rows() == [("hn", 1), ("unattributed", 1)]
 

@@ -8,10 +8,10 @@ the files they speak of, the clock, or storing events (`operations`, `lakehouse`
 - ``admission`` which events may be appended, given where the scripts stand (compare and set).
 - ``fold``      events to records.
 - ``lines``, ``fields``: reading JSON lines that anyone may have written.
-- ``inbox``, ``acts``, ``uploads``, ``manifest``: the four kinds of files the line is fed with.
+- ``inbox``, ``decisions``, ``uploads``, ``manifest``: the four kinds of files the line is fed with.
 - ``gates``     what must hold before a script or a video goes on.
 - ``records``, ``evidence``: everything a decision may look at.
-- ``cases``     what all promotions have in common.
+- ``candidates``     what all promotions have in common.
 - ``decide``    one function per promotion; ``promotions`` is their registry.
 - ``videos``    the registry of published videos.
 """

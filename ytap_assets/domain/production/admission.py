@@ -115,7 +115,7 @@ def _find_problem(event: Event, state: str | None, *, has_moved: bool) -> str | 
 
 
 def admit_frame(
-    new: pl.DataFrame, stored: pl.DataFrame, *, decided_at: int | None = None
+    new: pl.DataFrame, stored: pl.DataFrame, *, decided_at: Mapping[str, int] | None = None
 ) -> tuple[pl.DataFrame, Admission]:
     """`admit` on rows.
 
@@ -123,21 +123,22 @@ def admit_frame(
         new: Rows of `production_events` to append, in order.
         stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
             ``event_id``, ``script_id``, ``seq``, ``to_state``.
-        decided_at: The last ``seq`` that was known when the events were decided: scripts that have
-            moved since are refused. None where that was under the same lock.
+        decided_at: By workspace, the last ``seq`` that was known when the events were decided:
+            scripts that have moved since are refused. None where that was under the same lock.
 
     Returns:
         The rows of ``new`` that may be appended, in order, and what became of each.
     """
     events = events_from_frame(new)
     known = stored.select("workspace_id", "event_id").iter_rows()
-    moved = set(
-        stored.filter(pl.col("to_state").is_not_null() & (pl.col("seq") > decided_at))
-        .select("workspace_id", "script_id")
-        .iter_rows()
-        if decided_at is not None
-        else ()
-    )
+    moves = stored.filter(pl.col("to_state").is_not_null())
+    moved = {
+        (workspace_id, script_id)
+        for workspace_id, script_id, seq in moves.select(
+            "workspace_id", "script_id", "seq"
+        ).iter_rows()
+        if decided_at is not None and seq > decided_at.get(workspace_id, 0)
+    }
     admission = admit(events, current_states(stored), known_ids=known, moved=moved)
     kept = {id(event) for event in admission.admitted}
     return new.filter(

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from ytap_assets.domain.production.admission import Script
 from ytap_assets.domain.production.events import Event, digest
 from ytap_assets.domain.production.inbox import script_text
 from ytap_assets.domain.production.states import CANCELLED, REJECTED
@@ -50,7 +51,7 @@ class Original:
         return self.content_id.startswith(_YOUTUBE)
 
     def __str__(self) -> str:
-        kind = self.content_id.partition(":")[0] + ":"
+        kind = content_kind(self.content_id) + ":"
         return (
             f"script {self.script_id} of workspace {self.workspace_id} has the same"
             f" {_WORDS.get(kind, 'content')}"
@@ -65,8 +66,8 @@ class Claim:
     seq: int | None
 
 
-Claims = Mapping[str, Sequence[Claim]]
-"""What scripts of one workspace bring, by script."""
+Claims = Mapping[Script, Sequence[Claim]]
+"""What scripts bring."""
 
 Copies = Mapping[str, Sequence[Original]]
 """The originals of one workspace's scripts, by script; scripts without one are absent."""
@@ -146,40 +147,57 @@ def fill_content_ids(events: pl.DataFrame) -> pl.DataFrame:
     return named.select(CONTENT_COLUMNS).drop_nulls("content_id")
 
 
+def content_kind(content_id: str) -> str:
+    """The kind of content that an id names: a script, a video or a YouTube video."""
+    return content_id.partition(":")[0]
+
+
+def read_contents(events: pl.DataFrame) -> dict[Script, dict[str, Claim]]:
+    """What scripts bring, by kind: of each kind, what their last event in the log brings.
+
+    Args:
+        events: Rows of `production_events`.
+    """
+    contents: dict[Script, dict[str, Claim]] = {}
+    columns = ("workspace_id", "script_id", "content_id", "seq")
+    for workspace_id, script_id, content_id, seq in (
+        fill_content_ids(events).sort("seq").select(columns).iter_rows()
+    ):
+        kinds = contents.setdefault((workspace_id, script_id), {})
+        kinds[content_kind(content_id)] = Claim(content_id, seq)
+    return contents
+
+
 def claim_content(
-    scripts: Iterable[str], events: pl.DataFrame, new: Sequence[Event]
-) -> dict[str, list[Claim]]:
-    """What scripts bring: of each type, their last event in the log, or the one to come.
+    scripts: Iterable[Script], contents: Mapping[Script, Mapping[str, Claim]], new: Iterable[Event]
+) -> Claims:
+    """What scripts bring: of each kind, their last content, or the one to come.
 
     Args:
         scripts: The scripts asked about.
-        events: The workspace's rows of `production_events`.
+        contents: What they have brought (`read_contents`).
         new: Events to come.
     """
-    wanted = list(scripts)
-    stored = fill_content_ids(events.filter(pl.col("script_id").is_in(wanted))).sort("seq")
-    claims: dict[str, dict[str, Claim]] = {script_id: {} for script_id in wanted}
-    for script_id, content_id, seq in stored.select("script_id", "content_id", "seq").iter_rows():
-        claims[script_id][content_id.partition(":")[0]] = Claim(content_id, seq)
+    claims = {script: dict(contents.get(script, {})) for script in scripts}
     for event in new:
-        if event.content_id is not None and event.script_id in claims:
-            kind = event.content_id.partition(":")[0]
-            claims[event.script_id][kind] = Claim(event.content_id, None)
-    return {script_id: list(kinds.values()) for script_id, kinds in claims.items() if kinds}
+        kinds = claims.get((event.workspace_id, event.script_id))
+        if event.content_id is not None and kinds is not None:
+            kinds[content_kind(event.content_id)] = Claim(event.content_id, None)
+    return {script: list(kinds.values()) for script, kinds in claims.items() if kinds}
 
 
 def find_copies(
-    claims: Claims, others: pl.DataFrame, states: Mapping[tuple[str, str], str]
-) -> dict[str, tuple[Original, ...]]:
+    claims: Claims, others: pl.DataFrame, states: Mapping[Script, str]
+) -> dict[Script, tuple[Original, ...]]:
     """The originals of scripts.
 
     Args:
         claims: What the scripts bring.
-        others: Events of other workspaces. Columns `CONTENT_COLUMNS`.
-        states: Where these events' scripts stand, by workspace and script.
+        others: Events of all workspaces. Columns `CONTENT_COLUMNS`.
+        states: Where these events' scripts stand.
 
     Returns:
-        Per script that has any, its originals in the order of commits.
+        Per script that has any, its originals in other workspaces, in the order of commits.
     """
     rows = others.sort("seq").select("content_id", "workspace_id", "script_id", "seq").iter_rows()
     holders: dict[str, list[tuple[Original, int]]] = {}
@@ -187,16 +205,16 @@ def find_copies(
         if states.get((workspace_id, script_id)) not in (None, REJECTED, CANCELLED):
             original = Original(workspace_id, script_id, content_id)
             holders.setdefault(content_id, []).append((original, seq))
-    copies: dict[str, tuple[Original, ...]] = {}
-    for script_id, own in claims.items():
+    copies: dict[Script, tuple[Original, ...]] = {}
+    for script, own in claims.items():
         found = [
             original
             for claim in own
             for original, seq in holders.get(claim.content_id, [])
-            if claim.seq is None or seq < claim.seq
+            if original.workspace_id != script[0] and (claim.seq is None or seq < claim.seq)
         ]
         if found:
-            copies[script_id] = tuple(dict.fromkeys(found))
+            copies[script] = tuple(dict.fromkeys(found))
     return copies
 
 

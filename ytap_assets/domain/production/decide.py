@@ -10,13 +10,10 @@ Every promotion first applies what people decided about the scripts that wait be
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-import polars as pl
-
-from ytap_assets.domain.production.acts import reception_event
-from ytap_assets.domain.production.cases import Case, open_cases
+from ytap_assets.domain.production.candidates import PromotionContext, list_candidates
 from ytap_assets.domain.production.copies import (
     Original,
     describe_copy,
@@ -24,13 +21,13 @@ from ytap_assets.domain.production.copies import (
     upload_content_id,
     video_content_id,
 )
+from ytap_assets.domain.production.decisions import reception_event
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import (
     evaluate_generation_gates,
     evaluate_publication_gates,
     find_banned_topics,
-    find_topic_rivals,
 )
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.states import (
@@ -51,10 +48,9 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
     A script that another workspace has already is marked as a copy from the beginning. A decision
     about a script that is not there yet is received: it is not about the script that comes later.
     """
-    known = set(evidence.records["script_id"])
     events: list[Event] = []
-    for script in evidence.submissions:
-        if script.script_id in known:
+    for script in evidence.found.submissions:
+        if script.script_id in evidence.recorded:
             continue
         submitted = Event(
             event_id=evidence_id(
@@ -71,16 +67,20 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
             content_id=script_content_id(script.payload),
         )
         events += [submitted, *_mark_copy(submitted, evidence, now)]
-    return [*_receive_early_acts(evidence, now), *events]
+    return [*_receive_early_decisions(evidence, now), *events]
 
 
-def _receive_early_acts(evidence: Evidence, now: datetime) -> list[Event]:
+def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
     """The receptions of decisions about scripts that are neither recorded nor in the inbox."""
-    there = {*evidence.records["script_id"], *(one.script_id for one in evidence.submissions)}
+    there = evidence.recorded.union(one.script_id for one in evidence.found.submissions)
     return [
-        reception_event(evidence.workspace_id, act, None, actor="sensor:submit_scripts", now=now)
-        for act in evidence.acts
-        if act.script_id not in there and act.act != "cancel" and evidence.standings[act] == "new"
+        reception_event(
+            evidence.workspace_id, decision, None, actor="sensor:submit_scripts", now=now
+        )
+        for decision in evidence.found.decisions
+        if decision.script_id not in there
+        and decision.action != "cancel"
+        and evidence.standings[decision] == "new"
     ]
 
 
@@ -110,27 +110,28 @@ def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
 
 def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 2: an approved script whose gates are all open goes into generation."""
-    rules, rivals = evidence.rules, find_topic_rivals(evidence.records)
-    texts = {script_id: dossier.text for script_id, dossier in evidence.dossiers.items()}
-    banned = find_banned_topics(evidence.records, texts, rules.banned_topics)
+    rules = evidence.rules
+    texts = {script_id: context.text for script_id, context in evidence.contexts.items()}
+    in_review = evidence.waiting.get(SCRIPT_PENDING_REVIEW, ())
+    banned = find_banned_topics(in_review, texts, rules.banned_topics)
     events: list[Event] = []
-    for case in open_cases(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
-        if not case.apply_acts():
+    for candidate in list_candidates(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
+        if not candidate.apply_decisions():
             gates = evaluate_generation_gates(
-                case.record,
-                case.dossier.text,
-                banned=banned.get(case.record.script_id),
+                candidate.record,
+                candidate.context.text,
+                banned=banned.get(candidate.record.script_id),
                 budget_usd_micros=rules.budget_usd_micros,
-                rival=rivals.get(case.record.script_id),
-                copy=describe_copy(evidence.copies.get(case.record.script_id, ())),
+                rival=evidence.rivals.get(candidate.record.script_id),
+                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
             )
-            case.pass_gates(
+            candidate.pass_gates(
                 gates,
                 approval="script_approved",
                 promotion="generation_started",
                 by_policy=rules.script_approval == "policy",
             )
-        events += case.close()
+        events += candidate.close()
     return events
 
 
@@ -140,45 +141,45 @@ def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
     The very video that was sent back is not taken again.
     """
     events: list[Event] = []
-    for case in open_cases(evidence, "review_videos", READY_FOR_GENERATION, now):
-        if not case.apply_acts():
-            _take_video(case, evidence)
-        events += case.close()
+    for candidate in list_candidates(evidence, "review_videos", READY_FOR_GENERATION, now):
+        if not candidate.apply_decisions():
+            _take_video(candidate, evidence)
+        events += candidate.close()
     return events
 
 
-def _take_video(case: Case, evidence: Evidence) -> None:
-    folder = evidence.folders.get(case.record.script_id)
+def _take_video(candidate: PromotionContext, evidence: Evidence) -> None:
+    folder = evidence.found.folders.get(candidate.record.script_id)
     if folder is None:
-        case.note_gates([])
+        candidate.note_gates([])
         return
-    manifest, problems = check_folder(case.record.script_id, folder)
-    if manifest is not None and manifest.sha256 == case.dossier.manifest_sha256:
-        case.note_gates(["manifest: this video was in review before; a new one is awaited"])
+    manifest, problems = check_folder(candidate.record.script_id, folder)
+    if manifest is not None and manifest.sha256 == candidate.context.manifest_sha256:
+        candidate.note_gates(["manifest: this video was in review before; a new one is awaited"])
     elif manifest is None or problems:
-        case.note_gates([f"manifest: {_shorten(problems)}"])
+        candidate.note_gates([f"manifest: {_shorten(problems)}"])
     else:
-        case.promote(
+        candidate.promote(
             "video_completed",
-            at=_date_completion(case, manifest),
+            at=_date_completion(candidate, manifest),
             payload=_describe_video(manifest),
             evidence=manifest.sha256,
             content_id=video_content_id(
                 (fact.size_bytes, fact.sha256 or "") for fact in manifest.files.values()
             ),
         )
-        case.events += _mark_copy(case.events[-1], evidence, case.now)
+        candidate.events += _mark_copy(candidate.events[-1], evidence, candidate.now)
 
 
-def _date_completion(case: Case, manifest: Manifest) -> datetime | None:
+def _date_completion(candidate: PromotionContext, manifest: Manifest) -> datetime | None:
     """When the video was finished; None (now) where the manifest gives no date that can be true.
 
     A video made after a send-back was not finished before it. Taken as given, such a date would
     let a decision about the earlier video count for this one.
     """
-    is_another = case.dossier.manifest_sha256 is not None
+    is_another = candidate.context.manifest_sha256 is not None
     at = manifest.completed_at
-    return None if is_another and at is not None and at < case.record.state_since else at
+    return None if is_another and at is not None and at < candidate.record.state_since else at
 
 
 def _describe_video(manifest: Manifest) -> dict[str, object]:
@@ -198,32 +199,32 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 4: an approved video that is good enough, within budget and whole may go out."""
     rules = evidence.rules
     events: list[Event] = []
-    for case in open_cases(evidence, "clear_videos", VIDEO_PENDING_REVIEW, now):
-        if not case.apply_acts():
-            folder = evidence.folders.get(case.record.script_id)
+    for candidate in list_candidates(evidence, "clear_videos", VIDEO_PENDING_REVIEW, now):
+        if not candidate.apply_decisions():
+            folder = evidence.found.folders.get(candidate.record.script_id)
             gates = evaluate_publication_gates(
-                case.record,
-                approved_by=case.approved_by,
+                candidate.record,
+                approved_by=candidate.approved_by,
                 budget_usd_micros=rules.budget_usd_micros,
-                manifest_problems=_recheck_video(case, folder),
-                copy=describe_copy(evidence.copies.get(case.record.script_id, ())),
+                manifest_problems=_recheck_video(candidate, folder),
+                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
             )
-            case.pass_gates(
+            candidate.pass_gates(
                 gates,
                 approval="video_approved",
                 promotion="publication_cleared",
                 by_policy=rules.video_approval == "policy",
             )
-        events += case.close()
+        events += candidate.close()
     return events
 
 
-def _recheck_video(case: Case, folder: VideoFolder | None) -> list[str]:
+def _recheck_video(candidate: PromotionContext, folder: VideoFolder | None) -> list[str]:
     """What is wrong with the files by now: they must still be the ones that were reviewed."""
     if folder is None:
         return ["there is none any more"]
-    manifest, problems = check_folder(case.record.script_id, folder)
-    reviewed = case.dossier.manifest_sha256
+    manifest, problems = check_folder(candidate.record.script_id, folder)
+    reviewed = candidate.context.manifest_sha256
     if manifest is not None and reviewed not in (None, manifest.sha256):
         problems = [*problems, "it was changed during the review; send the video back to take it"]
     return [_shorten(problems)] if problems else []
@@ -241,20 +242,18 @@ def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
     A YouTube video is of one script. Where another workspace's script has the same text or video
     files, what is published is published, and the record says so.
     """
-    uploads = merge_uploads(evidence.uploads)
-    taken = evidence.records.filter(pl.col("video_id").is_not_null())
-    owners = dict(taken.select("video_id", "script_id").iter_rows())
+    uploads = merge_uploads(evidence.found.uploads)
     events: list[Event] = []
-    for case in open_cases(evidence, "confirm_publications", READY_FOR_PUBLISH, now):
-        if not case.apply_acts():
-            upload = uploads.get(case.record.script_id)
-            if upload and (owner := _find_owner(case, upload, owners, evidence)):
-                case.note_gates([f"upload: video {upload.video_id} is of {owner}{_OWNED}"])
+    for candidate in list_candidates(evidence, "confirm_publications", READY_FOR_PUBLISH, now):
+        if not candidate.apply_decisions():
+            upload = uploads.get(candidate.record.script_id)
+            if upload and (owner := _find_owner(candidate, upload, evidence)):
+                candidate.note_gates([f"upload: video {upload.video_id} is of {owner}{_OWNED}"])
             elif upload:
-                _publish(case, upload, evidence)
+                _publish(candidate, upload, evidence)
             else:
-                case.note_gates([])
-        events += case.close()
+                candidate.note_gates([])
+        events += candidate.close()
     return events
 
 
@@ -265,34 +264,34 @@ def is_held_as_copy(failed_gate: str) -> bool:
     )
 
 
-def _find_owner(
-    case: Case, upload: Upload, owners: Mapping[str, str], evidence: Evidence
-) -> str | None:
+def _find_owner(candidate: PromotionContext, upload: Upload, evidence: Evidence) -> str | None:
     """The other script whose YouTube video it is, in words."""
-    owner = owners.get(upload.video_id)
-    if owner not in (None, case.record.script_id):
+    owner = evidence.found.owners.get(upload.video_id)
+    if owner not in (None, candidate.record.script_id):
         return f"script {owner}"
-    originals: Sequence[Original] = evidence.copies.get(case.record.script_id, ())
+    originals: Sequence[Original] = evidence.copies.get(candidate.record.script_id, ())
     return next(
         (f"script {o.script_id} of workspace {o.workspace_id}" for o in originals if o.is_upload),
         None,
     )
 
 
-def _publish(case: Case, upload: Upload, evidence: Evidence) -> None:
-    published_at = upload.published_at or evidence.seen_videos.get(upload.video_id)
+def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) -> None:
+    published_at = upload.published_at or evidence.found.seen_videos.get(upload.video_id)
     if published_at is None:
-        case.note_gates(
+        candidate.note_gates(
             [
                 f"upload: video {upload.video_id} has no publication date yet: give published_at"
                 " in uploads.jsonl, or wait for the channel's feed"
             ]
         )
         return
-    if published_at > case.now:
-        case.note_gates([f"upload: dated {published_at.isoformat()}; counted when that has passed"])
+    if published_at > candidate.now:
+        candidate.note_gates(
+            [f"upload: dated {published_at.isoformat()}; counted when that has passed"]
+        )
         return
-    case.promote(
+    candidate.promote(
         "published",
         at=published_at,
         payload={
@@ -303,4 +302,4 @@ def _publish(case: Case, upload: Upload, evidence: Evidence) -> None:
         evidence=upload.video_id,
         content_id=upload_content_id(upload.video_id),
     )
-    case.events += _mark_copy(case.events[-1], evidence, case.now)
+    candidate.events += _mark_copy(candidate.events[-1], evidence, candidate.now)

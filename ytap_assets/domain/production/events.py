@@ -1,7 +1,7 @@
 """An event: one thing that happened to one script, and its row in `production_events`.
 
 Belongs here: the event's shape, its identity, its conversion to and from rows. Does not belong
-here: which events are made (`decide`, `acts`) or accepted (`admission`).
+here: which events are made (`decide`, `decisions`) or accepted (`admission`).
 """
 
 from __future__ import annotations

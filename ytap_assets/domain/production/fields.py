@@ -1,7 +1,7 @@
 """Reading the fields of one JSON object that anyone may have written.
 
 Belongs here: one reader per kind of value, each of which says what it expected. Does not belong
-here: which fields a file has (`inbox`, `acts`, `uploads`, `manifest`).
+here: which fields a file has (`inbox`, `decisions`, `uploads`, `manifest`).
 """
 
 from __future__ import annotations

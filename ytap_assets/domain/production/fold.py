@@ -19,6 +19,9 @@ from ytap_assets.domain.production.states import (
 )
 from ytap_assets.tables.production import PRODUCTION_RECORDS
 
+FOLD_VERSION = 1
+"""Counted up with every change of these rules: records of an older version are computed again."""
+
 _SCRIPT = ("workspace_id", "script_id")
 _ABOUT_SCRIPT = ("script_submitted", "imported")
 _ABOUT_VIDEO = ("video_completed", "quality_check", "imported")
@@ -89,6 +92,7 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
         *(gather(facts[name], name) for name in _FACTS),
         "job_attempts",
         "events",
+        pl.lit(FOLD_VERSION).alias("fold_version"),
     )
     return records.select(
         pl.col(name).cast(dtype) for name, dtype in PRODUCTION_RECORDS.schema.items()

@@ -25,6 +25,9 @@ from ytap_assets.domain.titles import comparable_titles
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85
+TOPIC_COLUMNS = ("workspace_id", "script_id", "state", "title", "topic_url", "created_at")
+"""The columns of `production_records` that say what a script is about, and whether it counts."""
+
 _TOLD = (READY_FOR_GENERATION, VIDEO_PENDING_REVIEW, READY_FOR_PUBLISH, PUBLISHED)
 
 
@@ -136,25 +139,28 @@ def _check_quality(score: float | None) -> str | None:
 
 
 def find_banned_topics(
-    records: pl.DataFrame, texts: Mapping[str, str], banned_topics: Sequence[str]
+    records: Sequence[Record], texts: Mapping[str, str], banned_topics: Sequence[str]
 ) -> dict[str, str]:
-    """Scripts in review that speak of what their workspace never talks about.
+    """Scripts that speak of what their workspace never talks about.
 
     Args:
-        records: One workspace's rows of `production_records`.
+        records: One workspace's scripts in review.
         texts: What is said in each script.
         banned_topics: Words and phrases, found as `phrases` finds them.
 
     Returns:
-        Per script in review that speaks of one: of which, and where, in words.
+        Per script that speaks of one: of which, and where, in words.
     """
-    if not banned_topics:
+    if not banned_topics or not records:
         return {}
-    in_review = records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
     places = [
-        (script_id, place, said)
-        for script_id, title, hook in in_review.select("script_id", "title", "hook").iter_rows()
-        for place, said in (("title", title), ("hook", hook), ("body", texts.get(script_id)))
+        (one.script_id, place, said)
+        for one in records
+        for place, said in (
+            ("title", one.title),
+            ("hook", one.hook),
+            ("body", texts.get(one.script_id)),
+        )
     ]
     told = normalize_texts(pl.Series([said for _, _, said in places], dtype=pl.String))
     found = find_phrases(told, banned_topics).sort("place", "row")
@@ -165,43 +171,51 @@ def find_banned_topics(
     return banned
 
 
-def find_topic_rivals(records: pl.DataFrame) -> dict[str, str]:
-    """Scripts in review whose topic another script tells already.
+def find_topic_rivals(records: pl.DataFrame) -> dict[str, dict[str, str]]:
+    """Scripts in review whose topic another script of their workspace has already.
 
-    Two scripts tell one topic when their titles are the same (`comparable_titles`), or their topic
-    URLs are one page. What was rejected or cancelled tells nothing; of two scripts in review, the
-    one submitted first does.
+    Two scripts have one topic when their titles are the same (`comparable_titles`), or their topic
+    URLs are one page. What was rejected or cancelled has no topic; of two scripts in review, the
+    one submitted first has it.
 
     Args:
-        records: One workspace's rows of `production_records`.
+        records: Rows of `production_records`. Columns `TOPIC_COLUMNS`.
 
     Returns:
-        Per script in review that has a rival: who it is, in words.
+        By workspace, per script in review that has a rival: who it is, in words.
     """
-    active = records.filter(pl.col("state").is_in([SCRIPT_PENDING_REVIEW, *_TOLD]))
-    if SCRIPT_PENDING_REVIEW not in active["state"]:
+    in_review = pl.col("state") == SCRIPT_PENDING_REVIEW
+    reviewing = records.filter(in_review).get_column("workspace_id").unique()
+    active = records.filter(
+        pl.col("workspace_id").is_in(reviewing.implode()),
+        pl.col("state").is_in([SCRIPT_PENDING_REVIEW, *_TOLD]),
+    )
+    if active.is_empty():
         return {}
     topics = active.select(
+        "workspace_id",
         "script_id",
-        pl.when(pl.col("state") == SCRIPT_PENDING_REVIEW).then("created_at").alias("pending_since"),
+        pl.when(in_review).then("created_at").alias("pending_since"),
         comparable_titles(active["title"]).alias("title"),
         canonical_urls(active["topic_url"]).alias("topic_url"),
     ).sort(pl.col("pending_since"), "script_id", nulls_last=False)
-    rivals: dict[str, str] = {}
+    rivals: dict[str, dict[str, str]] = {}
     for key, what in (("title", "title"), ("topic_url", "page")):
-        for script_id, rival in _later_of_same(topics, key).iter_rows():
+        for workspace_id, script_id, rival in _later_of_same(topics, key).iter_rows():
             # Not its state: that changes, and each change would be written down.
-            rivals.setdefault(script_id, f"script {rival} has the same {what}")
+            own = rivals.setdefault(workspace_id, {})
+            own.setdefault(script_id, f"script {rival} has the same {what}")
     return rivals
 
 
 def _later_of_same(topics: pl.DataFrame, key: str) -> pl.DataFrame:
     """The scripts in review that are not the first of their topic, each with the first."""
     same = topics.filter(pl.col(key).is_not_null())
-    firsts = same.unique(key, keep="first", maintain_order=True)
+    names = ["workspace_id", key]
+    firsts = same.unique(names, keep="first", maintain_order=True)
     return (
         same.filter(pl.col("pending_since").is_not_null())
-        .join(firsts, on=key, suffix="_first", maintain_order="left")
+        .join(firsts, on=names, suffix="_first", maintain_order="left")
         .filter(pl.col("script_id") != pl.col("script_id_first"))
-        .select("script_id", "script_id_first")
+        .select("workspace_id", "script_id", "script_id_first")
     )

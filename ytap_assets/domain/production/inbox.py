@@ -7,9 +7,10 @@ that merely lacks something is submitted, and held back by a gate that says what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from ytap_assets.domain.production.fields import (
     text_matching,
     text_up_to,
 )
-from ytap_assets.domain.production.lines import Parsed, parse_lines
+from ytap_assets.domain.production.lines import Parsed, compare_lines, read_lines
 
 _NOT_IN_PAYLOAD = ("script_id", "created_at", "estimated_cost_usd")
 
@@ -44,7 +45,7 @@ class Submission:
     created_at: datetime
     payload: Mapping[str, Any]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Names the submission's whole content."""
         return digest([self.script_id, self.created_at.isoformat(), self.payload])
@@ -52,18 +53,26 @@ class Submission:
 
 def parse_scripts(text: bytes | str) -> Parsed[Submission]:
     """Parse an inbox. Of two lines with one script id, the second is bad unless they are equal."""
-    seen: dict[str, Submission] = {}
+    return compare_lines(read_lines(text, read_submission), find_new_scripts({}))
 
-    def parse(fields: Fields) -> Submission | None:
-        submission = read_submission(fields)
-        earlier = seen.setdefault(submission.script_id, submission)
-        if earlier is submission:
-            return submission
-        if earlier == submission:
-            return None
-        raise FieldError(f"script_id: an earlier line holds another {submission.script_id}")
 
-    return parse_lines(text, parse)
+def find_new_scripts(earlier: Mapping[str, str]) -> Callable[[Submission], bool]:
+    """Tells new scripts from repeated ones.
+
+    Args:
+        earlier: The digests of the scripts in earlier lines, by script id.
+    """
+    seen = dict(earlier)
+
+    def is_new(script: Submission) -> bool:
+        first = seen.setdefault(script.script_id, "")
+        if not first:
+            seen[script.script_id] = script.digest
+        elif first != script.digest:
+            raise FieldError(f"script_id: an earlier line holds another {script.script_id}")
+        return not first
+
+    return is_new
 
 
 def read_submission(fields: Fields) -> Submission:

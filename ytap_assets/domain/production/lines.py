@@ -1,7 +1,7 @@
 """Reading JSON lines that anyone may have written: what is wrong with a line costs that line only.
 
 Belongs here: splitting, decoding and storing limits. Does not belong here: single fields
-(`fields`), or what they mean (`inbox`, `acts`, `uploads`, `manifest`). Nothing here trusts its
+(`fields`), or what they mean (`inbox`, `decisions`, `uploads`, `manifest`). Nothing here trusts its
 input: a line may be huge, nested without end, in another encoding, or cut where its writer was
 interrupted.
 """
@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from ytap_assets.domain.production.fields import FieldError, Fields
@@ -58,79 +59,143 @@ class UnfinishedLine(BadLine):
 
 
 @dataclass(frozen=True)
+class Line(Generic[T]):
+    """A line that could be read.
+
+    Attributes:
+        number: Its number in the file, from 1.
+        row: What it says.
+        original: Its bytes.
+    """
+
+    number: int
+    row: T
+    original: bytes
+
+
+@dataclass(frozen=True)
+class Lines(Generic[T]):
+    """The lines of a file, or of its end, each read by itself; `Parsed` says what they add.
+
+    Attributes:
+        good: The lines that could be read.
+        bad: Those that could not.
+        unfinished: The last line, if it is unfinished: it is left for the next time.
+        unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
+            Hostile input.
+        ended: How many bytes the lines that have an end take. The last line may have none.
+        last_ended: The number of the last line that has an end.
+    """
+
+    good: tuple[Line[T], ...]
+    bad: tuple[BadLine, ...]
+    unfinished: UnfinishedLine | None
+    unread: tuple[str, ...]
+    ended: int
+    last_ended: int
+
+
+@dataclass(frozen=True)
 class Parsed(Generic[T]):
     """What became of a file's lines; each line that is not blank is in exactly one of the four.
 
     Lines end with LF, CRLF or CR.
 
     Attributes:
-        rows: What could be read.
-        bad: What could not.
-        repeated: The numbers of the lines that said again what an earlier line said.
+        accepted: The lines that say something new.
+        bad: Those that could not be read, or contradict an earlier line.
+        repeated: The numbers of the lines that are equal to an earlier line.
         unfinished: The last line, if it is unfinished: it is left for the next time.
         unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
             Hostile input.
     """
 
-    rows: tuple[T, ...]
+    accepted: tuple[Line[T], ...]
     bad: tuple[BadLine, ...]
     repeated: tuple[int, ...]
     unfinished: UnfinishedLine | None
     unread: tuple[str, ...] = ()
 
+    @cached_property
+    def rows(self) -> tuple[T, ...]:
+        """What the accepted lines say."""
+        return tuple(line.row for line in self.accepted)
+
     @property
     def duplicates(self) -> int:
-        """How many lines said again what an earlier line said."""
+        """How many lines are equal to an earlier line."""
         return len(self.repeated)
 
 
-def parse_lines(text: bytes | str, parse: Callable[[Fields], T | None]) -> Parsed[T]:
-    """Parse a file of JSON lines.
+def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0) -> Lines[T]:
+    """Read JSON lines, each by itself.
 
     Args:
-        text: The file.
-        parse: Makes a row of an object, None of one that was there before, or raises `FieldError`.
-            What it does not ask for is not read.
+        text: A file, or its end from the beginning of a line.
+        read: Makes a row of an object, or raises `FieldError`. What it does not ask for is not
+            read.
+        after: How many lines of the file stand before the text.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    lines = _LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK))
-    rows: list[T] = []
+    is_whole = after == 0
+    lines = _LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK) if is_whole else content)
+    good: list[Line[T]] = []
     bad: list[BadLine] = []
-    repeated: list[int] = []
     unread: dict[str, None] = {}
-    unfinished = _check_last(lines)
-    for number, line in enumerate(lines[:-1] if unfinished else lines, start=1):
+    unfinished = _check_last(lines, after)
+    for number, line in enumerate(lines[:-1] if unfinished else lines, start=after + 1):
         if _is_blank(line):
             continue
         try:
             fields = Fields(parse_object(line))
-            row = parse(fields)
+            row = read(fields)
         except FieldError as error:
             bad.append(BadLine(number, str(error), _show_original(line)))
             continue
         if len(unread) < MAX_UNREAD:
             unread |= dict.fromkeys(fields.unread[:MAX_UNREAD])
-        if row is None:
-            repeated.append(number)
-        else:
-            rows.append(row)
-    shown = tuple(unread)[:MAX_UNREAD]
-    return Parsed(tuple(rows), tuple(bad), tuple(repeated), unfinished, shown)
+        good.append(Line(number, row, line))
+    return Lines(
+        tuple(good),
+        tuple(bad),
+        unfinished,
+        tuple(unread)[:MAX_UNREAD],
+        ended=len(content) - len(lines[-1]),
+        last_ended=after + len(lines) - 1,
+    )
 
 
-def find_unfinished(content: bytes) -> UnfinishedLine | None:
-    """The last line of a file, if it is unfinished; no other line is parsed."""
-    return _check_last(_LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK)))
+def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
+    """Tell what is new from what is repeated.
+
+    Args:
+        lines: The lines.
+        is_new: Whether a row says something new, asked in the order of the lines. It raises
+            `FieldError` where the row contradicts an earlier one.
+    """
+    accepted: list[Line[T]] = []
+    bad = list(lines.bad)
+    repeated: list[int] = []
+    for line in lines.good:
+        try:
+            if is_new(line.row):
+                accepted.append(line)
+            else:
+                repeated.append(line.number)
+        except FieldError as error:
+            bad.append(BadLine(line.number, str(error), _show_original(line.original)))
+    bad.sort(key=lambda one: one.line)
+    return Parsed(tuple(accepted), tuple(bad), tuple(repeated), lines.unfinished, lines.unread)
 
 
-def _check_last(lines: list[bytes]) -> UnfinishedLine | None:
+def _check_last(lines: list[bytes], after: int) -> UnfinishedLine | None:
     last = lines[-1].rstrip(b"\r")
     if _is_blank(last) or len(last) > MAX_LINE_BYTES:
         return None
     try:
         parse_object(last)
     except FieldError as error:
-        return UnfinishedLine(len(lines), str(error), _show_original(last), len(last))
+        return UnfinishedLine(after + len(lines), str(error), _show_original(last), len(last))
     return None
 
 

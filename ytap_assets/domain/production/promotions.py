@@ -69,7 +69,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             SCRIPT_PENDING_REVIEW,
             READY_FOR_GENERATION,
             decide_generation,
-            ("acts", "dossiers"),
+            ("decisions", "contexts"),
             "Moves approved scripts to generation when all their gates are open.",
         ),
         Promotion(
@@ -77,7 +77,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             READY_FOR_GENERATION,
             VIDEO_PENDING_REVIEW,
             decide_video_reviews,
-            ("acts", "dossiers", "folders"),
+            ("decisions", "contexts", "folders"),
             "Submits videos with a complete manifest for review.",
         ),
         Promotion(
@@ -85,7 +85,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             VIDEO_PENDING_REVIEW,
             READY_FOR_PUBLISH,
             decide_clearances,
-            ("acts", "dossiers", "folders"),
+            ("decisions", "contexts", "folders"),
             "Moves approved videos to publishing when all their gates are open.",
         ),
         Promotion(
@@ -93,7 +93,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             READY_FOR_PUBLISH,
             PUBLISHED,
             decide_publications,
-            ("acts", "uploads", "seen_videos"),
+            ("decisions", "uploads", "seen_videos"),
             "Marks videos as published when the upload log or the channel's feed shows them.",
         ),
     )

@@ -6,8 +6,8 @@ Belongs here: typed views of rows. Does not belong here: how records come about 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import polars as pl
@@ -34,16 +34,16 @@ class Record:
     last_seq: int
 
 
-def iter_records(records: pl.DataFrame, state: str | None = None) -> Iterator[Record]:
-    """The records in a state, or all of them; the longest there first."""
-    chosen = records if state is None else records.filter(pl.col("state") == state)
-    chosen = chosen.sort("state_since", "script_id")
-    for row in chosen.select(field.name for field in fields(Record)).iter_rows(named=True):
-        yield Record(**row)
+def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
+    """The records with their workspaces; the longest in their state first."""
+    names = [field.name for field in fields(Record)]
+    ordered = records.sort("state_since", "script_id").select("workspace_id", *names)
+    for workspace_id, *values in ordered.iter_rows():
+        yield workspace_id, Record(*values)
 
 
 @dataclass(frozen=True)
-class Dossier:
+class ScriptContext:
     """What a script's log says that its record does not.
 
     Attributes:
@@ -55,28 +55,26 @@ class Dossier:
     manifest_sha256: str | None = None
 
 
-def read_dossiers(
-    events: pl.DataFrame, script_ids: Collection[str] | None = None
-) -> dict[str, Dossier]:
-    """The dossiers of one workspace's scripts.
+CONTEXT_TYPES = ("script_submitted", "imported", "video_completed")
+"""The types of events that contexts are read from."""
+
+
+def read_contexts(events: pl.DataFrame) -> dict[tuple[str, str], ScriptContext]:
+    """The contexts of scripts, by workspace and script.
 
     Args:
-        events: Rows of `production_events`, in any order. Columns ``seq``, ``script_id``,
-            ``type``, ``payload``.
-        script_ids: Whose; None for all of them.
+        events: Rows of `production_events`, in any order. Columns ``workspace_id``, ``seq``,
+            ``script_id``, ``type``, ``payload``.
     """
-    speaking = pl.col("type").is_in(["script_submitted", "imported", "video_completed"])
-    if script_ids is not None:
-        speaking &= pl.col("script_id").is_in(list(script_ids))
-    dossiers: dict[str, Dossier] = {}
-    rows = events.filter(speaking).sort("seq").select("script_id", "type", "payload")
-    for script_id, kind, payload in rows.iter_rows():
+    contexts: dict[tuple[str, str], ScriptContext] = {}
+    rows = events.filter(pl.col("type").is_in(CONTEXT_TYPES)).sort("seq")
+    columns = ("workspace_id", "script_id", "type", "payload")
+    for workspace_id, script_id, kind, payload in rows.select(columns).iter_rows():
         content = json.loads(payload)
-        before = dossiers.get(script_id, Dossier())
-        if kind == "video_completed":
-            dossiers[script_id] = Dossier(before.text, content.get("manifest_sha256"))
-        else:
-            dossiers[script_id] = Dossier(
-                script_text(content) or before.text, before.manifest_sha256
-            )
-    return dossiers
+        before = contexts.get((workspace_id, script_id), ScriptContext())
+        contexts[workspace_id, script_id] = (
+            replace(before, manifest_sha256=content.get("manifest_sha256"))
+            if kind == "video_completed"
+            else replace(before, text=script_text(content) or before.text)
+        )
+    return contexts

@@ -5,7 +5,7 @@ Belongs here: what a line must hold. Does not belong here: what follows from it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from ytap_assets.domain.production.fields import (
     read_script_id,
     text_matching,
 )
-from ytap_assets.domain.production.lines import Parsed, parse_lines
+from ytap_assets.domain.production.lines import Parsed, compare_lines, read_lines
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,22 @@ def parse_uploads(text: bytes | str) -> Parsed[Upload]:
     A later line about the same script and video adds to it (`merge_uploads`). A script with a
     second video, or a video of a second script, is a bad line.
     """
-    video_of: dict[str, str] = {}
-    script_of: dict[str, str] = {}
-    seen: set[Upload] = set()
+    return compare_lines(read_lines(text, read_upload), find_new_uploads(()))
 
-    def parse(fields: Fields) -> Upload | None:
-        upload = read_upload(fields)
+
+def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
+    """Tells new uploads from repeated ones.
+
+    Args:
+        earlier: The uploads in earlier lines, in order.
+    """
+    seen = set(earlier)
+    video_of = {upload.script_id: upload.video_id for upload in seen}
+    script_of = {upload.video_id: upload.script_id for upload in seen}
+
+    def is_new(upload: Upload) -> bool:
         if upload in seen:
-            return None
+            return False
         video = video_of.get(upload.script_id, upload.video_id)
         if video != upload.video_id:
             raise FieldError(f"video_id: an earlier line gives this script the video {video}")
@@ -60,9 +68,9 @@ def parse_uploads(text: bytes | str) -> Parsed[Upload]:
             raise FieldError(f"video_id: an earlier line gives this video to script {script}")
         video_of[upload.script_id], script_of[upload.video_id] = upload.video_id, upload.script_id
         seen.add(upload)
-        return upload
+        return True
 
-    return parse_lines(text, parse)
+    return is_new
 
 
 def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:

@@ -13,7 +13,7 @@ from ytap_assets.domain.production.admission import (
 from ytap_assets.domain.production.events import Event, events_to_frame
 from ytap_assets.domain.production.states import RULES
 from ytap_assets.tables.production import PRODUCTION_EVENTS
-from ytap_assets_tests.domain.production.worlds import NOW, START, World, act, hours, submission
+from ytap_assets_tests.domain.production.worlds import NOW, START, World, decided, hours, submission
 
 
 def event(kind: str, from_state: str | None, script_id: str = "one", **changes: str) -> Event:
@@ -105,7 +105,7 @@ def test_an_id_known_in_another_workspace_is_another_event() -> None:
 def test_rows_are_admitted_like_events() -> None:
     world = World(
         submissions=[submission("one"), submission("two", title="Another")],
-        acts=[act("one", "approve_script", hours(1))],
+        decisions=[decided("one", "approve_script", hours(1))],
     )
     world.settle()
     late = event("rejected", "script_pending_review")
@@ -117,7 +117,7 @@ def test_rows_are_admitted_like_events() -> None:
 
 
 def test_admitting_stored_rows_again_appends_none() -> None:
-    world = World(submissions=[submission()], acts=[act("one", "cancel", hours(1))])
+    world = World(submissions=[submission()], decisions=[decided("one", "cancel", hours(1))])
     world.settle()
     rows, admission = admit_frame(world.log, world.log)
     assert rows.is_empty()
@@ -128,7 +128,7 @@ def test_admitting_stored_rows_again_appends_none() -> None:
 def test_current_states_follow_the_sequence_not_the_rows() -> None:
     world = World(
         submissions=[submission()],
-        acts=[act("one", "approve_script", hours(1)), act("one", "cancel", hours(3))],
+        decisions=[decided("one", "approve_script", hours(1)), decided("one", "cancel", hours(3))],
     )
     world.tick("submit_scripts")
     world.tick("start_generation")

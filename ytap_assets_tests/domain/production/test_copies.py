@@ -14,11 +14,13 @@ from ytap_assets.domain.production.copies import (
     describe_copy,
     fill_content_ids,
     find_copies,
+    read_contents,
     script_content_id,
     video_content_id,
 )
+from ytap_assets.domain.production.events import Event
 from ytap_assets.tables.production import PRODUCTION_EVENTS
-from ytap_assets_tests.domain.production.worlds import World, submission
+from ytap_assets_tests.domain.production.worlds import START, World, submission
 
 BODY = {"title": "Forty services", "body": "One binary. No regrets."}
 
@@ -95,7 +97,12 @@ def test_the_last_of_each_kind_counts_and_what_is_to_come_counts_before() -> Non
         ("tech", "one", "video_completed", 5, "video:b", {}),
         ("tech", "two", "script_submitted", 6, "script:c", {}),
     )
-    assert claim_content(["one"], log, []) == {"one": [Claim("script:a", 1), Claim("video:b", 5)]}
+    one = ("tech", "one")
+    contents = read_contents(log)
+    assert claim_content([one], contents, []) == {one: [Claim("script:a", 1), Claim("video:b", 5)]}
+    to_come = Event("e", *one, "video_completed", None, None, "x", START, content_id="video:c")
+    claims = claim_content([one], contents, [to_come])
+    assert claims == {one: [Claim("script:a", 1), Claim("video:c", None)]}
 
 
 @pytest.mark.parametrize(
@@ -115,8 +122,10 @@ def test_the_first_is_the_original_while_it_is_not_given_up(
 ) -> None:
     others = fill_content_ids(events(("tech", "one", "script_submitted", 5, "script:a", {})))
     states = {("tech", "one"): state} if state else {}
-    found = find_copies({"mine": [Claim("script:a", own)]}, others, states)
-    assert found == ({"mine": (Original("tech", "one", "script:a"),)} if is_copy else {})
+    mine = ("food", "mine")
+    found = find_copies({mine: [Claim("script:a", own)]}, others, states)
+    assert found == ({mine: (Original("tech", "one", "script:a"),)} if is_copy else {})
+    assert find_copies({("tech", "mine"): [Claim("script:a", own)]}, others, states) == {}
 
 
 def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:

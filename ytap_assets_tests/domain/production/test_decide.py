@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from ulid import ULID
 
-from ytap_assets.domain.production.acts import ACTS, Act, is_possible
-from ytap_assets.domain.production.cases import open_cases
+from ytap_assets.domain.production.candidates import list_candidates
+from ytap_assets.domain.production.decisions import ACTIONS, Decision, is_possible
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Rules
+from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.states import IN_PRODUCTION, check_transition
@@ -25,7 +26,7 @@ from ytap_assets_tests.domain.production.worlds import (
     NOW,
     START,
     World,
-    act,
+    decided,
     hours,
     submission,
     video_folder,
@@ -48,7 +49,10 @@ def full_world(**changes: Any) -> World:
     """A script with all that takes it to publishing."""
     options: dict[str, Any] = {
         "submissions": [submission()],
-        "acts": [act("one", "approve_script", hours(2)), act("one", "approve_video", hours(30))],
+        "decisions": [
+            decided("one", "approve_script", hours(2)),
+            decided("one", "approve_video", hours(30)),
+        ],
         "folders": {"one": video_folder()},
         "uploads": [PUBLISHED],
     }
@@ -67,7 +71,7 @@ def test_a_script_goes_all_the_way_by_people() -> None:
 
 
 def test_a_script_goes_all_the_way_by_policy() -> None:
-    world = full_world(rules=POLICY, acts=[])
+    world = full_world(rules=POLICY, decisions=[])
     world.settle()
     assert world.types() == WAY
     assert (world.record()["script_approved_by"], world.record()["video_approved_by"]) == (
@@ -148,7 +152,7 @@ def test_an_unapproved_script_waits_for_a_person() -> None:
     world = World(submissions=[submission()])
     world.settle()
     assert world.types() == ["script_submitted"]
-    world.acts = [act("one", "approve_script", hours(1))]
+    world.decisions = [decided("one", "approve_script", hours(1))]
     world.settle()
     assert world.types() == WAY[:3]
 
@@ -172,7 +176,7 @@ def test_closed_gates_hold_an_approved_script_back(
     world = full_world(
         submissions=[submission(**changes)],
         rules=Rules(banned_topics=["gambling"]),
-        acts=[act("one", "approve_script", hours(2))],
+        decisions=[decided("one", "approve_script", hours(2))],
     )
     world.settle()
     assert world.types() == ["script_submitted", "script_approved", "gates_evaluated"]
@@ -224,7 +228,7 @@ def test_a_topic_is_free_again_when_its_script_was_cancelled() -> None:
     world = World(submissions=[submission("one"), submission("two", title="A story called one")])
     world.settle()
     assert world.record("two")["failed_gates"] == ["topic: script one has the same title"]
-    world.acts = [act("one", "cancel", hours(1))]
+    world.decisions = [decided("one", "cancel", hours(1))]
     world.settle()
     world.settle()
     assert world.record("two")["failed_gates"] == []
@@ -235,16 +239,16 @@ def test_a_topic_is_free_again_when_its_script_was_cancelled() -> None:
 
 @pytest.mark.parametrize("what", ["reject", "cancel"])
 def test_a_script_is_given_up_even_where_the_policy_approves(what: str) -> None:
-    world = full_world(rules=POLICY, acts=[act("one", what, hours(1), "No.")])
+    world = full_world(rules=POLICY, decisions=[decided("one", what, hours(1), "No.")])
     world.settle()
-    assert world.types() == ["script_submitted", ACTS[what]]
+    assert world.types() == ["script_submitted", ACTIONS[what]]
     assert world.log["reason"].to_list()[-1] == "No."
 
 
 def test_who_approves_and_then_rejects_has_rejected() -> None:
     world = World(
         submissions=[submission()],
-        acts=[act("one", "reject", hours(2)), act("one", "approve_script", hours(1))],
+        decisions=[decided("one", "reject", hours(2)), decided("one", "approve_script", hours(1))],
     )
     world.settle()
     assert world.types() == ["script_submitted", "script_approved", "rejected"]
@@ -265,24 +269,26 @@ def test_a_script_can_be_cancelled_from_any_state(
     world = World(submissions=[submission()], rules=rules, folders=folders, uploads=uploads)
     world.settle()
     assert world.record()["state"] == state
-    world.acts = [act("one", "cancel", NOW)]
+    world.decisions = [decided("one", "cancel", NOW)]
     world.settle()
     assert world.record()["state"] == "cancelled"
 
 
 def test_a_decision_about_an_earlier_state_is_left_alone() -> None:
-    world = full_world(acts=[act("one", "reject", hours(10))], rules=POLICY)
-    world.acts = []
+    world = full_world(decisions=[decided("one", "reject", hours(10))], rules=POLICY)
+    world.decisions = []
     world.tick("submit_scripts")
     world.tick("start_generation")
     world.tick("review_videos")
-    world.acts = [act("one", "reject", hours(10))]
+    world.decisions = [decided("one", "reject", hours(10))]
     assert [event.type for event in world.tick("clear_videos")] == WAY[4:6]
 
 
 def in_review(**changes: Any) -> World:
     """A video that waits for a person's approval."""
-    world = full_world(acts=[act("one", "approve_script", hours(1))], uploads=[], **changes)
+    world = full_world(
+        decisions=[decided("one", "approve_script", hours(1))], uploads=[], **changes
+    )
     world.settle()
     assert world.record()["state"] == "video_pending_review"
     return world
@@ -293,24 +299,24 @@ AHEAD = NOW + timedelta(minutes=10)
 
 def test_a_decision_dated_ahead_of_the_clock_waits_for_its_date() -> None:
     world = in_review()
-    approval = act("one", "approve_video", AHEAD)
-    world.acts = [*world.acts, approval]
+    approval = decided("one", "approve_video", AHEAD)
+    world.decisions = [*world.decisions, approval]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.idle() == {approval: "dated ahead of the clock: waits until then"}
+    assert world.ignored() == {approval: "dated ahead of the clock: waits until then"}
     world.settle()
     assert world.types().count("decision_received") == 1
     world.now = AHEAD
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
-    assert world.idle() == {}
+    assert world.ignored() == {}
     assert world.log.filter(type="video_approved")["occurred_at"].to_list() == [AHEAD]
 
 
 def test_an_approval_that_waits_does_not_clear_a_later_video() -> None:
     world = in_review()
-    approval = act("one", "approve_video", AHEAD)
-    world.acts = [*world.acts, approval, act("one", "send_back", NOW, "No sound.")]
+    approval = decided("one", "approve_video", AHEAD)
+    world.decisions = [*world.decisions, approval, decided("one", "send_back", NOW, "No sound.")]
     world.settle()
     assert world.types()[-2:] == ["sent_back", "gates_evaluated"]
     world.now += timedelta(minutes=5)
@@ -320,20 +326,20 @@ def test_an_approval_that_waits_does_not_clear_a_later_video() -> None:
     world.settle()
     assert world.record()["state"] == "video_pending_review"
     assert world.record()["video_approved_by"] is None
-    assert "decide again" in world.idle()[approval]
+    assert "decide again" in world.ignored()[approval]
 
 
 def test_a_line_above_a_send_back_is_about_the_video_that_was_sent_back() -> None:
     world = in_review()
-    approval = act("one", "approve_video", AHEAD)
-    world.acts = [*world.acts, approval, act("one", "send_back", NOW)]
+    approval = decided("one", "approve_video", AHEAD)
+    world.decisions = [*world.decisions, approval, decided("one", "send_back", NOW)]
     another = video_folder(completed_at=(NOW + timedelta(minutes=5)).isoformat())
     world.now = AHEAD + timedelta(minutes=1)
     world.settle()
     world.folders = {"one": another}
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.idle()[approval].startswith("written before a decision that has moved")
+    assert world.ignored()[approval].startswith("written before a decision that has moved")
 
 
 @pytest.mark.parametrize("lower", ["deleted", "edited", "truncated"])
@@ -341,42 +347,42 @@ def test_an_overtaken_approval_stays_so_when_the_send_back_is_gone_from_the_file
     lower: str,
 ) -> None:
     world = in_review()
-    approval = act("one", "approve_video", NOW + timedelta(minutes=5))
-    back = act("one", "send_back", NOW + timedelta(minutes=3))
-    first = world.acts
-    world.acts = [*first, approval, back]
+    approval = decided("one", "approve_video", NOW + timedelta(minutes=5))
+    back = decided("one", "send_back", NOW + timedelta(minutes=3))
+    first = world.decisions
+    world.decisions = [*first, approval, back]
     world.now += timedelta(minutes=7)
     world.settle()
     assert world.record()["state"] == "ready_for_generation"
     edited = replace(back, reason="The music drowns the voice.")
     made = (NOW + timedelta(minutes=4)).isoformat()
-    world.acts = [approval, edited] if lower == "edited" else []
+    world.decisions = [approval, edited] if lower == "edited" else []
     world.folders = {"one": video_folder(completed_at=made, renderer="v2")}
     world.now += timedelta(minutes=5)
     if lower == "deleted":
-        world.acts = [*first, approval]
+        world.decisions = [*first, approval]
     world.settle()
-    world.acts = world.acts or [approval]
+    world.decisions = world.decisions or [approval]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert "decide again" in world.idle()[approval]
+    assert "decide again" in world.ignored()[approval]
 
 
 def test_a_line_put_above_an_applied_send_back_never_counts() -> None:
     world = in_review()
-    back = act("one", "send_back", NOW)
-    world.acts = [*world.acts, back]
+    back = decided("one", "send_back", NOW)
+    world.decisions = [*world.decisions, back]
     world.settle()
     world.now += timedelta(hours=1)
     world.folders = {"one": video_folder(completed_at=hours(245).isoformat(), renderer="v2")}
     world.settle()
-    inserted = act("one", "approve_video", world.now)
-    world.acts = [inserted, back]
+    inserted = decided("one", "approve_video", world.now)
+    world.decisions = [inserted, back]
     world.settle()
-    world.acts = [inserted]
+    world.decisions = [inserted]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.idle()[inserted].startswith("written before a decision that has moved")
+    assert world.ignored()[inserted].startswith("written before a decision that has moved")
 
 
 def test_an_approval_read_before_there_is_a_video_does_not_clear_the_first() -> None:
@@ -386,52 +392,57 @@ def test_an_approval_read_before_there_is_a_video_does_not_clear_the_first() -> 
     world.folders = {"one": video_folder()}
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert "decide again" in world.idle()[act("one", "approve_video", hours(30))]
+    assert "decide again" in world.ignored()[decided("one", "approve_video", hours(30))]
 
 
 def test_approvals_read_before_there_is_a_script_do_not_count_for_it() -> None:
     world = full_world(submissions=[], uploads=[])
     world.settle()
     assert world.types() == ["decision_received"] * 2
-    assert world.evidence().records.is_empty()
+    assert fold_events(world.log).is_empty()
     world.submissions = [submission()]
     world.settle()
     assert world.record()["state"] == "script_pending_review"
     assert world.record()["created_at"] == START
-    assert set(world.idle()) == set(world.acts)
+    assert set(world.ignored()) == set(world.decisions)
 
 
 def test_an_approval_of_a_finished_video_that_was_not_looked_at_yet_counts() -> None:
-    world = full_world(folders={}, acts=[act("one", "approve_script", hours(2))], uploads=[])
+    world = full_world(
+        folders={}, decisions=[decided("one", "approve_script", hours(2))], uploads=[]
+    )
     world.settle()
     world.folders = {"one": video_folder()}
-    world.acts = [*world.acts, act("one", "approve_video", hours(21))]
+    world.decisions = [*world.decisions, decided("one", "approve_video", hours(21))]
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
 
 
 def test_an_approval_written_while_another_video_is_awaited_does_not_clear_it() -> None:
     world = in_review()
-    world.acts = [*world.acts, act("one", "send_back", NOW)]
+    world.decisions = [*world.decisions, decided("one", "send_back", NOW)]
     world.settle()
     world.now += timedelta(minutes=2)
-    late = act("one", "approve_video", NOW + timedelta(minutes=1))
-    world.acts = [*world.acts, late]
+    late = decided("one", "approve_video", NOW + timedelta(minutes=1))
+    world.decisions = [*world.decisions, late]
     world.settle()
     # Its maker's clock is behind: it was finished after the approval was written.
     made = (NOW + timedelta(seconds=30)).isoformat()
     world.folders = {"one": video_folder(completed_at=made)}
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert "decide again" in world.idle()[late]
+    assert "decide again" in world.ignored()[late]
 
 
 def test_another_video_with_the_date_of_the_first_is_completed_now() -> None:
     world = in_review()
-    world.acts = [*world.acts, act("one", "send_back", NOW)]
+    world.decisions = [*world.decisions, decided("one", "send_back", NOW)]
     world.settle()
     world.now += timedelta(hours=1)
-    world.acts = [*world.acts, act("one", "approve_video", NOW + timedelta(minutes=1))]
+    world.decisions = [
+        *world.decisions,
+        decided("one", "approve_video", NOW + timedelta(minutes=1)),
+    ]
     world.folders = {"one": video_folder(renderer="v2")}
     world.settle()
     assert world.record()["state"] == "video_pending_review"
@@ -440,8 +451,8 @@ def test_another_video_with_the_date_of_the_first_is_completed_now() -> None:
 
 def test_a_send_back_dated_ahead_counts_once_and_blocks_nothing() -> None:
     world = in_review()
-    back = act("one", "send_back", NOW + timedelta(seconds=30))
-    world.acts = [*world.acts, back]
+    back = decided("one", "send_back", NOW + timedelta(seconds=30))
+    world.decisions = [*world.decisions, back]
     world.settle()
     world.now += timedelta(seconds=30)
     world.settle()
@@ -450,7 +461,7 @@ def test_a_send_back_dated_ahead_counts_once_and_blocks_nothing() -> None:
     world.folders = {"one": video_folder(completed_at=world.now.isoformat())}
     world.settle()
     world.now += timedelta(hours=1)
-    world.acts = [*world.acts, act("one", "approve_video", world.now)]
+    world.decisions = [*world.decisions, decided("one", "approve_video", world.now)]
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
     assert world.types().count("sent_back") == 1
@@ -458,10 +469,10 @@ def test_a_send_back_dated_ahead_counts_once_and_blocks_nothing() -> None:
 
 def test_a_decision_that_waits_does_not_keep_others_from_counting() -> None:
     world = in_review()
-    world.acts = [
-        *world.acts,
-        act("one", "send_back", hours(10_000)),
-        act("one", "approve_video", NOW),
+    world.decisions = [
+        *world.decisions,
+        decided("one", "send_back", hours(10_000)),
+        decided("one", "approve_video", NOW),
     ]
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
@@ -469,8 +480,8 @@ def test_a_decision_that_waits_does_not_keep_others_from_counting() -> None:
 
 def test_a_cancellation_that_waits_cancels_in_whatever_state() -> None:
     world = in_review(rules=Rules("person", "person"))
-    cancellation = act("one", "cancel", AHEAD)
-    world.acts = [*world.acts, cancellation, act("one", "approve_video", NOW)]
+    cancellation = decided("one", "cancel", AHEAD)
+    world.decisions = [*world.decisions, cancellation, decided("one", "approve_video", NOW)]
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
     world.now = AHEAD
@@ -479,9 +490,9 @@ def test_a_cancellation_that_waits_cancels_in_whatever_state() -> None:
 
 
 def test_an_applied_decision_is_not_applied_again_in_a_later_visit() -> None:
-    back = act("one", "send_back", NOW)
+    back = decided("one", "send_back", NOW)
     world = in_review()
-    world.acts = [*world.acts, back]
+    world.decisions = [*world.decisions, back]
     world.settle()
     # A clock that went back gives the next review an earlier date than the send-back has.
     world.log = world.log.with_columns(
@@ -492,7 +503,7 @@ def test_an_applied_decision_is_not_applied_again_in_a_later_visit() -> None:
     )
     world.folders = {"one": video_folder(completed_at=hours(50).isoformat())}
     world.settle()
-    world.acts = [*world.acts, act("one", "approve_video", NOW)]
+    world.decisions = [*world.decisions, decided("one", "approve_video", NOW)]
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
 
@@ -500,19 +511,21 @@ def test_an_applied_decision_is_not_applied_again_in_a_later_visit() -> None:
 def test_after_a_clock_that_was_ahead_the_reason_names_it() -> None:
     world = in_review()
     world.now = START
-    approval = act("one", "approve_video", hours(0))
-    world.acts = [*world.acts, approval]
+    approval = decided("one", "approve_video", hours(0))
+    world.decisions = [*world.decisions, approval]
     world.settle()
-    assert "a date ahead of the clock" in world.idle()[approval]
-    assert "`ytap script`" in world.idle()[approval]
+    assert "a date ahead of the clock" in world.ignored()[approval]
+    assert "`ytap script`" in world.ignored()[approval]
 
 
 def test_where_the_approvals_cannot_be_read_nothing_moves() -> None:
-    world = full_world(rules=POLICY, acts=[], acts_problem="approvals.jsonl is a symbolic link")
+    world = full_world(
+        rules=POLICY, decisions=[], decisions_problem="approvals.jsonl is a symbolic link"
+    )
     world.settle()
     assert world.types() == ["script_submitted", "gates_evaluated"]
     assert world.record()["failed_gates"] == ["approvals: approvals.jsonl is a symbolic link"]
-    world.acts_problem = None
+    world.decisions_problem = None
     world.settle()
     assert world.record()["state"] == "published"
 
@@ -563,7 +576,7 @@ def test_an_incomplete_video_is_not_taken(folder: VideoFolder, failed: str) -> N
     assert world.record()["failed_gates"] == []
     # The approval was read before this video was there: it is about none.
     assert world.record()["state"] == "video_pending_review"
-    world.acts = [*world.acts, act("one", "approve_video", NOW)]
+    world.decisions = [*world.decisions, decided("one", "approve_video", NOW)]
     world.settle()
     assert world.record()["state"] == "published"
 
@@ -585,7 +598,7 @@ def test_failed_gates_are_forgotten_when_the_folder_is_gone() -> None:
 
 
 def test_a_video_without_a_date_is_completed_now() -> None:
-    world = full_world(folders={"one": video_folder(completed_at=None)}, acts=[], rules=POLICY)
+    world = full_world(folders={"one": video_folder(completed_at=None)}, decisions=[], rules=POLICY)
     world.settle()
     completed = world.log.filter(type="video_completed")
     assert completed["occurred_at"].to_list() == [NOW]
@@ -593,8 +606,8 @@ def test_a_video_without_a_date_is_completed_now() -> None:
 
 
 def test_a_video_that_was_sent_back_is_not_taken_again() -> None:
-    back = act("one", "send_back", hours(25), "The music drowns the voice.")
-    world = full_world(acts=[act("one", "approve_script", hours(1)), back])
+    back = decided("one", "send_back", hours(25), "The music drowns the voice.")
+    world = full_world(decisions=[decided("one", "approve_script", hours(1)), back])
     world.settle()
     record = world.record()
     assert record["state"] == "ready_for_generation"
@@ -602,7 +615,7 @@ def test_a_video_that_was_sent_back_is_not_taken_again() -> None:
         "manifest: this video was in review before; a new one is awaited"
     ]
     world.folders = {"one": video_folder(completed_at=hours(28).isoformat())}
-    world.acts = [*world.acts, act("one", "approve_video", hours(29))]
+    world.decisions = [*world.decisions, decided("one", "approve_video", hours(29))]
     world.settle()
     assert world.types() == [
         *WAY[:4],
@@ -614,8 +627,8 @@ def test_a_video_that_was_sent_back_is_not_taken_again() -> None:
 
 
 def test_a_video_sent_back_and_made_anew_with_an_old_date_goes_on() -> None:
-    back = act("one", "send_back", hours(25))
-    world = full_world(acts=[back], rules=POLICY)
+    back = decided("one", "send_back", hours(25))
+    world = full_world(decisions=[back], rules=POLICY)
     world.settle()
     world.folders = {"one": video_folder(renderer="v2")}
     world.settle()
@@ -677,10 +690,10 @@ def test_a_quality_check_opens_the_gate() -> None:
     ],
 )
 def test_what_goes_out_is_what_was_reviewed(folders: dict[str, VideoFolder], failed: str) -> None:
-    world = full_world(acts=[act("one", "approve_script", hours(1))])
+    world = full_world(decisions=[decided("one", "approve_script", hours(1))])
     world.settle()
     world.folders = folders
-    world.acts = [act("one", "approve_video", NOW)]
+    world.decisions = [decided("one", "approve_video", NOW)]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
     assert world.record()["failed_gates"] == [failed]
@@ -761,7 +774,7 @@ def test_a_video_published_before_it_was_cleared_keeps_its_date() -> None:
 
 
 def test_a_video_belongs_to_one_script() -> None:
-    world = full_world(rules=POLICY, acts=[])
+    world = full_world(rules=POLICY, decisions=[])
     world.settle()
     world.submissions = [*world.submissions, submission("two")]
     world.folders = {**world.folders, "two": video_folder("two")}
@@ -777,9 +790,9 @@ def test_a_video_belongs_to_one_script() -> None:
 
 
 ACT = st.builds(
-    Act,
+    Decision,
     script_id=st.sampled_from(["one", "two", "three"]),
-    act=st.sampled_from(sorted(ACTS)),
+    action=st.sampled_from(sorted(ACTIONS)),
     actor=st.just("ada"),
     at=st.integers(0, 300).map(hours),
 )
@@ -792,7 +805,7 @@ ACT = st.builds(
 )
 @settings(max_examples=12, deadline=None)
 def test_whatever_people_do_the_line_settles_and_stays(
-    acts: list[Act], rules: Rules, order: list[str]
+    decisions: list[Decision], rules: Rules, order: list[str]
 ) -> None:
     scripts = ["one", "two", "three"]
     world = World(
@@ -800,19 +813,19 @@ def test_whatever_people_do_the_line_settles_and_stays(
         submissions=[submission(script_id) for script_id in scripts],
         folders={script_id: video_folder(script_id) for script_id in scripts[:2]},
         uploads=[PUBLISHED],
-        acts=acts,
+        decisions=decisions,
     )
     rounds = 0
     while any(world.tick(name) for name in order):
         rounds += 1
         assert rounds < 30
-    settled = world.evidence().records
+    settled = fold_events(world.log)
     for event in (
         world.log.sort("seq").filter(pl.col("to_state").is_not_null()).iter_rows(named=True)
     ):
         check_transition(event["from_state"], event["to_state"])
     world.settle()
-    assert_frame_equal(world.evidence().records, settled)
+    assert_frame_equal(fold_events(world.log), settled)
     assert set(settled["script_id"]) == set(scripts)
 
 
@@ -820,7 +833,7 @@ def test_whatever_people_do_the_line_settles_and_stays(
 
 SKEW = st.integers(-60, 60).map(lambda minutes: timedelta(minutes=minutes))
 STEP = st.one_of(
-    st.tuples(st.just("decide"), st.sampled_from(sorted(ACTS)), SKEW, st.booleans()),
+    st.tuples(st.just("decide"), st.sampled_from(sorted(ACTIONS)), SKEW, st.booleans()),
     st.tuples(st.just("keyboard"), st.sampled_from(["send_back", "approve_video"]), SKEW),
     st.tuples(st.just("video"), SKEW),
     st.tuples(st.just("rotate"), st.integers(0, 7)),
@@ -849,30 +862,30 @@ class Studio:
     def _decide(self, what: str, skew: timedelta, runs: bool) -> None:
         if what == "cancel":
             return
-        decision = act("one", what, self.world.now + skew)
-        if decision in self.world.acts:
+        decision = decided("one", what, self.world.now + skew)
+        if decision in self.world.decisions:
             return
         self.seen[act_event_id(decision)] = self.manifest
-        self.world.acts = [*self.world.acts, decision]
+        self.world.decisions = [*self.world.decisions, decision]
         if runs:
             self.world.settle()
 
     def _keyboard(self, what: str, skew: timedelta) -> None:
-        if self.world.evidence().records.is_empty():
+        if fold_events(self.world.log).is_empty():
             return
         evidence = self.world.evidence()
         at = self.world.now + skew
-        [case] = open_cases(evidence, "decide", self.world.record()["state"], at)
-        if is_possible(what, case.record.state):
+        [candidate] = list_candidates(evidence, "decide", self.world.record()["state"], at)
+        if is_possible(what, candidate.record.state):
             name = str(ULID())
             self.seen[name] = self.manifest
-            self.world.append(case.decide(act("one", what, at), name))
+            self.world.append(candidate.decide(decided("one", what, at), name))
 
     def _rotate(self, mask: int) -> None:
         """Some of the lines that the platform has read are moved to another file."""
         self.world.settle()
-        lines = enumerate(self.world.acts)
-        self.world.acts = [line for number, line in lines if mask >> number % 3 & 1]
+        lines = enumerate(self.world.decisions)
+        self.world.decisions = [line for number, line in lines if mask >> number % 3 & 1]
 
     def _video(self, skew: timedelta) -> None:
         self.world.settle()  # the platform looks more often than videos are made
@@ -891,7 +904,9 @@ def begin(beginning: str) -> World:
     """A world in which there is no script yet, or no video, or a video in review."""
     if beginning == "in review":
         return in_review()
-    world = full_world(folders={}, uploads=[], acts=[act("one", "approve_script", hours(2))])
+    world = full_world(
+        folders={}, uploads=[], decisions=[decided("one", "approve_script", hours(2))]
+    )
     if beginning == "no script":
         world.submissions = []
     world.settle()
@@ -936,17 +951,17 @@ def test_whatever_the_clocks_say_no_video_goes_out_that_nobody_approved(
         elif event["type"] == "publication_cleared":
             assert approved == video
     applied = set(world.log["event_id"])
-    unapplied = {one for one in world.acts if act_event_id(one) not in applied}
-    assert set(world.idle()) == unapplied
+    unapplied = {one for one in world.decisions if act_event_id(one) not in applied}
+    assert set(world.ignored()) == unapplied
     # Whatever waits or was in vain, a cancellation gets through.
-    world.acts = [*world.acts, act("one", "cancel", world.now)]
+    world.decisions = [*world.decisions, decided("one", "cancel", world.now)]
     world.submissions = [submission()]
-    records = world.evidence().records
+    records = fold_events(world.log)
     is_open = records.is_empty() or world.record()["state"] in IN_PRODUCTION
     world.settle()
     assert (world.record()["state"] == "cancelled") == is_open
 
 
-def act_event_id(decision: Act) -> str:
-    line = [decision.act, decision.actor, decision.at.isoformat(), decision.reason]
-    return evidence_id("tech", "one", ACTS[decision.act], line)
+def act_event_id(decision: Decision) -> str:
+    line = [decision.action, decision.actor, decision.at.isoformat(), decision.reason]
+    return evidence_id("tech", "one", ACTIONS[decision.action], line)

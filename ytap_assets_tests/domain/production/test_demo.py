@@ -13,9 +13,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.production.acts import parse_acts
+from ytap_assets.domain.production.decisions import parse_decisions
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.fields import usd_to_micros
+from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.inbox import parse_scripts
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
@@ -103,7 +104,7 @@ def demo_world(workspace_id: str) -> World:
             banned_topics=config.brand.banned_topics,
         ),
         submissions=parse_scripts((folder / "scripts.jsonl").read_bytes()).rows,
-        acts=parse_acts((folder / "approvals.jsonl").read_bytes()).rows,
+        decisions=parse_decisions((folder / "approvals.jsonl").read_bytes()).rows,
         folders={path.name: read_folder(path) for path in (folder / "videos").iterdir()},
         uploads=parse_uploads((folder / "uploads.jsonl").read_bytes()).rows,
         now=END_OF_RECORDINGS,
@@ -117,7 +118,7 @@ def test_the_demo_settles_in_all_states(workspace_id: str) -> None:
     for name in [*PROMOTIONS, *PROMOTIONS]:
         world.tick(name)
     assert not any(world.tick(name) for name in PROMOTIONS)
-    records = world.evidence().records
+    records = fold_events(world.log)
     states = dict(records["state"].value_counts().iter_rows())
     assert states == SETTLED[workspace_id]
     held = records.filter(pl.col("failed_gates").list.len() > 0)
@@ -126,7 +127,7 @@ def test_the_demo_settles_in_all_states(workspace_id: str) -> None:
     assert by_date.filter(
         pl.col("occurred_at").diff().over("script_id") <= pl.duration(seconds=0)
     ).is_empty()
-    assert world.idle() == {}
+    assert world.ignored() == {}
 
 
 def test_the_demo_publishes_twelve_videos() -> None:
@@ -143,7 +144,7 @@ def test_the_demo_publishes_twelve_videos() -> None:
 def _published(workspace_id: str) -> pl.DataFrame:
     world = demo_world(workspace_id)
     world.settle()
-    return videos_from_records(world.evidence().records)
+    return videos_from_records(fold_events(world.log))
 
 
 def test_one_line_of_the_demo_cannot_be_read() -> None:

@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production.admission import admit, current_states
 from ytap_assets.domain.production.events import Event, events_from_frame, events_to_frame
-from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.fold import FOLD_VERSION, fold_events
 from ytap_assets.domain.production.states import RULES, check_event
 from ytap_assets.tables.production import (
     EVENT_TYPES,
@@ -66,7 +66,7 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
     if event.type.startswith("job_"):
         new["job_status"] = event.type.removeprefix("job_")
         new["job_attempts"] += event.type == "job_queued"
-    new.update(events=new["events"] + 1, last_seq=seq)
+    new.update(events=new["events"] + 1, last_seq=seq, fold_version=FOLD_VERSION)
     return new
 
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from ytap_assets.domain.production.gates import (
+    TOPIC_COLUMNS,
     Gate,
     evaluate_generation_gates,
     evaluate_publication_gates,
@@ -42,15 +43,7 @@ def before_generation(text: str = "Said.", **changes: Any) -> list[str]:
     banned_topics = changes.pop("banned_topics", ())
     rival = changes.pop("rival", None)
     record = replace(RECORD, **changes)
-    row = {
-        "workspace_id": "tech",
-        "script_id": record.script_id,
-        "state": record.state,
-        "title": record.title,
-        "hook": record.hook,
-    }
-    records = pl.DataFrame([row], schema_overrides={"title": pl.String, "hook": pl.String})
-    banned = find_banned_topics(records, {record.script_id: text}, banned_topics)
+    banned = find_banned_topics([record], {record.script_id: text}, banned_topics)
     gates = evaluate_generation_gates(
         record,
         text,
@@ -190,9 +183,17 @@ def records(*rows: tuple[str, str, str | None, str | None]) -> pl.DataFrame:
 PENDING = "script_pending_review"
 
 
+def rivals_of(told: pl.DataFrame) -> dict[str, str]:
+    """What is found of one workspace, beside another one with the same scripts."""
+    other = told.with_columns(pl.lit("food").alias("workspace_id"))
+    found = find_topic_rivals(pl.concat([told, other]).select(TOPIC_COLUMNS))
+    assert found.get("food") == found.get("tech")
+    return found.get("tech", {})
+
+
 @pytest.mark.parametrize("state", ["ready_for_generation", "ready_for_publish", "published"])
 def test_a_topic_that_was_told_is_not_told_again(state: str) -> None:
-    found = find_topic_rivals(
+    found = rivals_of(
         records(
             ("new", PENDING, "Five  CHIPS -- that changed phones?", None),
             ("old", state, "\uff26ive chips that changed \u200bphones!", None),
@@ -202,7 +203,7 @@ def test_a_topic_that_was_told_is_not_told_again(state: str) -> None:
 
 
 def test_a_page_that_was_told_is_not_told_again() -> None:
-    found = find_topic_rivals(
+    found = rivals_of(
         records(
             ("old", "published", "One title", "https://www.example.com/story?utm_source=feed"),
             ("new", PENDING, "Another title", "http://example.com/story#top"),
@@ -214,11 +215,11 @@ def test_a_page_that_was_told_is_not_told_again() -> None:
 
 @pytest.mark.parametrize("state", ["rejected", "cancelled"])
 def test_what_was_given_up_tells_nothing(state: str) -> None:
-    assert find_topic_rivals(records(("a", state, "T", None), ("b", PENDING, "T", None))) == {}
+    assert rivals_of(records(("a", state, "T", None), ("b", PENDING, "T", None))) == {}
 
 
 def test_of_scripts_in_review_the_first_submitted_tells() -> None:
-    found = find_topic_rivals(
+    found = rivals_of(
         records(("z", PENDING, "T", None), ("b", PENDING, "T", None), ("a", PENDING, "t!", None))
     )
     assert found == dict.fromkeys("ab", "script z has the same title")
@@ -226,9 +227,9 @@ def test_of_scripts_in_review_the_first_submitted_tells() -> None:
 
 def test_what_has_no_words_is_no_topic() -> None:
     nothing = [("a", PENDING, "!!!", None), ("b", PENDING, "???", None), ("c", PENDING, None, None)]
-    assert find_topic_rivals(records(*nothing, ("d", PENDING, "\U0001f600", None))) == {}
-    assert find_topic_rivals(PRODUCTION_RECORDS.empty()) == {}
-    assert find_topic_rivals(records(("a", "published", "T", None))) == {}
+    assert rivals_of(records(*nothing, ("d", PENDING, "\U0001f600", None))) == {}
+    assert rivals_of(PRODUCTION_RECORDS.empty()) == {}
+    assert rivals_of(records(("a", "published", "T", None))) == {}
 
 
 def test_what_cannot_be_seen_makes_no_other_title() -> None:
@@ -236,19 +237,19 @@ def test_what_cannot_be_seen_makes_no_other_title() -> None:
         ("a", "published", "Vol\u00adcano \u2764\ufe0f", None),
         ("b", PENDING, "volcano \u2764", None),
     )
-    assert set(find_topic_rivals(told)) == {"b"}
+    assert set(rivals_of(told)) == {"b"}
 
 
 def test_an_entity_makes_no_other_title() -> None:
     told = records(
         ("a", "published", "Title &amp; thirty", None), ("b", PENDING, "Title & thirty", None)
     )
-    assert set(find_topic_rivals(told)) == {"b"}
+    assert set(rivals_of(told)) == {"b"}
 
 
 def test_words_keep_their_marks() -> None:
     different = records(("a", "published", "मै", None), ("b", PENDING, "म", None))
-    assert find_topic_rivals(different) == {}
+    assert rivals_of(different) == {}
 
 
 @pytest.mark.parametrize(
@@ -259,9 +260,9 @@ def test_what_names_a_page_on_its_host_tells_topics_apart(form: str) -> None:
         ("a", "published", "Mars", form.format(5052)),
         ("b", PENDING, "Moon", form.format(6618)),
     ]
-    assert find_topic_rivals(records(*told)) == {}
+    assert rivals_of(records(*told)) == {}
     again = records(*told, ("c", PENDING, "Venus", form.format(5052) + "&utm_source=x"))
-    assert set(find_topic_rivals(again)) == {"c"}
+    assert set(rivals_of(again)) == {"c"}
 
 
 @pytest.mark.parametrize(
@@ -269,4 +270,4 @@ def test_what_names_a_page_on_its_host_tells_topics_apart(form: str) -> None:
 )
 def test_a_url_that_names_no_page_holds_no_script(url: str) -> None:
     told = records(("a", "published", "Mars", url), ("b", PENDING, "Moon", url))
-    assert find_topic_rivals(told) == {}
+    assert rivals_of(told) == {}

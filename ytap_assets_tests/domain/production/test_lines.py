@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +16,19 @@ from ytap_assets.domain.production.lines import (
     MAX_UNREAD,
     BadLine,
     Parsed,
-    find_unfinished,
-    parse_lines,
+    UnfinishedLine,
+    compare_lines,
     parse_object,
+    read_lines,
 )
+
+
+def parse_lines(text: bytes | str, read: Callable[[Fields], Any]) -> Parsed[Any]:
+    return compare_lines(read_lines(text, read), lambda _: True)
+
+
+def find_unfinished(text: bytes) -> UnfinishedLine | None:
+    return read_lines(text, keep).unfinished
 
 
 def keep(fields: Fields) -> dict[str, Any]:
@@ -153,9 +163,8 @@ def test_what_was_written_is_read(contents: list[dict[str, Any]]) -> None:
 
 
 def test_rows_that_were_there_before_are_counted() -> None:
-    parsed = parse_lines(
-        '{"a":1}\n{"a":2}\n', lambda fields: keep(fields) if fields.content["a"] == 1 else None
-    )
+    lines = read_lines('{"a":1}\n{"a":2}\n', keep)
+    parsed = compare_lines(lines, lambda row: row["a"] == 1)
     assert (len(parsed.rows), parsed.duplicates) == (1, 1)
 
 

@@ -1,27 +1,35 @@
 from __future__ import annotations
 
+from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.manifest import parse_manifest
-from ytap_assets.domain.production.records import Dossier, iter_records, read_dossiers
-from ytap_assets_tests.domain.production.worlds import World, act, hours, submission, video_folder
+from ytap_assets.domain.production.records import ScriptContext, iter_records, read_contexts
+from ytap_assets_tests.domain.production.worlds import (
+    World,
+    decided,
+    hours,
+    submission,
+    video_folder,
+)
 
 
-def test_dossiers_hold_what_the_log_says_beyond_the_records() -> None:
+def test_contexts_hold_what_the_log_says_beyond_the_records() -> None:
     world = World(
         submissions=[submission(), submission("two", body=None, segments=["A", {"text": "B"}])],
-        acts=[act("one", "approve_script", hours(1))],
+        decisions=[decided("one", "approve_script", hours(1))],
         folders={"one": video_folder()},
     )
     world.settle()
     manifest = parse_manifest(video_folder().manifest).sha256
-    one, two = Dossier("First this, then that.", manifest), Dossier("A\nB", None)
-    assert read_dossiers(world.log.reverse()) == {"one": one, "two": two}
-    assert read_dossiers(world.log, ["two", "three"]) == {"two": two}
-    assert world.evidence().dossiers == {"one": one, "two": two}
+    one, two = ScriptContext("First this, then that.", manifest), ScriptContext("A\nB", None)
+    assert read_contexts(world.log.reverse()) == {("tech", "one"): one, ("tech", "two"): two}
+    assert world.evidence().contexts == {"one": one, "two": two}
 
 
 def test_the_longest_waiting_record_comes_first() -> None:
     late = submission("a", created_at=hours(2).isoformat())
     world = World(submissions=[late, submission("z"), submission("y")])
     world.settle()
-    waiting = iter_records(world.evidence().records, "script_pending_review")
-    assert [record.script_id for record in waiting] == ["y", "z", "a"]
+    waiting = iter_records(fold_events(world.log))
+    assert [record.script_id for _, record in waiting] == ["y", "z", "a"]
+    in_review = world.evidence().waiting["script_pending_review"]
+    assert [record.script_id for record in in_review] == ["y", "z", "a"]

@@ -18,9 +18,9 @@ from ytap_assets.tables.production import EVENT_TYPES, STATES
 def test_transitions_agree_with_the_worked_examples(
     vectors: Callable[[str], list[dict[str, Any]]],
 ) -> None:
-    for case in vectors("transitions"):
-        legal = case["to_state"] in next_states(case["from_state"])
-        assert legal == case["legal"], case
+    for candidate in vectors("transitions"):
+        legal = candidate["to_state"] in next_states(candidate["from_state"])
+        assert legal == candidate["legal"], candidate
 
 
 def test_a_legal_move_is_let_through() -> None:

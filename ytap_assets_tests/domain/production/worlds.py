@@ -11,11 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.acts import Act, explain_idle_acts
 from ytap_assets.domain.production.admission import Admission, admit_frame
+from ytap_assets.domain.production.decisions import Decision, explain_ignored_decisions
 from ytap_assets.domain.production.events import Event, events_to_frame
-from ytap_assets.domain.production.evidence import Evidence, Rules, gather_evidence
+from ytap_assets.domain.production.evidence import Evidence, Found, Production, Rules
 from ytap_assets.domain.production.fields import Fields
+from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.gates import TOPIC_COLUMNS
 from ytap_assets.domain.production.inbox import Submission, read_submission
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
@@ -60,9 +62,9 @@ def video_folder(script_id: str = "one", **changes: Any) -> VideoFolder:
     return VideoFolder(json.dumps(content | changes).encode(), {"video.mp4": fact})
 
 
-def act(script_id: str, what: str, at: datetime, reason: str | None = None) -> Act:
+def decided(script_id: str, what: str, at: datetime, reason: str | None = None) -> Decision:
     """What Ada decided."""
-    return Act(script_id, what, "ada", at, reason)
+    return Decision(script_id, what, "ada", at, reason)
 
 
 @dataclass
@@ -71,27 +73,36 @@ class World:
 
     rules: Rules = field(default_factory=Rules)
     submissions: Sequence[Submission] = ()
-    acts: Sequence[Act] = ()
-    acts_problem: str | None = None
+    decisions: Sequence[Decision] = ()
+    decisions_problem: str | None = None
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
     log: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
     now: datetime = NOW
 
-    def evidence(self) -> Evidence:
-        """What a decision may look at now."""
-        return gather_evidence(
-            "tech",
+    def production(self) -> Production:
+        """The workspace's production as its log has it."""
+        records = fold_events(self.log)
+        return Production(records, self.log, records.select(TOPIC_COLUMNS))
+
+    def found(self) -> Found:
+        """What lies in the folder."""
+        records = fold_events(self.log)
+        return Found(
             self.rules,
-            self.log,
             submissions=self.submissions,
-            acts=self.acts,
-            acts_problem=self.acts_problem,
+            decisions=self.decisions,
+            decisions_problem=self.decisions_problem,
             folders=self.folders,
             uploads=self.uploads,
             seen_videos=self.seen_videos,
+            owners=dict(records.drop_nulls("video_id").select("video_id", "script_id").iter_rows()),
         )
+
+    def evidence(self) -> Evidence:
+        """What a decision may look at now."""
+        return self.production().gather({"tech": self.found()})["tech"]
 
     def append(self, events: Sequence[Event]) -> Admission:
         """Append as the lake does: what is admitted, numbered on."""
@@ -111,17 +122,17 @@ class World:
         while any(self.tick(name) for name in PROMOTIONS):
             pass
 
-    def idle(self) -> dict[Act, str]:
+    def ignored(self) -> dict[Decision, str]:
         """The decisions that did nothing so far, each with the reason."""
-        records = self.evidence().records
-        explained = explain_idle_acts("tech", self.acts, records, self.log, now=self.now)
-        return {act: obstacle.reason for act, obstacle in explained}
+        records = fold_events(self.log)
+        explained = explain_ignored_decisions(
+            "tech", self.decisions, records, self.log, now=self.now
+        )
+        return {decision: obstacle.reason for decision, obstacle in explained}
 
     def record(self, script_id: str = "one") -> dict[str, Any]:
         """One script's record."""
-        return self.evidence().records.row(
-            by_predicate=pl.col("script_id") == script_id, named=True
-        )
+        return fold_events(self.log).row(by_predicate=pl.col("script_id") == script_id, named=True)
 
     def types(self, script_id: str = "one") -> list[str]:
         """The types of a script's events, in order."""

@@ -6,16 +6,22 @@ from typing import Any
 import pytest
 from ulid import ULID
 
-from ytap_assets.domain.production.acts import (
-    ACTS,
-    Act,
-    act_event,
+from ytap_assets.domain.production.decisions import (
+    ACTIONS,
+    Decision,
+    decision_event,
     is_possible,
-    parse_acts,
+    parse_decisions,
 )
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets.tables.production import STATES
-from ytap_assets_tests.domain.production.worlds import World, act, hours, submission, video_folder
+from ytap_assets_tests.domain.production.worlds import (
+    World,
+    decided,
+    hours,
+    submission,
+    video_folder,
+)
 
 LINE: dict[str, Any] = {
     "script_id": "one",
@@ -29,8 +35,8 @@ REVIEWED = "video_pending_review"
 
 def test_lines_become_acts() -> None:
     text = json.dumps(LINE) + "\n" + json.dumps({**LINE, "reason": None}) + "\n" + json.dumps(LINE)
-    parsed = parse_acts(text)
-    expected = Act("one", "reject", "Ada Lovelace", hours(0), "We told this in May.")
+    parsed = parse_decisions(text)
+    expected = Decision("one", "reject", "Ada Lovelace", hours(0), "We told this in May.")
     assert parsed.rows[0] == expected
     assert parsed.rows[1].reason is None
     assert (len(parsed.rows), parsed.duplicates) == (2, 1)
@@ -52,15 +58,15 @@ def test_lines_become_acts() -> None:
     ],
 )
 def test_what_is_no_act_is_a_bad_line(changes: dict[str, Any], reason: str) -> None:
-    parsed = parse_acts(json.dumps(LINE | changes) + "\n")
+    parsed = parse_decisions(json.dumps(LINE | changes) + "\n")
     assert parsed.rows == ()
     assert reason in parsed.bad[0].reason
 
 
 def test_an_act_at_the_keyboard_becomes_an_event_of_its_own() -> None:
     event_id = str(ULID())
-    event = act_event(
-        "tech", act("one", "send_back", hours(1), "Too slow"), REVIEWED, event_id=event_id
+    event = decision_event(
+        "tech", decided("one", "send_back", hours(1), "Too slow"), REVIEWED, event_id=event_id
     )
     assert event.event_id == event_id
     assert (event.type, event.from_state, event.to_state) == (
@@ -72,15 +78,15 @@ def test_an_act_at_the_keyboard_becomes_an_event_of_its_own() -> None:
 
 
 def test_an_approval_is_an_event_that_moves_nothing() -> None:
-    event = act_event("tech", act("one", "approve_video", hours(1)), REVIEWED)
+    event = decision_event("tech", decided("one", "approve_video", hours(1)), REVIEWED)
     assert (event.type, event.to_state) == ("video_approved", None)
 
 
 def test_a_line_is_one_event_however_often_it_is_read() -> None:
-    line = act("one", "reject", hours(1))
-    first = act_event("tech", line, REVIEWED).event_id
-    assert act_event("tech", line, "script_pending_review").event_id == first
-    assert act_event("tech", act("one", "reject", hours(2)), REVIEWED).event_id != first
+    line = decided("one", "reject", hours(1))
+    first = decision_event("tech", line, REVIEWED).event_id
+    assert decision_event("tech", line, "script_pending_review").event_id == first
+    assert decision_event("tech", decided("one", "reject", hours(2)), REVIEWED).event_id != first
 
 
 @pytest.mark.parametrize(
@@ -93,16 +99,20 @@ def test_a_line_is_one_event_however_often_it_is_read() -> None:
             "which is possible in script_pending_review or video_pending_review",
         ),
         ("cancel", "published", "script one is in published: it cannot be cancelled"),
-        ("published", "ready_for_publish", "'published' is no act: expected one of approve_script"),
+        (
+            "published",
+            "ready_for_publish",
+            "'published' is no action: expected one of approve_script",
+        ),
     ],
 )
 def test_an_impossible_act_is_refused(what: str, state: str | None, says: str) -> None:
     with pytest.raises(TransitionRefusedError, match=says):
-        act_event("tech", act("one", what, hours(1)), state)
+        decision_event("tech", decided("one", what, hours(1)), state)
 
 
 def test_what_is_possible_where() -> None:
-    possible = {what: [state for state in STATES if is_possible(what, state)] for what in ACTS}
+    possible = {what: [state for state in STATES if is_possible(what, state)] for what in ACTIONS}
     assert possible == {
         "approve_script": ["script_pending_review"],
         "approve_video": ["video_pending_review"],
@@ -116,27 +126,27 @@ def test_acts_that_did_nothing_are_explained() -> None:
     world = World(
         submissions=[submission()],
         folders={"one": video_folder(quality_score=70)},
-        acts=[
-            act("one", "approve_script", hours(1)),
-            act("one", "reject", hours(2)),
-            act("one", "approve_video", hours(30)),
-            act("one", "approve_video", hours(31)),
-            act("one", "approve_script", hours(32)),
-            act("other", "cancel", hours(2)),
+        decisions=[
+            decided("one", "approve_script", hours(1)),
+            decided("one", "reject", hours(2)),
+            decided("one", "approve_video", hours(30)),
+            decided("one", "approve_video", hours(31)),
+            decided("one", "approve_script", hours(32)),
+            decided("other", "cancel", hours(2)),
         ],
     )
-    world.acts, later = world.acts[:1], world.acts
+    world.decisions, later = world.decisions[:1], world.decisions
     world.settle()
-    world.acts = later
+    world.decisions = later
     world.settle()
-    idle = world.idle()
-    assert [(act.act, act.at) for act in idle] == [
+    ignored = world.ignored()
+    assert [(decision.action, decision.at) for decision in ignored] == [
         ("reject", hours(2)),
         ("approve_video", hours(31)),
         ("approve_script", hours(32)),
         ("cancel", hours(2)),
     ]
-    reasons = list(idle.values())
+    reasons = list(ignored.values())
     assert reasons[0].startswith("decided before the script came into video_pending_review")
     assert reasons[1] == "approved already by person:ada"
     assert reasons[2] == (
@@ -146,6 +156,6 @@ def test_acts_that_did_nothing_are_explained() -> None:
 
 
 def test_an_act_that_is_still_to_be_applied_is_not_idle() -> None:
-    world = World(submissions=[submission()], acts=[act("one", "cancel", hours(1))])
+    world = World(submissions=[submission()], decisions=[decided("one", "cancel", hours(1))])
     world.tick("submit_scripts")
-    assert world.idle() == {}
+    assert world.ignored() == {}

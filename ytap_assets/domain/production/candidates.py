@@ -17,18 +17,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ytap_assets.domain.production.acts import (
-    ACTS,
-    Act,
+from ytap_assets.domain.production.decisions import (
+    ACTIONS,
+    Decision,
     Standing,
-    act_event,
+    decision_event,
     find_obstacle,
     reception_event,
 )
 from ytap_assets.domain.production.events import Event, evidence_id
 from ytap_assets.domain.production.evidence import Evidence
 from ytap_assets.domain.production.gates import Gate
-from ytap_assets.domain.production.records import Dossier, Record, iter_records
+from ytap_assets.domain.production.records import Record, ScriptContext
 from ytap_assets.domain.production.states import (
     IN_PRODUCTION,
     RULES,
@@ -39,17 +39,17 @@ _INSTANT = timedelta(microseconds=1)
 
 
 @dataclass
-class Case:
+class PromotionContext:
     """One script in front of one promotion.
 
     Attributes:
         promotion: The promotion's name.
         workspace_id: The workspace.
         record: The script.
-        dossier: What its log says beyond the record.
-        acts: The decisions about it in the approvals file, in the order of the file.
+        context: What its log says beyond the record.
+        decisions: The decisions about it in the approvals file, in the order of the file.
         standings: What the log says of each of them.
-        acts_problem: Why the approvals file cannot be read; None where it can.
+        decisions_problem: Why the approvals file cannot be read; None where it can.
         now: The present.
         events: What happens to it, in order; grows with the calls.
     """
@@ -57,10 +57,10 @@ class Case:
     promotion: str
     workspace_id: str
     record: Record
-    dossier: Dossier
-    acts: Sequence[Act]
-    standings: Mapping[Act, Standing]
-    acts_problem: str | None
+    context: ScriptContext
+    decisions: Sequence[Decision]
+    standings: Mapping[Decision, Standing]
+    decisions_problem: str | None
     now: datetime
     events: list[Event] = field(default_factory=list)
 
@@ -70,15 +70,15 @@ class Case:
             self.record.video_approved_by if in_video_review else self.record.script_approved_by
         )
         self._approved_at: datetime | None = None
-        self._applied: list[Act] = []
+        self._applied: list[Decision] = []
 
     @property
     def approved_by(self) -> str | None:
         """Who approved what is in review; None where nobody did."""
         return self._approved_by
 
-    def apply_acts(self) -> bool:
-        """Apply the decisions that count now (`acts`).
+    def apply_decisions(self) -> bool:
+        """Apply the decisions that count now (`decisions`).
 
         Where the approvals file cannot be read, nothing else happens: a cancellation may be in it.
 
@@ -86,27 +86,27 @@ class Case:
             Whether nothing else can happen to the script here: a decision moved it, or the
             decisions are unknown.
         """
-        if self.acts_problem is not None:
-            self.note_gates([f"approvals: {self.acts_problem}"])
+        if self.decisions_problem is not None:
+            self.note_gates([f"approvals: {self.decisions_problem}"])
             return True
-        for act in self._list_applicable():
-            event = act_event(self.workspace_id, act, self.record.state)
+        for decision in self._list_applicable():
+            event = decision_event(self.workspace_id, decision, self.record.state)
             if event.to_state is not None:
-                self._applied.append(act)
-                self.events.append(replace(event, occurred_at=self.date(act.at)))
+                self._applied.append(decision)
+                self.events.append(replace(event, occurred_at=self.date(decision.at)))
                 return True
             if not self._approved_by:
-                self._applied.append(act)
+                self._applied.append(decision)
                 self.events.append(event)
-                self._approved_by, self._approved_at = event.actor, act.at
+                self._approved_by, self._approved_at = event.actor, decision.at
         return False
 
-    def _list_applicable(self) -> list[Act]:
+    def _list_applicable(self) -> list[Decision]:
         return [
-            act
-            for act in sorted(self.acts, key=lambda act: act.at)
-            if self.standings[act] != "applied"
-            and find_obstacle(act, self.standings[act], self.record, self.now) is None
+            decision
+            for decision in sorted(self.decisions, key=lambda decision: decision.at)
+            if self.standings[decision] != "applied"
+            and find_obstacle(decision, self.standings[decision], self.record, self.now) is None
         ]
 
     def close(self) -> list[Event]:
@@ -117,7 +117,7 @@ class Case:
         """
         return [*map(self._receive, self._list_received()), *self.events]
 
-    def _list_received(self) -> list[Act]:
+    def _list_received(self) -> list[Decision]:
         """The decisions to bind to the state that the script is in, or leaves.
 
         All that did not count, where the script stays. Where a promotion moves it, the others may
@@ -126,51 +126,61 @@ class Case:
         after the whole file.
         """
         unbound = [
-            act
-            for act in self.acts
-            if self.standings[act] in ("new", "overtaken")
-            and act.act != "cancel"
-            and act not in self._applied
+            decision
+            for decision in self.decisions
+            if self.standings[decision] in ("new", "overtaken")
+            and decision.action != "cancel"
+            and decision not in self._applied
         ]
         if not any(event.to_state is not None for event in self.events):
             return unbound
         bound = self._list_before_move()
         return [
-            act
-            for act in unbound
-            if act.at > self.now or act in bound or self.standings[act] == "overtaken"
+            decision
+            for decision in unbound
+            if decision.at > self.now
+            or decision in bound
+            or self.standings[decision] == "overtaken"
         ]
 
-    def _list_before_move(self) -> Sequence[Act]:
+    def _list_before_move(self) -> Sequence[Decision]:
         """The decisions written before the one that sends the script back, if one does."""
         if not any(event.to_state in IN_PRODUCTION for event in self.events):
             return []
-        mover = next((act for act in self._applied if RULES[ACTS[act.act]].to_state), None)
+        mover = next(
+            (decision for decision in self._applied if RULES[ACTIONS[decision.action]].to_state),
+            None,
+        )
         if mover is None:
             return []
-        return self.acts[: self.acts.index(mover)] if mover in self.acts else self.acts
+        return (
+            self.decisions[: self.decisions.index(mover)]
+            if mover in self.decisions
+            else self.decisions
+        )
 
-    def _receive(self, act: Act) -> Event:
+    def _receive(self, decision: Decision) -> Event:
         return reception_event(
             self.workspace_id,
-            act,
+            decision,
             self.record.state,
             actor=f"sensor:{self.promotion}",
             now=self.now,
-            overtaken=self.standings[act] == "overtaken" or act in self._list_before_move(),
+            overtaken=self.standings[decision] == "overtaken"
+            or decision in self._list_before_move(),
         )
 
-    def decide(self, act: Act, event_id: str) -> list[Event]:
+    def decide(self, decision: Decision, event_id: str) -> list[Event]:
         """What a decision at a keyboard does to the script.
 
         Raises:
             TransitionRefusedError: The decision is not possible where the script stands.
         """
-        event = act_event(self.workspace_id, act, self.record.state, event_id=event_id)
+        event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
         if event.to_state is not None:
-            event = replace(event, occurred_at=self.date(act.at))
+            event = replace(event, occurred_at=self.date(decision.at))
         self.events.append(event)
-        self._applied.append(act)
+        self._applied.append(decision)
         return self.close()
 
     def pass_gates(
@@ -261,19 +271,24 @@ class Case:
         )
 
 
-def open_cases(evidence: Evidence, promotion: str, state: str, now: datetime) -> Iterator[Case]:
+def list_candidates(
+    evidence: Evidence, promotion: str, state: str, now: datetime
+) -> Iterator[PromotionContext]:
     """The scripts that wait in a state, the longest waiting first."""
-    acts: defaultdict[str, list[Act]] = defaultdict(list)
-    for act in evidence.acts:
-        acts[act.script_id].append(act)
-    for record in iter_records(evidence.records, state):
-        yield Case(
+    waiting = evidence.waiting.get(state, ())
+    if not waiting:
+        return
+    decisions: defaultdict[str, list[Decision]] = defaultdict(list)
+    for decision in evidence.found.decisions:
+        decisions[decision.script_id].append(decision)
+    for record in waiting:
+        yield PromotionContext(
             promotion=promotion,
             workspace_id=evidence.workspace_id,
             record=record,
-            dossier=evidence.dossiers.get(record.script_id, Dossier()),
-            acts=acts[record.script_id],
+            context=evidence.contexts.get(record.script_id, ScriptContext()),
+            decisions=decisions[record.script_id],
             standings=evidence.standings,
-            acts_problem=evidence.acts_problem,
+            decisions_problem=evidence.found.decisions_problem,
             now=now,
         )

@@ -1,0 +1,529 @@
+"""How far inbox files have been read, and what their lines said: cursors and an index in the lake.
+
+A run parses only the lines that follow the cursor of their file. Lines that say something new are
+kept in ``inbox_lines``, so that a decision or an upload that has no effect yet still has one later.
+Lines that cannot be read go to ``quarantined_rows``, once each. Belongs here: what is stored of
+inbox files. Does not belong here: the files (`inbox_files`), or what follows from their lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.domain.production.decisions import Decision
+from ytap_assets.domain.production.inbox import Submission
+from ytap_assets.domain.production.lines import BadLine, Line
+from ytap_assets.domain.production.uploads import Upload
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
+from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.reader import BatchReader
+from ytap_assets.lakehouse.transaction import Transaction
+from ytap_assets.operations.inbox_files import (
+    APPROVALS,
+    INBOX_FILES,
+    SCRIPTS,
+    UPLOADS,
+    Cursor,
+    InboxFile,
+    OpenedFile,
+    compare_inbox,
+    open_inbox,
+)
+from ytap_assets.operations.platform import Slice
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    INBOX_CURSORS,
+    INBOX_LINES,
+    QUARANTINED_ROWS,
+    Table,
+)
+
+SOURCE = "inbox"
+MANY = 5_000
+"""More values than this are not put into a condition: all rows are read, and then filtered."""
+
+_CURSOR = tuple(field.name for field in fields(Cursor))
+Files = Mapping[str, InboxFile]
+
+
+@dataclass(frozen=True)
+class Inboxes:
+    """The inbox files of several workspaces.
+
+    Attributes:
+        files: The files of each workspace, by name.
+        cursors: The cursors that are stored.
+        failed: The workspaces whose files cannot be looked at, and why.
+    """
+
+    files: dict[str, dict[str, InboxFile]]
+    cursors: dict[tuple[str, str], Cursor]
+    failed: dict[str, Exception]
+
+    @property
+    def read(self) -> pl.DataFrame:
+        """The files of which lines are stored: ``workspace_id``, ``file``, ``generation``."""
+        rows = [
+            (workspace_id, name, file.opened.cursor.generation)
+            for workspace_id, files in self.files.items()
+            for name, file in files.items()
+            if file.opened.cursor.size_bytes
+        ]
+        schema = {"workspace_id": pl.String, "file": pl.String, "generation": pl.Int64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def rows(self, workspace_id: str, name: str) -> tuple[Any, ...]:
+        """What the new lines of a file say."""
+        return self.files[workspace_id][name].parsed.rows
+
+
+def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
+    """Read what is new in the inbox files of several workspaces.
+
+    Args:
+        slices: The workspaces.
+        reader: Reads these workspaces.
+    """
+    cursors = _read_cursors(reader)
+    opened: dict[tuple[str, str], OpenedFile] = {}
+    failed: dict[str, Exception] = {}
+    for one in slices:
+        folder = one.platform.workspaces.folder(one.workspace_id)
+        try:
+            for name in INBOX_FILES:
+                key = (one.workspace_id, name)
+                opened[key] = open_inbox(folder, name, cursors.get(key))
+        except Exception as error:  # whatever it is: the other workspaces are worked on
+            failed[one.workspace_id] = error
+    earlier = _read_earlier(reader, opened)
+    files: dict[str, dict[str, InboxFile]] = defaultdict(dict)
+    for (workspace_id, name), one_file in opened.items():
+        if workspace_id not in failed:
+            files[workspace_id][name] = compare_inbox(
+                one_file, earlier.get((workspace_id, name), ())
+            )
+    return Inboxes(dict(files), cursors, failed)
+
+
+def _read_cursors(reader: BatchReader) -> dict[tuple[str, str], Cursor]:
+    rows = reader.read(INBOX_CURSORS, columns=["workspace_id", "file", *_CURSOR])
+    return {
+        (workspace_id, name): Cursor(*(tuple(v) if isinstance(v, list) else v for v in values))
+        for workspace_id, name, *values in rows.iter_rows()
+    }
+
+
+def _read_earlier(
+    reader: BatchReader, opened: Mapping[tuple[str, str], OpenedFile]
+) -> dict[tuple[str, str], list[Any]]:
+    """What earlier lines say of the scripts and videos that new lines speak of, by file."""
+    continued = {
+        key: one for key, one in opened.items() if one.cursor.size_bytes and one.lines.good
+    }
+    if not continued:
+        return {}
+    generations = pl.DataFrame(
+        [(*key, one.cursor.generation) for key, one in continued.items()],
+        schema={"workspace_id": pl.String, "file": pl.String, "generation": pl.Int64},
+        orient="row",
+    )
+    scripts = {
+        line.row.script_id
+        for (_, name), one in continued.items()
+        if name != UPLOADS
+        for line in one.lines.good
+    }
+    parts = []
+    if scripts:
+        parts.append(read_lines_of(reader, scripts, files=(SCRIPTS, APPROVALS)))
+    if any(name == UPLOADS for _, name in continued):  # a new line may be about any video
+        parts.append(reader.read(INBOX_LINES, wanted={"file": [UPLOADS]}))
+    rows = pl.concat(parts).join(generations, on=generations.columns, how="semi")
+    earlier: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for row in rows.sort("line").iter_rows(named=True):
+        key = (row["workspace_id"], row["file"])
+        earlier[key].append(
+            (row["script_id"], row["digest"]) if row["file"] == SCRIPTS else _from_row(row)
+        )
+    return earlier
+
+
+def read_lines_of(
+    reader: BatchReader, scripts: Collection[str], *, files: Sequence[str]
+) -> pl.DataFrame:
+    """Rows of ``inbox_lines`` about scripts, of all generations.
+
+    Args:
+        reader: Reads the workspaces.
+        scripts: The scripts.
+        files: The names of the files.
+    """
+    if not scripts:
+        return INBOX_LINES.empty()
+    return read_wanted(reader, INBOX_LINES, "script_id", scripts, wanted={"file": files})
+
+
+def read_wanted(
+    reader: BatchReader,
+    table: Table,
+    column: str,
+    values: Collection[str],
+    *,
+    columns: Sequence[str] | None = None,
+    wanted: Mapping[str, Sequence[str]] | None = None,
+) -> pl.DataFrame:
+    """Rows with one of many values in a column, and others as wanted.
+
+    Args:
+        reader: Reads the workspaces.
+        table: What to read.
+        column: The column.
+        values: Its values.
+        columns: Which columns, in this order; all where None.
+        wanted: Column -> values to keep.
+    """
+    if not values:
+        rows = table.empty()
+        return rows.select(columns) if columns else rows
+    others = dict(wanted or {})
+    if len(values) <= MANY:
+        return reader.read(table, columns=columns, wanted={**others, column: sorted(values)})
+    names = list(dict.fromkeys([*(columns or table.schema), column]))
+    rows = reader.read(table, columns=names, wanted=others)
+    kept = rows.join(pl.DataFrame({column: list(values)}), on=column, how="semi")
+    return kept.select(columns) if columns else kept
+
+
+def decisions_and_uploads(
+    rows: pl.DataFrame, inboxes: Inboxes
+) -> tuple[dict[str, list[Decision]], dict[str, list[Upload]]]:
+    """The decisions and uploads of each workspace in the order of the file: stored, then new ones.
+
+    Args:
+        rows: Rows of ``inbox_lines``.
+        inboxes: The files.
+    """
+    current = inboxes.read
+    decisions: dict[str, list[Decision]] = defaultdict(list)
+    uploads: dict[str, list[Upload]] = defaultdict(list)
+    stored = rows.join(current, on=current.columns, how="semi").sort("line")
+    for row in stored.iter_rows(named=True):
+        one = _from_row(row)
+        (decisions if isinstance(one, Decision) else uploads)[row["workspace_id"]].append(one)
+    for workspace_id in inboxes.files:
+        decisions[workspace_id] += inboxes.rows(workspace_id, APPROVALS)
+        uploads[workspace_id] += inboxes.rows(workspace_id, UPLOADS)
+    return decisions, uploads
+
+
+def _from_row(row: Mapping[str, Any]) -> Decision | Upload:
+    if row["file"] == APPROVALS:
+        return Decision(
+            row["script_id"], row["act"], row["actor"], row["decided_at"], row["reason"]
+        )
+    return Upload(row["script_id"], row["video_id"], row["channel_id"], row["published_at"])
+
+
+def _to_row(workspace_id: str, file: InboxFile, line: Line[Any]) -> dict[str, Any]:
+    row = line.row
+    shared = {
+        "workspace_id": workspace_id,
+        "file": file.name,
+        "generation": file.opened.cursor.generation,
+        "line": line.number,
+        "script_id": row.script_id,
+    }
+    if isinstance(row, Submission):
+        return {**shared, "digest": row.digest}
+    if isinstance(row, Decision):
+        return {
+            **shared,
+            "act": row.action,
+            "actor": row.actor,
+            "decided_at": row.at,
+            "reason": row.reason,
+        }
+    return {
+        **shared,
+        "video_id": row.video_id,
+        "channel_id": row.channel_id,
+        "published_at": row.published_at,
+    }
+
+
+@dataclass(frozen=True)
+class _News:
+    """What a file holds that the log does not count yet, and its bad lines that are new."""
+
+    name: str
+    counts: Mapping[str, int]
+    bad: tuple[BadLine, ...]
+
+    @property
+    def fetched(self) -> int:
+        return sum(self.counts.values())
+
+
+class SliceRefusedError(Exception):
+    """Rows of some workspaces are refused, so that their commit is undone.
+
+    Attributes:
+        reasons: Why, by workspace.
+    """
+
+    def __init__(self, reasons: Mapping[str, PublishRefusedError]) -> None:
+        super().__init__("; ".join(map(str, reasons.values())))
+        self.reasons = reasons
+
+
+def check_slices(table: Table, frames: Mapping[Scope, pl.DataFrame]) -> list[CheckedRows]:
+    """Check rows of several workspaces, each frame as `check_rows` does.
+
+    Raises:
+        SliceRefusedError: Rows of some workspaces are refused.
+    """
+    checked = check_batch(table, frames)
+    refused = {
+        scope.workspace_id: found
+        for scope, found in checked.items()
+        if isinstance(found, PublishRefusedError)
+    }
+    if refused:
+        raise SliceRefusedError(refused)
+    return [found for found in checked.values() if isinstance(found, CheckedRows)]
+
+
+def find_news(
+    inboxes: Inboxes, reader: BatchReader, now: datetime, workspace_ids: Iterable[str]
+) -> set[str]:
+    """The workspaces of whose inbox files something is still to be stored.
+
+    Args:
+        inboxes: The files.
+        reader: Reads the workspaces.
+        now: The present.
+        workspace_ids: The workspaces asked about.
+    """
+    asked = list(workspace_ids)
+    files = {name: inboxes.files[name] for name in asked}
+    return {name for name in asked if _find_moved(inboxes, name)} | {
+        *find_new_bad_lines(files, reader, now)
+    }
+
+
+def _find_moved(inboxes: Inboxes, workspace_id: str) -> dict[str, Cursor]:
+    """The cursors of a workspace's files that are to be stored anew, by file."""
+    moved: dict[str, Cursor] = {}
+    for name, file in inboxes.files[workspace_id].items():
+        before = inboxes.cursors.get((workspace_id, name), Cursor())
+        after = file.next_cursor()
+        if file.problem is None and after != before and (before.size_bytes or after.size_bytes):
+            moved[name] = after
+    return moved
+
+
+def find_new_bad_lines(
+    files: Mapping[str, Files], reader: BatchReader, now: datetime
+) -> dict[str, list[str]]:
+    """The ids of bad lines that are not in quarantine yet, by workspace.
+
+    Args:
+        files: The inbox files, by workspace.
+        reader: Reads the workspaces.
+        now: The present.
+    """
+    ids = {
+        _name_line(file.name, line): workspace_id
+        for workspace_id, own in files.items()
+        for file in own.values()
+        for line in file.new_bad_lines(now)
+    }
+    if not ids:
+        return {}
+    stored = reader.read(
+        QUARANTINED_ROWS,
+        columns=["workspace_id", "quarantine_id"],
+        wanted={"source": [SOURCE]},
+    )
+    known = set(stored.iter_rows())
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, workspace_id in ids.items():
+        if (workspace_id, name) not in known:
+            found[workspace_id].append(name)
+    return dict(found)
+
+
+def store_inboxes(
+    transaction: Transaction, inboxes: Inboxes, slices: Iterable[Slice], now: datetime
+) -> None:
+    """Store what is new of inbox files: lines, cursors, bad lines, and what became of all lines.
+
+    A file that another run has read meanwhile is left for the next run. A file with bad lines is
+    logged whenever it has grown: each of its lines counts in one entry of ``collection_log``.
+
+    Args:
+        transaction: The commit that also appends what follows from the lines.
+        inboxes: The files.
+        slices: The workspaces whose files are stored.
+        now: The present.
+    """
+    by_id = {one.workspace_id: one for one in slices}
+    reader = transaction.batch_reader(list(by_id))
+    stored = _read_cursors(reader)
+    current = {
+        workspace_id
+        for workspace_id in by_id
+        if all(
+            stored.get((workspace_id, name)) == inboxes.cursors.get((workspace_id, name))
+            for name in INBOX_FILES
+        )
+    }
+    moved = {name: found for name in sorted(current) if (found := _find_moved(inboxes, name))}
+    lines: dict[Scope, pl.DataFrame] = {}
+    cursors: dict[Scope, pl.DataFrame] = {}
+    for workspace_id, own in moved.items():
+        files = inboxes.files[workspace_id]
+        scope = by_id[workspace_id].scope
+        rows = [
+            _to_row(workspace_id, files[name], line)
+            for name in own
+            for line in files[name].indexed()
+        ]
+        lines[scope] = INBOX_LINES.frame(rows)
+        kept = {
+            name: cursor
+            for name in INBOX_FILES
+            if (cursor := inboxes.cursors.get((workspace_id, name))) is not None
+        }
+        cursors[scope] = INBOX_CURSORS.frame(
+            [_cursor_row(workspace_id, name, one, now) for name, one in (kept | own).items()]
+        )
+    transaction.append_all(check_slices(INBOX_LINES, lines))
+    transaction.publish_all(check_slices(INBOX_CURSORS, cursors))
+    _store_bad_lines(transaction, reader, inboxes, [by_id[name] for name in sorted(current)], now)
+
+
+def _cursor_row(workspace_id: str, name: str, cursor: Cursor, now: datetime) -> dict[str, Any]:
+    values = {name: getattr(cursor, name) for name in _CURSOR}
+    lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+    return {"workspace_id": workspace_id, "file": name, **values, **lists, "read_at": now}
+
+
+def _store_bad_lines(
+    transaction: Transaction,
+    reader: BatchReader,
+    inboxes: Inboxes,
+    slices: Sequence[Slice],
+    now: datetime,
+) -> None:
+    with_bad = {
+        one.workspace_id: [
+            file
+            for file in inboxes.files[one.workspace_id].values()
+            if file.count_bad_lines(now) and (file.opened.tail or file.opened.digest is not None)
+        ]
+        for one in slices
+    }
+    if not any(with_bad.values()):
+        return
+    wanted = {"source": [SOURCE]}
+    logged = reader.read(
+        COLLECTION_LOG,
+        columns=["workspace_id", "target", "accepted", "duplicates"],
+        wanted=wanted,
+    )
+    totals = {
+        (workspace_id, target): (accepted, duplicates)
+        for workspace_id, target, accepted, duplicates in logged.group_by("workspace_id", "target")
+        .agg(pl.col("accepted", "duplicates").sum())
+        .iter_rows()
+    }
+    quarantined = reader.read(
+        QUARANTINED_ROWS, columns=["workspace_id", "quarantine_id"], wanted=wanted
+    )
+    known = set(quarantined.iter_rows())
+    logs: dict[Scope, pl.DataFrame] = {}
+    aside: dict[Scope, pl.DataFrame] = {}
+    for one in slices:
+        found: list[tuple[_News, str]] = []
+        for file in with_bad[one.workspace_id]:
+            accepted, repeated = totals.get((one.workspace_id, file.name), (0, 0))
+            bad = tuple(
+                line
+                for line in file.new_bad_lines(now)
+                if (one.workspace_id, _name_line(file.name, line)) not in known
+            )
+            # A file is only appended to; where it was cut all the same, nothing counts twice.
+            counts = {
+                "accepted": max(0, file.accepted - accepted),
+                "quarantined": len(bad),
+                "duplicates": max(0, file.repeated - repeated),
+            }
+            news = _News(file.name, counts, bad)
+            if news.fetched:
+                found.append((news, _name_collection(file, bad)))
+        if found:
+            entries = [_log(one, now, news, name) for news, name in found]
+            rows = [row for news, name in found for row in _rows(one, now, news, name)]
+            logs[one.scope] = COLLECTION_LOG.frame(entries)
+            aside[one.scope] = QUARANTINED_ROWS.frame(rows)
+    transaction.append_all(check_slices(COLLECTION_LOG, logs))
+    transaction.append_all(check_slices(QUARANTINED_ROWS, aside))
+
+
+def _log(slice_: Slice, now: datetime, news: _News, collection_id: str) -> dict[str, Any]:
+    lost = len(news.bad)
+    return {
+        "workspace_id": slice_.workspace_id,
+        "day": now.date(),
+        "collection_id": collection_id,
+        "source": SOURCE,
+        "target": news.name,
+        "history": "file",
+        "outcome": "ok",
+        "detail": f"{lost} of {news.fetched} new lines could not be read" if lost else None,
+        "attempts": 0,
+        "started_at": now,
+        "finished_at": now,
+        "fetched": news.fetched,
+        **news.counts,
+        "run_id": slice_.run.run_id,
+    }
+
+
+def _rows(slice_: Slice, now: datetime, news: _News, collection_id: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "workspace_id": slice_.workspace_id,
+            "day": now.date(),
+            "quarantine_id": _name_line(news.name, bad),
+            "collection_id": collection_id,
+            "source": SOURCE,
+            "origin": news.name,
+            "place": f"line {bad.line}",
+            "reason": bad.reason,
+            "original": bad.original,
+            "quarantined_at": now,
+        }
+        for bad in news.bad
+    ]
+
+
+def _name_collection(file: InboxFile, bad: Iterable[BadLine]) -> str:
+    cursor, tail = file.next_cursor(), hashlib.sha256(file.opened.tail).hexdigest()
+    return _hash(file.name, cursor.sha256, tail, *(_name_line(file.name, line) for line in bad))
+
+
+def _name_line(name: str, bad: BadLine) -> str:
+    return _hash(name, str(bad.line), bad.original)
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\x00".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
