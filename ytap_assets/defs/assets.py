@@ -13,7 +13,7 @@ from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
 from ytap_assets.operations.coverage import cover_slice
 from ytap_assets.operations.performance import measure_slice
-from ytap_assets.operations.platform import Slice, Written
+from ytap_assets.operations.platform import Batch, Slice, Written
 from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
 from ytap_assets.operations.registries import (
     find_unidentified,
@@ -138,7 +138,10 @@ def workspace_reports(slice_: Slice, _config: Mapping[str, Any]) -> Written:
     The metadata holds a summary of the day's report. The page `reports/index.html` links to the
     reports of all workspaces.
     """
-    return make_reports(slice_)
+    found = make_reports(Batch(slice_.platform, (slice_,), slice_.run))[slice_.scope]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 TABLE_ASSETS: tuple[TableAsset, ...] = (

@@ -8,7 +8,7 @@ import polars as pl
 
 from ytap_assets.domain.coverage import describe_coverage, summarize_by_source
 from ytap_assets.operations.platform import Picture, Slice, Written, publish_slice
-from ytap_assets.reports.coverage import draw_coverage
+from ytap_assets.reports.charts import draw_coverage
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.source import Source
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG, RAW_TRENDS
