@@ -6,7 +6,7 @@ Each is called as its users call it: ours through `Lake.publish`, the I/O manage
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,17 @@ from dagster_duckdb_polars import DuckDBPolarsIOManager
 from dagster_polars import PolarsParquetIOManager
 
 from ytap_assets.defs.partitions import DAY, WORKSPACE, partition_key
-from ytap_assets.defs.table_assets import TableAsset, build_asset
+from ytap_assets.defs.table_assets import Stage, TableAsset, build_stage
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.platform import (
+    Batch,
+    Platform,
+    Results,
+    publish_batch,
+    split_slices,
+)
 from ytap_assets.settings import Settings
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets.workspaces import Workspace
@@ -75,8 +81,11 @@ class Ours:
         return partial(self.lake.publish, SCORED_TRENDS, frame, scope, _RUN)
 
     def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
-        asset = TableAsset(SCORED_TRENDS, lambda _slice, _config: frame)
-        return build_asset(asset, self._platform.day_range()), {"platform": self._platform}
+        def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+            return publish_batch(batch, SCORED_TRENDS, split_slices(batch, frame))
+
+        asset = TableAsset(SCORED_TRENDS, compute, Stage("publish", "", by_day=True))
+        return build_stage([asset], self._platform.day_range()), {"platform": self._platform}
 
     def fetch(self) -> pl.DataFrame:
         columns = ["workspace_id", "day", "story_id", "members"]

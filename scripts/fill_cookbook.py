@@ -51,7 +51,7 @@ def make_demo(data: Path) -> None:
             platform, "*", workspace_ids=platform.workspaces.ids(), days=DAYS, on_step=print
         ):
             if not run.ok:
-                raise SystemExit(f"{run.workspace_id}: {run.error}")
+                raise SystemExit(run.error)
 
 
 def answer(settings: Settings, statement: str) -> str:

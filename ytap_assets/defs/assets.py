@@ -15,7 +15,6 @@ from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
     Results,
-    per_slice,
     publish_batch,
     split_slices,
 )
@@ -175,7 +174,7 @@ def workspace_reports(batch: Batch, _config: Mapping[str, Any]) -> Results:
     The metadata holds a summary of the day's report. The page `reports/index.html` links to the
     reports of all workspaces.
     """
-    return per_slice(make_reports, batch)
+    return make_reports(batch)
 
 
 TABLE_ASSETS: tuple[TableAsset, ...] = (

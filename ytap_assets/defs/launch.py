@@ -70,6 +70,12 @@ class RunOutcome:
         """Whether everything was made."""
         return not self.failures
 
+    @property
+    def error(self) -> str | None:
+        """Why it failed, for all workspaces in one text."""
+        texts = [f"{name}: {why}" if name else why for name, why in self.failures.items()]
+        return "; ".join(texts) or None
+
 
 @dataclass(frozen=True)
 class _Launch:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ytap_assets.domain.reporting.metrics import find_gains
-from ytap_assets.domain.reporting.trends import pick_top_stories
+from ytap_assets.domain.reporting.numbers import find_gains, pick_top_stories
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables import (
@@ -183,5 +182,5 @@ def _count_published(credited: pl.DataFrame) -> pl.DataFrame:
 def _sum_gains(credited: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
     """Views gained since the day before by the videos of each source's scripts."""
     owners = credited.select("workspace_id", "video_id", "source").drop_nulls()
-    theirs = find_gains(metrics, credited).join(owners, on="video_id")
+    theirs = find_gains(metrics, credited).join(owners, on=["workspace_id", "video_id"])
     return theirs.group_by(_KEY).agg(pl.col("gained").sum().alias("views_gained"))

@@ -7,12 +7,14 @@ pinned packages; unsigned ones are never allowed, and DuckDB fetches nothing by 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -42,8 +44,26 @@ _DAMAGES = (
 _JOURNALS = ("-wal", "-journal")
 
 
+class _AbsentPandas(MetaPathFinder):
+    """Says at once that pandas is not installed."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        """Find nothing.
+
+        Raises:
+            ModuleNotFoundError: It is pandas.
+        """
+        if name == "pandas":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def connect() -> duckdb.DuckDBPyConnection:
     """A fresh in-memory DuckDB, in UTC, that downloads nothing by itself."""
+    # DuckDB tries to import pandas twice for every value that is bound. Where there is none, each
+    # attempt searches the whole path: 50 values took 9 ms.
+    is_known = any(isinstance(finder, _AbsentPandas) for finder in sys.meta_path)
+    if not is_known and find_spec("pandas") is None:
+        sys.meta_path.insert(0, _AbsentPandas())
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )

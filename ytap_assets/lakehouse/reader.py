@@ -22,6 +22,7 @@ from ytap_assets.tables import Table
 Cursors = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
 Days = tuple[date, date]
 Wanted = Mapping[str, Sequence[str]]
+AtLeast = Mapping[str, object]
 _DAY = timedelta(days=1)
 
 
@@ -73,10 +74,32 @@ class BatchReader:
         days: Days | None = None,
         columns: Sequence[str] | None = None,
         wanted: Wanted | None = None,
+        at_least: AtLeast | None = None,
     ) -> pl.DataFrame:
-        """These workspaces' rows of a table; arguments and errors as `Reader.read`."""
-        owners = {**(wanted or {}), "workspace_id": self.workspace_ids}
-        return _read(self._cursors, table, days, columns, owners, self.as_of)
+        """These workspaces' rows of a table.
+
+        Args:
+            table: What to read.
+            days: First and last day, both included; all days where None.
+            columns: Which columns, in this order; all where None.
+            wanted: Column -> values to keep; of workspaces, only the reader's own.
+            at_least: Column -> the least value to keep.
+
+        Raises:
+            SnapshotMissingError: As `Reader.read`.
+        """
+        among = set((wanted or {}).get("workspace_id", self.workspace_ids))
+        owners = [one for one in self.workspace_ids if one in among]
+        kept = {**(wanted or {}), "workspace_id": owners}
+        return _read(self._cursors, table, days, columns, kept, self.as_of, at_least or {})
+
+    def last_seqs(self, table: Table) -> dict[str, int]:
+        """The number of each workspace's last row in a sequenced table.
+
+        Raises:
+            KeyError: The table's rows are not numbered.
+        """
+        return _last_seqs(self._cursors, table, self.as_of, self.workspace_ids)
 
     def read_after(
         self, table: Table, seqs: Mapping[str, int], *, columns: Sequence[str] | None = None
@@ -146,12 +169,25 @@ class CrossReader:
         Raises:
             KeyError: The table's rows are not numbered.
         """
-        if not table.sequenced:
-            raise KeyError(f"{table.name} has no column seq")
+        return _last_seqs(self._cursors, table, self.as_of, None)
+
+    def read_newest(self, table: Table, *, columns: Sequence[str]) -> pl.DataFrame:
+        """The row of every workspace's last day in a table with one row a day.
+
+        Returns:
+            The columns, and ``rows``: how many rows the workspace has. In order of workspace.
+        """
+        selected = ", ".join(f'"{name}"' for name in columns)
         with self._cursors() as cursor:
             source = _source(cursor, table, self.as_of)
-            found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
-            return dict(found.fetchall())
+            found = cursor.execute(
+                f"SELECT unnest(arg_max(t, t.day)), count(*) AS rows"
+                f" FROM (SELECT {selected} FROM {source}) t"
+                " GROUP BY t.workspace_id ORDER BY t.workspace_id"
+            ).pl()
+        return found.cast(
+            pl.Schema({name: table.schema[name] for name in columns} | {"rows": pl.Int64})
+        )
 
     def first_day(self, table: Table, *, since: date) -> date | None:
         """The earliest day of any workspace's rows, from a day on; None where there are none."""
@@ -206,9 +242,10 @@ def _read(
     columns: Sequence[str] | None,
     wanted: Wanted,
     as_of: int | None,
+    at_least: AtLeast | None = None,
 ) -> pl.DataFrame:
-    names = list(columns or table.schema)
-    unknown = [name for name in (*names, *wanted) if name not in table.schema]
+    names, at_least = list(columns or table.schema), at_least or {}
+    unknown = [name for name in (*names, *wanted, *at_least) if name not in table.schema]
     if unknown:
         raise KeyError(f"{table.name} has no column {', '.join(unknown)}")
     conditions: list[str] = []
@@ -217,6 +254,9 @@ def _read(
         places = ", ".join("?" for _ in keep)
         conditions.append(f"{comparable(name, keep)} IN ({places})" if keep else "false")
         values += list(keep)
+    for name, least in at_least.items():
+        conditions.append(f'"{name}" >= ?')
+        values.append(least)
     if days is not None:
         conditions.append("day BETWEEN ? AND ?")
         values += list(days)
@@ -226,6 +266,21 @@ def _read(
         source = _source(cursor, table, as_of)
         result = cursor.execute(f"SELECT {selected} FROM {source}{where}", values)
         return result.pl().cast(pl.Schema({name: table.schema[name] for name in names}))
+
+
+def _last_seqs(
+    cursors: Cursors, table: Table, as_of: int | None, workspace_ids: Sequence[str] | None
+) -> dict[str, int]:
+    if not table.sequenced:
+        raise KeyError(f"{table.name} has no column seq")
+    where = "" if workspace_ids is None else " WHERE workspace_id IN (SELECT unnest(?))"
+    with cursors() as cursor:
+        source = _source(cursor, table, as_of)
+        found = cursor.execute(
+            f"SELECT workspace_id, max(seq) FROM {source}{where} GROUP BY ALL",
+            [] if workspace_ids is None else [list(workspace_ids)],
+        )
+        return dict(found.fetchall())
 
 
 def _source(cursor: duckdb.DuckDBPyConnection, table: Table, as_of: int | None) -> str:

@@ -19,7 +19,7 @@ from ytap_assets.operations.platform import (
     publish_batch,
     split_slices,
 )
-from ytap_assets.reports.coverage import draw_coverage
+from ytap_assets.reports.charts import draw_coverage
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.source import Source
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG, RAW_TRENDS

@@ -88,7 +88,7 @@ class Previews:
     def _preview(
         self, platform: Platform, names: Iterable[str], bases: dict[str, str]
     ) -> dict[str, Previewed | Exception]:
-        batch, unusable = platform.batch([Scope(name) for name in names], _RUN, writes=False)
+        batch, unusable = platform.batch({name: [None] for name in names}, _RUN, writes=False)
         active = tuple(one for one in batch.slices if one.workspace.status != _ARCHIVED)
         found: dict[str, Previewed | Exception] = {
             scope.workspace_id: error for scope, error in unusable.items()

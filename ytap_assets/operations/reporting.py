@@ -1,33 +1,62 @@
-"""Make a slice's reports: read what there is, write the pages, publish their numbers.
+"""Make reports: read what there is, write the pages, publish their numbers.
 
 A report is made whatever failed before it: a table that holds nothing for the day is named in the
 report as missing, it is no error.
+
+Each table is read once for a whole batch, from one snapshot, so that the numbers of a page agree
+with each other. What is read does not grow with the history before the days reported: of older
+days, only the events of scripts that changed since, the last counts of videos that were not
+observed, and the windows of days that a page shows.
 """
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.reporting.inputs import (
+from ytap_assets.domain.reporting.numbers import (
     COVERAGE_DAYS,
     INPUT_COLUMNS,
+    KEY,
+    OBSERVED,
+    RECORD_COLUMNS,
     RESULT_DAYS,
+    SCRIPT,
+    VIDEO,
     ReportInputs,
+    as_calendar,
 )
-from ytap_assets.domain.reporting.pages import report_days
-from ytap_assets.domain.reporting.records import Edition
-from ytap_assets.domain.reporting.summary import summarize_days
-from ytap_assets.lakehouse.reader import Days
-from ytap_assets.operations.platform import Markdown, Platform, Slice, Written, publish_slice
-from ytap_assets.reports.files import index_file, overview_file, report_file, write_report
+from ytap_assets.domain.reporting.pages import Edition, ReportDay, report_days, summarize_days
+from ytap_assets.lakehouse.reader import BatchReader, Days
+from ytap_assets.operations.platform import (
+    Batch,
+    Markdown,
+    Platform,
+    Results,
+    Slice,
+    Written,
+    publish_batch,
+    split_slices,
+)
+from ytap_assets.reports.files import (
+    index_file,
+    list_reports,
+    month_file,
+    overview_file,
+    report_file,
+    write_report,
+)
 from ytap_assets.reports.render import (
+    INDEX_COLUMNS,
+    INDEX_DAYS,
     OVERVIEW_COLUMNS,
     render_essentials,
     render_index,
+    render_month,
     render_overview,
     render_report,
 )
@@ -35,6 +64,7 @@ from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
     QUARANTINED_ROWS,
     RAW_TRENDS,
     SCORED_TRENDS,
@@ -45,41 +75,50 @@ from ytap_assets.tables import (
     Table,
 )
 
-HISTORY_DAYS = 14
+_DAY = timedelta(days=1)
+_LOOK_BACK = (7, 35)
+"""How many days back the last counts of an unobserved video are looked for, before all days are."""
+_OWNED = ["workspace_id", "video_id"]
+_COUNTS = ["views", "likes", "comments", "engagement_rate_pct"]
 
 
-def make_reports(slice_: Slice) -> Written:
+def make_reports(batch: Batch) -> Results:
     """Write one HTML file per day and publish the days' rows of ``workspace_reports``.
 
-    Raises:
-        PublishRefusedError: The numbers break the table's structure; the pages are written.
-        OSError: A page cannot be written.
+    Where the batch cannot be counted as a whole, each of its slices is made alone, so that the one
+    that is at fault fails alone.
+
+    Returns:
+        What was written for each slice, or why nothing was: a page that cannot be written, or
+        numbers that break the table's structure, whose pages are written.
     """
-    lake, days = slice_.platform.lake, slice_.days or (slice_.now.date(), slice_.now.date())
-    edition = Edition(
-        workspace_id=slice_.workspace_id,
-        name=slice_.workspace.name,
-        vertical=slice_.workspace.vertical,
-        timezone=slice_.workspace.timezone,
-        snapshot_id=lake.snapshot_id(),
-        run_id=slice_.run.run_id,
-        generated_at=slice_.now,
+    try:
+        numbers, reports = _count(batch, batch.platform.lake.snapshot_id())
+    except Exception as error:
+        if len(batch.slices) == 1:
+            return {batch.slices[0].scope: error}
+        alone = [Batch(batch.platform, (one,), batch.run) for one in batch.slices]
+        return {scope: found for one in alone for scope, found in make_reports(one).items()}
+    stored = _read_stored(batch)
+    history = _replace_days(stored, numbers)
+    pages = {one.scope: _write_pages(one, reports, history) for one in batch.slices}
+    rows = split_slices(batch, numbers)
+    results = publish_batch(
+        batch,
+        WORKSPACE_REPORTS,
+        {
+            scope: made if isinstance(made, Exception) else rows[scope]
+            for scope, made in pages.items()
+        },
     )
-    inputs = _read_inputs(slice_, edition.snapshot_id, days)
-    numbers = _number(slice_, edition, inputs)
-    history = _with_history(slice_, days, numbers)
-    notes: dict[date, dict[str, Any]] = {}
-    for report in report_days(edition, slice_.each_day(), inputs):
-        since = report.day - timedelta(days=HISTORY_DAYS - 1)
-        recent = history.filter(pl.col("day").is_between(since, report.day))
-        path = report_file(slice_.platform.settings, slice_.workspace_id, report.day)
-        write_report(path, render_report(report, recent))
-        # A browser opens no file for a page it was served, so the report's core is shown itself.
-        notes[report.day] = {"essentials": Markdown(render_essentials(report)), "report": path}
-    written = publish_slice(slice_, WORKSPACE_REPORTS, numbers)
-    _write_index(slice_)
-    written.day_notes.update(notes)
-    return written
+    for scope, found in results.items():
+        made = pages[scope]
+        if isinstance(found, Written) and not isinstance(made, Exception):
+            found.day_notes.update(made)
+    published = [one.frame for one in results.values() if isinstance(one, Written)]
+    if published:
+        _write_indexes(batch, _replace_days(stored, pl.concat(published)), results)
+    return results
 
 
 def write_overview(platform: Platform) -> Path:
@@ -91,59 +130,236 @@ def write_overview(platform: Platform) -> Path:
     Raises:
         OSError: The page cannot be written.
     """
-    rows = platform.lake.cross_reader().read_across(WORKSPACE_REPORTS, columns=OVERVIEW_COLUMNS)
+    rows = platform.lake.cross_reader().read_newest(WORKSPACE_REPORTS, columns=OVERVIEW_COLUMNS)
     readable, _ = platform.workspaces.readable()
     names = {one.workspace_id: one.name for one in readable}
     return write_report(overview_file(platform.settings), render_overview(names, rows))
 
 
-def _write_index(slice_: Slice) -> None:
-    """The page that lists all of the workspace's reports."""
-    everything = slice_.platform.lake.reader(slice_.workspace_id).read(WORKSPACE_REPORTS)
-    index = index_file(slice_.platform.settings, slice_.workspace_id)
-    write_report(index, render_index(slice_.workspace.name, everything))
+def _count(
+    batch: Batch, snapshot_id: int
+) -> tuple[pl.DataFrame, dict[tuple[str, date], ReportDay]]:
+    """The batch's rows of ``workspace_reports``, and what the page of each day shows."""
+    settings, now = batch.platform.settings, batch.now
+    inputs = _read_inputs(batch, batch.reader(as_of=snapshot_id))
+    calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in _days(one))
+    summary = summarize_days(calendar, inputs)
+    editions = {
+        name: Edition(
+            workspace_id=name,
+            name=workspace.name,
+            vertical=workspace.vertical,
+            timezone=workspace.timezone,
+            snapshot_id=snapshot_id,
+            run_id=batch.run.run_id,
+            generated_at=now,
+        )
+        for name, workspace in batch.workspaces.items()
+    }
+    reports = {
+        (report.edition.workspace_id, report.day): report
+        for report in report_days(editions, summary, inputs)
+    }
+    paths = [
+        report_file(settings, *key).relative_to(settings.data).as_posix()
+        for key in summary.select(KEY).iter_rows()
+    ]
+    numbers = summary.with_columns(
+        pl.Series("report_path", paths, dtype=pl.String),
+        pl.lit(snapshot_id).alias("snapshot_id"),
+        pl.lit(now).alias("generated_at"),
+    )
+    return numbers.select(WORKSPACE_REPORTS.schema.names()), reports
 
 
-def _read_inputs(slice_: Slice, snapshot_id: int, days: Days) -> ReportInputs:
-    """Everything from one snapshot, so that the page's numbers agree with each other."""
-    reader = slice_.platform.lake.reader(slice_.workspace_id, as_of=snapshot_id)
+def _days(slice_: Slice) -> tuple[date, ...]:
+    return tuple(slice_.each_day()) or (slice_.now.date(),)
 
-    def of_the_days(table: Table) -> pl.DataFrame:
-        return reader.read(table, days=days, columns=INPUT_COLUMNS.get(table.name))
 
-    def of_days_before(table: Table, number: int) -> pl.DataFrame:
-        return reader.read(table, days=(days[0] - timedelta(days=number - 1), days[1]))
+def _write_pages(
+    slice_: Slice, reports: Mapping[tuple[str, date], ReportDay], history: pl.DataFrame
+) -> dict[date, dict[str, Any]] | Exception:
+    """Write the page of every day of a slice; what a person sees of each day, or what failed."""
+    recent = history.filter(workspace_id=slice_.workspace_id)
+    notes: dict[date, dict[str, Any]] = {}
+    try:
+        for day in _days(slice_):
+            report = reports[slice_.workspace_id, day]
+            path = report_file(slice_.platform.settings, slice_.workspace_id, day)
+            write_report(path, render_report(report, recent))
+            # A browser opens no file for a page it was served, so the summary is shown itself.
+            notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
+    except Exception as error:  # whatever it is: the other slices' pages are written
+        return error
+    return notes
 
+
+def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
+    def read(table: Table, before: int = 0) -> pl.DataFrame:
+        columns = list(INPUT_COLUMNS[table.name])
+        return batch.read(table, before=before, columns=columns, reader=reader)
+
+    days = [day for one in batch.slices for day in _days(one)]
+    records, events = _read_production(reader, min(days))
+    videos = read(VIDEOS)
+    out = pl.concat([videos.select(_OWNED), records.select(_OWNED)])
+    published = videos.select(*_OWNED, pl.col("published_at").dt.date().alias("since"))
+    unique = out.drop_nulls().unique().join(published.unique(_OWNED), on=_OWNED, how="left")
     return ReportInputs(
-        scored=of_the_days(SCORED_TRENDS),
-        raw=of_the_days(RAW_TRENDS),
-        quarantined=of_the_days(QUARANTINED_ROWS),
-        log=of_the_days(COLLECTION_LOG),
-        coverage=of_days_before(COLLECTION_COVERAGE, COVERAGE_DAYS),
-        performance=of_days_before(SOURCE_PERFORMANCE, RESULT_DAYS),
-        events=reader.read(PRODUCTION_EVENTS),
-        videos=reader.read(VIDEOS),
-        metrics=reader.read(VIDEO_METRICS, days=(date.min, days[1])),
+        scored=read(SCORED_TRENDS),
+        raw=read(RAW_TRENDS),
+        quarantined=read(QUARANTINED_ROWS),
+        log=read(COLLECTION_LOG),
+        coverage=read(COLLECTION_COVERAGE, before=COVERAGE_DAYS - 1),
+        performance=read(SOURCE_PERFORMANCE, before=RESULT_DAYS - 1),
+        events=events,
+        records=records.select(RECORD_COLUMNS),
+        videos=videos,
+        metrics=_read_metrics(reader, unique, (min(days), max(days))),
     )
 
 
-def _number(slice_: Slice, edition: Edition, inputs: ReportInputs) -> pl.DataFrame:
-    """The slice's rows of ``workspace_reports``."""
-    settings = slice_.platform.settings
-    paths = [
-        report_file(settings, slice_.workspace_id, day).relative_to(settings.data).as_posix()
-        for day in slice_.each_day()
-    ]
-    summary = summarize_days(slice_.workspace_id, slice_.each_day(), inputs)
-    return summary.with_columns(
-        pl.Series("report_path", paths, dtype=pl.String),
-        pl.lit(edition.snapshot_id).alias("snapshot_id"),
-        pl.lit(edition.generated_at).alias("generated_at"),
-    ).select(WORKSPACE_REPORTS.schema.names())
+def _read_production(reader: BatchReader, first: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The records, and the events of the scripts whose records do not hold on all days.
+
+    A record holds from its last event on. So events are read of scripts to which something
+    happened after the first day, or since the records were made.
+
+    Returns:
+        Rows of `production_records` with `RECORD_COLUMNS`, ``video_id`` and ``last_seq``, and rows
+        of `production_events`.
+    """
+    records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id", "last_seq"])
+    end = datetime.combine(first + _DAY, time(), UTC)
+    changed = reader.read(PRODUCTION_EVENTS, columns=list(SCRIPT), at_least={"occurred_at": end})
+    folded = dict(records.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows())
+    behind = {
+        workspace_id: folded.get(workspace_id, 0)
+        for workspace_id, last in reader.last_seqs(PRODUCTION_EVENTS).items()
+        if last > folded.get(workspace_id, 0)
+    }
+    if behind:
+        since = pl.col("workspace_id").replace_strict(behind, return_dtype=pl.Int64)
+        newer = reader.read(
+            PRODUCTION_EVENTS,
+            columns=[*SCRIPT, "seq"],
+            wanted={"workspace_id": list(behind)},
+            at_least={"seq": min(behind.values()) + 1},
+        )
+        changed = pl.concat([changed, newer.filter(pl.col("seq") > since).select(SCRIPT)])
+    changed = changed.unique()
+    if changed.is_empty():
+        return records, PRODUCTION_EVENTS.empty()
+    ids = changed["script_id"].unique().to_list()
+    events = reader.read(PRODUCTION_EVENTS, wanted={"script_id": ids})
+    return records, events.join(changed, on=SCRIPT, how="semi")
 
 
-def _with_history(slice_: Slice, days: Days, numbers: pl.DataFrame) -> pl.DataFrame:
-    """The numbers with those of the days before, for the charts."""
-    before = (days[0] - timedelta(days=HISTORY_DAYS - 1), days[0] - timedelta(days=1))
-    earlier = slice_.read(WORKSPACE_REPORTS, days=before)
-    return pl.concat([earlier, numbers], how="vertical_relaxed").sort("day")
+def _read_metrics(reader: BatchReader, videos: pl.DataFrame, days: Days) -> pl.DataFrame:
+    """Rows of the days and of the one before, and the last counts of videos not observed then.
+
+    Args:
+        reader: Where to read.
+        videos: ``workspace_id``, ``video_id``, and ``since``: the date of publication, or null.
+        days: First and last day reported.
+
+    Returns:
+        Rows of `video_metrics`. What was observed of a video before them is one row: the last
+        known value of each column, dated to the last day of them. A video of which all counts are
+        known on the day before has none. One of which only some are known is looked up a week back;
+        one that was not observed at all, as far back as it takes.
+    """
+    columns = list(INPUT_COLUMNS[VIDEO_METRICS.name])
+    first = days[0] - _DAY
+    found = [reader.read(VIDEO_METRICS, days=(first, days[1]), columns=columns)]
+    observed = found[0].filter(pl.col("day") == first)
+    complete = observed.drop_nulls(_COUNTS)
+    unknown = videos.join(complete, on=_OWNED, how="anti")
+    for reach in (*_LOOK_BACK, None):
+        last = first - _DAY
+        begins = unknown["since"].fill_null(date.min).min()
+        if not isinstance(begins, date) or begins > last:
+            break
+        first = begins if reach is None else max(begins, days[0] - timedelta(days=reach + 1))
+        ids = unknown["video_id"].unique().to_list()
+        rows = reader.read(
+            VIDEO_METRICS, days=(first, last), columns=columns, wanted={"video_id": ids}
+        ).join(unknown, on=_OWNED, how="semi")
+        found.append(_take_last(rows))
+        unknown = unknown.join(pl.concat([observed, rows]), on=_OWNED, how="anti")
+    return pl.concat(found)
+
+
+def _take_last(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row per video: the last known value of each column."""
+    ordered = rows.with_columns(pl.col("engagement_rate_pct").fill_nan(None))
+    last = (
+        ordered.sort("day", "observed_at")
+        .group_by(VIDEO)
+        .agg(pl.col("day", "observed_at").last(), pl.col(OBSERVED).drop_nulls().last())
+    )
+    return last.select(rows.columns)
+
+
+def _read_stored(batch: Batch) -> pl.DataFrame:
+    """The rows of ``workspace_reports`` that pages of the batch's days, or an index, may list.
+
+    Returns:
+        `INDEX_COLUMNS` of the months that end within `INDEX_DAYS` before the first day, and of all
+        days after it.
+    """
+    days = (_stored_since(batch), date.max)
+    return batch.reader().read(WORKSPACE_REPORTS, days=days, columns=INDEX_COLUMNS)
+
+
+def _stored_since(batch: Batch) -> date:
+    first = min(day for one in batch.slices for day in _days(one))
+    return (first - timedelta(days=INDEX_DAYS - 1)).replace(day=1)
+
+
+def _replace_days(stored: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    """Stored rows, with those of the numbers instead where there are any."""
+    others = stored.join(numbers, on=KEY, how="anti")
+    return pl.concat([others, numbers.select(stored.columns)]).sort(KEY)
+
+
+def _write_indexes(batch: Batch, rows: pl.DataFrame, results: Results) -> None:
+    """Write the pages that list each workspace's reports; one that cannot be written fails alone.
+
+    The index lists the reports of the last `INDEX_DAYS` days. An older month has a page of its own,
+    which is written when the index no longer lists all of it, and again when one of its reports is
+    made.
+    """
+    for (name,), own in rows.partition_by("workspace_id", as_dict=True).items():
+        mine = [one for one in batch.slices if one.workspace_id == name]
+        try:
+            _write_index(batch, mine, own)
+        except Exception as error:  # whatever it is: the other workspaces have theirs
+            results.update(
+                {one.scope: error for one in mine if isinstance(results[one.scope], Written)}
+            )
+
+
+def _write_index(batch: Batch, slices: list[Slice], rows: pl.DataFrame) -> None:
+    settings, workspace = batch.platform.settings, slices[0].workspace
+    made = list_reports(settings, workspace.workspace_id)
+    begin = max(rows["day"]) - timedelta(days=INDEX_DAYS - 1)
+    months = sorted({day.replace(day=1) for day in made if day.replace(day=1) < begin})
+    new = {day.replace(day=1) for one in slices for day in _days(one)}
+    for month in months:
+        file = month_file(settings, workspace.workspace_id, month)
+        if month in new or not file.is_file():
+            write_report(file, render_month(workspace.name, month, _read_month(batch, rows, month)))
+    listed = rows.filter(pl.col("day") >= begin)
+    total = listed.height + sum(day < begin for day in made)
+    page = render_index(workspace.name, listed, total=total, months=months)
+    write_report(index_file(settings, workspace.workspace_id), page)
+
+
+def _read_month(batch: Batch, rows: pl.DataFrame, month: date) -> pl.DataFrame:
+    """A workspace's rows of a month; read where they are older than those at hand."""
+    if month >= _stored_since(batch):
+        return rows.filter(pl.col("day").dt.month_start() == month)
+    end = (month + timedelta(days=31)).replace(day=1) - _DAY
+    reader = batch.platform.lake.reader(rows["workspace_id"][0])
+    return reader.read(WORKSPACE_REPORTS, days=(month, end), columns=INDEX_COLUMNS)

@@ -1,24 +1,34 @@
-"""Charts as inline SVG: drawn by pygal, coloured by the page's own style sheet.
+"""Charts as SVG: bars within a page, and a calendar of coverage.
 
-Belongs here: what is drawn. Does not belong here: colours and fonts (``templates/style.css``), so
-that charts follow the reader's light or dark scheme.
+The bars are drawn by pygal and coloured by the page's own style sheet (``templates/style.css``), so
+that they follow the reader's light or dark scheme. The calendar has a row per source and a square
+per day, coloured by what is known: within a page it is HTML, so that its texts keep their size on a
+phone; as a picture of its own it has its colours in it. Does not belong here: judging a day
+(`domain.coverage`).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement, tostring  # writes only; nothing is parsed
 
 import pygal
 from pygal.style import Style
 
-from ytap_assets.reports.words import clip, name_source, shorten_number, spell_number
+from ytap_assets.reports.words import (
+    clip,
+    name_coverage,
+    name_source,
+    shorten_number,
+    spell_number,
+)
 
 if TYPE_CHECKING:
-    from ytap_assets.domain.reporting.records import SourceStories
+    from ytap_assets.domain.reporting.pages import SourceStories
 
 # pygal leaves a finder without `find_spec` behind, for plugins we have none of; Python would warn
 # of it whenever a later import finds nothing.
@@ -30,6 +40,24 @@ _HEIGHT = 200
 _SOURCES = 6
 HISTORY_DAYS = 14
 _LABEL = 18
+_KEPT = {"g", "path", "rect", "text"}
+MAX_DAYS = 92
+"""The last days of a longer range are shown."""
+_CELL, _GAP, _LABELS, _AXIS, _LEGEND = 14, 3, 130, 20, 26
+_STEP = _CELL + _GAP
+_LEGEND_STEP, _LEGEND_COLUMNS = 118, 6
+_LABEL_DAYS = 4
+"""How many days the name of a day is wide."""
+_COLOURS = {
+    "answered": "#2f9e62",
+    "imported": "#6cb3e4",
+    "open": "#b9c3d0",
+    "healable": "#e0a52f",
+    "disabled": "#8d84b8",
+    "not_recorded": "#d8dde4",
+    "unrecoverable": "#c9564c",
+    "unknown": "#eef1f5",
+}
 
 # Sizes only: they are what pygal lays the chart out with.
 _STYLE = Style(label_font_size=13, major_label_font_size=13)
@@ -112,18 +140,18 @@ def _finish(chart: Any, names: Sequence[str], width: int) -> str:
 
     Bars come in the order of the data, series by series; a value of None has none.
     """
-    root: ElementTree.Element = chart.render_tree()
+    root: Element = chart.render_tree()
     root.attrib.pop("id")
     size = "narrow" if width == NARROW else "wide"
     root.attrib.update({"class": f"chart {size}", "aria-hidden": "true", "focusable": "false"})
     _prune(root)
     bars = [node for node in root.iter("g") if node.attrib.get("class") == "bar"]
     for node, name in zip(bars, names, strict=True):
-        ElementTree.SubElement(node, "title").text = name
-    return ElementTree.tostring(root, encoding="unicode")
+        SubElement(node, "title").text = name
+    return tostring(root, encoding="unicode")
 
 
-def _prune(node: ElementTree.Element) -> None:
+def _prune(node: Element) -> None:
     """Take out what needs a script, what the page styles itself, and comments."""
     for child in list(node):
         if child.tag in _KEPT and "overlay" not in child.attrib.get("class", ""):
@@ -132,4 +160,108 @@ def _prune(node: ElementTree.Element) -> None:
             node.remove(child)
 
 
-_KEPT = {"g", "path", "rect", "text"}
+@dataclass(frozen=True)
+class Calendar:
+    """What is known of some sources' days.
+
+    Attributes:
+        days: Every day, in order.
+        labels: What the axis says at each of the days; empty where it says nothing.
+        rows: Each source with its state on every day.
+        states: The states there are, as the legend lists them.
+    """
+
+    days: tuple[date, ...]
+    labels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    states: tuple[str, ...]
+
+
+def arrange_coverage(
+    states: Iterable[tuple[date, str, str]], first: date, last: date
+) -> Calendar | None:
+    """Arrange which days each source covers; None where nothing is known.
+
+    Args:
+        states: Day, source, state; at most one per day and source.
+        first: The first day; of more than `MAX_DAYS` the last ones are shown.
+        last: The last day.
+    """
+    first = max(first, last - timedelta(days=MAX_DAYS - 1))
+    days = tuple(first + timedelta(n) for n in range((last - first).days + 1))
+    known = {(source, day): state for day, source, state in states if first <= day <= last}
+    sources = sorted({source for source, _ in known})
+    if not sources:
+        return None
+    return Calendar(
+        days,
+        _label(days),
+        tuple((one, tuple(known.get((one, day), "unknown") for day in days)) for one in sources),
+        tuple(state for state in _COLOURS if state in known.values()),
+    )
+
+
+def _label(days: tuple[date, ...]) -> tuple[str, ...]:
+    """The first day and every Monday by their dates, as far as they have room."""
+    labels, free_from = [], 0
+    for number, day in enumerate(days):
+        has_room = number == 0 or len(days) - number >= _LABEL_DAYS
+        is_named = number >= free_from and (number == 0 or day.weekday() == 0) and has_room
+        labels.append(f"{day.day} {day:%b}" if is_named else "")
+        free_from = number + _LABEL_DAYS if is_named else free_from
+    return tuple(labels)
+
+
+def draw_coverage(states: Iterable[tuple[date, str, str]], first: date, last: date) -> str | None:
+    """Draw the calendar as SVG; arguments and None as `arrange_coverage`."""
+    calendar = arrange_coverage(states, first, last)
+    if calendar is None:
+        return None
+    used, rows = calendar.states, len(calendar.rows)
+    columns = min(len(used), _LEGEND_COLUMNS)
+    width = _LABELS + max(len(calendar.days) * _STEP, columns * _LEGEND_STEP)
+    height = _AXIS + rows * _STEP + _LEGEND * -(-len(used) // _LEGEND_COLUMNS) + 6
+    root = _root(width, height)
+    for number, label in enumerate(calendar.labels):
+        if label:
+            _text(root, _LABELS + number * _STEP, _AXIS - 7, label)
+    for number in range(rows):
+        _draw_row(root, _AXIS + number * _STEP, calendar, number)
+    _draw_legend(root, _AXIS + rows * _STEP + 8, used)
+    return tostring(root, encoding="unicode")
+
+
+def _root(width: int, height: int) -> Element:
+    size = {"viewBox": f"0 0 {width} {height}", "width": str(width), "height": str(height)}
+    root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", **size})
+    style = SubElement(root, "style")
+    style.text = "text{font:12px sans-serif;fill:#5a6472}" + "".join(
+        f".{state}{{fill:{colour}}}" for state, colour in _COLOURS.items()
+    )
+    return root
+
+
+def _draw_row(root: Element, y: int, calendar: Calendar, number: int) -> None:
+    source, states = calendar.rows[number]
+    _text(root, 0, y + _CELL - 3, clip(name_source(source), 20))
+    for place, (day, state) in enumerate(zip(calendar.days, states, strict=True)):
+        square = _square(root, _LABELS + place * _STEP, y, state)
+        words = f"{day} {clip(name_source(source), 40)}: {name_coverage(state)}"
+        SubElement(square, "title").text = words
+
+
+def _draw_legend(root: Element, y: int, used: tuple[str, ...]) -> None:
+    for number, state in enumerate(used):
+        row, column = divmod(number, _LEGEND_COLUMNS)
+        x = _LABELS + column * _LEGEND_STEP
+        _square(root, x, y + row * _LEGEND, state)
+        _text(root, x + _STEP + 3, y + row * _LEGEND + _CELL - 3, name_coverage(state))
+
+
+def _square(root: Element, x: int, y: int, state: str) -> Element:
+    place = {"x": str(x), "y": str(y), "width": str(_CELL), "height": str(_CELL), "rx": "2"}
+    return SubElement(root, "rect", {**place, "class": state})
+
+
+def _text(root: Element, x: int, y: int, words: str) -> None:
+    SubElement(root, "text", {"x": str(x), "y": str(y)}).text = words

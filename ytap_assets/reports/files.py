@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from ytap_assets.safe_files import write_below
 from ytap_assets.settings import Settings
 
 INDEX_NAME = "index.html"
+_REPORT = re.compile(r"(\d{4}-\d{2}-\d{2})\.html", re.ASCII)
 
 
 def report_file(settings: Settings, workspace_id: str, day: date) -> Path:
@@ -28,6 +31,30 @@ def index_file(settings: Settings, workspace_id: str) -> Path:
         ConfigError: The workspace's name breaks the rule.
     """
     return settings.reports / check_workspace_id(workspace_id) / INDEX_NAME
+
+
+def list_reports(settings: Settings, workspace_id: str) -> list[date]:
+    """The days of which a workspace has a report, in order.
+
+    Raises:
+        ConfigError: The workspace's name breaks the rule.
+    """
+    folder = settings.reports / check_workspace_id(workspace_id)
+    days = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if found := _REPORT.fullmatch(path.name):
+            with suppress(ValueError):  # no day, and no file of ours
+                days.append(date.fromisoformat(found[1]))
+    return sorted(days)
+
+
+def month_file(settings: Settings, workspace_id: str, month: date) -> Path:
+    """The file that lists a workspace's reports of a month: ``<year>-<month>.html``.
+
+    Raises:
+        ConfigError: The workspace's name breaks the rule.
+    """
+    return settings.reports / check_workspace_id(workspace_id) / f"{month:%Y-%m}.html"
 
 
 def overview_file(settings: Settings) -> Path:

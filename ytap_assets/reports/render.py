@@ -11,15 +11,22 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 from statistics import median
+from typing import Any
 
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ytap_assets.domain.reporting import ReportDay
-from ytap_assets.domain.reporting.inputs import COVERAGE_DAYS, RESULT_DAYS
-from ytap_assets.reports import links, words
-from ytap_assets.reports.charts import HISTORY_DAYS, NARROW, WIDE, draw_sources, draw_views
-from ytap_assets.reports.coverage import arrange_coverage
+from ytap_assets.domain.reporting.numbers import COVERAGE_DAYS, RESULT_DAYS
+from ytap_assets.domain.reporting.pages import ReportDay
+from ytap_assets.reports import words
+from ytap_assets.reports.charts import (
+    HISTORY_DAYS,
+    NARROW,
+    WIDE,
+    arrange_coverage,
+    draw_sources,
+    draw_views,
+)
 
 OVERVIEW_COLUMNS = (
     "workspace_id",
@@ -32,7 +39,22 @@ OVERVIEW_COLUMNS = (
     "fetches_failed",
 )
 """What the page over all workspaces knows of them: counts, and no text of a workspace's content."""
-_COMPARED = ("views", "views_gained", "stories")
+INDEX_COLUMNS = (
+    "workspace_id",
+    "day",
+    "top_title",
+    "stories",
+    "scripts_waiting",
+    "videos_published",
+    "views",
+    "views_gained",
+    "missing",
+)
+"""What the list of a workspace's reports shows of each."""
+INDEX_DAYS = 92
+"""How many days the index lists; older months have pages of their own."""
+COMPARED = ("views", "views_gained", "stories")
+"""What a page compares with the days before."""
 _USUAL_AT_LEAST = 3
 
 
@@ -48,7 +70,7 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
     first = report.day - timedelta(days=HISTORY_DAYS)
     before = {
         day: numbers
-        for day, *numbers in history.select("day", *_COMPARED).iter_rows()
+        for day, *numbers in history.select("day", *COMPARED).iter_rows()
         if first <= day < report.day
     }
     views: dict[date, int | None] = {day: numbers[0] for day, numbers in before.items()}
@@ -80,16 +102,27 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
     )
 
 
-def render_index(name: str, rows: pl.DataFrame) -> str:
-    """The list of a workspace's reports, the latest first.
+def render_index(name: str, rows: pl.DataFrame, *, total: int, months: Sequence[date] = ()) -> str:
+    """The list of a workspace's latest reports, the latest first.
 
     Args:
         name: The workspace's name.
-        rows: Rows of `workspace_reports`.
+        rows: Rows of `workspace_reports` with `INDEX_COLUMNS`.
+        total: How many reports there are.
+        months: The months that have pages of their own, in order, by their first days.
     """
-    latest = rows.sort("day", descending=True)
+    return _render_list(name, rows, total=total, months=months, month=None)
+
+
+def render_month(name: str, month: date, rows: pl.DataFrame) -> str:
+    """The list of a workspace's reports of a month; arguments as `render_index`."""
+    return _render_list(name, rows, total=rows.height, months=(), month=month)
+
+
+def _render_list(name: str, rows: pl.DataFrame, **given: Any) -> str:
+    latest = rows.select(INDEX_COLUMNS).sort("day", descending=True)
     template = _environment().get_template("index.html")
-    return template.render(name=name, rows=latest.iter_rows(named=True), total=latest.height)
+    return template.render(name=name, rows=latest.to_dicts(), **given)
 
 
 def render_overview(names: Mapping[str, str], rows: pl.DataFrame) -> str:
@@ -97,21 +130,16 @@ def render_overview(names: Mapping[str, str], rows: pl.DataFrame) -> str:
 
     Args:
         names: The workspaces' names, by id; one without a name here is shown by its id.
-        rows: Rows of `workspace_reports` with `OVERVIEW_COLUMNS`.
+        rows: The last row of `workspace_reports` of each workspace, with `OVERVIEW_COLUMNS`, and
+            ``rows``: how many reports it has.
     """
-    latest = (
-        rows.sort("day")
-        .group_by("workspace_id", maintain_order=True)
-        .agg(pl.len().alias("reports"), pl.all().last())
-        .sort("workspace_id")
-    )
-    reported = {row["workspace_id"]: row for row in latest.iter_rows(named=True)}
+    reported = {row["workspace_id"]: row for row in rows.iter_rows(named=True)}
     workspaces = [
         {"workspace_id": one, "name": names.get(one, one), "latest": reported.get(one)}
         for one in sorted({*names, *reported})
     ]
     template = _environment().get_template("overview.html")
-    return template.render(workspaces=workspaces, total=latest["reports"].sum())
+    return template.render(workspaces=workspaces, total=rows["rows"].sum())
 
 
 def render_essentials(report: ReportDay) -> str:
@@ -145,8 +173,8 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals.update(
-        link=links.find_link,
-        video_link=links.find_video_link,
+        link=words.find_link,
+        video_link=words.find_video_link,
         file_name=lambda day: f"{day.isoformat()}.html",
         headline=words.write_headline,
         task=words.name_task,

@@ -1,4 +1,4 @@
-"""Numbers, dates, states and outcomes as people read them.
+"""Numbers, dates, states and outcomes as people read them, and which URLs may be links.
 
 Belongs here: wording and formatting, from values. Does not belong here: HTML; what comes out is
 text, and is escaped like all text.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ytap_assets.domain.ids import is_video_id
 from ytap_assets.tables.sources import SOURCE_NAMES
 
 if TYPE_CHECKING:
-    from ytap_assets.domain.reporting.records import ReportDay, Script
+    from ytap_assets.domain.reporting.pages import ReportDay, Script
 
 UNKNOWN = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -25,6 +27,8 @@ _UNITS = ((999_950_000, 10**9, "B"), (999_950, 10**6, "M"), (1_000, 10**3, "k"))
 _CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)], " ")
 _DIRECTIONS = dict.fromkeys([0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _BACKTICKS = re.compile("`+")
+_MAX_URL = 2_000
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0\\<>\"'`{}|^\u2028\u2029]")
 
 STATE_NAMES = {
     "script_pending_review": "Script in review",
@@ -208,3 +212,28 @@ def write_headline(report: ReportDay) -> str:
 
 def _some(number: int, one: str, many: str) -> str:
     return count(number, one, many) if number else f"No {one}"
+
+
+def find_link(url: str | None) -> str | None:
+    """The URL if it is one a reader may be sent to, else None.
+
+    Only absolute ``http`` and ``https`` URLs with a host, without credentials, blanks or control
+    characters, of at most 2,000 characters.
+    """
+    if url is None or len(url) > _MAX_URL or _UNSAFE.search(url):
+        return None
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        return None
+    return url if port_is_valid else None
+
+
+def find_video_link(platform: str | None, video_id: str) -> str | None:
+    """The page of a video, where its id is one of YouTube's."""
+    if platform not in {None, "youtube"} or not is_video_id(video_id):
+        return None
+    return f"https://www.youtube.com/watch?v={video_id}"

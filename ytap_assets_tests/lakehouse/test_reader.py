@@ -65,6 +65,34 @@ def test_the_last_numbers_of_all_workspaces_are_one_question(two: Lake) -> None:
         two.cross_reader().last_seqs(NOTES)
 
 
+def test_the_last_numbers_of_a_batch_are_those_of_its_workspaces(two: Lake) -> None:
+    every = two.cross_reader().last_seqs(LOGS)
+    assert two.batch_reader(["tech"]).last_seqs(LOGS) == {"tech": every["tech"]}
+    assert two.batch_reader([]).last_seqs(LOGS) == {}
+    with pytest.raises(KeyError, match="notes has no column seq"):
+        two.batch_reader(["tech"]).last_seqs(NOTES)
+
+
+def test_a_batch_reads_from_the_least_value_on_and_its_own_workspaces(two: Lake) -> None:
+    reader = two.batch_reader(["tech"])
+    last = max(two.reader("tech").read(LOGS)["seq"])
+    assert reader.read(LOGS, at_least={"seq": last})["seq"].to_list() == [last]
+    assert reader.read(LOGS, at_least={"seq": last + 1}).is_empty()
+    assert reader.read(LOGS, wanted={"workspace_id": ["finance"]}).is_empty()
+    with pytest.raises(KeyError, match="logs has no column nothing"):
+        reader.read(LOGS, at_least={"nothing": 1})
+
+
+def test_the_newest_rows_are_those_of_the_last_day_of_each_workspace(lake: Lake) -> None:
+    first, second, third = days(3)
+    for name, on, version in (("tech", [first, second, third], None), ("finance", [first], 7)):
+        for day in on:
+            rows = notes(name, [day], ["a"], version=version if day == on[-1] else 1)
+            publish(lake, NOTES, rows, Scope(name, day, day))
+    newest = lake.cross_reader().read_newest(NOTES, columns=["workspace_id", "day", "version"])
+    assert newest.rows() == [("finance", first, 7, 1), ("tech", third, None, 3)]
+
+
 def test_days_columns_and_values_narrow_a_reading(two: Lake) -> None:
     reader = two.reader("tech")
     first, second, third = days(3)

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days, summarize_days
+from ytap_assets.domain.reporting.numbers import ReportInputs
+from ytap_assets.domain.reporting.pages import ReportDay
 from ytap_assets.reports.render import (
     OVERVIEW_COLUMNS,
     render_essentials,
     render_index,
+    render_month,
     render_overview,
     render_report,
 )
@@ -45,8 +47,10 @@ from ytap_assets_tests.domain.reporting.examples import (
     fetch,
     metric,
     raw,
+    report_days,
     result,
     story,
+    summarize_days,
     unread,
     video,
 )
@@ -135,7 +139,7 @@ KNOWN_TAGS = """
     strong i ul ol li dl dt dd table thead tbody tr th td figure figcaption details summary
     code svg g rect path text
 """
-OWN_PAGE = re.compile(r"(\.\./|[a-z0-9][a-z0-9_-]*/)?(index|\d{4}-\d\d-\d\d)\.html")
+OWN_PAGE = re.compile(r"(\.\./|[a-z0-9][a-z0-9_-]*/)?(index|\d{4}-\d\d(-\d\d)?)\.html")
 
 
 def check_safe(html: str) -> Page:
@@ -265,7 +269,7 @@ def full_inputs(
 
 def pages(inputs: ReportInputs, **edition: Any) -> list[tuple[ReportDay, str]]:
     days = [MONDAY, TUESDAY, WEDNESDAY]
-    history = summarize_days("tech", days, inputs)
+    history = summarize_days(days, inputs)
     reports = report_days(replace(EDITION, **edition), days, inputs)
     return [(report, render_report(report, history)) for report in reports]
 
@@ -402,16 +406,29 @@ def test_any_text_and_url_make_a_safe_page(text: str, url: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_an_index_lists_the_days_the_latest_first(text: str) -> None:
-    rows = summarize_days("tech", [MONDAY, TUESDAY, WEDNESDAY], full_inputs(text))
-    page = check_safe(render_index(text, rows))
+    rows = summarize_days([MONDAY, TUESDAY, WEDNESDAY], full_inputs(text))
+    page = check_safe(render_index(text, rows, total=rows.height))
     hrefs = [link["href"] for link in page.links()]
     assert hrefs == ["../index.html", "2026-11-18.html", "2026-11-17.html", "2026-11-16.html"]
+
+
+def test_an_index_links_older_months_and_a_month_links_back() -> None:
+    rows = summarize_days([MONDAY, TUESDAY], ReportInputs())
+    months = [date(2026, 7, 1), date(2026, 8, 1)]
+    page = check_safe(render_index("Tech", rows, total=60, months=months))
+    hrefs = [link["href"] for link in page.links()]
+    assert hrefs[0] == "../index.html"
+    assert hrefs[1:] == ["2026-11-17.html", "2026-11-16.html", "2026-08.html", "2026-07.html"]
+    assert "60 daily reports" in page.text
+    month = check_safe(render_month("Tech", date(2026, 11, 1), rows))
+    hrefs = [link["href"] for link in month.links()]
+    assert hrefs == ["index.html", "../index.html", "2026-11-17.html", "2026-11-16.html"]
 
 
 def test_an_index_without_reports_says_so() -> None:
     assert (
         "There is no report yet."
-        in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty())).text
+        in check_safe(render_index("Tech", WORKSPACE_REPORTS.empty(), total=0)).text
     )
 
 
@@ -419,7 +436,10 @@ def test_a_count_of_nothing_is_a_zero_and_no_unknown_value() -> None:
     row = {"workspace_id": "tech", "day": MONDAY, "views": 5, "views_gained": 1, "missing": []}
     counts = ("stories", "scripts_waiting", "videos_published")
     rows = WORKSPACE_REPORTS.frame([row | dict.fromkeys(counts, 2)])
-    assert "2026-11-16 none 2 2 2 5 +1 0" in check_safe(render_index("Tech", rows)).text
+    assert (
+        "2026-11-16 none 2 2 2 5 +1 0"
+        in check_safe(render_index("Tech", rows, total=rows.height)).text
+    )
     rows = overview_rows({"workspace_id": "tech", "views": 5, "views_gained": 1})
     assert "2026-11-16 1 0 0 5 +1 0 0" in check_safe(render_overview({"tech": "T"}, rows)).text
 
@@ -432,15 +452,22 @@ def test_the_base_score_of_an_unknown_engagement_is_unknown() -> None:
 
 def overview_rows(*rows: dict[str, Any]) -> pl.DataFrame:
     counts = ("stories", "scripts_waiting", "videos_published", "fetches_failed")
+    numbers = [row.pop("rows", 1) for row in rows]
     given = [{"day": MONDAY, **dict.fromkeys(counts, 0), **row} for row in rows]
-    return WORKSPACE_REPORTS.frame(given).select(OVERVIEW_COLUMNS)
+    newest = WORKSPACE_REPORTS.frame(given).select(OVERVIEW_COLUMNS)
+    return newest.with_columns(pl.Series("rows", numbers, dtype=pl.Int64))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_overview_links_each_workspace_and_its_latest_report(name: str) -> None:
     rows = overview_rows(
-        {"workspace_id": "tech", "scripts_waiting": 7, "views": 1_500},
-        {"workspace_id": "tech", "day": TUESDAY, "scripts_waiting": 3, "views": 2_500},
+        {
+            "workspace_id": "tech",
+            "day": TUESDAY,
+            "scripts_waiting": 3,
+            "views": 2_500,
+            "rows": 2,
+        },
         {"workspace_id": "gone-1", "fetches_failed": 2},
     )
     page = check_safe(render_overview({"tech": name, "new": "New"}, rows))
@@ -557,9 +584,13 @@ def test_pages_fit_a_phone_and_stay_readable(tmp_path: Path) -> None:
     """The layout, as a browser does it: nothing wider than the window, no text below 12 pixels."""
     for number, text in enumerate(LONG):
         (_, report), *_ = pages(full_inputs(text), name=text, vertical=text, run_id=text)
-        rows = summarize_days("tech", [MONDAY, TUESDAY], full_inputs(text))
+        rows = summarize_days([MONDAY, TUESDAY], full_inputs(text))
         overview = render_overview({"tech": text}, overview_rows({"workspace_id": "w" * 63}))
-        made = {"report": report, "index": render_index(text, rows), "overview": overview}
+        made = {
+            "report": report,
+            "index": render_index(text, rows, total=rows.height),
+            "overview": overview,
+        }
         for name, html in made.items():
             (tmp_path / f"{name}-{number}.html").write_text(html, encoding="utf-8")
     frames = "".join(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.reporting.records import Script
+from ytap_assets.domain.reporting.pages import Script
 from ytap_assets.reports import words
-from ytap_assets.reports.links import find_link, find_video_link
+from ytap_assets.reports.words import find_link, find_video_link
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -11,6 +11,7 @@ from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.states import IN_PRODUCTION, PUBLISHED
 from ytap_assets.domain.urls import canonical_urls
 
+_SCRIPT = ("workspace_id", "script_id")
 TAKEN = (*IN_PRODUCTION, PUBLISHED)
 """The states in which a script keeps its topic from others."""
 
@@ -19,24 +20,25 @@ def find_moves(events: pl.DataFrame) -> pl.DataFrame:
     """The days on which scripts changed state.
 
     Args:
-        events: Rows of `production_events`.
+        events: Rows of `production_events`, of any workspaces.
 
     Returns:
-        ``script_id``, ``day``, ``state``: the state at the end of each of these days, and of the
-        days after it until the script's next row. In order of script and day.
+        ``workspace_id``, ``script_id``, ``day``, ``state``: the state at the end of each of these
+        days, and of the days after it until the script's next row. In order of workspace, script
+        and day.
     """
     moves = events.filter(pl.col("to_state").is_not_null()).select(
-        "script_id",
+        *_SCRIPT,
         "seq",
         pl.col("occurred_at").dt.date().alias("day"),
         pl.col("to_state").alias("state"),
     )
-    last = moves.group_by("script_id", "day").agg(
+    last = moves.group_by(*_SCRIPT, "day").agg(
         pl.col("seq").max(), pl.col("state").get(pl.col("seq").arg_max())
     )
     # A move recorded before one that occurred on an earlier day changes nothing.
-    is_news = pl.col("seq") == pl.col("seq").cum_max().over("script_id")
-    return last.sort("script_id", "day").filter(is_news).select("script_id", "day", "state")
+    is_news = pl.col("seq") == pl.col("seq").cum_max().over(_SCRIPT)
+    return last.sort(*_SCRIPT, "day").filter(is_news).select(*_SCRIPT, "day", "state")
 
 
 def find_taken_topics(events: pl.DataFrame) -> pl.DataFrame:

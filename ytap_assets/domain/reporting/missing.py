@@ -1,8 +1,8 @@
 """What is stale, failed or missing in a day's report, in words.
 
-Belongs here: one function per kind of gap, each giving ``day``, ``rank`` and ``text``. Does not
-belong here: counting, or what is wrong with single rows. Texts hold names that came from outside:
-hostile input, like titles.
+Belongs here: one function per kind of gap, each giving ``workspace_id``, ``day`` and
+``text``. Does not belong here: counting, or what is wrong with single rows. Texts hold names that
+came from outside: hostile input, like titles.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.reporting.collection import FAILED, last_outcomes
-from ytap_assets.domain.reporting.inputs import ReportInputs, carry_forward
+from ytap_assets.domain.reporting.numbers import (
+    ANSWERED,
+    FAILED,
+    KEY,
+    ReportInputs,
+    carry_forward,
+    join_before,
+)
 from ytap_assets.domain.scoring import latest_observations
 from ytap_assets.tables.sources import SOURCE_NAMES
 
@@ -38,11 +44,12 @@ def find_missing(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
     """What every day's report has to say about its gaps.
 
     Args:
-        calendar: ``day``: the days reported, in order.
+        calendar: ``workspace_id`` and ``day`` to report, in order.
         inputs: The frames the report is made from.
 
     Returns:
-        ``day``, ``missing``: a list of texts, the gravest first; days without a gap are absent.
+        ``workspace_id``, ``day``, ``missing``: a list of texts, the gravest first; days without a
+        gap are absent.
     """
     found = [
         _trends(calendar, inputs),
@@ -53,41 +60,41 @@ def find_missing(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
         _unreadable(inputs.quarantined),
     ]
     texts = pl.concat(
-        frame.select("day", pl.lit(rank).alias("rank"), "text") for rank, frame in enumerate(found)
+        frame.select(*KEY, pl.lit(rank).alias("rank"), "text") for rank, frame in enumerate(found)
     )
     return (
-        texts.join(calendar, on="day", how="semi")
-        .sort("day", "rank", "text")
-        .group_by("day", maintain_order=True)
+        texts.join(calendar, on=KEY, how="semi")
+        .sort(*KEY, "rank", "text")
+        .group_by(KEY, maintain_order=True)
         .agg(pl.col("text").unique(maintain_order=True).alias("missing"))
     )
 
 
 def _trends(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
     """Days on which nothing was observed, or nothing was made of it."""
-    observed = calendar.select("day", pl.col("day").is_in(inputs.raw["day"].implode()).alias("raw"))
-    scored = observed.with_columns(
-        pl.col("day").is_in(inputs.scored["day"].implode()).alias("scored")
-    )
+    there = calendar
+    for name, rows in (("raw", inputs.raw), ("scored", inputs.scored)):
+        days = rows.select(KEY).unique().with_columns(pl.lit(value=True).alias(name))
+        there = there.join(days, on=KEY, how="left")
     text = (
-        pl.when(~pl.col("raw"))
+        pl.when(pl.col("raw").is_null())
         .then(pl.lit("no trends observed"))
-        .when(~pl.col("scored"))
+        .when(pl.col("scored").is_null())
         .then(pl.lit("trends observed, but not scored"))
     )
-    return scored.select("day", text.alias("text")).drop_nulls()
+    return there.select(*KEY, text.alias("text")).drop_nulls()
 
 
 def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
     """Days whose scores are not made from everything observed: a publish was refused or not run."""
     items = latest_observations(inputs.raw)
-    observed = items.group_by("day").agg(
+    observed = items.group_by(KEY).agg(
         pl.len().cast(pl.Int64).alias("items"), pl.col("observed_at").max().alias("observed")
     )
-    scored = inputs.scored.group_by("day").agg(
+    scored = inputs.scored.group_by(KEY).agg(
         pl.col("members").sum(), pl.col("observed_at").max().alias("scored")
     )
-    both = observed.join(scored, on="day")
+    both = observed.join(scored, on=KEY)
     text = (
         pl.when(pl.col("items") != pl.col("members"))
         .then(
@@ -108,7 +115,7 @@ def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
             )
         )
     )
-    return both.select("day", text.alias("text")).drop_nulls()
+    return both.select(*KEY, text.alias("text")).drop_nulls()
 
 
 def _targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
@@ -123,19 +130,37 @@ def _targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
         .otherwise(pl.col("http_status").cast(pl.String))
     )
     gaps = (
-        last_outcomes(log)
+        _last_outcomes(log)
         .filter(relevant)
         .select(
-            "day",
+            *KEY,
             "source",
             "target",
             pl.when(never).then(said).otherwise(stale).alias("words"),
             pl.when(why.is_null()).then(pl.lit("")).otherwise(pl.format(" ({})", why)).alias("why"),
         )
     )
-    grouped = gaps.group_by("day", "source", "words", "why").agg(pl.col("target").sort())
+    grouped = gaps.group_by(*KEY, "source", "words", "why").agg(pl.col("target").sort())
     text = pl.format("{}: {} {}{}", _name_source(), "words", _enumerate("target"), "why")
-    return grouped.select("day", text.alias("text"))
+    return grouped.select(*KEY, text.alias("text"))
+
+
+def _last_outcomes(log: pl.DataFrame) -> pl.DataFrame:
+    """How each target's last fetch of the day ended.
+
+    Returns:
+        ``workspace_id``, ``day``, ``source``, ``target``, ``outcome``, ``detail``, ``http_status``
+        and ``answer_at``: when it last answered on that day; null if it never did.
+    """
+    answered = pl.col("outcome").is_in(ANSWERED)
+    return (
+        log.sort("started_at", "collection_id")
+        .group_by(*KEY, "source", "target")
+        .agg(
+            pl.col("outcome", "detail", "http_status").last(),
+            pl.col("finished_at").filter(answered).max().alias("answer_at"),
+        )
+    )
 
 
 def _name_source() -> pl.Expr:
@@ -152,33 +177,34 @@ def _enumerate(column: str) -> pl.Expr:
 
 def _metrics(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
     """Videos that nothing is known of, and days on which none was looked at."""
-    first = inputs.metrics.group_by("video_id").agg(pl.col("day").min().alias("known"))
+    owned = ("workspace_id", "video_id")
+    first = inputs.metrics.group_by(owned).agg(pl.col("day").min().alias("known"))
     # A video whose time of publication is unknown may have been there on any day.
     since = pl.col("published_at").dt.date().fill_null(date.min)
-    videos = inputs.videos.select("video_id", since.alias("day")).unique("video_id")
-    here = videos.select("day", pl.lit(1).alias("videos"), pl.lit(1).alias("unknown"))
+    videos = inputs.videos.select(*owned, since.alias("day")).unique(owned)
+    here = videos.select(*KEY, pl.lit(1).alias("videos"), pl.lit(1).alias("unknown"))
     learned = (
-        videos.join(first, on="video_id")
-        .select(pl.max_horizontal("day", "known").alias("day"))
+        videos.join(first, on=owned)
+        .select("workspace_id", pl.max_horizontal("day", "known").alias("day"))
         .with_columns(pl.lit(0).alias("videos"), pl.lit(-1).alias("unknown"))
     )
     counts = carry_forward(calendar, pl.concat([here, learned])).filter(pl.col("videos") > 0)
-    last = inputs.metrics.select(pl.col("day").alias("last")).unique().sort("last")
-    dated = counts.join_asof(last, left_on="day", right_on="last")
+    last = inputs.metrics.select("workspace_id", pl.col("day").alias("last")).unique().sort("last")
+    dated = join_before(counts, last, right="last")
     text = (
         pl.when(pl.col("unknown") > 0)
         .then(pl.format("no metrics for {} of {} videos", "unknown", "videos"))
         .when(pl.col("last") < pl.col("day"))
         .then(pl.format("no metrics from this day; views are as of {}", "last"))
     )
-    return dated.select("day", text.alias("text")).drop_nulls()
+    return dated.select(*KEY, text.alias("text")).drop_nulls()
 
 
 def _unreadable(quarantined: pl.DataFrame) -> pl.DataFrame:
     """Rows that could not be read: how many of each source, and the first of them by name."""
     # By the length first: `line 9` comes before `line 12`.
     first = quarantined.sort("origin", pl.col("place").str.len_chars(), "place", "reason")
-    counts = first.group_by("day", "source", maintain_order=True).agg(
+    counts = first.group_by(*KEY, "source", maintain_order=True).agg(
         pl.len().alias("rows"), pl.col("origin", "place", "reason").first()
     )
     rows = pl.when(pl.col("rows") == 1).then(pl.lit("row")).otherwise(pl.lit("rows"))
@@ -187,4 +213,4 @@ def _unreadable(quarantined: pl.DataFrame) -> pl.DataFrame:
     # A URL's query is long, and says nothing to a reader.
     origin = pl.col("origin").str.replace(r"^(https?://[^?#]*)[?#].*$", "$1")
     place = pl.format("{}{}, {}: {}", which, origin, "place", "reason")
-    return counts.select("day", pl.format("{}; {}", count, place).alias("text"))
+    return counts.select(*KEY, pl.format("{}; {}", count, place).alias("text"))

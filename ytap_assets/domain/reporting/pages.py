@@ -1,102 +1,350 @@
-"""Everything the page of one day shows, picked out of the frames.
+"""Each day's row of `workspace_reports`, and everything the page of the day shows.
 
-Belongs here: which rows a page shows, in which order. Does not belong here: the records they become
-(`records`); words, colours and links (`reports`).
+Belongs here: the records a page is made of, which rows of the frames they are, and in which order.
+Does not belong here: counting (`numbers`), gaps (`missing`); words, colours and links (`reports`).
+Texts and URLs in the records came from outside: hostile input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import date, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import reduce
 from typing import Any, TypeVar
 
 import polars as pl
 
 from ytap_assets.domain.coverage import summarize_by_source
 from ytap_assets.domain.production.states import READY_FOR_GENERATION
-from ytap_assets.domain.reporting.collection import describe_sources
-from ytap_assets.domain.reporting.inputs import (
+from ytap_assets.domain.reporting import numbers
+from ytap_assets.domain.reporting.missing import find_missing
+from ytap_assets.domain.reporting.numbers import (
     COVERAGE_DAYS,
+    KEY,
     RESULT_DAYS,
+    VIDEO,
+    WAITING,
     ReportInputs,
-    as_calendar,
 )
-from ytap_assets.domain.reporting.metrics import VIDEO, latest_by_video
-from ytap_assets.domain.reporting.production import WAITING, count_states, records_in_production
-from ytap_assets.domain.reporting.records import (
-    CoveredDay,
-    Edition,
-    Numbers,
-    ReportDay,
-    Script,
-    SourceHealth,
-    SourceResult,
-    SourceStories,
-    SpamRule,
-    Story,
-    Video,
-)
-from ytap_assets.domain.reporting.summary import summarize_days
-from ytap_assets.domain.reporting.trends import (
-    count_by_source,
-    count_spam_rules,
-    pick_top_stories,
-)
+from ytap_assets.tables import WORKSPACE_REPORTS
 from ytap_assets.tables.production import STATES
 
 STORIES_SHOWN = 10
 VIDEOS_SHOWN = 15
 SCRIPTS_SHOWN = 25
+MADE_LATER = ("report_path", "snapshot_id", "generated_at")
+"""Columns of `workspace_reports` that say how the report was made, not what is in it."""
+
+_COUNTS = (
+    "trends_observed",
+    "stories",
+    "stories_spam",
+    "scripts_waiting",
+    "scripts_in_production",
+    "videos_published",
+    "fetches",
+    "fetches_failed",
+    "rows_quarantined",
+)
+
+
+@dataclass(frozen=True)
+class Edition:
+    """Whose report it is, and what it was made from.
+
+    Attributes:
+        workspace_id: The workspace.
+        name: Its name. Hostile input, like all texts of its config.
+        vertical: What it is about.
+        timezone: Its timezone, for display.
+        snapshot_id: The lake's snapshot that was read.
+        run_id: The run that made it.
+        generated_at: When it was made.
+    """
+
+    workspace_id: str
+    name: str
+    vertical: str
+    timezone: str
+    snapshot_id: int
+    run_id: str
+    generated_at: datetime
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The day's row of `workspace_reports`."""
+
+    trends_observed: int
+    stories: int
+    stories_spam: int
+    top_title: str | None
+    top_score: float | None
+    scripts_waiting: int
+    scripts_in_production: int
+    videos_published: int
+    views: int | None
+    views_gained: int | None
+    engagement_rate_pct: float | None
+    fetches: int
+    fetches_failed: int
+    rows_quarantined: int
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story, with what made its score. Texts and URLs are hostile input."""
+
+    position: int
+    title: str
+    url: str | None
+    discussion_url: str | None
+    sources: tuple[str, ...]
+    members: int
+    hours_old: float | None
+    engagement: float | None
+    base_score: float
+    momentum: float
+    relevance: float
+    cross_source_boost: float
+    learned_weight: float
+    final_score: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SourceStories:
+    """What a source brought: rows observed, stories, and those caught as spam."""
+
+    source: str
+    observed: int
+    stories: int
+    spam: int
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """What came of what a source brought, over the days before the report and its own."""
+
+    source: str
+    items: int
+    spam_items: int
+    stories: int
+    top_ten: int
+    chosen: int
+    published: int
+    views_gained: int | None
+    cost_usd_micros: int | None
+    views_per_usd: float | None
+    roi_pct: float | None
+
+
+@dataclass(frozen=True)
+class CoveredDay:
+    """What is known of a source's day; see `collection_coverage`."""
+
+    day: date
+    source: str
+    state: str
+
+
+@dataclass(frozen=True)
+class SpamRule:
+    """A spam rule and how many stories it caught."""
+
+    rule: str
+    stories: int
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script in production, as it was at the end of the day."""
+
+    script_id: str
+    state: str
+    title: str | None
+    hook: str | None
+    state_since: datetime
+    failed_gates: tuple[str, ...]
+    job_status: str | None
+    job_attempts: int
+    quality_score: float | None
+    cost_usd_micros: int | None
+    estimated_cost_usd_micros: int | None
+    script_approved_by: str | None
+    video_approved_by: str | None
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video, and what is known of it at the end of the day.
+
+    Attributes:
+        seen_on: The last day it was observed on; None if it never was.
+        gained: Views since the day before, from 0 on its first; None unless observed on both days.
+    """
+
+    video_id: str
+    platform: str | None
+    title: str | None
+    published_at: datetime | None
+    views: int | None
+    gained: int | None
+    likes: int | None
+    comments: int | None
+    engagement_rate_pct: float | None
+    seen_on: date | None
+
+
+@dataclass(frozen=True)
+class SourceHealth:
+    """How a source's fetches went."""
+
+    source: str
+    fetches: int
+    failed: int
+    answered: int
+    accepted: int
+    quarantined: int
+    duplicates: int
+    last_answer_at: datetime | None
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReportDay:
+    """Everything the page of one day shows.
+
+    Attributes:
+        results: What came of each source over `RESULT_DAYS`.
+        coverage: What is known of each source over `COVERAGE_DAYS`.
+        states: How many scripts are in each state, in the states' order.
+        waiting: The scripts that wait for a person: those a gate holds back, then the longest;
+            the first few only.
+        held_back: The other scripts in production that failed a gate or their generation; the
+            first few only.
+        videos: The most viewed first; the first few of ``videos_total``.
+    """
+
+    edition: Edition
+    day: date
+    numbers: Numbers
+    missing: tuple[str, ...]
+    stories: tuple[Story, ...]
+    by_source: tuple[SourceStories, ...]
+    spam_rules: tuple[SpamRule, ...]
+    results: tuple[SourceResult, ...]
+    coverage: tuple[CoveredDay, ...]
+    states: tuple[tuple[str, int], ...]
+    waiting: tuple[Script, ...]
+    held_back: tuple[Script, ...]
+    videos: tuple[Video, ...]
+    videos_total: int
+    collection: tuple[SourceHealth, ...]
+
+
+def summarize_days(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
+    """The numbers of every day's report.
+
+    Production and metrics are as of the end of the day: later events and observations of later
+    days change nothing.
+
+    Args:
+        calendar: ``workspace_id`` and ``day`` to report, in order.
+        inputs: The workspaces' rows.
+
+    Returns:
+        Rows of `workspace_reports` without ``report_path``, ``snapshot_id`` and ``generated_at``:
+        one per row of the calendar, for days without any data too.
+    """
+    parts = [
+        numbers.count_rows(inputs.raw, "trends_observed"),
+        numbers.count_stories(inputs.scored),
+        numbers.pick_top_story(inputs.scored),
+        numbers.count_scripts(calendar, inputs),
+        numbers.count_published(inputs.videos),
+        numbers.sum_views(calendar, inputs.metrics),
+        numbers.sum_gains(inputs.metrics, inputs.videos),
+        numbers.mean_engagement(calendar, inputs.metrics),
+        numbers.count_fetches(inputs.log),
+        numbers.count_rows(inputs.quarantined, "rows_quarantined"),
+        find_missing(calendar, inputs),
+    ]
+    joined = reduce(
+        lambda left, right: left.join(right, on=KEY, how="left", maintain_order="left"),
+        parts,
+        calendar,
+    )
+    rows = joined.with_columns(pl.col(_COUNTS).fill_null(0), pl.col("missing").fill_null([]))
+    schema = WORKSPACE_REPORTS.schema
+    return rows.select(
+        pl.col(name).cast(dtype) for name, dtype in schema.items() if name not in MADE_LATER
+    )
 
 
 def report_days(
-    edition: Edition, days: Iterable[date], inputs: ReportInputs
+    editions: Mapping[str, Edition], summary: pl.DataFrame, inputs: ReportInputs
 ) -> Iterator[ReportDay]:
-    """Everything the pages of the days show, one by one, in order.
-
-    The numbers are those of `summarize_days` on the same inputs.
+    """Everything the pages of the days show, day by day.
 
     Args:
-        edition: Whose reports they are.
-        days: The days to report.
-        inputs: The workspace's rows.
+        editions: Whose reports they are, by workspace.
+        summary: The days' numbers, as `summarize_days` makes them of the same inputs.
+        inputs: The workspaces' rows.
+
+    Yields:
+        One report for each row of the summary: in order of the day, then of the workspace.
     """
-    calendar = as_calendar(days)
-    summary = summarize_days(edition.workspace_id, calendar["day"], inputs)
-    stories = _by_day(pick_top_stories(inputs.scored, limit=STORIES_SHOWN))
-    sources = _by_day(count_by_source(inputs.scored, inputs.raw))
-    coverage = summarize_by_source(inputs.coverage)
-    rules = _by_day(count_spam_rules(inputs.scored))
-    health = _by_day(describe_sources(inputs.log))
-    states = count_states(calendar, inputs.events)
-    scripts = records_in_production(calendar, inputs.events)
-    metrics = latest_by_video(calendar, inputs.metrics, inputs.videos)
-    rows = summary.iter_rows(named=True)
-    for row, counts, (day, records), (_, seen) in zip(
-        rows, states.iter_rows(named=True), scripts, metrics, strict=True
-    ):
+    rows = summary.sort("day", "workspace_id", maintain_order=True)
+    days = rows["day"].unique(maintain_order=True)
+    stories = _split(numbers.pick_top_stories(inputs.scored, limit=STORIES_SHOWN))
+    sources = _split(numbers.count_by_source(inputs.scored, inputs.raw))
+    rules = _split(numbers.count_spam_rules(inputs.scored))
+    health = _split(numbers.describe_sources(inputs.log))
+    states = {
+        (row["workspace_id"], row["day"]): row
+        for row in numbers.count_states(rows.select(KEY).sort(KEY), inputs).iter_rows(named=True)
+    }
+    coverage = {
+        workspace_id: _records(CoveredDay, summarize_by_source(frame))
+        for workspace_id, frame in _split_by_workspace(inputs.coverage).items()
+    }
+    scripts = numbers.records_in_production(days, inputs)
+    observed = numbers.latest_by_video(days, inputs.metrics, inputs.videos)
+    by_day = rows.partition_by("day", maintain_order=True)
+    for (day, records), (_, known), reported in zip(scripts, observed, by_day, strict=True):
         waiting, held_back = _pick_scripts(records)
-        videos = _pick_videos(inputs.videos, seen, day)
-        yield ReportDay(
-            edition=edition,
-            day=day,
-            numbers=_record(Numbers, row),
-            missing=tuple(row["missing"]),
-            stories=_records(Story, stories.get(day)),
-            by_source=_records(SourceStories, sources.get(day)),
-            spam_rules=_records(SpamRule, rules.get(day)),
-            results=_records(SourceResult, sum_results(inputs.performance, day)),
-            coverage=_records(CoveredDay, _until(coverage, day, COVERAGE_DAYS)),
-            states=tuple((state, counts[state]) for state in STATES),
-            waiting=waiting,
-            held_back=held_back,
-            videos=_records(Video, videos.head(VIDEOS_SHOWN)),
-            videos_total=videos.height,
-            collection=_records(SourceHealth, health.get(day)),
-        )
+        videos, totals = _pick_videos(inputs.videos, known, day)
+        results = _split_by_workspace(sum_results(inputs.performance, day))
+        for row in reported.iter_rows(named=True):
+            owner = row["workspace_id"]
+            key = (owner, day)
+            yield ReportDay(
+                edition=editions[owner],
+                day=day,
+                numbers=_record(Numbers, row),
+                missing=tuple(row["missing"]),
+                stories=_records(Story, stories.get(key)),
+                by_source=_records(SourceStories, sources.get(key)),
+                spam_rules=_records(SpamRule, rules.get(key)),
+                results=_records(SourceResult, results.get(owner)),
+                coverage=tuple(
+                    one for one in coverage.get(owner, ()) if _begin(day) <= one.day <= day
+                ),
+                states=tuple((state, states[key][state]) for state in STATES),
+                waiting=_records(Script, waiting.get(owner)),
+                held_back=_records(Script, held_back.get(owner)),
+                videos=_records(Video, videos.get(owner)),
+                videos_total=totals.get(owner, 0),
+                collection=_records(SourceHealth, health.get(key)),
+            )
 
 
-def _pick_scripts(records: pl.DataFrame) -> tuple[tuple[Script, ...], tuple[Script, ...]]:
+def _pick_scripts(
+    records: pl.DataFrame,
+) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
+    """The scripts that wait for a person, and the others that are held back, by workspace."""
     is_waiting = pl.col("state").is_in(WAITING)
     has_failed = (pl.col("state") == READY_FOR_GENERATION) & pl.col("job_status").eq_missing(
         "failed"
@@ -104,37 +352,46 @@ def _pick_scripts(records: pl.DataFrame) -> tuple[tuple[Script, ...], tuple[Scri
     has_gate = pl.col("failed_gates").list.len() > 0
     waiting = records.filter(is_waiting).sort(has_gate, descending=True, maintain_order=True)
     held = records.filter(~is_waiting & (has_failed | has_gate))
-    return (
-        _records(Script, waiting.head(SCRIPTS_SHOWN)),
-        _records(Script, held.head(SCRIPTS_SHOWN)),
-    )
+    shown = [_head(frame, SCRIPTS_SHOWN) for frame in (waiting, held)]
+    return _split_by_workspace(shown[0]), _split_by_workspace(shown[1])
 
 
-def _pick_videos(videos: pl.DataFrame, seen: pl.DataFrame, day: date) -> pl.DataFrame:
-    """The videos there were at the end of the day, and those only the metrics know of."""
+def _pick_videos(
+    videos: pl.DataFrame, observed: pl.DataFrame, day: date
+) -> tuple[dict[str, pl.DataFrame], dict[str, int]]:
+    """The most viewed videos there were at the end of the day, and how many there were.
+
+    Those that only the metrics know of are among them.
+    """
+    owned = ["workspace_id", "video_id"]
     published = pl.col("published_at").dt.date()
-    there = videos.filter(published.is_null() | (published <= day)).unique("video_id")
-    known = there.select("video_id", "title", "published_at")
-    observed = seen.rename({"day": "seen_on"})
-    both = known.join(observed, on="video_id", how="full", coalesce=True, suffix="_seen")
-    return both.with_columns(
+    there = videos.filter(published.is_null() | (published <= day)).unique(owned)
+    known = there.select(*owned, "title", "published_at")
+    seen = observed.rename({"day": "seen_on"})
+    both = known.join(seen, on=owned, how="full", coalesce=True, suffix="_seen")
+    ordered = both.with_columns(
         pl.coalesce("title", "title_seen").alias("title"),
         pl.coalesce("published_at", "published_at_seen").alias("published_at"),
-    ).sort("views", *VIDEO, descending=[True, False, False], nulls_last=True)
+    ).sort("views", *VIDEO, descending=[True, *(False for _ in VIDEO)], nulls_last=True)
+    totals = dict(ordered.group_by("workspace_id").len().iter_rows())
+    return _split_by_workspace(_head(ordered, VIDEOS_SHOWN)), totals
 
 
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What came of each source over `RESULT_DAYS` until a day; columns of `SourceResult`.
+    """What came of each source over `RESULT_DAYS` until a day.
 
     An amount is the sum of what is known of it; null where nothing is. ``views_per_usd`` is the
     views gained in these days per dollar that the videos published in them cost. Sources without a
     row in these days are left out.
+
+    Returns:
+        ``workspace_id`` and the columns of `SourceResult`.
     """
     counts = ("items", "spam_items", "stories", "top_ten", "chosen", "published")
     amounts = ("views_gained", "cost_usd_micros", "revenue_usd_micros")
     sums = (
-        _until(performance, day, RESULT_DAYS)
-        .group_by("source")
+        performance.filter(pl.col("day").is_between(day - timedelta(days=RESULT_DAYS - 1), day))
+        .group_by("workspace_id", "source")
         .agg(
             pl.col(counts).sum(),
             *(
@@ -151,13 +408,22 @@ def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
     )
 
 
-def _until(frame: pl.DataFrame, day: date, days: int) -> pl.DataFrame:
-    return frame.filter(pl.col("day").is_between(day - timedelta(days=days - 1), day))
+def _begin(day: date) -> date:
+    return day - timedelta(days=COVERAGE_DAYS - 1)
 
 
-def _by_day(frame: pl.DataFrame) -> dict[date, pl.DataFrame]:
-    parts = frame.partition_by("day", as_dict=True, maintain_order=True)
-    return {day: part for (day,), part in parts.items()}
+def _head(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
+    return frame.group_by("workspace_id", maintain_order=True).head(rows)
+
+
+def _split(frame: pl.DataFrame) -> dict[tuple[str, date], pl.DataFrame]:
+    parts = frame.partition_by(KEY, as_dict=True, maintain_order=True)
+    return {(workspace_id, day): part for (workspace_id, day), part in parts.items()}
+
+
+def _split_by_workspace(frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    parts = frame.partition_by("workspace_id", as_dict=True, maintain_order=True)
+    return {workspace_id: part for (workspace_id,), part in parts.items()}
 
 
 _Record = TypeVar("_Record")

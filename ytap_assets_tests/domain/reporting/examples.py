@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ytap_assets.domain.reporting import Edition
+import polars as pl
+
+from ytap_assets.domain.reporting import pages
+from ytap_assets.domain.reporting.numbers import ReportInputs, as_calendar
+from ytap_assets.domain.reporting.pages import Edition, ReportDay
 
 MONDAY = date(2026, 11, 16)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -23,6 +28,19 @@ EDITION = Edition(
     run_id="3f0b1c9e",
     generated_at=datetime(2026, 11, 20, 2, 0, tzinfo=UTC),
 )
+
+
+def summarize_days(days: Iterable[date], inputs: ReportInputs) -> pl.DataFrame:
+    """The numbers of the days of the one workspace of these rows."""
+    calendar = as_calendar((EDITION.workspace_id, day) for day in days)
+    return pages.summarize_days(calendar, inputs)
+
+
+def report_days(
+    edition: Edition, days: Iterable[date], inputs: ReportInputs
+) -> Iterator[ReportDay]:
+    """What the pages of the days of the one workspace of these rows show."""
+    return pages.report_days({edition.workspace_id: edition}, summarize_days(days, inputs), inputs)
 
 
 def at(day: date, hour: int = 12, minute: int = 0) -> datetime:
@@ -131,7 +149,13 @@ def fetch(
 
 
 def unread(place: str, day: date = MONDAY, **given: Any) -> dict[str, Any]:
-    row = {"day": day, "source": "inbox", "origin": "scripts.jsonl", "reason": "not JSON"}
+    row = {
+        "workspace_id": "tech",
+        "day": day,
+        "source": "inbox",
+        "origin": "scripts.jsonl",
+        "reason": "not JSON",
+    }
     return {**row, "place": place, **given}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.domain.reporting import ReportInputs, summarize_days
+from ytap_assets.domain.reporting.numbers import ReportInputs
 from ytap_assets.tables import COLLECTION_LOG, SCORED_TRENDS, VIDEO_METRICS, VIDEOS
 from ytap_assets_tests.domain.reporting.examples import (
     MONDAY,
@@ -17,6 +17,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     metric,
     raw,
     story,
+    summarize_days,
     unread,
     video,
 )
@@ -25,7 +26,7 @@ NO_TRENDS = "no trends observed"
 
 
 def missing(inputs: ReportInputs, day: date = MONDAY) -> list[str]:
-    [row] = summarize_days("tech", [day], inputs).to_dicts()
+    [row] = summarize_days([day], inputs).to_dicts()
     return [text for text in row["missing"] if text != NO_TRENDS]
 
 
@@ -97,7 +98,7 @@ def test_a_gap_belongs_to_its_day() -> None:
 def test_trends_that_were_not_scored_are_told_from_none() -> None:
     inputs = ReportInputs(raw=pl.DataFrame([raw(MONDAY)]))
     assert missing(inputs) == ["trends observed, but not scored"]
-    [row] = summarize_days("tech", [TUESDAY], inputs).to_dicts()
+    [row] = summarize_days([TUESDAY], inputs).to_dicts()
     assert row["missing"] == [NO_TRENDS]
 
 

@@ -4,9 +4,14 @@ from datetime import date
 
 import polars as pl
 
-from ytap_assets.domain.reporting import ReportDay, ReportInputs, report_days
-from ytap_assets.domain.reporting.pages import STORIES_SHOWN
-from ytap_assets.domain.reporting.records import SourceHealth, SourceStories, SpamRule
+from ytap_assets.domain.reporting.numbers import ReportInputs
+from ytap_assets.domain.reporting.pages import (
+    STORIES_SHOWN,
+    ReportDay,
+    SourceHealth,
+    SourceStories,
+    SpamRule,
+)
 from ytap_assets.tables import (
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
@@ -25,6 +30,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     fetch,
     metric,
     raw,
+    report_days,
     story,
     video,
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.reporting import ReportInputs, report_days, summarize_days
+from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.reporting import numbers, pages
+from ytap_assets.domain.reporting.numbers import ReportInputs, as_calendar
 from ytap_assets.tables import (
     COLLECTION_LOG,
     PRODUCTION_EVENTS,
@@ -32,7 +35,9 @@ from ytap_assets_tests.domain.reporting.examples import (
     fetch,
     metric,
     raw,
+    report_days,
     story,
+    summarize_days,
     unread,
     video,
 )
@@ -86,7 +91,7 @@ INPUTS = ReportInputs(
 
 
 def summary(inputs: ReportInputs, *days: date) -> list[dict[str, Any]]:
-    return summarize_days("tech", days, inputs).to_dicts()
+    return summarize_days(days, inputs).to_dicts()
 
 
 def column(name: str, inputs: ReportInputs = INPUTS) -> list[Any]:
@@ -123,7 +128,7 @@ def test_a_day_is_summed_up_by_hand() -> None:
 def test_columns_are_the_tables_own_without_how_the_report_was_made() -> None:
     made_later = {"report_path", "snapshot_id", "generated_at"}
     expected = {n: t for n, t in WORKSPACE_REPORTS.schema.items() if n not in made_later}
-    assert summarize_days("tech", [MONDAY], INPUTS).schema == pl.Schema(expected)
+    assert summarize_days([MONDAY], INPUTS).schema == pl.Schema(expected)
 
 
 def test_a_day_without_any_data_has_a_row_that_says_so() -> None:
@@ -306,8 +311,8 @@ def some_inputs(draw: st.DrawFn) -> ReportInputs:
 @few
 @given(some_inputs())
 def test_a_range_is_its_days_one_by_one(inputs: ReportInputs) -> None:
-    whole = summarize_days("tech", WEEK, inputs)
-    assert_frame_equal(whole, pl.concat(summarize_days("tech", [day], inputs) for day in WEEK))
+    whole = summarize_days(WEEK, inputs)
+    assert_frame_equal(whole, pl.concat(summarize_days([day], inputs) for day in WEEK))
 
 
 @few
@@ -324,20 +329,20 @@ def test_what_comes_later_changes_nothing(inputs: ReportInputs, last: date) -> N
             pl.col("published_at").is_null() | (pl.col("published_at").dt.date() <= last)
         ),
     )
-    assert_frame_equal(summarize_days("tech", until, inputs), summarize_days("tech", until, known))
+    assert_frame_equal(summarize_days(until, inputs), summarize_days(until, known))
 
 
 @few
 @given(some_inputs())
 def test_order_of_rows_changes_nothing(inputs: ReportInputs) -> None:
     turned = ReportInputs(**{name: frame.reverse() for name, frame in vars(inputs).items()})
-    assert_frame_equal(summarize_days("tech", WEEK, inputs), summarize_days("tech", WEEK, turned))
+    assert_frame_equal(summarize_days(WEEK, inputs), summarize_days(WEEK, turned))
 
 
 @few
 @given(some_inputs())
 def test_pages_show_the_numbers_of_the_rows(inputs: ReportInputs) -> None:
-    rows = summarize_days("tech", WEEK, inputs).to_dicts()
+    rows = summarize_days(WEEK, inputs).to_dicts()
     pages = list(report_days(EDITION, WEEK, inputs))
     assert [page.day for page in pages] == WEEK
     for row, page in zip(rows, pages, strict=True):
@@ -352,3 +357,42 @@ def test_pages_show_the_numbers_of_the_rows(inputs: ReportInputs) -> None:
         assert sum(source.failed for source in page.collection) == row["fetches_failed"]
         views = [v.views for v in page.videos if v.views is not None]
         assert (sum(views) if views else None) == row["views"]
+
+
+def owned_by(workspace_id: str, inputs: ReportInputs) -> ReportInputs:
+    owner = pl.lit(workspace_id).alias("workspace_id")
+    return ReportInputs(**{name: frame.with_columns(owner) for name, frame in vars(inputs).items()})
+
+
+@few
+@given(some_inputs(), some_inputs())
+def test_workspaces_of_a_batch_have_the_numbers_they_have_alone(
+    one: ReportInputs, other: ReportInputs
+) -> None:
+    parts = {"one": owned_by("one", one), "other": owned_by("other", other)}
+    both = ReportInputs(
+        **{name: pl.concat(vars(part)[name] for part in parts.values()) for name in vars(one)}
+    )
+    editions = {name: replace(EDITION, workspace_id=name) for name in parts}
+    whole = pages.summarize_days(as_calendar((name, day) for name in parts for day in WEEK), both)
+    reports = list(pages.report_days(editions, whole, both))
+    assert [report.day for report in reports] == sorted(WEEK * 2)
+    for name, part in parts.items():
+        alone = pages.summarize_days(as_calendar((name, day) for day in WEEK), part)
+        assert_frame_equal(whole.filter(workspace_id=name), alone)
+        theirs = [report for report in reports if report.edition.workspace_id == name]
+        assert theirs == list(pages.report_days(editions, alone, part))
+
+
+@few
+@given(some_inputs(), days)
+def test_records_stand_for_the_events_before_the_first_day(
+    inputs: ReportInputs, first: date
+) -> None:
+    since = [day for day in WEEK if day >= first]
+    happened = inputs.events.filter(pl.col("occurred_at").dt.date() > first)
+    moved = pl.col("script_id").is_in(happened["script_id"].implode())
+    records = fold_events(inputs.events).select(numbers.RECORD_COLUMNS)
+    brief = replace(inputs, events=inputs.events.filter(moved), records=records)
+    assert_frame_equal(summarize_days(since, inputs), summarize_days(since, brief))
+    assert list(report_days(EDITION, since, inputs)) == list(report_days(EDITION, since, brief))

@@ -1,0 +1,228 @@
+"""Reports of a batch: what they read of the days before, and what fails alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.reporting.numbers import ReportInputs
+from ytap_assets.domain.reporting.pages import summarize_days
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Batch, Platform, Results, Written
+from ytap_assets.operations.reporting import make_reports, write_overview
+from ytap_assets.reports.files import index_file, month_file, report_file
+from ytap_assets.tables import (
+    PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
+    VIDEO_METRICS,
+    VIDEOS,
+    WORKSPACE_REPORTS,
+    Table,
+)
+from ytap_assets_tests.domain.reporting.examples import event, metric, video
+
+RUN = Run("run", "test", "make reports")
+TODAY = date(2026, 11, 20)
+A, B, C = "vid-aaaaaaa", "vid-bbbbbbb", "vid-ccccccc"
+
+
+def ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def append(platform: Platform, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    frame = table.frame(list(rows))
+    with platform.lake.write(RUN) as transaction:
+        for (name,), part in frame.partition_by("workspace_id", as_dict=True).items():
+            days = (part["day"].min(), part["day"].max()) if table.by_day else ()
+            transaction.append(check_rows(table, part, Scope(str(name), *days)))
+
+
+def publish(platform: Platform, table: Table, frame: pl.DataFrame) -> None:
+    platform.lake.publish(table, frame, Scope("tech"), RUN)
+
+
+def make(platform: Platform, *days: date, workspaces: tuple[str, ...] = ("tech",)) -> Results:
+    slices = [platform.slice(name, (day, day), RUN) for name in workspaces for day in days]
+    return make_reports(Batch(platform, tuple(slices), RUN))
+
+
+def row(platform: Platform, day: date = TODAY, workspace_id: str = "tech") -> dict[str, Any]:
+    [found] = platform.lake.reader(workspace_id).read(WORKSPACE_REPORTS, days=(day, day)).to_dicts()
+    return found
+
+
+def page(platform: Platform, day: date = TODAY, workspace_id: str = "tech") -> str:
+    return report_file(platform.settings, workspace_id, day).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("days", [1, 5, 30, 400])
+def test_counts_of_a_video_that_is_no_longer_observed_are_carried_on(
+    platform: Platform, days: int
+) -> None:
+    publish(platform, VIDEOS, VIDEOS.frame([video(A, ago(500)), video(B, ago(2))]))
+    seen = [metric(ago(days + 3), A, 5, 1.0), metric(ago(days), A, 1_000, 4.0)]
+    append(platform, VIDEO_METRICS, [*seen, metric(ago(1), B, 10, 2.0), metric(TODAY, B, 25, 3.0)])
+    make(platform, TODAY)
+    found = row(platform)
+    assert (found["views"], found["views_gained"]) == (1_025, 15)
+    assert found["engagement_rate_pct"] == 3.5
+    assert found["missing"] == ["no trends observed"]
+    assert f"as of {ago(days)}" in page(platform)
+
+
+def test_a_count_that_is_hidden_is_carried_on(platform: Platform) -> None:
+    publish(platform, VIDEOS, VIDEOS.frame([video(A, ago(500))]))
+    hidden = [metric(ago(n), A, 100 - n, None) for n in (1, 0)]
+    append(platform, VIDEO_METRICS, [metric(ago(4), A, 90, 7.5), *hidden])
+    make(platform, TODAY)
+    assert row(platform)["engagement_rate_pct"] == 7.5
+    assert row(platform)["views_gained"] == 1
+
+
+def test_counts_outlast_the_publication_of_their_script(platform: Platform) -> None:
+    rows = [
+        event(1, ago(90), "gone", "imported", "published", video_id=A),
+        event(2, ago(60), "gone", "imported", "cancelled"),
+    ]
+    append(platform, PRODUCTION_EVENTS, rows)
+    events = platform.lake.reader("tech").read(PRODUCTION_EVENTS)
+    publish(platform, PRODUCTION_RECORDS, fold_events(events))
+    append(platform, VIDEO_METRICS, [metric(ago(61), A, 70, 1.0)])
+    make(platform, TODAY)
+    assert row(platform)["views"] == 70
+
+
+def test_scripts_stand_where_the_events_of_the_day_left_them(platform: Platform) -> None:
+    rows = [
+        event(1, ago(40), "old", "script_submitted", "script_pending_review", title="Old"),
+        event(2, ago(3), "moved", "script_submitted", "script_pending_review", title="Moved"),
+        event(3, ago(1), "moved", "imported", "ready_for_publish"),
+        event(4, TODAY, "new", "script_submitted", "script_pending_review", title="New"),
+    ]
+    append(platform, PRODUCTION_EVENTS, rows)
+    events = platform.lake.reader("tech").read(PRODUCTION_EVENTS)
+    publish(platform, PRODUCTION_RECORDS, fold_events(events))
+    make(platform, ago(2), ago(1), TODAY)
+    waiting = [row(platform, day)["scripts_waiting"] for day in (ago(2), ago(1), TODAY)]
+    assert waiting == [2, 1, 2]
+    assert "Moved" in page(platform, ago(2))
+    assert "Moved" not in page(platform, ago(1))
+    assert "New" not in page(platform, ago(1))
+
+
+@pytest.mark.parametrize("folded", [0, 1])
+def test_events_that_the_records_do_not_know_yet_are_counted(
+    platform: Platform, folded: int
+) -> None:
+    rows = [
+        event(1, ago(5), "one", "script_submitted", "script_pending_review"),
+        event(2, ago(4), "two", "script_submitted", "script_pending_review"),
+        event(3, ago(3), "one", "rejected", "rejected"),
+    ]
+    append(platform, PRODUCTION_EVENTS, rows)
+    events = platform.lake.reader("tech").read(PRODUCTION_EVENTS).sort("seq")
+    publish(platform, PRODUCTION_RECORDS, fold_events(events.head(folded)))
+    make(platform, TODAY)
+    assert row(platform)["scripts_waiting"] == 1
+
+
+def test_a_workspace_of_a_batch_has_the_report_it_has_alone(platform: Platform) -> None:
+    rows = [event(n, ago(n), f"s{n}", "imported", "script_pending_review") for n in (1, 2)]
+    append(platform, PRODUCTION_EVENTS, [rows[0], {**rows[1], "workspace_id": "finance"}])
+    append(
+        platform,
+        VIDEO_METRICS,
+        [metric(TODAY, A, 5, 1.0), metric(TODAY, A, 7, 2.0, workspace_id="finance")],
+    )
+    alone = {}
+    for name in ("tech", "finance"):
+        make(platform, TODAY, workspaces=(name,))
+        alone[name] = (row(platform, workspace_id=name), page(platform, workspace_id=name))
+    make(platform, TODAY, workspaces=("tech", "finance"))
+    for name, (numbers, html) in alone.items():
+        again = row(platform, workspace_id=name)
+        assert {**again, "snapshot_id": 0} == {**numbers, "snapshot_id": 0}
+        text = page(platform, workspace_id=name)
+        assert text.replace(str(again["snapshot_id"]), "") == html.replace(
+            str(numbers["snapshot_id"]), ""
+        )
+
+
+def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
+    folder = report_file(platform.settings, "tech", TODAY).parent
+    folder.parent.mkdir(parents=True)
+    folder.write_text("a file in the place of the folder")
+    found = make(platform, TODAY, workspaces=("tech", "finance"))
+    assert isinstance(found[Scope("tech", TODAY, TODAY)], OSError)
+    assert isinstance(found[Scope("finance", TODAY, TODAY)], Written)
+    assert platform.lake.reader("tech").read(WORKSPACE_REPORTS).is_empty()
+    assert row(platform, workspace_id="finance")["day"] == TODAY
+
+
+def test_rows_that_cannot_be_counted_fail_alone(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
+        if "tech" in calendar["workspace_id"]:
+            raise ValueError("rows of tech")
+        return summarize_days(calendar, inputs)
+
+    monkeypatch.setattr("ytap_assets.operations.reporting.summarize_days", refuse)
+    found = make(platform, TODAY, workspaces=("tech", "finance"))
+    assert isinstance(found[Scope("tech", TODAY, TODAY)], ValueError)
+    assert isinstance(found[Scope("finance", TODAY, TODAY)], Written)
+
+
+def test_a_batch_is_one_commit_and_notes_each_day(platform: Platform) -> None:
+    make(platform, ago(2), workspaces=("tech", "finance"))
+    before = platform.lake.snapshot_id()
+    found = make(platform, ago(1), TODAY, workspaces=("tech", "finance"))
+    assert platform.lake.snapshot_id() == before + 1
+    for scope, written in found.items():
+        assert isinstance(written, Written)
+        assert set(written.day_notes) == {scope.first_day}
+        [note] = written.day_notes.values()
+        assert note["report"].parent.name == scope.workspace_id
+        assert note["report"].is_file()
+
+
+def test_older_months_have_pages_of_their_own(platform: Platform) -> None:
+    old, older = date(2026, 6, 30), date(2026, 6, 1)
+    for days in ((older,), (old,), (TODAY,)):
+        make(platform, *days)
+    index = index_file(platform.settings, "tech").read_text(encoding="utf-8")
+    assert f"{TODAY}.html" in index
+    assert f"{old}.html" not in index
+    assert "3 daily reports" in index
+    assert "2026-06.html" in index
+    month = month_file(platform.settings, "tech", older).read_text(encoding="utf-8")
+    assert f"{old}.html" in month
+    assert f"{older}.html" in month
+    assert f"{TODAY}.html" not in month
+
+
+def test_a_month_is_listed_again_when_one_of_its_reports_is_made(platform: Platform) -> None:
+    make(platform, TODAY)
+    make(platform, date(2026, 6, 2))
+    file = month_file(platform.settings, "tech", date(2026, 6, 1))
+    assert "2026-06-02.html" in file.read_text(encoding="utf-8")
+    make(platform, date(2026, 6, 3))
+    assert "2026-06-03.html" in file.read_text(encoding="utf-8")
+    index = index_file(platform.settings, "tech").read_text(encoding="utf-8")
+    assert f"{TODAY}.html" in index
+
+
+def test_the_overview_shows_the_newest_report_of_each_workspace(platform: Platform) -> None:
+    make(platform, ago(1), TODAY)
+    make(platform, ago(2), workspaces=("finance",))
+    html = write_overview(platform).read_text(encoding="utf-8")
+    assert f"tech/{TODAY}.html" in html
+    assert f"finance/{ago(2)}.html" in html
+    assert "3 daily reports" in html
