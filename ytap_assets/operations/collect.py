@@ -41,7 +41,9 @@ class NothingCollectedError(YtapError):
 _Ask = Callable[[Session, date], Awaitable[list[Fetch]]]
 
 
-def collect_trends(slice_: Slice, *, catalog: Catalog = CATALOG) -> Written:
+def collect_trends(
+    slice_: Slice, *, catalog: Catalog = CATALOG, targets: collect.Targets | None = None
+) -> Written:
     """Ask every source of the workspace for every day, and append to ``raw_trends``.
 
     A source that fails is an outcome in ``collection_log``; if every one fails, that is an error.
@@ -49,6 +51,7 @@ def collect_trends(slice_: Slice, *, catalog: Catalog = CATALOG) -> Written:
     Args:
         slice_: The workspace and the days.
         catalog: The sources there are.
+        targets: The targets that are asked, by day; all where None.
 
     Raises:
         NothingCollectedError: No target that was asked answered; the log says why, and is stored.
@@ -56,7 +59,11 @@ def collect_trends(slice_: Slice, *, catalog: Catalog = CATALOG) -> Written:
 
     async def ask(session: Session, day: date) -> list[Fetch]:
         return await collect.collect_trends(
-            slice_.workspace, [day], session=session, run_id=slice_.run.run_id
+            slice_.workspace,
+            [day],
+            session=session,
+            run_id=slice_.run.run_id,
+            targets=targets,
         )
 
     return _collect(slice_, RAW_TRENDS, ask, catalog)

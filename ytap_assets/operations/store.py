@@ -18,6 +18,7 @@ from ytap_assets.lakehouse.transaction import Appended, Run
 from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
+from ytap_assets.tables.evidence import ANSWERED, HISTORIES
 
 _NUMBER = "__number"
 _AGAIN = "-"
@@ -209,5 +210,12 @@ def _drop_answered(reader: Reader, log: pl.DataFrame) -> pl.DataFrame:
     if lost.is_empty():
         return log
     what = ["day", "source", "target"]
-    answered = reader.read(COLLECTION_LOG, columns=what, wanted={"outcome": ["ok"]})
+    days = lost.get_column("day").sort()
+    answered = reader.read(
+        COLLECTION_LOG,
+        days=(days[0], days[-1]),
+        columns=what,
+        # A file of this name was no answer of the target.
+        wanted={"outcome": ANSWERED, "history": [one for one in HISTORIES if one != "file"]},
+    )
     return log.join(lost.join(answered, on=what, how="semi"), on="collection_id", how="anti")
