@@ -41,20 +41,20 @@ _TARGET = ("workspace_id", "source", "target")
 _FETCH = ("workspace_id", "day", "source", "target")
 _NO_FAILURE = (*ANSWERED, "quota_exhausted", "unrecoverable", "not_recorded")
 PLAN = pl.Schema(
-    {
-        "workspace_id": pl.String,
-        "timezone": pl.String,
-        "registered_on": pl.Date,
-        "interval": pl.Duration,
-        "kind": pl.Int64,
-        "source": pl.String,
-        "target": pl.String,
-        "is_queryable": pl.Boolean,
-        "is_daily": pl.Boolean,
-        "lacks_key": pl.Boolean,
-    }
+    [
+        ("workspace_id", pl.String),
+        ("timezone", pl.String),
+        ("registered_on", pl.Date),
+        ("interval", pl.Duration("us")),
+        ("kind", pl.Int64),
+        ("source", pl.String),
+        ("target", pl.String),
+        ("is_queryable", pl.Boolean),
+        ("is_daily", pl.Boolean),
+        ("lacks_key", pl.Boolean),
+    ]
 )
-ASKED_FROM = pl.Schema({"kind": pl.Int64, "day": pl.Date, "asked_from": _INSTANT})
+ASKED_FROM = pl.Schema([("kind", pl.Int64), ("day", pl.Date), ("asked_from", _INSTANT)])
 DUE = pl.Schema(
     {
         "workspace_id": pl.String,
@@ -71,7 +71,7 @@ def closes_at(day: date, zone: ZoneInfo) -> datetime:
     """The first instant from the end of a UTC day on at which a clock shows 02:00.
 
     Where the clock shows 02:00 twice on a date, it is the first of the two. Where it skips 02:00,
-    it is the moment after the skipped time.
+    it is the moment at which it would have been.
     """
     end = datetime.combine(day + timedelta(days=1), time(), UTC)
     local = end.astimezone(zone).date()
@@ -117,8 +117,8 @@ def find_due_targets(
         wanted.join(_list_closings(wanted), on=["timezone", "day"])
         .join(_summarize_days(fetches), on=_FETCH, how="left")
         .join(_summarize_targets(fetches), on=_TARGET, how="left")
-        .join(_find_last_fetches(fetches), on=["workspace_id", "day"], how="left")
     )
+    state = state.join(_find_newer_targets(state, fetches), on=_FETCH, how="left")
     reason = pl.when(day=today).then(_judge_today(now)).otherwise(_judge_past(now))
     return _select_due(state.with_columns(reason=reason))
 
@@ -184,28 +184,43 @@ def leave_out(due: pl.DataFrame, partitions: Collection[tuple[str, date]]) -> pl
 
 
 def find_due_metrics(
-    videos: pl.DataFrame, log: pl.DataFrame, *, now: datetime, interval: timedelta
+    videos: pl.DataFrame,
+    log: pl.DataFrame,
+    *,
+    first_day: date,
+    now: datetime,
+    interval: timedelta,
 ) -> pl.DataFrame:
     """The workspaces and days whose video metrics are due.
 
     A past day cannot be asked for any more: one without an answer is due once, to be recorded.
 
     Args:
-        videos: ``workspace_id``, ``day``, ``lacks_key``: the days, up to today, on which a
-            workspace that collects has a published video.
-        log: The fetches of video metrics of these days, by ``workspace_id``, ``day`` and
+        videos: One row per workspace that collects and has a video: ``workspace_id``,
+            ``registered_on`` (as in `PLAN`), ``published_on`` (of its first video), ``lacks_key``.
+        log: The fetches of video metrics from the first day on, by ``workspace_id``, ``day`` and
             ``outcome``: ``first_at`` and ``last_at``, when the first and the last of them began.
+        first_day: The first day that may be due.
         now: The present.
         interval: The time between two collections of today.
 
     Returns:
         ``workspace_id``, ``day``, ``reason``.
     """
-    partition = ["workspace_id", "day"]
+    partition, today = ["workspace_id", "day"], now.date()
+    days = pl.date_range(first_day, today, eager=True).alias("day").to_frame()
+    fetches = log.select(
+        "workspace_id", started_at="first_at", is_known=pl.col("first_at") <= now + SKEW
+    )
+    published = (
+        videos.join(_find_first_days(videos, fetches, today), on="workspace_id")
+        .join(days, how="cross")
+        .filter(pl.col("day") >= pl.max_horizontal("first_day", "published_on"))
+    )
     is_answer, outcome = pl.col("outcome").is_in(ANSWERED), pl.col("outcome")
     is_failure = ~outcome.is_in(_NO_FAILURE)
     is_known = pl.col("first_at") <= now + SKEW
-    state = videos.join(
+    state = published.join(
         log.group_by(partition).agg(
             pl.col("last_at").filter(is_answer & is_known).max().alias("answered_at"),
             pl.col("last_at").filter(outcome == "quota_exhausted").max().alias("exhausted_at"),
@@ -219,7 +234,7 @@ def find_due_metrics(
     )
     has_failed = _is_later("last_failed_at", "answered_at")
     is_waiting = has_failed & _is_waiting("first_failed_at", "last_failed_at", interval, now)
-    today = (
+    judged = (
         pl.when(pl.col("lacks_key"))
         .then(pl.when(~_holds("is_disabled")).then(pl.lit("first")))
         .when(_is_exhausted(now) | is_waiting)
@@ -232,7 +247,7 @@ def find_due_metrics(
         .then(pl.lit("interval"))
     )
     past = pl.when(~_holds("is_settled")).then(pl.lit("gap"))
-    reason = pl.when(day=now.date()).then(today).otherwise(past)
+    reason = pl.when(day=today).then(judged).otherwise(past)
     due = state.with_columns(reason=reason).filter(pl.col("reason").is_not_null())
     return due.select(*partition, "reason").sort(partition)
 
@@ -303,14 +318,14 @@ def _summarize_targets(fetches: pl.DataFrame) -> pl.DataFrame:
     """How each target was asked, whatever the day.
 
     Returns:
-        `_TARGET`, ``first_asked_on``; for all days ``any_answered_at``, ``any_failed_from``,
+        `_TARGET`, ``first_asked_at``; for all days ``any_answered_at``, ``any_failed_from``,
         ``any_failed_at`` and ``exhausted_at``; and for days that were asked about while they lasted
         ``now_answered_at``, ``now_failed_from`` and ``now_failed_at``.
     """
     started, known = pl.col("started_at"), fetches.filter("is_known")
     is_present = pl.col("day") == started.dt.date()
     targets = known.group_by(_TARGET).agg(
-        started.min().dt.date().alias("first_asked_on"),
+        started.min().alias("first_asked_at"),
         started.filter("is_answer").max().alias("any_answered_at"),
         started.filter(pl.col("is_answer") & is_present).max().alias("now_answered_at"),
         started.filter(outcome="quota_exhausted").max().alias("exhausted_at"),
@@ -345,10 +360,33 @@ def _add_failures(
     return summary.join(since, on=keys, how="left")
 
 
-def _find_last_fetches(fetches: pl.DataFrame) -> pl.DataFrame:
-    """``last_fetch_at``: when a workspace's day was last asked about."""
-    known = fetches.filter("is_known").group_by("workspace_id", "day")
-    return known.agg(pl.col("started_at").max().alias("last_fetch_at"))
+def _find_newer_targets(state: pl.DataFrame, fetches: pl.DataFrame) -> pl.DataFrame:
+    """The targets that did not exist yet when a day was collected.
+
+    A day was collected when the target could have been asked, before it was asked for the first
+    time at all. Later collections say nothing: a known target may have been left out, since it
+    failed or its quota was used up.
+
+    Returns:
+        `_FETCH`, and ``is_newer`` (true).
+    """
+    asked_from = (
+        pl.when("is_daily")
+        .then(pl.max_horizontal("asked_from", "closes_at"))
+        .otherwise("asked_from")
+    )
+    unasked = state.filter(
+        pl.col("is_answered").is_null(),
+        _is_unknown_or(pl.col("day") < pl.col("first_asked_at").dt.date()),
+    ).select(*_FETCH, "first_asked_at", asked_from)
+    partition = ["workspace_id", "day"]
+    collected = fetches.filter("is_known").join(unasked, on=partition, how="semi")
+    times = collected.select(*partition, "started_at").unique()
+    newer = unasked.join(times, on=partition).filter(
+        pl.col("started_at") >= pl.col("asked_from"),
+        _is_unknown_or(pl.col("started_at") < pl.col("first_asked_at")),
+    )
+    return newer.select(_FETCH).unique().with_columns(is_newer=pl.lit(value=True))
 
 
 def _judge_today(now: datetime) -> pl.Expr:
@@ -376,19 +414,7 @@ def _judge_today(now: datetime) -> pl.Expr:
 
 
 def _judge_past(now: datetime) -> pl.Expr:
-    """Why a past day is due.
-
-    A target that was not asked when the day was is newer than the day, unless there was no reason
-    yet to ask it.
-    """
     has_entries = pl.col("is_answered").is_not_null()
-    asked_from = (
-        pl.when("is_daily")
-        .then(pl.max_horizontal("asked_from", "closes_at"))
-        .otherwise("asked_from")
-    )
-    is_newer = (pl.col("last_fetch_at") >= asked_from) & ~has_entries
-    is_wanted = _holds(pl.col("day") >= pl.col("first_asked_on")) | ~_holds(is_newer)
     is_settled = (
         pl.when("is_queryable")
         .then(_holds("is_unrecoverable") | _holds(pl.col("answered_at") >= pl.col("closes_at")))
@@ -399,7 +425,7 @@ def _judge_past(now: datetime) -> pl.Expr:
         for name in ("day", "any")
     )
     return (
-        pl.when((pl.col("closes_at") > now) | is_settled | ~is_wanted)
+        pl.when((pl.col("closes_at") > now) | is_settled | _holds("is_newer"))
         .then(None)
         .when(~pl.col("is_queryable"))
         .then(pl.lit("gap"))
@@ -441,6 +467,10 @@ def _is_exhausted(now: datetime, answered_at: str = "answered_at") -> pl.Expr:
 def _is_later(one: str, other: str) -> pl.Expr:
     """Whether an instant is known and later than another, or the other one is unknown."""
     return pl.col(one).is_not_null() & ~_holds(pl.col(one) <= pl.col(other))
+
+
+def _is_unknown_or(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=True)
 
 
 def _holds(condition: str | pl.Expr) -> pl.Expr:

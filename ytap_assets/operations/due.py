@@ -105,10 +105,13 @@ def find_due(
         return Due(problems=problems)
     waiting = _find_waiting(workspaces, failed or {}, platform.settings, now)
     left_out = {*in_progress, *waiting}
-    trends = choose_days(
-        _find_trends(platform, workspaces, days, now, catalog), today=days[1], in_progress=left_out
+    registry = platform.lake.cross_reader().read_across(
+        WORKSPACES, columns=["workspace_id", "first_seen_at"]
     )
-    metrics = leave_out(_find_metrics(platform, workspaces, days, now, catalog), left_out)
+    registry = registry.select("workspace_id", registered_on=pl.col("first_seen_at").dt.date())
+    asked = (platform, workspaces, registry, days, now, catalog)
+    trends = choose_days(_find_trends(*asked), today=days[1], in_progress=left_out)
+    metrics = leave_out(_find_metrics(*asked), left_out)
     targets = _group_targets(trends)
     return Due(
         collections={name: list(own) for name, own in targets.items()},
@@ -147,13 +150,14 @@ def _find_waiting(
 def _find_trends(
     platform: Platform,
     workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
     days: Days,
     now: datetime,
     catalog: Catalog,
 ) -> pl.DataFrame:
     """The targets that are due, of any number of days: `DUE`."""
     is_replay = platform.settings.transport == "replay"
-    plan = _plan(platform, workspaces, catalog, lacks_keys=not is_replay)
+    plan = _plan(platform.settings, workspaces, registry, catalog, lacks_keys=not is_replay)
     asked_from = _asked_from(catalog, days)
     log = platform.lake.cross_reader().read_across(
         COLLECTION_LOG,
@@ -171,17 +175,14 @@ def _find_trends(
 
 
 def _plan(
-    platform: Platform,
+    settings: Settings,
     workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
     catalog: Catalog,
     *,
     lacks_keys: bool,
 ) -> pl.DataFrame:
-    settings = platform.settings
-    registry = platform.lake.cross_reader().read_across(
-        WORKSPACES, columns=["workspace_id", "first_seen_at"]
-    )
-    since = {name: at.date() for name, at in registry.iter_rows()}
+    since = dict(registry.iter_rows())
     kinds = [
         (kind, source, lacks_keys and source.lacks_key(settings))
         for kind, source in enumerate(catalog.trends)
@@ -251,6 +252,7 @@ def _limit_by_quotas(
 def _find_metrics(
     platform: Platform,
     workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
     days: Days,
     now: datetime,
     catalog: Catalog,
@@ -271,8 +273,13 @@ def _find_metrics(
             wanted=wanted,
         )
         return _find_unreplayed_videos(videos, asked, days[1])
-    published = _list_published_days(videos, days).with_columns(
-        lacks_key=pl.lit(stats.lacks_key(settings))
+    # A video without a time counts as published from today on.
+    first = pl.coalesce(pl.col("published_at").dt.date(), pl.lit(days[1])).min()
+    owners = (
+        videos.group_by("workspace_id")
+        .agg(first.alias("published_on"))
+        .join(registry, on="workspace_id", how="left")
+        .with_columns(lacks_key=pl.lit(stats.lacks_key(settings)))
     )
     log = reader.read_spans(
         COLLECTION_LOG,
@@ -281,19 +288,7 @@ def _find_metrics(
         days=days,
         wanted=wanted,
     )
-    return find_due_metrics(published, log, now=now, interval=METRICS_INTERVAL)
-
-
-def _list_published_days(videos: pl.DataFrame, days: Days) -> pl.DataFrame:
-    """The days on which a workspace has a published video: ``workspace_id``, ``day``.
-
-    A video without a time counts as published from today on.
-    """
-    first = pl.coalesce(pl.col("published_at").dt.date(), pl.lit(days[1]))
-    since = videos.group_by("workspace_id").agg(first.min().alias("since"))
-    each_day = pl.date_range(days[0], days[1], eager=True).alias("day").to_frame()
-    whole = since.join(each_day, how="cross")
-    return whole.filter(pl.col("day") >= pl.col("since")).select("workspace_id", "day")
+    return find_due_metrics(owners, log, first_day=days[0], now=now, interval=METRICS_INTERVAL)
 
 
 def _find_unreplayed_videos(videos: pl.DataFrame, asked: pl.DataFrame, today: date) -> pl.DataFrame:
