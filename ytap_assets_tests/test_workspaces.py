@@ -51,6 +51,20 @@ def test_a_bad_folder_stops_nobody_else(
     assert folder in str(problems[folder])
 
 
+@pytest.mark.parametrize("hours", ["0", "25", "1.5", "yes", "-1", "often"])
+def test_an_interval_that_cannot_be_is_refused(hours: str) -> None:
+    with pytest.raises(ConfigError, match=r"here: sources\.every_hours: "):
+        parse_workspace("tech", f"{GOOD}sources: {{every_hours: {hours}}}\n", origin="here")
+
+
+def test_a_config_is_read_again_when_it_changes(workspaces: Workspaces) -> None:
+    path = write(workspaces, "tech", GOOD)
+    before = workspaces.get("tech")
+    path.write_text(GOOD.replace("Tech", "Other"), encoding="utf-8")
+
+    assert (before.name, workspaces.get("tech").name) == ("Tech", "Other")
+
+
 def test_only_legal_names_are_ids(workspaces: Workspaces) -> None:
     write(workspaces, "tech (copy)", GOOD)
     write(workspaces, "tech", "name: [")

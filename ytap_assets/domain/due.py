@@ -235,9 +235,7 @@ def find_due_metrics(
     has_failed = _is_later("last_failed_at", "answered_at")
     is_waiting = has_failed & _is_waiting("first_failed_at", "last_failed_at", interval, now)
     judged = (
-        pl.when(pl.col("lacks_key"))
-        .then(pl.when(~_holds("is_disabled")).then(pl.lit("first")))
-        .when(_is_exhausted(now) | is_waiting)
+        pl.when(_is_keyless() | _is_exhausted(now) | is_waiting)
         .then(None)
         .when(has_failed)
         .then(pl.lit("retry"))
@@ -401,9 +399,7 @@ def _judge_today(now: datetime) -> pl.Expr:
         for name in ("now", "day")
     )
     return (
-        pl.when("lacks_key")
-        .then(pl.when(~_holds("is_disabled")).then(pl.lit("first")))
-        .when(~is_open | is_waiting | _is_exhausted(now, "any_answered_at"))
+        pl.when(~is_open | _is_keyless() | is_waiting | _is_exhausted(now, "any_answered_at"))
         .then(None)
         .when(pl.col("now_failed_at").is_not_null() | pl.col("day_failed_at").is_not_null())
         .then(pl.lit("retry"))
@@ -414,7 +410,6 @@ def _judge_today(now: datetime) -> pl.Expr:
 
 
 def _judge_past(now: datetime) -> pl.Expr:
-    has_entries = pl.col("is_answered").is_not_null()
     is_settled = (
         pl.when("is_queryable")
         .then(_holds("is_unrecoverable") | _holds(pl.col("answered_at") >= pl.col("closes_at")))
@@ -429,9 +424,7 @@ def _judge_past(now: datetime) -> pl.Expr:
         .then(None)
         .when(~pl.col("is_queryable"))
         .then(pl.lit("gap"))
-        .when("lacks_key")
-        .then(pl.when(~has_entries).then(pl.lit("missed")))
-        .when(is_waiting | _is_exhausted(now, "any_answered_at"))
+        .when(_is_keyless() | is_waiting | _is_exhausted(now, "any_answered_at"))
         .then(None)
         .when(pl.col("answered_at").is_not_null())
         .then(pl.lit("final"))
@@ -462,6 +455,11 @@ def _is_exhausted(now: datetime, answered_at: str = "answered_at") -> pl.Expr:
     """Whether the quota was used up at the last try, and has not been reset since."""
     is_last = _is_later("exhausted_at", answered_at)
     return is_last & _holds(pl.col("exhausted_at") >= last_quota_reset(now))
+
+
+def _is_keyless() -> pl.Expr:
+    """Whether the log says already that the key is missing."""
+    return pl.col("lacks_key") & _holds("is_disabled")
 
 
 def _is_later(one: str, other: str) -> pl.Expr:

@@ -210,6 +210,12 @@ def test_a_missing_key_is_logged_once_a_day_and_tried_when_it_is_there() -> None
     assert judge(plan(FRONT_PAGE), disabled) == [(20, FRONT_PAGE, "retry")]
 
 
+def test_a_source_that_answers_without_its_key_waits_for_its_slot() -> None:
+    answered = (TODAY, FRONT_PAGE, "ok", at(20, 12, 5))
+
+    assert judge(plan(FRONT_PAGE, lacks_key=True), answered) == []
+
+
 def test_a_key_that_is_refused_is_not_tried_at_every_tick() -> None:
     disabled = [(TODAY, FRONT_PAGE, "disabled", at(20, 13, minute)) for minute in (0, 5)]
 
