@@ -209,21 +209,24 @@ def find_due_metrics(
     """
     partition, today = ["workspace_id", "day"], now.date()
     days = pl.date_range(first_day, today, eager=True).alias("day").to_frame()
-    fetches = log.select(
-        "workspace_id", started_at="first_at", is_known=pl.col("first_at") <= now + SKEW
+    latest = pl.lit(now + SKEW)
+    log = log.with_columns(
+        is_known=pl.col("first_at") <= latest,
+        last_at=pl.when(pl.col("last_at") <= latest).then("last_at").otherwise("first_at"),
     )
+    fetches = log.select("workspace_id", "is_known", started_at="first_at")
     published = (
         videos.join(_find_first_days(videos, fetches, today), on="workspace_id")
         .join(days, how="cross")
         .filter(pl.col("day") >= pl.max_horizontal("first_day", "published_on"))
     )
     is_answer, outcome = pl.col("outcome").is_in(ANSWERED), pl.col("outcome")
-    is_failure = ~outcome.is_in(_NO_FAILURE)
-    is_known = pl.col("first_at") <= now + SKEW
+    is_failure, is_known = ~outcome.is_in(_NO_FAILURE), pl.col("is_known")
+    is_exhausted = (outcome == "quota_exhausted") & is_known
     state = published.join(
         log.group_by(partition).agg(
             pl.col("last_at").filter(is_answer & is_known).max().alias("answered_at"),
-            pl.col("last_at").filter(outcome == "quota_exhausted").max().alias("exhausted_at"),
+            pl.col("last_at").filter(is_exhausted).max().alias("exhausted_at"),
             pl.col("first_at").filter(is_failure & is_known).min().alias("first_failed_at"),
             pl.col("last_at").filter(is_failure & is_known).max().alias("last_failed_at"),
             (outcome == "disabled").any().alias("is_disabled"),

@@ -97,6 +97,7 @@ def find_due(
     Raises:
         LakeError: The lake cannot be read.
     """
+    now = now.astimezone(UTC)
     usable, broken = platform.usable()
     problems = {name: str(error) for name, error in sorted(broken.items())}
     workspaces = {one.workspace_id: one for one in usable if one.collects}

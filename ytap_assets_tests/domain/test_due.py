@@ -581,8 +581,19 @@ SEEN = [(day, "ok", at(day, 1, 5), at(day, 23, 5)) for day in (18, 19)]
         ([(20, "quota_exhausted", at(20, 9), at(20, 9))], []),
         ([(20, "quota_exhausted", at(20, 7), at(20, 7))], [(20, "first")]),
         ([(20, "ok", at(22), at(22))], [(20, "first")]),
+        ([(20, "ok", at(20, 12, 5), at(22))], [(20, "interval")]),
     ],
-    ids=["none", "this hour", "last hour", "failed now", "failed", "no quota", "reset", "future"],
+    ids=[
+        "none",
+        "this hour",
+        "last hour",
+        "failed now",
+        "failed",
+        "no quota",
+        "reset",
+        "future",
+        "past and future",
+    ],
 )
 def test_metrics_are_collected_every_hour(
     today: list[tuple[int, str, datetime, datetime]], due: list[tuple[int, str]]
