@@ -29,12 +29,14 @@ VARIABLES = (
     "YTAP_DATA_PATH",
     "YTAP_TRANSPORT",
     "YTAP_FIRST_DAY",
+    "YTAP_EVERY_HOURS",
     "YTAP_SNAPSHOT_DAYS",
     "YTAP_SQL_SECONDS",
     "YTAP_SQL_MEMORY",
     "YTAP_BATCH_WORKSPACES",
 )
 """Every setting. Secrets, `YTAP_SECRET_...`, are asked for by name where they are needed."""
+_EVERY_HOURS, _MAX_HOURS = 6, 24
 _SNAPSHOT_DAYS = 30
 _MAX_DAYS = 36_500
 _LONGEST_NAME, _LONGEST_PATH = 200, 3_000
@@ -63,6 +65,8 @@ class Settings:
             in it yet.
         first_day: The first day partition (``YTAP_FIRST_DAY``), unless the lake holds earlier days;
             None for a recent one: see `Platform.day_range`.
+        every_hours: The hours between two collections of a day (``YTAP_EVERY_HOURS``), where a
+            workspace does not say otherwise.
         snapshot_days: How long old snapshots stay readable (``YTAP_SNAPSHOT_DAYS``).
         sql_seconds: How long a statement of `ytap sql` may run (``YTAP_SQL_SECONDS``).
         sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
@@ -78,6 +82,7 @@ class Settings:
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
+    every_hours: int = _EVERY_HOURS
     snapshot_days: int = _SNAPSHOT_DAYS
     sql_seconds: int = _SQL_SECONDS
     sql_memory: int | None = None
@@ -104,6 +109,7 @@ class Settings:
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
+            every_hours=_number(env, "YTAP_EVERY_HOURS", _EVERY_HOURS, _MAX_HOURS),
             snapshot_days=_number(env, "YTAP_SNAPSHOT_DAYS", _SNAPSHOT_DAYS, _MAX_DAYS),
             sql_seconds=_number(env, "YTAP_SQL_SECONDS", _SQL_SECONDS, _MAX_SECONDS),
             sql_memory=_memory(env, "YTAP_SQL_MEMORY"),

@@ -76,6 +76,7 @@ def _refuse_many(value: object) -> object:
 _Number = BeforeValidator(_refuse_truth)
 Count = Annotated[int, _Number, Field(ge=0, le=_MAX_COUNT)]
 Days = Annotated[int, _Number, Field(ge=1, le=_MAX_DAYS)]
+Hours = Annotated[int, _Number, Field(ge=1, le=24)]
 Phrases = Annotated[
     tuple[Annotated[str, AfterValidator(check_phrase)], ...], BeforeValidator(_refuse_many)
 ]
@@ -295,6 +296,12 @@ class YouTube(Section):
 class Sources(Section):
     """Where trends come from."""
 
+    every_hours: Hours | None = Field(
+        default=None,
+        description="Hours between two collections of a day, 1 to 24; `YTAP_EVERY_HOURS` if not"
+        " given, which is 6 by default",
+        examples=[3],
+    )
     hn: HackerNews = HackerNews()
     reddit: Reddit = Reddit()
     youtube: YouTube = Field(

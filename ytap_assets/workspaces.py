@@ -112,8 +112,8 @@ class Workspace(Section):
     )
     timezone: str = Field(
         default="UTC",
-        description="Its timezone: the daily collection begins at 02:00 there, and a report's"
-        " footer gives its time there, too; days are those of UTC",
+        description="Its timezone: a day is collected for the last time at 02:00 there, and a"
+        " report's footer gives its time there, too; days are those of UTC",
         examples=["Europe/Berlin"],
     )
     status: Status = Field(

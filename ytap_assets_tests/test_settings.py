@@ -24,6 +24,17 @@ def test_snapshots_are_kept_for_thirty_days_by_default(text: str, days: int) -> 
     assert Settings.from_env({"YTAP_SNAPSHOT_DAYS": text}).snapshot_days == days
 
 
+@pytest.mark.parametrize("text", ["0", "25", "0.5", "-6", "six"])
+def test_a_day_is_collected_every_one_to_twenty_four_hours(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"YTAP_EVERY_HOURS=.*from 1 to 24"):
+        Settings.from_env({"YTAP_EVERY_HOURS": text})
+
+
+def test_a_day_is_collected_every_six_hours_by_default() -> None:
+    assert Settings.from_env({}).every_hours == 6
+    assert Settings.from_env({"YTAP_EVERY_HOURS": "1"}).every_hours == 1
+
+
 @pytest.mark.parametrize("name", ["YTAP_DATA", "YTAP_CATALOG", "YTAP_DATA_PATH"])
 @pytest.mark.parametrize(
     ("text", "why"),

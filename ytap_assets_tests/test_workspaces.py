@@ -51,6 +51,12 @@ def test_a_bad_folder_stops_nobody_else(
     assert folder in str(problems[folder])
 
 
+@pytest.mark.parametrize("hours", ["0", "25", "1.5", "yes", "-1", "often"])
+def test_an_interval_that_cannot_be_is_refused(hours: str) -> None:
+    with pytest.raises(ConfigError, match=r"here: sources\.every_hours: "):
+        parse_workspace("tech", f"{GOOD}sources: {{every_hours: {hours}}}\n", origin="here")
+
+
 def test_a_config_is_parsed_again_only_when_it_changes(workspaces: Workspaces) -> None:
     path = write(workspaces, "tech", GOOD)
     first = workspaces.get("tech")

@@ -11,6 +11,7 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.tables import COLLECTION_COVERAGE
+from ytap_assets.tables.evidence import ANSWERED
 
 FILES = "files"
 """The target that stands for everything imported."""
@@ -24,7 +25,6 @@ _BEST_FIRST = (
     "not_recorded",
     "unrecoverable",
 )
-_ANSWERED = ("ok", "not_modified")
 _NOT_ASKED = ("unrecoverable", "disabled")
 _PLACE = r"^[\w.-]+\.[\w-]+(?:/\S*)?(?:: | (answered \d+: ))"
 _SHOWN_REASONS = 5
@@ -109,7 +109,7 @@ def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
     """
     reason = pl.coalesce(pl.col("detail").str.replace(_PLACE, "${1}"), "outcome").alias("reason")
     return (
-        log.filter(~pl.col("outcome").is_in([*_ANSWERED, *_NOT_ASKED]))
+        log.filter(~pl.col("outcome").is_in([*ANSWERED, *_NOT_ASKED]))
         .group_by("workspace_id", "source", reason)
         .agg(
             pl.struct("day", "target").n_unique().cast(pl.Int64).alias("targets"),
@@ -125,7 +125,7 @@ def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
     Args:
         log: Rows of `collection_log`.
     """
-    failed = log.filter(~pl.col("outcome").is_in([*_ANSWERED, *_NOT_ASKED]))
+    failed = log.filter(~pl.col("outcome").is_in([*ANSWERED, *_NOT_ASKED]))
     days = log.filter(pl.col("day").is_in(failed["day"].unique().implode())).sort("day")
     parts = days.partition_by("day", as_dict=True, maintain_order=True)
     return {day: part for (day,), part in parts.items()}
@@ -157,7 +157,7 @@ def is_nothing_collected(log: pl.DataFrame) -> bool:
         log: Rows of `collection_log`.
     """
     outcomes = set(log.get_column("outcome")) - {*_NOT_ASKED, "not_recorded"}
-    return bool(outcomes) and outcomes.isdisjoint(_ANSWERED)
+    return bool(outcomes) and outcomes.isdisjoint(ANSWERED)
 
 
 def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
@@ -167,7 +167,7 @@ def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
-    answered = pl.col("outcome").is_in(_ANSWERED)
+    answered = pl.col("outcome").is_in(ANSWERED)
     return (
         asked.sort("started_at", "collection_id")
         .group_by("workspace_id", *_TARGET)

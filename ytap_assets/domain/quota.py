@@ -28,6 +28,12 @@ YOUTUBE_UNITS = Bucket("YouTube units", 10_000)
 BUCKETS = (YOUTUBE_SEARCH, YOUTUBE_UNITS)
 
 
+def last_quota_reset(at: datetime) -> datetime:
+    """The last midnight on the Pacific coast up to an instant, in UTC."""
+    today = at.astimezone(PACIFIC).date()
+    return datetime.combine(today, time(), tzinfo=PACIFIC).astimezone(UTC)
+
+
 def next_quota_reset(at: datetime) -> datetime:
     """The next midnight on the Pacific coast strictly after an instant, in UTC.
 

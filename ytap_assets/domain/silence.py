@@ -9,8 +9,9 @@ from datetime import date
 
 import polars as pl
 
+from ytap_assets.tables.evidence import ANSWERED
+
 LEAST_DAYS = 3
-_ANSWERED = ("ok", "not_modified")
 _UNANSWERED = ("transient_error", "permanent_error", "malformed", "too_large")
 """A look that was made and brought nothing; a used-up quota or a missing key is no look."""
 
@@ -36,9 +37,9 @@ def find_silent(
         last look; the most silent first.
     """
     target = ["workspace_id", "source", "target"]
-    looks = log.filter(pl.col("outcome").is_in([*_ANSWERED, *_UNANSWERED])).with_columns(
+    looks = log.filter(pl.col("outcome").is_in([*ANSWERED, *_UNANSWERED])).with_columns(
         pl.col("started_at").dt.date().alias("looked_on"),
-        pl.col("outcome").is_in(_ANSWERED).alias("is_answer"),
+        pl.col("outcome").is_in(ANSWERED).alias("is_answer"),
     )
     answered_on = pl.col("looked_on").filter("is_answer").max().over(target)
     since = looks.filter((pl.col("looked_on") > answered_on) | answered_on.is_null())

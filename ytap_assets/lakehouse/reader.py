@@ -163,6 +163,30 @@ class CrossReader:
         """Rows of a table of all workspaces; arguments and errors as `Reader.read`."""
         return _read(self._cursors, table, days, columns, wanted or {}, self.as_of)
 
+    def read_spans(
+        self,
+        table: Table,
+        instant: str,
+        *,
+        by: Sequence[str],
+        days: Days | None = None,
+        wanted: Wanted | None = None,
+    ) -> pl.DataFrame:
+        """The first and the last instant of each group of rows, of all workspaces.
+
+        Args:
+            table: What to read.
+            instant: The column of the instant.
+            by: The columns of the groups.
+            days: As `Reader.read`.
+            wanted: As `Reader.read`.
+
+        Returns:
+            The columns ``by``, ``first_at`` and ``last_at``.
+        """
+        spans = {"first_at": f'min("{instant}")', "last_at": f'max("{instant}")'}
+        return _read(self._cursors, table, days, by, wanted or {}, self.as_of, spans)
+
     def last_seqs(self, table: Table) -> dict[str, int]:
         """The number of every workspace's last row in a sequenced table.
 
@@ -243,6 +267,7 @@ def _read(
     wanted: Wanted,
     as_of: int | None,
     at_least: AtLeast | None = None,
+    spans: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     names, at_least = list(columns or table.schema), at_least or {}
     unknown = [name for name in (*names, *wanted, *at_least) if name not in table.schema]
@@ -261,11 +286,16 @@ def _read(
         conditions.append("day BETWEEN ? AND ?")
         values += list(days)
     selected = ", ".join(f'"{name}"' for name in names)
+    schema = {name: table.schema[name] for name in names}
+    if spans:
+        selected = ", ".join([selected, *(f"{span} AS {name}" for name, span in spans.items())])
+        schema |= dict.fromkeys(spans, pl.Datetime("us", "UTC"))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     with cursors() as cursor:
         source = _source(cursor, table, as_of)
-        result = cursor.execute(f"SELECT {selected} FROM {source}{where}", values)
-        return result.pl().cast(pl.Schema({name: table.schema[name] for name in names}))
+        grouped = " GROUP BY ALL" if spans else ""
+        result = cursor.execute(f"SELECT {selected} FROM {source}{where}{grouped}", values)
+        return result.pl().cast(pl.Schema(schema))
 
 
 def _last_seqs(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, date, datetime, time
 
 import polars as pl
@@ -42,7 +42,12 @@ class NothingCollectedError(YtapError):
 _Ask = Callable[[Session, Slice, date], Awaitable[list[Fetch]]]
 
 
-def collect_trends(batch: Batch, *, catalog: Catalog = CATALOG) -> Results:
+def collect_trends(
+    batch: Batch,
+    *,
+    catalog: Catalog = CATALOG,
+    targets: Mapping[str, collect.Targets] | None = None,
+) -> Results:
     """Ask every source of each workspace for every day, and append to ``raw_trends``.
 
     A source that fails is an outcome in ``collection_log``; if every one fails, that is an error.
@@ -50,6 +55,8 @@ def collect_trends(batch: Batch, *, catalog: Catalog = CATALOG) -> Results:
     Args:
         batch: The workspaces and the days.
         catalog: The sources there are.
+        targets: The targets that are asked, by workspace and day; all of a workspace that is not
+            among them, and of all workspaces where None.
 
     Returns:
         What was stored for each slice, or why it failed: a `NothingCollectedError` if no target
@@ -58,7 +65,11 @@ def collect_trends(batch: Batch, *, catalog: Catalog = CATALOG) -> Results:
 
     async def ask(session: Session, slice_: Slice, day: date) -> list[Fetch]:
         return await collect.collect_trends(
-            slice_.workspace, [day], session=session, run_id=batch.run.run_id
+            slice_.workspace,
+            [day],
+            session=session,
+            run_id=batch.run.run_id,
+            targets=None if targets is None else targets.get(slice_.workspace_id),
         )
 
     return _collect(batch, RAW_TRENDS, ask, catalog)

@@ -21,7 +21,6 @@ from ytap_assets.operations.platform import (
 )
 from ytap_assets.reports.charts import draw_coverage
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.source import Source
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG, RAW_TRENDS
 
 _PLAN = pl.Schema(
@@ -89,15 +88,13 @@ def _plan(slice_: Slice) -> pl.DataFrame:
         """Under replay a day is visited in its own present."""
         return datetime.combine(day, time.max, UTC) if is_replay else slice_.now
 
-    def lacks_key(source: Source) -> bool:
-        return not is_replay and source.key is not None and settings.secret(source.key) is None
-
+    lacks_key = {one: not is_replay and one.lacks_key(settings) for one in CATALOG.trends}
     rows = [
-        (workspace.workspace_id, day, source.name, target, source.history, lacks_key(source))
+        (workspace.workspace_id, day, source.name, target, source.history, lacks_key[source])
         for source in CATALOG.trends
         for target in source.targets(workspace)
         for day in slice_.each_day()
-        if source.is_due(day, present(day))
+        if source.due_from(day) <= present(day)
     ]
     return pl.DataFrame(rows, schema=_PLAN, orient="row")
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import INBOX_FILES
 from ytap_assets.operations.platform import Batch, Platform

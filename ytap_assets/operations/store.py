@@ -18,6 +18,7 @@ from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.operations.platform import Platform
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
+from ytap_assets.tables.evidence import ANSWERED, HISTORIES
 
 Refusal = PublishRefusedError | pl.exceptions.PolarsError
 """Why nothing of a workspace's fetches was stored: a whole frame is not of its table's shape."""
@@ -341,7 +342,11 @@ def _drop_answered(reader: BatchReader, log: pl.DataFrame) -> pl.DataFrame:
     days: list[date] = lost["day"].to_list()
     what = ["workspace_id", "day", "source", "target"]
     answered = reader.read(
-        COLLECTION_LOG, days=(min(days), max(days)), columns=what, wanted={"outcome": ["ok"]}
+        COLLECTION_LOG,
+        days=(min(days), max(days)),
+        columns=what,
+        # A file of this name was no answer of the target.
+        wanted={"outcome": ANSWERED, "history": [one for one in HISTORIES if one != "file"]},
     )
     gone = lost.join(answered, on=what, how="semi")
     return log.join(gone, on=_COLLECTION, how="anti", maintain_order="left")

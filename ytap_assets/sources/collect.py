@@ -7,7 +7,7 @@ there are. Does not belong here: storing them (`operations`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date
 
 from ytap_assets.sources.fetch import Fetch
@@ -18,10 +18,17 @@ from ytap_assets.sources.youtube_stats import batch_videos
 from ytap_assets.workspaces import Workspace
 
 _Plan = list[tuple[Source, str]]
+Targets = Mapping[date, Collection[tuple[str, str]]]
+"""For each day the targets that are asked, as (source, target)."""
 
 
 async def collect_trends(
-    workspace: Workspace, days: Iterable[date], *, session: Session, run_id: str
+    workspace: Workspace,
+    days: Iterable[date],
+    *,
+    session: Session,
+    run_id: str,
+    targets: Targets | None = None,
 ) -> list[Fetch]:
     """Ask every source the workspace wants about every day.
 
@@ -31,6 +38,7 @@ async def collect_trends(
             them; the others' fetches end ``unrecoverable``, without a request.
         session: An open session.
         run_id: What ``collection_log`` calls this run.
+        targets: The targets that are asked, such as `operations.due` finds; all where None.
 
     Returns:
         One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
@@ -42,7 +50,14 @@ async def collect_trends(
         for source in session.catalog.trends
         for target in source.targets(workspace)
     ]
-    return await _collect(lambda _: plan, workspace, days, session, run_id)
+
+    def choose(visit: Visit) -> _Plan:
+        if targets is None:
+            return plan
+        chosen = targets.get(visit.day, ())
+        return [(source, target) for source, target in plan if (source.name, target) in chosen]
+
+    return await _collect(choose, workspace, days, session, run_id)
 
 
 async def collect_video_metrics(
@@ -94,7 +109,7 @@ async def _collect(
             tasks = [
                 group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
                 for source, target in plan(visit)
-                if source.is_due(visit.day, visit.now())
+                if source.due_from(visit.day) <= visit.now()
             ]
         fetches += [task.result() for task in tasks]
     return fetches

@@ -27,8 +27,6 @@ from ytap_assets.tables.evidence import Outcome
 from ytap_assets.workspaces import Workspace
 
 _LOG = logging.getLogger(__name__)
-_STANDING: frozenset[Outcome] = frozenset({"unrecoverable", "disabled"})
-"""What is so however often it is asked for, and is said once."""
 _SHOWN_CHARS = 300
 
 
@@ -65,7 +63,7 @@ async def fetch_target(
     parsed, rows = _parse(source, conversation, visit)
     ended = _describe(conversation, parsed)
     # The same fetch replayed has the same name, and so has the same refusal: it is stored once.
-    stands = ended["outcome"] in _STANDING and not conversation.evidence
+    stands = _stands(ended["outcome"], source, visit) and not conversation.evidence
     told_apart = ended["outcome"] if stands else conversation.started_at.isoformat()
     shared = {
         "workspace_id": workspace.workspace_id,
@@ -90,6 +88,13 @@ async def fetch_target(
         rows=rows.with_columns(pl.lit(value).alias(name) for name, value in shared.items()),
         quarantined=frame_quarantined(parsed.unreadable, source.name, shared),
         payloads=_frame_payloads(conversation.evidence, source.name, shared),
+    )
+
+
+def _stands(outcome: Outcome, source: Source, visit: Visit) -> bool:
+    """Whether an outcome is the same however often it is asked for, and is logged once."""
+    return outcome == "unrecoverable" or (
+        outcome == "disabled" and source.lacks_key(visit.settings)
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -28,6 +28,13 @@ History = Literal["date_queryable", "as_of_now", "snapshot_only"]
 ``date_queryable``: the items of that day. ``as_of_now``: known items, with today's counts.
 ``snapshot_only``: nothing but the list as it stands now.
 """
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
+
+
+def is_sendable(secret: str) -> bool:
+    """Whether a header can carry a secret."""
+    return secret.isascii() and secret.isprintable()
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Visit:
             DisabledError: It holds characters that no header can carry.
         """
         secret = self.settings.secret(name)
-        if secret is not None and not (secret.isascii() and secret.isprintable()):
+        if secret is not None and not is_sendable(secret):
             raise DisabledError(f"YTAP_SECRET_{name} holds characters that are not printable ASCII")
         return secret
 
@@ -159,6 +166,9 @@ class Source(ABC):
         spacing_s: Seconds between two requests to a host.
         table: The table its rows belong to.
         key: The name of the secret without which it cannot be asked; None where it can.
+        is_daily: Whether the automation asks once for a day, when it is over: its quota is too
+            small for more.
+        calls: How many calls of each quota a target of a day usually costs.
     """
 
     name: ClassVar[str]
@@ -167,6 +177,8 @@ class Source(ABC):
     spacing_s: ClassVar[float]
     table: ClassVar[Table]
     key: ClassVar[str | None] = None
+    is_daily: ClassVar[bool] = False
+    calls: ClassVar[Mapping[Bucket, int]] = {}
 
     @abstractmethod
     def ask(self, query: Query) -> AsyncIterator[Exchange]:
@@ -180,12 +192,19 @@ class Source(ABC):
     def parse(self, answers: Answers) -> Parsed:
         """Read what one fetch brought. Pure, and used again on stored payloads."""
 
-    def is_due(self, day: date, now: datetime) -> bool:  # noqa: ARG002 - for who overrides it
-        """Whether there is reason to ask about a day.
+    def due_from(self, day: date) -> datetime:  # noqa: ARG002 - for who overrides it
+        """From when on there is reason to ask about a day; by default, always.
 
-        There is none where another source of the same name brings it; the log says nothing then.
+        Before that, another source of the same name brings it; the log says nothing then.
         """
-        return True
+        return _ALWAYS
+
+    def lacks_key(self, settings: Settings) -> bool:
+        """Whether the secret without which it cannot be asked is missing or unusable."""
+        if self.key is None:
+            return False
+        secret = settings.secret(self.key)
+        return secret is None or not is_sendable(secret)
 
     def begins_with(self, url: str) -> bool:
         """Whether its fetches begin with a URL like this one: how stored payloads find it again.

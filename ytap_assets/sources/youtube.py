@@ -7,10 +7,11 @@ A page costs one quota unit.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
@@ -40,6 +41,7 @@ class YouTubeCharts(TrendSource):
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
     key = KEY_NAME
+    calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_UNITS: _MAX_PAGES}
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per region and category, ``US/10``; the region alone without categories."""

@@ -11,12 +11,12 @@ for one more unit of the larger bucket.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import UnreadableItemError
 from ytap_assets.sources.parsing import Parsed
@@ -48,14 +48,16 @@ class YouTubeSearch(TrendSource):
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
     key = KEY_NAME
+    is_daily = True
+    calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_SEARCH: 1, YOUTUBE_UNITS: 1}
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per phrase, ``search/PHRASE``; none unless the config asks for some."""
         return tuple(f"{_BEGINNING}{phrase}" for phrase in workspace.sources.youtube.searches)
 
-    def is_due(self, day: date, now: datetime) -> bool:
-        """From the day's noon on."""
-        return now >= datetime.combine(day, _NOON, UTC)
+    def due_from(self, day: date) -> datetime:
+        """The day's noon."""
+        return datetime.combine(day, _NOON, UTC)
 
     def begins_with(self, url: str) -> bool:
         """Begins with a search; the charts of the same name begin with `videos.list`."""

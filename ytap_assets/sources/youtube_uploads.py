@@ -14,11 +14,12 @@ to no day.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, date, datetime, time
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.paging import follow_pages
@@ -50,15 +51,16 @@ class YouTubeUploads(TrendSource):
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
     key = KEY_NAME
+    calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_UNITS: 3}
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per monitored channel that is active, ``UC.../uploads``."""
         watched = workspace.sources.youtube.monitored_channels
         return tuple(f"{channel.id}{_ENDING}" for channel in watched if channel.status == "active")
 
-    def is_due(self, day: date, now: datetime) -> bool:
-        """Once the day is over."""
-        return day < now.astimezone(UTC).date()
+    def due_from(self, day: date) -> datetime:
+        """The day's end."""
+        return datetime.combine(day + timedelta(days=1), time(), UTC)
 
     async def ask(self, query: Query) -> AsyncIterator[Exchange]:
         """Ask for the playlist back to the day, then for the day's videos."""

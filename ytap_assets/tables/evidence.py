@@ -20,6 +20,8 @@ Outcome = Literal[
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
+ANSWERED: tuple[Outcome, ...] = ("ok", "not_modified")
+"""The outcomes of a fetch that was answered."""
 
 
 HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")

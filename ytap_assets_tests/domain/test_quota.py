@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.quota import PACIFIC, next_quota_reset
+from ytap_assets.domain.quota import PACIFIC, last_quota_reset, next_quota_reset
 
 
 def test_worked_resets(vectors: Callable[[str], list[dict[str, Any]]]) -> None:
@@ -26,5 +26,7 @@ def test_a_reset_is_ahead_at_most_a_day_and_at_midnight(seconds: int) -> None:
     at = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
     reset = next_quota_reset(at)
     assert at < reset <= at + timedelta(hours=25)
+    assert last_quota_reset(reset - timedelta(microseconds=1)) <= at
+    assert last_quota_reset(reset) == reset
     assert reset.tzinfo is UTC
     assert reset.astimezone(PACIFIC).time().isoformat() == "00:00:00"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 import pytest
 
 from ytap_assets.lakehouse.checks import Scope
@@ -103,6 +105,24 @@ def test_days_columns_and_values_narrow_a_reading(two: Lake) -> None:
     chosen = reader.read(NOTES, days=(DAY, DAY), columns=["note_id", "day"])
     assert chosen.columns == ["note_id", "day"]
     assert sorted(chosen.rows()) == [("mine", DAY), ("mine-2", DAY)]
+
+
+def test_the_first_and_the_last_instant_of_groups_are_read_across(lake: Lake) -> None:
+    times = [datetime(2026, 11, 20, hour, tzinfo=UTC) for hour in (5, 9, 7)]
+    seen = pl.concat(
+        notes("tech", [DAY], [str(moment)], seen_at=moment, tags=["t"]) for moment in times
+    )
+    publish(lake, NOTES, seen, one_day("tech"))
+    reader, by = lake.cross_reader(), ["workspace_id", "day"]
+
+    spans = reader.read_spans(NOTES, "seen_at", by=by)
+
+    assert spans.rows() == [("tech", DAY, times[0], times[1])]
+    one = reader.read_spans(NOTES, "seen_at", by=by, wanted={"note_id": [str(times[2])]})
+    assert one.rows() == [("tech", DAY, times[2], times[2])]
+    none = reader.read_spans(NOTES, "seen_at", by=by, days=(days(2)[1], days(2)[1]))
+    assert none.schema == spans.schema
+    assert none.is_empty()
 
 
 def test_an_empty_answer_has_the_tables_types(two: Lake) -> None:

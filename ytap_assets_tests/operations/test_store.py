@@ -296,6 +296,14 @@ def test_a_day_that_was_answered_is_not_called_unrecoverable_afterwards(
     assert [row[0] for row in counts(platform)] == ["c1", "c3"]
 
 
+def test_a_file_that_is_named_like_a_target_is_no_answer_of_it(platform: Platform) -> None:
+    store(platform, fetch([trend("a")], history="file"))
+
+    store(platform, fetch([], collection_id="c2", outcome="unrecoverable"))
+
+    assert [row[0] for row in counts(platform)] == ["c1", "c2"]
+
+
 BEYOND = 2**63 - 1
 """An instant so far off that nothing can show it."""
 

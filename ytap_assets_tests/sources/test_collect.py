@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,23 @@ def test_a_workspace_that_does_not_collect_asks_nothing(
 
     assert run(work()) == []
     assert asked == []
+
+
+def test_only_the_chosen_targets_are_asked(tmp_path: Path) -> None:
+    past = TODAY - timedelta(days=1)
+
+    async def work() -> list[Any]:
+        async with make_session(make_settings(tmp_path), lambda _: httpx.Response(404)) as session:
+            return await collect_trends(
+                EVERYTHING,
+                [past, TODAY],
+                session=session,
+                run_id="run",
+                targets={TODAY: {("hn", "by_date"), ("hn", "no such target")}},
+            )
+
+    (fetch,) = run(work())
+    assert (fetch.log["day"], fetch.log["target"]) == (TODAY, "by_date")
 
 
 def test_a_workspace_that_wants_nothing_gets_nothing(tmp_path: Path) -> None:

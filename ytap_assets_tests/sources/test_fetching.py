@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.collect import collect_trends
+from ytap_assets.sources.errors import DisabledError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.parsing import Parsed
@@ -17,6 +20,7 @@ from ytap_assets.sources.payloads import parse_payloads
 from ytap_assets.sources.reddit import RedditHot
 from ytap_assets.sources.session import Session
 from ytap_assets.sources.source import Answers, Query
+from ytap_assets.sources.youtube import YouTubeCharts
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets_tests.sources.support import (
     CHARTS,
@@ -167,12 +171,33 @@ def test_what_cannot_be_had_is_one_entry_however_often_it_is_asked_for(tmp_path:
     assert len({*once.values(), *again.values()}) == 4
 
 
-def test_what_is_disabled_is_one_entry(tmp_path: Path) -> None:
+class _Particular(YouTubeCharts):
+    """A source that refuses the key that it has."""
+
+    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
+        if query.target:
+            raise DisabledError("another key is wanted")
+        yield await query.get(query.target)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "catalog", "entries"),
+    [
+        ({}, CATALOG, 1),
+        ({"YOUTUBE_KEY": "of ümlauts"}, CATALOG, 1),
+        ({"YOUTUBE_KEY": "k"}, replace(CATALOG, trends=(_Particular(),)), 2),
+    ],
+    ids=["no key", "a key that cannot be sent", "a key that is refused"],
+)
+def test_a_missing_key_is_one_entry_and_a_refused_one_an_entry_each_time(
+    tmp_path: Path, secrets: dict[str, str], catalog: Catalog, entries: int
+) -> None:
     names = set()
     for hours in (0, 2):
         present = Present()
         present.slept.append(hours * 3600)
-        session = make_session(make_settings(tmp_path), answering, present)
+        session = make_session(make_settings(tmp_path, **secrets), answering, present)
+        session.catalog = catalog
 
         async def work(session: Session = session) -> list[Fetch]:
             async with session:
@@ -181,4 +206,4 @@ def test_what_is_disabled_is_one_entry(tmp_path: Path) -> None:
         (fetch,) = run(work())
         assert fetch.log["outcome"] == "disabled"
         names.add(fetch.log["collection_id"])
-    assert len(names) == 1
+    assert len(names) == entries

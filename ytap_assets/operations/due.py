@@ -1,0 +1,331 @@
+"""What is due now, for all workspaces at once: reads what the rules of `domain.due` judge.
+
+Belongs here: the reads and the frames that the rules take. Does not belong here: the rules, or
+starting runs (`defs`).
+
+One call reads the configs, the registry, two columns of ``videos`` and, of the last 30 days, six
+columns of `collection_log` and a summary of it. The cost grows with the fetches of these days, and
+not with the age of the lake, but for ``videos``: 16 bytes per published video.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+import polars as pl
+
+from ytap_assets.domain.due import (
+    ASKED_FROM,
+    LOOKBACK_DAYS,
+    PLAN,
+    choose_days,
+    find_due_metrics,
+    find_due_targets,
+    find_unreplayed_targets,
+    leave_out,
+    limit_calls,
+    retry_at,
+)
+from ytap_assets.domain.quota import BUCKETS
+from ytap_assets.lakehouse.reader import Days
+from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
+from ytap_assets.sources.catalog import CATALOG, Catalog
+from ytap_assets.sources.errors import PermanentError
+from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.tables import COLLECTION_LOG, VIDEOS, WORKSPACES
+from ytap_assets.tables.evidence import HISTORIES
+from ytap_assets.workspaces import Workspace
+
+METRICS_INTERVAL = timedelta(hours=1)
+Partition = tuple[str, date]
+Target = tuple[str, str]
+Tries = Mapping[Partition, Sequence[datetime]]
+_LOG_COLUMNS = ("workspace_id", "day", "source", "target", "outcome", "started_at")
+_REASONS = {
+    "first": "not collected today",
+    "interval": "interval passed",
+    "retry": "failed before",
+    "final": "day closed since",
+    "missed": "no answer yet",
+    "gap": "missed, to be recorded",
+}
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is due now.
+
+    Attributes:
+        collections: The days to collect of each workspace, in order.
+        targets: For each workspace and day the targets to ask, as (source, target).
+        metrics: The days of which each workspace's video metrics are to be collected, in order.
+        reasons: Why, for each workspace that has something due, in a line.
+        problems: The workspaces that cannot be worked on, and why.
+    """
+
+    collections: dict[str, list[date]] = field(default_factory=dict)
+    targets: dict[str, dict[date, frozenset[Target]]] = field(default_factory=dict)
+    metrics: dict[str, list[date]] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def find_due(
+    platform: Platform,
+    now: datetime,
+    *,
+    in_progress: Collection[Partition] = (),
+    failed: Tries | None = None,
+    catalog: Catalog = CATALOG,
+) -> Due:
+    """What to collect now, for every workspace that collects.
+
+    Nothing is written, so it may be asked for as often as one likes.
+
+    Args:
+        platform: The installation.
+        now: The present.
+        in_progress: The workspaces and days of runs that are queued or running: left out.
+        failed: When runs that were to collect a workspace's day failed, since its last run that
+            did not. Each is tried again after a pause that grows up to the workspace's interval.
+        catalog: The sources there are.
+
+    Raises:
+        LakeError: The lake cannot be read.
+    """
+    now = now.astimezone(UTC)
+    usable, broken = platform.usable()
+    problems = {name: str(error) for name, error in sorted(broken.items())}
+    workspaces = {one.workspace_id: one for one in usable if one.collects}
+    days = _days(platform.settings, now)
+    if not workspaces or days is None:
+        return Due(problems=problems)
+    waiting = _find_waiting(workspaces, failed or {}, platform.settings, now)
+    left_out = {*in_progress, *waiting}
+    registry = platform.lake.cross_reader().read_across(
+        WORKSPACES, columns=["workspace_id", "first_seen_at"]
+    )
+    registry = registry.select("workspace_id", registered_on=pl.col("first_seen_at").dt.date())
+    asked = (platform, workspaces, registry, days, now, catalog)
+    trends = choose_days(_find_trends(*asked), today=days[1], in_progress=left_out)
+    metrics = leave_out(_find_metrics(*asked), left_out)
+    targets = _group_targets(trends)
+    return Due(
+        collections={name: list(own) for name, own in targets.items()},
+        targets=targets,
+        metrics=_group_days(metrics),
+        reasons=_describe(trends, metrics),
+        problems=problems,
+    )
+
+
+def _days(settings: Settings, now: datetime) -> Days | None:
+    """The days that may be due; None where there is none yet."""
+    today = now.date()
+    first = today - timedelta(days=LOOKBACK_DAYS)
+    if settings.transport == "replay":
+        first = max([first, *settings.recorded_days()[:1]])
+    first = max(first, settings.first_day or first)
+    return (first, today) if first <= today else None
+
+
+def _find_waiting(
+    workspaces: Mapping[str, Workspace], failed: Tries, settings: Settings, now: datetime
+) -> set[Partition]:
+    """The partitions whose last run failed too recently."""
+    waiting = set()
+    for (workspace_id, day), tries in failed.items():
+        known = [at for at in tries if at <= now]
+        workspace = workspaces.get(workspace_id)
+        if known and workspace is not None:
+            longest = _interval(workspace, settings)
+            if retry_at(min(known), max(known), longest) > now:
+                waiting.add((workspace_id, day))
+    return waiting
+
+
+def _find_trends(
+    platform: Platform,
+    workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
+    days: Days,
+    now: datetime,
+    catalog: Catalog,
+) -> pl.DataFrame:
+    """The targets that are due, of any number of days: `DUE`."""
+    is_replay = platform.settings.transport == "replay"
+    plan = _plan(platform.settings, workspaces, registry, catalog, lacks_keys=not is_replay)
+    asked_from = _asked_from(catalog, days)
+    log = platform.lake.cross_reader().read_across(
+        COLLECTION_LOG,
+        days=days,
+        columns=_LOG_COLUMNS,
+        wanted={
+            "source": sorted({source.name for source in catalog.trends}),
+            "history": [one for one in HISTORIES if one != "file"],
+        },
+    )
+    if is_replay:
+        return find_unreplayed_targets(plan, asked_from, log, today=days[1])
+    due = find_due_targets(plan, asked_from, log, now=now)
+    return _limit_by_quotas(platform.settings, due, plan, catalog, now)
+
+
+def _plan(
+    settings: Settings,
+    workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
+    catalog: Catalog,
+    *,
+    lacks_keys: bool,
+) -> pl.DataFrame:
+    since = dict(registry.iter_rows())
+    kinds = [
+        (kind, source, lacks_keys and source.lacks_key(settings))
+        for kind, source in enumerate(catalog.trends)
+    ]
+    rows = [
+        (
+            workspace.workspace_id,
+            workspace.timezone,
+            since.get(workspace.workspace_id),
+            _interval(workspace, settings),
+            kind,
+            source.name,
+            target,
+            source.history == "date_queryable",
+            source.is_daily,
+            lacks_key,
+        )
+        for workspace in workspaces.values()
+        for kind, source, lacks_key in kinds
+        for target in source.targets(workspace)
+    ]
+    return pl.DataFrame(rows, PLAN, orient="row")
+
+
+def _interval(workspace: Workspace, settings: Settings) -> timedelta:
+    return timedelta(hours=workspace.sources.every_hours or settings.every_hours)
+
+
+def _asked_from(catalog: Catalog, days: Days) -> pl.DataFrame:
+    each_day = [days[0] + timedelta(number) for number in range((days[1] - days[0]).days + 1)]
+    rows = [
+        (kind, day, source.due_from(day))
+        for kind, source in enumerate(catalog.trends)
+        for day in each_day
+    ]
+    return pl.DataFrame(rows, ASKED_FROM, orient="row")
+
+
+def _limit_by_quotas(
+    settings: Settings, due: pl.DataFrame, plan: pl.DataFrame, catalog: Catalog, now: datetime
+) -> pl.DataFrame:
+    """Leave out past days that quotas do not suffice for.
+
+    One collection of everything that is asked today is kept in reserve. Where the ledger cannot be
+    read, no past day is asked that it counts.
+    """
+    today = now.date()
+    asked = plan.filter(~pl.col("is_daily")).unique(["kind", "target"])
+    for bucket in BUCKETS:
+        costs = {
+            kind: source.calls[bucket]
+            for kind, source in enumerate(catalog.trends)
+            if bucket in source.calls
+        }
+        if due.filter(pl.col("day") < today, pl.col("kind").is_in(list(costs))).is_empty():
+            continue
+        try:
+            spending = open_ledger(settings).spending(bucket, now)
+            left = 0 if spending.is_parked else bucket.limit - spending.calls
+        except PermanentError:
+            left = 0
+        reserve = asked.get_column("kind").replace_strict(costs, default=0).sum()
+        due = limit_calls(due, costs, left=left - int(reserve), today=today)
+    return due
+
+
+def _find_metrics(
+    platform: Platform,
+    workspaces: Mapping[str, Workspace],
+    registry: pl.DataFrame,
+    days: Days,
+    now: datetime,
+    catalog: Catalog,
+) -> pl.DataFrame:
+    """The days whose video metrics are due: ``workspace_id``, ``day``, ``reason``."""
+    reader = platform.lake.cross_reader()
+    stats, settings = catalog.video_stats, platform.settings
+    wanted = {"source": [stats.name]}
+    columns = ["workspace_id", "published_at"]
+    is_replay = settings.transport == "replay"
+    videos = reader.read_across(VIDEOS, columns=[*columns, "video_id"] if is_replay else columns)
+    videos = videos.filter(pl.col("workspace_id").is_in(list(workspaces)))
+    if is_replay:
+        asked = reader.read_across(
+            COLLECTION_LOG,
+            days=(days[1], days[1]),
+            columns=["workspace_id", "target"],
+            wanted=wanted,
+        )
+        return _find_unreplayed_videos(videos, asked, days[1])
+    # A video without a time counts as published from today on.
+    first = pl.coalesce(pl.col("published_at").dt.date(), pl.lit(days[1])).min()
+    owners = (
+        videos.group_by("workspace_id")
+        .agg(first.alias("published_on"))
+        .join(registry, on="workspace_id", how="left")
+        .with_columns(lacks_key=pl.lit(stats.lacks_key(settings)))
+    )
+    log = reader.read_spans(
+        COLLECTION_LOG,
+        "started_at",
+        by=["workspace_id", "day", "outcome"],
+        days=days,
+        wanted=wanted,
+    )
+    return find_due_metrics(owners, log, first_day=days[0], now=now, interval=METRICS_INTERVAL)
+
+
+def _find_unreplayed_videos(videos: pl.DataFrame, asked: pl.DataFrame, today: date) -> pl.DataFrame:
+    """The workspaces with a published video that was not asked about today yet."""
+    end = datetime.combine(today, time.max, UTC)
+    out = videos.filter(pl.col("published_at").is_null() | (pl.col("published_at") <= end))
+    known = asked.select("workspace_id", pl.col("target").str.split(",").alias("video_id"))
+    new = out.join(known.explode("video_id"), on=["workspace_id", "video_id"], how="anti")
+    owners = new.select("workspace_id").unique().sort("workspace_id")
+    return owners.with_columns(day=pl.lit(today), reason=pl.lit("first"))
+
+
+def _group_targets(due: pl.DataFrame) -> dict[str, dict[date, frozenset[Target]]]:
+    """The targets by workspace and day, in order."""
+    targets: dict[str, dict[date, frozenset[Target]]] = {}
+    partitions = due.group_by("workspace_id", "day").agg(pl.struct("source", "target").alias("all"))
+    for name, day, chosen in partitions.sort("workspace_id", "day").iter_rows():
+        asked = frozenset((one["source"], one["target"]) for one in chosen)
+        targets.setdefault(name, {})[day] = asked
+    return targets
+
+
+def _group_days(due: pl.DataFrame) -> dict[str, list[date]]:
+    """The days by workspace, in order."""
+    days: dict[str, list[date]] = {}
+    for name, day in due.select("workspace_id", "day").sort("workspace_id", "day").iter_rows():
+        days.setdefault(name, []).append(day)
+    return days
+
+
+def _describe(trends: pl.DataFrame, metrics: pl.DataFrame) -> dict[str, str]:
+    """Why each workspace is due: `2026-11-20: not collected today (5 targets)`."""
+    said: dict[str, list[str]] = defaultdict(list)
+    counts = trends.group_by("workspace_id", "day", "reason").len()
+    for name, day, reason, count in counts.sort("workspace_id", "day", "reason").iter_rows():
+        said[name].append(f"{day}: {_REASONS[reason]} ({count} target{'s' if count > 1 else ''})")
+    for name, day, reason in metrics.iter_rows():
+        said[name].append(f"{day}: {_REASONS[reason]} (video metrics)")
+    return {name: "; ".join(lines) for name, lines in sorted(said.items())}
