@@ -101,8 +101,16 @@ def tick(
     return seen
 
 
-def asked(seen: dg.SensorResult) -> list[str | None]:
-    return [request.partition_key for request in seen.run_requests or []]
+def asked(seen: dg.SensorResult) -> list[str]:
+    """The workspaces of all requests, in order."""
+    return [name for request in seen.run_requests or [] for name in request_config(request)]
+
+
+def request_config(request: dg.RunRequest) -> dict[str, list[str]]:
+    config: dict[str, list[str]] = request.run_config["ops"]["make_production"]["config"][
+        "workspaces"
+    ]
+    return config
 
 
 def run_keys(seen: dg.SensorResult) -> list[str | None]:
