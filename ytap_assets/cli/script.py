@@ -173,6 +173,24 @@ def cancel(script: str, workspace: str, actor: str | None, reason: str | None) -
     _decide(open_platform(), workspace, script, "cancel", actor, reason)
 
 
+@scripts.command("refold", epilog=examples("ytap script refold --workspace tech"))
+@one_workspace
+def refold(workspace: str) -> None:
+    """Compute all records of a workspace from its events again.
+
+    Stored records are kept up to date by every run. This checks them, and replaces those that
+    differ.
+    """
+    from ytap_assets.operations.production import refold_records
+
+    platform = open_platform()
+    batch, unusable = platform.batch({workspace: [None]}, new_run("refold records"))
+    for error in unusable.values():
+        raise error
+    differing = refold_records(batch)[workspace]
+    say(f"{workspace}: {differing} stored records differed from the log")
+
+
 def _decide(
     platform: Platform,
     workspace: str,

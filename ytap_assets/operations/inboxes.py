@@ -216,7 +216,10 @@ def decisions_and_uploads(
     stored = rows.join(current, on=current.columns, how="semi").sort("line")
     for row in stored.iter_rows(named=True):
         one = _from_row(row)
-        (decisions if isinstance(one, Decision) else uploads)[row["workspace_id"]].append(one)
+        if isinstance(one, Decision):
+            decisions[row["workspace_id"]].append(one)
+        else:
+            uploads[row["workspace_id"]].append(one)
     for workspace_id in inboxes.files:
         decisions[workspace_id] += inboxes.rows(workspace_id, APPROVALS)
         uploads[workspace_id] += inboxes.rows(workspace_id, UPLOADS)

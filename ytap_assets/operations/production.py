@@ -101,7 +101,6 @@ _LONG_TAIL_BYTES = 64 * 1024
 _PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
 _NOTES = ("decision_received", "gates_evaluated")
 _SCRIPT = ["workspace_id", "script_id"]
-_KEYS = ["workspace_id", "script_id", "state", "last_seq", "fold_version"]
 
 
 def advance(batch: Batch, promotion: str) -> Results:
@@ -189,8 +188,11 @@ def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
     results: Results = {}
     for one in batch.slices:
         outcome, rows = outcomes[one.workspace_id], checked[one.scope]
-        if outcome.error is not None or isinstance(rows, Exception):
-            results[one.scope] = outcome.error or rows
+        if outcome.error is not None:
+            results[one.scope] = outcome.error
+            continue
+        if isinstance(rows, Exception):
+            results[one.scope] = rows
             continue
         frame = frames[one.scope]
         notes = {"events_refused": outcome.refused, **outcome.notes}
@@ -490,15 +492,12 @@ class _View:
         return [one for one in self.batch.slices if one.workspace_id in self.inboxes.files]
 
     def _read(self) -> None:
-        keys, folded = _read_keys(self.reader)
-        self.last_seqs = dict(
-            keys.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows()
-        )
+        self.last_seqs, folded = _fold_stale(self.reader)
         stored = self.reader.read(PRODUCTION_RECORDS, wanted={"state": IN_PRODUCTION})
         is_open = pl.col("state").is_in(IN_PRODUCTION)
         open_records = _replace(stored, folded, folded).filter(is_open)
         submitted, asked = self._scripts_of_new_lines()
-        strangers = set() if self._is_preview else self._find_strangers(keys)
+        strangers = set() if self._is_preview else self._find_strangers()
         about = {*open_records["script_id"], *submitted, *strangers}
         lines = read_lines_of(self.reader, about, files=(APPROVALS, UPLOADS))
         self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
@@ -506,13 +505,10 @@ class _View:
         folder = self.batch.platform.workspaces.folder
         self.stamps = {name: stamp_folders(folder(name), own) for name, own in self.waiting.items()}
         candidates = self._find_candidates(open_records)
-        known = keys.filter(pl.col("script_id").is_in(list(asked)))
         others = read_wanted(
-            self.reader,
-            PRODUCTION_RECORDS,
-            "script_id",
-            {*known["script_id"]} - {*candidates["script_id"]},
+            self.reader, PRODUCTION_RECORDS, "script_id", asked - {*candidates["script_id"]}
         )
+        known = pl.concat([rows.select(_SCRIPT) for rows in (candidates, folded, others)])
         records = pl.concat([candidates, folded, others]).unique(_SCRIPT, keep="first")
         scripts = {*records["script_id"], *asked, *strangers}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
@@ -527,22 +523,16 @@ class _View:
         )
         return submitted, submitted | decided
 
-    def _find_strangers(self, keys: pl.DataFrame) -> set[str]:
+    def _find_strangers(self) -> set[str]:
         """The scripts without a record that earlier decisions are about."""
         if not any(
             files[APPROVALS].opened.cursor.accepted for files in self.inboxes.files.values()
         ):
             return set()
-        rows = self.reader.read(
-            INBOX_LINES,
-            columns=["workspace_id", "file", "generation", "script_id"],
-            wanted={"file": [APPROVALS]},
+        rows = self.reader.read_unmatched(
+            INBOX_LINES, PRODUCTION_RECORDS, _SCRIPT, wanted={"file": [APPROVALS]}
         )
-        current = self.inboxes.read
-        unknown = rows.join(current, on=current.columns, how="semi").join(
-            keys, on=_SCRIPT, how="anti"
-        )
-        return set(unknown["script_id"])
+        return set(rows["script_id"])
 
     def _find_waiting(self, records: pl.DataFrame) -> dict[str, set[str]]:
         """The scripts that wait for a video, or may in a moment, by workspace."""
@@ -791,7 +781,8 @@ class _View:
             latest = stored.sort("line").unique(_SCRIPT, keep="last", maintain_order=True)
             columns = ["workspace_id", "script_id", "video_id", "channel_id"]
             for workspace_id, *values in latest.select(columns).iter_rows():
-                last[workspace_id].append(Upload(*values, None))
+                script_id, video_id, channel_id = values
+                last[workspace_id].append(Upload(script_id, video_id, channel_id, None))
         return {
             one.workspace_id: find_foreign_uploads(
                 [*last[one.workspace_id], *self.inboxes.rows(one.workspace_id, UPLOADS)],
@@ -965,32 +956,32 @@ def _check_each(
     return check_batch(table, split_slices(batch, rows))
 
 
-def _read_keys(reader: BatchReader) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The keys of all records, and the records that are not up to date with the log.
+def _fold_stale(reader: BatchReader) -> tuple[dict[str, int], pl.DataFrame]:
+    """What the stored records do not know yet.
 
     Returns:
-        Columns `_KEYS` of every record as it would be; whole records of the scripts whose stored
-        one is older than their last event.
+        The last event that is known by now, by workspace; and the records of the scripts with
+        events after those of the stored records.
     """
-    stored = reader.read(PRODUCTION_RECORDS, columns=_KEYS)
-    touched, folded = _fold_new(reader, stored)
-    return _replace(stored, folded.select(_KEYS), touched), folded
+    versions = reader.read_bounds(PRODUCTION_RECORDS, "fold_version")
+    bounds = reader.read_bounds(PRODUCTION_RECORDS, "last_seq")
+    seqs = {name: last for name, (_, last) in bounds.items() if versions[name][0] == FOLD_VERSION}
+    _, folded = _fold_new(reader, seqs)
+    newest = folded.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows()
+    return {name: last for name, (_, last) in bounds.items()} | dict(newest), folded
 
 
-def _fold_new(reader: BatchReader, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _fold_new(reader: BatchReader, seqs: Mapping[str, int]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Fold the scripts with events that the stored records do not know.
 
     Args:
         reader: Reads the workspaces.
-        keys: Columns `_KEYS` of the stored records.
+        seqs: The last event that the stored records know, by workspace; all events of a workspace
+            that is absent are folded.
 
     Returns:
         The scripts, as ``workspace_id`` and ``script_id``; and their records.
     """
-    done = keys.group_by("workspace_id").agg(
-        pl.col("last_seq").max(), pl.col("fold_version").min() == FOLD_VERSION
-    )
-    seqs = {name: seq for name, seq, is_current in done.iter_rows() if is_current}
     touched = reader.read_after(PRODUCTION_EVENTS, seqs, columns=_SCRIPT).unique()
     if touched.is_empty():
         return touched, PRODUCTION_RECORDS.empty()
@@ -1001,7 +992,11 @@ def _fold_new(reader: BatchReader, keys: pl.DataFrame) -> tuple[pl.DataFrame, pl
 def _refresh_records(reader: BatchReader) -> tuple[pl.DataFrame, set[str]]:
     """All records as the log has them, and the workspaces where stored ones differ."""
     stored = reader.read(PRODUCTION_RECORDS)
-    touched, folded = _fold_new(reader, stored.select(_KEYS))
+    done = stored.group_by("workspace_id").agg(
+        pl.col("last_seq").max(), pl.col("fold_version").min() == FOLD_VERSION
+    )
+    seqs = {name: seq for name, seq, is_current in done.iter_rows() if is_current}
+    touched, folded = _fold_new(reader, seqs)
     before = stored.join(touched, on=_SCRIPT, how="semi")
     return _replace(stored, folded, touched), set(count_differences(before, folded))
 

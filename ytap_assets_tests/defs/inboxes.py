@@ -102,12 +102,15 @@ def tick(
 
 
 def asked(seen: dg.SensorResult) -> list[str]:
-    """The workspaces that runs are requested for."""
-    return [
-        workspace_id
-        for request in seen.run_requests or []
-        for workspace_id in request.run_config["ops"]["make_production"]["config"]["workspaces"]
+    """The workspaces of all requests, in order."""
+    return [name for request in seen.run_requests or [] for name in request_config(request)]
+
+
+def request_config(request: dg.RunRequest) -> dict[str, list[str]]:
+    config: dict[str, list[str]] = request.run_config["ops"]["make_production"]["config"][
+        "workspaces"
     ]
+    return config
 
 
 def run_keys(seen: dg.SensorResult) -> list[str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.build import build_definitions
+from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations import inbox_files
+from ytap_assets.operations import video_folders
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import QUARANTINED_ROWS
-from ytap_assets.workspaces import Channel
+from ytap_assets.workspaces import Channel, Workspace
 from ytap_assets_tests.defs.inboxes import (
     LATER,
     NOW,
@@ -24,6 +26,7 @@ from ytap_assets_tests.defs.inboxes import (
     put_manifest,
     put_script,
     put_upload,
+    request_config,
     run_keys,
     see_on_channel,
     tick,
@@ -38,9 +41,11 @@ def test_a_script_in_the_inbox_is_asked_for(
 
     [request] = tick(platform, instance, "submit_scripts").run_requests or []
 
-    assert request.partition_key == "tech"
-    assert request.run_config["ops"]["production_events"]["config"] == {
-        "promotion": "submit_scripts"
+    assert request.partition_key is None
+    assert request.run_config["ops"]["make_production"]["config"] == {
+        "workspaces": {"tech": []},
+        "tables": [],
+        "options": {"promotion": "all"},
     }
 
 
@@ -56,7 +61,7 @@ def test_what_has_not_happened_is_asked_for_once_per_bucket(
     done = tick(platform, instance, "submit_scripts", later.cursor, at=LATER)
 
     assert asked(first) == asked(later) == ["tech"]
-    assert run_keys(again) == run_keys(first)
+    assert asked(again) == []
     assert run_keys(later) != run_keys(first)
     assert asked(done) == []
 
@@ -132,7 +137,7 @@ def test_a_tick_asks_for_a_video_without_reading_it(
     def refuse(path: Path, stamp: str) -> str:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(inbox_files, "_hash", refuse)
+    monkeypatch.setattr(video_folders, "_hash", refuse)
 
     assert asked(tick(platform, instance, "review_videos")) == ["tech"]
 
@@ -150,9 +155,9 @@ def test_a_video_that_a_run_found_wanting_is_not_asked_for_until_it_changes(
 
     judged = tick(platform, instance, "review_videos", unseen.cursor, at=LATER)
     video.write_bytes(VIDEO)
-    mended = tick(platform, instance, "review_videos", judged.cursor, at=LATER + timedelta(hours=1))
+    fixed = tick(platform, instance, "review_videos", judged.cursor, at=LATER + timedelta(hours=1))
 
-    assert asked(unseen) == asked(mended) == ["tech"]
+    assert asked(unseen) == asked(fixed) == ["tech"]
     assert asked(judged) == []
 
 
@@ -165,26 +170,60 @@ def test_a_new_line_after_the_last_look_is_noticed(
 
     second = tick(platform, instance, "submit_scripts", first.cursor)
 
-    assert asked(second) == ["finance", "tech"]
+    assert asked(second) == ["finance"]
 
 
-def test_the_run_a_sensor_asks_for_moves_the_script_and_wakes_the_next_sensor(
+def test_the_run_a_sensor_asks_for_makes_every_promotion(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     put_script(platform, "tech", "one")
-    asleep = tick(platform, instance, "start_generation")
     definitions = build_definitions(platform=platform)
     [request] = tick(platform, instance, "submit_scripts").run_requests or []
 
     done = definitions.resolve_job_def("production").execute_in_process(
-        instance=instance, partition_key=request.partition_key, run_config=request.run_config
+        instance=instance, run_config=request.run_config
     )
 
     assert done.success
     slice_ = platform.slice("tech", None, Run("run-1", "test", "look"))
-    assert stored_records(slice_)["state"].to_list() == ["script_pending_review"]
-    awake = tick(platform, instance, "start_generation", asleep.cursor)
-    assert asked(awake) == ["tech"]
+    assert stored_records(slice_)["state"].to_list() == ["ready_for_generation"]
+    assert [asked(tick(platform, instance, name)) for name in PROMOTIONS] == [[]] * 5
+
+
+def test_of_five_sensors_one_requests_the_run(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    put_script(platform, "tech", "one")
+    promote(platform, "tech", "submit_scripts")
+    put_script(platform, "tech", "two")
+
+    first = {name: tick(platform, instance, name) for name in PROMOTIONS}
+    again = {name: tick(platform, instance, name, first[name].cursor) for name in PROMOTIONS}
+    later = tick(platform, instance, "start_generation", at=LATER)
+
+    assert {name: asked(seen) for name, seen in first.items() if asked(seen)} == {
+        "submit_scripts": ["tech"]
+    }
+    assert not any(map(asked, again.values()))
+    assert asked(later) == ["tech"]  # where the first sensor is switched off
+
+
+def test_a_tick_requests_a_run_for_each_batch_of_workspaces(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    small = Platform(replace(platform.settings, batch_workspaces=2), now=platform.now)
+    names = ["a", "b", "c", "d", "e"]
+    for name in names:
+        small.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
+        put_script(small, name, "one")
+    instance.add_dynamic_partitions("workspace", names)
+
+    with small.lake:
+        seen = tick(small, instance, "submit_scripts")
+
+    requests = [list(request_config(one)) for one in seen.run_requests or []]
+    assert requests == [["a", "b"], ["c", "d"], ["e"]]
+    assert len(set(run_keys(seen))) == 3
 
 
 def test_no_folder_at_all_deletes_no_partition(

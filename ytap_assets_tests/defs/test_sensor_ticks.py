@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -16,11 +17,11 @@ from ytap_assets.defs.sensors import (
     find_bucket,
 )
 from ytap_assets.defs.table_assets import batch_config
-from ytap_assets.domain.production.events import Event
-from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
+from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.operations.platform import Platform, Slice
+from ytap_assets.operations.inbox_files import Cursor, OpenedFile, open_inbox
+from ytap_assets.operations.platform import Platform
 from ytap_assets.workspaces import Workspace, Workspaces
 from ytap_assets_tests.defs.inboxes import (
     NOW,
@@ -47,13 +48,14 @@ def test_a_tick_without_news_reads_neither_log_nor_config(
     put_script(platform, "tech", "one")
     promote(platform, "tech")
     first = tick(platform, instance, "start_generation")
-    monkeypatch.delattr(Lake, "reader")
-    monkeypatch.delattr(Workspaces, "get")
+    for name in ("reader", "batch_reader", "cross_reader"):
+        monkeypatch.delattr(Lake, name)
+    for name in ("get", "read_config"):
+        monkeypatch.delattr(Workspaces, name)
 
-    again = tick(platform, instance, "start_generation", first.cursor)
+    again = [tick(platform, instance, name, first.cursor) for name in PROMOTIONS]
 
-    assert again.cursor == first.cursor
-    assert sorted(json.loads(first.cursor or "")) == ["finance", "tech"]
+    assert [one.run_requests for one in again] == [[]] * 5
 
 
 @pytest.mark.parametrize("name", PROMOTIONS)
@@ -62,10 +64,11 @@ def test_a_config_that_cannot_be_read_costs_its_own_workspace_only(
 ) -> None:
     (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [", encoding="utf-8")
 
+    put_script(platform, "tech", "one")
     seen = tick(platform, instance, name)
 
-    assert list(json.loads(seen.cursor or "")) == ["tech"]
-    assert "workspace 'finance' could not be looked at: ConfigError" in capsys.readouterr().err
+    assert asked(seen) == (["tech"] if name == "submit_scripts" else [])
+    assert "workspace 'finance' cannot be examined: ConfigError" in capsys.readouterr().err
 
 
 def test_an_error_in_one_workspace_costs_that_one_only_and_is_tried_again(
@@ -77,18 +80,18 @@ def test_an_error_in_one_workspace_costs_that_one_only_and_is_tried_again(
     put_script(platform, "finance", "one")
     put_script(platform, "tech", "one")
 
-    def stumble(slice_: Slice, promotion: Promotion) -> list[Event]:
-        if slice_.workspace_id == "finance":
+    def stumble(folder: Path, name: str, stored: Cursor | None = None) -> OpenedFile:
+        if folder.name == "finance":
             raise OSError("the disk is gone")
-        return foresee(slice_, promotion)
+        return open_inbox(folder, name, stored)
 
     with monkeypatch.context() as patched:
-        patched.setattr("ytap_assets.defs.sensors.foresee", stumble)
+        patched.setattr("ytap_assets.operations.inboxes.open_inbox", stumble)
         seen = tick(platform, instance, "submit_scripts")
 
     assert asked(seen) == ["tech"]
-    assert "'finance' could not be looked at: OSError: the disk" in capsys.readouterr().err
-    assert asked(tick(platform, instance, "submit_scripts", seen.cursor)) == ["finance", "tech"]
+    assert "'finance' cannot be examined: OSError: the disk" in capsys.readouterr().err
+    assert asked(tick(platform, instance, "submit_scripts", seen.cursor)) == ["finance"]
 
 
 def test_a_workspace_without_a_partition_waits_for_it(
@@ -104,7 +107,7 @@ def test_a_workspace_without_a_partition_waits_for_it(
 
     assert asked(first) == ["tech"]
     assert "no partition yet, so asked for next time: newest" in capsys.readouterr().err
-    assert asked(second) == ["newest", "tech"]
+    assert asked(second) == ["newest"]
 
 
 def test_the_buckets_of_250_workspaces_begin_at_different_times() -> None:
@@ -141,11 +144,10 @@ def test_the_ui_shows_each_workspaces_decisions_that_do_nothing(
         approvals.write_text(line + "\n", encoding="utf-8")
     definitions = build_definitions(platform=platform)
 
+    scopes = [Scope("finance"), Scope("tech")]
     done = definitions.resolve_job_def("production").execute_in_process(
         instance=instance,
-        run_config=batch_config(
-            PRODUCTION, [Scope("finance"), Scope("tech")], tables=["production_events"]
-        ),
+        run_config=batch_config(PRODUCTION, scopes, tables=["production_events"]),
     )
 
     entries = instance.all_logs(done.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)

@@ -1,0 +1,211 @@
+"""A batch of workspaces stands as each of them alone would; one that fails stops no other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.domain.production import fold
+from ytap_assets.domain.production.evidence import Rules
+from ytap_assets.domain.production.videos import videos_from_records
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.operations import production
+from ytap_assets.operations.platform import Batch, Platform, Written
+from ytap_assets.operations.production import (
+    advance,
+    decide_on_script,
+    fold_records,
+    list_videos,
+    refold_records,
+)
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
+from ytap_assets.workspaces import Approval, Workspace
+from ytap_assets_tests.operations.test_production import (
+    RUN,
+    script,
+    slice_of,
+    states,
+    write_lines,
+    write_video,
+)
+from ytap_assets_tests.promoting import advance_one
+
+NAMES = ("copied", "finance", "tech")
+APPROVE = {"script_id": "one", "act": "approve_script", "actor": "A", "at": "2026-11-20T09:00:00Z"}
+
+
+@pytest.fixture
+def three(platform: Platform) -> Platform:
+    """`tech`, `finance` and `copied`, with scripts and videos in several states."""
+    approval = Approval(scripts="policy", videos="policy")
+    platform.workspaces.save(
+        Workspace(workspace_id="copied", name="C", vertical="any", approval=approval)
+    )
+    for name in NAMES:
+        own = [script(f"{name}-{n}", body=f"{name} {n}") for n in range(3)]
+        write_lines(platform, name, "scripts.jsonl", script("one", body=name), *own, "{no\n")
+        write_video(platform, name, f"{name}-1", duration_s=100 + len(name))
+        write_lines(platform, name, "approvals.jsonl", APPROVE, APPROVE | {"script_id": "nobody"})
+    return platform
+
+
+def batch_of(platform: Platform, *names: str) -> Batch:
+    batch, unusable = platform.batch({name: [None] for name in names}, RUN)
+    assert not unusable
+    return batch
+
+
+def stored(platform: Platform, table: str = "production_events") -> pl.DataFrame:
+    with platform.lake.cursor() as cursor:
+        rows = cursor.execute(f"FROM lake.{table}").pl()
+    left_out = {"seq", "last_seq", "recorded_at", "run_id"} & set(rows.columns)
+    # Ids of events name the seq of the record they were decided on.
+    left_out |= {"event_id"} & set(rows.columns)
+    return rows.drop(left_out).sort(pl.all().exclude(pl.List(pl.String)))
+
+
+def test_a_batch_stands_as_each_workspace_alone(
+    three: Platform, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    alone = copy_of(three, tmp_path_factory.mktemp("alone"))
+    for name in NAMES:
+        advance_one(slice_of(alone, name), "all")
+    results = advance(batch_of(three, *NAMES), "all")
+
+    assert all(isinstance(one, Written) for one in results.values())
+    for table in ("production_events", "production_records", "videos", "inbox_lines"):
+        assert_frame_equal(stored(three, table), stored(alone, table))
+    alone.lake.close()
+
+
+def copy_of(platform: Platform, folder: Path) -> Platform:
+    import shutil
+
+    platform.lake.close()
+    platform.__dict__.pop("lake")
+    shutil.copytree(platform.settings.data, folder, dirs_exist_ok=True)
+    settings = type(platform.settings).from_env(
+        {"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"}
+    )
+    return Platform(settings, now=platform.now)
+
+
+def test_one_commit_holds_events_records_videos_and_cursors(three: Platform) -> None:
+    before = three.lake.snapshot_id()
+    results = advance(batch_of(three, *NAMES), "all")
+    after = three.lake.snapshot_id()
+
+    assert {one.snapshot_id for one in results.values() if isinstance(one, Written)} == {after}
+    assert after - before <= 2  # the registry of workspaces, and this
+    for make in (fold_records, list_videos):
+        made = make(batch_of(three, *NAMES))
+        assert all(isinstance(one, Written) for one in made.values())
+    assert three.lake.snapshot_id() == after
+
+
+def test_a_workspace_that_fails_stops_no_other(
+    three: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = production.workspace_rules
+
+    def refuse(workspace: Workspace) -> Rules:
+        rules = whole(workspace)
+        return replace(rules, banned_topics=3) if workspace.workspace_id == "finance" else rules  # type: ignore[arg-type]
+
+    monkeypatch.setattr(production, "workspace_rules", refuse)
+    results = advance(batch_of(three, *NAMES), "all")
+
+    assert isinstance(results[Scope("finance")], TypeError)
+    assert states(three, "tech")["tech-1"] == states(three, "copied")["copied-1"]
+    assert states(three, "finance") == {}
+    monkeypatch.undo()
+    assert isinstance(advance(batch_of(three, *NAMES), "all")[Scope("finance")], Written)
+    assert states(three, "finance")["one"] == "ready_for_generation"
+
+
+def test_rows_that_are_refused_stop_no_other_workspace(
+    three: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = videos_from_records
+    write_lines(
+        three,
+        "tech",
+        "uploads.jsonl",
+        {"script_id": "tech-1", "video_id": "ytapDemo001", "published_at": "2026-11-20T06:00:00Z"},
+    )
+
+    def refuse(records: pl.DataFrame) -> pl.DataFrame:
+        return whole(records).with_columns(video_id=pl.lit("no id"))
+
+    monkeypatch.setattr(production, "videos_from_records", refuse)
+    results = advance(batch_of(three, *NAMES), "all")
+
+    assert [type(one).__name__ for one in results.values()] == [
+        "Written",
+        "Written",
+        "PublishRefusedError",
+    ]
+    assert three.lake.reader("tech").read(PRODUCTION_EVENTS).is_empty()
+    assert len(states(three, "copied")) == 4
+
+
+def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: Platform) -> None:
+    for name in ("tech", "finance"):
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+
+    advance(batch_of(platform, "finance", "tech"), "all")
+
+    records = {
+        name: slice_of(platform, name).read(PRODUCTION_RECORDS)["failed_gates"].to_list()
+        for name in ("finance", "tech")
+    }
+    assert records["finance"] == [[]]
+    assert records["tech"][0][0].startswith("copy: script one of workspace finance")
+    assert states(platform) == {"one": "script_pending_review"}
+
+
+def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:
+    advance(batch_of(three, *NAMES), "all")
+    decide_on_script(three, "tech", "tech-0", "cancel", actor="A", reason=None, run=RUN)
+
+    assert states(three)["tech-0"] == "cancelled"
+    assert refold_records(batch_of(three, *NAMES)) == dict.fromkeys(NAMES, 0)
+
+
+def test_records_of_older_rules_are_computed_again(
+    three: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance(batch_of(three, *NAMES), "all")
+    expected = stored(three, "production_records")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.production_records SET title = 'old', fold_version = 0")
+        cursor.execute("DELETE FROM lake.videos")
+    monkeypatch.setattr(fold, "FOLD_VERSION", 1)
+
+    fold_records(batch_of(three, *NAMES))
+
+    assert_frame_equal(stored(three, "production_records"), expected)
+
+
+def test_events_that_another_program_appended_are_folded_alone(three: Platform) -> None:
+    advance(batch_of(three, *NAMES), "all")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.production_records SET hook = 'kept' WHERE script_id <> 'one'")
+        cursor.execute(
+            "INSERT INTO lake.production_events BY NAME SELECT * REPLACE ('x' AS event_id,"
+            " 'cancelled' AS type, 1000 AS seq, 'ready_for_generation' AS from_state,"
+            " 'cancelled' AS to_state) FROM lake.production_events"
+            " WHERE workspace_id = 'tech' AND script_id = 'one' AND type = 'script_submitted'"
+        )
+
+    [made] = fold_records(batch_of(three, "tech")).values()
+
+    assert isinstance(made, Written)
+    by_script = {row["script_id"]: row for row in made.frame.iter_rows(named=True)}
+    assert by_script["one"]["state"] == "cancelled"
+    assert {by_script[name]["hook"] for name in by_script if name != "one"} == {"kept"}
+    assert refold_records(batch_of(three, "tech")) == {"tech": 3}
