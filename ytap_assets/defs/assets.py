@@ -11,6 +11,7 @@ from ytap_assets.defs.table_assets import Stage, TableAsset
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.operations.collect import collect_metrics, collect_trends
 from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.due import find_due
 from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
@@ -49,6 +50,7 @@ from ytap_assets.tables import (
 )
 
 PROMOTION = "promotion"
+TARGETS, DUE = "targets", "due"
 
 REGISTRIES = Stage(
     "registries",
@@ -57,7 +59,10 @@ REGISTRIES = Stage(
     by_day=False,
 )
 COLLECTION = Stage(
-    "collection", "Collects and scores the trends of the days that are due.", by_day=True
+    "collection",
+    "Collects and scores the trends of the days that are due.",
+    by_day=True,
+    config={TARGETS: dg.Field(str, is_required=False)},
 )
 PRODUCTION = Stage(
     "production",
@@ -92,13 +97,17 @@ def accounts(batch: Batch, _config: Mapping[str, Any]) -> Results:
     return publish_batch(batch, ACCOUNTS, split_slices(batch, rows))
 
 
-def raw_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:
+def raw_trends(batch: Batch, config: Mapping[str, Any]) -> Results:
     """Fetches every source of the workspace for every day of the range and appends new rows.
 
-    A source that can no longer answer for a past day is logged as unrecoverable. Rows collected
-    earlier are kept.
+    A scheduled run fetches only what is due. A source that can no longer answer for a past day is
+    logged as unrecoverable. Rows collected earlier are kept.
     """
-    return collect_trends(batch)
+    is_scheduled = config.get(TARGETS) == DUE
+    due = find_due(batch.platform, batch.now).targets if is_scheduled else None
+    if due is not None:
+        due = {name: due.get(name, {}) for name in batch.workspace_ids}
+    return collect_trends(batch, targets=due)
 
 
 def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:

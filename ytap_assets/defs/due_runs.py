@@ -80,6 +80,22 @@ def find_retries(runs: Iterable[PastRun], now: datetime) -> set[Partition]:
     }
 
 
+def find_failures(runs: Iterable[PastRun]) -> dict[tuple[str, date], list[datetime]]:
+    """When runs failed for each workspace and day since the last run that did not.
+
+    Args:
+        runs: Runs of one job, the newest first.
+    """
+    failures: dict[tuple[str, date], list[datetime]] = {}
+    settled: set[Partition] = set()
+    for run in runs:
+        settled |= run.partitions - run.failed
+        for name, day in run.failed - settled:
+            if day is not None and run.ended_at is not None:
+                failures.setdefault((name, day), []).append(run.ended_at)
+    return failures
+
+
 def read_past_runs(instance: dg.DagsterInstance, job: str, now: datetime) -> list[PastRun]:
     """The runs of a job of the last two days, the newest first."""
     records = instance.get_run_records(
@@ -119,7 +135,11 @@ def find_scope(run: dg.DagsterRun) -> list[Scope]:
 
 
 def request_runs(
-    stage: Stage, partitions: Iterable[Partition], occasion: str, most_workspaces: int
+    stage: Stage,
+    partitions: Iterable[Partition],
+    occasion: str,
+    most_workspaces: int,
+    options: Mapping[str, str] | None = None,
 ) -> Iterator[dg.RunRequest]:
     """Runs of a stage's job for partitions, each for so many workspaces at most.
 
@@ -129,6 +149,7 @@ def request_runs(
         occasion: Why, such as the time of the tick. Dagster starts the same partitions once per
             occasion.
         most_workspaces: See `cut_batches`.
+        options: See `batch_config`.
     """
     keys = [
         name if day is None else partition_key(name, day)
@@ -139,7 +160,7 @@ def request_runs(
         yield dg.RunRequest(
             run_key=f"{stage.name} {digest}",
             job_name=stage.name,
-            run_config=batch_config(stage, parts),
+            run_config=batch_config(stage, parts, options=options),
             tags=describe_run(parts),
         )
 

@@ -1,113 +1,62 @@
-"""When things happen by themselves. The rule is a pure function; the schedule is its shell."""
+"""When things happen by themselves. What is due is found by `operations.due`."""
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from datetime import UTC
 
 import dagster as dg
 
-from ytap_assets.defs.assets import COLLECTION, METRICS
-from ytap_assets.defs.due_runs import request_runs
+from ytap_assets.defs.assets import COLLECTION, DUE, METRICS, TARGETS
+from ytap_assets.defs.due_runs import (
+    Partition,
+    find_failures,
+    find_retries,
+    list_active,
+    read_past_runs,
+    request_runs,
+)
 from ytap_assets.defs.jobs import DRILL, MAINTENANCE, STAGE_JOBS
-from ytap_assets.defs.ready import ready_workspaces
+from ytap_assets.defs.ready import with_partition
+from ytap_assets.defs.table_assets import Stage
+from ytap_assets.operations.due import Due, find_due
 from ytap_assets.operations.platform import Platform
-from ytap_assets.workspaces import Workspace
 
-DAILY_HOUR = 2
 _ON = dg.DefaultScheduleStatus.RUNNING
-_DAY = timedelta(days=1)
-_HOUR = timedelta(hours=1)
-
-
-def due_daily(workspaces: Iterable[Workspace], tick: datetime) -> list[str]:
-    """The workspaces that collect and whose local day begins to be collected in a tick's hour.
-
-    Once per local date, whatever its clock does: see `daily_hour`.
-    """
-    hour = tick.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return [
-        workspace.workspace_id
-        for workspace in workspaces
-        if workspace.collects and _is_due(ZoneInfo(workspace.timezone), hour)
-    ]
-
-
-def daily_hour(zone: ZoneInfo, day: date) -> datetime:
-    """The first whole UTC hour at or after 02:00 of a local date.
-
-    02:00 is an instant on every date: where the clock shows it twice it is the first of the two,
-    and where the clock leaps over it, the moment of the leap or shortly after.
-    """
-    two = datetime.combine(day, time(DAILY_HOUR), tzinfo=zone).astimezone(UTC)
-    whole = two.replace(minute=0, second=0, microsecond=0)
-    return whole if whole == two else whole + _HOUR
-
-
-def days_to_collect(today: date, first_day: date) -> list[date]:
-    """Yesterday, which is whole only now, and today, which most sources can only show as it is.
-
-    Args:
-        today: The UTC date.
-        first_day: The first day there is a partition of; none before it is asked for.
-    """
-    return [day for day in (today - _DAY, today) if day >= first_day]
+_SHOWN = 5
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """The daily and the hourly collection, the nightly maintenance, the weekly restore drill."""
-    return [
-        daily_collection_schedule,
-        hourly_metrics_schedule,
-        maintenance_schedule,
-        drill_schedule,
-    ]
+    """The collection, the metrics, the nightly maintenance, the weekly restore drill."""
+    return [collection_schedule, metrics_schedule, maintenance_schedule, drill_schedule]
 
 
 @dg.schedule(
     job=STAGE_JOBS[COLLECTION.name],
-    cron_schedule="0 * * * *",
+    cron_schedule="*/10 * * * *",
     default_status=_ON,
     description=(
-        "Collects and scores yesterday and today (UTC) at 02:00 in each workspace's timezone."
-        " Yesterday is collected again because it is now complete. A source without history is"
-        " logged as unrecoverable for yesterday."
+        "Every 10 minutes: collects and scores the days that are due. Today is due every 6 hours;"
+        " yesterday once more after 02:00 in the workspace's timezone; an earlier day if a source"
+        " can still answer for it, or once to record that it cannot."
     ),
 )
-def daily_collection_schedule(
+def collection_schedule(
     context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """At 02:00 in each workspace's timezone: collect and score yesterday and today."""
-    tick = context.scheduled_execution_time
-    due = due_daily(ready_workspaces(platform, context), tick)
-    if not due:
-        yield dg.SkipReason(
-            f"it is {DAILY_HOUR:02}:00 in the timezone of no workspace that collects"
-        )
-    days = days_to_collect(_today(platform, tick), platform.day_range()[0])
-    partitions = [(name, day) for name in due for day in days]
-    yield from request_runs(
-        COLLECTION, partitions, f"{tick:%Y-%m-%dT%H}", platform.settings.batch_workspaces
-    )
+    """Every 10 minutes: the days of each workspace that are due, and those that failed."""
+    yield from _request_due(context, platform, COLLECTION)
 
 
 @dg.schedule(
     job=STAGE_JOBS[METRICS.name],
-    cron_schedule="5 * * * *",
+    cron_schedule="5-55/10 * * * *",
     default_status=_ON,
-    description="Collects the counts of every workspace's published videos every hour.",
+    description="Every 10 minutes: collects the counts of published videos that are an hour old.",
 )
-def hourly_metrics_schedule(
+def metrics_schedule(
     context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Every hour: the counts of published videos."""
-    due = [one.workspace_id for one in ready_workspaces(platform, context) if one.collects]
-    if not due:
-        yield dg.SkipReason("no workspace collects")
-    tick = context.scheduled_execution_time
-    partitions = [(name, _today(platform, tick)) for name in due]
-    yield from request_runs(
-        METRICS, partitions, f"{tick:%Y-%m-%dT%H}", platform.settings.batch_workspaces
-    )
+    """Every 10 minutes: the workspaces whose counts are an hour old, and those that failed."""
+    yield from _request_due(context, platform, METRICS)
 
 
 maintenance_schedule = dg.ScheduleDefinition(
@@ -127,13 +76,28 @@ drill_schedule = dg.ScheduleDefinition(
 )
 
 
-def _today(platform: Platform, tick: datetime) -> date:
-    """The UTC date; a tick that is made up for after midnight asks for no day after its own."""
-    return min(platform.now().date(), tick.astimezone(UTC).date())
+def _request_due(
+    context: dg.ScheduleEvaluationContext, platform: Platform, stage: Stage
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Runs for what is due of a stage; the log names the workspaces that cannot be worked on."""
+    # Failures wait by the wall clock; days are due by the platform's, which stands under replay.
+    tick = context.scheduled_execution_time.astimezone(UTC)
+    runs = read_past_runs(context.instance, stage.name, tick)
+    active = list_active(context.instance, stage.name)
+    due = find_due(platform, platform.now(), in_progress=active, failed=find_failures(runs))
+    for name, problem in due.problems.items():
+        context.log.warning(f"workspace {name!r} is left out: {problem}")
+    wanted = {*_partitions_of(due, stage), *find_retries(runs, tick)} - active
+    names = set(with_partition(sorted({name for name, _ in wanted}), context))
+    wanted = {one for one in wanted if one[0] in names}
+    options = {TARGETS: DUE} if stage == COLLECTION else None
+    most = platform.settings.batch_workspaces
+    yield from request_runs(stage, wanted, f"{tick:%Y-%m-%dT%H:%M}", most, options)
+    if not wanted:
+        left_out = [f"{name}: {why}" for name, why in list(due.problems.items())[:_SHOWN]]
+        yield dg.SkipReason("; ".join(["nothing is due", *left_out]))
 
 
-def _is_due(zone: ZoneInfo, hour: datetime) -> bool:
-    # The local date at 02:00 is that of the hour or the one before it, never one further away;
-    # a date that a zone left out altogether has no 02:00 of its own.
-    today = hour.astimezone(zone).date()
-    return any(daily_hour(zone, day) == hour for day in (today - _DAY, today))
+def _partitions_of(due: Due, stage: Stage) -> set[Partition]:
+    days_of = due.collections if stage == COLLECTION else due.metrics
+    return {(name, day) for name, days in days_of.items() for day in days}

@@ -48,8 +48,9 @@ _FOLDER_SECONDS = 30
 _BUCKET_SECONDS = 600
 _RETRY_SECONDS = 300
 _SHOWN = 5
-RETRIED = (REGISTRIES, COLLECTION, METRICS, REPORTS)
-"""The stages whose failures are tried again; production is looked at by its own sensors."""
+RETRIED = (REGISTRIES, REPORTS)
+"""The stages whose failures are tried again here. Schedules see to those that are collected, and
+the sensors of promotions to production."""
 _PREVIEWS: WeakKeyDictionary[Platform, Previews] = WeakKeyDictionary()
 
 Clock = Callable[[], datetime]
