@@ -5,6 +5,7 @@ The rules are pure functions of runs and times; `schedules` and `sensors` are th
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -165,6 +166,19 @@ def request_runs(
         )
 
 
+def with_partition(
+    workspace_ids: Iterable[str], instance: dg.DagsterInstance, log: logging.Logger
+) -> list[str]:
+    """The workspaces whose partition Dagster knows; the log names the others.
+
+    A folder that is newer than the last tick of ``workspace_folders`` waits for the next one.
+    """
+    asked, known = list(workspace_ids), set(instance.get_dynamic_partitions(WORKSPACE))
+    if new := [one for one in asked if one not in known]:
+        log.warning(f"no partition yet, so asked for next time: {', '.join(new)}")
+    return [one for one in asked if one in known]
+
+
 def _to_past_run(record: dg.RunRecord) -> PastRun:
     run = record.dagster_run
     partitions = _list_partitions(find_scope(run))
@@ -181,7 +195,9 @@ def _to_past_run(record: dg.RunRecord) -> PastRun:
         # A run that ended without naming any, such as one that was killed, failed for all.
         failed or (partitions if run.status == dg.DagsterRunStatus.FAILURE else frozenset()),
         is_active=run.status in _ACTIVE,
-        ended_at=datetime.fromtimestamp(record.end_time, UTC) if record.end_time else None,
+        ended_at=datetime.fromtimestamp(
+            record.end_time or record.update_timestamp.timestamp(), UTC
+        ),
     )
 
 

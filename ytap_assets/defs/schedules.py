@@ -1,7 +1,7 @@
 """When things happen by themselves. What is due is found by `operations.due`."""
 
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -13,9 +13,9 @@ from ytap_assets.defs.due_runs import (
     list_active,
     read_past_runs,
     request_runs,
+    with_partition,
 )
 from ytap_assets.defs.jobs import DRILL, MAINTENANCE, STAGE_JOBS
-from ytap_assets.defs.ready import with_partition
 from ytap_assets.defs.table_assets import Stage
 from ytap_assets.operations.due import Due, find_due
 from ytap_assets.operations.platform import Platform
@@ -80,22 +80,43 @@ def _request_due(
     context: dg.ScheduleEvaluationContext, platform: Platform, stage: Stage
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Runs for what is due of a stage; the log names the workspaces that cannot be worked on."""
-    # Failures wait by the wall clock; days are due by the platform's, which stands under replay.
     tick = context.scheduled_execution_time.astimezone(UTC)
-    runs = read_past_runs(context.instance, stage.name, tick)
-    active = list_active(context.instance, stage.name)
-    due = find_due(platform, platform.now(), in_progress=active, failed=find_failures(runs))
-    for name, problem in due.problems.items():
+    wanted, problems = find_wanted(platform, context.instance, stage, tick)
+    for name, problem in problems.items():
         context.log.warning(f"workspace {name!r} is left out: {problem}")
-    wanted = {*_partitions_of(due, stage), *find_retries(runs, tick)} - active
-    names = set(with_partition(sorted({name for name, _ in wanted}), context))
-    wanted = {one for one in wanted if one[0] in names}
-    options = {TARGETS: DUE} if stage == COLLECTION else None
-    most = platform.settings.batch_workspaces
-    yield from request_runs(stage, wanted, f"{tick:%Y-%m-%dT%H:%M}", most, options)
-    if not wanted:
-        left_out = [f"{name}: {why}" for name, why in list(due.problems.items())[:_SHOWN]]
+    names = {name for name, _ in wanted}
+    ready = set(with_partition(sorted(names), context.instance, context.log))
+    requests = list(
+        request_runs(
+            stage,
+            {one for one in wanted if one[0] in ready},
+            f"{tick:%Y-%m-%dT%H:%M}",
+            platform.settings.batch_workspaces,
+            {TARGETS: DUE} if stage == COLLECTION else None,
+        )
+    )
+    yield from requests
+    if not requests:
+        left_out = [f"{name}: {why}" for name, why in list(problems.items())[:_SHOWN]]
         yield dg.SkipReason("; ".join(["nothing is due", *left_out]))
+
+
+def find_wanted(
+    platform: Platform, instance: dg.DagsterInstance, stage: Stage, tick: datetime
+) -> tuple[set[Partition], dict[str, str]]:
+    """The partitions that runs are requested for, and why workspaces cannot be worked on.
+
+    Args:
+        platform: The installation. Days are due by its clock, which stands under replay.
+        instance: It knows the runs.
+        stage: What is collected.
+        tick: The real time, by which failures wait.
+    """
+    runs = read_past_runs(instance, stage.name, tick)
+    active = list_active(instance, stage.name)
+    at_work = {(name, day) for name, day in active if day is not None}
+    due = find_due(platform, platform.now(), in_progress=at_work, failed=find_failures(runs))
+    return {*_partitions_of(due, stage), *find_retries(runs, tick)} - active, due.problems
 
 
 def _partitions_of(due: Due, stage: Stage) -> set[Partition]:

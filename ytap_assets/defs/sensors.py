@@ -23,7 +23,13 @@ from ytap_assets.defs.assets import (
     REGISTRIES,
     REPORTS,
 )
-from ytap_assets.defs.due_runs import find_retries, find_scope, read_past_runs, request_runs
+from ytap_assets.defs.due_runs import (
+    find_retries,
+    find_scope,
+    read_past_runs,
+    request_runs,
+    with_partition,
+)
 from ytap_assets.defs.jobs import STAGE_JOBS
 from ytap_assets.defs.partitions import (
     WORKSPACE,
@@ -33,7 +39,6 @@ from ytap_assets.defs.partitions import (
     describe_run,
     find_archived,
 )
-from ytap_assets.defs.ready import with_partition
 from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
@@ -115,7 +120,7 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             left_out.append(words)
         keys = {name: before[name] for name in failed.keys() & before.keys()}
         due: dict[str, str] = {}
-        for name in with_partition(reasons, context):
+        for name in with_partition(reasons, context.instance, context.log):
             one = found[name]
             if isinstance(one, Previewed) and previews.claim(name, one.mark, promotion.name):
                 keys[name] = name_reasons(reasons[name], find_bucket(name, now))
@@ -240,7 +245,11 @@ def retry_failures(
     requests: list[dg.RunRequest] = []
     for stage in RETRIED:
         failed = find_retries(read_past_runs(context.instance, stage.name, now), now)
-        names = set(with_partition(sorted({name for name, _ in failed} - archived), context))
+        names = set(
+            with_partition(
+                sorted({name for name, _ in failed} - archived), context.instance, context.log
+            )
+        )
         due = [one for one in failed if one[0] in names]
         tick = f"{now:%Y-%m-%dT%H:%M}"
         requests += request_runs(stage, due, tick, platform.settings.batch_workspaces)

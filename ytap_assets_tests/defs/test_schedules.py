@@ -1,182 +1,156 @@
-"""Schedules: whose clock shows the hour, and what is asked for then."""
+"""Schedules: what a tick requests, in which runs, and what it says of the workspaces left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from ytap_assets.defs.assets import COLLECTION, METRICS
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.schedules import (
-    daily_collection_schedule,
-    days_to_collect,
-    hourly_metrics_schedule,
-)
-from ytap_assets.operations.platform import Platform
-from ytap_assets.workspaces import Status, Workspace
+from ytap_assets.defs.schedules import collection_schedule, find_wanted
+from ytap_assets.defs.table_assets import Stage, batch_config
+from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.tables import VIDEOS
+from ytap_assets.workspaces import Workspace
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+TODAY = "2026-11-20"
 
 
-def _workspace(
-    workspace_id: str, timezone: str, *, collects: bool = True, status: Status = "active"
-) -> Workspace:
-    return Workspace(
-        workspace_id=workspace_id,
-        name=workspace_id,
-        vertical="technology",
-        timezone=timezone,
-        status=status,
-        data_collection_enabled=collects,
-    )
-
-
-def _tick(
+def wanted(
     platform: Platform,
     instance: dg.DagsterInstance,
-    schedule: dg.ScheduleDefinition,
-    at: datetime,
-) -> list[dg.RunRequest | dg.SkipReason]:
+    stage: Stage = COLLECTION,
+    at: datetime = NOW,
+) -> set[tuple[str, str]]:
+    """The workspaces and days that a tick requests."""
+    found, _ = find_wanted(platform, instance, stage, at)
+    return {(name, str(day)) for name, day in found}
+
+
+def evaluate(
+    platform: Platform, instance: dg.DagsterInstance
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The configs of the runs that the daemon would start, and why there are none."""
     context = dg.build_schedule_context(
-        scheduled_execution_time=at, resources={"platform": platform}
+        instance=instance,
+        scheduled_execution_time=NOW,
+        resources={"platform": platform},
+        repository_def=build_definitions(platform=platform).get_repository_def(),
     )
-    with dg.partition_loading_context(dynamic_partitions_store=instance), context:
-        asked = schedule(context)
-        assert isinstance(asked, Iterator)
-        return list(asked)
-
-
-def _asked(found: list[dg.RunRequest | dg.SkipReason]) -> list[tuple[str | None, str | None]]:
-    return [(one.run_key, one.partition_key) for one in found if isinstance(one, dg.RunRequest)]
-
-
-def test_yesterday_is_asked_for_before_today_and_nothing_before_the_first_day() -> None:
-    today = date(2026, 11, 20)
-
-    assert days_to_collect(today, date(2015, 1, 1)) == [date(2026, 11, 19), today]
-    assert days_to_collect(today, today) == [today]
-
-
-def test_the_daily_tick_asks_for_yesterday_and_today_of_each_due_workspace(
-    platform: Platform, instance: dg.DagsterInstance
-) -> None:
-    at = datetime(2026, 11, 20, 2, tzinfo=UTC)
-
-    assert _asked(_tick(platform, instance, daily_collection_schedule, at)) == [
-        ("finance 2026-11-19 2026-11-20T02", "2026-11-19|finance"),
-        ("finance 2026-11-20 2026-11-20T02", "2026-11-20|finance"),
-        ("tech 2026-11-19 2026-11-20T02", "2026-11-19|tech"),
-        ("tech 2026-11-20 2026-11-20T02", "2026-11-20|tech"),
+    with context:
+        seen = collection_schedule.evaluate_tick(context)
+    configs = [
+        one.run_config["ops"]["make_collection"]["config"] for one in seen.run_requests or []
     ]
+    return configs, seen.skip_message
 
 
-def test_no_day_before_the_first_partition_is_asked_for(
-    platform: Platform, instance: dg.DagsterInstance
+def add_run(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus, days: dict[str, list[str]]
 ) -> None:
-    platform.settings = replace(platform.settings, first_day=date(2026, 11, 20))
-    at = datetime(2026, 11, 20, 2, tzinfo=UTC)
-
-    found = _asked(_tick(platform, instance, daily_collection_schedule, at))
-
-    assert [key for _, key in found] == ["2026-11-20|finance", "2026-11-20|tech"]
-
-
-def test_a_daily_tick_at_another_hour_says_why_it_asks_for_nothing(
-    platform: Platform, instance: dg.DagsterInstance
-) -> None:
-    at = datetime(2026, 11, 20, 3, tzinfo=UTC)
-
-    (skipped,) = _tick(platform, instance, daily_collection_schedule, at)
-
-    assert isinstance(skipped, dg.SkipReason)
-    assert "02:00" in str(skipped.skip_message)
-
-
-def test_the_hourly_tick_asks_for_everyone_who_collects(
-    platform: Platform, instance: dg.DagsterInstance
-) -> None:
-    platform.workspaces.save(_workspace("quiet", "UTC", collects=False))
-    instance.add_dynamic_partitions("workspace", ["quiet"])
-    at = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
-
-    assert _asked(_tick(platform, instance, hourly_metrics_schedule, at)) == [
-        ("finance 2026-11-20 2026-11-20T09", "2026-11-20|finance"),
-        ("tech 2026-11-20 2026-11-20T09", "2026-11-20|tech"),
+    """A run of the collection that covered these days; where it failed, it failed for them."""
+    parts = [
+        Scope(name, date.fromisoformat(day), date.fromisoformat(day))
+        for name, own in days.items()
+        for day in own
     ]
+    config = batch_config(COLLECTION, parts)
+    run = dg.DagsterRun(COLLECTION.name, status=status, run_config=config)
+    instance.add_run(run)
 
 
-def test_without_anyone_who_collects_the_hourly_tick_says_so(
-    platform: Platform, instance: dg.DagsterInstance
+def test_everyone_who_collects_is_in_one_run_that_asks_for_what_is_due(
+    platform: Platform, tmp_path: Path
 ) -> None:
-    for workspace in platform.workspaces.readable()[0]:
-        platform.workspaces.save(workspace.model_copy(update={"data_collection_enabled": False}))
-    at = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
+    quiet = Workspace(
+        workspace_id="quiet", name="Quiet", vertical="none", data_collection_enabled=False
+    )
+    platform.workspaces.save(quiet)
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        instance.add_dynamic_partitions("workspace", ["finance", "quiet", "tech"])
 
-    assert _tick(platform, instance, hourly_metrics_schedule, at) == [
-        dg.SkipReason("no workspace collects")
-    ]
+        [config], _ = evaluate(platform, instance)
+        platform.settings = replace(platform.settings, batch_workspaces=1)
+        apart, _ = evaluate(platform, instance)
+
+    assert config["workspaces"] == {"finance": [TODAY], "tech": [TODAY]}
+    assert config["options"] == {"targets": "due"}
+    assert [list(one["workspaces"]) for one in apart] == [["finance"], ["tech"]]
 
 
-@pytest.mark.parametrize("schedule", [daily_collection_schedule, hourly_metrics_schedule])
-def test_a_config_that_cannot_be_read_costs_its_own_workspace_only(
-    platform: Platform,
-    instance: dg.DagsterInstance,
-    capsys: pytest.CaptureFixture[str],
-    schedule: dg.ScheduleDefinition,
+def test_a_config_that_cannot_be_read_and_a_folder_without_a_partition_stop_no_other(
+    platform: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [", encoding="utf-8")
-    at = datetime(2026, 11, 20, 2, tzinfo=UTC)
-
-    found = _asked(_tick(platform, instance, schedule, at))
-
-    assert {str(key).split("|")[1] for _, key in found} == {"tech"}
-    assert "workspace 'finance' is left out: " in capsys.readouterr().err
-
-
-@pytest.mark.filterwarnings("ignore:Non-compliant tag keys:DeprecationWarning")
-@pytest.mark.parametrize("schedule", [daily_collection_schedule, hourly_metrics_schedule])
-def test_a_workspace_without_a_partition_waits_for_it(
-    platform: Platform,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    schedule: dg.ScheduleDefinition,
-) -> None:
-    platform.workspaces.save(_workspace("newest", "UTC"))
-
+    platform.workspaces.save(Workspace(workspace_id="newest", name="Newest", vertical="news"))
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         instance.add_dynamic_partitions("workspace", ["finance", "tech"])
-        context = dg.build_schedule_context(
-            instance=instance,
-            scheduled_execution_time=datetime(2026, 11, 20, 2, tzinfo=UTC),
-            resources={"platform": platform},
-            repository_def=build_definitions(platform=platform).get_repository_def(),
-        )
-        with context:
-            found = schedule.evaluate_tick(context).run_requests
 
-    assert {str(one.partition_key).split("|")[1] for one in found or []} == {"finance", "tech"}
-    assert "no partition yet, so asked for next time: newest" in capsys.readouterr().err
+        [config], _ = evaluate(platform, instance)
+        logged = capsys.readouterr().err
+        platform.workspaces.folder("tech").rename(tmp_path / "away")
+        none, reason = evaluate(platform, instance)
 
-
-def test_tried_without_an_instance_a_schedule_asks_for_everyone(platform: Platform) -> None:
-    at = datetime(2026, 11, 20, 9, 5, tzinfo=UTC)
-    with dg.build_schedule_context(
-        scheduled_execution_time=at, resources={"platform": platform}
-    ) as context:
-        asked = hourly_metrics_schedule(context)
-        assert isinstance(asked, Iterator)
-        keys = [key for _, key in _asked(list(asked))]
-
-    assert keys == ["2026-11-20|finance", "2026-11-20|tech"]
+    assert list(config["workspaces"]) == ["tech"]
+    assert "workspace 'finance' is left out: " in logged
+    assert "no partition yet, so asked for next time: newest" in logged
+    assert none == []
+    assert "finance: " in str(reason)
 
 
-def test_a_tick_that_is_made_up_for_after_midnight_asks_for_its_own_day(
+def test_what_is_queued_or_at_work_is_not_requested_again(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    at = datetime(2026, 11, 19, 23, 5, tzinfo=UTC)
+    add_run(instance, dg.DagsterRunStatus.STARTED, {"tech": [TODAY]})
+    assert wanted(platform, instance) == {("finance", TODAY)}
 
-    found = _asked(_tick(platform, instance, hourly_metrics_schedule, at))
+    add_run(instance, dg.DagsterRunStatus.QUEUED, {"finance": [TODAY]})
+    assert wanted(platform, instance) == set()
 
-    assert [key for _, key in found] == ["2026-11-19|finance", "2026-11-19|tech"]
+
+def test_what_failed_is_requested_again_after_a_wait(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    old = ("tech", "2026-11-18")  # nothing of this day is due by itself
+    add_run(instance, dg.DagsterRunStatus.FAILURE, {"tech": [old[1]]})
+    now = datetime.now(UTC)  # when runs end is Dagster's clock
+
+    assert old not in wanted(platform, instance, at=now + timedelta(minutes=1))
+    assert old in wanted(platform, instance, at=now + timedelta(minutes=6))
+
+
+def test_a_day_whose_run_failed_before_anything_was_logged_waits_too(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    platform.now = lambda: datetime.now(UTC)
+    today = str(platform.now().date())
+    assert ("tech", today) in wanted(platform, instance, at=platform.now())
+
+    add_run(instance, dg.DagsterRunStatus.FAILURE, {"tech": [today]})
+
+    assert ("tech", today) not in wanted(platform, instance, at=platform.now())
+
+
+def test_metrics_are_requested_where_videos_are_out(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    assert wanted(platform, instance, METRICS) == set()
+    row = {
+        "workspace_id": "tech",
+        "script_id": "one",
+        "video_id": "ytapDemo001",
+        "title": "One",
+        "published_at": NOW - timedelta(hours=2),
+    }
+    slice_ = platform.slice("tech", None, Run("run-1", "test", "publish"))
+    publish_slice(slice_, VIDEOS, VIDEOS.frame([row]))
+
+    assert wanted(platform, instance, METRICS) == {("tech", TODAY)}
