@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.files import Format, read_trend_file
+from ytap_assets.sources.importing import Format, read_trend_file
 
 
 class Read(Protocol):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import content
-from ytap_assets.sources.files.content import is_damaged, make_printable, read_content
+from ytap_assets.sources.importing import records
+from ytap_assets.sources.importing.records import is_damaged, make_printable, read_content
 from ytap_assets_tests.sources.files.conftest import pack_zstd
 
 
@@ -87,7 +87,7 @@ def test_utf16_is_told_by_its_mark(tmp_path: Path, encoding: str) -> None:
 
 
 def test_more_than_the_cap_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(content, "MAX_BYTES", 2 * 2**20)
+    monkeypatch.setattr(records, "MAX_BYTES", 2 * 2**20)
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(bytes(3 * 2**20)))
     with pytest.raises(ImportRefusedError, match=r"bomb\.gz: unpacks to more than 2 MiB"):

@@ -6,11 +6,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.sources.files.convert import REASON, convert_records
-from ytap_assets.sources.files.formats import Format
-from ytap_assets.sources.files.kinds import Reading
-from ytap_assets.sources.files.names import DaySpan
-from ytap_assets.sources.files.records import RecordsBuilder
+from ytap_assets.sources.importing.cells import RecordsBuilder
+from ytap_assets.sources.importing.convert import REASON, convert_records
+from ytap_assets.sources.importing.formats import Format
+from ytap_assets.sources.importing.kinds import Reading
+from ytap_assets.sources.importing.names import DaySpan
 
 BELOW = "below 1,000,000,000,000,000"
 _DAY = date(2024, 3, 31)

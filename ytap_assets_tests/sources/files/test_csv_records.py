@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.files.csv_records import (
+from ytap_assets.sources.importing.cells import FAULT, Only, Records
+from ytap_assets.sources.importing.csv_records import (
     MAX_RECORD_CHARS,
     match_names,
     read_csv_records,
     read_header,
 )
-from ytap_assets.sources.files.records import FAULT, Only, Records
 
 _TABLE = "id,title,note\n"
 

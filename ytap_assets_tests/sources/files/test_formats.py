@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ytap_assets.domain.ids import is_video_id
 from ytap_assets.errors import ConfigError
-from ytap_assets.sources.files import known_formats, parse_formats
+from ytap_assets.sources.importing import known_formats, parse_formats
 from ytap_assets.tables import RAW_TRENDS
 
 _ENTRY = """

@@ -8,8 +8,8 @@ from textwrap import indent
 
 import polars as pl
 
-from ytap_assets.sources.files import known_formats, parse_formats
-from ytap_assets.sources.files.refusals import known_refusals
+from ytap_assets.sources.importing import known_formats, parse_formats
+from ytap_assets.sources.importing.refusals import known_refusals
 from ytap_assets_tests.sources.files.conftest import Read
 
 _GUIDE = (Path(__file__).parents[3] / "docs" / "importing.md").read_text(encoding="utf-8")

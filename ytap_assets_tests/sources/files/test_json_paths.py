@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.sources.files.json_paths import (
+from ytap_assets.sources.importing.json_paths import (
     ABSENT,
     as_text,
     check_path,

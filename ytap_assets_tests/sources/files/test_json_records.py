@@ -4,13 +4,13 @@ import io
 
 import pytest
 
-from ytap_assets.sources.files import json_records
-from ytap_assets.sources.files.json_records import (
+from ytap_assets.sources.importing import json_records
+from ytap_assets.sources.importing.cells import FAULT, Records
+from ytap_assets.sources.importing.json_records import (
     looks_like_json,
     read_documents,
     read_json_records,
 )
-from ytap_assets.sources.files.records import FAULT, Records
 
 
 def _read(text: str, path: str, *wanted: str) -> Records:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.sources.files.names import DaySpan, read_name_days, year_from, year_up_to
+from ytap_assets.sources.importing.names import DaySpan, read_name_days, year_from, year_up_to
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from polars.testing import assert_series_equal
 
 from ytap_assets.domain.ids import is_video_id
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import Format, known_formats, read_trend_file
+from ytap_assets.sources.importing import Format, known_formats, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
 pytestmark = pytest.mark.real_data

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ytap_assets.errors import ConfigError, ImportRefusedError
-from ytap_assets.sources.files.refusals import known_refusals, parse_refusals
+from ytap_assets.sources.importing.refusals import known_refusals, parse_refusals
 from ytap_assets_tests.sources.files.conftest import Read
 
 

@@ -10,14 +10,14 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TextIO
 
-from ytap_assets.sources.files.json_paths import (
+from ytap_assets.sources.importing.cells import Only, Records, RecordsBuilder, find_breach
+from ytap_assets.sources.importing.json_paths import (
     Found,
     as_text,
     find_records,
     parse_joined_json,
     parse_json,
 )
-from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
 
 MAX_DOCUMENT_CHARS = 64 * 1024 * 1024
 """The longest JSON document, or line of JSON lines: it is held in memory whole."""

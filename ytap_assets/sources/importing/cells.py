@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from ytap_assets.sources.files.content import is_damaged, make_printable
-from ytap_assets.sources.files.json_paths import Contradiction
+from ytap_assets.sources.importing.json_paths import Contradiction
+from ytap_assets.sources.importing.records import is_damaged, make_printable
 
 FAULT = "fault"
 """The column of `Records.frame` with the reason a record could not be taken apart."""

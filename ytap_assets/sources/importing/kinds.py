@@ -17,9 +17,9 @@ from typing import NamedTuple
 import polars as pl
 
 from ytap_assets.sources.fields import COUNTS_END, decode_entities
-from ytap_assets.sources.files.formats import Column, KindName
-from ytap_assets.sources.files.names import DaySpan
-from ytap_assets.sources.files.records import FAULT
+from ytap_assets.sources.importing.cells import FAULT
+from ytap_assets.sources.importing.formats import Column, KindName
+from ytap_assets.sources.importing.names import DaySpan
 
 INSTANT = pl.Datetime("us", "UTC")
 LISTED_BY = ("list_name", "region")

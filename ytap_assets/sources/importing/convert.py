@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from ytap_assets.sources.files.formats import Column, Format
-from ytap_assets.sources.files.kinds import KINDS, LISTED_BY, NULL_WORDS, Reading, read_flag
-from ytap_assets.sources.files.records import CELL, FAULT, Records
+from ytap_assets.sources.importing.cells import CELL, FAULT, Records
+from ytap_assets.sources.importing.formats import Column, Format
+from ytap_assets.sources.importing.kinds import KINDS, LISTED_BY, NULL_WORDS, Reading, read_flag
 from ytap_assets.tables import RAW_TRENDS
 
 REASON = "reason"

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files.content import Content, make_printable
-from ytap_assets.sources.files.convert import make_record_test
-from ytap_assets.sources.files.csv_records import match_names, read_csv_records, read_header
-from ytap_assets.sources.files.formats import Column, Format, name_formats
-from ytap_assets.sources.files.json_paths import ABSENT, Found, as_text, find_records
-from ytap_assets.sources.files.json_records import (
+from ytap_assets.sources.importing.cells import Records, find_breach
+from ytap_assets.sources.importing.convert import make_record_test
+from ytap_assets.sources.importing.csv_records import match_names, read_csv_records, read_header
+from ytap_assets.sources.importing.formats import Column, Format, name_formats
+from ytap_assets.sources.importing.json_paths import ABSENT, Found, as_text, find_records
+from ytap_assets.sources.importing.json_records import (
     looks_like_json,
     read_documents,
     read_json_records,
 )
-from ytap_assets.sources.files.records import Records, find_breach
-from ytap_assets.sources.files.refusals import known_refusals
+from ytap_assets.sources.importing.records import Content, make_printable
+from ytap_assets.sources.importing.refusals import known_refusals
 
 _SAMPLE = 100
 _NAMES_SHOWN = 25

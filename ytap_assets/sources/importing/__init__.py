@@ -9,8 +9,8 @@ Belongs here: files that hold observations. Does not belong here: HTTP, and stor
 
 from __future__ import annotations
 
-from ytap_assets.sources.files.formats import Column, Format, known_formats, parse_formats
-from ytap_assets.sources.files.trend_files import (
+from ytap_assets.sources.importing.formats import Column, Format, known_formats, parse_formats
+from ytap_assets.sources.importing.trend_files import (
     check_region,
     describe_reasons,
     read_trend_file,

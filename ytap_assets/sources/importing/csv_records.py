@@ -17,8 +17,8 @@ from itertools import chain, islice, pairwise
 from operator import methodcaller
 from typing import Literal, NamedTuple, TextIO
 
-from ytap_assets.sources.files.content import is_damaged
-from ytap_assets.sources.files.records import Only, Records, RecordsBuilder, find_breach
+from ytap_assets.sources.importing.cells import Only, Records, RecordsBuilder, find_breach
+from ytap_assets.sources.importing.records import is_damaged
 
 MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""

@@ -14,9 +14,9 @@ from itertools import islice
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ytap_assets.sources.files.content import make_printable
-from ytap_assets.sources.files.formats import DECLARED_IN, parse_entries, read_declarations
-from ytap_assets.sources.files.json_paths import Found, as_text, check_path, find_records
+from ytap_assets.sources.importing.formats import DECLARED_IN, parse_entries, read_declarations
+from ytap_assets.sources.importing.json_paths import Found, as_text, check_path, find_records
+from ytap_assets.sources.importing.records import make_printable
 
 _SAMPLE = 100
 _SHOWN_CHARS = 80

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ytap_assets.config_keys import refuse_repeats
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import load_mapping
-from ytap_assets.sources.files.json_paths import check_path
-from ytap_assets.sources.files.records import Only
+from ytap_assets.sources.importing.cells import Only
+from ytap_assets.sources.importing.json_paths import check_path
 from ytap_assets.tables import RAW_TRENDS
 from ytap_assets.tables.trends import SOURCES
 
