@@ -1,9 +1,10 @@
-"""Records of a CSV file, as damaged as recorded tables come.
+"""Records of a CSV file, including damaged ones.
 
-Python's own reader takes what the recorded tables hold: bare carriage returns, quotes inside
-quoted cells, line breaks in cells, an end in the middle of a cell. Where it gives a record up, or
-where a quote that was never closed swallowed records, the damaged record is quarantined and reading
-goes on with the next line that begins a record. Does not belong here: what cells mean.
+The csv module reads what the recorded tables hold: bare carriage returns, quotes inside quoted
+cells, line breaks in cells, an end in the middle of a cell. Where it gives up on a record, or where
+an unclosed quote has absorbed records, the damaged record is quarantined and reading continues at
+the next line that begins a record. DuckDB's reader miscounts some of these files. Does not belong
+here: what the cells mean.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from itertools import chain, islice, pairwise
 from operator import methodcaller
 from typing import Literal, NamedTuple, TextIO
 
-from ytap_assets.sources.importing.cells import Only, Records, RecordsBuilder, find_breach
-from ytap_assets.sources.importing.records import is_damaged
+from ytap_assets.sources.importing.records import (
+    Only,
+    Records,
+    RecordsBuilder,
+    find_exclusion,
+    is_damaged,
+)
 
 MAX_RECORD_CHARS = 1024 * 1024
 """The longest record. Cells end at the csv module's own limit, 131,072 characters."""
@@ -32,9 +38,9 @@ IsRecord = Callable[[Mapping[str, str]], bool]
 
 
 def match_names(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
-    """A header's names, with those spelled as wanted that differ in capitals and spaces only.
+    """A header's names, matched to the wanted ones without regard to case and spaces.
 
-    A name stays as it is where the header has the wanted one too, or two that are so like it.
+    A name is kept where the header also has the wanted one, or has two names that match it.
     """
     folded = [_fold_name(name) for name in names]
     matched = list(names)
@@ -50,26 +56,26 @@ def _fold_name(name: str) -> str:
 
 
 class Header(NamedTuple):
-    """The names of the columns, and what stands between them."""
+    """The names of the columns, and their delimiter."""
 
     names: list[str]
     delimiter: str
 
 
-# What is wrong with a quoted cell: it is never closed; it is closed on a later line in the middle
-# of a text; or right after a delimiter in the middle of a text, where another record opens a cell.
-# Closed on a later line right after a delimiter, it may be as its writer meant it, or be the last.
-_Tear = Literal["open", "closed in a text", "merged", "perhaps merged"]
+# A defect of a quoted cell: it is never closed; it is closed on a later line in the middle of a
+# text; or it is closed right after a delimiter, where another record opens a cell. A cell closed on
+# a later line right after a delimiter may be valid ("perhaps merged").
+_Defect = Literal["open", "closed in a text", "merged", "perhaps merged"]
 
 
 class _Record(NamedTuple):
-    """One record: its lines, and its cells, or why it has none."""
+    """One record: its lines, and its cells or the reason it has none."""
 
     number: int
     lines: list[str]
     cells: list[str]
     fault: str | None = None
-    tear: _Tear | None = None
+    defect: _Defect | None = None
 
     @property
     def raw(self) -> str:
@@ -77,7 +83,7 @@ class _Record(NamedTuple):
 
 
 class _Lines:
-    """Hands lines to the csv reader, keeps those of the record it is at, and takes lines back."""
+    """Lines for the csv reader; keeps those of the current record and can take lines back."""
 
     def __init__(self, text: TextIO) -> None:
         self._text = text
@@ -103,19 +109,19 @@ class _Lines:
         return line
 
     def take(self) -> tuple[int, list[str]]:
-        """The number of the line at which the record began, and its lines; the next one begins."""
+        """Return the record's first line number and its lines, and begin the next record."""
         lines, number = self._lines, self._number
         self._lines, self._length = [], 0
         self._number += _count_lines(lines)
         return number, lines
 
     def take_back(self, lines: Sequence[str]) -> None:
-        """Hand out lines again, which were the last of the record taken before."""
+        """Return the last lines of the record taken before, to be read again."""
         self._returned.extendleft(reversed(lines))
         self._number -= _count_lines(lines)
 
     def peek(self) -> Iterator[str]:
-        """The lines to come, each at most once more: they stay to be handed out."""
+        """The lines that follow, without consuming them."""
         yield from tuple(self._returned)
         while line := self._text.readline(MAX_RECORD_CHARS):
             self._returned.append(line)
@@ -123,7 +129,7 @@ class _Lines:
 
 
 def _is_within_a_cell(line: str, record: _Record) -> bool:
-    """Not the line that ends a cell: what follows on it is of the record itself."""
+    """Whether a line lies within a cell; the line that ends a cell does not."""
     text = line.replace('""', '"').rstrip("\r\n")
     return any(text in cell for cell in record.cells)
 
@@ -149,25 +155,25 @@ def _iterate(lines: _Lines, delimiter: str) -> Iterator[_Record]:
 
 
 def _read_loosely(lines: _Lines, delimiter: str) -> _Record:
-    """The next record, whose quotes are not what they should be."""
+    """The next record, which has malformed quotes."""
     cells: list[str] = []
     fault = None
     try:
         cells = next(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
-        fault = f"cannot be taken apart: {error}"
+        fault = f"cannot be parsed: {error}"
     number, taken = lines.take()
-    return _Record(number, taken, cells, fault, _find_tear("".join(taken), delimiter))
+    return _Record(number, taken, cells, fault, _find_defect("".join(taken), delimiter))
 
 
-def _find_tear(raw: str, delimiter: str) -> _Tear | None:
-    perhaps: _Tear | None = None
+def _find_defect(raw: str, delimiter: str) -> _Defect | None:
+    perhaps: _Defect | None = None
     for opened, closed in _find_quoted(raw, delimiter):
         if closed < 0:
             return "open"
         ends_cell = raw[closed + 1 : closed + 2] in {delimiter, "\r", "\n", ""}
         has_lines = "\n" in raw[opened:closed]
-        # The quote that opens a cell may be followed by quotes of its text.
+        # The opening quote may be followed by quotes that belong to the text.
         follows_delimiter = raw[opened + 1 : closed].rstrip('"').endswith(delimiter)
         if not ends_cell and (has_lines or follows_delimiter):
             return "merged" if follows_delimiter else "closed in a text"
@@ -177,7 +183,7 @@ def _find_tear(raw: str, delimiter: str) -> _Tear | None:
 
 
 def _find_quoted(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
-    """Where each quoted cell is opened and where closed; -1 where it is not."""
+    """The positions of each quoted cell's opening and closing quote; -1 if not closed."""
     opened = 0 if raw.startswith('"') else raw.find(f'{delimiter}"') + 1 or -1
     while opened >= 0:
         closed = _find_closing(raw, opened)
@@ -186,7 +192,7 @@ def _find_quoted(raw: str, delimiter: str) -> Iterator[tuple[int, int]]:
 
 
 def _find_closing(raw: str, opened: int) -> int:
-    """Where the quote opened at a place is closed; -1 where it is not."""
+    """The position of the closing quote; -1 if there is none."""
     at = raw.find('"', opened + 1)
     while at >= 0 and raw[at + 1 : at + 2] == '"':
         at = raw.find('"', at + 2)
@@ -194,19 +200,19 @@ def _find_closing(raw: str, opened: int) -> int:
 
 
 def read_header(text: TextIO) -> Header:
-    """The first record's cells; no names where it cannot be read."""
+    """Read the column names from the first record; no names if it cannot be read."""
     return _read_header(_Lines(text))[0]
 
 
 def _read_header(lines: _Lines) -> tuple[Header, _Record | None]:
-    """The header, and the record it was read from."""
+    """Read the header; also return the record it was read from."""
     first = next(_iterate(lines, ","), None)
     declared = None if first is None else _SEPARATOR_LINE.fullmatch(first.raw)
     if declared is not None:  # what a spreadsheet writes above the header
         first = next(_iterate(lines, declared[1]), None)
     if first is None or not first.cells or any(map(_is_binary, first.cells)):
         return Header([], ","), None
-    if first.tear is not None:
+    if first.defect is not None:
         lines.take_back(first.lines[1:])
         first = first._replace(lines=first.lines[:1])
     delimiters = _DELIMITERS if declared is None else (declared[1],)
@@ -229,8 +235,8 @@ def read_csv_records(
 
     Args:
         text: The file's text, line ends kept.
-        wanted: The columns to read; those the file lacks are left out of the result.
-        only: What the values of some of them must be.
+        wanted: The columns to read; columns the file lacks are not in the result.
+        only: The allowed values of some of them.
         is_record: Whether cells of the header's number look like a record of this file. It is
             asked of the lines within a record of several lines.
 
@@ -251,23 +257,23 @@ def read_csv_records(
 
 @dataclass
 class _Table:
-    """What is known of the table while its records are read."""
+    """The state of a table while its records are read."""
 
     header: Header
     wanted: Sequence[str]
     only: Mapping[str, Only]
     is_record: IsRecord
     unmatched: _Record | None
-    """The first header, until a record has as many cells."""
+    """The first header, until a record has the same number of cells."""
     builder: RecordsBuilder = field(init=False)
     positions: dict[str, int] = field(init=False)
     spellings: set[str] = field(init=False)
-    """The names of the columns that are read, as a header may write them."""
+    """Possible spellings of the names of the columns that are read."""
     other_header: int | None = None
     width: int = field(init=False)
     """The number of columns of the first header."""
     widest: int = 0
-    """The number of cells of the widest record whose quotes are well."""
+    """The number of cells of the widest record with valid quotes."""
 
     def __post_init__(self) -> None:
         self.positions = self._find_columns(self.header.names)
@@ -280,9 +286,9 @@ class _Table:
         return {name: names.index(name) for name in self.wanted if name in names}
 
     def build(self) -> Records:
-        """All records, and the header's text where a record may be joined to it."""
+        """All records, and the header's text if a record may be joined to it."""
         first = self.unmatched
-        if first is not None and (len(first.lines) > 1 or first.tear or self._is_too_wide()):
+        if first is not None and (len(first.lines) > 1 or first.defect or self._is_too_wide()):
             self.builder.add_fault(
                 f"is a header of {self.width} columns, which no record has",
                 place=f"line {first.number}",
@@ -291,15 +297,15 @@ class _Table:
         return self.builder.build()
 
     def _is_too_wide(self) -> bool:
-        """Whether the header has more columns than any record, and the records need no more."""
+        """Whether the header has more columns than any record, and than are read."""
         return max(self.positions.values(), default=0) < self.widest < self.width
 
     def add(self, record: _Record, lines: _Lines) -> None:
-        """Take a record; where it swallowed others, these are handed out by ``lines`` again."""
-        starts = self._find_swallowed(record, lines) if len(record.lines) > 1 else iter(())
+        """Add a record; records absorbed by it are returned to ``lines`` to be read again."""
+        starts = self._find_absorbed(record, lines) if len(record.lines) > 1 else iter(())
         if self._is_header(record):
             self._take_header(record)
-        elif record.fault is None and record.tear in {None, "perhaps merged"}:
+        elif record.fault is None and record.defect in {None, "perhaps merged"}:
             self._add_whole(record, list(starts))
         else:
             if (start := next(starts, None)) is not None:
@@ -308,13 +314,13 @@ class _Table:
             self._add(record)
 
     def _add_whole(self, record: _Record, starts: list[int]) -> None:
-        """Add a record whose quotes are well; its lines at ``starts`` look like others.
+        """Add a record with valid quotes; its lines at ``starts`` look like other records.
 
-        They are not believed: who writes a description may write such lines into it.
+        These are quarantined, because the author of a description can write such lines.
         """
-        fault = "looks like a record, but stands within a cell"
-        if starts and _find_tear(record.raw, self.header.delimiter) == "perhaps merged":
-            fault = "may be torn: a cell ends where another record opens one"
+        fault = "looks like a record, but is within a cell"
+        if starts and _find_defect(record.raw, self.header.delimiter) == "perhaps merged":
+            fault = "may be damaged: a cell ends where another record opens one"
             self._add(record._replace(lines=record.lines[: starts[0]], fault=fault))
         else:
             starts = [start for start in starts if _is_within_a_cell(record.lines[start], record)]
@@ -327,7 +333,7 @@ class _Table:
             )
 
     def _is_header(self, record: _Record) -> bool:
-        # Asked of every record: most hold no name of a column, however it is spelled.
+        # Called for every record: most contain no column name in any spelling.
         if self.spellings.isdisjoint(map(str.casefold, map(str.strip, record.cells))):
             return False
         cells = match_names([cell.strip() for cell in record.cells], self.positions)
@@ -345,8 +351,8 @@ class _Table:
             self.positions = found if self.other_header is None else self.positions
         self.builder.add_fault(fault, place=f"line {record.number}", original=record.raw)
 
-    def _find_swallowed(self, record: _Record, lines: _Lines) -> Iterator[int]:
-        """At which of its lines, after the first, others begin."""
+    def _find_absorbed(self, record: _Record, lines: _Lines) -> Iterator[int]:
+        """The indexes of its lines, after the first, at which other records begin."""
         for index, line in enumerate(record.lines[1:], start=1):
             if self.header.delimiter in line and self._begins_record(record.lines[index:], lines):
                 yield index
@@ -365,17 +371,17 @@ class _Table:
         return self.is_record(dict(zip(names or self.header.names, cells, strict=True)))
 
     def _cut(self, record: _Record, end: int) -> _Record:
-        """What is left of a record whose later lines are others."""
+        """The part of a record before the line at which another one begins."""
         lines = record.lines[:end]
         try:
             cells = next(csv.reader(lines, delimiter=self.header.delimiter))
         except csv.Error as error:
-            return _Record(record.number, lines, [], f"cannot be taken apart: {error}")
-        return _Record(record.number, lines, cells, tear="open")
+            return _Record(record.number, lines, [], f"cannot be parsed: {error}")
+        return _Record(record.number, lines, cells, defect="open")
 
     def _add(self, record: _Record) -> None:
         place = f"line {record.number}"
-        if record.tear is None:
+        if record.defect is None:
             self.widest = max(self.widest, len(record.cells))
         if len(record.cells) == self.width:
             self.unmatched = None
@@ -392,19 +398,19 @@ class _Table:
             return f"follows the second header of line {self.other_header}, which lacks columns"
         if len(cells) != len(names):
             fault = f"has {len(cells)} columns where the header has {len(names)}"
-            return fault if record.tear is None else f"{fault}: {_OPEN_QUOTE}"
-        if record.tear == "merged":
+            return fault if record.defect is None else f"{fault}: {_OPEN_QUOTE}"
+        if record.defect == "merged":
             return f"{_OPEN_QUOTE}, and ends where another record opens one"
-        if record.tear == "open" and names[-1] in self.positions:
-            return f"column {names[-1]} is cut: {_OPEN_QUOTE}"
+        if record.defect == "open" and names[-1] in self.positions:
+            return f"column {names[-1]} is truncated: {_OPEN_QUOTE}"
         if self._hides_record(cells[-1]):
             return "another record begins within its last cell"
-        return find_breach(
+        return find_exclusion(
             self.only, lambda name: cells[self.positions[name]] if name in self.positions else None
         )
 
     def _hides_record(self, cell: str) -> bool:
-        """Whether a record was appended to a line of the cell, on which another was cut.
+        """Whether another record was appended to a line of the cell at which a record was cut.
 
         Where its first cell begins is not known, so it is judged by the others. Later lines that
         are records from their beginning are not meant: they are found as such.

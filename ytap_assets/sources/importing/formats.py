@@ -1,7 +1,8 @@
-"""The vocabulary in which a file format is declared, and the entries of `formats.yaml`.
+"""The declarations of file formats, and the entries of `formats.yaml`.
 
-Belongs here: what an entry may say and whether it makes sense. Does not belong here: how a kind of
-value is parsed (`kinds`), or any particular format (`formats.yaml`).
+Belongs here: what an entry may contain and whether it is valid, both of known formats and of files
+that are known to hold no observations (section ``refused``). Does not belong here: how a kind of
+value is parsed (`conversion`), or any particular format (`formats.yaml`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -17,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ytap_assets.config_keys import refuse_repeats
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import load_mapping
-from ytap_assets.sources.importing.cells import Only
-from ytap_assets.sources.importing.json_paths import check_path
+from ytap_assets.sources.importing.json_records import Found, as_text, check_path, find_records
+from ytap_assets.sources.importing.records import Only, make_printable
 from ytap_assets.tables import RAW_TRENDS
 from ytap_assets.tables.trends import SOURCES
 
@@ -53,19 +55,19 @@ class Column(BaseModel):
 
     Attributes:
         source: The file's column (``from``); in JSON ``a.b`` is ``b`` within the object ``a``.
-        or_from: Columns read in its place where it is unknown, in order.
+        or_from: Fallback columns, in order.
         file_name: A regular expression on the file's name; its first group is the value.
-        kind: How the text is read (``as``); see `kinds`.
+        kind: How the text is read (``as``); see `conversion`.
         patterns: For ``instant`` and ``day``: strptime patterns, tried in order, before the
             standard forms that both always read. A text without a zone is taken as UTC; a day
             without a year takes it from the file name or ``--observed-on``.
         at: For ``age``: the time of the observation day from which ages are counted back (`20h`).
-        base: For ``url``: what an address that begins with ``/`` is put behind.
-        extract: A regular expression; its first group is what is read.
+        base: For ``url``: the prefix of an address that begins with ``/``.
+        extract: A regular expression; its first group is the value.
         matches: A regular expression the whole text must match.
-        rule: What ``matches`` or ``extract`` asks, in words; by default what the kind asks.
-        null_values: Texts that mean unknown; an empty one always does.
-        null_when: Texts of columns of this row which, together, mean unknown.
+        rule: The requirement in words; by default that of the kind.
+        null_values: Texts that mean unknown; an empty text always does.
+        null_when: Texts of other columns that together mean unknown.
         disabled_by: The flag column that says whether the platform did not count at all: a 0 is
             a count only where the flag is false, and unknown where it is true or not readable.
         optional: Whether the file may lack the column. Where a file lacks that of
@@ -94,7 +96,7 @@ class Column(BaseModel):
 
     @property
     def guards(self) -> tuple[str, ...]:
-        """The columns that say whether the value is known."""
+        """The columns that determine whether the value is known."""
         return (*self.null_when, *([self.disabled_by] if self.disabled_by else []))
 
     @field_validator("file_name", "extract", "matches")
@@ -121,15 +123,15 @@ class Format(BaseModel):
 
     Attributes:
         name: Names the format.
-        about: What such a file is, in a line.
+        about: One line: what such a file is.
         sources: The sources it may be imported as.
-        requires: Columns the file must have beside those that are read.
+        requires: Columns the file must have in addition to those that are read.
         records: None for CSV. For JSON and JSON lines: where the records are, as alternatives;
-            paths (see `json_paths`); the empty one is the document itself.
+            paths (see `json_records`); the empty one is the document itself.
         inherited: JSON only: the columns that a record may have from the objects passed on the
-            way to it. No others are: a list has a title and counts of its own.
-        only: What the values of some columns must be; any other record is quarantined.
-        day: The instant whose date is the ``day`` the row speaks of.
+            way to it. Others are not inherited: a list has its own title and counts.
+        only: The allowed values of some columns; any other record is quarantined.
+        day: The instant whose date is the row's ``day``.
         columns: How each column of `raw_trends` is filled.
     """
 
@@ -169,7 +171,7 @@ class Format(BaseModel):
 
     @cached_property
     def required(self) -> tuple[tuple[str, ...], ...]:
-        """The file's columns by which the format is recognized: of each group, one."""
+        """The columns by which the format is detected: one of each group."""
         groups: list[tuple[str, ...]] = []
         for column in self.columns.values():
             if not column.optional:
@@ -179,7 +181,7 @@ class Format(BaseModel):
 
     @cached_property
     def wanted(self) -> tuple[str, ...]:
-        """The file's columns that are read where they are there."""
+        """The file's columns that are read if present."""
         return tuple(dict.fromkeys([*_read_by(self.columns.values()), *self.only]))
 
     @property
@@ -189,7 +191,7 @@ class Format(BaseModel):
 
     @property
     def observation(self) -> str:
-        """Where the time of observation comes from, in words."""
+        """The origin of the time of observation, in words."""
         declared = self.columns.get("observed_at")
         if declared is None:
             return "--observed-on"
@@ -211,10 +213,10 @@ def _read_by(columns: Iterable[Column]) -> Iterator[str]:
 
 
 def parse_formats(text: str, *, origin: str) -> tuple[Format, ...]:
-    """Read declarations.
+    """Parse declarations.
 
     Raises:
-        ConfigError: Not YAML, or an entry makes no sense; the message names entry and key.
+        ConfigError: Not YAML, or an entry is invalid; the message names entry and key.
     """
     return parse_entries(text, "formats", Format, origin=origin)
 
@@ -222,7 +224,7 @@ def parse_formats(text: str, *, origin: str) -> tuple[Format, ...]:
 def parse_entries(
     text: str, section: str, model: type[_Entry], *, origin: str
 ) -> tuple[_Entry, ...]:
-    """Read the entries of one section; raises as `parse_formats`."""
+    """Parse the entries of one section; raises as `parse_formats`."""
     content = load_mapping(text, origin=origin, allows_aliases=True)
     if not isinstance(content.get(section), list):
         raise ConfigError(f"{origin}: expected `{section}:` with a list of entries")
@@ -252,10 +254,104 @@ def read_declarations() -> str:
 
 @cache
 def known_formats() -> tuple[Format, ...]:
-    """The formats that `read_trend_file` recognizes, in the order they are declared."""
+    """The formats that `read_trend_file` detects, in the order of declaration."""
     return parse_formats(read_declarations(), origin=DECLARED_IN.name)
 
 
 def name_formats(formats: Sequence[Format]) -> str:
-    """The formats' names in a line, for messages."""
+    """The formats' names for messages."""
     return ", ".join(one.name for one in formats)
+
+
+_SAMPLED_RECORDS = 100
+_SHOWN_CHARS = 80
+
+
+class Refusal(BaseModel):
+    """One kind of file that holds no observations.
+
+    Attributes:
+        name: Names it.
+        about: One line: what such a file is, and why there is nothing to import.
+        records: For JSON: where to look, as alternatives (see `json_records`).
+        where: A regular expression for each column that must match its whole value, in every
+            record found. The message shows the values.
+        fault: Instead, for JSON: a regular expression that must match why there is no record, at
+            every place where one should be. The message shows the first.
+        begins: For other files: a regular expression that the file's beginning must match.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    about: str
+    records: tuple[str, ...] = ("",)
+    where: dict[str, re.Pattern[str]] = Field(default_factory=dict)
+    fault: re.Pattern[str] | None = None
+    columns: tuple[str, ...] = ()
+    begins: re.Pattern[str] | None = None
+
+    @field_validator("records")
+    @classmethod
+    def _check_records(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            check_path(path)
+        return value
+
+    @model_validator(mode="after")
+    def _check_one_of(self) -> Refusal:
+        if sum(map(bool, (self.where, self.fault, self.columns, self.begins))) != 1:
+            raise ValueError(
+                "one of `where`, `fault` (JSON), `columns` (CSV) and `begins` must be given"
+            )
+        return self
+
+    def explain_json(self, values: Sequence[object]) -> str | None:
+        """The message for a file of these documents; None if it is of another kind."""
+        if not (self.where or self.fault):
+            return None
+        for path in self.records:
+            found = list(
+                islice(
+                    (one for value in values for one in find_records(value, path)), _SAMPLED_RECORDS
+                )
+            )
+            if found and all(map(self._fits, found)):
+                return f"{self.about} ({self._show(found[0])})"
+        return None
+
+    def explain_text(self, beginning: str, header: Sequence[str]) -> str | None:
+        """The message for a file with this beginning and header; None for another kind."""
+        if self.begins is not None:
+            return self.about if self.begins.match(beginning) else None
+        if self.columns and frozenset(self.columns) <= frozenset(header):
+            return f"{self.about} (its columns are {', '.join(map(repr, self.columns))})"
+        return None
+
+    def _fits(self, found: Found) -> bool:
+        if self.fault is not None:
+            return found.fault is not None and self.fault.match(found.fault) is not None
+        cells = ((as_text(found.get(name)), pattern) for name, pattern in self.where.items())
+        return found.fault is None and all(
+            cell is not None and pattern.fullmatch(cell) for cell, pattern in cells
+        )
+
+    def _show(self, found: Found) -> str:
+        pairs = ((name, as_text(found.get(name)) or "") for name in self.where)
+        shown = [f"{name} is {make_printable(cell[:_SHOWN_CHARS])!r}" for name, cell in pairs]
+        return ", ".join(shown) or str(found.fault)
+
+
+def parse_refusals(text: str, *, origin: str) -> tuple[Refusal, ...]:
+    """Parse declarations.
+
+    Raises:
+        ConfigError: Not YAML, or an entry is invalid; the message names entry and key.
+    """
+    return parse_entries(text, "refused", Refusal, origin=origin)
+
+
+@cache
+def known_refusals() -> tuple[Refusal, ...]:
+    """The files that `read_trend_file` refuses by name, in the order of declaration."""
+    return parse_refusals(read_declarations(), origin=DECLARED_IN.name)

@@ -10,7 +10,7 @@ import pytest
 
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets_tests.sources.files.conftest import Read, pack_zstd
+from ytap_assets_tests.sources.importing.conftest import Read, pack_zstd
 
 _DAY = date(2024, 5, 1)
 _AT = "2016-08-08T04:32:00"

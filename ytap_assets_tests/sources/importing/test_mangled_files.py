@@ -19,7 +19,7 @@ from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
-from ytap_assets_tests.sources.files.samples import DAILY, HN, KAGGLE
+from ytap_assets_tests.sources.importing.samples import DAILY, HN, KAGGLE
 
 _FILES = {
     "gaming_20241002.csv": ("youtube", DAILY),

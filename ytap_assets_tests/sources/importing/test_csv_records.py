@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.importing.cells import FAULT, Only, Records
 from ytap_assets.sources.importing.csv_records import (
     MAX_RECORD_CHARS,
     match_names,
     read_csv_records,
     read_header,
 )
+from ytap_assets.sources.importing.records import FAULT, Only, Records
 
 _TABLE = "id,title,note\n"
 
@@ -86,13 +86,11 @@ def test_reading_goes_on_after_a_quote_that_is_not_closed() -> None:
     assert records.places[-1] == "line 60002"
 
 
-def test_a_record_of_many_cells_that_is_too_long_is_put_aside() -> None:
+def test_a_record_of_many_cells_that_is_too_long_is_quarantined() -> None:
     cell = '"' + "x" * 100_000 + '\n"'
     wide = ",".join([cell] * (MAX_RECORD_CHARS // 100_000 + 1))
     records = _read(_TABLE + wide)
-    assert (
-        _faults(records)[0] == f"cannot be taken apart: longer than {MAX_RECORD_CHARS} characters"
-    )
+    assert _faults(records)[0] == f"cannot be parsed: longer than {MAX_RECORD_CHARS} characters"
     assert wide.startswith(records.original(0))
 
 
@@ -102,12 +100,12 @@ def test_a_file_cut_inside_a_cell_nobody_reads_keeps_the_row() -> None:
 
 def test_a_file_cut_inside_a_wanted_cell_loses_the_row() -> None:
     records = _read("title,id,views\n" + 'a,1,"12', "id", "views")
-    assert _faults(records) == ["column views is cut: a quote is never closed"]
+    assert _faults(records) == ["column views is truncated: a quote is never closed"]
 
 
 @pytest.mark.parametrize("last", ["4,d,w", '4,d,"w"', '4,d,"w\nw"', '4,d,""', '4,d,"""w"'])
 @pytest.mark.parametrize("end", ["", "\n", "\r\n5,e,v\r\n"])
-def test_records_that_an_unclosed_quote_swallowed_are_read(last: str, end: str) -> None:
+def test_records_that_an_unclosed_quote_absorbed_are_read(last: str, end: str) -> None:
     records = _read(_TABLE + f'1,a,"never closed\n2,b,y\n3,c,"z"\n{last}{end}')
     ids = ["1", "2", "3", "4", *(["5"] if "5" in end else [])]
     assert [cells[0] for cells in _cells(records)] == ids
@@ -117,7 +115,7 @@ def test_records_that_an_unclosed_quote_swallowed_are_read(last: str, end: str) 
 
 def test_a_record_cut_within_a_cell_that_is_wanted_is_quarantined_and_the_next_is_read() -> None:
     records = _read("note,id,title\n" + 'x,1,"never clo\ny,2,b\nz,3,"c"\n')
-    assert _faults(records) == ["column title is cut: a quote is never closed", None, None]
+    assert _faults(records) == ["column title is truncated: a quote is never closed", None, None]
     assert _cells(records)[1:] == [("2", "b"), ("3", "c")]
     records = _read("title,note,id\n" + 'a,"never clo\nb,"y\ny",2\nc,z,3\n', "id", "title")
     assert str(_faults(records)[0]).startswith("has 2 columns where the header has 3: a quote is")
@@ -139,9 +137,9 @@ def test_a_record_appended_to_the_line_on_which_another_was_cut_is_not_lost() ->
     ]
 
 
-def test_lines_that_look_like_records_within_a_closed_cell_are_quarantined_not_believed() -> None:
+def test_lines_that_look_like_records_within_a_closed_cell_are_quarantined() -> None:
     records = _read(_TABLE + '1,a,"honest\n2,b,forged\n3,c,forged\nend"\n4,d,z\n')
-    inside = "looks like a record, but stands within a cell of line 2"
+    inside = "looks like a record, but is within a cell of line 2"
     assert _faults(records) == [None, inside, inside, None]
     assert list(records.places) == ["line 2", "line 3", "line 4", "line 6"]
     assert records.original(1) == "2,b,forged"
@@ -197,12 +195,12 @@ def test_what_follows_a_header_without_the_columns_is_quarantined() -> None:
     ]
 
 
-def test_a_record_that_may_be_torn_is_quarantined_with_the_one_it_may_hold() -> None:
+def test_a_record_that_may_be_damaged_is_quarantined_with_the_one_it_may_contain() -> None:
     """Cut in a description, then a record whose last cell begins with a line break: well quoted."""
     records = _read(_TABLE + '1,a,"cut he\n2,b,"\nnote"\n3,c,z\n')
     faults = _faults(records)
-    assert str(faults[0]) == "may be torn: a cell ends where another record opens one"
-    assert str(faults[1]).startswith("may be torn: ")
+    assert str(faults[0]) == "may be damaged: a cell ends where another record opens one"
+    assert str(faults[1]).startswith("may be damaged: ")
     assert [records.original(index) for index in range(4)] == [
         '1,a,"cut he',
         '2,b,"',
@@ -236,7 +234,7 @@ def _is_story(cells: Mapping[str, str]) -> bool:
     cut=st.floats(0, 1),
     joint=st.sampled_from(["\n", "", "\r\n"]),
 )
-def test_no_line_of_a_torn_table_is_lost(
+def test_no_line_of_a_damaged_table_is_lost(
     rows: list[tuple[str, str]], torn: int, cut: float, joint: str
 ) -> None:
     """A writer is killed within a record, and another appends to the file."""
@@ -267,7 +265,7 @@ def test_text_that_is_not_utf8_is_a_fault_where_it_is_read() -> None:
     assert records.original(0) == "1,caf\\xe9,x"
 
 
-def test_a_record_of_another_kind_is_put_aside() -> None:
+def test_a_record_of_another_kind_is_quarantined() -> None:
     only = {"kind": Only.model_validate({"is": ["a"], "rule": "no a"})}
     text = io.StringIO("id,kind\n1,a\n2,b\n3,\x00\n", newline="")
     records = read_csv_records(text, ["id", "kind"], only)

@@ -1,14 +1,14 @@
-"""How each kind of value is read from text: one Polars expression and one sentence per kind.
+"""Conversion of records of text into columns of `raw_trends`, as one format declares them.
 
-A text is read where its meaning is certain, and never guessed. What a kind cannot read becomes null
-here; `convert` tells it apart from an unknown value and quarantines the row. Belongs here: parsing
-by kind. Does not belong here: which column is of which kind (`formats.yaml`).
+Each kind of value has one Polars expression and one sentence. A text is parsed only where its
+meaning is certain. Every row gets either all its values or the reasons why it cannot be read.
+Does not belong here: which column is of which kind (`formats.yaml`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,13 +17,13 @@ from typing import NamedTuple
 import polars as pl
 
 from ytap_assets.sources.fields import COUNTS_END, decode_entities
-from ytap_assets.sources.importing.cells import FAULT
-from ytap_assets.sources.importing.formats import Column, KindName
-from ytap_assets.sources.importing.names import DaySpan
+from ytap_assets.sources.importing.formats import Column, Format, KindName
+from ytap_assets.sources.importing.records import CELL, FAULT, DaySpan, Records
+from ytap_assets.tables import RAW_TRENDS
 
 INSTANT = pl.Datetime("us", "UTC")
 LISTED_BY = ("list_name", "region")
-"""The columns that tell one list of an instant from another."""
+"""The columns that distinguish the lists of one instant."""
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _END = datetime(2100, 1, 1, tzinfo=UTC)
 _AGE = r"(?i)\b(\d{1,4}) (second|minute|hour|day|week|month|year)s? ago\b"
@@ -34,8 +34,8 @@ _DASHES = ("-", "--", "\u2013", "\u2014")
 NULL_WORDS = frozenset(
     ["n/a", "na", "<na>", "nan", "nat", "null", "none", "nil", "#n/a", "#na", "\\n", *_DASHES]
 )
-"""Small-lettered texts that mean unknown, except where text itself is read. Spreadsheets' error
-values (`#NAME?`, `#REF!`) are damage instead."""
+"""Lower-case texts that mean unknown, except in text columns. Error values of spreadsheets
+(`#NAME?`, `#REF!`) are invalid instead."""
 _TRUE_WORDS = (
     "true t yes y 1 1.0 wahr ja vrai oui verdadero vero verdadeiro waar sant sand sann tosi prawda"
     " pravda igaz doğru истина"
@@ -48,9 +48,9 @@ FLAG_WORDS = {
     **dict.fromkeys(_TRUE_WORDS.split(), True),
     **dict.fromkeys(_FALSE_WORDS.split(), False),
 }
-"""How programs, and spreadsheets in the languages of Europe, write true and false."""
-# A separator within a number. Two groups of three are certain; of one group it is certain only for
-# a blank or an apostrophe: `1.234` is a thousand and more in one country, about one in another.
+"""True and false as written by programs and by spreadsheets in European languages."""
+# Thousands separators. Two groups of three are unambiguous; one group is unambiguous only with a
+# blank or an apostrophe: `1.234` is 1234 in one country and 1.234 in another.
 _PLAIN = r"^[0-9]{1,18}(?:\.0{1,2})?$"
 _GROUPED = r"^[0-9]{1,3}(?:(?:[ \x{a0}\x{202f}\x{2009}][0-9]{3})+|(?:['\x{2019}][0-9]{3})+)$"
 _COMMAS = r"^[0-9]{1,3}(?:,[0-9]{3}){2,}$|^[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}$"
@@ -58,7 +58,7 @@ _DOTS = r"^[0-9]{1,3}(?:\.[0-9]{3}){2,}$"
 _ONE_GROUP = r"^[1-9][0-9]{0,2}[,.][0-9]{3}$"
 _DECIMAL_COMMA = r"^[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})$|^[0-9]{4,},[0-9]+$"
 _DECIMAL_DOT = r"^[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})$|^[0-9]{4,}\.[0-9]+$"
-# As R writes whole numbers. With a capital letter it is a spreadsheet's, which rounds.
+# The notation of R for whole numbers. Spreadsheets write a capital E and round the value.
 _EXPONENT = r"^[1-9](?:\.[0-9]{1,14})?e\+?[0-9]{1,2}$"
 _ZONE = r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)"
 _STANDARD_TIMES = (
@@ -83,13 +83,13 @@ _UNITS = {
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is known beside the file's content.
+class FileContext:
+    """What is known in addition to the file's content.
 
     Attributes:
         file_name: The file's name.
-        observed_day: The day of observation, where not each row says it.
-        year: Where dates without a year lie.
+        observed_day: The day of observation, if the rows do not contain it.
+        year: The range of dates that have no year.
     """
 
     file_name: str
@@ -97,7 +97,7 @@ class Reading:
     year: DaySpan | None
 
 
-Parse = Callable[[pl.Expr, Column, Reading], pl.Expr]
+Parse = Callable[[pl.Expr, Column, FileContext], pl.Expr]
 
 
 class Kind(NamedTuple):
@@ -105,10 +105,10 @@ class Kind(NamedTuple):
 
     Attributes:
         parse: How it is read.
-        wants: What a text that cannot be read is not, in words.
+        wants: The requirement that an unreadable text does not meet.
         shape: A regular expression for the whole of every text it reads; more may match. Empty
             where any text may be read.
-        needs_observed_at: Whether it is read after the time of observation.
+        needs_observed_at: Whether it depends on the time of observation.
     """
 
     parse: Parse
@@ -118,7 +118,7 @@ class Kind(NamedTuple):
 
     @property
     def has_null_words(self) -> bool:
-        """Whether `NULL_WORDS` mean unknown: not where any text is a value."""
+        """Whether `NULL_WORDS` mean unknown; they do not in text columns."""
         return self.parse not in {_text, _title, _encoded_title, _slug}
 
 
@@ -127,15 +127,15 @@ def end_of(day: pl.Expr) -> pl.Expr:
     return day.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").dt.offset_by("23h59m59s")
 
 
-def _text(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+def _text(text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
     return pl.when(~text.str.contains("\0", literal=True)).then(text)
 
 
-def _title(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _title(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     return _text(text, column, reading)
 
 
-def _encoded_title(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _encoded_title(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     return _text(text, column, reading).map_batches(_decode_all, return_dtype=pl.String)
 
 
@@ -146,7 +146,7 @@ def _decode_all(titles: pl.Series) -> pl.Series:
     return titles.replace(encoded, [decode_entities(title) for title in encoded])
 
 
-def _url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _url(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     text = text.str.replace(r"^//", "https://")
     if column.base:
         text = text.str.replace(r"^/", f"{column.base}/", literal=False)
@@ -154,20 +154,20 @@ def _url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
     return pl.when(is_web).then(_text(text, column, reading))
 
 
-def _encoded_url(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _encoded_url(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     return _url(text.str.replace_all("&amp;", "&", literal=True), column, reading)
 
 
 def _read_in_turn(
     text: pl.Expr, dtype: pl.DataType, *parses: Callable[[pl.Expr], pl.Expr]
 ) -> pl.Expr:
-    """Read a column in several ways in turn, as long as texts are left that none could read."""
+    """Apply several parsers in turn until every text is parsed."""
 
     def read(texts: pl.Series) -> pl.Series:
         frame = texts.alias("text").to_frame()
         values = pl.Series([None], dtype=dtype).new_from_index(0, texts.len())
         for parse in parses:
-            # No way to read makes a value of a null.
+            # No parser makes a value of a null.
             if values.null_count() == texts.null_count():
                 break
             found = frame.select(parse(pl.col("text")).cast(dtype)).to_series()
@@ -178,7 +178,7 @@ def _read_in_turn(
     return text.map_batches(read, return_dtype=dtype)
 
 
-def _count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+def _count(text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
     return _read_in_turn(text, pl.Int64(), _plain_number, _proven_number)
 
 
@@ -196,7 +196,7 @@ def _proven_number(text: pl.Expr) -> pl.Expr:
 
 
 def _shows(text: pl.Expr, proof: str, *, but_no: str) -> pl.Expr:
-    """Whether a column proves how it writes thousands."""
+    """Whether a column shows its thousands separator without ambiguity."""
     return text.str.contains(proof).any() & ~text.str.contains(but_no).any()
 
 
@@ -219,12 +219,12 @@ def _bounded(number: pl.Expr) -> pl.Expr:
     return pl.when(number.abs() < COUNTS_END).then(number)
 
 
-def _grouped_count(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+def _grouped_count(text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
     grouped = _grouped_number(text, has_commas=pl.lit(value=True), has_dots=pl.lit(value=False))
     return pl.coalesce(_plain_number(text), grouped)
 
 
-def _integer(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _integer(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     magnitude = _count(text.str.strip_prefix("-"), column, reading)
     return pl.when(text.str.starts_with("-")).then(-magnitude).otherwise(magnitude)
 
@@ -233,7 +233,7 @@ def _plausible(instant: pl.Expr) -> pl.Expr:
     return pl.when(instant.is_between(_EARLIEST, _END, closed="left")).then(instant)
 
 
-def _instant(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
+def _instant(text: pl.Expr, column: Column, _reading: FileContext) -> pl.Expr:
     if not column.patterns:
         return _plausible(_standard_time(text))
     declared = pl.coalesce(_trust(text, pattern, _parse_time) for pattern in column.patterns)
@@ -241,12 +241,12 @@ def _instant(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
 
 
 def _left(text: pl.Expr, read: pl.Expr) -> pl.Expr:
-    """The texts that were not read: each further way to read them costs its time."""
+    """The texts not parsed yet, because each further parser costs time."""
     return pl.when(read.is_null()).then(text)
 
 
 def _trust(text: pl.Expr, pattern: str, parse: Callable[[pl.Expr, str], pl.Expr]) -> pl.Expr:
-    """Times after a pattern; none where the column shows that day and month stand the other way.
+    """Times parsed by a pattern; none if the column shows that day and month are exchanged.
 
     That is where some texts can be read with day and month exchanged only, and none as declared
     only: the others, such as `9/7/2016`, could be either.
@@ -293,7 +293,7 @@ def _since_1970(text: pl.Expr) -> pl.Expr:
     return pl.when(digits <= 10).then(seconds).otherwise(smaller).cast(INSTANT)
 
 
-def _day(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _day(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     """A date, taken at its last second; a time of day, where there is one, as it is.
 
     Midnight is how tables write a date, in whatever zone.
@@ -316,7 +316,7 @@ def _day(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
     )
 
 
-def _parse_day(text: pl.Expr, pattern: str, reading: Reading) -> pl.Expr:
+def _parse_day(text: pl.Expr, pattern: str, reading: FileContext) -> pl.Expr:
     if has_year(pattern):
         return text.str.to_date(pattern, strict=False)
     if reading.year is None:
@@ -334,19 +334,19 @@ def has_year(pattern: str) -> bool:
     return "%y" in pattern.lower()
 
 
-def _file_day(_text: pl.Expr, _column: Column, reading: Reading) -> pl.Expr:
+def _file_day(_text: pl.Expr, _column: Column, reading: FileContext) -> pl.Expr:
     return end_of(pl.lit(reading.observed_day, pl.Date))
 
 
-def _age(text: pl.Expr, column: Column, _reading: Reading) -> pl.Expr:
+def _age(text: pl.Expr, column: Column, _reading: FileContext) -> pl.Expr:
     counted_from = pl.col("observed_at").dt.truncate("1d").dt.offset_by(column.at)
     unit = text.str.extract(_AGE, 2).str.to_lowercase().replace_strict(_UNITS, default=None)
     back = pl.concat_str(pl.lit("-"), text.str.extract(_AGE, 1), unit)
     return _plausible(counted_from.dt.offset_by(back))
 
 
-def _iso_duration(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    """Whole seconds; a duration of none (`P0D`, a live stream) is 0, which an entry may void."""
+def _iso_duration(text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
+    """Whole seconds; an empty duration (`P0D`, a live stream) is 0 unless declared null."""
     parts = [text.str.extract(_DURATION, group).cast(pl.Int64) for group in range(1, 5)]
     seconds = pl.sum_horizontal(
         part * unit for part, unit in zip(parts, (86_400, 3_600, 60, 1), strict=True)
@@ -354,12 +354,12 @@ def _iso_duration(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
     return pl.when(text.str.contains(_DURATION) & text.str.contains("[0-9]")).then(seconds)
 
 
-def _slug(text: pl.Expr, column: Column, reading: Reading) -> pl.Expr:
+def _slug(text: pl.Expr, column: Column, reading: FileContext) -> pl.Expr:
     words = text.str.replace_all("_", " ", literal=True).str.strip_chars()
     return _text(pl.when(words != "").then(words), column, reading)
 
 
-def _flag(text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
+def _flag(text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
     return read_flag(text)
 
 
@@ -369,10 +369,10 @@ def read_flag(text: pl.Expr) -> pl.Expr:
     return small.replace_strict(FLAG_WORDS, default=None, return_dtype=pl.Boolean)
 
 
-def _row_order(_text: pl.Expr, _column: Column, _reading: Reading) -> pl.Expr:
-    """The place among the records of one list; one that cannot be read keeps its place.
+def _row_order(_text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Expr:
+    """The position within one list; a record that cannot be read keeps its position.
 
-    It has no cells that say which list it is of: it belongs to that of the record before it.
+    Such a record belongs to the list of the record before it.
     """
     number = pl.int_range(pl.len(), dtype=pl.Int64)
     nearest = pl.when(pl.col(FAULT).is_null()).then(number).forward_fill().backward_fill()
@@ -403,3 +403,198 @@ KINDS: dict[KindName, Kind] = {
     "flag": Kind(_flag, "is not true or false"),
     "row_order": Kind(_row_order, "is not a position", needs_observed_at=True),
 }
+
+
+REASON = "reason"
+"""The column with the reasons a row cannot be read; null for readable rows."""
+_TEXT = "text:"
+_NULL_WORDS = pl.lit(pl.Series([sorted(NULL_WORDS)]))
+_SHOWN_CHARS = 80
+_TITLES = ("title", "encoded_title")
+_STANDARD_FORMS = {
+    "instant": "YYYY-MM-DD hh:mm:ss or seconds since 1970",
+    "day": "YYYY-MM-DD",
+}
+_SPELLED = {
+    "%Y": "YYYY",
+    "%y": "YY",
+    "%m": "MM",
+    "%d": "DD",
+    "%a": "Mon",
+    "%b": "Jan",
+    "%H": "hh",
+    "%M": "mm",
+    "%S": "ss",
+    "%.f": "",
+    "%#z": "+00:00",
+}
+
+
+def convert_records(records: Records, declared: Format, reading: FileContext) -> pl.DataFrame:
+    """Convert all records.
+
+    Args:
+        records: The file's records.
+        declared: Its format.
+        reading: What is known in addition to the content.
+
+    Returns:
+        One row per record, in order: the declared columns of `raw_trends`, ``day``, and
+        ``reason``.
+    """
+    columns = _with_observed_at(declared, reading)
+    present = records.frame.columns
+    texts = [_cell(one, present, reading).alias(f"{_TEXT}{name}") for name, one in columns.items()]
+    listed = [pl.lit(None, pl.String).alias(name) for name in LISTED_BY if name not in columns]
+    frame = records.frame.with_columns(*texts, *listed)
+    for needs_observed_at in (False, True):
+        frame = frame.with_columns(
+            _parse(name, column, reading)
+            for name, column in columns.items()
+            if KINDS[column.kind].needs_observed_at is needs_observed_at
+        )
+    required = _required(declared)
+    # Most files are valid, so expressions are built only for columns that lack a value.
+    reasons = [
+        _reason(name, column, required=name in required)
+        for name, column in columns.items()
+        if frame.get_column(name).null_count()
+    ]
+    frame = frame.with_columns(
+        pl.coalesce(FAULT, _join(reasons)).alias(REASON),
+        pl.col(declared.day).dt.date().alias("day"),
+    )
+    return frame.with_columns(
+        _fill(name, column.otherwise) for name, column in columns.items() if column.otherwise
+    ).select(*columns, "day", REASON)
+
+
+def make_record_test(declared: Format) -> Callable[[Mapping[str, str]], bool]:
+    """A test whether cells look like a record of a format, by regular expressions only.
+
+    At least two cells must hold a value, and none a text that its column cannot be read from.
+    """
+    shapes = {
+        column.source: (re.compile(column.matches or f"^(?:{KINDS[column.kind].shape})$"), column)
+        for column in declared.columns.values()
+        if column.source and not column.extract and (column.matches or KINDS[column.kind].shape)
+    }
+
+    def is_record(cells: Mapping[str, str]) -> bool:
+        values = 0
+        for name in cells.keys() & shapes.keys():
+            shape, column = shapes[name]
+            text = cells[name].strip()
+            if not text or text.lower() in NULL_WORDS or text in column.null_values:
+                continue
+            if not shape.search(text):
+                return False
+            values += 1
+        return values >= 2
+
+    return is_record
+
+
+def _with_observed_at(declared: Format, reading: FileContext) -> dict[str, Column]:
+    if reading.observed_day is None:
+        return declared.columns
+    return {**declared.columns, "observed_at": Column.model_validate({"as": "file_day"})}
+
+
+def _required(declared: Format) -> set[str]:
+    needed = {column.name for column in RAW_TRENDS.columns if not column.nullable}
+    return needed | {declared.day}
+
+
+def _cell(column: Column, present: list[str], reading: FileContext) -> pl.Expr:
+    """The text to parse; null if the value is unknown."""
+    if column.file_name is not None:
+        found = re.search(column.file_name, reading.file_name)
+        return pl.lit(found[1] if found else None, pl.String)
+    cells = [f"{CELL}{source}" for source in (column.source, *column.or_from) if source]
+    read = [_read_cell(cell, column) for cell in cells if cell in present]
+    if not read:
+        return pl.lit(None, pl.String)
+    text = pl.coalesce(read)
+    if column.null_when and all(f"{CELL}{name}" in present for name in column.null_when):
+        unknown = pl.all_horizontal(
+            _plain(pl.col(f"{CELL}{name}").fill_null("")) == value
+            for name, value in column.null_when.items()
+        )
+        text = pl.when(~unknown).then(text)
+    if column.disabled_by is not None and f"{CELL}{column.disabled_by}" in present:
+        is_counted = read_flag(pl.col(f"{CELL}{column.disabled_by}")).eq_missing(other=False)
+        text = pl.when(is_counted | (_plain(text) != "0")).then(text)
+    return text
+
+
+def _plain(cell: pl.Expr) -> pl.Expr:
+    """A cell for comparison: a whole number in its shortest form, `0.0` as `0`."""
+    return cell.str.strip_chars().str.replace(r"^(-?)0*([0-9]+)(?:\.0+)?$", "${1}${2}")
+
+
+def _read_cell(cell: str, column: Column) -> pl.Expr:
+    raw = pl.col(cell)
+    stripped = raw.str.strip_chars()
+    unknown = stripped == ""
+    if column.null_values:
+        unknown |= stripped.is_in(column.null_values) | _plain(raw).is_in(column.null_values)
+    if KINDS[column.kind].has_null_words:
+        unknown |= stripped.str.to_lowercase().is_in(_NULL_WORDS)
+    return pl.when(~unknown).then(raw if column.kind in _TITLES else stripped)
+
+
+def _parse(name: str, column: Column, reading: FileContext) -> pl.Expr:
+    text = pl.col(f"{_TEXT}{name}")
+    if column.extract is not None:
+        text = text.str.extract(column.extract, 1)
+    if column.matches is not None:
+        text = pl.when(text.str.contains(column.matches)).then(text)
+    parsed = KINDS[column.kind].parse(text, column, reading)
+    return parsed.cast(RAW_TRENDS.schema[name]).alias(name)
+
+
+def _reason(name: str, column: Column, *, required: bool) -> pl.Expr:
+    text = pl.col(f"{_TEXT}{name}")
+    if name == "list_name":  # an unreadable list name does not quarantine the row
+        return pl.lit(None, pl.String)
+    called = column.source or name
+    shown = text.str.slice(0, _SHOWN_CHARS).str.replace_all("\0", "\\x00", literal=True)
+    unreadable = pl.concat_str(
+        pl.lit(f"column {called} holds '"), shown, pl.lit(f"', which {_wants(column)}")
+    )
+    is_null = pl.col(name).is_null()
+    missing = pl.lit(f"column {called} is empty, and every row needs it")
+    return (
+        pl.when(is_null & text.is_not_null())
+        .then(unreadable)
+        .when(is_null & pl.lit(required))
+        .then(missing)
+        .otherwise(None)
+    )
+
+
+def _wants(column: Column) -> str:
+    if column.rule is not None:
+        return f"is not {column.rule}"
+    patterns = [*map(_spell, column.patterns), _STANDARD_FORMS.get(column.kind, "")]
+    return KINDS[column.kind].wants.format(patterns=" or ".join(patterns))
+
+
+def _spell(pattern: str) -> str:
+    for code, words in _SPELLED.items():
+        pattern = pattern.replace(code, words)
+    return pattern
+
+
+def _join(reasons: list[pl.Expr]) -> pl.Expr:
+    if not reasons:
+        return pl.lit(None, pl.String)
+    joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return pl.when(joined != "").then(joined)
+
+
+def _fill(name: str, template: str) -> pl.Expr:
+    before, place, after = template.partition("{item_id}")
+    filled = [pl.lit(before), pl.col("item_id"), pl.lit(after)] if place else [pl.lit(template)]
+    return pl.col(name).fill_null(pl.concat_str(filled))

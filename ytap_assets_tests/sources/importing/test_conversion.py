@@ -1,3 +1,5 @@
+"""Records of text into columns of `raw_trends`."""
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
@@ -6,15 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.sources.importing.cells import RecordsBuilder
-from ytap_assets.sources.importing.convert import REASON, convert_records
+from ytap_assets.sources.importing.conversion import REASON, FileContext, convert_records
 from ytap_assets.sources.importing.formats import Format
-from ytap_assets.sources.importing.kinds import Reading
-from ytap_assets.sources.importing.names import DaySpan
+from ytap_assets.sources.importing.records import DaySpan, RecordsBuilder
 
 BELOW = "below 1,000,000,000,000,000"
 _DAY = date(2024, 3, 31)
-_ASIDE = Reading("lists_2024-03-31_US.csv", _DAY, None)
+_ASIDE = FileContext("lists_2024-03-31_US.csv", _DAY, None)
 
 
 def _convert(column: dict[str, Any], *cells: str, name: str = "views") -> list[Any]:
@@ -278,7 +278,7 @@ def test_where_day_and_month_stand_the_other_way_none_is_guessed() -> None:
         declared, "16/9/2016 1:00", "9/16/2016 8:04", "9/7/2016 8:04", name="published_at"
     )
     assert [isinstance(reason, str) for reason in read] == [True, False, False]
-    days = _days(["%y.%d.%m"], Reading("x", None, None), "17.11.14", "17.11.12")
+    days = _days(["%y.%d.%m"], FileContext("x", None, None), "17.11.14", "17.11.12")
     assert days.get_column("day").to_list() == [None, None]
 
 
@@ -308,7 +308,7 @@ def test_ages_are_counted_back_from_the_day_of_observation() -> None:
     assert _convert(declared, *bad, name="published_at") == [_unread(cell, wants) for cell in bad]
 
 
-def _days(patterns: list[str], reading: Reading, *cells: str | None) -> pl.DataFrame:
+def _days(patterns: list[str], reading: FileContext, *cells: str | None) -> pl.DataFrame:
     """The converted records; None stands for one that cannot be read."""
     columns = {
         "item_id": {"from": "x"},
@@ -330,13 +330,13 @@ def _days(patterns: list[str], reading: Reading, *cells: str | None) -> pl.DataF
 
 def test_a_record_that_cannot_be_read_keeps_its_place() -> None:
     cells = ["17.14.11", None, "17.14.11", "17.15.11", None]
-    frame = _days(["%y.%d.%m"], Reading("x", None, None), *cells)
+    frame = _days(["%y.%d.%m"], FileContext("x", None, None), *cells)
     ranks = frame.filter(pl.col("observed_at").is_not_null())["rank"].to_list()
     assert ranks == [1, 3, 1]
 
 
 def test_days_are_taken_at_their_last_second_and_rows_are_counted_by_day() -> None:
-    reading = Reading("x", None, None)
+    reading = FileContext("x", None, None)
     patterns = ["%y.%d.%m"]
     frame = _days(patterns, reading, "17.14.11", "2020-08-12T00:00:00Z", "17.14.11", "17.14.13")
     first = datetime(2017, 11, 14, 23, 59, 59, tzinfo=UTC)
@@ -359,7 +359,7 @@ def test_days_are_taken_at_their_last_second_and_rows_are_counted_by_day() -> No
 
 
 def test_days_without_a_year_lie_in_the_year_that_is_known() -> None:
-    reading = Reading("x", None, DaySpan(date(2015, 9, 1), date(2016, 8, 31)))
+    reading = FileContext("x", None, DaySpan(date(2015, 9, 1), date(2016, 8, 31)))
     frame = _days(["%d.%m"], reading, "13.09", "31.08", "29.02", "30.02")
     assert frame.get_column("day").to_list() == [
         date(2015, 9, 13),
@@ -370,7 +370,7 @@ def test_days_without_a_year_lie_in_the_year_that_is_known() -> None:
 
 
 def test_what_every_row_needs_must_be_there() -> None:
-    frame = _days(["%y.%d.%m"], Reading("x", None, None), "")
+    frame = _days(["%y.%d.%m"], FileContext("x", None, None), "")
     assert frame.get_column(REASON).to_list() == [
         "; ".join(["column x is empty, and every row needs it"] * 3)
     ]
