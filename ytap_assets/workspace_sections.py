@@ -25,7 +25,7 @@ from ytap_assets.domain.iso_codes import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
-from ytap_assets.domain.spam_rules import (
+from ytap_assets.domain.spam.rules import (
     MAX_PATTERNS,
     RULE_PRECISION,
     RuleName,

@@ -15,14 +15,14 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.spam_rules import declared_precision
-from ytap_assets.domain.spam_text import (
+from ytap_assets.domain.spam.model import (
     FEATURES_VERSION,
     GRAM_LENGTHS,
     MARKS,
     features_of,
     read_texts,
 )
+from ytap_assets.domain.spam.rules import declared_precision
 from ytap_assets.errors import ConfigError
 
 KIND = "ytap spam model"

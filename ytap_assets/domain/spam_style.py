@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam.rules import SpamRules
 
 Sign = Literal["emoji_excess", "capitals_excess", "repeated_characters"]
 

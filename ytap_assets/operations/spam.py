@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ytap_assets.domain.spam.rules import Minimum, SpamRules
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import Minimum, SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.safe_files import describe_kind

@@ -17,7 +17,7 @@ import yaml
 from ulid import ULID
 
 from ytap_assets.domain.languages import has_other_languages
-from ytap_assets.domain.spam_rules import RuleName, find_too_weak
+from ytap_assets.domain.spam.rules import RuleName, find_too_weak
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config

@@ -9,8 +9,8 @@ from typing import get_args
 import polars as pl
 import yaml
 
-from ytap_assets.domain.spam_rules import RuleName
-from ytap_assets.domain.spam_text import MARKS
+from ytap_assets.domain.spam.model import MARKS
+from ytap_assets.domain.spam.rules import RuleName
 from ytap_assets.workspace_sections import Spam
 
 _ROOT = Path(__file__).parents[2]

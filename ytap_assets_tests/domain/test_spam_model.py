@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_series_equal
 
+from ytap_assets.domain.spam.model import FEATURES_VERSION, MARKS
+from ytap_assets.domain.spam.rules import RULE_PRECISION
 from ytap_assets.domain.spam_model import FORMAT_VERSION, KIND, MAX_FEATURES, SpamModel
-from ytap_assets.domain.spam_rules import RULE_PRECISION
-from ytap_assets.domain.spam_text import FEATURES_VERSION, MARKS
 from ytap_assets.errors import ConfigError
 
 CONTENT = {

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.spam import SpamRules, find_spam
-from ytap_assets.domain.spam_training import train_spam_model
+from ytap_assets.domain.spam.detection import SpamRules, find_spam
+from ytap_assets.domain.spam.training import train_spam_model
 from ytap_assets.domain.urls import canonical_url, canonical_urls
 
 pytestmark = pytest.mark.real_data

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.spam_text import MARKS, features_of, read_texts
+from ytap_assets.domain.spam.model import MARKS, features_of, read_texts
 
 
 def read(text: str) -> tuple[set[str], str]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.spam_rules import RULE_PRECISION
-from ytap_assets.domain.spam_training import train_spam_model
+from ytap_assets.domain.spam.rules import RULE_PRECISION
+from ytap_assets.domain.spam.training import train_spam_model
 from ytap_assets.errors import ConfigError
 
 SPAM = ("check out my channel", "please subscribe to me", "subscribe to my channel please")

@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 import polars as pl
 
-from ytap_assets.domain.spam import match_texts
+from ytap_assets.domain.spam.detection import match_texts
+from ytap_assets.domain.spam.model import MARKS, features_of, read_texts
+from ytap_assets.domain.spam.rules import declared_precision
 from ytap_assets.domain.spam_model import UNIT, SpamModel
-from ytap_assets.domain.spam_rules import declared_precision
-from ytap_assets.domain.spam_text import MARKS, features_of, read_texts
 from ytap_assets.errors import ConfigError
 
 PENALTY = 1.0
