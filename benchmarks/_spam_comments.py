@@ -18,9 +18,9 @@ from _report import print_table
 from _spam_data import Comments
 
 from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.domain.spam.training import train_spam_model
-from ytap_assets.domain.spam_model import SpamModel
 
 MAX_FALSE = 0.01
 WITHIN = 0.02

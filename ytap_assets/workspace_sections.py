@@ -312,7 +312,7 @@ def _limit(about: str, name: str, example: float) -> Any:
 class Spam(Section):
     """What this workspace adds to the spam rules, and what it sets otherwise.
 
-    Lists add to the general ones. What is not given stays as `domain.spam_rules.SpamRules` has it;
+    Lists add to the general ones. What is not given stays as `domain.spam.rules.SpamRules` has it;
     there each number is explained.
     """
 

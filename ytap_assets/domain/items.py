@@ -18,8 +18,8 @@ from ytap_assets.domain.scoring import (
     merge_observations,
 )
 from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import SpamRules
-from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.domain.urls import canonical_urls
 
 _ITEM = ("workspace_id", "day", "source", "item_id")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import Minimum, SpamRules
-from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.safe_files import describe_kind
@@ -18,7 +18,7 @@ _MAX_MODEL_BYTES = 20_000_000
 
 
 def spam_rules(workspace: Workspace) -> SpamRules:
-    """The spam rules with what the workspace's config adds to them and sets otherwise."""
+    """The general spam rules with the additions and settings of the workspace's config."""
     sources, spam = workspace.sources, workspace.spam
     given = spam.model_dump(exclude_none=True, exclude={*_LISTS, "model", "rules_off"})
     return SpamRules().extended(
@@ -36,10 +36,10 @@ def spam_rules(workspace: Workspace) -> SpamRules:
 
 
 def spam_model(settings: Settings, workspace: Workspace) -> SpamModel | None:
-    """The learned model that the workspace's config names, None where it names none.
+    """The learned model named by the workspace's config; None if there is none.
 
     Raises:
-        ConfigError: The file is missing, or is no model; the message names the file and the key.
+        ConfigError: The file is missing or is not a model; the message names the file and the key.
     """
     name = workspace.spam.model
     if name is None:
@@ -55,7 +55,7 @@ def spam_model(settings: Settings, workspace: Workspace) -> SpamModel | None:
 
 def _read_json(path: Path) -> object:
     try:
-        if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+        if path.exists() and not path.is_file():  # opening a pipe would block
             raise ConfigError(f"{describe_kind(path.stat().st_mode)}; put the model's file there")
         with path.open("rb") as file:
             content = file.read(_MAX_MODEL_BYTES + 1)

@@ -1,8 +1,8 @@
-"""Learning a `SpamModel` from labelled texts: logistic regression, the same from the same texts.
+"""Training of a `SpamModel` from labelled texts: deterministic logistic regression.
 
-Belongs here: the learning of weights and of how often each rule is right, pure and without chance.
-Does not belong here: reading files (`scripts/train_spam_model.py`). The order of the texts does not
-matter, and a text that comes many times counts once.
+Belongs here: learning the weights and the precision of each rule. Does not belong here: reading
+files (`scripts/train_spam_model.py`). The result depends neither on the order of the texts nor on
+chance, and duplicate texts count once.
 """
 
 from __future__ import annotations
@@ -16,29 +16,28 @@ from types import MappingProxyType
 import polars as pl
 
 from ytap_assets.domain.spam.detection import match_texts
-from ytap_assets.domain.spam.model import MARKS, features_of, read_texts
+from ytap_assets.domain.spam.model import MARKS, UNIT, SpamModel, extract_features, tokenize_texts
 from ytap_assets.domain.spam.rules import declared_precision
-from ytap_assets.domain.spam_model import UNIT, SpamModel
 from ytap_assets.errors import ConfigError
 
 PENALTY = 1.0
-"""Of the squared weights, against the sum of the texts' losses."""
+"""The weight of the squared weights relative to the sum of the texts' losses."""
 MARK_VARIANCE = 9.0
-"""Marks may weigh three times as much as runs of letters before the penalty says so."""
+"""The prior variance of the weights of marks; that of runs of letters is 1."""
 MIN_TEXTS = 2
-"""A run of letters seen in fewer texts is left out."""
+"""A run of letters in fewer texts is ignored."""
 STEPS = 150
 PRIOR_MATCHES = 20
-"""The declared precision of a rule counts as much as so many texts that it matches."""
+"""The declared precision of a rule has the weight of this many matched texts."""
 SPAM_SHARE_OF_TITLES = 0.0002
-"""Of 94,340 titles of charts and front pages about 20 are spam of the kinds that rules and a model
-of comments find."""
+"""About 20 of 94,340 titles of charts and front pages are spam of the kinds that the rules and a
+model of comments detect."""
 _MARKS = frozenset(MARKS.values())
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Texts and features as numbers: which features a text has, and which texts have a feature."""
+    """The sparse matrix of texts and features, by rows and by columns."""
 
     rows: Sequence[Sequence[int]]
     columns: Sequence[Sequence[int]]
@@ -49,21 +48,21 @@ class _Problem:
 def train_spam_model(
     texts: pl.Series, is_spam: pl.Series, *, spam_share: float | None = None
 ) -> SpamModel:
-    """Learn what tells spam from honest texts.
+    """Train a model.
 
-    L2-penalized logistic regression over `features_of`, by `STEPS` of Nesterov's accelerated
-    gradient descent. Equal texts (as the model reads them) count once; those labelled both ways
-    equally often not at all.
+    L2-penalized logistic regression over `extract_features`, by `STEPS` of Nesterov's accelerated
+    gradient descent. Texts with equal features count once; texts with as many labels of either
+    kind are ignored.
 
     Args:
-        texts: Strings; nulls are left out.
+        texts: Strings; nulls are ignored.
         is_spam: Booleans, of the same length.
         spam_share: The share of spam where the model will be used, between 0 and 1; by default
             that of the texts. The bias is moved by the difference of the two log-odds, so that
             the probabilities are those of the place of use.
 
     Raises:
-        ConfigError: There is no spam among the texts, or nothing else; or ``spam_share`` is not
+        ConfigError: All texts have the same label; or ``spam_share`` is not
             between 0 and 1.
     """
     if spam_share is not None and not 0 < spam_share < 1:
@@ -71,8 +70,8 @@ def train_spam_model(
     labelled = _distinct(texts, is_spam)
     share = sum(labelled.values()) / len(labelled) if labelled else 0.0
     if not 0 < share < 1:
-        raise ConfigError("the labelled texts must hold spam and honest ones")
-    found = [sorted(features_of(read)) for read in labelled]
+        raise ConfigError("the labelled texts must contain both spam and other texts")
+    found = [sorted(extract_features(read)) for read in labelled]
     names = _vocabulary(found)
     problem = _number(found, names, list(labelled.values()))
     weights, bias = _descend(problem)
@@ -91,16 +90,16 @@ def _log_odds(share: float) -> float:
 
 
 def _measure_rules(texts: pl.Series, labelled: Mapping[str, float], share: float) -> dict[str, int]:
-    """How often each rule is right beyond chance on the labelled texts, in thousandths.
+    """The precision of each rule beyond chance on the labelled texts, in thousandths.
 
-    Where a share s of all texts is spam and a share p of those that a rule matches, the rule found
-    (p - s) / (1 - s) of them by itself, and nothing where p is below s. The declared precision
-    counts as `PRIOR_MATCHES` texts. Of texts that are equal to the model, the rules see the first
-    in the order of characters.
+    With a share s of spam among all texts and p among the texts that a rule matches, it is
+    (p - s) / (1 - s), or 0 if p is below s. The declared precision has the weight of
+    `PRIOR_MATCHES` texts. Of texts with equal features, the rules are matched with the first in the
+    order of characters.
     """
     labels = pl.DataFrame({"read": labelled.keys(), "spam": labelled.values()})
     distinct = (
-        pl.DataFrame({"text": texts, "read": read_texts(texts)})
+        pl.DataFrame({"text": texts, "read": tokenize_texts(texts)})
         .join(labels, on="read")
         .group_by("read")
         .agg(pl.col("text").min(), pl.col("spam").first())
@@ -118,9 +117,9 @@ def _measure_rules(texts: pl.Series, labelled: Mapping[str, float], share: float
 
 
 def _distinct(texts: pl.Series, is_spam: pl.Series) -> dict[str, float]:
-    """1 for spam and 0 for honest, by text as read, in the order of the texts."""
+    """1 for spam and 0 for other texts, by tokenized text, sorted."""
     votes = (
-        pl.DataFrame({"read": read_texts(texts), "spam": is_spam})
+        pl.DataFrame({"read": tokenize_texts(texts), "spam": is_spam})
         .drop_nulls()
         .group_by("read")
         .agg(spam=pl.col("spam").mean())
@@ -147,11 +146,11 @@ def _number(found: Sequence[Sequence[str]], names: list[str], labels: list[float
 
 
 def _descend(problem: _Problem) -> tuple[list[float], float]:
-    """The weights and the bias; a feature moves by its variance, so that one step fits all."""
+    """The weights and the bias; steps are scaled by the variance of each feature."""
     variances = problem.variances
     step = 1 / (0.25 * _largest_curvature(problem) + PENALTY)
     weights, bias = [0.0] * len(variances), 0.0
-    ahead, bias_ahead, pace = weights, bias, 1.0
+    ahead, bias_ahead, inertia = weights, bias, 1.0
     for _ in range(STEPS):
         residuals = _residuals(problem, ahead, bias_ahead)
         at = residuals.__getitem__
@@ -160,11 +159,11 @@ def _descend(problem: _Problem) -> tuple[list[float], float]:
             for weight, variance, column in zip(ahead, variances, problem.columns, strict=True)
         ]
         bias_moved = bias_ahead - step * sum(residuals)
-        next_pace = (1 + sqrt(1 + 4 * pace * pace)) / 2
-        drive = (pace - 1) / next_pace
-        ahead = [new + drive * (new - old) for new, old in zip(moved, weights, strict=True)]
-        bias_ahead = bias_moved + drive * (bias_moved - bias)
-        weights, bias, pace = moved, bias_moved, next_pace
+        next_inertia = (1 + sqrt(1 + 4 * inertia * inertia)) / 2
+        momentum = (inertia - 1) / next_inertia
+        ahead = [new + momentum * (new - old) for new, old in zip(moved, weights, strict=True)]
+        bias_ahead = bias_moved + momentum * (bias_moved - bias)
+        weights, bias, inertia = moved, bias_moved, next_inertia
     return weights, bias
 
 

@@ -1,3 +1,5 @@
+"""Training of a model."""
+
 from __future__ import annotations
 
 import math
@@ -46,9 +48,9 @@ def test_texts_without_a_clear_label_are_left_out() -> None:
 
 @pytest.mark.parametrize("label", [True, False])
 def test_there_must_be_spam_and_honest_texts(label: bool) -> None:
-    with pytest.raises(ConfigError, match="spam and honest"):
+    with pytest.raises(ConfigError, match="both spam and other texts"):
         train_spam_model(TEXTS, pl.Series([label] * len(TEXTS)))
-    with pytest.raises(ConfigError, match="spam and honest"):
+    with pytest.raises(ConfigError, match="both spam and other texts"):
         train_spam_model(pl.Series([], dtype=pl.String), pl.Series([], dtype=pl.Boolean))
 
 

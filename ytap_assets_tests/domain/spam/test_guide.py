@@ -1,4 +1,4 @@
-"""The guide names every rule and every key, and its example is a config."""
+"""The guide to spam names every rule and mark, and its example is valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ytap_assets.domain.spam.model import MARKS
 from ytap_assets.domain.spam.rules import RuleName
 from ytap_assets.workspace_sections import Spam
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 LABELS = _ROOT / "benchmarks" / "labels" / "titles.csv"
 GUIDE = (_ROOT / "docs" / "spam.md").read_text(encoding="utf-8")
 

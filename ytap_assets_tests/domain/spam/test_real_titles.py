@@ -1,4 +1,4 @@
-"""The rules on titles that people read, and beside a model on comments that it did not learn."""
+"""Detection on real titles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.spam.detection import SpamRules, find_spam
+from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.domain.spam.training import train_spam_model
 from ytap_assets.domain.urls import canonical_url, canonical_urls
 

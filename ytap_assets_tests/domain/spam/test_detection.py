@@ -1,3 +1,5 @@
+"""Rule-based spam detection."""
+
 from __future__ import annotations
 
 from datetime import date
@@ -11,14 +13,14 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS, MAX_PHRASES
 from ytap_assets.domain.spam.detection import PATTERN_CHARACTERS, RULES, find_spam, match_texts
+from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import (
     RULE_PRECISION,
     Minimum,
     RuleName,
     SpamRules,
-    find_too_weak,
+    find_weak_rules,
 )
-from ytap_assets.domain.spam_model import SpamModel
 from ytap_assets.errors import ConfigError
 
 DAY = date(2026, 11, 20)
@@ -454,7 +456,7 @@ def test_every_rule_may_be_off(count: int) -> None:
 @pytest.mark.parametrize("least", [30, 50, 51, 60, 61, 100])
 def test_which_rules_are_too_weak_alone_is_what_happens(least: float) -> None:
     titles = {"blocklist": "get rich quick", "repeated_words": "spam ham " * 6}
-    weak = find_too_weak(least)
+    weak = find_weak_rules(least)
     for name, title in titles.items():
         assert (reasons(SpamRules(min_spam_pct=least), title=title) == []) == (name in weak)
 
