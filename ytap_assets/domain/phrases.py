@@ -330,6 +330,7 @@ def join_regexes(regexes: Iterable[str]) -> list[str]:
     return ["|".join(group) for group in groups]
 
 
+@lru_cache(maxsize=_CACHED_TEXTS)
 def check_regex(regex: str) -> str:
     """The regular expression, where the engine takes it.
 
