@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import ACCENTS, GAPS, SCRIPT_EDGE, normalize_texts, read_plainly
+from ytap_assets.domain.text import ACCENTS, GAPS, SCRIPT_EDGE, normalize_texts, read_plainly
 
 MAX_PHRASES = 2_000
 """The most phrases of one list of a workspace."""

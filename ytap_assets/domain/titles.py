@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import join_scripts, normalize_texts
+from ytap_assets.domain.text import join_scripts, normalize_texts
 
 MAX_CHARACTERS = 1000
 """No platform's title is longer; the rest of one that is makes no difference."""

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.clock import SKEW, doubt_clock
+from ytap_assets.domain.plausibility import SKEW, doubt_clock
 from ytap_assets.domain.silence import LEAST_DAYS, find_silent
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog

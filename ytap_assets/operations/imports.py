@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ytap_assets.domain.clock import SKEW
+from ytap_assets.domain.plausibility import SKEW
 from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.batches import Batches

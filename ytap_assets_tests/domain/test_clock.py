@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
+from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_retention
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = NOW.date()

@@ -8,12 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.normal_form import (
-    CLEAN_CHARACTERS,
-    join_scripts,
-    normalize_texts,
-    read_plainly,
-)
+from ytap_assets.domain.text import CLEAN_CHARACTERS, join_scripts, normalize_texts, read_plainly
 
 
 def forms(text: str) -> tuple[str, str, str]:

@@ -25,10 +25,10 @@ from urllib.parse import unquote
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import join_scripts, normalize_texts, read_plainly
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
 from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import PINNED_PATTERNS, RuleName, SpamRules
+from ytap_assets.domain.text import join_scripts, normalize_texts, read_plainly
 from ytap_assets.domain.urls import ascii_host, canonical_urls
 
 # No reason contains it: it is not printable, and phrases are shown without it.
