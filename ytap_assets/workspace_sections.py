@@ -21,7 +21,7 @@ from pydantic import (
 
 from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.iso_codes import check_country, check_language
+from ytap_assets.domain.languages import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights

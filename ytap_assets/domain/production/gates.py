@@ -20,8 +20,7 @@ from ytap_assets.domain.production.states import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
-from ytap_assets.domain.text import normalize_texts
-from ytap_assets.domain.titles import comparable_titles
+from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85

@@ -28,7 +28,7 @@ import polars as pl
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
 from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import PINNED_PATTERNS, RuleName, SpamRules
-from ytap_assets.domain.text import join_scripts, normalize_texts, read_plainly
+from ytap_assets.domain.text import join_scripts, normalize_texts, plain_punctuation
 from ytap_assets.domain.urls import ascii_host, canonical_urls
 
 # No reason contains it: it is not printable, and phrases are shown without it.
@@ -194,7 +194,7 @@ def _prepare(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         *_find_listed_phrases(forms, rules),
         words=pl.col("text").str.to_lowercase().str.split(" "),
         # A workspace's own pattern can take microseconds per character, and titles are untrusted.
-        beginning=read_plainly(seen["text"].str.slice(0, PATTERN_CHARACTERS)),
+        beginning=plain_punctuation(seen["text"].str.slice(0, PATTERN_CHARACTERS)),
     ).with_columns(
         words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
         different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),

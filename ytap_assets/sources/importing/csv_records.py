@@ -18,6 +18,7 @@ from itertools import chain, islice, pairwise
 from operator import methodcaller
 from typing import Literal, NamedTuple, TextIO
 
+from ytap_assets.config_keys import fold_name
 from ytap_assets.sources.importing.records import (
     Only,
     Records,
@@ -42,17 +43,13 @@ def match_names(names: Sequence[str], wanted: Iterable[str]) -> list[str]:
 
     A name is kept where the header also has the wanted one, or has two names that match it.
     """
-    folded = [_fold_name(name) for name in names]
+    folded = [fold_name(name) for name in names]
     matched = list(names)
     for name in wanted:
-        places = [place for place, one in enumerate(folded) if one == _fold_name(name)]
+        places = [place for place, one in enumerate(folded) if one == fold_name(name)]
         if name not in matched and len(places) == 1:
             matched[places[0]] = name
     return matched
-
-
-def _fold_name(name: str) -> str:
-    return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
 
 
 class Header(NamedTuple):
@@ -277,7 +274,7 @@ class _Table:
 
     def __post_init__(self) -> None:
         self.positions = self._find_columns(self.header.names)
-        names = map(_fold_name, self.positions)
+        names = map(fold_name, self.positions)
         self.spellings = {name.replace("_", sign) for name in names for sign in "_ -"}
         self.builder = RecordsBuilder(tuple(self.positions))
         self.width = len(self.header.names)

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.ids import check_workspace_id
-from ytap_assets.domain.iso_codes import check_country
+from ytap_assets.domain.languages import check_country
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing.conversion import (

@@ -1,11 +1,12 @@
+"""Codes of languages and countries."""
+
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.iso_codes import check_country, check_language
-from ytap_assets.domain.languages import has_other_languages
+from ytap_assets.domain.languages import check_country, check_language, has_other_languages
 
 
 @pytest.mark.parametrize(
