@@ -11,14 +11,14 @@ from ytap_assets.cli import (
     collecting,
     completion,
     script,
-    statements,
+    sql,
     summary,
     trends,
     ui,
     upkeep,
     workspace,
 )
-from ytap_assets.cli.group import ErrorLineGroup
+from ytap_assets.cli.common import ErrorLineGroup
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, is_wanted: bool) -> None:
@@ -50,7 +50,7 @@ _MODULES = (
     workspace,
     collecting,
     trends,
-    statements,
+    sql,
     summary,
     script,
     upkeep,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ytap_assets.cli.common import FAILED, MISUSED
 from ytap_assets.cli.context import (
     announce_transport,
     new_run,
@@ -21,7 +22,6 @@ from ytap_assets.cli.context import (
     tell_problems,
     terminal_columns,
 )
-from ytap_assets.cli.group import FAILED, MISUSED
 from ytap_assets.cli.options import (
     ANY_PATH,
     Day,
@@ -211,7 +211,7 @@ def _choose_workspaces(
 
 def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     """A line per run, and one for each that failed."""
-    from ytap_assets.cli.results import write_table
+    from ytap_assets.cli.output import write_table
 
     rows = [
         (
@@ -243,7 +243,7 @@ def _name_error(outcome: RunOutcome) -> str:
 
 def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> None:
     """A row per file, and how to rank the days of the rows that are new."""
-    from ytap_assets.cli.results import write_table
+    from ytap_assets.cli.output import write_table
 
     if outcome.is_empty():
         return

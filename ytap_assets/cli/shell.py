@@ -9,16 +9,16 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from ytap_assets.cli.common import FAILED, MISUSED, is_interrupt, is_misuse
 from ytap_assets.cli.context import note, say
-from ytap_assets.cli.group import FAILED, MISUSED, is_interrupt, is_misuse
-from ytap_assets.cli.statements import run_statements
+from ytap_assets.cli.sql import run_statements
 from ytap_assets.cli.text import one_line
 from ytap_assets.errors import YtapError
 
 if TYPE_CHECKING:
     import duckdb
 
-    from ytap_assets.cli.results import Format
+    from ytap_assets.cli.output import Format
 
 _PROMPT, _MORE = "ytap> ", "  ... "
 _HELP = """\

@@ -9,7 +9,7 @@ import click
 
 from ytap_assets.cli.context import own_command, say, tell_problems, terminal_columns
 from ytap_assets.cli.options import examples
-from ytap_assets.cli.statements import explain_duckdb
+from ytap_assets.cli.sql import explain_duckdb
 from ytap_assets.cli.text import clean
 from ytap_assets.settings import Settings
 
@@ -48,7 +48,7 @@ def summary() -> None:
 
 
 def _show_rows(lake: duckdb.DuckDBPyConnection) -> None:
-    from ytap_assets.cli.results import write_table
+    from ytap_assets.cli.output import write_table
 
     tables = [name for (name,) in lake.execute(_TABLES).fetchall()]
     counts: dict[str, dict[str, int]] = {}

@@ -14,7 +14,7 @@ from ytap_assets.cli.text import clean
 if TYPE_CHECKING:
     import polars as pl
 
-    from ytap_assets.cli.results import Format
+    from ytap_assets.cli.output import Format
     from ytap_assets.operations.ranked import StoryAccount
 
 _SHORT_ID = 8
@@ -53,7 +53,7 @@ def trends() -> None:
 @output_format
 def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Format) -> None:
     """List a day's best stories, with the reasons."""
-    from ytap_assets.cli.results import write_rows
+    from ytap_assets.cli.output import write_rows
     from ytap_assets.operations.ranked import list_top
 
     day, stories = list_top(open_platform(may_only_read=True), workspace, day, with_spam=with_spam)
@@ -133,7 +133,7 @@ def _spell_base_score(row: dict[str, Any]) -> str:
 
 
 def _show_members(members: pl.DataFrame) -> None:
-    from ytap_assets.cli.results import write_table
+    from ytap_assets.cli.output import write_table
 
     say("")
     say("members")
@@ -143,7 +143,7 @@ def _show_members(members: pl.DataFrame) -> None:
 
 
 def _show_days(days: pl.DataFrame) -> None:
-    from ytap_assets.cli.results import write_table
+    from ytap_assets.cli.output import write_table
 
     names = ("day", "position", "final_score", "momentum", "members", "sources")
     say("")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ytap_assets.cli.common import FAILED, fail
 from ytap_assets.cli.context import (
     new_run,
     note,
@@ -15,12 +16,11 @@ from ytap_assets.cli.context import (
     tell_problems,
     terminal_columns,
 )
-from ytap_assets.cli.group import FAILED, fail
 from ytap_assets.cli.options import ANY_PATH, FOLDER, examples, output_format
 from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
-    from ytap_assets.cli.results import Format
+    from ytap_assets.cli.output import Format
 
 
 @click.command(epilog=examples("ytap maintain", "ytap maintain --keep 14"))
@@ -161,7 +161,7 @@ def doctor(is_online: bool, shape: Format) -> None:
 
     Nothing is changed. Secrets are told by name, never by value. Ends with 1 where a check failed.
     """
-    from ytap_assets.cli.results import write_rows
+    from ytap_assets.cli.output import write_rows
     from ytap_assets.operations.doctor import examine, probe_host
     from ytap_assets.settings import Settings
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.cli.results import Format, to_json, write_csv, write_json, write_rows, write_table
+from ytap_assets.cli.output import Format, to_json, write_csv, write_json, write_rows, write_table
 from ytap_assets.lakehouse.connection import connect
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

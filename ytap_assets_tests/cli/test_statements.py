@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from ytap_assets.cli.statements import attach_lines
+from ytap_assets.cli.sql import attach_lines
 from ytap_assets.cli.summary import QUESTIONS
 from ytap_assets.operations.platform import Platform
 from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend

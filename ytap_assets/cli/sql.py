@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ytap_assets.cli.common import FAILED
 from ytap_assets.cli.context import note, say, terminal_columns
-from ytap_assets.cli.group import FAILED
 from ytap_assets.cli.options import as_of, examples, maybe_workspace, output_format
 from ytap_assets.errors import QuestionError, YtapError
 from ytap_assets.settings import Settings
@@ -24,7 +24,7 @@ from ytap_assets.settings import Settings
 if TYPE_CHECKING:
     import duckdb
 
-    from ytap_assets.cli.results import Format
+    from ytap_assets.cli.output import Format
 
 _T = TypeVar("_T")
 _GRACE_S = 10
@@ -160,7 +160,7 @@ def run_statements(
         WrongStatementError: The text is not UTF-8.
         StatementError: A statement takes too long or too much memory.
     """
-    from ytap_assets.cli.results import write_result
+    from ytap_assets.cli.output import write_result
     from ytap_assets.lakehouse.scoped import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
@@ -319,7 +319,7 @@ def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
 
 def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
     """DuckDB's message without the excerpt of the statement, and what to do."""
-    from ytap_assets.cli.group import describe_database_error
+    from ytap_assets.cli.common import describe_database_error
 
     whole = text = str(error)
     hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
