@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ytap_assets.cli.context import new_run, note, open_platform, say, terminal_columns
-from ytap_assets.cli.options import examples, one_workspace, output_format
-from ytap_assets.cli.text import clean, one_line
+from ytap_assets.cli.common import examples, new_run, one_workspace, open_platform, output_format
+from ytap_assets.cli.output import (
+    Format,
+    clean,
+    note,
+    one_line,
+    say,
+    terminal_columns,
+    to_cell,
+    write_rows,
+    write_table,
+)
 from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
 
 if TYPE_CHECKING:
-    from ytap_assets.cli.output import Format
     from ytap_assets.operations.platform import Platform
 
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
@@ -76,7 +84,6 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     reason; in JSON and CSV also in the column idle_decisions. So are lines of the inbox files that
     could not be read, and what the next run will take in.
     """
-    from ytap_assets.cli.output import write_rows
     from ytap_assets.operations.idle_acts import list_idle_acts
     from ytap_assets.operations.inbox_files import find_foreign_uploads, read_inboxes
     from ytap_assets.operations.production import list_due, list_records
@@ -111,7 +118,6 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
 @one_workspace
 def show(script: str, workspace: str) -> None:
     """Show a script's record and everything that happened to it."""
-    from ytap_assets.cli.output import to_cell, write_table
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)

@@ -1,11 +1,14 @@
-"""Commands that ask in SQL: ``sql``, ``shell``, ``attach``."""
+"""Commands for SQL: ``sql``, ``shell``, ``attach``, ``summary``.
+
+The shell keeps no history in a file, because statements may contain confidential values.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,25 +18,46 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ytap_assets.cli.common import FAILED
-from ytap_assets.cli.context import note, say, terminal_columns
-from ytap_assets.cli.options import as_of, examples, maybe_workspace, output_format
+from ytap_assets.cli.common import (
+    FAILED,
+    MISUSED,
+    as_of,
+    describe_database_error,
+    examples,
+    is_interrupt,
+    is_misuse,
+    maybe_workspace,
+    output_format,
+    own_command,
+)
+from ytap_assets.cli.output import (
+    Format,
+    clean,
+    note,
+    one_line,
+    say,
+    tell_problems,
+    terminal_columns,
+    write_result,
+    write_table,
+)
 from ytap_assets.errors import QuestionError, YtapError
 from ytap_assets.settings import Settings
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     import duckdb
 
-    from ytap_assets.cli.output import Format
 
 _T = TypeVar("_T")
 _GRACE_S = 10
 _SPARE_BYTES = 256 * 1024**2
 _HINTS = {
     "Table with name": "`ytap sql 'show tables'` lists the tables",
-    "read-only": "the lake is only read here: materialize, import and script write to it",
-    "disabled by configuration": "a statement reaches no other files, and no settings",
-    "Secret Storage": "a statement reaches no other files, and needs no secrets",
+    "read-only": "the lake is read-only here: materialize, import and script write to it",
+    "disabled by configuration": "a statement cannot access other files or settings",
+    "Secret Storage": "a statement cannot access other files, and needs no secrets",
     "Out of Memory": "narrow the statement down, or raise YTAP_SQL_MEMORY",
 }
 
@@ -42,11 +66,11 @@ _EXCERPT = "\n\nLINE "
 
 
 class StatementError(YtapError):
-    """A statement that a user gave could not be run to its end."""
+    """A user's statement failed."""
 
 
 class WrongStatementError(StatementError, QuestionError):
-    """A statement that a user gave is not SQL, or names what does not exist."""
+    """A user's statement is not valid SQL, or refers to something that does not exist."""
 
 
 @click.command(
@@ -87,10 +111,9 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
 def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
     """Ask in SQL, one statement after another.
 
-    Each ends with a semicolon; .help tells the rest. Without a workspace it begins by telling how
-    DuckDB's own shell attaches the same lake.
+    Each ends with a semicolon; see .help. Without a workspace it first shows how DuckDB's own shell
+    attaches the same lake.
     """
-    from ytap_assets.cli.shell import Shell
     from ytap_assets.lakehouse.scoped import open_shell
 
     settings = Settings.from_env()
@@ -112,8 +135,8 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
 def attach() -> None:
     """Print the lines that attach the lake in DuckDB's own shell.
 
-    The first loads the extensions, the second attaches the lake read-only. Both are made for the
-    DuckDB of this installation; another one takes `INSTALL ducklake; INSTALL sqlite;` instead of
+    The first loads the extensions, the second attaches the lake read-only. Both are for the
+    DuckDB of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of
     the first.
     """
     for line in attach_lines(Settings.from_env()):
@@ -148,11 +171,11 @@ def run_statements(
     """Run every statement of a text and write its rows.
 
     Args:
-        connection: What `open_sql` or `open_shell` gave.
+        connection: From `open_sql` or `open_shell`.
         text: The statements.
-        shape: In which format rows are written.
-        values: What stands for the statement's parameters.
-        seconds: How long DuckDB may work on a statement; what the reader of the rows takes is not
+        shape: The format of the rows.
+        values: The statement's parameters.
+        seconds: The time limit of DuckDB for a statement; the time to write the rows is not
             counted.
 
     Raises:
@@ -160,7 +183,6 @@ def run_statements(
         WrongStatementError: The text is not UTF-8.
         StatementError: A statement takes too long or too much memory.
     """
-    from ytap_assets.cli.output import write_result
     from ytap_assets.lakehouse.scoped import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
@@ -172,7 +194,7 @@ def run_statements(
             fetch = partial(_fetch, work, result)
             write_result(result, shape, say, columns=terminal_columns(), fetch=fetch)
             if not isinstance(statement, str) and statement.type in WRITING:
-                note("Only this command's copy of the rows was changed; the lake is as it was.")
+                note("Only this command's copy of the rows was changed; the lake is unchanged.")
 
 
 def _fetch(work: _Work, result: duckdb.DuckDBPyConnection, count: int) -> list[Any]:
@@ -180,7 +202,7 @@ def _fetch(work: _Work, result: duckdb.DuckDBPyConnection, count: int) -> list[A
 
 
 class _Work:
-    """What DuckDB does for one statement: ended by Ctrl-C, and when its time is up."""
+    """DuckDB's work for one statement, ended by Ctrl-C and by a timeout."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, seconds: int) -> None:
         self._connection = connection
@@ -188,14 +210,16 @@ class _Work:
         self._left = float(seconds)
 
     def do(self, part: Callable[[], _T]) -> _T:
-        """Do a part of it, on a thread of its own.
+        """Run a part of it, on a separate thread.
 
-        DuckDB hears of Ctrl-C only where its main thread has work of its own, which depends on
-        which of its threads took the statement: a long count went on for 20 minutes.
+        DuckDB reacts to Ctrl-C only if its main thread has work, which depends on the thread that
+        runs the statement: a long count continued for 20 minutes.
 
         Raises:
-            StatementError: The time is up.
+            StatementError: The time limit was reached.
         """
+        from concurrent.futures import Future
+
         ended: Future[_T] = Future()
         begun = Event()
 
@@ -203,7 +227,7 @@ class _Work:
             begun.set()
             try:
                 ended.set_result(part())
-            except BaseException as error:  # whatever it is: raised where it is waited for
+            except BaseException as error:  # raised in the waiting thread
                 ended.set_exception(error)
 
         worker = Thread(target=run, daemon=True)
@@ -212,7 +236,7 @@ class _Work:
             worker.start()
             return ended.result(timeout=self._left)
         except TimeoutError:
-            if ended.done():  # just now, or with an error of this kind
+            if ended.done():  # just now, or with a TimeoutError
                 return ended.result()
             self._stop(worker, begun, ended)
             raise StatementError(self._too_long()) from None
@@ -223,12 +247,12 @@ class _Work:
             self._left = max(0.0, self._left - (monotonic() - began))
 
     def _stop(self, worker: Thread, begun: Event, ended: Future[_T]) -> None:
-        """Interrupt what runs until it has ended; one that is about to begin does not hear it."""
+        """Interrupt repeatedly until it ends; an interrupt before its start has no effect."""
         give_up = monotonic() + _GRACE_S
         while begun.wait(timeout=1) and not ended.done():
             if monotonic() > give_up:
-                # It is inside one call of a function, such as a text of two billion characters,
-                # and the connection cannot be closed before it returns.
+                # One function call is running, such as one on a text of two billion characters; the
+                # connection cannot be closed before it returns.
                 note(f"error: {self._too_long()}")
                 sys.stdout.flush()
                 os._exit(FAILED)
@@ -244,9 +268,9 @@ class _Work:
 
 @contextmanager
 def _bounded_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Hold the process to what its connection may take: some functions allocate beside it.
+    """Limit the process to the memory of its connection: some functions exceed DuckDB's limit.
 
-    `to_json` of a long list took five times DuckDB's limit. Only Linux counts such memory.
+    `to_json` of a long list took five times the limit. Only Linux counts such memory.
 
     Raises:
         StatementError: There was not enough.
@@ -279,19 +303,19 @@ def _bounded_memory(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def _is_utf8(text: str) -> bool:
-    """Whether no byte of it was kept as a lone surrogate because it could not be read."""
+    """Whether it has no lone surrogates, which stand for undecodable bytes."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 @contextmanager
 def explain_duckdb(*, reads_lake: bool = True) -> Iterator[None]:
-    """Tell DuckDB's errors in a line.
+    """Convert DuckDB's errors to one line.
 
     Args:
-        reads_lake: Whether files of the lake are read, which may be to blame.
+        reads_lake: Whether files of the lake are read, which may be the cause.
 
     Raises:
-        WrongStatementError: A statement is not SQL, or names what does not exist.
+        WrongStatementError: A statement is not valid SQL, or refers to an unknown name.
         StatementError: A statement failed.
     """
     import duckdb
@@ -305,7 +329,7 @@ def explain_duckdb(*, reads_lake: bool = True) -> Iterator[None]:
 
 
 def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
-    """The errors by which DuckDB says that a statement cannot be meant."""
+    """DuckDB's errors for an invalid statement."""
     import duckdb
 
     return (
@@ -318,17 +342,187 @@ def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
 
 
 def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
-    """DuckDB's message without the excerpt of the statement, and what to do."""
-    from ytap_assets.cli.common import describe_database_error
-
+    """DuckDB's message without the excerpt of the statement, with what to do."""
     whole = text = str(error)
     hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
     if hint is None and reads_lake and (line := describe_database_error(error)) is not None:
         return line
-    # Behind these come an excerpt of the statement, and advice on settings that cannot be changed.
+    # An excerpt of the statement, and advice on settings that are locked, follow these.
     for end in (_EXCERPT, "\nDatabase is launched", "\nPossible solutions"):
         text = text.partition(end)[0]
     return f"{' '.join(text.split())}; {hint or 'fix the statement'}"
 
 
-COMMANDS = (sql, shell, attach)
+_PROMPT, _MORE = "ytap> ", "  ... "
+_HELP = """\
+A statement ends with a semicolon and may run over several lines.
+.tables            the tables
+.schema TABLE      a table's columns and what they mean
+.format SHAPE      table, csv or json
+.help              this
+.quit              leave (so does the end of input)"""
+_SHAPES: dict[str, Format] = {"table": "table", "csv": "csv", "json": "json"}
+_WHOLE = re.compile(
+    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL
+)
+_OPEN = re.compile(r"""['"]|/\*|\$\w*\$""")
+_TABLES = """
+    SELECT table_name AS "table", estimated_size AS "rows" FROM duckdb_tables()
+    WHERE database_name = current_database() ORDER BY ALL"""
+_SCHEMA = """
+    SELECT column_name AS "column", data_type AS "type", comment AS "meaning"
+    FROM duckdb_columns()
+    WHERE database_name = current_database() AND table_name = $1 ORDER BY column_index"""
+
+
+def is_complete(text: str) -> bool:
+    """Whether the text ends with a semicolon outside of quotes and comments."""
+    rest = _WHOLE.sub(" ", text).rstrip()
+    return rest.endswith(";") and _OPEN.search(rest) is None
+
+
+class Shell:
+    """The interactive shell; piped input is processed in the same way."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        shape: Format,
+        *,
+        is_interactive: bool,
+        seconds: int,
+    ) -> None:
+        self._connection = connection
+        self._shape = shape
+        self._is_interactive = is_interactive
+        self._seconds = seconds
+        self._failed = 0  # the exit code
+        if is_interactive:
+            import readline
+
+            readline.set_auto_history(True)
+
+    def run(self) -> int:
+        """Run statements and commands until the end of input.
+
+        Returns:
+            The exit code: 0 if all statements ran, 1 if one failed, 2 if all failed statements
+            were invalid.
+        """
+        if self._is_interactive:
+            note(_HELP)
+        pending = ""
+        while (line := self._read(_MORE if pending.strip() else _PROMPT)) is not None:
+            if not pending.strip() and line.lstrip().startswith("."):
+                if line.split()[0] in (".quit", ".exit"):
+                    return self._failed
+                self._command(line.split())
+                continue
+            pending += f"{line}\n"
+            if is_complete(pending):
+                self._execute(pending)
+                pending = ""
+        if pending.strip():
+            self._execute(pending)
+        return self._failed
+
+    def _read(self, prompt: str) -> str | None:
+        if not self._is_interactive:
+            line = sys.stdin.readline()
+            return line.rstrip("\n") if line else None
+        try:
+            return input(prompt)
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            note("(.quit leaves)")
+            return ""
+
+    def _command(self, words: list[str]) -> None:
+        match words:
+            case [".help"]:
+                say(_HELP)
+            case [".tables"]:
+                self._execute(_TABLES)
+            case [".schema", table]:
+                self._execute(_SCHEMA, [table])
+            case [".format", shape] if shape in _SHAPES:
+                self._shape = _SHAPES[shape]
+            case _:
+                self._fail(f"{' '.join(words)}: no such command; .help lists them", MISUSED)
+
+    def _execute(self, text: str, values: list[str] | None = None) -> None:
+        try:
+            run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
+        except YtapError as error:
+            self._fail(str(error), MISUSED if is_misuse(error) else FAILED)
+        except (KeyboardInterrupt, RuntimeError) as error:
+            if not self._is_interactive or not is_interrupt(error):
+                raise
+            self._fail("interrupted")
+
+    def _fail(self, message: str, code: int = FAILED) -> None:
+        self._failed = FAILED if FAILED in (self._failed, code) else code
+        note(f"error: {one_line(message)}")
+
+
+_TABLE_NAMES = """
+    SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() ORDER BY ALL"""
+_REPORTS = """
+    SELECT workspace_id, count(*), max(day), arg_max(report_path, day) FROM workspace_reports
+    GROUP BY ALL ORDER BY ALL"""
+QUESTIONS = (
+    "select workspace_id, day, position, final_score, title from scored_trends"
+    " where position <= 3 and not is_spam order by all",
+    "select workspace_id, state, count(*) as scripts from production_records"
+    " group by all order by all",
+    "select source, outcome, count(*) as fetches, sum(accepted)::bigint as accepted"
+    " from collection_log group by all order by all",
+)
+
+
+@click.command(epilog=examples("ytap summary"))
+def summary() -> None:
+    """Show the rows of each table, the newest reports, and example queries."""
+    from ytap_assets.lakehouse.scoped import open_shell
+    from ytap_assets.workspaces import Workspaces
+
+    settings = Settings.from_env()
+    with explain_duckdb(), closing(open_shell(settings, workspace_id=None)) as lake:
+        _show_rows(lake)
+        _show_reports(lake, settings)
+    tell_problems(Workspaces(settings).readable()[1].values())
+    say("\nTo ask next:")
+    for question in QUESTIONS:
+        say(f'  {own_command()} sql "{question}"')
+
+
+def _show_rows(lake: duckdb.DuckDBPyConnection) -> None:
+    tables = [name for (name,) in lake.execute(_TABLE_NAMES).fetchall()]
+    counts: dict[str, dict[str, int]] = {}
+    for table in tables:
+        rows = lake.execute(f'SELECT workspace_id, count(*) FROM "{table}" GROUP BY ALL').fetchall()
+        counts[table] = dict(rows)
+    owners = sorted({owner for count in counts.values() for owner in count})
+    shown = [
+        (table, *(count.get(owner, 0) for owner in owners), sum(count.values()))
+        for table, count in counts.items()
+    ]
+    names = ("table", *owners, "rows")
+    right = [False, *[True] * (len(owners) + 1)]
+    write_table(names, shown, say, right=right, columns=terminal_columns())
+
+
+def _show_reports(lake: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    from ytap_assets.reports.files import overview_file
+
+    reports = lake.execute(_REPORTS).fetchall()
+    say(f"\nReports: {sum(count for _, count, _, _ in reports)}, the newest of each workspace:")
+    for workspace_id, _, day, path in reports:
+        say(f"  {workspace_id} {day}  {clean(str(settings.data / path))}")
+    overview = overview_file(settings)
+    if overview.is_file():
+        say(f"All workspaces: {clean(str(overview))}")
+
+
+COMMANDS = (sql, shell, attach, summary)
