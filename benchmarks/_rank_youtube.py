@@ -16,7 +16,7 @@ from _report import print_table
 
 from ytap_assets.domain.norms import measure_norms
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
 LATER = timedelta(days=5)

@@ -15,7 +15,7 @@ from ytap_assets.domain.scoring import (
     SPAM_FACTOR,
     VIEWS_PER_ENGAGEMENT,
 )
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam.rules import SpamRules
 
 _HOUR = timedelta(hours=1)
 _BASIS_OF_VIEWS = f"views/{VIEWS_PER_ENGAGEMENT:g}"

@@ -17,10 +17,10 @@ import polars as pl
 from _report import print_table
 from _spam_data import Comments
 
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import SpamRules
-from ytap_assets.domain.spam_training import train_spam_model
+from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.model import SpamModel
+from ytap_assets.domain.spam.rules import SpamRules
+from ytap_assets.domain.spam.training import train_spam_model
 
 MAX_FALSE = 0.01
 WITHIN = 0.02

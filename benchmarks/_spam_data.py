@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.importing import read_trend_file
 
 LABELS = Path(__file__).parent / "labels" / "titles.csv"
 TITLE_FOLDERS = (

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.importing import read_trend_file
 
 PARTS = {"hacker_news": "hn", "reddit": "reddit", "youtube_*": "youtube"}
 YEARLESS_UP_TO = date(2017, 12, 31)

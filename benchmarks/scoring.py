@@ -38,8 +38,8 @@ from ytap_assets.domain.scoring import (
     latest_observations,
     merge_observations,
 )
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.rules import SpamRules
 
 TRENDS = 1_000_000
 WITH_SPAM = 100_000

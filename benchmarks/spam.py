@@ -22,10 +22,10 @@ from _report import finish, print_table, read_arguments
 from _spam_comments import BLOCKLIST, BOTH, RULES, count_substrings, judge_comments, train
 from _spam_data import Comments, read_comments, read_labels, read_titles
 
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import SpamRules
-from ytap_assets.domain.spam_training import SPAM_SHARE_OF_TITLES
+from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.model import SpamModel
+from ytap_assets.domain.spam.rules import SpamRules
+from ytap_assets.domain.spam.training import SPAM_SHARE_OF_TITLES
 
 WANTED_RECALL = 0.75
 MAX_FALSE_KILLS = 3

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_training import SPAM_SHARE_OF_TITLES, train_spam_model
+from ytap_assets.domain.spam.model import SpamModel
+from ytap_assets.domain.spam.training import SPAM_SHARE_OF_TITLES, train_spam_model
 from ytap_assets.errors import ConfigError
 
 TEXT_COLUMNS = ("content", "text", "comment", "title", "message")

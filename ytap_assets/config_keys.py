@@ -1,8 +1,8 @@
-"""The keys of a config, as its models declare them: listed, explained, written out as a template.
+"""The keys of a config, as declared by its models: reference, template, and advice on unknown keys.
 
-Belongs here: what follows from the models alone. The reference in `docs/config.md`, the template of
-a new config and the key that an unknown one is most like all come from the same declarations. Does
-not belong here: which keys there are (`workspace_sections`), or reading a config (`workspaces`).
+Belongs here: what is derived from the models. The reference in `docs/config.md`, the template of a
+new config and the nearest key to an unknown one come from the same declarations. Does not belong
+here: which keys there are (`workspace_sections`), or reading a config (`workspaces`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pydantic.fields import FieldInfo
 from ytap_assets.plain_yaml import dump_yaml
 
 MISTYPED = 0.8
-"""How similar a name is to a known one that was certainly meant: `titel`, but not `subtitle`."""
+"""The similarity of a name to a known one from which on it is a typing error: `titel`, not
+`subtitle`."""
 _WIDTH = 10_000
 _COMMENT_AT = 44
 _INVISIBLE = ("Cc", "Cf")
@@ -33,7 +34,7 @@ class Key:
     Attributes:
         name: Its path, such as ``sources.reddit.min_score``; ``[]`` stands for the items of a list.
         about: What it is for; without a full stop.
-        default: Its default, as YAML; None where it is required, empty where nothing is set.
+        default: Its default, as YAML; None if it is required, empty without a default.
         example: An example of its value, as YAML; empty for a section.
     """
 
@@ -45,24 +46,24 @@ class Key:
 
 @lru_cache(maxsize=1024)
 def fold_name(text: str) -> str:
-    """A name without what is mixed up or not seen: case, width, spaces, invisible characters."""
+    """Normalize a name: case, width, spaces and invisible characters are ignored."""
     visible = "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
     return "_".join(unicodedata.normalize("NFKC", visible).casefold().replace("-", " ").split())
 
 
 def fold_handle(text: str) -> str:
-    """An account's name without what its spellings differ in: an address before it, `@`, case."""
+    """Normalize an account's name: an address before it, `@` and case are ignored."""
     return fold_name(text.strip().rstrip("/").rpartition("/")[2].lstrip("@"))
 
 
 def find_nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The known name that a mistyped one is most like; None where none is.
+    """The known name nearest to a mistyped one; None if none is similar.
 
     Args:
-        name: A name that is wrong.
-        known: The right ones.
-        cutoff: How similar two have to be, 0 to 1 (`difflib`). By default, as is useful for advice
-            about a name that cannot be; `MISTYPED` where any other name would be allowed.
+        name: The unknown name.
+        known: The known names.
+        cutoff: The minimum similarity, 0 to 1 (`difflib`). The default is for advice about an
+            invalid name; `MISTYPED` is for places where any other name is valid.
     """
     folded = {fold_name(one): one for one in known}
     found = difflib.get_close_matches(fold_name(name), folded, n=1, cutoff=cutoff)
@@ -70,13 +71,13 @@ def find_nearest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str
 
 
 def refuse_repeats(values: Iterable[tuple[Hashable, str]]) -> None:
-    """Refuse a list that names the same thing twice.
+    """Refuse a list with duplicates.
 
     Args:
-        values: What each item stands for, and how the config spells it.
+        values: The identity of each item, and its spelling in the config.
 
     Raises:
-        ValueError: Two items stand for the same; the message names both.
+        ValueError: Two items are the same; the message names both.
     """
     spelled: dict[Hashable, str] = {}
     for place, (value, text) in enumerate(values, start=1):
@@ -88,11 +89,11 @@ def refuse_repeats(values: Iterable[tuple[Hashable, str]]) -> None:
 
 
 def explain_unknown(model: type[BaseModel], path: Sequence[str | int]) -> str:
-    """What an unknown key was probably meant to be.
+    """Advice on an unknown key: the nearest key, or its right place.
 
     Args:
         model: The config's model.
-        path: Where the key stands.
+        path: The path of the key.
     """
     name = str(path[-1])
     known = _fields_at(model, path[:-1])
@@ -102,7 +103,7 @@ def explain_unknown(model: type[BaseModel], path: Sequence[str | int]) -> str:
         for key in list_keys(model)
         if fold_name(key.name.rpartition(".")[2]) == fold_name(name)
     ]
-    # A name that is a key elsewhere stands at the wrong place more likely than it is mistyped.
+    # A name that is a key elsewhere is more likely misplaced than mistyped.
     if homes and here not in homes:
         home = next((one for one in homes if one.startswith(f"{here}.")), homes[0])
         below = f"in an item of `{home[:-2]}:`" if home.endswith("[]") else f"below `{home}:`"
@@ -114,11 +115,11 @@ def explain_unknown(model: type[BaseModel], path: Sequence[str | int]) -> str:
 
 
 def show_item(model: type[BaseModel], path: Sequence[str | int]) -> str | None:
-    """How an item of a list of sections begins, as YAML; None where no such list is at the path.
+    """The beginning of an item of a list of sections, as YAML; None if the path is not one.
 
     Args:
         model: The config's model.
-        path: Where the item stands.
+        path: The path of the item.
     """
     if not path or not isinstance(path[-1], int):
         return None
@@ -141,7 +142,7 @@ def list_keys(model: type[BaseModel], before: str = "") -> Iterator[Key]:
 
 
 def render_template(model: type[BaseModel], content: Mapping[str, Any]) -> str:
-    """A config with the given content, and every other key as a comment that can be taken in.
+    """A config with the given content, and every other key as a comment.
 
     Args:
         model: The config's model.
@@ -166,7 +167,7 @@ def _code(text: str | None) -> str:
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """The keys of the section at a path; none where no section is there."""
+    """The keys of the section at a path; empty if there is no section."""
     section: type[BaseModel] | None = model
     for part in path:
         if section is not None and isinstance(part, str):
@@ -180,7 +181,7 @@ def _visible(model: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 
 
 def _section(field: FieldInfo) -> tuple[type[BaseModel] | None, bool]:
-    """The section that a key holds, if it does; and whether it holds a list of them."""
+    """The section of a key, if it has one; and whether it is a list of sections."""
     annotation = field.annotation
     is_list = get_origin(annotation) is tuple
     if is_list:

@@ -1,12 +1,12 @@
-"""Opening files in folders that other programs write to.
+"""Safe opening of files in folders that other programs write to.
 
 Belongs here: opening regular files below a folder. Does not belong here: what they mean.
 
-Below the folder, no symbolic link is followed, and nothing but a regular file is opened: a link
-could lead into another workspace, and reading a pipe would wait for ever. Every part of the path is
-opened relative to the one before, and what is checked is the opened file itself, so nothing can be
-exchanged between the check and the reading. The folder itself may be a link: its operator put it
-there. A hard link cannot be told from a file, and is read.
+Below the folder, symbolic links are not followed, and only regular files are opened: a link could
+lead into another workspace, and reading a pipe would block. Every part of the path is opened
+relative to its parent, and the opened file itself is checked, so it cannot be exchanged between
+check and read. The folder itself may be a link, made by the operator. A hard link cannot be
+distinguished from a file, and is read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KINDS = (
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file held when it was read, and when it was last changed."""
+    """A file's content, and the time of its last change."""
 
     content: bytes
     modified_at: datetime
@@ -41,10 +41,10 @@ class Contents:
 
 @contextmanager
 def open_folder(path: Path) -> Iterator[int]:
-    """A folder's descriptor; the folder may be a link.
+    """Open a folder and yield its descriptor; the folder may be a link.
 
     Raises:
-        FileNotFoundError: There is none.
+        FileNotFoundError: It does not exist.
         FileRefusedError: It cannot be opened; the message says why.
     """
     try:
@@ -69,8 +69,8 @@ def open_below(folder: int, name: str) -> Iterator[BinaryIO]:
 
     Raises:
         FileNotFoundError: There is none.
-        FileRefusedError: It, or a folder on the way, is a link or something else, or cannot be
-            opened; the message names it.
+        FileRefusedError: It, or a folder on the path, is a link or not of the expected kind, or
+            cannot be opened; the message names it.
     """
     with ExitStack() as opened:
         *parents, last = name.split("/")
@@ -97,7 +97,7 @@ def _open(folder: int, part: str, flags: int, shown: str) -> int:
 
 
 def _explain(folder: int, part: str, error: OSError) -> str:
-    """Why something cannot be opened; what it is only serves the message."""
+    """Why something cannot be opened; its kind is used only for the message."""
     try:
         mode = os.stat(part, dir_fd=folder, follow_symlinks=False).st_mode
     except OSError:
@@ -108,26 +108,26 @@ def _explain(folder: int, part: str, error: OSError) -> str:
 
 
 def _say_why(error: OSError) -> str:
-    """What is wrong, and what to do where that is known."""
+    """The error, and what to do if that is known."""
     advice = ": check its permissions" if isinstance(error, PermissionError) else ""
     return f"{error.strerror}{advice}"
 
 
 def describe_kind(mode: int) -> str:
-    """What a mode is of, where a regular file is wanted."""
+    """The kind of a mode, where a regular file is expected."""
     return next((words for is_kind, words in _KINDS if is_kind(mode)), "not a regular file")
 
 
 def read_below(path: Path, name: str, *, max_bytes: int) -> Contents | None:
-    """Read a file below a folder; None where there is none.
+    """Read a file below a folder; None if it does not exist.
 
     Args:
         path: The folder.
         name: The file's path in it.
-        max_bytes: What it may hold.
+        max_bytes: The maximum size.
 
     Raises:
-        FileRefusedError: It may not be read (`open_below`), or is larger.
+        FileRefusedError: It is refused (`open_below`), or is larger.
     """
     try:
         with open_folder(path) as folder, open_below(folder, name) as file:
@@ -153,15 +153,15 @@ def read_open(file: BinaryIO, name: str, *, max_bytes: int) -> Contents:
 
 
 def write_below(path: Path, name: str, content: bytes) -> Path:
-    """Write a file in a folder in one step: a reader sees it as it was, or the whole new one.
+    """Write a file in a folder atomically: a reader sees the old or the new content.
 
     Neither a link of the file's name nor one of the temporary file's name is followed.
 
     Raises:
-        OSError: The file cannot be written; what was there stays.
+        OSError: The file cannot be written; its old content is kept.
     """
     path.mkdir(parents=True, exist_ok=True)
-    # The process is in the name: two that write the same file must not share a half of it.
+    # The name has the process id: two writers of a file must not share a partial file.
     partial = path / f".{name}.{os.getpid()}.part"
     partial.unlink(missing_ok=True)
     try:

@@ -1,8 +1,8 @@
-"""What the environment says: where the data is, and how the outside world is reached.
+"""Settings of the installation, from the environment: places of the data, and the transport.
 
 Belongs here: settings of the installation. Does not belong here: a workspace's own config
-(`workspaces`), or reading the clock anywhere else than in `Settings.now`. Imports nothing heavy:
-the command line reads it before it answers `--help`.
+(`workspaces`), or reading the clock anywhere else than in `Settings.now`. Imports nothing
+heavy: `ytap --help` imports it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ VARIABLES = (
     "YTAP_SQL_MEMORY",
     "YTAP_BATCH_WORKSPACES",
 )
-"""Every setting. Secrets, `YTAP_SECRET_...`, are asked for by name where they are needed."""
+"""All settings. Secrets, `YTAP_SECRET_...`, are read by name where they are needed."""
 _EVERY_HOURS, _MAX_HOURS = 6, 24
 _SNAPSHOT_DAYS = 30
 _MAX_DAYS = 36_500
@@ -59,11 +59,10 @@ class Settings:
         data: The data folder (``YTAP_DATA``, default ``data``).
         catalog: The lake's catalog: a SQLite file (``YTAP_CATALOG``).
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
-        transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else what the data folder
-            remembers, else ``live``).
-        remembered: The transport that the data folder remembers; None where nothing was collected
-            in it yet.
-        first_day: The first day partition (``YTAP_FIRST_DAY``), unless the lake holds earlier days;
+        transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
+            in the data folder, else ``live``).
+        remembered: The transport stored in the data folder; None before the first collection.
+        first_day: The first day partition (``YTAP_FIRST_DAY``), unless the lake has earlier days;
             None for a recent one: see `Platform.day_range`.
         every_hours: The hours between two collections of a day (``YTAP_EVERY_HOURS``), where a
             workspace does not say otherwise.
@@ -72,8 +71,8 @@ class Settings:
         sql_memory: How many bytes of memory it may take (``YTAP_SQL_MEMORY``); None for a quarter
             of the machine's, 2 GiB at most.
         batch_workspaces: How many workspaces a run takes at most (``YTAP_BATCH_WORKSPACES``).
-        secrets: The variables that sources may ask for by name; never printed.
-        unknown: The names of variables that begin like ours and are none, such as mistyped ones.
+        secrets: The variables that sources read by name; never printed.
+        unknown: The names of unknown variables that begin with ``YTAP_``, such as mistyped ones.
     """
 
     data: Path
@@ -95,7 +94,7 @@ class Settings:
         """Read the settings from the environment.
 
         Raises:
-            ConfigError: A variable holds something it cannot; the message names it.
+            ConfigError: A variable has an invalid value; the message names it.
         """
         env = os.environ if env is None else env
         data = _data_folder(env)
@@ -126,12 +125,12 @@ class Settings:
         )
 
     def secret(self, name: str) -> str | None:
-        """The secret ``YTAP_SECRET_<name>``, or None where it is not set."""
+        """The secret ``YTAP_SECRET_<name>``, or None if it is not set."""
         return self.secrets.get(f"{_CREDENTIALS}{name}") or None
 
     @property
     def lake_variables(self) -> tuple[str, ...]:
-        """The variables that put the lake elsewhere than at the data folder's default place."""
+        """The variables that move the lake from the data folder's default place."""
         catalog, data_path = _default_lake(self.data)
         moved = {
             "YTAP_CATALOG": self.catalog != catalog,
@@ -141,7 +140,7 @@ class Settings:
 
     @property
     def backups(self) -> Path:
-        """The folder of copies without a place of their own."""
+        """The default folder of backups."""
         return self.data / "backups"
 
     @property
@@ -156,7 +155,7 @@ class Settings:
 
     @property
     def state(self) -> Path:
-        """The folder of what the sources remember: earlier answers, used-up quotas."""
+        """The folder of the sources' state: cached responses, used quotas."""
         return self.data / "state"
 
     @property
@@ -176,14 +175,14 @@ class Settings:
 
     @property
     def transport_file(self) -> Path:
-        """The file in which the data folder remembers its transport."""
+        """The file in the data folder that stores its transport."""
         return _transport_file(self.data)
 
     def remember_transport(self) -> None:
-        """Note in the data folder how it collects, the first time that it does.
+        """Store the transport in the data folder at the first collection.
 
-        So that every command and the web interface agree, whichever was told about it. Recording is
-        asked for each time.
+        So all commands and the web interface use the same one. `record` is not stored: it must be
+        requested each time.
 
         Raises:
             OSError: It cannot be written.
@@ -195,7 +194,7 @@ class Settings:
             partial.replace(self.transport_file)
 
     def describe_transport(self) -> str:
-        """The transport, and what chose it, in a line."""
+        """The transport and its origin, in one line."""
         if self.remembered is None:
             return f"{self.transport} (this data folder remembers none)"
         if self.remembered == self.transport:
@@ -223,7 +222,7 @@ class Settings:
 
 
 def _default_lake(data: Path) -> tuple[Path, Path]:
-    """Where the catalog and the Parquet files of a data folder are, unless a variable says else."""
+    """The default places of the catalog and the Parquet files of a data folder."""
     return data / "lake" / "catalog.sqlite", data / "lake" / "files"
 
 
@@ -260,7 +259,7 @@ def _as_day(text: str) -> date | None:
 
 
 def _data_folder(env: Mapping[str, str]) -> Path:
-    """The data folder; Dagster opens its databases in it by URLs, in which `%41` is an escape."""
+    """The data folder; Dagster opens its databases in it by URLs, where `%41` is an escape."""
     folder = _local_path(env, "YTAP_DATA", Path("data").absolute())
     if escape := _ESCAPE.search(str(folder)):
         raise ConfigError(
@@ -275,7 +274,7 @@ def _files_folder(env: Mapping[str, str], default: Path) -> Path:
 
 
 def _check_pattern(name: str, folder: Path) -> Path:
-    """Refuse what file patterns are made of: the sweep would reach into other folders."""
+    """Refuse characters of file patterns: the sweep would match other folders."""
     if unsafe := sorted(set(_PATTERN.findall(str(folder)))):
         raise ConfigError(
             f"{name}={str(folder)!r} holds {' '.join(unsafe)}:"
@@ -285,7 +284,7 @@ def _check_pattern(name: str, folder: Path) -> Path:
 
 
 def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
-    """A path that every library can take: text, on one line, not too long."""
+    """A path that every library accepts: UTF-8, without control characters, not too long."""
     text = env.get(name)
     if text and ("://" in text or text.startswith("postgres:")):
         raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported so far")

@@ -1,7 +1,7 @@
-"""The parts of a workspace's config, and what each value may be.
+"""The sections of a workspace's config, and the valid values of each key.
 
-Every number has bounds and every phrase has words: what a config may hold, the rest of the program
-can work with. No error repeats a value that may be a secret.
+Every number has bounds and every phrase has words, so the rest of the program can use every valid
+config. No error shows a value that may be a secret.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pydantic import (
 
 from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_repeats
 from ytap_assets.domain.ids import is_channel_id
-from ytap_assets.domain.iso_codes import check_country, check_language
+from ytap_assets.domain.languages import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
 from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
-from ytap_assets.domain.spam_rules import (
+from ytap_assets.domain.spam.rules import (
     MAX_PATTERNS,
     RULE_PRECISION,
     RuleName,
@@ -50,7 +50,7 @@ _PLATFORMS = (
     *("bluesky", "facebook", "hacker_news", "instagram", "linkedin", "mastodon", "pinterest"),
     *("reddit", "snapchat", "telegram", "threads", "tiktok", "twitch", "twitter", "youtube"),
 )
-# An address is checked for what tells it from a name; whether it exists, only a message shows.
+# Only the form of an address is validated, not whether it exists.
 _ADDRESS = re.compile(r"(?:[^<>@]*<)?[^\s<>@,;]+@[^\s<>@,;.]+(?:\.[^\s<>@,;.]+)*>?")
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
@@ -59,15 +59,15 @@ _LONGEST_SEARCH = 100
 
 
 def _refuse_truth(value: object) -> object:
-    """Refuse `yes` where a number belongs: it would be a 1."""
+    """Refuse `yes` for a number: it would be 1."""
     if isinstance(value, bool):
-        # Not a TypeError: pydantic makes an error of the key only of this one.
+        # Not a TypeError, which pydantic does not convert to an error of the key.
         raise ValueError("expected a number, not true or false (yes, no, on, off)")  # noqa: TRY004
     return value
 
 
 def _refuse_many(value: object) -> object:
-    """Refuse a list of phrases that is longer than titles can be searched for in good time."""
+    """Refuse a list of phrases that is too long for the search."""
     if isinstance(value, list | tuple) and len(value) > MAX_PHRASES:
         raise ValueError(f"at most {MAX_PHRASES:,} phrases; it has {len(value):,}")
     return value
@@ -98,7 +98,7 @@ Weight = Annotated[float, _Number, Field(ge=0, le=1000)]
 
 
 class Section(BaseModel):
-    """A part of the config: unknown keys are errors, so that a typing slip is seen."""
+    """A section of the config; unknown keys are errors."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True
@@ -165,7 +165,7 @@ class Account(Section):
     @field_validator("platform")
     @classmethod
     def _check_platform(cls, value: str) -> str:
-        """Any name, such as `youtube_de`, but for a well-known one that is mistyped."""
+        """Accept any name, such as `youtube_de`, except a mistyped well-known one."""
         folded = fold_name(value)
         nearest = find_nearest(value, _PLATFORMS, cutoff=MISTYPED)
         if nearest is not None and not re.fullmatch(rf"{nearest}(?:_.+|\d+)?", folded):
@@ -216,7 +216,7 @@ class Reddit(Section):
     @field_validator("subreddits")
     @classmethod
     def _read_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """The bare names: ``r/rust``, ``/r/rust/`` and the page's address name it as well."""
+        """Extract the names: ``r/rust``, ``/r/rust/`` and the page's address are accepted."""
         names = tuple(map(_read_subreddit, value))
         refuse_repeats((name.casefold(), text) for name, text in zip(names, value, strict=True))
         return names
@@ -263,7 +263,7 @@ class YouTube(Section):
     @field_validator("categories")
     @classmethod
     def _check_categories(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        # Regions that are wrong are told of already.
+        # Invalid regions are reported separately.
         if value and info.data.get("regions") == ():
             raise ValueError("no chart is asked for without `regions`: name them, such as [US]")
         for category in value:
@@ -311,7 +311,7 @@ class Sources(Section):
 
 
 def _limit(about: str, name: str, example: float) -> Any:
-    """A limit of the spam rules that stays as it is unless it is given."""
+    """A limit of the spam rules, with its general value as default."""
     general = f"; {getattr(SpamRules, name)} if not given"
     return Field(default=None, description=f"{about}{general}", examples=[example])
 
@@ -319,8 +319,8 @@ def _limit(about: str, name: str, example: float) -> Any:
 class Spam(Section):
     """What this workspace adds to the spam rules, and what it sets otherwise.
 
-    Lists add to the general ones. What is not given stays as `domain.spam_rules.SpamRules` has it;
-    there each number is explained.
+    Lists are added to the general ones. Defaults, and the meaning of each number, are in
+    `domain.spam.rules.SpamRules`.
     """
 
     blocklist: Phrases = Field(
@@ -408,7 +408,7 @@ class Scoring(Section):
             if name in SOURCE_WEIGHTS:
                 continue
             nearest = _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_WEIGHTS)
-            # A source that was added may have any other name.
+            # An added source may have any other name.
             if nearest is not None or not _SOURCE_NAME.fullmatch(name):
                 meant = f"did you mean `{nearest}`?" if nearest else "names have a-z, 0-9 and _"
                 raise ValueError(f"{name!r} is no source; {meant}")

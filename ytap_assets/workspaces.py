@@ -1,16 +1,16 @@
-"""A workspace's own config: `data/workspaces/<workspace_id>/config.yaml`.
+"""The config of a workspace: `data/workspaces/<workspace_id>/config.yaml`.
 
-Belongs here: a workspace, reading and writing its config. Does not belong here: the config's parts
-(`workspace_sections`), or what is done with a workspace's data. Every error names the file and the
-key.
+Belongs here: a workspace, and reading and writing its config. Does not belong here: the config's
+sections (`workspace_sections`), or operations on a workspace's data. Every error names the file and
+the key.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import pathlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,7 +63,8 @@ __all__ = [
 ]
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
-_CONFIGS_KEPT = 1024
+_CACHED_CONFIGS = 1024
+"""A run reads each config several times, and parsing takes 5 ms."""
 _MAY_BE_SECRET = ("credential_ref",)
 _NUMBER, _WHOLE_NUMBER = "expected a number", "expected a whole number"
 _EXPECTED_VALUE = {
@@ -184,7 +185,7 @@ class Workspace(Section):
     @field_validator("extra")
     @classmethod
     def _check_extra(cls, value: dict[str, Any]) -> dict[str, Any]:
-        """Whatever it holds has to survive being written again."""
+        """Every value must be writable."""
         try:
             json.dumps(value, ensure_ascii=False, allow_nan=False, default=str).encode()
         except TypeError as error:
@@ -192,20 +193,20 @@ class Workspace(Section):
         return value
 
     def read_extra(self, key: str, shape: type[SectionT]) -> SectionT | None:
-        """What ``extra`` holds under a key, as the section that somebody declared for it.
+        """The section under a key of ``extra``, validated by its model.
 
-        So it is checked as strictly as the rest of the config: a text in place of a list, or a key
-        that is unknown, is an error.
+        It is validated as strictly as the rest of the config: a text in place of a list, or an
+        unknown key, is an error.
 
         Args:
             key: The key under ``extra``.
             shape: The section. `Section` is its base, and every key has a default.
 
         Returns:
-            The section; None where the key is absent, null or false. True stands for the defaults.
+            The section; None if the key is absent, null or false. True means the defaults.
 
         Raises:
-            ConfigError: A value is wrong; the message names its key.
+            ConfigError: A value is invalid; the message names its key.
         """
         value = self.extra.get(key)
         if value is None or value is False:
@@ -221,12 +222,12 @@ class Workspace(Section):
 
     @property
     def collects(self) -> bool:
-        """Whether anything may be collected for it."""
+        """Whether data may be collected for it."""
         return self.status == "active" and self.data_collection_enabled
 
 
 class Workspaces:
-    """The workspaces of an installation, as their folders stand now."""
+    """The workspaces of an installation, read from their folders."""
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.workspaces
@@ -235,22 +236,22 @@ class Workspaces:
         """The workspace's folder, whether or not it exists.
 
         Raises:
-            ConfigError: The name breaks the rule.
+            ConfigError: The id is invalid.
         """
         return self.root / check_workspace_id(workspace_id)
 
     def ids(self) -> list[str]:
-        """The names of all workspaces that have a config, readable or not, in order.
+        """The ids of all workspaces with a config, readable or not, in order.
 
-        Folders whose names break the rule are no workspaces: `readable` tells of them.
+        Folders with invalid names are not workspaces: `readable` reports them.
         """
         return [name for name in self._folders() if is_workspace_id(name)]
 
     def readable(self) -> tuple[list[Workspace], dict[str, ConfigError]]:
-        """Every workspace whose config can be read, so that one mistake stops nobody else.
+        """All workspaces with a readable config, so that one error does not affect the others.
 
         Returns:
-            The workspaces in order of their names, and why the others cannot be read, by folder.
+            The workspaces in order of their ids, and the errors of the others, by folder.
         """
         workspaces: list[Workspace] = []
         problems: dict[str, ConfigError] = {}
@@ -265,14 +266,14 @@ class Workspaces:
         """Read one workspace's config.
 
         Raises:
-            ConfigError: There is none, or it cannot be read; the message names file and key.
+            ConfigError: It does not exist, or is invalid; the message names file and key.
         """
         text = self.read_config(workspace_id)
         origin = str(self.folder(workspace_id) / CONFIG_NAME)
-        return _parse_once(workspace_id, text, origin)
+        return parse_workspace(workspace_id, text, origin=origin)
 
     def get_open(self, workspace_id: str) -> Workspace:
-        """`get` for whoever wants to work on a workspace.
+        """`get`, for an operation that changes the workspace's data.
 
         Raises:
             ConfigError: As `get`; or it is archived.
@@ -286,10 +287,10 @@ class Workspaces:
         return workspace
 
     def read_config(self, workspace_id: str) -> bytes:
-        """Read one workspace's config as it is written; links are not followed.
+        """Read one workspace's config as bytes; links are not followed.
 
         Raises:
-            ConfigError: There is none, or it cannot be read.
+            ConfigError: It does not exist, or cannot be read.
         """
         folder = self.folder(workspace_id)
         try:
@@ -302,32 +303,24 @@ class Workspaces:
         return found.content
 
     def save(self, workspace: Workspace) -> pathlib.Path:
-        """Write a workspace's config; the file is replaced in one step."""
+        """Write a workspace's config; the file is replaced atomically."""
         return self.write_config(workspace.workspace_id, dump_workspace(workspace).encode())
 
     def write_config(self, workspace_id: str, text: bytes) -> pathlib.Path:
-        """Replace a workspace's config in one step; a link in its place is replaced too."""
+        """Replace a workspace's config atomically; a link in its place is replaced too."""
         return write_below(self.folder(workspace_id), CONFIG_NAME, text)
 
     def _folders(self) -> list[str]:
-        """The folders that hold a config, in order; none where there is no such place."""
+        """The folders with a config, in order; empty if there is no workspaces folder."""
         return sorted(path.parent.name for path in self.root.glob(f"*/{CONFIG_NAME}"))
 
 
-@functools.lru_cache(maxsize=_CONFIGS_KEPT)
-def _parse_once(workspace_id: str, text: bytes, origin: str) -> Workspace:
-    """`parse_workspace`, whose result is kept: the same text always has the same result.
-
-    Reading a config takes 0.1 ms and parsing it 20 ms, so the file is read each time.
-    """
-    return parse_workspace(workspace_id, text, origin=origin)
-
-
+@lru_cache(maxsize=_CACHED_CONFIGS)
 def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Workspace:
-    """Parse a config.
+    """Parse a config; the result is cached by the arguments.
 
     Raises:
-        ConfigError: Not YAML, not a mapping, or a key is wrong; the message names them.
+        ConfigError: Not YAML, not a mapping, or a key is invalid; the message names them.
     """
     check_workspace_id(workspace_id)
     if len(text) > _MAX_CONFIG_BYTES:
@@ -348,13 +341,13 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
 
 
 def dump_workspace(workspace: Workspace) -> str:
-    """The config as YAML; defaults are left out, so that the file holds what was decided."""
+    """The config as YAML, without defaults."""
     content = workspace.model_dump(mode="json", exclude_defaults=True)
     return dump_yaml(content)
 
 
 def render_config(workspace: Workspace) -> str:
-    """A config to edit: what was decided, and every other key as a comment."""
+    """A config to edit: the keys that are set, and every other key as a comment."""
     content = workspace.model_dump(mode="json", exclude_defaults=True)
     return f"{_HEAD}{render_template(Workspace, content)}"
 
@@ -366,7 +359,7 @@ def _tell(path: Path, problem: str, lines: Mapping[Path, int]) -> str:
 
 
 def _find_empty(document: Document) -> dict[Path, str]:
-    """The keys with nothing behind them, but those below `extra`."""
+    """The keys without a value, except those below `extra`."""
     return {
         path: "nothing stands behind it: write its value, or leave the key out"
         for path, written in document.unquoted.items()
@@ -375,10 +368,10 @@ def _find_empty(document: Document) -> dict[Path, str]:
 
 
 def _explain(problem: ErrorDetails, model: type[Section], document: Document | None = None) -> str:
-    """What is wrong with a value of a model, in words that need no knowledge of Python.
+    """Describe a validation error, without terms of Python.
 
-    Values are shown only where something else than text is expected or was read, and never those of
-    keys that may hold a secret.
+    Values are shown only where another type than text is expected or was read, and never those of
+    keys that may contain a secret.
     """
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
@@ -397,7 +390,7 @@ def _explain(problem: ErrorDetails, model: type[Section], document: Document | N
 
 
 def _show_value(value: object) -> str:
-    """A value in place of a number or a flag."""
+    """A value for a message about a number or a flag."""
     match value:
         case str():
             return f"'{show_key(value)}'"
@@ -412,12 +405,12 @@ def _show_value(value: object) -> str:
 
 
 def _explain_misread(path: Path, value: object, written: str | None) -> str:
-    """A text without quotes that YAML took for something else.
+    """Describe an unquoted text that YAML read as another type.
 
     Args:
-        path: Where it stands.
-        value: What YAML took it for.
-        written: How it is written, empty where nothing is; None where that is not known.
+        path: Its path.
+        value: The value read by YAML.
+        written: Its spelling, empty if there is none; None if unknown.
     """
     match value:
         case list():

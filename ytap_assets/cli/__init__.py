@@ -1,25 +1,19 @@
-"""The shell's face of the operations: ``ytap``.
+"""The command line: ``ytap``.
 
-- ``app``          every command, put together; `main` is the console script
-- ``group``        the one place where an error becomes a line and an exit code
-- ``options``      options that several commands share
-- ``context``      the installation, a run, the terminal
-- ``text``         hostile text made harmless, tables of it
-- ``results``      a statement's rows as a table, CSV or JSON
-- ``statements``   ``sql``, ``shell``, ``attach``
-- ``shell``        the interactive part of ``shell``
+- ``app``          the command with its subcommands, ``completion``; `main` is the console script
+- ``common``       errors and exit codes, shared options, the installation
+- ``output``       escaping, tables, CSV, JSON, progress
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``collecting``   ``materialize``, ``import trends``
-- ``upkeep``       ``maintain``, ``backup``, ``restore``, ``doctor``
+- ``trends``       ``trends top | explain``
+- ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
+- ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
 - ``ui``           ``ui``
-- ``summary``      ``summary``
-- ``completion``   ``completion``
-- ``progress``     a bar, or a line per step
 
-Belongs here: arguments, output, exit codes. Does not belong here: anything a sensor or another
-program might want too (`operations`). A module imports only what every command needs; a command
-imports the rest when it runs, so that ``ytap --help`` and ``ytap sql`` answer at once.
+Belongs here: arguments, output, exit codes. Does not belong here: anything useful to a sensor or
+another program (`operations`). A module imports only what every command needs; a command imports
+the rest when it runs, which keeps ``ytap --help`` and ``ytap sql`` fast.
 """
 
 from __future__ import annotations

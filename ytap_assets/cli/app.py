@@ -1,4 +1,4 @@
-"""Every command, put together."""
+"""The command ``ytap`` with its subcommands, and ``ytap completion``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ import sys
 
 import click
 
-from ytap_assets.cli import (
-    collecting,
-    completion,
-    script,
-    statements,
-    summary,
-    trends,
-    ui,
-    upkeep,
-    workspace,
-)
-from ytap_assets.cli.group import ErrorLineGroup
+from ytap_assets.cli import collecting, script, sql, trends, ui, upkeep, workspace
+from ytap_assets.cli.common import ErrorLineGroup, examples
+from ytap_assets.cli.output import say
+
+_COMPLETION_VARIABLE = "_YTAP_COMPLETE"
 
 
 def _show_version(ctx: click.Context, _param: click.Parameter, is_wanted: bool) -> None:
@@ -39,36 +32,46 @@ def _show_version(ctx: click.Context, _param: click.Parameter, is_wanted: bool) 
     help="Show the version and exit.",
 )
 def app() -> None:
-    """Run the data platform: collect, score, produce, report; ask it all in SQL.
+    """Run the data platform: collect, score, produce, report; query everything in SQL.
 
     Settings come from the environment: YTAP_DATA, YTAP_TRANSPORT and others. Exit codes: 0 done,
-    1 something failed, 2 the question was wrong, 130 interrupted.
+    1 something failed, 2 the request was invalid, 130 interrupted.
     """
 
 
-_MODULES = (
-    workspace,
-    collecting,
-    trends,
-    statements,
-    summary,
-    script,
-    upkeep,
-    ui,
-    completion,
+@click.command(
+    epilog=examples(
+        'eval "$(ytap completion bash)"      # in ~/.bashrc',
+        'eval "$(ytap completion zsh)"       # in ~/.zshrc',
+        "ytap completion fish > ~/.config/fish/completions/ytap.fish",
+    )
 )
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the script that lets a shell complete commands and workspaces."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"{shell} is not supported")
+    say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
+
+
+_MODULES = (workspace, collecting, trends, sql, script, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)
+app.add_command(completion)
 
 
 def run() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal may know few characters
+            stream.reconfigure(errors="backslashreplace")  # a terminal may support few characters
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(
             errors="surrogateescape"
-        )  # what is no text is refused where it is read
+        )  # undecodable input is refused where it is used
     app(prog_name="ytap")

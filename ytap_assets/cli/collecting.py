@@ -12,25 +12,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ytap_assets.cli.context import (
-    announce_transport,
-    new_run,
-    note,
-    open_platform,
-    say,
-    tell_problems,
-    terminal_columns,
-)
-from ytap_assets.cli.group import FAILED, MISUSED
-from ytap_assets.cli.options import (
+from ytap_assets.cli.common import (
     ANY_PATH,
+    FAILED,
+    MISUSED,
     Day,
+    announce_transport,
     complete_workspace,
     examples,
+    new_run,
     one_workspace,
+    open_platform,
 )
-from ytap_assets.cli.progress import show_steps
-from ytap_assets.cli.text import clean, one_line
+from ytap_assets.cli.output import (
+    clean,
+    note,
+    one_line,
+    say,
+    show_steps,
+    tell_problems,
+    terminal_columns,
+    write_table,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -213,8 +216,6 @@ def _choose_workspaces(
 
 def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     """A line per run, and one for each workspace that failed."""
-    from ytap_assets.cli.results import write_table
-
     rows = [
         (
             _name_some(one.workspace_ids),
@@ -253,8 +254,6 @@ def _name_error(name: str, reason: str) -> str:
 
 def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> None:
     """A row per file, and how to rank the days of the rows that are new."""
-    from ytap_assets.cli.results import write_table
-
     if outcome.is_empty():
         return
     names = ("target", "day", *_COUNTS)

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ytap_assets.cli.context import new_run, note, open_platform, say, terminal_columns
-from ytap_assets.cli.options import examples, one_workspace, output_format
-from ytap_assets.cli.text import clean, one_line
+from ytap_assets.cli.common import examples, new_run, one_workspace, open_platform, output_format
+from ytap_assets.cli.output import (
+    Format,
+    clean,
+    note,
+    one_line,
+    say,
+    terminal_columns,
+    to_cell,
+    write_rows,
+    write_table,
+)
 from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
 
 if TYPE_CHECKING:
-    from ytap_assets.cli.results import Format
     from ytap_assets.operations.platform import Platform
 
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
@@ -76,7 +84,6 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files that
     could not be read, and what the next run will take in.
     """
-    from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.inbox_files import (
         APPROVALS,
         UPLOADS,
@@ -117,7 +124,6 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
 @one_workspace
 def show(script: str, workspace: str) -> None:
     """Show a script's record and everything that happened to it."""
-    from ytap_assets.cli.results import to_cell, write_table
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)

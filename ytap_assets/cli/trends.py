@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ytap_assets.cli.context import open_platform, say, terminal_columns
-from ytap_assets.cli.options import Day, examples, one_workspace, output_format
-from ytap_assets.cli.text import clean
+from ytap_assets.cli.common import Day, examples, one_workspace, open_platform, output_format
+from ytap_assets.cli.output import Format, clean, say, terminal_columns, write_rows, write_table
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from ytap_assets.cli.results import Format
     from ytap_assets.operations.ranked import StoryAccount
 
 _SHORT_ID = 8
@@ -53,7 +51,6 @@ def trends() -> None:
 @output_format
 def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Format) -> None:
     """List a day's best stories, with the reasons."""
-    from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.ranked import list_top
 
     day, stories = list_top(open_platform(may_only_read=True), workspace, day, with_spam=with_spam)
@@ -133,8 +130,6 @@ def _spell_base_score(row: dict[str, Any]) -> str:
 
 
 def _show_members(members: pl.DataFrame) -> None:
-    from ytap_assets.cli.results import write_table
-
     say("")
     say("members")
     shown = members.select(_MEMBERS).with_columns(members["hours_old"].round(1))
@@ -143,8 +138,6 @@ def _show_members(members: pl.DataFrame) -> None:
 
 
 def _show_days(days: pl.DataFrame) -> None:
-    from ytap_assets.cli.results import write_table
-
     names = ("day", "position", "final_score", "momentum", "members", "sources")
     say("")
     say("days")

@@ -8,16 +8,14 @@ import io
 import os
 import re
 import signal
-import socket
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
-from ytap_assets.cli.context import announce_transport, note
-from ytap_assets.cli.options import examples
+from ytap_assets.cli.common import announce_transport, examples
+from ytap_assets.cli.output import note
 from ytap_assets.errors import ConfigError
 
 _HOST = "127.0.0.1"
@@ -134,6 +132,8 @@ def _filter_output() -> None:
     That process ends when the last of them has closed its output, so nothing has to end it. Where
     the output is not one of the system's (it is captured in this process), it is left as it is.
     """
+    import subprocess
+
     try:
         outputs = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
     except io.UnsupportedOperation:
@@ -161,6 +161,8 @@ def _check_port(port: int) -> None:
     Raises:
         ConfigError: Another program listens on it, or this user may not.
     """
+    import socket
+
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         # As the web server does: connections that were closed a moment ago are no hindrance.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

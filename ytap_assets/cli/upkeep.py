@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from ytap_assets.cli.context import (
+from ytap_assets.cli.common import (
+    ANY_PATH,
+    FAILED,
+    FOLDER,
+    examples,
+    fail,
     new_run,
-    note,
     open_platform,
+    output_format,
+)
+from ytap_assets.cli.output import (
+    Format,
+    clean,
+    note,
+    one_line,
     say,
     tell_problems,
     terminal_columns,
+    write_rows,
 )
-from ytap_assets.cli.group import FAILED, fail
-from ytap_assets.cli.options import ANY_PATH, FOLDER, examples, output_format
-from ytap_assets.cli.text import clean, one_line
-
-if TYPE_CHECKING:
-    from ytap_assets.cli.results import Format
 
 
 @click.command(epilog=examples("ytap maintain", "ytap maintain --keep 14"))
@@ -161,7 +166,6 @@ def doctor(is_online: bool, shape: Format) -> None:
 
     Nothing is changed. Secrets are told by name, never by value. Ends with 1 where a check failed.
     """
-    from ytap_assets.cli.results import write_rows
     from ytap_assets.operations.doctor import examine, probe_host
     from ytap_assets.settings import Settings
 

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ytap_assets.cli.context import note, say, tell_problems, terminal_columns
-from ytap_assets.cli.group import FAILED
-from ytap_assets.cli.options import FILE, complete_workspace, examples, workspace_id
-from ytap_assets.cli.text import clean, one_line
+from ytap_assets.cli.common import FAILED, FILE, complete_workspace, examples, workspace_id
+from ytap_assets.cli.output import (
+    clean,
+    note,
+    one_line,
+    say,
+    tell_problems,
+    terminal_columns,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from ytap_assets.operations.workspaces import Listed, Survey
@@ -70,7 +76,6 @@ def show_all() -> None:
     Ends with 1 where a config or the lake cannot be read, or a folder was renamed, copied or
     replaced.
     """
-    from ytap_assets.cli.results import write_table
     from ytap_assets.operations.workspaces import list_workspaces
 
     names = ("workspace", "status", "collects", "vertical", "name", "channels", "problem")

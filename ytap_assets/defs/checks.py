@@ -27,7 +27,7 @@ from ytap_assets.domain.coverage import (
     split_failed_days,
     summarize_failed_targets,
 )
-from ytap_assets.domain.ranges import flag_ranges
+from ytap_assets.domain.plausibility import flag_ranges
 from ytap_assets.lakehouse.checks import CHECKS, CheckName, CheckResult, Scope
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import Days

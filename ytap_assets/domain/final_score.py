@@ -18,7 +18,7 @@ from ytap_assets.domain.norms import place
 from ytap_assets.domain.relevance import Topic, match_topic
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring_weights import ScoringWeights
-from ytap_assets.domain.titles import comparable_titles
+from ytap_assets.domain.text import comparable_titles
 
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)

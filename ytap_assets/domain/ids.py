@@ -1,4 +1,4 @@
-"""Which names are valid: workspaces and their uids, YouTube videos and channels (SPEC 1 and 7)."""
+"""Validation of ids: workspaces and their uids, YouTube videos and channels (SPEC 1 and 7)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_workspace_id(text: str) -> str:
     """Return ``text`` if it is a valid workspace id.
 
     Raises:
-        ConfigError: It is not; the message holds the rule.
+        ConfigError: It is not; the message has the rule.
     """
     if not is_workspace_id(text):
         raise ConfigError(f"workspace {text!r}: a workspace's name is {WORKSPACE_ID_RULE}")
@@ -30,10 +30,10 @@ def is_workspace_id(text: str) -> bool:
 
 
 def read_uid(value: object) -> str:
-    """A workspace's uid in its one form: a ULID in capitals.
+    """Parse a workspace's uid: a ULID, in capitals.
 
     Raises:
-        ValueError: It is no ULID.
+        ValueError: It is not a ULID.
     """
     text = value.upper() if isinstance(value, str) and value.isascii() else ""
     if _UID.fullmatch(text) is None:

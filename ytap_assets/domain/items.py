@@ -17,9 +17,9 @@ from ytap_assets.domain.scoring import (
     latest_observations,
     merge_observations,
 )
-from ytap_assets.domain.spam import find_spam
-from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam.detection import find_spam
+from ytap_assets.domain.spam.model import SpamModel
+from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.domain.urls import canonical_urls
 
 _ITEM = ("workspace_id", "day", "source", "item_id")

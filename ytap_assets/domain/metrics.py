@@ -1,4 +1,4 @@
-"""What counts mean: engagement, growth, and when to ask again (SPEC 4).
+"""Metrics from counts: engagement, growth, and refresh intervals (SPEC 4).
 
 Belongs here: formulas on the counts of one thing. Does not belong here:
 sums over a workspace for a report (`reporting`), or money.
@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 GROWTH_WARNING_PCT = 100
 LOSS_WARNING_PCT = 10
 UNSETTLED_DAYS = 4
-"""Platforms still revise the last days; each of these, today among them, is asked again."""
+"""Platforms revise the counts of the last days; these days, including today, are fetched again."""
 
 _REFRESH_LADDER = (
     (timedelta(days=1), timedelta(hours=1)),
@@ -27,9 +27,9 @@ def engagement_rate_pct(
 ) -> float | None:
     """(likes + comments + shares) / views x 100, in percent with two decimals.
 
-    Null without views, or where likes are not known: a rate without them would be a fraction of
-    the true one. Comments (which may be closed) and shares (which few platforms tell) are left out
-    where they are not known. Rates above 100 are possible and kept.
+    Null without views, or if likes are unknown: a rate without them would be far too low. Comments
+    (which may be closed) and shares (which few platforms report) are omitted if unknown. Rates
+    above 100 are possible and kept.
     """
     return None if likes is None else _pct(likes + (comments or 0) + (shares or 0), views)
 
@@ -53,8 +53,8 @@ class Growth:
     """Growth against the day before.
 
     Attributes:
-        growth_pct: In percent with two decimals; null where either day is not known.
-        warnings: ``growth_over_100_pct`` or ``loss_over_10_pct``, told from the exact value.
+        growth_pct: In percent with two decimals; null if either day is unknown.
+        warnings: ``growth_over_100_pct`` or ``loss_over_10_pct``, from the exact value.
     """
 
     growth_pct: float | None
@@ -65,7 +65,7 @@ def measure_growth(before: int | None, now: int | None) -> Growth:
     """Growth of a count from one calendar day to the next.
 
     Args:
-        before: The count of the day before; null where there is no row for that very day.
+        before: The count of the day before; null if there is no row for that day.
         now: The count of the day.
     """
     if before is None or now is None or before < 0:
@@ -81,7 +81,7 @@ def measure_growth(before: int | None, now: int | None) -> Growth:
 
 
 def refresh_interval(age: timedelta) -> timedelta | None:
-    """How often the counts of a video of that age are asked for; None: no more."""
+    """The interval between fetches of the counts of a video of that age; None: never."""
     return next((every for below, every in _REFRESH_LADDER if age < below), None)
 
 

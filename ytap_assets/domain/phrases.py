@@ -1,9 +1,9 @@
-"""Finding the words and phrases that people list in texts, one way for every list.
+"""Matching of listed words and phrases in texts, the same for every list.
 
-A phrase matches whole words, in any script; what whole means depends on the script, and which
-spellings are one word is said by `normal_form`. `docs/matching.md` states the rules for users.
-Belongs here: phrases, and regular expressions that people give, in the dialect of Polars, whose
-engine takes linear time. Does not belong here: what a found phrase means.
+A phrase matches whole words, in any script; word boundaries depend on the script, and `text`
+determines which spellings are equal. `docs/matching.md` states the rules for users. Belongs here:
+phrases, and regular expressions of users, in the dialect of Polars, whose engine takes linear time.
+Does not belong here: the meaning of a match.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from functools import lru_cache
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import ACCENTS, GAPS, SCRIPT_EDGE, normalize_texts, read_plainly
+from ytap_assets.domain.text import ACCENTS, GAPS, SCRIPT_EDGE, normalize_texts, plain_punctuation
 
 MAX_PHRASES = 2_000
-"""The most phrases of one list of a workspace."""
+"""The maximum number of phrases in one list of a workspace."""
 MAX_PHRASE_CHARACTERS = 200
 MAX_REGEX_CHARACTERS = 500
 _GROUP_CHARACTERS = 20_000
-"""The engine refuses expressions that compile to more than 10 MB; this is far below."""
+"""Far below the engine's limit, 10 MB when compiled."""
 _LONG_BYTES = 20_000
 _CACHED_LISTS = 2048
 _CACHED_TEXTS = 4_096
 _MANY_SHARE = 20
-"""From so many phrases with one longest word on, a phrase is known by a word that fewer have."""
+"""If more phrases than this share their longest word, a rarer word is searched for."""
 _NO_LETTERS = "\u0640\u115f\u1160\u3164\uffa0"
-"""Letters to Unicode, nothing to a reader: they stretch a word or fill a place."""
+"""Letters to Unicode that are not visible as letters."""
 _TAKING_ACCENTS = ("LATIN ", "CYRILLIC ", "GREEK ")
 _MASK = "\x00"
 FOUND = pl.Schema({"row": pl.UInt32, "place": pl.UInt32, "phrase": pl.String})
@@ -41,13 +41,13 @@ _PART = re.compile(rf"{SCRIPT_EDGE}([^{SCRIPT_EDGE}]+){SCRIPT_EDGE}|([^\s{SCRIPT
 _LETTER = re.compile(r"([\s\S])([\u0300-\u036f]*)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LINE_BREAK = re.compile(r"[\n\r\x0b\x0c\x85\u2028\u2029]")
-_MAY_DO_WITHOUT = re.compile(r"[|?*]|\{0?,")
-"""Where an expression has a choice, a character that no text has does not keep it from matching."""
+_HAS_ALTERNATIVES = re.compile(r"[|?*]|\{0?,")
+"""With alternatives, an expression can match although one character never occurs."""
 _LIKE_REGEX = re.compile(
     r"\(\?[a-zA-Z:=!<-]|^\s*\\b|\\b\s*$|\\[swd][+*?{]|\.[*+](?!\S)|\.[*+]\??\w|\w\|\w|^\s*\^[^\W_]"
     r"|^/.+/g?i$"
 )
-# One star after or before two letters or more: `A*` is a name, and `f***` hides a word.
+# One star next to at least two letters: `A*` is a name, and `f***` a masked word.
 _WILDCARD = re.compile(r"(?<!\S)[^\W_]{2,}\*(?!\S)|(?<!\S)\*[^\W_]{2,}(?!\S)")
 _LISTED_APART = re.compile(r"[,;](?=\s)|[\u060c\u3001\uff0c\uff1b]")
 _WRITTEN_CHARACTER = re.compile(
@@ -58,11 +58,11 @@ _ANY_ESCAPE = re.compile(r"\\[\s\S]")
 _SLASHED = re.compile(r"/(.+)/([a-z]*)", re.DOTALL)
 # White space or a hyphen between words, with the marks of Markdown around: `**free** - #robux`.
 _APART = r"[*~\]\\]*(?:[\s-]+|[\s-]*\n[\s>-]+)[*~#\[]*\s*"
-# Korean words are apart, so a space within a short one makes it others.
+# Korean words are separated, so a space within a short one makes it other words.
 _JAPANESE_ENDING = r"\p{Hiragana}"
 _KOREAN_GAPS = rf"{SCRIPT_EDGE}-"
 _SHORTEST_KOREAN_WORD = 2
-# What may stand before a word and is written together with it.
+# Prefixes that are written together with a word.
 _ARABIC_BEFORE = "[وف]?(?:ال|لل|[بك]ال|[بلك])?"
 _ARABIC_BEFORE_ARTICLE = "[وف]?(?:[بك]?ال|لل)"
 _HEBREW_BEFORE = "ו?(?:כ?ש)?(?:[בכל]|מה?|ה)?"
@@ -70,18 +70,18 @@ _ARTICLE = "ال"
 
 
 def find_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
-    """Which phrases each text holds.
+    """Find the phrases in each text.
 
     A plain search for a word of each phrase, its longest or, where many have that, a rarer one,
     goes first and spares nearly all texts the regular expressions, which are fifty times as slow.
 
     Args:
         texts: ``normal`` and ``searched`` of `normalize_texts`.
-        phrases: Each can be looked for (`check_phrase`); others are found nowhere.
+        phrases: Valid ones (`check_phrase`); others never match.
 
     Returns:
         ``row`` (the text's number), ``place`` (the phrase's number, both from 0) and ``phrase``,
-        in the order of both. Of phrases that are the same in normal form the first is found.
+        in the order of both. Of phrases with the same normal form the first is reported.
     """
     known = _compile_phrases(tuple(phrases))
     if known.is_empty():
@@ -100,10 +100,10 @@ def find_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
 
 
 def _find_words(texts: pl.DataFrame, words: Sequence[str]) -> pl.DataFrame:
-    """``row``, ``normal`` and ``word``: which words each text holds, each once.
+    """``row``, ``normal`` and ``word``: the distinct words of each text.
 
-    Of a long text the words are looked for one by one: a list of all their places could be as long
-    as the text is times the words that contain each other.
+    In a long text each word is searched separately: the list of all positions could be as long as
+    the text times the number of words that contain each other.
     """
     is_long = pl.col("searched").str.len_bytes() > _LONG_BYTES
     held = pl.col("searched").str.extract_many(words, overlapping=True).list.unique()
@@ -115,8 +115,8 @@ def _find_words(texts: pl.DataFrame, words: Sequence[str]) -> pl.DataFrame:
 
 
 def order_found(found: pl.DataFrame) -> pl.DataFrame:
-    """What `find_phrases` found here and there, in order, each phrase of a text once."""
-    # One number to sort by takes a third of the time of two.
+    """Sort and deduplicate results of `find_phrases`."""
+    # Sorting by one number takes a third of the time of two.
     key = pl.col("row").cast(pl.UInt64) * 2**32 + pl.col("place")
     ordered = found.with_columns(key=key).sort("key")
     is_new = pl.col("key").ne_missing(pl.col("key").shift())
@@ -124,14 +124,14 @@ def order_found(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def mask_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
-    """Put a mark in place of each phrase, so that its neighbours do not join.
+    """Replace each phrase by a mark, so that its neighbours are not joined.
 
     Args:
         texts: ``normal`` and ``searched`` of `normalize_texts`.
-        phrases: As `find_phrases` takes them.
+        phrases: As in `find_phrases`.
 
     Returns:
-        ``row`` and ``masked``, the normal form with the marks: of the texts that hold a phrase.
+        ``row`` and ``masked``, the normal form with the marks: for the texts with a phrase.
     """
     phrases = tuple(phrases)
     rows = find_phrases(texts, phrases)["row"].unique().sort()
@@ -142,11 +142,11 @@ def mask_phrases(texts: pl.DataFrame, phrases: Iterable[str]) -> pl.DataFrame:
 
 
 def check_phrase(text: str) -> str:
-    """The phrase, where it can be looked for.
+    """Validate a phrase.
 
     Raises:
-        ValueError: Nothing in it is compared (spaces, hyphens and invisible characters are not),
-            it has too many characters, or it is written as a regular expression, with a
+        ValueError: It has nothing to compare (spaces, hyphens and invisible characters are
+            ignored), has too many characters, or is written as a regular expression, with a
             wildcard, or on several lines.
     """
     if len(text) > MAX_PHRASE_CHARACTERS:
@@ -172,13 +172,13 @@ def check_phrase(text: str) -> str:
 
 
 def is_listing(phrase: str) -> bool:
-    """Whether a phrase looks like several, set apart by commas: it is found with its commas."""
+    """Whether a phrase looks like a list with commas; it would match only with its commas."""
     return len([part for part in _LISTED_APART.split(phrase) if is_phrase(part)]) > 1
 
 
 def is_phrase(text: str) -> bool:
-    """Whether a text has anything that can be looked for."""
-    # Configs are read often, and hold many phrases: a letter or digit tells without compiling.
+    """Whether a text has anything that can match."""
+    # Configs are read often and have many phrases: a letter or digit decides without compiling.
     if "&" not in text and any(one.isalnum() and one not in _NO_LETTERS for one in text):
         return True
     return _compile_phrases((text,)).height > 0
@@ -186,9 +186,9 @@ def is_phrase(text: str) -> bool:
 
 @lru_cache(maxsize=_CACHED_LISTS)
 def _compile_phrases(phrases: tuple[str, ...]) -> pl.DataFrame:
-    """The distinct phrases that can be looked for: ``place``, ``phrase``, ``word``, ``regex``.
+    """Compile the distinct valid phrases: ``place``, ``phrase``, ``word``, ``regex``.
 
-    ``word`` is the one of a phrase's words that the plain search looks for.
+    ``word`` is the word of the phrase used by the literal search.
     """
     forms = normalize_texts(pl.Series(phrases, dtype=pl.String))
     known = [
@@ -217,9 +217,9 @@ def _compile_phrases(phrases: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _choose_words(words_of: Sequence[list[str]]) -> list[str]:
-    """For each phrase the word to look for: its longest, or one that fewer phrases have.
+    """Choose each phrase's search word: its longest, or one that fewer phrases have.
 
-    A title with a word that all phrases have is tried against each of them.
+    A title with a word of all phrases would be tested against each of them.
     """
     longest = Counter(max(words, key=len) for words in words_of)
     shared = Counter(word for words in words_of for word in set(words))
@@ -233,7 +233,7 @@ def _choose_words(words_of: Sequence[list[str]]) -> list[str]:
 
 
 def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
-    """One phrase; where it begins or ends in a mark (``C++``), any neighbour will do.
+    """The regex of one phrase; next to a mark at its end (``C++``), any character is allowed.
 
     Args:
         parts: Pairs of which one is empty: a run of a script without spaces or of Korean, which is
@@ -251,11 +251,11 @@ def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
 
 
 def _run_regex(run: str) -> str:
-    """A run of a script without spaces, or of Korean: gaps may stand between its characters.
+    """The regex of a run of a script without spaces, or of Korean, with gaps between characters.
 
-    Across a gap the run is the whole of what it joins, but for a particle behind Japanese: the end
-    of one word and the beginning of the next would make up others. In Korean, particles may follow,
-    so the gap stands between parts that are long enough to be words.
+    With gaps, the run must be complete except for a Japanese particle, because the end of one word
+    and the beginning of the next could form another. In Korean, particles may follow, so gaps are
+    allowed only between parts that are long enough to be words.
     """
     letters: list[str] = []
     for character in run:
@@ -278,7 +278,7 @@ def _run_regex(run: str) -> str:
 
 
 def _word_regex(word: str) -> str:
-    """A word of a script with spaces, with what may stand before it in Arabic and Hebrew."""
+    """The regex of a word of a script with spaces, with the prefixes of Arabic and Hebrew."""
     script = unicodedata.name(word[0], "").partition(" ")[0]
     if script == "ARABIC":
         rest = _without_article(word)
@@ -288,7 +288,7 @@ def _word_regex(word: str) -> str:
 
 
 def _letters_regex(word: str) -> str:
-    """A letter without accents fits any accents; one with accents itself, or its bare capital.
+    """A letter without accents matches any accents; others only themselves or the plain capital.
 
     Capitals are often written without accents.
     """
@@ -318,7 +318,7 @@ def _is_word_character(character: str) -> bool:
 
 
 def join_regexes(regexes: Iterable[str]) -> list[str]:
-    """The alternatives joined, ``a|b|c``, into as few expressions as the engine's limit allows."""
+    """Join alternatives, ``a|b|c``, into as few expressions as the engine's limit allows."""
     groups: list[list[str]] = []
     size = _GROUP_CHARACTERS
     for regex in regexes:
@@ -330,16 +330,17 @@ def join_regexes(regexes: Iterable[str]) -> list[str]:
     return ["|".join(group) for group in groups]
 
 
+@lru_cache(maxsize=_CACHED_TEXTS)
 def check_regex(regex: str) -> str:
-    """The regular expression, where the engine takes it.
+    """Validate a regular expression.
 
-    The engine has no look-around and no back-references, and needs time that grows with the text
-    alone, so a hostile expression can be wrong but never endless.
+    The engine has no look-around and no back-references, and takes linear time, so an untrusted
+    expression cannot block a run.
 
     Raises:
         ValueError: It is too long, not in the engine's dialect, too large when compiled, or
-            matches the empty text and with it every text; or it has what no text has that
-            patterns see.
+            matches the empty text and with it every text; or it has a character that is
+            in no normalized text.
     """
     if len(regex) > MAX_REGEX_CHARACTERS:
         raise ValueError(f"a pattern has at most {MAX_REGEX_CHARACTERS} characters")
@@ -348,38 +349,40 @@ def check_regex(regex: str) -> str:
         flags = f"(?{slashed[2]})" if slashed[2] in {"i", "s", "m", "x"} else "(?i)"
         bare = f"{flags if slashed[2] else ''}{slashed[1]}"
         raise ValueError(f"slashes are no part of a pattern: write {bare} instead")
-    _refuse_unseen(regex)
+    _refuse_unmatchable(regex)
     try:
         matches_nothing = pl.Series([""]).str.contains(regex).item()
     except (pl.exceptions.ComputeError, UnicodeEncodeError) as error:
-        raise ValueError(f"not a pattern that the engine takes: {_said(error)}") from error
+        raise ValueError(
+            f"not a pattern that the engine takes: {_engine_message(error)}"
+        ) from error
     if matches_nothing:
         raise ValueError("a pattern that matches the empty text matches every text")
     return regex
 
 
-def _said(error: Exception) -> str:
-    """What the engine holds against the expression, without the drawing of where."""
+def _engine_message(error: Exception) -> str:
+    """The engine's message, without the marked position."""
     said = re.findall(r"error: (\S.*)", str(error))
     return said[-1] if said else type(error).__name__
 
 
-def _refuse_unseen(regex: str) -> None:
-    """Refuse what is in no text that patterns see, where the expression asks for nothing else.
+def _refuse_unmatchable(regex: str) -> None:
+    """Refuse a required character that is in no normalized text.
 
     Raises:
-        ValueError: Names it, and what to write in its place.
+        ValueError: With the character and its replacement.
     """
     outside = _CLASS.sub(_without_class, regex)
     written = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(outside)]
-    # Without the escapes, which name a character or a kind of them.
+    # Without escapes, which stand for a character or a class.
     literal = _ANY_ESCAPE.sub("\n", _WRITTEN_CHARACTER.sub("\n", outside))
-    may_do_without = _MAY_DO_WITHOUT.search(outside) is not None
+    has_alternatives = _HAS_ALTERNATIVES.search(outside) is not None
     for character in (*written, *literal):
-        if not may_do_without or unicodedata.category(character) == "Cc":
+        if not has_alternatives or unicodedata.category(character) == "Cc":
             _refuse_character(character)
     seen = _seen(literal)
-    if seen != literal and not may_do_without:
+    if seen != literal and not has_alternatives:
         raise ValueError(
             "patterns see texts with HTML entities decoded and accents on their letters:"
             f" write {seen.strip()!r} instead of {literal.strip()!r}"
@@ -387,7 +390,7 @@ def _refuse_unseen(regex: str) -> None:
 
 
 def _without_class(match: re.Match[str]) -> str:
-    """Nothing of a class of which some member can be in a text; else its first member."""
+    """Empty if some member of a class can be in a text; else its first member."""
     inside = match[0][1:-1]
     characters = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(inside)]
     rest = _WRITTEN_CHARACTER.sub("", inside)
@@ -420,8 +423,8 @@ def _refuse_character(character: str) -> None:
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def _seen(text: str) -> str:
-    """A text as patterns see it. Of ASCII, they see all as it is but for entities and controls."""
+    """A text as seen by patterns. ASCII is unchanged except for entities and control characters."""
     if text.isascii() and "&" not in text and not _CONTROL.search(text):
         return text
-    clean: str = read_plainly(normalize_texts(pl.Series([text]))["clean"]).item()
+    clean: str = plain_punctuation(normalize_texts(pl.Series([text]))["clean"]).item()
     return clean

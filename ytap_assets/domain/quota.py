@@ -1,4 +1,4 @@
-"""A platform's quotas: which buckets there are, and when they are full again (SPEC 4)."""
+"""Quotas of platforms: the buckets and their reset (SPEC 4)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ PACIFIC = ZoneInfo("America/Los_Angeles")
 
 @dataclass(frozen=True)
 class Bucket:
-    """An allowance that starts anew at midnight Pacific.
+    """A daily quota that is reset at midnight Pacific.
 
     Attributes:
-        name: What it is called, in the ledger and in messages.
-        limit: Calls a day; every call that is made here costs 1.
+        name: Its name in the ledger and in messages.
+        limit: Calls a day; every call costs 1.
     """
 
     name: str
@@ -24,7 +24,7 @@ class Bucket:
 
 YOUTUBE_SEARCH = Bucket("YouTube search", 100)
 YOUTUBE_UNITS = Bucket("YouTube units", 10_000)
-"""What is not search (or an upload): each page of a list costs one unit."""
+"""All calls except search and uploads: each page of a list costs one unit."""
 BUCKETS = (YOUTUBE_SEARCH, YOUTUBE_UNITS)
 
 
@@ -37,7 +37,7 @@ def last_quota_reset(at: datetime) -> datetime:
 def next_quota_reset(at: datetime) -> datetime:
     """The next midnight on the Pacific coast strictly after an instant, in UTC.
 
-    YouTube's daily quotas start anew then, whatever the season: at 07:00 or 08:00 UTC.
+    YouTube resets daily quotas then: at 07:00 or 08:00 UTC, depending on the season.
     """
     tomorrow = at.astimezone(PACIFIC).date() + timedelta(days=1)
     return datetime.combine(tomorrow, time(), tzinfo=PACIFIC).astimezone(UTC)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from ytap_assets.domain.languages import other_language_column
-from ytap_assets.domain.normal_form import normalize_texts
 from ytap_assets.domain.phrases import FOUND, find_phrases, is_phrase, order_found
+from ytap_assets.domain.text import normalize_texts
 
 _MOST_CHARACTERS = 1000
 """No platform has longer titles; what hostile input holds beyond is not read."""

@@ -1,10 +1,10 @@
-"""Arithmetic as Python does it: rounding by the exact value, halves to the even digit; quotients.
+"""Rounding and division with the results of Python: exact, half to even.
 
-Belongs here: the one way this project rounds, and divides where the last digit matters. Polars
-scales by a power of ten first, which moves
-values such as 2.675 (in truth 2.67499...) to the other side: one in twenty-five of the numbers
-with three decimals comes out differently. Here the error of that scaling is computed, too, so
-that the two together are exact (Dekker 1971, "A floating-point technique for extending the
+Belongs here: rounding, and division where the last digit matters. `Expr.round` of Polars 2.1 is not
+used: it scales by a power of ten first, so of the numbers with three decimals to 200 it rounds
+8,454 of 200,000 differently to two decimals (`half_away_from_zero`: 8,853), such as 2.675 (exactly
+2.67499...). It takes 4 ms of processor time per 1.2 million values, this module 25 ms. Here the
+error of the scaling is computed too (Dekker 1971, "A floating-point technique for extending the
 available precision"); calling Python's `round` for each of a million values took 20 times as long.
 """
 
@@ -57,7 +57,7 @@ def _divide(values: pl.Series, divisor: float) -> pl.Series:
 
 
 def _round(values: pl.Series, decimals: int) -> pl.Series:
-    """Where a value is not finite, or huge, Python rounds all: such values are rare."""
+    """If a value is not finite, or huge, all are rounded by Python; such values are rare."""
     power = 10.0**decimals
     scaled = values * power
     if scaled.is_between(-_LARGEST_PLAIN, _LARGEST_PLAIN).all():
@@ -67,17 +67,17 @@ def _round(values: pl.Series, decimals: int) -> pl.Series:
 
 
 def _round_plain(scaled: pl.Series, values: pl.Series, power: float) -> pl.Series:
-    """To the nearest whole; near the half the scaling's error decides."""
+    """Round to the nearest integer; near a half the error of the scaling decides."""
     whole = (scaled + 0.5).floor()
-    in_doubt = (scaled - whole).abs() > 0.5 - _DOUBT
-    if in_doubt.any():
-        places = in_doubt.arg_true()
-        whole = whole.scatter(places, _round_doubtful(values.gather(places), power))
+    is_near_half = (scaled - whole).abs() > 0.5 - _DOUBT
+    if is_near_half.any():
+        places = is_near_half.arg_true()
+        whole = whole.scatter(places, _round_near_half(values.gather(places), power))
     return _divide(whole, power).alias(values.name)
 
 
-def _round_doubtful(values: pl.Series, power: float) -> pl.Series:
-    """The exact product is ``scaled + error``: is that above the half, or the half of an odd?"""
+def _round_near_half(values: pl.Series, power: float) -> pl.Series:
+    """Round ``scaled + error``, the exact product: up above a half, and at a half to even."""
     scaled = values * power
     big = values * _SPLITTER
     high = big - (big - values)

@@ -12,8 +12,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.clock import SKEW, doubt_clock
-from ytap_assets.domain.silence import LEAST_DAYS, find_silent
+from ytap_assets.domain.plausibility import (
+    MIN_UNRESPONSIVE_DAYS,
+    SKEW,
+    doubt_clock,
+    find_unresponsive_targets,
+)
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.copies import find_newer_copy, list_copies
@@ -68,7 +72,7 @@ def examine_lake(
                 *_check_inlined(inspection),
             ]
             if not facts.pending and facts.conflict is None:
-                findings += [*_check_fetches(inspection, now), *_check_silence(inspection, now)]
+                findings += [*_check_fetches(inspection, now), *_check_targets(inspection, now)]
                 findings += _check_ranks(inspection)
             return findings
     except LakeMissingError as error:
@@ -220,22 +224,24 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     yield Finding("health", "quarantined rows", "warn" if aside.height else "ok", detail)
 
 
-def _check_silence(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     """Targets that have not answered for days, such as a channel that is gone."""
     names = ("workspace_id", "source", "target", "outcome", "detail", "http_status")
     log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
-    silent = find_silent(log, asked_since=(now - _STILL_ASKED).date())
-    if silent.is_empty():
-        yield Finding("freshness", "targets", "ok", f"none is silent for {LEAST_DAYS} days")
-    for row in silent.head(_MOST_LISTED).iter_rows(named=True):
+    unresponsive = find_unresponsive_targets(log, asked_since=(now - _STILL_ASKED).date())
+    if unresponsive.is_empty():
+        yield Finding(
+            "freshness", "targets", "ok", f"all responded within {MIN_UNRESPONSIVE_DAYS} days"
+        )
+    for row in unresponsive.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
             f"no answer on {count(row['days'], 'day')}, since {row['since']}; the last:"
             f" {row['detail']}; mend or pause it in config.yaml"
         )
         yield Finding("freshness", subject, "warn", detail)
-    if silent.height > _MOST_LISTED:
-        more = silent.height - _MOST_LISTED
+    if unresponsive.height > _MOST_LISTED:
+        more = unresponsive.height - _MOST_LISTED
         detail = f"{more} more {'give' if more > 1 else 'gives'} no answer; collection_log has them"
         yield Finding("freshness", "targets", "warn", detail)
 

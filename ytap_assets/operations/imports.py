@@ -8,13 +8,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ytap_assets.domain.clock import SKEW
+from ytap_assets.domain.plausibility import SKEW
 from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Stored
-from ytap_assets.sources.files import check_region, describe_reasons, read_trend_file
+from ytap_assets.sources.importing import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 
 _OUTCOME = ("target", "first_day", "day", "fetched", "accepted", "quarantined", "duplicates")

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from ytap_assets.domain.clock import doubt_clock, doubt_expiry, doubt_retention
+from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies
 from ytap_assets.lakehouse.maintenance import Maintained, maintain

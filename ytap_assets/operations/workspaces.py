@@ -17,7 +17,7 @@ import yaml
 from ulid import ULID
 
 from ytap_assets.domain.languages import has_other_languages
-from ytap_assets.domain.spam_rules import RuleName, find_too_weak
+from ytap_assets.domain.spam.rules import RuleName, find_weak_rules
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config
@@ -157,7 +157,7 @@ def find_idle_settings(workspace: Workspace) -> list[tuple[str, str]]:
         if rule in off and getattr(spam, key):
             idle.append((f"spam.{key}", f"has no effect: the rule is off (spam.rules_off: {rule})"))
     has_model = spam.model is not None and "model" not in off
-    weak = [] if has_model else find_too_weak(spam.min_spam_pct or 0)
+    weak = [] if has_model else find_weak_rules(spam.min_spam_pct or 0)
     if weak:
         idle.append(
             (

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ytap_assets.domain.clock import LONGEST_PAUSE
+from ytap_assets.domain.plausibility import LONGEST_PAUSE
 from ytap_assets.domain.quota import BUCKETS, Bucket, next_quota_reset
 from ytap_assets.settings import Settings
 from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError

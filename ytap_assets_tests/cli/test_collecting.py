@@ -10,7 +10,7 @@ import click
 import pytest
 
 from ytap_assets.cli.collecting import import_files
-from ytap_assets.cli.options import Day
+from ytap_assets.cli.common import Day
 from ytap_assets.operations.platform import Platform
 from ytap_assets.sources import collect
 from ytap_assets.sources.fetch import Fetch

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ytap_assets.cli.group import describe_error
+from ytap_assets.cli.common import describe_error
 from ytap_assets.cli.ui import dagster_command, dagster_environment
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
@@ -143,7 +143,7 @@ def test_a_statement_ends_when_its_time_is_up(ytap: Ytap, statement: str) -> Non
 
 
 def test_a_statement_that_does_not_hear_ends_all_the_same(tmp_path: Path) -> None:
-    code = "import ytap_assets.cli.statements as module; module._GRACE_S = 0\n" + RUN
+    code = "import ytap_assets.cli.sql as module; module._GRACE_S = 0\n" + RUN
     deaf = "select 1; select length(lpad('x', 2000000000, 'y'))"
     done = start(tmp_path, code, "sql", deaf, "-f", "csv", YTAP_SQL_SECONDS="1")
     assert (done.returncode, done.stdout) == (1, "1\n1\n")

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.normal_form import normalize_texts
 from ytap_assets.domain.phrases import (
     MAX_PHRASE_CHARACTERS,
     _compile_phrases,
@@ -20,6 +19,7 @@ from ytap_assets.domain.phrases import (
     join_regexes,
     mask_phrases,
 )
+from ytap_assets.domain.text import normalize_texts
 
 Found = list[tuple[int, str]]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.domain.relevance import Topic, match_topic
-from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.importing import read_trend_file
 
 TECH = Topic(keywords=("Rust", "machine learning", "C++"), vertical="technology")
 Matched = list[tuple[list[str], bool]]

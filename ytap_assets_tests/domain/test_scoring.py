@@ -20,7 +20,7 @@ from ytap_assets.domain.scoring import (
     latest_observations,
     merge_observations,
 )
-from ytap_assets.domain.spam_rules import SpamRules
+from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
 
 DAY = date(2026, 11, 20)

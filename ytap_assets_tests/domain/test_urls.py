@@ -5,9 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.url_platforms import HOME_PAGES, NO_PAGE
 from ytap_assets.domain.urls import (
+    HOME_PAGES,
     MAX_CHARACTERS,
+    NO_PAGE,
     canonical_url,
     canonical_urls,
     story_id_of,

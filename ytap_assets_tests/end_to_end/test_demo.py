@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.cli.summary import QUESTIONS
+from ytap_assets.cli.sql import QUESTIONS
 from ytap_assets.defs.evidence import WRITTEN_BESIDE
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.tables import TABLES

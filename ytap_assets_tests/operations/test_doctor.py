@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
-from ytap_assets.domain.spam_model import SpamModel
+from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lock import WriteLock

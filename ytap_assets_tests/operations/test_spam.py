@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.spam_model import FORMAT_VERSION, KIND, SpamModel
-from ytap_assets.domain.spam_rules import OwnLists, SpamRules
-from ytap_assets.domain.spam_text import FEATURES_VERSION
+from ytap_assets.domain.spam.model import FEATURES_VERSION, FORMAT_VERSION, KIND, SpamModel
+from ytap_assets.domain.spam.rules import OwnLists, SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.spam import spam_model, spam_rules

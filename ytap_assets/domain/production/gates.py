@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ytap_assets.domain.normal_form import normalize_texts
 from ytap_assets.domain.phrases import find_phrases
 from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.production.states import (
@@ -21,7 +20,7 @@ from ytap_assets.domain.production.states import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
-from ytap_assets.domain.titles import comparable_titles
+from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85

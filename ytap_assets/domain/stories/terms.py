@@ -13,7 +13,7 @@ import polars as pl
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
 from ytap_assets.domain.stories.numerals import fold_letters, fold_numbers, split_signs, unaccent
-from ytap_assets.domain.titles import NO_TITLE
+from ytap_assets.domain.text import NO_TITLE
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""

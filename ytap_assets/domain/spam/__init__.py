@@ -1,0 +1,1 @@
+"""Spam: settings of the rules, the learned model, its training, and detection."""
