@@ -30,7 +30,7 @@ from demo_items import DAYS, RECORDED_FROM, Item
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources import hn, reddit, youtube, youtube_channel, youtube_stats
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
 _HERE = Path(__file__).parent

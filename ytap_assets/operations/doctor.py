@@ -35,8 +35,8 @@ from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.errors import SourceError
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.exchange import SourceError
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Probe = Callable[[str], str | None]

@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 import httpx
 
-from ytap_assets.sources.errors import PermanentError, RefusedUrlError, describe_url
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import PermanentError, RefusedUrlError, describe_url
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 

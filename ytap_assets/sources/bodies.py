@@ -10,7 +10,7 @@ import zlib
 
 import httpx
 
-from ytap_assets.sources.errors import MalformedError
+from ytap_assets.sources.http.exchange import MalformedError
 
 DEFAULT_LIMIT = 8 * 1024 * 1024
 ACCEPT_ENCODING = "gzip"

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ytap_assets.sources.bodies import DEFAULT_LIMIT
-from ytap_assets.sources.kept_answers import KeptAnswers
-from ytap_assets.sources.ledger import QuotaLedger
+from ytap_assets.sources.http.cache import KeptAnswers
+from ytap_assets.sources.http.safety import Redactor
+from ytap_assets.sources.http.state import QuotaLedger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.parking import ParkedHosts
-from ytap_assets.sources.redaction import Redactor
 
 
 @dataclass(frozen=True)

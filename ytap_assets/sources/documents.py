@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element, ParseError, tostring
 from defusedxml import ElementTree
 from defusedxml.common import DefusedXmlException
 
-from ytap_assets.sources.errors import MalformedError, describe_url
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import MalformedError, describe_url
 
 _LONGEST_NUMBER = 30
 _SHOWN = 60

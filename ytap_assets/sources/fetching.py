@@ -17,9 +17,9 @@ from urllib.parse import urldefrag
 
 import polars as pl
 
-from ytap_assets.sources.errors import SourceError, UnexpectedError, UnrecoverableError
 from ytap_assets.sources.exchange import NOT_MODIFIED, Exchange
 from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.http.exchange import SourceError, UnexpectedError, UnrecoverableError
 from ytap_assets.sources.parsing import Parsed, Unreadable
 from ytap_assets.sources.source import Answers, Query, Source, Visit
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS

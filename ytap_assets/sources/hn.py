@@ -14,9 +14,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
 
-from ytap_assets.sources.errors import PermanentError, SourceError
 from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.hn_items import (
+from ytap_assets.sources.hackernews import (
     HIT_FIELDS,
     MOST_HITS,
     count_hits,
@@ -30,6 +29,7 @@ from ytap_assets.sources.hn_items import (
     read_hit,
     read_story,
 )
+from ytap_assets.sources.http.exchange import PermanentError, SourceError
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.workspaces import Workspace

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from ytap_assets.sources.errors import MalformedError, describe_url
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import MalformedError, describe_url
 
 
 async def follow_pages(

@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any
 
 from ytap_assets.sources.documents import write_item
-from ytap_assets.sources.errors import MalformedError, SourceError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import UnreadableItemError
+from ytap_assets.sources.http.exchange import MalformedError, SourceError
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from ytap_assets.sources.documents import load_json
-from ytap_assets.sources.errors import NotRecordedError, PermanentError, SourceError
 from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.http.exchange import NotRecordedError, PermanentError, SourceError
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Parsed, parse_exchanges
 from ytap_assets.sources.reddit_items import (

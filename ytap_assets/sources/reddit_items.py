@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from ytap_assets.sources.documents import load_json, load_xml
-from ytap_assets.sources.errors import MalformedError, describe_url
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import (
     UnreadableItemError,
@@ -27,6 +26,7 @@ from ytap_assets.sources.fields import (
     read_url,
     require_text,
 )
+from ytap_assets.sources.http.exchange import MalformedError, describe_url
 from ytap_assets.sources.parsing import Item
 from ytap_assets.sources.trend import Trend
 

@@ -23,14 +23,14 @@ import httpx
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.conduct import Conduct, Patience
-from ytap_assets.sources.kept_answers import KeptAnswers
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.cache import KeptAnswers
+from ytap_assets.sources.http.client import HttpClient
+from ytap_assets.sources.http.recordings import day_folder
+from ytap_assets.sources.http.safety import blanked_logs
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.parking import ParkedHosts
-from ytap_assets.sources.recordings import day_folder
-from ytap_assets.sources.redaction import blanked_logs
 from ytap_assets.sources.source import Token, Visit
 from ytap_assets.sources.transports import RecordTransport, ReplayTransport, live_transport
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ytap_assets.sources.exchange import NOT_MODIFIED, Exchange, Request
-from ytap_assets.sources.kept_answers import KeptAnswers
+from ytap_assets.sources.http.cache import KeptAnswers
 
 _LOOK_AGAIN_S = 0.25
 _MOST_LOOKS = 300

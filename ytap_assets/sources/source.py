@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from ytap_assets.domain.quota import Bucket
 from ytap_assets.settings import Settings
-from ytap_assets.sources.client import HttpClient
-from ytap_assets.sources.errors import DisabledError
 from ytap_assets.sources.exchange import FRESH_S, Exchange, Request
+from ytap_assets.sources.http.client import HttpClient
+from ytap_assets.sources.http.exchange import DisabledError
 from ytap_assets.sources.parsing import Parsed
 from ytap_assets.tables import RAW_TRENDS, Table
 from ytap_assets.workspaces import Workspace

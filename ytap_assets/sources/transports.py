@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 
 from ytap_assets.sources.bodies import DEFAULT_LIMIT, read_bounded
-from ytap_assets.sources.errors import NotRecordedError, PermanentError, describe_url
 from ytap_assets.sources.exchange import RECORDED_AT, SOURCE, keep_headers
-from ytap_assets.sources.recordings import (
+from ytap_assets.sources.http.exchange import NotRecordedError, PermanentError, describe_url
+from ytap_assets.sources.http.recordings import (
     Recording,
     RequestKey,
     append_recording,
@@ -24,7 +24,7 @@ from ytap_assets.sources.recordings import (
     request_key,
     split_ids,
 )
-from ytap_assets.sources.redaction import Redactor
+from ytap_assets.sources.http.safety import Redactor
 
 _NAMED = 10
 

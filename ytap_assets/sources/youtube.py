@@ -16,7 +16,7 @@ from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page
-from ytap_assets.sources.youtube_items import (
+from ytap_assets.sources.youtube_data import (
     API_HOST,
     KEY_NAME,
     PER_PAGE,

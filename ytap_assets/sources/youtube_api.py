@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.exchange import FRESH_S, Exchange
 from ytap_assets.sources.source import Query
-from ytap_assets.sources.youtube_items import KEY_HEADER, KEY_NAME, PER_PAGE, videos_url
+from ytap_assets.sources.youtube_data import KEY_HEADER, KEY_NAME, PER_PAGE, videos_url
 
 
 async def get_page(

@@ -15,7 +15,6 @@ from xml.etree.ElementTree import Element
 
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.sources.documents import load_xml
-from ytap_assets.sources.errors import MalformedError, PermanentError, TransientError, describe_url
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import (
     read_count,
@@ -23,10 +22,16 @@ from ytap_assets.sources.fields import (
     read_text,
     read_title,
 )
+from ytap_assets.sources.http.exchange import (
+    MalformedError,
+    PermanentError,
+    TransientError,
+    describe_url,
+)
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.trend import Trend
-from ytap_assets.sources.youtube_items import read_video_id, watch_url
+from ytap_assets.sources.youtube_data import read_video_id, watch_url
 from ytap_assets.workspaces import Workspace
 
 _HOST = "www.youtube.com"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import UnreadableItemError
+from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_items import Video, list_items, read_video
+from ytap_assets.sources.youtube_data import Video, list_items, read_video
 
 
 @dataclass(frozen=True)

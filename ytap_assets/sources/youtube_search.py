@@ -22,7 +22,7 @@ from ytap_assets.sources.fields import UnreadableItemError
 from ytap_assets.sources.parsing import Parsed
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page, get_videos
-from ytap_assets.sources.youtube_items import (
+from ytap_assets.sources.youtube_data import (
     API_HOST,
     KEY_NAME,
     PER_PAGE,

@@ -17,7 +17,7 @@ from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.parsing import Item, Parsed, parse_exchanges
 from ytap_assets.sources.source import Answers, Query, Source
 from ytap_assets.sources.youtube_api import batch_ids, get_videos
-from ytap_assets.sources.youtube_items import (
+from ytap_assets.sources.youtube_data import (
     API_HOST,
     KEY_NAME,
     list_items,

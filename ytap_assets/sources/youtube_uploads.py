@@ -19,13 +19,13 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from ytap_assets.sources.errors import PermanentError
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import PermanentError
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets.sources.parsing import Parsed
 from ytap_assets.sources.source import Answers, Query, TrendSource
 from ytap_assets.sources.youtube_api import get_page, get_videos
-from ytap_assets.sources.youtube_items import (
+from ytap_assets.sources.youtube_data import (
     API_HOST,
     KEY_NAME,
     PER_PAGE,

@@ -27,7 +27,7 @@ from ytap_assets.operations.scoring import score_slice
 from ytap_assets.operations.stories import tell_stories
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account

@@ -13,11 +13,11 @@ import httpx
 import polars as pl
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.client import HttpClient
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.conduct import Conduct
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.http.client import HttpClient
 from ytap_assets.sources.pacing import Pacer, RetryPolicy
 from ytap_assets.sources.session import Session, open_session
 from ytap_assets.workspaces import Workspace

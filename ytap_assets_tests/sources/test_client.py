@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.errors import (
+from ytap_assets.sources.exchange import Exchange, Request
+from ytap_assets.sources.http.exchange import (
     MalformedError,
     ParkedError,
     PermanentError,
@@ -21,7 +22,6 @@ from ytap_assets.sources.errors import (
     TooLargeError,
     TransientError,
 )
-from ytap_assets.sources.exchange import Exchange, Request
 from ytap_assets.sources.pacing import Pacer
 from ytap_assets_tests.sources.support import (
     HOST,

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ytap_assets.sources.errors import (
+from ytap_assets.sources.http.exchange import (
     PermanentError,
     QuotaExhaustedError,
     SourceError,

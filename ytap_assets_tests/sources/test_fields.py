@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.sources.documents import load_json, load_xml, write_item
-from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.fields import (
     UnreadableItemError,
     decode_entities,
@@ -24,6 +23,7 @@ from ytap_assets.sources.fields import (
     read_unix,
     read_url,
 )
+from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets_tests.sources.support import NOW, answer
 
 LARGE = "1,000,000,000,000,000 or more, beyond any count"

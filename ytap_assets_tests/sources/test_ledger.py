@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.domain.quota import BUCKETS, YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
-from ytap_assets.sources.errors import (
+from ytap_assets.sources.exchange import Request
+from ytap_assets.sources.http.exchange import (
     PermanentError,
     QuotaExhaustedError,
     SourceError,
     TransientError,
 )
-from ytap_assets.sources.exchange import Request
-from ytap_assets.sources.ledger import QuotaLedger, Spending
+from ytap_assets.sources.http.state import QuotaLedger, Spending
 from ytap_assets_tests.sources.support import HOST, NOW, Answering, Present, make_client, run
 
 FEW = Bucket("a few", 3)
@@ -200,8 +200,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
-from ytap_assets.sources.errors import QuotaExhaustedError
-from ytap_assets.sources.ledger import QuotaLedger
+from ytap_assets.sources.http.exchange import QuotaExhaustedError
+from ytap_assets.sources.http.state import QuotaLedger
 had = 0
 for _ in range(60):
     try:
@@ -231,7 +231,7 @@ import itertools, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from ytap_assets.domain.quota import YOUTUBE_UNITS
-from ytap_assets.sources.ledger import QuotaLedger
+from ytap_assets.sources.http.state import QuotaLedger
 for number in itertools.count(1):
     QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_UNITS, datetime(2026, 11, 20, tzinfo=UTC))
     print(number, flush=True)

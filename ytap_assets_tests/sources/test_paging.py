@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets.sources.paging import follow_pages
 from ytap_assets_tests.sources.support import answer, run
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.recordings import (
+from ytap_assets.sources.http.recordings import (
     Recording,
     append_recording,
     read_recordings,
@@ -79,7 +79,7 @@ def test_a_torn_line_is_told_and_does_not_take_its_neighbours_along(
 def test_several_processes_append_without_losing_a_line(tmp_path: Path) -> None:
     program = (
         "import sys; from datetime import datetime, UTC; from pathlib import Path\n"
-        "from ytap_assets.sources.recordings import Recording, append_recording\n"
+        "from ytap_assets.sources.http.recordings import Recording, append_recording\n"
         "for n in range(40):\n"
         "    url = f'https://a.example/{sys.argv[2]}/{n}'\n"
         "    now = datetime(2026, 11, 20, tzinfo=UTC)\n"

@@ -19,9 +19,9 @@ import pytest
 
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.collect import collect_trends, collect_video_metrics
-from ytap_assets.sources.errors import SourceError
 from ytap_assets.sources.exchange import Exchange, Request
 from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.http.exchange import SourceError
 from ytap_assets.sources.session import Session
 from ytap_assets.sources.source import Query
 from ytap_assets.sources.youtube import YouTubeCharts

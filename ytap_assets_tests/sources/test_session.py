@@ -8,10 +8,10 @@ import pytest
 
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.errors import RefusedUrlError
 from ytap_assets.sources.exchange import Request
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.http.exchange import RefusedUrlError
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.session import open_session
 from ytap_assets.tables import RAW_TRENDS
 from ytap_assets.workspaces import Workspace

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ytap_assets.sources.errors import NotRecordedError, PermanentError, TooLargeError
 from ytap_assets.sources.exchange import Exchange, Request
-from ytap_assets.sources.recordings import day_folder, read_recordings
+from ytap_assets.sources.http.exchange import NotRecordedError, PermanentError, TooLargeError
+from ytap_assets.sources.http.recordings import day_folder, read_recordings
 from ytap_assets_tests.sources.support import (
     NOW,
     TODAY,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ytap_assets.sources.collect import collect_video_metrics
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.session import open_session
 from ytap_assets.sources.source import Answers
 from ytap_assets.sources.youtube_stats import YouTubeStats, batch_videos, stats_url

@@ -24,7 +24,14 @@ from ytap_assets.domain.quota import Bucket
 from ytap_assets.sources.addresses import check_address, is_redirect, join_location, no_url
 from ytap_assets.sources.bodies import ACCEPT_ENCODING, read_bounded
 from ytap_assets.sources.conduct import Conduct
-from ytap_assets.sources.errors import (
+from ytap_assets.sources.exchange import (
+    RECORDED_AT,
+    SOURCE,
+    Exchange,
+    Request,
+    keep_headers,
+)
+from ytap_assets.sources.http.exchange import (
     ParkedError,
     PermanentError,
     QuotaExhaustedError,
@@ -34,13 +41,6 @@ from ytap_assets.sources.errors import (
     classify_response,
     describe_failure,
     describe_url,
-)
-from ytap_assets.sources.exchange import (
-    RECORDED_AT,
-    SOURCE,
-    Exchange,
-    Request,
-    keep_headers,
 )
 from ytap_assets.sources.pacing import Pacer, asked_wait
 from ytap_assets.sources.sharing import share_answer

@@ -23,7 +23,7 @@ from pathlib import Path
 from ytap_assets.domain.clock import LONGEST_PAUSE
 from ytap_assets.domain.quota import BUCKETS, Bucket, next_quota_reset
 from ytap_assets.settings import Settings
-from ytap_assets.sources.errors import PermanentError, QuotaExhaustedError
+from ytap_assets.sources.http.exchange import PermanentError, QuotaExhaustedError
 from ytap_assets.sources.state_file import make_state, open_state
 
 _TABLE = (

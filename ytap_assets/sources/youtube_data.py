@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from ytap_assets.domain.ids import is_video_id
 from ytap_assets.sources.documents import load_json
-from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import (
     UnreadableItemError,
@@ -27,6 +26,7 @@ from ytap_assets.sources.fields import (
     read_text,
     read_title,
 )
+from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets.sources.parsing import Item
 from ytap_assets.sources.trend import Trend
 

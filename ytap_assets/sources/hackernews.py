@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ytap_assets.sources.documents import load_json
-from ytap_assets.sources.errors import MalformedError, describe_url
 from ytap_assets.sources.exchange import Exchange
 from ytap_assets.sources.fields import (
     UnreadableItemError,
@@ -24,6 +23,7 @@ from ytap_assets.sources.fields import (
     read_unix,
     read_url,
 )
+from ytap_assets.sources.http.exchange import MalformedError, describe_url
 from ytap_assets.sources.parsing import Item
 from ytap_assets.sources.trend import Trend
 
