@@ -15,7 +15,7 @@ from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.operations.store import Stored, store_fetches
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import Table
 
 _LOG = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.sources import collect
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.session import Session, open_session
+from ytap_assets.sources.collect import Session, open_session
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import RAW_TRENDS, VIDEO_METRICS, VIDEOS, Table
 
 _DAYS_PER_COMMIT = 60

@@ -10,14 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ytap_assets.sources.hn import HackerNewsByDate, HackerNewsFrontPage
+from ytap_assets.sources.hackernews import HackerNewsByDate, HackerNewsFrontPage
 from ytap_assets.sources.reddit import RedditHot
 from ytap_assets.sources.source import Source, TrendSource
-from ytap_assets.sources.youtube import YouTubeCharts
-from ytap_assets.sources.youtube_channel import YouTubeChannels
-from ytap_assets.sources.youtube_search import YouTubeSearch
-from ytap_assets.sources.youtube_stats import YouTubeStats
-from ytap_assets.sources.youtube_uploads import YouTubeUploads
+from ytap_assets.sources.youtube import (
+    YouTubeChannels,
+    YouTubeCharts,
+    YouTubeSearch,
+    YouTubeStats,
+    YouTubeUploads,
+)
 
 
 @dataclass(frozen=True)

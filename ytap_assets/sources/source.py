@@ -7,20 +7,175 @@ Belongs here: the contract between the platforms' modules and what runs them (`f
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
+
+import polars as pl
 
 from ytap_assets.domain.quota import Bucket
 from ytap_assets.settings import Settings
-from ytap_assets.sources.exchange import FRESH_S, Exchange, Request
+from ytap_assets.sources.fields import UnreadableItemError, write_item
 from ytap_assets.sources.http.client import HttpClient
-from ytap_assets.sources.http.exchange import DisabledError
-from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.http.exchange import (
+    FRESH_S,
+    DisabledError,
+    Exchange,
+    MalformedError,
+    Request,
+    SourceError,
+    describe_url,
+)
 from ytap_assets.tables import RAW_TRENDS, Table
 from ytap_assets.workspaces import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend:
+    """One observation of one item; what the platform does not tell is None.
+
+    A source that shows several lists names the one in ``list_name``: what is seen in two lists in
+    the same second is two observations.
+    """
+
+    source: str
+    item_id: str
+    observed_at: datetime
+    title: str
+    url: str | None = None
+    discussion_url: str | None = None
+    published_at: datetime | None = None
+    points: int | None = None
+    comments: int | None = None
+    likes: int | None = None
+    views: int | None = None
+    list_name: str = ""
+    rank: int | None = None
+    region: str | None = None
+    category: str | None = None
+    channel_id: str | None = None
+    channel_title: str | None = None
+    duration_s: int | None = None
+    is_promoted: bool | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        """The fields by column name."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """One fetch of one target, or one file read.
+
+    Attributes:
+        log: The row of ``collection_log``; ``fetched`` = rows + quarantined. ``accepted`` and
+            ``duplicates`` are 0 until the rows are stored, when the lake knows which were new.
+        rows: Rows of the table the source feeds (``raw_trends`` or ``video_metrics``).
+        quarantined: Rows of ``quarantined_rows``.
+        payloads: Rows of ``raw_payloads``; empty for files, which stay where they are.
+    """
+
+    log: dict[str, Any]
+    rows: pl.DataFrame
+    quarantined: pl.DataFrame
+    payloads: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of a document.
+
+    Attributes:
+        content: The item as it came.
+        place: Where in the document, in words.
+        position: Its place in the list over all pages; 1 is the first.
+        exchange: The exchange whose document holds it.
+    """
+
+    content: object
+    place: str
+    position: int
+    exchange: Exchange
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An item that was put aside, and why."""
+
+    origin: str
+    place: str
+    reason: str
+    original: str
+    seen_at: datetime
+
+
+@dataclass
+class Parsed:
+    """What exchanges held.
+
+    Attributes:
+        rows: Columns of the table the source feeds, without the ones every row of a fetch shares.
+        unreadable: Items put aside; with ``rows``, all there were.
+        problem: What kept the first document that could not be read at all from it.
+        remark: What the log should say although nothing went wrong.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
+    problem: SourceError | None = None
+    remark: str | None = None
+
+
+def parse_exchanges(
+    exchanges: Sequence[Exchange],
+    *,
+    list_items: Callable[[Exchange], Sequence[object]],
+    read_item: Callable[[Item], dict[str, Any]],
+    noun: str,
+    is_wanted: Callable[[Item], bool] = lambda _: True,
+) -> Parsed:
+    """Read every item of every usable exchange.
+
+    Args:
+        exchanges: The exchanges of one fetch, in order; error answers are passed over.
+        list_items: Opens a document; raises `MalformedError` where it cannot.
+        read_item: Turns an item into a row; raises `UnreadableItemError` where it cannot.
+        noun: What an item is called in ``quarantined_rows.place``.
+        is_wanted: Whether an item is read at all; others count neither as rows nor as unreadable.
+    """
+    parsed, position = Parsed(), 0
+    for exchange in exchanges:
+        if not exchange.is_answer:
+            continue
+        try:
+            contents = list_items(exchange)
+        except MalformedError as error:
+            parsed.problem = parsed.problem or error
+            continue
+        for number, content in enumerate(contents, start=1):
+            position += 1
+            item = Item(content, f"{noun} {number}", position, exchange)
+            if is_wanted(item):
+                _read(item, read_item, parsed)
+    return parsed
+
+
+def _read(item: Item, read_item: Callable[[Item], dict[str, Any]], parsed: Parsed) -> None:
+    try:
+        parsed.rows.append(read_item(item))
+    except UnreadableItemError as error:
+        parsed.unreadable.append(
+            Unreadable(
+                origin=item.exchange.url,
+                place=item.place,
+                reason=str(error),
+                original=write_item(item.content),
+                seen_at=item.exchange.fetched_at,
+            )
+        )
+
 
 History = Literal["date_queryable", "as_of_now", "snapshot_only"]
 """What a source can answer for past days.
@@ -203,3 +358,35 @@ class TrendSource(Source):
     @abstractmethod
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """What the workspace wants from it; empty where it wants nothing."""
+
+
+async def follow_pages(
+    fetch: Callable[[str | None], Awaitable[Exchange]],
+    next_page: Callable[[Exchange], str | None],
+    *,
+    most: int,
+) -> AsyncIterator[Exchange]:
+    """Pages, from the first one on, until one names no next.
+
+    Args:
+        fetch: Asks for the page that a token names; None: the first.
+        next_page: The token of the page after this one, or None on the last.
+        most: How many pages are asked for at most.
+
+    Raises:
+        MalformedError: A page names one as the next that was there already.
+        SourceError: A page could not be had.
+    """
+    token: str | None = None
+    known: set[str] = set()
+    for _ in range(most):
+        page = await fetch(token)
+        yield page
+        token = next_page(page)
+        if token is None:
+            return
+        if token in known:
+            raise MalformedError(
+                f"{describe_url(page.url)}: the pages go round in a circle; asked no further"
+            )
+        known.add(token)

@@ -6,18 +6,18 @@ Belongs here: the wire format. Does not belong here: asking for it (`youtube_api
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from ytap_assets.domain.ids import is_video_id
-from ytap_assets.sources.documents import load_json
-from ytap_assets.sources.exchange import Exchange
+from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.fields import (
     UnreadableItemError,
     as_object,
+    load_json,
     optional_object,
     read_channel_id,
     read_count,
@@ -26,9 +26,8 @@ from ytap_assets.sources.fields import (
     read_text,
     read_title,
 )
-from ytap_assets.sources.http.exchange import MalformedError
-from ytap_assets.sources.parsing import Item
-from ytap_assets.sources.trend import Trend
+from ytap_assets.sources.http.exchange import FRESH_S, Exchange, MalformedError
+from ytap_assets.sources.source import Answers, Item, Parsed, Query, Trend, parse_exchanges
 
 API_HOST = "www.googleapis.com"
 KEY_NAME = "YOUTUBE_KEY"
@@ -190,3 +189,123 @@ def read_video_id(value: Any, name: str) -> str:
     if not isinstance(value, str) or not is_video_id(value):
         raise UnreadableItemError(f"{name} is missing or not a video id")
     return value
+
+
+async def get_page(
+    query: Query, url: str, *, bucket: Bucket = YOUTUBE_UNITS, fresh_s: float = FRESH_S
+) -> Exchange:
+    """One page of a list.
+
+    Raises:
+        DisabledError: The key is not set.
+        QuotaExhaustedError: The bucket is used up; it is not asked before its reset.
+        SourceError: It did not work.
+    """
+    secrets = query.visit.key_header(KEY_NAME, KEY_HEADER)
+    return await query.get(url, secrets=secrets, is_public=True, bucket=bucket, fresh_s=fresh_s)
+
+
+async def get_videos(query: Query, video_ids: Iterable[str]) -> AsyncIterator[Exchange]:
+    """What the API tells of given videos, 50 a page; each is asked for once.
+
+    Raises:
+        SourceError: A page could not be had.
+    """
+    for batch in batch_ids(video_ids, query.visit.find_recording):
+        yield await get_page(query, videos_url(id=",".join(batch)))
+
+
+def batch_ids(
+    video_ids: Iterable[str], find_recording: Callable[[str], object | None]
+) -> Iterator[list[str]]:
+    """The ids that are asked for together: up to 50, each once, in order.
+
+    On replay, the ids that were recorded together are: so one answer tells of one moment, whatever
+    the list was when it was recorded. Those that were not recorded come last, by themselves: they
+    keep no other from its answer.
+
+    Args:
+        video_ids: The ids.
+        find_recording: See `Visit`.
+    """
+    groups: dict[object | None, list[str]] = {}
+    for video_id in dict.fromkeys(video_ids):
+        groups.setdefault(find_recording(videos_url(id=video_id)), []).append(video_id)
+    for group in sorted(groups, key=lambda found: found is None):
+        ids = groups[group]
+        yield from (ids[first : first + PER_PAGE] for first in range(0, len(ids), PER_PAGE))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One kind of such a list.
+
+    Attributes:
+        path: Where in the API it is; tells its pages from those of `videos.list`.
+        read: Reads one of its items; raises `UnreadableItemError` where it cannot.
+    """
+
+    path: str
+    read: Callable[[Item], Video]
+
+    def is_page(self, url: str) -> bool:
+        """Whether a URL is that of such a list."""
+        return urlsplit(url).path == self.path
+
+    def videos(self, page: Exchange) -> list[Video]:
+        """The videos of a page, without what cannot be read: the parser will tell of that."""
+        read = (self._try_to_read(content, page) for content in _try_to_list(page))
+        return [video for video in read if video is not None]
+
+    def parse(
+        self,
+        answers: Answers,
+        *,
+        is_wanted: Callable[[Video], bool],
+        make_row: Callable[[Video, Exchange], dict[str, Any]],
+    ) -> Parsed:
+        """Read the videos of a fetch.
+
+        Args:
+            answers: The list's pages and those of `videos.list`.
+            is_wanted: Which videos of the list were asked for; the others are no part of it.
+            make_row: A row of one video; raises `UnreadableItemError` where there is none.
+        """
+        told = {
+            content.get("id")
+            for exchange in answers.exchanges
+            if exchange.is_answer and not self.is_page(exchange.url)
+            for content in _try_to_list(exchange)
+            if isinstance(content, dict)
+        }
+
+        def is_left(content: object, page: Exchange) -> bool:
+            video = self._try_to_read(content, page)
+            return video is None or (is_wanted(video) and video.video_id not in told)
+
+        def list_left(exchange: Exchange) -> Sequence[object]:
+            contents = list_items(exchange)
+            if not self.is_page(exchange.url):
+                return contents
+            return [content for content in contents if is_left(content, exchange)]
+
+        def read_item(item: Item) -> dict[str, Any]:
+            read = self.read if self.is_page(item.exchange.url) else read_video
+            return make_row(read(item), item.exchange)
+
+        return parse_exchanges(
+            answers.exchanges, list_items=list_left, read_item=read_item, noun="item"
+        )
+
+    def _try_to_read(self, content: object, page: Exchange) -> Video | None:
+        try:
+            return self.read(Item(content, "", 0, page))
+        except UnreadableItemError:
+            return None
+
+
+def _try_to_list(exchange: Exchange) -> Sequence[object]:
+    try:
+        return list_items(exchange)
+    except MalformedError:
+        return ()

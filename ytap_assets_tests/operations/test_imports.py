@@ -20,8 +20,8 @@ from ytap_assets.operations import imports
 from ytap_assets.operations.imports import ImportFailedError, import_trends
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.stories import tell_stories
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
 from ytap_assets_tests.sources.files.samples import DAILY_HEADER
 

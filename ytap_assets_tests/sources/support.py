@@ -13,13 +13,10 @@ import httpx
 import polars as pl
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.conduct import Conduct
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.http.client import HttpClient
-from ytap_assets.sources.pacing import Pacer, RetryPolicy
-from ytap_assets.sources.session import Session, open_session
+from ytap_assets.sources.collect import Session, collect_trends, open_session
+from ytap_assets.sources.http.client import Conduct, HttpClient, Pacer, RetryPolicy
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Workspace
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

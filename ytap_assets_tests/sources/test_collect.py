@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.collect import (
+    Session,
     collect_trends,
     collect_video_metrics,
+    open_session,
+    parse_payloads,
 )
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.reddit import listing_url
-from ytap_assets.sources.trend import Trend
+from ytap_assets.sources.http.exchange import Exchange, RefusedUrlError, Request
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.reddit import RedditHot, listing_url
+from ytap_assets.sources.source import Answers, Fetch, Parsed, Query, Trend
 from ytap_assets.tables import (
     COLLECTION_LOG,
     QUARANTINED_ROWS,
@@ -26,14 +33,17 @@ from ytap_assets.tables import (
     RAW_TRENDS,
     VIDEO_METRICS,
 )
+from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,
     CHARTS,
     HN,
+    NOW,
     REDDIT,
     TODAY,
     Handler,
+    Present,
     check_conservation,
     collect,
     make_session,
@@ -384,3 +394,262 @@ def test_a_second_page_that_was_not_recorded_is_said_to_be_missing(tmp_path: Pat
     (fetch,) = collect(REDDIT, make_settings(tmp_path, "replay"), handler)
     assert fetch.log["outcome"] == "not_recorded"
     assert fetch.rows["item_id"].to_list() == ["1a"]
+
+
+FEED = (
+    b"<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>t3_1a</id><title>R</title>"
+    b"<link href='https://www.reddit.com/r/rust/1a'/></entry></feed>"
+)
+BOTH = make_workspace(hn={"min_points": 50}, reddit={"subreddits": ["rust"]})
+SECRET = "youtube-key-0123456789"  # noqa: S105 - what must not be said
+PAST = TODAY - timedelta(days=3)
+
+
+def answering(request: httpx.Request) -> httpx.Response:
+    if "reddit" in request.url.host:
+        return httpx.Response(200, content=FEED)
+    return httpx.Response(200, json=[] if "firebase" in request.url.host else {"hits": []})
+
+
+def outcomes(fetches: list[Fetch]) -> dict[str, str]:
+    return {fetch.log["target"]: fetch.log["outcome"] for fetch in fetches}
+
+
+def break_parsing(monkeypatch: pytest.MonkeyPatch, parse: object) -> None:
+    monkeypatch.setattr(RedditHot, "parse", parse)
+
+
+def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: RedditHot, __: Answers) -> Parsed:
+        raise ZeroDivisionError("by\ud800 zero")
+
+    with monkeypatch.context() as broken:
+        break_parsing(broken, fail)
+        fetches = collect(BOTH, make_settings(tmp_path), answering)
+
+    assert outcomes(fetches) == {"by_date": "ok", "front_page": "ok", "r/rust": "permanent_error"}
+    reddit = fetches[2]
+    check_conservation(reddit)
+    COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([reddit.log]))
+    assert reddit.log["detail"].startswith("ZeroDivisionError: by\ufffd zero: a fault of this")
+    assert reddit.log["http_status"] == 200
+    (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "Traceback (most recent call last):\n" in told.getMessage()
+    assert "\ufffd zero" in told.getMessage().encode().decode()
+    rows, _ = parse_payloads(reddit.payloads)
+    assert rows["item_id"].to_list() == ["1a"]
+
+
+def test_rows_that_fit_no_table_are_a_fault_of_their_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[dict[str, Any]] = [{"item_id": "1", "points": "many"}, {"item_id": "2", "points": 1}]
+    break_parsing(monkeypatch, lambda _, __: Parsed(rows=rows))
+    (fetch,) = collect(REDDIT, make_settings(tmp_path), answering)
+    check_conservation(fetch)
+    assert (fetch.log["outcome"], fetch.log["fetched"]) == ("permanent_error", 0)
+    assert fetch.payloads["body"].to_list() == [FEED]
+
+
+def test_a_fault_while_asking_keeps_what_was_answered_before_it_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = RedditHot.ask
+
+    async def ask(self: RedditHot, query: Query) -> AsyncIterator[Exchange]:
+        async for exchange in asked(self, query):
+            yield exchange
+        raise RuntimeError(f"cannot go on with {SECRET}")
+
+    monkeypatch.setattr(RedditHot, "ask", ask)
+    fetches = collect(BOTH, make_settings(tmp_path, YOUTUBE_KEY=SECRET), answering)
+    reddit = fetches[2]
+    assert outcomes(fetches)["by_date"] == "ok"
+    assert reddit.log["outcome"] == "permanent_error"
+    assert "RuntimeError: cannot go on with REDACTED" in reddit.log["detail"]
+    assert reddit.rows["item_id"].to_list() == ["1a"]
+    assert reddit.payloads.height == 1
+    assert "cannot go on with REDACTED" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_an_absurd_header_ends_in_an_outcome_of_its_target_alone(tmp_path: Path) -> None:
+    absurd = {"retry-after": "Thu, 01 Jan 1970 00:00:00 +9999999999999999"}
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        is_reddit = "reddit" in request.url.host
+        return httpx.Response(429, headers=absurd) if is_reddit else answering(request)
+
+    fetches = collect(BOTH, make_settings(tmp_path), handler)
+    assert outcomes(fetches) == {"by_date": "ok", "front_page": "ok", "r/rust": "transient_error"}
+
+
+def collect_in(session: Session, day: date) -> list[Fetch]:
+    async def work() -> list[Fetch]:
+        async with session:
+            return await collect_trends(BOTH, [day], session=session, run_id="run")
+
+    return run(work())
+
+
+def test_a_session_that_crosses_midnight_finishes_its_day(tmp_path: Path) -> None:
+    present = Present()
+    session = make_session(make_settings(tmp_path), answering, present)
+    present.slept.append(13 * 3600)
+
+    fetches = collect_in(session, TODAY)
+
+    assert set(outcomes(fetches).values()) == {"ok"}
+    assert fetches[2].rows["observed_at"].to_list() == [NOW + timedelta(hours=13)]
+    assert fetches[2].rows["day"].to_list() == [TODAY]
+
+
+def test_a_session_made_after_midnight_cannot_have_the_day_before(tmp_path: Path) -> None:
+    present = Present()
+    present.slept.append(13 * 3600)
+    session = make_session(make_settings(tmp_path), answering, present)
+    assert outcomes(collect_in(session, TODAY)) == {
+        "by_date": "ok",
+        "front_page": "unrecoverable",
+        "r/rust": "unrecoverable",
+    }
+
+
+def ids(root: Path, hours: int, day: date) -> dict[str, str]:
+    present = Present()
+    present.slept.append(hours * 3600)
+    session = make_session(make_settings(root), answering, present)
+    return {fetch.log["target"]: fetch.log["collection_id"] for fetch in collect_in(session, day)}
+
+
+def test_what_cannot_be_had_is_one_entry_however_often_it_is_asked_for(tmp_path: Path) -> None:
+    once, again, other = ids(tmp_path, 0, PAST), ids(tmp_path, 5, PAST), ids(tmp_path, 0, TODAY)
+    assert once["front_page"] == again["front_page"] != other["front_page"]
+    assert once["by_date"] != again["by_date"]
+    assert len({*once.values(), *again.values()}) == 4
+
+
+def test_what_is_disabled_is_one_entry(tmp_path: Path) -> None:
+    names = set()
+    for hours in (0, 2):
+        present = Present()
+        present.slept.append(hours * 3600)
+        session = make_session(make_settings(tmp_path), answering, present)
+
+        async def work(session: Session = session) -> list[Fetch]:
+            async with session:
+                return await collect_trends(CHARTS, [TODAY], session=session, run_id="run")
+
+        (fetch,) = run(work())
+        assert fetch.log["outcome"] == "disabled"
+        names.add(fetch.log["collection_id"])
+    assert len(names) == 1
+
+
+FEED = b"<feed xmlns='http://www.w3.org/2005/Atom'></feed>"
+
+
+def test_the_catalog_is_consistent() -> None:
+    assert {source.table for source in CATALOG.trends} == {RAW_TRENDS}
+    assert set(CATALOG.spacing_s) == CATALOG.hosts
+    assert all(seconds > 0 for seconds in CATALOG.spacing_s.values())
+    assert CATALOG.find("hn", "https://www.reddit.com/") is None
+    assert CATALOG.find("digg", "https://www.reddit.com/") is None
+
+
+def test_no_host_is_asked_that_no_source_declares(tmp_path: Path) -> None:
+    async def work() -> None:
+        session = make_session(make_settings(tmp_path), lambda _: httpx.Response(200))
+        async with session:
+            client = (await session.visit(TODAY)).client
+            with pytest.raises(RefusedUrlError):
+                await client.send(Request("https://news.ycombinator.com/", "hn"))
+
+    run(work())
+
+
+def test_the_present_of_a_replay_is_the_end_of_what_was_recorded(tmp_path: Path) -> None:
+    day = date(2026, 11, 17)
+    folder = day_folder(tmp_path / "recordings", day)
+    for hour in (8, 21, 13):
+        moment = datetime(2026, 11, 17, hour, 5, tzinfo=UTC)
+        url = f"https://hn.algolia.com/{hour}"
+        append_recording(folder, "hn", Recording("GET", url, moment, 200, {}, b"{}"))
+
+    async def work() -> list[datetime]:
+        async with open_session(make_settings(tmp_path, "replay")) as session:
+            recorded, other = await session.visit(day), await session.visit(date(2026, 11, 18))
+            return [recorded.now(), recorded.now(), other.now()]
+
+    first, again, unrecorded = run(work())
+    assert first == again == datetime(2026, 11, 17, 21, 5, tzinfo=UTC)
+    assert unrecorded.date() == date(2026, 11, 18)
+
+
+def collect_by(
+    root: Path, transport: str, workspace: Workspace, handler: Handler, *days: date
+) -> list[Fetch]:
+    async def work() -> list[Fetch]:
+        settings = make_settings(root, transport)
+        async with make_session(settings, handler, Present()) as session:
+            return await collect_trends(workspace, days, session=session, run_id="run")
+
+    return run(work())
+
+
+def test_a_recorded_day_replays_to_the_same_fetches(tmp_path: Path) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "hacker-news.firebaseio.com":
+            return httpx.Response(200, json=[])
+        return httpx.Response(200, json={"hits": [{"objectID": "1", "title": "T"}, None]})
+
+    def refuse(_: httpx.Request) -> httpx.Response:
+        raise AssertionError("a replay asked the network")
+
+    recorded = collect_by(tmp_path, "record", HN, handler, TODAY)
+    for replayed in (collect_by(tmp_path, "replay", HN, refuse, TODAY) for _ in range(2)):
+        for before, after in zip(recorded, replayed, strict=True):
+            assert before.log == after.log
+            assert before.rows.equals(after.rows)
+            assert before.quarantined.equals(after.quarantined)
+            assert before.payloads.equals(after.payloads)
+
+
+def test_a_backfilled_day_replays_as_it_was_collected(tmp_path: Path) -> None:
+    past = TODAY - timedelta(days=3)
+
+    def handler(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"hits": [{"objectID": "1", "title": "T"}]})
+
+    recorded = collect_by(tmp_path, "record", HN, handler, past)
+    replayed = collect_by(tmp_path, "replay", HN, handler, past)
+    assert [fetch.log["outcome"] for fetch in recorded] == ["ok", "unrecoverable"]
+    assert [fetch.log for fetch in replayed] == [fetch.log for fetch in recorded]
+    assert replayed[0].rows["day"].to_list() == [past]
+    assert replayed[0].rows["observed_at"].to_list() == [NOW]
+
+
+def test_a_day_without_recordings_is_said_to_have_none(tmp_path: Path) -> None:
+    fetches = replay(HN, [TODAY], make_settings(tmp_path, "replay"))
+    assert [fetch.log["outcome"] for fetch in fetches] == ["not_recorded"] * 2
+    assert all(fetch.rows.is_empty() and fetch.payloads.is_empty() for fetch in fetches)
+
+
+def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:
+    days = [TODAY, TODAY - timedelta(days=1), TODAY]
+    fetches = collect_by(
+        tmp_path, "live", REDDIT, lambda _: httpx.Response(200, content=FEED), *days
+    )
+    assert [fetch.log["day"] for fetch in fetches] == [TODAY - timedelta(days=1), TODAY]
+
+
+def test_a_live_session_opens_nothing_before_it_asks(tmp_path: Path) -> None:
+    async def work() -> bool:
+        async with open_session(make_settings(tmp_path), now=Present().now) as session:
+            visit = await session.visit(TODAY)
+            return visit.now() == NOW and not visit.is_replay
+
+    assert run(work())
+    assert list(tmp_path.iterdir()) == []

@@ -14,9 +14,8 @@ import polars as pl
 import pytest
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.collect import collect_video_metrics
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.session import open_session
+from ytap_assets.sources.collect import collect_video_metrics, open_session
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_TRENDS, VIDEO_METRICS
 from ytap_assets.workspaces import Workspace, Workspaces
 from ytap_assets_tests.sources.support import check_conservation, replay, run

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.conduct import Patience
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.pacing import RetryPolicy
-from ytap_assets.sources.session import Session
+from ytap_assets.sources.collect import Session, collect_trends
+from ytap_assets.sources.http.client import Patience, RetryPolicy
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS
 from ytap_assets_tests.sources.faulty_server import Behaviour, Call, Wired, serving, to_json
 from ytap_assets_tests.sources.support import (

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.documents import load_json, load_xml, write_item
 from ytap_assets.sources.fields import (
     UnreadableItemError,
     decode_entities,
+    load_json,
+    load_xml,
     read_channel_id,
     read_count,
     read_duration,
@@ -22,6 +23,7 @@ from ytap_assets.sources.fields import (
     read_title,
     read_unix,
     read_url,
+    write_item,
 )
 from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets_tests.sources.support import NOW, answer

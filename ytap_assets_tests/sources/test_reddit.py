@@ -12,11 +12,9 @@ import httpx
 import pytest
 
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.reddit import RedditHot, feed_url, listing_url
-from ytap_assets.sources.source import Answers
+from ytap_assets.sources.source import Answers, Fetch, Parsed
 from ytap_assets_tests.sources.support import (
     NOW,
     REDDIT,

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Answers, Parsed
 from ytap_assets.sources.youtube import YouTubeCharts, chart_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,

@@ -6,10 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_channel import YouTubeChannels, channel_feed_url
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Answers, Parsed
+from ytap_assets.sources.youtube import YouTubeChannels, channel_feed_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,

@@ -12,16 +12,13 @@ from pydantic import ValidationError
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.http.state import QuotaLedger
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube import YouTubeCharts, chart_url
+from ytap_assets.sources.source import Answers, Fetch
+from ytap_assets.sources.youtube import YouTubeCharts, YouTubeSearch, chart_url, search_url
 from ytap_assets.sources.youtube_data import videos_url
-from ytap_assets.sources.youtube_search import YouTubeSearch, search_url
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNEL,

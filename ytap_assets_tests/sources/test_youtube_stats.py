@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.collect import collect_video_metrics
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.collect import collect_video_metrics, open_session
+from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
-from ytap_assets.sources.session import open_session
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_stats import YouTubeStats, batch_videos, stats_url
+from ytap_assets.sources.source import Answers, Fetch
+from ytap_assets.sources.youtube import YouTubeStats, batch_videos, stats_url
 from ytap_assets.tables import VIDEO_METRICS
 from ytap_assets_tests.sources.support import (
     HN,

@@ -10,10 +10,9 @@ from urllib.parse import parse_qs
 import httpx
 
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_uploads import YouTubeUploads, uploads_url
+from ytap_assets.sources.collect import parse_payloads
+from ytap_assets.sources.source import Answers, Fetch
+from ytap_assets.sources.youtube import YouTubeUploads, uploads_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,

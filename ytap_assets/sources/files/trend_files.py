@@ -18,7 +18,6 @@ import polars as pl
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.domain.iso_codes import check_country
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files.content import Content, read_content
 from ytap_assets.sources.files.convert import REASON, convert_records
 from ytap_assets.sources.files.formats import Format, known_formats
@@ -26,6 +25,7 @@ from ytap_assets.sources.files.kinds import Reading, has_year
 from ytap_assets.sources.files.names import DaySpan, read_name_days, year_from, year_up_to
 from ytap_assets.sources.files.recognize import Candidate, read_records, recognize
 from ytap_assets.sources.files.records import Records
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
 _ID_CHARS = 32

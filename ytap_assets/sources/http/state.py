@@ -13,18 +13,182 @@ when a bucket is full again (`domain.quota`).
 
 from __future__ import annotations
 
+import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from ytap_assets.domain.clock import LONGEST_PAUSE
 from ytap_assets.domain.quota import BUCKETS, Bucket, next_quota_reset
 from ytap_assets.settings import Settings
 from ytap_assets.sources.http.exchange import PermanentError, QuotaExhaustedError
-from ytap_assets.sources.state_file import make_state, open_state
+
+_LOG = logging.getLogger(__name__)
+_CIRCUMSTANCES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+    }
+)
+T = TypeVar("T")
+_PATIENCE_S = 10.0
+"""How long another process's transaction is waited for; one takes milliseconds."""
+
+
+@contextmanager
+def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.Connection]:
+    """One transaction: nobody else reads or writes meanwhile, and it is kept as a whole or not.
+
+    The file is opened for it and closed after it, so that no process holds one for long.
+
+    Args:
+        path: The file; it and its folder are made where they are missing.
+        *tables: The statements that make its tables, where they are missing.
+        is_durable: Whether it has to outlive a loss of power; if not, it may be broken by one.
+
+    Raises:
+        sqlite3.Error: The file cannot be used: locked for long, no room, or broken.
+        OSError: Its folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with closing(_connect(path, is_durable=is_durable)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                for table in tables:
+                    connection.execute(table)
+                yield connection
+            except BaseException:
+                with suppress(sqlite3.Error):  # what is broken cannot be rolled back either
+                    connection.rollback()
+                raise
+            connection.commit()
+    except UnicodeDecodeError as error:  # its own words are damaged, and quoted in a complaint
+        raise sqlite3.DatabaseError(str(error)) from error
+
+
+def make_state(path: Path, *tables: str) -> None:
+    """Make a file with its tables, where there is none: it gets its name when it is complete.
+
+    What is there already stays as it is, whatever it holds: an empty file, which SQLite would take
+    for a new database, was not made here, and has no tables.
+
+    Raises:
+        sqlite3.Error: It cannot be made.
+        OSError: Its folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
+        made = Path(folder, path.name)
+        with open_state(made, *tables, is_durable=True):
+            pass
+        try:
+            os.link(made, path)
+        except OSError:  # another process made it meanwhile, or there are no links here
+            if not path.exists():
+                made.replace(path)
+
+
+def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+    if not is_durable:
+        try:
+            connection.execute("PRAGMA synchronous=OFF")
+            connection.execute("PRAGMA journal_mode=MEMORY")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def try_state(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    """What ``work`` brings from a file that is a mere convenience; None where it cannot be used.
+
+    A broken file is removed and begins anew; either way the log tells.
+    """
+    # The log gets words: an error it held on to would hold on to the lock as well.
+    try:
+        with open_state(path, *tables, is_durable=False) as connection:
+            return work(connection)
+    except OSError as error:
+        _LOG.warning("%s is left alone: %s", path, str(error))
+    except sqlite3.Error as error:
+        if _is_passing(error):
+            _LOG.warning("%s is left alone: %s", path, str(error))
+        else:
+            _LOG.warning("%s is broken (%s) and begins anew", path, str(error))
+            _remove(path)
+    return None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # its folder is read-only, say: then nothing can be remembered
+        _LOG.warning("%s cannot be removed: %s", path, str(error))
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    """Whether the circumstances are to blame (a lock, a full disk) and not what the file holds."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _CIRCUMSTANCES
+
+
+_RETRY_AFTER_TABLE = (
+    "CREATE TABLE IF NOT EXISTS parked (host TEXT PRIMARY KEY, ends_at REAL NOT NULL)"
+)
+_LONGEST_S = 86_400.0
+"""No host is left alone for longer than a day on its word, nor for a slip of our clock."""
+
+
+class ParkedHosts:
+    """Which hosts are not to be asked, and until when; a convenience, as `KeptAnswers` is."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file, which is made with the first host."""
+        self.path = path
+
+    def park(self, host: str, seconds: float, now: datetime) -> None:
+        """Remember that ``host`` asked to be left alone for so many seconds."""
+        ends_at = now.timestamp() + min(seconds, _LONGEST_S)
+
+        def write(connection: sqlite3.Connection) -> None:
+            at = now.timestamp()
+            connection.execute(
+                "DELETE FROM parked WHERE ends_at NOT BETWEEN ? AND ?", (at, at + _LONGEST_S)
+            )
+            connection.execute("INSERT OR REPLACE INTO parked VALUES (?, ?)", (host, ends_at))
+
+        try_state(self.path, _RETRY_AFTER_TABLE, work=write)
+
+    def waits(self, now: datetime) -> Mapping[str, float]:
+        """The hosts that are to be left alone, and for how many seconds more."""
+        if not self.path.is_file():
+            return {}
+        at = now.astimezone(UTC).timestamp()
+        rows = try_state(
+            self.path,
+            _RETRY_AFTER_TABLE,
+            work=lambda file: file.execute("SELECT host, ends_at FROM parked").fetchall(),
+        )
+        # A damaged file may hold anything.
+        waits = {str(host): end - at for host, end in rows or () if isinstance(end, float)}
+        return {host: wait for host, wait in waits.items() if 0 < wait <= _LONGEST_S}
+
 
 _TABLE = (
     "CREATE TABLE spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"

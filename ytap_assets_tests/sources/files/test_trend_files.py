@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.errors import ConfigError, ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.files import read_trend_file
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 from ytap_assets_tests.sources.files.conftest import Read
 from ytap_assets_tests.sources.files.samples import (

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.http.exchange import MalformedError
-from ytap_assets.sources.paging import follow_pages
+from ytap_assets.sources.http.exchange import Exchange, MalformedError
+from ytap_assets.sources.source import follow_pages
 from ytap_assets_tests.sources.support import answer, run
 
 

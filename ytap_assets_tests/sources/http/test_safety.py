@@ -18,12 +18,9 @@ from pathlib import Path
 import pytest
 
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.collect import collect_trends, collect_video_metrics
-from ytap_assets.sources.exchange import Exchange, Request
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.http.exchange import SourceError
-from ytap_assets.sources.session import Session
-from ytap_assets.sources.source import Query
+from ytap_assets.sources.collect import Session, collect_trends, collect_video_metrics
+from ytap_assets.sources.http.exchange import Exchange, Request, SourceError
+from ytap_assets.sources.source import Fetch, Query
 from ytap_assets.sources.youtube import YouTubeCharts
 from ytap_assets_tests.sources.faulty_server import Behaviour, Call, Wired, serving, to_json
 from ytap_assets_tests.sources.support import TODAY, Present, make_settings, run

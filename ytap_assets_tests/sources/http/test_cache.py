@@ -21,12 +21,10 @@ from hypothesis import strategies as st
 
 from ytap_assets.domain.quota import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange, Request
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.http.cache import KeptAnswers
-from ytap_assets.sources.http.exchange import PermanentError
+from ytap_assets.sources.http.cache import KeptAnswers, is_fresh
+from ytap_assets.sources.http.exchange import Exchange, PermanentError, Request
 from ytap_assets.sources.http.state import open_ledger
-from ytap_assets.sources.sharing import is_fresh
+from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNELS,
@@ -406,7 +404,7 @@ _WRITER = """
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from ytap_assets.sources.exchange import Exchange
+from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.cache import KeptAnswers
 kept = KeptAnswers(Path(sys.argv[1]))
 for number in range(40):

@@ -10,17 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.hn import (
+from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.hackernews import (
     HackerNewsByDate,
     HackerNewsFrontPage,
     by_date_url,
     item_url,
     top_stories_url,
 )
-from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.source import Answers
+from ytap_assets.sources.source import Answers, Parsed
 from ytap_assets_tests.sources.support import (
     HN,
     NOW,
