@@ -1,7 +1,13 @@
-"""Collecting: every source a workspace wants, for every day asked for.
+"""Collecting: a session with the platforms, and the fetches of a workspace for given days.
 
-No source stops another: each fetch ends in a `Fetch` with its outcome. Belongs here: which fetches
-there are. Does not belong here: storing them (`operations`).
+Every fetch ends in a `Fetch` with its outcome, whatever the platform or the source's code does; no
+source stops another.
+
+Live and recording, the present is the clock that is passed in. On replay the present of a day is
+the end of its recordings, so replaying a day twice gives the same rows. `today` is set when the
+session is opened: a session that runs past midnight finishes its day.
+
+Does not belong here: storing the fetches (`operations`).
 """
 
 from __future__ import annotations
@@ -24,8 +30,15 @@ import polars as pl
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.http.cache import KeptAnswers
-from ytap_assets.sources.http.client import Conduct, HttpClient, Pacer, Patience, RetryPolicy
+from ytap_assets.sources.http.cache import ResponseCache
+from ytap_assets.sources.http.client import (
+    HttpClient,
+    HttpConfig,
+    RateLimiter,
+    RetryPolicy,
+    Timeouts,
+    live_transport,
+)
 from ytap_assets.sources.http.exchange import (
     NOT_MODIFIED,
     Exchange,
@@ -33,23 +46,18 @@ from ytap_assets.sources.http.exchange import (
     UnexpectedError,
     UnrecoverableError,
 )
-from ytap_assets.sources.http.recordings import (
-    RecordTransport,
-    ReplayTransport,
-    day_folder,
-    live_transport,
-)
-from ytap_assets.sources.http.safety import blanked_logs
-from ytap_assets.sources.http.state import ParkedHosts, open_ledger
+from ytap_assets.sources.http.recordings import RecordTransport, ReplayTransport, day_folder
+from ytap_assets.sources.http.safety import redacted_logs
+from ytap_assets.sources.http.state import RetryAfterStore, open_ledger
 from ytap_assets.sources.source import (
-    Answers,
     Fetch,
+    FetchContext,
     Parsed,
     Query,
+    RejectedItem,
+    Responses,
     Source,
     Token,
-    Unreadable,
-    Visit,
 )
 from ytap_assets.sources.youtube import batch_videos
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS, Table
@@ -58,17 +66,22 @@ from ytap_assets.workspaces import Workspace
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
+_Plan = list[tuple[Source, str]]
 
-_ANSWERS, _PARKED = "answers.sqlite", "parked.sqlite"
-_NAMES_NOT_SECRETS = frozenset({"YTAP_SECRET_REDDIT_USER"})
-"""Public names that travel with the secrets; blanking a common word would spoil the payloads."""
+_LOG = logging.getLogger(__name__)
+_CACHE, _RETRY_AFTER = "answers.sqlite", "parked.sqlite"
+_NOT_SECRET = frozenset({"YTAP_SECRET_REDDIT_USER"})
+"""Public names that are set like secrets; redacting a common word would damage payloads."""
+_STORED_ONCE: frozenset[Outcome] = frozenset({"unrecoverable", "disabled"})
+"""Outcomes that do not change from fetch to fetch and are stored once."""
+_SHOWN_CHARS = 300
 
 
 class Session:
-    """One conversation with the outside world: ``async with open_session(settings) as session``.
+    """An open session with the platforms: ``async with open_session(settings) as session``.
 
-    Its clients share their manners and their tokens, in memory only; live, all sessions of the
-    installation share what they were answered.
+    Its clients share their configuration and access tokens, in memory only; live, all sessions of
+    the installation share the response cache.
     """
 
     def __init__(
@@ -77,56 +90,56 @@ class Session:
         *,
         now: Clock | None = None,
         catalog: Catalog = CATALOG,
-        keeps_answers: bool = True,
+        use_cache: bool = True,
         network: Callable[[], httpx.AsyncBaseTransport] = live_transport,
         retries: RetryPolicy | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         sleep: Sleep = asyncio.sleep,
         monotonic: Callable[[], float] = clocks.monotonic,
     ) -> None:
         """Take what a session depends on; nothing is opened yet.
 
         Args:
-            settings: Say which transport answers, and hold the secrets.
+            settings: The transport and the secrets.
             now: The present, live and recording; the settings' by default.
-            catalog: The sources there are; no other host is asked.
-            keeps_answers: Whether, live, earlier answers save requests.
-            network: Makes the transport that asks the real hosts.
-            retries: How often a transient failure is tried again.
-            patience: How long an answer may take.
+            catalog: The sources; requests are sent to their hosts only.
+            use_cache: Whether the response cache is used when live.
+            network: Creates the transport to the real hosts.
+            retries: How transient failures are retried.
+            timeouts: How long a response may take.
             sleep: Waits so many seconds.
-            monotonic: A clock that never jumps, for spacing requests.
+            monotonic: A monotonic clock, for spacing requests.
         """
         self.settings = settings
         self.catalog = catalog
         self._now = now or settings.now
         self._today = self._now().astimezone(UTC).date()
         self._network = network
-        self._keeps_answers = keeps_answers
-        self._conduct = Conduct(
+        self._use_cache = use_cache
+        self._config = HttpConfig(
             hosts=catalog.hosts,
             clock=self._now,
             sleep=sleep,
-            pacer=Pacer(catalog.spacing_s, monotonic),
+            rate_limiter=RateLimiter(catalog.spacing_s, monotonic),
             retries=retries or RetryPolicy(),
-            patience=patience or Patience(),
-            parked=ParkedHosts(settings.state / _PARKED),
+            timeouts=timeouts or Timeouts(),
+            retry_after=RetryAfterStore(settings.state / _RETRY_AFTER),
             ledger=open_ledger(settings),
         )
         for name, secret in settings.secrets.items():
-            if name not in _NAMES_NOT_SECRETS:
-                self._conduct.redactor.learn(secret)
+            if name not in _NOT_SECRET:
+                self._config.redactor.add(secret)
         self._tokens: dict[str, Token] = {}
-        self._visits: dict[date, Visit] = {}
+        self._contexts: dict[date, FetchContext] = {}
         self._live: HttpClient | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        conduct = self._conduct
-        self._stack.enter_context(blanked_logs(conduct.redactor))
-        if conduct.pacer is not None and conduct.parked is not None:
-            for host, wait in conduct.parked.waits(self._now()).items():
-                conduct.pacer.park(host, wait)
+        config = self._config
+        self._stack.enter_context(redacted_logs(config.redactor))
+        if config.rate_limiter is not None and config.retry_after is not None:
+            for host, wait in config.retry_after.remaining(self._now()).items():
+                config.rate_limiter.block(host, wait)
         return self
 
     async def __aexit__(
@@ -137,57 +150,59 @@ class Session:
     ) -> None:
         await self._stack.aclose()
 
-    async def visit(self, day: date) -> Visit:
-        """What a source needs to ask about ``day``; the same one each time."""
-        if day not in self._visits:
-            self._visits[day] = await self._open_visit(day)
-        return self._visits[day]
+    async def context(self, day: date) -> FetchContext:
+        """The context of the fetches for ``day``; the same one each time."""
+        if day not in self._contexts:
+            self._contexts[day] = await self._open_context(day)
+        return self._contexts[day]
 
-    async def _open_visit(self, day: date) -> Visit:
+    async def _open_context(self, day: date) -> FetchContext:
         if self.settings.transport == "replay":
             return await self._open_replay(day)
         if self.settings.transport == "record":
-            # A recording has to be whole: a 304, or an answer of before, is none.
-            client = await self._open_client(self._record(day), self._conduct)
+            # A recording must be complete, so it contains no 304 and no cached response.
+            client = await self._open_client(self._record(day), self._config)
         else:
             if self._live is None:
-                kept = KeptAnswers(self.settings.state / _ANSWERS) if self._keeps_answers else None
-                conduct = replace(self._conduct, kept=kept)
-                self._live = await self._open_client(self._network(), conduct)
+                cache = ResponseCache(self.settings.state / _CACHE) if self._use_cache else None
+                config = replace(self._config, cache=cache)
+                self._live = await self._open_client(self._network(), config)
             client = self._live
-        return self._describe(day, self._now, client, is_replay=False)
+        return self._context(day, self._now, client, is_replay=False)
 
-    async def _open_replay(self, day: date) -> Visit:
+    async def _open_replay(self, day: date) -> FetchContext:
         transport = ReplayTransport(day_folder(self.settings.recordings, day))
         present = transport.recorded_until or datetime.combine(day, time.max, UTC)
-        # A recording answers the same however often and slowly it is asked.
-        conduct = replace(
-            self._conduct,
+        # A recording needs no rate limit, no retries and no quota.
+        config = replace(
+            self._config,
             clock=lambda: present,
-            pacer=None,
+            rate_limiter=None,
             retries=RetryPolicy(attempts=1),
-            parked=None,
+            retry_after=None,
             ledger=None,
         )
-        client = await self._open_client(transport, conduct)
-        visit = self._describe(day, lambda: present, client, is_replay=True)
-        return replace(visit, find_recording=transport.find_recording)
+        client = await self._open_client(transport, config)
+        context = self._context(day, lambda: present, client, is_replay=True)
+        return replace(context, find_recording=transport.find_recording)
 
     def _record(self, day: date) -> httpx.AsyncBaseTransport:
         return RecordTransport(
             self._network(),
             day_folder(self.settings.recordings, day),
             clock=self._now,
-            redactor=self._conduct.redactor,
+            redactor=self._config.redactor,
         )
 
     async def _open_client(
-        self, transport: httpx.AsyncBaseTransport, conduct: Conduct
+        self, transport: httpx.AsyncBaseTransport, config: HttpConfig
     ) -> HttpClient:
-        return await self._stack.enter_async_context(HttpClient(transport, conduct))
+        return await self._stack.enter_async_context(HttpClient(transport, config))
 
-    def _describe(self, day: date, now: Clock, client: HttpClient, *, is_replay: bool) -> Visit:
-        return Visit(
+    def _context(
+        self, day: date, now: Clock, client: HttpClient, *, is_replay: bool
+    ) -> FetchContext:
+        return FetchContext(
             day=day,
             now=now,
             today=now().date() if is_replay else self._today,
@@ -206,25 +221,22 @@ def open_session(
     Args:
         settings: The installation's settings.
         now: The present, live and recording; the settings' by default.
-        catalog: The sources there are.
+        catalog: The sources.
     """
     return Session(settings, now=now, catalog=catalog)
-
-
-_Plan = list[tuple[Source, str]]
 
 
 async def collect_trends(
     workspace: Workspace, days: Iterable[date], *, session: Session, run_id: str
 ) -> list[Fetch]:
-    """Ask every source the workspace wants about every day.
+    """Fetch every target of a workspace's config for every day.
 
     Args:
-        workspace: Whose config says what is wanted. One that does not collect gives nothing.
-        days: The days, in any order. Past days are asked only of sources that can answer for
-            them; the others' fetches end ``unrecoverable``, without a request.
+        workspace: The workspace. One that does not collect gives no fetches.
+        days: The days, in any order. For past days, a source that cannot return them ends
+            ``unrecoverable``, without a request.
         session: An open session.
-        run_id: What ``collection_log`` calls this run.
+        run_id: The run's id in ``collection_log``.
 
     Returns:
         One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
@@ -247,15 +259,15 @@ async def collect_video_metrics(
     session: Session,
     run_id: str,
 ) -> list[Fetch]:
-    """Ask for the present counts of given videos.
+    """Fetch the current counts of given videos.
 
     Args:
-        workspace: Whose videos they are. One that does not collect gives nothing.
-        video_ids: YouTube ids; asked in batches of 50, sorted, each once. On replay, those that
-            were not recorded are a fetch of their own, which ends ``not_recorded``.
-        days: The metric dates. The counts are as of now, so a day that is over cannot be had.
+        workspace: The videos' workspace. One that does not collect gives no fetches.
+        video_ids: YouTube ids; requested in sorted batches of 50 without repeats. On replay, ids
+            that were not recorded are a fetch of their own, which ends ``not_recorded``.
+        days: The metric dates. The counts are current, so a past day cannot be fetched.
         session: An open session.
-        run_id: What ``collection_log`` calls this run.
+        run_id: The run's id in ``collection_log``.
 
     Returns:
         One fetch per day and batch; ``rows`` are `video_metrics`.
@@ -267,42 +279,36 @@ async def collect_video_metrics(
         return []
     stats = session.catalog.video_stats
 
-    def plan(visit: Visit) -> _Plan:
-        return [(stats, target) for target in batch_videos(video_ids, visit.find_recording)]
+    def plan(context: FetchContext) -> _Plan:
+        return [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
 
     return await _collect(plan, workspace, days, session, run_id)
 
 
 async def _collect(
-    plan: Callable[[Visit], _Plan],
+    plan: Callable[[FetchContext], _Plan],
     workspace: Workspace,
     days: Iterable[date],
     session: Session,
     run_id: str,
 ) -> list[Fetch]:
-    """The plan for each day: its fetches at once, kept apart by the hosts' spacing."""
+    """Run the plan for each day; the fetches of a day run concurrently."""
     fetches: list[Fetch] = []
     for day in sorted(set(days)):
-        visit = await session.visit(day)
+        context = await session.context(day)
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
-                for source, target in plan(visit)
-                if source.is_due(visit.day, visit.now())
+                group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
+                for source, target in plan(context)
+                if source.is_due(context.day, context.now())
             ]
         fetches += [task.result() for task in tasks]
     return fetches
 
 
-_LOG = logging.getLogger(__name__)
-_STANDING: frozenset[Outcome] = frozenset({"unrecoverable", "disabled"})
-"""What is so however often it is asked for, and is said once."""
-_SHOWN_CHARS = 300
-
-
 @dataclass
-class _Conversation:
-    """What was asked and answered, and what ended it."""
+class _Requests:
+    """The exchanges of one fetch, and the error that ended it."""
 
     started_at: datetime
     exchanges: list[Exchange] = field(default_factory=list)
@@ -315,31 +321,31 @@ class _Conversation:
 
     @property
     def evidence(self) -> list[Exchange]:
-        """Every answer, the refused one included."""
-        refused = self.error.exchange if self.error else None
-        return [*self.exchanges, refused] if refused else self.exchanges
+        """Every response, including the rejected one."""
+        rejected = self.error.exchange if self.error else None
+        return [*self.exchanges, rejected] if rejected else self.exchanges
 
 
 async def fetch_target(
-    source: Source, target: str, workspace: Workspace, visit: Visit, *, run_id: str
+    source: Source, target: str, workspace: Workspace, context: FetchContext, *, run_id: str
 ) -> Fetch:
-    """Ask ``source`` for ``target`` and read what it answers.
+    """Fetch a target and parse the responses.
 
-    Never raises for what a platform does, nor for a fault of the source's code: the outcome and
-    its detail are in the fetch's log, and other targets go on. What arrived before a failure is
-    kept. Under replay the same recordings give the same fetch, ids included.
+    Never raises for an error of the platform or a bug in the source's code: the fetch's log has the
+    outcome and its detail. Responses received before a failure are stored. On replay the same
+    recordings give the same fetch, including its ids.
     """
-    conversation = await _converse(source, Query(source.name, target, workspace, visit))
-    parsed, rows = _parse(source, conversation, visit)
-    ended = _describe(conversation, parsed)
-    # The same fetch replayed has the same name, and so has the same refusal: it is stored once.
-    stands = ended["outcome"] in _STANDING and not conversation.evidence
-    told_apart = ended["outcome"] if stands else conversation.started_at.isoformat()
+    requests = await _request(source, Query(source.name, target, workspace, context))
+    parsed, rows = _parse(source, requests, context)
+    ended = _describe_end(requests, parsed)
+    # The same fetch replayed, or the same refusal without a request, has the same id.
+    is_fixed = ended["outcome"] in _STORED_ONCE and not requests.evidence
+    discriminator = ended["outcome"] if is_fixed else requests.started_at.isoformat()
     shared = {
         "workspace_id": workspace.workspace_id,
-        "day": visit.day,
-        "collection_id": name_by_content(
-            workspace.workspace_id, source.name, target, visit.day.isoformat(), told_apart
+        "day": context.day,
+        "collection_id": hash_id(
+            workspace.workspace_id, source.name, target, context.day.isoformat(), discriminator
         ),
     }
     log = {
@@ -348,80 +354,122 @@ async def fetch_target(
         "target": target,
         "history": source.history,
         **ended,
-        "started_at": conversation.started_at,
-        "finished_at": visit.now(),
+        "started_at": requests.started_at,
+        "finished_at": context.now(),
         "run_id": run_id,
     }
-    _announce(log)
+    _log_end(log)
     return Fetch(
         log=log,
         rows=rows.with_columns(pl.lit(value).alias(name) for name, value in shared.items()),
-        quarantined=frame_quarantined(parsed.unreadable, source.name, shared),
-        payloads=_frame_payloads(conversation.evidence, source.name, shared),
+        quarantined=frame_quarantined(parsed.rejected, source.name, shared),
+        payloads=_frame_payloads(requests.evidence, source.name, shared),
     )
 
 
-async def _converse(source: Source, query: Query) -> _Conversation:
-    """Ask for everything, up to what ends it."""
-    conversation = _Conversation(started_at=query.visit.now())
+async def _request(source: Source, query: Query) -> _Requests:
+    """Send the requests of a fetch, until the first error."""
+    requests = _Requests(started_at=query.context.now())
     try:
-        _check_answerable(source, query.visit)
-        async for exchange in source.ask(query):
-            conversation.exchanges.append(exchange)
+        _check_day(source, query.context)
+        async for exchange in source.fetch(query):
+            requests.exchanges.append(exchange)
     except SourceError as error:
-        conversation.error = error
-    except Exception as error:  # a bug: whatever it is, the other targets go on
-        conversation.error = _own_fault(error, f"{source.name} {query.target}", query.visit)
-    return conversation
+        requests.error = error
+    except Exception as error:  # a bug: the other targets continue
+        requests.error = _unexpected(error, f"{source.name} {query.target}", query.context)
+    return requests
+
+
+def _check_day(source: Source, context: FetchContext) -> None:
+    if context.day > context.today:
+        raise UnrecoverableError(f"{context.day} is in the future")
+    if context.day < context.today and source.history != "date_queryable":
+        raise UnrecoverableError(
+            f"{source.name} only returns current data ({source.history}); {context.day} is over"
+        )
 
 
 def _parse(
-    source: Source, conversation: _Conversation, visit: Visit
+    source: Source, requests: _Requests, context: FetchContext
 ) -> tuple[Parsed, pl.DataFrame]:
-    """What was answered, and its rows, still without what the rows of a fetch share."""
+    """The parsed responses, and their rows without the columns that a fetch shares."""
     try:
-        parsed = source.parse(Answers(visit.day, conversation.exchanges))
+        parsed = source.parse(Responses(context.day, requests.exchanges))
         rows = source.table.frame(parsed.rows)
     except Exception as error:
-        problem = _own_fault(error, f"reading {source.name}", visit)
-        return Parsed(problem=problem), source.table.empty()
-    kept = visit.client.conduct.kept
-    if parsed.problem is not None and kept is not None:
-        kept.forget(urldefrag(each.url).url for each in conversation.exchanges)
+        unexpected = _unexpected(error, f"parsing {source.name}", context)
+        return Parsed(error=unexpected), source.table.empty()
+    cache = context.client.config.cache
+    if parsed.error is not None and cache is not None:
+        cache.remove(urldefrag(each.url).url for each in requests.exchanges)
     return parsed, rows
 
 
-def _own_fault(error: Exception, what: str, visit: Visit) -> UnexpectedError:
-    """An exception nobody foresaw, told in the log with its traceback, without secrets."""
-    redact = visit.client.conduct.redactor.text
+def _unexpected(error: Exception, what: str, context: FetchContext) -> UnexpectedError:
+    """The error of an unknown exception; its traceback is logged, without secrets."""
+    redact = context.client.config.redactor.text
     trace = redact("".join(traceback.format_exception(error)))
-    _LOG.error("%s failed unexpectedly:\n%s", what, _legible(trace, keep="\n"))
-    said = _legible(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
+    _LOG.error("%s failed unexpectedly:\n%s", what, _printable(trace, keep="\n"))
+    text = _printable(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
     return UnexpectedError(
-        f"{said}: a fault of this program; its log has the traceback, and what had arrived is in"
-        " raw_payloads, to be parsed again"
+        f"{text}: a bug in this program; the traceback is in its log, and the responses received"
+        " are in raw_payloads and can be parsed again"
     )
 
 
-def _legible(text: str, *, keep: str = "") -> str:
-    """The text as any log can hold it: half a surrogate pair cannot be written, nor stored."""
+def _printable(text: str, *, keep: str = "") -> str:
+    """The text without characters that cannot be logged or stored, such as surrogates."""
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
 
 
-def name_by_content(*parts: str) -> str:
-    """A name made of what it names: 32 hex digits."""
+def hash_id(*parts: str) -> str:
+    """An id derived from its parts: 32 hex digits."""
     text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.sha256(text).hexdigest()[:32]
 
 
+def _describe_end(requests: _Requests, parsed: Parsed) -> dict[str, Any]:
+    """The outcome and the counts of a fetch, as columns of ``collection_log``."""
+    error = requests.error or parsed.error
+    evidence = requests.evidence
+    unchanged = bool(evidence) and all(each.status == NOT_MODIFIED for each in evidence)
+    outcome: Outcome = "not_modified" if unchanged else "ok"
+    return {
+        "outcome": error.outcome if error else outcome,
+        "detail": str(error) if error else parsed.note,
+        "http_status": evidence[-1].status if evidence else None,
+        "attempts": requests.attempts,
+        "fetched": len(parsed.rows) + len(parsed.rejected),
+        "accepted": 0,
+        "quarantined": len(parsed.rejected),
+        "duplicates": 0,
+    }
+
+
+def _log_end(log: dict[str, Any]) -> None:
+    level = logging.INFO if log["outcome"] in {"ok", "not_modified"} else logging.WARNING
+    _LOG.log(
+        level,
+        "%s %s %s: %s, %d rows, %d quarantined%s",
+        log["workspace_id"],
+        log["source"],
+        log["target"],
+        log["outcome"],
+        log["fetched"] - log["quarantined"],
+        log["quarantined"],
+        f" ({log['detail']})" if log["detail"] else "",
+    )
+
+
 def frame_quarantined(
-    unreadable: Sequence[Unreadable], source: str, shared: dict[str, Any]
+    rejected: Sequence[RejectedItem], source: str, shared: dict[str, Any]
 ) -> pl.DataFrame:
     """Rows of ``quarantined_rows``.
 
     Args:
-        unreadable: The items put aside.
-        source: The platform.
+        rejected: The rejected items.
+        source: The source's name.
         shared: ``workspace_id``, ``day`` and ``collection_id``.
     """
     collection_id = str(shared["collection_id"])
@@ -429,9 +477,7 @@ def frame_quarantined(
         [
             {
                 **shared,
-                "quarantine_id": name_by_content(
-                    collection_id, item.origin, item.place, item.original
-                ),
+                "quarantine_id": hash_id(collection_id, item.origin, item.place, item.original),
                 "source": source,
                 "origin": item.origin,
                 "place": item.place,
@@ -439,7 +485,7 @@ def frame_quarantined(
                 "original": item.original,
                 "quarantined_at": item.seen_at,
             }
-            for item in unreadable
+            for item in rejected
         ]
     )
 
@@ -467,60 +513,18 @@ def _frame_payloads(
     )
 
 
-def _check_answerable(source: Source, visit: Visit) -> None:
-    if visit.day > visit.today:
-        raise UnrecoverableError(f"{visit.day} has not begun; ask again then")
-    if visit.day < visit.today and source.history != "date_queryable":
-        raise UnrecoverableError(
-            f"{source.name} only shows the present ({source.history}); {visit.day} is over"
-        )
-
-
-def _describe(conversation: _Conversation, parsed: Parsed) -> dict[str, Any]:
-    """How it ended, and how much there was."""
-    error = conversation.error or parsed.problem
-    evidence = conversation.evidence
-    unchanged = bool(evidence) and all(each.status == NOT_MODIFIED for each in evidence)
-    outcome: Outcome = "not_modified" if unchanged else "ok"
-    return {
-        "outcome": error.outcome if error else outcome,
-        "detail": str(error) if error else parsed.remark,
-        "http_status": evidence[-1].status if evidence else None,
-        "attempts": conversation.attempts,
-        "fetched": len(parsed.rows) + len(parsed.unreadable),
-        "accepted": 0,
-        "quarantined": len(parsed.unreadable),
-        "duplicates": 0,
-    }
-
-
-def _announce(log: dict[str, Any]) -> None:
-    level = logging.INFO if log["outcome"] in {"ok", "not_modified"} else logging.WARNING
-    _LOG.log(
-        level,
-        "%s %s %s: %s, %d rows, %d put aside%s",
-        log["workspace_id"],
-        log["source"],
-        log["target"],
-        log["outcome"],
-        log["fetched"] - log["quarantined"],
-        log["quarantined"],
-        f" ({log['detail']})" if log["detail"] else "",
-    )
-
-
 def parse_payloads(
     payloads: pl.DataFrame, table: Table = RAW_TRENDS, *, catalog: Catalog = CATALOG
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read stored payloads again, with the parsers that read them first; no network.
+    """Parse stored payloads again with the current parsers, without the network.
 
-    The rows carry the collection and the observation time they had, so storing them again adds
-    only what was missing.
+    The rows keep their collection and observation time, so storing them again adds only rows that
+    were missing.
 
     Args:
-        payloads: Rows of ``raw_payloads``, whole collections of any workspaces and days.
-        table: Which table's sources are read.
-        catalog: The sources there are.
+        payloads: Rows of ``raw_payloads``, complete collections of any workspaces and days.
+        table: Payloads of this table's sources are parsed.
+        catalog: The sources.
 
     Returns:
         Rows of ``table`` and of ``quarantined_rows``.
@@ -533,14 +537,14 @@ def parse_payloads(
         if source is None or source.table is not table:
             continue
         shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
-        exchanges = [_restore(payload) for payload in collection.iter_rows(named=True)]
-        parsed = source.parse(Answers(first["day"], exchanges))
+        exchanges = [_read_payload(payload) for payload in collection.iter_rows(named=True)]
+        parsed = source.parse(Responses(first["day"], exchanges))
         rows.append(table.frame([{**row, **shared} for row in parsed.rows]))
-        quarantined.append(frame_quarantined(parsed.unreadable, source.name, shared))
+        quarantined.append(frame_quarantined(parsed.rejected, source.name, shared))
     return pl.concat(rows), pl.concat(quarantined)
 
 
-def _restore(payload: dict[str, Any]) -> Exchange:
+def _read_payload(payload: dict[str, Any]) -> Exchange:
     return Exchange(
         url=payload["url"],
         status=payload["http_status"],

@@ -1,8 +1,10 @@
-"""YouTube's charts: the most popular videos of a region and category, through the Data API.
+"""YouTube: charts, searches, monitored channels (feed and uploads), and counts of given videos.
 
-Since July 2025 only the music (10), movies (30) and gaming (20) charts are filled; what trends in
-other fields is seen through monitored channels (`youtube_channel`) and search (`youtube_search`).
-A page costs one quota unit.
+Charts: since July 2025 only music (10), movies (30) and gaming (20) are filled; monitored channels
+and searches cover other topics. Searches are limited to 100 calls a day for all workspaces.
+Channels: today is fetched from the Atom feed, which needs no key; a day that is over is fetched
+from the uploads playlist, which also has what the feed did not return. How the Data API is called
+is in `youtube_data`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ytap_assets.domain.ids import is_channel_id, is_video_id
 from ytap_assets.domain.metrics import engagement_rate_pct, is_settled
 from ytap_assets.domain.quota import YOUTUBE_SEARCH
 from ytap_assets.sources.fields import (
-    UnreadableItemError,
+    InvalidItemError,
     load_xml,
     read_count,
     read_instant,
@@ -32,10 +34,10 @@ from ytap_assets.sources.http.exchange import (
     describe_url,
 )
 from ytap_assets.sources.source import (
-    Answers,
     Item,
     Parsed,
     Query,
+    Responses,
     Source,
     Trend,
     TrendSource,
@@ -46,8 +48,8 @@ from ytap_assets.sources.youtube_data import (
     API_HOST,
     KEY_NAME,
     PER_PAGE,
-    Listing,
     Video,
+    VideoList,
     batch_ids,
     get_page,
     get_videos,
@@ -66,16 +68,34 @@ from ytap_assets.workspaces import Workspace
 
 _MAX_CHART_PAGES = 4
 _ALL_CATEGORIES = "mostPopular"
+_RESULTS = VideoList("/youtube/v3/search", read_hit)
+_SEARCH_PREFIX = "search/"
+_SEARCH_MAX_AGE_S = 6 * 3600.0
+_NOON = time(12)
+_FEED_HOST = "www.youtube.com"
+_ATOM = "{http://www.w3.org/2005/Atom}"
+_YT = "{http://www.youtube.com/xml/schemas/2015}"
+_MEDIA = "{http://search.yahoo.com/mrss/}"
+_COMMUNITY = f"{_MEDIA}group/{_MEDIA}community"
+_NOT_FOUND = 404
+_PLAYLIST = VideoList("/youtube/v3/playlistItems", read_upload)
+_UPLOADS_SUFFIX = "/uploads"
+_MAX_UPLOAD_PAGES = 20
 
 
-class YouTubeCharts(TrendSource):
-    """The most popular videos of a region, by category."""
+class _DataApiSource(Source):
+    """A source that calls the YouTube Data API."""
 
-    name = "youtube"
-    history = "snapshot_only"
     hosts = frozenset({API_HOST})
     spacing_s = 0.1
     key = KEY_NAME
+
+
+class YouTubeCharts(_DataApiSource, TrendSource):
+    """The most popular videos of a region, by category. A page costs one quota unit."""
+
+    name = "youtube"
+    history = "snapshot_only"
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per region and category, ``US/10``; the region alone without categories."""
@@ -84,23 +104,23 @@ class YouTubeCharts(TrendSource):
             return wanted.regions
         return tuple(f"{region}/{name}" for region in wanted.regions for name in wanted.categories)
 
-    def begins_with(self, url: str) -> bool:
-        """Begins with `videos.list`; the searches of the same name begin with a search."""
-        return super().begins_with(url) and "chart" in parse_qs(urlsplit(url).query)
+    def matches_url(self, url: str) -> bool:
+        """Charts start with `videos.list`; searches of the same name start with a search."""
+        return super().matches_url(url) and "chart" in parse_qs(urlsplit(url).query)
 
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Ask for the chart page by page."""
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        """Fetch the chart page by page."""
 
-        async def fetch(token: str | None) -> Exchange:
+        async def get(token: str | None) -> Exchange:
             return await get_page(query, chart_url(query.target, token))
 
-        async for page in follow_pages(fetch, next_page, most=_MAX_CHART_PAGES):
+        async for page in follow_pages(get, next_page, max_pages=_MAX_CHART_PAGES):
             yield page
 
-    def parse(self, answers: Answers) -> Parsed:
-        """Read the videos of the chart, ranked over its pages."""
+    def parse(self, responses: Responses) -> Parsed:
+        """Parse the videos of the chart, ranked over its pages."""
         return parse_exchanges(
-            answers.exchanges, list_items=list_items, read_item=_read_chart_item, noun="item"
+            responses.exchanges, list_items=list_items, read_item=_read_chart_item, noun="item"
         )
 
 
@@ -114,8 +134,8 @@ def chart_url(target: str, page_token: str | None = None) -> str:
 
 
 def _read_chart_item(item: Item) -> dict[str, Any]:
-    asked = parse_qs(urlsplit(item.exchange.url).query)
-    region, category = asked.get("regionCode", []), asked.get("videoCategoryId", [])
+    query = parse_qs(urlsplit(item.exchange.url).query)
+    region, category = query.get("regionCode", []), query.get("videoCategoryId", [])
     return make_trend(
         "youtube",
         read_video(item),
@@ -127,258 +147,57 @@ def _read_chart_item(item: Item) -> dict[str, Any]:
     )
 
 
-_HOST = "www.youtube.com"
-_ATOM = "{http://www.w3.org/2005/Atom}"
-_YT = "{http://www.youtube.com/xml/schemas/2015}"
-_MEDIA = "{http://search.yahoo.com/mrss/}"
-_COMMUNITY = f"{_MEDIA}group/{_MEDIA}community"
-_NOT_FOUND = 404
+class YouTubeSearch(_DataApiSource, TrendSource):
+    """The most viewed videos of a day for each of a workspace's search phrases.
 
-
-class YouTubeChannels(TrendSource):
-    """The latest uploads of monitored channels."""
-
-    name = "youtube_channel"
-    history = "snapshot_only"
-    hosts = frozenset({_HOST})
-    spacing_s = 1.0
-
-    def targets(self, workspace: Workspace) -> Sequence[str]:
-        """One target per monitored channel that is active."""
-        watched = workspace.sources.youtube.monitored_channels
-        return tuple(channel.id for channel in watched if channel.status == "active")
-
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Ask for the feed."""
-        try:
-            yield await query.get(channel_feed_url(query.target))
-        except PermanentError as error:
-            if error.exchange is None or error.exchange.status != _NOT_FOUND:
-                raise
-            raise TransientError(
-                f"the feed of {query.target} answered 404, as feeds of live channels do"
-                " now and then; if it lasts for days, check the id",
-                exchange=error.exchange,
-                attempts=error.attempts,
-            ) from error
-
-    def parse(self, answers: Answers) -> Parsed:
-        """Read the feed's entries."""
-        return parse_exchanges(
-            answers.exchanges, list_items=_list_entries, read_item=_read_entry, noun="entry"
-        )
-
-
-def channel_feed_url(channel_id: str) -> str:
-    """The URL of a channel's feed."""
-    return f"https://{_HOST}/feeds/videos.xml?{urlencode({'channel_id': channel_id})}"
-
-
-def _list_entries(exchange: Exchange) -> Sequence[Element]:
-    root = load_xml(exchange)
-    if root.tag != f"{_ATOM}feed":
-        raise MalformedError(f"{describe_url(exchange.url)}: not a feed", exchange=exchange)
-    return root.findall(f"{_ATOM}entry")
-
-
-def _read_entry(item: Item) -> dict[str, Any]:
-    entry = cast("Element", item.content)
-    seen_at = item.exchange.fetched_at
-    video_id = read_video_id(entry.findtext(f"{_YT}videoId"), "videoId")
-    link = entry.find(f"{_ATOM}link")
-    is_short = link is not None and "/shorts/" in (link.get("href") or "")
-    page = watch_url(video_id)
-    return Trend(
-        source="youtube_channel",
-        item_id=video_id,
-        observed_at=seen_at,
-        title=read_title(entry.findtext(f"{_ATOM}title")),
-        url=page,
-        discussion_url=page,
-        published_at=read_instant(entry.findtext(f"{_ATOM}published"), "published", seen_at),
-        likes=_read_likes(entry),
-        views=_read_views(entry),
-        list_name=_read_asked(item.exchange.url),
-        category="shorts" if is_short else "videos",
-        channel_id=_read_channel(entry, item.exchange.url),
-        channel_title=read_text(entry.findtext(f"{_ATOM}author/{_ATOM}name"), "author"),
-        is_promoted=False,
-    ).to_row()
-
-
-def _read_channel(entry: Element, url: str) -> str | None:
-    written = (entry.findtext(f"{_YT}channelId") or "").strip()
-    if is_channel_id(written):
-        return written
-    asked = _read_asked(url)
-    return asked if is_channel_id(asked) else None
-
-
-def _read_asked(url: str) -> str:
-    """The channel whose feed a URL asks for."""
-    return parse_qs(urlsplit(url).query).get("channel_id", [""])[0]
-
-
-def _read_views(entry: Element) -> int | None:
-    statistics = entry.find(f"{_COMMUNITY}/{_MEDIA}statistics")
-    return None if statistics is None else read_count(statistics.get("views"), "views")
-
-
-def _read_likes(entry: Element) -> int | None:
-    """The count of ratings, where they are all likes.
-
-    Until 2021 the count held dislikes as well, as an average below 5 shows.
+    Any day can be searched, by publication time, with current counts. The result is incomplete: the
+    first 50, as the platform selects them; a note in the log says so. One call is made per phrase
+    and day, and its response is reused for six hours. A day is not searched before its noon (UTC),
+    when it has few videos. A day on which the quota was used up is logged ``quota_exhausted`` and
+    can be fetched later. The counts cost one unit of the larger bucket.
     """
-    rating = entry.find(f"{_COMMUNITY}/{_MEDIA}starRating")
-    if rating is None or rating.get("average") != "5.00":
-        return None
-    return read_count(rating.get("count"), "starRating count")
-
-
-_PLAYLIST = Listing("/youtube/v3/playlistItems", read_upload)
-_ENDING = "/uploads"
-_MAX_UPLOAD_PAGES = 20
-
-
-class YouTubeUploads(TrendSource):
-    """What monitored channels published on a day that is over."""
-
-    name = "youtube_channel"
-    history = "date_queryable"
-    hosts = frozenset({API_HOST})
-    spacing_s = 0.1
-    key = KEY_NAME
-
-    def targets(self, workspace: Workspace) -> Sequence[str]:
-        """One target per monitored channel that is active, ``UC.../uploads``."""
-        watched = workspace.sources.youtube.monitored_channels
-        return tuple(f"{channel.id}{_ENDING}" for channel in watched if channel.status == "active")
-
-    def is_due(self, day: date, now: datetime) -> bool:
-        """Once the day is over."""
-        return day < now.astimezone(UTC).date()
-
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Ask for the playlist back to the day, then for the day's videos."""
-        channel, day = query.target.removesuffix(_ENDING), query.visit.day
-        older: str | None = None
-        found: list[str] = []
-
-        async def fetch(token: str | None) -> Exchange:
-            return await get_page(query, uploads_url(channel, token))
-
-        def next_older(page: Exchange) -> str | None:
-            return None if _is_before(page, day) else next_page(page)
-
-        async for page in follow_pages(fetch, next_older, most=_MAX_UPLOAD_PAGES):
-            yield page
-            older = next_older(page)
-            videos = _PLAYLIST.videos(page)
-            found += [video.video_id for video in videos if _is_of(video, day)]
-        async for answer in get_videos(query, found):
-            yield answer
-        if older is not None:
-            raise PermanentError(
-                f"{channel} published more than {_MAX_UPLOAD_PAGES * PER_PAGE} videos since {day}:"
-                " so far back it is not asked"
-            )
-
-    def parse(self, answers: Answers) -> Parsed:
-        """Read the day's videos."""
-        asked = (_read_playlist(each.url) for each in answers.exchanges)
-        list_name = f"{next(filter(None, asked), '')}{_ENDING}"
-
-        def make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
-            return make_trend(
-                "youtube_channel", video, exchange, list_name=list_name, category="uploads"
-            )
-
-        return _PLAYLIST.parse(
-            answers, is_wanted=lambda video: _is_of(video, answers.day), make_row=make_row
-        )
-
-
-def uploads_url(channel_id: str, page_token: str | None = None) -> str:
-    """The URL of a page of a channel's uploads."""
-    query = {
-        "part": "snippet,contentDetails",
-        "playlistId": f"UU{channel_id.removeprefix('UC')}",
-        "maxResults": str(PER_PAGE),
-    }
-    query |= {"pageToken": page_token} if page_token else {}
-    return f"https://{API_HOST}{_PLAYLIST.path}?{urlencode(query)}"
-
-
-def _read_playlist(url: str) -> str | None:
-    """The channel whose uploads a URL asks for; None where it asks for something else."""
-    playlist = parse_qs(urlsplit(url).query).get("playlistId", [""])[0]
-    return f"UC{playlist[2:]}" if playlist.startswith("UU") else None
-
-
-def _is_of(video: Video, day: date) -> bool:
-    return video.published_at is not None and video.published_at.date() == day
-
-
-def _is_before(page: Exchange, day: date) -> bool:
-    """Whether all of the page is older than the day."""
-    start = datetime.combine(day, time(), UTC)
-    times = [video.published_at for video in _PLAYLIST.videos(page) if video.published_at]
-    return bool(times) and max(times) < start
-
-
-_RESULTS = Listing("/youtube/v3/search", read_hit)
-_BEGINNING = "search/"
-_FRESH_S = 6 * 3600.0
-_NOON = time(12)
-
-
-class YouTubeSearch(TrendSource):
-    """The most viewed videos of a day for each of a workspace's phrases."""
 
     name = "youtube"
     history = "date_queryable"
-    hosts = frozenset({API_HOST})
-    spacing_s = 0.1
-    key = KEY_NAME
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
-        """One target per phrase, ``search/PHRASE``; none unless the config asks for some."""
-        return tuple(f"{_BEGINNING}{phrase}" for phrase in workspace.sources.youtube.searches)
+        """One target per phrase, ``search/PHRASE``."""
+        return tuple(f"{_SEARCH_PREFIX}{phrase}" for phrase in workspace.sources.youtube.searches)
 
     def is_due(self, day: date, now: datetime) -> bool:
-        """From the day's noon on."""
+        """From noon of the day on."""
         return now >= datetime.combine(day, _NOON, UTC)
 
-    def begins_with(self, url: str) -> bool:
-        """Begins with a search; the charts of the same name begin with `videos.list`."""
-        return super().begins_with(url) and _RESULTS.is_page(url)
+    def matches_url(self, url: str) -> bool:
+        """Searches start with a search; charts of the same name start with `videos.list`."""
+        return super().matches_url(url) and _RESULTS.is_page(url)
 
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Search once, then ask for the counts of what was found."""
-        url = search_url(query.target.removeprefix(_BEGINNING), query.visit.day)
-        results = await get_page(query, url, bucket=YOUTUBE_SEARCH, fresh_s=_FRESH_S)
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        """Search once, then fetch the counts of the results."""
+        url = search_url(query.target.removeprefix(_SEARCH_PREFIX), query.context.day)
+        results = await get_page(query, url, bucket=YOUTUBE_SEARCH, max_age_s=_SEARCH_MAX_AGE_S)
         yield results
         found = [video.video_id for video in _RESULTS.videos(results)]
-        async for answer in get_videos(query, found):
-            yield answer
+        async for page in get_videos(query, found):
+            yield page
 
-    def parse(self, answers: Answers) -> Parsed:
-        """Read the videos that were found, each with its place among the results."""
-        pages = [each for each in answers.exchanges if _RESULTS.is_page(each.url)]
+    def parse(self, responses: Responses) -> Parsed:
+        """Parse the results, each with its rank."""
+        pages = [each for each in responses.exchanges if _RESULTS.is_page(each.url)]
         found = dict.fromkeys(video.video_id for page in pages for video in _RESULTS.videos(page))
         ranks = {video_id: rank for rank, video_id in enumerate(found, start=1)}
-        list_name = _BEGINNING + next((_read_phrase(page.url) for page in pages), "")
+        list_name = _SEARCH_PREFIX + next((_read_parameter(page.url, "q") for page in pages), "")
 
         def make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
-            _check_day(video, answers.day)
+            _check_day(video, responses.day)
             rank = ranks.get(video.video_id)
             return make_trend(
                 "youtube", video, exchange, list_name=list_name, category="search", rank=rank
             )
 
-        parsed = _RESULTS.parse(answers, is_wanted=lambda _: True, make_row=make_row)
+        parsed = _RESULTS.parse(responses, is_wanted=lambda _: True, make_row=make_row)
         if any(next_page(page) is not None for page in pages):
-            parsed.remark = f"incomplete: the {len(found)} most viewed of more that were found"
+            parsed.note = f"incomplete: only the {len(found)} most viewed results"
         return parsed
 
 
@@ -398,47 +217,231 @@ def search_url(phrase: str, day: date) -> str:
     return f"https://{API_HOST}{_RESULTS.path}?{urlencode(query)}"
 
 
-def _read_phrase(url: str) -> str:
-    return parse_qs(urlsplit(url).query).get("q", [""])[0]
-
-
 def _check_day(video: Video, day: date) -> None:
-    """The bounds of a search are kept to the second at best: a neighbouring day stays out."""
+    """Reject videos of a neighbouring day: a search applies its bounds to the second at best."""
     if video.published_at is not None and video.published_at.date() != day:
-        raise UnreadableItemError(f"published on {video.published_at:%Y-%m-%d}, another day")
+        raise InvalidItemError(f"published on {video.published_at:%Y-%m-%d}, another day")
 
 
-class YouTubeStats(Source):
-    """Views, likes and comments of given videos."""
+class YouTubeChannels(TrendSource):
+    """The latest uploads of monitored channels, through the public Atom feed.
+
+    The feed has the last 15 videos, including Shorts. Its own channel id is unreliable (empty for a
+    while in 2022, without its UC since), so the id is that of the entry, else of the URL. Feeds of
+    live channels occasionally answer 404.
+    """
+
+    name = "youtube_channel"
+    history = "snapshot_only"
+    hosts = frozenset({_FEED_HOST})
+    spacing_s = 1.0
+
+    def targets(self, workspace: Workspace) -> Sequence[str]:
+        """One target per active monitored channel."""
+        return _active_channels(workspace)
+
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        """Fetch the feed."""
+        try:
+            yield await query.get(channel_feed_url(query.target))
+        except PermanentError as error:
+            if error.exchange is None or error.exchange.status != _NOT_FOUND:
+                raise
+            raise TransientError(
+                f"the feed of {query.target} answered 404, which happens occasionally for live"
+                " channels; if it persists for days, check the id",
+                exchange=error.exchange,
+                attempts=error.attempts,
+            ) from error
+
+    def parse(self, responses: Responses) -> Parsed:
+        """Parse the feed's entries."""
+        return parse_exchanges(
+            responses.exchanges, list_items=_list_entries, read_item=_read_entry, noun="entry"
+        )
+
+
+def _active_channels(workspace: Workspace) -> tuple[str, ...]:
+    channels = workspace.sources.youtube.monitored_channels
+    return tuple(channel.id for channel in channels if channel.status == "active")
+
+
+def channel_feed_url(channel_id: str) -> str:
+    """The URL of a channel's feed."""
+    return f"https://{_FEED_HOST}/feeds/videos.xml?{urlencode({'channel_id': channel_id})}"
+
+
+def _list_entries(exchange: Exchange) -> Sequence[Element]:
+    root = load_xml(exchange)
+    if root.tag != f"{_ATOM}feed":
+        raise MalformedError(f"{describe_url(exchange.url)}: not a feed", exchange=exchange)
+    return root.findall(f"{_ATOM}entry")
+
+
+def _read_entry(item: Item) -> dict[str, Any]:
+    entry = cast("Element", item.content)
+    seen_at = item.exchange.fetched_at
+    video_id = read_video_id(entry.findtext(f"{_YT}videoId"), "videoId")
+    link = entry.find(f"{_ATOM}link")
+    is_short = link is not None and "/shorts/" in (link.get("href") or "")
+    page = watch_url(video_id)
+    requested = _read_parameter(item.exchange.url, "channel_id")
+    ids = ((entry.findtext(f"{_YT}channelId") or "").strip(), requested)
+    return Trend(
+        source="youtube_channel",
+        item_id=video_id,
+        observed_at=seen_at,
+        title=read_title(entry.findtext(f"{_ATOM}title")),
+        url=page,
+        discussion_url=page,
+        published_at=read_instant(entry.findtext(f"{_ATOM}published"), "published", seen_at),
+        likes=_read_likes(entry),
+        views=_read_views(entry),
+        list_name=requested,
+        category="shorts" if is_short else "videos",
+        channel_id=next(filter(is_channel_id, ids), None),
+        channel_title=read_text(entry.findtext(f"{_ATOM}author/{_ATOM}name"), "author"),
+        is_promoted=False,
+    ).to_row()
+
+
+def _read_views(entry: Element) -> int | None:
+    statistics = entry.find(f"{_COMMUNITY}/{_MEDIA}statistics")
+    return None if statistics is None else read_count(statistics.get("views"), "views")
+
+
+def _read_likes(entry: Element) -> int | None:
+    """The count of ratings, if all of them are likes.
+
+    Until 2021 the count included dislikes, which gave an average below 5.
+    """
+    rating = entry.find(f"{_COMMUNITY}/{_MEDIA}starRating")
+    if rating is None or rating.get("average") != "5.00":
+        return None
+    return read_count(rating.get("count"), "starRating count")
+
+
+class YouTubeUploads(_DataApiSource, TrendSource):
+    """What monitored channels published on a day that is over.
+
+    A channel's uploads are a playlist (``UU`` in place of its ``UC``), the newest first, with
+    publication times and current counts. The order is not strict: some videos come pages too late.
+    So pages are fetched until one is entirely older than the day. That costs at most three units a
+    channel and day, plus one for each 50 videos since. Videos that are private by now have no
+    publication time and belong to no day.
+    """
+
+    name = "youtube_channel"
+    history = "date_queryable"
+
+    def targets(self, workspace: Workspace) -> Sequence[str]:
+        """One target per active monitored channel, ``UC.../uploads``."""
+        return tuple(f"{channel}{_UPLOADS_SUFFIX}" for channel in _active_channels(workspace))
+
+    def is_due(self, day: date, now: datetime) -> bool:
+        """Once the day is over."""
+        return day < now.astimezone(UTC).date()
+
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        """Fetch the playlist back to the day, then the counts of the day's videos."""
+        channel, day = query.target.removesuffix(_UPLOADS_SUFFIX), query.context.day
+        older: str | None = None
+        found: list[str] = []
+
+        async def get(token: str | None) -> Exchange:
+            return await get_page(query, uploads_url(channel, token))
+
+        def next_older(page: Exchange) -> str | None:
+            return None if _is_before(page, day) else next_page(page)
+
+        async for page in follow_pages(get, next_older, max_pages=_MAX_UPLOAD_PAGES):
+            yield page
+            older = next_older(page)
+            found += [v.video_id for v in _PLAYLIST.videos(page) if _is_published_on(v, day)]
+        async for page in get_videos(query, found):
+            yield page
+        if older is not None:
+            raise PermanentError(
+                f"{channel} published more than {_MAX_UPLOAD_PAGES * PER_PAGE} videos since {day};"
+                " older ones are not fetched"
+            )
+
+    def parse(self, responses: Responses) -> Parsed:
+        """Parse the day's videos."""
+        channels = (_read_playlist_channel(each.url) for each in responses.exchanges)
+        list_name = f"{next(filter(None, channels), '')}{_UPLOADS_SUFFIX}"
+
+        def make_row(video: Video, exchange: Exchange) -> dict[str, Any]:
+            return make_trend(
+                "youtube_channel", video, exchange, list_name=list_name, category="uploads"
+            )
+
+        return _PLAYLIST.parse(
+            responses,
+            is_wanted=lambda video: _is_published_on(video, responses.day),
+            make_row=make_row,
+        )
+
+
+def uploads_url(channel_id: str, page_token: str | None = None) -> str:
+    """The URL of a page of a channel's uploads."""
+    query = {
+        "part": "snippet,contentDetails",
+        "playlistId": f"UU{channel_id.removeprefix('UC')}",
+        "maxResults": str(PER_PAGE),
+    }
+    query |= {"pageToken": page_token} if page_token else {}
+    return f"https://{API_HOST}{_PLAYLIST.path}?{urlencode(query)}"
+
+
+def _read_playlist_channel(url: str) -> str | None:
+    """The channel of an uploads URL; None for other URLs."""
+    playlist = _read_parameter(url, "playlistId")
+    return f"UC{playlist[2:]}" if playlist.startswith("UU") else None
+
+
+def _is_published_on(video: Video, day: date) -> bool:
+    return video.published_at is not None and video.published_at.date() == day
+
+
+def _is_before(page: Exchange, day: date) -> bool:
+    """Whether all videos of the page are older than the day."""
+    start = datetime.combine(day, time(), UTC)
+    times = [video.published_at for video in _PLAYLIST.videos(page) if video.published_at]
+    return bool(times) and max(times) < start
+
+
+class YouTubeStats(_DataApiSource):
+    """The current views, likes and comments of given videos: rows of `video_metrics`.
+
+    One request and one quota unit per 50 videos. Videos that are deleted, private or not yet public
+    are missing in the response; a note in the log names them.
+    """
 
     name = "youtube_stats"
     history = "as_of_now"
-    hosts = frozenset({API_HOST})
-    spacing_s = 0.1
-    key = KEY_NAME
     table = VIDEO_METRICS
 
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        """Ask for one batch."""
-        async for answer in get_videos(query, query.target.split(",")):
-            yield answer
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        """Fetch one batch."""
+        async for page in get_videos(query, query.target.split(",")):
+            yield page
 
-    def parse(self, answers: Answers) -> Parsed:
-        """Read the videos, and remark on those that were asked for and are not there."""
+    def parse(self, responses: Responses) -> Parsed:
+        """Parse the videos; a note names those that are missing."""
         parsed = parse_exchanges(
-            answers.exchanges,
+            responses.exchanges,
             list_items=list_items,
-            read_item=lambda item: _read_metrics(item, answers.day),
+            read_item=lambda item: _read_metrics(item, responses.day),
             noun="item",
         )
-        asked = [
-            name for each in answers.exchanges if each.is_answer for name in _asked_ids(each.url)
-        ]
-        missing = sorted(set(asked) - {str(row["video_id"]) for row in parsed.rows})
+        usable = [each for each in responses.exchanges if each.is_usable]
+        requested = [name for each in usable for name in _read_parameter(each.url, "id").split(",")]
+        missing = sorted(set(requested) - {str(row["video_id"]) for row in parsed.rows})
         if missing:
-            parsed.remark = (
-                f"no counts for {len(missing)} of {len(asked)} videos"
-                f" (gone, private, not yet public, or put aside): {', '.join(missing)}"
+            parsed.note = (
+                f"no counts for {len(missing)} of {len(requested)} videos"
+                f" (deleted, private, not yet public, or quarantined): {', '.join(missing)}"
             )
         return parsed
 
@@ -446,11 +449,11 @@ class YouTubeStats(Source):
 def batch_videos(
     video_ids: Sequence[str], find_recording: Callable[[str], object | None] = lambda _: None
 ) -> list[str]:
-    """The targets for given videos: up to 50 ids each, sorted, joined by commas.
+    """The targets for given videos: up to 50 sorted ids each, joined by commas.
 
     Args:
         video_ids: The videos.
-        find_recording: See `Visit`; on replay, what was recorded together is one target.
+        find_recording: See `FetchContext`; on replay, ids recorded together are one target.
 
     Raises:
         ValueError: One of them is not a video id.
@@ -462,12 +465,8 @@ def batch_videos(
 
 
 def stats_url(target: str) -> str:
-    """The URL that asks for the counts of a batch."""
+    """The URL of the counts of a batch."""
     return videos_url(id=target)
-
-
-def _asked_ids(url: str) -> list[str]:
-    return parse_qs(urlsplit(url).query).get("id", [""])[0].split(",")
 
 
 def _read_metrics(item: Item, day: date) -> dict[str, Any]:
@@ -486,3 +485,8 @@ def _read_metrics(item: Item, day: date) -> dict[str, Any]:
         "duration_s": video.duration_s,
         "is_settled": is_settled(day, item.exchange.fetched_at),
     }
+
+
+def _read_parameter(url: str, name: str) -> str:
+    """A parameter of a URL's query; empty if it is missing."""
+    return parse_qs(urlsplit(url).query).get(name, [""])[0]

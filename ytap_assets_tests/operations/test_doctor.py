@@ -339,7 +339,7 @@ def test_spent_quotas_are_told(platform: Platform, now: datetime) -> None:
         "ok",
         "1 of 100 calls made until 2026-11-21 08:00 UTC",
     )
-    ledger.park(YOUTUBE_SEARCH, now)
+    ledger.mark_exhausted(YOUTUBE_SEARCH, now)
     assert find(platform, subject).verdict == "warn"
     ledger.path.write_bytes(b"not a ledger at all" * 500)
     assert find(platform, subject).verdict == "fail"

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from ytap_assets.sources.http.recordings import live_transport
+from ytap_assets.sources.http.client import live_transport
 
 Behaviour = Callable[["Call"], None]
 _LONGEST_WAIT_S = 20.0

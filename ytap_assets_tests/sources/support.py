@@ -14,7 +14,7 @@ import polars as pl
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources.collect import Session, collect_trends, open_session
-from ytap_assets.sources.http.client import Conduct, HttpClient, Pacer, RetryPolicy
+from ytap_assets.sources.http.client import HttpClient, HttpConfig, RateLimiter, RetryPolicy
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Workspace
@@ -28,7 +28,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 T = TypeVar("T")
 
 
-class Present:
+class FakeClock:
     """A clock that moves only when somebody sleeps."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Present:
         self.slept.append(seconds)
 
 
-class SharedPresent:
+class SharedClock:
     """A clock for tasks that sleep at once: it goes on to the one that wakes next."""
 
     def __init__(self) -> None:
@@ -68,19 +68,19 @@ class SharedPresent:
         self._wakes.remove(wakes)
 
 
-class Distant(httpx.AsyncBaseTransport):
+class SlowTransport(httpx.AsyncBaseTransport):
     """A network whose answers take half a second, in which other tasks go on."""
 
-    def __init__(self, near: httpx.AsyncBaseTransport, present: SharedPresent) -> None:
+    def __init__(self, near: httpx.AsyncBaseTransport, clock: SharedClock) -> None:
         self._near = near
-        self._present = present
+        self._clock = clock
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await self._present.sleep(0.5)
+        await self._clock.sleep(0.5)
         return await self._near.handle_async_request(request)
 
 
-class Answering:
+class ScriptedHandler:
     """A handler that answers in turn and remembers what it was asked; the last answer stays."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
@@ -119,20 +119,20 @@ def raw(body: bytes, *, headers: dict[str, str] | None = None) -> Handler:
     return lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
 
-def make_client(handler: Handler, present: Present | SharedPresent, **conduct: Any) -> HttpClient:
+def make_client(handler: Handler, clock: FakeClock | SharedClock, /, **options: Any) -> HttpClient:
     """A client that asks the handler, without jitter."""
-    manners: dict[str, Any] = {
+    config: dict[str, Any] = {
         "hosts": frozenset({HOST, "other.example"}),
-        "clock": present.now,
-        "sleep": present.sleep,
-        "pacer": Pacer({}, present.monotonic),
+        "clock": clock.now,
+        "sleep": clock.sleep,
+        "rate_limiter": RateLimiter({}, clock.monotonic),
         "retries": RetryPolicy(jitter=lambda: 0.0),
-        **conduct,
+        **options,
     }
     transport: httpx.AsyncBaseTransport = transport_of(handler)
-    if isinstance(present, SharedPresent):
-        transport = Distant(transport, present)
-    return HttpClient(transport, Conduct(**manners))
+    if isinstance(clock, SharedClock):
+        transport = SlowTransport(transport, clock)
+    return HttpClient(transport, HttpConfig(**config))
 
 
 def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settings:
@@ -144,19 +144,19 @@ def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settin
 def make_session(
     settings: Settings,
     handler: Handler,
-    present: Present | None = None,
+    clock: FakeClock | None = None,
     *,
-    keeps_answers: bool = False,
+    use_cache: bool = False,
 ) -> Session:
     """A session whose network is the handler."""
-    present = present or Present()
+    clock = clock or FakeClock()
     return Session(
         settings,
-        now=present.now,
-        keeps_answers=keeps_answers,
+        now=clock.now,
+        use_cache=use_cache,
         network=lambda: transport_of(handler),
-        sleep=present.sleep,
-        monotonic=present.monotonic,
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
     )
 
 

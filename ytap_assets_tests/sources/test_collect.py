@@ -25,7 +25,7 @@ from ytap_assets.sources.collect import (
 from ytap_assets.sources.http.exchange import Exchange, RefusedUrlError, Request
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.reddit import RedditHot, listing_url
-from ytap_assets.sources.source import Answers, Fetch, Parsed, Query, Trend
+from ytap_assets.sources.source import Fetch, Parsed, Query, Responses, Trend
 from ytap_assets.tables import (
     COLLECTION_LOG,
     QUARANTINED_ROWS,
@@ -42,8 +42,8 @@ from ytap_assets_tests.sources.support import (
     NOW,
     REDDIT,
     TODAY,
+    FakeClock,
     Handler,
-    Present,
     check_conservation,
     collect,
     make_session,
@@ -396,7 +396,7 @@ def test_a_second_page_that_was_not_recorded_is_said_to_be_missing(tmp_path: Pat
     assert fetch.rows["item_id"].to_list() == ["1a"]
 
 
-FEED = (
+EMPTY_FEED = (
     b"<feed xmlns='http://www.w3.org/2005/Atom'><entry><id>t3_1a</id><title>R</title>"
     b"<link href='https://www.reddit.com/r/rust/1a'/></entry></feed>"
 )
@@ -407,7 +407,7 @@ PAST = TODAY - timedelta(days=3)
 
 def answering(request: httpx.Request) -> httpx.Response:
     if "reddit" in request.url.host:
-        return httpx.Response(200, content=FEED)
+        return httpx.Response(200, content=EMPTY_FEED)
     return httpx.Response(200, json=[] if "firebase" in request.url.host else {"hits": []})
 
 
@@ -422,7 +422,7 @@ def break_parsing(monkeypatch: pytest.MonkeyPatch, parse: object) -> None:
 def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: RedditHot, __: Answers) -> Parsed:
+    def fail(_: RedditHot, __: Responses) -> Parsed:
         raise ZeroDivisionError("by\ud800 zero")
 
     with monkeypatch.context() as broken:
@@ -433,7 +433,9 @@ def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed
     reddit = fetches[2]
     check_conservation(reddit)
     COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([reddit.log]))
-    assert reddit.log["detail"].startswith("ZeroDivisionError: by\ufffd zero: a fault of this")
+    assert reddit.log["detail"].startswith(
+        "ZeroDivisionError: by\ufffd zero: a bug in this program"
+    )
     assert reddit.log["http_status"] == 200
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "Traceback (most recent call last):\n" in told.getMessage()
@@ -450,20 +452,20 @@ def test_rows_that_fit_no_table_are_a_fault_of_their_target(
     (fetch,) = collect(REDDIT, make_settings(tmp_path), answering)
     check_conservation(fetch)
     assert (fetch.log["outcome"], fetch.log["fetched"]) == ("permanent_error", 0)
-    assert fetch.payloads["body"].to_list() == [FEED]
+    assert fetch.payloads["body"].to_list() == [EMPTY_FEED]
 
 
 def test_a_fault_while_asking_keeps_what_was_answered_before_it_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = RedditHot.ask
+    asked = RedditHot.fetch
 
-    async def ask(self: RedditHot, query: Query) -> AsyncIterator[Exchange]:
+    async def fetch(self: RedditHot, query: Query) -> AsyncIterator[Exchange]:
         async for exchange in asked(self, query):
             yield exchange
         raise RuntimeError(f"cannot go on with {SECRET}")
 
-    monkeypatch.setattr(RedditHot, "ask", ask)
+    monkeypatch.setattr(RedditHot, "fetch", fetch)
     fetches = collect(BOTH, make_settings(tmp_path, YOUTUBE_KEY=SECRET), answering)
     reddit = fetches[2]
     assert outcomes(fetches)["by_date"] == "ok"
@@ -495,9 +497,9 @@ def collect_in(session: Session, day: date) -> list[Fetch]:
 
 
 def test_a_session_that_crosses_midnight_finishes_its_day(tmp_path: Path) -> None:
-    present = Present()
-    session = make_session(make_settings(tmp_path), answering, present)
-    present.slept.append(13 * 3600)
+    clock = FakeClock()
+    session = make_session(make_settings(tmp_path), answering, clock)
+    clock.slept.append(13 * 3600)
 
     fetches = collect_in(session, TODAY)
 
@@ -507,9 +509,9 @@ def test_a_session_that_crosses_midnight_finishes_its_day(tmp_path: Path) -> Non
 
 
 def test_a_session_made_after_midnight_cannot_have_the_day_before(tmp_path: Path) -> None:
-    present = Present()
-    present.slept.append(13 * 3600)
-    session = make_session(make_settings(tmp_path), answering, present)
+    clock = FakeClock()
+    clock.slept.append(13 * 3600)
+    session = make_session(make_settings(tmp_path), answering, clock)
     assert outcomes(collect_in(session, TODAY)) == {
         "by_date": "ok",
         "front_page": "unrecoverable",
@@ -518,9 +520,9 @@ def test_a_session_made_after_midnight_cannot_have_the_day_before(tmp_path: Path
 
 
 def ids(root: Path, hours: int, day: date) -> dict[str, str]:
-    present = Present()
-    present.slept.append(hours * 3600)
-    session = make_session(make_settings(root), answering, present)
+    clock = FakeClock()
+    clock.slept.append(hours * 3600)
+    session = make_session(make_settings(root), answering, clock)
     return {fetch.log["target"]: fetch.log["collection_id"] for fetch in collect_in(session, day)}
 
 
@@ -534,9 +536,9 @@ def test_what_cannot_be_had_is_one_entry_however_often_it_is_asked_for(tmp_path:
 def test_what_is_disabled_is_one_entry(tmp_path: Path) -> None:
     names = set()
     for hours in (0, 2):
-        present = Present()
-        present.slept.append(hours * 3600)
-        session = make_session(make_settings(tmp_path), answering, present)
+        clock = FakeClock()
+        clock.slept.append(hours * 3600)
+        session = make_session(make_settings(tmp_path), answering, clock)
 
         async def work(session: Session = session) -> list[Fetch]:
             async with session:
@@ -563,7 +565,7 @@ def test_no_host_is_asked_that_no_source_declares(tmp_path: Path) -> None:
     async def work() -> None:
         session = make_session(make_settings(tmp_path), lambda _: httpx.Response(200))
         async with session:
-            client = (await session.visit(TODAY)).client
+            client = (await session.context(TODAY)).client
             with pytest.raises(RefusedUrlError):
                 await client.send(Request("https://news.ycombinator.com/", "hn"))
 
@@ -580,7 +582,7 @@ def test_the_present_of_a_replay_is_the_end_of_what_was_recorded(tmp_path: Path)
 
     async def work() -> list[datetime]:
         async with open_session(make_settings(tmp_path, "replay")) as session:
-            recorded, other = await session.visit(day), await session.visit(date(2026, 11, 18))
+            recorded, other = await session.context(day), await session.context(date(2026, 11, 18))
             return [recorded.now(), recorded.now(), other.now()]
 
     first, again, unrecorded = run(work())
@@ -593,7 +595,7 @@ def collect_by(
 ) -> list[Fetch]:
     async def work() -> list[Fetch]:
         settings = make_settings(root, transport)
-        async with make_session(settings, handler, Present()) as session:
+        async with make_session(settings, handler, FakeClock()) as session:
             return await collect_trends(workspace, days, session=session, run_id="run")
 
     return run(work())
@@ -647,8 +649,8 @@ def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:
 
 def test_a_live_session_opens_nothing_before_it_asks(tmp_path: Path) -> None:
     async def work() -> bool:
-        async with open_session(make_settings(tmp_path), now=Present().now) as session:
-            visit = await session.visit(TODAY)
+        async with open_session(make_settings(tmp_path), now=FakeClock().now) as session:
+            visit = await session.context(TODAY)
             return visit.now() == NOW and not visit.is_replay
 
     assert run(work())

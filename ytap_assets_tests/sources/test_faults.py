@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from ytap_assets.sources.collect import Session, collect_trends
-from ytap_assets.sources.http.client import Patience, RetryPolicy
+from ytap_assets.sources.http.client import RetryPolicy, Timeouts
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS
 from ytap_assets_tests.sources.faulty_server import Behaviour, Call, Wired, serving, to_json
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     TODAY,
-    Present,
+    FakeClock,
     check_conservation,
     make_settings,
     make_workspace,
@@ -179,11 +179,11 @@ class Fault:
     behaviour: Behaviour
     host: str = HN
     targets: tuple[str, ...] | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
-NO_SILENCE = Patience(silence_s=0.8)
-NO_DRIPPING = Patience(answer_s=1.2)
+READ_TIMEOUT = Timeouts(read_s=0.8)
+TOTAL_TIMEOUT = Timeouts(total_s=1.2)
 FAULTS = [
     Fault("429, Retry-After 5 s, then well", at_first(1, always(429, retry_after="5"))),
     Fault("429, Retry-After 2 h", always(429, retry_after="7200")),
@@ -195,9 +195,9 @@ FAULTS = [
     Fault("401", always(401), REDDIT),
     Fault("404", always(404, HTML, content_type="text/html")),
     Fault("404 of a channel's feed", always(404, HTML, content_type="text/html"), FEED),
-    Fault("no answer, the line stays open", say_nothing, patience=NO_SILENCE),
-    Fault("half a body, the line stays open", stop_in_the_middle, patience=NO_SILENCE),
-    Fault("a body that drips for ever", drip, patience=NO_DRIPPING),
+    Fault("no answer, the line stays open", say_nothing, timeouts=READ_TIMEOUT),
+    Fault("half a body, the line stays open", stop_in_the_middle, timeouts=READ_TIMEOUT),
+    Fault("a body that drips for ever", drip, timeouts=TOTAL_TIMEOUT),
     Fault("a reset in the middle of a body", reset_in_the_middle),
     Fault("a body shorter than promised", hang_up_in_the_middle),
     Fault("half of the chunks", leave_chunks_out),
@@ -229,8 +229,8 @@ class Watched(RetryPolicy):
         super().__init__(jitter=lambda: 0.0)
         object.__setattr__(self, "said", [])
 
-    def wait(self, failed: int, asked_for: float | None) -> float | None:
-        seconds = super().wait(failed, asked_for)
+    def wait(self, failed: int, retry_after: float | None) -> float | None:
+        seconds = super().wait(failed, retry_after)
         self.said.append(seconds)  # type: ignore[attr-defined]
         return seconds
 
@@ -251,18 +251,18 @@ class Seen:
 
 def meet(fault: Fault, root: Path) -> Seen:
     """Collect everything while one host misbehaves."""
-    present, retries = Present(), Watched()
+    clock, retries = FakeClock(), Watched()
 
     async def work(port: int) -> list[Fetch]:
         session = Session(
             make_settings(root, **SECRETS),
-            now=present.now,
-            keeps_answers=True,
+            now=clock.now,
+            use_cache=True,
             network=lambda: Wired(port),
             retries=retries,
-            patience=fault.patience,
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            timeouts=fault.timeouts,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         async with session:
             return await collect_trends(EVERYTHING, [TODAY], session=session, run_id="run")
@@ -294,7 +294,7 @@ def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
     told = {
         record.getMessage().split(": ")[0].removeprefix("tech "): record
         for record in caplog.records
-        if record.name.endswith("fetching")
+        if record.name.endswith("sources.collect")
     }
     assert [fetch.log["target"] for fetch in seen.fetches] == [
         *("by_date", "front_page", "r/rust", "US/20", "search/rust async", CHANNEL)
@@ -349,15 +349,15 @@ def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path:
         reached.append(call.host)
         well(call)
 
-    present = Present()
+    clock = FakeClock()
 
     async def work(port: int) -> list[Fetch]:
         session = Session(
             make_settings(tmp_path),
-            now=present.now,
+            now=clock.now,
             network=lambda: Wired(port),
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         wanting = make_workspace(hn={"min_points": 50})
         async with session:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.sources.fields import (
-    UnreadableItemError,
+    InvalidItemError,
     decode_entities,
+    dump_item,
     load_json,
     load_xml,
     read_channel_id,
@@ -23,7 +24,6 @@ from ytap_assets.sources.fields import (
     read_title,
     read_unix,
     read_url,
-    write_item,
 )
 from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets_tests.sources.support import NOW, answer
@@ -70,7 +70,7 @@ def test_counts(value: object, expected: int | None) -> None:
     ],
 )
 def test_counts_that_are_none(value: object, reason: str) -> None:
-    with pytest.raises(UnreadableItemError, match=f"^{reason}$"):
+    with pytest.raises(InvalidItemError, match=f"^{reason}$"):
         read_count(value, "points")
 
 
@@ -82,7 +82,7 @@ def test_titles_are_set_in_one_line() -> None:
 def test_titles_that_are_html_are_decoded_once() -> None:
     assert read_title("Q&amp;A: &#39;why&#x27; &amp;lt;", is_html=True) == "Q&A: 'why' &lt;"
     assert read_title("Q&amp;A: &#39;why&#x27;") == "Q&amp;A: &#39;why&#x27;"
-    with pytest.raises(UnreadableItemError, match="missing"):
+    with pytest.raises(InvalidItemError, match="missing"):
         read_title("&nbsp;", is_html=True)
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_whole_entity_is_not_decoded(text: str) -> None:
 
 @pytest.mark.parametrize("title", [None, "", "   ", 7, ["a"], "x" * 1001])
 def test_titles_that_are_none(title: object) -> None:
-    with pytest.raises(UnreadableItemError, match="title"):
+    with pytest.raises(InvalidItemError, match="title"):
         read_title(title)
 
 
@@ -124,7 +124,7 @@ def test_instants() -> None:
     ],
 )
 def test_instants_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+    with pytest.raises(InvalidItemError):
         read_instant(value, "at", NOW)
 
 
@@ -133,7 +133,7 @@ def test_instants_that_are_none(value: object) -> None:
     [0, -1, 10**18, 1e300, float("nan"), float("inf"), True, "1795000000", 99_999_999_999],
 )
 def test_seconds_that_are_no_instant(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+    with pytest.raises(InvalidItemError):
         read_unix(value, "at", NOW)
 
 
@@ -155,7 +155,7 @@ def test_durations(value: object, expected: int | None) -> None:
 
 @pytest.mark.parametrize("value", ["P", "PT", "3:02", "PT" + "9" * 40 + "S", "PT-3S", 3])
 def test_durations_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+    with pytest.raises(InvalidItemError):
         read_duration(value, "duration")
 
 
@@ -180,7 +180,7 @@ def test_links() -> None:
     ],
 )
 def test_links_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+    with pytest.raises(InvalidItemError):
         read_url(value, "url")
 
 
@@ -204,7 +204,7 @@ def test_every_value_is_read_or_refused_and_what_is_read_can_be_stored(
 ) -> None:
     try:
         read = reader(value)
-    except UnreadableItemError as error:
+    except InvalidItemError as error:
         read = str(error)
     assert pl.Series([read]).to_list() == [read]
 
@@ -257,8 +257,8 @@ def test_a_body_that_is_not_plain_xml_is_malformed(body: bytes) -> None:
 
 
 def test_an_item_is_written_as_it_came() -> None:
-    assert write_item({"t": "Grüße"}) == '{"t": "Grüße"}'
-    assert write_item({"t": "\ud800"}) == '{"t": "?"}'
-    assert write_item(load_xml(answer("<a b='1'>ü</a>".encode()))) == '<a b="1">ü</a>'
+    assert dump_item({"t": "Grüße"}) == '{"t": "Grüße"}'
+    assert dump_item({"t": "\ud800"}) == '{"t": "?"}'
+    assert dump_item(load_xml(answer("<a b='1'>ü</a>".encode()))) == '<a b="1">ü</a>'
     deep = answer(b"<a>" * 5000 + b"</a>" * 5000)
-    assert write_item(load_xml(deep)) == "(nested too deeply to be written down)"
+    assert dump_item(load_xml(deep)) == "(nested too deeply to be stored)"

@@ -18,7 +18,7 @@ from ytap_assets.sources.hackernews import (
     item_url,
     top_stories_url,
 )
-from ytap_assets.sources.source import Answers, Parsed
+from ytap_assets.sources.source import Parsed, Responses
 from ytap_assets_tests.sources.support import (
     HN,
     NOW,
@@ -50,7 +50,7 @@ def hit(**changes: object) -> dict[str, Any]:
 
 
 def by_date(*hits: object) -> Parsed:
-    return HackerNewsByDate().parse(Answers(TODAY, [answer({"hits": hits}, BY_DATE)]))
+    return HackerNewsByDate().parse(Responses(TODAY, [answer({"hits": hits}, BY_DATE)]))
 
 
 def story(**changes: object) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def story(**changes: object) -> dict[str, Any]:
 def front_page(*items: object, ids: object = (9, 123)) -> Parsed:
     exchanges = [answer(ids, top_stories_url())]
     exchanges += [answer(item, item_url("123")) for item in items]
-    return HackerNewsFrontPage().parse(Answers(TODAY, exchanges))
+    return HackerNewsFrontPage().parse(Responses(TODAY, exchanges))
 
 
 def test_a_hit_becomes_a_row() -> None:
@@ -137,7 +137,7 @@ def test_unknown_counts_stay_unknown() -> None:
 def test_a_broken_hit_is_put_aside_and_the_others_go_on(broken: object, reason: str) -> None:
     parsed = by_date(hit(objectID="1"), broken, hit(objectID="2"))
     assert [row["item_id"] for row in parsed.rows] == ["1", "2"]
-    (aside,) = parsed.unreadable
+    (aside,) = parsed.rejected
     assert aside.reason == reason
     assert aside.place == "hit 2"
     assert json.loads(aside.original) == broken
@@ -172,13 +172,13 @@ def test_a_job_is_an_advertisement() -> None:
 def test_an_item_that_is_no_story_is_put_aside(item: object, reason: str) -> None:
     parsed = front_page(item)
     assert parsed.rows == []
-    assert [aside.reason for aside in parsed.unreadable] == [reason]
+    assert [aside.reason for aside in parsed.rejected] == [reason]
 
 
 def test_a_ranking_may_hold_nonsense() -> None:
     parsed = front_page(story(), ids=[None, "x", -4, 123])
     assert [row["rank"] for row in parsed.rows] == [4]
-    assert [aside.reason for aside in parsed.unreadable] == [
+    assert [aside.reason for aside in parsed.rejected] == [
         "null instead of an item",
         "item is a text, not an object",
         "item is a number, not an object",
@@ -229,7 +229,7 @@ def test_more_stories_than_fit_one_second_are_taken_as_far_as_they_come(tmp_path
     fetch = collect(HN, make_settings(tmp_path), algolia)[0]
     assert fetch.rows.height == 1000
     assert fetch.log["outcome"] == "ok"
-    assert fetch.log["detail"] == "incomplete: 1,000 of 1,500 stories were shown"
+    assert fetch.log["detail"] == "incomplete: 1,000 of 1,500 stories were returned"
     check_conservation(fetch)
 
 
@@ -244,14 +244,14 @@ def test_smaller_pages_than_asked_for_are_seen_to_their_end(tmp_path: Path) -> N
 def test_fewer_stories_than_the_count_says_are_named(tmp_path: Path) -> None:
     few = httpx.Response(200, json={"hits": [hit()], "nbHits": 3, "hitsPerPage": 1000})
     fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
-    assert fetch.log["detail"] == "incomplete: 1 of 3 stories were shown"
+    assert fetch.log["detail"] == "incomplete: 1 of 3 stories were returned"
 
 
 @pytest.mark.parametrize("found", ["900", 900.0])
 def test_a_count_written_otherwise_is_a_count(tmp_path: Path, found: object) -> None:
     few = httpx.Response(200, json={"hits": [hit()], "nbHits": found})
     fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
-    assert fetch.log["detail"] == "incomplete: 1 of 900 stories were shown"
+    assert fetch.log["detail"] == "incomplete: 1 of 900 stories were returned"
 
 
 @pytest.mark.parametrize("found", [None, True, "many", {}, -1])
@@ -276,13 +276,13 @@ def test_hits_of_another_day_are_put_aside(tmp_path: Path) -> None:
     fetch = collect(HN, make_settings(tmp_path), lambda _: answered)[0]
     assert fetch.rows["item_id"].to_list() == ["1", "2"]
     assert set(fetch.rows["day"]) == {TODAY}
-    assert reasons(fetch) == ["created_at_i is not on the day that was asked for, 2026-11-20"] * 2
+    assert reasons(fetch) == ["created_at_i is not on the requested day, 2026-11-20"] * 2
     check_conservation(fetch)
 
 
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert by_date(hit(points=50.0)).rows[0]["points"] == 50
-    (aside,) = by_date(hit(points=50.5)).unreadable
+    (aside,) = by_date(hit(points=50.5)).rejected
     assert aside.reason == "points is a number, not a whole number"
     assert by_date(hit(points=1e300)).rows == []
 
@@ -325,7 +325,7 @@ def test_an_unreadable_answer_is_not_kept(tmp_path: Path) -> None:
         settings = make_settings(tmp_path)
         outcomes = []
         for _ in range(2):
-            async with make_session(settings, handler, keeps_answers=True) as session:
+            async with make_session(settings, handler, use_cache=True) as session:
                 past = date(2026, 11, 2)
                 fetches = await collect_trends(HN, [past], session=session, run_id="run")
                 outcomes.append(str(fetches[0].log["outcome"]))
@@ -385,7 +385,7 @@ def test_a_story_that_cannot_be_had_does_not_stop_the_others(tmp_path: Path) -> 
     front = collect(HN, make_settings(tmp_path), firebase(broken, 10))[1]
     assert front.rows.height == 8
     assert front.log["outcome"] == "permanent_error"
-    assert "1 of 10 stories could not be had" in front.log["detail"]
+    assert "1 of 10 stories failed" in front.log["detail"]
     check_conservation(front)
 
 
@@ -401,7 +401,7 @@ def parse_each_on_its_day(hits: list[dict[str, Any]]) -> list[Parsed]:
     for each in hits:
         days.setdefault(datetime.fromtimestamp(each["created_at_i"], UTC).date(), []).append(each)
     return [
-        HackerNewsByDate().parse(Answers(day, [answer({"hits": posted}, BY_DATE)]))
+        HackerNewsByDate().parse(Responses(day, [answer({"hits": posted}, BY_DATE)]))
         for day, posted in days.items()
     ]
 
@@ -411,9 +411,9 @@ def test_recorded_algolia_answers_are_read(real_data: Path) -> None:
     replies = [each["reply"] for each in json.loads(path.read_text(encoding="utf-8"))]
     hits = [each for reply in replies for each in reply.get("hits", ())]
     parsed = parse_each_on_its_day(hits)
-    unreadable = [aside for each in parsed for aside in each.unreadable]
+    unreadable = [aside for each in parsed for aside in each.rejected]
     rows = sum(len(each.rows) for each in parsed)
-    assert all(each.problem is None for each in parsed)
+    assert all(each.error is None for each in parsed)
     assert rows + len(unreadable) == len(hits)
     assert {aside.reason for aside in unreadable} <= {"title is missing"}
     assert rows > 0
@@ -426,9 +426,9 @@ def test_months_of_recorded_hits_are_read(real_data: Path) -> None:
         topics = json.loads(gzip.decompress(path.read_bytes()))
         recorded += [each for hits in topics.values() for each in hits]
     parsed = parse_each_on_its_day(recorded)
-    assert all(each.problem is None for each in parsed)
+    assert all(each.error is None for each in parsed)
     assert sum(len(each.rows) for each in parsed) == len(recorded) > 0
-    assert [aside.reason for each in parsed for aside in each.unreadable] == []
+    assert [aside.reason for each in parsed for aside in each.rejected] == []
 
 
 def test_the_documented_items_are_read(real_data: Path) -> None:
@@ -437,7 +437,7 @@ def test_the_documented_items_are_read(real_data: Path) -> None:
     items = [each for each in examples if isinstance(each, dict) and "type" in each]
     parsed = front_page(*items)
     assert len(parsed.rows) == 4
-    assert sorted(aside.reason for aside in parsed.unreadable) == [
+    assert sorted(aside.reason for aside in parsed.rejected) == [
         "type 'comment' is not a story",
         "type 'pollopt' is not a story",
     ]

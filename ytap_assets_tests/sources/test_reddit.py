@@ -14,12 +14,12 @@ import pytest
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.reddit import RedditHot, feed_url, listing_url
-from ytap_assets.sources.source import Answers, Fetch, Parsed
+from ytap_assets.sources.source import Fetch, Parsed, Responses
 from ytap_assets_tests.sources.support import (
     NOW,
     REDDIT,
     TODAY,
-    Present,
+    FakeClock,
     answer,
     check_conservation,
     collect,
@@ -55,7 +55,7 @@ def listing(*children: object, after: object = None) -> dict[str, Any]:
 
 
 def parse(*exchanges: Exchange) -> Parsed:
-    return RedditHot().parse(Answers(TODAY, exchanges))
+    return RedditHot().parse(Responses(TODAY, exchanges))
 
 
 def entry(**changes: str) -> str:
@@ -168,7 +168,7 @@ def test_what_is_stickied_or_paid_for_is_promoted(
 def test_a_broken_post_is_put_aside(child: object, reason: str) -> None:
     parsed = parse(answer(listing(post(), child, post()), LISTING))
     assert [row["rank"] for row in parsed.rows] == [1, 3]
-    assert [(each.place, each.reason) for each in parsed.unreadable] == [("post 2", reason)]
+    assert [(each.place, each.reason) for each in parsed.rejected] == [("post 2", reason)]
 
 
 @pytest.mark.parametrize(
@@ -184,18 +184,18 @@ def test_a_broken_post_is_put_aside(child: object, reason: str) -> None:
 def test_a_broken_entry_is_put_aside(broken: str, reason: str) -> None:
     parsed = parse(answer(feed(entry(), broken), FEED))
     assert len(parsed.rows) == 1
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
 @pytest.mark.parametrize("body", [[], {}, {"data": []}, {"data": {"children": {}}}, b"<html>"])
 def test_what_is_no_listing_is_malformed(body: object) -> None:
     parsed = parse(answer(body, LISTING))
-    assert parsed.problem is not None
+    assert parsed.error is not None
     assert parsed.rows == []
 
 
 def test_what_is_no_feed_is_malformed() -> None:
-    assert parse(answer(b"<html><body/></html>", FEED)).problem is not None
+    assert parse(answer(b"<html><body/></html>", FEED)).error is not None
 
 
 class Reddit:
@@ -287,14 +287,14 @@ def test_a_refused_token_is_fetched_anew_next_time(tmp_path: Path) -> None:
 
 
 def test_an_old_token_is_replaced(tmp_path: Path) -> None:
-    present = Present()
+    clock = FakeClock()
     reddit = Reddit(*[httpx.Response(200, json=listing(post())) for _ in range(2)])
 
     async def work() -> None:
         settings = make_settings(tmp_path, **APP)
-        async with make_session(settings, reddit, present) as session:
+        async with make_session(settings, reddit, clock) as session:
             await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
-            await present.sleep(3600)
+            await clock.sleep(3600)
             await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
 
     run(work())
@@ -334,7 +334,7 @@ def test_recorded_listings_are_read(real_data: Path) -> None:
             seen_at = datetime.fromisoformat(recorded["recorded_at"]).replace(tzinfo=UTC)
             body = recorded["body"].encode("utf-8", "replace")
             parsed = parse(Exchange(recorded["request"]["uri"], 200, {}, body, seen_at))
-            assert (parsed.problem, parsed.unreadable) == (None, []), path.name
+            assert (parsed.error, parsed.rejected) == (None, []), path.name
             assert len(parsed.rows) == recorded["t3"], path.name
             posts += len(parsed.rows)
     assert posts > 0

@@ -21,7 +21,7 @@ def follow(links: Mapping[str | None, str | None], most: int = 9) -> list[str]:
         return links[None if name == "None" else name]
 
     async def work() -> None:
-        async for page in follow_pages(fetch, next_page, most=most):
+        async for page in follow_pages(fetch, next_page, max_pages=most):
             name = page.body.decode().strip('"')
             seen.append(name)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from ytap_assets.sources.http.exchange import Exchange
-from ytap_assets.sources.source import Answers, Parsed
+from ytap_assets.sources.source import Parsed, Responses
 from ytap_assets.sources.youtube import YouTubeCharts, chart_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
@@ -45,7 +45,7 @@ def video(**changes: Any) -> dict[str, Any]:
 
 
 def parse(*bodies: object) -> Parsed:
-    return YouTubeCharts().parse(Answers(TODAY, [answer(body, CHART) for body in bodies]))
+    return YouTubeCharts().parse(Responses(TODAY, [answer(body, CHART) for body in bodies]))
 
 
 def test_a_video_becomes_a_row() -> None:
@@ -100,12 +100,12 @@ def test_ranks_go_on_over_the_pages() -> None:
 def test_a_broken_video_is_put_aside(item: object, reason: str) -> None:
     parsed = parse({"items": [video(), item, video()]})
     assert [row["rank"] for row in parsed.rows] == [1, 3]
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
 @pytest.mark.parametrize("body", [b"<html>", [], {"items": None}, {"error": "error message"}])
 def test_what_is_no_list_of_videos_is_malformed(body: object) -> None:
-    assert parse(body).problem is not None
+    assert parse(body).error is not None
 
 
 def test_a_chart_is_paged_with_the_key_in_a_header(tmp_path: Path) -> None:
@@ -159,7 +159,9 @@ def test_a_region_without_categories_is_one_target() -> None:
     assert list(YouTubeCharts().targets(workspace)) == ["US", "GB"]
     assert "videoCategoryId" not in chart_url("US")
     (row,) = (
-        YouTubeCharts().parse(Answers(TODAY, [answer({"items": [video()]}, chart_url("GB"))])).rows
+        YouTubeCharts()
+        .parse(Responses(TODAY, [answer({"items": [video()]}, chart_url("GB"))]))
+        .rows
     )
     assert (row["region"], row["category"]) == ("GB", "mostPopular")
 
@@ -185,11 +187,11 @@ def test_recorded_answers_are_read(real_data: Path) -> None:
             body = recorded["body"].encode()
             exchanges.append(Exchange(url, 200, {}, body, seen_at))
             items += len(json.loads(body)["items"])
-    parsed = YouTubeCharts().parse(Answers(TODAY, exchanges))
-    assert parsed.problem is None
+    parsed = YouTubeCharts().parse(Responses(TODAY, exchanges))
+    assert parsed.error is None
     assert items > 10
     assert len(parsed.rows) == items
-    assert [each.reason for each in parsed.unreadable] == []
+    assert [each.reason for each in parsed.rejected] == []
 
 
 def test_the_documented_videos_are_read(real_data: Path) -> None:
@@ -199,4 +201,4 @@ def test_the_documented_videos_are_read(real_data: Path) -> None:
     assert asked
     parsed = parse(*bodies)
     assert [row["item_id"] for row in parsed.rows] == asked
-    assert parsed.unreadable == []
+    assert parsed.rejected == []

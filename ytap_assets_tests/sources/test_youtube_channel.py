@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ytap_assets.sources.http.exchange import Exchange
-from ytap_assets.sources.source import Answers, Parsed
+from ytap_assets.sources.source import Parsed, Responses
 from ytap_assets.sources.youtube import YouTubeChannels, channel_feed_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
@@ -50,7 +50,7 @@ def entry(**changes: str) -> str:
 
 def parse(*entries: str) -> Parsed:
     body = f"<feed {NAMES}><yt:channelId/>{''.join(entries)}</feed>".encode()
-    return YouTubeChannels().parse(Answers(TODAY, [answer(body, FEED)]))
+    return YouTubeChannels().parse(Responses(TODAY, [answer(body, FEED)]))
 
 
 def test_an_entry_becomes_a_row() -> None:
@@ -102,7 +102,7 @@ def test_ratings_that_hold_dislikes_are_not_likes() -> None:
 def test_a_broken_entry_is_put_aside(broken: str, reason: str) -> None:
     parsed = parse(entry(), broken)
     assert len(parsed.rows) == 1
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
 def test_only_active_channels_are_watched() -> None:
@@ -116,7 +116,7 @@ def test_one_missing_feed_is_not_a_dead_channel(tmp_path: Path, real_data: Path)
     missing = httpx.Response(404, content=page.read_bytes(), headers={"content-type": "text/html"})
     (fetch,) = collect(CHANNELS, make_settings(tmp_path), lambda _: missing)
     assert fetch.log["outcome"] == "transient_error"
-    assert "now and then" in fetch.log["detail"]
+    assert "happens occasionally" in fetch.log["detail"]
     assert fetch.log["attempts"] == 1
     assert fetch.payloads["http_status"].to_list() == [404]
 
@@ -133,10 +133,10 @@ def test_recorded_feeds_of_five_years_are_read(real_data: Path) -> None:
     assert len(paths) > 1
     for path in paths:
         exchange = Exchange(FEED, 200, {}, path.read_bytes(), NOW)
-        parsed = YouTubeChannels().parse(Answers(TODAY, [exchange]))
-        assert parsed.problem is None
+        parsed = YouTubeChannels().parse(Responses(TODAY, [exchange]))
+        assert parsed.error is None
         assert len(parsed.rows) == 15, path.name
-        assert parsed.unreadable == []
+        assert parsed.rejected == []
         channels = {row["channel_id"] for row in parsed.rows}
         nasa = path.name.startswith("NASA")
         assert channels == {"UCLA_DiR1FfKNvjuUpBHmylQ" if nasa else "UCsXVk37bltHxD1rDPwtNM8Q"}

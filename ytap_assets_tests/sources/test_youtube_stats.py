@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ytap_assets.sources.collect import collect_video_metrics, open_session
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
-from ytap_assets.sources.source import Answers, Fetch
+from ytap_assets.sources.source import Fetch, Responses
 from ytap_assets.sources.youtube import YouTubeStats, batch_videos, stats_url
 from ytap_assets.tables import VIDEO_METRICS
 from ytap_assets_tests.sources.support import (
@@ -108,7 +108,7 @@ def test_a_day_that_is_over_has_no_counts_any_more(tmp_path: Path) -> None:
 def test_a_day_to_come_is_not_asked_about(tmp_path: Path) -> None:
     (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(500), IDS, TODAY + timedelta(1))
     assert fetch.log["outcome"] == "unrecoverable"
-    assert "has not begun" in fetch.log["detail"]
+    assert "is in the future" in fetch.log["detail"]
 
 
 def test_videos_go_in_batches_of_fifty_sorted_and_once() -> None:
@@ -142,7 +142,7 @@ def test_one_failing_batch_does_not_stop_the_other(tmp_path: Path) -> None:
 def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
     body = answer({"items": [video("ytapDemo001")]}, stats_url("ytapDemo001"))
     later = Exchange(body.url, 200, {}, body.body, NOW + timedelta(days=age))
-    (row,) = YouTubeStats().parse(Answers(TODAY, [later])).rows
+    (row,) = YouTubeStats().parse(Responses(TODAY, [later])).rows
     assert row["is_settled"] is settled
 
 

@@ -11,7 +11,7 @@ import httpx
 
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.collect import parse_payloads
-from ytap_assets.sources.source import Answers, Fetch
+from ytap_assets.sources.source import Fetch, Responses
 from ytap_assets.sources.youtube import YouTubeUploads, uploads_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
@@ -202,7 +202,7 @@ def test_a_playlist_that_goes_round_in_a_circle_ends(tmp_path: Path) -> None:
     channel = Channel(playlistItems=page)
     fetch = ask(tmp_path, channel)
     assert fetch.log["outcome"] == "malformed"
-    assert "circle" in fetch.log["detail"]
+    assert "repeated page token" in fetch.log["detail"]
     assert channel.asked == ["playlistItems"] * 2
 
 
@@ -211,7 +211,7 @@ def test_a_day_too_far_back_is_said_to_be(tmp_path: Path) -> None:
     channel.items = [upload(n, at(TODAY)) for n in range(300)]
     fetch = ask(tmp_path, channel)
     assert fetch.log["outcome"] == "permanent_error"
-    assert "so far back it is not asked" in fetch.log["detail"]
+    assert "older ones are not fetched" in fetch.log["detail"]
     assert channel.asked == ["playlistItems"] * 20
 
 
@@ -247,8 +247,8 @@ def test_recorded_playlists_are_read(real_data: Path) -> None:
             }
         page = answer({"items": entries}, uploads_url(CHANNEL))
         days = {date.fromisoformat(entry["snippet"]["publishedAt"][:10]) for entry in entries}
-        parsed = [YouTubeUploads().parse(Answers(day, [page])) for day in days]
+        parsed = [YouTubeUploads().parse(Responses(day, [page])) for day in days]
         assert sum(len(each.rows) for each in parsed) == len(entries)
-        assert not any(each.unreadable for each in parsed)
+        assert not any(each.rejected for each in parsed)
         read += len(entries)
     assert read > 50

@@ -1,4 +1,4 @@
-"""The HTTP layer of the sources: client, cache, rate limits, recordings.
+"""The HTTP layer of the sources: client, cache, rate limits, quotas, recordings.
 
-Belongs here: what holds for every platform. Does not belong here: any platform's URLs or formats.
+Does not belong here: any platform's URLs or formats.
 """

@@ -1,20 +1,21 @@
-"""What can go wrong between a platform and us; each error knows the outcome it is logged as.
+"""HTTP requests, responses and errors, as sources and parsers see them.
 
-- `SourceError`: a platform did not give what was asked.
-    - `TransientError`: it may work in a moment; the client has retried already.
-        - `ParkedError`: the host asked to be left alone for longer than is waited.
-    - `PermanentError`: asking again gives the same; the request, a key or the config must change.
-        - `UnexpectedError`: our own code failed; it must change.
-        - `RefusedUrlError`: the URL, or where it redirects to, is not one the sources declare.
-    - `QuotaExhaustedError`: the platform's allowance is used up; nothing to do before its reset.
-    - `MalformedError`: the answer is not what its format says (HTML for JSON, cut in the middle).
-    - `TooLargeError`: the answer is larger than the cap.
-    - `NotRecordedError`: on replay, the day's recordings do not hold the request.
-    - `UnrecoverableError`: the source cannot answer for that day any more.
-    - `DisabledError`: the source needs something that is not set.
+Each error knows the outcome it is logged as in ``collection_log``:
 
-Belongs here: the tree, and what an HTTP answer means for it. Does not belong here: when to retry
-(`client`).
+- `SourceError`: a platform did not return what was requested.
+    - `TransientError`: a later attempt may work; the client has retried already.
+        - `RetryLaterError`: the host sent a longer Retry-After than the client waits.
+    - `PermanentError`: every attempt fails; the request, a key or the config must change.
+        - `UnexpectedError`: a bug in this program.
+        - `RefusedUrlError`: the URL, or a redirect's target, is not on a declared host.
+    - `QuotaExhaustedError`: the quota is used up until its reset.
+    - `MalformedError`: the response does not have the expected format (HTML, truncated JSON).
+    - `TooLargeError`: the response is larger than the limit.
+    - `NotRecordedError`: on replay, the recordings of the day do not contain the request.
+    - `UnrecoverableError`: the source cannot return data for that day any more.
+    - `DisabledError`: a required setting is missing.
+
+Does not belong here: sending requests and retrying (`client`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,15 @@ from ytap_assets.domain.quota import Bucket
 from ytap_assets.errors import YtapError
 from ytap_assets.tables.evidence import Outcome
 
-_KEPT_HEADERS = (
+RECORDED_AT = "recorded_at"
+"""The httpx response extension that holds the time at which a replayed response was recorded."""
+SOURCE = "source"
+"""The httpx request extension that holds the name of the requesting source."""
+DEFAULT_MAX_AGE_S = 300.0
+"""Workspaces that are collected one after the other request the same page of the same feed."""
+OK = 200
+NOT_MODIFIED = 304
+_STORED_HEADERS = (
     "content-type",
     "etag",
     "last-modified",
@@ -45,31 +54,21 @@ _KEPT_HEADERS = (
     "x-ratelimit-remaining",
     "x-ratelimit-reset",
 )
-RECORDED_AT = "recorded_at"
-"""The response extension in which a replay says when the answer was recorded."""
-SOURCE = "source"
-"""The request extension that says on whose behalf it is asked."""
-
-FRESH_S = 300.0
-"""Workspaces that are collected one after the other look at the same page of the same feed."""
-
-OK = 200
-NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to ask.
+    """A request.
 
     Attributes:
-        url: The URL; secrets never go here.
-        source: On whose behalf; names the recording.
-        headers: Ordinary headers.
-        secrets: Headers that hold secrets; sent to the URL's own host only.
-        is_public: Whether the answer is the same whoever asks, so that it may be kept and may
-            serve another workspace.
-        fresh_s: For how many seconds such an answer serves without asking again.
-        bucket: The allowance that each sending of it is counted in.
+        url: The URL, without secrets.
+        source: The source that sends it; names the recording.
+        headers: Headers without secrets.
+        secrets: Headers with secrets; sent to the URL's own host only.
+        is_public: Whether the response does not depend on the workspace, so that it may be cached
+            and shared.
+        max_age_s: How old a cached response may be, in seconds.
+        bucket: The quota bucket that each attempt is counted in.
         form: A form to POST; None for GET.
     """
 
@@ -78,7 +77,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     is_public: bool = False
-    fresh_s: float = FRESH_S
+    max_age_s: float = DEFAULT_MAX_AGE_S
     bucket: Bucket | None = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
 
@@ -90,16 +89,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One answered request.
+    """A request and its response.
 
     Attributes:
-        url: The URL asked for, without secrets.
-        status: The HTTP status. 304: the body is the one that was kept from before.
-        headers: The few headers that mean something here, names in lower case.
-        body: The decompressed body; cut at the size cap where ``is_truncated``.
-        fetched_at: When the answer arrived; on replay, when it was recorded.
-        attempts: Requests sent for it, retries and redirects included; 0 where an answer of
-            a moment ago served again.
+        url: The requested URL, without secrets.
+        status: The HTTP status. With 304 the body is the cached one.
+        headers: The stored headers (`select_headers`), names in lower case.
+        body: The decompressed body; cut at the size limit if ``is_truncated``.
+        fetched_at: When the response arrived; on replay, when it was recorded.
+        attempts: Requests sent, including retries and redirects; 0 for a cached response.
     """
 
     url: str
@@ -111,10 +109,10 @@ class Exchange:
     is_truncated: bool = False
 
     @property
-    def is_answer(self) -> bool:
-        """Whether the body is what was asked for: not an error page and not cut."""
-        is_usable = OK <= self.status < 300 or self.status == NOT_MODIFIED
-        return is_usable and not self.is_truncated
+    def is_usable(self) -> bool:
+        """Whether the body is the requested document: no error page and not truncated."""
+        is_success = OK <= self.status < 300 or self.status == NOT_MODIFIED
+        return is_success and not self.is_truncated
 
     @property
     def content_type(self) -> str | None:
@@ -122,25 +120,25 @@ class Exchange:
         return self.headers.get("content-type")
 
 
-def keep_headers(headers: Mapping[str, str], redact: Callable[[str], str]) -> dict[str, str]:
-    """The few headers that mean something here, without secrets.
+def select_headers(headers: Mapping[str, str], redact: Callable[[str], str]) -> dict[str, str]:
+    """The headers that are stored with a response, without secrets.
 
-    What is not plain printable ASCII is left out: it could not be sent back, as a validator is,
-    nor replayed.
+    Values that are not printable ASCII are dropped: they could not be sent as a validator or
+    replayed.
     """
     return {
         name: redact(headers[name])
-        for name in _KEPT_HEADERS
+        for name in _STORED_HEADERS
         if name in headers and headers[name].isascii() and headers[name].isprintable()
     }
 
 
 class SourceError(YtapError):
-    """A platform did not give what was asked.
+    """A platform did not return what was requested.
 
     Attributes:
-        outcome: How the fetch is logged.
-        exchange: The answer that was refused, where there was one.
+        outcome: The outcome of the fetch in ``collection_log``.
+        exchange: The rejected response, if there was one.
         attempts: Requests sent before giving up.
     """
 
@@ -155,81 +153,82 @@ class SourceError(YtapError):
 
 
 class TransientError(SourceError):
-    """It may work in a moment: a timeout, a lost connection, a server's bad minute."""
+    """A later attempt may work: a timeout, a lost connection, a server error."""
 
     outcome = "transient_error"
 
 
-class ParkedError(TransientError):
-    """The host asked to be left alone for longer than a fetch waits; it is not asked."""
+class RetryLaterError(TransientError):
+    """The host sent a longer Retry-After than the client waits; no request is sent until then."""
 
 
 class PermanentError(SourceError):
-    """Asking again gives the same answer."""
-
-    outcome = "permanent_error"
+    """Every further attempt fails the same way."""
 
 
 class UnexpectedError(PermanentError):
-    """The code that asks or reads failed in a way it does not know. What arrived is kept."""
+    """The fetching or parsing code raised an unknown exception. Responses received are stored."""
 
 
 class RefusedUrlError(PermanentError):
-    """The URL is not https, or its host is not one that the sources declare."""
+    """The URL is not https, or its host is not declared by a source."""
 
 
 class QuotaExhaustedError(SourceError):
-    """The platform's allowance is used up until its reset."""
+    """The platform's quota is used up until its reset."""
 
     outcome = "quota_exhausted"
 
 
 class MalformedError(SourceError):
-    """The answer is not what its format says."""
+    """The response does not have the expected format."""
 
     outcome = "malformed"
 
 
 class TooLargeError(SourceError):
-    """The answer is larger than the cap."""
+    """The response is larger than the limit."""
 
     outcome = "too_large"
 
 
 class NotRecordedError(SourceError):
-    """On replay: the day's recordings do not hold the request."""
+    """On replay: the recordings of the day do not contain the request."""
 
     outcome = "not_recorded"
 
 
 class UnrecoverableError(SourceError):
-    """The source cannot answer for that day any more."""
+    """The source cannot return data for that day any more."""
 
     outcome = "unrecoverable"
 
 
 class DisabledError(SourceError):
-    """The source needs something that is not set; the message says what."""
+    """A required setting is missing; the message names it."""
 
     outcome = "disabled"
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """Statuses (and a pattern in the body, where they alone do not tell) that mean an error."""
+    """An error, for statuses and, where these are ambiguous, a pattern in the body."""
 
     statuses: range | frozenset[int]
     error: type[SourceError]
     advice: str
     body: re.Pattern[bytes] | None = None
 
+    def matches(self, status: int, head: bytes) -> bool:
+        return status in self.statuses and (self.body is None or bool(self.body.search(head)))
+
 
 def _reasons(*names: str) -> re.Pattern[bytes]:
     return re.compile(rb'"reason"\s*:\s*"(?:%s)"' % "|".join(names).encode())
 
 
-# First match wins. Google answers 403 for three different things, and 429 for two: a bucket that
-# is empty till midnight Pacific, and a pace that is too fast this minute.
+# The first match wins. Google uses 403 for three cases and 429 for two: a daily quota that is used
+# up until midnight Pacific, and a limit per minute.
 _RULES: tuple[_Rule, ...] = (
     _Rule(
         frozenset({403, 429}),
@@ -240,7 +239,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         frozenset({403, 429}),
         TransientError,
-        "asked too fast",
+        "too many requests",
         re.compile(rb"per minute|per 100 seconds", re.IGNORECASE),
     ),
     _Rule(
@@ -252,17 +251,18 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         frozenset({403}),
         TransientError,
-        "asked too fast",
+        "too many requests",
         _reasons("rateLimitExceeded", "userRateLimitExceeded"),
     ),
-    _Rule(frozenset({408, 425}), TransientError, "the server gave up waiting"),
-    _Rule(frozenset({429}), TransientError, "asked too fast"),
-    _Rule(range(500, 600), TransientError, "the server failed"),
+    _Rule(frozenset({408, 425}), TransientError, "the server timed out"),
+    _Rule(frozenset({429}), TransientError, "too many requests"),
+    _Rule(range(500, 600), TransientError, "server error"),
     _Rule(frozenset({401}), PermanentError, "the key or token was not accepted; check it"),
-    _Rule(frozenset({403}), PermanentError, "access was refused; check the key's rights"),
-    _Rule(frozenset({404, 410}), PermanentError, "nothing is there; check the name"),
+    _Rule(frozenset({403}), PermanentError, "access was denied; check the key's permissions"),
+    _Rule(frozenset({404, 410}), PermanentError, "not found; check the name"),
 )
-# First match wins for each error of a chain, so the narrower kinds stand first.
+_OTHERWISE = _Rule(range(1000), PermanentError, "the request was refused")
+# The first match wins for each error of a chain, so the narrower types come first.
 _FAILURES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (socket.gaierror, "host name could not be resolved"),
     (ssl.SSLCertVerificationError, "certificate not accepted"),
@@ -274,27 +274,26 @@ _FAILURES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], st
     (httpx.ProxyError, "the proxy refused the request"),
     (httpx.UnsupportedProtocol, "only http and https are supported"),
     (httpx.ConnectError, "no connection could be made"),
-    (httpx.RemoteProtocolError, "the response broke off or was not valid HTTP"),
+    (httpx.RemoteProtocolError, "the response was incomplete or not valid HTTP"),
     (httpx.NetworkError, "connection lost"),
 )
 _UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-_OTHERWISE = _Rule(range(1000), PermanentError, "the request was refused")
-_LOOKED_AT = 65_536
+_MAX_SEARCHED_BYTES = 65_536
 _MESSAGE = re.compile(rb'"message"\s*:\s*"((?:[^"\\]|\\.){1,300})')
 
 
 def classify_response(exchange: Exchange) -> SourceError | None:
-    """The error an answer amounts to, or None for a usable one.
+    """The error that a response stands for, or None for a usable one.
 
-    A quota that is used up (403 ``quotaExceeded``, or 429 naming a bucket) is told from a pace
-    that is too fast: only the latter is worth a retry.
+    A used-up quota (403 ``quotaExceeded``, or 429 naming a bucket) is distinguished from a limit
+    per minute: only the latter is retried.
     """
-    if 200 <= exchange.status < 300 or exchange.status == 304:
+    if OK <= exchange.status < 300 or exchange.status == NOT_MODIFIED:
         return None
-    head = exchange.body[:_LOOKED_AT]
-    rule = next((rule for rule in _RULES if _applies(rule, exchange.status, head)), _OTHERWISE)
-    said = _MESSAGE.search(head)
-    quote = f" ({_printable(said[1])})" if said else ""
+    head = exchange.body[:_MAX_SEARCHED_BYTES]
+    rule = next((rule for rule in _RULES if rule.matches(exchange.status, head)), _OTHERWISE)
+    found = _MESSAGE.search(head)
+    quote = f" ({_printable(found[1])})" if found else ""
     message = f"{describe_url(exchange.url)} answered {exchange.status}: {rule.advice}{quote}"
     return rule.error(message, exchange=exchange)
 
@@ -306,9 +305,9 @@ def describe_url(url: str) -> str:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Why no response arrived, in words: the first cause in the error's chain that says it.
+    """Why no response arrived: the first known cause in the error's chain.
 
-    The text of an error is not used: it may hold a URL with a secret, or another language.
+    The text of the error is not used: it may contain a URL with a secret, or another language.
     """
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in _UNREACHABLE:
@@ -320,7 +319,7 @@ def describe_failure(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """What an error came from, innermost first; every error of a group."""
+    """The chain of causes, innermost first; every error of a group."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:
             yield from _causes(one)
@@ -328,10 +327,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     if cause is not None:
         yield from _causes(cause)
     yield error
-
-
-def _applies(rule: _Rule, status: int, head: bytes) -> bool:
-    return status in rule.statuses and (rule.body is None or rule.body.search(head) is not None)
 
 
 def _printable(text: bytes) -> str:

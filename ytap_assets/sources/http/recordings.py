@@ -1,8 +1,8 @@
-"""Recorded exchanges: `recordings/<day>/<source>.jsonl`, one exchange a line.
+"""Recorded exchanges: `recordings/<day>/<source>.jsonl`, one exchange a line; recording, replaying.
 
-A line holds what was asked (method and URL: no request headers, so no secrets), when, and what
-was answered. Belongs here: the format, writing and reading it. Does not belong here: HTTP
-(`transports`).
+A line holds the request (method and URL, no headers, so no secrets), the time, and the response.
+The two transports write such files (`RecordTransport`) and answer from them (`ReplayTransport`);
+the code above them is the same as for the network.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from ytap_assets.sources.http.exchange import (
     NotRecordedError,
     PermanentError,
     describe_url,
-    keep_headers,
+    select_headers,
 )
-from ytap_assets.sources.http.safety import DEFAULT_LIMIT, Redactor, read_bounded
+from ytap_assets.sources.http.safety import DEFAULT_BODY_LIMIT, Redactor, read_bounded
 
 _LOG = logging.getLogger(__name__)
 _LOCK = ".lock"
 _NEWLINE = b"\n"
 _IDS = "id"
+_MAX_NAMED = 10
 
 RequestKey = tuple[str, str]
-"""What a request is recognized by: its method, and its URL in a form of its own."""
+"""The identity of a request: its method and its normalized URL."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Recording:
     body: bytes = field(repr=False)
 
     def to_line(self) -> str:
-        """The exchange as one line of JSON; a body that is not UTF-8 becomes base64."""
+        """The exchange as one line of JSON; a body that is not UTF-8 is written as base64."""
         try:
             body = {"body": self.body.decode("utf-8")}
         except UnicodeDecodeError:
@@ -95,18 +96,18 @@ def day_folder(recordings: Path, day: date) -> Path:
 
 
 def append_recording(folder: Path, source: str, recording: Recording) -> None:
-    """Add one exchange to a source's file of a day; safe from several processes at once."""
+    """Append one exchange to a source's file of a day; safe with concurrent processes."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{source}.jsonl"
     with FileLock(folder.parent / _LOCK), path.open("ab+") as file:
-        torn = _NEWLINE if _ends_mid_line(path) else b""
-        file.write(torn + recording.to_line().encode("utf-8") + _NEWLINE)
+        separator = _NEWLINE if _ends_mid_line(path) else b""
+        file.write(separator + recording.to_line().encode("utf-8") + _NEWLINE)
 
 
 def read_recordings(folder: Path) -> Iterator[Recording]:
-    """Every exchange recorded in a day's folder, in the order of files and lines.
+    """Every exchange in a day's folder, in the order of files and lines.
 
-    A line that cannot be read (a writer was killed in the middle of it) is logged and left out.
+    An invalid line (of a writer that was killed) is skipped with a warning.
     """
     for path in sorted(folder.glob("*.jsonl")):
         with path.open("rb") as file:
@@ -114,11 +115,11 @@ def read_recordings(folder: Path) -> Iterator[Recording]:
                 try:
                     yield Recording.from_line(line)
                 except ValueError as error:
-                    _LOG.warning("%s line %d is left out: %s", path, number, error)
+                    _LOG.warning("%s line %d is skipped: %s", path, number, error)
 
 
 def request_key(method: str, url: str) -> RequestKey:
-    """What a request is recognized by: the order and escaping of its parameters do not count."""
+    """The identity of a request; the order and escaping of its parameters do not matter."""
     parts = urlsplit(url)
     query = urlencode(sorted(parse_qsl(parts.query, keep_blank_values=True)))
     host = (parts.hostname or "").lower()
@@ -128,11 +129,11 @@ def request_key(method: str, url: str) -> RequestKey:
 def split_ids(url: str) -> tuple[str, tuple[str, ...]]:
     """A URL without its list of ids, and the ids.
 
-    ``id=a,b,c`` is how the YouTube Data API is asked for several things at once. Each of them is
-    recorded by its own id, so that it can be replayed in any other list.
+    ``id=a,b,c`` requests several videos at once from the YouTube Data API. Each id is looked up on
+    its own, so that a replay can combine them in other lists.
 
     Returns:
-        The URL as it was and no ids, where it has no such list.
+        The unchanged URL and no ids, if it has no such list.
     """
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
@@ -144,28 +145,28 @@ def split_ids(url: str) -> tuple[str, tuple[str, ...]]:
 
 
 def join_lists(parts: Sequence[tuple[Recording, Sequence[str]]]) -> Recording:
-    """One answer to a list of ids, made of what was recorded for them.
+    """One response to a list of ids, combined from the recordings that hold them.
 
-    A recording whose ids are all wanted is taken as it is. What failed when it was recorded fails
-    again: the first such answer is the whole one.
+    A recording whose ids are all requested is used unchanged. If one of the recordings is an error
+    response, that response is the result.
 
     Args:
-        parts: Recorded exchanges, each with the ids that it answers for.
+        parts: Recorded exchanges, each with the ids that are taken from it.
 
     Returns:
-        The exchange; recorded from several, it counts as made at the earliest of their times.
+        The exchange; its time is the earliest of the recordings.
     """
-    answers = [_select(recording, ids) for recording, ids in parts]
-    failed = [answer for answer in answers if answer.status != HTTPStatus.OK]
-    if failed or len(answers) == 1:
-        return (failed or answers)[0]
-    lists = [_read_list(answer) for answer in answers]
-    unreadable = [answer for answer, one in zip(answers, lists, strict=True) if one is None]
+    selected = [_select(recording, ids) for recording, ids in parts]
+    failed = [recording for recording in selected if recording.status != HTTPStatus.OK]
+    if failed or len(selected) == 1:
+        return (failed or selected)[0]
+    lists = [_read_list(recording) for recording in selected]
+    unreadable = [one for one, found in zip(selected, lists, strict=True) if found is None]
     if unreadable:
         return unreadable[0]
     items = [item for one in lists if one is not None for item in one["items"]]
     return replace(
-        _with_items(answers[0], items), recorded_at=min(each.recorded_at for each in answers)
+        _with_items(selected[0], items), recorded_at=min(each.recorded_at for each in selected)
     )
 
 
@@ -185,7 +186,7 @@ def _with_items(recording: Recording, items: list[Any]) -> Recording:
 
 
 def _read_list(recording: Recording) -> dict[str, Any] | None:
-    """The body where it is a list of items; None where it is anything else."""
+    """The body if it is a list of items, else None."""
     try:
         content = json.loads(recording.body)
     except ValueError:
@@ -203,18 +204,10 @@ def _ends_mid_line(path: Path) -> bool:
         return file.read(1) != _NEWLINE
 
 
-_NAMED = 10
-
-
-def live_transport() -> httpx.AsyncBaseTransport:
-    """The network, asked directly: no proxy is read from the environment."""
-    return httpx.AsyncHTTPTransport(retries=0)
-
-
 class RecordTransport(httpx.AsyncBaseTransport):
-    """Passes requests on and writes each GET and its answer to the day's folder.
+    """Forwards requests and writes each GET and its response to the day's folder.
 
-    Other methods are passed on unrecorded: they fetch tokens, and those are nobody's to keep.
+    Other methods are not recorded: they fetch access tokens.
     """
 
     def __init__(
@@ -224,7 +217,7 @@ class RecordTransport(httpx.AsyncBaseTransport):
         *,
         clock: Callable[[], datetime],
         redactor: Redactor,
-        body_limit: int = DEFAULT_LIMIT,
+        body_limit: int = DEFAULT_BODY_LIMIT,
     ) -> None:
         self._inner = inner
         self._folder = folder
@@ -233,7 +226,7 @@ class RecordTransport(httpx.AsyncBaseTransport):
         self._body_limit = body_limit
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask, write down, answer; what is answered is already decompressed."""
+        """Forward the request and record the response, which is returned decompressed."""
         response = await self._inner.handle_async_request(request)
         if request.method != "GET":
             return response
@@ -241,11 +234,11 @@ class RecordTransport(httpx.AsyncBaseTransport):
             body = await read_bounded(response, self._body_limit, host=request.url.host)
         finally:
             await response.aclose()
-        headers = keep_headers(response.headers, self._redactor.text)
-        answer = httpx.Response(
+        headers = select_headers(response.headers, self._redactor.text)
+        recorded = httpx.Response(
             response.status_code, headers=headers, stream=httpx.ByteStream(body)
         )
-        # A body past the cap is refused by the client; half of it is no use to a replay.
+        # The client rejects a body above the limit; a truncated one cannot be replayed.
         if len(body) <= self._body_limit:
             recording = Recording(
                 method=request.method,
@@ -256,64 +249,64 @@ class RecordTransport(httpx.AsyncBaseTransport):
                 body=self._redactor.body(body),
             )
             self._write(str(request.extensions[SOURCE]), recording)
-            answer.extensions[RECORDED_AT] = recording.recorded_at
-        return answer
+            recorded.extensions[RECORDED_AT] = recording.recorded_at
+        return recorded
 
     def _write(self, source: str, recording: Recording) -> None:
         try:
             append_recording(self._folder, source, recording)
         except OSError as error:
             raise PermanentError(
-                f"the answer could not be recorded in {self._folder}: {error.strerror};"
-                " make room or collect with YTAP_TRANSPORT=live",
+                f"the response could not be recorded in {self._folder}: {error.strerror};"
+                " free some space or collect with YTAP_TRANSPORT=live",
                 attempts=1,
             ) from error
 
     async def aclose(self) -> None:
-        """Close what it passes on to."""
+        """Close the inner transport."""
         await self._inner.aclose()
 
 
 class ReplayTransport(httpx.AsyncBaseTransport):
-    """Answers from one day's folder and from nowhere else.
+    """Answers from one day's folder, without the network.
 
-    A request recorded several times is answered with the last one: replaying a day shows it as
-    it stood at the end of what was recorded. A list of ids (`split_ids`) is answered id by id, each
-    from the last exchange that was recorded for it, whatever list it was part of then.
+    If a request was recorded several times, the last response is used: a replay shows the day as
+    it was at the end of the recording. A list of ids (`split_ids`) is answered id by id, each from
+    the last exchange that holds it.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._answers: dict[RequestKey, Recording] = {}
+        self._recordings: dict[RequestKey, Recording] = {}
         self._by_id: dict[tuple[RequestKey, str], RequestKey] = {}
         for recording in read_recordings(folder):
             key = request_key(recording.method, recording.url)
-            self._answers[key] = recording
+            self._recordings[key] = recording
             rest, ids = split_ids(recording.url)
             for one in ids:
                 place = (request_key(recording.method, rest), one)
-                earlier = self._answers[self._by_id.get(place, key)]
+                earlier = self._recordings[self._by_id.get(place, key)]
                 if earlier.recorded_at <= recording.recorded_at:
                     self._by_id[place] = key
 
     @property
     def recorded_until(self) -> datetime | None:
-        """When the day's last exchange was recorded; None where there is none."""
-        return max((answer.recorded_at for answer in self._answers.values()), default=None)
+        """When the day's last exchange was recorded; None if there is none."""
+        return max((each.recorded_at for each in self._recordings.values()), default=None)
 
     def find_recording(self, url: str) -> RequestKey | None:
-        """Which recorded exchange answers a GET of a URL; None where none, or no single one does.
+        """The recorded exchange that answers a GET of a URL; None if there is no single one.
 
-        Ids with the same one can be asked for in one request, and are answered as they were.
+        Ids of the same exchange can be requested together and get the recorded response.
         """
         keys = set(self._find("GET", url).values())
         return keys.pop() if len(keys) == 1 else None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The recorded answer.
+        """The recorded response.
 
         Raises:
-            NotRecordedError: The day's folder does not hold the request, or one of its ids.
+            NotRecordedError: The day's folder does not contain the request, or one of its ids.
         """
         found = self._find(request.method, str(request.url))
         missing = [one for one, key in found.items() if key is None]
@@ -322,28 +315,28 @@ class ReplayTransport(httpx.AsyncBaseTransport):
         wanted: dict[RequestKey, list[str]] = {}
         for one, key in found.items():
             wanted.setdefault(key or ("", ""), []).append(one)
-        answer = join_lists([(self._answers[key], ids) for key, ids in wanted.items()])
+        recording = join_lists([(self._recordings[key], ids) for key, ids in wanted.items()])
         return httpx.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=httpx.ByteStream(answer.body),
-            extensions={RECORDED_AT: answer.recorded_at},
+            recording.status,
+            headers=recording.headers,
+            stream=httpx.ByteStream(recording.body),
+            extensions={RECORDED_AT: recording.recorded_at},
         )
 
     def _find(self, method: str, url: str) -> dict[str, RequestKey | None]:
-        """The exchange that answers for each id of a list; of another request, under no id."""
+        """The exchange for each id of a list; for any other request, under an empty id."""
         rest, ids = split_ids(url)
         if not ids:
             key = request_key(method, url)
-            return {"": key if key in self._answers else None}
+            return {"": key if key in self._recordings else None}
         place = request_key(method, rest)
         return {one: self._by_id.get((place, one)) for one in ids}
 
     def _not_recorded(self, url: str, missing: Sequence[str]) -> NotRecordedError:
         what = f"no recording of {describe_url(url)} with these parameters in {self._folder}"
         if missing != [""]:
-            first = ", ".join(missing[:_NAMED])
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            first = ", ".join(missing[:_MAX_NAMED])
+            more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
             what = f"not in the recording of {describe_url(url)} in {self._folder}: {first}{more}"
         return NotRecordedError(
             f"{what}; collect that day with YTAP_TRANSPORT=record, or live", attempts=1

@@ -1,7 +1,6 @@
-"""Secrets stay out of what is kept: logs, errors, recordings, payloads.
+"""Untrusted URLs and responses: allowed hosts, bounded bodies, redacted secrets.
 
-We only ever send secrets in headers; what is left is a platform that echoes one, and the HTTP
-library, which logs what it is answered.
+Does not belong here: what a status means (`exchange`), reading a document (`sources.fields`).
 """
 
 from __future__ import annotations
@@ -21,80 +20,66 @@ from ytap_assets.sources.http.exchange import (
     describe_url,
 )
 
-_MASK = "REDACTED"
-_TALKATIVE = ("httpx", "httpcore.connection", "httpcore.http11")
-"""Loggers that repeat a platform's headers and reason phrases."""
-_SHORTEST = 8
-"""What is shorter may be a common word; no platform gives out such keys."""
-
-
-class Redactor:
-    """Blanks every secret it was told of."""
-
-    def __init__(self) -> None:
-        self._secrets: set[str] = set()
-
-    def __repr__(self) -> str:
-        return f"Redactor({len(self._secrets)} secrets)"
-
-    def learn(self, header: str) -> None:
-        """Take note of a secret header's value, with and without its scheme (``Bearer ...``)."""
-        for secret in (header, header.rpartition(" ")[2]):
-            if len(secret) >= _SHORTEST:
-                self._secrets.add(secret)
-
-    def text(self, text: str) -> str:
-        """The text without the secrets."""
-        for secret in self._longest_first():
-            text = text.replace(secret, _MASK)
-        return text
-
-    def body(self, body: bytes) -> bytes:
-        """The body without the secrets."""
-        for secret in self._longest_first():
-            body = body.replace(secret.encode(), _MASK.encode())
-        return body
-
-    def _longest_first(self) -> list[str]:
-        return sorted(self._secrets, key=lambda secret: (-len(secret), secret))
-
-
-class _Blanking(logging.Filter):
-    def __init__(self, redactor: Redactor) -> None:
-        super().__init__()
-        self._redactor = redactor
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._redactor.text(record.getMessage()), None
-        return True
-
-
-@contextmanager
-def blanked_logs(redactor: Redactor) -> Iterator[None]:
-    """While it lasts, the HTTP library logs nothing the redactor knows."""
-    blanking = _Blanking(redactor)
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    for logger in loggers:
-        logger.addFilter(blanking)
-    try:
-        yield
-    finally:
-        for logger in loggers:
-            logger.removeFilter(blanking)
-
-
-DEFAULT_LIMIT = 8 * 1024 * 1024
+DEFAULT_BODY_LIMIT = 8 * 1024 * 1024
 ACCEPT_ENCODING = "gzip"
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MASK = "REDACTED"
+_HTTP_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11")
+"""Loggers that repeat response headers and reason phrases."""
+_MIN_SECRET_LENGTH = 8
+"""A shorter value may be a common word; no platform issues keys this short."""
+
+
+def check_url(url: httpx.URL, hosts: Collection[str], *, hops: int) -> None:
+    """Refuse every URL except https on one of ``hosts``, on its default port, without a user.
+
+    Host names are compared as a whole and never resolved, so no spelling of a private address
+    (decimal, hex, IPv6, a DNS name) is accepted.
+
+    Raises:
+        RefusedUrlError: ``hops`` includes the request that is not sent.
+    """
+    if url.scheme != "https" or url.host not in hosts or url.port is not None or url.userinfo:
+        shown = f"{url.scheme}://{url.host}"[:200]
+        raise RefusedUrlError(
+            f"{shown} is not allowed; allowed is https to {', '.join(sorted(hosts))}",
+            attempts=hops - 1,
+        )
+
+
+def is_redirect(exchange: Exchange) -> bool:
+    """Whether the response redirects to another URL."""
+    return exchange.status in _REDIRECTS and "location" in exchange.headers
+
+
+def join_location(url: httpx.URL, location: str, hops: int) -> httpx.URL:
+    """The target of a redirect.
+
+    Raises:
+        PermanentError: It is not a URL.
+    """
+    try:
+        return url.join(location)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise invalid_redirect(url, hops) from error
+
+
+def invalid_redirect(url: httpx.URL, hops: int = 0) -> PermanentError:
+    """The error of a redirect whose target is not a URL."""
+    return PermanentError(f"{describe_url(str(url))}: redirects to an invalid URL", attempts=hops)
 
 
 async def read_bounded(response: httpx.Response, limit: int, *, host: str) -> bytes:
     """Read and decompress a body, stopping one byte past ``limit``.
 
+    httpx decompresses a chunk as a whole, and a chunk of 64 KiB can expand to 64 MiB; so the raw
+    bytes are decompressed here, up to the limit.
+
     Returns:
-        At most ``limit + 1`` bytes: whoever gets more than ``limit`` knows it was cut.
+        At most ``limit + 1`` bytes: more than ``limit`` means that the body was cut.
 
     Raises:
-        MalformedError: The compression is broken, cut, or one that was not asked for.
+        MalformedError: The compression is invalid, incomplete, or was not requested.
     """
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding in {"", "identity"}:
@@ -103,8 +88,8 @@ async def read_bounded(response: httpx.Response, limit: int, *, host: str) -> by
         try:
             return await _read_gzip(response, limit, host)
         except zlib.error as error:
-            raise MalformedError(f"{host}: broken gzip: {error}") from error
-    raise MalformedError(f"{host}: compressed as {encoding[:40]!r}, only gzip was asked for")
+            raise MalformedError(f"{host}: invalid gzip: {error}") from error
+    raise MalformedError(f"{host}: compressed as {encoding[:40]!r}, only gzip was requested")
 
 
 async def _read_plain(response: httpx.Response, limit: int) -> bytes:
@@ -124,44 +109,64 @@ async def _read_gzip(response: httpx.Response, limit: int, host: str) -> bytes:
         if len(body) > limit:
             return bytes(body)
     if response.num_bytes_downloaded and not gunzip.eof:
-        raise MalformedError(f"{host}: the compressed body is cut off")
+        raise MalformedError(f"{host}: the compressed body is incomplete")
     return bytes(body)
 
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+class Redactor:
+    """Replaces known secrets in texts and bodies.
 
-
-def check_address(url: httpx.URL, hosts: Collection[str], *, hops: int) -> None:
-    """Refuse every address but those of ``hosts``, wherever a config or a redirect points.
-
-    Raises:
-        RefusedUrlError: It is none of them; ``hops`` counts the request that is not sent.
+    Secrets are sent in headers only; this covers platforms that repeat them, and httpx, which logs
+    response headers.
     """
-    if url.scheme != "https" or url.host not in hosts or url.port is not None or url.userinfo:
-        shown = f"{url.scheme}://{url.host}"[:200]
-        raise RefusedUrlError(
-            f"{shown}: only https to {', '.join(sorted(hosts))} is asked", attempts=hops - 1
-        )
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
+
+    def add(self, header: str) -> None:
+        """Add the value of a secret header, with and without its scheme (``Bearer ...``)."""
+        for secret in (header, header.rpartition(" ")[2]):
+            if len(secret) >= _MIN_SECRET_LENGTH:
+                self._secrets.add(secret)
+
+    def text(self, text: str) -> str:
+        """The text without the secrets."""
+        for secret in self._longest_first():
+            text = text.replace(secret, _MASK)
+        return text
+
+    def body(self, body: bytes) -> bytes:
+        """The body without the secrets."""
+        for secret in self._longest_first():
+            body = body.replace(secret.encode(), _MASK.encode())
+        return body
+
+    def _longest_first(self) -> list[str]:
+        return sorted(self._secrets, key=lambda secret: (-len(secret), secret))
 
 
-def is_redirect(exchange: Exchange) -> bool:
-    """Whether the answer is to be had elsewhere."""
-    return exchange.status in _REDIRECTS and "location" in exchange.headers
+class _RedactingFilter(logging.Filter):
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__()
+        self._redactor = redactor
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._redactor.text(record.getMessage()), None
+        return True
 
 
-def join_location(url: httpx.URL, location: str, hops: int) -> httpx.URL:
-    """Where a redirect leads.
-
-    Raises:
-        PermanentError: To something that is no URL.
-    """
+@contextmanager
+def redacted_logs(redactor: Redactor) -> Iterator[None]:
+    """Redact the log records of httpx inside the context."""
+    redacting = _RedactingFilter(redactor)
+    loggers = [logging.getLogger(name) for name in _HTTP_LOGGERS]
+    for logger in loggers:
+        logger.addFilter(redacting)
     try:
-        return url.join(location)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise no_url(url, hops) from error
-
-
-def no_url(url: httpx.URL, hops: int = 0) -> PermanentError:
-    """The error of a redirect to something that is no URL."""
-    message = f"{describe_url(str(url))}: redirects to something that is no URL"
-    return PermanentError(message, attempts=hops)
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(redacting)

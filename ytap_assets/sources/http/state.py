@@ -1,14 +1,12 @@
-"""How much of a platform's allowance is spent: one ledger for all workspaces and processes.
+"""State that outlives a process, in small SQLite files: Retry-After delays and the quota ledger.
 
-A call is reserved before it is sent, a retry like a first try, since a platform counts both. What
-the platform itself calls used up stays so until the reset, however much was counted. Unlike what
-is remembered for convenience (`kept_answers`), a ledger that cannot be read stops what it counts:
-taken for an empty one, it would spend the allowance twice. So does one that is no ledger, and one
-whose counts and the present are far apart: a clock jumped. `docs/adr/0009-search-bucket.md` says
-why it is a file.
+`open_state_file` is one exclusive transaction on such a file. The Retry-After store, like the
+response cache, is optional: a broken file is replaced (`try_state_file`). The quota ledger is not:
+if it cannot be read, requests that it counts are refused, since an empty ledger would allow the
+quota to be spent twice (`docs/adr/0009-search-bucket.md`).
 
-Belongs here: counting. Does not belong here: which request counts (the platforms' modules), and
-when a bucket is full again (`domain.quota`).
+Does not belong here: which request counts against which bucket (the platforms' modules), when a
+bucket is reset (`domain.quota`).
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.http.exchange import PermanentError, QuotaExhaustedError
 
 _LOG = logging.getLogger(__name__)
-_CIRCUMSTANCES = frozenset(
+_ENVIRONMENT_CODES = frozenset(
     {
         sqlite3.SQLITE_BUSY,
         sqlite3.SQLITE_LOCKED,
@@ -42,25 +40,39 @@ _CIRCUMSTANCES = frozenset(
         sqlite3.SQLITE_PERM,
     }
 )
+_LOCK_TIMEOUT_S = 10.0
+"""How long to wait for another process's transaction; one takes milliseconds."""
+_RETRY_AFTER_TABLE = (
+    "CREATE TABLE IF NOT EXISTS parked (host TEXT PRIMARY KEY, ends_at REAL NOT NULL)"
+)
+_MAX_RETRY_AFTER_S = 86_400.0
+"""A longer Retry-After is cut to a day; a longer stored one means that the clock jumped."""
+_QUOTA_TABLE = (
+    "CREATE TABLE spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
+    " calls INTEGER NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
+)
+_RETAINED_RESETS = 60
+"""How many resets are retained; older rows are deleted by insertion order, not by the clock."""
+_TOLERANCE = timedelta(minutes=10)
+"""Another process may be past a reset that this one is just before."""
+_INSTANT = timedelta(microseconds=1)
 T = TypeVar("T")
-_PATIENCE_S = 10.0
-"""How long another process's transaction is waited for; one takes milliseconds."""
 
 
 @contextmanager
-def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.Connection]:
-    """One transaction: nobody else reads or writes meanwhile, and it is kept as a whole or not.
+def open_state_file(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.Connection]:
+    """One exclusive transaction, committed as a whole or not at all.
 
-    The file is opened for it and closed after it, so that no process holds one for long.
+    The file is closed afterwards, so that no process holds it for long.
 
     Args:
-        path: The file; it and its folder are made where they are missing.
-        *tables: The statements that make its tables, where they are missing.
-        is_durable: Whether it has to outlive a loss of power; if not, it may be broken by one.
+        path: The file; it and its folder are created if missing.
+        *tables: The statements that create its tables if missing.
+        is_durable: Whether a commit survives a loss of power; if not, the file may be corrupted.
 
     Raises:
-        sqlite3.Error: The file cannot be used: locked for long, no room, or broken.
-        OSError: Its folder cannot be made.
+        sqlite3.Error: The file cannot be used: locked for long, no space, or corrupt.
+        OSError: Its folder cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -71,40 +83,40 @@ def open_state(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.C
                     connection.execute(table)
                 yield connection
             except BaseException:
-                with suppress(sqlite3.Error):  # what is broken cannot be rolled back either
+                with suppress(sqlite3.Error):  # a corrupt file cannot be rolled back either
                     connection.rollback()
                 raise
             connection.commit()
-    except UnicodeDecodeError as error:  # its own words are damaged, and quoted in a complaint
+    except UnicodeDecodeError as error:  # a corrupt name, quoted in SQLite's error message
         raise sqlite3.DatabaseError(str(error)) from error
 
 
-def make_state(path: Path, *tables: str) -> None:
-    """Make a file with its tables, where there is none: it gets its name when it is complete.
+def create_state_file(path: Path, *tables: str) -> None:
+    """Create a file with its tables if there is none; it is renamed to its path when complete.
 
-    What is there already stays as it is, whatever it holds: an empty file, which SQLite would take
-    for a new database, was not made here, and has no tables.
+    An existing file is left unchanged, whatever it holds: an empty one, which SQLite would take for
+    a new database, was not created here and has no tables.
 
     Raises:
-        sqlite3.Error: It cannot be made.
-        OSError: Its folder cannot be made.
+        sqlite3.Error: It cannot be created.
+        OSError: Its folder cannot be created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         return
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        made = Path(folder, path.name)
-        with open_state(made, *tables, is_durable=True):
+        created = Path(folder, path.name)
+        with open_state_file(created, *tables, is_durable=True):
             pass
         try:
-            os.link(made, path)
-        except OSError:  # another process made it meanwhile, or there are no links here
+            os.link(created, path)
+        except OSError:  # another process created it meanwhile, or links are not supported
             if not path.exists():
-                made.replace(path)
+                created.replace(path)
 
 
 def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
     if not is_durable:
         try:
             connection.execute("PRAGMA synchronous=OFF")
@@ -115,22 +127,22 @@ def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
     return connection
 
 
-def try_state(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
-    """What ``work`` brings from a file that is a mere convenience; None where it cannot be used.
+def try_state_file(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
+    """The result of ``work`` on an optional file; None if the file cannot be used.
 
-    A broken file is removed and begins anew; either way the log tells.
+    A corrupt file is removed, so that the next write creates it again. A warning is logged.
     """
-    # The log gets words: an error it held on to would hold on to the lock as well.
+    # Only the text is logged: a stored error would hold the connection, and so the lock.
     try:
-        with open_state(path, *tables, is_durable=False) as connection:
+        with open_state_file(path, *tables, is_durable=False) as connection:
             return work(connection)
     except OSError as error:
-        _LOG.warning("%s is left alone: %s", path, str(error))
+        _LOG.warning("%s is not used: %s", path, str(error))
     except sqlite3.Error as error:
-        if _is_passing(error):
-            _LOG.warning("%s is left alone: %s", path, str(error))
+        if _is_environmental(error):
+            _LOG.warning("%s is not used: %s", path, str(error))
         else:
-            _LOG.warning("%s is broken (%s) and begins anew", path, str(error))
+            _LOG.warning("%s is corrupt (%s) and is created again", path, str(error))
             _remove(path)
     return None
 
@@ -138,94 +150,85 @@ def try_state(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T])
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except OSError as error:  # its folder is read-only, say: then nothing can be remembered
+    except OSError as error:  # for example a read-only folder
         _LOG.warning("%s cannot be removed: %s", path, str(error))
 
 
-def _is_passing(error: sqlite3.Error) -> bool:
-    """Whether the circumstances are to blame (a lock, a full disk) and not what the file holds."""
+def _is_environmental(error: sqlite3.Error) -> bool:
+    """Whether the cause is the environment (a lock, a full disk) and not the file's content."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _CIRCUMSTANCES
+    return code is not None and code & 0xFF in _ENVIRONMENT_CODES
 
 
-_RETRY_AFTER_TABLE = (
-    "CREATE TABLE IF NOT EXISTS parked (host TEXT PRIMARY KEY, ends_at REAL NOT NULL)"
-)
-_LONGEST_S = 86_400.0
-"""No host is left alone for longer than a day on its word, nor for a slip of our clock."""
+class RetryAfterStore:
+    """Hosts that sent a long Retry-After, for the processes that run later.
 
-
-class ParkedHosts:
-    """Which hosts are not to be asked, and until when; a convenience, as `KeptAnswers` is."""
+    Workspaces may be collected by separate processes; without the store each of them would send
+    its requests too early. The store is optional, like the response cache.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the file, which is made with the first host."""
+        """Take the file, which is created with the first host."""
         self.path = path
 
-    def park(self, host: str, seconds: float, now: datetime) -> None:
-        """Remember that ``host`` asked to be left alone for so many seconds."""
-        ends_at = now.timestamp() + min(seconds, _LONGEST_S)
+    def add(self, host: str, seconds: float, now: datetime) -> None:
+        """Store that ``host`` accepts no request for so many seconds."""
+        ends_at = now.timestamp() + min(seconds, _MAX_RETRY_AFTER_S)
 
         def write(connection: sqlite3.Connection) -> None:
             at = now.timestamp()
             connection.execute(
-                "DELETE FROM parked WHERE ends_at NOT BETWEEN ? AND ?", (at, at + _LONGEST_S)
+                "DELETE FROM parked WHERE ends_at NOT BETWEEN ? AND ?",
+                (at, at + _MAX_RETRY_AFTER_S),
             )
             connection.execute("INSERT OR REPLACE INTO parked VALUES (?, ?)", (host, ends_at))
 
-        try_state(self.path, _RETRY_AFTER_TABLE, work=write)
+        try_state_file(self.path, _RETRY_AFTER_TABLE, work=write)
 
-    def waits(self, now: datetime) -> Mapping[str, float]:
-        """The hosts that are to be left alone, and for how many seconds more."""
+    def remaining(self, now: datetime) -> Mapping[str, float]:
+        """The seconds that remain for each such host."""
         if not self.path.is_file():
             return {}
         at = now.astimezone(UTC).timestamp()
-        rows = try_state(
+        rows = try_state_file(
             self.path,
             _RETRY_AFTER_TABLE,
             work=lambda file: file.execute("SELECT host, ends_at FROM parked").fetchall(),
         )
-        # A damaged file may hold anything.
+        # A corrupt file may hold values of any type.
         waits = {str(host): end - at for host, end in rows or () if isinstance(end, float)}
-        return {host: wait for host, wait in waits.items() if 0 < wait <= _LONGEST_S}
-
-
-_TABLE = (
-    "CREATE TABLE spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
-    " calls INTEGER NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
-)
-_KEPT_RESETS = 60
-"""Counts of so many resets are kept: what is deleted goes by their sequence, not by the clock."""
-_TOLERANCE = timedelta(minutes=10)
-"""Another process may be past a reset already that this one is just before."""
-_INSTANT = timedelta(microseconds=1)
+        return {host: wait for host, wait in waits.items() if 0 < wait <= _MAX_RETRY_AFTER_S}
 
 
 @dataclass(frozen=True)
-class Spending:
-    """What is known of a bucket until its next reset.
+class QuotaUsage:
+    """The usage of a bucket since its last reset.
 
     Attributes:
         calls: Calls made.
-        is_parked: Whether the platform said that it is used up.
+        is_exhausted: Whether the platform answered that the quota is used up.
     """
 
     calls: int
-    is_parked: bool
+    is_exhausted: bool
 
 
 class QuotaLedger:
-    """What was spent of each bucket since its last reset."""
+    """Calls per bucket and reset, for all workspaces and processes.
+
+    Each attempt is reserved before it is sent, since platforms count retries too. A bucket that the
+    platform reports as used up stays so until its reset, whatever was counted.
+    """
 
     def __init__(self, path: Path, buckets: Iterable[Bucket] = BUCKETS) -> None:
-        """Take the ledger's file, which is made with the first call.
+        """Take the ledger's file, which is created with the first call.
 
-        Where it is gone, counting begins at 0: to move it away is how a person says so.
+        If the file is missing, counting starts at 0: moving it away is how an operator resets it.
 
         Args:
             path: The file.
-            buckets: All that it may count. A count of another one stops everything: the bucket's
-                name may be damaged, and its calls would be counted from 0 again.
+            buckets: The known buckets. A row of any other bucket is an error: its name may be
+                corrupt, and its calls would be counted from 0 again.
         """
         self.path = path
         self._known = frozenset(bucket.name for bucket in buckets)
@@ -239,43 +242,43 @@ class QuotaLedger:
         """
         resets_at = next_quota_reset(now)
         with self._open(now) as ledger:
-            spending = _look_up(ledger, bucket, resets_at)
-            if spending.is_parked or spending.calls >= bucket.limit:
-                raise QuotaExhaustedError(_refusal(bucket, spending, resets_at))
-            _write(ledger, bucket, resets_at, Spending(spending.calls + 1, is_parked=False))
+            usage = _read_usage(ledger, bucket, resets_at)
+            if usage.is_exhausted or usage.calls >= bucket.limit:
+                raise QuotaExhaustedError(_describe_exhausted(bucket, usage, resets_at))
+            _write_usage(ledger, bucket, resets_at, QuotaUsage(usage.calls + 1, is_exhausted=False))
 
-    def park(self, bucket: Bucket, now: datetime) -> None:
-        """Take note that the platform calls the bucket used up: no call before its reset.
+    def mark_exhausted(self, bucket: Bucket, now: datetime) -> None:
+        """Store that the platform reports the bucket as used up: no call before its reset.
 
         Raises:
             PermanentError: The ledger cannot be used.
         """
         resets_at = next_quota_reset(now)
         with self._open(now) as ledger:
-            calls = _look_up(ledger, bucket, resets_at).calls
-            _write(ledger, bucket, resets_at, Spending(calls, is_parked=True))
+            calls = _read_usage(ledger, bucket, resets_at).calls
+            _write_usage(ledger, bucket, resets_at, QuotaUsage(calls, is_exhausted=True))
 
-    def spending(self, bucket: Bucket, now: datetime) -> Spending:
-        """What is known of a bucket.
+    def usage(self, bucket: Bucket, now: datetime) -> QuotaUsage:
+        """The usage of a bucket.
 
         Raises:
             PermanentError: The ledger cannot be used.
         """
         with self._open(now) as ledger:
-            return _look_up(ledger, bucket, next_quota_reset(now))
+            return _read_usage(ledger, bucket, next_quota_reset(now))
 
     @contextmanager
     def _open(self, now: datetime) -> Iterator[sqlite3.Connection]:
         try:
-            make_state(self.path, _TABLE)
-            with open_state(self.path, is_durable=True) as connection:
+            create_state_file(self.path, _QUOTA_TABLE)
+            with open_state_file(self.path, is_durable=True) as connection:
                 _check_clock(_read_resets(connection, self._known), now)
                 yield connection
         except (sqlite3.Error, OSError, ValueError) as error:
             raise PermanentError(
-                f"{self.path} cannot be used ({error}), and nothing is asked that it counts;"
-                " if it is broken or was written under a wrong clock, move it away: counting then"
-                " begins at 0",
+                f"{self.path} cannot be used ({error}); requests that it counts are not sent. If it"
+                " is corrupt or was written with a wrong clock, move it away: counting then starts"
+                " at 0",
                 attempts=0,
             ) from error
 
@@ -286,75 +289,74 @@ def open_ledger(settings: Settings) -> QuotaLedger:
 
 
 def _read_resets(ledger: sqlite3.Connection, known: frozenset[str]) -> list[datetime]:
-    """The resets up to which calls are counted; every line is looked at, there are few.
+    """The resets that calls are counted for; every row is validated, there are few.
 
     Raises:
-        ValueError: A line is not as it was written, so that its calls would not be found.
+        ValueError: A row is corrupt, so that its calls would not be found.
     """
     resets = []
-    for line in ledger.execute("SELECT bucket, resets_at, calls, is_parked FROM spending"):
-        bucket, text, calls, is_parked = line
+    for row in ledger.execute("SELECT bucket, resets_at, calls, is_parked FROM spending"):
+        bucket, text, calls, is_exhausted = row
         if bucket not in known:
-            raise ValueError(f"the line {line} counts calls of a bucket that is not known")
+            raise ValueError(f"the row {row} has an unknown bucket")
         try:
             reset = datetime.fromisoformat(text)
             is_reset = next_quota_reset(reset - _INSTANT).isoformat() == text
         except (ValueError, TypeError, OverflowError):
             is_reset = False
         if not is_reset:
-            raise ValueError(f"the line {line} counts up to what is no reset")
-        if not isinstance(calls, int) or calls < 0 or is_parked not in {0, 1}:
-            raise ValueError(f"the line {line} has no count")
+            raise ValueError(f"the row {row} has an invalid reset time")
+        if not isinstance(calls, int) or calls < 0 or is_exhausted not in {0, 1}:
+            raise ValueError(f"the row {row} has an invalid count")
         resets.append(reset)
     return resets
 
 
 def _check_clock(resets: list[datetime], now: datetime) -> None:
-    """See that the counts and the present are of one time.
+    """Check that the counts and the clock agree.
 
     Raises:
-        ValueError: There are counts of a reset that is still to come, or none for very long.
+        ValueError: There are counts for a later reset, or none for very long.
     """
     if not resets:
         return
-    counted_to = max(resets)
-    if counted_to > next_quota_reset(now + _TOLERANCE):
+    last = max(resets)
+    if last > next_quota_reset(now + _TOLERANCE):
         raise ValueError(
-            f"it counts calls up to the reset of {counted_to:%Y-%m-%d %H:%M} UTC, and the clock"
-            f" says {now:%Y-%m-%d %H:%M} UTC: the clock is behind, or was ahead; set it right"
+            f"it counts calls until the reset of {last:%Y-%m-%d %H:%M} UTC, and the clock is at"
+            f" {now:%Y-%m-%d %H:%M} UTC: the clock is behind, or was ahead; correct it"
         )
-    if now - counted_to > LONGEST_PAUSE:
+    if now - last > LONGEST_PAUSE:
         raise ValueError(
-            f"it counted its last call before {counted_to:%Y-%m-%d}, and the clock says"
-            f" {now:%Y-%m-%d}: the clock is ahead, or nothing was asked for"
-            f" {LONGEST_PAUSE.days} days; set it right"
+            f"its last call was before {last:%Y-%m-%d}, and the clock is at {now:%Y-%m-%d}: the"
+            f" clock is ahead, or there was no call for {LONGEST_PAUSE.days} days; correct it"
         )
 
 
-def _look_up(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> Spending:
+def _read_usage(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> QuotaUsage:
     found = ledger.execute(
         "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
         (bucket.name, resets_at.isoformat()),
     ).fetchone()
-    return Spending(found[0], bool(found[1])) if found else Spending(0, is_parked=False)
+    return QuotaUsage(found[0], bool(found[1])) if found else QuotaUsage(0, is_exhausted=False)
 
 
-def _write(
-    ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime, spending: Spending
+def _write_usage(
+    ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime, usage: QuotaUsage
 ) -> None:
-    row = (bucket.name, resets_at.isoformat(), spending.calls, spending.is_parked)
+    row = (bucket.name, resets_at.isoformat(), usage.calls, usage.is_exhausted)
     ledger.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?)", row)
-    ledger.execute(  # a row that is written gets a new number
+    ledger.execute(  # a row that is replaced gets a new rowid
         "DELETE FROM spending WHERE bucket = ? AND rowid NOT IN"
         " (SELECT rowid FROM spending WHERE bucket = ? ORDER BY rowid DESC LIMIT ?)",
-        (bucket.name, bucket.name, _KEPT_RESETS),
+        (bucket.name, bucket.name, _RETAINED_RESETS),
     )
 
 
-def _refusal(bucket: Bucket, spending: Spending, resets_at: datetime) -> str:
-    why = (
-        "the platform says it is used up"
-        if spending.is_parked
-        else f"its {bucket.limit:,} calls a day are made"
+def _describe_exhausted(bucket: Bucket, usage: QuotaUsage, resets_at: datetime) -> str:
+    reason = (
+        "the platform reports it as used up"
+        if usage.is_exhausted
+        else f"its {bucket.limit:,} calls a day are used up"
     )
-    return f"{bucket.name}: {why}; not asked before {resets_at:%Y-%m-%d %H:%M} UTC"
+    return f"{bucket.name}: {reason}; no request before {resets_at:%Y-%m-%d %H:%M} UTC"

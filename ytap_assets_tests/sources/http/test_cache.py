@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from ytap_assets.domain.quota import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.http.cache import KeptAnswers, is_fresh
+from ytap_assets.sources.http.cache import ResponseCache, is_fresh
 from ytap_assets.sources.http.exchange import Exchange, PermanentError, Request
 from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.sources.source import Fetch
@@ -31,10 +31,10 @@ from ytap_assets_tests.sources.support import (
     CHARTS,
     HOST,
     NOW,
-    Answering,
+    FakeClock,
     Handler,
-    Present,
-    SharedPresent,
+    ScriptedHandler,
+    SharedClock,
     make_client,
     make_session,
     make_settings,
@@ -53,12 +53,12 @@ def ask(
     path: Path, handler: Handler, waits: list[float], request: Request = ASKED
 ) -> list[Exchange]:
     """Ask once, then again after each wait: each time in a client of its own, as processes do."""
-    present = Present()
+    clock = FakeClock()
 
     async def work(wait: float) -> Exchange:
-        await present.sleep(wait)
-        kept = KeptAnswers(path)
-        async with make_client(handler, present, kept=kept) as client:
+        await clock.sleep(wait)
+        kept = ResponseCache(path)
+        async with make_client(handler, clock, cache=kept) as client:
             return await client.send(request)
 
     return [run(work(wait)) for wait in [0.0, *waits]]
@@ -66,12 +66,12 @@ def ask(
 
 def test_an_unchanged_answer_is_the_one_from_before(tmp_path: Path) -> None:
     first = httpx.Response(200, content=b"[1]", headers={"etag": '"v1"', "content-type": "a/b"})
-    handler = Answering(first, httpx.Response(304))
+    handler = ScriptedHandler(first, httpx.Response(304))
     before, after = ask(tmp_path / "answers", handler, [LATER_S])
     assert (before.status, after.status) == (200, 304)
     assert after.body == before.body == b"[1]"
     assert after.content_type == "a/b"
-    assert after.is_answer
+    assert after.is_usable
     assert after.fetched_at - before.fetched_at == timedelta(seconds=LATER_S)
     assert [each.headers.get("if-none-match") for each in handler.requests] == [None, '"v1"']
 
@@ -79,13 +79,13 @@ def test_an_unchanged_answer_is_the_one_from_before(tmp_path: Path) -> None:
 def test_last_modified_serves_where_there_is_no_etag(tmp_path: Path) -> None:
     stamp = "Fri, 20 Nov 2026 10:00:00 GMT"
     first = httpx.Response(200, content=b"x", headers={"last-modified": stamp})
-    handler = Answering(first, httpx.Response(304))
+    handler = ScriptedHandler(first, httpx.Response(304))
     ask(tmp_path / "answers", handler, [LATER_S])
     assert handler.requests[1].headers["if-modified-since"] == stamp
 
 
 def test_what_was_just_answered_is_not_asked_again(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200, content=b"[1]"))
+    handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     first, again, later = ask(tmp_path / "answers", handler, [299.0, 1.0])
     assert again == replace(first, attempts=0)
     assert again.fetched_at == NOW
@@ -94,7 +94,7 @@ def test_what_was_just_answered_is_not_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_confirmed_answer_serves_again_as_of_its_confirmation(tmp_path: Path) -> None:
-    handler = Answering(
+    handler = ScriptedHandler(
         httpx.Response(200, content=b"[1]", headers={"etag": "1"}), httpx.Response(304)
     )
     _, confirmed, again = ask(tmp_path / "answers", handler, [LATER_S, 10.0])
@@ -131,17 +131,19 @@ def test_what_is_no_answer_is_not_kept(
     path = tmp_path / "answers"
 
     async def work() -> None:
-        async with make_client(lambda _: answered, Present(), kept=KeptAnswers(path)) as client:
+        async with make_client(
+            lambda _: answered, FakeClock(), cache=ResponseCache(path)
+        ) as client:
             with ending:
                 await client.send(ASKED)
 
     run(work())
-    assert KeptAnswers(path).find(URL) is None
+    assert ResponseCache(path).find(URL) is None
 
 
 def test_what_is_not_public_is_never_kept(tmp_path: Path) -> None:
     private = Request(URL, "hn", secrets={"Authorization": "Bearer one-of-many-tokens"})
-    handler = Answering(httpx.Response(200, content=b"[1]", headers={"etag": '"v1"'}))
+    handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": '"v1"'}))
     ask(tmp_path / "answers", handler, [1.0], private)
     assert len(handler.requests) == 2
     assert "if-none-match" not in handler.requests[1].headers
@@ -154,7 +156,7 @@ def collect_each(
     """Each workspace in a session of its own, as the daily run collects them."""
 
     async def work(workspace: Workspace) -> list[Fetch]:
-        session = make_session(make_settings(root, **secrets), handler, keeps_answers=True)
+        session = make_session(make_settings(root, **secrets), handler, use_cache=True)
         async with session:
             today = [NOW.date()]
             return await collect_trends(workspace, today, session=session, run_id="run")
@@ -163,7 +165,7 @@ def collect_each(
 
 
 def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200, content=FEED))
+    handler = ScriptedHandler(httpx.Response(200, content=FEED))
     first, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
     assert len(handler.requests) == 1
     assert (first.log["outcome"], second.log["outcome"]) == ("ok", "ok")
@@ -174,17 +176,17 @@ def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> Non
 
 
 def test_a_chart_asked_with_the_installations_key_is_shared_and_paid_once(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200, json={"items": []}))
+    handler = ScriptedHandler(httpx.Response(200, json={"items": []}))
     other = CHARTS.model_copy(update={"workspace_id": "other"})
     first, second = collect_each(tmp_path, handler, CHARTS, other, YOUTUBE_KEY="a-key-of-ours")
     assert len(handler.requests) == 1
     assert (first.log["attempts"], second.log["attempts"]) == (1, 0)
     ledger = open_ledger(make_settings(tmp_path))
-    assert ledger.spending(YOUTUBE_UNITS, NOW).calls == 1
+    assert ledger.usage(YOUTUBE_UNITS, NOW).calls == 1
 
 
 def test_nothing_says_who_asked_before(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200, content=FEED))
+    handler = ScriptedHandler(httpx.Response(200, content=FEED))
     _, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
     told = str(second.log) + str(second.payloads.drop("body").rows())
     assert "'tech'" not in told
@@ -194,7 +196,7 @@ def test_nothing_says_who_asked_before(tmp_path: Path) -> None:
 
 
 def test_a_page_that_is_no_feed_serves_nobody_else(tmp_path: Path) -> None:
-    handler = Answering(
+    handler = ScriptedHandler(
         httpx.Response(200, content=b"<!DOCTYPE html><title>Before you continue</title>"),
         httpx.Response(200, content=FEED),
     )
@@ -204,10 +206,10 @@ def test_a_page_that_is_no_feed_serves_nobody_else(tmp_path: Path) -> None:
 
 def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
     """Three processes ask the same at the same moment; an answer takes half a second."""
-    present = SharedPresent()
+    clock = SharedClock()
 
     async def ask_one() -> Exchange:
-        async with make_client(handler, present, kept=KeptAnswers(path)) as client:
+        async with make_client(handler, clock, cache=ResponseCache(path)) as client:
             return await client.send(ASKED)
 
     async def work() -> list[Exchange | BaseException]:
@@ -217,7 +219,7 @@ def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
 
 
 def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200, content=b"[1]"))
+    handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     answers = ask_at_once(tmp_path / "answers", handler)
     assert len(handler.requests) == 1
     told = [answer for answer in answers if isinstance(answer, Exchange)]
@@ -226,7 +228,7 @@ def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
 
 
 def test_who_waited_in_vain_asks_for_itself(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(404), httpx.Response(200, content=b"[1]"))
+    handler = ScriptedHandler(httpx.Response(404), httpx.Response(200, content=b"[1]"))
     answers = ask_at_once(tmp_path / "answers", handler)
     assert len(handler.requests) == 2
     assert sum(isinstance(answer, PermanentError) for answer in answers) == 1
@@ -234,44 +236,44 @@ def test_who_waited_in_vain_asks_for_itself(tmp_path: Path) -> None:
 
 def test_who_died_while_asking_is_waited_for_a_minute_at_most(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    assert KeptAnswers(path).claim(URL, NOW)
-    assert not KeptAnswers(path).claim(URL, NOW)
-    present = Present()
+    assert ResponseCache(path).claim(URL, NOW)
+    assert not ResponseCache(path).claim(URL, NOW)
+    clock = FakeClock()
 
     async def work() -> Exchange:
-        handler = Answering(httpx.Response(200, content=b"[1]"))
-        async with make_client(handler, present, kept=KeptAnswers(path)) as client:
+        handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
+        async with make_client(handler, clock, cache=ResponseCache(path)) as client:
             return await client.send(ASKED)
 
     assert run(work()).attempts == 1
-    assert 60 <= sum(present.slept) < 61
+    assert 60 <= sum(clock.slept) < 61
 
 
 def test_a_clock_that_stands_still_holds_nobody_up_for_ever(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    assert KeptAnswers(path).claim(URL, NOW)
-    present = Present()
+    assert ResponseCache(path).claim(URL, NOW)
+    clock = FakeClock()
 
     async def work() -> Exchange:
-        handler = Answering(httpx.Response(200, content=b"[1]"))
-        kept = KeptAnswers(path)
-        async with make_client(handler, present, clock=lambda: NOW, kept=kept) as client:
+        handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
+        cache = ResponseCache(path)
+        async with make_client(handler, clock, clock=lambda: NOW, cache=cache) as client:
             return await client.send(ASKED)
 
     assert run(work()).body == b"[1]"
 
 
 def test_a_claim_from_the_future_is_void(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path / "answers")
+    kept = ResponseCache(tmp_path / "answers")
     assert kept.claim(URL, NOW + timedelta(days=400))
     assert kept.claim(URL, NOW)
 
 
 def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path / "answers", most_entries=10)
+    kept = ResponseCache(tmp_path / "answers", max_entries=10)
     for number in range(25):
         at = NOW + timedelta(seconds=number)
-        kept.keep(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
+        kept.store(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
         known = [each for each in range(25) if kept.find(f"{URL}/{each}")]
         assert known == list(range(known[0], number + 1))
         assert min(number + 1, 9) <= len(known) <= 10
@@ -279,30 +281,30 @@ def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
 
 def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    kept = KeptAnswers(path, most_bytes=100_000)
+    kept = ResponseCache(path, max_bytes=100_000)
     for number in range(60):
         noise = b"".join(b"%x" % (number * 7919 + n**3) for n in range(4000))
         at = NOW + timedelta(seconds=number)
-        kept.keep(Exchange(f"{URL}/{number}", 200, {}, noise, at))
+        kept.store(Exchange(f"{URL}/{number}", 200, {}, noise, at))
     assert kept.find(f"{URL}/59") is not None
     assert kept.find(f"{URL}/0") is None
     assert path.stat().st_size < 250_000
 
 
 def test_an_answer_of_last_month_is_forgotten(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path / "answers")
-    kept.keep(Exchange(f"{URL}/old", 200, {}, b"x", NOW - timedelta(days=30)))
-    kept.keep(Exchange(URL, 200, {}, b"x", NOW))
+    kept = ResponseCache(tmp_path / "answers")
+    kept.store(Exchange(f"{URL}/old", 200, {}, b"x", NOW - timedelta(days=30)))
+    kept.store(Exchange(URL, 200, {}, b"x", NOW))
     assert kept.find(f"{URL}/old") is None
     assert kept.find(URL) is not None
 
 
 def test_answers_of_a_clock_that_was_ahead_crowd_nothing_out(tmp_path: Path) -> None:
-    kept = KeptAnswers(tmp_path / "answers", most_entries=10)
+    kept = ResponseCache(tmp_path / "answers", max_entries=10)
     for number in range(12):
         at = NOW + timedelta(days=1200, seconds=number)
-        kept.keep(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
-    kept.keep(Exchange(URL, 200, {}, b"x", NOW))
+        kept.store(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
+    kept.store(Exchange(URL, 200, {}, b"x", NOW))
     assert kept.find(URL) is not None
     assert kept.find(f"{URL}/11") is None
 
@@ -326,7 +328,7 @@ def damage_row(path: Path) -> None:
 )
 def test_a_broken_file_is_as_an_empty_one(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     path = tmp_path / "answers"
-    handler = Answering(httpx.Response(200, content=b"[1]", headers={"etag": "1"}))
+    handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": "1"}))
     ask(path, handler, [])
     damage(path)
     before, after = ask(path, handler, [1.0])
@@ -341,7 +343,7 @@ def good_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("good") / "answers"
     for number in range(4):
         kept = Exchange(f"{URL}/{number}", 200, {"etag": "1"}, BODY * number, NOW)
-        KeptAnswers(path).keep(kept)
+        ResponseCache(path).store(kept)
     return path
 
 
@@ -357,23 +359,23 @@ def test_however_a_file_is_damaged_it_lies_to_nobody(
     good = good_file.read_bytes()
     at %= len(good)
     path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
-    kept = KeptAnswers(path)
+    kept = ResponseCache(path)
     for number in range(1, 4):
         found = kept.find(f"{URL}/{number}")
         assert found is None or (found.body, found.fetched_at) == (BODY * number, NOW)
     fresh = Exchange(f"{URL}/fresh", 200, {}, BODY, NOW)
     for _ in range(2):  # the first may be what finds out, and begins anew
         kept.claim(fresh.url, NOW)
-        kept.keep(fresh)
+        kept.store(fresh)
     assert kept.find(fresh.url) == fresh
 
 
 def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
     with caplog.at_level(logging.WARNING):
-        assert KeptAnswers(tmp_path / "answers").find(URL) is None
-    assert "is broken" in caplog.text
-    assert "begins anew" in caplog.text
+        assert ResponseCache(tmp_path / "answers").find(URL) is None
+    assert "is corrupt" in caplog.text
+    assert "is created again" in caplog.text
 
 
 def test_a_broken_file_that_cannot_be_removed_stops_nothing(
@@ -386,7 +388,7 @@ def test_a_broken_file_that_cannot_be_removed_stops_nothing(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     with caplog.at_level(logging.WARNING):
-        assert KeptAnswers(tmp_path / "answers").find(URL) is None
+        assert ResponseCache(tmp_path / "answers").find(URL) is None
     assert "cannot be removed: [Errno 30] Read-only file system" in caplog.text
 
 
@@ -394,10 +396,10 @@ def test_a_folder_that_cannot_be_made_stops_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
-    handler = Answering(httpx.Response(200, content=b"[1]"))
+    handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     answers = ask(tmp_path / "file" / "answers", handler, [1.0])
     assert [answer.body for answer in answers] == [b"[1]"] * 2
-    assert "is left alone" in caplog.text
+    assert "is not used" in caplog.text
 
 
 _WRITER = """
@@ -405,19 +407,19 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from ytap_assets.sources.http.exchange import Exchange
-from ytap_assets.sources.http.cache import KeptAnswers
-kept = KeptAnswers(Path(sys.argv[1]))
+from ytap_assets.sources.http.cache import ResponseCache
+kept = ResponseCache(Path(sys.argv[1]))
 for number in range(40):
     at = datetime(2026, 11, 20, 12, 0, number, tzinfo=UTC)
-    kept.keep(Exchange(f"https://api.example/{sys.argv[2]}/{number}", 200, {}, b"x" * 999, at))
+    kept.store(Exchange(f"https://api.example/{sys.argv[2]}/{number}", 200, {}, b"x" * 999, at))
     assert kept.find("https://api.example/shared") is not None
-    kept.keep(Exchange("https://api.example/shared", 200, {}, sys.argv[2].encode() * 999, at))
+    kept.store(Exchange("https://api.example/shared", 200, {}, sys.argv[2].encode() * 999, at))
 """
 
 
 def test_several_processes_share_one_file(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    KeptAnswers(path).keep(Exchange("https://api.example/shared", 200, {}, b"x", NOW))
+    ResponseCache(path).store(Exchange("https://api.example/shared", 200, {}, b"x", NOW))
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", _WRITER, str(path), str(number)],
@@ -429,7 +431,7 @@ def test_several_processes_share_one_file(tmp_path: Path) -> None:
     for process in processes:
         _, complaints = process.communicate(timeout=60)
         assert (process.returncode, complaints) == (0, "")
-    kept = KeptAnswers(path)
+    kept = ResponseCache(path)
     for number in range(3):
         for each in range(40):
             assert kept.find(f"https://api.example/{number}/{each}") is not None

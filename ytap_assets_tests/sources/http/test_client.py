@@ -12,15 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.http.client import Pacer, RetryPolicy, asked_wait
+from ytap_assets.sources.http.client import RateLimiter, RetryPolicy, read_retry_after
 from ytap_assets.sources.http.exchange import (
     Exchange,
     MalformedError,
-    ParkedError,
     PermanentError,
     QuotaExhaustedError,
     RefusedUrlError,
     Request,
+    RetryLaterError,
     SourceError,
     TooLargeError,
     TransientError,
@@ -28,10 +28,10 @@ from ytap_assets.sources.http.exchange import (
 from ytap_assets_tests.sources.support import (
     HOST,
     NOW,
-    Answering,
+    FakeClock,
     Handler,
-    Present,
-    SharedPresent,
+    ScriptedHandler,
+    SharedClock,
     make_client,
     raw,
     run,
@@ -58,7 +58,7 @@ from ytap_assets_tests.sources.support import (
     ],
 )
 def test_what_a_platform_asks_to_wait(headers: dict[str, str], expected: float | None) -> None:
-    assert asked_wait(headers, NOW) == expected
+    assert read_retry_after(headers, NOW) == expected
 
 
 @st.composite
@@ -83,7 +83,7 @@ def http_dates(draw: st.DrawFn) -> str:
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 def test_no_header_breaks_the_reading(text: str) -> None:
-    wait = asked_wait({"retry-after": text}, datetime(2026, 1, 1, tzinfo=UTC))
+    wait = read_retry_after({"retry-after": text}, datetime(2026, 1, 1, tzinfo=UTC))
     assert wait is None or wait >= 0
 
 
@@ -97,27 +97,27 @@ def test_jitter_adds_up_to_half() -> None:
 
 
 def test_an_asked_wait_is_kept_exactly_or_not_at_all() -> None:
-    policy = RetryPolicy(obeyed_s=120)
+    policy = RetryPolicy(max_retry_after_s=120)
     assert policy.wait(1, 120) == 120
     assert policy.wait(1, 121) is None
 
 
 def test_turns_are_spaced_per_host() -> None:
-    pacer = Pacer({"a": 2.0}, lambda: 100.0)
-    assert [pacer.take_turn("a") for _ in range(3)] == [0, 2, 4]
-    assert [pacer.take_turn("b") for _ in range(2)] == [0, 0]
+    rate_limiter = RateLimiter({"a": 2.0}, lambda: 100.0)
+    assert [rate_limiter.reserve_slot("a") for _ in range(3)] == [0, 2, 4]
+    assert [rate_limiter.reserve_slot("b") for _ in range(2)] == [0, 0]
 
 
 def test_a_parked_host_waits_for_its_end() -> None:
-    present = [100.0]
-    pacer = Pacer({}, lambda: present[0])
-    pacer.park("a", 50)
-    pacer.park("a", 10)
-    assert pacer.parked("a") == 50
-    assert pacer.take_turn("a") == 50
-    present[0] = 151.0
-    assert pacer.parked("a") == 0
-    assert pacer.take_turn("a") == 0
+    clock = [100.0]
+    rate_limiter = RateLimiter({}, lambda: clock[0])
+    rate_limiter.block("a", 50)
+    rate_limiter.block("a", 10)
+    assert rate_limiter.blocked_for("a") == 50
+    assert rate_limiter.reserve_slot("a") == 50
+    clock[0] = 151.0
+    assert rate_limiter.blocked_for("a") == 0
+    assert rate_limiter.reserve_slot("a") == 0
 
 
 URL = f"https://{HOST}/v1/list?page=1"
@@ -127,12 +127,12 @@ QUOTA = {"error": {"errors": [{"reason": "quotaExceeded"}]}}
 
 def send(
     handler: Handler,
-    present: Present | None = None,
+    clock: FakeClock | None = None,
     request: Request | None = None,
-    **conduct: object,
+    **options: object,
 ) -> Exchange:
     async def work() -> Exchange:
-        async with make_client(handler, present or Present(), **conduct) as client:
+        async with make_client(handler, clock or FakeClock(), **options) as client:
             return await client.send(request or Request(URL, "hn"))
 
     return run(work())
@@ -140,7 +140,7 @@ def send(
 
 def test_an_answer_is_handed_over_with_its_circumstances() -> None:
     headers = {"content-type": "application/json", "etag": '"a"', "set-cookie": "a=b", "date": "x"}
-    exchange = send(Answering(httpx.Response(200, content=b"[1]", headers=headers)))
+    exchange = send(ScriptedHandler(httpx.Response(200, content=b"[1]", headers=headers)))
     assert exchange.url == URL
     assert exchange.status == 200
     assert exchange.body == b"[1]"
@@ -161,18 +161,18 @@ def test_an_answer_is_handed_over_with_its_circumstances() -> None:
     ],
 )
 def test_a_transient_failure_is_tried_again(failure: httpx.Response | Exception) -> None:
-    present, handler = Present(), Answering(failure, failure, httpx.Response(200))
-    exchange = send(handler, present)
+    clock, handler = FakeClock(), ScriptedHandler(failure, failure, httpx.Response(200))
+    exchange = send(handler, clock)
     assert exchange.attempts == len(handler.requests) == 3
-    assert present.slept == [1, 2]
+    assert clock.slept == [1, 2]
 
 
 def test_a_transient_failure_that_stays_ends_after_four_attempts() -> None:
-    present, handler = Present(), Answering(httpx.Response(503, content=b"down"))
+    clock, handler = FakeClock(), ScriptedHandler(httpx.Response(503, content=b"down"))
     with pytest.raises(TransientError, match="answered 503") as caught:
-        send(handler, present)
+        send(handler, clock)
     assert len(handler.requests) == caught.value.attempts == 4
-    assert present.slept == [1, 2, 4]
+    assert clock.slept == [1, 2, 4]
     assert caught.value.exchange is not None
     assert caught.value.exchange.body == b"down"
 
@@ -189,31 +189,35 @@ def test_a_transient_failure_that_stays_ends_after_four_attempts() -> None:
 def test_what_will_not_change_is_asked_once(
     failure: httpx.Response, error: type[SourceError]
 ) -> None:
-    present, handler = Present(), Answering(failure)
+    clock, handler = FakeClock(), ScriptedHandler(failure)
     with pytest.raises(error) as caught:
-        send(handler, present)
+        send(handler, clock)
     assert len(handler.requests) == caught.value.attempts == 1
-    assert present.slept == []
+    assert clock.slept == []
 
 
 @pytest.mark.parametrize(("header", "slept"), [("9", 9.0), ("Fri, 20 Nov 2026 12:00:40 GMT", 40.0)])
 def test_retry_after_is_obeyed_in_both_forms(header: str, slept: float) -> None:
-    present = Present()
-    handler = Answering(httpx.Response(429, headers={"Retry-After": header}), httpx.Response(200))
-    send(handler, present)
-    assert sum(present.slept) == slept
+    clock = FakeClock()
+    handler = ScriptedHandler(
+        httpx.Response(429, headers={"Retry-After": header}), httpx.Response(200)
+    )
+    send(handler, clock)
+    assert sum(clock.slept) == slept
 
 
 def test_a_retry_after_beyond_the_cap_ends_the_fetch_and_parks_the_host() -> None:
-    present = Present()
-    handler = Answering(httpx.Response(429, headers={"Retry-After": "3600"}), httpx.Response(200))
+    clock = FakeClock()
+    handler = ScriptedHandler(
+        httpx.Response(429, headers={"Retry-After": "3600"}), httpx.Response(200)
+    )
 
     async def work() -> None:
-        async with make_client(handler, present) as client:
-            for message in ("asked too fast", "left alone for 3600 s"):
+        async with make_client(handler, clock) as client:
+            for message in ("too many requests", "Retry-After of 3600 s"):
                 with pytest.raises(TransientError, match=message):
                     await client.send(Request(URL, "reddit"))
-            await present.sleep(3600)
+            await clock.sleep(3600)
             await client.send(Request(URL, "reddit"))
 
     run(work())
@@ -221,42 +225,44 @@ def test_a_retry_after_beyond_the_cap_ends_the_fetch_and_parks_the_host() -> Non
 
 
 def test_nothing_left_of_a_rate_limit_delays_the_next_request() -> None:
-    present = Present()
+    clock = FakeClock()
     spent = httpx.Response(200, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"})
 
     async def work() -> None:
-        async with make_client(Answering(spent, httpx.Response(200)), present) as client:
+        async with make_client(ScriptedHandler(spent, httpx.Response(200)), clock) as client:
             await client.send(Request(URL, "reddit"))
             await client.send(Request(URL, "reddit"))
 
     run(work())
-    assert present.slept == [30]
+    assert clock.slept == [30]
 
 
 def test_requests_to_a_host_are_spaced() -> None:
-    present = Present()
-    pacer = Pacer({HOST: 2.0}, present.monotonic)
+    clock = FakeClock()
+    rate_limiter = RateLimiter({HOST: 2.0}, clock.monotonic)
 
     async def work() -> None:
-        async with make_client(Answering(httpx.Response(200)), present, pacer=pacer) as client:
+        async with make_client(
+            ScriptedHandler(httpx.Response(200)), clock, rate_limiter=rate_limiter
+        ) as client:
             for _ in range(3):
                 await client.send(Request(URL, "hn"))
 
     run(work())
-    assert present.slept == [2, 2]
+    assert clock.slept == [2, 2]
 
 
 def ask_at_once(*answers: httpx.Response) -> tuple[list[float], list[str]]:
     """Five targets of one host: when it was asked, and how each target ended."""
-    present, handler, asked_at = SharedPresent(), Answering(*answers), list[float]()
+    clock, handler, asked_at = SharedClock(), ScriptedHandler(*answers), list[float]()
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked_at.append(present.monotonic())
+        asked_at.append(clock.monotonic())
         return handler(request)
 
     async def work() -> list[str]:
-        pacer = Pacer({HOST: 2.0}, present.monotonic)
-        async with make_client(answer, present, pacer=pacer) as client:
+        rate_limiter = RateLimiter({HOST: 2.0}, clock.monotonic)
+        async with make_client(answer, clock, rate_limiter=rate_limiter) as client:
             request = Request(URL, "reddit")
             ends = await asyncio.gather(
                 *(client.send(request) for _ in range(5)), return_exceptions=True
@@ -270,7 +276,7 @@ def ask_at_once(*answers: httpx.Response) -> tuple[list[float], list[str]]:
 def test_a_long_retry_after_holds_for_targets_that_wait_for_their_turn() -> None:
     asked_at, ends = ask_at_once(httpx.Response(429, headers={"Retry-After": "600"}))
     assert asked_at == [0.5]
-    assert ends == ["TransientError", *["ParkedError"] * 4]
+    assert ends == ["TransientError", *["RetryLaterError"] * 4]
 
 
 def test_a_short_retry_after_moves_the_turns_of_targets_that_wait() -> None:
@@ -282,12 +288,12 @@ def test_a_short_retry_after_moves_the_turns_of_targets_that_wait() -> None:
 
 def test_a_parked_host_is_not_asked_by_a_redirect_either() -> None:
     moved = httpx.Response(302, headers={"location": "https://other.example/"})
-    present, handler = Present(), Answering(moved)
-    pacer = Pacer({}, present.monotonic)
-    pacer.park("other.example", 600)
-    with pytest.raises(ParkedError) as caught:
-        send(handler, present, pacer=pacer)
-    assert (len(handler.requests), caught.value.attempts, present.slept) == (1, 1, [])
+    clock, handler = FakeClock(), ScriptedHandler(moved)
+    rate_limiter = RateLimiter({}, clock.monotonic)
+    rate_limiter.block("other.example", 600)
+    with pytest.raises(RetryLaterError) as caught:
+        send(handler, clock, rate_limiter=rate_limiter)
+    assert (len(handler.requests), caught.value.attempts, clock.slept) == (1, 1, [])
 
 
 @pytest.mark.parametrize(
@@ -306,12 +312,12 @@ def test_a_parked_host_is_not_asked_by_a_redirect_either() -> None:
     ],
 )
 def test_other_places_are_not_asked_neither_directly_nor_by_redirect(url: str) -> None:
-    handler = Answering(httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(200))
     with pytest.raises(RefusedUrlError):
         send(handler, request=Request(url, "hn"))
     assert handler.requests == []
 
-    handler = Answering(httpx.Response(302, headers={"location": url}), httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(302, headers={"location": url}), httpx.Response(200))
     with pytest.raises(RefusedUrlError):
         send(handler)
     assert len(handler.requests) == 1
@@ -319,7 +325,7 @@ def test_other_places_are_not_asked_neither_directly_nor_by_redirect(url: str) -
 
 def test_a_redirect_to_a_declared_host_is_followed_without_the_secret() -> None:
     moved = httpx.Response(301, headers={"location": "https://other.example/new"})
-    handler = Answering(moved, httpx.Response(200, content=b"there"))
+    handler = ScriptedHandler(moved, httpx.Response(200, content=b"there"))
     exchange = send(handler, request=Request(URL, "hn", secrets={"X-Key": KEY}))
     assert exchange.body == b"there"
     assert exchange.url == URL
@@ -328,14 +334,14 @@ def test_a_redirect_to_a_declared_host_is_followed_without_the_secret() -> None:
 
 
 def test_a_redirect_within_the_host_keeps_the_secret() -> None:
-    handler = Answering(httpx.Response(308, headers={"location": "/v2"}), httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(308, headers={"location": "/v2"}), httpx.Response(200))
     send(handler, request=Request(URL, "hn", secrets={"X-Key": KEY}))
     assert handler.requests[1].url == f"https://{HOST}/v2"
     assert handler.requests[1].headers["x-key"] == KEY
 
 
 def test_redirects_end_after_three() -> None:
-    handler = Answering(httpx.Response(302, headers={"location": URL}))
+    handler = ScriptedHandler(httpx.Response(302, headers={"location": URL}))
     with pytest.raises(PermanentError, match="redirects more than 3 times"):
         send(handler)
     assert len(handler.requests) == 4
@@ -355,7 +361,7 @@ LOCATION_PARTS = (
 @example("é")
 def test_a_redirect_to_anywhere_is_an_answer_or_an_error_of_the_source(location: str) -> None:
     headers = [(b"location", location.encode())]
-    handler = Answering(httpx.Response(302, headers=headers), httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(302, headers=headers), httpx.Response(200))
     with contextlib.suppress(SourceError):
         assert send(handler).status == 200
     assert {request.url.host for request in handler.requests} == {HOST}
@@ -363,12 +369,12 @@ def test_a_redirect_to_anywhere_is_an_answer_or_an_error_of_the_source(location:
 
 def test_headers_that_could_not_be_sent_back_are_left_out() -> None:
     headers = [(b"etag", "é".encode()), (b"content-type", b"a/b\x07"), (b"last-modified", b"x")]
-    exchange = send(Answering(httpx.Response(200, headers=headers)))
+    exchange = send(ScriptedHandler(httpx.Response(200, headers=headers)))
     assert exchange.headers == {"last-modified": "x"}
 
 
 def test_a_form_is_never_sent_on() -> None:
-    handler = Answering(httpx.Response(307, headers={"location": "https://other.example/"}))
+    handler = ScriptedHandler(httpx.Response(307, headers={"location": "https://other.example/"}))
     with pytest.raises(PermanentError, match="answered 307"):
         send(handler, request=Request(URL, "reddit", form={"grant_type": "x"}))
     assert [request.method for request in handler.requests] == ["POST"]
@@ -412,10 +418,10 @@ def test_broken_compression_is_malformed(body: bytes, encoding: str) -> None:
 
 
 def test_cookies_are_not_carried_from_request_to_request() -> None:
-    handler = Answering(httpx.Response(200, headers={"set-cookie": "id=1; Path=/"}))
+    handler = ScriptedHandler(httpx.Response(200, headers={"set-cookie": "id=1; Path=/"}))
 
     async def work() -> None:
-        async with make_client(handler, Present()) as client:
+        async with make_client(handler, FakeClock()) as client:
             await client.send(Request(URL, "hn"))
             await client.send(Request(URL, "hn"))
 
@@ -435,10 +441,10 @@ def test_a_secret_that_a_platform_echoes_is_blanked_everywhere(
     )
     request = Request(URL, "youtube", secrets={"Authorization": f"Bearer {KEY}"})
     if status == 200:
-        exchange, seen = send(Answering(echo), request=request), []
+        exchange, seen = send(ScriptedHandler(echo), request=request), []
     else:
         with pytest.raises(SourceError) as caught:
-            send(Answering(echo), request=request)
+            send(ScriptedHandler(echo), request=request)
         assert caught.value.exchange is not None
         exchange, seen = caught.value.exchange, [caught.value, caught.value.__cause__]
     for what in (request, exchange, exchange.body, exchange.headers, caplog.text, *seen):

@@ -30,9 +30,9 @@ from ytap_assets.sources.http.recordings import (
 from ytap_assets_tests.sources.support import (
     NOW,
     TODAY,
-    Answering,
+    FakeClock,
     Handler,
-    Present,
+    ScriptedHandler,
     make_session,
     make_settings,
     raw,
@@ -93,7 +93,7 @@ def test_a_torn_line_is_told_and_does_not_take_its_neighbours_along(
     with caplog.at_level(logging.WARNING):
         urls = [each.url for each in read_recordings(folder)]
     assert urls == ["https://a.example/1", "https://a.example/2"]
-    assert "hn.jsonl line 2 is left out" in caplog.text
+    assert "hn.jsonl line 2 is skipped" in caplog.text
 
 
 def test_several_processes_append_without_losing_a_line(tmp_path: Path) -> None:
@@ -136,9 +136,9 @@ KEY = "s3cret-key-0123456789"
 
 def ask(root: Path, transport: str, handler: Handler, request: Request, day: date) -> Exchange:
     async def work() -> Exchange:
-        session = make_session(make_settings(root, transport), handler, Present())
+        session = make_session(make_settings(root, transport), handler, FakeClock())
         async with session:
-            return await (await session.visit(day)).client.send(request)
+            return await (await session.context(day)).client.send(request)
 
     return run(work())
 
@@ -149,7 +149,7 @@ def refuse(_: httpx.Request) -> httpx.Response:
 
 def test_what_was_recorded_is_replayed(tmp_path: Path) -> None:
     headers = {"content-type": "application/json", "etag": '"v"', "server": "x", "date": "y"}
-    network = Answering(httpx.Response(200, content=b'{"a": 1}', headers=headers))
+    network = ScriptedHandler(httpx.Response(200, content=b'{"a": 1}', headers=headers))
     live = ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     replayed = ask(tmp_path, "replay", refuse, Request(URL, "hn"), TODAY)
     assert live == replayed
@@ -171,7 +171,7 @@ def test_a_compressed_answer_is_recorded_as_text(tmp_path: Path) -> None:
 
 def test_odd_headers_do_not_spoil_a_recording(tmp_path: Path) -> None:
     headers = [(b"etag", "é".encode()), (b"content-type", b"a/b")]
-    network = Answering(httpx.Response(200, headers=headers))
+    network = ScriptedHandler(httpx.Response(200, headers=headers))
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     replayed = ask(tmp_path, "replay", refuse, Request(URL, "hn"), TODAY)
     assert replayed.headers == {"content-type": "a/b"}
@@ -180,11 +180,11 @@ def test_odd_headers_do_not_spoil_a_recording(tmp_path: Path) -> None:
 def test_a_recording_that_cannot_be_written_is_an_error_of_the_source(tmp_path: Path) -> None:
     (tmp_path / "recordings").write_text("in the way", encoding="utf-8")
     with pytest.raises(PermanentError, match="could not be recorded"):
-        ask(tmp_path, "record", Answering(httpx.Response(200)), Request(URL, "hn"), TODAY)
+        ask(tmp_path, "record", ScriptedHandler(httpx.Response(200)), Request(URL, "hn"), TODAY)
 
 
 def test_another_day_is_never_an_answer(tmp_path: Path) -> None:
-    network = Answering(httpx.Response(200))
+    network = ScriptedHandler(httpx.Response(200))
     ask(tmp_path, "record", network, Request(URL, "hn"), date(2026, 11, 19))
     for day in (date(2026, 11, 18), TODAY):
         with pytest.raises(NotRecordedError, match="no recording of hn"):
@@ -192,13 +192,13 @@ def test_another_day_is_never_an_answer(tmp_path: Path) -> None:
 
 
 def test_another_request_is_not_recorded(tmp_path: Path) -> None:
-    ask(tmp_path, "record", Answering(httpx.Response(200)), Request(URL, "hn"), TODAY)
+    ask(tmp_path, "record", ScriptedHandler(httpx.Response(200)), Request(URL, "hn"), TODAY)
     with pytest.raises(NotRecordedError):
         ask(tmp_path, "replay", refuse, Request(URL + "&page=1", "hn"), TODAY)
 
 
 def test_the_last_of_several_answers_is_replayed(tmp_path: Path) -> None:
-    network = Answering(httpx.Response(503), httpx.Response(200, content=b"late"))
+    network = ScriptedHandler(httpx.Response(503), httpx.Response(200, content=b"late"))
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     folder = day_folder(tmp_path / "recordings", TODAY)
     assert [each.status for each in read_recordings(folder)] == [503, 200]
@@ -207,7 +207,7 @@ def test_the_last_of_several_answers_is_replayed(tmp_path: Path) -> None:
 
 def test_a_redirect_is_replayed_hop_by_hop(tmp_path: Path) -> None:
     moved = httpx.Response(302, headers={"location": "/elsewhere"})
-    network = Answering(moved, httpx.Response(200, content=b"there"))
+    network = ScriptedHandler(moved, httpx.Response(200, content=b"there"))
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     assert ask(tmp_path, "replay", refuse, Request(URL, "hn"), TODAY).body == b"there"
 
@@ -215,10 +215,10 @@ def test_a_redirect_is_replayed_hop_by_hop(tmp_path: Path) -> None:
 def test_neither_secrets_nor_tokens_are_recorded(tmp_path: Path) -> None:
     echo = httpx.Response(200, content=f'{{"you_sent": "{KEY}"}}'.encode(), headers={"etag": KEY})
     request = Request(URL, "hn", secrets={"X-Goog-Api-Key": KEY})
-    ask(tmp_path, "record", Answering(echo), request, TODAY)
+    ask(tmp_path, "record", ScriptedHandler(echo), request, TODAY)
     token = httpx.Response(200, json={"access_token": KEY})
     form = Request(URL, "reddit", form={"grant_type": "client_credentials"})
-    ask(tmp_path, "record", Answering(token), form, TODAY)
+    ask(tmp_path, "record", ScriptedHandler(token), form, TODAY)
     written = "".join(path.read_text() for path in (tmp_path / "recordings").rglob("*.jsonl"))
     assert KEY not in written
     assert "access_token" not in written
@@ -234,7 +234,7 @@ def test_an_answer_past_the_cap_is_refused_and_not_recorded(tmp_path: Path) -> N
 def record_lists(root: Path, *lists: tuple[str, bytes]) -> None:
     for url, body in lists:
         request = Request(url, "youtube_stats")
-        ask(root, "record", Answering(httpx.Response(200, content=body)), request, TODAY)
+        ask(root, "record", ScriptedHandler(httpx.Response(200, content=body)), request, TODAY)
 
 
 VIDEOS = "https://www.googleapis.com/youtube/v3/videos?part=snippet&id="

@@ -23,7 +23,7 @@ from ytap_assets.sources.http.exchange import Exchange, Request, SourceError
 from ytap_assets.sources.source import Fetch, Query
 from ytap_assets.sources.youtube import YouTubeCharts
 from ytap_assets_tests.sources.faulty_server import Behaviour, Call, Wired, serving, to_json
-from ytap_assets_tests.sources.support import TODAY, Present, make_settings, run
+from ytap_assets_tests.sources.support import TODAY, FakeClock, make_settings, run
 from ytap_assets_tests.sources.test_faults import API, EVERYTHING, REDDIT, SECRETS, well
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -60,25 +60,25 @@ _NAMES = ("x-goog-api-key", "authorization")
 class Buggy(YouTubeCharts):
     """A source whose code fails with the key at hand."""
 
-    async def ask(self, query: Query) -> AsyncIterator[Exchange]:
-        async for page in super().ask(query):
+    async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
+        async for page in super().fetch(query):
             yield page
-        raise RuntimeError(f"what to do with {query.visit.settings.secret('YOUTUBE_KEY')}?")
+        raise RuntimeError(f"what to do with {query.context.settings.secret('YOUTUBE_KEY')}?")
 
 
 def collect(root: Path, transport: str, behaviour: Behaviour | None) -> list[Fetch]:
     """Everything that can be collected, and what is left of it in words."""
-    present = Present()
+    clock = FakeClock()
     trends = tuple(Buggy() if type(one) is YouTubeCharts else one for one in CATALOG.trends)
 
     async def work(port: int) -> list[Fetch]:
         session = Session(
             make_settings(root, transport, **SECRETS),
-            now=present.now,
+            now=clock.now,
             catalog=Catalog(trends, CATALOG.video_stats),
             network=lambda: Wired(port),
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         async with session:
             fetches = await collect_trends(EVERYTHING, [TODAY], session=session, run_id="run")
@@ -134,18 +134,18 @@ def test_no_secret_is_in_anything_that_is_kept_or_said(
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 429, 500])
 def test_no_secret_is_in_an_error_nor_in_what_led_to_it(tmp_path: Path, status: int) -> None:
     key = SECRETS["YOUTUBE_KEY"]
-    present = Present()
+    clock = FakeClock()
 
     async def work(port: int) -> SourceError:
         session = Session(
             make_settings(tmp_path, **SECRETS),
-            now=present.now,
+            now=clock.now,
             network=lambda: Wired(port),
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         async with session:
-            client = (await session.visit(TODAY)).client
+            client = (await session.context(TODAY)).client
             request = Request(URL, "youtube", secrets={"X-Goog-Api-Key": key}, is_public=True)
             assert key not in repr(request)
             with pytest.raises(SourceError) as caught:

@@ -24,15 +24,15 @@ from ytap_assets.sources.http.exchange import (
     SourceError,
     TransientError,
 )
-from ytap_assets.sources.http.state import ParkedHosts, QuotaLedger, Spending
+from ytap_assets.sources.http.state import QuotaLedger, QuotaUsage, RetryAfterStore
 from ytap_assets.sources.source import Fetch
 from ytap_assets_tests.sources.support import (
     HOST,
     NOW,
     REDDIT,
     TODAY,
-    Answering,
-    Present,
+    FakeClock,
+    ScriptedHandler,
     make_client,
     make_session,
     make_settings,
@@ -59,25 +59,25 @@ def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path
     for _ in range(3):
         ledger.reserve(FEW, NOW)
     for at in (NOW, RESET - timedelta(seconds=1)):
-        with pytest.raises(QuotaExhaustedError, match="not asked before 2026-11-21 08:00 UTC"):
+        with pytest.raises(QuotaExhaustedError, match="no request before 2026-11-21 08:00 UTC"):
             ledger.reserve(FEW, at)
-    assert ledger.spending(FEW, NOW) == Spending(3, is_parked=False)
+    assert ledger.usage(FEW, NOW) == QuotaUsage(3, is_exhausted=False)
     ledger.reserve(FEW, RESET)
-    assert ledger.spending(FEW, RESET) == Spending(1, is_parked=False)
+    assert ledger.usage(FEW, RESET) == QuotaUsage(1, is_exhausted=False)
 
 
 def test_buckets_are_counted_apart_and_outlive_the_process(tmp_path: Path) -> None:
     open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
     open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
     ledger = open_ledger(tmp_path / "quota")
-    assert ledger.spending(YOUTUBE_SEARCH, NOW).calls == 2
-    assert ledger.spending(YOUTUBE_UNITS, NOW).calls == 0
+    assert ledger.usage(YOUTUBE_SEARCH, NOW).calls == 2
+    assert ledger.usage(YOUTUBE_UNITS, NOW).calls == 0
 
 
 def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -> None:
-    open_ledger(tmp_path / "quota").park(FEW, NOW)
+    open_ledger(tmp_path / "quota").mark_exhausted(FEW, NOW)
     ledger = open_ledger(tmp_path / "quota")
-    with pytest.raises(QuotaExhaustedError, match="the platform says it is used up"):
+    with pytest.raises(QuotaExhaustedError, match="the platform reports it as used up"):
         ledger.reserve(FEW, NOW)
     ledger.reserve(YOUTUBE_UNITS, NOW)
     ledger.reserve(FEW, RESET)
@@ -86,7 +86,7 @@ def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -
 def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> None:
     path = tmp_path / "quota"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
-    with pytest.raises(PermanentError, match="nothing is asked that it counts"):
+    with pytest.raises(PermanentError, match="requests that it counts are not sent"):
         open_ledger(path).reserve(FEW, NOW)
 
 
@@ -111,8 +111,12 @@ def test_what_is_no_ledger_stops_what_it_counts_and_stays(
     path = tmp_path / "quota"
     make(path)
     before = path.stat().st_size
-    for work in (open_ledger(path).reserve, open_ledger(path).park, open_ledger(path).spending):
-        with pytest.raises(PermanentError, match="move it away: counting then begins at 0"):
+    for work in (
+        open_ledger(path).reserve,
+        open_ledger(path).mark_exhausted,
+        open_ledger(path).usage,
+    ):
+        with pytest.raises(PermanentError, match="move it away: counting then starts at 0"):
             work(FEW, NOW)
     assert path.stat().st_size == before
     path.rename(tmp_path / "away")
@@ -148,8 +152,8 @@ def test_a_line_that_was_not_written_so_stops_what_it_counts(tmp_path: Path, cha
     with closing(sqlite3.connect(ledger.path)) as connection:
         connection.execute(f"UPDATE spending SET {change}")
         connection.commit()
-    for work in (ledger.reserve, ledger.park, ledger.spending):
-        with pytest.raises(PermanentError, match=r"the line .*move it away"):
+    for work in (ledger.reserve, ledger.mark_exhausted, ledger.usage):
+        with pytest.raises(PermanentError, match=r"the row .*move it away"):
             work(FEW, NOW)
 
 
@@ -159,7 +163,7 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
     ledger.reserve(FEW, NOW + timedelta(days=3))
     with pytest.raises(PermanentError, match="the clock is behind, or was ahead") as caught:
         ledger.reserve(FEW, NOW)
-    assert "up to the reset of 2026-11-24 08:00 UTC" in str(caught.value)
+    assert "until the reset of 2026-11-24 08:00 UTC" in str(caught.value)
     with closing(sqlite3.connect(ledger.path)) as connection:
         assert connection.execute("SELECT sum(calls) FROM spending").fetchone() == (2,)
 
@@ -168,9 +172,9 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
 def test_a_clock_that_jumped_spends_nothing(tmp_path: Path, days: int) -> None:
     ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
-    with pytest.raises(PermanentError, match="set it right"):
+    with pytest.raises(PermanentError, match="correct it"):
         ledger.reserve(FEW, NOW + timedelta(days=days))
-    assert ledger.spending(FEW, NOW).calls == 1
+    assert ledger.usage(FEW, NOW).calls == 1
     ledger.reserve(FEW, NOW + timedelta(days=60))  # switched off for two months
 
 
@@ -179,7 +183,7 @@ def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> 
     ledger.reserve(FEW, RESET + timedelta(seconds=1))
     ledger.reserve(FEW, RESET - timedelta(seconds=1))
     for moment in (RESET - timedelta(seconds=1), RESET + timedelta(seconds=1)):
-        assert ledger.spending(FEW, moment).calls == 1
+        assert ledger.usage(FEW, moment).calls == 1
 
 
 def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
@@ -189,7 +193,7 @@ def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
             ledger.reserve(bucket, NOW + timedelta(days=day))
     with closing(sqlite3.connect(ledger.path)) as connection:
         assert connection.execute("SELECT count(*) FROM spending").fetchone() == (120,)
-    assert ledger.spending(FEW, NOW + timedelta(days=69)).calls == 1
+    assert ledger.usage(FEW, NOW + timedelta(days=69)).calls == 1
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -205,7 +209,7 @@ def test_a_damaged_ledger_counts_or_refuses(
     path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
     with suppress(PermanentError, QuotaExhaustedError):
         open_ledger(path).reserve(FEW, NOW)
-        assert open_ledger(path).spending(FEW, NOW).calls >= 1
+        assert open_ledger(path).usage(FEW, NOW).calls >= 1
 
 
 _SPENDER = """
@@ -263,15 +267,15 @@ def test_a_process_killed_while_counting_leaves_what_it_counted(tmp_path: Path) 
             process.kill()
             later = len(process.stdout.read().splitlines())
         least = counted + 5 + later
-        counted = open_ledger(path).spending(YOUTUBE_UNITS, NOW - timedelta(hours=12)).calls
+        counted = open_ledger(path).usage(YOUTUBE_UNITS, NOW - timedelta(hours=12)).calls
         assert least <= counted <= least + 1
 
 
-def ask(path: Path, handler: Answering, request: Request = ASKED) -> SourceError | None:
+def ask(path: Path, handler: ScriptedHandler, request: Request = ASKED) -> SourceError | None:
     """Ask in a client of its own; what went wrong."""
 
     async def work() -> SourceError | None:
-        async with make_client(handler, Present(), ledger=open_ledger(path)) as client:
+        async with make_client(handler, FakeClock(), ledger=open_ledger(path)) as client:
             try:
                 await client.send(request)
             except SourceError as error:
@@ -282,7 +286,7 @@ def ask(path: Path, handler: Answering, request: Request = ASKED) -> SourceError
 
 
 def test_a_retry_costs_as_much_as_a_first_try(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(503), httpx.Response(503), httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(503), httpx.Response(503), httpx.Response(200))
     assert ask(tmp_path / "quota", handler) is None
     refused = ask(tmp_path / "quota", handler)
     assert isinstance(refused, QuotaExhaustedError)
@@ -291,7 +295,7 @@ def test_a_retry_costs_as_much_as_a_first_try(tmp_path: Path) -> None:
 
 
 def test_retries_end_with_the_bucket(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(503))
+    handler = ScriptedHandler(httpx.Response(503))
     refused = ask(tmp_path / "quota", handler)
     assert isinstance(refused, QuotaExhaustedError)
     assert refused.attempts == len(handler.requests) == 3
@@ -305,7 +309,7 @@ def test_retries_end_with_the_bucket(tmp_path: Path) -> None:
 def test_a_used_up_bucket_is_not_asked_again_by_any_process(
     tmp_path: Path, answered: httpx.Response
 ) -> None:
-    handler = Answering(answered)
+    handler = ScriptedHandler(answered)
     for attempts in (1, 0, 0):
         refused = ask(tmp_path / "quota", handler)
         assert isinstance(refused, QuotaExhaustedError)
@@ -316,12 +320,12 @@ def test_a_used_up_bucket_is_not_asked_again_by_any_process(
 def test_a_pace_that_is_too_fast_parks_nothing(tmp_path: Path) -> None:
     hasty = httpx.Response(429, content=b'{"error": {"message": "Queries per minute"}}')
     plenty = Request(f"https://{HOST}/", "youtube", bucket=YOUTUBE_UNITS)
-    assert isinstance(ask(tmp_path / "quota", Answering(hasty), plenty), TransientError)
-    assert not open_ledger(tmp_path / "quota").spending(YOUTUBE_UNITS, NOW).is_parked
+    assert isinstance(ask(tmp_path / "quota", ScriptedHandler(hasty), plenty), TransientError)
+    assert not open_ledger(tmp_path / "quota").usage(YOUTUBE_UNITS, NOW).is_exhausted
 
 
 def test_what_costs_nothing_is_not_counted(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(200))
+    handler = ScriptedHandler(httpx.Response(200))
     assert ask(tmp_path / "quota", handler, Request(f"https://{HOST}/", "hn")) is None
     assert list(tmp_path.iterdir()) == []
 
@@ -329,11 +333,11 @@ def test_what_costs_nothing_is_not_counted(tmp_path: Path) -> None:
 FEED = httpx.Response(200, content=b"<feed xmlns='http://www.w3.org/2005/Atom'/>")
 
 
-def collect(root: Path, handler: Answering, present: Present) -> Fetch:
+def collect(root: Path, handler: ScriptedHandler, clock: FakeClock) -> Fetch:
     """Collect a subreddit in a session of its own."""
 
     async def work() -> list[Fetch]:
-        async with make_session(make_settings(root), handler, present) as session:
+        async with make_session(make_settings(root), handler, clock) as session:
             return await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
 
     (fetch,) = run(work())
@@ -341,20 +345,20 @@ def collect(root: Path, handler: Answering, present: Present) -> Fetch:
 
 
 def test_the_next_process_obeys_what_the_last_was_told(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(429, headers={"Retry-After": "3600"}), FEED)
-    present = Present()
-    assert collect(tmp_path, handler, present).log["attempts"] == 1
-    told = collect(tmp_path, handler, present).log
+    handler = ScriptedHandler(httpx.Response(429, headers={"Retry-After": "3600"}), FEED)
+    clock = FakeClock()
+    assert collect(tmp_path, handler, clock).log["attempts"] == 1
+    told = collect(tmp_path, handler, clock).log
     assert (told["outcome"], told["attempts"]) == ("transient_error", 0)
-    assert told["detail"] == "www.reddit.com asked to be left alone for 3600 s more"
-    run(present.sleep(3600))
-    assert collect(tmp_path, handler, present).log["outcome"] == "ok"
+    assert told["detail"] == "www.reddit.com sent a Retry-After of 3600 s more"
+    run(clock.sleep(3600))
+    assert collect(tmp_path, handler, clock).log["outcome"] == "ok"
     assert len(handler.requests) == 2
 
 
 def test_a_short_wait_is_not_worth_remembering(tmp_path: Path) -> None:
-    handler = Answering(httpx.Response(429, headers={"Retry-After": "5"}), FEED)
-    collect(tmp_path, handler, Present())
+    handler = ScriptedHandler(httpx.Response(429, headers={"Retry-After": "5"}), FEED)
+    collect(tmp_path, handler, FakeClock())
     assert not (tmp_path / "state").exists()
 
 
@@ -364,28 +368,28 @@ def test_a_short_wait_is_not_worth_remembering(tmp_path: Path) -> None:
 def test_a_wait_ends_and_is_a_day_at_most(
     tmp_path: Path, seconds: float, later_s: float, left: float | None
 ) -> None:
-    ParkedHosts(tmp_path / "parked").park("a.example", seconds, NOW)
-    waits = ParkedHosts(tmp_path / "parked").waits(NOW + timedelta(seconds=later_s))
+    RetryAfterStore(tmp_path / "parked").add("a.example", seconds, NOW)
+    waits = RetryAfterStore(tmp_path / "parked").remaining(NOW + timedelta(seconds=later_s))
     assert waits == ({} if left is None else {"a.example": left})
 
 
 def test_a_clock_that_was_wrong_parks_nobody(tmp_path: Path) -> None:
-    ParkedHosts(tmp_path / "parked").park("a.example", 60, NOW + timedelta(days=300))
-    assert ParkedHosts(tmp_path / "parked").waits(NOW) == {}
+    RetryAfterStore(tmp_path / "parked").add("a.example", 60, NOW + timedelta(days=300))
+    assert RetryAfterStore(tmp_path / "parked").remaining(NOW) == {}
 
 
 def test_a_broken_file_is_as_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "parked"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
-    assert ParkedHosts(path).waits(NOW) == {}
-    ParkedHosts(path).park("a.example", 60, NOW)
-    assert ParkedHosts(path).waits(NOW) == {"a.example": 60}
+    assert RetryAfterStore(path).remaining(NOW) == {}
+    RetryAfterStore(path).add("a.example", 60, NOW)
+    assert RetryAfterStore(path).remaining(NOW) == {"a.example": 60}
 
 
 def test_a_wait_that_a_clock_ahead_wrote_down_is_void(tmp_path: Path) -> None:
-    hosts = ParkedHosts(tmp_path / "parked")
-    hosts.park("a.example", 3600, NOW + timedelta(days=1200))
-    assert hosts.waits(NOW) == {}
-    hosts.park("b.example", 60, NOW)
-    assert hosts.waits(NOW) == {"b.example": 60}
-    assert hosts.waits(NOW + timedelta(days=1200)) == {}
+    hosts = RetryAfterStore(tmp_path / "parked")
+    hosts.add("a.example", 3600, NOW + timedelta(days=1200))
+    assert hosts.remaining(NOW) == {}
+    hosts.add("b.example", 60, NOW)
+    assert hosts.remaining(NOW) == {"b.example": 60}
+    assert hosts.remaining(NOW + timedelta(days=1200)) == {}
