@@ -31,6 +31,7 @@ from ytap_assets.cli.options import (
 )
 from ytap_assets.cli.progress import show_steps
 from ytap_assets.cli.text import clean, one_line
+from ytap_assets.domain.source_profiles import SOURCES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -113,7 +114,7 @@ def imports() -> None:
 @one_workspace
 @click.option(
     "--source",
-    type=click.Choice(["youtube", "youtube_channel", "hn", "reddit"]),
+    type=click.Choice(SOURCES),
     required=True,
     help="What the tables are of; youtube_channel: videos of monitored channels.",
 )

@@ -24,9 +24,10 @@ import polars as pl
 
 from ytap_assets.domain.normal_form import join_scripts, normalize_texts, read_plainly
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
+from ytap_assets.domain.source_profiles import Minimum
 from ytap_assets.domain.spam_lists import PLACED_PATTERNS
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import Minimum, RuleName, SpamRules
+from ytap_assets.domain.spam_rules import RuleName, SpamRules
 from ytap_assets.domain.spam_style import Sign, excess_of_style, observe_style
 from ytap_assets.domain.urls import ascii_host, canonical_urls
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
+from ytap_assets.domain.source_profiles import SOURCE_PROFILES, Minimum, default_minimums
 from ytap_assets.domain.spam_lists import BLOCKLIST, LINK_FARMS, PATTERNS
 from ytap_assets.domain.urls import read_host, readable_host
 from ytap_assets.errors import ConfigError
@@ -76,22 +77,6 @@ def find_too_weak(min_spam_pct: float) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Minimum:
-    """The least of a count that an item of a source must have."""
-
-    count: Literal["points", "views"]
-    at_least: int
-
-
-def _default_minimums() -> Mapping[str, Minimum]:
-    return {
-        "reddit": Minimum("points", 100),
-        "hn": Minimum("points", 50),
-        "youtube": Minimum("views", 1000),
-    }
-
-
-@dataclass(frozen=True)
 class OwnLists:
     """What a workspace lists itself. A match decides alone, whatever the probability of spam."""
 
@@ -139,7 +124,7 @@ class SpamRules:
         ConfigError: A phrase or a pattern is refused; the message names the key.
     """
 
-    minimums: Mapping[str, Minimum] = field(default_factory=_default_minimums)
+    minimums: Mapping[str, Minimum] = field(default_factory=default_minimums)
     blocklist: tuple[str, ...] = BLOCKLIST
     allowlist: tuple[str, ...] = ()
     patterns: tuple[tuple[str, str], ...] = PATTERNS
@@ -149,7 +134,9 @@ class SpamRules:
     max_emoji: int = 5
     max_capitals_pct: float = 90
     min_capitals: int = 25
-    capitals_exempt: frozenset[str] = frozenset({"youtube", "youtube_channel"})
+    capitals_exempt: frozenset[str] = frozenset(
+        name for name, profile in SOURCE_PROFILES.items() if profile.allows_capitals
+    )
     max_run: int = 7
     style_signs: int = 2
     min_repeated_words: int = 6

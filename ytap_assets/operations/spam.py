@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from ytap_assets.domain.spam_model import SpamModel
-from ytap_assets.domain.spam_rules import Minimum, SpamRules
+from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.safe_files import describe_kind
@@ -19,14 +19,10 @@ _MAX_MODEL_BYTES = 20_000_000
 
 def spam_rules(workspace: Workspace) -> SpamRules:
     """The spam rules with what the workspace's config adds to them and sets otherwise."""
-    sources, spam = workspace.sources, workspace.spam
+    spam = workspace.spam
     given = spam.model_dump(exclude_none=True, exclude={*_LISTS, "model", "rules_off"})
     return SpamRules().extended(
-        minimums={
-            "reddit": Minimum("points", sources.reddit.min_score),
-            "hn": Minimum("points", sources.hn.min_points),
-            "youtube": Minimum("views", sources.youtube.min_views),
-        },
+        minimums=workspace.sources.minimums,
         blocklist=spam.blocklist,
         allowlist=spam.allowlist,
         link_farms=spam.link_farms,

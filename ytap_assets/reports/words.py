@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ytap_assets.tables.sources import SOURCE_NAMES
+from ytap_assets.domain.source_profiles import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from ytap_assets.domain.reporting.records import ReportDay, Script

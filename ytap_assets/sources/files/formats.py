@@ -15,12 +15,12 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ytap_assets.config_keys import refuse_repeats
+from ytap_assets.domain.source_profiles import SOURCES
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.sources.files.json_paths import check_path
 from ytap_assets.sources.files.records import Only
 from ytap_assets.tables import RAW_TRENDS
-from ytap_assets.tables.trends import SOURCES
 
 KindName = Literal[
     "text",
