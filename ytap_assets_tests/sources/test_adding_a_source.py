@@ -1,4 +1,4 @@
-"""The guide's source, as the guide has it: one module, one entry, one recording."""
+"""The guide's source, as it is printed: one module, one profile, one recording."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from ytap_assets.domain import source_profiles
+from ytap_assets.domain.spam_rules import SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_trends
@@ -30,17 +32,18 @@ TABLES: dict[str, Table] = {
 }
 
 
-def block(kind: str) -> str:
-    """The guide's one block of a kind."""
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", _GUIDE, re.DOTALL)
-    return str(found)
+def block(kind: str, number: int = 0, *, of: int = 1) -> str:
+    """A block of the guide, of all that are of a kind."""
+    found = re.findall(rf"```{kind}\n(.*?)```", _GUIDE, re.DOTALL)
+    assert len(found) == of
+    return str(found[number])
 
 
 @pytest.fixture
 def module(tmp_path: Path) -> Iterator[ModuleType]:
     """The guide's module, imported from a file."""
     path = tmp_path / "lobsters.py"
-    path.write_text(block("python"), encoding="utf-8")
+    path.write_text(block("python", of=2), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("lobsters", path)
     assert spec is not None
     assert spec.loader is not None
@@ -135,6 +138,16 @@ def test_its_host_is_asked_only_where_it_is_in_the_catalog(module: ModuleType) -
     assert "lobste.rs" in catalog.hosts
     assert "lobste.rs" not in CATALOG.hosts
     assert catalog.spacing_s["lobste.rs"] == 1.0
+
+
+def test_the_guides_profile_is_that_of_its_source(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = eval(block("python", 1, of=2), vars(source_profiles))  # noqa: S307 - the guide's own
+    assert profile.name == module.Lobsters.name
+    profiles = {**source_profiles.SOURCE_PROFILES, profile.name: profile}
+    monkeypatch.setattr(source_profiles, "SOURCE_PROFILES", profiles)
+    assert SpamRules().minimums["lobsters"] == profile.minimum
 
 
 def test_every_source_of_the_catalog_is_in_the_overview() -> None:
