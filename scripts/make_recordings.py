@@ -15,7 +15,6 @@ bad minute, a feed that answers 404, an item that is null, a video without an id
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from ytap_assets.sources import hackernews, reddit, youtube
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
+SOURCES = ("hn", "reddit", "youtube", "youtube_channel", "youtube_stats")
 _HERE = Path(__file__).parent
 _FEED_SUBREDDITS = frozenset({"technology", "programming"})
 _JSON = "application/json; charset=utf-8"
@@ -186,7 +186,8 @@ def make_recordings(into: Path, settings: Settings) -> int:
     for day in DAYS:
         demo = Demo(content, workspaces, day)
         folder = day_folder(into, day)
-        shutil.rmtree(folder, ignore_errors=True)
+        for source in SOURCES:  # recordings of other sources are left in place
+            (folder / f"{source}.jsonl").unlink(missing_ok=True)
         asked: Counter[str] = Counter()
         for answer in demo.answers():
             recording = Recording(

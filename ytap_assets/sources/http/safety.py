@@ -42,7 +42,7 @@ def check_url(url: httpx.URL, hosts: Collection[str], *, hops: int) -> None:
     if url.scheme != "https" or url.host not in hosts or url.port is not None or url.userinfo:
         shown = f"{url.scheme}://{url.host}"[:200]
         raise RefusedUrlError(
-            f"{shown} is not allowed; allowed is https to {', '.join(sorted(hosts))}",
+            f"{shown} is not allowed; only the hosts that a source declares are, over https",
             attempts=hops - 1,
         )
 
