@@ -83,9 +83,7 @@ def select(platform: Platform, statement: str) -> list[str]:
     ]
 
 
-def test_the_guides_source_is_collected_as_the_guide_says(
-    lobsters: Platform, module: ModuleType
-) -> None:
+def test_the_guides_source_is_collected_as_printed(lobsters: Platform, module: ModuleType) -> None:
     catalog = Catalog((*CATALOG.trends, module.Lobsters()), CATALOG.video_stats)
     slice_ = lobsters.slice("tech", (DAY, DAY), Run("run-1", "test", "collect"))
     written = collect_trends(slice_, catalog=catalog)
@@ -97,9 +95,7 @@ def test_the_guides_source_is_collected_as_the_guide_says(
     assert set(observed) == {SEEN_AT}
 
 
-def test_it_is_there_for_the_workspaces_that_want_it(
-    lobsters: Platform, module: ModuleType
-) -> None:
+def test_it_has_targets_only_if_the_config_names_it(lobsters: Platform, module: ModuleType) -> None:
     wanting = lobsters.workspaces.get("tech")
     source = module.Lobsters()
     assert list(source.targets(wanting)) == ["hottest"]
@@ -116,7 +112,7 @@ def test_it_is_there_for_the_workspaces_that_want_it(
     ],
     ids=["a text for a list", "an unknown value", "an unknown key", "a text for a section"],
 )
-def test_what_the_workspace_says_of_it_is_checked(
+def test_its_section_of_the_config_is_validated(
     lobsters: Platform, module: ModuleType, said: object, why: str
 ) -> None:
     wanting = lobsters.workspaces.get("tech")
@@ -126,14 +122,14 @@ def test_what_the_workspace_says_of_it_is_checked(
 
 
 @pytest.mark.parametrize(("said", "targets"), [(True, ["hottest"]), (False, []), (None, [])])
-def test_true_stands_for_the_defaults(
+def test_true_means_the_defaults(
     lobsters: Platform, module: ModuleType, said: object, targets: list[str]
 ) -> None:
     wanting = lobsters.workspaces.get("tech").model_copy(update={"extra": {"lobsters": said}})
     assert list(module.Lobsters().targets(wanting)) == targets
 
 
-def test_its_host_is_asked_only_where_it_is_in_the_catalog(module: ModuleType) -> None:
+def test_its_host_is_allowed_only_if_it_is_in_the_catalog(module: ModuleType) -> None:
     catalog = Catalog((module.Lobsters(),), CATALOG.video_stats)
     assert "lobste.rs" in catalog.hosts
     assert "lobste.rs" not in CATALOG.hosts

@@ -153,7 +153,7 @@ MISHAPS: list[tuple[str, httpx.Response | Exception, str]] = [
     [(mishap, outcome) for _, mishap, outcome in MISHAPS],
     ids=[name for name, _, _ in MISHAPS],
 )
-def test_every_mishap_has_its_outcome_and_stays_where_it_happened(
+def test_every_fault_has_its_outcome_and_affects_no_other_target(
     tmp_path: Path, host: str, mishap: httpx.Response | Exception, outcome: str
 ) -> None:
     fetches = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network({host: mishap}))
@@ -177,7 +177,7 @@ def mishap_is_missing(mishap: httpx.Response | Exception) -> bool:
     return isinstance(mishap, httpx.Response) and mishap.status_code == 404
 
 
-def test_an_answer_that_was_cut_is_kept_as_such(tmp_path: Path) -> None:
+def test_a_truncated_response_is_stored_as_truncated(tmp_path: Path) -> None:
     handler = network({"hn.algolia.com": ok(HUGE)})
     fetch = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), handler)[0]
     (payload,) = fetch.payloads.iter_rows(named=True)
@@ -258,7 +258,7 @@ def test_nothing_is_lost_however_a_body_is_mangled(
 
 @PATIENT
 @given(story=odd_values(STORY))
-def test_a_mangled_story_is_a_row_or_put_aside(tmp_path: Path, story: object) -> None:
+def test_a_mangled_story_is_a_row_or_quarantined(tmp_path: Path, story: object) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         is_item = request.url.path.startswith("/v0/item/")
         return ok(json.dumps(story).encode()) if is_item else network()(request)
@@ -281,7 +281,7 @@ def test_every_failure_is_logged_with_its_outcome(
     assert told["tech hn front_page"].levelno == logging.INFO
 
 
-def test_the_same_present_gives_the_same_names(tmp_path: Path) -> None:
+def test_the_same_clock_gives_the_same_ids(tmp_path: Path) -> None:
     one, two = (
         collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network()) for _ in range(2)
     )
@@ -295,7 +295,7 @@ def test_the_same_present_gives_the_same_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "update", [{"status": "paused"}, {"status": "archived"}, {"data_collection_enabled": False}]
 )
-def test_a_workspace_that_does_not_collect_asks_nothing(
+def test_a_workspace_that_does_not_collect_sends_no_request(
     tmp_path: Path, update: dict[str, Any]
 ) -> None:
     workspace = EVERYTHING.model_copy(update=update)
@@ -317,7 +317,7 @@ def test_a_workspace_that_does_not_collect_asks_nothing(
     assert asked == []
 
 
-def test_a_workspace_that_wants_nothing_gets_nothing(tmp_path: Path) -> None:
+def test_a_workspace_without_targets_gives_no_fetches(tmp_path: Path) -> None:
     assert replay(make_workspace(), [TODAY], make_settings(tmp_path, "replay")) == []
 
 
@@ -326,7 +326,7 @@ def test_a_trend_has_the_columns_of_the_table() -> None:
     assert set(Trend.__dataclass_fields__) | shared == set(RAW_TRENDS.schema)
 
 
-def test_every_source_names_the_lists_it_shows(tmp_path: Path) -> None:
+def test_every_source_sets_the_list_name(tmp_path: Path) -> None:
     fetches = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())
     names = {fetch.log["target"]: set(fetch.rows["list_name"]) for fetch in fetches}
     shown = [name for one in names.values() for name in one]
@@ -355,7 +355,7 @@ def test_stored_payloads_are_read_again_to_the_same_rows(tmp_path: Path) -> None
     assert_frame_equal(quarantined, aside)
 
 
-def test_payloads_of_a_source_that_is_gone_are_left_alone(tmp_path: Path) -> None:
+def test_payloads_of_a_removed_source_are_skipped(tmp_path: Path) -> None:
     fetch = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())[0]
     gone = fetch.payloads.with_columns(source=pl.lit("digg"))
     rows, quarantined = parse_payloads(gone)
@@ -364,7 +364,7 @@ def test_payloads_of_a_source_that_is_gone_are_left_alone(tmp_path: Path) -> Non
     assert parse_payloads(fetch.payloads, VIDEO_METRICS)[0].is_empty()
 
 
-def test_a_listing_that_was_not_recorded_gives_way_to_the_feed(tmp_path: Path) -> None:
+def test_the_feed_is_replayed_if_the_listing_was_not_recorded(tmp_path: Path) -> None:
     workspace = make_workspace(reddit={"subreddits": ["rust"]})
     feed = httpx.Response(200, content=b"<feed xmlns='http://www.w3.org/2005/Atom'/>")
     collect(workspace, make_settings(tmp_path, "record"), lambda _: feed)
@@ -377,7 +377,7 @@ def test_a_listing_that_was_not_recorded_gives_way_to_the_feed(tmp_path: Path) -
     assert listing_url("r/rust") not in fetch.payloads["url"].to_list()
 
 
-def test_a_second_page_that_was_not_recorded_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_a_second_page_that_was_not_recorded_is_reported(tmp_path: Path) -> None:
     pages = [
         httpx.Response(200, json={"data": {"after": "t3_1a", "children": [post]}})
         for post in ({"kind": "t3", "data": {"id": "1a", "title": "R"}}, None)
@@ -419,7 +419,7 @@ def break_parsing(monkeypatch: pytest.MonkeyPatch, parse: object) -> None:
     monkeypatch.setattr(RedditHot, "parse", parse)
 
 
-def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed_again(
+def test_a_bug_in_a_parser_fails_its_target_only_and_its_payloads_can_be_parsed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: RedditHot, __: Responses) -> Parsed:
@@ -444,7 +444,7 @@ def test_a_fault_in_a_parser_stays_with_its_target_and_its_answers_can_be_parsed
     assert rows["item_id"].to_list() == ["1a"]
 
 
-def test_rows_that_fit_no_table_are_a_fault_of_their_target(
+def test_rows_that_do_not_fit_the_table_fail_their_target_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: list[dict[str, Any]] = [{"item_id": "1", "points": "many"}, {"item_id": "2", "points": 1}]
@@ -455,7 +455,7 @@ def test_rows_that_fit_no_table_are_a_fault_of_their_target(
     assert fetch.payloads["body"].to_list() == [EMPTY_FEED]
 
 
-def test_a_fault_while_asking_keeps_what_was_answered_before_it_and_no_secret(
+def test_a_bug_while_fetching_stores_earlier_responses_and_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = RedditHot.fetch
@@ -477,7 +477,7 @@ def test_a_fault_while_asking_keeps_what_was_answered_before_it_and_no_secret(
     assert SECRET not in caplog.text
 
 
-def test_an_absurd_header_ends_in_an_outcome_of_its_target_alone(tmp_path: Path) -> None:
+def test_an_invalid_header_fails_its_target_only(tmp_path: Path) -> None:
     absurd = {"retry-after": "Thu, 01 Jan 1970 00:00:00 +9999999999999999"}
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -508,7 +508,7 @@ def test_a_session_that_crosses_midnight_finishes_its_day(tmp_path: Path) -> Non
     assert fetches[2].rows["day"].to_list() == [TODAY]
 
 
-def test_a_session_made_after_midnight_cannot_have_the_day_before(tmp_path: Path) -> None:
+def test_a_session_opened_after_midnight_cannot_fetch_the_day_before(tmp_path: Path) -> None:
     clock = FakeClock()
     clock.slept.append(13 * 3600)
     session = make_session(make_settings(tmp_path), answering, clock)
@@ -526,14 +526,14 @@ def ids(root: Path, hours: int, day: date) -> dict[str, str]:
     return {fetch.log["target"]: fetch.log["collection_id"] for fetch in collect_in(session, day)}
 
 
-def test_what_cannot_be_had_is_one_entry_however_often_it_is_asked_for(tmp_path: Path) -> None:
+def test_an_unrecoverable_day_is_one_entry_however_often_it_is_fetched(tmp_path: Path) -> None:
     once, again, other = ids(tmp_path, 0, PAST), ids(tmp_path, 5, PAST), ids(tmp_path, 0, TODAY)
     assert once["front_page"] == again["front_page"] != other["front_page"]
     assert once["by_date"] != again["by_date"]
     assert len({*once.values(), *again.values()}) == 4
 
 
-def test_what_is_disabled_is_one_entry(tmp_path: Path) -> None:
+def test_a_disabled_source_is_one_entry(tmp_path: Path) -> None:
     names = set()
     for hours in (0, 2):
         clock = FakeClock()
@@ -561,7 +561,7 @@ def test_the_catalog_is_consistent() -> None:
     assert CATALOG.find("digg", "https://www.reddit.com/") is None
 
 
-def test_no_host_is_asked_that_no_source_declares(tmp_path: Path) -> None:
+def test_only_declared_hosts_are_requested(tmp_path: Path) -> None:
     async def work() -> None:
         session = make_session(make_settings(tmp_path), lambda _: httpx.Response(200))
         async with session:
@@ -633,13 +633,13 @@ def test_a_backfilled_day_replays_as_it_was_collected(tmp_path: Path) -> None:
     assert replayed[0].rows["observed_at"].to_list() == [NOW]
 
 
-def test_a_day_without_recordings_is_said_to_have_none(tmp_path: Path) -> None:
+def test_a_day_without_recordings_is_not_recorded(tmp_path: Path) -> None:
     fetches = replay(HN, [TODAY], make_settings(tmp_path, "replay"))
     assert [fetch.log["outcome"] for fetch in fetches] == ["not_recorded"] * 2
     assert all(fetch.rows.is_empty() and fetch.payloads.is_empty() for fetch in fetches)
 
 
-def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:
+def test_days_are_fetched_once_each_in_order(tmp_path: Path) -> None:
     days = [TODAY, TODAY - timedelta(days=1), TODAY]
     fetches = collect_by(
         tmp_path, "live", REDDIT, lambda _: httpx.Response(200, content=FEED), *days
@@ -647,7 +647,7 @@ def test_days_are_visited_once_each_in_order(tmp_path: Path) -> None:
     assert [fetch.log["day"] for fetch in fetches] == [TODAY - timedelta(days=1), TODAY]
 
 
-def test_a_live_session_opens_nothing_before_it_asks(tmp_path: Path) -> None:
+def test_a_live_session_opens_nothing_before_the_first_request(tmp_path: Path) -> None:
     async def work() -> bool:
         async with open_session(make_settings(tmp_path), now=FakeClock().now) as session:
             visit = await session.context(TODAY)

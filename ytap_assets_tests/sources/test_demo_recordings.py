@@ -97,7 +97,7 @@ def test_a_replay_repeated_is_the_same_to_the_last_id(workspace_id: str) -> None
         assert one.payloads.equals(two.payloads)
 
 
-def test_the_demo_is_as_lively_as_life() -> None:
+def test_the_demo_has_invalid_items_and_shared_stories() -> None:
     fetches = [fetch for workspace_id in WORKSPACES for fetch in collect_generated(workspace_id)]
     rows = pl.concat([fetch.rows for fetch in fetches])
     aside = Counter(reason for fetch in fetches for reason in fetch.quarantined["reason"].to_list())
@@ -145,7 +145,7 @@ def test_the_counts_of_the_published_videos_grow(workspace_id: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [["ytapDemo002"], ["ytapDemo004", "ytapDemo901", "ytapDemo001"]])
-def test_any_list_of_videos_is_answered_from_the_recordings(asked: list[str]) -> None:
+def test_any_list_of_videos_is_replayed(asked: list[str]) -> None:
     workspace = Workspaces(REPLAY).get("tech")
     known = [video_id for video_id in asked if video_id != "ytapDemo901"]
     fetches = run(replay_metrics(workspace, asked, DAYS[-1]))

@@ -285,7 +285,7 @@ def tell(fault: Fault, seen: Seen) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
+def test_a_fault_ends_as_documented_and_affects_no_other_target(
     fault: Fault, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="ytap_assets")
@@ -315,7 +315,7 @@ def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
     assert tell(fault, seen) in _GUIDE.read_text(encoding="utf-8").splitlines(), tell(fault, seen)
 
 
-def test_the_guide_tells_of_these_faults_and_no_others() -> None:
+def test_the_documentation_lists_exactly_these_faults() -> None:
     table = _GUIDE.read_text(encoding="utf-8").partition("| fault |")[2].partition("\n\n")[0]
     names = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]]
     assert names == [fault.name for fault in FAULTS]
@@ -336,7 +336,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("location", PRIVATE)
-def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path: Path) -> None:
+def test_a_redirect_is_followed_to_declared_hosts_only(location: str, tmp_path: Path) -> None:
     reached: list[str] = []
 
     def redirect(call: Call) -> None:
@@ -372,7 +372,7 @@ def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path:
     assert front_page.log["outcome"] == "ok"
 
 
-def test_what_is_kept_of_a_flood_is_bounded(tmp_path: Path) -> None:
+def test_the_stored_part_of_a_large_response_is_bounded(tmp_path: Path) -> None:
     for name in ("10 MB of JSON", "a body without end", "a gzip bomb (50 KB, 50 MB inside)"):
         fault = next(fault for fault in FAULTS if fault.name == name)
         payloads = meet(fault, tmp_path).fetches[0].payloads

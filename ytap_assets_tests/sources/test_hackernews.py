@@ -114,7 +114,7 @@ def test_a_question_links_to_its_discussion(url: str | None) -> None:
     assert row["url"] == row["discussion_url"] == "https://news.ycombinator.com/item?id=123"
 
 
-def test_unknown_counts_stay_unknown() -> None:
+def test_missing_counts_are_null() -> None:
     (row,) = by_date(hit(points=None, num_comments=None, created_at_i=None)).rows
     assert (row["points"], row["comments"], row["published_at"]) == (None, None, None)
 
@@ -134,7 +134,7 @@ def test_unknown_counts_stay_unknown() -> None:
         (hit(url="javascript:alert(1)"), "url is not an http or https URL"),
     ],
 )
-def test_a_broken_hit_is_put_aside_and_the_others_go_on(broken: object, reason: str) -> None:
+def test_an_invalid_hit_is_quarantined_and_the_others_are_read(broken: object, reason: str) -> None:
     parsed = by_date(hit(objectID="1"), broken, hit(objectID="2"))
     assert [row["item_id"] for row in parsed.rows] == ["1", "2"]
     (aside,) = parsed.rejected
@@ -152,7 +152,7 @@ def test_an_item_becomes_a_row_with_its_rank() -> None:
     assert (row["points"], row["comments"], row["is_promoted"]) == (77, 5, False)
 
 
-def test_a_job_is_an_advertisement() -> None:
+def test_a_job_is_promoted() -> None:
     (row,) = front_page(story(type="job")).rows
     assert row["is_promoted"] is True
 
@@ -169,13 +169,13 @@ def test_a_job_is_an_advertisement() -> None:
         ([], "item is a list, not an object"),
     ],
 )
-def test_an_item_that_is_no_story_is_put_aside(item: object, reason: str) -> None:
+def test_an_item_that_is_not_a_story_is_quarantined(item: object, reason: str) -> None:
     parsed = front_page(item)
     assert parsed.rows == []
     assert [aside.reason for aside in parsed.rejected] == [reason]
 
 
-def test_a_ranking_may_hold_nonsense() -> None:
+def test_invalid_entries_of_a_ranking_are_quarantined() -> None:
     parsed = front_page(story(), ids=[None, "x", -4, 123])
     assert [row["rank"] for row in parsed.rows] == [4]
     assert [aside.reason for aside in parsed.rejected] == [
@@ -213,7 +213,7 @@ class Algolia:
 
 
 @pytest.mark.parametrize(("count", "asked"), [(0, 1), (999, 1), (1000, 3), (1900, 3), (2500, 7)])
-def test_a_full_window_is_halved_until_everything_is_seen(
+def test_a_full_window_is_halved_until_it_is_complete(
     tmp_path: Path, count: int, asked: int
 ) -> None:
     algolia = Algolia([n * 86_400 // count for n in range(count)])
@@ -224,7 +224,7 @@ def test_a_full_window_is_halved_until_everything_is_seen(
     assert algolia.asked == asked
 
 
-def test_more_stories_than_fit_one_second_are_taken_as_far_as_they_come(tmp_path: Path) -> None:
+def test_more_stories_in_one_second_than_are_returned_are_reported(tmp_path: Path) -> None:
     algolia = Algolia([3600] * 1500)
     fetch = collect(HN, make_settings(tmp_path), algolia)[0]
     assert fetch.rows.height == 1000
@@ -233,7 +233,7 @@ def test_more_stories_than_fit_one_second_are_taken_as_far_as_they_come(tmp_path
     check_conservation(fetch)
 
 
-def test_smaller_pages_than_asked_for_are_seen_to_their_end(tmp_path: Path) -> None:
+def test_smaller_pages_than_requested_are_halved_too(tmp_path: Path) -> None:
     algolia = Algolia([n * 1_000 for n in range(80)], page=20)
     fetch = collect(HN, make_settings(tmp_path), algolia)[0]
     assert fetch.rows["item_id"].n_unique() == 80
@@ -241,21 +241,21 @@ def test_smaller_pages_than_asked_for_are_seen_to_their_end(tmp_path: Path) -> N
     assert fetch.log["attempts"] == algolia.asked > 4
 
 
-def test_fewer_stories_than_the_count_says_are_named(tmp_path: Path) -> None:
+def test_missing_stories_are_reported(tmp_path: Path) -> None:
     few = httpx.Response(200, json={"hits": [hit()], "nbHits": 3, "hitsPerPage": 1000})
     fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
     assert fetch.log["detail"] == "incomplete: 1 of 3 stories were returned"
 
 
 @pytest.mark.parametrize("found", ["900", 900.0])
-def test_a_count_written_otherwise_is_a_count(tmp_path: Path, found: object) -> None:
+def test_a_count_may_have_another_type(tmp_path: Path, found: object) -> None:
     few = httpx.Response(200, json={"hits": [hit()], "nbHits": found})
     fetch = collect(HN, make_settings(tmp_path), lambda _: few)[0]
     assert fetch.log["detail"] == "incomplete: 1 of 900 stories were returned"
 
 
 @pytest.mark.parametrize("found", [None, True, "many", {}, -1])
-def test_a_full_page_without_a_count_is_seen_to_its_end(tmp_path: Path, found: object) -> None:
+def test_a_full_page_without_a_count_is_halved(tmp_path: Path, found: object) -> None:
     algolia = Algolia([n * 1_000 for n in range(80)], page=20)
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -268,7 +268,7 @@ def test_a_full_page_without_a_count_is_seen_to_its_end(tmp_path: Path, found: o
     assert fetch.rows["item_id"].n_unique() == 80
 
 
-def test_hits_of_another_day_are_put_aside(tmp_path: Path) -> None:
+def test_hits_of_another_day_are_quarantined(tmp_path: Path) -> None:
     start = int(datetime.combine(TODAY, datetime.min.time(), UTC).timestamp())
     posted = [start - 1, start, start + 86_399, start + 86_400]
     hits = [hit(objectID=str(n), created_at_i=at) for n, at in enumerate(posted)]
@@ -287,7 +287,7 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert by_date(hit(points=1e300)).rows == []
 
 
-def test_stories_with_too_few_points_are_left_out_by_every_workspace_for_itself(
+def test_each_workspace_applies_its_own_minimum(
     tmp_path: Path,
 ) -> None:
     points = [0, 49, 50, 99, 100, None, "many"]
@@ -315,7 +315,7 @@ def test_stories_with_too_few_points_are_left_out_by_every_workspace_for_itself(
     assert "points" not in parse_qs(urlsplit(asked[0]).query)["numericFilters"][0]
 
 
-def test_an_unreadable_answer_is_not_kept(tmp_path: Path) -> None:
+def test_a_malformed_response_is_not_cached(tmp_path: Path) -> None:
     answers = [httpx.Response(200, content=b"<html>"), httpx.Response(200, json={"hits": []})]
 
     def handler(_: httpx.Request) -> httpx.Response:
@@ -334,7 +334,7 @@ def test_an_unreadable_answer_is_not_kept(tmp_path: Path) -> None:
     assert run(work()) == ["malformed", "ok"]
 
 
-def test_an_algolia_that_is_always_full_ends(tmp_path: Path) -> None:
+def test_windows_that_stay_full_end(tmp_path: Path) -> None:
     full = httpx.Response(200, json={"hits": [hit()], "nbHits": 10**6})
     fetch = collect(HN, make_settings(tmp_path), lambda _: full)[0]
     assert fetch.log["outcome"] == "permanent_error"
@@ -343,7 +343,7 @@ def test_an_algolia_that_is_always_full_ends(tmp_path: Path) -> None:
     check_conservation(fetch)
 
 
-def test_past_days_are_asked_by_date_and_not_by_front_page(tmp_path: Path) -> None:
+def test_past_days_are_fetched_by_date_and_not_by_front_page(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -380,7 +380,7 @@ def test_the_front_page_is_its_first_thirty(tmp_path: Path) -> None:
     assert front.log["attempts"] == front.payloads.height == 31
 
 
-def test_a_story_that_cannot_be_had_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_a_story_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     broken = {"2": httpx.Response(404), "5": httpx.Response(200, content=b"<html>")}
     front = collect(HN, make_settings(tmp_path), firebase(broken, 10))[1]
     assert front.rows.height == 8
@@ -389,7 +389,7 @@ def test_a_story_that_cannot_be_had_does_not_stop_the_others(tmp_path: Path) -> 
     check_conservation(front)
 
 
-def test_a_host_that_is_down_is_not_asked_for_every_story(tmp_path: Path) -> None:
+def test_a_host_that_is_down_is_not_requested_for_every_story(tmp_path: Path) -> None:
     broken = {str(number): httpx.Response(503) for number in range(1, 31)}
     front = collect(HN, make_settings(tmp_path), firebase(broken))[1]
     assert front.log["outcome"] == "transient_error"
@@ -406,7 +406,7 @@ def parse_each_on_its_day(hits: list[dict[str, Any]]) -> list[Parsed]:
     ]
 
 
-def test_recorded_algolia_answers_are_read(real_data: Path) -> None:
+def test_recorded_algolia_responses_are_read(real_data: Path) -> None:
     path = real_data / "hacker_news" / "algolia_responses_2014.json"
     replies = [each["reply"] for each in json.loads(path.read_text(encoding="utf-8"))]
     hits = [each for reply in replies for each in reply.get("hits", ())]

@@ -42,7 +42,7 @@ def follow(links: Mapping[str | None, str | None], most: int = 9) -> list[str]:
         ({None: "a", "a": "b", "b": "a"}, 9, ["None", "a", "b", "circle"]),
     ],
 )
-def test_pages_are_followed_to_their_end_and_no_page_twice(
+def test_pages_are_followed_to_the_last_and_none_twice(
     links: Mapping[str | None, str | None], most: int, seen: list[str]
 ) -> None:
     assert follow(links, most) == seen

@@ -78,7 +78,7 @@ def test_hidden_counts_are_unknown_not_zero() -> None:
     assert (row["views"], row["likes"], row["comments"], row["duration_s"]) == (None, None, 0, None)
 
 
-def test_ranks_go_on_over_the_pages() -> None:
+def test_ranks_continue_over_the_pages() -> None:
     page = {"items": [video(), video()]}
     assert [row["rank"] for row in parse(page, page).rows] == [1, 2, 3, 4]
 
@@ -97,14 +97,14 @@ def test_ranks_go_on_over_the_pages() -> None:
         (video(contentDetails={"duration": "3:02"}), "duration is not an ISO 8601 duration"),
     ],
 )
-def test_a_broken_video_is_put_aside(item: object, reason: str) -> None:
+def test_an_invalid_video_is_quarantined(item: object, reason: str) -> None:
     parsed = parse({"items": [video(), item, video()]})
     assert [row["rank"] for row in parsed.rows] == [1, 3]
     assert [each.reason for each in parsed.rejected] == [reason]
 
 
 @pytest.mark.parametrize("body", [b"<html>", [], {"items": None}, {"error": "error message"}])
-def test_what_is_no_list_of_videos_is_malformed(body: object) -> None:
+def test_a_response_without_a_list_of_videos_is_malformed(body: object) -> None:
     assert parse(body).error is not None
 
 
@@ -126,21 +126,21 @@ def test_a_chart_is_paged_with_the_key_in_a_header(tmp_path: Path) -> None:
     assert not any(KEY["YOUTUBE_KEY"] in url for url in fetch.payloads["url"])
 
 
-def test_without_a_key_the_chart_is_disabled_and_says_what_to_set(tmp_path: Path) -> None:
+def test_without_a_key_the_chart_is_disabled_and_names_the_variable(tmp_path: Path) -> None:
     (fetch,) = collect(CHARTS, make_settings(tmp_path), lambda _: httpx.Response(500))
     assert fetch.log["outcome"] == "disabled"
     assert fetch.log["detail"] == "set YTAP_SECRET_YOUTUBE_KEY to collect this"
     assert fetch.log["attempts"] == 0
 
 
-def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(tmp_path: Path) -> None:
+def test_a_key_that_is_invalid_in_a_header_is_rejected_without_showing_it(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, YOUTUBE_KEY="schlüssel\nx: y")
     (fetch,) = collect(CHARTS, settings, lambda _: httpx.Response(200))
     assert fetch.log["outcome"] == "disabled"
     assert "schl" not in fetch.log["detail"]
 
 
-def test_a_used_up_quota_keeps_the_pages_before_it(tmp_path: Path, real_data: Path) -> None:
+def test_a_used_up_quota_stores_the_pages_before_it(tmp_path: Path, real_data: Path) -> None:
     quota = (real_data / "youtube_api" / "quotaExceeded_403.json").read_bytes()
     pages = [
         httpx.Response(200, json={"items": [video()], "nextPageToken": "P1"}),
@@ -175,7 +175,7 @@ def test_the_same_video_twice_is_two_rows(tmp_path: Path) -> None:
     check_conservation(fetch)
 
 
-def test_recorded_answers_are_read(real_data: Path) -> None:
+def test_recorded_responses_are_read(real_data: Path) -> None:
     seen_at = datetime(2020, 2, 13, tzinfo=UTC)
     path = real_data / "youtube_api" / "recorded_responses_2020-02.jsonl.gz"
     exchanges: list[Exchange] = []

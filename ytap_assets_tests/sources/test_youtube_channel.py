@@ -80,7 +80,7 @@ def test_a_short_is_a_video_with_a_page_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("written", ["", CHANNEL.removeprefix("UC"), "junk"])
-def test_an_entry_without_its_channel_belongs_to_the_one_asked_for(written: str) -> None:
+def test_an_entry_without_its_channel_belongs_to_the_requested_one(written: str) -> None:
     assert parse(entry(channel=written)).rows[0]["channel_id"] == CHANNEL
 
 
@@ -99,19 +99,19 @@ def test_ratings_that_hold_dislikes_are_not_likes() -> None:
         ("<entry/>", "videoId is missing or not a video id"),
     ],
 )
-def test_a_broken_entry_is_put_aside(broken: str, reason: str) -> None:
+def test_an_invalid_entry_is_quarantined(broken: str, reason: str) -> None:
     parsed = parse(entry(), broken)
     assert len(parsed.rows) == 1
     assert [each.reason for each in parsed.rejected] == [reason]
 
 
-def test_only_active_channels_are_watched() -> None:
+def test_only_active_channels_are_fetched() -> None:
     paused = {"id": "UC0hTfS5uLa-Gr3BiXpM7eQw", "status": "paused"}
     workspace = make_workspace(youtube={"monitored_channels": [{"id": CHANNEL}, paused]})
     assert list(YouTubeChannels().targets(workspace)) == [CHANNEL]
 
 
-def test_one_missing_feed_is_not_a_dead_channel(tmp_path: Path, real_data: Path) -> None:
+def test_a_missing_feed_is_a_transient_error(tmp_path: Path, real_data: Path) -> None:
     (page,) = (real_data / "youtube_feeds" / "errors").glob("*_404.html")
     missing = httpx.Response(404, content=page.read_bytes(), headers={"content-type": "text/html"})
     (fetch,) = collect(CHANNELS, make_settings(tmp_path), lambda _: missing)

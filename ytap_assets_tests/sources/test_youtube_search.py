@@ -125,7 +125,7 @@ def test_a_phrase_finds_the_videos_of_a_day_with_their_counts(tmp_path: Path) ->
     }
 
 
-def test_one_call_is_made_and_it_is_said_when_there_is_more(tmp_path: Path) -> None:
+def test_one_call_is_made_and_more_results_are_noted(tmp_path: Path) -> None:
     platform = Platform(hit("videoAAAAAA"), more=True)
     (fetch,) = collect(tmp_path, platform)
     assert fetch.log["outcome"] == "ok"
@@ -133,14 +133,14 @@ def test_one_call_is_made_and_it_is_said_when_there_is_more(tmp_path: Path) -> N
     assert platform.searches == 1
 
 
-def test_a_neighbouring_day_stays_out(tmp_path: Path) -> None:
+def test_a_neighbouring_day_is_quarantined(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")), days=(DAY + timedelta(days=1),))
     assert fetch.rows.is_empty()
     assert reasons(fetch) == ["published on 2026-11-17, another day"]
     check_conservation(fetch)
 
 
-def test_results_that_cannot_be_read_are_put_aside(tmp_path: Path) -> None:
+def test_invalid_results_are_quarantined(tmp_path: Path) -> None:
     broken = [None, hit("short"), hit("videoCCCCCC", snippet={}), {"id": "flat", "snippet": {}}]
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), *broken))
     assert fetch.rows["item_id"].to_list() == ["videoAAAAAA"]
@@ -148,7 +148,7 @@ def test_results_that_cannot_be_read_are_put_aside(tmp_path: Path) -> None:
     check_conservation(fetch)
 
 
-def test_what_was_found_is_kept_when_its_counts_cannot_be_had(tmp_path: Path) -> None:
+def test_results_are_stored_if_their_counts_fail(tmp_path: Path) -> None:
     ledger = QuotaLedger(tmp_path / "state" / "quota.sqlite")
     ledger.mark_exhausted(YOUTUBE_UNITS, NOW)
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")))
@@ -157,7 +157,7 @@ def test_what_was_found_is_kept_when_its_counts_cannot_be_had(tmp_path: Path) ->
     assert (row["title"], row["views"], row["rank"]) == ("H & videoAAAAAA", None, 1)
 
 
-def test_the_bucket_is_shared_by_workspaces_and_what_is_missed_can_be_had_later(
+def test_the_bucket_is_shared_by_workspaces_and_missed_days_can_be_fetched_later(
     tmp_path: Path,
 ) -> None:
     """12 workspaces of 10 phrases want 120 calls; 100 a day there are, and the rest tomorrow."""
@@ -188,7 +188,7 @@ def test_the_bucket_is_shared_by_workspaces_and_what_is_missed_can_be_had_later(
     assert platform.searches == 120
 
 
-def test_an_exhausted_bucket_is_not_asked_by_the_next_process(tmp_path: Path) -> None:
+def test_an_exhausted_bucket_is_not_used_by_the_next_process(tmp_path: Path) -> None:
     platform = Platform()
     platform.broken = httpx.Response(
         429, content=b"Quota exceeded for quota metric 'Search Queries' and limit 'per day'"
@@ -199,7 +199,7 @@ def test_an_exhausted_bucket_is_not_asked_by_the_next_process(tmp_path: Path) ->
     assert len(platform.asked) == 1
 
 
-def test_a_search_serves_for_hours_while_the_counts_are_asked_anew(tmp_path: Path) -> None:
+def test_a_search_is_cached_for_hours_while_the_counts_are_fetched_again(tmp_path: Path) -> None:
     platform, clock = Platform(hit("videoAAAAAA")), FakeClock()
     collect(tmp_path, platform, clock=clock)
     run(clock.sleep(3600))
@@ -210,7 +210,7 @@ def test_a_search_serves_for_hours_while_the_counts_are_asked_anew(tmp_path: Pat
     assert ledger.usage(YOUTUBE_SEARCH, NOW).calls == 1
 
 
-def test_stored_payloads_of_charts_and_searches_are_told_apart(tmp_path: Path) -> None:
+def test_stored_payloads_of_charts_and_searches_are_distinguished(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), None))
     rows, aside = parse_payloads(fetch.payloads)
     assert rows.equals(fetch.rows)
@@ -242,12 +242,12 @@ def test_nothing_is_searched_unless_the_config_asks(tmp_path: Path) -> None:
     "phrases",
     [[""], [" rust"], ["a\nb"], ["x" * 101], ["Rust", "rust"], [f"p{n}" for n in range(11)]],
 )
-def test_a_config_asks_for_few_and_proper_phrases(phrases: list[str]) -> None:
+def test_search_phrases_are_validated(phrases: list[str]) -> None:
     with pytest.raises(ValidationError):
         make_workspace(youtube={"searches": phrases})
 
 
-def test_what_is_no_list_is_malformed() -> None:
+def test_a_response_without_a_list_is_malformed() -> None:
     parsed = YouTubeSearch().parse(Responses(DAY, [answer({"items": 3}, search_url("x", DAY))]))
     assert parsed.error is not None
 
@@ -267,7 +267,7 @@ def test_recorded_searches_are_read(real_data: Path) -> None:
     assert total > 20
 
 
-def test_a_replay_takes_counts_from_whatever_lists_they_were_recorded_in(tmp_path: Path) -> None:
+def test_a_replay_takes_counts_from_any_recorded_list(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, "replay")
     found = {"items": [hit("videoAAAAAA"), hit("videoBBBBBB"), hit("videoCCCCCC")]}
     recorded = {search_url("rust async", DAY): found} | {

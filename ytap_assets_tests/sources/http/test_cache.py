@@ -64,7 +64,7 @@ def ask(
     return [run(work(wait)) for wait in [0.0, *waits]]
 
 
-def test_an_unchanged_answer_is_the_one_from_before(tmp_path: Path) -> None:
+def test_an_unchanged_response_has_the_cached_body(tmp_path: Path) -> None:
     first = httpx.Response(200, content=b"[1]", headers={"etag": '"v1"', "content-type": "a/b"})
     handler = ScriptedHandler(first, httpx.Response(304))
     before, after = ask(tmp_path / "answers", handler, [LATER_S])
@@ -76,7 +76,7 @@ def test_an_unchanged_answer_is_the_one_from_before(tmp_path: Path) -> None:
     assert [each.headers.get("if-none-match") for each in handler.requests] == [None, '"v1"']
 
 
-def test_last_modified_serves_where_there_is_no_etag(tmp_path: Path) -> None:
+def test_last_modified_is_used_without_an_etag(tmp_path: Path) -> None:
     stamp = "Fri, 20 Nov 2026 10:00:00 GMT"
     first = httpx.Response(200, content=b"x", headers={"last-modified": stamp})
     handler = ScriptedHandler(first, httpx.Response(304))
@@ -84,7 +84,7 @@ def test_last_modified_serves_where_there_is_no_etag(tmp_path: Path) -> None:
     assert handler.requests[1].headers["if-modified-since"] == stamp
 
 
-def test_what_was_just_answered_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_fresh_response_is_reused(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     first, again, later = ask(tmp_path / "answers", handler, [299.0, 1.0])
     assert again == replace(first, attempts=0)
@@ -93,7 +93,7 @@ def test_what_was_just_answered_is_not_asked_again(tmp_path: Path) -> None:
     assert len(handler.requests) == 2
 
 
-def test_a_confirmed_answer_serves_again_as_of_its_confirmation(tmp_path: Path) -> None:
+def test_a_revalidated_response_is_fresh_again(tmp_path: Path) -> None:
     handler = ScriptedHandler(
         httpx.Response(200, content=b"[1]", headers={"etag": "1"}), httpx.Response(304)
     )
@@ -102,14 +102,14 @@ def test_a_confirmed_answer_serves_again_as_of_its_confirmation(tmp_path: Path) 
     assert again.fetched_at == confirmed.fetched_at
 
 
-def test_yesterdays_answer_is_no_look_at_today() -> None:
+def test_yesterdays_response_is_not_fresh() -> None:
     midnight = NOW.replace(hour=0)
     kept = Exchange(URL, 200, {}, b"x", midnight - timedelta(seconds=5))
     assert is_fresh(kept, ASKED, midnight - timedelta(seconds=1))
     assert not is_fresh(kept, ASKED, midnight + timedelta(seconds=1))
 
 
-def test_an_answer_from_the_future_is_not_fresh() -> None:
+def test_a_response_from_the_future_is_not_fresh() -> None:
     assert not is_fresh(Exchange(URL, 200, {}, b"x", NOW + timedelta(hours=1)), ASKED, NOW)
 
 
@@ -125,7 +125,7 @@ def test_an_answer_from_the_future_is_not_fresh() -> None:
     ],
     ids=["304 unasked for", "404", "nothing"],
 )
-def test_what_is_no_answer_is_not_kept(
+def test_error_responses_are_not_cached(
     tmp_path: Path, answered: httpx.Response, ending: AbstractContextManager[object]
 ) -> None:
     path = tmp_path / "answers"
@@ -141,7 +141,7 @@ def test_what_is_no_answer_is_not_kept(
     assert ResponseCache(path).find(URL) is None
 
 
-def test_what_is_not_public_is_never_kept(tmp_path: Path) -> None:
+def test_responses_that_are_not_public_are_not_cached(tmp_path: Path) -> None:
     private = Request(URL, "hn", secrets={"Authorization": "Bearer one-of-many-tokens"})
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": '"v1"'}))
     ask(tmp_path / "answers", handler, [1.0], private)
@@ -164,7 +164,7 @@ def collect_each(
     return [fetch for workspace in workspaces for fetch in run(work(workspace))]
 
 
-def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> None:
+def test_a_feed_of_two_workspaces_is_fetched_once(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=FEED))
     first, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
     assert len(handler.requests) == 1
@@ -175,7 +175,9 @@ def test_a_feed_that_two_workspaces_watch_is_fetched_once(tmp_path: Path) -> Non
     assert second.payloads["workspace_id"].to_list() == ["other"]
 
 
-def test_a_chart_asked_with_the_installations_key_is_shared_and_paid_once(tmp_path: Path) -> None:
+def test_a_chart_is_shared_by_workspaces_and_counted_once(
+    tmp_path: Path,
+) -> None:
     handler = ScriptedHandler(httpx.Response(200, json={"items": []}))
     other = CHARTS.model_copy(update={"workspace_id": "other"})
     first, second = collect_each(tmp_path, handler, CHARTS, other, YOUTUBE_KEY="a-key-of-ours")
@@ -185,7 +187,7 @@ def test_a_chart_asked_with_the_installations_key_is_shared_and_paid_once(tmp_pa
     assert ledger.usage(YOUTUBE_UNITS, NOW).calls == 1
 
 
-def test_nothing_says_who_asked_before(tmp_path: Path) -> None:
+def test_the_cache_does_not_store_the_workspace(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=FEED))
     _, second = collect_each(tmp_path, handler, CHANNELS, OTHER)
     told = str(second.log) + str(second.payloads.drop("body").rows())
@@ -195,7 +197,7 @@ def test_nothing_says_who_asked_before(tmp_path: Path) -> None:
         assert word not in stored
 
 
-def test_a_page_that_is_no_feed_serves_nobody_else(tmp_path: Path) -> None:
+def test_a_malformed_page_is_removed_from_the_cache(tmp_path: Path) -> None:
     handler = ScriptedHandler(
         httpx.Response(200, content=b"<!DOCTYPE html><title>Before you continue</title>"),
         httpx.Response(200, content=FEED),
@@ -218,7 +220,7 @@ def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
     return run(work())
 
 
-def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
+def test_concurrent_requests_are_coalesced(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     answers = ask_at_once(tmp_path / "answers", handler)
     assert len(handler.requests) == 1
@@ -227,14 +229,14 @@ def test_what_is_asked_at_the_same_moment_is_asked_once(tmp_path: Path) -> None:
     assert sorted(answer.attempts for answer in told) == [0, 0, 1]
 
 
-def test_who_waited_in_vain_asks_for_itself(tmp_path: Path) -> None:
+def test_a_waiting_request_is_sent_if_the_first_fails(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(404), httpx.Response(200, content=b"[1]"))
     answers = ask_at_once(tmp_path / "answers", handler)
     assert len(handler.requests) == 2
     assert sum(isinstance(answer, PermanentError) for answer in answers) == 1
 
 
-def test_who_died_while_asking_is_waited_for_a_minute_at_most(tmp_path: Path) -> None:
+def test_the_claim_of_a_killed_process_expires_after_a_minute(tmp_path: Path) -> None:
     path = tmp_path / "answers"
     assert ResponseCache(path).claim(URL, NOW)
     assert not ResponseCache(path).claim(URL, NOW)
@@ -249,7 +251,7 @@ def test_who_died_while_asking_is_waited_for_a_minute_at_most(tmp_path: Path) ->
     assert 60 <= sum(clock.slept) < 61
 
 
-def test_a_clock_that_stands_still_holds_nobody_up_for_ever(tmp_path: Path) -> None:
+def test_waiting_for_a_claim_ends_if_the_clock_does_not_advance(tmp_path: Path) -> None:
     path = tmp_path / "answers"
     assert ResponseCache(path).claim(URL, NOW)
     clock = FakeClock()
@@ -263,13 +265,13 @@ def test_a_clock_that_stands_still_holds_nobody_up_for_ever(tmp_path: Path) -> N
     assert run(work()).body == b"[1]"
 
 
-def test_a_claim_from_the_future_is_void(tmp_path: Path) -> None:
+def test_a_claim_from_the_future_is_invalid(tmp_path: Path) -> None:
     kept = ResponseCache(tmp_path / "answers")
     assert kept.claim(URL, NOW + timedelta(days=400))
     assert kept.claim(URL, NOW)
 
 
-def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
+def test_only_the_newest_responses_are_cached(tmp_path: Path) -> None:
     kept = ResponseCache(tmp_path / "answers", max_entries=10)
     for number in range(25):
         at = NOW + timedelta(seconds=number)
@@ -279,7 +281,7 @@ def test_only_the_newest_answers_are_kept(tmp_path: Path) -> None:
         assert min(number + 1, 9) <= len(known) <= 10
 
 
-def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
+def test_the_cache_stays_within_its_size(tmp_path: Path) -> None:
     path = tmp_path / "answers"
     kept = ResponseCache(path, max_bytes=100_000)
     for number in range(60):
@@ -291,7 +293,7 @@ def test_the_file_stays_within_its_bytes(tmp_path: Path) -> None:
     assert path.stat().st_size < 250_000
 
 
-def test_an_answer_of_last_month_is_forgotten(tmp_path: Path) -> None:
+def test_a_response_of_last_month_is_removed(tmp_path: Path) -> None:
     kept = ResponseCache(tmp_path / "answers")
     kept.store(Exchange(f"{URL}/old", 200, {}, b"x", NOW - timedelta(days=30)))
     kept.store(Exchange(URL, 200, {}, b"x", NOW))
@@ -299,7 +301,7 @@ def test_an_answer_of_last_month_is_forgotten(tmp_path: Path) -> None:
     assert kept.find(URL) is not None
 
 
-def test_answers_of_a_clock_that_was_ahead_crowd_nothing_out(tmp_path: Path) -> None:
+def test_responses_from_the_future_are_removed(tmp_path: Path) -> None:
     kept = ResponseCache(tmp_path / "answers", max_entries=10)
     for number in range(12):
         at = NOW + timedelta(days=1200, seconds=number)
@@ -326,7 +328,7 @@ def damage_row(path: Path) -> None:
     ],
     ids=["other bytes", "cut off", "zeros", "empty", "a changed body", "gone"],
 )
-def test_a_broken_file_is_as_an_empty_one(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+def test_a_corrupt_file_counts_as_empty(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     path = tmp_path / "answers"
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": "1"}))
     ask(path, handler, [])
@@ -352,7 +354,7 @@ BODY = b"an answer, and not a short one: " * 90
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 2**15), scar=st.binary(min_size=1, max_size=200), is_cut=st.booleans())
-def test_however_a_file_is_damaged_it_lies_to_nobody(
+def test_a_corrupt_file_never_gives_a_wrong_response(
     tmp_path: Path, good_file: Path, at: int, scar: bytes, is_cut: bool
 ) -> None:
     path = tmp_path / "answers"
@@ -370,7 +372,7 @@ def test_however_a_file_is_damaged_it_lies_to_nobody(
     assert kept.find(fresh.url) == fresh
 
 
-def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_corrupt_file_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
     with caplog.at_level(logging.WARNING):
         assert ResponseCache(tmp_path / "answers").find(URL) is None
@@ -378,7 +380,7 @@ def test_a_broken_file_is_told_of(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert "is created again" in caplog.text
 
 
-def test_a_broken_file_that_cannot_be_removed_stops_nothing(
+def test_a_corrupt_file_that_cannot_be_removed_is_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
@@ -392,7 +394,7 @@ def test_a_broken_file_that_cannot_be_removed_stops_nothing(
     assert "cannot be removed: [Errno 30] Read-only file system" in caplog.text
 
 
-def test_a_folder_that_cannot_be_made_stops_nothing(
+def test_a_folder_that_cannot_be_created_is_ignored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_bytes(b"")

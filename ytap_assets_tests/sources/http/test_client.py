@@ -57,7 +57,7 @@ from ytap_assets_tests.sources.support import (
         ({"retry-after": "3", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "9"}, 3.0),
     ],
 )
-def test_what_a_platform_asks_to_wait(headers: dict[str, str], expected: float | None) -> None:
+def test_retry_after_is_read(headers: dict[str, str], expected: float | None) -> None:
     assert read_retry_after(headers, NOW) == expected
 
 
@@ -82,12 +82,12 @@ def http_dates(draw: st.DrawFn) -> str:
 @example("Thu, 01 Jan 1970 00:00:00 +9999999999999999")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
-def test_no_header_breaks_the_reading(text: str) -> None:
+def test_any_header_is_read_or_ignored(text: str) -> None:
     wait = read_retry_after({"retry-after": text}, datetime(2026, 1, 1, tzinfo=UTC))
     assert wait is None or wait >= 0
 
 
-def test_waits_double_up_to_a_cap_and_end() -> None:
+def test_delays_double_up_to_a_limit_and_end() -> None:
     policy = RetryPolicy(attempts=5, base_s=10, cap_s=30, jitter=lambda: 0.0)
     assert [policy.wait(n, None) for n in range(1, 6)] == [10, 20, 30, 30, None]
 
@@ -96,19 +96,19 @@ def test_jitter_adds_up_to_half() -> None:
     assert RetryPolicy(base_s=10, jitter=lambda: 0.999).wait(1, None) == pytest.approx(15, abs=0.1)
 
 
-def test_an_asked_wait_is_kept_exactly_or_not_at_all() -> None:
+def test_a_retry_after_is_waited_for_exactly_or_not_at_all() -> None:
     policy = RetryPolicy(max_retry_after_s=120)
     assert policy.wait(1, 120) == 120
     assert policy.wait(1, 121) is None
 
 
-def test_turns_are_spaced_per_host() -> None:
+def test_slots_are_spaced_per_host() -> None:
     rate_limiter = RateLimiter({"a": 2.0}, lambda: 100.0)
     assert [rate_limiter.reserve_slot("a") for _ in range(3)] == [0, 2, 4]
     assert [rate_limiter.reserve_slot("b") for _ in range(2)] == [0, 0]
 
 
-def test_a_parked_host_waits_for_its_end() -> None:
+def test_a_blocked_host_has_no_slot_until_the_end() -> None:
     clock = [100.0]
     rate_limiter = RateLimiter({}, lambda: clock[0])
     rate_limiter.block("a", 50)
@@ -138,7 +138,7 @@ def send(
     return run(work())
 
 
-def test_an_answer_is_handed_over_with_its_circumstances() -> None:
+def test_a_response_has_its_time_and_attempts() -> None:
     headers = {"content-type": "application/json", "etag": '"a"', "set-cookie": "a=b", "date": "x"}
     exchange = send(ScriptedHandler(httpx.Response(200, content=b"[1]", headers=headers)))
     assert exchange.url == URL
@@ -160,7 +160,7 @@ def test_an_answer_is_handed_over_with_its_circumstances() -> None:
         TimeoutError(),
     ],
 )
-def test_a_transient_failure_is_tried_again(failure: httpx.Response | Exception) -> None:
+def test_a_transient_failure_is_retried(failure: httpx.Response | Exception) -> None:
     clock, handler = FakeClock(), ScriptedHandler(failure, failure, httpx.Response(200))
     exchange = send(handler, clock)
     assert exchange.attempts == len(handler.requests) == 3
@@ -186,7 +186,7 @@ def test_a_transient_failure_that_stays_ends_after_four_attempts() -> None:
         (httpx.Response(429, json=QUOTA), QuotaExhaustedError),
     ],
 )
-def test_what_will_not_change_is_asked_once(
+def test_permanent_errors_are_not_retried(
     failure: httpx.Response, error: type[SourceError]
 ) -> None:
     clock, handler = FakeClock(), ScriptedHandler(failure)
@@ -206,7 +206,7 @@ def test_retry_after_is_obeyed_in_both_forms(header: str, slept: float) -> None:
     assert sum(clock.slept) == slept
 
 
-def test_a_retry_after_beyond_the_cap_ends_the_fetch_and_parks_the_host() -> None:
+def test_a_retry_after_above_the_limit_ends_the_fetch_and_blocks_the_host() -> None:
     clock = FakeClock()
     handler = ScriptedHandler(
         httpx.Response(429, headers={"Retry-After": "3600"}), httpx.Response(200)
@@ -224,7 +224,7 @@ def test_a_retry_after_beyond_the_cap_ends_the_fetch_and_parks_the_host() -> Non
     assert len(handler.requests) == 2
 
 
-def test_nothing_left_of_a_rate_limit_delays_the_next_request() -> None:
+def test_a_used_up_rate_limit_delays_the_next_request() -> None:
     clock = FakeClock()
     spent = httpx.Response(200, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "30"})
 
@@ -273,20 +273,20 @@ def ask_at_once(*answers: httpx.Response) -> tuple[list[float], list[str]]:
     return asked_at, ends
 
 
-def test_a_long_retry_after_holds_for_targets_that_wait_for_their_turn() -> None:
+def test_a_long_retry_after_applies_to_waiting_targets() -> None:
     asked_at, ends = ask_at_once(httpx.Response(429, headers={"Retry-After": "600"}))
     assert asked_at == [0.5]
     assert ends == ["TransientError", *["RetryLaterError"] * 4]
 
 
-def test_a_short_retry_after_moves_the_turns_of_targets_that_wait() -> None:
+def test_a_short_retry_after_delays_waiting_targets() -> None:
     slow_down = httpx.Response(429, headers={"Retry-After": "30"})
     asked_at, ends = ask_at_once(slow_down, httpx.Response(200))
     assert asked_at == [0.5, 31, 33, 35, 37, 39]
     assert ends == ["Exchange"] * 5
 
 
-def test_a_parked_host_is_not_asked_by_a_redirect_either() -> None:
+def test_a_blocked_host_is_not_requested_by_a_redirect() -> None:
     moved = httpx.Response(302, headers={"location": "https://other.example/"})
     clock, handler = FakeClock(), ScriptedHandler(moved)
     rate_limiter = RateLimiter({}, clock.monotonic)
@@ -311,7 +311,7 @@ def test_a_parked_host_is_not_asked_by_a_redirect_either() -> None:
         "file:///etc/passwd",
     ],
 )
-def test_other_places_are_not_asked_neither_directly_nor_by_redirect(url: str) -> None:
+def test_other_hosts_are_refused_directly_and_by_redirect(url: str) -> None:
     handler = ScriptedHandler(httpx.Response(200))
     with pytest.raises(RefusedUrlError):
         send(handler, request=Request(url, "hn"))
@@ -359,7 +359,7 @@ LOCATION_PARTS = (
 @example(":javascript://[")
 @example("https://xn--xn--")
 @example("é")
-def test_a_redirect_to_anywhere_is_an_answer_or_an_error_of_the_source(location: str) -> None:
+def test_any_redirect_is_a_response_or_a_source_error(location: str) -> None:
     headers = [(b"location", location.encode())]
     handler = ScriptedHandler(httpx.Response(302, headers=headers), httpx.Response(200))
     with contextlib.suppress(SourceError):
@@ -367,20 +367,20 @@ def test_a_redirect_to_anywhere_is_an_answer_or_an_error_of_the_source(location:
     assert {request.url.host for request in handler.requests} == {HOST}
 
 
-def test_headers_that_could_not_be_sent_back_are_left_out() -> None:
+def test_headers_that_could_not_be_sent_back_are_dropped() -> None:
     headers = [(b"etag", "é".encode()), (b"content-type", b"a/b\x07"), (b"last-modified", b"x")]
     exchange = send(ScriptedHandler(httpx.Response(200, headers=headers)))
     assert exchange.headers == {"last-modified": "x"}
 
 
-def test_a_form_is_never_sent_on() -> None:
+def test_a_form_is_not_redirected() -> None:
     handler = ScriptedHandler(httpx.Response(307, headers={"location": "https://other.example/"}))
     with pytest.raises(PermanentError, match="answered 307"):
         send(handler, request=Request(URL, "reddit", form={"grant_type": "x"}))
     assert [request.method for request in handler.requests] == ["POST"]
 
 
-def test_an_answer_ends_at_the_size_cap() -> None:
+def test_a_response_ends_at_the_size_limit() -> None:
     assert send(raw(b"x" * 1000), body_limit=1000).body == b"x" * 1000
     with pytest.raises(TooLargeError, match="more than 1000 bytes") as caught:
         send(raw(b"x" * 1001), body_limit=1000)
@@ -389,7 +389,7 @@ def test_an_answer_ends_at_the_size_cap() -> None:
     assert len(caught.value.exchange.body) == 1000
 
 
-def test_a_gzip_bomb_ends_at_the_size_cap() -> None:
+def test_a_gzip_bomb_ends_at_the_size_limit() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     assert len(bomb) < 100_000
     with pytest.raises(TooLargeError) as caught:
@@ -398,7 +398,7 @@ def test_a_gzip_bomb_ends_at_the_size_cap() -> None:
     assert len(caught.value.exchange.body) == 8 * 1024 * 1024
 
 
-def test_a_compressed_answer_is_decompressed() -> None:
+def test_a_compressed_response_is_decompressed() -> None:
     body = gzip.compress(b'{"a": 1}')
     assert send(raw(body, headers={"content-encoding": "gzip"})).body == b'{"a": 1}'
 
@@ -412,7 +412,7 @@ def test_a_compressed_answer_is_decompressed() -> None:
         (gzip.compress(gzip.compress(b"abc", mtime=0), mtime=0), "gzip, gzip"),
     ],
 )
-def test_broken_compression_is_malformed(body: bytes, encoding: str) -> None:
+def test_invalid_compression_is_malformed(body: bytes, encoding: str) -> None:
     with pytest.raises(MalformedError):
         send(raw(body, headers={"content-encoding": encoding}))
 
@@ -430,7 +430,7 @@ def test_cookies_are_not_carried_from_request_to_request() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 503])
-def test_a_secret_that_a_platform_echoes_is_blanked_everywhere(
+def test_a_secret_in_a_response_is_redacted_everywhere(
     status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -58,14 +58,14 @@ CASES = [
 
 
 @pytest.mark.parametrize(("status", "body", "expected"), CASES)
-def test_a_status_and_its_body_tell_the_error(
+def test_the_status_and_the_body_determine_the_error(
     status: int, body: bytes, expected: type[SourceError] | None
 ) -> None:
     error = classify_response(answer(body, status=status))
     assert type(error) is (expected or type(None))
 
 
-def test_the_message_says_where_what_and_why() -> None:
+def test_the_message_has_url_status_and_reason() -> None:
     error = classify_response(answer(google("x", "API key\x1b[31m not valid"), status=400))
     assert str(error) == (
         "api.example/x answered 400: the request was refused (API key\\u001b[31m not valid)"
@@ -86,7 +86,7 @@ def test_every_error_is_an_outcome_of_the_log() -> None:
     assert {error.outcome for error in errors} | {"ok", "not_modified"} == set(OUTCOMES)
 
 
-def test_a_recorded_quota_answer_is_told_from_other_refusals(real_data: Path) -> None:
+def test_a_recorded_quota_response_is_distinguished_from_others(real_data: Path) -> None:
     body = (real_data / "youtube_api" / "quotaExceeded_403.json").read_bytes()
     assert type(classify_response(answer(body, status=403))) is QuotaExhaustedError
 
@@ -127,5 +127,5 @@ FAILURES = [
 @pytest.mark.parametrize(
     ("error", "words"), FAILURES, ids=[f"{n} {words}" for n, (_, words) in enumerate(FAILURES)]
 )
-def test_why_no_response_arrived_is_told_in_words(error: Exception, words: str) -> None:
+def test_a_missing_response_has_a_reason(error: Exception, words: str) -> None:
     assert describe_failure(error) == words

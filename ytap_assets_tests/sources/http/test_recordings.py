@@ -46,14 +46,14 @@ def recording(url: str = "https://a.example/x", body: bytes = b"[]") -> Recordin
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.text(max_size=40))
-def test_a_line_says_what_was_recorded(body: bytes, header: str) -> None:
+def test_a_line_holds_the_recorded_exchange(body: bytes, header: str) -> None:
     before = Recording("GET", "https://a.example/x", NOW, 503, {"etag": header}, body)
     line = before.to_line().encode()
     assert b"\n" not in line
     assert Recording.from_line(line) == before
 
 
-def test_a_line_is_plain_to_read() -> None:
+def test_a_line_is_readable_text() -> None:
     assert json.loads(recording(body="ä".encode()).to_line()) == {
         "request": {"method": "GET", "url": "https://a.example/x"},
         "recorded_at": "2026-11-20T12:00:00+00:00",
@@ -82,7 +82,7 @@ def test_recordings_are_read_in_order(tmp_path: Path) -> None:
         b'{"request":{"method":"G","url":"u"},"recorded_at":"2026-11-20","status":1,"headers":[]}',
     ],
 )
-def test_a_torn_line_is_told_and_does_not_take_its_neighbours_along(
+def test_an_incomplete_line_is_skipped_with_a_warning(
     tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "day"
@@ -160,7 +160,7 @@ def test_what_was_recorded_is_replayed(tmp_path: Path) -> None:
     ]
 
 
-def test_a_compressed_answer_is_recorded_as_text(tmp_path: Path) -> None:
+def test_a_compressed_response_is_recorded_as_text(tmp_path: Path) -> None:
     network = raw(gzip.compress(b"plain"), headers={"content-encoding": "gzip"})
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     (recorded,) = read_recordings(day_folder(tmp_path / "recordings", TODAY))
@@ -169,7 +169,7 @@ def test_a_compressed_answer_is_recorded_as_text(tmp_path: Path) -> None:
     assert ask(tmp_path, "replay", refuse, Request(URL, "hn"), TODAY).body == b"plain"
 
 
-def test_odd_headers_do_not_spoil_a_recording(tmp_path: Path) -> None:
+def test_invalid_headers_are_not_recorded(tmp_path: Path) -> None:
     headers = [(b"etag", "é".encode()), (b"content-type", b"a/b")]
     network = ScriptedHandler(httpx.Response(200, headers=headers))
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
@@ -183,7 +183,7 @@ def test_a_recording_that_cannot_be_written_is_an_error_of_the_source(tmp_path: 
         ask(tmp_path, "record", ScriptedHandler(httpx.Response(200)), Request(URL, "hn"), TODAY)
 
 
-def test_another_day_is_never_an_answer(tmp_path: Path) -> None:
+def test_another_day_is_not_replayed(tmp_path: Path) -> None:
     network = ScriptedHandler(httpx.Response(200))
     ask(tmp_path, "record", network, Request(URL, "hn"), date(2026, 11, 19))
     for day in (date(2026, 11, 18), TODAY):
@@ -197,7 +197,7 @@ def test_another_request_is_not_recorded(tmp_path: Path) -> None:
         ask(tmp_path, "replay", refuse, Request(URL + "&page=1", "hn"), TODAY)
 
 
-def test_the_last_of_several_answers_is_replayed(tmp_path: Path) -> None:
+def test_the_last_of_several_responses_is_replayed(tmp_path: Path) -> None:
     network = ScriptedHandler(httpx.Response(503), httpx.Response(200, content=b"late"))
     ask(tmp_path, "record", network, Request(URL, "hn"), TODAY)
     folder = day_folder(tmp_path / "recordings", TODAY)
@@ -225,7 +225,7 @@ def test_neither_secrets_nor_tokens_are_recorded(tmp_path: Path) -> None:
     assert written.count("\n") == 1
 
 
-def test_an_answer_past_the_cap_is_refused_and_not_recorded(tmp_path: Path) -> None:
+def test_a_response_above_the_size_limit_is_an_error_and_not_recorded(tmp_path: Path) -> None:
     with pytest.raises(TooLargeError):
         ask(tmp_path, "record", raw(b"x" * (8 * 1024 * 1024 + 1)), Request(URL, "hn"), TODAY)
     assert list((tmp_path / "recordings").rglob("*.jsonl")) == []
@@ -251,7 +251,7 @@ def test_a_list_of_ids_is_answered_from_several_recordings(tmp_path: Path) -> No
     assert answer.fetched_at == NOW
 
 
-def test_a_list_as_it_was_recorded_is_answered_to_the_byte(tmp_path: Path) -> None:
+def test_a_list_as_recorded_is_replayed_byte_by_byte(tmp_path: Path) -> None:
     body = b'{"items":   [{"id": "a"}, {"no": "id"}, null]}'
     record_lists(tmp_path, (VIDEOS + "b,a", body))
     assert ask(tmp_path, "replay", refuse, Request(VIDEOS + "a,b", "x"), TODAY).body == body
@@ -259,14 +259,14 @@ def test_a_list_as_it_was_recorded_is_answered_to_the_byte(tmp_path: Path) -> No
     assert json.loads(part.body) == {"items": [{"id": "a"}]}
 
 
-def test_ids_of_another_kind_of_request_are_no_answer(tmp_path: Path) -> None:
+def test_ids_of_another_request_are_not_replayed(tmp_path: Path) -> None:
     record_lists(tmp_path, (VIDEOS + "a", items("a")))
     for url in (VIDEOS.replace("videos", "channels") + "a", VIDEOS.replace("snippet", "id") + "a"):
         with pytest.raises(NotRecordedError, match="not in the recording of"):
             ask(tmp_path, "replay", refuse, Request(url, "x"), TODAY)
 
 
-def test_a_recorded_answer_that_is_no_list_stays_what_it_is(tmp_path: Path) -> None:
+def test_a_recorded_response_that_is_not_a_list_is_replayed_unchanged(tmp_path: Path) -> None:
     record_lists(tmp_path, (VIDEOS + "a,b", b"<html>"), (VIDEOS + "c", items("c")))
     for ids in ("a", "a,c", "c,a"):
         answer = ask(tmp_path, "replay", refuse, Request(VIDEOS + ids, "x"), TODAY)

@@ -113,7 +113,7 @@ def read_everything(fetches: list[Fetch], root: Path) -> str:
 
 @pytest.mark.parametrize("transport", ["live", "record"])
 @pytest.mark.parametrize("status", [None, 200, 302, 304, 400, 401, 403, 429, 500])
-def test_no_secret_is_in_anything_that_is_kept_or_said(
+def test_no_secret_is_stored_or_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, transport: str, status: int | None
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -132,7 +132,7 @@ def test_no_secret_is_in_anything_that_is_kept_or_said(
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 429, 500])
-def test_no_secret_is_in_an_error_nor_in_what_led_to_it(tmp_path: Path, status: int) -> None:
+def test_no_secret_is_in_an_error_or_its_causes(tmp_path: Path, status: int) -> None:
     key = SECRETS["YOUTUBE_KEY"]
     clock = FakeClock()
 
@@ -164,7 +164,7 @@ def test_no_secret_is_in_an_error_nor_in_what_led_to_it(tmp_path: Path, status: 
     assert key not in told
 
 
-def test_logs_are_blanked_only_while_a_session_lasts(
+def test_logs_are_redacted_only_during_a_session(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

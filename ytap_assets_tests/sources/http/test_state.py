@@ -54,7 +54,7 @@ def open_ledger(path: Path) -> QuotaLedger:
     return QuotaLedger(path, (*BUCKETS, FEW))
 
 
-def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path: Path) -> None:
+def test_a_bucket_has_its_limit_and_is_full_after_its_reset(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "quota")
     for _ in range(3):
         ledger.reserve(FEW, NOW)
@@ -66,7 +66,7 @@ def test_a_bucket_holds_what_it_holds_and_is_full_again_after_its_reset(tmp_path
     assert ledger.usage(FEW, RESET) == QuotaUsage(1, is_exhausted=False)
 
 
-def test_buckets_are_counted_apart_and_outlive_the_process(tmp_path: Path) -> None:
+def test_buckets_are_counted_separately_and_across_processes(tmp_path: Path) -> None:
     open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
     open_ledger(tmp_path / "quota").reserve(YOUTUBE_SEARCH, NOW)
     ledger = open_ledger(tmp_path / "quota")
@@ -74,7 +74,7 @@ def test_buckets_are_counted_apart_and_outlive_the_process(tmp_path: Path) -> No
     assert ledger.usage(YOUTUBE_UNITS, NOW).calls == 0
 
 
-def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -> None:
+def test_a_bucket_reported_as_used_up_stays_so_until_the_reset(tmp_path: Path) -> None:
     open_ledger(tmp_path / "quota").mark_exhausted(FEW, NOW)
     ledger = open_ledger(tmp_path / "quota")
     with pytest.raises(QuotaExhaustedError, match="the platform reports it as used up"):
@@ -83,7 +83,7 @@ def test_what_the_platform_calls_used_up_is_so_until_the_reset(tmp_path: Path) -
     ledger.reserve(FEW, RESET)
 
 
-def test_a_ledger_that_cannot_be_read_stops_what_it_counts(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_read_refuses_requests(tmp_path: Path) -> None:
     path = tmp_path / "quota"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
     with pytest.raises(PermanentError, match="requests that it counts are not sent"):
@@ -105,7 +105,7 @@ def make_other_database(path: Path) -> None:
     ],
     ids=["0 bytes", "another program's", "text", "a folder"],
 )
-def test_what_is_no_ledger_stops_what_it_counts_and_stays(
+def test_another_file_refuses_requests_and_is_not_changed(
     tmp_path: Path, make: Callable[[Path], object]
 ) -> None:
     path = tmp_path / "quota"
@@ -146,7 +146,7 @@ def test_what_is_no_ledger_stops_what_it_counts_and_stays(
         "is_parked = 'no'",
     ],
 )
-def test_a_line_that_was_not_written_so_stops_what_it_counts(tmp_path: Path, change: str) -> None:
+def test_an_invalid_row_refuses_requests(tmp_path: Path, change: str) -> None:
     ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
     with closing(sqlite3.connect(ledger.path)) as connection:
@@ -169,7 +169,7 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("days", [-1, -1200, 1200])
-def test_a_clock_that_jumped_spends_nothing(tmp_path: Path, days: int) -> None:
+def test_a_clock_that_jumped_refuses_requests(tmp_path: Path, days: int) -> None:
     ledger = open_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
     with pytest.raises(PermanentError, match="correct it"):
@@ -186,7 +186,7 @@ def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> 
         assert ledger.usage(FEW, moment).calls == 1
 
 
-def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
+def test_the_ledger_is_bounded(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "quota")
     for day in range(70):
         for bucket in (FEW, YOUTUBE_UNITS):
@@ -198,7 +198,7 @@ def test_a_ledger_does_not_grow_for_ever(tmp_path: Path) -> None:
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 2**14), scar=st.binary(min_size=1, max_size=200), is_cut=st.booleans())
-def test_a_damaged_ledger_counts_or_refuses(
+def test_a_corrupt_ledger_counts_or_refuses(
     tmp_path: Path, at: int, scar: bytes, is_cut: bool
 ) -> None:
     path = tmp_path / "quota"
@@ -230,7 +230,7 @@ print(had)
 """
 
 
-def test_processes_together_spend_no_more_than_there_is(tmp_path: Path) -> None:
+def test_concurrent_processes_stay_within_the_limit(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", _SPENDER, str(tmp_path / "quota")],
@@ -255,7 +255,7 @@ for number in itertools.count(1):
 """
 
 
-def test_a_process_killed_while_counting_leaves_what_it_counted(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_its_counts(tmp_path: Path) -> None:
     path = tmp_path / "quota"
     counted = 0
     for _ in range(3):
@@ -285,7 +285,7 @@ def ask(path: Path, handler: ScriptedHandler, request: Request = ASKED) -> Sourc
     return run(work())
 
 
-def test_a_retry_costs_as_much_as_a_first_try(tmp_path: Path) -> None:
+def test_a_retry_is_counted(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(503), httpx.Response(503), httpx.Response(200))
     assert ask(tmp_path / "quota", handler) is None
     refused = ask(tmp_path / "quota", handler)
@@ -306,7 +306,7 @@ def test_retries_end_with_the_bucket(tmp_path: Path) -> None:
     [httpx.Response(403, json=QUOTA), httpx.Response(429, content=NAMED)],
     ids=["403 quotaExceeded", "429 naming the bucket"],
 )
-def test_a_used_up_bucket_is_not_asked_again_by_any_process(
+def test_a_used_up_bucket_is_not_used_by_any_process(
     tmp_path: Path, answered: httpx.Response
 ) -> None:
     handler = ScriptedHandler(answered)
@@ -317,14 +317,14 @@ def test_a_used_up_bucket_is_not_asked_again_by_any_process(
     assert len(handler.requests) == 1
 
 
-def test_a_pace_that_is_too_fast_parks_nothing(tmp_path: Path) -> None:
+def test_a_rate_limit_does_not_exhaust_the_bucket(tmp_path: Path) -> None:
     hasty = httpx.Response(429, content=b'{"error": {"message": "Queries per minute"}}')
     plenty = Request(f"https://{HOST}/", "youtube", bucket=YOUTUBE_UNITS)
     assert isinstance(ask(tmp_path / "quota", ScriptedHandler(hasty), plenty), TransientError)
     assert not open_ledger(tmp_path / "quota").usage(YOUTUBE_UNITS, NOW).is_exhausted
 
 
-def test_what_costs_nothing_is_not_counted(tmp_path: Path) -> None:
+def test_requests_without_a_bucket_are_not_counted(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(200))
     assert ask(tmp_path / "quota", handler, Request(f"https://{HOST}/", "hn")) is None
     assert list(tmp_path.iterdir()) == []
@@ -344,7 +344,7 @@ def collect(root: Path, handler: ScriptedHandler, clock: FakeClock) -> Fetch:
     return fetch
 
 
-def test_the_next_process_obeys_what_the_last_was_told(tmp_path: Path) -> None:
+def test_the_next_process_obeys_a_stored_retry_after(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(429, headers={"Retry-After": "3600"}), FEED)
     clock = FakeClock()
     assert collect(tmp_path, handler, clock).log["attempts"] == 1
@@ -356,7 +356,7 @@ def test_the_next_process_obeys_what_the_last_was_told(tmp_path: Path) -> None:
     assert len(handler.requests) == 2
 
 
-def test_a_short_wait_is_not_worth_remembering(tmp_path: Path) -> None:
+def test_a_short_retry_after_is_not_stored(tmp_path: Path) -> None:
     handler = ScriptedHandler(httpx.Response(429, headers={"Retry-After": "5"}), FEED)
     collect(tmp_path, handler, FakeClock())
     assert not (tmp_path / "state").exists()
@@ -365,7 +365,7 @@ def test_a_short_wait_is_not_worth_remembering(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("seconds", "later_s", "left"), [(60, 0, 60), (60, 60, None), (1e9, 0, 86_400)]
 )
-def test_a_wait_ends_and_is_a_day_at_most(
+def test_a_stored_retry_after_ends_and_is_at_most_a_day(
     tmp_path: Path, seconds: float, later_s: float, left: float | None
 ) -> None:
     RetryAfterStore(tmp_path / "parked").add("a.example", seconds, NOW)
@@ -373,12 +373,12 @@ def test_a_wait_ends_and_is_a_day_at_most(
     assert waits == ({} if left is None else {"a.example": left})
 
 
-def test_a_clock_that_was_wrong_parks_nobody(tmp_path: Path) -> None:
+def test_a_wrong_clock_blocks_no_host(tmp_path: Path) -> None:
     RetryAfterStore(tmp_path / "parked").add("a.example", 60, NOW + timedelta(days=300))
     assert RetryAfterStore(tmp_path / "parked").remaining(NOW) == {}
 
 
-def test_a_broken_file_is_as_an_empty_one(tmp_path: Path) -> None:
+def test_a_corrupt_file_counts_as_empty(tmp_path: Path) -> None:
     path = tmp_path / "parked"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
     assert RetryAfterStore(path).remaining(NOW) == {}
@@ -386,7 +386,7 @@ def test_a_broken_file_is_as_an_empty_one(tmp_path: Path) -> None:
     assert RetryAfterStore(path).remaining(NOW) == {"a.example": 60}
 
 
-def test_a_wait_that_a_clock_ahead_wrote_down_is_void(tmp_path: Path) -> None:
+def test_a_retry_after_stored_by_a_clock_ahead_is_invalid(tmp_path: Path) -> None:
     hosts = RetryAfterStore(tmp_path / "parked")
     hosts.add("a.example", 3600, NOW + timedelta(days=1200))
     assert hosts.remaining(NOW) == {}
