@@ -1,4 +1,4 @@
-"""What the tests of the sources share: a present that passes only when told, answers by hand."""
+"""Shared by the tests of the sources: fake clocks, scripted responses, sessions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class FakeClock:
-    """A clock that moves only when somebody sleeps."""
+    """A clock that advances only in `sleep`."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -45,7 +45,7 @@ class FakeClock:
 
 
 class SharedClock:
-    """A clock for tasks that sleep at once: it goes on to the one that wakes next."""
+    """A clock for concurrent tasks: it advances to the next one that wakes."""
 
     def __init__(self) -> None:
         self._passed = 0.0
@@ -61,7 +61,7 @@ class SharedClock:
         wakes = self._passed + seconds
         self._wakes.append(wakes)
         while self._passed < wakes:
-            for _ in range(10):  # whoever is awake does all it can before time passes
+            for _ in range(10):  # let all other tasks run before time advances
                 await asyncio.sleep(0)
             if wakes == min(self._wakes):
                 self._passed = wakes
@@ -69,7 +69,7 @@ class SharedClock:
 
 
 class SlowTransport(httpx.AsyncBaseTransport):
-    """A network whose answers take half a second, in which other tasks go on."""
+    """A network whose responses take half a second, during which other tasks run."""
 
     def __init__(self, near: httpx.AsyncBaseTransport, clock: SharedClock) -> None:
         self._near = near
@@ -81,7 +81,7 @@ class SlowTransport(httpx.AsyncBaseTransport):
 
 
 class ScriptedHandler:
-    """A handler that answers in turn and remembers what it was asked; the last answer stays."""
+    """A handler with a list of responses, the last one repeated; stores the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -96,12 +96,12 @@ class ScriptedHandler:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run something asynchronous to its end."""
+    """Run a coroutine."""
     return asyncio.run(work)
 
 
 def transport_of(handler: Handler) -> httpx.MockTransport:
-    """A transport whose answers can be streamed, as those of a network are, and more than once."""
+    """A transport whose responses can be streamed, more than once."""
 
     def stream(request: httpx.Request) -> httpx.Response:
         response = handler(request)
@@ -115,12 +115,12 @@ def transport_of(handler: Handler) -> httpx.MockTransport:
 
 
 def raw(body: bytes, *, headers: dict[str, str] | None = None) -> Handler:
-    """A handler that answers with bytes as they travel, compressed or not."""
+    """A handler that responds with raw bytes, compressed or not."""
     return lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
 
 def make_client(handler: Handler, clock: FakeClock | SharedClock, /, **options: Any) -> HttpClient:
-    """A client that asks the handler, without jitter."""
+    """A client of the handler, without jitter."""
     config: dict[str, Any] = {
         "hosts": frozenset({HOST, "other.example"}),
         "clock": clock.now,
@@ -161,7 +161,7 @@ def make_session(
 
 
 def make_workspace(**sources: Any) -> Workspace:
-    """A workspace that wants these sources and nothing else."""
+    """A workspace with these sources only."""
     wanted = {"hn": {"enabled": False}, **sources}
     return Workspace.model_validate(
         {"workspace_id": "tech", "name": "Tech", "vertical": "technology", "sources": wanted}
@@ -197,18 +197,18 @@ def replay(workspace: Workspace, days: Iterable[date], settings: Settings) -> li
 
 
 def answer(body: object, url: str = "https://api.example/x", status: int = 200) -> Exchange:
-    """An exchange whose body is given as bytes, or as what becomes JSON."""
+    """An exchange whose body is bytes, or a value that is written as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Exchange(url=url, status=status, headers={}, body=content, fetched_at=NOW)
 
 
 def reasons(fetch: Fetch) -> list[str]:
-    """Why rows of a fetch were put aside."""
+    """The reasons of quarantined rows."""
     return fetch.quarantined["reason"].to_list()
 
 
 def check_conservation(fetch: Fetch) -> None:
-    """Nothing is lost between what was fetched and what is kept, and all of it is storable."""
+    """Every fetched item is a row or quarantined, and all rows can be stored."""
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
     assert fetch.log["quarantined"] == fetch.quarantined.height
     for frame in (fetch.rows, fetch.quarantined):

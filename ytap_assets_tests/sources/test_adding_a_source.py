@@ -71,7 +71,7 @@ def lobsters(settings: Settings, module: ModuleType) -> Iterator[Platform]:
 
 
 def select(platform: Platform, statement: str) -> list[str]:
-    """What a statement of the guide brings, of what the source left."""
+    """The result of one of the guide's statements."""
     found = re.fullmatch(r"select (.*) from (\w+)(?: order by (\w+))?", statement)
     assert found is not None
     columns, table, order = found[1].split(", "), TABLES[found[2]], found[3]

@@ -101,7 +101,7 @@ STORY = {"id": 7, "type": "story", "title": "S", "score": 3}
 
 
 def network(replace: dict[str, httpx.Response | Exception] | None = None) -> Handler:
-    """Everything works, but for the hosts that are replaced."""
+    """Every host works, except those that are replaced."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         broken = (replace or {}).get(request.url.host)
@@ -190,7 +190,7 @@ JSON_HOSTS = [host for host in GOOD if host != "www.youtube.com"]
 
 @st.composite
 def mangled(draw: st.DrawFn, host: str) -> bytes:
-    """A body that was good before something happened to it."""
+    """A valid body with a random mutation."""
     body = GOOD[host]
     kind = draw(st.sampled_from(["bytes", "cut", "splice", "value"]))
     if kind == "bytes":
@@ -221,12 +221,12 @@ FIELDS = [
 
 @st.composite
 def odd_values(draw: st.DrawFn, value: Any) -> Any:
-    """A document with one odd value in it."""
+    """A document with one unusual value."""
     return mangle_value(draw, value)
 
 
 def mangle_value(draw: st.DrawFn, value: Any) -> Any:
-    """Replace one value somewhere, or add a field that a platform might have filled oddly."""
+    """Replace one value, or add a field with an unusual value."""
     if isinstance(value, dict) and value and draw(st.integers(0, 4)):
         key = draw(st.sampled_from([*value, *FIELDS]))
         return {**value, key: mangle_value(draw, value.get(key))}

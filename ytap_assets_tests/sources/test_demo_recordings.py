@@ -110,11 +110,11 @@ def test_the_demo_has_invalid_items_and_shared_stories() -> None:
         "created_utc is outside 2005 to now",
         "id is missing or not a video id",
     }
-    # The same story, through two sources, under two forms of its address.
+    # The same story in two sources, with two forms of its URL.
     told = rows.filter(pl.col("url").str.contains("one-file-catalog"))
     assert told["source"].n_unique() == 2
     assert told["url"].n_unique() == 2
-    # A story that is seen on several days gains points.
+    # A story that is observed on several days gains points.
     per_day = rows.filter(source="hn", item_id=told.filter(source="hn")["item_id"][0])
     assert per_day.sort("observed_at")["points"].is_sorted()
     assert per_day["day"].n_unique() >= 2

@@ -1,4 +1,4 @@
-"""Every fault against a server that misbehaves on purpose: the guide's table is what was seen."""
+"""Every fault, on a faulty server; the table of the documentation is checked against it."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ ENTRIES = (
 
 
 def well(call: Call) -> None:
-    """What every host answers on a good day."""
+    """The normal response of every host."""
     if call.method == "POST":
         call.reply(200, to_json({"access_token": "tok3n-value-xyz-98765", "expires_in": 3600}))
     elif call.host == HN:
@@ -83,7 +83,7 @@ def always(status: int, body: bytes = b"", **headers: str) -> Behaviour:
 
 
 def at_first(times: int, behaviour: Behaviour) -> Behaviour:
-    """Misbehave for the first requests, then be well."""
+    """A fault for the first requests, then normal responses."""
     return lambda call: behaviour(call) if call.number <= times else well(call)
 
 
@@ -173,7 +173,7 @@ HTML = b"<!DOCTYPE html><html><body>Log in</body></html>"
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to misbehave, and who does."""
+    """A fault, and the host that has it."""
 
     name: str
     behaviour: Behaviour
@@ -185,45 +185,45 @@ class Fault:
 READ_TIMEOUT = Timeouts(read_s=0.8)
 TOTAL_TIMEOUT = Timeouts(total_s=1.2)
 FAULTS = [
-    Fault("429, Retry-After 5 s, then well", at_first(1, always(429, retry_after="5"))),
+    Fault("429, Retry-After 5 s, then ok", at_first(1, always(429, retry_after="5"))),
     Fault("429, Retry-After 2 h", always(429, retry_after="7200")),
     Fault("429 without Retry-After", always(429)),
     Fault("403 quotaExceeded", always(403, QUOTA), API),
     Fault("429 naming a used-up bucket", always(429, NAMED), API),
-    Fault("500, for ever", always(500)),
-    Fault("503 twice, then well", at_first(2, always(503))),
+    Fault("500, permanently", always(500)),
+    Fault("503 twice, then ok", at_first(2, always(503))),
     Fault("401", always(401), REDDIT),
     Fault("404", always(404, HTML, content_type="text/html")),
     Fault("404 of a channel's feed", always(404, HTML, content_type="text/html"), FEED),
-    Fault("no answer, the line stays open", say_nothing, timeouts=READ_TIMEOUT),
-    Fault("half a body, the line stays open", stop_in_the_middle, timeouts=READ_TIMEOUT),
-    Fault("a body that drips for ever", drip, timeouts=TOTAL_TIMEOUT),
+    Fault("no response, connection open", say_nothing, timeouts=READ_TIMEOUT),
+    Fault("half a body, connection open", stop_in_the_middle, timeouts=READ_TIMEOUT),
+    Fault("a body that arrives too slowly", drip, timeouts=TOTAL_TIMEOUT),
     Fault("a reset in the middle of a body", reset_in_the_middle),
-    Fault("a body shorter than promised", hang_up_in_the_middle),
+    Fault("a body shorter than its Content-Length", hang_up_in_the_middle),
     Fault("half of the chunks", leave_chunks_out),
-    Fault("hanging up without an answer", hang_up),
-    Fault("no HTTP at all", talk_nonsense),
-    Fault("headers without end", flood_with_headers),
+    Fault("connection closed without a response", hang_up),
+    Fault("a response that is not HTTP", talk_nonsense),
+    Fault("endless headers", flood_with_headers),
     Fault("HTML instead of JSON", always(200, HTML, content_type="text/html")),
     Fault("HTML instead of a feed", always(200, HTML, content_type="text/html"), FEED),
-    Fault("JSON called HTML", always(200, HITS, content_type="text/html")),
+    Fault("JSON with an HTML content type", always(200, HITS, content_type="text/html")),
     Fault("half of the JSON", always(200, HITS[:30])),
     Fault("10 MB of JSON", always(200, b"[" + b" " * 10_000_000 + b"]")),
-    Fault("a body without end", flood),
+    Fault("an endless body", flood),
     Fault("a gzip bomb (50 KB, 50 MB inside)", always(200, BOMB, content_encoding="gzip")),
-    Fault("broken gzip", always(200, HITS, content_encoding="gzip")),
+    Fault("invalid gzip", always(200, HITS, content_encoding="gzip")),
     Fault("another compression", always(200, HITS, content_encoding="br")),
     Fault("a redirect to a private address", always(302, location="http://169.254.169.254/")),
-    Fault("a redirect to no address at all", always(302, location="https://xn--xn--/")),
-    Fault("redirects in circles", redirect_in_circles),
-    Fault("a listing's pages in circles", repeat_a_page, REDDIT),
-    Fault("a chart's pages in circles", repeat_a_chart, API, ("US/20",)),
-    Fault("windows that stay too full", always_full),
+    Fault("a redirect to an invalid URL", always(302, location="https://xn--xn--/")),
+    Fault("a redirect loop", redirect_in_circles),
+    Fault("repeated page tokens of a listing", repeat_a_page, REDDIT),
+    Fault("repeated page tokens of a chart", repeat_a_chart, API, ("US/20",)),
+    Fault("windows that stay full", always_full),
 ]
 
 
 class Watched(RetryPolicy):
-    """The usual policy without jitter, which remembers what it said."""
+    """The default policy without jitter, which stores its delays."""
 
     def __init__(self) -> None:
         super().__init__(jitter=lambda: 0.0)
@@ -242,7 +242,7 @@ class Watched(RetryPolicy):
 
 @dataclass(frozen=True)
 class Seen:
-    """How a fault went."""
+    """The result of a fault."""
 
     fetches: list[Fetch]
     requests: int
@@ -250,7 +250,7 @@ class Seen:
 
 
 def meet(fault: Fault, root: Path) -> Seen:
-    """Collect everything while one host misbehaves."""
+    """Collect everything while one host is faulty."""
     clock, retries = FakeClock(), Watched()
 
     async def work(port: int) -> list[Fetch]:
@@ -273,7 +273,7 @@ def meet(fault: Fault, root: Path) -> Seen:
 
 
 def tell(fault: Fault, seen: Seen) -> str:
-    """The guide's row for a fault."""
+    """The documentation's row of a fault."""
     hit = fault.targets or tuple(TARGETS[fault.host])
     logs = [fetch.log for fetch in seen.fetches if fetch.log["target"] in hit]
     log = logs[0]
@@ -373,7 +373,7 @@ def test_a_redirect_is_followed_to_declared_hosts_only(location: str, tmp_path: 
 
 
 def test_the_stored_part_of_a_large_response_is_bounded(tmp_path: Path) -> None:
-    for name in ("10 MB of JSON", "a body without end", "a gzip bomb (50 KB, 50 MB inside)"):
+    for name in ("10 MB of JSON", "an endless body", "a gzip bomb (50 KB, 50 MB inside)"):
         fault = next(fault for fault in FAULTS if fault.name == name)
         payloads = meet(fault, tmp_path).fetches[0].payloads
         assert payloads["size_bytes"].to_list() == [8 * 1024 * 1024]

@@ -186,7 +186,7 @@ def test_invalid_entries_of_a_ranking_are_quarantined() -> None:
 
 
 class Algolia:
-    """Answers from stories posted at given seconds of the day, some at a time.
+    """A handler with stories posted at given seconds of the day, in limited pages.
 
     It refuses to filter by points, as it has been reported to since June 2026.
     """

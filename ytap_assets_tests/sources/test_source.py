@@ -10,7 +10,7 @@ from ytap_assets_tests.sources.support import answer, run
 
 
 def follow(links: Mapping[str | None, str | None], most: int = 9) -> list[str]:
-    """The pages seen, each named by what its token was; `links` says which page names which."""
+    """The tokens of the fetched pages; `links` maps a page to its next one."""
     seen: list[str] = []
 
     async def fetch(token: str | None) -> Exchange:

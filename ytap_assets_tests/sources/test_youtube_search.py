@@ -56,7 +56,7 @@ def video(name: str, published: str = f"{DAY}T10:00:00Z") -> dict[str, Any]:
 
 
 class Platform:
-    """Finds these hits, and tells of every video it is asked for."""
+    """Returns these hits, and the details of every requested video."""
 
     def __init__(self, *hits: Any, more: bool = False) -> None:
         self.found: dict[str, Any] = {"items": list(hits)} | (
@@ -72,7 +72,7 @@ class Platform:
         if request.url.path.endswith("/search"):
             return httpx.Response(200, json=self.found)
         names = parse_qs(request.url.query.decode())["id"][0].split(",")
-        # The platform answers in an order of its own.
+        # The platform returns its own order.
         return httpx.Response(200, json={"items": [video(name) for name in reversed(names)]})
 
     @property
@@ -87,7 +87,7 @@ def collect(
     days: tuple[date, ...] = (DAY,),
     clock: FakeClock | None = None,
 ) -> list[Fetch]:
-    """Collect in a session of its own that keeps answers, as a run of the product does."""
+    """Collect in a session of its own with the response cache, as a run does."""
 
     async def work() -> list[Fetch]:
         settings = make_settings(root, **KEY)
@@ -160,7 +160,7 @@ def test_results_are_stored_if_their_counts_fail(tmp_path: Path) -> None:
 def test_the_bucket_is_shared_by_workspaces_and_missed_days_can_be_fetched_later(
     tmp_path: Path,
 ) -> None:
-    """12 workspaces of 10 phrases want 120 calls; 100 a day there are, and the rest tomorrow."""
+    """12 workspaces with 10 phrases need 120 calls: 100 today, the rest tomorrow."""
     platform, clock = Platform(), FakeClock()
     wanting = [
         SEARCHES.model_copy(
@@ -286,7 +286,7 @@ def test_a_replay_takes_counts_from_any_recorded_list(tmp_path: Path) -> None:
     )
     views = dict(fetch.rows.select("item_id", "views").iter_rows())
     assert views == {"videoAAAAAA": 77, "videoBBBBBB": 77, "videoCCCCCC": None}
-    # What is missing is said once everything else is there.
+    # The ids that were not recorded come last.
     assert fetch.log["outcome"] == "not_recorded"
     assert "videoCCCCCC" in fetch.log["detail"]
     assert "videoAAAAAA" not in fetch.log["detail"]

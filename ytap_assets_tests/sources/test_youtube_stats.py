@@ -147,7 +147,7 @@ def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
 
 
 def record(root: Path, ids: list[str], views: int, at: datetime, status: int = 200) -> None:
-    """Record one answer about several videos, each with so many views."""
+    """Record one response with several videos and their views."""
     items = [video(one, viewCount=str(views)) for one in ids]
     body = json.dumps({"items": items}).encode()
     recording = Recording("GET", stats_url(",".join(ids)), at, status, {}, body)

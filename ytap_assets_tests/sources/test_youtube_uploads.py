@@ -59,7 +59,7 @@ def at(day: date, hour: int = 12) -> str:
 
 
 class Channel:
-    """A channel that published one video a day, as the API tells of it, in pages of ten."""
+    """A channel with one video a day, as the API returns it, in pages of ten."""
 
     def __init__(self, days: int = 35, **replace: Any) -> None:
         self.items = [upload(n, at(TODAY - timedelta(days=n))) for n in range(days)]
@@ -231,7 +231,7 @@ def test_a_paused_channel_is_not_fetched() -> None:
 
 
 def test_recorded_playlists_are_read(real_data: Path) -> None:
-    """They were recorded without `contentDetails`: it is put together from what they hold."""
+    """They were recorded without `contentDetails`, which is derived from the snippet."""
     path = real_data / "youtube_api" / "recorded_responses_2020-02.jsonl.gz"
     read = 0
     for line in gzip.decompress(path.read_bytes()).decode().splitlines():

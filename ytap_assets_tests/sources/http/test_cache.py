@@ -1,4 +1,4 @@
-"""An answer saves the next question: within a process, across processes, for every workspace."""
+"""The response cache: within a process, across processes, for every workspace."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ FEED = b"<feed xmlns='http://www.w3.org/2005/Atom'></feed>"
 OTHER = CHANNELS.model_copy(update={"workspace_id": "other"})
 ASKED = Request(URL, "hn", is_public=True)
 LATER_S = 301.0
-"""Just longer than an answer serves again."""
+"""Slightly longer than a response is fresh."""
 
 
 def ask(
     path: Path, handler: Handler, waits: list[float], request: Request = ASKED
 ) -> list[Exchange]:
-    """Ask once, then again after each wait: each time in a client of its own, as processes do."""
+    """Send a request, then again after each wait, each time with a new client."""
     clock = FakeClock()
 
     async def work(wait: float) -> Exchange:
@@ -153,7 +153,7 @@ def test_responses_that_are_not_public_are_not_cached(tmp_path: Path) -> None:
 def collect_each(
     root: Path, handler: Handler, *workspaces: Workspace, **secrets: str
 ) -> list[Fetch]:
-    """Each workspace in a session of its own, as the daily run collects them."""
+    """Collect each workspace in a session of its own."""
 
     async def work(workspace: Workspace) -> list[Fetch]:
         session = make_session(make_settings(root, **secrets), handler, use_cache=True)
@@ -207,7 +207,7 @@ def test_a_malformed_page_is_removed_from_the_cache(tmp_path: Path) -> None:
 
 
 def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
-    """Three processes ask the same at the same moment; an answer takes half a second."""
+    """Three concurrent clients send the same request; a response takes half a second."""
     clock = SharedClock()
 
     async def ask_one() -> Exchange:
@@ -341,7 +341,7 @@ def test_a_corrupt_file_counts_as_empty(tmp_path: Path, damage: Callable[[Path],
 
 @pytest.fixture(scope="module")
 def good_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with a few answers in it."""
+    """A file with a few responses."""
     path = tmp_path_factory.mktemp("good") / "answers"
     for number in range(4):
         kept = Exchange(f"{URL}/{number}", 200, {"etag": "1"}, BODY * number, NOW)
@@ -366,7 +366,7 @@ def test_a_corrupt_file_never_gives_a_wrong_response(
         found = kept.find(f"{URL}/{number}")
         assert found is None or (found.body, found.fetched_at) == (BODY * number, NOW)
     fresh = Exchange(f"{URL}/fresh", 200, {}, BODY, NOW)
-    for _ in range(2):  # the first may be what finds out, and begins anew
+    for _ in range(2):  # the first may detect the corruption and create the file again
         kept.claim(fresh.url, NOW)
         kept.store(fresh)
     assert kept.find(fresh.url) == fresh

@@ -63,7 +63,7 @@ def test_retry_after_is_read(headers: dict[str, str], expected: float | None) ->
 
 @st.composite
 def http_dates(draw: st.DrawFn) -> str:
-    """Dates as headers spell them, with numbers far beyond a calendar's."""
+    """HTTP dates, with numbers outside the calendar."""
     number = st.integers(-(10**20), 10**20) | st.integers(0, 60)
     day, year, hour, minute, second = (draw(number | st.sampled_from([1, 12])) for _ in range(5))
     month = draw(st.sampled_from(["Jan", "Dec", "January", "Foo", "13"]))
@@ -253,7 +253,7 @@ def test_requests_to_a_host_are_spaced() -> None:
 
 
 def ask_at_once(*answers: httpx.Response) -> tuple[list[float], list[str]]:
-    """Five targets of one host: when it was asked, and how each target ended."""
+    """Five targets of one host: the times of the requests, and the outcomes."""
     clock, handler, asked_at = SharedClock(), ScriptedHandler(*answers), list[float]()
 
     def answer(request: httpx.Request) -> httpx.Response:

@@ -92,7 +92,7 @@ def test_a_recorded_quota_response_is_distinguished_from_others(real_data: Path)
 
 
 def caused(error: Exception, *causes: Exception) -> Exception:
-    """An error as httpx raises it: each is the cause of the one before it."""
+    """An error as raised by httpx: each is the cause of the one before."""
     outer = error
     for cause in causes:
         outer.__cause__ = cause

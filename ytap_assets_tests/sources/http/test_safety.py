@@ -1,4 +1,4 @@
-"""No key and no token in anything that is kept or said, even where a platform repeats it.
+"""No key and no token is stored or logged, even if a platform repeats it.
 
 A platform that repeats what it was sent in every place it can, asked over real sockets, with every
 logger at its most talkative.
@@ -58,7 +58,7 @@ _NAMES = ("x-goog-api-key", "authorization")
 
 
 class Buggy(YouTubeCharts):
-    """A source whose code fails with the key at hand."""
+    """A source with a bug that raises the key."""
 
     async def fetch(self, query: Query) -> AsyncIterator[Exchange]:
         async for page in super().fetch(query):
@@ -67,7 +67,7 @@ class Buggy(YouTubeCharts):
 
 
 def collect(root: Path, transport: str, behaviour: Behaviour | None) -> list[Fetch]:
-    """Everything that can be collected, and what is left of it in words."""
+    """Collect everything; the stored and logged text."""
     clock = FakeClock()
     trends = tuple(Buggy() if type(one) is YouTubeCharts else one for one in CATALOG.trends)
 
@@ -88,13 +88,13 @@ def collect(root: Path, transport: str, behaviour: Behaviour | None) -> list[Fet
 
     faults = {host: behaviour for host in (API, REDDIT, TOKENS) if behaviour is not None}
     if transport == "record":
-        faults.pop(TOKENS, None)  # so that there is a token to be recorded with
+        faults.pop(TOKENS, None)  # so that there is a token
     with serving(well, faults) as server:
         return run(work(server.port))
 
 
 def read_everything(fetches: list[Fetch], root: Path) -> str:
-    """All that a session leaves behind: rows, evidence and every byte on disk."""
+    """Everything that a session stores: rows, evidence and every byte on disk."""
     left: list[str] = []
     for fetch in fetches:
         left += [str(fetch.log), repr(fetch)]
@@ -122,7 +122,7 @@ def test_no_secret_is_stored_or_logged(
     for secret in HIDDEN:
         assert secret not in everything
     assert "REDACTED" in everything
-    # What was looked through is what there is to look through.
+    # The searched text covers every kind of output.
     assert "receive_response_headers" in caplog.text
     assert "HTTP Request: GET" in caplog.text
     assert "what to do with REDACTED?" in caplog.text or status is not None

@@ -1,4 +1,4 @@
-"""A bucket is spent once, whoever spends it, and stays spent until its reset."""
+"""The quota ledger and the Retry-After store, across processes and with corrupt files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NAMED = (
 
 
 def open_ledger(path: Path) -> QuotaLedger:
-    """A ledger that may count `FEW`, too."""
+    """A ledger that also knows `FEW`."""
     return QuotaLedger(path, (*BUCKETS, FEW))
 
 
@@ -175,7 +175,7 @@ def test_a_clock_that_jumped_refuses_requests(tmp_path: Path, days: int) -> None
     with pytest.raises(PermanentError, match="correct it"):
         ledger.reserve(FEW, NOW + timedelta(days=days))
     assert ledger.usage(FEW, NOW).calls == 1
-    ledger.reserve(FEW, NOW + timedelta(days=60))  # switched off for two months
+    ledger.reserve(FEW, NOW + timedelta(days=60))  # no call for two months
 
 
 def test_a_process_that_is_just_before_a_reset_is_not_behind(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_killed_process_leaves_its_counts(tmp_path: Path) -> None:
 
 
 def ask(path: Path, handler: ScriptedHandler, request: Request = ASKED) -> SourceError | None:
-    """Ask in a client of its own; what went wrong."""
+    """Send a request with a new client; the error."""
 
     async def work() -> SourceError | None:
         async with make_client(handler, FakeClock(), ledger=open_ledger(path)) as client:
