@@ -300,7 +300,7 @@ class HttpClient:
     def _check_blocked(self, limiter: RateLimiter, host: str, hops: int) -> None:
         blocked_s = limiter.blocked_for(host)
         if blocked_s > self.config.retries.max_retry_after_s:
-            message = f"{host} sent a Retry-After of {blocked_s:.0f} s more"
+            message = f"{host} sent a Retry-After, which ends in {blocked_s:.0f} s"
             raise RetryLaterError(message, attempts=hops - 1)
 
     def _block(self, host: str, wait: float | None) -> None:

@@ -350,7 +350,7 @@ def test_the_next_process_obeys_a_stored_retry_after(tmp_path: Path) -> None:
     assert collect(tmp_path, handler, clock).log["attempts"] == 1
     told = collect(tmp_path, handler, clock).log
     assert (told["outcome"], told["attempts"]) == ("transient_error", 0)
-    assert told["detail"] == "www.reddit.com sent a Retry-After of 3600 s more"
+    assert told["detail"] == "www.reddit.com sent a Retry-After, which ends in 3600 s"
     run(clock.sleep(3600))
     assert collect(tmp_path, handler, clock).log["outcome"] == "ok"
     assert len(handler.requests) == 2
