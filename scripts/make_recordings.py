@@ -15,7 +15,6 @@ bad minute, a feed that answers 404, an item that is null, a video without an id
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,10 +28,11 @@ import yaml
 from demo_items import DAYS, RECORDED_FROM, Item
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources import hn, reddit, youtube, youtube_channel, youtube_stats
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources import hackernews, reddit, youtube
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
+SOURCES = ("hn", "reddit", "youtube", "youtube_channel", "youtube_stats")
 _HERE = Path(__file__).parent
 _FEED_SUBREDDITS = frozenset({"technology", "programming"})
 _JSON = "application/json; charset=utf-8"
@@ -108,7 +108,7 @@ class Demo:
             for item in self._marked(self._shown(self.content["hn"]), _LOST_TITLE)
             if demo_items.posted_at(item) >= start
         ]
-        url = hn.by_date_url(start, start + timedelta(days=1))
+        url = hackernews.by_date_url(start, start + timedelta(days=1))
         return Answer("hn", url, documents.algolia_answer(stories, self.at))
 
     def _front_page(self) -> Iterator[Answer]:
@@ -117,11 +117,11 @@ class Demo:
         if 0 < demo_items.age_hours(job, self.at) < _HOT_HOURS:
             stories.insert(7, job)
         ids = [demo_items.hn_id(item) for item in stories]
-        yield Answer("hn", hn.top_stories_url(), documents.to_json(ids))
+        yield Answer("hn", hackernews.top_stories_url(), documents.to_json(ids))
         for item in stories:
             is_null = (self.day, item["t"]) == _NULL_ITEM
             body = b"null" if is_null else documents.firebase_item(item, self.at)
-            yield Answer("hn", hn.item_url(str(demo_items.hn_id(item))), body)
+            yield Answer("hn", hackernews.item_url(str(demo_items.hn_id(item))), body)
 
     def _hottest(self, items: list[Item], within: float = _HOT_HOURS) -> list[Item]:
         fresh = [
@@ -156,7 +156,7 @@ class Demo:
         return Answer("youtube", youtube.chart_url(target), body)
 
     def _feed(self, channel: str, title: str) -> Answer:
-        url = youtube_channel.channel_feed_url(channel)
+        url = youtube.channel_feed_url(channel)
         if (self.day, channel) == _LOST_FEED:
             page = b"<!DOCTYPE html>\n<title>Error 404 (Not Found)!!1</title>\n"
             return Answer("youtube_channel", url, page, _HTML, 404)
@@ -172,10 +172,10 @@ class Demo:
             for item in self._shown(self.content["published"][workspace.workspace_id])
         }
         if videos:
-            (batch,) = youtube_stats.batch_videos(list(videos))
+            (batch,) = youtube.batch_videos(list(videos))
             asked = [videos[video_id] for video_id in batch.split(",")]
             body = documents.youtube_answer(asked, self.at)
-            yield Answer("youtube_stats", youtube_stats.stats_url(batch), body)
+            yield Answer("youtube_stats", youtube.stats_url(batch), body)
 
 
 def make_recordings(into: Path, settings: Settings) -> int:
@@ -186,7 +186,8 @@ def make_recordings(into: Path, settings: Settings) -> int:
     for day in DAYS:
         demo = Demo(content, workspaces, day)
         folder = day_folder(into, day)
-        shutil.rmtree(folder, ignore_errors=True)
+        for source in SOURCES:  # recordings of other sources are left in place
+            (folder / f"{source}.jsonl").unlink(missing_ok=True)
         asked: Counter[str] = Counter()
         for answer in demo.answers():
             recording = Recording(

@@ -23,8 +23,8 @@ from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_re
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.languages import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
-from ytap_assets.domain.scoring import SOURCE_WEIGHTS
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
+from ytap_assets.domain.source_profiles import SOURCE_PROFILES, Minimum, default_minimums
 from ytap_assets.domain.spam.rules import (
     MAX_PATTERNS,
     RULE_PRECISION,
@@ -45,7 +45,9 @@ _SUBREDDIT = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _SOURCE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_SOURCE_SPELLINGS = {"hackernews": "hn", "hacker_news": "hn", "yt": "youtube"}
+_SOURCE_SPELLINGS = {
+    spelling: name for name, profile in SOURCE_PROFILES.items() for spelling in profile.spellings
+}
 _PLATFORMS = (
     *("bluesky", "facebook", "hacker_news", "instagram", "linkedin", "mastodon", "pinterest"),
     *("reddit", "snapchat", "telegram", "threads", "tiktok", "twitch", "twitter", "youtube"),
@@ -192,12 +194,17 @@ def _read_subreddit(text: str) -> str:
     return match[1]
 
 
+def _default_minimum(source: str) -> int:
+    return default_minimums()[source].at_least
+
+
 class HackerNews(Section):
     """What is asked of Hacker News."""
 
     enabled: bool = Field(default=True, description="Whether it is asked at all")
     min_points: Count = Field(
-        default=50, description="The fewest points of a story; one with fewer is spam"
+        default_factory=lambda: _default_minimum("hn"),
+        description="The fewest points of a story; one with fewer is spam",
     )
 
 
@@ -210,7 +217,8 @@ class Reddit(Section):
         examples=[["technology", "programming", "196"]],
     )
     min_score: Count = Field(
-        default=100, description="The lowest score of a post; a lower one is spam"
+        default_factory=lambda: _default_minimum("reddit"),
+        description="The lowest score of a post; a lower one is spam",
     )
 
     @field_validator("subreddits")
@@ -240,7 +248,8 @@ class YouTube(Section):
         examples=[["10", "20"]],
     )
     min_views: Count = Field(
-        default=1000, description="The fewest views of a video of a chart; one with fewer is spam"
+        default_factory=lambda: _default_minimum("youtube"),
+        description="The fewest views of a video of a chart; one with fewer is spam",
     )
     monitored_channels: tuple[Channel, ...] = Field(
         default=(), description="Channels of others whose videos are collected"
@@ -302,12 +311,21 @@ class Sources(Section):
         " given, which is 6 by default",
         examples=[3],
     )
-    hn: HackerNews = HackerNews()
-    reddit: Reddit = Reddit()
+    hn: HackerNews = Field(default_factory=HackerNews)
+    reddit: Reddit = Field(default_factory=Reddit)
     youtube: YouTube = Field(
-        default=YouTube(),
+        default_factory=YouTube,
         description="What is asked of YouTube: charts by region and category, channels, searches",
     )
+
+    @property
+    def minimums(self) -> dict[str, Minimum]:
+        """The minimum of each source, by its name."""
+        return {
+            "hn": Minimum("points", self.hn.min_points),
+            "reddit": Minimum("points", self.reddit.min_score),
+            "youtube": Minimum("views", self.youtube.min_views),
+        }
 
 
 def _limit(about: str, name: str, example: float) -> Any:
@@ -405,9 +423,9 @@ class Scoring(Section):
     @classmethod
     def _check_sources(cls, value: dict[str, float]) -> dict[str, float]:
         for name in value:
-            if name in SOURCE_WEIGHTS:
+            if name in SOURCE_PROFILES:
                 continue
-            nearest = _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_WEIGHTS)
+            nearest = _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_PROFILES)
             # An added source may have any other name.
             if nearest is not None or not _SOURCE_NAME.fullmatch(name):
                 meant = f"did you mean `{nearest}`?" if nearest else "names have a-z, 0-9 and _"

@@ -130,7 +130,7 @@ class Workspace(Section):
         description="What it is about: stories with one of them in a title or category rank higher",
         examples=[["open source", "database", "rust"]],
     )
-    sources: Sources = Sources()
+    sources: Sources = Field(default_factory=Sources)
     spam: Spam = Field(
         default=Spam(), description="What is added to the spam rules, or set otherwise"
     )

@@ -20,7 +20,7 @@ from ytap_assets.config_keys import (
     render_template,
 )
 from ytap_assets.domain.phrases import check_phrase
-from ytap_assets.tables.trends import SOURCES
+from ytap_assets.domain.source_profiles import SOURCES
 from ytap_assets.workspaces import Workspace, parse_workspace, render_config
 
 ROOT = Path(__file__).parents[1]

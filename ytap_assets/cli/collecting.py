@@ -34,6 +34,7 @@ from ytap_assets.cli.output import (
     terminal_columns,
     write_table,
 )
+from ytap_assets.domain.source_profiles import SOURCES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,7 +119,7 @@ def imports() -> None:
 @one_workspace
 @click.option(
     "--source",
-    type=click.Choice(["youtube", "youtube_channel", "hn", "reddit"]),
+    type=click.Choice(SOURCES),
     required=True,
     help="What the tables are of; youtube_channel: videos of monitored channels.",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from ytap_assets.domain.momentum import COUNTS, RANK
-from ytap_assets.tables.sources import SOURCE_NAMES
+from ytap_assets.domain.source_profiles import SOURCE_NAMES
 
 _MOST_PHRASES = 5
 

@@ -18,6 +18,7 @@ from ytap_assets.domain.norms import place
 from ytap_assets.domain.relevance import Topic, match_topic
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring_weights import ScoringWeights
+from ytap_assets.domain.source_profiles import SOURCE_PROFILES
 from ytap_assets.domain.text import comparable_titles
 
 RELEVANCE_RANGE = (0.5, 2.0)
@@ -29,7 +30,9 @@ PRODUCED_SCHEMA = pl.Schema({"story_id": pl.String, "canonical_url": pl.String, 
 _SPAN = ("first_day", "last_day")
 _DAY = ("workspace_id", "day")
 _STORY = (*_DAY, "story_id")
-_SAME_PLATFORM = {"youtube_channel": "youtube"}
+_SAME_PLATFORM = {
+    name: profile.platform for name, profile in SOURCE_PROFILES.items() if profile.platform
+}
 
 
 def score_stories(

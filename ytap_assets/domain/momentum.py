@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from ytap_assets.domain.scoring import by_source
+from ytap_assets.domain.source_profiles import DEFAULT_GROWTH, SOURCE_PROFILES, GrowthCurve
 
 COUNTS = ("points", "views", "likes", "comments")
 """The counts that can speak for an item, the most telling first."""
@@ -36,34 +37,13 @@ divided by nothing."""
 
 
 @dataclass(frozen=True)
-class Course:
-    """How items of a source usually gather their counts, in hours.
-
-    Attributes:
-        first_hours: A younger item's speed is computed as if it were this old: in its first
-            minutes a handful of votes would be hundreds an hour.
-        settling_hours: After this time about 70 % of what a usual item will have is there.
-        fading_hours: At this age what an item has gathered counts half.
-    """
-
-    first_hours: float
-    settling_hours: float
-    fading_hours: float
-
-
-@dataclass(frozen=True)
 class Courses:
     """The course of each source. `docs/scoring.md` says which were measured, and on what."""
 
-    by_source: Mapping[str, Course] = field(
-        default_factory=lambda: {
-            "reddit": Course(first_hours=0.3, settling_hours=0.5, fading_hours=24),
-            "hn": Course(first_hours=2, settling_hours=8, fading_hours=24),
-            "youtube": Course(first_hours=6, settling_hours=48, fading_hours=168),
-            "youtube_channel": Course(first_hours=6, settling_hours=48, fading_hours=168),
-        }
+    by_source: Mapping[str, GrowthCurve] = field(
+        default_factory=lambda: {name: profile.growth for name, profile in SOURCE_PROFILES.items()}
     )
-    other: Course = Course(first_hours=2, settling_hours=8, fading_hours=48)
+    other: GrowthCurve = DEFAULT_GROWTH
 
     def column(self, name: str) -> pl.Expr:
         """One of the courses' values, by ``source``."""

@@ -13,15 +13,15 @@ over where a thing gathers faster than about twice the usual: votes lift what is
 on speed alone says where it ends. Views add up (steepness 1). Both are scale-free, so a small
 community is measured by itself.
 
-What is usual is declared for three sources. Any other has no scale but that of its own items, and
-is neutral without them: its items are drawn to the middle, the more the fewer items are known.
+What is usual is declared in the profiles of some sources (`source_profiles`). Any other has no
+scale but that of its own items, and is neutral without them: its items are drawn to the middle, the
+more the fewer items are known.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 
@@ -29,6 +29,7 @@ import polars as pl
 
 from ytap_assets.domain.momentum import COUNTS, RANK
 from ytap_assets.domain.rounding import round_exactly
+from ytap_assets.domain.source_profiles import HEAT_OF_VIEWS, SOURCE_PROFILES, Baseline
 
 TAKE_OFF = 2.25
 SHRINKAGE = 50
@@ -36,7 +37,7 @@ SHRINKAGE = 50
 NEUTRAL_SHARE = 0.5
 """The top share of an item of which nothing is known."""
 TOP_SHARES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.01)
-"""The share of items at least as hot as each of ``Norm.heat``."""
+"""The share of items at least as hot as each of ``Baseline.heat``."""
 SCALE = 10.0
 CURVE = 0.25
 """momentum = 10 x (1 - top share ^ 0.25): 1.6 in the middle, 4.4 for the top tenth, 6.8 for the
@@ -49,33 +50,12 @@ _KNOTS = tuple(f"heat_{number}" for number in range(len(TOP_SHARES)))
 _LEAST = 1e-9
 
 
-@dataclass(frozen=True)
-class Norm:
-    """What is usual for a source.
-
-    Attributes:
-        expected: The median of ``expected_engagement``.
-        pace: The median of ``pace``.
-        heat: The heat that 95, 75, 50, 25, 10 and 1 % of items reach, rising.
-        steepness: How far the fastest items run away from the others.
-    """
-
-    expected: float
-    pace: float
-    heat: tuple[float, ...]
-    steepness: float = 1
-
-
-_HEAT_OF_VOTES = (0.35, 0.7, 1.05, 2.0, 8.8, 25_000)
-_HEAT_OF_VIEWS = (0.25, 0.76, 1.45, 3.1, 7.1, 40)
-DEFAULT_NORMS: Mapping[tuple[str, str], Norm] = {
-    ("reddit", "points"): Norm(expected=46, pace=30, heat=_HEAT_OF_VOTES, steepness=6),
-    ("hn", "points"): Norm(expected=150, pace=13.5, heat=_HEAT_OF_VOTES, steepness=6),
-    ("youtube", "views"): Norm(expected=1.4e6, pace=22_000, heat=_HEAT_OF_VIEWS),
+DEFAULT_NORMS: Mapping[tuple[str, str], Baseline] = {
+    (name, profile.baseline.basis): profile.baseline
+    for name, profile in SOURCE_PROFILES.items()
+    if profile.baseline is not None
 }
-"""Measured: new posts of one large subreddit; stories of one site with at least 50 points in
-their first day; the daily list of one country (`docs/scoring.md`)."""
-_NO_SCALE = Norm(expected=1, pace=1, heat=_HEAT_OF_VIEWS)
+_NO_SCALE = Baseline("views", expected=1, pace=1, heat=HEAT_OF_VIEWS)
 """For any other source and basis: the shape of heat, which is free of scale. Its medians mean
 nothing and are never used."""
 

@@ -13,12 +13,10 @@ from functools import reduce
 import polars as pl
 
 from ytap_assets.domain.rounding import divide_exactly, round_exactly
+from ytap_assets.domain.source_profiles import SOURCE_PROFILES
 
 SOURCE_WEIGHTS: Mapping[str, float] = {
-    "reddit": 1.0,
-    "hn": 1.2,
-    "youtube": 0.8,
-    "youtube_channel": 0.8,
+    name: profile.weight for name, profile in SOURCE_PROFILES.items()
 }
 OTHER_SOURCE_WEIGHT = 1.0
 VIEWS_PER_ENGAGEMENT = 50.0

@@ -17,7 +17,7 @@ from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Refusal, Stored, store_fetches
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, Table
 
 _LOG = logging.getLogger(__name__)

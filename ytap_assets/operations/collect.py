@@ -20,8 +20,8 @@ from ytap_assets.operations.platform import Batch, Results, Slice, Written
 from ytap_assets.operations.store import Stored
 from ytap_assets.sources import collect
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.session import Session, open_session
+from ytap_assets.sources.collect import Session, open_session
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import RAW_TRENDS, VIDEO_METRICS, VIDEOS, Table
 
 _DAYS_PER_COMMIT = 60
@@ -165,7 +165,7 @@ async def _ask_each_day(
                 failed[slice_.scope] = error
 
         for number, day in enumerate(sorted(by_day), start=1):
-            await session.visit(day)  # opened once, not by each of them
+            await session.context(day)  # opened once, not by each of them
             async with asyncio.TaskGroup() as group:
                 for slice_ in by_day[day]:
                     if slice_.scope not in failed:

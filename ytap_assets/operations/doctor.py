@@ -35,8 +35,8 @@ from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.errors import SourceError
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.exchange import SourceError
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Probe = Callable[[str], str | None]
@@ -269,14 +269,14 @@ def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
     ledger = open_ledger(settings)
     for bucket in BUCKETS if ledger.path.is_file() else ():
         try:
-            spending = ledger.spending(bucket, now)
+            spending = ledger.usage(bucket, now)
         except SourceError as error:
             yield Finding("health", f"quota {bucket.name}", "fail", str(error))
             continue
         resets = f"until {next_quota_reset(now):%Y-%m-%d %H:%M} UTC"
         detail = f"{spending.calls:,} of {bucket.limit:,} calls made {resets}"
-        is_empty = spending.is_parked or spending.calls >= bucket.limit
-        said = "; the platform says it is used up" if spending.is_parked else ""
+        is_empty = spending.is_exhausted or spending.calls >= bucket.limit
+        said = "; the platform reports it as used up" if spending.is_exhausted else ""
         verdict: Verdict = "warn" if is_empty else "ok"
         yield Finding("sources", f"quota {bucket.name}", verdict, detail + said)
 

@@ -34,8 +34,8 @@ from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.errors import PermanentError
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.exchange import PermanentError
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, VIDEOS, WORKSPACES
 from ytap_assets.tables.evidence import HISTORIES
 from ytap_assets.workspaces import Workspace

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ytap_assets.domain.spam.model import SpamModel
-from ytap_assets.domain.spam.rules import Minimum, SpamRules
+from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.safe_files import describe_kind
@@ -22,14 +22,10 @@ _CACHED_MODELS = 4
 
 def spam_rules(workspace: Workspace) -> SpamRules:
     """The general spam rules with the additions and settings of the workspace's config."""
-    sources, spam = workspace.sources, workspace.spam
+    spam = workspace.spam
     given = spam.model_dump(exclude_none=True, exclude={*_LISTS, "model", "rules_off"})
     return SpamRules().extended(
-        minimums={
-            "reddit": Minimum("points", sources.reddit.min_score),
-            "hn": Minimum("points", sources.hn.min_points),
-            "youtube": Minimum("views", sources.youtube.min_views),
-        },
+        minimums=workspace.sources.minimums,
         blocklist=spam.blocklist,
         allowlist=spam.allowlist,
         link_farms=spam.link_farms,

@@ -16,7 +16,7 @@ from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.operations.platform import Platform
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
 from ytap_assets.tables.evidence import ANSWERED, HISTORIES
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ytap_assets.domain.ids import is_video_id
-from ytap_assets.tables.sources import SOURCE_NAMES
+from ytap_assets.domain.source_profiles import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from ytap_assets.domain.reporting.pages import ReportDay, Script

@@ -1,5 +1,5 @@
-"""The platforms and file formats: bytes in, typed rows out.
+"""The platforms and file formats: from bytes to typed rows.
 
-One module per platform. Belongs here: HTTP, wire formats, parsing. Does not belong here: Dagster,
-the lake, and what the rows mean (`domain`).
+`source` is the interface, `catalog` the list of sources, `collect` runs them, `http` is their HTTP
+client. Does not belong here: Dagster, the lake, and what the rows mean (`domain`).
 """

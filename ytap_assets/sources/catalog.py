@@ -1,7 +1,6 @@
-"""Every source there is, in one list. To add one: its module, its entry here, its recording.
+"""The list of sources. `docs/adding-a-source.md` shows how to add one.
 
-`docs/adding-a-source.md` shows it. Belongs here: the list, what follows from it (which hosts are
-asked, how far apart), and finding a source by what it left behind.
+Belongs here: the list, what follows from it (hosts, spacing), and the source of a stored payload.
 """
 
 from __future__ import annotations
@@ -10,14 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ytap_assets.sources.hn import HackerNewsByDate, HackerNewsFrontPage
+from ytap_assets.sources.hackernews import HackerNewsByDate, HackerNewsFrontPage
 from ytap_assets.sources.reddit import RedditHot
 from ytap_assets.sources.source import Source, TrendSource
-from ytap_assets.sources.youtube import YouTubeCharts
-from ytap_assets.sources.youtube_channel import YouTubeChannels
-from ytap_assets.sources.youtube_search import YouTubeSearch
-from ytap_assets.sources.youtube_stats import YouTubeStats
-from ytap_assets.sources.youtube_uploads import YouTubeUploads
+from ytap_assets.sources.youtube import (
+    YouTubeChannels,
+    YouTubeCharts,
+    YouTubeSearch,
+    YouTubeStats,
+    YouTubeUploads,
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Catalog:
     """The sources of an installation.
 
     Attributes:
-        trends: What `raw_trends` is collected from.
-        video_stats: What `video_metrics` is collected from.
+        trends: The sources of `raw_trends`.
+        video_stats: The source of `video_metrics`.
     """
 
     trends: tuple[TrendSource, ...]
@@ -34,26 +35,26 @@ class Catalog:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """All of them."""
+        """All sources."""
         return (*self.trends, self.video_stats)
 
     @cached_property
     def hosts(self) -> frozenset[str]:
-        """The only hosts that are ever asked."""
+        """The only hosts that requests are sent to."""
         return frozenset().union(*(source.hosts for source in self.sources))
 
     @cached_property
     def spacing_s(self) -> Mapping[str, float]:
-        """Seconds between two requests to a host."""
+        """Seconds between two requests to each host."""
         return {
             host: max(source.spacing_s for source in self.sources if host in source.hosts)
             for host in self.hosts
         }
 
     def find(self, name: str, url: str) -> Source | None:
-        """The source whose fetch began with ``url``, or None where there is none (any more)."""
+        """The source of this name whose fetches start with ``url``, or None."""
         named = (source for source in self.sources if source.name == name)
-        return next((source for source in named if source.begins_with(url)), None)
+        return next((source for source in named if source.matches_url(url)), None)
 
 
 TREND_SOURCES: tuple[TrendSource, ...] = (

@@ -1,25 +1,229 @@
-"""Collecting: every source a workspace wants, for every day asked for.
+"""Collecting: a session with the platforms, and the fetches of a workspace for given days.
 
-No source stops another: each fetch ends in a `Fetch` with its outcome. Belongs here: which fetches
-there are. Does not belong here: storing them (`operations`).
+Every fetch ends in a `Fetch` with its outcome, whatever the platform or the source's code does; no
+source stops another.
+
+Live and recording, the present is the clock that is passed in. On replay the present of a day is
+the end of its recordings, so replaying a day twice gives the same rows. `today` is set when the
+session is opened: a session that runs past midnight finishes its day.
+
+Does not belong here: storing the fetches (`operations`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+import hashlib
+import logging
+import time as clocks
+import traceback
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urldefrag
 
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.fetching import fetch_target
-from ytap_assets.sources.session import Session
-from ytap_assets.sources.source import Source, Visit
-from ytap_assets.sources.youtube_stats import batch_videos
+import httpx
+import polars as pl
+
+from ytap_assets.settings import Settings
+from ytap_assets.sources.catalog import CATALOG, Catalog
+from ytap_assets.sources.http.cache import ResponseCache
+from ytap_assets.sources.http.client import (
+    HttpClient,
+    HttpConfig,
+    RateLimiter,
+    RetryPolicy,
+    Timeouts,
+    live_transport,
+)
+from ytap_assets.sources.http.exchange import (
+    NOT_MODIFIED,
+    Exchange,
+    SourceError,
+    UnexpectedError,
+    UnrecoverableError,
+)
+from ytap_assets.sources.http.recordings import RecordTransport, ReplayTransport, day_folder
+from ytap_assets.sources.http.safety import redacted_logs
+from ytap_assets.sources.http.state import RetryAfterStore, open_ledger
+from ytap_assets.sources.source import (
+    Fetch,
+    FetchContext,
+    Parsed,
+    Query,
+    RejectedItem,
+    Responses,
+    Source,
+    Token,
+)
+from ytap_assets.sources.youtube import batch_videos
+from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS, Table
+from ytap_assets.tables.evidence import Outcome
 from ytap_assets.workspaces import Workspace
 
+Clock = Callable[[], datetime]
+Sleep = Callable[[float], Awaitable[None]]
 _Plan = list[tuple[Source, str]]
 Targets = Mapping[date, Collection[tuple[str, str]]]
-"""For each day the targets that are asked, as (source, target)."""
+"""The targets to fetch of each day, as (source, target)."""
+
+_LOG = logging.getLogger(__name__)
+_CACHE, _RETRY_AFTER = "answers.sqlite", "parked.sqlite"
+_NOT_SECRET = frozenset({"YTAP_SECRET_REDDIT_USER"})
+"""Public names that are set like secrets; redacting a common word would damage payloads."""
+_SHOWN_CHARS = 300
+
+
+class Session:
+    """An open session with the platforms: ``async with open_session(settings) as session``.
+
+    Its clients share their configuration and access tokens, in memory only; live, all sessions of
+    the installation share the response cache.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Clock | None = None,
+        catalog: Catalog = CATALOG,
+        use_cache: bool = True,
+        network: Callable[[], httpx.AsyncBaseTransport] = live_transport,
+        retries: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        sleep: Sleep = asyncio.sleep,
+        monotonic: Callable[[], float] = clocks.monotonic,
+    ) -> None:
+        """Take what a session depends on; nothing is opened yet.
+
+        Args:
+            settings: The transport and the secrets.
+            now: The present, live and recording; the settings' by default.
+            catalog: The sources; requests are sent to their hosts only.
+            use_cache: Whether the response cache is used when live.
+            network: Creates the transport to the real hosts.
+            retries: How transient failures are retried.
+            timeouts: How long a response may take.
+            sleep: Waits so many seconds.
+            monotonic: A monotonic clock, for spacing requests.
+        """
+        self.settings = settings
+        self.catalog = catalog
+        self._now = now or settings.now
+        self._today = self._now().astimezone(UTC).date()
+        self._network = network
+        self._use_cache = use_cache
+        self._config = HttpConfig(
+            hosts=catalog.hosts,
+            clock=self._now,
+            sleep=sleep,
+            rate_limiter=RateLimiter(catalog.spacing_s, monotonic),
+            retries=retries or RetryPolicy(),
+            timeouts=timeouts or Timeouts(),
+            retry_after=RetryAfterStore(settings.state / _RETRY_AFTER),
+            ledger=open_ledger(settings),
+        )
+        for name, secret in settings.secrets.items():
+            if name not in _NOT_SECRET:
+                self._config.redactor.add(secret)
+        self._tokens: dict[str, Token] = {}
+        self._contexts: dict[date, FetchContext] = {}
+        self._live: HttpClient | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        config = self._config
+        self._stack.enter_context(redacted_logs(config.redactor))
+        if config.rate_limiter is not None and config.retry_after is not None:
+            for host, wait in config.retry_after.remaining(self._now()).items():
+                config.rate_limiter.block(host, wait)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def context(self, day: date) -> FetchContext:
+        """The context of the fetches for ``day``; the same one each time."""
+        if day not in self._contexts:
+            self._contexts[day] = await self._open_context(day)
+        return self._contexts[day]
+
+    async def _open_context(self, day: date) -> FetchContext:
+        if self.settings.transport == "replay":
+            return await self._open_replay(day)
+        if self.settings.transport == "record":
+            # A recording must be complete, so it contains no 304 and no cached response.
+            client = await self._open_client(self._record(day), self._config)
+        else:
+            if self._live is None:
+                cache = ResponseCache(self.settings.state / _CACHE) if self._use_cache else None
+                config = replace(self._config, cache=cache)
+                self._live = await self._open_client(self._network(), config)
+            client = self._live
+        return self._context(day, self._now, client, is_replay=False)
+
+    async def _open_replay(self, day: date) -> FetchContext:
+        transport = ReplayTransport(day_folder(self.settings.recordings, day))
+        present = transport.recorded_until or datetime.combine(day, time.max, UTC)
+        # A recording needs no rate limit, no retries and no quota.
+        config = replace(
+            self._config,
+            clock=lambda: present,
+            rate_limiter=None,
+            retries=RetryPolicy(attempts=1),
+            retry_after=None,
+            ledger=None,
+        )
+        client = await self._open_client(transport, config)
+        context = self._context(day, lambda: present, client, is_replay=True)
+        return replace(context, find_recording=transport.find_recording)
+
+    def _record(self, day: date) -> httpx.AsyncBaseTransport:
+        return RecordTransport(
+            self._network(),
+            day_folder(self.settings.recordings, day),
+            clock=self._now,
+            redactor=self._config.redactor,
+        )
+
+    async def _open_client(
+        self, transport: httpx.AsyncBaseTransport, config: HttpConfig
+    ) -> HttpClient:
+        return await self._stack.enter_async_context(HttpClient(transport, config))
+
+    def _context(
+        self, day: date, now: Clock, client: HttpClient, *, is_replay: bool
+    ) -> FetchContext:
+        return FetchContext(
+            day=day,
+            now=now,
+            today=now().date() if is_replay else self._today,
+            client=client,
+            settings=self.settings,
+            is_replay=is_replay,
+            tokens=self._tokens,
+        )
+
+
+def open_session(
+    settings: Settings, *, now: Clock | None = None, catalog: Catalog = CATALOG
+) -> Session:
+    """A session with the transport, recordings and secrets of ``settings``.
+
+    Args:
+        settings: The installation's settings.
+        now: The present, live and recording; the settings' by default.
+        catalog: The sources.
+    """
+    return Session(settings, now=now, catalog=catalog)
 
 
 async def collect_trends(
@@ -30,15 +234,15 @@ async def collect_trends(
     run_id: str,
     targets: Targets | None = None,
 ) -> list[Fetch]:
-    """Ask every source the workspace wants about every day.
+    """Fetch every target of a workspace's config for every day.
 
     Args:
-        workspace: Whose config says what is wanted. One that does not collect gives nothing.
-        days: The days, in any order. Past days are asked only of sources that can answer for
-            them; the others' fetches end ``unrecoverable``, without a request.
+        workspace: The workspace. One that does not collect gives no fetches.
+        days: The days, in any order. For past days, a source that cannot return them ends
+            ``unrecoverable``, without a request.
         session: An open session.
-        run_id: What ``collection_log`` calls this run.
-        targets: The targets that are asked, such as `operations.due` finds; all where None.
+        run_id: The run's id in ``collection_log``.
+        targets: The targets to fetch, such as `operations.due` finds; all if None.
 
     Returns:
         One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
@@ -51,10 +255,10 @@ async def collect_trends(
         for target in source.targets(workspace)
     ]
 
-    def choose(visit: Visit) -> _Plan:
+    def choose(context: FetchContext) -> _Plan:
         if targets is None:
             return plan
-        chosen = targets.get(visit.day, ())
+        chosen = targets.get(context.day, ())
         return [(source, target) for source, target in plan if (source.name, target) in chosen]
 
     return await _collect(choose, workspace, days, session, run_id)
@@ -68,15 +272,15 @@ async def collect_video_metrics(
     session: Session,
     run_id: str,
 ) -> list[Fetch]:
-    """Ask for the present counts of given videos.
+    """Fetch the current counts of given videos.
 
     Args:
-        workspace: Whose videos they are. One that does not collect gives nothing.
-        video_ids: YouTube ids; asked in batches of 50, sorted, each once. On replay, those that
-            were not recorded are a fetch of their own, which ends ``not_recorded``.
-        days: The metric dates. The counts are as of now, so a day that is over cannot be had.
+        workspace: The videos' workspace. One that does not collect gives no fetches.
+        video_ids: YouTube ids; requested in sorted batches of 50 without repeats. On replay, ids
+            that were not recorded are a fetch of their own, which ends ``not_recorded``.
+        days: The metric dates. The counts are current, so a past day cannot be fetched.
         session: An open session.
-        run_id: What ``collection_log`` calls this run.
+        run_id: The run's id in ``collection_log``.
 
     Returns:
         One fetch per day and batch; ``rows`` are `video_metrics`.
@@ -88,28 +292,284 @@ async def collect_video_metrics(
         return []
     stats = session.catalog.video_stats
 
-    def plan(visit: Visit) -> _Plan:
-        return [(stats, target) for target in batch_videos(video_ids, visit.find_recording)]
+    def plan(context: FetchContext) -> _Plan:
+        return [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
 
     return await _collect(plan, workspace, days, session, run_id)
 
 
 async def _collect(
-    plan: Callable[[Visit], _Plan],
+    plan: Callable[[FetchContext], _Plan],
     workspace: Workspace,
     days: Iterable[date],
     session: Session,
     run_id: str,
 ) -> list[Fetch]:
-    """The plan for each day: its fetches at once, kept apart by the hosts' spacing."""
+    """Run the plan for each day; the fetches of a day run concurrently."""
     fetches: list[Fetch] = []
     for day in sorted(set(days)):
-        visit = await session.visit(day)
+        context = await session.context(day)
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(fetch_target(source, target, workspace, visit, run_id=run_id))
-                for source, target in plan(visit)
-                if source.due_from(visit.day) <= visit.now()
+                group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
+                for source, target in plan(context)
+                if source.due_from(context.day) <= context.now()
             ]
         fetches += [task.result() for task in tasks]
     return fetches
+
+
+@dataclass
+class _Requests:
+    """The exchanges of one fetch, and the error that ended it."""
+
+    started_at: datetime
+    exchanges: list[Exchange] = field(default_factory=list)
+    error: SourceError | None = None
+
+    @property
+    def attempts(self) -> int:
+        failed = self.error.attempts if self.error else 0
+        return failed + sum(exchange.attempts for exchange in self.exchanges)
+
+    @property
+    def evidence(self) -> list[Exchange]:
+        """Every response, including the rejected one."""
+        rejected = self.error.exchange if self.error else None
+        return [*self.exchanges, rejected] if rejected else self.exchanges
+
+
+async def fetch_target(
+    source: Source, target: str, workspace: Workspace, context: FetchContext, *, run_id: str
+) -> Fetch:
+    """Fetch a target and parse the responses.
+
+    Never raises for an error of the platform or a bug in the source's code: the fetch's log has the
+    outcome and its detail. Responses received before a failure are stored. On replay the same
+    recordings give the same fetch, including its ids.
+    """
+    requests = await _request(source, Query(source.name, target, workspace, context))
+    parsed, rows = _parse(source, requests, context)
+    ended = _describe_end(requests, parsed)
+    # The same fetch replayed, or the same refusal without a request, has the same id.
+    is_fixed = _is_fixed(ended["outcome"], source, context) and not requests.evidence
+    discriminator = ended["outcome"] if is_fixed else requests.started_at.isoformat()
+    shared = {
+        "workspace_id": workspace.workspace_id,
+        "day": context.day,
+        "collection_id": hash_id(
+            workspace.workspace_id, source.name, target, context.day.isoformat(), discriminator
+        ),
+    }
+    log = {
+        **shared,
+        "source": source.name,
+        "target": target,
+        "history": source.history,
+        **ended,
+        "started_at": requests.started_at,
+        "finished_at": context.now(),
+        "run_id": run_id,
+    }
+    _log_end(log)
+    return Fetch(
+        log=log,
+        rows=rows.with_columns(pl.lit(value).alias(name) for name, value in shared.items()),
+        quarantined=frame_quarantined(parsed.rejected, source.name, shared),
+        payloads=_frame_payloads(requests.evidence, source.name, shared),
+    )
+
+
+def _is_fixed(outcome: Outcome, source: Source, context: FetchContext) -> bool:
+    """Whether an outcome is the same for every fetch, and is stored once."""
+    return outcome == "unrecoverable" or (
+        outcome == "disabled" and source.lacks_key(context.settings)
+    )
+
+
+async def _request(source: Source, query: Query) -> _Requests:
+    """Send the requests of a fetch, until the first error."""
+    requests = _Requests(started_at=query.context.now())
+    try:
+        _check_day(source, query.context)
+        async for exchange in source.fetch(query):
+            requests.exchanges.append(exchange)
+    except SourceError as error:
+        requests.error = error
+    except Exception as error:  # a bug: the other targets continue
+        requests.error = _unexpected(error, f"{source.name} {query.target}", query.context)
+    return requests
+
+
+def _check_day(source: Source, context: FetchContext) -> None:
+    if context.day > context.today:
+        raise UnrecoverableError(f"{context.day} is in the future")
+    if context.day < context.today and source.history != "date_queryable":
+        raise UnrecoverableError(
+            f"{source.name} only returns current data ({source.history}); {context.day} is over"
+        )
+
+
+def _parse(
+    source: Source, requests: _Requests, context: FetchContext
+) -> tuple[Parsed, pl.DataFrame]:
+    """The parsed responses, and their rows without the columns that a fetch shares."""
+    try:
+        parsed = source.parse(Responses(context.day, requests.exchanges))
+        rows = source.table.frame(parsed.rows)
+    except Exception as error:
+        unexpected = _unexpected(error, f"parsing {source.name}", context)
+        return Parsed(error=unexpected), source.table.empty()
+    cache = context.client.config.cache
+    if parsed.error is not None and cache is not None:
+        cache.remove(urldefrag(each.url).url for each in requests.exchanges)
+    return parsed, rows
+
+
+def _unexpected(error: Exception, what: str, context: FetchContext) -> UnexpectedError:
+    """The error of an unknown exception; its traceback is logged, without secrets."""
+    redact = context.client.config.redactor.text
+    trace = redact("".join(traceback.format_exception(error)))
+    _LOG.error("%s failed unexpectedly:\n%s", what, _printable(trace, keep="\n"))
+    text = _printable(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
+    return UnexpectedError(
+        f"{text}: a bug in this program; the traceback is in its log, and the responses received"
+        " are in raw_payloads and can be parsed again"
+    )
+
+
+def _printable(text: str, *, keep: str = "") -> str:
+    """The text without characters that cannot be logged or stored, such as surrogates."""
+    return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
+
+
+def hash_id(*parts: str) -> str:
+    """An id derived from its parts: 32 hex digits."""
+    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(text).hexdigest()[:32]
+
+
+def _describe_end(requests: _Requests, parsed: Parsed) -> dict[str, Any]:
+    """The outcome and the counts of a fetch, as columns of ``collection_log``."""
+    error = requests.error or parsed.error
+    evidence = requests.evidence
+    unchanged = bool(evidence) and all(each.status == NOT_MODIFIED for each in evidence)
+    outcome: Outcome = "not_modified" if unchanged else "ok"
+    return {
+        "outcome": error.outcome if error else outcome,
+        "detail": str(error) if error else parsed.note,
+        "http_status": evidence[-1].status if evidence else None,
+        "attempts": requests.attempts,
+        "fetched": len(parsed.rows) + len(parsed.rejected),
+        "accepted": 0,
+        "quarantined": len(parsed.rejected),
+        "duplicates": 0,
+    }
+
+
+def _log_end(log: dict[str, Any]) -> None:
+    level = logging.INFO if log["outcome"] in {"ok", "not_modified"} else logging.WARNING
+    _LOG.log(
+        level,
+        "%s %s %s: %s, %d rows, %d quarantined%s",
+        log["workspace_id"],
+        log["source"],
+        log["target"],
+        log["outcome"],
+        log["fetched"] - log["quarantined"],
+        log["quarantined"],
+        f" ({log['detail']})" if log["detail"] else "",
+    )
+
+
+def frame_quarantined(
+    rejected: Sequence[RejectedItem], source: str, shared: dict[str, Any]
+) -> pl.DataFrame:
+    """Rows of ``quarantined_rows``.
+
+    Args:
+        rejected: The rejected items.
+        source: The source's name.
+        shared: ``workspace_id``, ``day`` and ``collection_id``.
+    """
+    collection_id = str(shared["collection_id"])
+    return QUARANTINED_ROWS.frame(
+        [
+            {
+                **shared,
+                "quarantine_id": hash_id(collection_id, item.origin, item.place, item.original),
+                "source": source,
+                "origin": item.origin,
+                "place": item.place,
+                "reason": item.reason,
+                "original": item.original,
+                "quarantined_at": item.seen_at,
+            }
+            for item in rejected
+        ]
+    )
+
+
+def _frame_payloads(
+    exchanges: Sequence[Exchange], source: str, shared: dict[str, Any]
+) -> pl.DataFrame:
+    return RAW_PAYLOADS.frame(
+        [
+            {
+                **shared,
+                "payload_id": f"{shared['collection_id']}-{number:04d}",
+                "source": source,
+                "url": exchange.url,
+                "http_status": exchange.status,
+                "content_type": exchange.content_type,
+                "fetched_at": exchange.fetched_at,
+                "size_bytes": len(exchange.body),
+                "sha256": hashlib.sha256(exchange.body).hexdigest(),
+                "is_truncated": exchange.is_truncated,
+                "body": exchange.body,
+            }
+            for number, exchange in enumerate(exchanges)
+        ]
+    )
+
+
+def parse_payloads(
+    payloads: pl.DataFrame, table: Table = RAW_TRENDS, *, catalog: Catalog = CATALOG
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Parse stored payloads again with the current parsers, without the network.
+
+    The rows keep their collection and observation time, so storing them again adds only rows that
+    were missing.
+
+    Args:
+        payloads: Rows of ``raw_payloads``, complete collections of any workspaces and days.
+        table: Payloads of this table's sources are parsed.
+        catalog: The sources.
+
+    Returns:
+        Rows of ``table`` and of ``quarantined_rows``.
+    """
+    rows, quarantined = [table.empty()], [QUARANTINED_ROWS.empty()]
+    ordered = payloads.sort("workspace_id", "day", "collection_id", "payload_id")
+    for collection in ordered.partition_by("workspace_id", "collection_id", maintain_order=True):
+        first = collection.row(0, named=True)
+        source = catalog.find(first["source"], first["url"])
+        if source is None or source.table is not table:
+            continue
+        shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
+        exchanges = [_read_payload(payload) for payload in collection.iter_rows(named=True)]
+        parsed = source.parse(Responses(first["day"], exchanges))
+        rows.append(table.frame([{**row, **shared} for row in parsed.rows]))
+        quarantined.append(frame_quarantined(parsed.rejected, source.name, shared))
+    return pl.concat(rows), pl.concat(quarantined)
+
+
+def _read_payload(payload: dict[str, Any]) -> Exchange:
+    return Exchange(
+        url=payload["url"],
+        status=payload["http_status"],
+        headers={},
+        body=payload["body"],
+        fetched_at=payload["fetched_at"],
+        is_truncated=payload["is_truncated"],
+    )

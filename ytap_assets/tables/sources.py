@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, get_args
 
 from ytap_assets.tables.base import Day, Float, Instant, Int, Rows, Table, Text, Texts, column
 from ytap_assets.tables.evidence import HISTORIES
-
-SOURCE_NAMES: Mapping[str, str] = {
-    "hn": "Hacker News",
-    "reddit": "Reddit",
-    "youtube": "YouTube",
-    "youtube_channel": "YouTube channels",
-    "youtube_stats": "YouTube statistics",
-    "unattributed": "No trend seen before",
-    "inbox": "Inbox",
-}
-"""The names of sources in reports and reasons; another source is shown by its id."""
 
 CoverageState = Literal[
     "answered", "imported", "open", "healable", "disabled", "unrecoverable", "not_recorded"

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from ytap_assets.tables.base import Bool, Day, Float, Instant, Int, Rows, Table, Text, Texts, column
 
-SOURCES = ("reddit", "hn", "youtube", "youtube_channel")
-"""``youtube`` is charts and search; ``youtube_channel`` is monitored channels."""
-
 
 class RawTrends(Rows):
     """One row per observation of an item in a list. Append-only.

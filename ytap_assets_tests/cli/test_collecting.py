@@ -11,10 +11,10 @@ import pytest
 
 from ytap_assets.cli.collecting import import_files
 from ytap_assets.cli.common import Day
+from ytap_assets.domain.source_profiles import SOURCES
 from ytap_assets.operations.platform import Platform
 from ytap_assets.sources import collect
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.tables.trends import SOURCES
+from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Channel, Workspaces
 from ytap_assets_tests.cli.conftest import Ytap
 from ytap_assets_tests.operations.test_store import fetch

@@ -20,7 +20,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources import collect
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import ACCOUNTS, WORKSPACE_REPORTS
 from ytap_assets.workspaces import Account, Workspace, Workspaces
 from ytap_assets_tests.lakehouse.processes import Worker

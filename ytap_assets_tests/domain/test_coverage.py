@@ -133,7 +133,7 @@ def test_a_row_tells_how_often_it_was_asked_and_what_it_brought() -> None:
     )
 
 
-@pytest.mark.parametrize("detail", ["incomplete: 1,000 of 1,500 stories were shown", None])
+@pytest.mark.parametrize("detail", ["incomplete: 1,000 of 1,500 stories were returned", None])
 def test_what_went_well_in_the_end_says_only_what_is_incomplete(detail: str | None) -> None:
     fetches = log({**HN, "outcome": "malformed", "detail": "HTML"}, {**HN, "detail": detail})
     told = describe_coverage(plan(HN), fetches, imported(), today=TODAY)["detail"]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.momentum import Course, Courses, measure_gains, measure_items
+from ytap_assets.domain.momentum import Courses, measure_gains, measure_items
 from ytap_assets.domain.scoring import latest_observations, merge_observations
+from ytap_assets.domain.source_profiles import GrowthCurve
 from ytap_assets.tables import RAW_TRENDS
 
 DAY = date(2026, 11, 20)
@@ -97,7 +98,7 @@ def test_what_is_old_fades() -> None:
 
 
 def test_each_source_has_its_course() -> None:
-    courses = Courses({"hn": Course(1, 1, 1)}, other=Course(2, 2, 2))
+    courses = Courses({"hn": GrowthCurve(1, 1, 1)}, other=GrowthCurve(2, 2, 2))
     rows = RAW_TRENDS.frame(
         [observation(source=source, points=10, item_id=source) for source in ("hn", "lobsters")]
     ).with_columns(hours_old=pl.lit(0.0))

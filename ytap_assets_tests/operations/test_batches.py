@@ -16,7 +16,7 @@ from ytap_assets.operations import batches as batching
 from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Stored
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS, RAW_TRENDS
 from ytap_assets_tests.operations.test_store import AT, RUN, fetch, of, trend
 

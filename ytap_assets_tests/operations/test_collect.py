@@ -17,7 +17,7 @@ from ytap_assets.operations import collect as collecting
 from ytap_assets.operations.collect import NothingCollectedError, collect_trends
 from ytap_assets.operations.platform import Platform, Written
 from ytap_assets.sources import collect
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.operations.alone import run_alone

@@ -27,7 +27,7 @@ from ytap_assets.operations.scoring import score
 from ytap_assets.operations.stories import cluster_stories
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.ledger import open_ledger
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
@@ -339,7 +339,7 @@ def test_spent_quotas_are_told(platform: Platform, now: datetime) -> None:
         "ok",
         "1 of 100 calls made until 2026-11-21 08:00 UTC",
     )
-    ledger.park(YOUTUBE_SEARCH, now)
+    ledger.mark_exhausted(YOUTUBE_SEARCH, now)
     assert find(platform, subject).verdict == "warn"
     ledger.path.write_bytes(b"not a ledger at all" * 500)
     assert find(platform, subject).verdict == "fail"

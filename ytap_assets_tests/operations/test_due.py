@@ -22,8 +22,8 @@ from ytap_assets.operations.collect import NothingCollectedError, collect_metric
 from ytap_assets.operations.due import Due, find_due
 from ytap_assets.operations.platform import Platform, publish_slice
 from ytap_assets.settings import Settings
-from ytap_assets.sources.ledger import open_ledger
-from ytap_assets.sources.session import Session
+from ytap_assets.sources.collect import Session
+from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, VIDEOS
 from ytap_assets.workspaces import Workspace, Workspaces
 from ytap_assets_tests.operations.alone import run_alone

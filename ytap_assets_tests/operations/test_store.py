@@ -16,7 +16,7 @@ from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Stored, store_fetches
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
 RUN = Run("run-1", "test", "store")

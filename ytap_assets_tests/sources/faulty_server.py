@@ -1,4 +1,4 @@
-"""A server on loopback that answers as it should, but for one host, and a way to reach it.
+"""A server on loopback that is faulty for one host, and a transport to it.
 
 Sockets, bodies and resets are real; only names and TLS are left out: whatever `https://HOST/` is
 asked for is asked of this server, with the host it was meant for in the Host header.
@@ -16,14 +16,14 @@ from contextlib import contextmanager, suppress
 
 import httpx
 
-from ytap_assets.sources.transports import live_transport
+from ytap_assets.sources.http.client import live_transport
 
 Behaviour = Callable[["Call"], None]
 _LONGEST_WAIT_S = 20.0
 
 
 class Call:
-    """One request, and the socket on which to answer it."""
+    """One request, and the socket for its response."""
 
     def __init__(self, connection: socket.socket, head: str, number: int) -> None:
         self.connection = connection
@@ -33,39 +33,39 @@ class Call:
 
     @property
     def host(self) -> str:
-        """Whom it was meant for."""
+        """The requested host."""
         lines = self.head.lower().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("host:"))
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send raw bytes."""
         self.connection.sendall(data)
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
-        """Send a whole answer."""
+        """Send a complete response."""
         names = {"content_type": "application/json", **headers}
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in names.items()]
         head = "\r\n".join([f"HTTP/1.1 {status} So", *lines, f"content-length: {len(body)}"])
         self.send(f"{head}\r\nconnection: close\r\n\r\n".encode() + body)
 
     def begin(self, length: int | None = None, **headers: str) -> None:
-        """Send the head of an answer whose body may never be whole; chunked without a length."""
+        """Send the head of a response; chunked without a length."""
         size = "transfer-encoding: chunked" if length is None else f"content-length: {length}"
         lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         self.send("\r\n".join(["HTTP/1.1 200 So", size, *lines]).encode() + b"\r\n\r\n")
 
     def reset(self) -> None:
-        """Cut the connection without a goodbye."""
+        """Reset the connection."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def wait_for_the_end(self) -> None:
-        """Say nothing until the other side hangs up."""
+        """Send nothing until the client disconnects."""
         with suppress(OSError):
             self.connection.recv(1)
 
 
 class FaultyServer:
-    """Answers every host well, but for those that misbehave; remembers what it was asked."""
+    """Answers every host, with faults for some, and stores the requests."""
 
     def __init__(self, well: Behaviour, faults: dict[str, Behaviour]) -> None:
         self._well = well
@@ -76,7 +76,7 @@ class FaultyServer:
         self._threads: list[threading.Thread] = []
 
     def serve(self) -> None:
-        """Answer until the listener is closed."""
+        """Serve until the listener is closed."""
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
@@ -86,7 +86,7 @@ class FaultyServer:
                 thread.start()
 
     def close(self) -> None:
-        """Take no more calls, and wait for those that are being answered."""
+        """Accept no more connections, and wait for the open ones."""
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -121,14 +121,14 @@ def serving(well: Behaviour, faults: dict[str, Behaviour]) -> Iterator[FaultySer
 
 
 class Wired(httpx.AsyncBaseTransport):
-    """The product's own way to the network, with the whole network at one place."""
+    """The live transport, with every host at one address."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._network = live_transport()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the server what was meant for another."""
+        """Send the request to the server."""
         url = request.url.copy_with(scheme="http", host="127.0.0.1", port=self._port)
         wired = httpx.Request(
             request.method,
@@ -140,7 +140,7 @@ class Wired(httpx.AsyncBaseTransport):
         return await self._network.handle_async_request(wired)
 
     async def aclose(self) -> None:
-        """Hang up."""
+        """Close the transport."""
         await self._network.aclose()
 
 

@@ -1,4 +1,4 @@
-"""What the tests of the sources share: a present that passes only when told, answers by hand."""
+"""Shared by the tests of the sources: fake clocks, scripted responses, sessions."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ import httpx
 import polars as pl
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.client import HttpClient
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.conduct import Conduct
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.pacing import Pacer, RetryPolicy
-from ytap_assets.sources.session import Session, open_session
+from ytap_assets.sources.collect import Session, collect_trends, open_session
+from ytap_assets.sources.http.client import HttpClient, HttpConfig, RateLimiter, RetryPolicy
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Workspace
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -31,8 +28,8 @@ Handler = Callable[[httpx.Request], httpx.Response]
 T = TypeVar("T")
 
 
-class Present:
-    """A clock that moves only when somebody sleeps."""
+class FakeClock:
+    """A clock that advances only in `sleep`."""
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -47,8 +44,8 @@ class Present:
         self.slept.append(seconds)
 
 
-class SharedPresent:
-    """A clock for tasks that sleep at once: it goes on to the one that wakes next."""
+class SharedClock:
+    """A clock for concurrent tasks: it advances to the next one that wakes."""
 
     def __init__(self) -> None:
         self._passed = 0.0
@@ -64,27 +61,27 @@ class SharedPresent:
         wakes = self._passed + seconds
         self._wakes.append(wakes)
         while self._passed < wakes:
-            for _ in range(10):  # whoever is awake does all it can before time passes
+            for _ in range(10):  # let all other tasks run before time advances
                 await asyncio.sleep(0)
             if wakes == min(self._wakes):
                 self._passed = wakes
         self._wakes.remove(wakes)
 
 
-class Distant(httpx.AsyncBaseTransport):
-    """A network whose answers take half a second, in which other tasks go on."""
+class SlowTransport(httpx.AsyncBaseTransport):
+    """A network whose responses take half a second, during which other tasks run."""
 
-    def __init__(self, near: httpx.AsyncBaseTransport, present: SharedPresent) -> None:
+    def __init__(self, near: httpx.AsyncBaseTransport, clock: SharedClock) -> None:
         self._near = near
-        self._present = present
+        self._clock = clock
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await self._present.sleep(0.5)
+        await self._clock.sleep(0.5)
         return await self._near.handle_async_request(request)
 
 
-class Answering:
-    """A handler that answers in turn and remembers what it was asked; the last answer stays."""
+class ScriptedHandler:
+    """A handler with a list of responses, the last one repeated; stores the requests."""
 
     def __init__(self, *answers: httpx.Response | Exception) -> None:
         self.answers = list(answers)
@@ -99,12 +96,12 @@ class Answering:
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run something asynchronous to its end."""
+    """Run a coroutine."""
     return asyncio.run(work)
 
 
 def transport_of(handler: Handler) -> httpx.MockTransport:
-    """A transport whose answers can be streamed, as those of a network are, and more than once."""
+    """A transport whose responses can be streamed, more than once."""
 
     def stream(request: httpx.Request) -> httpx.Response:
         response = handler(request)
@@ -118,24 +115,24 @@ def transport_of(handler: Handler) -> httpx.MockTransport:
 
 
 def raw(body: bytes, *, headers: dict[str, str] | None = None) -> Handler:
-    """A handler that answers with bytes as they travel, compressed or not."""
+    """A handler that responds with raw bytes, compressed or not."""
     return lambda _: httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
 
 
-def make_client(handler: Handler, present: Present | SharedPresent, **conduct: Any) -> HttpClient:
-    """A client that asks the handler, without jitter."""
-    manners: dict[str, Any] = {
+def make_client(handler: Handler, clock: FakeClock | SharedClock, /, **options: Any) -> HttpClient:
+    """A client of the handler, without jitter."""
+    config: dict[str, Any] = {
         "hosts": frozenset({HOST, "other.example"}),
-        "clock": present.now,
-        "sleep": present.sleep,
-        "pacer": Pacer({}, present.monotonic),
+        "clock": clock.now,
+        "sleep": clock.sleep,
+        "rate_limiter": RateLimiter({}, clock.monotonic),
         "retries": RetryPolicy(jitter=lambda: 0.0),
-        **conduct,
+        **options,
     }
     transport: httpx.AsyncBaseTransport = transport_of(handler)
-    if isinstance(present, SharedPresent):
-        transport = Distant(transport, present)
-    return HttpClient(transport, Conduct(**manners))
+    if isinstance(clock, SharedClock):
+        transport = SlowTransport(transport, clock)
+    return HttpClient(transport, HttpConfig(**config))
 
 
 def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settings:
@@ -147,24 +144,24 @@ def make_settings(root: Path, transport: str = "live", **secrets: str) -> Settin
 def make_session(
     settings: Settings,
     handler: Handler,
-    present: Present | None = None,
+    clock: FakeClock | None = None,
     *,
-    keeps_answers: bool = False,
+    use_cache: bool = False,
 ) -> Session:
     """A session whose network is the handler."""
-    present = present or Present()
+    clock = clock or FakeClock()
     return Session(
         settings,
-        now=present.now,
-        keeps_answers=keeps_answers,
+        now=clock.now,
+        use_cache=use_cache,
         network=lambda: transport_of(handler),
-        sleep=present.sleep,
-        monotonic=present.monotonic,
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
     )
 
 
 def make_workspace(**sources: Any) -> Workspace:
-    """A workspace that wants these sources and nothing else."""
+    """A workspace with these sources only."""
     wanted = {"hn": {"enabled": False}, **sources}
     return Workspace.model_validate(
         {"workspace_id": "tech", "name": "Tech", "vertical": "technology", "sources": wanted}
@@ -200,18 +197,18 @@ def replay(workspace: Workspace, days: Iterable[date], settings: Settings) -> li
 
 
 def answer(body: object, url: str = "https://api.example/x", status: int = 200) -> Exchange:
-    """An exchange whose body is given as bytes, or as what becomes JSON."""
+    """An exchange whose body is bytes, or a value that is written as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Exchange(url=url, status=status, headers={}, body=content, fetched_at=NOW)
 
 
 def reasons(fetch: Fetch) -> list[str]:
-    """Why rows of a fetch were put aside."""
+    """The reasons of quarantined rows."""
     return fetch.quarantined["reason"].to_list()
 
 
 def check_conservation(fetch: Fetch) -> None:
-    """Nothing is lost between what was fetched and what is kept, and all of it is storable."""
+    """Every fetched item is a row or quarantined, and all rows can be stored."""
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
     assert fetch.log["quarantined"] == fetch.quarantined.height
     for frame in (fetch.rows, fetch.quarantined):

@@ -1,4 +1,4 @@
-"""The guide's source, as the guide has it: one module, one entry, one recording."""
+"""The guide's source, as it is printed: one module, one profile, one recording."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from types import ModuleType
 import pytest
 import yaml
 
+from ytap_assets.domain import source_profiles
+from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_trends
@@ -30,17 +32,18 @@ TABLES: dict[str, Table] = {
 }
 
 
-def block(kind: str) -> str:
-    """The guide's one block of a kind."""
-    (found,) = re.findall(rf"```{kind}\n(.*?)```", _GUIDE, re.DOTALL)
-    return str(found)
+def block(kind: str, number: int = 0, *, of: int = 1) -> str:
+    """A block of the guide, of all that are of a kind."""
+    found = re.findall(rf"```{kind}\n(.*?)```", _GUIDE, re.DOTALL)
+    assert len(found) == of
+    return str(found[number])
 
 
 @pytest.fixture
 def module(tmp_path: Path) -> Iterator[ModuleType]:
     """The guide's module, imported from a file."""
     path = tmp_path / "lobsters.py"
-    path.write_text(block("python"), encoding="utf-8")
+    path.write_text(block("python", of=2), encoding="utf-8")
     spec = importlib.util.spec_from_file_location("lobsters", path)
     assert spec is not None
     assert spec.loader is not None
@@ -68,7 +71,7 @@ def lobsters(settings: Settings, module: ModuleType) -> Iterator[Platform]:
 
 
 def select(platform: Platform, statement: str) -> list[str]:
-    """What a statement of the guide brings, of what the source left."""
+    """The result of one of the guide's statements."""
     found = re.fullmatch(r"select (.*) from (\w+)(?: order by (\w+))?", statement)
     assert found is not None
     columns, table, order = found[1].split(", "), TABLES[found[2]], found[3]
@@ -80,9 +83,7 @@ def select(platform: Platform, statement: str) -> list[str]:
     ]
 
 
-def test_the_guides_source_is_collected_as_the_guide_says(
-    lobsters: Platform, module: ModuleType
-) -> None:
+def test_the_guides_source_is_collected_as_printed(lobsters: Platform, module: ModuleType) -> None:
     catalog = Catalog((*CATALOG.trends, module.Lobsters()), CATALOG.video_stats)
     batch, _ = lobsters.batch({"tech": [(DAY, DAY)]}, Run("run-1", "test", "collect"))
     (written,) = collect_trends(batch, catalog=catalog).values()
@@ -95,9 +96,7 @@ def test_the_guides_source_is_collected_as_the_guide_says(
     assert set(observed) == {SEEN_AT}
 
 
-def test_it_is_there_for_the_workspaces_that_want_it(
-    lobsters: Platform, module: ModuleType
-) -> None:
+def test_it_has_targets_only_if_the_config_names_it(lobsters: Platform, module: ModuleType) -> None:
     wanting = lobsters.workspaces.get("tech")
     source = module.Lobsters()
     assert list(source.targets(wanting)) == ["hottest"]
@@ -114,7 +113,7 @@ def test_it_is_there_for_the_workspaces_that_want_it(
     ],
     ids=["a text for a list", "an unknown value", "an unknown key", "a text for a section"],
 )
-def test_what_the_workspace_says_of_it_is_checked(
+def test_its_section_of_the_config_is_validated(
     lobsters: Platform, module: ModuleType, said: object, why: str
 ) -> None:
     wanting = lobsters.workspaces.get("tech")
@@ -124,18 +123,28 @@ def test_what_the_workspace_says_of_it_is_checked(
 
 
 @pytest.mark.parametrize(("said", "targets"), [(True, ["hottest"]), (False, []), (None, [])])
-def test_true_stands_for_the_defaults(
+def test_true_means_the_defaults(
     lobsters: Platform, module: ModuleType, said: object, targets: list[str]
 ) -> None:
     wanting = lobsters.workspaces.get("tech").model_copy(update={"extra": {"lobsters": said}})
     assert list(module.Lobsters().targets(wanting)) == targets
 
 
-def test_its_host_is_asked_only_where_it_is_in_the_catalog(module: ModuleType) -> None:
+def test_its_host_is_allowed_only_if_it_is_in_the_catalog(module: ModuleType) -> None:
     catalog = Catalog((module.Lobsters(),), CATALOG.video_stats)
     assert "lobste.rs" in catalog.hosts
     assert "lobste.rs" not in CATALOG.hosts
     assert catalog.spacing_s["lobste.rs"] == 1.0
+
+
+def test_the_guides_profile_is_that_of_its_source(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = eval(block("python", 1, of=2), vars(source_profiles))  # noqa: S307 - the guide's own
+    assert profile.name == module.Lobsters.name
+    profiles = {**source_profiles.SOURCE_PROFILES, profile.name: profile}
+    monkeypatch.setattr(source_profiles, "SOURCE_PROFILES", profiles)
+    assert SpamRules().minimums["lobsters"] == profile.minimum
 
 
 def test_every_source_of_the_catalog_is_in_the_overview() -> None:

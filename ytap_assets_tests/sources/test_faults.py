@@ -1,4 +1,4 @@
-"""Every fault against a server that misbehaves on purpose: the guide's table is what was seen."""
+"""Every fault, on a faulty server; the table of the documentation is checked against it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.conduct import Patience
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.pacing import RetryPolicy
-from ytap_assets.sources.session import Session
+from ytap_assets.sources.collect import Session, collect_trends
+from ytap_assets.sources.http.client import RetryPolicy, Timeouts
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS
 from ytap_assets_tests.sources.faulty_server import Behaviour, Call, Wired, serving, to_json
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     TODAY,
-    Present,
+    FakeClock,
     check_conservation,
     make_settings,
     make_workspace,
@@ -63,7 +61,7 @@ ENTRIES = (
 
 
 def well(call: Call) -> None:
-    """What every host answers on a good day."""
+    """The normal response of every host."""
     if call.method == "POST":
         call.reply(200, to_json({"access_token": "tok3n-value-xyz-98765", "expires_in": 3600}))
     elif call.host == HN:
@@ -85,7 +83,7 @@ def always(status: int, body: bytes = b"", **headers: str) -> Behaviour:
 
 
 def at_first(times: int, behaviour: Behaviour) -> Behaviour:
-    """Misbehave for the first requests, then be well."""
+    """A fault for the first requests, then normal responses."""
     return lambda call: behaviour(call) if call.number <= times else well(call)
 
 
@@ -175,64 +173,64 @@ HTML = b"<!DOCTYPE html><html><body>Log in</body></html>"
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to misbehave, and who does."""
+    """A fault, and the host that has it."""
 
     name: str
     behaviour: Behaviour
     host: str = HN
     targets: tuple[str, ...] | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
-NO_SILENCE = Patience(silence_s=0.8)
-NO_DRIPPING = Patience(answer_s=1.2)
+READ_TIMEOUT = Timeouts(read_s=0.8)
+TOTAL_TIMEOUT = Timeouts(total_s=1.2)
 FAULTS = [
-    Fault("429, Retry-After 5 s, then well", at_first(1, always(429, retry_after="5"))),
+    Fault("429, Retry-After 5 s, then ok", at_first(1, always(429, retry_after="5"))),
     Fault("429, Retry-After 2 h", always(429, retry_after="7200")),
     Fault("429 without Retry-After", always(429)),
     Fault("403 quotaExceeded", always(403, QUOTA), API),
     Fault("429 naming a used-up bucket", always(429, NAMED), API),
-    Fault("500, for ever", always(500)),
-    Fault("503 twice, then well", at_first(2, always(503))),
+    Fault("500, permanently", always(500)),
+    Fault("503 twice, then ok", at_first(2, always(503))),
     Fault("401", always(401), REDDIT),
     Fault("404", always(404, HTML, content_type="text/html")),
     Fault("404 of a channel's feed", always(404, HTML, content_type="text/html"), FEED),
-    Fault("no answer, the line stays open", say_nothing, patience=NO_SILENCE),
-    Fault("half a body, the line stays open", stop_in_the_middle, patience=NO_SILENCE),
-    Fault("a body that drips for ever", drip, patience=NO_DRIPPING),
+    Fault("no response, connection open", say_nothing, timeouts=READ_TIMEOUT),
+    Fault("half a body, connection open", stop_in_the_middle, timeouts=READ_TIMEOUT),
+    Fault("a body that arrives too slowly", drip, timeouts=TOTAL_TIMEOUT),
     Fault("a reset in the middle of a body", reset_in_the_middle),
-    Fault("a body shorter than promised", hang_up_in_the_middle),
+    Fault("a body shorter than its Content-Length", hang_up_in_the_middle),
     Fault("half of the chunks", leave_chunks_out),
-    Fault("hanging up without an answer", hang_up),
-    Fault("no HTTP at all", talk_nonsense),
-    Fault("headers without end", flood_with_headers),
+    Fault("connection closed without a response", hang_up),
+    Fault("a response that is not HTTP", talk_nonsense),
+    Fault("endless headers", flood_with_headers),
     Fault("HTML instead of JSON", always(200, HTML, content_type="text/html")),
     Fault("HTML instead of a feed", always(200, HTML, content_type="text/html"), FEED),
-    Fault("JSON called HTML", always(200, HITS, content_type="text/html")),
+    Fault("JSON with an HTML content type", always(200, HITS, content_type="text/html")),
     Fault("half of the JSON", always(200, HITS[:30])),
     Fault("10 MB of JSON", always(200, b"[" + b" " * 10_000_000 + b"]")),
-    Fault("a body without end", flood),
+    Fault("an endless body", flood),
     Fault("a gzip bomb (50 KB, 50 MB inside)", always(200, BOMB, content_encoding="gzip")),
-    Fault("broken gzip", always(200, HITS, content_encoding="gzip")),
+    Fault("invalid gzip", always(200, HITS, content_encoding="gzip")),
     Fault("another compression", always(200, HITS, content_encoding="br")),
     Fault("a redirect to a private address", always(302, location="http://169.254.169.254/")),
-    Fault("a redirect to no address at all", always(302, location="https://xn--xn--/")),
-    Fault("redirects in circles", redirect_in_circles),
-    Fault("a listing's pages in circles", repeat_a_page, REDDIT),
-    Fault("a chart's pages in circles", repeat_a_chart, API, ("US/20",)),
-    Fault("windows that stay too full", always_full),
+    Fault("a redirect to an invalid URL", always(302, location="https://xn--xn--/")),
+    Fault("a redirect loop", redirect_in_circles),
+    Fault("repeated page tokens of a listing", repeat_a_page, REDDIT),
+    Fault("repeated page tokens of a chart", repeat_a_chart, API, ("US/20",)),
+    Fault("windows that stay full", always_full),
 ]
 
 
 class Watched(RetryPolicy):
-    """The usual policy without jitter, which remembers what it said."""
+    """The default policy without jitter, which stores its delays."""
 
     def __init__(self) -> None:
         super().__init__(jitter=lambda: 0.0)
         object.__setattr__(self, "said", [])
 
-    def wait(self, failed: int, asked_for: float | None) -> float | None:
-        seconds = super().wait(failed, asked_for)
+    def wait(self, failed: int, retry_after: float | None) -> float | None:
+        seconds = super().wait(failed, retry_after)
         self.said.append(seconds)  # type: ignore[attr-defined]
         return seconds
 
@@ -244,7 +242,7 @@ class Watched(RetryPolicy):
 
 @dataclass(frozen=True)
 class Seen:
-    """How a fault went."""
+    """The result of a fault."""
 
     fetches: list[Fetch]
     requests: int
@@ -252,19 +250,19 @@ class Seen:
 
 
 def meet(fault: Fault, root: Path) -> Seen:
-    """Collect everything while one host misbehaves."""
-    present, retries = Present(), Watched()
+    """Collect everything while one host is faulty."""
+    clock, retries = FakeClock(), Watched()
 
     async def work(port: int) -> list[Fetch]:
         session = Session(
             make_settings(root, **SECRETS),
-            now=present.now,
-            keeps_answers=True,
+            now=clock.now,
+            use_cache=True,
             network=lambda: Wired(port),
             retries=retries,
-            patience=fault.patience,
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            timeouts=fault.timeouts,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         async with session:
             return await collect_trends(EVERYTHING, [TODAY], session=session, run_id="run")
@@ -275,7 +273,7 @@ def meet(fault: Fault, root: Path) -> Seen:
 
 
 def tell(fault: Fault, seen: Seen) -> str:
-    """The guide's row for a fault."""
+    """The documentation's row of a fault."""
     hit = fault.targets or tuple(TARGETS[fault.host])
     logs = [fetch.log for fetch in seen.fetches if fetch.log["target"] in hit]
     log = logs[0]
@@ -287,7 +285,7 @@ def tell(fault: Fault, seen: Seen) -> str:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
+def test_a_fault_ends_as_documented_and_affects_no_other_target(
     fault: Fault, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="ytap_assets")
@@ -296,7 +294,7 @@ def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
     told = {
         record.getMessage().split(": ")[0].removeprefix("tech "): record
         for record in caplog.records
-        if record.name.endswith("fetching")
+        if record.name.endswith("sources.collect")
     }
     assert [fetch.log["target"] for fetch in seen.fetches] == [
         *("by_date", "front_page", "r/rust", "US/20", "search/rust async", CHANNEL)
@@ -317,7 +315,7 @@ def test_a_fault_ends_as_the_guide_says_and_stays_where_it_is(
     assert tell(fault, seen) in _GUIDE.read_text(encoding="utf-8").splitlines(), tell(fault, seen)
 
 
-def test_the_guide_tells_of_these_faults_and_no_others() -> None:
+def test_the_documentation_lists_exactly_these_faults() -> None:
     table = _GUIDE.read_text(encoding="utf-8").partition("| fault |")[2].partition("\n\n")[0]
     names = [line.split(" | ")[0].removeprefix("| ") for line in table.splitlines()[2:]]
     assert names == [fault.name for fault in FAULTS]
@@ -338,7 +336,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("location", PRIVATE)
-def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path: Path) -> None:
+def test_a_redirect_is_followed_to_declared_hosts_only(location: str, tmp_path: Path) -> None:
     reached: list[str] = []
 
     def redirect(call: Call) -> None:
@@ -351,15 +349,15 @@ def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path:
         reached.append(call.host)
         well(call)
 
-    present = Present()
+    clock = FakeClock()
 
     async def work(port: int) -> list[Fetch]:
         session = Session(
             make_settings(tmp_path),
-            now=present.now,
+            now=clock.now,
             network=lambda: Wired(port),
-            sleep=present.sleep,
-            monotonic=present.monotonic,
+            sleep=clock.sleep,
+            monotonic=clock.monotonic,
         )
         wanting = make_workspace(hn={"min_points": 50})
         async with session:
@@ -374,8 +372,8 @@ def test_a_redirect_leads_nowhere_but_to_declared_hosts(location: str, tmp_path:
     assert front_page.log["outcome"] == "ok"
 
 
-def test_what_is_kept_of_a_flood_is_bounded(tmp_path: Path) -> None:
-    for name in ("10 MB of JSON", "a body without end", "a gzip bomb (50 KB, 50 MB inside)"):
+def test_the_stored_part_of_a_large_response_is_bounded(tmp_path: Path) -> None:
+    for name in ("10 MB of JSON", "an endless body", "a gzip bomb (50 KB, 50 MB inside)"):
         fault = next(fault for fault in FAULTS if fault.name == name)
         payloads = meet(fault, tmp_path).fetches[0].payloads
         assert payloads["size_bytes"].to_list() == [8 * 1024 * 1024]

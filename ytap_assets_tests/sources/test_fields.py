@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.documents import load_json, load_xml, write_item
-from ytap_assets.sources.errors import MalformedError
 from ytap_assets.sources.fields import (
-    UnreadableItemError,
+    InvalidItemError,
     decode_entities,
+    dump_item,
+    load_json,
+    load_xml,
     read_channel_id,
     read_count,
     read_duration,
@@ -24,6 +25,7 @@ from ytap_assets.sources.fields import (
     read_unix,
     read_url,
 )
+from ytap_assets.sources.http.exchange import MalformedError
 from ytap_assets_tests.sources.support import NOW, answer
 
 LARGE = "1,000,000,000,000,000 or more, beyond any count"
@@ -67,12 +69,12 @@ def test_counts(value: object, expected: int | None) -> None:
         ([], "points is a list, not a whole number"),
     ],
 )
-def test_counts_that_are_none(value: object, reason: str) -> None:
-    with pytest.raises(UnreadableItemError, match=f"^{reason}$"):
+def test_invalid_counts(value: object, reason: str) -> None:
+    with pytest.raises(InvalidItemError, match=f"^{reason}$"):
         read_count(value, "points")
 
 
-def test_titles_are_set_in_one_line() -> None:
+def test_titles_have_no_line_breaks() -> None:
     assert read_title(" Q&A:\n\t'why' ") == "Q&A: 'why'"
     assert read_title("a\ud800b\x00c") == "a\ufffdb\ufffdc"
 
@@ -80,7 +82,7 @@ def test_titles_are_set_in_one_line() -> None:
 def test_titles_that_are_html_are_decoded_once() -> None:
     assert read_title("Q&amp;A: &#39;why&#x27; &amp;lt;", is_html=True) == "Q&A: 'why' &lt;"
     assert read_title("Q&amp;A: &#39;why&#x27;") == "Q&amp;A: &#39;why&#x27;"
-    with pytest.raises(UnreadableItemError, match="missing"):
+    with pytest.raises(InvalidItemError, match="missing"):
         read_title("&nbsp;", is_html=True)
 
 
@@ -88,13 +90,13 @@ def test_titles_that_are_html_are_decoded_once() -> None:
     "text",
     ["?id=5&region=eu&copy=2&notes=1", "AT&T", "&copy", "&#39", "&notes;", "&ampere;", "&;", "&#;"],
 )
-def test_what_is_no_whole_entity_is_not_decoded(text: str) -> None:
+def test_incomplete_entities_are_not_decoded(text: str) -> None:
     assert decode_entities(text) == text
 
 
 @pytest.mark.parametrize("title", [None, "", "   ", 7, ["a"], "x" * 1001])
-def test_titles_that_are_none(title: object) -> None:
-    with pytest.raises(UnreadableItemError, match="title"):
+def test_invalid_titles(title: object) -> None:
+    with pytest.raises(InvalidItemError, match="title"):
         read_title(title)
 
 
@@ -121,8 +123,8 @@ def test_instants() -> None:
         1_795_000_000,
     ],
 )
-def test_instants_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+def test_invalid_instants(value: object) -> None:
+    with pytest.raises(InvalidItemError):
         read_instant(value, "at", NOW)
 
 
@@ -130,8 +132,8 @@ def test_instants_that_are_none(value: object) -> None:
     "value",
     [0, -1, 10**18, 1e300, float("nan"), float("inf"), True, "1795000000", 99_999_999_999],
 )
-def test_seconds_that_are_no_instant(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+def test_invalid_unix_times(value: object) -> None:
+    with pytest.raises(InvalidItemError):
         read_unix(value, "at", NOW)
 
 
@@ -152,8 +154,8 @@ def test_durations(value: object, expected: int | None) -> None:
 
 
 @pytest.mark.parametrize("value", ["P", "PT", "3:02", "PT" + "9" * 40 + "S", "PT-3S", 3])
-def test_durations_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+def test_invalid_durations(value: object) -> None:
+    with pytest.raises(InvalidItemError):
         read_duration(value, "duration")
 
 
@@ -177,8 +179,8 @@ def test_links() -> None:
         5,
     ],
 )
-def test_links_that_are_none(value: object) -> None:
-    with pytest.raises(UnreadableItemError):
+def test_invalid_links(value: object) -> None:
+    with pytest.raises(InvalidItemError):
         read_url(value, "url")
 
 
@@ -197,12 +199,12 @@ READERS: list[Callable[[Any], object]] = [
 
 @settings(deadline=None)
 @given(ANYTHING, st.sampled_from(READERS))
-def test_every_value_is_read_or_refused_and_what_is_read_can_be_stored(
+def test_every_value_is_read_or_rejected_and_what_is_read_can_be_stored(
     value: object, reader: Callable[[Any], object]
 ) -> None:
     try:
         read = reader(value)
-    except UnreadableItemError as error:
+    except InvalidItemError as error:
         read = str(error)
     assert pl.Series([read]).to_list() == [read]
 
@@ -228,7 +230,7 @@ def test_a_body_that_is_not_json_is_malformed(body: bytes) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_a_number_too_long_for_any_count_spoils_only_itself() -> None:
+def test_a_number_with_too_many_digits_rejects_only_its_item() -> None:
     assert load_json(answer(b"[1, " + b"9" * 5000 + b"]")) == [1, "9" * 5000]
 
 
@@ -254,9 +256,9 @@ def test_a_body_that_is_not_plain_xml_is_malformed(body: bytes) -> None:
         load_xml(answer(body))
 
 
-def test_an_item_is_written_as_it_came() -> None:
-    assert write_item({"t": "Grüße"}) == '{"t": "Grüße"}'
-    assert write_item({"t": "\ud800"}) == '{"t": "?"}'
-    assert write_item(load_xml(answer("<a b='1'>ü</a>".encode()))) == '<a b="1">ü</a>'
+def test_an_item_is_stored_as_received() -> None:
+    assert dump_item({"t": "Grüße"}) == '{"t": "Grüße"}'
+    assert dump_item({"t": "\ud800"}) == '{"t": "?"}'
+    assert dump_item(load_xml(answer("<a b='1'>ü</a>".encode()))) == '<a b="1">ü</a>'
     deep = answer(b"<a>" * 5000 + b"</a>" * 5000)
-    assert write_item(load_xml(deep)) == "(nested too deeply to be written down)"
+    assert dump_item(load_xml(deep)) == "(nested too deeply to be stored)"

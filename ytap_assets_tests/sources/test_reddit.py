@@ -12,16 +12,14 @@ import httpx
 import pytest
 
 from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.parsing import Parsed
+from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.reddit import RedditHot, feed_url, listing_url
-from ytap_assets.sources.source import Answers
+from ytap_assets.sources.source import Fetch, Parsed, Responses
 from ytap_assets_tests.sources.support import (
     NOW,
     REDDIT,
     TODAY,
-    Present,
+    FakeClock,
     answer,
     check_conservation,
     collect,
@@ -57,7 +55,7 @@ def listing(*children: object, after: object = None) -> dict[str, Any]:
 
 
 def parse(*exchanges: Exchange) -> Parsed:
-    return RedditHot().parse(Answers(TODAY, exchanges))
+    return RedditHot().parse(Responses(TODAY, exchanges))
 
 
 def entry(**changes: str) -> str:
@@ -167,10 +165,10 @@ def test_what_is_stickied_or_paid_for_is_promoted(
         (post(url="///evil.example/x"), "url is not an http or https URL"),
     ],
 )
-def test_a_broken_post_is_put_aside(child: object, reason: str) -> None:
+def test_an_invalid_post_is_quarantined(child: object, reason: str) -> None:
     parsed = parse(answer(listing(post(), child, post()), LISTING))
     assert [row["rank"] for row in parsed.rows] == [1, 3]
-    assert [(each.place, each.reason) for each in parsed.unreadable] == [("post 2", reason)]
+    assert [(each.place, each.reason) for each in parsed.rejected] == [("post 2", reason)]
 
 
 @pytest.mark.parametrize(
@@ -183,21 +181,21 @@ def test_a_broken_post_is_put_aside(child: object, reason: str) -> None:
         ("<entry/>", "id is missing"),
     ],
 )
-def test_a_broken_entry_is_put_aside(broken: str, reason: str) -> None:
+def test_an_invalid_entry_is_quarantined(broken: str, reason: str) -> None:
     parsed = parse(answer(feed(entry(), broken), FEED))
     assert len(parsed.rows) == 1
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
 @pytest.mark.parametrize("body", [[], {}, {"data": []}, {"data": {"children": {}}}, b"<html>"])
-def test_what_is_no_listing_is_malformed(body: object) -> None:
+def test_a_response_without_a_listing_is_malformed(body: object) -> None:
     parsed = parse(answer(body, LISTING))
-    assert parsed.problem is not None
+    assert parsed.error is not None
     assert parsed.rows == []
 
 
-def test_what_is_no_feed_is_malformed() -> None:
-    assert parse(answer(b"<html><body/></html>", FEED)).problem is not None
+def test_a_response_without_a_feed_is_malformed() -> None:
+    assert parse(answer(b"<html><body/></html>", FEED)).error is not None
 
 
 class Reddit:
@@ -223,7 +221,7 @@ def fetch_with_app(root: Path, reddit: Any, **more: str) -> Fetch:
     return fetch
 
 
-def test_without_an_app_the_feed_is_asked_for(tmp_path: Path) -> None:
+def test_without_an_app_the_feed_is_fetched(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -255,12 +253,12 @@ def test_with_an_app_the_listing_is_paged_with_its_token(tmp_path: Path) -> None
     assert fetch.rows.select("item_id", "rank").rows() == [("a", 1), ("b", 2)]
 
 
-def test_a_page_that_names_nonsense_as_the_next_is_the_last(tmp_path: Path) -> None:
+def test_an_invalid_page_token_ends_the_listing(tmp_path: Path) -> None:
     reddit = Reddit(httpx.Response(200, json=listing(post(), after="t3_a&limit=1")))
     assert fetch_with_app(tmp_path, reddit).log["outcome"] == "ok"
 
 
-def test_one_token_serves_all_subreddits(tmp_path: Path) -> None:
+def test_one_token_is_used_for_all_subreddits(tmp_path: Path) -> None:
     reddit = Reddit(*[httpx.Response(200, json=listing(post())) for _ in range(3)])
     workspace = make_workspace(reddit={"subreddits": ["rust"]})
 
@@ -273,7 +271,7 @@ def test_one_token_serves_all_subreddits(tmp_path: Path) -> None:
     assert [request.method for request in reddit.requests] == ["POST", "GET", "GET", "GET"]
 
 
-def test_a_refused_token_is_fetched_anew_next_time(tmp_path: Path) -> None:
+def test_a_rejected_token_is_fetched_again(tmp_path: Path) -> None:
     reddit = Reddit(httpx.Response(401), httpx.Response(200, json=listing(post())))
     outcomes: list[str] = []
 
@@ -288,15 +286,15 @@ def test_a_refused_token_is_fetched_anew_next_time(tmp_path: Path) -> None:
     assert [request.method for request in reddit.requests] == ["POST", "GET", "POST", "GET"]
 
 
-def test_an_old_token_is_replaced(tmp_path: Path) -> None:
-    present = Present()
+def test_an_expired_token_is_replaced(tmp_path: Path) -> None:
+    clock = FakeClock()
     reddit = Reddit(*[httpx.Response(200, json=listing(post())) for _ in range(2)])
 
     async def work() -> None:
         settings = make_settings(tmp_path, **APP)
-        async with make_session(settings, reddit, present) as session:
+        async with make_session(settings, reddit, clock) as session:
             await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
-            await present.sleep(3600)
+            await clock.sleep(3600)
             await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
 
     run(work())
@@ -315,7 +313,7 @@ def test_an_old_token_is_replaced(tmp_path: Path) -> None:
         (503, b'{"access_token": "tok3n-value-xyz"}', "transient_error"),
     ],
 )
-def test_a_failing_token_is_told_and_leaves_no_trace_of_itself(
+def test_a_failing_token_request_is_reported_and_not_stored(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, status: int, body: bytes, outcome: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -336,7 +334,7 @@ def test_recorded_listings_are_read(real_data: Path) -> None:
             seen_at = datetime.fromisoformat(recorded["recorded_at"]).replace(tzinfo=UTC)
             body = recorded["body"].encode("utf-8", "replace")
             parsed = parse(Exchange(recorded["request"]["uri"], 200, {}, body, seen_at))
-            assert (parsed.problem, parsed.unreadable) == (None, []), path.name
+            assert (parsed.error, parsed.rejected) == (None, []), path.name
             assert len(parsed.rows) == recorded["t3"], path.name
             posts += len(parsed.rows)
     assert posts > 0

@@ -9,9 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Parsed, Responses
 from ytap_assets.sources.youtube import YouTubeCharts, chart_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
@@ -46,7 +45,7 @@ def video(**changes: Any) -> dict[str, Any]:
 
 
 def parse(*bodies: object) -> Parsed:
-    return YouTubeCharts().parse(Answers(TODAY, [answer(body, CHART) for body in bodies]))
+    return YouTubeCharts().parse(Responses(TODAY, [answer(body, CHART) for body in bodies]))
 
 
 def test_a_video_becomes_a_row() -> None:
@@ -79,7 +78,7 @@ def test_hidden_counts_are_unknown_not_zero() -> None:
     assert (row["views"], row["likes"], row["comments"], row["duration_s"]) == (None, None, 0, None)
 
 
-def test_ranks_go_on_over_the_pages() -> None:
+def test_ranks_continue_over_the_pages() -> None:
     page = {"items": [video(), video()]}
     assert [row["rank"] for row in parse(page, page).rows] == [1, 2, 3, 4]
 
@@ -98,15 +97,15 @@ def test_ranks_go_on_over_the_pages() -> None:
         (video(contentDetails={"duration": "3:02"}), "duration is not an ISO 8601 duration"),
     ],
 )
-def test_a_broken_video_is_put_aside(item: object, reason: str) -> None:
+def test_an_invalid_video_is_quarantined(item: object, reason: str) -> None:
     parsed = parse({"items": [video(), item, video()]})
     assert [row["rank"] for row in parsed.rows] == [1, 3]
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
 @pytest.mark.parametrize("body", [b"<html>", [], {"items": None}, {"error": "error message"}])
-def test_what_is_no_list_of_videos_is_malformed(body: object) -> None:
-    assert parse(body).problem is not None
+def test_a_response_without_a_list_of_videos_is_malformed(body: object) -> None:
+    assert parse(body).error is not None
 
 
 def test_a_chart_is_paged_with_the_key_in_a_header(tmp_path: Path) -> None:
@@ -127,21 +126,21 @@ def test_a_chart_is_paged_with_the_key_in_a_header(tmp_path: Path) -> None:
     assert not any(KEY["YOUTUBE_KEY"] in url for url in fetch.payloads["url"])
 
 
-def test_without_a_key_the_chart_is_disabled_and_says_what_to_set(tmp_path: Path) -> None:
+def test_without_a_key_the_chart_is_disabled_and_names_the_variable(tmp_path: Path) -> None:
     (fetch,) = collect(CHARTS, make_settings(tmp_path), lambda _: httpx.Response(500))
     assert fetch.log["outcome"] == "disabled"
     assert fetch.log["detail"] == "set YTAP_SECRET_YOUTUBE_KEY to collect this"
     assert fetch.log["attempts"] == 0
 
 
-def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(tmp_path: Path) -> None:
+def test_a_key_that_is_invalid_in_a_header_is_rejected_without_showing_it(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, YOUTUBE_KEY="schlüssel\nx: y")
     (fetch,) = collect(CHARTS, settings, lambda _: httpx.Response(200))
     assert fetch.log["outcome"] == "disabled"
     assert "schl" not in fetch.log["detail"]
 
 
-def test_a_used_up_quota_keeps_the_pages_before_it(tmp_path: Path, real_data: Path) -> None:
+def test_a_used_up_quota_stores_the_pages_before_it(tmp_path: Path, real_data: Path) -> None:
     quota = (real_data / "youtube_api" / "quotaExceeded_403.json").read_bytes()
     pages = [
         httpx.Response(200, json={"items": [video()], "nextPageToken": "P1"}),
@@ -160,7 +159,9 @@ def test_a_region_without_categories_is_one_target() -> None:
     assert list(YouTubeCharts().targets(workspace)) == ["US", "GB"]
     assert "videoCategoryId" not in chart_url("US")
     (row,) = (
-        YouTubeCharts().parse(Answers(TODAY, [answer({"items": [video()]}, chart_url("GB"))])).rows
+        YouTubeCharts()
+        .parse(Responses(TODAY, [answer({"items": [video()]}, chart_url("GB"))]))
+        .rows
     )
     assert (row["region"], row["category"]) == ("GB", "mostPopular")
 
@@ -174,7 +175,7 @@ def test_the_same_video_twice_is_two_rows(tmp_path: Path) -> None:
     check_conservation(fetch)
 
 
-def test_recorded_answers_are_read(real_data: Path) -> None:
+def test_recorded_responses_are_read(real_data: Path) -> None:
     seen_at = datetime(2020, 2, 13, tzinfo=UTC)
     path = real_data / "youtube_api" / "recorded_responses_2020-02.jsonl.gz"
     exchanges: list[Exchange] = []
@@ -186,11 +187,11 @@ def test_recorded_answers_are_read(real_data: Path) -> None:
             body = recorded["body"].encode()
             exchanges.append(Exchange(url, 200, {}, body, seen_at))
             items += len(json.loads(body)["items"])
-    parsed = YouTubeCharts().parse(Answers(TODAY, exchanges))
-    assert parsed.problem is None
+    parsed = YouTubeCharts().parse(Responses(TODAY, exchanges))
+    assert parsed.error is None
     assert items > 10
     assert len(parsed.rows) == items
-    assert [each.reason for each in parsed.unreadable] == []
+    assert [each.reason for each in parsed.rejected] == []
 
 
 def test_the_documented_videos_are_read(real_data: Path) -> None:
@@ -200,4 +201,4 @@ def test_the_documented_videos_are_read(real_data: Path) -> None:
     assert asked
     parsed = parse(*bodies)
     assert [row["item_id"] for row in parsed.rows] == asked
-    assert parsed.unreadable == []
+    assert parsed.rejected == []

@@ -6,10 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.parsing import Parsed
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_channel import YouTubeChannels, channel_feed_url
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.source import Parsed, Responses
+from ytap_assets.sources.youtube import YouTubeChannels, channel_feed_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,
@@ -51,7 +50,7 @@ def entry(**changes: str) -> str:
 
 def parse(*entries: str) -> Parsed:
     body = f"<feed {NAMES}><yt:channelId/>{''.join(entries)}</feed>".encode()
-    return YouTubeChannels().parse(Answers(TODAY, [answer(body, FEED)]))
+    return YouTubeChannels().parse(Responses(TODAY, [answer(body, FEED)]))
 
 
 def test_an_entry_becomes_a_row() -> None:
@@ -81,7 +80,7 @@ def test_a_short_is_a_video_with_a_page_like_any_other() -> None:
 
 
 @pytest.mark.parametrize("written", ["", CHANNEL.removeprefix("UC"), "junk"])
-def test_an_entry_without_its_channel_belongs_to_the_one_asked_for(written: str) -> None:
+def test_an_entry_without_its_channel_belongs_to_the_requested_one(written: str) -> None:
     assert parse(entry(channel=written)).rows[0]["channel_id"] == CHANNEL
 
 
@@ -100,24 +99,24 @@ def test_ratings_that_hold_dislikes_are_not_likes() -> None:
         ("<entry/>", "videoId is missing or not a video id"),
     ],
 )
-def test_a_broken_entry_is_put_aside(broken: str, reason: str) -> None:
+def test_an_invalid_entry_is_quarantined(broken: str, reason: str) -> None:
     parsed = parse(entry(), broken)
     assert len(parsed.rows) == 1
-    assert [each.reason for each in parsed.unreadable] == [reason]
+    assert [each.reason for each in parsed.rejected] == [reason]
 
 
-def test_only_active_channels_are_watched() -> None:
+def test_only_active_channels_are_fetched() -> None:
     paused = {"id": "UC0hTfS5uLa-Gr3BiXpM7eQw", "status": "paused"}
     workspace = make_workspace(youtube={"monitored_channels": [{"id": CHANNEL}, paused]})
     assert list(YouTubeChannels().targets(workspace)) == [CHANNEL]
 
 
-def test_one_missing_feed_is_not_a_dead_channel(tmp_path: Path, real_data: Path) -> None:
+def test_a_missing_feed_is_a_transient_error(tmp_path: Path, real_data: Path) -> None:
     (page,) = (real_data / "youtube_feeds" / "errors").glob("*_404.html")
     missing = httpx.Response(404, content=page.read_bytes(), headers={"content-type": "text/html"})
     (fetch,) = collect(CHANNELS, make_settings(tmp_path), lambda _: missing)
     assert fetch.log["outcome"] == "transient_error"
-    assert "now and then" in fetch.log["detail"]
+    assert "happens occasionally" in fetch.log["detail"]
     assert fetch.log["attempts"] == 1
     assert fetch.payloads["http_status"].to_list() == [404]
 
@@ -134,10 +133,10 @@ def test_recorded_feeds_of_five_years_are_read(real_data: Path) -> None:
     assert len(paths) > 1
     for path in paths:
         exchange = Exchange(FEED, 200, {}, path.read_bytes(), NOW)
-        parsed = YouTubeChannels().parse(Answers(TODAY, [exchange]))
-        assert parsed.problem is None
+        parsed = YouTubeChannels().parse(Responses(TODAY, [exchange]))
+        assert parsed.error is None
         assert len(parsed.rows) == 15, path.name
-        assert parsed.unreadable == []
+        assert parsed.rejected == []
         channels = {row["channel_id"] for row in parsed.rows}
         nasa = path.name.startswith("NASA")
         assert channels == {"UCLA_DiR1FfKNvjuUpBHmylQ" if nasa else "UCsXVk37bltHxD1rDPwtNM8Q"}

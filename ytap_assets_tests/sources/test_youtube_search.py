@@ -12,22 +12,19 @@ from pydantic import ValidationError
 
 from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.collect import collect_trends
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.ledger import QuotaLedger
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube import YouTubeCharts, chart_url
-from ytap_assets.sources.youtube_items import videos_url
-from ytap_assets.sources.youtube_search import YouTubeSearch, search_url
+from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.http.state import QuotaLedger
+from ytap_assets.sources.source import Fetch, Responses
+from ytap_assets.sources.youtube import YouTubeCharts, YouTubeSearch, chart_url, search_url
+from ytap_assets.sources.youtube_data import videos_url
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     NOW,
     TODAY,
-    Present,
+    FakeClock,
     answer,
     check_conservation,
     make_session,
@@ -59,7 +56,7 @@ def video(name: str, published: str = f"{DAY}T10:00:00Z") -> dict[str, Any]:
 
 
 class Platform:
-    """Finds these hits, and tells of every video it is asked for."""
+    """Returns these hits, and the details of every requested video."""
 
     def __init__(self, *hits: Any, more: bool = False) -> None:
         self.found: dict[str, Any] = {"items": list(hits)} | (
@@ -75,7 +72,7 @@ class Platform:
         if request.url.path.endswith("/search"):
             return httpx.Response(200, json=self.found)
         names = parse_qs(request.url.query.decode())["id"][0].split(",")
-        # The platform answers in an order of its own.
+        # The platform returns its own order.
         return httpx.Response(200, json={"items": [video(name) for name in reversed(names)]})
 
     @property
@@ -88,13 +85,13 @@ def collect(
     platform: Platform,
     workspace: Workspace = SEARCHES,
     days: tuple[date, ...] = (DAY,),
-    present: Present | None = None,
+    clock: FakeClock | None = None,
 ) -> list[Fetch]:
-    """Collect in a session of its own that keeps answers, as a run of the product does."""
+    """Collect in a session of its own with the response cache, as a run does."""
 
     async def work() -> list[Fetch]:
         settings = make_settings(root, **KEY)
-        async with make_session(settings, platform, present, keeps_answers=True) as session:
+        async with make_session(settings, platform, clock, use_cache=True) as session:
             return await collect_trends(workspace, days, session=session, run_id="run")
 
     return run(work())
@@ -128,22 +125,22 @@ def test_a_phrase_finds_the_videos_of_a_day_with_their_counts(tmp_path: Path) ->
     }
 
 
-def test_one_call_is_made_and_it_is_said_when_there_is_more(tmp_path: Path) -> None:
+def test_one_call_is_made_and_more_results_are_noted(tmp_path: Path) -> None:
     platform = Platform(hit("videoAAAAAA"), more=True)
     (fetch,) = collect(tmp_path, platform)
     assert fetch.log["outcome"] == "ok"
-    assert fetch.log["detail"] == "incomplete: the 1 most viewed of more that were found"
+    assert fetch.log["detail"] == "incomplete: only the 1 most viewed results"
     assert platform.searches == 1
 
 
-def test_a_neighbouring_day_stays_out(tmp_path: Path) -> None:
+def test_a_neighbouring_day_is_quarantined(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")), days=(DAY + timedelta(days=1),))
     assert fetch.rows.is_empty()
     assert reasons(fetch) == ["published on 2026-11-17, another day"]
     check_conservation(fetch)
 
 
-def test_results_that_cannot_be_read_are_put_aside(tmp_path: Path) -> None:
+def test_invalid_results_are_quarantined(tmp_path: Path) -> None:
     broken = [None, hit("short"), hit("videoCCCCCC", snippet={}), {"id": "flat", "snippet": {}}]
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), *broken))
     assert fetch.rows["item_id"].to_list() == ["videoAAAAAA"]
@@ -151,20 +148,20 @@ def test_results_that_cannot_be_read_are_put_aside(tmp_path: Path) -> None:
     check_conservation(fetch)
 
 
-def test_what_was_found_is_kept_when_its_counts_cannot_be_had(tmp_path: Path) -> None:
+def test_results_are_stored_if_their_counts_fail(tmp_path: Path) -> None:
     ledger = QuotaLedger(tmp_path / "state" / "quota.sqlite")
-    ledger.park(YOUTUBE_UNITS, NOW)
+    ledger.mark_exhausted(YOUTUBE_UNITS, NOW)
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")))
     assert fetch.log["outcome"] == "quota_exhausted"
     (row,) = fetch.rows.iter_rows(named=True)
     assert (row["title"], row["views"], row["rank"]) == ("H & videoAAAAAA", None, 1)
 
 
-def test_the_bucket_is_shared_by_workspaces_and_what_is_missed_can_be_had_later(
+def test_the_bucket_is_shared_by_workspaces_and_missed_days_can_be_fetched_later(
     tmp_path: Path,
 ) -> None:
-    """12 workspaces of 10 phrases want 120 calls; 100 a day there are, and the rest tomorrow."""
-    platform, present = Platform(), Present()
+    """12 workspaces with 10 phrases need 120 calls: 100 today, the rest tomorrow."""
+    platform, clock = Platform(), FakeClock()
     wanting = [
         SEARCHES.model_copy(
             update={
@@ -182,16 +179,16 @@ def test_the_bucket_is_shared_by_workspaces_and_what_is_missed_can_be_had_later(
     assert platform.searches == 100
     missed = [fetch.log for fetch in first if fetch.log["outcome"] == "quota_exhausted"]
     assert {log["attempts"] for log in missed} == {0}
-    assert all("its 100 calls a day are made" in log["detail"] for log in missed)
+    assert all("its 100 calls a day are used up" in log["detail"] for log in missed)
 
-    run(present.sleep(20 * 3600 + 1))  # past midnight Pacific
+    run(clock.sleep(20 * 3600 + 1))  # past midnight Pacific
     for each in wanting[10:]:
-        for fetch in collect(tmp_path, platform, each, present=present):
+        for fetch in collect(tmp_path, platform, each, clock=clock):
             assert fetch.log["outcome"] == "ok"
     assert platform.searches == 120
 
 
-def test_an_exhausted_bucket_is_not_asked_by_the_next_process(tmp_path: Path) -> None:
+def test_an_exhausted_bucket_is_not_used_by_the_next_process(tmp_path: Path) -> None:
     platform = Platform()
     platform.broken = httpx.Response(
         429, content=b"Quota exceeded for quota metric 'Search Queries' and limit 'per day'"
@@ -202,18 +199,18 @@ def test_an_exhausted_bucket_is_not_asked_by_the_next_process(tmp_path: Path) ->
     assert len(platform.asked) == 1
 
 
-def test_a_search_serves_for_hours_while_the_counts_are_asked_anew(tmp_path: Path) -> None:
-    platform, present = Platform(hit("videoAAAAAA")), Present()
-    collect(tmp_path, platform, present=present)
-    run(present.sleep(3600))
-    (fetch,) = collect(tmp_path, platform, present=present)
+def test_a_search_is_cached_for_hours_while_the_counts_are_fetched_again(tmp_path: Path) -> None:
+    platform, clock = Platform(hit("videoAAAAAA")), FakeClock()
+    collect(tmp_path, platform, clock=clock)
+    run(clock.sleep(3600))
+    (fetch,) = collect(tmp_path, platform, clock=clock)
     assert [request.url.path[-6:] for request in platform.asked] == ["search", "videos", "videos"]
-    assert fetch.rows["observed_at"].to_list() == [present.now()]
+    assert fetch.rows["observed_at"].to_list() == [clock.now()]
     ledger = QuotaLedger(tmp_path / "state" / "quota.sqlite")
-    assert ledger.spending(YOUTUBE_SEARCH, NOW).calls == 1
+    assert ledger.usage(YOUTUBE_SEARCH, NOW).calls == 1
 
 
-def test_stored_payloads_of_charts_and_searches_are_told_apart(tmp_path: Path) -> None:
+def test_stored_payloads_of_charts_and_searches_are_distinguished(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), None))
     rows, aside = parse_payloads(fetch.payloads)
     assert rows.equals(fetch.rows)
@@ -231,9 +228,9 @@ def test_a_day_is_searched_from_its_noon_on(tmp_path: Path, day: date, searches:
 
 
 def test_a_morning_is_not_searched(tmp_path: Path) -> None:
-    platform, present = Platform(), Present()
-    run(present.sleep(23.5 * 3600))
-    assert collect(tmp_path, platform, days=(TODAY + timedelta(days=1),), present=present) == []
+    platform, clock = Platform(), FakeClock()
+    run(clock.sleep(23.5 * 3600))
+    assert collect(tmp_path, platform, days=(TODAY + timedelta(days=1),), clock=clock) == []
     assert platform.asked == []
 
 
@@ -245,14 +242,14 @@ def test_nothing_is_searched_unless_the_config_asks(tmp_path: Path) -> None:
     "phrases",
     [[""], [" rust"], ["a\nb"], ["x" * 101], ["Rust", "rust"], [f"p{n}" for n in range(11)]],
 )
-def test_a_config_asks_for_few_and_proper_phrases(phrases: list[str]) -> None:
+def test_search_phrases_are_validated(phrases: list[str]) -> None:
     with pytest.raises(ValidationError):
         make_workspace(youtube={"searches": phrases})
 
 
-def test_what_is_no_list_is_malformed() -> None:
-    parsed = YouTubeSearch().parse(Answers(DAY, [answer({"items": 3}, search_url("x", DAY))]))
-    assert parsed.problem is not None
+def test_a_response_without_a_list_is_malformed() -> None:
+    parsed = YouTubeSearch().parse(Responses(DAY, [answer({"items": 3}, search_url("x", DAY))]))
+    assert parsed.error is not None
 
 
 def test_recorded_searches_are_read(real_data: Path) -> None:
@@ -263,14 +260,14 @@ def test_recorded_searches_are_read(real_data: Path) -> None:
             body = json.dumps({"items": [item]}).encode()
             page = Exchange(search_url("x", DAY), 200, {}, body, NOW)
             day = date.fromisoformat(item["snippet"]["publishedAt"][:10])
-            parsed = YouTubeSearch().parse(Answers(day, [page]))
+            parsed = YouTubeSearch().parse(Responses(day, [page]))
             is_video = item["id"]["kind"] == "youtube#video"
-            assert (len(parsed.rows), len(parsed.unreadable)) == (is_video, not is_video)
+            assert (len(parsed.rows), len(parsed.rejected)) == (is_video, not is_video)
             total += 1
     assert total > 20
 
 
-def test_a_replay_takes_counts_from_whatever_lists_they_were_recorded_in(tmp_path: Path) -> None:
+def test_a_replay_takes_counts_from_any_recorded_list(tmp_path: Path) -> None:
     settings = make_settings(tmp_path, "replay")
     found = {"items": [hit("videoAAAAAA"), hit("videoBBBBBB"), hit("videoCCCCCC")]}
     recorded = {search_url("rust async", DAY): found} | {
@@ -289,7 +286,7 @@ def test_a_replay_takes_counts_from_whatever_lists_they_were_recorded_in(tmp_pat
     )
     views = dict(fetch.rows.select("item_id", "views").iter_rows())
     assert views == {"videoAAAAAA": 77, "videoBBBBBB": 77, "videoCCCCCC": None}
-    # What is missing is said once everything else is there.
+    # The ids that were not recorded come last.
     assert fetch.log["outcome"] == "not_recorded"
     assert "videoCCCCCC" in fetch.log["detail"]
     assert "videoAAAAAA" not in fetch.log["detail"]

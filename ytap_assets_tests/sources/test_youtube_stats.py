@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.sources.collect import collect_video_metrics
-from ytap_assets.sources.exchange import Exchange
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.recordings import Recording, append_recording, day_folder
-from ytap_assets.sources.session import open_session
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_stats import YouTubeStats, batch_videos, stats_url
+from ytap_assets.sources.collect import collect_video_metrics, open_session
+from ytap_assets.sources.http.exchange import Exchange
+from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
+from ytap_assets.sources.source import Fetch, Responses
+from ytap_assets.sources.youtube import YouTubeStats, batch_videos, stats_url
 from ytap_assets.tables import VIDEO_METRICS
 from ytap_assets_tests.sources.support import (
     HN,
@@ -86,34 +84,34 @@ def test_counts_become_rows_of_video_metrics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("statistics", [{}, {"viewCount": "0", "likeCount": "1"}])
-def test_no_views_no_rate(tmp_path: Path, statistics: dict[str, str]) -> None:
+def test_without_views_the_rate_is_null(tmp_path: Path, statistics: dict[str, str]) -> None:
     body = {"items": [video("ytapDemo001", **statistics)]}
     (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(200, json=body), IDS[1:])
     assert fetch.rows["engagement_rate_pct"].to_list() == [None]
     assert fetch.log["detail"] is None
 
 
-def test_unknown_videos_are_an_empty_answer(tmp_path: Path) -> None:
+def test_unknown_videos_are_an_empty_response(tmp_path: Path) -> None:
     (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(200, json={"items": []}), IDS)
     assert fetch.log["outcome"] == "ok"
     assert fetch.rows.is_empty()
     assert "no counts for 2 of 2 videos" in fetch.log["detail"]
 
 
-def test_a_day_that_is_over_has_no_counts_any_more(tmp_path: Path) -> None:
+def test_a_past_day_has_no_counts(tmp_path: Path) -> None:
     past = TODAY - timedelta(days=1)
     (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(500), IDS, past)
     assert fetch.log["outcome"] == "unrecoverable"
     assert fetch.log["attempts"] == 0
 
 
-def test_a_day_to_come_is_not_asked_about(tmp_path: Path) -> None:
+def test_a_future_day_is_not_fetched(tmp_path: Path) -> None:
     (fetch,) = fetch_metrics(tmp_path, lambda _: httpx.Response(500), IDS, TODAY + timedelta(1))
     assert fetch.log["outcome"] == "unrecoverable"
-    assert "has not begun" in fetch.log["detail"]
+    assert "is in the future" in fetch.log["detail"]
 
 
-def test_videos_go_in_batches_of_fifty_sorted_and_once() -> None:
+def test_videos_are_requested_in_sorted_batches_of_fifty() -> None:
     ids = [f"video-{number:05d}" for number in range(120)]
     batches = batch_videos([*reversed(ids), *ids])
     assert [batch.count(",") + 1 for batch in batches] == [50, 50, 20]
@@ -121,7 +119,7 @@ def test_videos_go_in_batches_of_fifty_sorted_and_once() -> None:
     assert batch_videos([]) == []
 
 
-def test_a_name_that_is_no_video_id_is_an_error_of_the_caller() -> None:
+def test_an_invalid_video_id_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="not YouTube video ids: 'a,b'"):
         batch_videos(["ytapDemo001", "a,b"])
 
@@ -144,12 +142,12 @@ def test_one_failing_batch_does_not_stop_the_other(tmp_path: Path) -> None:
 def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
     body = answer({"items": [video("ytapDemo001")]}, stats_url("ytapDemo001"))
     later = Exchange(body.url, 200, {}, body.body, NOW + timedelta(days=age))
-    (row,) = YouTubeStats().parse(Answers(TODAY, [later])).rows
+    (row,) = YouTubeStats().parse(Responses(TODAY, [later])).rows
     assert row["is_settled"] is settled
 
 
 def record(root: Path, ids: list[str], views: int, at: datetime, status: int = 200) -> None:
-    """Record one answer about several videos, each with so many views."""
+    """Record one response with several videos and their views."""
     items = [video(one, viewCount=str(views)) for one in ids]
     body = json.dumps({"items": items}).encode()
     recording = Recording("GET", stats_url(",".join(ids)), at, status, {}, body)
@@ -170,7 +168,7 @@ _LISTS = st.lists(st.sampled_from(_NAMES), min_size=1, unique=True)
 
 @settings(deadline=None, max_examples=40)
 @given(recorded=st.lists(_LISTS, max_size=5), asked=_LISTS)
-def test_a_replay_answers_for_each_video_whatever_the_list(
+def test_a_replay_answers_each_video_of_any_list(
     recorded: list[list[str]], asked: list[str]
 ) -> None:
     last = {name: number for number, names in enumerate(recorded) for name in names}
@@ -194,7 +192,7 @@ def test_a_replay_answers_for_each_video_whatever_the_list(
         check_conservation(fetch)
 
 
-def test_a_video_that_was_never_recorded_is_named_and_keeps_no_other_from_its_counts(
+def test_a_video_that_was_not_recorded_is_named_and_affects_no_other(
     tmp_path: Path,
 ) -> None:
     record(tmp_path, IDS, 7, NOW)
@@ -213,7 +211,7 @@ def test_a_recorded_failure_is_replayed_for_its_own_videos_only(tmp_path: Path) 
     assert (failed.log["target"], failed.log["outcome"]) == ("ytapDemo003", "transient_error")
 
 
-def test_a_video_that_was_gone_when_it_was_recorded_is_gone(tmp_path: Path) -> None:
+def test_a_video_that_was_missing_in_the_recording_is_missing(tmp_path: Path) -> None:
     record(tmp_path, ["ytapDemo001"], 7, NOW)
     folder = day_folder(make_settings(tmp_path).recordings, TODAY)
     gone = Recording("GET", stats_url(",".join(sorted(IDS))), NOW, 200, {}, b'{"items": []}')

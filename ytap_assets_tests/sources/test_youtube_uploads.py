@@ -10,10 +10,9 @@ from urllib.parse import parse_qs
 import httpx
 
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.fetch import Fetch
-from ytap_assets.sources.payloads import parse_payloads
-from ytap_assets.sources.source import Answers
-from ytap_assets.sources.youtube_uploads import YouTubeUploads, uploads_url
+from ytap_assets.sources.collect import parse_payloads
+from ytap_assets.sources.source import Fetch, Responses
+from ytap_assets.sources.youtube import YouTubeUploads, uploads_url
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,
@@ -60,7 +59,7 @@ def at(day: date, hour: int = 12) -> str:
 
 
 class Channel:
-    """A channel that published one video a day, as the API tells of it, in pages of ten."""
+    """A channel with one video a day, as the API returns it, in pages of ten."""
 
     def __init__(self, days: int = 35, **replace: Any) -> None:
         self.items = [upload(n, at(TODAY - timedelta(days=n))) for n in range(days)]
@@ -93,7 +92,7 @@ def ask(root: Path, handler: Handler, day: date = DAY, **secrets: str) -> Fetch:
     return next(each for each in fetches if each.log["target"] == f"{CHANNEL}/uploads")
 
 
-def test_a_past_day_is_answered_by_what_was_published_on_it(tmp_path: Path) -> None:
+def test_a_past_day_has_the_videos_published_on_it(tmp_path: Path) -> None:
     channel = Channel()
     fetch = ask(tmp_path, channel)
     assert fetch.log["outcome"] == "ok"
@@ -120,20 +119,20 @@ def test_a_past_day_is_answered_by_what_was_published_on_it(tmp_path: Path) -> N
     assert channel.asked == ["playlistItems"] * 2 + ["videos"]
 
 
-def test_an_older_day_is_paged_back_to_and_no_further(tmp_path: Path) -> None:
+def test_pages_are_fetched_back_to_the_day_and_no_further(tmp_path: Path) -> None:
     channel = Channel()
     fetch = ask(tmp_path, channel, TODAY - timedelta(days=14))
     assert fetch.rows["item_id"].to_list() == [video_id(14)]
     assert channel.asked == ["playlistItems"] * 3 + ["videos"]
 
 
-def test_a_video_that_comes_a_page_too_late_is_found(tmp_path: Path) -> None:
+def test_a_video_one_page_too_late_is_found(tmp_path: Path) -> None:
     channel = Channel()
     channel.items.insert(12, channel.items.pop(3))
     assert ask(tmp_path, channel).rows["item_id"].to_list() == [video_id(3)]
 
 
-def test_a_day_without_a_video_is_answered_too(tmp_path: Path) -> None:
+def test_a_day_without_videos_is_ok(tmp_path: Path) -> None:
     channel = Channel()
     del channel.items[3]
     fetch = ask(tmp_path, channel)
@@ -141,7 +140,7 @@ def test_a_day_without_a_video_is_answered_too(tmp_path: Path) -> None:
     assert channel.asked == ["playlistItems"] * 2
 
 
-def test_many_videos_of_a_day_are_asked_for_in_batches_of_fifty(tmp_path: Path) -> None:
+def test_many_videos_of_a_day_are_requested_in_batches_of_fifty(tmp_path: Path) -> None:
     channel = Channel()
     channel.items = [upload(n, at(DAY)) for n in range(120)]
     fetch = ask(tmp_path, channel)
@@ -157,7 +156,7 @@ def test_today_is_left_to_the_feed(tmp_path: Path) -> None:
     assert [(fetch.log["target"], fetch.log["outcome"]) for fetch in fetches] == [(CHANNEL, "ok")]
 
 
-def test_without_a_key_a_past_day_says_what_is_needed(tmp_path: Path) -> None:
+def test_without_a_key_a_past_day_names_the_variable(tmp_path: Path) -> None:
     fetches = collect(CHANNELS, make_settings(tmp_path), Channel(), DAY)
     told = {fetch.log["target"]: fetch.log for fetch in fetches}
     assert told[CHANNEL]["outcome"] == "unrecoverable"
@@ -165,7 +164,7 @@ def test_without_a_key_a_past_day_says_what_is_needed(tmp_path: Path) -> None:
     assert "YTAP_SECRET_YOUTUBE_KEY" in told[f"{CHANNEL}/uploads"]["detail"]
 
 
-def test_a_list_without_its_counts_is_kept_with_the_counts_unknown(tmp_path: Path) -> None:
+def test_a_list_is_stored_with_null_counts_if_the_counts_fail(tmp_path: Path) -> None:
     fetch = ask(tmp_path, Channel(videos=httpx.Response(503)))
     assert fetch.log["outcome"] == "transient_error"
     (row,) = fetch.rows.iter_rows(named=True)
@@ -173,13 +172,15 @@ def test_a_list_without_its_counts_is_kept_with_the_counts_unknown(tmp_path: Pat
     assert row["channel_title"] == "The Bench Lab"
 
 
-def test_a_video_that_went_since_is_told_from_the_list(tmp_path: Path) -> None:
+def test_a_video_deleted_since_is_read_from_the_list(tmp_path: Path) -> None:
     fetch = ask(tmp_path, Channel(videos=httpx.Response(200, json={"items": []})))
     assert fetch.log["outcome"] == "ok"
     assert fetch.rows["views"].to_list() == [None]
 
 
-def test_private_videos_belong_to_no_day_and_broken_entries_are_put_aside(tmp_path: Path) -> None:
+def test_private_videos_have_no_day_and_invalid_entries_are_quarantined(
+    tmp_path: Path,
+) -> None:
     channel = Channel(5)
     channel.items += [upload(90, None), upload(91, at(DAY), snippet=None), upload(92, "long ago")]
 
@@ -197,40 +198,40 @@ def test_private_videos_belong_to_no_day_and_broken_entries_are_put_aside(tmp_pa
     check_conservation(fetch)
 
 
-def test_a_playlist_that_goes_round_in_a_circle_ends(tmp_path: Path) -> None:
+def test_a_playlist_with_a_repeated_page_token_ends(tmp_path: Path) -> None:
     items = [upload(n, at(TODAY)) for n in range(2)]
     page = httpx.Response(200, json={"items": items, "nextPageToken": "again"})
     channel = Channel(playlistItems=page)
     fetch = ask(tmp_path, channel)
     assert fetch.log["outcome"] == "malformed"
-    assert "circle" in fetch.log["detail"]
+    assert "repeated page token" in fetch.log["detail"]
     assert channel.asked == ["playlistItems"] * 2
 
 
-def test_a_day_too_far_back_is_said_to_be(tmp_path: Path) -> None:
+def test_a_day_too_far_back_is_an_error(tmp_path: Path) -> None:
     channel = Channel()
     channel.items = [upload(n, at(TODAY)) for n in range(300)]
     fetch = ask(tmp_path, channel)
     assert fetch.log["outcome"] == "permanent_error"
-    assert "so far back it is not asked" in fetch.log["detail"]
+    assert "older ones are not fetched" in fetch.log["detail"]
     assert channel.asked == ["playlistItems"] * 20
 
 
-def test_stored_payloads_find_their_way_back(tmp_path: Path) -> None:
+def test_stored_payloads_are_assigned_to_their_source(tmp_path: Path) -> None:
     fetch = ask(tmp_path, Channel())
     rows, _ = parse_payloads(fetch.payloads)
     assert rows.equals(fetch.rows)
     assert isinstance(CATALOG.find("youtube_channel", uploads_url(CHANNEL)), YouTubeUploads)
 
 
-def test_a_paused_channel_is_not_asked_about() -> None:
+def test_a_paused_channel_is_not_fetched() -> None:
     paused = {"id": CHANNEL, "status": "paused"}
     workspace = make_workspace(youtube={"monitored_channels": [paused]})
     assert list(YouTubeUploads().targets(workspace)) == []
 
 
 def test_recorded_playlists_are_read(real_data: Path) -> None:
-    """They were recorded without `contentDetails`: it is put together from what they hold."""
+    """They were recorded without `contentDetails`, which is derived from the snippet."""
     path = real_data / "youtube_api" / "recorded_responses_2020-02.jsonl.gz"
     read = 0
     for line in gzip.decompress(path.read_bytes()).decode().splitlines():
@@ -248,8 +249,8 @@ def test_recorded_playlists_are_read(real_data: Path) -> None:
             }
         page = answer({"items": entries}, uploads_url(CHANNEL))
         days = {date.fromisoformat(entry["snippet"]["publishedAt"][:10]) for entry in entries}
-        parsed = [YouTubeUploads().parse(Answers(day, [page])) for day in days]
+        parsed = [YouTubeUploads().parse(Responses(day, [page])) for day in days]
         assert sum(len(each.rows) for each in parsed) == len(entries)
-        assert not any(each.unreadable for each in parsed)
+        assert not any(each.rejected for each in parsed)
         read += len(entries)
     assert read > 50

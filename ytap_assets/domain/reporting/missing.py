@@ -20,7 +20,7 @@ from ytap_assets.domain.reporting.numbers import (
     join_before,
 )
 from ytap_assets.domain.scoring import latest_observations
-from ytap_assets.tables.sources import SOURCE_NAMES
+from ytap_assets.domain.source_profiles import SOURCE_NAMES
 
 _NAMED = 3
 _TOLERANCE = timedelta(hours=1)

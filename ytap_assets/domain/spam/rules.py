@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
+from ytap_assets.domain.source_profiles import SOURCE_PROFILES, Minimum, default_minimums
 from ytap_assets.domain.urls import read_host, readable_host
 from ytap_assets.errors import ConfigError
 
@@ -192,22 +193,6 @@ def find_weak_rules(min_spam_pct: float) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Minimum:
-    """The least of a count that an item of a source must have."""
-
-    count: Literal["points", "views"]
-    at_least: int
-
-
-def _default_minimums() -> Mapping[str, Minimum]:
-    return {
-        "reddit": Minimum("points", 100),
-        "hn": Minimum("points", 50),
-        "youtube": Minimum("views", 1000),
-    }
-
-
-@dataclass(frozen=True)
 class OwnLists:
     """A workspace's own lists. A match always means spam."""
 
@@ -255,7 +240,7 @@ class SpamRules:
         ConfigError: A phrase or a pattern is invalid; the message names the key.
     """
 
-    minimums: Mapping[str, Minimum] = field(default_factory=_default_minimums)
+    minimums: Mapping[str, Minimum] = field(default_factory=default_minimums)
     blocklist: tuple[str, ...] = BLOCKLIST
     allowlist: tuple[str, ...] = ()
     patterns: tuple[tuple[str, str], ...] = PATTERNS
@@ -265,7 +250,9 @@ class SpamRules:
     max_emoji: int = 5
     max_capitals_pct: float = 90
     min_capitals: int = 25
-    capitals_exempt: frozenset[str] = frozenset({"youtube", "youtube_channel"})
+    capitals_exempt: frozenset[str] = frozenset(
+        name for name, profile in SOURCE_PROFILES.items() if profile.allows_capitals
+    )
     max_run: int = 7
     style_signs: int = 2
     min_repeated_words: int = 6

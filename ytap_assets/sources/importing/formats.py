@@ -17,12 +17,12 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ytap_assets.config_keys import refuse_repeats
+from ytap_assets.domain.source_profiles import SOURCES
 from ytap_assets.errors import ConfigError
 from ytap_assets.plain_yaml import load_mapping
 from ytap_assets.sources.importing.json_records import Found, as_text, check_path, find_records
 from ytap_assets.sources.importing.records import Only, make_printable
 from ytap_assets.tables import RAW_TRENDS
-from ytap_assets.tables.trends import SOURCES
 
 KindName = Literal[
     "text",

@@ -20,7 +20,6 @@ import polars as pl
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.domain.languages import check_country
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing.conversion import (
     REASON,
     FileContext,
@@ -56,6 +55,7 @@ from ytap_assets.sources.importing.records import (
     year_from,
     year_up_to,
 )
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 
 _SAMPLE = 100

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.phrases import MAX_PHRASE_CHARACTERS, MAX_PHRASES
+from ytap_assets.domain.source_profiles import Minimum
 from ytap_assets.domain.spam.detection import PATTERN_CHARACTERS, RULES, find_spam, match_texts
 from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import (
     RULE_PRECISION,
-    Minimum,
     RuleName,
     SpamRules,
     find_weak_rules,

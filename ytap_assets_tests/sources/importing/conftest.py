@@ -11,8 +11,8 @@ from typing import Protocol
 import pyarrow as pa
 import pytest
 
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing import Format, read_trend_file
+from ytap_assets.sources.source import Fetch
 
 
 class Read(Protocol):

@@ -16,8 +16,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing import read_trend_file
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
 from ytap_assets_tests.sources.importing.samples import DAILY, HN, KAGGLE
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ytap_assets.errors import ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
+from ytap_assets.sources.source import Fetch
 from ytap_assets_tests.sources.importing.conftest import Read, pack_zstd
 
 _DAY = date(2024, 5, 1)

@@ -12,8 +12,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.errors import ConfigError, ImportRefusedError
-from ytap_assets.sources.fetch import Fetch
 from ytap_assets.sources.importing import read_trend_file
+from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS
 from ytap_assets_tests.sources.importing.conftest import Read
 from ytap_assets_tests.sources.importing.samples import (

@@ -1,0 +1,150 @@
+"""What is declared for each source of trends: one `SourceProfile` a source.
+
+A source without a profile uses the defaults of `SourceProfile`. The numbers of growth curves and
+baselines are measured; `docs/scoring.md` says on what.
+
+Does not belong here: how a source is fetched (`sources`), the formulas (`scoring`, `momentum`,
+`norms`, `final_score`, `spam`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class GrowthCurve:
+    """How the counts of a source's items usually grow, in hours.
+
+    Attributes:
+        first_hours: The age used for the speed of younger items: in the first minutes a few votes
+            would be hundreds an hour.
+        settling_hours: The age at which a usual item has about 70 % of its final count.
+        fading_hours: The age at which a count is weighted by half.
+    """
+
+    first_hours: float = 2
+    settling_hours: float = 8
+    fading_hours: float = 48
+
+
+DEFAULT_GROWTH = GrowthCurve()
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The usual measures of a source's items.
+
+    Attributes:
+        basis: The count that is measured.
+        expected: The median of ``expected_engagement``.
+        pace: The median of ``pace``.
+        heat: The heat that 95, 75, 50, 25, 10 and 1 % of the items reach, ascending.
+        steepness: The exponent of relative speed (`norms`).
+    """
+
+    basis: Literal["points", "views"]
+    expected: float
+    pace: float
+    heat: tuple[float, ...]
+    steepness: float = 1
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The minimum of a count; an item of the source below it is spam."""
+
+    count: Literal["points", "views"]
+    at_least: int
+
+
+@dataclass(frozen=True)
+class SourceProfile:
+    """A source of trends.
+
+    Attributes:
+        name: The name in the rows, as in ``raw_trends.source``.
+        title: The name in reports and reasons.
+        spellings: Other names, for advice on a misspelt one in a config.
+        platform: Sources of one platform count once in the boost for several platforms; by default
+            the source's name.
+        weight: The default weight in the base score.
+        growth: How counts grow.
+        baseline: The measures before the workspace has items of its own; None if not measured:
+            items are then compared with the workspace's own only.
+        minimum: The default minimum of a count; None if there is none.
+        allows_capitals: Whether legitimate titles are often in capitals.
+    """
+
+    name: str
+    title: str
+    spellings: tuple[str, ...] = ()
+    platform: str = ""
+    weight: float = 1.0
+    growth: GrowthCurve = DEFAULT_GROWTH
+    baseline: Baseline | None = None
+    minimum: Minimum | None = None
+    allows_capitals: bool = False
+
+
+HEAT_OF_VOTES = (0.35, 0.7, 1.05, 2.0, 8.8, 25_000)
+HEAT_OF_VIEWS = (0.25, 0.76, 1.45, 3.1, 7.1, 40)
+_VIDEO_GROWTH = GrowthCurve(first_hours=6, settling_hours=48, fading_hours=168)
+
+_PROFILES = (
+    SourceProfile(
+        name="reddit",
+        title="Reddit",
+        growth=GrowthCurve(first_hours=0.3, settling_hours=0.5, fading_hours=24),
+        # New posts of one large subreddit.
+        baseline=Baseline("points", expected=46, pace=30, heat=HEAT_OF_VOTES, steepness=6),
+        minimum=Minimum("points", 100),
+    ),
+    SourceProfile(
+        name="hn",
+        title="Hacker News",
+        spellings=("hackernews", "hacker_news"),
+        weight=1.2,
+        growth=GrowthCurve(first_hours=2, settling_hours=8, fading_hours=24),
+        # Stories with at least 50 points in their first day.
+        baseline=Baseline("points", expected=150, pace=13.5, heat=HEAT_OF_VOTES, steepness=6),
+        minimum=Minimum("points", 50),
+    ),
+    # Charts and searches.
+    SourceProfile(
+        name="youtube",
+        title="YouTube",
+        spellings=("yt",),
+        weight=0.8,
+        growth=_VIDEO_GROWTH,
+        # The daily chart of one country.
+        baseline=Baseline("views", expected=1.4e6, pace=22_000, heat=HEAT_OF_VIEWS),
+        minimum=Minimum("views", 1000),
+        allows_capitals=True,
+    ),
+    # Monitored channels: selected by the workspace, so every video counts from the first view.
+    SourceProfile(
+        name="youtube_channel",
+        title="YouTube channels",
+        platform="youtube",
+        weight=0.8,
+        growth=_VIDEO_GROWTH,
+        allows_capitals=True,
+    ),
+)
+SOURCE_PROFILES: Mapping[str, SourceProfile] = {profile.name: profile for profile in _PROFILES}
+SOURCES = tuple(SOURCE_PROFILES)
+SOURCE_NAMES: Mapping[str, str] = {
+    **{profile.name: profile.title for profile in _PROFILES},
+    "youtube_stats": "YouTube statistics",
+    "unattributed": "No trend seen before",
+    "inbox": "Inbox",
+}
+"""The names of sources in reports and reasons; any other source is shown by its id."""
+
+
+def default_minimums() -> dict[str, Minimum]:
+    """The default minimum of each source that has one."""
+    return {name: profile.minimum for name, profile in SOURCE_PROFILES.items() if profile.minimum}

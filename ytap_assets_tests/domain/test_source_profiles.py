@@ -1,0 +1,69 @@
+"""The profiles: complete for every source, and the only place of a source's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ytap_assets.domain import source_profiles
+from ytap_assets.domain.norms import TOP_SHARES
+from ytap_assets.domain.source_profiles import SOURCE_NAMES, SOURCE_PROFILES, Minimum
+from ytap_assets.domain.spam.rules import SpamRules
+from ytap_assets.operations.spam import spam_rules
+from ytap_assets.sources.catalog import CATALOG
+from ytap_assets.workspaces import Workspace
+
+
+def workspace(**sources: object) -> Workspace:
+    return Workspace.model_validate(
+        {"workspace_id": "tech", "name": "Tech", "vertical": "technology", "sources": sources}
+    )
+
+
+def test_every_source_of_trends_has_a_profile_and_a_name() -> None:
+    assert {source.name for source in CATALOG.trends} == set(SOURCE_PROFILES)
+    assert {source.name for source in CATALOG.sources} <= set(SOURCE_NAMES)
+
+
+@pytest.mark.parametrize("profile", SOURCE_PROFILES.values(), ids=SOURCE_PROFILES)
+def test_a_profile_is_consistent(profile: source_profiles.SourceProfile) -> None:
+    assert profile.weight > 0
+    assert profile.platform in {"", *SOURCE_PROFILES} - {profile.name}
+    assert 0 < profile.growth.first_hours <= profile.growth.fading_hours
+    if profile.baseline is not None:
+        assert len(profile.baseline.heat) == len(TOP_SHARES)
+        assert list(profile.baseline.heat) == sorted(profile.baseline.heat)
+
+
+@pytest.mark.parametrize("name", ["hn", "reddit", "youtube"])
+def test_a_changed_minimum_applies_everywhere_unless_the_config_sets_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    profile = SOURCE_PROFILES[name]
+    assert profile.minimum is not None
+    changed = replace(profile, minimum=replace(profile.minimum, at_least=77))
+    profiles = {**SOURCE_PROFILES, name: changed}
+    monkeypatch.setattr(source_profiles, "SOURCE_PROFILES", profiles)
+
+    assert SpamRules().minimums[name] == changed.minimum
+    assert spam_rules(workspace()).minimums[name] == changed.minimum
+    assert spam_rules(workspace()).minimums == SpamRules().minimums
+    assert workspace().sources.minimums[name] == changed.minimum
+
+
+def test_a_minimum_of_the_config_replaces_the_profiles() -> None:
+    rules = spam_rules(workspace(hn={"min_points": 5}))
+    assert rules.minimums["hn"] == Minimum("points", 5)
+    assert rules.minimums["reddit"] == SpamRules().minimums["reddit"]
+
+
+def test_a_source_without_a_section_in_the_config_has_its_profiles_minimum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lobsters = source_profiles.SourceProfile(
+        name="lobsters", title="Lobsters", minimum=Minimum("points", 10)
+    )
+    profiles = {**SOURCE_PROFILES, "lobsters": lobsters}
+    monkeypatch.setattr(source_profiles, "SOURCE_PROFILES", profiles)
+    assert spam_rules(workspace()).minimums["lobsters"] == Minimum("points", 10)
