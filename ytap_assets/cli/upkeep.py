@@ -176,7 +176,7 @@ def doctor(is_online: bool, shape: Format) -> None:
 
 @click.group()
 def lake() -> None:
-    """Make an empty lake where the settings say."""
+    """Make an empty lake where the settings say; upgrade one of an older version."""
 
 
 @lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))
@@ -192,6 +192,37 @@ def create() -> None:
     settings = Settings.from_env()
     Lake.create(settings).close()
     say(f"{clean(str(settings.catalog))}: an empty lake, its files in {settings.data_path}")
+
+
+@lake.command("upgrade", epilog=examples("ytap lake upgrade --dry-run", "ytap lake upgrade"))
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show the changes; make none.")
+def upgrade(is_dry: bool) -> None:
+    """Bring the lake's tables up to this version's declarations.
+
+    Each change is shown with the statement that undoes it. Any other command that writes to the
+    lake makes the same changes when it opens it.
+    """
+    from ytap_assets.lakehouse.inspection import inspect_lake
+    from ytap_assets.lakehouse.lake import Lake
+    from ytap_assets.settings import Settings
+    from ytap_assets.tables import TABLES
+
+    settings = Settings.from_env()
+    with inspect_lake(settings) as inspection:
+        changes = inspection.pending(TABLES)
+    for change in changes:
+        for statement in change.statements:
+            say(f"{statement};")
+        say(f"-- undo: {change.undo};")
+    if not changes:
+        note("the tables are as declared; nothing to do")
+    elif is_dry:
+        note(f"{len(changes)} changes are due; nothing was changed")
+    else:
+        Lake.open(settings).close()
+        note(
+            f"{len(changes)} changes made; the newest snapshot keeps the statements that undo them"
+        )
 
 
 COMMANDS = (maintain, backup, restore, lake, doctor)

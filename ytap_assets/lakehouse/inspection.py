@@ -18,7 +18,7 @@ import polars as pl
 from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
 from ytap_assets.lakehouse.disk import explain_error
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
@@ -36,7 +36,7 @@ class LakeFacts:
         snapshots: Snapshots that can be read.
         files: Parquet files of the newest one.
         size_bytes: Their size.
-        pending: Statements that would bring the tables up to the declarations.
+        pending: Steps that would bring the tables up to the declarations.
         conflict: What cannot be brought up, and the way out.
     """
 
@@ -45,7 +45,7 @@ class LakeFacts:
     snapshots: int
     files: int
     size_bytes: int
-    pending: tuple[str, ...]
+    pending: tuple[SchemaChange, ...]
     conflict: str | None
 
 
@@ -86,10 +86,10 @@ class Inspection:
             "SELECT coalesce(sum(file_count), 0), coalesce(sum(file_size_bytes), 0)"
             f" FROM ducklake_table_info('{LAKE}')"
         )
-        pending: list[str] = []
+        pending: list[SchemaChange] = []
         conflict = None
         try:
-            pending = plan_changes(self._connection, tables.values())
+            pending = self.pending(tables)
         except SchemaConflictError as error:
             conflict = str(error)
         return LakeFacts(
@@ -101,6 +101,14 @@ class Inspection:
             pending=tuple(pending),
             conflict=conflict,
         )
+
+    def pending(self, tables: Mapping[str, Table]) -> list[SchemaChange]:
+        """The steps that would bring the tables up to the declarations.
+
+        Raises:
+            SchemaConflictError: They cannot be brought up; the message has the way out.
+        """
+        return plan_changes(self._connection, tables.values())
 
     def commit_times(self) -> list[datetime]:
         """When each readable snapshot was committed, in their order."""

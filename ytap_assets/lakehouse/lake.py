@@ -32,7 +32,7 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import CrossReader, Reader
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
@@ -258,11 +258,11 @@ class Lake:
         with self.cursor() as cursor:
             return commit_times(cursor)
 
-    def evolve(self, tables: dict[str, Table]) -> list[str]:
-        """Create missing tables and add missing columns.
+    def evolve(self, tables: dict[str, Table]) -> list[SchemaChange]:
+        """Create missing tables, add missing columns and rename those with another name.
 
         Returns:
-            The statements that were needed; empty where nothing was.
+            The steps that were needed; empty where none was.
 
         Raises:
             SchemaConflictError: See `schema.plan_changes`.

@@ -20,7 +20,7 @@ from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.reader import CrossReader, Reader, comparable
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
 
@@ -86,6 +86,7 @@ class Transaction:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
         self._cursor = cursor
         self._touched: list[str] = []
+        self._undo: list[str] = []
         self._changes: list[_Change] = []
         self._last_seqs: dict[str, int] = {}
         self._run = run
@@ -162,12 +163,17 @@ class Transaction:
             [workspace_id, day],
         )
 
-    def evolve(self, tables: Iterable[Table]) -> list[str]:
-        """Bring the stored tables up to their declarations; see `schema.plan_changes`."""
-        statements = plan_changes(self._cursor, tables)
-        for statement in statements:
-            self._change(_Change(statement))
-        return statements
+    def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
+        """Bring the stored tables up to their declarations; see `schema.plan_changes`.
+
+        The snapshot keeps the statements that undo it, in the order in which they are to be run.
+        """
+        changes = plan_changes(self._cursor, tables)
+        for change in changes:
+            for statement in change.statements:
+                self._change(_Change(statement))
+        self._undo = [change.undo for change in reversed(changes)]
+        return changes
 
     def compact(self, function: str, **options: float) -> None:
         """Let DuckLake rewrite files without changing a row; `maintenance` calls it.
@@ -188,7 +194,8 @@ class Transaction:
 
     def commit(self) -> None:
         """Commit with a message that names the run; `Lake.write` calls it."""
-        extra = json.dumps({"run_id": self._run.run_id, "wrote": self._touched})
+        facts = {"run_id": self._run.run_id, "wrote": self._touched}
+        extra = json.dumps(facts | ({"undo": self._undo} if self._undo else {}))
         self._cursor.execute(
             f"CALL {LAKE}.set_commit_message(?, ?, extra_info => ?)",
             [self._run.actor, self._run.what, extra],

@@ -7,9 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend
 
+RUN = Run("run-1", "test", "make it older")
 COUNT = ("sql", "select count(*) as n from raw_trends", "-f", "csv")
 
 
@@ -164,3 +166,35 @@ def test_a_wrong_setting_is_told_in_a_line(ytap: Ytap) -> None:
     wrong = Ytap(ytap.data, transport="pigeon")
     for command in (["doctor"], ["maintain"], ["sql", "from raw_trends"], ["workspace", "list"]):
         assert "YTAP_TRANSPORT" in wrong.refused(2, *command)
+
+
+def test_an_older_lake_is_upgraded_once_it_was_shown(platform: Platform, ytap: Ytap) -> None:
+    columns = ("sql", "select count(*) from duckdb_columns() where column_name = 'region'")
+    append_trends(platform, trend("tech", "t1", region="US"))
+    with platform.lake.write(RUN), platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.raw_trends DROP COLUMN region")
+    platform.lake.close()
+    before = ytap.ok(*columns)
+    shown = ytap.ok("lake", "upgrade", "--dry-run")
+    assert 'ALTER TABLE lake.raw_trends ADD COLUMN "region" VARCHAR;' in shown.splitlines()
+    assert '-- undo: ALTER TABLE lake.raw_trends DROP COLUMN "region";' in shown.splitlines()
+    assert ytap.ok(*columns) == before
+    assert ytap.ok("lake", "upgrade") == shown
+    assert ytap.ok(*columns) != before
+    assert ytap.ok("lake", "upgrade") == ""
+    undo = ytap.ok(
+        "sql",
+        "select unnest(json_extract_string(commit_extra_info, '$.undo[*]')) as undo"
+        " from ducklake_snapshots('lake') order by snapshot_id desc limit 1",
+        "-f",
+        "csv",
+    )
+    assert 'DROP COLUMN ""region""' in undo
+
+
+def test_an_upgrade_that_would_lose_data_is_refused(platform: Platform, ytap: Ytap) -> None:
+    with platform.lake.write(RUN), platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.raw_trends ADD COLUMN mine VARCHAR")
+    platform.lake.close()
+    for command in (("lake", "upgrade", "--dry-run"), ("lake", "upgrade")):
+        assert "raw_trends.mine is in the lake but no longer declared" in ytap.refused(1, *command)

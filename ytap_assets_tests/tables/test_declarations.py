@@ -84,6 +84,13 @@ def test_expected_ranges_are_ranges_of_numbers(table: Table) -> None:
 
 
 @every_table
+def test_a_former_name_is_no_present_one_and_belongs_to_one_column(table: Table) -> None:
+    former = [name for column in table.columns for name in column.renamed_from]
+    assert len(set(former)) == len(former)
+    assert not set(former) & set(table.schema)
+
+
+@every_table
 def test_no_rows_are_a_valid_partition(table: Table) -> None:
     empty = table.empty()
     assert empty.schema == table.schema
