@@ -1,7 +1,8 @@
-"""Commands for upkeep: ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``."""
+"""Commands for upkeep: ``maintain``, ``backup``, ``restore``, ``lake``, ``reparse``, ``doctor``."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,14 @@ from ytap_assets.cli.context import (
     terminal_columns,
 )
 from ytap_assets.cli.group import FAILED, fail
-from ytap_assets.cli.options import ANY_PATH, FOLDER, examples, output_format
+from ytap_assets.cli.options import (
+    ANY_PATH,
+    FOLDER,
+    Day,
+    complete_workspace,
+    examples,
+    output_format,
+)
 from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
@@ -225,4 +233,68 @@ def upgrade(is_dry: bool) -> None:
         )
 
 
-COMMANDS = (maintain, backup, restore, lake, doctor)
+@click.command(
+    epilog=examples(
+        "ytap reparse -w tech --from 2026-11-01",
+        "ytap reparse --all-workspaces --write",
+    )
+)
+@click.option(
+    "--workspace",
+    "-w",
+    "workspaces",
+    multiple=True,
+    metavar="ID",
+    help="Of this workspace; may be given again.",
+    shell_complete=complete_workspace,
+)
+@click.option("--all-workspaces", is_flag=True, help="Of every workspace that is not archived.")
+@click.option("--from", "first", type=Day(), help="First day; else the first that is stored.")
+@click.option("--to", "last", type=Day(), help="Last day; else the last that is stored.")
+@click.option("--write", "writes", is_flag=True, help="Store what is new; else it is only shown.")
+@output_format
+def reparse(
+    workspaces: tuple[str, ...],
+    all_workspaces: bool,
+    first: date | None,
+    last: date | None,
+    writes: bool,
+    shape: Format,
+) -> None:
+    """Read stored responses again with today's parsers; show what differs.
+
+    For after a parser was fixed. Rows are only ever added: those of items without any (added), and
+    those that differ from an item's stored ones, beside them (changed). A table in which a key
+    stands once keeps the stored row (conflicting). Nothing is asked over the network.
+    """
+    from ytap_assets.cli.results import write_rows
+    from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
+
+    if all_workspaces == bool(workspaces):
+        raise click.UsageError("give --workspace, or --all-workspaces")
+    platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
+    problems: list[str] = []
+    if all_workspaces:
+        usable, broken = platform.usable()
+        workspaces = tuple(one.workspace_id for one in usable if one.status != "archived")
+        problems += map(str, broken.values())
+    find = platform.workspaces.get_open if writes else platform.workspace
+    for workspace_id in workspaces:
+        find(workspace_id)  # a wrong name is told before anything is done
+    days = (first or date.min, last or date.max)
+    differing: list[tuple[object, ...]] = []
+    fetches = 0
+    for workspace_id in dict.fromkeys(workspaces):
+        done = reparse_payloads(platform, workspace_id, run, days=days, writes=writes)
+        differing += done.differing.rows()
+        fetches += done.fetches
+        problems += (f"workspace {workspace_id}: {problem}" for problem in done.problems)
+    write_rows(DIFFERENCES.names(), differing, shape, say, columns=terminal_columns())
+    what = "stored" if writes else "not stored; --write stores it"
+    note(f"{fetches} fetches read again: " + (what if differing else "nothing differs"))
+    tell_problems(problems)
+    if problems:
+        raise click.exceptions.Exit(FAILED)
+
+
+COMMANDS = (maintain, backup, restore, lake, reparse, doctor)

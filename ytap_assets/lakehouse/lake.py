@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.catalog import WAY_BACK
-from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
 from ytap_assets.lakehouse.connection import (
     BUSY_POLL_S,
     BUSY_TIMEOUT_S,
@@ -34,7 +34,7 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import CrossReader, Reader
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
-from ytap_assets.lakehouse.transaction import Run, Transaction
+from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
@@ -237,6 +237,11 @@ class Lake:
         with self.write(run) as transaction:
             transaction.publish(rows)
         return transaction
+
+    def preview_append(self, rows: CheckedRows) -> Appended:
+        """What an append would do now; nothing is written, and no lock is taken."""
+        with self.cursor() as cursor:
+            return Transaction(cursor, Run("preview", "lakehouse", "preview an append")).split(rows)
 
     def snapshot_id(self) -> int:
         """The newest snapshot."""

@@ -137,9 +137,7 @@ class Transaction:
         same identity says all that it says (`split_parts`).
         """
         table, scope = rows.table, rows.scope
-        if table.mode != "append":
-            raise ValueError(f"{table.name} is derived: publish it")
-        split = self._split_by_parts(rows) if table.in_parts else self._split_by_key(rows)
+        split = self.split(rows)
         accepted = split.accepted
         if table.sequenced:
             first = self._last_seq(table) + 1
@@ -149,6 +147,12 @@ class Transaction:
         self._insert(table, accepted)
         self._touched.append(f"{table.name} {scope}")
         return Appended(accepted, split.duplicates)
+
+    def split(self, rows: CheckedRows) -> Appended:
+        """What `append` would do with these rows, without their numbers; nothing is written."""
+        if rows.table.mode != "append":
+            raise ValueError(f"{rows.table.name} is derived: publish it")
+        return self._split_by_parts(rows) if rows.table.in_parts else self._split_by_key(rows)
 
     def delete_before(self, table: Table, workspace_id: str, day: date) -> int:
         """Delete a workspace's rows older than a day: retention, nothing else.

@@ -31,6 +31,38 @@ class Stored:
     log: pl.DataFrame
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What `store_fetches` would add to a table and to ``quarantined_rows``."""
+
+    rows: Appended
+    quarantined: Appended
+
+
+def preview_fetches(
+    platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch]
+) -> Preview:
+    """What `store_fetches` would do now; nothing is written.
+
+    Returns:
+        Rows with the ``collection_id`` of their fetch, also where it is in the log already.
+
+    Raises:
+        PublishRefusedError: As `store_fetches`.
+    """
+    lake = platform.lake
+    rows, aside = _check_fetched(platform, workspace_id, table, fetches)
+    names = _name_again(lake.reader(workspace_id), [f.log for f in fetches])
+    given = {new: name for name, new in names.items()}
+    split = (lake.preview_append(_rename(frame, names)) for frame in (rows, aside))
+    return Preview(*(_restore_names(one, given) for one in split))
+
+
+def _restore_names(split: Appended, given: Mapping[str, str]) -> Appended:
+    name = pl.col("collection_id").replace(given)
+    return Appended(split.accepted.with_columns(name), split.duplicates.with_columns(name))
+
+
 def store_fetches(
     platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch], run: Run
 ) -> Stored:
@@ -46,11 +78,8 @@ def store_fetches(
         PublishRefusedError: A whole frame is not of its table's columns; nothing was written.
     """
     scope = Scope(workspace_id)
-    rows, broken = _split_broken(table, _stack(table, [f.rows for f in fetches]), scope)
-    aside = _stack(QUARANTINED_ROWS, [f.quarantined for f in fetches])
-    aside = aside.vstack(_quarantine(broken, workspace_id, platform.now()))
+    rows, quarantined = _check_fetched(platform, workspace_id, table, fetches)
     payloads = check_rows(RAW_PAYLOADS, _stack(RAW_PAYLOADS, [f.payloads for f in fetches]), scope)
-    quarantined = check_rows(QUARANTINED_ROWS, aside, scope)
     with platform.lake.write(run) as transaction:
         reader = transaction.reader(workspace_id)
         names = _name_again(reader, [f.log for f in fetches])
@@ -64,8 +93,8 @@ def store_fetches(
         transaction.append(check_rows(COLLECTION_LOG, news, scope))
     notes = {
         "fetches": log.height,
-        "rows_fetched": rows.frame.height + aside.height,
-        "rows_quarantined": aside.height,
+        "rows_fetched": rows.frame.height + quarantined.frame.height,
+        "rows_quarantined": quarantined.frame.height,
         "rows_duplicate": appended.duplicates.height,
         "payloads": payloads.frame.height,
     }
@@ -77,6 +106,17 @@ def store_fetches(
         notes=notes,
     )
     return Stored(written, log)
+
+
+def _check_fetched(
+    platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch]
+) -> tuple[CheckedRows, CheckedRows]:
+    """The rows of the fetches that pass, and those that go to ``quarantined_rows``."""
+    scope = Scope(workspace_id)
+    rows, broken = _split_broken(table, _stack(table, [f.rows for f in fetches]), scope)
+    unreadable = _stack(QUARANTINED_ROWS, [f.quarantined for f in fetches])
+    unreadable = unreadable.vstack(_quarantine(broken, workspace_id, platform.now()))
+    return rows, check_rows(QUARANTINED_ROWS, unreadable, scope)
 
 
 def _stack(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
