@@ -212,6 +212,8 @@ def describe_workspace(workspace: Workspace, first_seen_at: datetime) -> pl.Data
                 "status": workspace.status,
                 "collects": workspace.collects,
                 "first_seen_at": first_seen_at,
+                "tone": workspace.brand.tone or None,
+                "visual_style": workspace.brand.visual_style or None,
             }
         ]
     )
