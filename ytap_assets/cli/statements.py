@@ -67,7 +67,7 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
 
     A STATEMENT of - is read from stdin.
     """
-    from ytap_assets.lakehouse.scoped import open_sql
+    from ytap_assets.lakehouse.sql_sandbox import open_sql
 
     text = sys.stdin.read() if statement == "-" else statement
     if not text.strip():
@@ -91,7 +91,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
     DuckDB's own shell attaches the same lake.
     """
     from ytap_assets.cli.shell import Shell
-    from ytap_assets.lakehouse.scoped import open_shell
+    from ytap_assets.lakehouse.sql_sandbox import open_shell
 
     settings = Settings.from_env()
     is_interactive = sys.stdin.isatty()
@@ -161,7 +161,7 @@ def run_statements(
         StatementError: A statement takes too long or too much memory.
     """
     from ytap_assets.cli.results import write_result
-    from ytap_assets.lakehouse.scoped import WRITING, parse, reads_lake
+    from ytap_assets.lakehouse.sql_sandbox import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")

@@ -34,7 +34,7 @@ QUESTIONS = (
 @click.command(epilog=examples("ytap summary"))
 def summary() -> None:
     """Show what the lake holds, and what to ask next."""
-    from ytap_assets.lakehouse.scoped import open_shell
+    from ytap_assets.lakehouse.sql_sandbox import open_shell
     from ytap_assets.workspaces import Workspaces
 
     settings = Settings.from_env()
