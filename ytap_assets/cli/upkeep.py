@@ -1,4 +1,4 @@
-"""Commands for upkeep: ``maintain``, ``backup``, ``restore``, ``lake``, ``reparse``, ``doctor``."""
+"""Commands that look after the lake, from ``maintain`` to ``doctor``."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from ytap_assets.cli.options import (
     Day,
     complete_workspace,
     examples,
+    one_workspace,
     output_format,
 )
 from ytap_assets.cli.text import clean, one_line
 
 if TYPE_CHECKING:
     from ytap_assets.cli.results import Format
+    from ytap_assets.tables.base import Entity
 
 
 @click.command(epilog=examples("ytap maintain", "ytap maintain --keep 14"))
@@ -297,4 +299,32 @@ def reparse(
         raise click.exceptions.Exit(FAILED)
 
 
-COMMANDS = (maintain, backup, restore, lake, reparse, doctor)
+@click.command(
+    epilog=examples(
+        "ytap impact channel UCbR7vQxk2mT9dWnLs4HyPzA -w tech",
+        "ytap impact account 'youtube @kernelpanicclub' -w tech",
+        "ytap impact workspace -w tech",
+    )
+)
+@click.argument("entity", type=click.Choice(["workspace", "source", "channel", "account", "video"]))
+@click.argument("name", required=False)
+@one_workspace
+@output_format
+def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
+    """Show what deleting or disabling something means for the rows about it.
+
+    NAME is a source, the id of a channel or video, or an account's platform and handle. Nothing is
+    changed.
+    """
+    from ytap_assets.cli.results import write_rows
+    from ytap_assets.operations.removal import preview_removal
+    from ytap_assets.tables.base import ENTITIES, REMOVALS
+
+    impacts = preview_removal(open_platform(may_only_read=True), workspace, entity, name)
+    note(ENTITIES[entity])
+    rows = [(one.table, one.rows, REMOVALS[one.removal]) for one in impacts]
+    names = ("table", "rows", "what happens to them")
+    write_rows(names, rows, shape, say, columns=terminal_columns(), whole_last=True)
+
+
+COMMANDS = (maintain, backup, restore, lake, reparse, impact, doctor)

@@ -91,6 +91,7 @@ COLLECTION_LOG = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays"), "channel": (("target",), "stays")},
 )
 RAW_PAYLOADS = Table(
     name="raw_payloads",
@@ -100,6 +101,7 @@ RAW_PAYLOADS = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )
 QUARANTINED_ROWS = Table(
     name="quarantined_rows",
@@ -109,4 +111,5 @@ QUARANTINED_ROWS = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )

@@ -114,4 +114,5 @@ PRODUCTION_RECORDS = Table(
     group="production",
     sort_by=("state", "script_id"),
     cadence_minutes=60,
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )

@@ -76,6 +76,7 @@ CHANNELS = Table(
     mode="derived",
     group="registries",
     sort_by=("channel_id",),
+    about={"channel": (("channel_id",), "follows")},
 )
 ACCOUNTS = Table(
     name="accounts",
@@ -85,6 +86,7 @@ ACCOUNTS = Table(
     mode="derived",
     group="registries",
     sort_by=("platform", "handle"),
+    about={"account": (("platform", "handle"), "follows")},
 )
 VIDEOS = Table(
     name="videos",
@@ -94,4 +96,5 @@ VIDEOS = Table(
     mode="derived",
     group="registries",
     sort_by=("video_id",),
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )

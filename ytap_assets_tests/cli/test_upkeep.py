@@ -229,3 +229,11 @@ def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None
     assert ytap.ok("reparse", "-w", "tech", "-f", "csv") == shown.splitlines()[0] + "\n"
     assert "nope" in ytap.refused(2, "reparse", "-w", "nope")
     assert ytap("reparse").exit_code == 2
+
+
+def test_what_a_removal_means_is_shown(platform: Platform, ytap: Ytap) -> None:
+    append_trends(platform, trend("tech", "t1"), trend("tech", "t2"))
+    platform.lake.close()
+    rows = json.loads(ytap.ok("impact", "source", "hn", "-w", "tech", "-f", "json"))
+    assert {row["table"]: row["rows"] for row in rows}["raw_trends"] == 2
+    assert "workspace" in ytap.refused(2, "impact", "workspace", "tech", "-w", "tech")
