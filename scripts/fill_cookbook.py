@@ -27,7 +27,7 @@ from ytap_assets.cli.app import app
 from ytap_assets.cli.collecting import quiet_dagster
 from ytap_assets.cli.output import write_result
 from ytap_assets.defs.launch import materialize_range
-from ytap_assets.lakehouse.scoped import open_sql
+from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 

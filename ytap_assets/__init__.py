@@ -1,6 +1,6 @@
 """ytap_assets: a Dagster asset graph over a DuckDB lakehouse for automated YouTube channels.
 
-Find the room you need:
+The packages:
 
 - ``domain``      the rules: pure functions on Polars frames. No Dagster, no I/O, no clock.
 - ``tables``      every table: columns, key, partitioning. The one place a column is declared.
@@ -8,7 +8,7 @@ Find the room you need:
 - ``sources``     the platforms and file formats: bytes in, typed rows out.
 - ``lakehouse``   the only code that opens DuckDB: attach, publish, append, read, maintain.
 - ``reports``     templates and charts.
-- ``operations``  one function per thing a user can ask for; joins the rooms above.
+- ``operations``  one function per thing a user can ask for; joins the packages above.
 - ``defs``        Dagster's face of the operations: assets, checks, sensors, schedules.
 - ``cli``         the shell's face of the operations: ``ytap``.
 """

@@ -23,6 +23,7 @@ from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_re
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.languages import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
+from ytap_assets.domain.scoring import SOURCE_WEIGHTS, VIEWS_PER_ENGAGEMENT
 from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES, Minimum, default_minimums
 from ytap_assets.domain.spam.rules import (
@@ -52,8 +53,6 @@ _PLATFORMS = (
     *("bluesky", "facebook", "hacker_news", "instagram", "linkedin", "mastodon", "pinterest"),
     *("reddit", "snapchat", "telegram", "threads", "tiktok", "twitch", "twitter", "youtube"),
 )
-# Only the form of an address is validated, not whether it exists.
-_ADDRESS = re.compile(r"(?:[^<>@]*<)?[^\s<>@,;]+@[^\s<>@,;.]+(?:\.[^\s<>@,;.]+)*>?")
 _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 _MAX_SEARCHES = 10
@@ -111,10 +110,14 @@ class Brand(Section):
     """What the channel sounds and looks like, and what it never talks about."""
 
     tone: str = Field(
-        default="", description="How it sounds", examples=["curious, precise, a little dry"]
+        default="",
+        description="How it sounds; writers find it in the table `workspaces`",
+        examples=["curious, precise, a little dry"],
     )
     visual_style: str = Field(
-        default="", description="How it looks", examples=["dark background, large captions"]
+        default="",
+        description="How it looks; producers find it in the table `workspaces`",
+        examples=["dark background, large captions"],
     )
     banned_topics: Phrases = Field(
         default=(),
@@ -133,7 +136,8 @@ class Channel(Section):
         default=None, description="Its name for people", examples=["The Bench Lab"]
     )
     status: Status = Field(
-        default="active", description="`active`; `paused` and `archived` ones are not asked"
+        default="active",
+        description="`active`; a monitored one that is `paused` or `archived` is not asked",
     )
 
     @field_validator("id")
@@ -150,7 +154,7 @@ class Channel(Section):
 
 
 class Account(Section):
-    """A platform account whose metrics are collected."""
+    """A platform account, as the table `accounts` lists it."""
 
     platform: str = Field(description="Where it is", examples=["youtube"])
     handle: str = Field(description="Its name there", examples=["@kernelpanicclub"])
@@ -162,7 +166,10 @@ class Account(Section):
     has_consent: bool = Field(
         default=False, description="Whether its owner agreed to the collection", examples=[True]
     )
-    is_enabled: bool = Field(default=True, description="Whether its metrics are collected")
+    is_enabled: bool = Field(
+        default=True,
+        description="Whether its metrics may be collected; sources that were added can look at it",
+    )
 
     @field_validator("platform")
     @classmethod
@@ -407,11 +414,16 @@ class Scoring(Section):
 
     source_weights: dict[str, Weight] = Field(
         default_factory=dict,
-        description="What a source counts for in the base score, by its name; 1 if not given",
+        description="What a source counts for in the base score, by its name; if not given, "
+        + ", ".join(f"{name} {weight:g}" for name, weight in SOURCE_WEIGHTS.items())
+        + ", others 1",
         examples=[{"hn": 1.2, "youtube": 0.8}],
     )
     views_per_engagement: Annotated[float, _Number] = Field(
-        default=50, ge=0.01, le=1_000_000, description="How many views count as much as one vote"
+        default=VIEWS_PER_ENGAGEMENT,
+        ge=0.01,
+        le=1_000_000,
+        description="How many views count as much as one vote",
     )
     weights: dict[str, Annotated[float, _Number]] = Field(
         default_factory=dict,
@@ -470,23 +482,3 @@ class Retention(Section):
     """How long rows are kept."""
 
     raw_payloads_days: Days = Field(default=183, description="Days that responses are kept")
-    metrics_days: Days = Field(default=730, description="Days that metrics are kept")
-
-
-class Reports(Section):
-    """Who is to get the reports."""
-
-    recipients: tuple[str, ...] = Field(
-        default=(),
-        description="Their addresses, for a program that sends the reports; ytap itself sends none",
-        examples=[["editors@example.com"]],
-    )
-
-    @field_validator("recipients")
-    @classmethod
-    def _check_recipients(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for one in value:
-            if not _ADDRESS.fullmatch(one.strip()):
-                raise ValueError(f"{one!r} is no e-mail address such as editors@example.com")
-        refuse_repeats((one.strip().casefold(), one) for one in value)
-        return value

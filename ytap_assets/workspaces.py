@@ -38,7 +38,6 @@ from ytap_assets.workspace_sections import (
     Channel,
     Language,
     Phrases,
-    Reports,
     Retention,
     Scoring,
     Section,
@@ -85,6 +84,11 @@ _EXPECTED = {
         "expected `key: value` lines below it, indented",
     ),
 }
+_REMOVED: Mapping[Path, str] = {
+    ("reports",): "ytap sends no reports; remove it, or keep what it holds below `extra:`",
+    ("retention", "metrics_days"): "metrics are never deleted; remove it",
+}
+"""Keys of before that had no effect, and what to do with them."""
 _HEAD = """\
 # The config of a workspace. docs/config.md explains every key.
 # A line that begins with # is not read: to set its key, remove the "# " before it and before the
@@ -141,12 +145,11 @@ class Workspace(Section):
         default=(), description="Its own YouTube channels, on which videos are published"
     )
     accounts: tuple[Account, ...] = Field(
-        default=(), description="Its accounts whose metrics are collected"
+        default=(), description="Its accounts on platforms; the table `accounts` lists them"
     )
     approval: Approval = Approval()
     budget: Budget = Budget()
     retention: Retention = Retention()
-    reports: Reports = Reports()
     extra: dict[str, Any] = Field(
         default_factory=dict,
         description="Anything else that is to be kept with it; sources that were added may read it",
@@ -375,7 +378,8 @@ def _explain(problem: ErrorDetails, model: type[Section], document: Document | N
     """
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
-        return explain_unknown(model, path)
+        removed = _REMOVED.get(path)
+        return f"no such key any more: {removed}" if removed else explain_unknown(model, path)
     if kind == "string_type":
         written = None if document is None else document.unquoted.get(path, "")
         return _explain_misread(path, problem["input"], written)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from ytap_assets.config_keys import (
 )
 from ytap_assets.domain.phrases import check_phrase
 from ytap_assets.domain.source_profiles import SOURCES
+from ytap_assets.domain.spam.rules import SpamRules
+from ytap_assets.settings import VARIABLES, Settings
+from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import Workspace, parse_workspace, render_config
 
 ROOT = Path(__file__).parents[1]
@@ -93,6 +98,63 @@ def test_every_key_is_explained() -> None:
     keys = list(list_keys(Workspace))
     assert len(keys) > 60
     assert [key.name for key in keys if not key.about or key.about.endswith(".")] == []
+
+
+_DECLARED = {"workspaces.py", "workspace_sections.py", "config_keys.py", "settings.py"}
+"""Modules that declare keys; what they read of them has no effect."""
+
+
+def _reads() -> dict[str, set[str]]:
+    """The attributes that each module of the package reads."""
+    reads = {}
+    for path in sorted((ROOT / "ytap_assets").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        reads[str(path.relative_to(ROOT / "ytap_assets"))] = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+        }
+    return reads
+
+
+def test_every_key_has_an_effect() -> None:
+    """Every key is read, by a module that reads the section it is in; `spam` is handed on whole."""
+    reads = {name: read for name, read in _reads().items() if name not in _DECLARED}
+    limits = {one.name for one in fields(SpamRules)} & set(Spam.model_fields)
+    unread = set()
+    for key in list_keys(Workspace):
+        *sections, name = [part.removesuffix("[]") for part in key.name.split(".")]
+        if sections == ["spam"] and name in limits:
+            readers = {module for module, read in reads.items() if name in read}
+            is_read = any(module.startswith("domain/spam") for module in readers)
+        else:
+            wanted = {name, *sections[-1:]}
+            is_read = any(wanted <= read for read in reads.values())
+        if not is_read:
+            unread.add(key.name)
+    # `Workspace.collects`, which everybody asks, is made of it.
+    assert unread == {"data_collection_enabled"}
+    assert any("collects" in read for read in reads.values())
+
+
+def test_every_setting_has_an_effect(tmp_path: Path) -> None:
+    """Every variable changes a setting, and every setting is read."""
+    values = {
+        "YTAP_DATA": str(tmp_path),
+        "YTAP_CATALOG": str(tmp_path / "c.sqlite"),
+        "YTAP_DATA_PATH": str(tmp_path / "files"),
+        "YTAP_TRANSPORT": "record",
+        "YTAP_FIRST_DAY": "2024-01-31",
+        "YTAP_SNAPSHOT_DAYS": "7",
+        "YTAP_SQL_SECONDS": "7",
+        "YTAP_SQL_MEMORY": "512MiB",
+    }
+    assert set(values) == set(VARIABLES)
+    unset = Settings.from_env({})
+    for name, value in values.items():
+        assert Settings.from_env({name: value}) != unset, name
+    read = set[str]().union(*(read for name, read in _reads().items() if name != "settings.py"))
+    assert {one.name for one in fields(Settings)} <= read
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
 
     A STATEMENT of - is read from stdin.
     """
-    from ytap_assets.lakehouse.scoped import open_sql
+    from ytap_assets.lakehouse.sql_sandbox import open_sql
 
     text = sys.stdin.read() if statement == "-" else statement
     if not text.strip():
@@ -114,7 +114,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
     Each ends with a semicolon; see .help. Without a workspace it first shows how DuckDB's own shell
     attaches the same lake.
     """
-    from ytap_assets.lakehouse.scoped import open_shell
+    from ytap_assets.lakehouse.sql_sandbox import open_shell
 
     settings = Settings.from_env()
     is_interactive = sys.stdin.isatty()
@@ -183,7 +183,7 @@ def run_statements(
         WrongStatementError: The text is not UTF-8.
         StatementError: A statement takes too long or too much memory.
     """
-    from ytap_assets.lakehouse.scoped import WRITING, parse, reads_lake
+    from ytap_assets.lakehouse.sql_sandbox import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")
@@ -484,7 +484,7 @@ QUESTIONS = (
 @click.command(epilog=examples("ytap summary"))
 def summary() -> None:
     """Show the rows of each table, the newest reports, and example queries."""
-    from ytap_assets.lakehouse.scoped import open_shell
+    from ytap_assets.lakehouse.sql_sandbox import open_shell
     from ytap_assets.workspaces import Workspaces
 
     settings = Settings.from_env()

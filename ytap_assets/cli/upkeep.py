@@ -1,8 +1,10 @@
-"""Commands for upkeep: ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``."""
+"""Commands that look after the lake, from ``maintain`` to ``doctor``."""
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,9 +12,12 @@ from ytap_assets.cli.common import (
     ANY_PATH,
     FAILED,
     FOLDER,
+    Day,
+    complete_workspace,
     examples,
     fail,
     new_run,
+    one_workspace,
     open_platform,
     output_format,
 )
@@ -26,6 +31,9 @@ from ytap_assets.cli.output import (
     terminal_columns,
     write_rows,
 )
+
+if TYPE_CHECKING:
+    from ytap_assets.tables.base import Entity
 
 
 @click.command(epilog=examples("ytap maintain", "ytap maintain --keep 14"))
@@ -180,7 +188,7 @@ def doctor(is_online: bool, shape: Format) -> None:
 
 @click.group()
 def lake() -> None:
-    """Make an empty lake where the settings say."""
+    """Make an empty lake where the settings say; upgrade one of an older version."""
 
 
 @lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))
@@ -198,4 +206,125 @@ def create() -> None:
     say(f"{clean(str(settings.catalog))}: an empty lake, its files in {settings.data_path}")
 
 
-COMMANDS = (maintain, backup, restore, lake, doctor)
+@lake.command("upgrade", epilog=examples("ytap lake upgrade --dry-run", "ytap lake upgrade"))
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show the changes; make none.")
+def upgrade(is_dry: bool) -> None:
+    """Bring the lake's tables up to this version's declarations.
+
+    Each change is shown with the statement that undoes it. Any other command that writes to the
+    lake makes the same changes when it opens it.
+    """
+    from ytap_assets.lakehouse.inspection import inspect_lake
+    from ytap_assets.lakehouse.lake import Lake
+    from ytap_assets.settings import Settings
+    from ytap_assets.tables import TABLES
+
+    settings = Settings.from_env()
+    with inspect_lake(settings) as inspection:
+        changes = inspection.pending(TABLES)
+    for change in changes:
+        for statement in change.statements:
+            say(f"{statement};")
+        say(f"-- undo: {change.undo};")
+    if not changes:
+        note("the tables are as declared; nothing to do")
+    elif is_dry:
+        note(f"{len(changes)} changes are due; nothing was changed")
+    else:
+        Lake.open(settings).close()
+        note(
+            f"{len(changes)} changes made; the newest snapshot keeps the statements that undo them"
+        )
+
+
+@click.command(
+    epilog=examples(
+        "ytap reparse -w tech --from 2026-11-01",
+        "ytap reparse --all-workspaces --write",
+    )
+)
+@click.option(
+    "--workspace",
+    "-w",
+    "workspaces",
+    multiple=True,
+    metavar="ID",
+    help="Of this workspace; may be given again.",
+    shell_complete=complete_workspace,
+)
+@click.option("--all-workspaces", is_flag=True, help="Of every workspace that is not archived.")
+@click.option("--from", "first", type=Day(), help="First day; else the first that is stored.")
+@click.option("--to", "last", type=Day(), help="Last day; else the last that is stored.")
+@click.option("--write", "writes", is_flag=True, help="Store what is new; else it is only shown.")
+@output_format
+def reparse(
+    workspaces: tuple[str, ...],
+    all_workspaces: bool,
+    first: date | None,
+    last: date | None,
+    writes: bool,
+    shape: Format,
+) -> None:
+    """Read stored responses again with today's parsers; show what differs.
+
+    For after a parser was fixed. Rows are only ever added: those of items without any (added), and
+    those that differ from an item's stored ones, beside them (changed). A table in which a key
+    stands once keeps the stored row (conflicting). Nothing is asked over the network.
+    """
+    from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
+
+    if all_workspaces == bool(workspaces):
+        raise click.UsageError("give --workspace, or --all-workspaces")
+    platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
+    problems: list[str] = []
+    if all_workspaces:
+        usable, broken = platform.usable()
+        workspaces = tuple(one.workspace_id for one in usable if one.status != "archived")
+        problems += map(str, broken.values())
+    find = platform.workspaces.get_open if writes else platform.workspace
+    for workspace_id in workspaces:
+        find(workspace_id)  # a wrong name is told before anything is done
+    days = (first or date.min, last or date.max)
+    differing: list[tuple[object, ...]] = []
+    fetches = 0
+    for workspace_id in dict.fromkeys(workspaces):
+        done = reparse_payloads(platform, workspace_id, run, days=days, writes=writes)
+        differing += done.differing.rows()
+        fetches += done.fetches
+        problems += (f"workspace {workspace_id}: {problem}" for problem in done.problems)
+    write_rows(DIFFERENCES.names(), differing, shape, say, columns=terminal_columns())
+    what = "stored" if writes else "not stored; --write stores it"
+    note(f"{fetches} fetches read again: " + (what if differing else "nothing differs"))
+    tell_problems(problems)
+    if problems:
+        raise click.exceptions.Exit(FAILED)
+
+
+@click.command(
+    epilog=examples(
+        "ytap impact channel UCbR7vQxk2mT9dWnLs4HyPzA -w tech",
+        "ytap impact account 'youtube @kernelpanicclub' -w tech",
+        "ytap impact workspace -w tech",
+    )
+)
+@click.argument("entity", type=click.Choice(["workspace", "source", "channel", "account", "video"]))
+@click.argument("name", required=False)
+@one_workspace
+@output_format
+def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
+    """Show what deleting or disabling something means for the rows about it.
+
+    NAME is a source, the id of a channel or video, or an account's platform and handle. Nothing is
+    changed.
+    """
+    from ytap_assets.operations.removal import preview_removal
+    from ytap_assets.tables.base import ENTITIES, REMOVALS
+
+    impacts = preview_removal(open_platform(may_only_read=True), workspace, entity, name)
+    note(ENTITIES[entity])
+    rows = [(one.table, one.rows, REMOVALS[one.removal]) for one in impacts]
+    names = ("table", "rows", "what happens to them")
+    write_rows(names, rows, shape, say, columns=terminal_columns(), whole_last=True)
+
+
+COMMANDS = (maintain, backup, restore, lake, reparse, impact, doctor)

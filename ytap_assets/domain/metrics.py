@@ -1,4 +1,4 @@
-"""Metrics from counts: engagement, growth, and refresh intervals (SPEC 4).
+"""What counts mean: engagement, and when they are final (SPEC 4).
 
 Belongs here: formulas on the counts of one thing. Does not belong here:
 sums over a workspace for a report (`reporting`), or money.
@@ -6,20 +6,10 @@ sums over a workspace for a report (`reporting`), or money.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-GROWTH_WARNING_PCT = 100
-LOSS_WARNING_PCT = 10
 UNSETTLED_DAYS = 4
 """Platforms revise the counts of the last days; these days, including today, are fetched again."""
-
-_REFRESH_LADDER = (
-    (timedelta(days=1), timedelta(hours=1)),
-    (timedelta(days=7), timedelta(hours=6)),
-    (timedelta(days=30), timedelta(days=1)),
-    (timedelta(days=90), timedelta(days=7)),
-)
 
 
 def engagement_rate_pct(
@@ -32,57 +22,6 @@ def engagement_rate_pct(
     above 100 are possible and kept.
     """
     return None if likes is None else _pct(likes + (comments or 0) + (shares or 0), views)
-
-
-def weighted_engagement_pct(
-    views: int | None, likes: int | None, comments: int | None
-) -> float | None:
-    """(likes + 2 x comments) / views x 100; null and unknown as in `engagement_rate_pct`."""
-    return None if likes is None else _pct(likes + 2 * (comments or 0), views)
-
-
-def follower_engagement_pct(
-    followers: int | None, likes: int | None, comments: int | None
-) -> float | None:
-    """(likes + comments) / followers x 100; null and unknown as in `engagement_rate_pct`."""
-    return None if likes is None else _pct(likes + (comments or 0), followers)
-
-
-@dataclass(frozen=True)
-class Growth:
-    """Growth against the day before.
-
-    Attributes:
-        growth_pct: In percent with two decimals; null if either day is unknown.
-        warnings: ``growth_over_100_pct`` or ``loss_over_10_pct``, from the exact value.
-    """
-
-    growth_pct: float | None
-    warnings: tuple[str, ...] = ()
-
-
-def measure_growth(before: int | None, now: int | None) -> Growth:
-    """Growth of a count from one calendar day to the next.
-
-    Args:
-        before: The count of the day before; null if there is no row for that day.
-        now: The count of the day.
-    """
-    if before is None or now is None or before < 0:
-        return Growth(None)
-    if before == 0:
-        return Growth(100.0 if now > 0 else 0.0)
-    pct = (now - before) / before * 100
-    if pct > GROWTH_WARNING_PCT:
-        return Growth(round(pct, 2), (f"growth_over_{GROWTH_WARNING_PCT}_pct",))
-    if pct < -LOSS_WARNING_PCT:
-        return Growth(round(pct, 2), (f"loss_over_{LOSS_WARNING_PCT}_pct",))
-    return Growth(round(pct, 2))
-
-
-def refresh_interval(age: timedelta) -> timedelta | None:
-    """The interval between fetches of the counts of a video of that age; None: never."""
-    return next((every for below, every in _REFRESH_LADDER if age < below), None)
 
 
 def is_settled(day: date, now: datetime) -> bool:

@@ -14,7 +14,11 @@
 - ``restore``      put a copy back
 - ``copying``      copying files onto a disk
 - ``manifest``     what a copy holds, with checksums
-- ``scoped``       SQL for people: on a copy of one workspace's rows, or on the lake alone
+- ``sql_sandbox``  users' SQL: on a copy of one workspace's rows, or read-only on the lake
+- ``inspection``   facts about a lake, read without changing it
+- ``stored``       the checks of rows that are stored
+- ``disk``         recognize errors of the disk, and of other programs that use the catalog
+- ``errors``       the lakehouse's exceptions
 
-Nothing is imported here, so that the command line can answer SQL without loading what it needs not.
+This module imports nothing, so that the command line answers SQL without loading Polars.
 """

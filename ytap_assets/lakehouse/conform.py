@@ -1,7 +1,7 @@
-"""Bring a frame into its table's shape, where nothing is lost by it.
+"""Convert a frame to its table's columns and types without loss.
 
-Belongs here: columns by name, and types that every value fits into. Does not belong here: what the
-values mean (`checks`).
+Belongs here: column order by name, and lossless casts. Does not belong here: checks of values
+(`checks`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ _UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 
 
 def conform(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, object]]]:
-    """Bring columns into the table's order and types, by name, where nothing is lost by it.
+    """Convert a frame to the table's column order and types.
+
+    Only lossless casts are made. A missing column, an undeclared column, a type that needs a lossy
+    cast, and a date outside the years 1 to 9999 are problems.
 
     Returns:
-        The conformed frame, and what could not be conformed (columns of `CASES`).
+        The converted frame and no problems, or the frame as it was and its problems (`CASES`).
     """
     expressions: list[pl.Expr] = []
     problems: list[dict[str, object]] = [
@@ -46,12 +49,12 @@ def conform(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[
 
 
 def outside_calendar(values: pl.Series) -> pl.Series:
-    """Which of the values are dates or instants that no Python could read back; nulls are not."""
+    """Mark dates and instants that Python cannot represent; nulls are not marked."""
     if values.dtype == pl.Date:
         per_day = 1
     elif isinstance(values.dtype, pl.Datetime) and values.dtype.time_unit in _UNITS_PER_DAY:
         per_day = _UNITS_PER_DAY[values.dtype.time_unit]
-    else:  # nanoseconds are too few to leave it
+    else:  # 64-bit nanoseconds cannot leave the calendar
         return pl.repeat(value=False, n=values.len(), dtype=pl.Boolean, eager=True)
     inside = values.to_physical().is_between(
         _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day, closed="left"
@@ -60,7 +63,7 @@ def outside_calendar(values: pl.Series) -> pl.Series:
 
 
 def _widens(have: pl.DataType, want: pl.DataType) -> bool:
-    """Whether every value of one type is a value of the other."""
+    """Whether every value of one type can be represented in the other."""
     if have == pl.Null:
         return True
     if want == pl.Int64:

@@ -1,8 +1,8 @@
-"""Recognize what the machine or another program is to blame for, and not the lake or a statement.
+"""Recognize errors that the machine or another program caused, from DuckDB's error messages.
 
-DuckDB names a full disk in four ways, one of them "disk I/O error": SQLite could not even make its
-shared memory file, which it needs for reads, too. Belongs here: recognizing a full disk, a folder
-that cannot be written to, a locked catalog, a damaged file. Does not belong here: changing that.
+DuckDB reports a full disk in four ways. One is "disk I/O error": SQLite could not create its shared
+memory file, which reads need as well. Belongs here: recognizing a full disk, a folder without write
+permission, a locked catalog, a damaged file. Does not belong here: recovering from them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _READ_ONLY_ERRNOS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 @contextmanager
 def translate_errors(settings: Settings) -> Iterator[None]:
-    """Turn failures that the machine or another program caused into errors that say so.
+    """Translate errors that the machine or another program caused into our own exceptions.
 
     Raises:
         DiskFullError: The disk of the catalog or of the files has no space left.
@@ -65,7 +65,7 @@ def translate_errors(settings: Settings) -> Iterator[None]:
 
 
 def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeError | None:
-    """What the machine or another program did; None where they are not to blame."""
+    """Our exception for an error that the machine or another program caused; None for others."""
     if is_locked(error):
         return CatalogBusyError(
             f"{catalog} is locked by another program, such as a database browser;"
@@ -96,29 +96,28 @@ def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeE
 
 
 def is_failing(error: BaseException) -> bool:
-    """Whether the disk, or a limit of the process, refused to read or write; full disks too."""
+    """Whether the disk or a limit of the process refused a read or write, full disks included."""
     if isinstance(error, OSError):
         return error.errno in _FAILING_ERRNOS
     return _is_outside(error) and any(phrase in str(error).lower() for phrase in _FAILING)
 
 
 def describe_failure(error: BaseException) -> str:
-    """What the system said, in a line."""
+    """The system's error message, in one line."""
     if isinstance(error, OSError) and error.strerror is not None:
         return error.strerror
     return " ".join(str(error).split())
 
 
 def is_locked(error: BaseException) -> bool:
-    """Whether another program holds the catalog's own lock; none of ours does for long."""
+    """Whether another program holds SQLite's lock on the catalog; this project holds it briefly."""
     return _is_outside(error) and any(phrase in str(error).lower() for phrase in _LOCKED)
 
 
 def is_unreadable(error: BaseException) -> bool:
-    """Whether DuckDB failed over a file of the lake, and not over what it was asked.
+    """Whether a file of the lake caused DuckDB's error, and not the statement.
 
-    What is no error of SQL has no class of its own in DuckDB: the readers of Parquet and of SQLite
-    raise the base class.
+    Such errors have no class of their own: the readers of Parquet and SQLite raise the base class.
     """
     files = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)
     return isinstance(error, duckdb.Error) and (
@@ -129,22 +128,22 @@ def is_unreadable(error: BaseException) -> bool:
 
 
 def can_write(place: Path) -> bool:
-    """Whether a file or folder can be written to, or the nearest folder above that exists."""
+    """Whether a file or folder is writable; for a missing one, its nearest existing parent."""
     return os.access(_nearest(place), os.W_OK)
 
 
 def is_cramped(folder: Path) -> bool:
-    """Whether there is hardly any space left on a folder's disk."""
+    """Whether a folder's disk has less than 256 KiB left."""
     return shutil.disk_usage(_nearest(folder)).free < _CRAMPED_BYTES
 
 
 def _nearest(place: Path) -> Path:
-    """The place, or the nearest folder above that exists."""
+    """The path, or its nearest existing parent."""
     return next(path for path in (place, *place.parents) if path.exists())
 
 
 def _is_outside(error: BaseException) -> bool:
-    """Whether an error can come from outside; those of statements may quote any words."""
+    """Whether an error can have an outside cause; errors of statements may quote any text."""
     if isinstance(error, duckdb.Error):
         return not isinstance(error, duckdb.ProgrammingError | duckdb.DataError)
     return isinstance(error, sqlite3.Error)
@@ -155,7 +154,7 @@ def _is_conflict(error: BaseException) -> bool:
 
 
 def _find_read_only(error: BaseException, catalog: Path, data_path: Path) -> object:
-    """The place that cannot be written to; None where that is not the reason."""
+    """The path without write permission; None if that is not the cause."""
     if isinstance(error, OSError):
         place = error.filename or catalog.parent
         return place if error.errno in _READ_ONLY_ERRNOS else None
@@ -168,7 +167,7 @@ def _find_read_only(error: BaseException, catalog: Path, data_path: Path) -> obj
 
 
 def is_full(error: BaseException, *folders: Path) -> bool:
-    """Whether an error says that a disk is full; where it is vague, the folders' disks decide."""
+    """Whether a disk is full; if the message is ambiguous, the folders' free space decides."""
     if isinstance(error, OSError):
         return error.errno in _FULL_ERRNOS
     text = str(error).lower()

@@ -1,19 +1,19 @@
-"""What the lakehouse refuses, and why.
+"""The exceptions of the lakehouse.
 
 - `LakeError`
-    - `PublishRefusedError`: a frame failed a check; the previous rows are still there
+    - `PublishRefusedError`: a frame failed a check; the previous rows stay
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
     - `LockTimeoutError`: another process held the write lock for too long
     - `DiskFullError`: there is no space left
     - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to
-    - `CatalogBusyError`: another program than ours kept the catalog locked, or wrote to it
-    - `SnapshotMissingError`: the snapshot never was, or has expired
-    - `LakeMissingError`: there is no lake where one is looked for
-    - `LakeDamagedError`: the catalog cannot be read, or refers to files that are not there
+    - `CatalogBusyError`: a program outside this project locked the catalog or wrote to it
+    - `SnapshotMissingError`: the snapshot never existed, or has expired
+    - `LakeMissingError`: there is no lake at the configured place
+    - `LakeDamagedError`: the catalog is unreadable, or refers to missing files
     - `StatementRefusedError`: a statement would reach more than the lake
-    - `SweepRefusedError`: deleting files would not be safe
-    - `BackupError`: a backup is damaged or cannot be put back
+    - `SweepRefusedError`: deleting files is not safe
+    - `BackupError`: a backup is damaged or cannot be restored
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 class LakeError(YtapError):
-    """The lakehouse refused, or could not."""
+    """The base of the lakehouse's exceptions."""
 
 
 class PublishRefusedError(LakeError):
-    """A frame failed a check. Nothing was written; the previous rows are still readable.
+    """A frame failed a check. Nothing was written; the previous rows stay readable.
 
     Attributes:
-        results: Every check's result, the failed ones with their failing cases.
+        results: The result of every check; a failed one holds its failing cases.
     """
 
     def __init__(self, table: str, results: tuple[CheckResult, ...]) -> None:
@@ -45,7 +45,7 @@ class PublishRefusedError(LakeError):
 
 
 class SchemaConflictError(LakeError):
-    """The lake's tables and the declarations cannot be reconciled; the message has the way out."""
+    """The stored tables cannot be upgraded to the declarations; the message says what to do."""
 
 
 class LockTimeoutError(LakeError):
@@ -53,7 +53,7 @@ class LockTimeoutError(LakeError):
 
 
 class DiskFullError(LakeError):
-    """There is no space left. A write left nothing behind; the previous rows are there."""
+    """There is no space left. Nothing was written; the previous rows stay."""
 
 
 class DiskFailureError(LakeError):
@@ -65,19 +65,19 @@ class LakeReadOnlyError(LakeError):
 
 
 class CatalogBusyError(LakeError):
-    """Another program kept the catalog locked, or wrote to it meanwhile; nothing was written."""
+    """Another program locked the catalog or wrote to it; nothing was written."""
 
 
 class SnapshotMissingError(LakeError, QuestionError):
-    """The snapshot never was, or has expired."""
+    """The snapshot never existed, or has expired."""
 
 
 class LakeMissingError(LakeError):
-    """There is no lake where one is looked for; the message names the place and what set it."""
+    """There is no lake at the configured place; the message names the place and its variable."""
 
 
 class LakeDamagedError(LakeError):
-    """The catalog cannot be read, or refers to files that are not there; nothing was changed."""
+    """The catalog is unreadable, or refers to missing files; nothing was changed."""
 
 
 class StatementRefusedError(LakeError, QuestionError):
@@ -85,8 +85,8 @@ class StatementRefusedError(LakeError, QuestionError):
 
 
 class SweepRefusedError(LakeError):
-    """Deleting files would not be safe: it is not proved that nothing needs them."""
+    """Deleting files is not safe: something may still need them."""
 
 
 class BackupError(LakeError):
-    """A backup is damaged, or cannot be put back."""
+    """A backup is damaged or cannot be restored."""

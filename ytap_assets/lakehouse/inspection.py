@@ -1,8 +1,7 @@
-"""Look at a lake without changing it: versions, pending changes, ages, times of its commits.
+"""Read facts about a lake without changing it: versions, pending changes, ages, commit times.
 
-Opening a `Lake` makes it where there is none and brings its tables up to date; what is wanted here
-is to see whether that would be needed. Belongs here: facts. Does not belong here: whether they are
-good (`operations.doctor`).
+Opening a `Lake` creates a missing lake and upgrades its tables; an `Inspection` shows whether that
+is necessary. Belongs here: facts. Does not belong here: judging them (`operations.doctor`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import polars as pl
 from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
 from ytap_assets.lakehouse.disk import explain_error
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
@@ -28,16 +27,16 @@ _MOMENTS = ("observed_at", "generated_at", "finished_at", "recorded_at", "fetche
 
 @dataclass(frozen=True)
 class LakeFacts:
-    """What a lake is made of.
+    """A lake's format, size and pending changes.
 
     Attributes:
         format_version: The version of the catalog's format.
-        created_by: What wrote the catalog first.
-        snapshots: Snapshots that can be read.
-        files: Parquet files of the newest one.
+        created_by: The program that created the catalog.
+        snapshots: The number of readable snapshots.
+        files: The number of Parquet files of the newest snapshot.
         size_bytes: Their size.
-        pending: Statements that would bring the tables up to the declarations.
-        conflict: What cannot be brought up, and the way out.
+        pending: The steps of an upgrade to the declared tables.
+        conflict: Why the tables cannot be upgraded, and what to do; None if they can.
     """
 
     format_version: str
@@ -45,20 +44,20 @@ class LakeFacts:
     snapshots: int
     files: int
     size_bytes: int
-    pending: tuple[str, ...]
+    pending: tuple[SchemaChange, ...]
     conflict: str | None
 
 
 @dataclass(frozen=True)
 class Age:
-    """How a workspace's rows of a table stand.
+    """The number and age of a workspace's rows of a table.
 
     Attributes:
         table: The table.
         workspace_id: The workspace.
-        rows: How many there are.
-        newest_at: When the newest was observed or made; the end of its day where only that is
-            known; None where the table tells no time.
+        rows: The number of rows.
+        newest_at: When the newest row was observed or made; the end of its day if only the day is
+            known; None if the table has neither.
     """
 
     table: str
@@ -74,7 +73,7 @@ class Inspection:
         self._connection = connection
 
     def facts(self, tables: Mapping[str, Table]) -> LakeFacts:
-        """What the lake is made of, against the declared tables."""
+        """The lake's facts, with the changes that the declared tables need."""
         options = {
             name: str(value)
             for name, value in self._rows(
@@ -86,10 +85,10 @@ class Inspection:
             "SELECT coalesce(sum(file_count), 0), coalesce(sum(file_size_bytes), 0)"
             f" FROM ducklake_table_info('{LAKE}')"
         )
-        pending: list[str] = []
+        pending: list[SchemaChange] = []
         conflict = None
         try:
-            pending = plan_changes(self._connection, tables.values())
+            pending = self.pending(tables)
         except SchemaConflictError as error:
             conflict = str(error)
         return LakeFacts(
@@ -102,12 +101,20 @@ class Inspection:
             conflict=conflict,
         )
 
+    def pending(self, tables: Mapping[str, Table]) -> list[SchemaChange]:
+        """The steps that would bring the tables up to the declarations.
+
+        Raises:
+            SchemaConflictError: They cannot be brought up; the message has the way out.
+        """
+        return plan_changes(self._connection, tables.values())
+
     def commit_times(self) -> list[datetime]:
-        """When each readable snapshot was committed, in their order."""
+        """The commit time of each readable snapshot, in order."""
         return commit_times(self._connection)
 
     def ages(self, tables: Iterable[Table]) -> list[Age]:
-        """How old the newest rows are, by table and workspace, of the tables that are there."""
+        """The ages by table and workspace, of the tables that exist in the lake."""
         stored = {
             (table, column)
             for table, column in self._rows(
@@ -129,7 +136,7 @@ class Inspection:
         return ages
 
     def read(self, table: Table, columns: Sequence[str]) -> pl.DataFrame:
-        """All rows of all workspaces; none where the table is not there yet."""
+        """All rows of all workspaces; no rows if the table does not exist yet."""
         there = self._rows(
             "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?",
             [LAKE, table.name],
@@ -142,7 +149,7 @@ class Inspection:
     def recent(
         self, table: Table, moment: str, since: datetime, columns: Sequence[str]
     ) -> pl.DataFrame:
-        """Rows of all workspaces whose ``moment`` is not before ``since``, newest first."""
+        """Rows of all workspaces with ``moment`` at or after ``since``, newest first."""
         names = ", ".join(f'"{name}"' for name in (*columns, moment))
         return self._connection.execute(
             f'SELECT {names} FROM {LAKE}.{table.name} WHERE "{moment}" >= ? ORDER BY {moment} DESC',
@@ -150,7 +157,7 @@ class Inspection:
         ).pl()
 
     def differing_days(self, table: Table, other: Table, column: str) -> pl.DataFrame:
-        """The days on which two tables by day do not hold the same values of a column.
+        """The days on which two day-grained tables differ in the values of a column.
 
         Returns:
             ``workspace_id`` and ``day``, in order.
@@ -164,10 +171,10 @@ class Inspection:
         ).pl()
 
     def inlined_rows(self) -> dict[str, int]:
-        """Rows that are kept in the catalog instead of a file, by table; only of tables with some.
+        """The number of rows that are inlined in the catalog, by table; without zeros.
 
-        They are read like others, but never sorted nor merged. Only a program that attaches the
-        lake with options of its own writes them.
+        Inlined rows are readable, but never sorted or merged. Only a program that attaches the lake
+        with other options writes them.
         """
         metadata = f"__ducklake_metadata_{LAKE}"
         kept = self._rows(
@@ -189,16 +196,16 @@ class Inspection:
 
 @contextmanager
 def inspect_lake(settings: Settings) -> Iterator[Inspection]:
-    """Attach the lake for reading only.
+    """Attach the lake read-only.
 
     Raises:
-        LakeMissingError: There is none.
+        LakeMissingError: There is no lake.
         LakeError: Its catalog or files cannot be read.
     """
     place = settings.catalog
     try:
         with closing(attach(settings, read_only=True)) as connection:
-            place = settings.data_path  # the catalog could be read, so it is a file of these
+            place = settings.data_path  # the catalog is readable, so a data file is not
             yield Inspection(connection)
     except duckdb.Error as error:
         if (explained := explain_error(error, settings.catalog, settings.data_path)) is not None:
@@ -210,13 +217,13 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
 
 
 def missing_extensions(names: Iterable[str]) -> list[str]:
-    """Extensions of which no installed package holds the file for this DuckDB."""
+    """The extensions for which no installed package has a file for this DuckDB version."""
     files = {name: extension_file(name) for name in names}
     return [name for name, file in files.items() if file is None or not file.is_file()]
 
 
 def duckdb_version() -> str:
-    """The version of the DuckDB that runs."""
+    """The version of the running DuckDB."""
     return duckdb.__version__
 
 

@@ -12,7 +12,7 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.catalog import WAY_BACK
-from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
 from ytap_assets.lakehouse.connection import (
     BUSY_POLL_S,
     BUSY_TIMEOUT_S,
@@ -32,9 +32,9 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.snapshots import commit_times
-from ytap_assets.lakehouse.transaction import Run, Transaction
+from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
@@ -244,6 +244,13 @@ class Lake:
             transaction.publish(rows)
         return transaction
 
+    def preview_append(self, rows: CheckedRows) -> Appended:
+        """What an append would do now; nothing is written, and no lock is taken."""
+        with self.cursor() as cursor:
+            return Transaction(cursor, Run("preview", "lakehouse", "preview an append")).split(
+                rows.table, rows.frame
+            )
+
     def snapshot_id(self) -> int:
         """The newest snapshot."""
         with self.cursor() as cursor:
@@ -264,11 +271,11 @@ class Lake:
         with self.cursor() as cursor:
             return commit_times(cursor)
 
-    def evolve(self, tables: dict[str, Table]) -> list[str]:
-        """Create missing tables and add missing columns.
+    def evolve(self, tables: dict[str, Table]) -> list[SchemaChange]:
+        """Create missing tables, add missing columns and rename those with another name.
 
         Returns:
-            The statements that were needed; empty where nothing was.
+            The steps that were needed; empty where none was.
 
         Raises:
             SchemaConflictError: See `schema.plan_changes`.

@@ -17,7 +17,7 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.schema import typed_default
+from ytap_assets.lakehouse.schema import select_declared
 from ytap_assets.lakehouse.snapshots import stored_at
 from ytap_assets.tables import Table
 
@@ -384,12 +384,9 @@ def _source(cursor: duckdb.DuckDBPyConnection, table: Table, as_of: int | None) 
 
 
 def _as_of(cursor: duckdb.DuckDBPyConnection, table: Table, snapshot: int) -> str:
-    """A table as a snapshot has it, with the columns that were declared since as their defaults."""
+    """A table as a snapshot has it, with the columns that are declared today."""
     stored = stored_at(cursor, table.name, snapshot)
+    cells = ", ".join(select_declared(column, stored or ()) for column in table.columns)
     if stored is None:
-        cells = [typed_default(column) for column in table.columns]
-        return f"(SELECT {', '.join(cells)} WHERE false)"
-    added = [typed_default(column) for column in table.columns if column.name not in stored]
-    return (
-        f"(SELECT {', '.join(['*', *added])} FROM {LAKE}.{table.name} AT (VERSION => {snapshot}))"
-    )
+        return f"(SELECT {cells} WHERE false)"
+    return f"(SELECT {cells} FROM {LAKE}.{table.name} AT (VERSION => {snapshot}))"

@@ -1,12 +1,13 @@
 """Bring the lake up to the declarations in `tables`: options, tables, columns, comments.
 
-A new column is added with its default and old rows stay readable. What would lose or reinterpret
-data is refused, with the way out in the message.
+A new column is added with its default, a renamed one is renamed in place, and old rows stay
+readable. What would lose or reinterpret data is refused, with the way out in the message. Every
+change names the statement that undoes it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -30,7 +31,22 @@ _SQL_TYPES: dict[pl.DataType, str] = {
 
 # Rows of a small insert would be kept in the catalog, never become Parquet, and run into several
 # faults of DuckLake (docs/ducklake.md). Stored in the lake, it holds for whoever writes to it.
-_OPTIONS = {"data_inlining_row_limit": "0"}
+_OPTIONS = {"data_inlining_row_limit": ("0", "10")}
+"""By name: the value the lake is given, and DuckLake's default."""
+
+
+@dataclass(frozen=True)
+class SchemaChange:
+    """One step of an upgrade.
+
+    Attributes:
+        statements: What is executed, in this order. No step rewrites a data file.
+        undo: The statement that takes the step back. What was written meanwhile to a column or
+            table that is new is lost by it.
+    """
+
+    statements: tuple[str, ...]
+    undo: str
 
 
 @dataclass(frozen=True)
@@ -39,8 +55,10 @@ class _Stored:
     comment: str | None
 
 
-def plan_changes(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[str]:
-    """The statements that bring the lake up to the declarations; empty where nothing is to do.
+def plan_changes(
+    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]
+) -> list[SchemaChange]:
+    """The steps that bring the lake up to the declarations; empty where nothing is to do.
 
     Raises:
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one
@@ -48,52 +66,79 @@ def plan_changes(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table])
     """
     stored = _stored_columns(connection)
     descriptions = _stored_descriptions(connection)
-    statements = _set_options(connection)
+    changes = _set_options(connection)
     for table in tables:
         if table.name not in stored:
-            statements += _create(table)
+            changes.append(_create(table))
             continue
-        statements += _evolve(table, stored[table.name])
-        if descriptions.get(table.name) != table.description:
-            statements.append(_describe(table))
-    return statements
+        changes += _evolve(table, stored[table.name])
+        if (have := descriptions.get(table.name)) != table.description:
+            undo = _describe(table, have)
+            changes.append(SchemaChange((_describe(table, table.description),), undo))
+    return changes
 
 
-def typed_default(column: Column) -> str:
-    """What rows written before the column existed read as: an expression with the column's name."""
-    value = "NULL" if column.default is None else _literal(column.default)
-    return f'CAST({value} AS {_SQL_TYPES[column.dtype]}) AS "{column.name}"'
+def select_declared(column: Column, stored: Container[str]) -> str:
+    """How a column is read from a snapshot that may be older than its declaration.
+
+    Args:
+        column: The column, as it is declared.
+        stored: The names of the columns that the snapshot has.
+
+    Returns:
+        An expression with the column's name: the stored column, under this name or a former one,
+        or else the column's default.
+    """
+    if column.name in stored:
+        return f'"{column.name}"'
+    if former := _former_name(column, stored):
+        return f'"{former}" AS "{column.name}"'
+    return f'CAST({_literal(column.default)} AS {_SQL_TYPES[column.dtype]}) AS "{column.name}"'
 
 
-def _set_options(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    stored = connection.execute(
+def _former_name(column: Column, stored: Container[str]) -> str | None:
+    return next((name for name in column.renamed_from if name in stored), None)
+
+
+def _set_options(connection: duckdb.DuckDBPyConnection) -> list[SchemaChange]:
+    rows = connection.execute(
         f"SELECT option_name, value FROM ducklake_options('{LAKE}') WHERE scope = 'GLOBAL'"
     ).fetchall()
+    stored = dict(rows)
     return [
-        f"CALL {LAKE}.set_option('{name}', '{value}')"
-        for name, value in _OPTIONS.items()
-        if (name, value) not in stored
+        SchemaChange((_set_option(name, value),), _set_option(name, stored.get(name, default)))
+        for name, (value, default) in _OPTIONS.items()
+        if stored.get(name) != value
     ]
 
 
-def _create(table: Table) -> list[str]:
+def _set_option(name: str, value: str) -> str:
+    return f"CALL {LAKE}.set_option('{name}', {_literal(value)})"
+
+
+def _create(table: Table) -> SchemaChange:
     columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.dtype]}' for c in table.columns)
     name = f"{LAKE}.{table.name}"
-    return [
+    statements = (
         f"CREATE TABLE {name} ({columns})",
         f"ALTER TABLE {name} SET PARTITIONED BY (workspace_id)",
         f"ALTER TABLE {name} SET SORTED BY ({', '.join(table.sort_by)})",
-        _describe(table),
-        *(_comment(table, column) for column in table.columns),
-    ]
+        _describe(table, table.description),
+        *(_comment(table, column, column.comment) for column in table.columns),
+    )
+    return SchemaChange(statements, f"DROP TABLE {name}")
 
 
-def _evolve(table: Table, stored: dict[str, _Stored]) -> list[str]:
-    statements: list[str] = []
+def _evolve(table: Table, stored: dict[str, _Stored]) -> list[SchemaChange]:
+    changes: list[SchemaChange] = []
+    remaining = dict(stored)
     for column in table.columns:
-        have = stored.get(column.name)
+        have = remaining.pop(column.name, None)
+        if have is None and (former := _former_name(column, remaining)):
+            have = remaining.pop(former)
+            changes.append(_rename(table, former, column.name))
         if have is None:
-            statements += _add(table, column)
+            changes.append(_add(table, column))
             continue
         if have.sql_type != _SQL_TYPES[column.dtype]:
             raise SchemaConflictError(
@@ -102,36 +147,41 @@ def _evolve(table: Table, stored: dict[str, _Stored]) -> list[str]:
                 " another name and fill it, or take the old type back"
             )
         if have.comment != column.comment:
-            statements.append(_comment(table, column))
-    for name in sorted(set(stored) - set(table.schema)):
+            undo = _comment(table, column, have.comment)
+            changes.append(SchemaChange((_comment(table, column, column.comment),), undo))
+    for name in sorted(remaining):
         raise SchemaConflictError(
             f"{table.name}.{name} is in the lake but no longer declared: declare it again as"
             " nullable, or drop it after a backup with"
             f" `ALTER TABLE {LAKE}.{table.name} DROP COLUMN {name}`"
         )
-    return statements
+    return changes
 
 
-def _add(table: Table, column: Column) -> list[str]:
+def _rename(table: Table, former: str, name: str) -> SchemaChange:
+    rename = f"ALTER TABLE {LAKE}.{table.name} RENAME COLUMN"
+    return SchemaChange((f'{rename} "{former}" TO "{name}"',), f'{rename} "{name}" TO "{former}"')
+
+
+def _add(table: Table, column: Column) -> SchemaChange:
     if not column.nullable and column.default is None:
         raise SchemaConflictError(
             f"{table.name}.{column.name} is new and allows no null, but the rows that are there"
             " have no value for it: declare a default, or allow null"
         )
     default = "" if column.default is None else f" DEFAULT {_literal(column.default)}"
-    return [
-        f'ALTER TABLE {LAKE}.{table.name} ADD COLUMN "{column.name}"'
-        f" {_SQL_TYPES[column.dtype]}{default}",
-        _comment(table, column),
-    ]
+    alter = f"ALTER TABLE {LAKE}.{table.name}"
+    add = f'{alter} ADD COLUMN "{column.name}" {_SQL_TYPES[column.dtype]}{default}'
+    undo = f'{alter} DROP COLUMN "{column.name}"'
+    return SchemaChange((add, _comment(table, column, column.comment)), undo)
 
 
-def _describe(table: Table) -> str:
-    return f"COMMENT ON TABLE {LAKE}.{table.name} IS {_literal(table.description)}"
+def _describe(table: Table, text: str | None) -> str:
+    return f"COMMENT ON TABLE {LAKE}.{table.name} IS {_literal(text)}"
 
 
-def _comment(table: Table, column: Column) -> str:
-    return f'COMMENT ON COLUMN {LAKE}.{table.name}."{column.name}" IS {_literal(column.comment)}'
+def _comment(table: Table, column: Column, text: str | None) -> str:
+    return f'COMMENT ON COLUMN {LAKE}.{table.name}."{column.name}" IS {_literal(text)}'
 
 
 def _stored_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Stored]]:
@@ -156,6 +206,8 @@ def _stored_descriptions(connection: duckdb.DuckDBPyConnection) -> dict[str, str
 
 
 def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return repr(value)
     # A bare true is no literal to DuckDB but a cast; the text is one, and becomes the same.

@@ -1,7 +1,7 @@
-"""The three checks over rows that are stored already: what should hold is seen to hold.
+"""The three checks on stored rows of all workspaces.
 
-Belongs here: judging rows of all workspaces as the lake has them. Does not belong here: what may be
-written (`checks`).
+Belongs here: checks of rows as the lake has them. Does not belong here: checks before a write
+(`checks`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STORED_CHECKS: dict[CheckName, str] = {
 
 
 def columns_to_check(table: Table) -> list[str]:
-    """The columns the checks look at: all but bytes, which are large and have no rules."""
+    """The columns that are checked: all but bytes, which are large and have no rules."""
     return [column.name for column in table.columns if column.dtype != pl.Binary]
 
 
@@ -32,10 +32,13 @@ def check_stored(
     """Check rows of all workspaces.
 
     Args:
-        table: The rows' table.
-        frame: Its `columns_to_check`.
-        workspace_ids: The workspaces there are.
-        today: The last day that rows may belong to, where they have one.
+        table: The table of the rows.
+        frame: The rows, with the columns of `columns_to_check`.
+        workspace_ids: The existing workspaces.
+        today: The last day that a row may have.
+
+    Returns:
+        The results of ``schema``, ``key`` and ``partition``.
     """
     return (
         check_schema(table, frame, columns=columns_to_check(table)),
@@ -45,12 +48,12 @@ def check_stored(
 
 
 def _check_owners(frame: pl.DataFrame, workspace_ids: Collection[str], today: date) -> CheckResult:
-    """Rows of no workspace there is, or of a day that is still to come."""
+    """Find rows of a workspace that does not exist, or of a day in the future."""
     is_known = pl.col("workspace_id").is_in(list(workspace_ids)).fill_null(value=False)
     day = pl.col("day") if "day" in frame.columns else pl.lit(today)
     is_past = (day <= today).fill_null(value=False)
     reason = (
-        pl.when(is_known).then(pl.lit(f"up to {today}")).otherwise(pl.lit("a workspace there is"))
+        pl.when(is_known).then(pl.lit(f"up to {today}")).otherwise(pl.lit("an existing workspace"))
     )
     bad = (
         frame.select("workspace_id", day=day)

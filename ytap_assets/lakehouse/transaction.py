@@ -20,7 +20,7 @@ from ytap_assets.lakehouse.checks import CheckedRows, Scope
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable
-from ytap_assets.lakehouse.schema import plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
 
@@ -86,6 +86,7 @@ class Transaction:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
         self._cursor = cursor
         self._touched: list[str] = []
+        self._undo: list[str] = []
         self._changes: list[_Change] = []
         self._last_seqs: dict[str, int] = {}
         self._run = run
@@ -153,13 +154,11 @@ class Transaction:
         if not parts:
             return []
         table = _single_table(parts)
-        if table.mode != "append":
-            raise ValueError(f"{table.name} is derived: publish it")
         owners = [part.scope.workspace_id for part in parts]
         if len(set(owners)) < len(owners):
             raise ValueError(f"{table.name}: a workspace's rows are appended as one part")
         frame = pl.concat([part.frame for part in parts])
-        split = self._split_by_parts(table, frame) if table.in_parts else self._split(table, frame)
+        split = self.split(table, frame)
         accepted = split.accepted
         if table.sequenced:
             first = self._last_seq(table) + 1
@@ -178,6 +177,14 @@ class Transaction:
             for owner in owners
         ]
 
+    def split(self, table: Table, frame: pl.DataFrame) -> Appended:
+        """What `append` would do with checked rows, without their numbers; nothing is written."""
+        if table.mode != "append":
+            raise ValueError(f"{table.name} is derived: publish it")
+        if table.in_parts:
+            return self._split_by_parts(table, frame)
+        return self._split_by_key(table, frame)
+
     def delete_before(self, table: Table, workspace_id: str, day: date) -> int:
         """Delete a workspace's rows older than a day: retention, nothing else.
 
@@ -191,12 +198,17 @@ class Transaction:
             [workspace_id, day],
         )
 
-    def evolve(self, tables: Iterable[Table]) -> list[str]:
-        """Bring the stored tables up to their declarations; see `schema.plan_changes`."""
-        statements = plan_changes(self._cursor, tables)
-        for statement in statements:
-            self._change(_Change(statement))
-        return statements
+    def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
+        """Bring the stored tables up to their declarations; see `schema.plan_changes`.
+
+        The snapshot keeps the statements that undo it, in the order in which they are to be run.
+        """
+        changes = plan_changes(self._cursor, tables)
+        for change in changes:
+            for statement in change.statements:
+                self._change(_Change(statement))
+        self._undo = [change.undo for change in reversed(changes)]
+        return changes
 
     def compact(self, function: str, **options: float) -> None:
         """Let DuckLake rewrite files without changing a row; `maintenance` calls it.
@@ -217,7 +229,8 @@ class Transaction:
 
     def commit(self) -> None:
         """Commit with a message that names the run; `Lake.write` calls it."""
-        extra = json.dumps({"run_id": self._run.run_id, "wrote": self._touched})
+        facts = {"run_id": self._run.run_id, "wrote": self._touched}
+        extra = json.dumps(facts | ({"undo": self._undo} if self._undo else {}))
         self._cursor.execute(
             f"CALL {LAKE}.set_commit_message(?, ?, extra_info => ?)",
             [self._run.actor, self._run.what, extra],
@@ -288,7 +301,7 @@ class Transaction:
         insert = f"INSERT INTO {LAKE}.{table.name} BY NAME SELECT * FROM {_INCOMING}"
         self._change(_Change(insert, rows=frame))
 
-    def _split(self, table: Table, frame: pl.DataFrame) -> Appended:
+    def _split_by_key(self, table: Table, frame: pl.DataFrame) -> Appended:
         key = list(table.key)
         stored = self._read_stored(table, frame, key)
         marked = frame.join(

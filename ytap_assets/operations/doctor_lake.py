@@ -104,8 +104,9 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         yield Finding("health", "lake schema", "fail", facts.conflict)
     elif facts.pending:
         detail = (
-            f"changes due: {len(facts.pending)}; the next command that opens the lake makes them,"
-            " also one that only reads, other than `ytap sql`, `shell`, `summary` and `doctor`"
+            f"changes due: {len(facts.pending)}; `ytap lake upgrade --dry-run` shows them; the next"
+            " command that opens the lake makes them, also one that only reads, other than `ytap"
+            " sql`, `shell`, `summary` and `doctor`"
         )
         yield Finding("health", "lake schema", "warn", detail)
     else:

@@ -241,8 +241,8 @@ def _limit_by_quotas(
         if due.filter(pl.col("day") < today, pl.col("kind").is_in(list(costs))).is_empty():
             continue
         try:
-            spending = open_ledger(settings).spending(bucket, now)
-            left = 0 if spending.is_parked else bucket.limit - spending.calls
+            usage = open_ledger(settings).usage(bucket, now)
+            left = 0 if usage.is_exhausted else bucket.limit - usage.calls
         except PermanentError:
             left = 0
         reserve = asked.get_column("kind").replace_strict(costs, default=0).sum()

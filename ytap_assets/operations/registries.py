@@ -222,6 +222,8 @@ def describe_workspaces(
                 "status": workspace.status,
                 "collects": workspace.collects,
                 "first_seen_at": since.get(workspace.workspace_id, now),
+                "tone": workspace.brand.tone or None,
+                "visual_style": workspace.brand.visual_style or None,
             }
             for workspace in workspaces
         ]

@@ -70,6 +70,41 @@ class _Checked:
     log: CheckedRows
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What `store_fetches` would add to a table and to ``quarantined_rows``."""
+
+    rows: Appended
+    quarantined: Appended
+
+
+def preview_fetches(
+    platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch]
+) -> Preview:
+    """What `store_fetches` would do now; nothing is written.
+
+    Returns:
+        Rows with the ``collection_id`` of their fetch, also where it is in the log already.
+
+    Raises:
+        PublishRefusedError: As `store_fetches`.
+    """
+    checked = _check_fetches(table, {workspace_id: fetches}, platform.now())[workspace_id]
+    if not isinstance(checked, _Checked):
+        raise checked
+    lake = platform.lake
+    names = _name_again(lake.batch_reader([workspace_id]), checked.log.frame)
+    given = dict(names.select(_NEW_NAME, "collection_id").iter_rows())
+    parts = (checked.rows, checked.quarantined)
+    split = (lake.preview_append(_rename(part, names)) for part in parts)
+    return Preview(*(_restore_names(one, given) for one in split))
+
+
+def _restore_names(split: Appended, given: Mapping[str, str]) -> Appended:
+    name = pl.col("collection_id").replace(given)
+    return Appended(split.accepted.with_columns(name), split.duplicates.with_columns(name))
+
+
 def store_fetches(
     platform: Platform, table: Table, fetches: Sequence[Fetch], run: Run
 ) -> dict[str, Stored | Refusal]:

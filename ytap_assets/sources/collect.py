@@ -534,7 +534,11 @@ def _frame_payloads(
 
 
 def parse_payloads(
-    payloads: pl.DataFrame, table: Table = RAW_TRENDS, *, catalog: Catalog = CATALOG
+    payloads: pl.DataFrame,
+    table: Table = RAW_TRENDS,
+    *,
+    catalog: Catalog = CATALOG,
+    on_error: Callable[[SourceError], None] = lambda _: None,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Parse stored payloads again with the current parsers, without the network.
 
@@ -545,6 +549,7 @@ def parse_payloads(
         payloads: Rows of ``raw_payloads``, complete collections of any workspaces and days.
         table: Payloads of this table's sources are parsed.
         catalog: The sources.
+        on_error: Called for each collection with a response that cannot be parsed at all.
 
     Returns:
         Rows of ``table`` and of ``quarantined_rows``.
@@ -559,6 +564,8 @@ def parse_payloads(
         shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
         exchanges = [_read_payload(payload) for payload in collection.iter_rows(named=True)]
         parsed = source.parse(Responses(first["day"], exchanges))
+        if parsed.error is not None:
+            on_error(parsed.error)
         rows.append(table.frame([{**row, **shared} for row in parsed.rows]))
         quarantined.append(frame_quarantined(parsed.rejected, source.name, shared))
     return pl.concat(rows), pl.concat(quarantined)

@@ -6,7 +6,8 @@ per group), or what the lake does with a declaration (`lakehouse`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,28 @@ Texts = Annotated[pl.List, pl.String]
 PART = "part"
 _NOT_SAID = ("day", "collection_id")
 
+Entity = Literal["workspace", "source", "channel", "account", "video"]
+ENTITIES: Mapping[Entity, str] = {
+    "workspace": "Archived (`ytap workspace archive`) or its folder removed: nothing is collected,"
+    " promoted or reported for it.",
+    "source": "Switched off, or what is asked of it removed from the config: it is not asked.",
+    "channel": "Removed from the config, or paused or archived there: a monitored channel is not"
+    " asked; uploads to an own one that is removed still count, and `ytap doctor` names them.",
+    "account": "Removed from the config, or `is_enabled: false`.",
+    "video": "Deleted on YouTube; the config has no key for it: its counts are asked for and not"
+    " answered.",
+}
+"""What can be deleted or disabled, how, and what ends with it."""
+
+Removal = Literal["stays", "continues", "follows"]
+REMOVALS: Mapping[Removal, str] = {
+    "stays": "The rows stay; none are added on its account.",
+    "continues": "The rows stay, and more are added.",
+    "follows": "The rows are as the config: the next materialization removes or changes them.",
+}
+"""What deleting or disabling something means for the rows about it. No row is ever deleted by it
+from a table of observations or events."""
+
 Grain = Literal["workspace", "workspace_day"]
 Mode = Literal["append", "derived"]
 
@@ -35,6 +58,7 @@ def column(
     null: bool = False,
     default: str | float | bool | None = None,
     expected: tuple[float, float] | None = None,
+    renamed_from: tuple[str, ...] = (),
     **structure: Any,
 ) -> Any:
     """Declare one column.
@@ -44,13 +68,15 @@ def column(
         null: Whether unknown values (null) are allowed.
         default: What rows written before the column existed read as.
         expected: A business range. Values outside it are flagged and kept; they never block.
+        renamed_from: The column's former names. A lake that has one of them is upgraded by a
+            rename, and snapshots from before it are read under the present name.
         structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which do block.
     """
     return pa.Field(
         description=comment,
         nullable=null,
         default=default,
-        metadata={"expected": expected} if expected else None,
+        metadata={"expected": expected, "renamed_from": renamed_from},
         **structure,
     )
 
@@ -79,6 +105,7 @@ class Column:
     comment: str
     default: str | float | bool | None
     expected: tuple[float, float] | None
+    renamed_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +128,8 @@ class Table:
         place: In a table in parts, the column with a row's place in its list. What a collection
             lists twice stands at its first place; the second says nothing more.
         cadence_minutes: How old the newest row may be before the table counts as late.
+        about: What the rows are about, besides their workspace: the columns that name it, and what
+            deleting or disabling it means for them.
     """
 
     name: str
@@ -114,6 +143,9 @@ class Table:
     in_parts: bool = False
     place: str | None = None
     cadence_minutes: int = 24 * 60
+    about: Mapping[Entity, tuple[tuple[str, ...], Removal]] = field(
+        default_factory=dict, hash=False
+    )
 
     @property
     def description(self) -> str:
@@ -132,6 +164,7 @@ class Table:
                 comment=declared.description or "",
                 default=declared.default,
                 expected=(declared.metadata or {}).get("expected"),
+                renamed_from=(declared.metadata or {}).get("renamed_from", ()),
             )
             for name, declared in schema.columns.items()
         )
@@ -150,6 +183,11 @@ class Table:
     def said(self) -> tuple[str, ...]:
         """What a row says of what its key names: not where it lies, nor who brought it."""
         return tuple(name for name in self.schema if name not in {*self.key, *_NOT_SAID})
+
+    @property
+    def removals(self) -> Mapping[Entity, tuple[tuple[str, ...], Removal]]:
+        """`about`, with the workspace that every row has."""
+        return {"workspace": (("workspace_id",), "stays"), **self.about}
 
     @property
     def by_day(self) -> bool:

@@ -93,6 +93,7 @@ COLLECTION_LOG = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays"), "channel": (("target",), "stays")},
 )
 RAW_PAYLOADS = Table(
     name="raw_payloads",
@@ -102,6 +103,7 @@ RAW_PAYLOADS = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )
 QUARANTINED_ROWS = Table(
     name="quarantined_rows",
@@ -111,4 +113,5 @@ QUARANTINED_ROWS = Table(
     mode="append",
     group="evidence",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )

@@ -37,4 +37,5 @@ VIDEO_METRICS = Table(
     group="metrics",
     sort_by=("day", "video_id"),
     cadence_minutes=60,
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )

@@ -158,6 +158,7 @@ PRODUCTION_RECORDS = Table(
     group="production",
     sort_by=("state", "script_id"),
     cadence_minutes=60,
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )
 INBOX_CURSORS = Table(
     name="inbox_cursors",

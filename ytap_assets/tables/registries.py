@@ -23,6 +23,8 @@ class Workspaces(Rows):
     status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
     collects: Bool = column("Whether anything may be collected for it.")
     first_seen_at: Instant = column("When it was registered.")
+    tone: Text = column("How its scripts are to sound.", null=True)
+    visual_style: Text = column("How its videos are to look.", null=True)
 
 
 class Channels(Rows):
@@ -35,7 +37,7 @@ class Channels(Rows):
 
 
 class Accounts(Rows):
-    """The platform accounts a workspace collects metrics for, from its config."""
+    """The workspace's accounts on platforms, from its config."""
 
     platform: Text = column("youtube, instagram, mastodon ...")
     handle: Text = column("The account's name on its platform.")
@@ -43,7 +45,7 @@ class Accounts(Rows):
         "The name of the environment variable that holds the secret.", null=True
     )
     has_consent: Bool = column("Whether the owner agreed to the collection.")
-    is_enabled: Bool = column("Whether its metrics are collected.")
+    is_enabled: Bool = column("Whether its metrics may be collected.")
 
 
 class Videos(Rows):
@@ -74,6 +76,7 @@ CHANNELS = Table(
     mode="derived",
     group="registries",
     sort_by=("channel_id",),
+    about={"channel": (("channel_id",), "follows")},
 )
 ACCOUNTS = Table(
     name="accounts",
@@ -83,6 +86,7 @@ ACCOUNTS = Table(
     mode="derived",
     group="registries",
     sort_by=("platform", "handle"),
+    about={"account": (("platform", "handle"), "follows")},
 )
 VIDEOS = Table(
     name="videos",
@@ -92,4 +96,5 @@ VIDEOS = Table(
     mode="derived",
     group="registries",
     sort_by=("video_id",),
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )

@@ -75,6 +75,7 @@ COLLECTION_COVERAGE = Table(
     mode="derived",
     group="evidence",
     sort_by=("day", "source", "target"),
+    about={"source": (("source",), "stays"), "channel": (("target",), "stays")},
 )
 SOURCE_PERFORMANCE = Table(
     name="source_performance",
@@ -84,4 +85,5 @@ SOURCE_PERFORMANCE = Table(
     mode="derived",
     group="trends",
     sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )

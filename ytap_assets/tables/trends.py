@@ -200,6 +200,11 @@ RAW_TRENDS = Table(
     sort_by=("day", "source", "item_id"),
     in_parts=True,
     place="rank",
+    about={
+        "source": (("source",), "stays"),
+        "channel": (("channel_id",), "stays"),
+        "video": (("item_id",), "stays"),
+    },
 )
 TREND_STORIES = Table(
     name="trend_stories",
@@ -209,6 +214,7 @@ TREND_STORIES = Table(
     mode="derived",
     group="trends",
     sort_by=("day", "story_id", "source"),
+    about={"source": (("source",), "stays"), "video": (("item_id",), "stays")},
 )
 STORY_ALIASES = Table(
     name="story_aliases",
@@ -227,4 +233,5 @@ SCORED_TRENDS = Table(
     mode="derived",
     group="trends",
     sort_by=("day", "position"),
+    about={"source": (("source",), "stays"), "video": (("item_id",), "stays")},
 )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend
+from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS
+from ytap_assets_tests.cli.conftest import DAY, Ytap, append_trends, trend
 
+RUN = Run("run-1", "test", "make it older")
 COUNT = ("sql", "select count(*) as n from raw_trends", "-f", "csv")
 
 
@@ -164,3 +169,71 @@ def test_a_wrong_setting_is_told_in_a_line(ytap: Ytap) -> None:
     wrong = Ytap(ytap.data, transport="pigeon")
     for command in (["doctor"], ["maintain"], ["sql", "from raw_trends"], ["workspace", "list"]):
         assert "YTAP_TRANSPORT" in wrong.refused(2, *command)
+
+
+def test_an_older_lake_is_upgraded_once_it_was_shown(platform: Platform, ytap: Ytap) -> None:
+    columns = ("sql", "select count(*) from duckdb_columns() where column_name = 'region'")
+    append_trends(platform, trend("tech", "t1", region="US"))
+    with platform.lake.write(RUN), platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.raw_trends DROP COLUMN region")
+    platform.lake.close()
+    before = ytap.ok(*columns)
+    shown = ytap.ok("lake", "upgrade", "--dry-run")
+    assert 'ALTER TABLE lake.raw_trends ADD COLUMN "region" VARCHAR;' in shown.splitlines()
+    assert '-- undo: ALTER TABLE lake.raw_trends DROP COLUMN "region";' in shown.splitlines()
+    assert ytap.ok(*columns) == before
+    assert ytap.ok("lake", "upgrade") == shown
+    assert ytap.ok(*columns) != before
+    assert ytap.ok("lake", "upgrade") == ""
+    undo = ytap.ok(
+        "sql",
+        "select unnest(json_extract_string(commit_extra_info, '$.undo[*]')) as undo"
+        " from ducklake_snapshots('lake') order by snapshot_id desc limit 1",
+        "-f",
+        "csv",
+    )
+    assert 'DROP COLUMN ""region""' in undo
+
+
+def test_an_upgrade_that_would_lose_data_is_refused(platform: Platform, ytap: Ytap) -> None:
+    with platform.lake.write(RUN), platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.raw_trends ADD COLUMN mine VARCHAR")
+    platform.lake.close()
+    for command in (("lake", "upgrade", "--dry-run"), ("lake", "upgrade")):
+        assert "raw_trends.mine is in the lake but no longer declared" in ytap.refused(1, *command)
+
+
+def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None:
+    body = b'{"hits": [{"objectID": "1", "title": "T", "created_at_i": 1795161600}], "nbHits": 1}'
+    shared = {"workspace_id": "tech", "day": DAY, "collection_id": "c1", "source": "hn"}
+    at = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)
+    payload = {"payload_id": "c1-0000", "http_status": 200, "fetched_at": at, "body": body}
+    payload |= {"size_bytes": len(body), "sha256": "0" * 64, "is_truncated": False}
+    payload |= {"url": "https://hn.algolia.com/api/v1/search?tags=front_page"}
+    log = {"target": "front_page", "history": "snapshot_only", "outcome": "ok", "attempts": 1}
+    log |= {"fetched": 0, "accepted": 0, "quarantined": 0, "duplicates": 0, "run_id": "run-1"}
+    log |= {"started_at": at, "finished_at": at}
+    with platform.lake.write(RUN) as transaction:
+        for table, row in ((RAW_PAYLOADS, payload), (COLLECTION_LOG, log)):
+            frame = table.frame([shared | row])
+            transaction.append(check_rows(table, frame, Scope("tech")))
+    platform.lake.close()
+    shown = ytap.ok("reparse", "-w", "tech", "-f", "csv")
+    assert shown.splitlines()[1:] == ["tech,2026-11-20,hn,raw_trends,1,1,0,0,0"]
+    assert ytap.ok(*COUNT) == "n\n0\n"
+    assert ytap.ok("reparse", "-w", "tech", "-f", "csv", "--to", "2026-11-19") == (
+        shown.splitlines()[0] + "\n"
+    )
+    assert ytap.ok("reparse", "--all-workspaces", "--write", "-f", "csv") == shown
+    assert ytap.ok(*COUNT) == "n\n1\n"
+    assert ytap.ok("reparse", "-w", "tech", "-f", "csv") == shown.splitlines()[0] + "\n"
+    assert "nope" in ytap.refused(2, "reparse", "-w", "nope")
+    assert ytap("reparse").exit_code == 2
+
+
+def test_what_a_removal_means_is_shown(platform: Platform, ytap: Ytap) -> None:
+    append_trends(platform, trend("tech", "t1"), trend("tech", "t2"))
+    platform.lake.close()
+    rows = json.loads(ytap.ok("impact", "source", "hn", "-w", "tech", "-f", "json"))
+    assert {row["table"]: row["rows"] for row in rows}["raw_trends"] == 2
+    assert "workspace" in ytap.refused(2, "impact", "workspace", "tech", "-w", "tech")

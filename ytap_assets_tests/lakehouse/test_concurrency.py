@@ -9,7 +9,7 @@ import pytest
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.scoped import open_sql
+from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 from ytap_assets_tests.lakehouse.samples import (
@@ -33,7 +33,7 @@ def _run_all(settings: Settings, *, writers: int, readers: int, rounds: int) -> 
     data = str(settings.data)
     with Lake.open(settings, tables=SAMPLES) as lake, ExitStack() as stack:
         reading = [
-            stack.enter_context(Worker("read", data=data, scoped=number == 0))
+            stack.enter_context(Worker("read", data=data, in_sandbox=number == 0))
             for number in range(readers)
         ]
         writing = [

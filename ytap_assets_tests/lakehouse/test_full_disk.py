@@ -218,7 +218,7 @@ def test_a_lake_that_cannot_be_written_to_is_still_read(
         worker.go()
         assert worker.finish() == 0, worker.reports
     found = dict(report.split(" ", 1) for report in worker.reports if " " in report)
-    assert found["sql"] == found["scoped"] == "2"
+    assert found["sql"] == found["sandbox"] == "2"
     assert found["reader"] == "2"
     assert found["open"].startswith(f"{refusal}: ")
     assert found["write"].startswith(f"{refusal}: ")

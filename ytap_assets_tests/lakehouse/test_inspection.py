@@ -55,7 +55,7 @@ def test_a_lake_as_declared(settings: Settings) -> None:
 def test_what_is_not_there_yet_is_pending(settings: Settings) -> None:
     with inspect_lake(settings) as inspection:
         facts = inspection.facts(TABLES)
-        assert any("CREATE TABLE lake.raw_trends" in statement for statement in facts.pending)
+        assert any(change.undo == "DROP TABLE lake.raw_trends" for change in facts.pending)
         assert inspection.ages(TABLES.values()) == []
 
 

@@ -25,7 +25,7 @@ import pytest
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import StatementRefusedError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.scoped import open_shell, open_sql, parse
+from ytap_assets.lakehouse.sql_sandbox import open_shell, open_sql, parse
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -322,7 +322,7 @@ def test_a_log_file_neither_is_written_nor_ends_the_process(prison: Prison) -> N
     ]
     code = (
         "import duckdb\n"
-        "from ytap_assets.lakehouse.scoped import open_sql\n"
+        "from ytap_assets.lakehouse.sql_sandbox import open_sql\n"
         "from ytap_assets.settings import Settings\n"
         f"settings = Settings.from_env({{'YTAP_DATA': {str(prison.settings.data)!r}}})\n"
         "for text in ('FROM notes', 'SELECT 1'):\n"

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.scoped import open_sql
+from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
     LOGS,

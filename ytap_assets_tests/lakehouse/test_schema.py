@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from contextlib import closing
@@ -16,6 +17,7 @@ from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import SchemaConflictError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.schema import SchemaChange
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS, TABLES, Table
 from ytap_assets.tables.base import (
@@ -69,6 +71,15 @@ class ShrunkSightings(Rows):
     item_id: Text = column("Names the sighting.")
 
 
+class RenamedSightings(Rows):
+    """Sightings whose columns have other names."""
+
+    day: Day = column("The UTC date.")
+    thing_id: Text = column("Names the thing.", renamed_from=("item_id",))
+    score: Float = column("Its score.", default=0.5)
+    headline: Text = column("Its title.", null=True, renamed_from=("heading", "title"))
+
+
 class StrictSightings(Rows):
     """Sightings of which something must be known that old ones don't know."""
 
@@ -79,6 +90,12 @@ class StrictSightings(Rows):
 
 
 GROWN = replace(SIGHTINGS, model=GrownSightings)
+RENAMED = replace(
+    SIGHTINGS,
+    model=RenamedSightings,
+    key=("workspace_id", "thing_id"),
+    sort_by=("day", "thing_id"),
+)
 NEW_CELLS = {
     "language": "it's en",
     "score": -1.5,
@@ -127,8 +144,22 @@ FORMER_TRENDS = Table(
 """As it was declared before a list was part of what is observed."""
 
 
-def _evolve(lake: Lake, table: Table) -> list[str]:
+def _evolve(lake: Lake, table: Table) -> list[SchemaChange]:
     return lake.evolve({table.name: table})
+
+
+def _describe(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
+    """The stored tables, columns, comments and options."""
+    with lake.cursor() as cursor:
+        return {
+            question: cursor.execute(question).fetchall()
+            for question in (
+                "SELECT table_name, comment FROM duckdb_tables() ORDER BY ALL",
+                "SELECT table_name, column_index, column_name, data_type, comment, column_default"
+                " FROM duckdb_columns() WHERE database_name = 'lake' ORDER BY ALL",
+                "SELECT option_name, value FROM ducklake_options('lake') ORDER BY ALL",
+            )
+        }
 
 
 def test_every_table_is_made_with_its_comments_and_order(empty_settings: Settings) -> None:
@@ -159,6 +190,88 @@ def test_new_columns_are_added_and_old_rows_read_their_defaults(lake: Lake) -> N
     assert row == {**old, **NEW_CELLS}
     assert lake.reader("tech").read(GROWN, wanted={"language": ["it's en"]}).height == 1
     assert lake.reader("tech").read(GROWN, wanted={"language": ["de"]}).is_empty()
+
+
+def _headlines(*rows: tuple[str, str]) -> list[dict[str, object]]:
+    base = {"workspace_id": "tech", "day": DAY, "score": 0.5}
+    return [{**base, "thing_id": item, "headline": title} for item, title in rows]
+
+
+def test_a_renamed_column_keeps_its_rows_and_old_snapshots_are_readable(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "a")], title="one"), "tech")
+    old = lake.snapshot_id()
+    assert _evolve(lake, RENAMED) != []
+    assert _evolve(lake, RENAMED) == []
+    assert lake.reader("tech").read(RENAMED).to_dicts() == _headlines(("a", "one"))
+    again = RENAMED.frame(_headlines(("a", "again"), ("b", "two")))
+    assert append(lake, RENAMED, again, "tech").duplicates["thing_id"].to_list() == ["a"]
+    both = _headlines(("a", "one"), ("b", "two"))
+    for _ in range(2):
+        stored = lake.reader("tech").read(RENAMED).sort("thing_id")
+        assert stored.to_dicts() == both
+        assert check_key(RENAMED, stored, is_stored=True).passed
+        past = lake.reader("tech", as_of=old)
+        assert past.read(RENAMED).to_dicts() == _headlines(("a", "one"))
+        assert past.read(RENAMED, wanted={"headline": ["one"]}).height == 1
+        assert past.read(RENAMED, wanted={"headline": ["two"]}).is_empty()
+        # What was declared then reads the snapshot as it did.
+        assert past.read(SIGHTINGS)["title"].to_list() == ["one"]
+        maintain(lake, datetime.now(UTC), RUN)
+    with lake.cursor() as cursor:
+        [(order,)] = cursor.execute(
+            "SELECT string_agg(expression, ', ' ORDER BY sort_key_index)"
+            " FROM __ducklake_metadata_lake.ducklake_sort_expression"
+            " JOIN __ducklake_metadata_lake.ducklake_sort_info USING (sort_id, table_id)"
+            " JOIN __ducklake_metadata_lake.ducklake_table t USING (table_id)"
+            " WHERE t.table_name = 'sightings' AND ducklake_sort_info.end_snapshot IS NULL"
+        ).fetchall()
+    assert order.replace('"', "") == "day, thing_id"
+
+
+def test_a_column_renamed_twice_is_found_under_its_latest_former_name(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "a")], title="one"), "tech")
+    snapshots = [lake.snapshot_id()]
+    with lake.write(RUN), lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.sightings RENAME COLUMN title TO heading")
+    snapshots.append(lake.snapshot_id())
+    _evolve(lake, RENAMED)
+    for snapshot in (*snapshots, None):
+        rows = lake.reader("tech", as_of=snapshot).read(RENAMED)
+        assert rows.to_dicts() == _headlines(("a", "one"))
+
+
+def test_a_column_beside_its_former_self_is_refused(lake: Lake) -> None:
+    with lake.write(RUN), lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.sightings ADD COLUMN headline VARCHAR")
+    with pytest.raises(SchemaConflictError, match=r"sightings\.title is in the lake"):
+        _evolve(lake, RENAMED)
+
+
+def test_a_renamed_column_of_another_type_is_refused(lake: Lake) -> None:
+    class Numbered(Rows):
+        """Sightings whose title became a number under another name."""
+
+        day: Day = column("The UTC date.")
+        item_id: Text = column("Names the sighting.")
+        number: Int = column("Its number.", null=True, renamed_from=("title",))
+
+    with pytest.raises(SchemaConflictError, match=r"sightings\.number is VARCHAR in the lake"):
+        _evolve(lake, replace(SIGHTINGS, model=Numbered))
+
+
+@pytest.mark.parametrize("table", [GROWN, RENAMED, replace(GROWN, name="others")])
+def test_every_change_can_be_undone(lake: Lake, table: Table) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "a")], title="one"), "tech")
+    before, rows = _describe(lake), lake.reader("tech").read(SIGHTINGS)
+    changes = _evolve(lake, table)
+    assert _describe(lake) != before
+    recorded = lake.snapshots()["commit_extra_info"].to_list()[-1]
+    assert json.loads(recorded)["undo"] == [change.undo for change in reversed(changes)]
+    with lake.cursor() as cursor:
+        for change in reversed(changes):
+            cursor.execute(change.undo)
+    assert _describe(lake) == before
+    assert_frame_equal(lake.reader("tech").read(SIGHTINGS), rows)
 
 
 def test_old_rows_keep_their_defaults_when_files_are_merged(lake: Lake) -> None:
@@ -249,7 +362,7 @@ def test_a_conflict_in_one_table_changes_no_other(lake: Lake) -> None:
     conflict = replace(SIGHTINGS, model=RetypedSightings)
     with pytest.raises(SchemaConflictError):
         lake.evolve({"others": other, "sightings": conflict})
-    assert "CREATE TABLE lake.others" in _evolve(lake, other)[0]
+    assert "CREATE TABLE lake.others" in _evolve(lake, other)[0].statements[0]
 
 
 def test_a_lake_that_cannot_be_reconciled_is_not_opened(settings: Settings) -> None:

@@ -35,7 +35,7 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.lakehouse.restore import restore, verify
-from ytap_assets.lakehouse.scoped import open_sql
+from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
@@ -171,13 +171,13 @@ def _take_turn(transaction: Transaction, version: int) -> None:
     transaction.append(check_rows(LOGS, entry, Scope("shared")))
 
 
-def read(*, data: str, scoped: bool) -> None:
+def read(*, data: str, in_sandbox: bool) -> None:
     """Read until the input closes; report every inconsistency, and how often it read."""
     reads = 0
     with Lake.open(_settings(data), tables=SAMPLES) as lake:
         report("reading")
         while not select.select([sys.stdin], [], [], PAUSE_S)[0]:
-            for problem in _look_scoped(lake.settings) if scoped else _look(lake):
+            for problem in _look_in_sandbox(lake.settings) if in_sandbox else _look(lake):
                 report("inconsistent", problem)
             reads += 1
     report("reads", reads)
@@ -195,7 +195,7 @@ def _look(lake: Lake) -> Iterator[str]:
         yield f"seq {entries.get_column('seq').to_list()}"
 
 
-def _look_scoped(settings: Settings) -> Iterator[str]:
+def _look_in_sandbox(settings: Settings) -> Iterator[str]:
     statement = 'SELECT (SELECT max(version) FROM notes), (SELECT max_by("left", seq) FROM logs)'
     with closing(open_sql(settings, statement, workspace_id="shared")) as connection:
         row = connection.execute(statement).fetchone()
@@ -293,7 +293,7 @@ def degrade(*, disk: str, how: str) -> None:
     else:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     statement = "SELECT count(*) FROM notes"
-    for name, workspace_id in (("sql", None), ("scoped", "tech")):
+    for name, workspace_id in (("sql", None), ("sandbox", "tech")):
         with closing(open_sql(settings, statement, workspace_id=workspace_id)) as connection:
             report(name, *(connection.execute(statement).fetchone() or ()))
     report("open", _attempt(lambda: Lake.open(settings, tables=SAMPLES).close()))

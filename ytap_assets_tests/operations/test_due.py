@@ -262,7 +262,7 @@ def test_no_day_before_the_first_one_is_due(daemon: Daemon) -> None:
 def test_a_used_up_quota_leaves_out_past_days_and_nothing_else(daemon: Daemon) -> None:
     daemon.tick(at(16, 13, 3))
     now = at(18, 13, 3)
-    open_ledger(daemon.platform.settings).park(YOUTUBE_SEARCH, now)
+    open_ledger(daemon.platform.settings).mark_exhausted(YOUTUBE_SEARCH, now)
 
     due = find_due(daemon.platform, now)
 

@@ -84,6 +84,27 @@ def test_expected_ranges_are_ranges_of_numbers(table: Table) -> None:
 
 
 @every_table
+def test_a_former_name_is_no_present_one_and_belongs_to_one_column(table: Table) -> None:
+    former = [name for column in table.columns for name in column.renamed_from]
+    assert len(set(former)) == len(former)
+    assert not set(former) & set(table.schema)
+
+
+@every_table
+def test_what_rows_are_about_is_named_by_their_columns(table: Table) -> None:
+    assert "workspace" in table.removals
+    for columns, _ in table.removals.values():
+        assert columns
+        assert set(columns) <= set(table.schema)
+        assert all(table.schema[name] == pl.String for name in columns)
+    # Every id of a channel or video by which rows could be found is declared.
+    named = {name for columns, _ in table.removals.values() for name in columns}
+    assert {"channel_id", "video_id"} & set(table.schema) <= named
+    if table.mode == "append":
+        assert {removal for _, removal in table.removals.values()} <= {"stays", "continues"}
+
+
+@every_table
 def test_no_rows_are_a_valid_partition(table: Table) -> None:
     empty = table.empty()
     assert empty.schema == table.schema

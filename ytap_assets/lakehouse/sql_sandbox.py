@@ -1,14 +1,14 @@
-"""SQL for people: over the whole lake read-only, or on a copy of one workspace's rows.
+"""A sandbox for users' SQL: read-only over the whole lake, or on a copy of one workspace's rows.
 
-With external access off and the configuration locked, an attached lake would still be readable
-whole. So a statement bound to a workspace runs in another DuckDB, which holds a *copy* of that
-workspace's rows and nothing else: no lake, no files, no settings of the first.
+An attached lake is readable as a whole, even with external access off and the configuration
+locked. A statement of one workspace therefore runs in a separate DuckDB instance that holds a copy
+of the workspace's rows and nothing else: no lake, no files, no settings of the first instance.
 
-Without a workspace the lake is attached read-only, and of the files only its own can be reached.
-That much DuckDB sees to; but SQLite opens files by itself, and a folder that can be read can be
-written to. So a statement is run only if DuckDB's own parse tree of it names nothing but the lake's
-tables, listed table functions, and functions that compute (`parse`). What the tree does not show is
-not run.
+Without a workspace, the lake is attached read-only, and DuckDB may open only the lake's own files.
+This is not enough: SQLite opens files on its own, and DuckDB can write to any folder that it can
+read. A statement therefore runs only if its DuckDB parse tree names nothing but the lake's tables,
+listed table functions, and functions that compute (`parse`). A statement whose parse tree cannot be
+obtained does not run.
 
 Imports neither Polars nor pandera, and attaches the lake only for statements that can read one.
 """
@@ -149,13 +149,13 @@ _FORMS: dict[StatementType, tuple[str, ...]] = {
 def open_sql(
     settings: Settings, statement: str, *, workspace_id: str | None, as_of: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A connection on which the statement can be run.
+    """Open a sandbox for one statement.
 
     Args:
         settings: Where the lake is.
-        statement: What will be run: only the tables it may name are copied.
-        workspace_id: The workspace to see; None sees all of them, read-only.
-        as_of: The snapshot to see; the newest where None.
+        statement: The statement: only the rows of tables that it may name are copied.
+        workspace_id: The workspace whose rows are visible; None: all rows, read-only.
+        as_of: The snapshot to read; None: the newest.
 
     Raises:
         ConfigError: The workspace's name breaks the rule, or there is no such workspace.
@@ -174,7 +174,7 @@ def open_sql(
 def open_shell(
     settings: Settings, *, workspace_id: str | None, as_of: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """A connection for any statement to come; arguments and errors as `open_sql`."""
+    """Open a sandbox for several statements; arguments and errors as in `open_sql`."""
     if workspace_id is None:
         return _open_whole(settings, as_of)
     check_workspace_id(workspace_id)
@@ -182,7 +182,7 @@ def open_shell(
 
 
 def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement | str]:
-    """The statements of a text, all of which may be run on a connection of this module.
+    """Split a text into statements, all of which may run in a sandbox.
 
     Raises:
         StatementRefusedError: One could reach more than the lake, or cannot be checked.
@@ -205,7 +205,7 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
 
 
 def reads_lake(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the lake is attached: a copy has nothing to reach, whatever its statements say."""
+    """Whether the lake is attached; a copy needs no checks, since it can reach nothing else."""
     # On a cursor: a transaction that failed takes no question until it is rolled back.
     with connection.cursor() as cursor:
         found = cursor.execute(
@@ -215,13 +215,16 @@ def reads_lake(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 class _Checker:
-    """Decides on statements over the whole lake, by their parse trees."""
+    """Checks statements over the whole lake by their parse trees."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
     def check(self, statement: duckdb.Statement) -> str:
-        """The statement's text as it was checked, and only that may be run.
+        """Check a statement.
+
+        Returns:
+            The text that was checked; only this text may run.
 
         Raises:
             StatementRefusedError: It could reach more than the lake, or cannot be checked.
@@ -244,7 +247,7 @@ class _Checker:
 
     def _check_parts(self, match: re.Match[str]) -> str:
         parts = match.groupdict()
-        # Put together anew, so that both sides agree on where the SELECT begins.
+        # Rebuilt from its parts, so that the parser and this check agree where the SELECT begins.
         head = re.sub(_GAP, " ", parts["head"], flags=re.DOTALL)
         if (value := parts.get("value")) is not None:
             self._check_select(f"SELECT {value}")
@@ -269,7 +272,7 @@ class _Checker:
             raise StatementRefusedError("the statement is nested too deeply") from error
 
     def _walk(self, node: Any, scope: frozenset[str]) -> None:
-        """Check a part of a tree, given the names of the common table expressions around it."""
+        """Check a part of a tree; ``scope`` holds the common table expressions it can name."""
         if isinstance(node, list):
             for part in node:
                 self._walk(part, scope)
@@ -339,7 +342,7 @@ class _Checker:
 
 
 def _parts(node: dict[str, Any], scope: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
-    """The parts of a tree's node, each with the common table expressions that it can name."""
+    """The children of a node, each with the common table expressions that it can name."""
     for entry in node.get("cte_map", {}).get("map", ()):
         yield entry["value"], scope
         scope |= {_fold(entry["key"])}
@@ -417,9 +420,12 @@ def _open_copy(
 def _check_known(
     lake: duckdb.DuckDBPyConnection, settings: Settings, workspace_id: str, as_of: int | None
 ) -> None:
-    """See that there is such a workspace, or was: rows stay readable without their folder.
+    """Check that the workspace exists or has rows: rows stay readable without their folder.
 
-    A folder that was renamed, copied or replaced is no workspace whose rows could be read.
+    A folder that was renamed, copied or replaced is refused: the rows of its name are not its own.
+
+    Raises:
+        ConfigError: There is neither, or the folder is not the workspace that the lake knows.
     """
     config = settings.workspaces / workspace_id / "config.yaml"
     if config.is_file():
@@ -439,10 +445,10 @@ def _check_known(
 
 
 def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id: str) -> None:
-    """See that the lake's rows of the name are those of the folder, as far as its config tells.
+    """Compare the uid in the folder's config with the uid in the lake.
 
-    The uid is looked for as `ytap workspace create` writes it; the config is parsed, which takes as
-    long as a small statement, only where that finds another one than the lake has.
+    The uid is first searched for in the form that `ytap workspace create` writes. The config is
+    parsed, which takes as long as a small statement, only if that uid differs from the lake's.
     """
     if "workspaces" not in _tables(lake):
         return  # a lake from before there were uids
@@ -487,7 +493,7 @@ def _copy_rows(
     *,
     has_rows: bool,
 ) -> None:
-    """Make a table of a workspace's rows; of none where only its shape is wanted."""
+    """Copy a table's rows of a workspace; with ``has_rows`` false, only its columns."""
     condition = "workspace_id = $1" if has_rows else "workspace_id = $1 AND false"
     incoming = lake.execute(f"SELECT * FROM ({source}) WHERE {condition}", [workspace_id])
     copy.register("incoming", incoming.to_arrow_reader())
@@ -496,7 +502,7 @@ def _copy_rows(
 
 
 def _source(connection: duckdb.DuckDBPyConnection, table: str, snapshot: int) -> str:
-    """A table as of a snapshot; without rows where there was no such table then."""
+    """A table as of a snapshot; empty if the table did not exist then."""
     if stored_at(connection, table, snapshot) is None:
         return f"FROM {LAKE}.{table} WHERE false"
     return f"FROM {LAKE}.{table} AT (VERSION => {snapshot})"
@@ -515,7 +521,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 
 def _shapes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Every table's columns as a definition, by table: asked for at once, not one by one."""
+    """Column definitions by table, from one query."""
     rows = connection.execute(
         "SELECT table_name, string_agg(format('\"{}\" {}', column_name, data_type), ', '"
         " ORDER BY column_index) FROM duckdb_columns() WHERE database_name = ?"
@@ -526,7 +532,7 @@ def _shapes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def _comments(connection: duckdb.DuckDBPyConnection) -> Iterator[str]:
-    """Statements that give a copy's columns the comments of the lake's."""
+    """Statements that copy the comments of the lake's columns."""
     rows = connection.execute(
         "SELECT table_name, column_name, comment FROM duckdb_columns()"
         " WHERE database_name = ? AND comment IS NOT NULL ORDER BY ALL",

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse import scoped
+from ytap_assets.lakehouse import sql_sandbox
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import (
@@ -21,7 +21,7 @@ from ytap_assets.lakehouse.errors import (
     StatementRefusedError,
 )
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.scoped import open_shell, open_sql, parse
+from ytap_assets.lakehouse.sql_sandbox import open_shell, open_sql, parse
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -415,7 +415,7 @@ def test_functions_that_sound_like_more_than_computing_are_known() -> None:
             " ('scalar', 'aggregate', 'macro') AND regexp_matches(function_name, ?)",
             [sound],
         ).fetchall()
-    assert {name for (name,) in found} - scoped.REFUSED_FUNCTIONS == {
+    assert {name for (name,) in found} - sql_sandbox.REFUSED_FUNCTIONS == {
         "current_catalog",
         "current_query",
         "current_query_id",

@@ -1,0 +1,69 @@
+"""The guide's table and asset, as the guide has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from ytap_assets.defs.table_assets import TableAsset
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.platform import Platform, Slice, publish_slice
+from ytap_assets.tables import VIDEO_METRICS, base
+
+_GUIDE = (Path(__file__).parents[2] / "docs" / "adding-a-table.md").read_text(encoding="utf-8")
+RUN = Run("run-1", "test", "follow the guide")
+DAY = date(2026, 11, 20)
+
+
+def block(kind: str) -> str:
+    """The guide's one block of a kind."""
+    (found,) = re.findall(rf"```python {kind}\n(.*?)```", _GUIDE, re.DOTALL)
+    return str(found)
+
+
+@pytest.fixture
+def guide() -> dict[str, Any]:
+    """What the guide's blocks define, with the names that their modules import."""
+    names: dict[str, Any] = {"pl": pl, "Mapping": Mapping, "Any": Any, "Slice": Slice}
+    names |= {"VIDEO_METRICS": VIDEO_METRICS, "TableAsset": TableAsset, "__name__": __name__}
+    names |= {name: getattr(base, name) for name in dir(base) if not name.startswith("_")}
+    for kind in ("tables", "domain", "assets", "entry"):
+        code = compile(block(kind), f"guide: {kind}", "exec", dont_inherit=True)
+        exec(code, names)  # noqa: S102 - our own guide
+    return names
+
+
+def metric(video_id: str, views: int | None, *, hour: int = 8) -> dict[str, Any]:
+    return {
+        "workspace_id": "tech",
+        "day": DAY,
+        "platform": "youtube",
+        "video_id": video_id,
+        "observed_at": datetime(2026, 11, 20, hour, tzinfo=UTC),
+        "views": views,
+        "channel_id": "c",
+        "is_settled": False,
+        "collection_id": "f",
+    }
+
+
+def test_the_guides_asset_is_published(platform: Platform, guide: dict[str, Any]) -> None:
+    table = guide["CHANNEL_VIEWS"]
+    platform.lake.evolve({table.name: table})
+    rows = [metric("a", 10), metric("a", 30, hour=9), metric("b", 10), metric("c", None)]
+    frame = VIDEO_METRICS.frame(rows)
+    with platform.lake.write(RUN) as transaction:
+        transaction.append(check_rows(VIDEO_METRICS, frame, Scope("tech")))
+    slice_ = platform.slice("tech", (DAY, DAY), RUN)
+    entry = guide["TABLE_ASSETS"][-1]
+    assert entry.table is table
+    publish_slice(slice_, table, entry.compute(slice_, {}))
+    stored = platform.lake.reader("tech").read(table)
+    assert stored.rows() == [("tech", DAY, "c", 3, 20.0)]

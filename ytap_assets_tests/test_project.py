@@ -1,0 +1,32 @@
+"""The project's own files agree with each other."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_tool_of_dagster_loads_the_same_definitions() -> None:
+    dg = PROJECT["tool"]["dg"]["project"]
+    module = PROJECT["tool"]["dagster"]["module_name"]
+    assert dg["code_location_target_module"] == module
+    assert (ROOT / "workspace.yaml").read_text(encoding="utf-8").split()[-1] == module
+    assert module.startswith(f"{dg['root_module']}.")
+    found = importlib.util.find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    assert re.search(r"^defs = build_definitions\(\)$", Path(found.origin).read_text(), re.M)
+
+
+def test_locks_pin_hashes_and_name_no_host() -> None:
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        lock = (ROOT / name).read_text(encoding="utf-8")
+        assert not re.search(r"://|--index|--find-links", lock), name
+        pins = re.findall(r"^[A-Za-z0-9].*$", lock, re.MULTILINE)
+        assert all(re.match(r"[\w.-]+==\S+ .*\\$", pin) for pin in pins), name
+        assert len(re.findall(r"^    --hash=sha256:", lock, re.MULTILINE)) >= len(pins), name
