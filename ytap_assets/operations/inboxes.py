@@ -17,10 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.decisions import Decision
-from ytap_assets.domain.production.inbox import Submission
+from ytap_assets.domain.production.inbox import Decision, Submission, Upload
 from ytap_assets.domain.production.lines import BadLine, Line
-from ytap_assets.domain.production.uploads import Upload
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import BatchReader

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production import fold
+from ytap_assets.domain.production import records as fold
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations import production
 from ytap_assets.operations.platform import Batch, Platform, Written

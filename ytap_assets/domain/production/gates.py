@@ -13,14 +13,14 @@ import polars as pl
 
 from ytap_assets.domain.normal_form import normalize_texts
 from ytap_assets.domain.phrases import find_phrases
-from ytap_assets.domain.production.records import Record
-from ytap_assets.domain.production.states import (
+from ytap_assets.domain.production.events import (
     PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
+from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.titles import comparable_titles
 from ytap_assets.domain.urls import canonical_urls
 
