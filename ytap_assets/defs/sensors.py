@@ -95,8 +95,8 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             if isinstance(one, Previewed) and (own := one.preview.reasons(promotion.name))
         }
         left_out = []
-        for name, error in failed.items():
-            words = f"workspace {name!r} cannot be examined: {type(error).__name__}: {error}"
+        for name, why in failed.items():
+            words = f"workspace {name!r} cannot be examined: {type(why).__name__}: {why}"
             context.log.warning(words)
             left_out.append(words)
         keys = {name: before[name] for name in failed.keys() & before.keys()}

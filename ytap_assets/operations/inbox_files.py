@@ -301,12 +301,14 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
         earlier: What the lines before its cursor say: all that are about the scripts and videos
             that the lines after it speak of. Of a script, its id and its digest.
     """
-    find_new = {
-        SCRIPTS: lambda: find_new_scripts(dict(earlier)),
-        APPROVALS: lambda: find_new_decisions(earlier),
-        UPLOADS: lambda: find_new_uploads(earlier),
-    }[opened.name]
-    return InboxFile(opened, compare_lines(opened.lines, find_new()))
+    is_new: Callable[[Any], bool]
+    if opened.name == SCRIPTS:
+        is_new = find_new_scripts(dict(earlier))
+    elif opened.name == APPROVALS:
+        is_new = find_new_decisions(earlier)
+    else:
+        is_new = find_new_uploads(earlier)
+    return InboxFile(opened, compare_lines(opened.lines, is_new))
 
 
 def read_inboxes(folder: Path) -> dict[str, InboxFile]:

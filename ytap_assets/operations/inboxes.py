@@ -112,10 +112,11 @@ def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
 
 def _read_cursors(reader: BatchReader) -> dict[tuple[str, str], Cursor]:
     rows = reader.read(INBOX_CURSORS, columns=["workspace_id", "file", *_CURSOR])
-    return {
-        (workspace_id, name): Cursor(*(tuple(v) if isinstance(v, list) else v for v in values))
-        for workspace_id, name, *values in rows.iter_rows()
-    }
+    cursors: dict[tuple[str, str], Cursor] = {}
+    for workspace_id, name, *values in rows.iter_rows():
+        stored: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
+        cursors[workspace_id, name] = Cursor(*stored)
+    return cursors
 
 
 def _read_earlier(
@@ -214,7 +215,10 @@ def decisions_and_uploads(
     stored = rows.join(current, on=current.columns, how="semi").sort("line")
     for row in stored.iter_rows(named=True):
         one = _from_row(row)
-        (decisions if isinstance(one, Decision) else uploads)[row["workspace_id"]].append(one)
+        if isinstance(one, Decision):
+            decisions[row["workspace_id"]].append(one)
+        else:
+            uploads[row["workspace_id"]].append(one)
     for workspace_id in inboxes.files:
         decisions[workspace_id] += inboxes.rows(workspace_id, APPROVALS)
         uploads[workspace_id] += inboxes.rows(workspace_id, UPLOADS)

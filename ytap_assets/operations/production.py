@@ -197,8 +197,11 @@ def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
     results: Results = {}
     for one in batch.slices:
         outcome, rows = outcomes[one.workspace_id], checked[one.scope]
-        if outcome.error is not None or isinstance(rows, Exception):
-            results[one.scope] = outcome.error or rows
+        if outcome.error is not None:
+            results[one.scope] = outcome.error
+            continue
+        if isinstance(rows, Exception):
+            results[one.scope] = rows
             continue
         frame = frames[one.scope]
         notes = {"events_refused": outcome.refused, **outcome.notes}
@@ -786,8 +789,8 @@ class _View:
             stored = rows.join(current, on=current.columns, how="semi").drop_nulls("channel_id")
             latest = stored.sort("line").unique(_SCRIPT, keep="last", maintain_order=True)
             columns = ["workspace_id", "script_id", "video_id", "channel_id"]
-            for workspace_id, *values in latest.select(columns).iter_rows():
-                last[workspace_id].append(Upload(*values, None))
+            for name, script_id, video_id, channel_id in latest.select(columns).iter_rows():
+                last[name].append(Upload(script_id, video_id, channel_id, None))
         return {
             one.workspace_id: find_foreign_uploads(
                 [*last[one.workspace_id], *self.inboxes.rows(one.workspace_id, UPLOADS)],

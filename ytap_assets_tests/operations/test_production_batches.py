@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production import records as fold
+from ytap_assets.domain.production.evidence import Rules
+from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations import production
 from ytap_assets.operations.platform import Batch, Platform, Written
@@ -22,6 +25,7 @@ from ytap_assets.operations.production import (
 )
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
 from ytap_assets.workspaces import Approval, Workspace
+from ytap_assets_tests.operations.test_copies import make_own
 from ytap_assets_tests.operations.test_production import (
     RUN,
     script,
@@ -46,7 +50,7 @@ def three(platform: Platform) -> Platform:
     for name in NAMES:
         own = [script(f"{name}-{n}", body=f"{name} {n}") for n in range(3)]
         write_lines(platform, name, "scripts.jsonl", script("one", body=name), *own, "{no\n")
-        write_video(platform, name, f"{name}-1", duration_s=100 + len(name))
+        make_own(write_video(platform, name, f"{name}-1"), name.encode())
         write_lines(platform, name, "approvals.jsonl", APPROVE, APPROVE | {"script_id": "nobody"})
     return platform
 
@@ -81,8 +85,6 @@ def test_a_batch_stands_as_each_workspace_alone(
 
 
 def copy_of(platform: Platform, folder: Path) -> Platform:
-    import shutil
-
     platform.lake.close()
     platform.__dict__.pop("lake")
     shutil.copytree(platform.settings.data, folder, dirs_exist_ok=True)
@@ -110,7 +112,7 @@ def test_a_workspace_that_fails_stops_no_other(
 ) -> None:
     whole = production.workspace_rules
 
-    def refuse(workspace: Workspace) -> production.Rules:
+    def refuse(workspace: Workspace) -> Rules:
         rules = whole(workspace)
         return replace(rules, banned_topics=3) if workspace.workspace_id == "finance" else rules  # type: ignore[arg-type]
 
@@ -118,7 +120,8 @@ def test_a_workspace_that_fails_stops_no_other(
     results = advance(batch_of(three, *NAMES), "all")
 
     assert isinstance(results[Scope("finance")], TypeError)
-    assert states(three, "tech")["tech-1"] == states(three, "copied")["copied-1"]
+    assert states(three, "tech")["tech-1"] == "ready_for_publish"
+    assert states(three, "copied")["copied-1"] == "ready_for_publish"
     assert states(three, "finance") == {}
     monkeypatch.undo()
     assert isinstance(advance(batch_of(three, *NAMES), "all")[Scope("finance")], Written)
@@ -128,7 +131,7 @@ def test_a_workspace_that_fails_stops_no_other(
 def test_rows_that_are_refused_stop_no_other_workspace(
     three: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = production.videos_from_records
+    whole = videos_from_records
     write_lines(
         three,
         "tech",
