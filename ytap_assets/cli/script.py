@@ -81,8 +81,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     """List a workspace's scripts and where they stand.
 
     Decisions of approvals.jsonl that wait for their date or have no effect are named with the
-    reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files that
-    could not be read, and what the next run will take in.
+    reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files
+    that could not be read, and what the next run will take in.
     """
     from ytap_assets.operations.inbox_files import (
         APPROVALS,

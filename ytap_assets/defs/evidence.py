@@ -1,8 +1,8 @@
 """Tables without a step of their own in the graph: written beside the rows that they belong to.
 
-The evidence, which collectors append to, the aliases of stories, and what was read of inbox files. They are written in the same
-commit as the rows, so they are shown as downstream of whoever writes them, and their checks look at
-what is stored.
+The evidence, which collectors append to, the aliases of stories, and what was read of inbox files.
+They are written in the same commit as the rows, so they are shown as downstream of whoever writes
+them, and their checks look at what is stored.
 """
 
 from collections.abc import Iterable, Iterator

@@ -375,7 +375,7 @@ def _is_one_of(name: str, keep: Sequence[str]) -> tuple[str, list[object]]:
     if len(keep) <= _MANY_VALUES or name == "workspace_id" or not column.startswith('"'):
         return f"{column} IN ({', '.join('?' for _ in keep)})", list(keep)
     among = f"{column} IN (SELECT unnest(from_json(?, '[\"VARCHAR\"]')))"
-    bound = [min(keep), max(keep), json.dumps(list(keep))]
+    bound: list[object] = [min(keep), max(keep), json.dumps(list(keep))]
     return f"{column} BETWEEN ? AND ? AND {among}", bound
 
 

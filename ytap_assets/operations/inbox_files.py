@@ -16,23 +16,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ytap_assets.domain.production.decisions import find_new_decisions, read_decision
-from ytap_assets.domain.production.fields import Fields
-from ytap_assets.domain.production.inbox import find_new_scripts, read_submission
+from ytap_assets.domain.production.inbox import (
+    Upload,
+    find_new_decisions,
+    find_new_scripts,
+    find_new_uploads,
+    merge_uploads,
+    read_decision,
+    read_submission,
+    read_upload,
+)
 from ytap_assets.domain.production.lines import (
     MAX_UNREAD,
     BadLine,
+    Fields,
     Line,
     Lines,
     Parsed,
     compare_lines,
     read_lines,
-)
-from ytap_assets.domain.production.uploads import (
-    Upload,
-    find_new_uploads,
-    merge_uploads,
-    read_upload,
 )
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.safe_files import open_below, open_folder
@@ -247,8 +249,7 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
     try:
         with open_folder(folder) as root, open_below(root, name) as file:
             facts = os.fstat(file.fileno())
-            if facts.st_size > MAX_INBOX_BYTES:
-                raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
+            _check_size(name, facts.st_size)
             stamp = " ".join(
                 str(fact)
                 for fact in (
@@ -266,8 +267,7 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
                     cursor, digest = again, hashlib.sha256()
             file.seek(cursor.size_bytes)
             tail = file.read(MAX_INBOX_BYTES - cursor.size_bytes + 1)
-            if len(tail) + cursor.size_bytes > MAX_INBOX_BYTES:
-                raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
+            _check_size(name, len(tail) + cursor.size_bytes)
     except FileNotFoundError:
         return OpenedFile(name, Cursor(generation=stored.generation))
     except FileRefusedError as error:
@@ -277,6 +277,11 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
         return OpenedFile(name, Cursor(generation=stored.generation), problem=problem)
     modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
     return OpenedFile(name, cursor, tail, stamp, modified_at, digest=digest)
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > MAX_INBOX_BYTES:
+        raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
 
 
 def _hash_start(file: BinaryIO, size: int) -> Any:
@@ -296,12 +301,14 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
         earlier: What the lines before its cursor say: all that are about the scripts and videos
             that the lines after it speak of. Of a script, its id and its digest.
     """
-    find_new = {
-        SCRIPTS: lambda: find_new_scripts(dict(earlier)),
-        APPROVALS: lambda: find_new_decisions(earlier),
-        UPLOADS: lambda: find_new_uploads(earlier),
-    }[opened.name]
-    return InboxFile(opened, compare_lines(opened.lines, find_new()))
+    is_new: Callable[[Any], bool]
+    if opened.name == SCRIPTS:
+        is_new = find_new_scripts(dict(earlier))
+    elif opened.name == APPROVALS:
+        is_new = find_new_decisions(earlier)
+    else:
+        is_new = find_new_uploads(earlier)
+    return InboxFile(opened, compare_lines(opened.lines, is_new))
 
 
 def read_inboxes(folder: Path) -> dict[str, InboxFile]:

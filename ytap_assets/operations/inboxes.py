@@ -17,10 +17,8 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.decisions import Decision
-from ytap_assets.domain.production.inbox import Submission
+from ytap_assets.domain.production.inbox import Decision, Submission, Upload
 from ytap_assets.domain.production.lines import BadLine, Line
-from ytap_assets.domain.production.uploads import Upload
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
 from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import BatchReader
@@ -114,10 +112,11 @@ def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
 
 def _read_cursors(reader: BatchReader) -> dict[tuple[str, str], Cursor]:
     rows = reader.read(INBOX_CURSORS, columns=["workspace_id", "file", *_CURSOR])
-    return {
-        (workspace_id, name): Cursor(*(tuple(v) if isinstance(v, list) else v for v in values))
-        for workspace_id, name, *values in rows.iter_rows()
-    }
+    cursors: dict[tuple[str, str], Cursor] = {}
+    for workspace_id, name, *values in rows.iter_rows():
+        stored: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
+        cursors[workspace_id, name] = Cursor(*stored)
+    return cursors
 
 
 def _read_earlier(

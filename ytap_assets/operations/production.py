@@ -22,38 +22,47 @@ from typing import Any
 import polars as pl
 from ulid import ULID
 
-from ytap_assets.domain.production.admission import Script, admit_frame, current_states
-from ytap_assets.domain.production.candidates import list_candidates
-from ytap_assets.domain.production.copies import (
-    CONTENT_COLUMNS,
-    CONTENT_TYPES,
-    Claims,
-    Original,
-    claim_content,
-    fill_content_ids,
-    find_copies,
-)
-from ytap_assets.domain.production.decide import is_held_as_copy
-from ytap_assets.domain.production.decisions import (
-    Decision,
-    Obstacle,
-    explain_ignored_decisions,
-)
-from ytap_assets.domain.production.events import Event, events_to_frame
-from ytap_assets.domain.production.evidence import Evidence, Found, Production, Rules
-from ytap_assets.domain.production.fold import FOLD_VERSION, fold_events
-from ytap_assets.domain.production.gates import TOPIC_COLUMNS
-from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
-from ytap_assets.domain.production.states import (
+from ytap_assets.domain.production.events import (
     CANCELLED,
     IN_PRODUCTION,
     PUBLISHED,
     READY_FOR_PUBLISH,
     REJECTED,
     SCRIPT_PENDING_REVIEW,
+    Event,
+    Script,
+    admit_frame,
+    current_states,
+    events_to_frame,
 )
-from ytap_assets.domain.production.uploads import Upload, merge_uploads
-from ytap_assets.domain.production.videos import videos_from_records
+from ytap_assets.domain.production.evidence import (
+    CONTENT_COLUMNS,
+    CONTENT_TYPES,
+    Claims,
+    Evidence,
+    Found,
+    Original,
+    Production,
+    Rules,
+    claim_content,
+    fill_content_ids,
+    find_copies,
+)
+from ytap_assets.domain.production.gates import TOPIC_COLUMNS
+from ytap_assets.domain.production.inbox import (
+    Decision,
+    Obstacle,
+    Upload,
+    explain_ignored_decisions,
+    merge_uploads,
+)
+from ytap_assets.domain.production.promotions import (
+    PROMOTIONS,
+    Promotion,
+    is_held_as_copy,
+    list_candidates,
+)
+from ytap_assets.domain.production.records import FOLD_VERSION, fold_events, videos_from_records
 from ytap_assets.errors import ConfigError, UnknownScriptError
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch, check_rows
 from ytap_assets.lakehouse.errors import PublishRefusedError
@@ -780,9 +789,8 @@ class _View:
             stored = rows.join(current, on=current.columns, how="semi").drop_nulls("channel_id")
             latest = stored.sort("line").unique(_SCRIPT, keep="last", maintain_order=True)
             columns = ["workspace_id", "script_id", "video_id", "channel_id"]
-            for workspace_id, *values in latest.select(columns).iter_rows():
-                script_id, video_id, channel_id = values
-                last[workspace_id].append(Upload(script_id, video_id, channel_id, None))
+            for name, script_id, video_id, channel_id in latest.select(columns).iter_rows():
+                last[name].append(Upload(script_id, video_id, channel_id, None))
         return {
             one.workspace_id: find_foreign_uploads(
                 [*last[one.workspace_id], *self.inboxes.rows(one.workspace_id, UPLOADS)],

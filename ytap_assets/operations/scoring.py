@@ -6,7 +6,7 @@ from datetime import date
 
 import polars as pl
 
-from ytap_assets.domain.production.moves import find_taken_topics
+from ytap_assets.domain.production.records import find_taken_topics
 from ytap_assets.domain.ranking import (
     NORM_COLUMNS,
     NORM_DAYS,

@@ -94,13 +94,13 @@ def stamp_folders(workspace: Path, scripts: Collection[str]) -> dict[str, str]:
 
 def _list_names(folder: Path) -> set[str]:
     try:
-        return set(os.listdir(folder))
+        return {path.name for path in folder.iterdir()}
     except FileNotFoundError:
         return set()
 
 
 def stamp(path: Path) -> str | None:
-    """Changes whenever a file does, by its kind, inode, size and times; None where there is none."""
+    """Changes whenever a file does: its kind, inode, size and times; None where there is none."""
     try:
         facts = path.lstat()
     except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production import fold
+from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.evidence import Rules
-from ytap_assets.domain.production.videos import videos_from_records
+from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations import production
 from ytap_assets.operations.platform import Batch, Platform, Written
@@ -24,6 +25,7 @@ from ytap_assets.operations.production import (
 )
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
 from ytap_assets.workspaces import Approval, Workspace
+from ytap_assets_tests.operations.test_copies import make_own
 from ytap_assets_tests.operations.test_production import (
     RUN,
     script,
@@ -48,7 +50,7 @@ def three(platform: Platform) -> Platform:
     for name in NAMES:
         own = [script(f"{name}-{n}", body=f"{name} {n}") for n in range(3)]
         write_lines(platform, name, "scripts.jsonl", script("one", body=name), *own, "{no\n")
-        write_video(platform, name, f"{name}-1", duration_s=100 + len(name))
+        make_own(write_video(platform, name, f"{name}-1"), name.encode())
         write_lines(platform, name, "approvals.jsonl", APPROVE, APPROVE | {"script_id": "nobody"})
     return platform
 
@@ -83,8 +85,6 @@ def test_a_batch_stands_as_each_workspace_alone(
 
 
 def copy_of(platform: Platform, folder: Path) -> Platform:
-    import shutil
-
     platform.lake.close()
     platform.__dict__.pop("lake")
     shutil.copytree(platform.settings.data, folder, dirs_exist_ok=True)
@@ -120,7 +120,8 @@ def test_a_workspace_that_fails_stops_no_other(
     results = advance(batch_of(three, *NAMES), "all")
 
     assert isinstance(results[Scope("finance")], TypeError)
-    assert states(three, "tech")["tech-1"] == states(three, "copied")["copied-1"]
+    assert states(three, "tech")["tech-1"] == "ready_for_publish"
+    assert states(three, "copied")["copied-1"] == "ready_for_publish"
     assert states(three, "finance") == {}
     monkeypatch.undo()
     assert isinstance(advance(batch_of(three, *NAMES), "all")[Scope("finance")], Written)

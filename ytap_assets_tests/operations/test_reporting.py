@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.reporting.numbers import ReportInputs
 from ytap_assets.domain.reporting.pages import summarize_days
 from ytap_assets.lakehouse.checks import Scope, check_rows

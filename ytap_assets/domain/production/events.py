@@ -1,14 +1,17 @@
-"""An event: one thing that happened to one script, and its row in `production_events`.
+"""Events of scripts: the state machine, the event and its row, and which events may be appended.
 
-Belongs here: the event's shape, its identity, its conversion to and from rows. Does not belong
-here: which events are made (`decide`, `decisions`) or accepted (`admission`).
+Belongs here: which moves are legal and which event makes each (SPEC section 3), an event's shape,
+identity and row, and the admission of events given where the scripts stand (compare and set). Does
+not belong here: which events are made (`promotions`, `inbox`), or the lock under which they are
+admitted: the lakehouse reads the current states and appends inside one write transaction, so that
+of two reviewers one wins and the other is told.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +19,119 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.tables.production import PRODUCTION_EVENTS
+from ytap_assets.errors import TransitionRefusedError
+from ytap_assets.tables.production import PRODUCTION_EVENTS, STATES
+
+SCRIPT_PENDING_REVIEW = "script_pending_review"
+READY_FOR_GENERATION = "ready_for_generation"
+VIDEO_PENDING_REVIEW = "video_pending_review"
+READY_FOR_PUBLISH = "ready_for_publish"
+PUBLISHED = "published"
+REJECTED = "rejected"
+CANCELLED = "cancelled"
+
+IN_PRODUCTION = (
+    SCRIPT_PENDING_REVIEW,
+    READY_FOR_GENERATION,
+    VIDEO_PENDING_REVIEW,
+    READY_FOR_PUBLISH,
+)
+"""The states a script can still leave."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a type of event requires.
+
+    Attributes:
+        from_states: The states it may find; None stands for "no record yet".
+        to_state: The state it leads to; None where it moves nothing.
+    """
+
+    from_states: tuple[str | None, ...]
+    to_state: str | None
+
+
+RULES: Mapping[str, Rule] = {
+    "script_submitted": Rule((None,), SCRIPT_PENDING_REVIEW),
+    "script_approved": Rule((SCRIPT_PENDING_REVIEW,), None),
+    "gates_evaluated": Rule(STATES, None),
+    "generation_started": Rule((SCRIPT_PENDING_REVIEW,), READY_FOR_GENERATION),
+    "job_queued": Rule((READY_FOR_GENERATION,), None),
+    "job_processing": Rule((READY_FOR_GENERATION,), None),
+    "job_completed": Rule((READY_FOR_GENERATION,), None),
+    "job_failed": Rule((READY_FOR_GENERATION,), None),
+    "video_completed": Rule((READY_FOR_GENERATION,), VIDEO_PENDING_REVIEW),
+    "quality_check": Rule(STATES, None),
+    "video_approved": Rule((VIDEO_PENDING_REVIEW,), None),
+    "publication_cleared": Rule((VIDEO_PENDING_REVIEW,), READY_FOR_PUBLISH),
+    "published": Rule((READY_FOR_PUBLISH,), PUBLISHED),
+    "rejected": Rule((SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW), REJECTED),
+    "sent_back": Rule((VIDEO_PENDING_REVIEW,), READY_FOR_GENERATION),
+    "cancelled": Rule(IN_PRODUCTION, CANCELLED),
+    "decision_received": Rule((None, *IN_PRODUCTION), None),
+}
+"""Every type of event but ``imported``, which may enter any state from any state."""
+
+
+def next_states(from_state: str | None) -> tuple[str, ...]:
+    """The states that can follow; ``from_state`` None is a script without a record."""
+    reached = {rule.to_state for rule in RULES.values() if from_state in rule.from_states}
+    return tuple(state for state in STATES if state in reached)
+
+
+def check_transition(from_state: str | None, to_state: str) -> None:
+    """Refuse a move that is not in the state machine.
+
+    Imports are no moves of the machine and are not checked here.
+
+    Raises:
+        TransitionRefusedError: It is not legal; the message says what is possible from there.
+    """
+    possible = next_states(from_state)
+    if to_state not in possible:
+        raise TransitionRefusedError(
+            f"cannot move from {_name(from_state)} to {to_state}: {_ways_out(from_state, possible)}"
+        )
+
+
+def check_event(event_type: str, from_state: str | None, to_state: str | None) -> None:
+    """Refuse an event whose type does not fit the states it names.
+
+    Raises:
+        TransitionRefusedError: The type is unknown, cannot happen in ``from_state``, or does not
+            lead to ``to_state``.
+    """
+    if event_type == "imported":
+        if from_state not in (None, *STATES) or to_state not in STATES:
+            raise TransitionRefusedError(
+                f"imported into {to_state!r}: expected {', '.join(STATES)}"
+            )
+        return
+    rule = RULES.get(event_type)
+    if rule is None:
+        raise TransitionRefusedError(f"{event_type!r} is no event: expected {', '.join(RULES)}")
+    if from_state not in rule.from_states:
+        found = ", ".join(_name(state) for state in rule.from_states)
+        raise TransitionRefusedError(
+            f"{event_type} cannot happen in {_name(from_state)}: it needs {found}"
+        )
+    if to_state != rule.to_state:
+        raise TransitionRefusedError(
+            f"{event_type} leads to {rule.to_state or 'no other state'}, not to {to_state}"
+        )
+
+
+def _name(state: str | None) -> str:
+    return "no record" if state is None else state
+
+
+def _ways_out(from_state: str | None, possible: tuple[str, ...]) -> str:
+    if possible:
+        return f"possible from there: {', '.join(possible)}"
+    if from_state in STATES:
+        return f"{from_state} is final"
+    return f"there is no such state; the states are {', '.join(STATES)}"
 
 
 @dataclass(frozen=True)
@@ -112,3 +227,133 @@ def events_from_frame(frame: pl.DataFrame) -> list[Event]:
         Event(**{name: row[name] for name in names}, payload=json.loads(row["payload"]))
         for row in frame.select(*names, "payload").iter_rows(named=True)
     ]
+
+
+Script = tuple[str, str]
+"""A workspace's id and a script's id."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An event that may not be appended, and why."""
+
+    event: Event
+    reason: str
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What became of a batch: every event is in exactly one of the three, in the batch's order."""
+
+    admitted: tuple[Event, ...]
+    refused: tuple[Refusal, ...]
+    duplicates: tuple[Event, ...]
+
+
+def current_states(events: pl.DataFrame) -> dict[Script, str]:
+    """Where scripts stand.
+
+    Args:
+        events: Rows of `production_events`, in any order: all events of the scripts asked about.
+            Columns ``workspace_id``, ``script_id``, ``seq``, ``to_state``.
+
+    Returns:
+        The state per script; scripts without a move are absent.
+    """
+    last = (
+        events.filter(pl.col("to_state").is_not_null())
+        .sort("seq")
+        .group_by("workspace_id", "script_id")
+        .agg(pl.col("to_state").last())
+    )
+    return {(workspace, script): state for workspace, script, state in last.iter_rows()}
+
+
+def admit(
+    events: Iterable[Event],
+    current: Mapping[Script, str],
+    *,
+    known_ids: Iterable[tuple[str, str]] = (),
+    moved: Collection[Script] = (),
+) -> Admission:
+    """Admit the events that find the state they expect.
+
+    Several events of one script are taken in order, each seeing what the ones before it did.
+
+    Args:
+        events: The batch.
+        current: Where the scripts concerned stand now; a script without a record is absent.
+        known_ids: Pairs of workspace and event id that are stored already: these change nothing.
+        moved: Scripts that moved since their events were decided: a script may have left its state
+            and come back, with another video.
+    """
+    states: dict[Script, str] = dict(current)
+    seen = set(known_ids)
+    admitted: list[Event] = []
+    refused: list[Refusal] = []
+    duplicates: list[Event] = []
+    for event in events:
+        identity = (event.workspace_id, event.event_id)
+        script = (event.workspace_id, event.script_id)
+        if identity in seen:
+            duplicates.append(event)
+            continue
+        problem = _find_problem(event, states.get(script), has_moved=script in moved)
+        if problem:
+            refused.append(Refusal(event, problem))
+            continue
+        seen.add(identity)
+        admitted.append(event)
+        if event.to_state is not None:
+            states[script] = event.to_state
+    return Admission(tuple(admitted), tuple(refused), tuple(duplicates))
+
+
+def _find_problem(event: Event, state: str | None, *, has_moved: bool) -> str | None:
+    if event.from_state != state:
+        if state is None:
+            return f"script {event.script_id}: there is no record of it to move"
+        found = event.from_state or "no record"
+        return (
+            f"script {event.script_id}: {event.type} expected {found}, "
+            f"but by now it is in {state}; look at it again"
+        )
+    if has_moved:
+        return f"script {event.script_id}: {event.type}: it has moved since; look at it again"
+    try:
+        check_event(event.type, event.from_state, event.to_state)
+    except TransitionRefusedError as error:
+        return f"script {event.script_id}: {error}"
+    return None
+
+
+def admit_frame(
+    new: pl.DataFrame, stored: pl.DataFrame, *, decided_at: Mapping[str, int] | None = None
+) -> tuple[pl.DataFrame, Admission]:
+    """`admit` on rows.
+
+    Args:
+        new: Rows of `production_events` to append, in order.
+        stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
+            ``event_id``, ``script_id``, ``seq``, ``to_state``.
+        decided_at: By workspace, the last ``seq`` that was known when the events were decided:
+            scripts that have moved since are refused. None where that was under the same lock.
+
+    Returns:
+        The rows of ``new`` that may be appended, in order, and what became of each.
+    """
+    events = events_from_frame(new)
+    known = stored.select("workspace_id", "event_id").iter_rows()
+    moves = stored.filter(pl.col("to_state").is_not_null())
+    moved = {
+        (workspace_id, script_id)
+        for workspace_id, script_id, seq in moves.select(
+            "workspace_id", "script_id", "seq"
+        ).iter_rows()
+        if decided_at is not None and seq > decided_at.get(workspace_id, 0)
+    }
+    admission = admit(events, current_states(stored), known_ids=known, moved=moved)
+    kept = {id(event) for event in admission.admitted}
+    return new.filter(
+        pl.Series([id(event) in kept for event in events], dtype=pl.Boolean)
+    ), admission

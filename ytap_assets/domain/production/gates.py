@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from ytap_assets.domain.phrases import find_phrases
-from ytap_assets.domain.production.records import Record
-from ytap_assets.domain.production.states import (
+from ytap_assets.domain.production.events import (
     PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
+from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.domain.urls import canonical_urls
 

@@ -1,31 +1,57 @@
-"""The script inbox: `scripts.jsonl`, one script per line, appended to by script generators.
+"""The inbox files: scripts, people's decisions and uploads, one JSON object per line.
 
-Belongs here: what a line must hold to become a record. Does not belong here: whether the script is
-any good (`gates`), or reading the file. A line is bad when no record can be made of it; a script
-that merely lacks something is submitted, and held back by a gate that says what.
+Belongs here: what a line of each file must hold, the event that a decision becomes, and whether it
+counts. Does not belong here: reading the files, whether a script is any good (`gates`), or what
+follows from decisions and uploads (`promotions`).
+
+A line of `scripts.jsonl` is bad when no record can be made of it; a script that merely lacks
+something is submitted, and held back by a gate that says what.
+
+When a decision of `approvals.jsonl` counts:
+
+- Once. Its content is its identity and the id of its event; equal lines are one decision.
+- Not before its date.
+- Only in the state in which it was first read. One that is read and does not count is received: an
+  event binds it to the state that the script is in, or to the time before there was a script. It
+  does not count after the script has left that state: a video that came into review later is not
+  the one that was decided about. This rests on the log; the file may be cut or edited afterwards.
+- About what stood there when it was written: not if it is dated before the script came into its
+  state, nor if it stands above a line that has moved the script since. Lines are appended, so it
+  was written before that move.
+
+A cancellation is about the script and not about what is in review: only the first two hold for it,
+and no state binds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from ytap_assets.domain.production.events import digest
-from ytap_assets.domain.production.fields import (
+import polars as pl
+
+from ytap_assets.domain.ids import is_channel_id, is_video_id
+from ytap_assets.domain.production.events import RULES, Event, digest, evidence_id
+from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
+    Parsed,
+    compare_lines,
     read_instant,
+    read_lines,
     read_number,
     read_script_id,
     read_usd_micros,
     text_matching,
     text_up_to,
 )
-from ytap_assets.domain.production.lines import Parsed, compare_lines, read_lines
+from ytap_assets.domain.production.records import Record, iter_records
+from ytap_assets.errors import TransitionRefusedError
 
 _NOT_IN_PAYLOAD = ("script_id", "created_at", "estimated_cost_usd")
 
@@ -109,17 +135,443 @@ def _is_web_address(text: str) -> bool:
     return address.scheme in ("http", "https") and bool(address.hostname) and text.isprintable()
 
 
-def script_text(payload: Mapping[str, Any]) -> str:
-    """What is said in the video: the texts of ``body`` and ``segments``, one below the other."""
-    return "\n".join(_texts([payload.get("body"), payload.get("segments")]))
+@dataclass(frozen=True)
+class Upload:
+    """A video on a channel.
+
+    Attributes:
+        script_id: The script it was made from.
+        video_id: Its YouTube id.
+        channel_id: The channel, where the line says it.
+        published_at: When it was published, in UTC; None where it is uploaded but not yet known
+            to be public.
+    """
+
+    script_id: str
+    video_id: str
+    channel_id: str | None
+    published_at: datetime | None
 
 
-def _texts(content: object) -> Iterator[str]:
-    # No deeper than what `lines` lets through, so recursion is safe.
-    if isinstance(content, str):
-        yield content
-    elif isinstance(content, list):
-        for part in content:
-            yield from _texts(part)
-    elif isinstance(content, dict):
-        yield from _texts(list(content.values()))
+def parse_uploads(text: bytes | str) -> Parsed[Upload]:
+    """Parse an upload log.
+
+    A later line about the same script and video adds to it (`merge_uploads`). A script with a
+    second video, or a video of a second script, is a bad line.
+    """
+    return compare_lines(read_lines(text, read_upload), find_new_uploads(()))
+
+
+def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
+    """Tells new uploads from repeated ones.
+
+    Args:
+        earlier: The uploads in earlier lines, in order.
+    """
+    seen = set(earlier)
+    video_of = {upload.script_id: upload.video_id for upload in seen}
+    script_of = {upload.video_id: upload.script_id for upload in seen}
+
+    def is_new(upload: Upload) -> bool:
+        if upload in seen:
+            return False
+        video = video_of.get(upload.script_id, upload.video_id)
+        if video != upload.video_id:
+            raise FieldError(f"video_id: an earlier line gives this script the video {video}")
+        script = script_of.get(upload.video_id, upload.script_id)
+        if script != upload.script_id:
+            raise FieldError(f"video_id: an earlier line gives this video to script {script}")
+        video_of[upload.script_id], script_of[upload.video_id] = upload.video_id, upload.script_id
+        seen.add(upload)
+        return True
+
+    return is_new
+
+
+def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:
+    """What all lines of a script say together: of each field, the last that says anything.
+
+    Args:
+        uploads: The lines, in order; all lines of one script are about one video.
+    """
+    merged: dict[str, Upload] = {}
+    for upload in uploads:
+        before = merged.get(upload.script_id, upload)
+        merged[upload.script_id] = replace(
+            upload,
+            channel_id=upload.channel_id or before.channel_id,
+            published_at=upload.published_at or before.published_at,
+        )
+    return merged
+
+
+def read_upload(fields: Fields) -> Upload:
+    """One line's object as an upload.
+
+    Raises:
+        FieldError: It is not one; the message names the field.
+    """
+    script_id = fields.need("script_id", read_script_id)
+    video_id = fields.need("video_id", text_matching(is_video_id, "a YouTube video's id"))
+    channel_id = fields.read("channel_id", text_matching(is_channel_id, "a YouTube channel's id"))
+    published_at = fields.read("published_at", read_instant)
+    fields.check()
+    return Upload(script_id, video_id, channel_id, published_at)
+
+
+ACTIONS: Mapping[str, str] = {
+    "approve_script": "script_approved",
+    "approve_video": "video_approved",
+    "reject": "rejected",
+    "send_back": "sent_back",
+    "cancel": "cancelled",
+}
+"""What a person can do, and the event it becomes."""
+
+_RECEIVED = "decision_received"
+_CANNOT: Mapping[str, str] = {
+    "approve_script": "the script cannot be approved",
+    "approve_video": "a video cannot be approved",
+    "reject": "it cannot be rejected",
+    "send_back": "a video cannot be sent back",
+    "cancel": "it cannot be cancelled",
+}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision of one person about one script.
+
+    Attributes:
+        script_id: The script.
+        action: A key of `ACTIONS`.
+        actor: The person's name.
+        at: When they decided, in UTC.
+        reason: Why, in words.
+    """
+
+    script_id: str
+    action: str
+    actor: str
+    at: datetime
+    reason: str | None = None
+
+
+def parse_decisions(text: bytes | str) -> Parsed[Decision]:
+    """Parse `approvals.jsonl`; the same line again changes nothing."""
+    return compare_lines(read_lines(text, read_decision), find_new_decisions(()))
+
+
+def find_new_decisions(earlier: Iterable[Decision]) -> Callable[[Decision], bool]:
+    """Tells new decisions from repeated ones.
+
+    Args:
+        earlier: The decisions in earlier lines.
+    """
+    seen = set(earlier)
+
+    def is_new(decision: Decision) -> bool:
+        if decision in seen:
+            return False
+        seen.add(decision)
+        return True
+
+    return is_new
+
+
+def read_decision(fields: Fields) -> Decision:
+    """One line's object as a decision.
+
+    Raises:
+        FieldError: It is not one; the message names the field.
+    """
+    script_id = fields.need("script_id", read_script_id)
+    action = fields.need("act", text_matching(ACTIONS.__contains__, f"one of {', '.join(ACTIONS)}"))
+    actor = fields.need(
+        "actor", text_matching(_is_name, "a name in one line of up to 100 characters")
+    )
+    at = fields.need("at", read_instant)
+    reason = fields.read("reason", text_up_to(2_000))
+    fields.check()
+    return Decision(script_id, action, actor.strip(), at, reason)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= 100 and text.isprintable()
+
+
+def is_possible(action: str, state: str) -> bool:
+    """Whether a script in ``state`` can be subject to the decision."""
+    return state in RULES[ACTIONS[action]].from_states
+
+
+def decision_event(
+    workspace_id: str, decision: Decision, state: str | None, *, event_id: str | None = None
+) -> Event:
+    """The event an decision becomes.
+
+    Args:
+        workspace_id: The workspace.
+        decision: The decision.
+        state: Where the script stands; None where there is no such script.
+        event_id: A ULID for an decision at a keyboard; None for one in a file, whose line names it.
+
+    Raises:
+        TransitionRefusedError: The decision is not possible there; the message says where it is.
+    """
+    if decision.action not in ACTIONS:
+        raise TransitionRefusedError(
+            f"{decision.action!r} is no action: expected one of {', '.join(ACTIONS)}"
+        )
+    event_type = ACTIONS[decision.action]
+    to_state = RULES[event_type].to_state
+    if state not in RULES[event_type].from_states:
+        found = "has no record yet" if state is None else f"is in {state}"
+        possible = " or ".join(str(one) for one in RULES[event_type].from_states)
+        raise TransitionRefusedError(
+            f"script {decision.script_id} {found}: {_CANNOT[decision.action]}, which is possible in"
+            f" {possible}"
+        )
+    return Event(
+        event_id=event_id or _name_decision(workspace_id, decision),
+        workspace_id=workspace_id,
+        script_id=decision.script_id,
+        type=event_type,
+        from_state=state,
+        to_state=to_state,
+        actor=f"person:{decision.actor}",
+        occurred_at=decision.at,
+        reason=decision.reason,
+    )
+
+
+def _name_decision(workspace_id: str, decision: Decision) -> str:
+    line = [decision.action, decision.actor, decision.at.isoformat(), decision.reason]
+    return evidence_id(workspace_id, decision.script_id, ACTIONS[decision.action], line)
+
+
+def reception_event(
+    workspace_id: str,
+    decision: Decision,
+    state: str | None,
+    *,
+    actor: str,
+    now: datetime,
+    overtaken: bool = False,
+) -> Event:
+    """The event that binds a decision of the file to the state its script is in.
+
+    Args:
+        workspace_id: The workspace.
+        decision: The decision.
+        state: Where the script stands; None where there is no such script yet.
+        actor: Who read the file.
+        now: The present.
+        overtaken: Whether it was written before a decision that moved the script: it never counts.
+    """
+    return Event(
+        event_id=_name_reception(workspace_id, decision),
+        workspace_id=workspace_id,
+        script_id=decision.script_id,
+        type=_RECEIVED,
+        from_state=state,
+        to_state=None,
+        actor=actor,
+        occurred_at=now,
+        reason=f"{decision.action} by {decision.actor}, dated {decision.at.isoformat()}",
+        payload={
+            "act": decision.action,
+            "actor": decision.actor,
+            "at": decision.at.isoformat(),
+            "event_id": _name_decision(workspace_id, decision),
+            "overtaken": overtaken,
+        },
+    )
+
+
+def _name_reception(workspace_id: str, decision: Decision) -> str:
+    decided = _name_decision(workspace_id, decision)
+    return evidence_id(workspace_id, decision.script_id, "decision_received", decided)
+
+
+Standing = Literal["new", "applied", "received", "expired", "overtaken", "void"]
+"""What the log says of a decision of the file: nothing; that it was applied; that it was received
+in the state the script is in, or in an earlier one; nothing, but a line below it moved the script;
+that it was received as written before a decision that moved the script."""
+
+
+@dataclass
+class DecisionLog:
+    """What one workspace's log says of decisions.
+
+    Attributes:
+        seqs: The numbers of the events of decisions and receptions, by event id.
+        void: The receptions of decisions that never count, by event id.
+        moved: The number of the last move of each script.
+    """
+
+    seqs: dict[str, int] = field(default_factory=dict)
+    void: set[str] = field(default_factory=set)
+    moved: dict[str, int] = field(default_factory=dict)
+
+
+def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
+    """What the log says of decisions, by workspace.
+
+    Args:
+        events: Rows of `production_events`, in any order: all events of the scripts concerned.
+            Columns ``workspace_id``, ``event_id``, ``script_id``, ``seq``, ``type``, ``to_state``,
+            ``payload``.
+    """
+    logs: defaultdict[str, DecisionLog] = defaultdict(DecisionLog)
+    decided = events.filter(pl.col("type").is_in([*ACTIONS.values(), _RECEIVED])).select(
+        "workspace_id",
+        "event_id",
+        "seq",
+        (pl.col("type") == _RECEIVED)
+        & (pl.col("payload").str.json_path_match("$.overtaken") == "true").fill_null(value=False),
+    )
+    for workspace_id, event_id, seq, is_void in decided.iter_rows():
+        logs[workspace_id].seqs[event_id] = seq
+        if is_void:
+            logs[workspace_id].void.add(event_id)
+    moves = events.filter(pl.col("to_state").is_not_null()).group_by("workspace_id", "script_id")
+    for workspace_id, script_id, seq in moves.agg(pl.col("seq").max()).iter_rows():
+        logs[workspace_id].moved[script_id] = seq
+    return dict(logs)
+
+
+def trace_decisions(
+    workspace_id: str, decisions: Sequence[Decision], log: DecisionLog
+) -> dict[Decision, Standing]:
+    """What the log says of each decision of the file.
+
+    Args:
+        workspace_id: The workspace.
+        decisions: The decisions in the order of the file.
+        log: What its log says of the scripts concerned.
+    """
+    standings: dict[Decision, Standing] = {}
+    overtaken: set[str] = set()
+    for decision in reversed(decisions):
+        received = _name_reception(workspace_id, decision)
+        if _name_decision(workspace_id, decision) in log.seqs:
+            standings[decision] = "applied"
+            if RULES[ACTIONS[decision.action]].to_state is not None:
+                overtaken.add(decision.script_id)
+        elif received not in log.seqs:
+            standings[decision] = "overtaken" if decision.script_id in overtaken else "new"
+        elif received in log.void:
+            standings[decision] = "void"
+        else:
+            is_bound = log.seqs[received] > log.moved.get(decision.script_id, 0)
+            standings[decision] = "received" if is_bound else "expired"
+    return standings
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a decision of the file does not count now.
+
+    Attributes:
+        reason: In words.
+        waits: Whether it will count when its date has come, if nothing else happens before.
+    """
+
+    reason: str
+    waits: bool = False
+
+
+def find_obstacle(
+    decision: Decision, standing: Standing, record: Record | None, now: datetime
+) -> Obstacle | None:
+    """Why a decision that was not applied does not count now; None where it does.
+
+    Args:
+        decision: The decision.
+        standing: What the log says of it.
+        record: Its script; None where there is none.
+        now: The present.
+    """
+    if record is None:
+        return Obstacle("there is no script of this id yet")
+    if not is_possible(decision.action, record.state):
+        needed = ", ".join(str(state) for state in RULES[ACTIONS[decision.action]].from_states)
+        return Obstacle(f"the script is in {record.state}; {decision.action} needs {needed}")
+    if decision.action != "cancel" and (
+        reason := _find_other_subject(decision, standing, record, now)
+    ):
+        return Obstacle(reason)
+    if decision.at > now:
+        return Obstacle("dated ahead of the clock: waits until then", waits=True)
+    approved_by = {
+        "approve_script": record.script_approved_by,
+        "approve_video": record.video_approved_by,
+    }.get(decision.action)
+    return Obstacle(f"approved already by {approved_by}") if approved_by else None
+
+
+def _find_other_subject(
+    decision: Decision, standing: Standing, record: Record, now: datetime
+) -> str | None:
+    """How it is known that a decision is not about what is in the script's state now."""
+    state, since = record.state, record.state_since
+    if standing == "expired":
+        return f"received before the script came into {state}; decide again"
+    if standing in ("overtaken", "void"):
+        return "written before a decision that has moved the script since; decide again"
+    if decision.at >= since:
+        return None
+    if since > now:
+        return (
+            f"the script came into {state} at a date ahead of the clock ({since.isoformat()});"
+            " decide with `ytap script`"
+        )
+    return f"decided before the script came into {state} ({since.isoformat()}); decide again"
+
+
+def explain_ignored_decisions(
+    workspace_id: str,
+    decisions: Sequence[Decision],
+    records: pl.DataFrame,
+    events: pl.DataFrame,
+    *,
+    now: datetime,
+) -> list[tuple[Decision, Obstacle]]:
+    """The decisions of the file that did nothing so far, each with the reason.
+
+    Args:
+        workspace_id: The workspace.
+        decisions: The decisions in the order of the file.
+        records: The workspace's rows of `production_records`.
+        events: Its rows of `production_events`.
+        now: The present.
+    """
+    known = {record.script_id: record for _, record in iter_records(records)}
+    log = read_decision_logs(events).get(workspace_id, DecisionLog())
+    return find_obstacles(decisions, trace_decisions(workspace_id, decisions, log), known, now)
+
+
+def find_obstacles(
+    decisions: Sequence[Decision],
+    standings: Mapping[Decision, Standing],
+    records: Mapping[str, Record],
+    now: datetime,
+) -> list[tuple[Decision, Obstacle]]:
+    """The decisions that were not applied and do not count now, each with the reason.
+
+    Args:
+        decisions: The decisions in the order of the file.
+        standings: What the log says of each.
+        records: Their scripts, by id; those without a record are absent.
+        now: The present.
+    """
+    obstacles = [
+        (
+            decision,
+            find_obstacle(decision, standings[decision], records.get(decision.script_id), now),
+        )
+        for decision in decisions
+        if standings[decision] != "applied"
+    ]
+    return [(decision, obstacle) for decision, obstacle in obstacles if obstacle is not None]

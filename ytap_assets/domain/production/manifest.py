@@ -13,16 +13,16 @@ from datetime import datetime
 from typing import Any
 
 from ytap_assets.domain.production.events import digest
-from ytap_assets.domain.production.fields import (
+from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
+    parse_object,
     read_instant,
     read_number,
     read_script_id,
     read_usd_micros,
     text_matching,
 )
-from ytap_assets.domain.production.lines import parse_object
 from ytap_assets.errors import YtapError
 
 MANIFEST_NAME = "manifest.json"

@@ -1,28 +1,588 @@
-"""The registry of promotions: a sensor is made of each."""
+"""Promotions: what moves scripts from state to state (SPEC section 3), and their registry.
+
+Belongs here: pure functions from evidence to events. Does not belong here: gathering evidence,
+appending events (`operations`), or when to do it (`defs`).
+
+Deciding twice on the same evidence gives the same event ids, so a decision may be repeated at any
+time; what was decided on evidence that no longer holds is refused at the append (`events.admit`).
+Every promotion first applies what people decided about the scripts that wait before it.
+
+How events are dated: an event happened when the last thing it rests on happened: the approval, the
+manifest, the publishing; ``recorded_at`` says when the platform noticed. Where the evidence has no
+date, or a gate was closed until now, it happened now. It never happened before the script came into
+the state it leaves, so a script's moves are in order of time too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
-from ytap_assets.domain.production.decide import (
-    decide_clearances,
-    decide_generation,
-    decide_publications,
-    decide_submissions,
-    decide_video_reviews,
-)
-from ytap_assets.domain.production.events import Event
-from ytap_assets.domain.production.evidence import Evidence
-from ytap_assets.domain.production.states import (
+from ytap_assets.domain.production.events import (
+    IN_PRODUCTION,
     PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
+    RULES,
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
+    Event,
+    evidence_id,
 )
+from ytap_assets.domain.production.evidence import (
+    Evidence,
+    Original,
+    describe_copy,
+    script_content_id,
+    upload_content_id,
+    video_content_id,
+)
+from ytap_assets.domain.production.gates import (
+    Gate,
+    evaluate_generation_gates,
+    evaluate_publication_gates,
+    find_banned_topics,
+)
+from ytap_assets.domain.production.inbox import (
+    ACTIONS,
+    Decision,
+    Standing,
+    Upload,
+    decision_event,
+    find_obstacle,
+    merge_uploads,
+    reception_event,
+)
+from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
+from ytap_assets.domain.production.records import Record, ScriptContext
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass
+class PromotionContext:
+    """One script in front of one promotion.
+
+    Attributes:
+        promotion: The promotion's name.
+        workspace_id: The workspace.
+        record: The script.
+        context: What its log says beyond the record.
+        decisions: The decisions about it in the approvals file, in the order of the file.
+        standings: What the log says of each of them.
+        decisions_problem: Why the approvals file cannot be read; None where it can.
+        now: The present.
+        events: What happens to it, in order; grows with the calls.
+    """
+
+    promotion: str
+    workspace_id: str
+    record: Record
+    context: ScriptContext
+    decisions: Sequence[Decision]
+    standings: Mapping[Decision, Standing]
+    decisions_problem: str | None
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        in_video_review = self.record.state == VIDEO_PENDING_REVIEW
+        self._approved_by = (
+            self.record.video_approved_by if in_video_review else self.record.script_approved_by
+        )
+        self._approved_at: datetime | None = None
+        self._applied: list[Decision] = []
+
+    @property
+    def approved_by(self) -> str | None:
+        """Who approved what is in review; None where nobody did."""
+        return self._approved_by
+
+    def apply_decisions(self) -> bool:
+        """Apply the decisions that count now (`decisions`).
+
+        Where the approvals file cannot be read, nothing else happens: a cancellation may be in it.
+
+        Returns:
+            Whether nothing else can happen to the script here: a decision moved it, or the
+            decisions are unknown.
+        """
+        if self.decisions_problem is not None:
+            self.note_gates([f"approvals: {self.decisions_problem}"])
+            return True
+        for decision in self._list_applicable():
+            event = decision_event(self.workspace_id, decision, self.record.state)
+            if event.to_state is not None:
+                self._applied.append(decision)
+                self.events.append(replace(event, occurred_at=self.date(decision.at)))
+                return True
+            if not self._approved_by:
+                self._applied.append(decision)
+                self.events.append(event)
+                self._approved_by, self._approved_at = event.actor, decision.at
+        return False
+
+    def _list_applicable(self) -> list[Decision]:
+        return [
+            decision
+            for decision in sorted(self.decisions, key=lambda decision: decision.at)
+            if self.standings[decision] != "applied"
+            and find_obstacle(decision, self.standings[decision], self.record, self.now) is None
+        ]
+
+    def close(self) -> list[Event]:
+        """Everything that happens to the script: decisions received, then the other events.
+
+        A decision that was read and did not count is received, so that it never counts for what
+        comes into review later (`_list_received`).
+        """
+        return [*map(self._receive, self._list_received()), *self.events]
+
+    def _list_received(self) -> list[Decision]:
+        """The decisions to bind to the state that the script is in, or leaves.
+
+        All that did not count, where the script stays. Where a promotion moves it, the others may
+        be about what comes next: only those that wait for their date are bound. Where a decision
+        moves it, those above that one in the file are bound too; a decision at a keyboard comes
+        after the whole file.
+        """
+        unbound = [
+            decision
+            for decision in self.decisions
+            if self.standings[decision] in ("new", "overtaken")
+            and decision.action != "cancel"
+            and decision not in self._applied
+        ]
+        if not any(event.to_state is not None for event in self.events):
+            return unbound
+        bound = self._list_before_move()
+        return [
+            decision
+            for decision in unbound
+            if decision.at > self.now
+            or decision in bound
+            or self.standings[decision] == "overtaken"
+        ]
+
+    def _list_before_move(self) -> Sequence[Decision]:
+        """The decisions written before the one that sends the script back, if one does."""
+        if not any(event.to_state in IN_PRODUCTION for event in self.events):
+            return []
+        mover = next(
+            (decision for decision in self._applied if RULES[ACTIONS[decision.action]].to_state),
+            None,
+        )
+        if mover is None:
+            return []
+        return (
+            self.decisions[: self.decisions.index(mover)]
+            if mover in self.decisions
+            else self.decisions
+        )
+
+    def _receive(self, decision: Decision) -> Event:
+        return reception_event(
+            self.workspace_id,
+            decision,
+            self.record.state,
+            actor=f"sensor:{self.promotion}",
+            now=self.now,
+            overtaken=self.standings[decision] == "overtaken"
+            or decision in self._list_before_move(),
+        )
+
+    def decide(self, decision: Decision, event_id: str) -> list[Event]:
+        """What a decision at a keyboard does to the script.
+
+        Raises:
+            TransitionRefusedError: The decision is not possible where the script stands.
+        """
+        event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
+        if event.to_state is not None:
+            event = replace(event, occurred_at=self.date(decision.at))
+        self.events.append(event)
+        self._applied.append(decision)
+        return self.close()
+
+    def pass_gates(
+        self, gates: Sequence[Gate], *, approval: str, promotion: str, by_policy: bool
+    ) -> None:
+        """Promote the script if it is approved, or the policy approves it, and all gates are open.
+
+        Args:
+            gates: The verdicts. A missing approval is no failure: it is what the review is for.
+            approval: The type of event by which the policy approves.
+            promotion: The type of event that moves the script.
+            by_policy: Whether the policy approves where no person did.
+        """
+        failed = [str(gate) for gate in gates if not gate.passed and gate.name != "approval"]
+        if failed or not (self._approved_by or by_policy):
+            self.note_gates(failed)
+            return
+        if not self._approved_by:
+            self._approved_by, self._approved_at = "policy", self.record.state_since
+            self._add(approval, actor="policy", at=self.record.state_since, evidence=None)
+        at = self.now if self.record.failed_gates else self._approved_at
+        self.promote(promotion, at=at, payload={"approved_by": self._approved_by})
+
+    def promote(
+        self,
+        event_type: str,
+        *,
+        at: datetime | None,
+        payload: Mapping[str, Any],
+        evidence: object = None,
+        content_id: str | None = None,
+    ) -> None:
+        """Move the script; ``at`` None is now."""
+        self._add(
+            event_type,
+            actor=f"sensor:{self.promotion}",
+            at=self.date(at or self.now),
+            evidence=evidence,
+            payload=payload,
+            content_id=content_id,
+        )
+
+    def note_gates(self, failed: Sequence[str]) -> None:
+        """Write down which gates are closed, if that is not what the record says already."""
+        if list(failed) == self.record.failed_gates:
+            return
+        self._add(
+            "gates_evaluated",
+            actor=f"sensor:{self.promotion}",
+            at=self.now,
+            evidence=[self.record.last_seq, list(failed)],
+            reason="; ".join(failed) or "nothing holds it back any more",
+            payload={"failed_gates": list(failed)},
+        )
+
+    def date(self, at: datetime) -> datetime:
+        """An instant as the date of a move: not in the future, and after the move before."""
+        return max(min(at, self.now), self.record.state_since + _INSTANT)
+
+    def _add(
+        self,
+        event_type: str,
+        *,
+        actor: str,
+        at: datetime,
+        evidence: object,
+        reason: str | None = None,
+        payload: Mapping[str, Any] | None = None,
+        content_id: str | None = None,
+    ) -> None:
+        # A script enters no state twice at one instant (`date`), so this names the visit.
+        visit = self.record.state_since.isoformat()
+        script_id = self.record.script_id
+        self.events.append(
+            Event(
+                event_id=evidence_id(self.workspace_id, script_id, event_type, [visit, evidence]),
+                workspace_id=self.workspace_id,
+                script_id=script_id,
+                type=event_type,
+                from_state=self.record.state,
+                to_state=RULES[event_type].to_state,
+                actor=actor,
+                occurred_at=at,
+                reason=reason,
+                payload=payload or {},
+                content_id=content_id,
+            )
+        )
+
+
+def list_candidates(
+    evidence: Evidence, promotion: str, state: str, now: datetime
+) -> Iterator[PromotionContext]:
+    """The scripts that wait in a state, the longest waiting first."""
+    waiting = evidence.waiting.get(state, ())
+    if not waiting:
+        return
+    decisions: defaultdict[str, list[Decision]] = defaultdict(list)
+    for decision in evidence.found.decisions:
+        decisions[decision.script_id].append(decision)
+    for record in waiting:
+        yield PromotionContext(
+            promotion=promotion,
+            workspace_id=evidence.workspace_id,
+            record=record,
+            context=evidence.contexts.get(record.script_id, ScriptContext()),
+            decisions=decisions[record.script_id],
+            standings=evidence.standings,
+            decisions_problem=evidence.found.decisions_problem,
+            now=now,
+        )
+
+
+_SHOWN_PROBLEMS = 5
+_OWNED = " already"
+
+
+def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 1: a line in the inbox becomes a script in review; a known one stays as it is.
+
+    A script that another workspace has already is marked as a copy from the beginning. A decision
+    about a script that is not there yet is received: it is not about the script that comes later.
+    """
+    events: list[Event] = []
+    for script in evidence.found.submissions:
+        if script.script_id in evidence.recorded:
+            continue
+        submitted = Event(
+            event_id=evidence_id(
+                evidence.workspace_id, script.script_id, "script_submitted", script.digest
+            ),
+            workspace_id=evidence.workspace_id,
+            script_id=script.script_id,
+            type="script_submitted",
+            from_state=None,
+            to_state=SCRIPT_PENDING_REVIEW,
+            actor="sensor:submit_scripts",
+            occurred_at=min(script.created_at, now),
+            payload={**script.payload, "created_at": script.created_at.isoformat()},
+            content_id=script_content_id(script.payload),
+        )
+        events += [submitted, *_mark_copy(submitted, evidence, now)]
+    return [*_receive_early_decisions(evidence, now), *events]
+
+
+def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
+    """The receptions of decisions about scripts that are neither recorded nor in the inbox."""
+    there = evidence.recorded.union(one.script_id for one in evidence.found.submissions)
+    return [
+        reception_event(
+            evidence.workspace_id, decision, None, actor="sensor:submit_scripts", now=now
+        )
+        for decision in evidence.found.decisions
+        if decision.script_id not in there
+        and decision.action != "cancel"
+        and evidence.standings[decision] == "new"
+    ]
+
+
+def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
+    """The closed gate of a copy, right after the event that shows it to be one."""
+    why = describe_copy(evidence.copies.get(move.script_id, ()))
+    if why is None or move.to_state is None:
+        return []
+    failed = [f"copy: {why}"]
+    return [
+        Event(
+            event_id=evidence_id(
+                move.workspace_id, move.script_id, "gates_evaluated", [move.event_id, failed]
+            ),
+            workspace_id=move.workspace_id,
+            script_id=move.script_id,
+            type="gates_evaluated",
+            from_state=move.to_state,
+            to_state=None,
+            actor=move.actor,
+            occurred_at=now,
+            reason=failed[0],
+            payload={"failed_gates": failed},
+        )
+    ]
+
+
+def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 2: an approved script whose gates are all open goes into generation."""
+    rules = evidence.rules
+    texts = {script_id: context.text for script_id, context in evidence.contexts.items()}
+    in_review = evidence.waiting.get(SCRIPT_PENDING_REVIEW, ())
+    banned = find_banned_topics(in_review, texts, rules.banned_topics)
+    events: list[Event] = []
+    for candidate in list_candidates(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
+        if not candidate.apply_decisions():
+            gates = evaluate_generation_gates(
+                candidate.record,
+                candidate.context.text,
+                banned=banned.get(candidate.record.script_id),
+                budget_usd_micros=rules.budget_usd_micros,
+                rival=evidence.rivals.get(candidate.record.script_id),
+                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+            )
+            candidate.pass_gates(
+                gates,
+                approval="script_approved",
+                promotion="generation_started",
+                by_policy=rules.script_approval == "policy",
+            )
+        events += candidate.close()
+    return events
+
+
+def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 3: a video whose manifest is complete goes to review.
+
+    The very video that was sent back is not taken again.
+    """
+    events: list[Event] = []
+    for candidate in list_candidates(evidence, "review_videos", READY_FOR_GENERATION, now):
+        if not candidate.apply_decisions():
+            _take_video(candidate, evidence)
+        events += candidate.close()
+    return events
+
+
+def _take_video(candidate: PromotionContext, evidence: Evidence) -> None:
+    folder = evidence.found.folders.get(candidate.record.script_id)
+    if folder is None:
+        candidate.note_gates([])
+        return
+    manifest, problems = check_folder(candidate.record.script_id, folder)
+    if manifest is not None and manifest.sha256 == candidate.context.manifest_sha256:
+        candidate.note_gates(["manifest: this video was in review before; a new one is awaited"])
+    elif manifest is None or problems:
+        candidate.note_gates([f"manifest: {_shorten(problems)}"])
+    else:
+        candidate.promote(
+            "video_completed",
+            at=_date_completion(candidate, manifest),
+            payload=_describe_video(manifest),
+            evidence=manifest.sha256,
+            content_id=video_content_id(
+                (fact.size_bytes, fact.sha256 or "") for fact in manifest.files.values()
+            ),
+        )
+        candidate.events += _mark_copy(candidate.events[-1], evidence, candidate.now)
+
+
+def _date_completion(candidate: PromotionContext, manifest: Manifest) -> datetime | None:
+    """When the video was finished; None (now) where the manifest gives no date that can be true.
+
+    A video made after a send-back was not finished before it. Taken as given, such a date would
+    let a decision about the earlier video count for this one.
+    """
+    is_another = candidate.context.manifest_sha256 is not None
+    at = manifest.completed_at
+    return None if is_another and at is not None and at < candidate.record.state_since else at
+
+
+def _describe_video(manifest: Manifest) -> dict[str, object]:
+    return {
+        "cost_usd_micros": manifest.cost_usd_micros,
+        "quality_score": manifest.quality_score,
+        "duration_s": manifest.duration_s,
+        "manifest_sha256": manifest.sha256,
+        "files": [
+            {"name": name, "size_bytes": fact.size_bytes, "sha256": fact.sha256}
+            for name, fact in manifest.files.items()
+        ],
+    }
+
+
+def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 4: an approved video that is good enough, within budget and whole may go out."""
+    rules = evidence.rules
+    events: list[Event] = []
+    for candidate in list_candidates(evidence, "clear_videos", VIDEO_PENDING_REVIEW, now):
+        if not candidate.apply_decisions():
+            folder = evidence.found.folders.get(candidate.record.script_id)
+            gates = evaluate_publication_gates(
+                candidate.record,
+                approved_by=candidate.approved_by,
+                budget_usd_micros=rules.budget_usd_micros,
+                manifest_problems=_recheck_video(candidate, folder),
+                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+            )
+            candidate.pass_gates(
+                gates,
+                approval="video_approved",
+                promotion="publication_cleared",
+                by_policy=rules.video_approval == "policy",
+            )
+        events += candidate.close()
+    return events
+
+
+def _recheck_video(candidate: PromotionContext, folder: VideoFolder | None) -> list[str]:
+    """What is wrong with the files by now: they must still be the ones that were reviewed."""
+    if folder is None:
+        return ["there is none any more"]
+    manifest, problems = check_folder(candidate.record.script_id, folder)
+    reviewed = candidate.context.manifest_sha256
+    if manifest is not None and reviewed not in (None, manifest.sha256):
+        problems = [*problems, "it was changed during the review; send the video back to take it"]
+    return [_shorten(problems)] if problems else []
+
+
+def _shorten(problems: list[str]) -> str:
+    more = len(problems) - _SHOWN_PROBLEMS
+    rest = f"; and {more} more" if more > 0 else ""
+    return "; ".join(problems[:_SHOWN_PROBLEMS]) + rest
+
+
+def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
+    """Promotion 5: a video that the upload log, or its channel's feed, shows is published.
+
+    A YouTube video is of one script. Where another workspace's script has the same text or video
+    files, what is published is published, and the record says so.
+    """
+    uploads = merge_uploads(evidence.found.uploads)
+    events: list[Event] = []
+    for candidate in list_candidates(evidence, "confirm_publications", READY_FOR_PUBLISH, now):
+        if not candidate.apply_decisions():
+            upload = uploads.get(candidate.record.script_id)
+            if upload and (owner := _find_owner(candidate, upload, evidence)):
+                candidate.note_gates([f"upload: video {upload.video_id} is of {owner}{_OWNED}"])
+            elif upload:
+                _publish(candidate, upload, evidence)
+            else:
+                candidate.note_gates([])
+        events += candidate.close()
+    return events
+
+
+def is_held_as_copy(failed_gate: str) -> bool:
+    """Whether a closed gate may be about a script or a video of another workspace."""
+    return failed_gate.startswith("copy:") or (
+        failed_gate.startswith("upload:") and failed_gate.endswith(_OWNED)
+    )
+
+
+def _find_owner(candidate: PromotionContext, upload: Upload, evidence: Evidence) -> str | None:
+    """The other script whose YouTube video it is, in words."""
+    owner = evidence.found.owners.get(upload.video_id)
+    if owner not in (None, candidate.record.script_id):
+        return f"script {owner}"
+    originals: Sequence[Original] = evidence.copies.get(candidate.record.script_id, ())
+    return next(
+        (f"script {o.script_id} of workspace {o.workspace_id}" for o in originals if o.is_upload),
+        None,
+    )
+
+
+def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) -> None:
+    published_at = upload.published_at or evidence.found.seen_videos.get(upload.video_id)
+    if published_at is None:
+        candidate.note_gates(
+            [
+                f"upload: video {upload.video_id} has no publication date yet: give published_at"
+                " in uploads.jsonl, or wait for the channel's feed"
+            ]
+        )
+        return
+    if published_at > candidate.now:
+        candidate.note_gates(
+            [f"upload: dated {published_at.isoformat()}; counted when that has passed"]
+        )
+        return
+    candidate.promote(
+        "published",
+        at=published_at,
+        payload={
+            "video_id": upload.video_id,
+            "channel_id": upload.channel_id,
+            "published_at": published_at.isoformat(),
+        },
+        evidence=upload.video_id,
+        content_id=upload_content_id(upload.video_id),
+    )
+    candidate.events += _mark_copy(candidate.events[-1], evidence, candidate.now)
 
 
 class Decide(Protocol):

@@ -25,13 +25,12 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.production.fold import fold_events
-from ytap_assets.domain.production.moves import find_moves
-from ytap_assets.domain.production.states import (
+from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
+from ytap_assets.domain.production.records import find_moves, fold_events
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,

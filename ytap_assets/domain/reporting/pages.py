@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 
 from ytap_assets.domain.coverage import summarize_by_source
-from ytap_assets.domain.production.states import READY_FOR_GENERATION
+from ytap_assets.domain.production.events import READY_FOR_GENERATION
 from ytap_assets.domain.reporting import numbers
 from ytap_assets.domain.reporting.missing import find_missing
 from ytap_assets.domain.reporting.numbers import (

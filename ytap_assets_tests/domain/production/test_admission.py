@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production.admission import (
+from ytap_assets.domain.production.events import (
+    RULES,
     Admission,
+    Event,
     admit,
     admit_frame,
     current_states,
+    events_to_frame,
 )
-from ytap_assets.domain.production.events import Event, events_to_frame
-from ytap_assets.domain.production.states import RULES
 from ytap_assets.tables.production import PRODUCTION_EVENTS
 from ytap_assets_tests.domain.production.worlds import NOW, START, World, decided, hours, submission
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.copies import (
+from ytap_assets.domain.production.events import Event
+from ytap_assets.domain.production.evidence import (
     Claim,
     Original,
     claim_content,
@@ -18,7 +19,6 @@ from ytap_assets.domain.production.copies import (
     script_content_id,
     video_content_id,
 )
-from ytap_assets.domain.production.events import Event
 from ytap_assets.tables.production import PRODUCTION_EVENTS
 from ytap_assets_tests.domain.production.worlds import START, World, submission
 

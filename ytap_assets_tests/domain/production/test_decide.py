@@ -13,15 +13,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from ulid import ULID
 
-from ytap_assets.domain.production.candidates import list_candidates
-from ytap_assets.domain.production.decisions import ACTIONS, Decision, is_possible
-from ytap_assets.domain.production.events import Event, evidence_id
+from ytap_assets.domain.production.events import IN_PRODUCTION, Event, check_transition, evidence_id
 from ytap_assets.domain.production.evidence import Rules
-from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.inbox import ACTIONS, Decision, Upload, is_possible
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
-from ytap_assets.domain.production.promotions import PROMOTIONS
-from ytap_assets.domain.production.states import IN_PRODUCTION, check_transition
-from ytap_assets.domain.production.uploads import Upload
+from ytap_assets.domain.production.promotions import PROMOTIONS, list_candidates
+from ytap_assets.domain.production.records import fold_events
 from ytap_assets_tests.domain.production.worlds import (
     NOW,
     START,

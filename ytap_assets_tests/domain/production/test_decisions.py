@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ulid import ULID
 
-from ytap_assets.domain.production.decisions import (
+from ytap_assets.domain.production.inbox import (
     ACTIONS,
     Decision,
     decision_event,

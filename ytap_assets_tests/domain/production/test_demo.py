@@ -13,15 +13,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.production.decisions import parse_decisions
 from ytap_assets.domain.production.evidence import Rules
-from ytap_assets.domain.production.fields import usd_to_micros
-from ytap_assets.domain.production.fold import fold_events
-from ytap_assets.domain.production.inbox import parse_scripts
+from ytap_assets.domain.production.inbox import parse_decisions, parse_scripts, parse_uploads
+from ytap_assets.domain.production.lines import usd_to_micros
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
-from ytap_assets.domain.production.uploads import parse_uploads
-from ytap_assets.domain.production.videos import videos_from_records
+from ytap_assets.domain.production.records import fold_events, videos_from_records
 from ytap_assets.workspaces import parse_workspace
 from ytap_assets_tests.domain.production.worlds import World
 

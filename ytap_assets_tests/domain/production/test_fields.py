@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.production.fields import (
+from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
     is_script_id,

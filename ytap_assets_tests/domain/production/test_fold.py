@@ -12,10 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production.admission import admit, current_states
-from ytap_assets.domain.production.events import Event, events_from_frame, events_to_frame
-from ytap_assets.domain.production.fold import FOLD_VERSION, fold_events
-from ytap_assets.domain.production.states import RULES, check_event
+from ytap_assets.domain.production.events import (
+    RULES,
+    Event,
+    admit,
+    check_event,
+    current_states,
+    events_from_frame,
+    events_to_frame,
+)
+from ytap_assets.domain.production.records import FOLD_VERSION, fold_events
 from ytap_assets.tables.production import (
     EVENT_TYPES,
     PRODUCTION_EVENTS,

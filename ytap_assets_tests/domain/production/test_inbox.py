@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.fields import FieldError, Fields
-from ytap_assets.domain.production.inbox import parse_scripts, read_submission, script_text
+from ytap_assets.domain.production.inbox import parse_scripts, read_submission
+from ytap_assets.domain.production.lines import FieldError, Fields
+from ytap_assets.domain.production.records import script_text
 from ytap_assets_tests.domain.production.worlds import START
 
 LINE: dict[str, Any] = {

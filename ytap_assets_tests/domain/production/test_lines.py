@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.domain.production.fields import FieldError, Fields, read_number
 from ytap_assets.domain.production.lines import (
     MAX_LINE_BYTES,
     MAX_ORIGINAL,
     MAX_UNREAD,
     BadLine,
+    FieldError,
+    Fields,
     Parsed,
     UnfinishedLine,
     compare_lines,
     parse_object,
     read_lines,
+    read_number,
 )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.moves import find_taken_topics
+from ytap_assets.domain.production.records import find_taken_topics
 from ytap_assets.tables import PRODUCTION_EVENTS
 
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.manifest import parse_manifest
-from ytap_assets.domain.production.records import ScriptContext, iter_records, read_contexts
+from ytap_assets.domain.production.records import (
+    ScriptContext,
+    fold_events,
+    iter_records,
+    read_contexts,
+)
 from ytap_assets_tests.domain.production.worlds import (
     World,
     decided,

@@ -5,12 +5,7 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.states import (
-    RULES,
-    check_event,
-    check_transition,
-    next_states,
-)
+from ytap_assets.domain.production.events import RULES, check_event, check_transition, next_states
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets.tables.production import EVENT_TYPES, STATES
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.uploads import Upload, parse_uploads
+from ytap_assets.domain.production.inbox import Upload, parse_uploads
 from ytap_assets_tests.domain.production.worlds import hours
 
 CHANNEL = "UC" + "a" * 22

@@ -11,17 +11,20 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.domain.production.admission import Admission, admit_frame
-from ytap_assets.domain.production.decisions import Decision, explain_ignored_decisions
-from ytap_assets.domain.production.events import Event, events_to_frame
+from ytap_assets.domain.production.events import Admission, Event, admit_frame, events_to_frame
 from ytap_assets.domain.production.evidence import Evidence, Found, Production, Rules
-from ytap_assets.domain.production.fields import Fields
-from ytap_assets.domain.production.fold import fold_events
 from ytap_assets.domain.production.gates import TOPIC_COLUMNS
-from ytap_assets.domain.production.inbox import Submission, read_submission
+from ytap_assets.domain.production.inbox import (
+    Decision,
+    Submission,
+    Upload,
+    explain_ignored_decisions,
+    read_submission,
+)
+from ytap_assets.domain.production.lines import Fields
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
-from ytap_assets.domain.production.uploads import Upload
+from ytap_assets.domain.production.records import fold_events
 from ytap_assets.tables.production import PRODUCTION_EVENTS
 
 START = datetime(2026, 11, 10, 9, 0, tzinfo=UTC)

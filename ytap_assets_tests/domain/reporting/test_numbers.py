@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production.fold import fold_events
+from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.reporting import numbers, pages
 from ytap_assets.domain.reporting.numbers import ReportInputs, as_calendar
 from ytap_assets.tables import (
