@@ -34,14 +34,17 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
 )
 from ytap_assets.lakehouse.connection import attach, require_catalog
-from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good, newest_sequence
-from ytap_assets.lakehouse.copying import (
+from ytap_assets.lakehouse.copies import (
     MARKER,
+    Copy,
     copy_bytes,
     copy_catalog,
     hold_copies,
     link,
+    list_copies,
     naming_failures,
+    newest_good,
+    newest_sequence,
     remove_leftovers,
     scratch,
     sync,

@@ -25,7 +25,7 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
 )
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.disk import translate_errors
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError
 from ytap_assets.lakehouse.lake import Lake

@@ -18,8 +18,12 @@ from typing import TypeVar
 
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.backup import back_up
-from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import (
+    Copy,
+    hold_copies,
+    list_copies,
+    newest_good,
+)
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.restore import Verified, restore, verify

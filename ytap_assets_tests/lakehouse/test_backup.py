@@ -29,8 +29,11 @@ from ytap_assets.lakehouse.catalog import (
 )
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.connection import attach
-from ytap_assets.lakehouse.copies import open_backup, read_restored
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import (
+    hold_copies,
+    open_backup,
+    read_restored,
+)
 from ytap_assets.lakehouse.errors import (
     BackupError,
     DiskFailureError,

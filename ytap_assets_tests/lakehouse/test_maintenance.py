@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
