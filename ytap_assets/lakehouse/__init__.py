@@ -10,9 +10,8 @@
 - ``schema``       bring the lake's tables up to the declarations in ``tables``
 - ``maintenance``  merge, expire, sweep
 - ``backup``       copy the lake
-- ``copies``       which copies are there, and whether they are whole
+- ``copies``       the copies that are there; copying files onto a disk
 - ``restore``      put a copy back
-- ``copying``      copying files onto a disk
 - ``manifest``     what a copy holds, with checksums
 - ``sql_sandbox``  users' SQL: on a copy of one workspace's rows, or read-only on the lake
 - ``inspection``   facts about a lake, read without changing it

@@ -1,9 +1,14 @@
 """Copy the lake, and verify what is copied.
 
-Parquet files never change once written. So a file that the newest good copy holds must have the
-same checksum in the lake still, and is linked from that copy; a new file is decoded once and its
-bytes are copied. No file of a copy is ever a link to the lake's: what damages the lake in place
-leaves its copies as they are.
+Parquet files never change once written. So a file that the newest good copy holds, with the same
+name and size, is linked from that copy; a new file is decoded once and its bytes are copied. No
+file of a copy is ever a link to the lake's: what damages the lake in place leaves its copies as
+they are.
+
+A file that is linked must have the same checksum in the lake and in the copy still. Both are read
+where maintenance may write the file anew, since damage would be written with it; of the others, a
+part with each copy, so that `ROTATION` copies read all of them. Reading all of them each time costs
+as much as the lake is large. The restore drill reads all of the newest copy.
 
 Belongs here: making a copy. Does not belong here: looking at copies (`copies`), or restoring one
 (`restore`).
@@ -17,25 +22,36 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from zlib import crc32
 
 import duckdb
 
-from ytap_assets.lakehouse.catalog import LakeFile, check_files, check_integrity, read_catalog
+from ytap_assets.lakehouse.catalog import (
+    CatalogFacts,
+    LakeFile,
+    check_files,
+    check_integrity,
+    read_catalog,
+)
 from ytap_assets.lakehouse.connection import attach, require_catalog
-from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good, newest_sequence
-from ytap_assets.lakehouse.copying import (
+from ytap_assets.lakehouse.copies import (
     MARKER,
+    Copy,
     copy_bytes,
     copy_catalog,
     hold_copies,
     link,
+    list_copies,
     naming_failures,
+    newest_good,
+    newest_sequence,
     remove_leftovers,
     scratch,
     sync,
 )
 from ytap_assets.lakehouse.errors import BackupError, LakeDamagedError
 from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.maintenance import find_rewritten
 from ytap_assets.lakehouse.manifest import (
     CATALOG_NAME,
     FILES_NAME,
@@ -49,12 +65,22 @@ from ytap_assets.lakehouse.manifest import (
 from ytap_assets.lakehouse.snapshots import count_rows
 from ytap_assets.settings import Settings
 
+ROTATION = 28
+"""So many copies in a row compare every file of the lake with its checksum."""
 
-def back_up(settings: Settings, folder: Path, now: datetime) -> Backup:
+
+def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool = True) -> Backup:
     """Copy catalog and files into a new folder, as they are at one moment, and verify them.
 
-    Writers wait for the copy of the catalog alone. The copy is there only when it is complete and
-    every file of it was read; where anything is wrong with the lake, nothing is left of it.
+    Writers wait for the copy of the catalog alone. The copy is there only when it is complete;
+    where anything is found wrong with the lake, nothing is left of it.
+
+    Args:
+        settings: The installation.
+        folder: The new folder.
+        now: The present, which dates the copy.
+        reads_all: Whether every file is compared with its checksum, or only new ones, those that
+            maintenance may write anew, and one in `ROTATION` of the others.
 
     Raises:
         LakeMissingError: There is no lake to back up.
@@ -83,7 +109,9 @@ def back_up(settings: Settings, folder: Path, now: datetime) -> Backup:
                 files={},
                 sequence=1 + newest_sequence(settings, copies),
             )
-            backup = _fill(settings, made, partial, earlier.backup if earlier else None)
+            backup = _fill(
+                settings, made, partial, earlier.backup if earlier else None, reads_all=reads_all
+            )
             write_manifest(backup, partial)
             if replace(read_manifest(partial), folder=folder) != backup:
                 raise BackupError(f"{folder}: its manifest is not read as it was written")
@@ -120,35 +148,75 @@ def _is_copy(folder: Path) -> bool:
     )
 
 
-def _fill(settings: Settings, made: Backup, partial: Path, earlier: Backup | None) -> Backup:
-    """Copy what a copied catalog refers to, and read every byte of it."""
+def _fill(
+    settings: Settings, made: Backup, partial: Path, earlier: Backup | None, *, reads_all: bool
+) -> Backup:
+    """Copy what a copied catalog refers to."""
     catalog = partial / CATALOG_NAME
     check_integrity(catalog, is_copy=True)
     facts = read_catalog(catalog, is_copy=True)
     check_files(facts, settings)
     (partial / FILES_NAME).mkdir()
+    rewritten = find_rewritten(facts.files)
+    copied: dict[str, Copied] = {}
     with closing(attach(replace(settings, catalog=catalog), read_only=True)) as connection:
-        files = {
-            name: _copy_file(connection, settings, name, file, partial / FILES_NAME, earlier)
-            for name, file in sorted(facts.files.items())
-        }
-        tables = count_rows(connection, reads_all=False)
+        for name, file in sorted(facts.files.items()):
+            source, target = settings.data_path / name, partial / FILES_NAME / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            is_read = reads_all or name in rewritten or _is_due(name, made.sequence or 0)
+            known = None if is_read else _link_unread(source, target, name, file, earlier)
+            copied[name] = known or _copy_file(connection, source, target, name, file, earlier)
+        tables = _count_rows(connection, settings, facts)
     return replace(
-        made, files=files, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id, tables=tables
+        made, files=copied, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id, tables=tables
     )
+
+
+def _count_rows(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, facts: CatalogFacts
+) -> dict[str, int]:
+    """Rows by table.
+
+    Raises:
+        LakeDamagedError: A file that was not read before is damaged at its end.
+    """
+    try:
+        return count_rows(connection, reads_all=False)
+    except duckdb.Error as error:
+        for name, file in sorted(facts.files.items()):
+            _decode(connection, settings.data_path / name, file)
+        message = " ".join(str(error).split())
+        raise LakeDamagedError(f"{settings.data_path}: damaged: {message}") from error
+
+
+def _is_due(name: str, sequence: int) -> bool:
+    return (crc32(name.encode()) - sequence) % ROTATION == 0
+
+
+def _link_unread(
+    source: Path, target: Path, name: str, file: LakeFile, earlier: Backup | None
+) -> Copied | None:
+    """Link a file of the same name and size from the copy before; None where there is none.
+
+    The sizes of the files of both were compared with the catalog's and the manifest's.
+    """
+    known = earlier.files.get(name) if earlier else None
+    if earlier is None or known is None or known.size_bytes != file.size_bytes:
+        return None
+    kept = earlier.folder / FILES_NAME / name
+    # Copies of older versions of ytap are links to the lake's files.
+    return known if not kept.samefile(source) and link(kept, target) else None
 
 
 def _copy_file(
     connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
+    source: Path,
+    target: Path,
     name: str,
     file: LakeFile,
-    folder: Path,
     earlier: Backup | None,
 ) -> Copied:
     """Take one file into a copy: a link to the same file of the copy before, or its bytes."""
-    source, target = settings.data_path / name, folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
     known = earlier.files.get(name) if earlier else None
     if earlier is None or known is None:
         _decode(connection, source, file)
@@ -162,7 +230,6 @@ def _copy_file(
         )
     if not is_kept:
         _decode(connection, source, file)
-    # Copies of older versions of ytap are links to the lake's files.
     if is_kept and not kept.samefile(source) and link(kept, target):
         return known
     return copy_bytes(source, target)

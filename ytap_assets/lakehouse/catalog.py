@@ -33,12 +33,16 @@ _OURS = re.compile(
 )
 _FILES = """
 SELECT s.path, t.path, f.path, s.path_is_relative AND t.path_is_relative AND f.path_is_relative,
-       t.table_name, f.file_size_bytes, f.rows
+       t.table_name, f.file_size_bytes, f.rows, f.deleted
 FROM (
-    SELECT table_id, path, path_is_relative, file_size_bytes, record_count AS rows
-    FROM ducklake_data_file
+    SELECT d.table_id, d.path, d.path_is_relative, d.file_size_bytes, d.record_count AS rows,
+           CASE WHEN d.end_snapshot IS NULL THEN coalesce(x.delete_count, 0) END AS deleted
+    FROM ducklake_data_file d
+    LEFT JOIN ducklake_delete_file x
+        ON x.data_file_id = d.data_file_id AND x.end_snapshot IS NULL
     UNION ALL
-    SELECT table_id, path, path_is_relative, file_size_bytes, delete_count
+    SELECT table_id, path, path_is_relative, file_size_bytes, delete_count,
+           CASE WHEN end_snapshot IS NULL THEN delete_count END
     FROM ducklake_delete_file
 ) f
 JOIN (SELECT table_id, schema_id, max(begin_snapshot), path, path_is_relative, table_name
@@ -68,11 +72,14 @@ class LakeFile:
         table: The table it belongs to.
         size_bytes: Its size, as the catalog recorded it when the file was written.
         rows: Its rows, likewise; of a file of deletes, the rows that it deletes.
+        deleted: How many of its rows the newest snapshot holds for deleted; None where the newest
+            snapshot does not refer to the file.
     """
 
     table: str
     size_bytes: int
     rows: int
+    deleted: int | None
 
 
 @dataclass(frozen=True)
@@ -197,8 +204,10 @@ def _read_facts(catalog: Path, *, is_copy: bool) -> CatalogFacts:
     with open_catalog(catalog, is_copy=is_copy) as connection:
         connection.execute("BEGIN")  # one moment for all that is read
         files = {
-            _join(catalog, *path, is_relative=ours): LakeFile(str(table), int(size), int(rows))
-            for *path, ours, table, size, rows in connection.execute(_FILES)
+            _join(catalog, *path, is_relative=ours): LakeFile(
+                str(table), int(size), int(rows), None if deleted is None else int(deleted)
+            )
+            for *path, ours, table, size, rows, deleted in connection.execute(_FILES)
         }
         [(count,)] = connection.execute(_COUNT).fetchall()
         [(snapshot,)] = connection.execute(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 import polars as pl
@@ -156,18 +156,22 @@ class Inspection:
             [since],
         ).pl()
 
-    def differing_days(self, table: Table, other: Table, column: str) -> pl.DataFrame:
-        """The days on which two day-grained tables differ in the values of a column.
+    def differing_days(
+        self, table: Table, other: Table, column: str, *, since: date
+    ) -> pl.DataFrame:
+        """The days, from one on, on which two day-grained tables differ in a column's values.
 
         Returns:
             ``workspace_id`` and ``day``, in order.
         """
         values, others = (
-            f"SELECT workspace_id, day, {column} FROM {LAKE}.{one.name}" for one in (table, other)
+            f"SELECT workspace_id, day, {column} FROM {LAKE}.{one.name} WHERE day >= $since"
+            for one in (table, other)
         )
         return self._connection.execute(
             f"SELECT DISTINCT workspace_id, day FROM (({values} EXCEPT {others})"
-            f" UNION ALL ({others} EXCEPT {values})) ORDER BY ALL"
+            f" UNION ALL ({others} EXCEPT {values})) ORDER BY ALL",
+            {"since": since},
         ).pl()
 
     def inlined_rows(self) -> dict[str, int]:

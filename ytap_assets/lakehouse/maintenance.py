@@ -7,21 +7,25 @@ orphan. What operators decide per workspace (retention) is in `operations`.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import duckdb
 
 from ytap_assets.lakehouse.catalog import (
     CatalogFacts,
+    LakeFile,
     check_files,
     is_made_by_lake,
     list_parquet,
     read_catalog,
 )
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.disk import translate_errors
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError
 from ytap_assets.lakehouse.lake import Lake
@@ -30,6 +34,11 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 
 log = logging.getLogger(__name__)
+MERGE_BELOW = (2**18, 2**22, 2**26)
+"""Sizes in bytes. Files are merged with others of a workspace that lie between the same two sizes.
+
+Were all of them merged, each night would write every workspace's whole history again.
+"""
 _READERS_GRACE = timedelta(hours=1)
 _HALF = 0.5
 # So many orphans are swept however few other files there are: one killed write left them.
@@ -109,8 +118,11 @@ def maintain(
         before = _count_files(cursor)
     with lake.all_cores(), lake.write(run) as transaction:
         transaction.compact("ducklake_rewrite_data_files", delete_threshold=_HALF)
-    with lake.all_cores(), lake.write(run) as transaction:
-        transaction.compact("ducklake_merge_adjacent_files")
+    for least, most in pairwise((0, *MERGE_BELOW)):
+        with lake.all_cores(), lake.write(run) as transaction:
+            transaction.compact(
+                "ducklake_merge_adjacent_files", min_file_size=least, max_file_size=most
+            )
     swept = _Swept(refusal=doubt)
     if doubt is None:
         try:
@@ -119,6 +131,27 @@ def maintain(
             swept.refusal = str(error)
     with lake.cursor() as cursor:
         return Maintained(before, _count_files(cursor), **asdict(swept))
+
+
+def find_rewritten(files: Mapping[str, LakeFile]) -> frozenset[str]:
+    """The files that the next maintenance may read and write anew.
+
+    Args:
+        files: What a catalog refers to, by name.
+    """
+    current = {name: file for name, file in files.items() if file.deleted is not None}
+    alike: dict[tuple[str, int], list[str]] = {}
+    for name, file in current.items():
+        size = bisect_right(MERGE_BELOW, file.size_bytes)
+        alike.setdefault((str(PurePosixPath(name).parent), size), []).append(name)
+    merged = {
+        name
+        for (_, size), names in alike.items()
+        for name in names
+        if len(names) > 1 and size < len(MERGE_BELOW)
+    }
+    halved = {name for name, file in current.items() if (file.deleted or 0) > _HALF * file.rows}
+    return frozenset(merged | halved)
 
 
 @dataclass

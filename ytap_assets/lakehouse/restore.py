@@ -34,18 +34,16 @@ from ytap_assets.lakehouse.copies import (
     check_catalog,
     check_content,
     check_sizes,
+    copy_bytes,
+    copy_catalog,
     damaged,
+    hold_copies,
+    link,
     list_copies,
+    naming_failures,
     newest_sequence,
     open_backup,
     restored_file,
-)
-from ytap_assets.lakehouse.copying import (
-    copy_bytes,
-    copy_catalog,
-    hold_copies,
-    link,
-    naming_failures,
     scratch,
 )
 from ytap_assets.lakehouse.disk import translate_errors

@@ -18,8 +18,12 @@ from typing import TypeVar
 
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.backup import back_up
-from ytap_assets.lakehouse.copies import Copy, list_copies, newest_good
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import (
+    Copy,
+    hold_copies,
+    list_copies,
+    newest_good,
+)
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.restore import Verified, restore, verify
@@ -93,20 +97,32 @@ def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None
     return make_copy(platform.settings, target.absolute(), moment)
 
 
-def make_copy(settings: Settings, folder: Path, now: datetime) -> Backup:
+def make_copy(settings: Settings, folder: Path, now: datetime, *, reads_all: bool = True) -> Backup:
     """Copy the lake, and keep the outcome for the check-up where the copy is among the backups.
+
+    Args:
+        settings: The installation.
+        folder: The new copy.
+        now: The present.
+        reads_all: See `back_up`. All is read anyway after a backup or a drill that failed: a copy's
+            damaged file is replaced where it is read.
 
     Raises:
         LakeError: As `back_up` does.
         OSError: Likewise.
     """
     try:
-        made = back_up(settings, folder, now)
+        made = back_up(settings, folder, now, reads_all=reads_all or _has_failed(settings))
     except (LakeError, OSError) as error:
         _keep_attempt(settings, Attempt(now, str(folder), _one_line(error)))
         raise
     _keep_attempt(settings, Attempt(now, str(folder), None))
     return made
+
+
+def _has_failed(settings: Settings) -> bool:
+    attempt, drill = last_attempt(settings), last_drill(settings)
+    return any(one is not None and one.problem is not None for one in (attempt, drill))
 
 
 def _keep_attempt(settings: Settings, attempt: Attempt) -> None:

@@ -43,6 +43,8 @@ _LATE, _DEAD = 2, 12
 _SHOWN = 3
 _TOMORROW = timedelta(days=1)
 _LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
+_RANKED = timedelta(days=92)
+"""How far back ranks are compared with their stories, so that the check-up reads no more."""
 _MOST_LISTED = 10
 _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
@@ -73,7 +75,7 @@ def examine_lake(
             ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_targets(inspection, now)]
-                findings += _check_ranks(inspection)
+                findings += _check_ranks(inspection, now)
             return findings
     except LakeMissingError as error:
         survey = Survey({}, ())
@@ -247,9 +249,10 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
         yield Finding("freshness", "targets", "warn", detail)
 
 
-def _check_ranks(inspection: Inspection) -> Iterator[Finding]:
+def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     """Lists that were ranked before their stories were grouped again, or were not ranked at all."""
-    days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id")
+    since = (now - _RANKED).date()
+    days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id", since=since)
     behind = days.group_by("workspace_id", maintain_order=True).agg("day")
     if behind.is_empty():
         yield Finding("freshness", "ranks", "ok", "every list holds its day's stories")

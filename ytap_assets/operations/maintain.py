@@ -100,7 +100,7 @@ def maintain_lake(
     commits = platform.lake.commit_times()  # before the maintenance makes its own
     earlier = list_copies(settings)
     folder = new_backup_folder(settings, moment, is_automatic=True)
-    backup = make_copy(settings, folder, moment)
+    backup = make_copy(settings, folder, moment, reads_all=False)
     older = _doubt_catalog(platform, earlier)
     doubt = older or find_doubt(backup, earlier)
     removed = [] if doubt else prune_backups(settings, backup, keep=keep, now=moment)

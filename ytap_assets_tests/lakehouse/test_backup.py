@@ -19,11 +19,21 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import back_up
-from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog, read_commits
+from ytap_assets.lakehouse.backup import ROTATION, back_up
+from ytap_assets.lakehouse.catalog import (
+    LakeFile,
+    check_files,
+    check_integrity,
+    read_catalog,
+    read_commits,
+)
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.connection import attach
-from ytap_assets.lakehouse.copies import open_backup, read_restored
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import (
+    hold_copies,
+    open_backup,
+    read_restored,
+)
 from ytap_assets.lakehouse.errors import (
     BackupError,
     DiskFailureError,
@@ -32,7 +42,7 @@ from ytap_assets.lakehouse.errors import (
     LakeMissingError,
 )
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.maintenance import maintain
+from ytap_assets.lakehouse.maintenance import find_rewritten, maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
 from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.settings import Settings
@@ -540,6 +550,54 @@ LAKE_DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "gone": (lambda file: file.unlink(), "of the table notes, which is not there"),
 }
+
+
+def _flip_twice(file: Path) -> None:
+    """Change a file and leave its size and its end, so that only its content tells."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 4] ^= 0xFF
+    file.write_bytes(content)
+
+
+def test_every_file_is_compared_once_in_a_rotation(lake: Lake) -> None:
+    _publish(lake, 1)
+    first = back_up(lake.settings, lake.settings.backups / "0", NOW)
+    [name] = first.files
+    _flip_twice(lake.settings.data_path / name)
+    made: list[Backup] = []
+
+    def copy_each_night() -> None:
+        for number in range(1, ROTATION + 1):
+            folder = lake.settings.backups / str(number)
+            made.append(back_up(lake.settings, folder, NOW, reads_all=False))
+
+    with pytest.raises(BackupError, match="damaged, its content is not what was copied before"):
+        copy_each_night()
+    for copy in made[-1:]:
+        assert verify(lake.settings, copy.folder, NOW).backup.files == first.files
+
+
+def test_what_maintenance_may_write_anew_is_compared_each_time(lake: Lake) -> None:
+    for day in (DAY, DAY + timedelta(days=1)):
+        publish(lake, NOTES, notes("tech", [day], "ab", version=1), Scope("tech", day, day))
+    facts = read_catalog(lake.settings.catalog)
+    assert find_rewritten(facts.files) == set(facts.files)
+    back_up(lake.settings, lake.settings.backups / "0", NOW)
+    _flip_twice(lake.settings.data_path / min(facts.files))
+    with pytest.raises(BackupError, match="damaged, its content is not what was copied before"):
+        back_up(lake.settings, lake.settings.backups / "1", NOW, reads_all=False)
+
+
+def test_a_file_that_stands_alone_or_is_of_an_old_snapshot_is_not_written_anew() -> None:
+    files = {
+        "main/t/w=a/one.parquet": LakeFile("t", 1_000, 10, 0),
+        "main/t/w=a/old.parquet": LakeFile("t", 1_000, 10, None),
+        "main/t/w=b/one.parquet": LakeFile("t", 1_000, 10, 0),
+        "main/t/w=b/large.parquet": LakeFile("t", 2**20, 10, 0),
+        "main/t/w=c/halved.parquet": LakeFile("t", 2**27, 10, 6),
+        "main/t/w=c/whole.parquet": LakeFile("t", 2**27, 10, 5),
+    }
+    assert find_rewritten(files) == {"main/t/w=c/halved.parquet"}
 
 
 @pytest.mark.parametrize(("damage", "message"), LAKE_DAMAGES.values(), ids=LAKE_DAMAGES.keys())

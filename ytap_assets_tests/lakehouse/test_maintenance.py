@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.copying import hold_copies
+from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
@@ -313,3 +313,21 @@ def test_a_file_that_is_gone_already_does_not_stop_the_sweep(lake: Lake, present
     maintain(lake, present + MONTH)
     assert lake.reader("tech").read(NOTES).height == 18
     assert len(_files(lake)) == 2
+
+
+def test_a_file_is_merged_with_others_of_its_size_only(
+    lake: Lake, present: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = days(3)
+    many = [f"note {number} {number**7}" for number in range(2_000)]
+    publish(lake, NOTES, notes("tech", [first], many, version=1), one_day("tech", first))
+    [large] = _files(lake)
+    monkeypatch.setattr(maintenance, "MERGE_BELOW", (large.stat().st_size // 2,))
+    for day in (second, third):
+        publish(lake, NOTES, notes("tech", [day], "ab", version=2), one_day("tech", day))
+    before = lake.reader("tech").read(NOTES)
+    done = maintain(lake, present + SOON)
+    assert (done.files_before, done.files_after) == (3, 2)
+    assert large in _files(lake)
+    after = lake.reader("tech").read(NOTES)
+    assert_frame_equal(before, after, check_row_order=False)
