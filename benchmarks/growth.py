@@ -33,7 +33,7 @@ from time import process_time
 import polars as pl
 from _report import finish, print_table, read_arguments, temporary_folder
 from backfill import DEMO, prepare, record_day, run
-from ytap_assets.sources.recordings import append_recording, day_folder
+from ytap_assets.sources.http.recordings import append_recording, day_folder
 
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.lakehouse.checks import Scope, check_rows
