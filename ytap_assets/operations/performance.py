@@ -76,7 +76,7 @@ def _read_told(slice_: Slice, records: pl.DataFrame) -> pl.DataFrame:
     reader = slice_.platform.lake.reader(slice_.workspace_id)
     telling = reader.read(TREND_STORIES, columns=["story_id"], wanted={"canonical_url": topics})
     stories = telling["story_id"].unique().to_list()
-    columns = ["story_id", *_ITEM, "canonical_url"]
+    columns = ["workspace_id", "story_id", *_ITEM, "canonical_url"]
     members = reader.read(TREND_STORIES, columns=columns, wanted={"story_id": stories}).unique()
     items = members["item_id"].unique().to_list()
     looks = reader.read(RAW_TRENDS, columns=[*_ITEM, "observed_at"], wanted={"item_id": items})

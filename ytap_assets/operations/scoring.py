@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from ytap_assets.domain.final_score import RankingConfig
 from ytap_assets.domain.production.moves import find_taken_topics
 from ytap_assets.domain.ranking import (
     NORM_COLUMNS,
@@ -40,9 +41,9 @@ def score_slice(slice_: Slice) -> Written:
         return _keep_first(slice_, _rank(slice_, days, topics), stored)
 
     regrouped = find_regrouped_days(
-        slice_.read_later(TREND_STORIES, ["day", "story_id", "source"]),
-        slice_.read_later(SCORED_TRENDS, ["day", "story_id", "members", "sources"]),
-    )
+        slice_.read_later(TREND_STORIES, ["workspace_id", "day", "story_id", "source"]),
+        slice_.read_later(SCORED_TRENDS, ["workspace_id", "day", "story_id", "members", "sources"]),
+    )["day"]
     return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=NORM_DAYS, also=regrouped)
 
 
@@ -54,9 +55,10 @@ def _rank(slice_: Slice, days: Days, topics: pl.DataFrame) -> pl.DataFrame:
     return rank_stories(
         members,
         pl.concat([past, members.select(NORM_COLUMNS)]),
-        topic=_topic(workspace),
-        weights=ScoringWeights(**workspace.scoring.weights),
-        taken=_name_stories(slice_, (before[0], days[1]), topics),
+        configs={workspace.workspace_id: _config(workspace)},
+        taken=_name_stories(slice_, (before[0], days[1]), topics).with_columns(
+            workspace_id=pl.lit(workspace.workspace_id)
+        ),
     )
 
 
@@ -87,8 +89,11 @@ def _keep_first(slice_: Slice, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl
     )
 
 
-def _topic(workspace: Workspace) -> Topic:
-    return Topic(workspace.keywords, workspace.vertical, workspace.language)
+def _config(workspace: Workspace) -> RankingConfig:
+    return RankingConfig(
+        Topic(workspace.keywords, workspace.vertical, workspace.language),
+        ScoringWeights(**workspace.scoring.weights),
+    )
 
 
 def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFrame:

@@ -14,8 +14,8 @@ from ytap_assets.operations.platform import Slice, Written
 from ytap_assets.operations.spam import spam_model, spam_rules
 from ytap_assets.tables import RAW_TRENDS, STORY_ALIASES, TREND_STORIES
 
-_KNOWN = ["day", "source", "item_id", "story_id", "title", "canonical_url"]
-_ITEM = ["day", "source", "item_id"]
+_KNOWN = ["workspace_id", "day", "source", "item_id", "story_id", "title", "canonical_url"]
+_ITEM = ["workspace_id", "day", "source", "item_id"]
 _ADDED = [name for name in STORY_MEMBERS if name not in _ITEM]
 
 
@@ -78,8 +78,9 @@ def _rename(
         return []
     asked = pl.concat([renamed["story_id"], aliases["former_story_id"], aliases["story_id"]])
     in_use = reader.read(
-        TREND_STORIES, columns=["story_id"], wanted={"story_id": asked.unique().to_list()}
+        TREND_STORIES,
+        columns=["workspace_id", "story_id"],
+        wanted={"story_id": asked.unique().to_list()},
     )
-    rows = rename_stories(aliases, former, now, in_use["story_id"].unique(), slice_.now)
-    rows = rows.with_columns(workspace_id=pl.lit(slice_.workspace_id))
+    rows = rename_stories(aliases, former, now, in_use.unique(), slice_.now)
     return [check_rows(STORY_ALIASES, rows, Scope(slice_.workspace_id))]
