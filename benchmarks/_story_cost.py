@@ -24,19 +24,24 @@ from ytap_assets.domain.stories import group_stories
 SIZES = (10_000, 100_000, 1_000_000)
 MOST_GROWTH = 1.2
 DAY = date(2014, 3, 10)
-KNOWN = ("day", "source", "item_id", "story_id", "title", "canonical_url")
+KNOWN = ("workspace_id", "day", "source", "item_id", "story_id", "title", "canonical_url")
 
 
 def nothing_known() -> pl.DataFrame:
     """No member was ever published."""
-    return pl.DataFrame(schema={"day": pl.Date} | dict.fromkeys(KNOWN[1:], pl.String))
+    return pl.DataFrame(schema=dict.fromkeys(KNOWN, pl.String) | {"day": pl.Date})
 
 
 def nothing_renamed() -> pl.DataFrame:
     """No id was ever replaced."""
     at = pl.Datetime("us", "UTC")
     return pl.DataFrame(
-        schema={"former_story_id": pl.String, "story_id": pl.String, "renamed_at": at}
+        schema={
+            "workspace_id": pl.String,
+            "former_story_id": pl.String,
+            "story_id": pl.String,
+            "renamed_at": at,
+        }
     )
 
 
@@ -80,6 +85,7 @@ def _cost(real: list[str], size: int) -> tuple[float, float, int, int, int]:
     when = datetime(2014, 3, 10, tzinfo=UTC)
     items = pl.DataFrame(
         {
+            "workspace_id": "benchmark",
             "day": DAY,
             "source": "made",
             "item_id": [str(number) for number in range(size)],

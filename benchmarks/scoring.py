@@ -29,7 +29,7 @@ from _report import finish, print_table, read_arguments, take_turns, temporary_f
 from _rows import raw_trends
 from _score_row import score_row, score_row_with_spam
 
-from ytap_assets.domain.final_score import score_stories
+from ytap_assets.domain.final_score import RankingConfig, score_stories
 from ytap_assets.domain.momentum import measure_gains, measure_items
 from ytap_assets.domain.norms import measure_norms
 from ytap_assets.domain.relevance import Topic
@@ -59,6 +59,7 @@ SCORES = tuple(_SCHEMA)
 _ROW = ("source", "points", "comments", "likes", "views", "published_at", "observed_at", "is_spam")
 _TITLE = ("title", "url", "is_promoted")
 _TOPIC = Topic(keywords=("rust", "database", "open source"), vertical="technology")
+_CONFIGS = {"benchmark": RankingConfig(_TOPIC)}
 
 
 def main() -> int:
@@ -217,7 +218,7 @@ def time_steps(trends: pl.DataFrame) -> dict[str, float]:
     measured = timed("momentum's measures", lambda: measure_items(scored, gains))
     norms = timed("what is usual", lambda: measure_norms(measured))
     members = measured.with_columns(story_id="item_id", canonical_url="url")
-    timed("final score", lambda: score_stories(members, norms, topic=_TOPIC))
+    timed("final score", lambda: score_stories(members, norms, configs=_CONFIGS))
     seconds["all"] = round(sum(seconds.values()), 2)
     print_table(f"The whole way, {TRENDS:,} trends", ["", "s"], list(seconds.items()))
     return seconds

@@ -48,7 +48,7 @@ BATCHES = 8
 SPLITS = 8
 LEAST_F1, LEAST_PRECISION = 0.80, 0.88
 SINGLE_LINKS_FROM = 0.6
-ITEM = ["day", "source", "item_id"]
+ITEM = ["workspace_id", "day", "source", "item_id"]
 
 Measures = tuple[float, float, float]
 
@@ -261,7 +261,7 @@ def _run(batches: list[pl.DataFrame]) -> tuple[pl.DataFrame, int, int]:
         both = before.join(members, on=ITEM, suffix="_now")
         changed += both.filter(pl.col("story_id") != pl.col("story_id_now")).height
         aliases = rename_stories(
-            aliases, before, members, past.get_column("story_id").unique(), first_hour(DAY)
+            aliases, before, members, past.select("workspace_id", "story_id"), first_hour(DAY)
         )
         known = pl.concat([past, members.join(items, on=ITEM).select(KNOWN)])
         published.update(known.get_column("story_id"))
@@ -278,6 +278,7 @@ def _items(
 ) -> pl.DataFrame:
     return pl.DataFrame(
         {
+            "workspace_id": "benchmark",
             "day": days,
             "source": "news",
             "item_id": [h.item_id for h in headlines],

@@ -6,6 +6,8 @@ not already a column (`final_score`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import polars as pl
 
 from ytap_assets.domain.momentum import COUNTS, RANK
@@ -25,17 +27,41 @@ def explain_stories(stories: pl.DataFrame) -> pl.DataFrame:
         ``stories`` with ``reasons``: a list of lines, what speaks most first; a factor that
         changes nothing has no line.
     """
-    lines = [
-        _momentum_line(),
-        _gain_line(),
-        _platforms_line(),
-        *_relevance_lines(),
-        _factor_line("learned_weight", "what was learned from published videos"),
-        _factor_line("production_factor", "already produced"),
-        _factor_line("spam_factor", "every item of it is spam"),
-    ]
-    reasons = stories.select(reasons=pl.concat_list(lines).list.drop_nulls())
-    return stories.with_columns(reasons)
+    # `pl.format` panics on some columns in several pieces (Polars 2.1).
+    numbered = stories.with_row_index("row").rechunk()
+    lines = []
+    for place, (where, line) in enumerate(_lines()):
+        # Most lines are said of few stories, and making a text is dear.
+        some = numbered.filter(where)
+        lines.append(some.select("row", place=pl.lit(place), line=line))
+    said = pl.concat(lines).sort("row", "place").group_by("row", maintain_order=True).agg("line")
+    reasons = numbered.select("row").join(said, on="row", how="left", maintain_order="left")
+    return stories.with_columns(reasons=reasons["line"].fill_null([]))
+
+
+def _lines() -> Iterator[tuple[pl.Expr, pl.Expr]]:
+    """Where a line is said, and the line; what speaks most first."""
+    yield pl.lit(value=True), _momentum_line()
+    gained = pl.format(
+        "gained {} an hour between the latest observations", _short("gained_per_hour")
+    )
+    yield pl.col("gained_per_hour").is_not_null(), gained
+    names = pl.col("platforms").list.eval(pl.element().replace(SOURCE_NAMES)).list.join(" and ")
+    boost = pl.col("cross_source_boost")
+    yield boost > 1, pl.format("on {}: x{}", names, _number(boost, 2))
+    matches = pl.col("relevance_reasons").list.len() > 0
+    is_other = pl.col("is_other_language")
+    yield matches, _relevance_line()
+    only = pl.format("clearly in another language: x{}", _number(pl.col("relevance"), 2))
+    yield ~matches & is_other, only
+    nothing = pl.format("matches none of the keywords: x{}", _number(pl.col("relevance"), 2))
+    yield ~matches & ~is_other & (pl.col("relevance") != 1), nothing
+    for name, words in (
+        ("learned_weight", "what was learned from published videos"),
+        ("production_factor", "already produced"),
+        ("spam_factor", "every item of it is spam"),
+    ):
+        yield pl.col(name) != 1, pl.format(f"{words}: x{{}}", _number(pl.col(name), 2))
 
 
 def _momentum_line() -> pl.Expr:
@@ -66,34 +92,22 @@ def _top_pct() -> pl.Expr:
     )
 
 
-def _gain_line() -> pl.Expr:
-    gained = pl.when(pl.col("gained_per_hour").is_not_null()).then(_short("gained_per_hour"))
-    return pl.format("gained {} an hour between the latest observations", gained)
-
-
-def _platforms_line() -> pl.Expr:
-    names = pl.col("platforms").list.eval(pl.element().replace(SOURCE_NAMES)).list.join(" and ")
-    several = pl.when(pl.col("cross_source_boost") > 1).then(names)
-    return pl.format("on {}: x{}", several, _number(pl.col("cross_source_boost"), 2))
-
-
-def _relevance_lines() -> tuple[pl.Expr, ...]:
-    reasons, factor = pl.col("relevance_reasons"), _number(pl.col("relevance"), 2)
+def _relevance_line() -> pl.Expr:
+    """The phrases that match, and the factor."""
+    reasons = pl.col("relevance_reasons")
     in_titles = reasons.list.set_difference("category_reasons").list.sort()
     marked = pl.col("category_reasons").list.eval(pl.format("{} (category)", pl.element()))
     phrases = in_titles.list.concat(marked).list.head(_MOST_PHRASES).list.join(", ")
     more = reasons.list.len().cast(pl.Int64) - _MOST_PHRASES
     rest = pl.when(more > 0).then(pl.format(" and {} more", more)).otherwise(pl.lit(""))
-    matches = pl.when(reasons.list.len() > 0).then(pl.format("matches: {}{}", phrases, rest))
-    language = pl.when("is_other_language").then(pl.lit("clearly in another language"))
-    nothing = pl.when(pl.col("relevance") != 1).then(pl.lit("matches none of the keywords"))
-    said = pl.concat_str(matches, language, separator="; ", ignore_nulls=True)
-    return (pl.format("{}: x{}", pl.coalesce(pl.when(said != "").then(said), nothing), factor),)
-
-
-def _factor_line(name: str, words: str) -> pl.Expr:
-    factor = pl.when(pl.col(name) != 1).then(_number(pl.col(name), 2))
-    return pl.format(f"{words}: x{{}}", factor)
+    language = pl.when("is_other_language").then(pl.lit("; clearly in another language"))
+    return pl.format(
+        "matches: {}{}{}: x{}",
+        phrases,
+        rest,
+        language.otherwise(pl.lit("")),
+        _number(pl.col("relevance"), 2),
+    )
 
 
 def _name(column: str) -> pl.Expr:

@@ -11,11 +11,16 @@ is not a factor: momentum already compares an item with its own source alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import reduce
+from operator import mul
+
 import polars as pl
 
 from ytap_assets.domain.momentum import UNKNOWN
 from ytap_assets.domain.norms import place
-from ytap_assets.domain.relevance import Topic, match_topic
+from ytap_assets.domain.relevance import Topic, match_topics
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES
@@ -24,8 +29,17 @@ from ytap_assets.domain.text import comparable_titles
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)
 LEARNED_RANGE = (0.5, 2.0)
-LEARNED_SCHEMA = pl.Schema({"kind": pl.String, "value": pl.String, "weight": pl.Float64})
-PRODUCED_SCHEMA = pl.Schema({"story_id": pl.String, "canonical_url": pl.String, "title": pl.String})
+LEARNED_SCHEMA = pl.Schema(
+    {"workspace_id": pl.String, "kind": pl.String, "value": pl.String, "weight": pl.Float64}
+)
+PRODUCED_SCHEMA = pl.Schema(
+    {
+        "workspace_id": pl.String,
+        "story_id": pl.String,
+        "canonical_url": pl.String,
+        "title": pl.String,
+    }
+)
 
 _SPAN = ("first_day", "last_day")
 _DAY = ("workspace_id", "day")
@@ -35,20 +49,32 @@ _SAME_PLATFORM = {
 }
 
 
+@dataclass(frozen=True)
+class RankingConfig:
+    """What a workspace says about its ranking.
+
+    Attributes:
+        topic: What it is about; without one every story is as relevant.
+        weights: What the factors weigh.
+    """
+
+    topic: Topic = field(default_factory=Topic)
+    weights: ScoringWeights = field(default_factory=ScoringWeights)
+
+
 def score_stories(
     members: pl.DataFrame,
     norms: pl.DataFrame,
     *,
-    topic: Topic | None = None,
-    weights: ScoringWeights | None = None,
+    configs: Mapping[str, RankingConfig] | None = None,
     learned: pl.DataFrame | None = None,
     produced: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Score the stories of each workspace and day.
 
-    Heat adds up: the measures of a story's members are summed within a source before the sum is
-    placed among that source's items; the source where the story stands highest gives its
-    momentum. A source with too few items to compare with speaks only where no other does. Members
+    Engagement adds up: the measures of a story's members are summed within a source before the sum
+    is placed among that source's items; the source where the story stands highest gives its
+    momentum. A source with too few items to compare with counts only where no other does. Members
     that are spam add nothing, unless all are.
 
     Args:
@@ -56,8 +82,7 @@ def score_stories(
             ``story_id``, ``source``, ``title``, ``category``, ``canonical_url``, ``is_spam``,
             and what `momentum.measure_items` gives. Measures are summed in the order of the rows.
         norms: What is usual for each source (`norms.measure_norms`), of earlier days.
-        topic: What the workspace is about; without one every story is as relevant.
-        weights: What the factors weigh.
+        configs: By workspace; the defaults where a workspace has none.
         learned: Weights as known on the day (`LEARNED_SCHEMA`): ``kind`` is ``source`` or
             ``topic`` (a matched phrase), ``value`` which; 1 where there is none.
         produced: What was produced already (`PRODUCED_SCHEMA`): a story is recognized by its id,
@@ -71,61 +96,95 @@ def score_stories(
         ``platforms``, ``relevance_reasons``, ``category_reasons``: those of them that no title
         holds, only a category, ``is_other_language``).
     """
-    topic, weights = topic or Topic(), weights or ScoringWeights()
-    heard = match_topic(
-        members.filter(~pl.col("is_spam") | pl.col("is_spam").all().over(_STORY)), topic
+    workspaces = members.get_column("workspace_id").unique().to_list()
+    config = {name: (configs or {}).get(name, RankingConfig()) for name in workspaces}
+    stories, members = _number_stories(members)
+    heard = members.filter(
+        ~pl.col("is_spam") | pl.lit(stories["is_all_spam"]).gather(pl.col("story"))
     )
-    stories = _gather(heard)
-    hottest = _find_hottest(heard, norms)
+    heard = match_topics(heard, {name: one.topic for name, one in config.items()})
+    stories = stories.hstack(_gather(heard, stories.height).get_columns())
+    stories = stories.join(
+        _find_highest(heard, norms), on="story", how="left", maintain_order="left"
+    )
     known = learned if learned is not None else LEARNED_SCHEMA.to_frame()
     done = produced if produced is not None else PRODUCED_SCHEMA.to_frame()
-    stories = (
-        stories.join(hottest, on=_STORY, how="left", maintain_order="left")
-        .join(_learn(stories, known), on=_STORY, how="left", maintain_order="left")
-        .join(_find_produced(members, done), on=_STORY, how="left", maintain_order="left")
+    stories = stories.with_columns(
+        _learn(stories, known), _find_produced(members, done, stories.height)
     )
-    return _rank(
-        stories.with_columns(*_factor_columns(weights, has_keywords=bool(topic.keywords))), weights
-    )
+    return _rank(stories.join(_read_weights(config), on="workspace_id", maintain_order="left"))
 
 
-def _gather(heard: pl.DataFrame) -> pl.DataFrame:
-    """One row per story: what its members say together."""
-    platform = pl.col("source").replace(_SAME_PLATFORM)
-    gathered = heard.group_by(_STORY, maintain_order=True).agg(
-        pl.col("is_spam").all().alias("is_all_spam"),
-        platform.alias("platforms"),
-        pl.col("source").alias("sources"),
-        pl.col("matched").explode(empty_as_null=False).alias("relevance_reasons"),
-        pl.col("matched_in_title").explode(empty_as_null=False).alias("title_reasons"),
+def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The stories, and their members with ``story``: a number is quicker to join by than a key."""
+    rows = members.select(*_STORY, "is_spam").with_row_index("row")
+    stories = rows.group_by(_STORY, maintain_order=True).agg(
+        pl.col("is_spam").all().alias("is_all_spam"), pl.col("row")
+    )
+    stories = stories.with_row_index("story")
+    numbers = stories.select("story", "row").explode("row").sort("row")
+    return stories.drop("row"), members.with_columns(numbers["story"])
+
+
+def _gather(heard: pl.DataFrame, count: int) -> pl.DataFrame:
+    """What the members of each story say together, in the order of the stories."""
+    lists = ("platforms", "sources", "relevance_reasons", "title_reasons")
+    rows = heard.select(
+        "story",
         # One member in the workspace's language is enough to make a video of.
-        pl.col("is_other_language").all(),
+        "is_other_language",
+        pl.col("source").replace(_SAME_PLATFORM).alias("platforms"),
+        sources="source",
+        relevance_reasons="matched",
+        title_reasons="matched_in_title",
     )
-    return gathered.with_columns(
-        pl.col("platforms", "sources", "relevance_reasons").list.unique().list.sort(),
-        pl.col("relevance_reasons")
-        .list.set_difference("title_reasons")
-        .list.sort()
-        .alias("category_reasons"),
+    # Most stories have one member, which names nothing twice.
+    is_alone = ~rows["story"].is_duplicated()
+    alone = rows.filter(is_alone).with_columns(
+        pl.concat_list("platforms").alias("platforms"), pl.concat_list("sources").alias("sources")
+    )
+    several = (
+        rows.filter(~is_alone)
+        .group_by("story")
+        .agg(
+            pl.col("is_other_language").all(),
+            pl.col("platforms", "sources"),
+            pl.col("relevance_reasons", "title_reasons").explode(empty_as_null=False),
+        )
+    )
+    several = several.with_columns(pl.col(lists).list.unique())
+    gathered = _by_story(pl.concat([alone, several]), count).with_columns(
+        category_reasons=pl.col("relevance_reasons").list.set_difference("title_reasons")
+    )
+    return gathered.select("is_other_language").with_columns(
+        _sort_lists(gathered[name])
+        for name in ("platforms", "sources", "relevance_reasons", "category_reasons")
     )
 
 
-def _find_hottest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
-    """The source in which each story stands highest, and where."""
-    known = pl.col("expected_engagement").is_not_null()
-    sums = heard.group_by(*_STORY, "source", "momentum_basis").agg(
-        *(
-            pl.when(known.any()).then(pl.col(name).sum()).alias(name)
-            for name in ("expected_engagement", "engagement_per_hour", "pace")
-        ),
-        pl.when(pl.col("gained_per_hour").is_not_null().any())
-        .then(pl.col("gained_per_hour").sum())
-        .alias("gained_per_hour"),
-        pl.col("rank_share").min(),
-    )
+def _sort_lists(lists: pl.Series) -> pl.Series:
+    """Each list sorted; most have one value or none, and `list.sort` takes 7 us for any."""
+    name = lists.name
+    rows = lists.to_frame().with_row_index("row")
+    values = rows.filter(pl.col(name).list.len() > 1).explode(name).sort("row", name)
+    several = values.group_by("row", maintain_order=True).agg(ordered=name)
+    ordered = rows.join(several, on="row", how="left", maintain_order="left")
+    return ordered.select(pl.coalesce("ordered", name).alias(name)).to_series()
+
+
+def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
+    """A row for each story, in order."""
+    stories = pl.select(story=pl.int_range(count, dtype=pl.UInt32))
+    return stories.join(rows, on="story", how="left", maintain_order="left")
+
+
+def _find_highest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+    """The source in which each ``story`` stands highest, and where."""
+    placed = place(_sum_measures(heard), norms)
+    is_alone = ~placed["story"].is_duplicated()
     # Where a story is compared with others of its source, what cannot be compared says nothing.
-    return (
-        place(sums, norms)
+    best = (
+        placed.filter(~is_alone)
         .sort(
             "is_compared",
             pl.col("momentum_basis") == UNKNOWN,
@@ -134,33 +193,67 @@ def _find_hottest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
             "momentum_basis",
             descending=[True, False, True, False, False],
         )
-        .unique(_STORY, keep="first", maintain_order=True)
+        .unique("story", keep="first", maintain_order=True)
+    )
+    return (
+        pl.concat([placed.filter(is_alone), best])
         .rename({"source": "momentum_source"})
-        .drop("is_compared", "rank_share")
+        .drop("is_compared", "rank_share", *_DAY)
     )
 
 
-def _learn(stories: pl.DataFrame, learned: pl.DataFrame) -> pl.DataFrame:
-    """The geometric mean of the weights that are known of a story's sources and phrases."""
+def _sum_measures(heard: pl.DataFrame) -> pl.DataFrame:
+    """The measures of each story's members in each source, by what they are ranked by."""
+    known = pl.col("expected_engagement").is_not_null()
+    measures = ("expected_engagement", "engagement_per_hour", "pace")
+    rows = heard.select(
+        "story",
+        "source",
+        "momentum_basis",
+        *_DAY,
+        *measures,
+        "gained_per_hour",
+        "rank_share",
+    )
+    is_alone = ~rows["story"].is_duplicated()
+    alone = rows.filter(is_alone).with_columns(pl.when(known).then(pl.col(measures).fill_null(0.0)))
+    sums = (
+        rows.filter(~is_alone)
+        .group_by("story", "source", "momentum_basis")
+        .agg(
+            pl.col(_DAY).first(),
+            *(pl.when(known.any()).then(pl.col(name).sum()).alias(name) for name in measures),
+            pl.when(pl.col("gained_per_hour").is_not_null().any())
+            .then(pl.col("gained_per_hour").sum())
+            .alias("gained_per_hour"),
+            pl.col("rank_share").min(),
+        )
+    )
+    return pl.concat([alone, sums])
+
+
+def _learn(stories: pl.DataFrame, learned: pl.DataFrame) -> pl.Series:
+    """The geometric mean of the weights that are known of each story's sources and phrases."""
     known = learned.select(LEARNED_SCHEMA.names()).cast(LEARNED_SCHEMA)
     things = pl.concat(
-        stories.select(*_STORY, pl.lit(kind).alias("kind"), pl.col(name).alias("value"))
+        stories.select("story", "workspace_id", pl.lit(kind).alias("kind"), value=name)
         .explode("value")
         .drop_nulls("value")
         for kind, name in (("source", "sources"), ("topic", "relevance_reasons"))
     )
-    return (
-        things.join(known, on=("kind", "value"))
+    means = (
+        things.join(known, on=("workspace_id", "kind", "value"))
         .sort("kind", "value")  # the mean of floats depends on their order
-        .group_by(_STORY)
+        .group_by("story")
         .agg(pl.col("weight").log().mean().exp().alias("learned_weight"))
     )
+    return _by_story(means, stories.height)["learned_weight"]
 
 
-def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFrame:
-    """The stories that were produced, each with ``is_produced``."""
+def _find_produced(members: pl.DataFrame, produced: pl.DataFrame, count: int) -> pl.Series:
+    """Whether each story was produced: ``is_produced``."""
     if produced.is_empty():  # no title to compare with
-        return members.select(*_STORY, is_produced=pl.lit(value=True)).clear()
+        return pl.repeat(value=False, n=count, eager=True).alias("is_produced")
     always = [pl.lit(None, pl.Date).alias(name) for name in _SPAN if name not in produced.columns]
     spans = produced.with_columns(always)
     day = pl.col("day")
@@ -172,44 +265,68 @@ def _find_produced(members: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFram
         for each in (members, spans)
     )
     found = [
-        members.select(*_STORY, same=name)
-        .join(spans.select(*_SPAN, same=name).drop_nulls("same"), on="same")
+        members.select("story", "workspace_id", "day", same=name)
+        .join(
+            spans.select("workspace_id", *_SPAN, same=name).drop_nulls("same"),
+            on=("workspace_id", "same"),
+        )
         .filter(is_then)
-        .select(_STORY)
+        .select("story")
         for name in ("story_id", "canonical_url", "title")
     ]
-    return pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
+    told = pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
+    return _by_story(told, count)["is_produced"].fill_null(value=False)
 
 
-def _factor_columns(weights: ScoringWeights, *, has_keywords: bool) -> tuple[pl.Expr, ...]:
+def _read_weights(configs: Mapping[str, RankingConfig]) -> pl.DataFrame:
+    """The weights of each workspace, as columns, and ``none_matches``."""
+    rows = [
+        {
+            "workspace_id": name,
+            **{f"weight_{key}": value for key, value in asdict(config.weights).items()},
+            "none_matches": config.weights.no_keyword if config.topic.keywords else 1.0,
+        }
+        for name, config in configs.items()
+    ]
+    names = (*(f"weight_{one.name}" for one in fields(ScoringWeights)), "none_matches")
+    return pl.DataFrame(rows, {"workspace_id": pl.String, **dict.fromkeys(names, pl.Float64)})
+
+
+def _factor_columns() -> tuple[pl.Expr, ...]:
     """Each factor within its range."""
     matches = pl.col("relevance_reasons").list.len()
-    none_matches = weights.no_keyword if has_keywords else 1.0
-    of_matches = pl.when(matches > 0).then(1 + weights.keyword_step * matches)
-    language = pl.when("is_other_language").then(weights.other_language).otherwise(1.0)
-    boost = 1 + weights.source_step * (pl.col("platforms").list.len().cast(pl.Float64) - 1)
+    of_matches = pl.when(matches > 0).then(1 + pl.col("weight_keyword_step") * matches)
+    language = pl.when("is_other_language").then("weight_other_language").otherwise(1.0)
+    others = pl.col("platforms").list.len().cast(pl.Float64) - 1
+    boost = 1 + pl.col("weight_source_step") * others
+    relevance = of_matches.otherwise("none_matches") * language
     return (
-        (of_matches.otherwise(none_matches) * language).clip(*RELEVANCE_RANGE).alias("relevance"),
+        relevance.clip(*RELEVANCE_RANGE).alias("relevance"),
         boost.clip(*BOOST_RANGE).alias("cross_source_boost"),
         pl.col("learned_weight").clip(*LEARNED_RANGE).fill_null(1.0),
-        pl.when(pl.col("is_produced").fill_null(value=False))
-        .then(0.0)
-        .otherwise(1.0)
-        .alias("production_factor"),
-        pl.when("is_all_spam").then(weights.spam).otherwise(1.0).alias("spam_factor"),
+        pl.when("is_produced").then(0.0).otherwise(1.0).alias("production_factor"),
+        pl.when("is_all_spam").then("weight_spam").otherwise(1.0).alias("spam_factor"),
     )
 
 
-def _rank(stories: pl.DataFrame, weights: ScoringWeights) -> pl.DataFrame:
-    """The product of the factors, and the place it gives; equal ones in the order of their ids."""
-    product = (
-        pl.col("momentum").pow(weights.momentum)
-        * pl.col("relevance").pow(weights.relevance)
-        * pl.col("cross_source_boost").pow(weights.cross_source)
-        * pl.col("learned_weight").pow(weights.learned)
-        * pl.col("production_factor")
-        * pl.col("spam_factor")
+def _rank(stories: pl.DataFrame) -> pl.DataFrame:
+    """The product of the factors, and the rank it gives; equal ones in the order of their ids."""
+    powers = {
+        "momentum": "momentum",
+        "relevance": "relevance",
+        "cross_source_boost": "cross_source",
+        "learned_weight": "learned",
+    }
+    # A power takes ten times as long as a product, and most exponents are 1.
+    factors = (
+        pl.col(factor)
+        if (stories[f"weight_{name}"] == 1).all()
+        else pl.col(factor).pow(pl.col(f"weight_{name}"))
+        for factor, name in powers.items()
     )
+    product = reduce(mul, factors)
+    product = product * pl.col("production_factor") * pl.col("spam_factor")
+    stories = stories.with_columns(*_factor_columns())
     return (
         stories.with_columns(final_score=round_exactly(product, 4))
         .sort(

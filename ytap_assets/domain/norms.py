@@ -78,11 +78,11 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         past: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace`` of
-            past items, in any order; may be empty. With a column `FOR_DAY`, each row counts for
-            the day it names.
+            past items, in any order; may be empty. With a column ``workspace_id``, each row counts
+            for its workspace; with `FOR_DAY`, for the day it names.
 
     Returns:
-        One row per source and basis seen (and `FOR_DAY`, where it is given): these, ``items``,
+        One row per source and basis seen (and workspace and day, where given): these, ``items``,
         ``usual_expected``, ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes
         them.
     """
@@ -130,7 +130,7 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
         frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace``
             and ``rank_share`` of items (`momentum.measure_items`), or of stories' sums.
         norms: As `measure_norms` gives them; a source that is not there has its default. Norms
-            for days (`FOR_DAY`) are those of the rows' ``day``.
+            of workspaces and for days (`FOR_DAY`) are those of the rows' own.
 
     Returns:
         ``frame`` with ``top_share`` (the share of the source's items at least as hot; null where
@@ -229,7 +229,7 @@ def _draw_to_defaults(
 
 
 def _key_of(frame: pl.DataFrame) -> tuple[str, ...]:
-    return (FOR_DAY, *_KEY) if FOR_DAY in frame.columns else _KEY
+    return (*(name for name in ("workspace_id", FOR_DAY) if name in frame.columns), *_KEY)
 
 
 def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:

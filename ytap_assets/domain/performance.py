@@ -37,15 +37,15 @@ _COUNTS = (
 
 @dataclass(frozen=True, eq=False)
 class SourceInputs:
-    """One workspace's rows.
+    """Rows of one or more workspaces.
 
     Attributes:
         observed: ``workspace_id``, ``day``, ``source``: one row per row of `raw_trends`.
         members: Rows of `trend_stories` of the days that are counted.
         scored: Rows of `scored_trends` of these days.
         told: Rows of `trend_stories` of any day that tell a script's topic, with all members of
-            those stories: ``story_id``, ``source``, ``canonical_url``, and ``observed_at``, which
-            is here the first look at the item.
+            those stories: ``workspace_id``, ``story_id``, ``source``, ``canonical_url``, and
+            ``observed_at``, which is here the first observation of the item.
         records: All rows of `production_records`.
         metrics: Rows of `video_metrics` of these days and the one before.
     """
@@ -126,27 +126,28 @@ def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         records: Rows of `production_records`.
-        told: ``story_id``, ``source``, ``canonical_url`` of stories' members, and
-            ``observed_at``: the first look at each.
+        told: ``workspace_id``, ``story_id``, ``source``, ``canonical_url`` of stories' members,
+            and ``observed_at``: the first observation of each.
 
     Returns:
         ``records`` with ``source``; `UNATTRIBUTED` where no trend told the topic before.
     """
-    topics = records.select("script_id", "created_at").with_columns(
+    topics = records.select("workspace_id", "script_id", "created_at").with_columns(
         canonical_urls(records["topic_url"]).alias("canonical_url")
     )
-    stories = told.select("story_id", "canonical_url").unique()
-    members = told.select("story_id", "source", "observed_at")
+    stories = told.select("workspace_id", "story_id", "canonical_url").unique()
+    members = told.select("workspace_id", "story_id", "source", "observed_at")
+    script = ["workspace_id", "script_id"]
     first = (
         topics.drop_nulls("canonical_url")
-        .join(stories, on="canonical_url")
-        .join(members, on="story_id")
+        .join(stories, on=["workspace_id", "canonical_url"])
+        .join(members, on=["workspace_id", "story_id"])
         .filter(pl.col("observed_at") <= pl.col("created_at"))
         .sort("observed_at", "source")
-        .unique("script_id", keep="first", maintain_order=True)
-        .select("script_id", "source")
+        .unique(script, keep="first", maintain_order=True)
+        .select(*script, "source")
     )
-    return records.join(first, on="script_id", how="left", maintain_order="left").with_columns(
+    return records.join(first, on=script, how="left", maintain_order="left").with_columns(
         pl.col("source").fill_null(UNATTRIBUTED)
     )
 

@@ -6,20 +6,18 @@ speaks for a story. Does not belong here: any factor.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
 
 import polars as pl
 
 from ytap_assets.domain.explain import explain_stories
-from ytap_assets.domain.final_score import score_stories
+from ytap_assets.domain.final_score import RankingConfig, score_stories
 from ytap_assets.domain.norms import FOR_DAY, is_declared, measure_norms
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.tables import SCORED_TRENDS
 
 NORM_DAYS = 28
 """What is usual for a source is measured on so many days before the one that is ranked."""
-NORM_COLUMNS = ("day", "source", "momentum_basis", "expected_engagement", "pace")
+NORM_COLUMNS = ("workspace_id", "day", "source", "momentum_basis", "expected_engagement", "pace")
 
 _DAY = ("workspace_id", "day")
 _STORY = (*_DAY, "story_id")
@@ -33,12 +31,11 @@ def rank_stories(
     members: pl.DataFrame,
     past: pl.DataFrame,
     *,
-    topic: Topic | None = None,
-    weights: ScoringWeights | None = None,
+    configs: Mapping[str, RankingConfig] | None = None,
     learned: pl.DataFrame | None = None,
     taken: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Rank the stories of each day of a workspace.
+    """Rank the stories of each workspace and day.
 
     Every day is ranked with what was known when it began: the norms of the days before it, the
     topics that were taken. A source without a declared norm has no other scale than its own items,
@@ -47,8 +44,7 @@ def rank_stories(
     Args:
         members: Rows of `trend_stories` of the days that are ranked.
         past: `NORM_COLUMNS` of `trend_stories` of the `NORM_DAYS` before each of them.
-        topic: What the workspace is about.
-        weights: What the factors weigh.
+        configs: By workspace; the defaults where a workspace has none.
         learned: Weights as known then; see `score_stories`.
         taken: What was produced already, and on which days: `score_stories`' ``produced``.
 
@@ -66,8 +62,7 @@ def rank_stories(
         scored = score_stories(
             theirs,
             measure_norms(pl.concat([_past_of(past, some), _without_norm(theirs)])),
-            topic=topic,
-            weights=weights,
+            configs=configs,
             learned=learned,
             produced=taken,
         )
@@ -75,22 +70,26 @@ def rank_stories(
     return pl.concat(ranked).sort(*_DAY, "position")
 
 
-def find_regrouped_days(members: pl.DataFrame, scored: pl.DataFrame) -> list[date]:
+def find_regrouped_days(members: pl.DataFrame, scored: pl.DataFrame) -> pl.DataFrame:
     """The days whose list does not hold the day's stories with as many members and sources.
 
     Args:
-        members: ``day``, ``story_id`` and ``source`` of rows of `trend_stories`.
-        scored: ``day``, ``story_id``, ``members`` and ``sources`` of rows of `scored_trends`.
+        members: ``workspace_id``, ``day``, ``story_id`` and ``source`` of rows of `trend_stories`.
+        scored: ``workspace_id``, ``day``, ``story_id``, ``members`` and ``sources`` of rows of
+            `scored_trends`.
+
+    Returns:
+        ``workspace_id``, ``day``, in order.
     """
     sizes = [
-        members.group_by("day", "story_id").agg(
+        members.group_by(_STORY).agg(
             pl.len().cast(pl.Int64).alias("members"),
             pl.col("source").n_unique().cast(pl.Int64).alias("sources"),
         ),
-        scored.select("day", "story_id", "members", pl.col("sources").list.len().cast(pl.Int64)),
+        scored.select(*_STORY, "members", pl.col("sources").list.len().cast(pl.Int64)),
     ]
     either = pl.concat(sizes)
-    return either.filter(either.is_unique())["day"].unique().sort().to_list()
+    return either.filter(either.is_unique()).select(_DAY).unique().sort(_DAY)
 
 
 def _past_of(past: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
@@ -121,9 +120,11 @@ def _complete(scored: pl.DataFrame, members: pl.DataFrame) -> pl.DataFrame:
         .alias("heat"),
         pl.col("is_spam").all().alias("is_all_spam"),
     )
-    speakers = members.sort(_BEST_FIRST, descending=_DESCENDING, nulls_last=True).unique(
+    rows = members.select(*_STORY, *_BEST_FIRST).with_row_index("row")
+    best = rows.sort(_BEST_FIRST, descending=_DESCENDING, nulls_last=True).unique(
         _STORY, keep="first", maintain_order=True
     )
+    speakers = members.select(pl.all().gather(best["row"]))
     # What the story has of its own goes before what its speaker says.
     speakers = speakers.drop(set(speakers.columns) & set(scored.columns) - set(_STORY))
     whole = scored.join(told, on=_STORY, how="left").join(speakers, on=_STORY, how="left")

@@ -6,7 +6,9 @@ language against titles. Does not belong here: what relevance does to a score (`
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
 
@@ -16,6 +18,9 @@ from ytap_assets.domain.text import normalize_texts
 
 _MOST_CHARACTERS = 1000
 """No platform has longer titles; what hostile input holds beyond is not read."""
+_NOTHING = pl.DataFrame(schema={"phrase": pl.String, "item": pl.UInt32})
+_NO_LANGUAGE = pl.DataFrame(schema={"item": pl.UInt32, "is_other_language": pl.Boolean})
+_Key = TypeVar("_Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,13 @@ class Topic:
         return list({phrase.casefold(): phrase for phrase in tidy if is_phrase(phrase)}.values())
 
 
-def match_topic(items: pl.DataFrame, topic: Topic) -> pl.DataFrame:
-    """Tell which of a workspace's phrases each item's title and category hold.
+def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFrame:
+    """Tell which of its workspace's phrases each item's title and category hold.
 
     Args:
-        items: ``title`` and ``category`` (a subreddit's name says what its posts are about).
-        topic: What the workspace is about.
+        items: ``workspace_id``, ``title`` and ``category`` (a subreddit's name says what its posts
+            are about).
+        topics: What each workspace of the items is about.
 
     Returns:
         ``items`` with ``matched`` (the phrases, as the config spells them, in its order),
@@ -52,19 +58,43 @@ def match_topic(items: pl.DataFrame, topic: Topic) -> pl.DataFrame:
         (clearly not in the workspace's language).
     """
     titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
-    in_titles = find_phrases(titles, topic.phrases)
-    in_categories = _find_in_categories(items["category"], topic.phrases)
-    found = order_found(pl.concat([in_titles, in_categories]))
-    in_titles = order_found(in_titles)
-    is_other = other_language_column(pl.col("clean"), topic.language).fill_null(value=False)
+    asked = titles.with_columns(items["category"], items["workspace_id"]).with_row_index("item")
+    in_titles, anywhere = [_NOTHING], [_NOTHING]
+    for phrases, workspaces in _group_by(topics, lambda topic: tuple(topic.phrases)).items():
+        if not phrases:
+            continue
+        rows = asked.filter(pl.col("workspace_id").is_in(workspaces))
+        titled = find_phrases(rows, phrases)
+        both = pl.concat([titled, _find_in_categories(rows["category"], phrases)])
+        for found, some in ((in_titles, titled), (anywhere, both)):
+            ordered = order_found(some)
+            found.append(ordered.select("phrase", item=rows["item"].gather(ordered["row"])))
+    languages = [
+        asked.filter(pl.col("workspace_id").is_in(workspaces)).select(
+            "item",
+            is_other_language=other_language_column(pl.col("clean"), language).fill_null(
+                value=False
+            ),
+        )
+        for language, workspaces in _group_by(topics, lambda topic: topic.language).items()
+    ]
+    is_other = pl.concat([_NO_LANGUAGE, *languages]).sort("item")
     return items.with_columns(
-        _list_phrases(found, items.height, "matched"),
-        _list_phrases(in_titles, items.height, "matched_in_title"),
-        titles.select(is_other_language=is_other).to_series(),
+        _list_phrases(pl.concat(anywhere), items.height, "matched"),
+        _list_phrases(pl.concat(in_titles), items.height, "matched_in_title"),
+        is_other["is_other_language"],
     )
 
 
-def _find_in_categories(category: pl.Series, phrases: list[str]) -> pl.DataFrame:
+def _group_by(topics: Mapping[str, Topic], key: Callable[[Topic], _Key]) -> dict[_Key, list[str]]:
+    """The workspaces by what their topics have in common."""
+    groups: dict[_Key, list[str]] = {}
+    for workspace, topic in topics.items():
+        groups.setdefault(key(topic), []).append(workspace)
+    return groups
+
+
+def _find_in_categories(category: pl.Series, phrases: Sequence[str]) -> pl.DataFrame:
     """As `find_phrases` of every item's category; there are few, so each is searched once."""
     distinct = category.unique().drop_nulls()
     found = find_phrases(normalize_texts(distinct.str.slice(0, _MOST_CHARACTERS)), phrases)
@@ -74,7 +104,8 @@ def _find_in_categories(category: pl.Series, phrases: list[str]) -> pl.DataFrame
 
 
 def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
-    """A list for each text, of the phrases in their order."""
-    lists = found.group_by("row", maintain_order=True).agg(pl.col("phrase").alias(name))
-    rows = pl.select(row=pl.int_range(count, dtype=pl.UInt32))
-    return rows.join(lists, on="row", how="left", maintain_order="left")[name].fill_null([])
+    """A list for each item, of the phrases in their order."""
+    found = found.sort("item", maintain_order=True)
+    lists = found.group_by("item", maintain_order=True).agg(pl.col("phrase").alias(name))
+    rows = pl.select(item=pl.int_range(count, dtype=pl.UInt32))
+    return rows.join(lists, on="item", how="left", maintain_order="left")[name].fill_null([])

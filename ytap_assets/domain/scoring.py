@@ -123,12 +123,16 @@ def latest_observations(trends: pl.DataFrame) -> pl.DataFrame:
     end = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=1)
     in_time = pl.col("observed_at") < end + pl.duration(days=1)
     of_the_day = pl.min_horizontal("observed_at", end - pl.duration(seconds=1))
-    return (
-        trends.with_columns(first_observed_at=of_the_day.min().over(_ITEM))
+    # Most items were observed once that day, and need no comparison.
+    is_repeated = trends.select(_ITEM).is_duplicated()
+    once = trends.filter(~is_repeated).with_columns(first_observed_at=of_the_day)
+    latest = (
+        trends.filter(is_repeated)
+        .with_columns(first_observed_at=of_the_day.min().over(_ITEM))
         .sort(in_time, "observed_at")
         .unique(_ITEM, keep="last", maintain_order=True)
-        .with_columns(of_the_day.alias("observed_at"))
     )
+    return pl.concat([once, latest], rechunk=True).with_columns(of_the_day.alias("observed_at"))
 
 
 def engagement_columns(views_per_engagement: float) -> tuple[pl.Expr, pl.Expr]:

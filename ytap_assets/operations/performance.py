@@ -53,26 +53,17 @@ def measure(batch: Batch) -> Results:
 
 
 def _count(part: Batch, records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    frames = {
-        "observed": part.read(RAW_TRENDS, columns=_KEY),
-        "members": part.read(TREND_STORIES, columns=[*_KEY, "story_id", "is_spam"]),
-        "scored": part.read(SCORED_TRENDS, columns=_TOP),
-        "told": told,
-        "records": records,
-        "metrics": part.read(VIDEO_METRICS, before=1),
-    }
-    owned = {
-        name: frame.partition_by("workspace_id", as_dict=True) for name, frame in frames.items()
-    }
-    counted = [SOURCE_PERFORMANCE.empty()]
-    for slice_ in part.slices:
-        own = {
-            name: owned[name].get((slice_.workspace_id,), frame.clear())
-            for name, frame in frames.items()
-        }
-        days = pl.Series("day", list(slice_.each_day()), dtype=pl.Date)
-        counted.append(measure_sources(days, SourceInputs(**own)))
-    return pl.concat(counted)
+    inputs = SourceInputs(
+        observed=part.read(RAW_TRENDS, columns=_KEY),
+        members=part.read(TREND_STORIES, columns=[*_KEY, "story_id", "is_spam"]),
+        scored=part.read(SCORED_TRENDS, columns=_TOP),
+        told=told,
+        records=records,
+        metrics=part.read(VIDEO_METRICS, before=1),
+    )
+    days = sorted({day for slice_ in part.slices for day in slice_.each_day()})
+    counted = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
+    return counted.filter(part.is_within())
 
 
 def _read_told(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:

@@ -402,7 +402,7 @@ class Batch:
         needed = list(dict.fromkeys([*names, "workspace_id", "day"]))
         rows = reader.read(table, days=(first, last), columns=needed, wanted=wanted)
         if len(set(ranges)) > 1 or len(ranges) > len(self.workspace_ids):
-            rows = rows.filter(self._is_within(before, after))
+            rows = rows.filter(self.is_within(before, after))
         return rows.select(names)
 
     def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
@@ -423,8 +423,8 @@ class Batch:
         later = rows.join(ends, on="workspace_id").filter(pl.col("day") > pl.col("__end"))
         return later.select(columns)
 
-    def _is_within(self, before: int, after: int) -> pl.Expr:
-        """Whether a row's day is one of a slice of its workspace, or close enough to one."""
+    def is_within(self, before: int = 0, after: int = 0) -> pl.Expr:
+        """Whether a row's day is one of a slice of its workspace, or so many days from one."""
         is_within = pl.lit(value=False)
         by_days: dict[Days, list[str]] = {}
         for one in self.slices:

@@ -6,6 +6,7 @@ from datetime import date
 
 import polars as pl
 
+from ytap_assets.domain.final_score import RankingConfig
 from ytap_assets.domain.production.records import find_taken_topics
 from ytap_assets.domain.ranking import (
     NORM_COLUMNS,
@@ -35,7 +36,7 @@ def score(batch: Batch) -> Results:
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    topics = _find_topics(batch)
+    topics = find_taken_topics(batch.read(PRODUCTION_EVENTS))
 
     def rank(part: Batch, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
         return _keep_first(part, _rank(part, topics), stored)
@@ -45,52 +46,27 @@ def score(batch: Batch) -> Results:
     )
 
 
-def _find_topics(batch: Batch) -> pl.DataFrame:
-    """`find_taken_topics` of every workspace."""
-    events = batch.read(PRODUCTION_EVENTS)
-    found = [find_taken_topics(events.clear()).with_columns(workspace_id=pl.lit("", pl.String))]
-    found += [
-        find_taken_topics(own).with_columns(workspace_id=pl.lit(name))
-        for (name,), own in events.partition_by("workspace_id", as_dict=True).items()
-    ]
-    return pl.concat(found)
-
-
 def _find_regrouped(batch: Batch) -> dict[str, list[date]]:
     """`find_regrouped_days` after the slices, of every workspace that has some."""
-    stories = batch.read_later(TREND_STORIES, ["workspace_id", "day", "story_id", "source"])
-    columns = ["workspace_id", "day", "story_id", "members", "sources"]
-    scored = batch.read_later(SCORED_TRENDS, columns).partition_by("workspace_id", as_dict=True)
-    members = stories.partition_by("workspace_id", as_dict=True)
+    columns = ["workspace_id", "day", "story_id"]
+    regrouped = find_regrouped_days(
+        batch.read_later(TREND_STORIES, [*columns, "source"]),
+        batch.read_later(SCORED_TRENDS, [*columns, "members", "sources"]),
+    )
     found: dict[str, list[date]] = {}
-    for name in members.keys() | scored.keys():
-        lists = scored.get(name, SCORED_TRENDS.empty().select(columns))
-        found[str(name[0])] = find_regrouped_days(members.get(name, stories.clear()), lists)
+    for name, day in regrouped.iter_rows():
+        found.setdefault(name, []).append(day)
     return found
 
 
 def _rank(part: Batch, topics: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``scored_trends`` of some days, as if each list were the first of its day."""
-    members = part.read(TREND_STORIES)
-    past = part.read(TREND_STORIES, before=NORM_DAYS, columns=["workspace_id", *NORM_COLUMNS])
-    taken = _name_stories(part, topics)
-    theirs = {
-        name: frame.partition_by("workspace_id", as_dict=True)
-        for name, frame in (("members", members), ("past", past), ("taken", taken))
-    }
-    ranked = [SCORED_TRENDS.empty()]
-    for key, own in theirs["members"].items():
-        workspace = part.workspaces[str(key[0])]
-        ranked.append(
-            rank_stories(
-                own,
-                theirs["past"][key].drop("workspace_id"),
-                topic=_topic(workspace),
-                weights=ScoringWeights(**workspace.scoring.weights),
-                taken=theirs["taken"].get(key, taken.clear()).drop("workspace_id"),
-            )
-        )
-    return pl.concat(ranked)
+    return rank_stories(
+        part.read(TREND_STORIES),
+        part.read(TREND_STORIES, before=NORM_DAYS, columns=list(NORM_COLUMNS)),
+        configs={name: _config(workspace) for name, workspace in part.workspaces.items()},
+        taken=_name_stories(part, topics),
+    )
 
 
 def _keep_first(part: Batch, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl.DataFrame:
@@ -129,8 +105,11 @@ def _keep_first(part: Batch, ranked: pl.DataFrame, stored: pl.DataFrame) -> pl.D
     )
 
 
-def _topic(workspace: Workspace) -> Topic:
-    return Topic(workspace.keywords, workspace.vertical, workspace.language)
+def _config(workspace: Workspace) -> RankingConfig:
+    return RankingConfig(
+        Topic(workspace.keywords, workspace.vertical, workspace.language),
+        ScoringWeights(**workspace.scoring.weights),
+    )
 
 
 def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,8 @@ from ytap_assets.tables import RAW_TRENDS, STORY_ALIASES, TREND_STORIES
 from ytap_assets.workspaces import Workspace
 
 _STORY = ["workspace_id", "story_id"]
-_KNOWN = ["day", "source", "item_id", "story_id", "title", "canonical_url"]
-_ITEM = ["day", "source", "item_id"]
+_KNOWN = ["workspace_id", "day", "source", "item_id", "story_id", "title", "canonical_url"]
+_ITEM = ["workspace_id", "day", "source", "item_id"]
 _ADDED = [name for name in STORY_MEMBERS if name not in _ITEM]
 
 
@@ -39,14 +39,10 @@ def cluster_stories(batch: Batch) -> Results:
     options = StoryOptions()
 
     def group(_part: Batch, items: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-        known = before.partition_by("workspace_id", as_dict=True)
-        grouped = [items.clear()]
-        for name, own in items.drop(_ADDED).partition_by("workspace_id", as_dict=True).items():
-            told = known.get(name, before.clear()).select(_KNOWN)
-            stories = group_stories(own, told, options=options)
-            joined = own.join(stories, on=_ITEM, how="left", maintain_order="left")
-            grouped.append(joined.select(items.columns))
-        return pl.concat(grouped)
+        own = items.drop(_ADDED)
+        stories = group_stories(own, before.select(_KNOWN), options=options)
+        joined = own.join(stories, on=_ITEM, how="left", maintain_order="left")
+        return joined.select(items.columns)
 
     def follow(
         transaction: Transaction, former: pl.DataFrame, now: pl.DataFrame
@@ -120,13 +116,12 @@ def _rename(
     in_use = transaction.batch_reader(sorted(affected)).read(
         TREND_STORIES, columns=_STORY, wanted={"story_id": asked.unique().to_list()}
     )
-    rows: dict[Scope, pl.DataFrame] = {}
-    for name in sorted(affected):
-        known, before, after, used = (
-            frame.filter(workspace_id=name) for frame in (aliases, former, now, in_use)
-        )
-        found = rename_stories(known, before, after, used["story_id"].unique(), batch.now)
-        rows[Scope(name)] = found.with_columns(workspace_id=pl.lit(name))
+    known, before, after = (
+        frame.filter(pl.col("workspace_id").is_in(affected)) for frame in (aliases, former, now)
+    )
+    found = rename_stories(known, before, after, in_use.unique(), batch.now)
+    owned = found.partition_by("workspace_id", as_dict=True)
+    rows = {Scope(name): owned.get((name,), found.clear()) for name in sorted(affected)}
     return [_passed(one) for one in check_batch(STORY_ALIASES, rows).values()]
 
 

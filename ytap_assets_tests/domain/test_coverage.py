@@ -221,6 +221,39 @@ def test_every_target_and_day_is_judged_once_whatever_the_order_of_the_log(
     assert_frame_equal(whole, again)
 
 
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from([HN, REDDIT]), st.integers(0, 3), st.sampled_from(OUTCOMES)),
+            max_size=6,
+        ),
+        min_size=2,
+        max_size=3,
+    )
+)
+def test_workspaces_together_are_judged_as_one_at_a_time(
+    asked: list[list[tuple[dict[str, Any], int, str]]],
+) -> None:
+    days = [TODAY - timedelta(days=n) for n in range(4)]
+    plans: list[pl.DataFrame] = []
+    logs: list[pl.DataFrame] = []
+    files: list[pl.DataFrame] = []
+    for number, fetches in enumerate(asked):
+        name = pl.lit(f"w{number}")
+        wanted = pl.concat([plan(HN, REDDIT, day=day) for day in days[number:]])
+        rows = ({**target, "day": days[n], "outcome": outcome} for target, n, outcome in fetches)
+        for frames, frame in (
+            (plans, wanted),
+            (logs, log(*rows)),
+            (files, imported("hn", day=days[number])),
+        ):
+            frames.append(frame.with_columns(workspace_id=name))
+    together = describe_coverage(*map(pl.concat, (plans, logs, files)), today=TODAY)
+    alone = [describe_coverage(*each, today=TODAY) for each in zip(plans, logs, files, strict=True)]
+    assert_frame_equal(together, pl.concat(alone))
+
+
 DNS = "host name could not be resolved"
 NO_DNS = {"outcome": "transient_error", "detail": f"hn.algolia.com/api/v1/search: {DNS}"}
 

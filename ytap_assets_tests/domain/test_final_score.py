@@ -17,6 +17,7 @@ from ytap_assets.domain.final_score import (
     LEARNED_SCHEMA,
     PRODUCED_SCHEMA,
     RELEVANCE_RANGE,
+    RankingConfig,
     score_stories,
 )
 from ytap_assets.domain.momentum import measure_gains, measure_items
@@ -66,6 +67,10 @@ NO_NORMS = measure_norms(pl.DataFrame(schema=SCHEMA))
 TOPIC = Topic(keywords=("rust", "database"))
 
 
+def config(topic: Topic, weights: ScoringWeights | None = None) -> dict[str, RankingConfig]:
+    return {"tech": RankingConfig(topic, weights or ScoringWeights())}
+
+
 def members(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{**MEMBER, **row} for row in rows], schema=SCHEMA)
 
@@ -81,14 +86,19 @@ def score_one(*rows: dict[str, Any], **given_: Any) -> dict[str, Any]:
 
 def learned(**weights: float) -> pl.DataFrame:
     rows = [
-        {"kind": kind_value.split("_")[0], "value": kind_value.split("_")[1], "weight": weight}
+        {
+            "workspace_id": "tech",
+            "kind": kind_value.split("_")[0],
+            "value": kind_value.split("_")[1],
+            "weight": weight,
+        }
         for kind_value, weight in weights.items()
     ]
     return pl.DataFrame(rows, schema=LEARNED_SCHEMA)
 
 
 def produced(**row: str) -> pl.DataFrame:
-    return pl.DataFrame([row], schema=PRODUCED_SCHEMA)
+    return pl.DataFrame([{"workspace_id": "tech", **row}], schema=PRODUCED_SCHEMA)
 
 
 def test_a_story_with_nothing_for_or_against_it_has_its_momentum_as_score() -> None:
@@ -161,22 +171,27 @@ def test_youtube_charts_and_channels_are_one_platform() -> None:
 
 def test_relevance_counts_different_phrases_of_all_members() -> None:
     rows = [{"title": "Rust"}, {"title": "Rust and a database"}]
-    story = score_one(*rows, topic=TOPIC)
+    story = score_one(*rows, configs=config(TOPIC))
     assert story["relevance_reasons"] == ["database", "rust"]
     assert story["relevance"] == 1.5
 
 
 def test_what_matches_nothing_is_less_relevant_and_another_language_still_less() -> None:
-    assert score_one({"title": "Cats"}, topic=TOPIC)["relevance"] == 0.75
-    assert score_one({"title": "Das ist nicht der Weg"}, topic=TOPIC)["relevance"] == 0.5
+    assert score_one({"title": "Cats"}, configs=config(TOPIC))["relevance"] == 0.75
+    assert score_one({"title": "Das ist nicht der Weg"}, configs=config(TOPIC))["relevance"] == 0.5
     assert score_one({"title": "Das ist nicht der Weg"})["relevance"] == 0.5
-    assert score_one({"title": "Rust ist nicht das Ende"}, topic=TOPIC)["relevance"] == 0.625
+    assert (
+        score_one({"title": "Rust ist nicht das Ende"}, configs=config(TOPIC))["relevance"] == 0.625
+    )
 
 
 def test_learned_weights_of_source_and_phrases_are_averaged_and_bounded() -> None:
     weights = learned(source_hn=2.0, topic_rust=0.5, source_reddit=9.0)
-    assert score_one({"title": "Rust"}, topic=TOPIC, learned=weights)["learned_weight"] == 1.0
-    assert score_one({}, topic=TOPIC, learned=weights)["learned_weight"] == 2.0
+    assert (
+        score_one({"title": "Rust"}, configs=config(TOPIC), learned=weights)["learned_weight"]
+        == 1.0
+    )
+    assert score_one({}, configs=config(TOPIC), learned=weights)["learned_weight"] == 2.0
     assert score_one({"source": "reddit"}, learned=weights)["learned_weight"] == 2.0
     assert score_one({"source": "youtube"}, learned=weights)["learned_weight"] == 1.0
 
@@ -234,7 +249,7 @@ def test_each_workspace_and_day_has_its_own_positions() -> None:
 
 def test_an_exponent_of_zero_leaves_a_factor_out() -> None:
     weights = ScoringWeights(relevance=0, cross_source=0)
-    story = score_one({"title": "Cats"}, {"source": "reddit"}, topic=TOPIC, weights=weights)
+    story = score_one({"title": "Cats"}, {"source": "reddit"}, configs=config(TOPIC, weights))
     assert story["final_score"] == story["momentum"]
     assert story["relevance"] != 1
 
@@ -280,8 +295,7 @@ def test_factors_stay_within_their_ranges(
     stories = score_stories(
         members(*rows),
         NO_NORMS,
-        topic=TOPIC,
-        weights=ScoringWeights(**weights),
+        configs=config(TOPIC, ScoringWeights(**weights)),
         learned=learned(source_hn=weight),
         produced=produced(story_id="a"),
     )
@@ -304,8 +318,8 @@ def test_factors_stay_within_their_ranges(
 def test_the_order_of_members_changes_nothing(rows: list[dict[str, Any]], rng: Any) -> None:
     numbered = [{**row, "item_id": str(number)} for number, row in enumerate(rows)]
     shuffled = rng.sample(numbered, len(numbered))
-    first = score_stories(members(*numbered), NO_NORMS, topic=TOPIC)
-    assert_frame_equal(first, score_stories(members(*shuffled), NO_NORMS, topic=TOPIC))
+    first = score_stories(members(*numbered), NO_NORMS, configs=config(TOPIC))
+    assert_frame_equal(first, score_stories(members(*shuffled), NO_NORMS, configs=config(TOPIC)))
 
 
 @settings(deadline=None)
@@ -353,7 +367,9 @@ def test_from_observations_to_reasons() -> None:
     )
     measured = measure_items(items, measure_gains(trends))
     members_ = measured.with_columns(story_id="item_id", canonical_url="item_id")
-    stories = explain_stories(score_stories(members_, measure_norms(measured), topic=TOPIC))
+    stories = explain_stories(
+        score_stories(members_, measure_norms(measured), configs=config(TOPIC))
+    )
     assert stories.height == 48
     assert stories["final_score"].is_finite().all()
     assert stories["reasons"].list.len().min() == 2

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
 from math import isnan
 from typing import Any
 
 import polars as pl
+from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.performance import (
     UNATTRIBUTED,
@@ -199,3 +201,47 @@ def test_only_the_days_asked_for_are_counted() -> None:
         pl.Series([NEXT]), SourceInputs(observed=observed((DAY, "hn"), (NEXT, "hn")))
     )
     assert rows["day"].to_list() == [NEXT]
+
+
+def test_workspaces_together_are_measured_as_one_at_a_time() -> None:
+    def of(workspace: str, first_source: str, best: int, views: int) -> SourceInputs:
+        """The same ids in each workspace, with other facts."""
+        stories = [
+            {"day": DAY, "story_id": str(n), "position": 1 + (n + best) % 12, "is_spam": False}
+            for n in range(12)
+        ]
+        frames = {
+            "observed": observed((DAY, "hn"), (DAY, "reddit"), *[(NEXT, "hn")] * best),
+            "members": members(
+                *(
+                    {"source": "hn" if n % 2 else "reddit", "item_id": str(n), "story_id": str(n)}
+                    for n in range(12)
+                )
+            ),
+            "scored": SCORED_TRENDS.frame([{"workspace_id": "tech", **row} for row in stories]),
+            "told": told(("s", first_source, PAGE, AT), ("s", "youtube", PAGE, AT)),
+            "records": records(
+                {"script_id": "one", "topic_url": PAGE, "video_id": "v", "published_at": AT}
+            ),
+            "metrics": metrics((DAY, "v", 10), (NEXT, "v", views)),
+        }
+        return SourceInputs(
+            **{
+                name: frame.with_columns(workspace_id=pl.lit(workspace))
+                for name, frame in frames.items()
+            }
+        )
+
+    days = pl.Series([DAY, NEXT])
+    each = [of("a", "hn", 0, 20), of("b", "reddit", 5, 35), of("c", "hn", 7, 5)]
+    names = [field.name for field in fields(SourceInputs)]
+    together = SourceInputs(
+        **{name: pl.concat(getattr(inputs, name) for inputs in each) for name in names}
+    )
+    alone = [measure_sources(days, inputs) for inputs in each]
+    assert {gained for rows in alone for gained in rows["views_gained"].drop_nulls()} == {
+        10,
+        25,
+        -5,
+    }
+    assert_frame_equal(measure_sources(days, together), pl.concat(alone))

@@ -10,15 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.final_score import LEARNED_SCHEMA, RankingConfig
 from ytap_assets.domain.items import score_items
 from ytap_assets.domain.ranking import NORM_COLUMNS, find_regrouped_days, rank_stories
 from ytap_assets.domain.relevance import Topic
+from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 from ytap_assets_tests.domain.test_scoring import DAY, NOON, observation, trends
 
 NO_PAST = TREND_STORIES.empty().select(NORM_COLUMNS)
-TAKEN = {"script_id": "s", "title": None, "canonical_url": None, "story_id": None}
+TAKEN = {
+    "workspace_id": "tech",
+    "script_id": "s",
+    "title": None,
+    "canonical_url": None,
+    "story_id": None,
+}
 
 
 def members_of(frame: pl.DataFrame) -> pl.DataFrame:
@@ -70,7 +78,7 @@ def test_what_fits_the_workspace_ranks_before_what_does_not() -> None:
     stories = rank(
         {"item_id": "1", "url": "https://a.example", "title": "Cheese of the year"},
         {"item_id": "2", "url": "https://b.example", "title": "A new release of Rust"},
-        topic=Topic(("rust",), "", "en"),
+        configs={"tech": RankingConfig(Topic(("rust",), "", "en"))},
     )
     assert [s["item_id"] for s in stories] == ["2", "1"]
     assert stories[0]["relevance_reasons"] == ["rust"]
@@ -80,9 +88,15 @@ def test_what_fits_the_workspace_ranks_before_what_does_not() -> None:
 def test_a_vertical_alone_holds_nothing_against_other_stories() -> None:
     titles = {"item_id": "1", "title": "A technology"}, {"item_id": "2", "title": "Cheese"}
     rows = [{**row, "url": f"https://{row['item_id']}.example"} for row in titles]
-    said = {s["item_id"]: s["relevance"] for s in rank(*rows, topic=Topic((), "technology", "en"))}
+    said = {
+        s["item_id"]: s["relevance"]
+        for s in rank(*rows, configs={"tech": RankingConfig(Topic((), "technology", "en"))})
+    }
     assert said == {"1": 1.25, "2": 1.0}
-    said = {s["item_id"]: s["relevance"] for s in rank(*rows, topic=Topic(("rust",), "", "en"))}
+    said = {
+        s["item_id"]: s["relevance"]
+        for s in rank(*rows, configs={"tech": RankingConfig(Topic(("rust",), "", "en"))})
+    }
     assert said == {"1": 0.75, "2": 0.75}
 
 
@@ -158,8 +172,21 @@ def test_days_whose_lists_hold_other_stories_are_found() -> None:
         (days[3], "b", 1, ["x"]),
     ]  # the last day has no list
     scored = pl.DataFrame(lists, ["day", "story_id", "members", "sources"], orient="row")
-    assert find_regrouped_days(members, scored) == days[1:]
-    assert find_regrouped_days(members.clear(), scored.clear()) == []
+    right = members.group_by("day", "story_id").agg(
+        members=pl.len().cast(pl.Int64), sources=pl.col("source").unique()
+    )
+    # What differs in one workspace is right in another.
+    members, scored = (
+        pl.concat(
+            [
+                of_a.with_columns(workspace_id=pl.lit("a")),
+                of_b.with_columns(workspace_id=pl.lit("b")),
+            ]
+        )
+        for of_a, of_b in ((members, members), (scored, right))
+    )
+    assert find_regrouped_days(members, scored).rows() == [("a", day) for day in days[1:]]
+    assert find_regrouped_days(members.clear(), scored.clear()).is_empty()
 
 
 def articles(day: date, likes: list[int]) -> list[dict[str, Any]]:
@@ -231,7 +258,9 @@ def test_stories_fit_their_table_and_lose_no_item(
     frame: pl.DataFrame, chance: random.Random
 ) -> None:
     members = members_of(frame)
-    stories = rank_stories(members, NO_PAST, topic=Topic(("title",), "tech", "en"))
+    stories = rank_stories(
+        members, NO_PAST, configs={"tech": RankingConfig(Topic(("title",), "tech", "en"))}
+    )
     SCORED_TRENDS.model.validate(stories)
     assert stories.select(SCORED_TRENDS.key).is_unique().all()
     assert stories["members"].sum() == members.height
@@ -240,5 +269,54 @@ def test_stories_fit_their_table_and_lose_no_item(
         assert day["final_score"].is_sorted(descending=True)
     order = list(range(members.height))
     chance.shuffle(order)
-    again = rank_stories(members[order], NO_PAST, topic=Topic(("title",), "tech", "en"))
+    again = rank_stories(
+        members[order], NO_PAST, configs={"tech": RankingConfig(Topic(("title",), "tech", "en"))}
+    )
     assert_frame_equal(stories, again)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.randoms(use_true_random=False))
+def test_workspaces_and_days_together_are_ranked_as_one_at_a_time(chance: random.Random) -> None:
+    configs = {
+        "a": RankingConfig(Topic(("rust", "go"), "cooking", "en")),
+        "b": RankingConfig(Topic(("Rust",), "", "de"), ScoringWeights(momentum=2, spam=0.5)),
+        # The third has none.
+    }
+    words = ["rust", "go", "das ist nicht der", "the", "cooking", "robux"]
+    days = [DAY, DAY + timedelta(days=1)]
+    each, pasts, done = [], [], []
+    for workspace in ("a", "b", "c"):
+        rows = [
+            {
+                "workspace_id": workspace,
+                "day": day,
+                "observed_at": datetime(day.year, day.month, day.day, 12, tzinfo=UTC),
+                "published_at": datetime(day.year, day.month, day.day, tzinfo=UTC),
+                "item_id": str(number),
+                "source": chance.choice(["hn", "reddit", "articles"]),
+                "url": f"https://example.org/{chance.randrange(6)}",
+                "title": " ".join(chance.choices(words, k=3)),
+                "points": chance.randrange(500),
+            }
+            for day in days
+            for number in range(chance.randrange(1, 9))
+        ]
+        each.append(members_of(RAW_TRENDS.frame([observation(**row) for row in rows])))
+        before = each[-1].select(NORM_COLUMNS).with_columns(pl.col("day") - timedelta(days=2))
+        pasts.append(pl.concat([before, each[-1].select(NORM_COLUMNS)]))
+        done.append(taken(workspace_id=workspace, title=chance.choice(rows)["title"]))
+    learned = pl.DataFrame(
+        [("a", "source", "hn", 2.0), ("b", "topic", "Rust", 0.5)], LEARNED_SCHEMA, orient="row"
+    )
+
+    def ranked(members: pl.DataFrame, past: pl.DataFrame, produced: pl.DataFrame) -> pl.DataFrame:
+        return rank_stories(members, past, configs=configs, learned=learned, taken=produced)
+
+    alone = [
+        ranked(members.filter(day=day), past, produced)
+        for members, past, produced in zip(each, pasts, done, strict=True)
+        for day in days
+    ]
+    together = ranked(pl.concat(each), pl.concat(pasts), pl.concat(done))
+    assert_frame_equal(together, pl.concat(alone))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.relevance import Topic, match_topic
+from ytap_assets.domain.relevance import Topic, match_topics
 from ytap_assets.sources.importing import read_trend_file
 
 TECH = Topic(keywords=("Rust", "machine learning", "C++"), vertical="technology")
@@ -18,10 +18,10 @@ Matched = list[tuple[list[str], bool]]
 
 def match(titles: list[str], topic: Topic, category: str | None = None) -> Matched:
     items = pl.DataFrame(
-        {"title": titles, "category": [category] * len(titles)},
-        schema={"title": pl.String, "category": pl.String},
+        {"workspace_id": "tech", "title": titles, "category": [category] * len(titles)},
+        schema={"workspace_id": pl.String, "title": pl.String, "category": pl.String},
     )
-    return match_topic(items, topic).select("matched", "is_other_language").rows()
+    return match_topics(items, {"tech": topic}).select("matched", "is_other_language").rows()
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,16 @@ def test_a_subreddit_says_what_its_posts_are_about() -> None:
 
 def test_what_only_the_category_holds_is_told_from_what_the_title_holds() -> None:
     items = pl.DataFrame(
-        {"title": ["Rust and C++", "Look at this"], "category": ["C++ technology", "rust"]}
+        {
+            "workspace_id": "tech",
+            "title": ["Rust and C++", "Look at this"],
+            "category": ["C++ technology", "rust"],
+        }
     )
-    assert match_topic(items, TECH)["matched_in_title"].to_list() == [["Rust", "C++"], []]
+    assert match_topics(items, {"tech": TECH})["matched_in_title"].to_list() == [
+        ["Rust", "C++"],
+        [],
+    ]
 
 
 def test_without_phrases_nothing_matches() -> None:
@@ -143,7 +150,7 @@ def test_english_titles_are_not_taken_for_another_language(real_data: Path) -> N
         now=datetime(2026, 11, 20, tzinfo=UTC),
         run_id="test",
     )
-    flagged = match_topic(fetch.rows, Topic(language="en"))["is_other_language"]
+    flagged = match_topics(fetch.rows, {"tech": Topic(language="en")})["is_other_language"]
     assert fetch.rows.height > 0
     assert flagged.sum() <= 0.001 * fetch.rows.height
 

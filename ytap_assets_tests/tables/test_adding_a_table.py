@@ -11,10 +11,17 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ytap_assets.defs.assets import METRICS
 from ytap_assets.defs.table_assets import TableAsset
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform, Slice, publish_slice
+from ytap_assets.operations.platform import (
+    Batch,
+    Platform,
+    Results,
+    publish_batch,
+    split_slices,
+)
 from ytap_assets.tables import VIDEO_METRICS, base
 
 _GUIDE = (Path(__file__).parents[2] / "docs" / "adding-a-table.md").read_text(encoding="utf-8")
@@ -31,8 +38,14 @@ def block(kind: str) -> str:
 @pytest.fixture
 def guide() -> dict[str, Any]:
     """What the guide's blocks define, with the names that their modules import."""
-    names: dict[str, Any] = {"pl": pl, "Mapping": Mapping, "Any": Any, "Slice": Slice}
-    names |= {"VIDEO_METRICS": VIDEO_METRICS, "TableAsset": TableAsset, "__name__": __name__}
+    names: dict[str, Any] = {"pl": pl, "Mapping": Mapping, "Any": Any, "METRICS": METRICS}
+    names |= {one.__name__: one for one in (Batch, publish_batch, split_slices)}
+    names |= {
+        "Results": Results,
+        "VIDEO_METRICS": VIDEO_METRICS,
+        "TableAsset": TableAsset,
+        "__name__": __name__,
+    }
     names |= {name: getattr(base, name) for name in dir(base) if not name.startswith("_")}
     for kind in ("tables", "domain", "assets", "entry"):
         code = compile(block(kind), f"guide: {kind}", "exec", dont_inherit=True)
@@ -61,9 +74,13 @@ def test_the_guides_asset_is_published(platform: Platform, guide: dict[str, Any]
     frame = VIDEO_METRICS.frame(rows)
     with platform.lake.write(RUN) as transaction:
         transaction.append(check_rows(VIDEO_METRICS, frame, Scope("tech")))
-    slice_ = platform.slice("tech", (DAY, DAY), RUN)
+    batch, _ = platform.batch({"tech": [(DAY, DAY)], "finance": [(DAY, DAY)]}, RUN)
     entry = guide["TABLE_ASSETS"][-1]
     assert entry.table is table
-    publish_slice(slice_, table, entry.compute(slice_, {}))
+    results = entry.compute(batch, {})
+    assert {scope.workspace_id: one.rows for scope, one in results.items()} == {
+        "tech": 1,
+        "finance": 0,
+    }
     stored = platform.lake.reader("tech").read(table)
     assert stored.rows() == [("tech", DAY, "c", 3, 20.0)]

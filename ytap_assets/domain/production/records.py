@@ -286,25 +286,27 @@ def find_taken_topics(events: pl.DataFrame) -> pl.DataFrame:
     until the day on which the script is rejected or cancelled.
 
     Args:
-        events: Rows of `production_events`.
+        events: Rows of `production_events`, of any workspaces.
 
     Returns:
-        ``script_id``, ``title``, ``canonical_url`` (null where the script names no page),
-        ``first_day`` and ``last_day`` (null: until now). A script that comes back has several rows.
+        ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null where the script names
+        no page), ``first_day`` and ``last_day`` (null: until now). A script that comes back has
+        several rows.
     """
+    script = ("workspace_id", "script_id")
     moves = find_moves(events)
     taken = moves.select(
-        "script_id",
+        *script,
         pl.col("state").is_in(TAKEN).alias("is_taken"),
         pl.col("day").dt.offset_by("1d").alias("first_day"),
-        pl.col("day").shift(-1).over("script_id").alias("last_day"),
+        pl.col("day").shift(-1).over(script).alias("last_day"),
     ).filter("is_taken")
     records = fold_events(events)
-    topics = records.select("script_id", "title").with_columns(
+    topics = records.select(*script, "title").with_columns(
         canonical_urls(records["topic_url"]).alias("canonical_url")
     )
-    return topics.join(taken, on="script_id").select(
-        "script_id", "title", "canonical_url", "first_day", "last_day"
+    return topics.join(taken, on=script).select(
+        *script, "title", "canonical_url", "first_day", "last_day"
     )
 
 

@@ -1,25 +1,28 @@
-"""Groups of titles that tell the same story, found best first, in rounds.
+"""Groups of titles that are about the same story, merged best pair first, in rounds.
 
 Belongs here: which groups become one, and what that costs. Does not belong here: what a title's
-terms are (`terms`), what forbids a merger (`serials`), names of stories (`identity`).
+terms are (`terms`), what forbids a merger (`serials`), names of stories (`grouping`).
 
 A group is the sum of its titles' vectors, so the mean similarity (cosine) of the pairs between two
 groups of n and m titles is one product of sums, divided by n x m. In each round every group looks
 for its best partner; those that chose each other become one, and small groups that chose one of
-them join. Only groups that changed look again.
+them join. Only groups that changed look again, and a round reads only the rows of groups that
+changed and of the groups that share a term with them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
-from ytap_assets.domain.stories.serials import find_conflicts
-from ytap_assets.domain.stories.terms import SCALE
+from ytap_assets.domain.stories.serials import find_conflicts, read_marks
+from ytap_assets.domain.stories.terms import SCALE, number_words, weigh_terms
 
 _ROUNDS = 120
-_SLICE = 20_000
+_BATCH_ROWS = 3_000_000
+"""So many rows of candidate pairs are held at once."""
 _LEAST_WEIGHT = 0.02
 _LEAST_LISTED = 30
 _MOST_DOUBT = 1.3
@@ -36,7 +39,7 @@ class Rules:
         evidence_of_two: What two single titles need beside it, less where they
             are more alike: x (1.3 - similarity), / sqrt(n x m) for groups.
         across_days: Times the similarity, where one group has no title of the day itself.
-        suggestions: Terms in more groups than this / titles, but at least `_LEAST_LISTED`, suggest
+        suggestions: Terms in more groups than this / groups, but at least `_LEAST_LISTED`, suggest
             no partners; they still count. It bounds the work.
         listed_share: How much of the similarity the other terms must bring for a closer look.
         hub: A group this many times larger takes in smaller ones while it merges with another.
@@ -59,22 +62,75 @@ class Rules:
 
 def merge_groups(
     groups: pl.DataFrame, vectors: pl.DataFrame, marks: pl.DataFrame, rules: Rules
-) -> pl.DataFrame:
+) -> pl.Series:
     """Merge groups as long as any two are the same story.
 
+    Groups of different workspaces share no term, so each workspace's result is that of its groups
+    alone. Time grows with the pairs of groups that share a listed term.
+
     Args:
-        groups: ``group`` (UInt32, from 0, without gaps), ``n`` (Int64, titles), ``is_fixed``
-            (Boolean: two of them never merge), ``is_away`` (Boolean: no title of the day itself).
-        vectors: ``group``, ``term``, ``weight`` (Int64, sums over the group's titles),
-            ``evidence``.
-        marks: ``group``, ``key``, ``value``: groups that share a key and no value of it never
-            merge.
+        groups: ``group`` (UInt32, from 0, without gaps, in order), ``workspace_no``, ``n`` (Int64,
+            titles), ``is_fixed`` (Boolean: two of them never merge), ``is_away`` (Boolean: no title
+            of the day itself).
+        vectors: ``group``, ``term`` (UInt32), ``weight`` (sums over the group's titles),
+            ``evidence``; unique by group and term, in the order of the terms.
+        marks: ``group``, ``key``, ``value`` (integers, of one workspace each): groups that share a
+            key and no value of it never merge.
         rules: When to merge.
 
     Returns:
-        ``group``, ``into``: the group that stands for it; one row per group.
+        For each group, in order, the group that stands for it.
     """
     return _Merging(groups, vectors, marks, rules).run()
+
+
+def score_pairs(left: pl.Series, right: pl.Series, rules: Rules | None = None) -> pl.Series:
+    """How surely the titles of each pair tell the same story: 1 and above is yes.
+
+    The smaller of likeness / needed likeness and evidence / needed evidence; 0 for parts of one
+    series.
+
+    Args:
+        left: Titles.
+        right: As many titles.
+        rules: When titles are the same story.
+
+    Returns:
+        One Float64 per pair.
+    """
+    rules = rules or Rules()
+    titles = pl.concat([left, right]).unique().sort().alias("title").to_frame()
+    titles = titles.with_row_index("title_no")
+    words, vocabulary = number_words(titles)
+    terms = weigh_terms(words, vocabulary).with_columns(pl.col("weight").cast(pl.Int64))
+    number = dict(titles.select("title", "title_no").rows())
+    pairs = pl.DataFrame(
+        {
+            "group": left.replace_strict(number, return_dtype=pl.UInt32),
+            "other": right.replace_strict(number, return_dtype=pl.UInt32),
+        }
+    )
+    mine = terms.rename({"title_no": "group"})
+    theirs = terms.select(pl.col("title_no").alias("other"), "term", "weight")
+    sums = (
+        pairs.unique()
+        .join(mine, on="group")
+        .join(theirs, on=["other", "term"], suffix="_b")
+        .group_by("group", "other")
+        .agg(
+            likeness=(pl.col("weight") * pl.col("weight_b")).sum() / SCALE**2,
+            evidence=pl.col("evidence").sum() / 100,
+        )
+    )
+    likeness, one = pl.col("likeness"), pl.lit(1.0)
+    score = pl.min_horizontal(
+        likeness / (rules.similarity + rules.similarity_of_two),
+        pl.col("evidence") / proof_needed(rules, likeness, one),
+    )
+    conflicts = find_conflicts(pairs, read_marks(words, vocabulary).rename({"title_no": "group"}))
+    sums = sums.with_columns(score=score).join(conflicts, on=["group", "other"], how="anti")
+    scored = pairs.join(sums, on=["group", "other"], how="left", maintain_order="left")
+    return scored.get_column("score").fill_null(0.0)
 
 
 def proof_needed(rules: Rules, likeness: pl.Expr, root: pl.Expr) -> pl.Expr:
@@ -89,22 +145,41 @@ class _Merging:
         self, groups: pl.DataFrame, vectors: pl.DataFrame, marks: pl.DataFrame, rules: Rules
     ) -> None:
         self.rules = rules
-        self.listed = max(_LEAST_LISTED, rules.suggestions // max(1, groups.height))
-        # A term of one group alone, as most are, never meets itself in another.
-        shared = vectors.filter(pl.len().over("term") > 1)
-        self.evidence = shared.group_by("term").agg(pl.col("evidence").first())
-        self.groups = groups.sort("group")
-        self.vectors = shared.select("group", "term", "weight")
+        self.n, self.is_fixed, self.is_away = groups["n"], groups["is_fixed"], groups["is_away"]
+        self._index_terms(groups["workspace_no"], vectors)
         # What has one value throughout contradicts nothing.
-        self.marks = marks = marks.filter(pl.col("value").n_unique().over("key") > 1)
-        self.careful = pl.concat(
-            [marks.select("group"), groups.filter("is_fixed").select("group")]
-        ).unique()
-        self.into = groups.select("group", into="group")
+        marks = marks.filter(pl.col("value").n_unique().over("key") > 1)
+        self.marks = Segments(groups.height, marks)
+        has_marks = self.marks.count > 0
+        # A group with marks, or fixed, might contradict another that joins in the same round.
+        self.is_careful = self.is_fixed | has_marks
+        self.into = groups["group"]
         self.pairs = _no_pairs()
-        self.changed = groups.filter(~pl.col("is_fixed")).select("group")
+        self.changed = groups["group"].filter(~self.is_fixed)
 
-    def run(self) -> pl.DataFrame:
+    def _index_terms(self, workspaces: pl.Series, vectors: pl.DataFrame) -> None:
+        """The vectors by group, which follow the mergers, and by term, as they were at first."""
+        by_term = vectors.with_columns(pl.col("term").rle_id())
+        runs = by_term.get_column("term").rle().struct.field("len")
+        # A term of one group alone, as most are, never meets itself in another.
+        by_term = by_term.filter(pl.lit(runs).gather(pl.col("term")) > 1)
+        by_term = by_term.with_columns(pl.col("term").rle_id(), pl.col("weight").cast(pl.Int32))
+        counts = by_term.get_column("term").rle().struct.field("len")
+        self.frequency = counts.cast(pl.Int64)
+        first = pl.select(start=pl.lit(counts).cum_sum() - pl.lit(counts)).to_series()
+        self.evidence = by_term.get_column("evidence").gather(first).cast(pl.Int64)
+        self.postings = Segments.of_runs(by_term.select("group", "weight"), first, counts)
+        sizes = workspaces.value_counts().rename({"count": "groups"})
+        listed = pl.max_horizontal(
+            pl.lit(_LEAST_LISTED), self.rules.suggestions // pl.col("groups").cast(pl.Int64)
+        )
+        of_group = workspaces.to_frame().join(
+            sizes.select("workspace_no", listed=listed), on="workspace_no", maintain_order="left"
+        )["listed"]
+        self.listed = of_group.gather(by_term.get_column("group").gather(first))
+        self.vectors = Segments(workspaces.len(), by_term.select("group", "term", "weight"))
+
+    def run(self) -> pl.Series:
         for _ in range(_ROUNDS):
             self.pairs = self._find_pairs()
             moves = self._choose_moves()
@@ -115,77 +190,111 @@ class _Merging:
 
     def _find_pairs(self) -> pl.DataFrame:
         """The pairs of a changed group and any other that may become one."""
-        listed = self._listed_terms()
-        is_changed = self._fact(pl.col("group").is_in(self.changed["group"].implode()))
+        mine = self._list_terms()
+        lists = self._list_groups(mine.get_column("term").unique().sort())
+        is_changed = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
+        is_changed.scatter(self.changed, True)  # noqa: FBT003
         group, other = pl.col("group"), pl.col("other")
+        # A pair of two changed groups is met from both sides.
+        once = (group < other) | (~pl.lit(is_changed).gather(other) & (group != other))
         found = [self.pairs]
-        for part in self.changed.sort("group").iter_slices(_SLICE):
-            mine = listed.join(part, on="group", how="semi")
-            shared = mine.join(listed.rename({"group": "other"}), on="term", suffix="_b")
-            # A pair of two changed groups is met from both sides.
-            once = (group < other) | (~pl.lit(is_changed).gather(other) & (group != other))
-            sums = (
-                shared.filter(once)
-                .group_by("group", "other")
-                .agg(dot=(pl.col("weight") * pl.col("weight_b")).sum())
+        for part in _split(mine, lists.lengths(mine.get_column("term")), by="group"):
+            shared = lists.join(part, "term").filter(once)
+            # One number to group by takes half the time of two.
+            key = group.cast(pl.UInt64) * 2**32 + other
+            sums = shared.group_by(key=key).agg(
+                dot=(pl.col("weight") * pl.col("weight_b").cast(pl.Int64)).sum()
             )
-            found.append(self._judge(sums))
+            found.append(
+                self._judge(
+                    sums.select(
+                        (pl.col("key") // 2**32).cast(pl.UInt32).alias("group"),
+                        (pl.col("key") % 2**32).cast(pl.UInt32).alias("other"),
+                        "dot",
+                    )
+                )
+            )
         return pl.concat(found)
 
-    def _listed_terms(self) -> pl.DataFrame:
-        """Of the terms of changed groups, those that suggest partners, with all who have them."""
-        told = self.vectors.join(self.changed, on="group", how="semi").select("term").unique()
-        lists = self.vectors.join(told, on="term", how="semi")
-        n = pl.lit(self._fact(pl.col("n"))).gather(pl.col("group"))
-        return lists.filter(pl.len().over("term").is_between(2, self.listed)).filter(
-            pl.col("weight") >= n * int(_LEAST_WEIGHT * SCALE)
+    def _list_terms(self) -> pl.DataFrame:
+        """Of the changed groups the terms that suggest partners: ``group, term, weight``."""
+        rows = self.vectors.read(self.changed, "group")
+        frequency = pl.lit(self.frequency).gather(pl.col("term"))
+        return rows.filter(
+            frequency >= 2, frequency <= pl.lit(self.listed).gather(pl.col("term"))
+        ).filter(self._has_weight("group"))
+
+    def _list_groups(self, terms: pl.Series) -> Segments:
+        """The groups, as they are now, that have each of the terms: ``other, weight_b``."""
+        rows = self.postings.read(terms, "term").with_columns(
+            group=pl.lit(self.into).gather(pl.col("group"))
+        )
+        if self.into.len() != self.into.n_unique():
+            rows = rows.group_by("term", "group").agg(pl.col("weight").sum())
+        rows = rows.filter(self._has_weight("group"))
+        return Segments(
+            self.frequency.len(),
+            rows.select("term", other="group", weight_b="weight"),
         )
 
-    def _fact(self, fact: pl.Expr) -> pl.Series:
-        """By the number of the group, which is faster than a join."""
-        return self.groups.select(fact).to_series()
+    def _has_weight(self, which: str) -> pl.Expr:
+        return pl.col("weight") >= self._of(self.n, which) * int(_LEAST_WEIGHT * SCALE)
+
+    @staticmethod
+    def _of(fact: pl.Series, which: str) -> pl.Expr:
+        return pl.lit(fact).gather(pl.col(which))
 
     def _judge(self, sums: pl.DataFrame) -> pl.DataFrame:
         """Of candidates (``group``, ``other``, ``dot`` of their listed terms) those that may."""
-        rules = self.rules
-
-        def of(fact: str, which: str) -> pl.Expr:
-            return pl.lit(self._fact(pl.col(fact))).gather(pl.col(which))
-
-        pairs = sums.with_columns(n=of("n", "group"), n_other=of("n", "other"))
+        rules, of = self.rules, self._of
+        pairs = sums.with_columns(n=of(self.n, "group"), n_other=of(self.n, "other"))
         root = (pl.col("n") * pl.col("n_other")).cast(pl.Float64).sqrt()
-        away = of("is_away", "group") != of("is_away", "other")
+        away = of(self.is_away, "group") != of(self.is_away, "other")
         needed = (rules.similarity + rules.similarity_of_two / root) * pl.when(away).then(
             rules.across_days
         ).otherwise(1.0)
         likeness = pl.col("dot") / (pl.col("n") * pl.col("n_other") * SCALE**2)
         pairs = pairs.with_columns(needed=needed).filter(
             likeness >= rules.listed_share * pl.col("needed"),
-            ~(of("is_fixed", "group") & of("is_fixed", "other")),
+            ~(of(self.is_fixed, "group") & of(self.is_fixed, "other")),
         )
+        if pairs.is_empty():
+            return _no_pairs()
         proof = proof_needed(rules, likeness, root)
         pairs = (
             self._compare(pairs.drop("dot"))
             .filter(pl.col("evidence") >= proof * 100, likeness >= pl.col("needed"))
             .select("group", "other", "n", "n_other", rank=likeness / pl.col("needed"))
         )
-        return pairs.join(find_conflicts(pairs, self.marks), on=["group", "other"], how="anti")
+        return self._without_conflicts(pairs)
 
     def _compare(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """With ``dot`` and ``evidence`` over all terms that two groups share."""
-        asked = pairs.select("group", "other")
-        mine = self.vectors.join(asked, on="group", how="semi")
-        theirs = self.vectors.rename({"group": "other"}).join(asked, on="other", how="semi")
-        shared = asked.join(mine, on="group").join(theirs, on=["other", "term"], suffix="_b")
-        sums = (
-            shared.join(self.evidence, on="term")
-            .group_by("group", "other")
-            .agg(
-                dot=(pl.col("weight") * pl.col("weight_b")).sum(),
-                evidence=pl.col("evidence").sum(),
+        pairs = pairs.with_row_index("pair")
+        key = pl.col("pair").cast(pl.UInt64) * 2**32 + pl.col("term")
+        found = []
+        lengths = self.vectors.lengths(pairs["group"]) + self.vectors.lengths(pairs["other"])
+        for part in _split(pairs.select("pair", "group", "other"), lengths, by="pair"):
+            mine = self.vectors.join(part.select("pair", "group"), "group")
+            theirs = self.vectors.join(part.select("pair", "other"), "other")
+            shared = mine.select("pair", "term", "weight", key=key).join(
+                theirs.select(weight_b="weight", key=key), on="key"
             )
-        )
-        return pairs.join(sums, on=["group", "other"])
+            shared = shared.select(
+                "pair",
+                dot=pl.col("weight").cast(pl.Int64) * pl.col("weight_b"),
+                evidence=self._of(self.evidence, "term"),
+            )
+            found.append(shared.group_by("pair").sum())
+        return pairs.join(pl.concat(found), on="pair").drop("pair")
+
+    def _without_conflicts(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        has_marks = (self._of(self.marks.count, which) > 0 for which in ("group", "other"))
+        marked = pairs.filter(*has_marks)
+        if marked.is_empty():
+            return pairs
+        marks = self.marks.read(pl.concat([marked["group"], marked["other"]]).unique(), "group")
+        return pairs.join(find_conflicts(marked, marks), on=["group", "other"], how="anti")
 
     def _choose_moves(self) -> pl.DataFrame:
         """Who becomes part of whom in this round: ``group``, ``into``."""
@@ -201,9 +310,10 @@ class _Merging:
         is_couple = pl.col("back") == pl.col("group")
         couples = choice.filter(is_couple, pl.col("group") < pl.col("other"))
         couple = couples.select(group="other", into="group")
-        # A group with marks, or fixed, might contradict another that joins in the same round.
-        small = choice.filter(~is_couple, pl.col("n_other") >= self.rules.hub * pl.col("n")).join(
-            self.careful, on="group", how="anti"
+        small = choice.filter(
+            ~is_couple,
+            pl.col("n_other") >= self.rules.hub * pl.col("n"),
+            ~self._of(self.is_careful, "group"),
         )
         joining = (
             small.join(small.select(other="group"), on="other", how="anti")
@@ -214,32 +324,127 @@ class _Merging:
 
     def _apply(self, moves: pl.DataFrame) -> None:
         """Make the moves; what was known of pairs with a changed group is forgotten."""
-        self.changed = moves.select(group="into").unique()
-        touched = pl.concat([self.changed, moves.select("group")])
-        self.pairs = self.pairs.join(touched, on="group", how="anti").join(
-            touched, left_on="other", right_on="group", how="anti"
+        self.changed = moves.get_column("into").unique().sort()
+        touched = pl.concat([self.changed, moves.get_column("group")])
+        target = pl.int_range(self.n.len(), dtype=pl.UInt32, eager=True)
+        target.scatter(moves.get_column("group"), moves.get_column("into"))
+        self.into = target.gather(self.into)
+        is_touched = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
+        is_touched.scatter(touched, True)  # noqa: FBT003
+        self.pairs = self.pairs.filter(
+            ~self._of(is_touched, "group"), ~self._of(is_touched, "other")
         )
-        moved = _renamed(self.vectors.join(touched, on="group", how="semi"), moves)
-        self.vectors = pl.concat(
-            [
-                self.vectors.join(touched, on="group", how="anti"),
-                moved.group_by("group", "term").agg(pl.col("weight").sum()),
-            ]
+        into = pl.lit(target).gather(pl.col("group")).alias("group")
+        before = self.vectors.read(touched, "group").with_columns(into)
+        after = before.group_by("group", "term").agg(pl.col("weight").sum())
+        lost = (
+            pl.concat([before.select("term", by=-1), after.select("term", by=1)])
+            .group_by("term")
+            .agg(pl.col("by").sum())
         )
-        facts = _renamed(self.groups.join(touched, on="group", how="semi"), moves)
+        terms = lost.get_column("term")
+        self.frequency.scatter(terms, self.frequency.gather(terms) + lost.get_column("by"))
+        self.vectors.replace(touched, after)
+        marks = self.marks.read(touched, "group").with_columns(into)
+        self.marks.replace(touched, marks.unique())
+        self._sum_facts(touched, target)
+
+    def _sum_facts(self, touched: pl.Series, target: pl.Series) -> None:
+        """What the groups that changed are now, in all."""
+        facts = pl.DataFrame(
+            {
+                "group": target.gather(touched),
+                "n": self.n.gather(touched),
+                "is_fixed": self.is_fixed.gather(touched),
+                "is_away": self.is_away.gather(touched),
+                "is_careful": self.is_careful.gather(touched),
+            }
+        )
         facts = facts.group_by("group").agg(
-            pl.col("n").sum(), pl.col("is_fixed").any(), pl.col("is_away").all()
+            pl.col("n").sum(),
+            pl.col("is_fixed", "is_careful").any(),
+            pl.col("is_away").all(),
         )
-        self.groups = self.groups.update(facts, on="group", maintain_order="left")
-        self.marks = _renamed(self.marks, moves).unique()
-        self.careful = _renamed(self.careful, moves).unique()
-        into = self.into.rename({"group": "member", "into": "group"})
-        self.into = _renamed(into, moves).select(group="member", into="group")
+        for name in ("n", "is_fixed", "is_away", "is_careful"):
+            changed = getattr(self, name).clone()
+            changed.scatter(facts.get_column("group"), facts.get_column(name))
+            setattr(self, name, changed)
 
 
-def _renamed(rows: pl.DataFrame, moves: pl.DataFrame) -> pl.DataFrame:
-    moved = rows.join(moves, on="group", how="left")
-    return moved.with_columns(group=pl.coalesce("into", "group")).drop("into")
+class Segments:
+    """Rows of many keys (numbers from 0 on), each key's rows in one piece.
+
+    Replaced rows are appended and the old ones stay unread, so a change costs no more than what
+    changes.
+    """
+
+    def __init__(self, keys: int, rows: pl.DataFrame) -> None:
+        """``rows`` with their key in the first column, in any order."""
+        name, *rest = rows.columns
+        rows = rows.sort(name)
+        runs = rows.get_column(name).rle()
+        counts = runs.struct.field("len")
+        self.start = pl.zeros(keys, pl.UInt32, eager=True)
+        self.count = pl.zeros(keys, pl.UInt32, eager=True)
+        self.rows = rows.select(rest)
+        self._place(runs.struct.field("value"), counts, 0)
+
+    @classmethod
+    def of_runs(cls, rows: pl.DataFrame, start: pl.Series, count: pl.Series) -> Segments:
+        """Rows that are in pieces already."""
+        made = cls.__new__(cls)
+        made.rows, made.start, made.count = rows, start.cast(pl.UInt32), count.cast(pl.UInt32)
+        return made
+
+    def _place(self, keys: pl.Series, counts: pl.Series, offset: int) -> None:
+        starts = counts.cum_sum() - counts + offset
+        self.start.scatter(keys, starts.cast(pl.UInt32))
+        self.count.scatter(keys, counts.cast(pl.UInt32))
+
+    def lengths(self, keys: pl.Series) -> pl.Series:
+        """How many rows each key has."""
+        return self.count.gather(keys)
+
+    def read(self, keys: pl.Series, name: str) -> pl.DataFrame:
+        """The rows of some keys, with the key as column ``name``."""
+        return self.join(keys.alias(name).to_frame(), name)
+
+    def join(self, frame: pl.DataFrame, name: str) -> pl.DataFrame:
+        """``frame`` with the rows of the key in its column ``name``."""
+        keys = frame.get_column(name)
+        start, count = self.start.gather(keys), self.count.gather(keys)
+        places = pl.select(
+            place=pl.int_ranges(pl.lit(start), pl.lit(start + count), dtype=pl.UInt32)
+        ).to_series()
+        many = frame.with_columns(place=places).explode("place", empty_as_null=False)
+        place = many.get_column("place")
+        return many.drop("place").hstack(self.rows.select(pl.all().gather(place)).get_columns())
+
+    def replace(self, keys: pl.Series, rows: pl.DataFrame) -> None:
+        """Give some keys other rows; keys without any have none from now on."""
+        name = rows.columns[0]
+        rows = rows.sort(name)
+        runs = rows.get_column(name).rle()
+        self.count.scatter(keys, 0)
+        self._place(runs.struct.field("value"), runs.struct.field("len"), self.rows.height)
+        self.rows = pl.concat([self.rows, rows.select(self.rows.columns)], rechunk=True)
+
+
+def _split(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[pl.DataFrame]:
+    """Parts of a frame in the order of its rows, of about `_BATCH_ROWS` of ``lengths`` each.
+
+    Rows that have the same value of ``by`` and stand together stay together.
+    """
+    if frame.is_empty():
+        return
+    batch = lengths.cast(pl.Int64).cum_sum() // _BATCH_ROWS
+    if batch[-1]:
+        piece = frame.get_column(by).rle_id()
+        batch = batch.gather(piece.search_sorted(piece))
+    start = 0
+    for count in batch.rle().struct.field("len"):
+        yield frame.slice(start, count)
+        start += count
 
 
 def _no_pairs() -> pl.DataFrame:

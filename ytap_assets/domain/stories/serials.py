@@ -165,16 +165,19 @@ _PREFIXED_ROMAN = r"^(part|pt|teil|chapter|episode|vol|volume)([ivxl]{2,7})$"
 _VERSION = r"^v([0-9]+(?:\.[0-9]+)*)$"
 
 
-def read_marks(words: pl.DataFrame) -> pl.DataFrame:
+def read_marks(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     """What says which part of a series a title is.
 
     Args:
-        words: ``title_no`` and ``word``, in order (`terms.read_words`).
+        words: ``title_no`` and ``word``, in order (`terms.number_words`).
+        vocabulary: The words by number.
 
     Returns:
         ``title_no``, ``key`` (what is counted), ``value`` (which one), without repetitions.
     """
-    words = _read_numbers(_with_neighbours(words))
+    telling = _with_neighbours(_find_telling(words, vocabulary), vocabulary)
+    # `pl.format` panics on some columns in several pieces (Polars 2.1).
+    words = _read_numbers(telling, vocabulary).rechunk()
     marks = [
         _counted(words),
         _glued(words),
@@ -216,7 +219,7 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
     """
     words = words.filter(
         pl.any_horizontal(pl.col("digits", "nth", "letters", "roman").is_not_null())
-    )
+    ).rechunk()
     before, after, after_that = pl.col("before"), pl.col("after"), pl.col("after_that")
     marker_after = _value(after, _MARKERS)
     is_amount = marker_after.is_in(_BEFORE_ONLY)
@@ -329,7 +332,7 @@ def _dated(words: pl.DataFrame) -> pl.DataFrame:
     named = months.select("title_no", key=pl.lit("month day"), value=pl.col("month") + "-" + day)
     year = pl.when(after.str.contains(_WHOLE_YEAR)).then(after)
     monthly = months.select("title_no", key=pl.lit("month"), value=pl.col("month") + "-" + year)
-    words = words.filter(word.str.contains("^[0-9]"))
+    words = words.filter(word.str.contains("^[0-9]")).rechunk()
     is_written = word.str.contains(_WRITTEN_DATE)
     parts = pl.concat_str(word, after, "after_that", separator="-")
     is_middle = after.str.contains(_DAY)
@@ -362,7 +365,7 @@ def _versions(words: pl.DataFrame) -> pl.DataFrame:
     in_releases = dotted.join(told, on="title_no", how="semi").filter(~is_amount)
     exact = dotted.filter(word.str.count_matches(".", literal=True) > 1, ~before.is_in(_NO_NAMES))
     return (
-        pl.concat([in_releases, exact])
+        pl.concat([in_releases, exact], rechunk=True)
         .select("title_no", key=pl.format("version {}", before), value="word")
         .drop_nulls()
     )
@@ -401,59 +404,75 @@ def _opposed(words: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(sides).drop_nulls()
 
 
-def _with_neighbours(words: pl.DataFrame) -> pl.DataFrame:
-    """The titles that may have marks; each word with the two before and the two after."""
+def _neighbour(by: int) -> pl.Expr:
+    is_same = pl.col("title_no") == pl.col("title_no").shift(by)
+    return pl.when(is_same).then(pl.col("word").shift(by))
 
-    def neighbour(by: int) -> pl.Expr:
-        is_same = pl.col("title_no") == pl.col("title_no").shift(by)
-        return pl.when(is_same).then(pl.col("word").shift(by))
 
-    words = words.with_columns(
-        before=neighbour(1),
-        before_that=neighbour(2),
-        after=neighbour(-1),
-        after_that=neighbour(-2),
-    )
+def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
+    """The words of the titles that may have marks."""
     word = pl.col("word")
-    in_letters = word.is_in([*_ROMANS, *_CARDINALS])
     is_name = word.is_in([one for one in _ROMANS if one not in _NO_ROMANS])
-    is_name |= word.is_in(list(_NO_ROMANS)) & pl.col("after").is_null()
-    telling = words.filter(
-        word.str.contains(r"\p{N}")
-        | word.is_in([*_AGAINST, *_ORDINALS, *_NAMED, *_LAST, *_LONE])
-        | (word.is_in(list(_SHORT)) & _is_apart())
-        | is_name
-        | word.str.contains(_PREFIXED_ROMAN)
-        | (in_letters & pl.col("before").is_in(list(_MARKERS)))
+    # There are few distinct words, so each is tested once.
+    tests = (
+        vocabulary.alias("word")
+        .to_frame()
+        .select(
+            is_telling=word.str.contains(r"\p{N}")
+            | word.is_in([*_AGAINST, *_ORDINALS, *_NAMED, *_LAST, *_LONE])
+            | is_name
+            | word.str.contains(_PREFIXED_ROMAN),
+            is_short=word.is_in(list(_SHORT)),
+            is_last_name=word.is_in(list(_NO_ROMANS)),
+            in_letters=word.is_in([*_ROMANS, *_CARDINALS]),
+            is_marker=word.is_in(list(_MARKERS)),
+            is_number=word.str.contains(_NUMBER),
+        )
     )
-    return words.join(telling, on="title_no", how="semi", maintain_order="left")
+
+    def told(test: str, by: str = "word") -> pl.Expr:
+        return pl.lit(tests[test]).gather(pl.col(by))
+
+    near = words.with_columns(before=_neighbour(1), after=_neighbour(-1))
+    before, after = pl.col("before"), pl.col("after")
+    is_apart = (
+        before.is_null()
+        | after.is_null()
+        | told("is_number", "before")
+        | told("is_number", "after")
+    )
+    telling = near.filter(
+        told("is_telling")
+        | (told("is_short") & is_apart)
+        | (told("is_last_name") & after.is_null())
+        | (told("in_letters") & told("is_marker", "before"))
+    )
+    is_told = pl.col("title_no").is_in(telling.get_column("title_no").unique().implode())
+    return words.filter(is_told)
 
 
-def _read_numbers(words: pl.DataFrame) -> pl.DataFrame:
+def _with_neighbours(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
+    """Each word, and the two before and the two after, with its ``number`` in the vocabulary."""
+    words = words.with_columns(number="word").with_columns(
+        pl.lit(vocabulary).gather(pl.col("word")).alias("word")
+    )
+    return words.with_columns(
+        before=_neighbour(1),
+        before_that=_neighbour(2),
+        after=_neighbour(-1),
+        after_that=_neighbour(-2),
+    )
+
+
+def _read_numbers(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     """What each word says, if anything.
 
     ``digits``, ``nth``: the number it is; ``letters``: the same, of numerals that count only what
     stands before them; ``roman``: of those that may follow a name; ``named``: its entry in
     `_NAMED`; ``left_open``, ``filled``: what is always the same of it, and what differs.
     """
-    word, named = pl.col("word"), _value(pl.col("word"), _NAMED)
-    roman = _value(word, _ROMANS)
-    nth = pl.coalesce(word.str.extract(_NTH, 1), _value(word, _ORDINALS))
-    digits = pl.when(word.str.contains(_NUMBER)).then(word.str.replace("^0+([0-9])", "${1}"))
-    letter = pl.coalesce(
-        word.str.extract(_LETTER, 1), pl.when(word.str.contains(_PART_OF_PART)).then(word)
-    )
-    numbers = words.select(word.unique()).with_columns(
-        digits=digits,
-        nth=nth,
-        letters=pl.coalesce(roman, _value(word, _CARDINALS), letter),
-        roman=roman,
-        number=pl.coalesce(digits, nth, roman, letter),
-        named=named,
-        short=_value(word, _SHORT),
-        lone=_value(word, _LONE),
-    )
-    words = words.join(numbers, on="word", how="left", maintain_order="left")
+    numbers = _read_vocabulary(vocabulary)
+    words = words.with_columns(numbers.select(pl.all().gather(words["number"])).get_columns())
     is_day = ~pl.col("before").str.contains(_NUMBER).fill_null(value=False)
     named = pl.coalesce(
         "named",
@@ -462,11 +481,38 @@ def _read_numbers(words: pl.DataFrame) -> pl.DataFrame:
     )
     kind = named.str.extract("^([a-z]+)")
     # A final stands where another title has a number, or a semifinal.
-    left_open = pl.when(pl.col("number").is_not_null() | (kind == "stage")).then(pl.lit("0"))
+    left_open = pl.when(pl.col("any_number").is_not_null() | (kind == "stage")).then(pl.lit("0"))
     return words.with_columns(
         named=named,
-        left_open=pl.coalesce(left_open, kind, word.str.replace_all("[0-9]+", "0")),
-        filled=pl.coalesce("number", named, word.str.extract_all("[0-9]+").list.join(" ")),
+        left_open=pl.coalesce(left_open, kind, "without_digits"),
+        filled=pl.coalesce("any_number", named, "own_digits"),
+    )
+
+
+def _read_vocabulary(vocabulary: pl.Series) -> pl.DataFrame:
+    """What each word of a vocabulary says, wherever it stands."""
+    word = pl.col("word")
+    roman = _value(word, _ROMANS)
+    nth = pl.coalesce(word.str.extract(_NTH, 1), _value(word, _ORDINALS))
+    digits = pl.when(word.str.contains(_NUMBER)).then(word.str.replace("^0+([0-9])", "${1}"))
+    letter = pl.coalesce(
+        word.str.extract(_LETTER, 1), pl.when(word.str.contains(_PART_OF_PART)).then(word)
+    )
+    return (
+        vocabulary.alias("word")
+        .to_frame()
+        .select(
+            digits=digits,
+            nth=nth,
+            letters=pl.coalesce(roman, _value(word, _CARDINALS), letter),
+            roman=roman,
+            any_number=pl.coalesce(digits, nth, roman, letter),
+            named=_value(word, _NAMED),
+            short=_value(word, _SHORT),
+            lone=_value(word, _LONE),
+            without_digits=word.str.replace_all("[0-9]+", "0"),
+            own_digits=word.str.extract_all("[0-9]+").list.join(" "),
+        )
     )
 
 

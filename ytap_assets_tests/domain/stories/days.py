@@ -11,6 +11,7 @@ import polars as pl
 FIRST = date(2026, 3, 1)
 KNOWN = pl.Schema(
     {
+        "workspace_id": pl.String(),
         "day": pl.Date(),
         "source": pl.String(),
         "item_id": pl.String(),
@@ -21,6 +22,7 @@ KNOWN = pl.Schema(
 )
 NOTHING = pl.DataFrame(schema=KNOWN)
 _ITEMS: dict[str, pl.DataType] = {
+    "workspace_id": pl.String(),
     "day": pl.Date(),
     "source": pl.String(),
     "item_id": pl.String(),
@@ -36,6 +38,7 @@ def items(titles: Sequence[str | None], *, day: int = 0, **columns: Any) -> pl.D
     count = len(titles)
     when = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=day)
     rows = {
+        "workspace_id": ["w"] * count,
         "day": [FIRST + timedelta(days=day)] * count,
         "source": ["hn"] * count,
         "item_id": [f"d{day}-{number}" for number in range(count)],
@@ -49,7 +52,7 @@ def items(titles: Sequence[str | None], *, day: int = 0, **columns: Any) -> pl.D
 
 def as_known(members: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """What was said of items, as the table keeps it."""
-    return members.join(rows, on=["day", "source", "item_id"]).select(KNOWN.names())
+    return members.join(rows, on=["workspace_id", "day", "source", "item_id"]).select(KNOWN.names())
 
 
 def parts(members: pl.DataFrame) -> set[frozenset[str]]:

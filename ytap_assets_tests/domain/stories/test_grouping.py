@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from random import Random
 
 import polars as pl
 import pytest
@@ -208,7 +209,7 @@ def test_every_item_comes_back_once_in_any_order_and_again(
 ) -> None:
     rows = made_of(given_rows)
     members = group_stories(rows, NOTHING)
-    key = ["day", "source", "item_id"]
+    key = ["workspace_id", "day", "source", "item_id"]
     assert_frame_equal(members.select(key), rows.select(key).sort(key))
     assert_frame_equal(group_stories(rows.reverse(), NOTHING), members)
     assert_frame_equal(group_stories(rows, as_known(members, rows)), members)
@@ -253,3 +254,37 @@ def test_days_together_are_grouped_as_one_after_the_other(
         parts_of.append(group_stories(some, known))
         known = pl.concat([known, as_known(parts_of[-1], some)])
     assert_frame_equal(pl.concat(parts_of), at_once)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(GIVEN, min_size=2, max_size=3), st.integers(0, 4))
+def test_workspaces_together_are_grouped_as_one_at_a_time(
+    given_workspaces: list[list[tuple[int, int, str | None]]], cut: int
+) -> None:
+    alone, rows, known = [], [], []
+    for number, given_rows in enumerate(given_workspaces):
+        all_days = made_of(given_rows).with_columns(workspace_id=pl.lit(f"w{number}"))
+        # What one workspace knows of the first days is not what another does.
+        is_known = (pl.col("day") - FIRST).dt.total_days() < cut - number
+        before, some = all_days.filter(is_known), all_days.filter(~is_known)
+        known.append(as_known(group_stories(before, NOTHING), before))
+        rows.append(some)
+        alone.append(group_stories(some, known[-1]))
+    together = group_stories(pl.concat(rows), pl.concat(known))
+    assert_frame_equal(together, pl.concat(alone))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_titles_of_workspaces_together_are_grouped_as_one_at_a_time(seed: int) -> None:
+    chance = Random(seed)
+    words = [f"{a}{b}" for a in ("ba", "ko", "mi", "tu") for b in ("rel", "don", "sik", "vam")]
+
+    def made(workspace: int, day: int) -> pl.DataFrame:
+        count = chance.randrange(5, 120)
+        titles = [" ".join(chance.choices(words, k=chance.randrange(2, 6))) for _ in range(count)]
+        return items(titles, day=day, workspace_id=[f"w{workspace}"] * count)
+
+    each = [pl.concat(made(workspace, day) for day in range(2)) for workspace in range(3)]
+    alone = [group_stories(rows, NOTHING) for rows in each]
+    assert sum(some["joined_by"].eq("title").sum() for some in alone) > 0
+    assert_frame_equal(group_stories(pl.concat(each), NOTHING), pl.concat(alone))

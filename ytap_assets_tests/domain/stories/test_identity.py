@@ -13,6 +13,7 @@ AT = datetime(2026, 3, 2, 8, tzinfo=UTC)
 BEFORE = datetime(2026, 3, 1, 8, tzinfo=UTC)
 ALIASES = pl.Schema(
     {
+        "workspace_id": pl.String(),
         "former_story_id": pl.String(),
         "story_id": pl.String(),
         "renamed_at": pl.Datetime("us", "UTC"),
@@ -21,18 +22,25 @@ ALIASES = pl.Schema(
 
 
 def aliases(*rows: tuple[str, str]) -> pl.DataFrame:
-    return pl.DataFrame([(*row, BEFORE) for row in rows], schema=ALIASES, orient="row")
+    return pl.DataFrame([("w", *row, BEFORE) for row in rows], schema=ALIASES, orient="row")
 
 
 def told(**stories: str) -> pl.DataFrame:
     """Items and the stories they tell."""
     return pl.DataFrame(
-        {"day": FIRST, "source": "hn", "item_id": list(stories), "story_id": list(stories.values())}
+        {
+            "workspace_id": "w",
+            "day": FIRST,
+            "source": "hn",
+            "item_id": list(stories),
+            "story_id": list(stories.values()),
+        }
     )
 
 
 def rename(known: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame, *in_use: str) -> object:
-    renamed = rename_stories(known, before, after, pl.Series(in_use, dtype=pl.String), AT)
+    ids = pl.DataFrame({"story_id": in_use}, schema={"story_id": pl.String})
+    renamed = rename_stories(known, before, after, ids.with_columns(workspace_id=pl.lit("w")), AT)
     assert renamed.schema == ALIASES
     return renamed.select("former_story_id", "story_id").rows()
 
@@ -61,3 +69,19 @@ def test_an_id_that_comes_back_is_no_alias() -> None:
 
 def test_nothing_stands_for_a_story_without_items() -> None:
     assert rename(aliases(("old", "gone")), told(a="x"), told(a="x"), "x") == []
+
+
+def test_workspaces_have_ids_of_their_own() -> None:
+    def both(rows: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+        return pl.concat([rows, other.with_columns(workspace_id=pl.lit("x"))])
+
+    before = both(told(a="old", b="kept"), told(a="kept", b="old"))
+    after = both(told(a="new", b="kept"), told(a="new", b="old"))
+    known = both(aliases(("oldest", "old")), aliases(("oldest", "kept")))
+    renamed = rename_stories(known, before, after, after.select("workspace_id", "story_id"), AT)
+    assert renamed.select("workspace_id", "former_story_id", "story_id").rows() == [
+        ("w", "old", "new"),
+        ("w", "oldest", "new"),
+        ("x", "kept", "new"),
+        ("x", "oldest", "new"),
+    ]

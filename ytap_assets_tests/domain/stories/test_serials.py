@@ -6,12 +6,12 @@ import polars as pl
 import pytest
 
 from ytap_assets.domain.stories.serials import find_conflicts, read_marks
-from ytap_assets.domain.stories.terms import read_words
+from ytap_assets.domain.stories.terms import number_words
 
 
 def do_conflict(left: str, right: str) -> bool:
     titles = pl.DataFrame({"title": [left, right]}).with_row_index("title_no")
-    marks = read_marks(read_words(titles)).rename({"title_no": "group"})
+    marks = read_marks(*number_words(titles)).rename({"title_no": "group"})
     pairs = pl.DataFrame({"group": [0], "other": [1]}).cast(pl.UInt32)
     return find_conflicts(pairs, marks).height == 1
 
@@ -242,6 +242,8 @@ def test_differences_that_cannot_be_seen_are_none() -> None:
         "\uff21 boat, \uff30art \uff21",
         "A BOAT, PART A",
     ]
-    words = read_words(pl.DataFrame({"title": titles}).with_row_index("title_no"))
+    words, vocabulary = number_words(pl.DataFrame({"title": titles}).with_row_index("title_no"))
     assert words.group_by("title_no").agg("word").get_column("word").n_unique() == 1
-    assert read_marks(words).group_by("key").len().get_column("len").unique().to_list() == [5]
+    assert read_marks(words, vocabulary).group_by("key").len().get_column(
+        "len"
+    ).unique().to_list() == [5]

@@ -6,7 +6,13 @@ import polars as pl
 import pytest
 
 from ytap_assets.domain.stories.common_words import COMMON_SHARES
-from ytap_assets.domain.stories.terms import MAX_CHARACTERS, SCALE, read_words, weigh_terms
+from ytap_assets.domain.stories.terms import (
+    MAX_CHARACTERS,
+    SCALE,
+    number_words,
+    read_words,
+    weigh_terms,
+)
 
 
 def words_of(title: str | None) -> list[str]:
@@ -65,7 +71,7 @@ def test_each_title_has_the_same_length() -> None:
         {"title_no": [0, 1], "title": ["Snowden speaks at SXSW", "the video"]},
         schema_overrides={"title_no": pl.UInt32},
     )
-    terms = weigh_terms(read_words(titles))
+    terms = weigh_terms(*number_words(titles))
     lengths = terms.group_by("title_no").agg((pl.col("weight") ** 2).sum().sqrt())["weight"]
     assert lengths.is_between(SCALE * 0.99, SCALE * 1.01).all()
 
@@ -74,7 +80,7 @@ def test_rare_words_prove_more_than_common_ones_and_phrases_take_back() -> None:
     titles = pl.DataFrame(
         {"title_no": [0], "title": ["snowden how"]}, schema_overrides={"title_no": pl.UInt32}
     )
-    evidence = weigh_terms(read_words(titles)).sort("evidence")["evidence"].to_list()
+    evidence = weigh_terms(*number_words(titles)).sort("evidence")["evidence"].to_list()
     phrase, common, rare = evidence
     assert phrase < 0 < common < rare
 
@@ -82,7 +88,7 @@ def test_rare_words_prove_more_than_common_ones_and_phrases_take_back() -> None:
 def test_what_a_large_window_repeats_proves_less_there() -> None:
     titles = [f"zorblax {number} quux{number}" for number in range(2000)]
     frame = pl.DataFrame({"title": titles}).with_row_index("title_no")
-    terms = weigh_terms(read_words(frame))
+    terms = weigh_terms(*number_words(frame))
     by_use = terms.group_by("term").agg(pl.len(), pl.col("evidence").first()).sort("len")
     evidence = by_use["evidence"].to_list()
     assert evidence[-1] < 400
