@@ -23,8 +23,8 @@ from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_re
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.iso_codes import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
-from ytap_assets.domain.scoring import SOURCE_WEIGHTS
-from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
+from ytap_assets.domain.scoring.final_score import BOUNDS, ScoringWeights
+from ytap_assets.domain.scoring.items import SOURCE_WEIGHTS
 from ytap_assets.domain.spam_rules import (
     MAX_PATTERNS,
     RULE_PRECISION,

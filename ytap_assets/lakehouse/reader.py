@@ -15,7 +15,7 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.schema import typed_default
+from ytap_assets.lakehouse.schema import read_earlier
 from ytap_assets.lakehouse.snapshots import stored_at
 from ytap_assets.tables import Table
 
@@ -170,9 +170,9 @@ def _as_of(cursor: duckdb.DuckDBPyConnection, table: Table, snapshot: int) -> st
     """A table as a snapshot has it, with the columns that were declared since as their defaults."""
     stored = stored_at(cursor, table.name, snapshot)
     if stored is None:
-        cells = [typed_default(column) for column in table.columns]
+        cells = [read_earlier(column, ()) for column in table.columns]
         return f"(SELECT {', '.join(cells)} WHERE false)"
-    added = [typed_default(column) for column in table.columns if column.name not in stored]
+    added = [read_earlier(column, stored) for column in table.columns if column.name not in stored]
     return (
         f"(SELECT {', '.join(['*', *added])} FROM {LAKE}.{table.name} AT (VERSION => {snapshot}))"
     )

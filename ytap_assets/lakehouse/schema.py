@@ -1,12 +1,12 @@
 """Bring the lake up to the declarations in `tables`: options, tables, columns, comments.
 
-A new column is added with its default and old rows stay readable. What would lose or reinterpret
-data is refused, with the way out in the message.
+A new column is added with its default, a renamed one is renamed, and old rows stay readable. What
+would lose or reinterpret data is refused, with the way out in the message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -59,8 +59,18 @@ def plan_changes(connection: duckdb.DuckDBPyConnection, tables: Iterable[Table])
     return statements
 
 
-def typed_default(column: Column) -> str:
-    """What rows written before the column existed read as: an expression with the column's name."""
+def read_earlier(column: Column, stored: Container[str]) -> str:
+    """A column that a snapshot lacks: under its former name, or the value of rows without it.
+
+    Args:
+        column: The declared column.
+        stored: The columns that the snapshot has.
+
+    Returns:
+        An SQL expression with the column's name.
+    """
+    if column.renamed_from in stored:
+        return f'"{column.renamed_from}" AS "{column.name}"'
     value = "NULL" if column.default is None else _literal(column.default)
     return f'CAST({value} AS {_SQL_TYPES[column.dtype]}) AS "{column.name}"'
 
@@ -90,8 +100,12 @@ def _create(table: Table) -> list[str]:
 
 def _evolve(table: Table, stored: dict[str, _Stored]) -> list[str]:
     statements: list[str] = []
+    stored = dict(stored)
     for column in table.columns:
         have = stored.get(column.name)
+        if have is None and column.renamed_from in stored:
+            have = stored.pop(column.renamed_from)
+            statements.append(_rename(table, column.renamed_from, column.name))
         if have is None:
             statements += _add(table, column)
             continue
@@ -103,13 +117,17 @@ def _evolve(table: Table, stored: dict[str, _Stored]) -> list[str]:
             )
         if have.comment != column.comment:
             statements.append(_comment(table, column))
-    for name in sorted(set(stored) - set(table.schema)):
+    for name in sorted(stored.keys() - table.schema.keys()):
         raise SchemaConflictError(
             f"{table.name}.{name} is in the lake but no longer declared: declare it again as"
             " nullable, or drop it after a backup with"
             f" `ALTER TABLE {LAKE}.{table.name} DROP COLUMN {name}`"
         )
     return statements
+
+
+def _rename(table: Table, former: str, name: str) -> str:
+    return f'ALTER TABLE {LAKE}.{table.name} RENAME COLUMN "{former}" TO "{name}"'
 
 
 def _add(table: Table, column: Column) -> list[str]:

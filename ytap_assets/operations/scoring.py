@@ -6,16 +6,14 @@ from datetime import timedelta
 
 import polars as pl
 
-from ytap_assets.domain.final_score import RankingConfig
 from ytap_assets.domain.production.moves import find_taken_topics
-from ytap_assets.domain.ranking import (
-    NORM_COLUMNS,
-    NORM_DAYS,
+from ytap_assets.domain.scoring.final_score import RankingConfig, ScoringWeights, Topic
+from ytap_assets.domain.scoring.ranking import (
+    BASELINE_COLUMNS,
+    BASELINE_DAYS,
     find_regrouped_days,
     rank_stories,
 )
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.later_days import publish_with_later_days
 from ytap_assets.operations.platform import Slice, Written
@@ -26,10 +24,11 @@ from ytap_assets.workspaces import Workspace
 def score_slice(slice_: Slice) -> Written:
     """Publish the slice's rows of ``scored_trends``, made from its rows of ``trend_stories``.
 
-    What is usual for a source, and which stories a taken page told, is known from the `NORM_DAYS`
-    before a day. So the days after the slice are ranked again, as far as it changes them. Any later
-    day may have been grouped again (`tell_stories`), also beyond days without a list, or with one
-    that stays as it was; so those whose lists hold other stories are ranked again too.
+    What is usual for a source, and which stories a taken page belonged to, is known from the
+    `BASELINE_DAYS` before a day. So the days after the slice are ranked again, as far as it changes
+    them. Any later day may have been grouped again (`tell_stories`), also beyond days without a
+    list, or with one that stays as it was; so those whose lists hold other stories are ranked again
+    too.
 
     Raises:
         PublishRefusedError: A check failed; nothing was written.
@@ -44,17 +43,17 @@ def score_slice(slice_: Slice) -> Written:
         slice_.read_later(TREND_STORIES, ["workspace_id", "day", "story_id", "source"]),
         slice_.read_later(SCORED_TRENDS, ["workspace_id", "day", "story_id", "members", "sources"]),
     )["day"]
-    return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=NORM_DAYS, also=regrouped)
+    return publish_with_later_days(slice_, SCORED_TRENDS, rank, reach=BASELINE_DAYS, also=regrouped)
 
 
 def _rank(slice_: Slice, days: Days, topics: pl.DataFrame) -> pl.DataFrame:
     workspace = slice_.workspace
     members = slice_.read(TREND_STORIES, days=days)
-    before: Days = (days[0] - timedelta(days=NORM_DAYS), days[0] - timedelta(days=1))
-    past = slice_.read(TREND_STORIES, days=before, columns=list(NORM_COLUMNS))
+    before: Days = (days[0] - timedelta(days=BASELINE_DAYS), days[0] - timedelta(days=1))
+    past = slice_.read(TREND_STORIES, days=before, columns=list(BASELINE_COLUMNS))
     return rank_stories(
         members,
-        pl.concat([past, members.select(NORM_COLUMNS)]),
+        pl.concat([past, members.select(BASELINE_COLUMNS)]),
         configs={workspace.workspace_id: _config(workspace)},
         taken=_name_stories(slice_, (before[0], days[1]), topics).with_columns(
             workspace_id=pl.lit(workspace.workspace_id)
@@ -99,7 +98,7 @@ def _config(workspace: Workspace) -> RankingConfig:
 def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFrame:
     """The taken topics, and with each the stories that its page told on the days before.
 
-    A story stays taken for `NORM_DAYS` after its page told it, also on days on which only other
+    A story stays taken for `BASELINE_DAYS` after its page told it, also on days on which only other
     pages tell it; no day is ranked by what it or a later one told.
     """
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
@@ -114,7 +113,7 @@ def _name_stories(slice_: Slice, past: Days, taken: pl.DataFrame) -> pl.DataFram
     ).unique()
     named = taken.join(told, on="canonical_url").with_columns(
         pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day"),
-        pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{NORM_DAYS}d")).alias(
+        pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{BASELINE_DAYS}d")).alias(
             "last_day"
         ),
     )

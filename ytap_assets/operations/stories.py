@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ytap_assets.domain.items import score_items
+from ytap_assets.domain.scoring.items import ItemConfig, score_items
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
 from ytap_assets.lakehouse.reader import Days, Reader
@@ -58,13 +58,13 @@ def tell_stories(slice_: Slice) -> Written:
 
 def _measure(slice_: Slice) -> pl.DataFrame:
     workspace = slice_.workspace
-    return score_items(
-        slice_.read(RAW_TRENDS),
+    config = ItemConfig(
         source_weights=workspace.scoring.source_weights,
         views_per_engagement=workspace.scoring.views_per_engagement,
         spam_rules=spam_rules(workspace),
         spam_model=spam_model(slice_.platform.settings, workspace),
     )
+    return score_items(slice_.read(RAW_TRENDS), configs={workspace.workspace_id: config})
 
 
 def _rename(

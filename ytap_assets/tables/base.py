@@ -35,6 +35,7 @@ def column(
     null: bool = False,
     default: str | float | bool | None = None,
     expected: tuple[float, float] | None = None,
+    renamed_from: str | None = None,
     **structure: Any,
 ) -> Any:
     """Declare one column.
@@ -44,13 +45,15 @@ def column(
         null: Whether unknown values (null) are allowed.
         default: What rows written before the column existed read as.
         expected: A business range. Values outside it are flagged and kept; they never block.
+        renamed_from: The column's former name: a lake that has it is upgraded by renaming, and
+            snapshots that have it are read by it.
         structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which do block.
     """
     return pa.Field(
         description=comment,
         nullable=null,
         default=default,
-        metadata={"expected": expected} if expected else None,
+        metadata={"expected": expected, "renamed_from": renamed_from},
         **structure,
     )
 
@@ -79,6 +82,7 @@ class Column:
     comment: str
     default: str | float | bool | None
     expected: tuple[float, float] | None
+    renamed_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ class Table:
                 comment=declared.description or "",
                 default=declared.default,
                 expected=(declared.metadata or {}).get("expected"),
+                renamed_from=(declared.metadata or {}).get("renamed_from"),
             )
             for name, declared in schema.columns.items()
         )

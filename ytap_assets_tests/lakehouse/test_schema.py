@@ -54,6 +54,14 @@ class GrownSightings(Rows):
     tags: Texts = column("Its tags.", null=True)
 
 
+class ReversedSightings(Rows):
+    """Sightings whose headline is called a title again."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the sighting.")
+    title: Text = column("Its title.", null=True, renamed_from="headline")
+
+
 class RetypedSightings(Rows):
     """Sightings whose title became a number."""
 
@@ -78,7 +86,16 @@ class StrictSightings(Rows):
     score: Float = column("Its score.")
 
 
+class RenamedSightings(Rows):
+    """Sightings whose title is now called a headline."""
+
+    day: Day = column("The UTC date.")
+    item_id: Text = column("Names the sighting.")
+    headline: Text = column("Its headline.", null=True, renamed_from="title")
+
+
 GROWN = replace(SIGHTINGS, model=GrownSightings)
+RENAMED = replace(SIGHTINGS, model=RenamedSightings)
 NEW_CELLS = {
     "language": "it's en",
     "score": -1.5,
@@ -187,6 +204,32 @@ def test_snapshots_from_before_a_column_are_readable(lake: Lake) -> None:
     assert old.read(GROWN).to_dicts() == [{**_grown_row("old"), "title": None}]
     assert old.read(GROWN, wanted={"language": ["de"]}).is_empty()
     assert old.read(GROWN, columns=["rank", "item_id"]).rows() == [(7, "old")]
+
+
+def test_a_renamed_column_keeps_its_values(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")], title="t"), "tech")
+    before = lake.snapshot_id()
+    assert any("RENAME" in statement for statement in _evolve(lake, RENAMED))
+    assert _evolve(lake, RENAMED) == []
+    new = RENAMED.frame([{"workspace_id": "tech", "day": DAY, "item_id": "new", "headline": "h"}])
+    append(lake, RENAMED, new, "tech")
+    columns = ["item_id", "headline"]
+    now = lake.reader("tech").read(RENAMED, columns=columns).sort("item_id")
+    assert now.rows() == [("new", "h"), ("old", "t")]
+    old = lake.reader("tech", as_of=before)
+    assert old.read(RENAMED, columns=columns).rows() == [("old", "t")]
+    assert old.read(RENAMED, wanted={"headline": ["t"]}).schema == RENAMED.schema
+    maintain(lake, datetime.now(UTC), RUN)
+    assert_frame_equal(lake.reader("tech").read(RENAMED, columns=columns).sort("item_id"), now)
+
+
+def test_a_rename_is_undone_by_the_reverse_one(lake: Lake) -> None:
+    append(lake, SIGHTINGS, sightings("tech", [(DAY, "old")], title="t"), "tech")
+    _evolve(lake, RENAMED)
+    back = replace(SIGHTINGS, model=ReversedSightings)
+    _evolve(lake, back)
+    assert lake.reader("tech").read(back).get_column("title").to_list() == ["t"]
+    assert lake.reader("tech").read(SIGHTINGS).get_column("title").to_list() == ["t"]
 
 
 def test_snapshots_from_before_a_table_hold_no_rows(empty_settings: Settings) -> None:

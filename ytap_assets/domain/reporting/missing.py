@@ -13,7 +13,7 @@ import polars as pl
 
 from ytap_assets.domain.reporting.collection import FAILED, last_outcomes
 from ytap_assets.domain.reporting.inputs import ReportInputs, carry_forward
-from ytap_assets.domain.scoring import latest_observations
+from ytap_assets.domain.scoring.items import latest_observations
 from ytap_assets.tables.sources import SOURCE_NAMES
 
 _NAMED = 3
