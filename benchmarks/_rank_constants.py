@@ -2,7 +2,7 @@
 
 A part is a subreddit, a day or a month. The constants of momentum are chosen again on the other
 parts, from a grid, and judged on the part that was left out, beside each rival, in pairs. The
-formula of `domain.momentum` and `domain.norms` stands here again, in plain Python over the grid.
+formula of `domain.scoring.items` and `.baselines` stands here again, in plain Python over the grid.
 What is usual for a list are the medians of the other parts, drawn to those of the lists before it
 in its own part as the product does.
 """
@@ -20,8 +20,8 @@ from _rank_measures import ndcg, paired_interval, spearman
 from _rank_stories import OURS, RIVALS
 from _report import print_table
 
-from ytap_assets.domain.momentum import SLOWING, Courses
-from ytap_assets.domain.norms import DEFAULT_NORMS, SHRINKAGE, TAKE_OFF
+from ytap_assets.domain.scoring.baselines import DEFAULT_BASELINES, SHRINKAGE, TAKE_OFF
+from ytap_assets.domain.scoring.items import SLOWING, GrowthCurves
 
 
 class Constants(NamedTuple):
@@ -65,9 +65,9 @@ BEATEN = ("raw count", "base score")
 
 def own_constants(source: str) -> Constants:
     """The product's."""
-    course = Courses().by_source[source]
+    course = GrowthCurves().by_source[source]
     basis = "views" if source == "youtube" else "points"
-    steepness = DEFAULT_NORMS[source, basis].steepness
+    steepness = DEFAULT_BASELINES[source, basis].steepness
     return Constants(course.first_hours, course.settling_hours, TAKE_OFF, steepness, SLOWING)
 
 
@@ -196,13 +196,13 @@ def _values(lists: Lists, constants: Constants, source: str, others: Lists) -> l
         cases = _cases(one)
         weight = 0.0 if others is lists else len(past) / (len(past) + SHRINKAGE)
         own = _medians(past, constants, source) if weight else usual
-        expected, pace = (
+        expected, velocity = (
             math.exp(weight * math.log(a) + (1 - weight) * math.log(b))
             for a, b in zip(own, usual, strict=True)
         )
         heats = [
             _expected(case, constants, source) / expected
-            + (_pace(case, constants) / (constants.take_off * pace)) ** constants.steepness
+            + (_pace(case, constants) / (constants.take_off * velocity)) ** constants.steepness
             for case in cases
         ]
         pairs.append(_measure(heats, _gains(one)))
@@ -232,7 +232,7 @@ def _measure(scores: Sequence[float], gains: Sequence[float]) -> Pair:
 
 def _expected(case: Case, constants: Constants, source: str) -> float:
     share = 1 - math.exp(-(case.age / constants.settling_hours + 0.2))
-    fading = Courses().by_source[source].fading_hours
+    fading = GrowthCurves().by_source[source].decay_hours
     return (max(case.counted, 0) + 1) / share / (1 + (case.age / fading) ** 2)
 
 

@@ -18,7 +18,7 @@ from _rank_stories import OURS, RIVALS, measure, rank
 from _report import print_table
 from _score_history import find_histories, read_history
 
-from ytap_assets.domain.norms import measure_norms
+from ytap_assets.domain.scoring.baselines import measure_baselines
 
 STEP = timedelta(minutes=30)
 WINDOW = timedelta(minutes=15)
@@ -98,7 +98,7 @@ def figures_of(values: dict[str, tuple[list[float], list[float]]]) -> dict[str, 
 
 
 def make_ticks(rows: pl.DataFrame) -> list[Tick]:
-    """Each half hour's candidates, ranked by what is known then; norms are of earlier ones."""
+    """Each half hour's candidates, ranked by what is known then; baselines are of earlier ones."""
     finals = rows.group_by("item_id").agg(
         final=pl.col("points").last(), last_at=pl.col("observed_at").last()
     )
@@ -117,8 +117,8 @@ def make_ticks(rows: pl.DataFrame) -> list[Tick]:
         if seen.is_empty():
             continue
         items = measure(seen).sort("item_id")
-        norms = measure_norms(pl.concat(past) if past else items.clear())
-        posts = rank(items, norms).join(finals, on="item_id", maintain_order="left")
+        baselines = measure_baselines(pl.concat(past) if past else items.clear())
+        posts = rank(items, baselines).join(finals, on="item_id", maintain_order="left")
         ticks.append(Tick(at, posts.with_columns(*_parts(posts, at))))
         past.append(items)
     return ticks

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import polars as pl
 
-from ytap_assets.domain.final_score import score_stories
-from ytap_assets.domain.momentum import measure_gains, measure_items
-from ytap_assets.domain.scoring import add_base_scores, latest_observations, merge_observations
+from ytap_assets.domain.scoring.final_score import score_stories
+from ytap_assets.domain.scoring.items import (
+    add_base_scores,
+    latest_observations,
+    measure_gains,
+    measure_items,
+    merge_observations,
+)
 
 
 def measure(rows: pl.DataFrame) -> pl.DataFrame:
@@ -20,12 +25,14 @@ def measure(rows: pl.DataFrame) -> pl.DataFrame:
     return measure_items(add_base_scores(items), measure_gains(seen))
 
 
-def rank(items: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+def rank(items: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """``items`` with their ``final_score``."""
     members = items.with_columns(
         story_id=pl.format("{}:{}", "source", "item_id"), canonical_url=pl.col("url")
     )
-    scores = score_stories(members, norms).select("workspace_id", "day", "story_id", "final_score")
+    scores = score_stories(members, baselines).select(
+        "workspace_id", "day", "story_id", "final_score"
+    )
     keys = ["workspace_id", "day", "story_id"]
     return members.join(scores, on=keys, how="left", maintain_order="left")
 

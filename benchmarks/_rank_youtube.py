@@ -14,7 +14,7 @@ from _rank_measures import ndcg, spearman
 from _rank_stories import OURS, RIVALS, measure, rank
 from _report import print_table
 
-from ytap_assets.domain.norms import measure_norms
+from ytap_assets.domain.scoring.baselines import measure_baselines
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.tables import RAW_TRENDS
@@ -96,9 +96,9 @@ def _first_sights(items: pl.DataFrame) -> list[pl.DataFrame]:
     )
     months = []
     for (month,), videos in sorted(first.group_by("month"), key=lambda group: group[0]):
-        norms = measure_norms(items.filter(pl.col("day") < pl.lit(month)))
+        baselines = measure_baselines(items.filter(pl.col("day") < pl.lit(month)))
         if videos.height >= FEWEST:
-            months.append(rank(videos.sort("item_id"), norms))
+            months.append(rank(videos.sort("item_id"), baselines))
     return months
 
 

@@ -59,7 +59,7 @@ def scored_trends(workspace_id: str, days: int, per_day: int, *, first: int = 0)
             production_factor=pl.lit(1.0),
             spam_factor=pl.lit(1.0),
             reasons=_list(pl.lit(value=True), "23 points an hour, top 10 % of Hacker News"),
-            heat=(number * 37 % 5000).cast(pl.Float64),
+            total_engagement=(number * 37 % 5000).cast(pl.Float64),
             members=pl.col("place") % 4 + 1,
             sources=_list(pl.lit(value=True), "hn"),
         )

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from ytap_assets.domain.scoring import (
+from ytap_assets.domain.scoring.items import (
     OTHER_SOURCE_WEIGHT,
     SOURCE_WEIGHTS,
     SPAM_FACTOR,

@@ -33,7 +33,6 @@ from time import process_time
 import polars as pl
 from _report import finish, print_table, read_arguments, temporary_folder
 from backfill import DEMO, prepare, record_day, run
-from ytap_assets.sources.http.recordings import append_recording, day_folder
 
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.lakehouse.checks import Scope, check_rows
@@ -42,6 +41,7 @@ from ytap_assets.operations.doctor import examine
 from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
+from ytap_assets.sources.http.recordings import append_recording, day_folder
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,

@@ -5,7 +5,7 @@ what is known then, and compared with their last known scores: NDCG@10 on log(1 
 Spearman, means over the half hours. YouTube: the videos of each month of the daily lists, ranked
 at first sight, against their views five days later, and against what they gained in these days.
 
-What is usual (the norms) comes from earlier half hours, or earlier months, alone.
+What is usual (the baselines) comes from earlier half hours, or earlier months, alone.
 
 Nothing tuned: each subreddit (of a single one, each day) and each month is left out once, the
 constants are chosen on the rest, and the differences from each rival are given with intervals of

@@ -29,13 +29,13 @@ from _report import finish, print_table, read_arguments, take_turns, temporary_f
 from _rows import raw_trends
 from _score_row import score_row, score_row_with_spam
 
-from ytap_assets.domain.final_score import RankingConfig, score_stories
-from ytap_assets.domain.momentum import measure_gains, measure_items
-from ytap_assets.domain.norms import measure_norms
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring import (
+from ytap_assets.domain.scoring.baselines import measure_baselines
+from ytap_assets.domain.scoring.final_score import RankingConfig, Topic, score_stories
+from ytap_assets.domain.scoring.items import (
     add_base_scores,
     latest_observations,
+    measure_gains,
+    measure_items,
     merge_observations,
 )
 from ytap_assets.domain.spam.detection import find_spam
@@ -216,9 +216,9 @@ def time_steps(trends: pl.DataFrame) -> dict[str, float]:
     scored = timed("base score", lambda: pl.concat([items, score_columns(items)], how="horizontal"))
     gains = timed("gains of earlier observations", lambda: measure_gains(seen))
     measured = timed("momentum's measures", lambda: measure_items(scored, gains))
-    norms = timed("what is usual", lambda: measure_norms(measured))
+    baselines = timed("what is usual", lambda: measure_baselines(measured))
     members = measured.with_columns(story_id="item_id", canonical_url="url")
-    timed("final score", lambda: score_stories(members, norms, configs=_CONFIGS))
+    timed("final score", lambda: score_stories(members, baselines, configs=_CONFIGS))
     seconds["all"] = round(sum(seconds.values()), 2)
     print_table(f"The whole way, {TRENDS:,} trends", ["", "s"], list(seconds.items()))
     return seconds

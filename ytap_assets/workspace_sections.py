@@ -23,8 +23,8 @@ from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_re
 from ytap_assets.domain.ids import is_channel_id
 from ytap_assets.domain.languages import check_country, check_language
 from ytap_assets.domain.phrases import MAX_PHRASES, check_phrase, check_regex
-from ytap_assets.domain.scoring import SOURCE_WEIGHTS, VIEWS_PER_ENGAGEMENT
-from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
+from ytap_assets.domain.scoring.final_score import BOUNDS, ScoringWeights
+from ytap_assets.domain.scoring.items import SOURCE_WEIGHTS, VIEWS_PER_ENGAGEMENT
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES, Minimum, default_minimums
 from ytap_assets.domain.spam.rules import (
     MAX_PATTERNS,

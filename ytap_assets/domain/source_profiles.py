@@ -3,8 +3,7 @@
 A source without a profile uses the defaults of `SourceProfile`. The numbers of growth curves and
 baselines are measured; `docs/scoring.md` says on what.
 
-Does not belong here: how a source is fetched (`sources`), the formulas (`scoring`, `momentum`,
-`norms`, `final_score`, `spam`).
+Does not belong here: how a source is fetched (`sources`), the formulas (`scoring`, `spam`).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ class GrowthCurve:
         first_hours: The age used for the speed of younger items: in the first minutes a few votes
             would be hundreds an hour.
         settling_hours: The age at which a usual item has about 70 % of its final count.
-        fading_hours: The age at which a count is weighted by half.
+        decay_hours: The age at which a count is weighted by half.
     """
 
     first_hours: float = 2
     settling_hours: float = 8
-    fading_hours: float = 48
+    decay_hours: float = 48
 
 
 DEFAULT_GROWTH = GrowthCurve()
@@ -40,15 +39,15 @@ class Baseline:
     Attributes:
         basis: The count that is measured.
         expected: The median of ``expected_engagement``.
-        pace: The median of ``pace``.
-        heat: The heat that 95, 75, 50, 25, 10 and 1 % of the items reach, ascending.
-        steepness: The exponent of relative speed (`norms`).
+        velocity: The median of ``velocity``.
+        hotness: The hotness that 95, 75, 50, 25, 10 and 1 % of the items reach, ascending.
+        steepness: The exponent of relative speed (`scoring.baselines`).
     """
 
     basis: Literal["points", "views"]
     expected: float
-    pace: float
-    heat: tuple[float, ...]
+    velocity: float
+    hotness: tuple[float, ...]
     steepness: float = 1
 
 
@@ -89,17 +88,19 @@ class SourceProfile:
     allows_capitals: bool = False
 
 
-HEAT_OF_VOTES = (0.35, 0.7, 1.05, 2.0, 8.8, 25_000)
-HEAT_OF_VIEWS = (0.25, 0.76, 1.45, 3.1, 7.1, 40)
-_VIDEO_GROWTH = GrowthCurve(first_hours=6, settling_hours=48, fading_hours=168)
+HOTNESS_OF_VOTES = (0.35, 0.7, 1.05, 2.0, 8.8, 25_000)
+HOTNESS_OF_VIEWS = (0.25, 0.76, 1.45, 3.1, 7.1, 40)
+_VIDEO_GROWTH = GrowthCurve(first_hours=6, settling_hours=48, decay_hours=168)
 
 _PROFILES = (
     SourceProfile(
         name="reddit",
         title="Reddit",
-        growth=GrowthCurve(first_hours=0.3, settling_hours=0.5, fading_hours=24),
+        growth=GrowthCurve(first_hours=0.3, settling_hours=0.5, decay_hours=24),
         # New posts of one large subreddit.
-        baseline=Baseline("points", expected=46, pace=30, heat=HEAT_OF_VOTES, steepness=6),
+        baseline=Baseline(
+            "points", expected=46, velocity=30, hotness=HOTNESS_OF_VOTES, steepness=6
+        ),
         minimum=Minimum("points", 100),
     ),
     SourceProfile(
@@ -107,9 +108,11 @@ _PROFILES = (
         title="Hacker News",
         spellings=("hackernews", "hacker_news"),
         weight=1.2,
-        growth=GrowthCurve(first_hours=2, settling_hours=8, fading_hours=24),
+        growth=GrowthCurve(first_hours=2, settling_hours=8, decay_hours=24),
         # Stories with at least 50 points in their first day.
-        baseline=Baseline("points", expected=150, pace=13.5, heat=HEAT_OF_VOTES, steepness=6),
+        baseline=Baseline(
+            "points", expected=150, velocity=13.5, hotness=HOTNESS_OF_VOTES, steepness=6
+        ),
         minimum=Minimum("points", 50),
     ),
     # Charts and searches.
@@ -120,7 +123,7 @@ _PROFILES = (
         weight=0.8,
         growth=_VIDEO_GROWTH,
         # The daily chart of one country.
-        baseline=Baseline("views", expected=1.4e6, pace=22_000, heat=HEAT_OF_VIEWS),
+        baseline=Baseline("views", expected=1.4e6, velocity=22_000, hotness=HOTNESS_OF_VIEWS),
         minimum=Minimum("views", 1000),
         allows_capitals=True,
     ),

@@ -6,16 +6,14 @@ from datetime import date
 
 import polars as pl
 
-from ytap_assets.domain.final_score import RankingConfig
 from ytap_assets.domain.production.records import find_taken_topics
-from ytap_assets.domain.ranking import (
-    NORM_COLUMNS,
-    NORM_DAYS,
+from ytap_assets.domain.scoring.final_score import RankingConfig, ScoringWeights, Topic
+from ytap_assets.domain.scoring.ranking import (
+    BASELINE_COLUMNS,
+    BASELINE_DAYS,
     find_regrouped_days,
     rank_stories,
 )
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring_weights import ScoringWeights
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.platform import Batch, Results, isolated
 from ytap_assets.tables import PRODUCTION_EVENTS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
@@ -28,10 +26,11 @@ _PAGE = ["workspace_id", "canonical_url"]
 def score(batch: Batch) -> Results:
     """Publish the batch's rows of ``scored_trends``, made from its rows of ``trend_stories``.
 
-    What is usual for a source, and which stories a taken page told, is known from the `NORM_DAYS`
-    before a day. So the days after the slices are ranked again, as far as they change them. Any
-    later day may have been grouped again (`cluster_stories`), also beyond days without a list, or
-    with one that stays as it was; so those whose lists hold other stories are ranked again too.
+    What is usual for a source, and which stories a taken page belonged to, is known from the
+    `BASELINE_DAYS` before a day. So the days after the slices are ranked again, as far as they
+    change them. Any later day may have been grouped again (`cluster_stories`), also beyond days
+    without a list, or with one that stays as it was; so those whose lists hold other stories are
+    ranked again too.
 
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
@@ -42,7 +41,7 @@ def score(batch: Batch) -> Results:
         return _keep_first(part, _rank(part, topics), stored)
 
     return publish_with_later_days(
-        batch, Dependence(SCORED_TRENDS, rank, reach=NORM_DAYS, also=_find_regrouped(batch))
+        batch, Dependence(SCORED_TRENDS, rank, reach=BASELINE_DAYS, also=_find_regrouped(batch))
     )
 
 
@@ -63,7 +62,7 @@ def _rank(part: Batch, topics: pl.DataFrame) -> pl.DataFrame:
     """The rows of ``scored_trends`` of some days, as if each list were the first of its day."""
     return rank_stories(
         part.read(TREND_STORIES),
-        part.read(TREND_STORIES, before=NORM_DAYS, columns=list(NORM_COLUMNS)),
+        part.read(TREND_STORIES, before=BASELINE_DAYS, columns=list(BASELINE_COLUMNS)),
         configs={name: _config(workspace) for name, workspace in part.workspaces.items()},
         taken=_name_stories(part, topics),
     )
@@ -115,7 +114,7 @@ def _config(workspace: Workspace) -> RankingConfig:
 def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
     """The taken topics, and with each the stories that its page told on the days before.
 
-    A story stays taken for `NORM_DAYS` after its page told it, also on days on which only other
+    A story stays taken for `BASELINE_DAYS` after its page told it, also on days on which only other
     pages tell it; no day is ranked by what it or a later one told.
     """
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
@@ -123,13 +122,13 @@ def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
         return taken.with_columns(story_id=pl.lit(None, pl.String))
     told = part.read(
         TREND_STORIES,
-        before=NORM_DAYS,
+        before=BASELINE_DAYS,
         columns=[*_PAGE, "story_id", "day"],
         wanted={"canonical_url": pages},
     ).unique()
     named = taken.join(told, on=_PAGE).with_columns(
         pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day"),
-        pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{NORM_DAYS}d")).alias(
+        pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{BASELINE_DAYS}d")).alias(
             "last_day"
         ),
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
-from ytap_assets.domain.items import score_items
+from ytap_assets.domain.scoring.items import ItemConfig, score_items
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
 from ytap_assets.lakehouse.errors import PublishRefusedError
@@ -14,9 +12,7 @@ from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.platform import Batch, Results, isolated
 from ytap_assets.operations.spam import spam_model, spam_rules
-from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS, STORY_ALIASES, TREND_STORIES
-from ytap_assets.workspaces import Workspace
 
 _STORY = ["workspace_id", "story_id"]
 _KNOWN = ["workspace_id", "day", "source", "item_id", "story_id", "title", "canonical_url"]
@@ -63,34 +59,18 @@ def cluster_stories(batch: Batch) -> Results:
 
 
 def _measure(batch: Batch) -> pl.DataFrame:
-    """The batch's items as rows of ``trend_stories`` whose stories are not known yet.
-
-    Workspaces with the same settings are measured together.
-    """
-    groups: list[tuple[dict[str, Any], list[str]]] = []
-    for name, workspace in batch.workspaces.items():
-        given = _measure_settings(batch.platform.settings, workspace)
-        names = next((names for known, names in groups if known == given), None)
-        if names is None:
-            groups.append((given, [name]))
-        else:
-            names.append(name)
-    trends = batch.read(RAW_TRENDS)
-    measured = [
-        score_items(trends.filter(pl.col("workspace_id").is_in(names)), **given)
-        for given, names in groups
-    ]
-    return pl.concat(measured).with_columns(pl.lit(None).alias(name) for name in _ADDED)
-
-
-def _measure_settings(settings: Settings, workspace: Workspace) -> dict[str, Any]:
-    """The arguments of `score_items` that come from a workspace's config."""
-    return {
-        "source_weights": workspace.scoring.source_weights,
-        "views_per_engagement": workspace.scoring.views_per_engagement,
-        "spam_rules": spam_rules(workspace),
-        "spam_model": spam_model(settings, workspace),
+    """The batch's items as rows of ``trend_stories`` whose stories are not known yet."""
+    configs = {
+        name: ItemConfig(
+            source_weights=workspace.scoring.source_weights,
+            views_per_engagement=workspace.scoring.views_per_engagement,
+            spam_rules=spam_rules(workspace),
+            spam_model=spam_model(batch.platform.settings, workspace),
+        )
+        for name, workspace in batch.workspaces.items()
     }
+    measured = score_items(batch.read(RAW_TRENDS), configs=configs)
+    return measured.with_columns(pl.lit(None).alias(name) for name in _ADDED)
 
 
 def _rename(

@@ -77,7 +77,9 @@ class TrendStories(Rows):
         " than the column.",
         null=True,
     )
-    looks: Int = column("How often it was observed that day.", ge=1)
+    observation_count: Int = column(
+        "How often it was observed that day.", renamed_from=("looks",), ge=1
+    )
     rank: Int = column("Position in the list it was seen in; 1 is the top.", null=True)
     engagement: Float = column(
         "Points + comments; YouTube: likes + comments, else views / 50.", null=True
@@ -89,8 +91,10 @@ class TrendStories(Rows):
     gained_per_hour: Float = column(
         "Gain per hour between the last two observations; null with one observation.", null=True
     )
-    pace: Float = column(
-        "engagement_per_hour, reduced if the latest observations show it slow down.", null=True
+    velocity: Float = column(
+        "engagement_per_hour, reduced if the latest observations show it slow down.",
+        null=True,
+        renamed_from=("pace",),
     )
     expected_engagement: Float = column("The projected final count, decayed by age.", null=True)
     rank_share: Float = column(
@@ -137,11 +141,11 @@ class ScoredTrends(Rows):
     story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
     title: Text = column("The title of its best member. Hostile input.")
     final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
-    momentum: Float = column("How hot the story is compared with the past of its source, 0-10.")
-    momentum_source: Text = column("The source it is hottest in.")
+    momentum: Float = column("Where the story ranks compared with the past of its source, 0-10.")
+    momentum_source: Text = column("The source in which it ranks highest.")
     momentum_basis: Text = column("The count used for ranking there, or `rank`, or `unknown`.")
     top_share: Float = column(
-        "The share of that source's items that are at least as hot.", null=True
+        "The share of that source's items that are at least as high in hotness.", null=True
     )
     engagement_per_hour: Float = column(
         "That count of its members there, per hour since publication.", null=True
@@ -185,8 +189,10 @@ class ScoredTrends(Rows):
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 where published_at is unknown.")
     source_weight: Float = column("The weight of the source.")
-    heat: Float = column("Engagement of all members together.", null=True)
-    members: Int = column("How many distinct items tell the story that day.", ge=1)
+    total_engagement: Float = column(
+        "Engagement of all members together.", null=True, renamed_from=("heat",)
+    )
+    members: Int = column("How many distinct items belong to the story that day.", ge=1)
     sources: Texts = column("The platforms it was seen on.")
 
 

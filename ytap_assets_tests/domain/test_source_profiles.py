@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ytap_assets.domain import source_profiles
-from ytap_assets.domain.norms import TOP_SHARES
+from ytap_assets.domain.scoring.baselines import TOP_SHARES
 from ytap_assets.domain.source_profiles import SOURCE_NAMES, SOURCE_PROFILES, Minimum
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.operations.spam import spam_rules
@@ -30,10 +30,10 @@ def test_every_source_of_trends_has_a_profile_and_a_name() -> None:
 def test_a_profile_is_consistent(profile: source_profiles.SourceProfile) -> None:
     assert profile.weight > 0
     assert profile.platform in {"", *SOURCE_PROFILES} - {profile.name}
-    assert 0 < profile.growth.first_hours <= profile.growth.fading_hours
+    assert 0 < profile.growth.first_hours <= profile.growth.decay_hours
     if profile.baseline is not None:
-        assert len(profile.baseline.heat) == len(TOP_SHARES)
-        assert list(profile.baseline.heat) == sorted(profile.baseline.heat)
+        assert len(profile.baseline.hotness) == len(TOP_SHARES)
+        assert list(profile.baseline.hotness) == sorted(profile.baseline.hotness)
 
 
 @pytest.mark.parametrize("name", ["hn", "reddit", "youtube"])

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.domain.scoring import merge_observations
+from ytap_assets.domain.scoring.items import merge_observations
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import imports
@@ -254,7 +254,7 @@ def test_every_country_keeps_its_whole_chart(
         for rank, video in enumerate(charts[name], start=1)
     ]
     stories = run_alone(cluster_stories, platform, "tech", date(2018, 11, 1)).frame
-    assert stories.sort("title").select("title", "looks", "rank").rows() == [
+    assert stories.sort("title").select("title", "observation_count", "rank").rows() == [
         ("Video a", 1, 1),
         ("Video b", 1, 1),
         ("Video c", 1, 1),

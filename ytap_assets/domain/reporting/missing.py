@@ -19,7 +19,7 @@ from ytap_assets.domain.reporting.numbers import (
     carry_forward,
     join_before,
 )
-from ytap_assets.domain.scoring import latest_observations
+from ytap_assets.domain.scoring.items import latest_observations
 from ytap_assets.domain.source_profiles import SOURCE_NAMES
 
 _NAMED = 3

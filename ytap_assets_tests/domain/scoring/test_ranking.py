@@ -10,16 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.final_score import LEARNED_SCHEMA, RankingConfig
-from ytap_assets.domain.items import score_items
-from ytap_assets.domain.ranking import NORM_COLUMNS, find_regrouped_days, rank_stories
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring_weights import ScoringWeights
+from ytap_assets.domain.scoring.final_score import (
+    LEARNED_SCHEMA,
+    RankingConfig,
+    ScoringWeights,
+    Topic,
+)
+from ytap_assets.domain.scoring.items import score_items
+from ytap_assets.domain.scoring.ranking import BASELINE_COLUMNS, find_regrouped_days, rank_stories
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
-from ytap_assets_tests.domain.test_scoring import DAY, NOON, observation, trends
+from ytap_assets_tests.domain.scoring.test_items import DAY, NOON, observation, trends
 
-NO_PAST = TREND_STORIES.empty().select(NORM_COLUMNS)
+NO_PAST = TREND_STORIES.empty().select(BASELINE_COLUMNS)
 TAKEN = {
     "workspace_id": "tech",
     "script_id": "s",
@@ -55,7 +58,7 @@ def test_one_page_is_one_row_for_which_its_best_member_speaks() -> None:
         {"item_id": "3", "url": "https://example.com/a#top", "points": 70},
         {"item_id": "4", "url": "https://example.com/b", "points": 60},
     )
-    assert [(s["item_id"], s["members"], s["sources"], s["heat"]) for s in stories] == [
+    assert [(s["item_id"], s["members"], s["sources"], s["total_engagement"]) for s in stories] == [
         ("2", 3, ["hn", "reddit"], 5170.0),
         ("4", 1, ["hn"], 60.0),
     ]
@@ -121,7 +124,7 @@ def test_norms_are_those_of_the_days_before_alone() -> None:
             for n in range(200)
         ]
         members = members_of(RAW_TRENDS.frame([observation(**row) for row in rows]))
-        return members.select(NORM_COLUMNS)
+        return members.select(BASELINE_COLUMNS)
 
     frame = members_of(RAW_TRENDS.frame([observation(points=2000)]))
     alone = rank_stories(frame, NO_PAST)["momentum"].item()
@@ -227,7 +230,7 @@ def test_a_source_without_a_norm_is_measured_on_its_own_items() -> None:
     past = members_of(RAW_TRENDS.frame([observation(**row) for row in before]))
     later = {
         one["title"]: one["momentum"]
-        for one in rank_stories(frame, past.select(NORM_COLUMNS)).to_dicts()
+        for one in rank_stories(frame, past.select(BASELINE_COLUMNS)).to_dicts()
     }
     best, worst = f"Article 7 of {DAY}", f"Article 0 of {DAY}"
     assert later[worst] < first_day[worst] < 1.591 < first_day[best] < later[best]
@@ -303,8 +306,8 @@ def test_workspaces_and_days_together_are_ranked_as_one_at_a_time(chance: random
             for number in range(chance.randrange(1, 9))
         ]
         each.append(members_of(RAW_TRENDS.frame([observation(**row) for row in rows])))
-        before = each[-1].select(NORM_COLUMNS).with_columns(pl.col("day") - timedelta(days=2))
-        pasts.append(pl.concat([before, each[-1].select(NORM_COLUMNS)]))
+        before = each[-1].select(BASELINE_COLUMNS).with_columns(pl.col("day") - timedelta(days=2))
+        pasts.append(pl.concat([before, each[-1].select(BASELINE_COLUMNS)]))
         done.append(taken(workspace_id=workspace, title=chance.choice(rows)["title"]))
     learned = pl.DataFrame(
         [("a", "source", "hn", 2.0), ("b", "topic", "Rust", 0.5)], LEARNED_SCHEMA, orient="row"

@@ -11,8 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.momentum import Courses, measure_gains, measure_items
-from ytap_assets.domain.scoring import latest_observations, merge_observations
+from ytap_assets.domain.scoring.items import (
+    GrowthCurves,
+    latest_observations,
+    measure_gains,
+    measure_items,
+    merge_observations,
+)
 from ytap_assets.domain.source_profiles import GrowthCurve
 from ytap_assets.tables import RAW_TRENDS
 
@@ -46,7 +51,7 @@ def measure(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 
 def gains(*rows: dict[str, Any]) -> list[tuple[int, float | None]]:
     found = measure_gains(merge_observations(RAW_TRENDS.frame(list(rows)))).sort("item_id")
-    return found.select("looks", "gained_per_hour").rows()
+    return found.select("observation_count", "gained_per_hour").rows()
 
 
 @pytest.mark.parametrize(
@@ -98,11 +103,11 @@ def test_what_is_old_fades() -> None:
 
 
 def test_each_source_has_its_course() -> None:
-    courses = Courses({"hn": GrowthCurve(1, 1, 1)}, other=GrowthCurve(2, 2, 2))
+    curves = GrowthCurves({"hn": GrowthCurve(1, 1, 1)}, other=GrowthCurve(2, 2, 2))
     rows = RAW_TRENDS.frame(
         [observation(source=source, points=10, item_id=source) for source in ("hn", "lobsters")]
     ).with_columns(hours_old=pl.lit(0.0))
-    measured = measure_items(merge_observations(rows), NO_GAINS, courses)
+    measured = measure_items(merge_observations(rows), NO_GAINS, curves)
     assert measured["engagement_per_hour"].to_list() == [10.0, 5.0]
 
 
@@ -120,7 +125,7 @@ def test_each_source_has_its_course() -> None:
 def test_what_slows_down_loses_a_little_of_its_pace(gained: float | None, left: float) -> None:
     item = RAW_TRENDS.frame([observation(points=1000)]).with_columns(hours_old=pl.lit(10.0))
     seen = measure_gains(item).with_columns(gained_per_hour=pl.lit(gained, pl.Float64))
-    assert measure_items(merge_observations(item), seen)["pace"].item() == pytest.approx(
+    assert measure_items(merge_observations(item), seen)["velocity"].item() == pytest.approx(
         100 * left, rel=1e-6
     )
 
@@ -183,8 +188,8 @@ def test_votes_that_fall_are_no_loss() -> None:
 
 
 def test_gain_is_since_the_latest_look_a_quarter_of_an_hour_earlier() -> None:
-    looks = [observation(m, points=p) for m, p in ((0, 0), (60, 500), (80, 590), (90, 600))]
-    assert gains(*looks) == [(4, 200.0)]
+    observed = [observation(m, points=p) for m, p in ((0, 0), (60, 500), (80, 590), (90, 600))]
+    assert gains(*observed) == [(4, 200.0)]
 
 
 def test_looks_too_close_together_tell_no_gain() -> None:
@@ -225,8 +230,8 @@ def test_the_order_of_rows_changes_no_gain(order: list[int], points: list[int]) 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 4000), st.integers(0, 10**15)), min_size=1, max_size=6))
-def test_a_gain_is_never_negative(looks: list[tuple[float, int]]) -> None:
-    unique = {round(minute): points for minute, points in looks}
+def test_a_gain_is_never_negative(observed: list[tuple[float, int]]) -> None:
+    unique = {round(minute): points for minute, points in observed}
     ((_, gained),) = gains(*(observation(m, points=p) for m, p in unique.items()))
     assert gained is None or (math.isfinite(gained) and gained >= 0)
 

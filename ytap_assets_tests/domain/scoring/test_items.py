@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.items import score_items
-from ytap_assets.domain.scoring import (
+from ytap_assets.domain.scoring.items import (
+    ItemConfig,
     base_score_columns,
     engagement_columns,
     hours_old_column,
     latest_observations,
     merge_observations,
+    score_items,
 )
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
@@ -45,7 +46,8 @@ def observation(**given_values: Any) -> dict[str, Any]:
 
 
 def score(*rows: dict[str, Any], **settings_: Any) -> list[dict[str, Any]]:
-    frame = score_items(RAW_TRENDS.frame([observation(**row) for row in rows]), **settings_)
+    frame = RAW_TRENDS.frame([observation(**row) for row in rows])
+    frame = score_items(frame, configs={"tech": ItemConfig(**settings_)})
     return frame.to_dicts()
 
 
@@ -170,7 +172,7 @@ def test_a_list_is_as_long_as_its_lowest_rank_of_the_day() -> None:
 def test_lists_of_one_instant_are_one_look() -> None:
     lists = [{"list_name": name, "rank": rank} for name, rank in (("hot", 9), ("new", 3))]
     (item,) = score(*lists, {"observed_at": NOON + timedelta(hours=1), "points": 1500})
-    assert (item["looks"], item["gained_per_hour"]) == (2, 500.0)
+    assert (item["observation_count"], item["gained_per_hour"]) == (2, 500.0)
 
 
 def test_nothing_known_scores_nothing() -> None:
@@ -194,7 +196,7 @@ def test_an_item_in_full() -> None:
         "discussion_url": None,
         "published_at": NOON - timedelta(hours=4),
         "observed_at": NOON,
-        "looks": 1,
+        "observation_count": 1,
         "engagement": 1234.0,
         "engagement_basis": "points+comments",
         "hours_old": 4.0,
@@ -319,6 +321,19 @@ def test_scoring_a_range_is_scoring_its_days(frame: pl.DataFrame) -> None:
     days = [score_items(frame.filter(pl.col("day") == day)) for day in sorted(set(frame["day"]))]
     whole = score_items(frame)
     assert_frame_equal(whole, pl.concat([whole.clear(), *days]))
+
+
+@settings(max_examples=30)
+@given(st.lists(trends, min_size=3, max_size=3))
+def test_workspaces_together_are_scored_as_one_at_a_time(frames: list[pl.DataFrame]) -> None:
+    own = ItemConfig({"hn": 3.0}, 10.0, SpamRules(blocklist=("free robux",), minimums={}))
+    configs = {"a": own, "b": own}  # the third has none
+    each = [
+        frame.with_columns(workspace_id=pl.lit(name))
+        for name, frame in zip("abc", frames, strict=True)
+    ]
+    alone = [score_items(frame, configs=configs) for frame in each]
+    assert_frame_equal(score_items(pl.concat(each), configs=configs), pl.concat(alone))
 
 
 @settings(max_examples=60)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.relevance import Topic, match_topics
+from ytap_assets.domain.scoring.final_score import Topic, match_topics
 from ytap_assets.sources.importing import read_trend_file
 
 TECH = Topic(keywords=("Rust", "machine learning", "C++"), vertical="technology")

@@ -10,25 +10,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.explain import explain_stories
-from ytap_assets.domain.final_score import (
+from ytap_assets.domain.scoring.baselines import measure_baselines
+from ytap_assets.domain.scoring.final_score import (
     BOOST_RANGE,
+    BOUNDS,
     LEARNED_RANGE,
     LEARNED_SCHEMA,
     PRODUCED_SCHEMA,
     RELEVANCE_RANGE,
     RankingConfig,
+    ScoringWeights,
+    Topic,
     score_stories,
 )
-from ytap_assets.domain.momentum import measure_gains, measure_items
-from ytap_assets.domain.norms import measure_norms
-from ytap_assets.domain.relevance import Topic
-from ytap_assets.domain.scoring import (
+from ytap_assets.domain.scoring.items import (
     hours_old_column,
     latest_observations,
+    measure_gains,
+    measure_items,
     merge_observations,
 )
-from ytap_assets.domain.scoring_weights import BOUNDS, ScoringWeights
+from ytap_assets.domain.scoring.ranking import explain_stories
 from ytap_assets.errors import ConfigError
 from ytap_assets.tables import RAW_TRENDS
 
@@ -45,7 +47,7 @@ SCHEMA = {
     "momentum_basis": pl.String,
     "expected_engagement": pl.Float64,
     "engagement_per_hour": pl.Float64,
-    "pace": pl.Float64,
+    "velocity": pl.Float64,
     "rank_share": pl.Float64,
     "gained_per_hour": pl.Float64,
 }
@@ -61,9 +63,9 @@ MEMBER = {
     "momentum_basis": "points",
     "expected_engagement": 100.0,
     "engagement_per_hour": 55.0,
-    "pace": 50.0,
+    "velocity": 50.0,
 }
-NO_NORMS = measure_norms(pl.DataFrame(schema=SCHEMA))
+NO_BASELINES = measure_baselines(pl.DataFrame(schema=SCHEMA))
 TOPIC = Topic(keywords=("rust", "database"))
 
 
@@ -76,7 +78,7 @@ def members(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def score(*rows: dict[str, Any], **given_: Any) -> list[dict[str, Any]]:
-    return score_stories(members(*rows), NO_NORMS, **given_).to_dicts()
+    return score_stories(members(*rows), NO_BASELINES, **given_).to_dicts()
 
 
 def score_one(*rows: dict[str, Any], **given_: Any) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def test_heat_adds_up_within_a_source() -> None:
 
 
 def test_the_source_where_a_story_stands_highest_gives_its_momentum() -> None:
-    weak = {"source": "reddit", "pace": 1.0, "expected_engagement": 1.0}
+    weak = {"source": "reddit", "velocity": 1.0, "expected_engagement": 1.0}
     story = score_one({}, weak)
     assert story["momentum_source"] == "hn"
     assert story["momentum"] == score_one({})["momentum"]
@@ -126,15 +128,15 @@ def test_the_source_where_a_story_stands_highest_gives_its_momentum() -> None:
 
 def test_a_count_speaks_before_the_unknown() -> None:
     unknown = {"source": "lobsters", "momentum_basis": "unknown"}
-    silent = {**unknown, "expected_engagement": None, "pace": None}
-    low = {"expected_engagement": 0.1, "pace": 0.0}
+    silent = {**unknown, "expected_engagement": None, "velocity": None}
+    low = {"expected_engagement": 0.1, "velocity": 0.0}
     assert score_one(low, silent)["momentum"] < score_one(silent)["momentum"]
     assert score_one(silent)["expected_engagement"] is None
 
 
 def test_a_source_that_nothing_is_known_of_neither_lifts_nor_buries() -> None:
     article = {"source": "articles", "momentum_basis": "likes", "expected_engagement": 320.0}
-    cold = {"expected_engagement": 0.1, "pace": 0.0}
+    cold = {"expected_engagement": 0.1, "velocity": 0.0}
     assert score_one(article)["momentum"] == 1.591
     assert score_one(cold, article)["momentum_source"] == "hn"
     assert score_one(cold, article)["momentum"] == score_one(cold)["momentum"]
@@ -145,7 +147,7 @@ def test_ranks_speak_where_nothing_else_does() -> None:
         "source": "reddit",
         "momentum_basis": "rank",
         "expected_engagement": None,
-        "pace": None,
+        "velocity": None,
     }
     high, low = score(
         {**ranked, "story_id": "high", "rank_share": 1 / 26},
@@ -276,7 +278,7 @@ member_rows = st.lists(
             "title": st.sampled_from(["Rust", "database", "Das ist nicht der Weg", "", "x"]),
             "is_spam": st.booleans(),
             "expected_engagement": st.floats(0, 1e18),
-            "pace": st.floats(0, 1e18),
+            "velocity": st.floats(0, 1e18),
             "gained_per_hour": st.none() | st.floats(0, 1e15),
         }
     ),
@@ -294,7 +296,7 @@ def test_factors_stay_within_their_ranges(
 ) -> None:
     stories = score_stories(
         members(*rows),
-        NO_NORMS,
+        NO_BASELINES,
         configs=config(TOPIC, ScoringWeights(**weights)),
         learned=learned(source_hn=weight),
         produced=produced(story_id="a"),
@@ -318,8 +320,10 @@ def test_factors_stay_within_their_ranges(
 def test_the_order_of_members_changes_nothing(rows: list[dict[str, Any]], rng: Any) -> None:
     numbered = [{**row, "item_id": str(number)} for number, row in enumerate(rows)]
     shuffled = rng.sample(numbered, len(numbered))
-    first = score_stories(members(*numbered), NO_NORMS, configs=config(TOPIC))
-    assert_frame_equal(first, score_stories(members(*shuffled), NO_NORMS, configs=config(TOPIC)))
+    first = score_stories(members(*numbered), NO_BASELINES, configs=config(TOPIC))
+    assert_frame_equal(
+        first, score_stories(members(*shuffled), NO_BASELINES, configs=config(TOPIC))
+    )
 
 
 @settings(deadline=None)
@@ -368,7 +372,7 @@ def test_from_observations_to_reasons() -> None:
     measured = measure_items(items, measure_gains(trends))
     members_ = measured.with_columns(story_id="item_id", canonical_url="item_id")
     stories = explain_stories(
-        score_stories(members_, measure_norms(measured), configs=config(TOPIC))
+        score_stories(members_, measure_baselines(measured), configs=config(TOPIC))
     )
     assert stories.height == 48
     assert stories["final_score"].is_finite().all()

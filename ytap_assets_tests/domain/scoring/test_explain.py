@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ytap_assets.domain.explain import explain_stories
+from ytap_assets.domain.scoring.ranking import explain_stories
 
 SCHEMA = pl.Schema(
     {

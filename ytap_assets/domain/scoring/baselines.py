@@ -1,12 +1,12 @@
 """Where an item stands among the items of its own source: momentum, from 0 to 10.
 
-Belongs here: what is usual for a source (its norms), measured on a workspace's past days and held
-by declared defaults while these are few; and placing an item, or a story's sum, among them. Does
-not belong here: what is measured of an item (`momentum`).
+Belongs here: what is usual for a source (its baseline), measured on a workspace's past days and
+drawn to declared defaults while these are few; and placing an item, or a story's sum, in that
+distribution. Does not belong here: what is measured of an item (`items`).
 
-Heat joins the two measures of an item, both in units of what is usual for its source:
+Hotness joins the two measures of an item, both in units of what is usual for its source:
 
-    heat = expected / usual expected + (pace / (2.25 x usual pace)) ^ steepness
+    hotness = expected / usual expected + (velocity / (2.25 x usual velocity)) ^ steepness
 
 The first part orders the many that go their usual course. With a steepness of 6 the second takes
 over where a thing gathers faster than about twice the usual: votes lift what is fast, so from there
@@ -27,9 +27,9 @@ from itertools import pairwise
 
 import polars as pl
 
-from ytap_assets.domain.momentum import COUNTS, RANK
 from ytap_assets.domain.rounding import round_exactly
-from ytap_assets.domain.source_profiles import HEAT_OF_VIEWS, SOURCE_PROFILES, Baseline
+from ytap_assets.domain.scoring.items import COUNTS, RANK
+from ytap_assets.domain.source_profiles import HOTNESS_OF_VIEWS, SOURCE_PROFILES, Baseline
 
 TAKE_OFF = 2.25
 SHRINKAGE = 50
@@ -37,39 +37,39 @@ SHRINKAGE = 50
 NEUTRAL_SHARE = 0.5
 """The top share of an item of which nothing is known."""
 TOP_SHARES = (0.95, 0.75, 0.5, 0.25, 0.1, 0.01)
-"""The share of items at least as hot as each of ``Baseline.heat``."""
+"""The share of items that reach each value of ``Baseline.hotness``."""
 SCALE = 10.0
 CURVE = 0.25
 """momentum = 10 x (1 - top share ^ 0.25): 1.6 in the middle, 4.4 for the top tenth, 6.8 for the
 top hundredth."""
 
 FOR_DAY = "for_day"
-"""The day that norms are for, where there are those of several days."""
+"""The day that baselines are for, where there are those of several days."""
 _KEY = ("source", "momentum_basis")
-_KNOTS = tuple(f"heat_{number}" for number in range(len(TOP_SHARES)))
+_KNOTS = tuple(f"hotness_{number}" for number in range(len(TOP_SHARES)))
 _LEAST = 1e-9
 
 
-DEFAULT_NORMS: Mapping[tuple[str, str], Baseline] = {
+DEFAULT_BASELINES: Mapping[tuple[str, str], Baseline] = {
     (name, profile.baseline.basis): profile.baseline
     for name, profile in SOURCE_PROFILES.items()
     if profile.baseline is not None
 }
-_NO_SCALE = Baseline("views", expected=1, pace=1, heat=HEAT_OF_VIEWS)
-"""For any other source and basis: the shape of heat, which is free of scale. Its medians mean
+_NO_SCALE = Baseline("views", expected=1, velocity=1, hotness=HOTNESS_OF_VIEWS)
+"""For any other source and basis: the shape of hotness, which is free of scale. Its medians mean
 nothing and are never used."""
 
 
 def is_declared() -> pl.Expr:
-    """Whether the source and basis of a row have a declared norm."""
-    return pl.any_horizontal(_is_of(source, basis) for source, basis in DEFAULT_NORMS)
+    """Whether the source and basis of a row have a declared baseline."""
+    return pl.any_horizontal(_is_of(source, basis) for source, basis in DEFAULT_BASELINES)
 
 
 def _is_of(source: str, basis: str) -> pl.Expr:
     return (pl.col("source") == source) & (pl.col("momentum_basis") == basis)
 
 
-def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
+def measure_baselines(past: pl.DataFrame) -> pl.DataFrame:
     """What is usual for each source, from the items of past days.
 
     Medians and quantiles are taken of logarithms and drawn toward the declared default:
@@ -77,30 +77,30 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
     those of the items alone.
 
     Args:
-        past: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace`` of
+        past: ``source``, ``momentum_basis``, ``expected_engagement``, ``velocity`` of
             past items, in any order; may be empty. With a column ``workspace_id``, each row counts
             for its workspace; with `FOR_DAY`, for the day it names.
 
     Returns:
         One row per source and basis seen (and workspace and day, where given): these, ``items``,
-        ``usual_expected``, ``usual_pace`` and the heat of each of `TOP_SHARES`, as `place` takes
-        them.
+        ``usual_expected``, ``usual_velocity`` and the hotness of each of `TOP_SHARES`, as `place`
+        takes them.
     """
     key = _key_of(past)
     known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
-        *key, "expected_engagement", "pace"
+        *key, "expected_engagement", "velocity"
     )
     medians = known.group_by(key, maintain_order=True).agg(
         items=pl.len(),
         usual_expected=pl.col("expected_engagement").median(),
-        usual_pace=pl.col("pace").median(),
+        usual_velocity=pl.col("velocity").median(),
     )
-    usual = _draw_to_defaults(medians, ("usual_expected", "usual_pace"), is_scale=True)
-    heats = known.join(usual, on=key).select(*key, heat_column())
-    quantiles = heats.group_by(key, maintain_order=True).agg(
+    usual = _draw_to_defaults(medians, ("usual_expected", "usual_velocity"), is_scale=True)
+    hotness_of = known.join(usual, on=key).select(*key, hotness_column())
+    quantiles = hotness_of.group_by(key, maintain_order=True).agg(
         pl.len().alias("items"),
         *(
-            pl.col("heat").quantile(1 - share).alias(knot)
+            pl.col("hotness").quantile(1 - share).alias(knot)
             for knot, share in zip(_KNOTS, TOP_SHARES, strict=True)
         ),
     )
@@ -108,45 +108,45 @@ def measure_norms(past: pl.DataFrame) -> pl.DataFrame:
     return usual.join(knots, on=key, maintain_order="left")
 
 
-def heat_column() -> pl.Expr:
-    """``heat``, from the two measures, what is usual for both, and the source's steepness."""
+def hotness_column() -> pl.Expr:
+    """``hotness``, from the two measures, what is usual for both, and the source's steepness."""
     usual = pl.col("expected_engagement") / pl.col("usual_expected")
-    fast = pl.col("pace") / (TAKE_OFF * pl.col("usual_pace"))
-    return (usual + fast.pow(_steepness())).alias("heat")
+    fast = pl.col("velocity") / (TAKE_OFF * pl.col("usual_velocity"))
+    return (usual + fast.pow(_steepness())).alias("hotness")
 
 
 def _steepness() -> pl.Expr:
     return reduce(
         lambda rest, one: pl.when(_is_of(*one[0])).then(one[1].steepness).otherwise(rest),
-        DEFAULT_NORMS.items(),
+        DEFAULT_BASELINES.items(),
         pl.lit(_NO_SCALE.steepness),
     )
 
 
-def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """Place each row among the items of its source.
 
     Args:
-        frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``pace``
-            and ``rank_share`` of items (`momentum.measure_items`), or of stories' sums.
-        norms: As `measure_norms` gives them; a source that is not there has its default. Norms
-            of workspaces and for days (`FOR_DAY`) are those of the rows' own.
+        frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``velocity``
+            and ``rank_share`` of items (`items.measure_items`), or of stories' sums.
+        baselines: As `measure_baselines` gives them; a source that is not there has its default.
+            Those of workspaces and for days (`FOR_DAY`) are those of the rows' own.
 
     Returns:
-        ``frame`` with ``top_share`` (the share of the source's items at least as hot; null where
-        nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals), and with
+        ``frame`` with ``top_share`` (the share of the source's items of at least that hotness; null
+        where nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals), and with
         ``is_compared``: false where fewer than `SHRINKAGE` items say what is usual. Within a
-        source and basis momentum orders as heat does. Without a declared norm the share is drawn
-        to the middle: with n items of the source it is share^w x 0.5^(1 - w),
+        source and basis momentum orders as hotness does. Without a declared baseline the share is
+        drawn to the middle: with n items of the source it is share^w x 0.5^(1 - w),
         w = n / (n + `SHRINKAGE`). Unknown: the momentum of a usual item, neither for it nor
         against.
     """
-    key = _key_of(norms)
+    key = _key_of(baselines)
     dated = frame.with_columns(pl.col("day").alias(FOR_DAY)) if FOR_DAY in key else frame
     keys = dated.filter(pl.col("momentum_basis").is_in(COUNTS)).select(key).unique()
-    defaults = _default_norms(keys.join(norms, on=key, how="anti"))
-    joined = dated.select(*key, "expected_engagement", "pace", "rank_share").join(
-        pl.concat([norms, defaults.select(norms.columns)]),
+    defaults = _default_baselines(keys.join(baselines, on=key, how="anti"))
+    joined = dated.select(*key, "expected_engagement", "velocity", "rank_share").join(
+        pl.concat([baselines, defaults.select(baselines.columns)]),
         on=key,
         how="left",
         maintain_order="left",
@@ -154,7 +154,7 @@ def place(frame: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
     weight = pl.when(is_declared()).then(1.0).otherwise(_weight())
     counted, is_ranked = pl.col("momentum_basis").is_in(COUNTS), pl.col("momentum_basis") == RANK
     placed = joined.select(
-        heat_column(), weight.alias("weight"), *_KNOTS, "momentum_basis", "rank_share"
+        hotness_column(), weight.alias("weight"), *_KNOTS, "momentum_basis", "rank_share"
     ).select(
         top_share=pl.when(is_ranked)
         .then("rank_share")
@@ -184,22 +184,22 @@ def momentum_column() -> pl.Expr:
 
 
 def _top_share() -> pl.Expr:
-    """The share of items at least as hot: a straight line from knot to knot, both logarithmic.
+    """The share of items of at least that hotness, linear between the knots, both logarithmic.
 
-    Beyond the last knot the line goes on; below the first the share of cooler items goes to 0 in
-    proportion to heat.
+    Beyond the last knot the line goes on; below the first the share of the other items goes to 0 in
+    proportion to hotness.
     """
-    heat = pl.col("heat").clip(lower_bound=_LEAST).log()
+    hotness = pl.col("hotness").clip(lower_bound=_LEAST).log()
     falls = [math.log(share) for share in TOP_SHARES]
     line = pl.lit(falls[0])
     for number, (low, high) in enumerate(pairwise(_KNOTS)):
         start, end = pl.col(low).log(), pl.col(high).log()
         slope = (falls[number + 1] - falls[number]) / (end - start)
         is_last = number == len(_KNOTS) - 2
-        upper = heat if is_last else pl.min_horizontal(heat, end)
+        upper = hotness if is_last else pl.min_horizontal(hotness, end)
         line += slope * (pl.max_horizontal(upper, start) - start)
-    below = 1 - (1 - TOP_SHARES[0]) * pl.col("heat") / pl.col(_KNOTS[0])
-    return pl.when(pl.col("heat") < pl.col(_KNOTS[0])).then(below).otherwise(line.exp())
+    below = 1 - (1 - TOP_SHARES[0]) * pl.col("hotness") / pl.col(_KNOTS[0])
+    return pl.when(pl.col("hotness") < pl.col(_KNOTS[0])).then(below).otherwise(line.exp())
 
 
 def _draw_to_defaults(
@@ -207,7 +207,7 @@ def _draw_to_defaults(
 ) -> pl.DataFrame:
     """The measured values drawn toward the declared ones, in logarithms.
 
-    A scale (``is_scale``) of a source without a declared norm is drawn to nothing.
+    A scale (``is_scale``) of a source without a declared baseline is drawn to nothing.
     """
     weight = _weight()
     if is_scale:
@@ -222,7 +222,7 @@ def _draw_to_defaults(
         for name in names
     )
     key = _key_of(measured)
-    defaults = _default_norms(measured.select(key))
+    defaults = _default_baselines(measured.select(key))
     return measured.join(
         defaults, on=key, how="left", maintain_order="left", suffix="_default"
     ).select(*key, "items", *drawn)
@@ -232,16 +232,19 @@ def _key_of(frame: pl.DataFrame) -> tuple[str, ...]:
     return (*(name for name in ("workspace_id", FOR_DAY) if name in frame.columns), *_KEY)
 
 
-def _default_norms(keys: pl.DataFrame) -> pl.DataFrame:
-    """The declared norms of sources, as `measure_norms` gives them; of 0 items."""
-    norms = [
-        DEFAULT_NORMS.get((source, basis), _NO_SCALE)
+def _default_baselines(keys: pl.DataFrame) -> pl.DataFrame:
+    """The declared baselines of sources, as `measure_baselines` gives them; of 0 items."""
+    baselines = [
+        DEFAULT_BASELINES.get((source, basis), _NO_SCALE)
         for source, basis in keys.select(_KEY).iter_rows()
     ]
     columns = {
-        "usual_expected": [norm.expected for norm in norms],
-        "usual_pace": [norm.pace for norm in norms],
-        **{knot: [norm.heat[number] for norm in norms] for number, knot in enumerate(_KNOTS)},
+        "usual_expected": [baseline.expected for baseline in baselines],
+        "usual_velocity": [baseline.velocity for baseline in baselines],
+        **{
+            knot: [baseline.hotness[number] for baseline in baselines]
+            for number, knot in enumerate(_KNOTS)
+        },
     }
     return keys.select(
         *_key_of(keys),

@@ -3,29 +3,50 @@
     final_score = momentum x relevance x cross_source_boost x learned_weight
                   x production_factor x spam_factor
 
-Belongs here: the factors of a story, from its members, and their product. Does not belong here:
-what is measured of one item (`momentum`, `relevance`), what is usual (`norms`), which items tell
-one story, or the sentences about it (`explain`). The weight of a source, part of the base score,
-is not a factor: momentum already compares an item with its own source alone.
+Belongs here: the factors of a story, from its members, and their product; what a workspace is about
+and what its config may weigh. Does not belong here: what is measured of one item (`items`), what is
+usual (`baselines`), which items belong to a story, or the sentences about it (`ranking`). The
+weight of a source, part of the base score, is not a factor: momentum already compares an item with
+its own source alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import reduce
 from operator import mul
+from typing import TypeVar
 
 import polars as pl
 
-from ytap_assets.domain.momentum import UNKNOWN
-from ytap_assets.domain.norms import place
-from ytap_assets.domain.relevance import Topic, match_topics
+from ytap_assets.domain.languages import other_language_column
+from ytap_assets.domain.phrases import FOUND, find_phrases, is_phrase, order_found
 from ytap_assets.domain.rounding import round_exactly
-from ytap_assets.domain.scoring_weights import ScoringWeights
+from ytap_assets.domain.scoring.baselines import place
+from ytap_assets.domain.scoring.items import UNKNOWN
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES
-from ytap_assets.domain.text import comparable_titles
+from ytap_assets.domain.text import comparable_titles, normalize_texts
+from ytap_assets.errors import ConfigError
 
+_EXPONENT = (0.0, 3.0)
+BOUNDS = {
+    "momentum": _EXPONENT,
+    "relevance": _EXPONENT,
+    "cross_source": _EXPONENT,
+    "learned": _EXPONENT,
+    "keyword_step": (0.0, 1.0),
+    "no_keyword": (0.5, 1.0),
+    "other_language": (0.5, 1.0),
+    "source_step": (0.0, 0.5),
+    "spam": (0.0, 1.0),
+}
+"""The least and the greatest value of each of `ScoringWeights`."""
+_MOST_CHARACTERS = 1000
+"""No platform has longer titles; what hostile input holds beyond is not read."""
+_NOTHING = pl.DataFrame(schema={"phrase": pl.String, "item": pl.UInt32})
+_NO_LANGUAGE = pl.DataFrame(schema={"item": pl.UInt32, "is_other_language": pl.Boolean})
+_Key = TypeVar("_Key", bound=Hashable)
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)
 LEARNED_RANGE = (0.5, 2.0)
@@ -40,13 +61,160 @@ PRODUCED_SCHEMA = pl.Schema(
         "title": pl.String,
     }
 )
-
 _SPAN = ("first_day", "last_day")
 _DAY = ("workspace_id", "day")
 _STORY = (*_DAY, "story_id")
 _SAME_PLATFORM = {
     name: profile.platform for name, profile in SOURCE_PROFILES.items() if profile.platform
 }
+_COLUMNS = (
+    *_STORY,
+    "momentum",
+    "momentum_source",
+    "momentum_basis",
+    "top_share",
+    "engagement_per_hour",
+    "gained_per_hour",
+    "velocity",
+    "expected_engagement",
+    "relevance",
+    "relevance_reasons",
+    "category_reasons",
+    "is_other_language",
+    "platforms",
+    "cross_source_boost",
+    "learned_weight",
+    "production_factor",
+    "spam_factor",
+    "final_score",
+    "position",
+)
+
+
+@dataclass(frozen=True)
+class ScoringWeights:
+    """What the factors of the final score weigh.
+
+    Attributes:
+        momentum: The exponent of momentum; 0 leaves the factor out, 1 takes it as it is.
+        relevance: The exponent of relevance.
+        cross_source: The exponent of the boost for several platforms.
+        learned: The exponent of the learned weight.
+        keyword_step: What each matched phrase adds to relevance.
+        no_keyword: The relevance of a story that matches none of the workspace's phrases.
+        other_language: What relevance is multiplied with for a title clearly in another language.
+        source_step: What each further platform adds to the boost.
+        spam: The spam factor of a story all of whose members are spam.
+
+    Raises:
+        ConfigError: A value is outside its `BOUNDS`.
+    """
+
+    momentum: float = 1.0
+    relevance: float = 1.0
+    cross_source: float = 1.0
+    learned: float = 1.0
+    keyword_step: float = 0.25
+    no_keyword: float = 0.75
+    other_language: float = 0.5
+    source_step: float = 0.25
+    spam: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in (one.name for one in fields(self)):
+            least, greatest = BOUNDS[name]
+            if not least <= getattr(self, name) <= greatest:
+                raise ConfigError(
+                    f"{name}: {getattr(self, name)} is not between {least:g} and {greatest:g}"
+                )
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What a workspace is about.
+
+    Attributes:
+        keywords: Words and phrases; matched whole, whatever the case.
+        vertical: One more such phrase, such as ``fitness``.
+        language: ISO 639-1.
+    """
+
+    keywords: tuple[str, ...] = ()
+    vertical: str = ""
+    language: str = "en"
+
+    @property
+    def phrases(self) -> list[str]:
+        """Keywords and vertical, each once, without what cannot be looked for."""
+        tidy = (" ".join(phrase.split()) for phrase in (*self.keywords, self.vertical))
+        return list({phrase.casefold(): phrase for phrase in tidy if is_phrase(phrase)}.values())
+
+
+def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFrame:
+    """Tell which of its workspace's phrases each item's title and category hold.
+
+    Args:
+        items: ``workspace_id``, ``title`` and ``category`` (a subreddit's name says what its posts
+            are about).
+        topics: What each workspace of the items is about.
+
+    Returns:
+        ``items`` with ``matched`` (the phrases, as the config spells them, in its order),
+        ``matched_in_title`` (those of them that the title holds) and ``is_other_language``
+        (clearly not in the workspace's language).
+    """
+    titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
+    asked = titles.with_columns(items["category"], items["workspace_id"]).with_row_index("item")
+    in_titles, anywhere = [_NOTHING], [_NOTHING]
+    for phrases, workspaces in _group_by(topics, lambda topic: tuple(topic.phrases)).items():
+        if not phrases:
+            continue
+        rows = asked.filter(pl.col("workspace_id").is_in(workspaces))
+        titled = find_phrases(rows, phrases)
+        both = pl.concat([titled, _find_in_categories(rows["category"], phrases)])
+        for found, some in ((in_titles, titled), (anywhere, both)):
+            ordered = order_found(some)
+            found.append(ordered.select("phrase", item=rows["item"].gather(ordered["row"])))
+    languages = [
+        asked.filter(pl.col("workspace_id").is_in(workspaces)).select(
+            "item",
+            is_other_language=other_language_column(pl.col("clean"), language).fill_null(
+                value=False
+            ),
+        )
+        for language, workspaces in _group_by(topics, lambda topic: topic.language).items()
+    ]
+    is_other = pl.concat([_NO_LANGUAGE, *languages]).sort("item")
+    return items.with_columns(
+        _list_phrases(pl.concat(anywhere), items.height, "matched"),
+        _list_phrases(pl.concat(in_titles), items.height, "matched_in_title"),
+        is_other["is_other_language"],
+    )
+
+
+def _group_by(topics: Mapping[str, Topic], key: Callable[[Topic], _Key]) -> dict[_Key, list[str]]:
+    """The workspaces by what their topics have in common."""
+    groups: dict[_Key, list[str]] = {}
+    for workspace, topic in topics.items():
+        groups.setdefault(key(topic), []).append(workspace)
+    return groups
+
+
+def _find_in_categories(category: pl.Series, phrases: Sequence[str]) -> pl.DataFrame:
+    """As `find_phrases` of every item's category; there are few, so each is searched once."""
+    distinct = category.unique().drop_nulls()
+    found = find_phrases(normalize_texts(distinct.str.slice(0, _MOST_CHARACTERS)), phrases)
+    told = found.with_columns(category=distinct.gather(found["row"])).drop("row")
+    rows = category.alias("category").to_frame().with_row_index("row")
+    return rows.join(told, on="category").select(*FOUND)
+
+
+def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
+    """A list for each item, of the phrases in their order."""
+    found = found.sort("item", maintain_order=True)
+    lists = found.group_by("item", maintain_order=True).agg(pl.col("phrase").alias(name))
+    rows = pl.select(item=pl.int_range(count, dtype=pl.UInt32))
+    return rows.join(lists, on="item", how="left", maintain_order="left")[name].fill_null([])
 
 
 @dataclass(frozen=True)
@@ -64,7 +232,7 @@ class RankingConfig:
 
 def score_stories(
     members: pl.DataFrame,
-    norms: pl.DataFrame,
+    baselines: pl.DataFrame,
     *,
     configs: Mapping[str, RankingConfig] | None = None,
     learned: pl.DataFrame | None = None,
@@ -80,8 +248,8 @@ def score_stories(
     Args:
         members: One row per workspace, day, story and item: ``workspace_id``, ``day``,
             ``story_id``, ``source``, ``title``, ``category``, ``canonical_url``, ``is_spam``,
-            and what `momentum.measure_items` gives. Measures are summed in the order of the rows.
-        norms: What is usual for each source (`norms.measure_norms`), of earlier days.
+            and what `items.measure_items` gives. Measures are summed in the order of the rows.
+        baselines: What is usual for each source (`baselines.measure_baselines`), of earlier days.
         configs: By workspace; the defaults where a workspace has none.
         learned: Weights as known on the day (`LEARNED_SCHEMA`): ``kind`` is ``source`` or
             ``topic`` (a matched phrase), ``value`` which; 1 where there is none.
@@ -105,7 +273,7 @@ def score_stories(
     heard = match_topics(heard, {name: one.topic for name, one in config.items()})
     stories = stories.hstack(_gather(heard, stories.height).get_columns())
     stories = stories.join(
-        _find_highest(heard, norms), on="story", how="left", maintain_order="left"
+        _find_highest(heard, baselines), on="story", how="left", maintain_order="left"
     )
     known = learned if learned is not None else LEARNED_SCHEMA.to_frame()
     done = produced if produced is not None else PRODUCED_SCHEMA.to_frame()
@@ -178,9 +346,9 @@ def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
     return stories.join(rows, on="story", how="left", maintain_order="left")
 
 
-def _find_highest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
+def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """The source in which each ``story`` stands highest, and where."""
-    placed = place(_sum_measures(heard), norms)
+    placed = place(_sum_measures(heard), baselines)
     is_alone = ~placed["story"].is_duplicated()
     # Where a story is compared with others of its source, what cannot be compared says nothing.
     best = (
@@ -205,7 +373,7 @@ def _find_highest(heard: pl.DataFrame, norms: pl.DataFrame) -> pl.DataFrame:
 def _sum_measures(heard: pl.DataFrame) -> pl.DataFrame:
     """The measures of each story's members in each source, by what they are ranked by."""
     known = pl.col("expected_engagement").is_not_null()
-    measures = ("expected_engagement", "engagement_per_hour", "pace")
+    measures = ("expected_engagement", "engagement_per_hour", "velocity")
     rows = heard.select(
         "story",
         "source",
@@ -339,27 +507,3 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
         .with_columns(position=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(_DAY))
         .select(_COLUMNS)
     )
-
-
-_COLUMNS = (
-    *_STORY,
-    "momentum",
-    "momentum_source",
-    "momentum_basis",
-    "top_share",
-    "engagement_per_hour",
-    "gained_per_hour",
-    "pace",
-    "expected_engagement",
-    "relevance",
-    "relevance_reasons",
-    "category_reasons",
-    "is_other_language",
-    "platforms",
-    "cross_source_boost",
-    "learned_weight",
-    "production_factor",
-    "spam_factor",
-    "final_score",
-    "position",
-)
