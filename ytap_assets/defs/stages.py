@@ -5,7 +5,7 @@ stages. Assets without partitions are no part of this.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -73,11 +73,39 @@ def plan_stages(definitions: dg.Definitions, selection: str) -> list[Planned]:
         for name, (asset, above) in order_assets(TABLE_ASSETS).items()
         if name in names
     }
-    stages = {asset.stage.name: asset.stage for asset, _ in above.values()}
-    return [
+    stage_of = {name: asset.stage for name, (asset, _) in above.items()}
+    planned = [
         Planned(
             stage,
-            {name: upper for name, (asset, upper) in above.items() if asset.stage.name == key},
+            {name: upper for name, (asset, upper) in above.items() if asset.stage == stage},
         )
-        for key, stage in sorted(stages.items(), key=lambda item: item[1].is_apart)
+        for stage in dict.fromkeys(stage_of.values())
     ]
+    return _order(planned, stage_of)
+
+
+def _order(planned: Sequence[Planned], stage_of: Mapping[str, Stage]) -> list[Planned]:
+    """Each stage after those whose assets it needs; those that are apart last.
+
+    Raises:
+        ValueError: Stages need each other.
+    """
+    waiting = sorted(planned, key=lambda one: one.stage.is_apart)
+    ordered: list[Planned] = []
+    while waiting:
+        done = {one.stage for one in ordered}
+        ready = next(
+            (
+                one
+                for one in waiting
+                if {stage_of[name] for upper in one.assets.values() for name in upper}
+                <= {*done, one.stage}
+            ),
+            None,
+        )
+        if ready is None:
+            names = ", ".join(one.stage.name for one in waiting)
+            raise ValueError(f"these stages need each other: {names}")
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered

@@ -170,6 +170,11 @@ def build_stage(
     ) -> Iterator[dg.MaterializeResult[None]]:
         chosen = {key.to_user_string() for key in context.selected_asset_keys}
         wanted = {name: one for name, one in ordered.items() if name in chosen}
+        if not wanted:
+            raise dg.Failure(
+                "these checks judge what a run writes: materialize their assets instead",
+                allow_retries=False,
+            )
         op_context = context.op_execution_context
         parts = group_partitions(context.partition_keys)
         _StageRun(op_context, platform, wanted, parts).make(op_context.op_config or {})

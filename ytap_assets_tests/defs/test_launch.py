@@ -58,6 +58,8 @@ def test_everything_comes_in_stages_with_reports_at_the_end(
         ("scored_trends", "raw_trends"),
         ("videos", "production_records"),
         ("video_metrics", "videos"),
+        ("source_performance", "production_records"),
+        ("source_performance", "video_metrics"),
     ):
         assert made.index(before) < made.index(name)
     by_day = {name: one.stage.by_day for one in stages for name in one.assets}
