@@ -497,6 +497,7 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
     stories = stories.with_columns(*_factor_columns())
     return (
         stories.with_columns(final_score=round_exactly(product, 4))
+        .select(name for name in _COLUMNS if name != "position")
         .sort(
             *_DAY,
             "final_score",

@@ -89,6 +89,7 @@ def group_stories(
     rows, titles = _read(items, known, workspaces)
     new = rows.filter("is_item").sort(_LEAD_ORDER, nulls_last=True)
     near = rows.filter(~pl.col("is_item"))
+    del rows
     before = timedelta(days=options.window_days)
     explained = []
     for day in new.get_column("day").unique().sort():
@@ -99,8 +100,9 @@ def group_stories(
         least = options.rules.evidence_of_same * 100
         proven = proofs.filter(pl.col("evidence") >= least).get_column("title_no")
         members, groups, titled = _unite_surely(today, past, proven)
-        vectors, marks = _sum_vectors(titled, terms), titles.marks(titled)
-        into = merge_groups(groups, vectors, marks, options.rules)
+        into = merge_groups(
+            groups, _sum_vectors(titled, terms), titles.marks(titled), options.rules
+        )
         grouped = _name_stories(members, groups, into).select(near.columns)
         explained.append(_explain_day(grouped, past, terms))
         near = pl.concat([near, grouped])
