@@ -21,7 +21,7 @@ from ytap_assets.domain.stories.serials import find_conflicts, read_marks
 from ytap_assets.domain.stories.terms import SCALE, number_words, weigh_terms
 
 _ROUNDS = 120
-_BATCH_ROWS = 1_500_000
+_BATCH_ROWS = 750_000
 """So many rows of candidate pairs are held at once."""
 _LEAST_WEIGHT = 0.02
 _LEAST_LISTED = 30
@@ -192,39 +192,29 @@ class _Merging:
 
     def _find_pairs(self) -> pl.DataFrame:
         """The pairs of a changed group and any other that may become one."""
-        mine = self._list_terms()
-        lists = self._list_groups(mine.get_column("term").unique().sort())
-        is_changed = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
-        is_changed.scatter(self.changed, True)  # noqa: FBT003
-        group, other = pl.col("group"), pl.col("other")
-        # A pair of two changed groups is met from both sides.
-        once = (group < other) | (~pl.lit(is_changed).gather(other) & (group != other))
+        changed = self.changed.alias("group").to_frame()
+        parts = list(split_rows(changed, self.vectors.lengths(self.changed), by="group"))
+        # Listed twice: to hold the rows of all groups at once would take more memory.
+        wanted = pl.repeat(value=False, n=self.frequency.len(), dtype=pl.Boolean, eager=True)
+        for part in parts:
+            wanted.scatter(self._list_terms(part)["term"].unique(), True)  # noqa: FBT003
+        lists = self._list_groups(wanted.arg_true())
         found = [self.pairs]
-        for part in _split(mine, lists.lengths(mine.get_column("term")), by="group"):
-            shared = lists.join(part, "term").filter(once)
-            # One number to group by takes half the time of two.
-            key = group.cast(pl.UInt64) * 2**32 + other
-            sums = shared.group_by(key=key).agg(
-                dot=(pl.col("weight") * pl.col("weight_b").cast(pl.Int64)).sum()
-            )
-            found.append(
-                self._judge(
-                    sums.select(
-                        (pl.col("key") // 2**32).cast(pl.UInt32).alias("group"),
-                        (pl.col("key") % 2**32).cast(pl.UInt32).alias("other"),
-                        "dot",
-                    )
-                )
-            )
+        for part in parts:
+            mine = self._list_terms(part)
+            lengths = lists.lengths(mine.get_column("term"))
+            found += [
+                self._judge(self._sum_products(some, lists))
+                for some in split_rows(mine, lengths, by="group")
+            ]
         return pl.concat(found)
 
-    def _list_terms(self) -> pl.DataFrame:
-        """Of the changed groups the terms that suggest partners: ``group, term, weight``."""
-        rows = self.vectors.read(self.changed, "group")
-        frequency = pl.lit(self.frequency).gather(pl.col("term"))
-        return rows.filter(
-            frequency >= 2, frequency <= pl.lit(self.listed).gather(pl.col("term"))
-        ).filter(self._has_weight("group"))
+    def _list_terms(self, groups: pl.DataFrame) -> pl.DataFrame:
+        """Of some groups the terms that suggest partners: ``group, term, weight``."""
+        frequency = self._of(self.frequency, "term")
+        is_listed = (frequency >= 2) & (frequency <= self._of(self.listed, "term"))
+        rows = self.vectors.join(groups, "group").filter(is_listed)
+        return rows.filter(self._has_weight("group"))
 
     def _list_groups(self, terms: pl.Series) -> Segments:
         """The groups, as they are now, that have each of the terms: ``other, weight_b``."""
@@ -237,6 +227,27 @@ class _Merging:
         return Segments(
             self.frequency.len(),
             rows.select("term", other="group", weight_b="weight"),
+        )
+
+    def _sum_products(self, mine: pl.DataFrame, lists: Segments) -> pl.DataFrame:
+        """The groups that share a listed term with some: ``group, other, dot``."""
+        is_changed = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
+        is_changed.scatter(self.changed, True)  # noqa: FBT003
+        group, other = pl.col("group"), pl.col("other")
+        # A pair of two changed groups is met from both sides.
+        once = (group < other) | (~self._of(is_changed, "other") & (group != other))
+        # One number to group by takes half the time of two.
+        key = group.cast(pl.UInt64) * 2**32 + other
+        sums = (
+            lists.join(mine, "term")
+            .filter(once)
+            .group_by(key=key)
+            .agg(dot=(pl.col("weight") * pl.col("weight_b").cast(pl.Int64)).sum())
+        )
+        return sums.select(
+            group=(pl.col("key") // 2**32).cast(pl.UInt32),
+            other=(pl.col("key") % 2**32).cast(pl.UInt32),
+            dot="dot",
         )
 
     def _has_weight(self, which: str) -> pl.Expr:
@@ -276,7 +287,7 @@ class _Merging:
         key = pl.col("pair").cast(pl.UInt64) * 2**32 + pl.col("term")
         found = []
         lengths = self.vectors.lengths(pairs["group"]) + self.vectors.lengths(pairs["other"])
-        for part in _split(pairs.select("pair", "group", "other"), lengths, by="pair"):
+        for part in split_rows(pairs.select("pair", "group", "other"), lengths, by="pair"):
             mine = self.vectors.join(part.select("pair", "group"), "group")
             theirs = self.vectors.join(part.select("pair", "other"), "other")
             shared = mine.select("pair", "term", "weight", key=key).join(
@@ -432,7 +443,7 @@ class Segments:
         self.rows = pl.concat([self.rows, rows.select(self.rows.columns)], rechunk=True)
 
 
-def _split(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[pl.DataFrame]:
+def split_rows(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[pl.DataFrame]:
     """Parts of a frame in the order of its rows, of about `_BATCH_ROWS` of ``lengths`` each.
 
     Rows that have the same value of ``by`` and stand together stay together.

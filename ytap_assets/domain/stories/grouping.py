@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.stories.clustering import Rules, Segments, merge_groups
+from ytap_assets.domain.stories.clustering import Rules, Segments, merge_groups, split_rows
 from ytap_assets.domain.stories.serials import read_marks
 from ytap_assets.domain.stories.terms import (
     SCALE,
@@ -87,23 +87,25 @@ def group_stories(
     """
     workspaces = items.get_column("workspace_id").unique().sort()
     rows, titles = _read(items, known, workspaces)
-    new = rows.filter("is_item").sort(_LEAD_ORDER, nulls_last=True)
+    new = rows.filter("is_item").sort("day", *_LEAD_ORDER, nulls_last=True)
+    days = new.partition_by("day", maintain_order=True)[::-1]
     near = rows.filter(~pl.col("is_item"))
-    del rows
+    del rows, new  # a day is held once
     before = timedelta(days=options.window_days)
     explained = []
-    for day in new.get_column("day").unique().sort():
-        today = new.filter(pl.col("day") == day)
+    while days:
+        today = days.pop()
+        day = today.item(0, "day")
         near = near.filter(pl.col("day") >= day - before)
         past = near.filter(pl.col("workspace_no").is_in(today["workspace_no"].unique().implode()))
         terms, proofs = titles.weigh(pl.concat([today["title_no"], past["title_no"]]))
         least = options.rules.evidence_of_same * 100
         proven = proofs.filter(pl.col("evidence") >= least).get_column("title_no")
-        members, groups, titled = _unite_surely(today, past, proven)
+        today, groups, titled = _unite_surely(today, past, proven)
         into = merge_groups(
             groups, _sum_vectors(titled, terms), titles.marks(titled), options.rules
         )
-        grouped = _name_stories(members, groups, into).select(near.columns)
+        grouped = _name_stories(today, groups, into).select(near.columns)
         explained.append(_explain_day(grouped, past, terms))
         near = pl.concat([near, grouped])
     workspace = pl.lit(workspaces).gather(pl.col("workspace_no")).alias("workspace_id")
@@ -270,20 +272,18 @@ def _sum_vectors(titled: pl.DataFrame, terms: pl.DataFrame) -> pl.DataFrame:
     alone = titled.filter(is_alone)
     # Most titles are a group of their own: their rows are theirs as they are.
     group_of = number_values(alone["title_no"], alone["group"])
-    is_known = pl.col("title_no") < group_of.len()
-    rows = (
-        terms.filter(is_known)
-        .select("term", "weight", "evidence", group=pl.lit(group_of).gather(pl.col("title_no")))
-        .drop_nulls("group")
-    )
-    summed = (
-        terms.join(titled.filter(~is_alone), on="title_no")
-        .group_by("group", "term")
-        .agg(pl.col("weight").sum(), pl.col("evidence").first())
-    )
-    if summed.is_empty():
-        return rows
-    return pl.concat([rows, summed.select(rows.columns)]).sort("term")
+    several = titled.filter(~is_alone)
+    names = ["group", "term", "weight", "evidence"]
+    parts = [terms.clear().with_columns(group="term").select(names)]
+    for part in split_rows(terms, pl.repeat(1, terms.height, eager=True), by="term"):
+        of_one = part.filter(pl.col("title_no") < group_of.len()).with_columns(
+            group=pl.lit(group_of).gather(pl.col("title_no"))
+        )
+        of_several = part.join(several, on="title_no").group_by("group", "term")
+        summed = of_several.agg(pl.col("weight").sum(), pl.col("evidence").first())
+        both = [of_one.drop_nulls("group").select(names), summed.select(names)]
+        parts.append(pl.concat(both).sort("term"))
+    return pl.concat(parts, rechunk=True)
 
 
 def _unite_surely(
@@ -301,15 +301,15 @@ def _unite_surely(
         proven: The titles whose words prove enough.
 
     Returns:
-        Today's items and the past members, each with its ``group``; groups, in order of ``group``:
+        The day's items with their ``group``, in their order; groups, in order of ``group``:
         ``workspace_no``, ``story_id`` or null, ``n`` titles, ``is_fixed``, ``is_away``; and
-        ``group, title_no``, each once.
+        ``group, title_no`` of the items and the past members, each once.
     """
     is_proven = pl.col("title_no").is_in(proven.implode())
     today = today.with_columns(same_words=pl.when(is_proven).then("title_no"))
     today = _with_known_story(today, past)
     first_words = pl.col("same_words").min().over(_PAGE)
-    columns = [*past.columns, "first_words", "is_today"]
+    columns = ["workspace_no", "story_id", "title_no", "page_no", "first_words", "is_today"]
     members = pl.concat(
         [
             today.with_columns(first_words=first_words, is_today=True).select(columns),
@@ -325,7 +325,8 @@ def _unite_surely(
     )
     members = members.with_columns(unit=pl.col("workspace_no").cast(pl.UInt64) * 2**40 + unit)
     units = members.select(pl.col("unit").unique().sort()).with_row_index("group")
-    members = members.join(units, on="unit", maintain_order="left").drop("unit", "first_words")
+    members = members.join(units, on="unit", maintain_order="left")
+    today = today.with_columns(members["group"].head(today.height)).drop("same_words")
     titled = members.select("group", "title_no").drop_nulls().unique()
     groups = (
         members.group_by("group")
@@ -339,7 +340,7 @@ def _unite_surely(
         .with_columns(pl.col("n").fill_null(1))
         .sort("group")
     )
-    return members, groups, titled
+    return today, groups, titled
 
 
 def _with_known_story(today: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
@@ -363,16 +364,15 @@ def _with_known_story(today: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
     return known.with_columns(story_id=story).select(today.columns)
 
 
-def _name_stories(members: pl.DataFrame, groups: pl.DataFrame, into: pl.Series) -> pl.DataFrame:
+def _name_stories(today: pl.DataFrame, groups: pl.DataFrame, into: pl.Series) -> pl.DataFrame:
     """The day's items under the ids of their stories, in their order.
 
     Args:
-        members: Those of `_unite_surely`, the day's in the order in which leads are chosen.
+        today: The items, as `_unite_surely` gives them, in the order in which leads are chosen.
         groups: Those of `_unite_surely`.
         into: For each group the one that stands for it.
     """
     named = groups.select(into=into, known="story_id").drop_nulls()
-    today = members.filter("is_today")
     today = today.with_columns(into=into.gather(today["group"])).join(
         named, on="into", how="left", maintain_order="left"
     )

@@ -41,7 +41,7 @@ _FORM = """
     friday saturday sunday today tonight tomorrow yesterday day week month year
 """
 _PRECISION = 2**23
-_ROWS_AT_ONCE = 2_000_000
+_ROWS_AT_ONCE = 1_000_000
 _PHRASE_FACTOR = 0.5
 _PHRASE_EVIDENCE = 0.8
 _UNSPACED_FACTOR = 0.6
