@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
+from ytap_assets.domain.production.records import FOLD_VERSION
 from ytap_assets.tables import PRODUCTION_RECORDS, RAW_TRENDS, SCORED_TRENDS
 from ytap_assets.tables.production import STATES
 
@@ -127,6 +128,7 @@ def production_records(workspace_id: str, per_state: int, states: int) -> pl.Dat
         published_at=pl.lit(None, pl.Datetime("us", "UTC")),
         events=number % 7 + 3,
         last_seq=number + 1,
+        fold_version=pl.lit(FOLD_VERSION, pl.Int64),
     )
     return _conformed(frame, PRODUCTION_RECORDS.schema)
 

@@ -132,9 +132,10 @@ def test_every_key_has_an_effect() -> None:
             is_read = any(wanted <= read for read in reads.values())
         if not is_read:
             unread.add(key.name)
-    # `Workspace.collects`, which everybody asks, is made of it.
-    assert unread == {"data_collection_enabled"}
-    assert any("collects" in read for read in reads.values())
+    # `Workspace.collects` and `Sources.minimums`, which others read, are made of them.
+    minimums = {"sources.reddit.min_score", "sources.youtube.min_views"}
+    assert unread == {"data_collection_enabled", *minimums}
+    assert {"collects", "minimums"} <= set[str]().union(*reads.values())
 
 
 def test_every_setting_has_an_effect(tmp_path: Path) -> None:
@@ -148,6 +149,8 @@ def test_every_setting_has_an_effect(tmp_path: Path) -> None:
         "YTAP_SNAPSHOT_DAYS": "7",
         "YTAP_SQL_SECONDS": "7",
         "YTAP_SQL_MEMORY": "512MiB",
+        "YTAP_BATCH_WORKSPACES": "7",
+        "YTAP_EVERY_HOURS": "7",
     }
     assert set(values) == set(VARIABLES)
     unset = Settings.from_env({})

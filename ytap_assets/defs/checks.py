@@ -113,12 +113,14 @@ class _Outcome:
 
     Attributes:
         judged: The slices.
+        covered: What of them was looked at, so that earlier failures of it no longer count.
         failing: The parts that failed, with severity and reason.
         cases: The first failing cases, of all parts.
         count: How many failing cases there are.
     """
 
     judged: list[Scope] = field(default_factory=list)
+    covered: list[Scope] = field(default_factory=list)
     failing: list[tuple[Scope, dg.AssetCheckSeverity, str]] = field(default_factory=list)
     cases: list[pl.DataFrame] = field(default_factory=list)
     count: int = 0
@@ -175,6 +177,7 @@ class Evaluation:
         for name, heading, find in self._finders:
             outcome = self._outcomes[name]
             outcome.judged += written
+            outcome.covered += written
             # Whose rows these are is looked for only where there are some.
             if find(rows).is_empty():
                 continue
@@ -210,12 +213,16 @@ class Evaluation:
         for result in results:
             outcome = self._outcomes[result.name]
             outcome.judged.append(scope)
+            outcome.covered.append(scope)
             if not result.passed:
                 outcome.fail(scope, Severity.ERROR, result.summary, result.cases)
 
     def _add_answers(self, scope: Scope, one: Written | NothingCollectedError) -> None:
         outcome = self._outcomes[ANSWERED]
         outcome.judged.append(scope)
+        # A day on which nothing was asked says nothing of an earlier failure.
+        days = one.log.get_column("day").unique().to_list()
+        outcome.covered += [Scope(scope.workspace_id, day, day) for day in days]
         self._logs.append(one.log)
         severity = Severity.ERROR if isinstance(one, NothingCollectedError) else Severity.WARN
         for part, reason in list_unanswered(scope, one.log).items():
@@ -230,7 +237,7 @@ class Evaluation:
     ) -> dg.AssetCheckEvaluation:
         outcome = self._outcomes[name]
         found = [Failing(part, severity, run_id, why) for part, severity, why in outcome.failing]
-        failing = update_failing(before, outcome.judged, found)
+        failing = update_failing(before, outcome.covered, found)
         description, metadata = self._show(name, outcome)
         shown = {"partitions": dg.MetadataValue.text(_list_some(outcome.judged)), **metadata}
         if failing:

@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 
+from ytap_assets.defs.liveness import PROCESS_TAG
 from ytap_assets.defs.partitions import (
     DAY,
     WORKSPACE,
@@ -36,6 +37,7 @@ _ACTIVE = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_NEVER = datetime.min.replace(tzinfo=UTC)
 Partition = tuple[str, date | None]
 """A workspace and a day; None for assets without days."""
 
@@ -48,21 +50,20 @@ class PastRun:
         partitions: What it was for.
         failed: Those of them that failed.
         is_active: Whether it has not ended.
-        ended_at: When it ended.
+        ended_at: When it ended, or changed last.
     """
 
     partitions: frozenset[Partition]
     failed: frozenset[Partition] = frozenset()
     is_active: bool = False
-    ended_at: datetime | None = None
+    ended_at: datetime = _NEVER
 
 
-def find_retries(runs: Iterable[PastRun], now: datetime) -> set[Partition]:
-    """The partitions whose newest run failed for them, and whose waiting time is over.
+def find_failed(runs: Iterable[PastRun]) -> dict[Partition, datetime]:
+    """The partitions whose newest run failed for them, and when each may be tried again.
 
     Args:
         runs: Runs of one job, the newest first.
-        now: The present.
     """
     failures: dict[Partition, int] = {}
     ended: dict[Partition, datetime] = {}
@@ -73,36 +74,20 @@ def find_retries(runs: Iterable[PastRun], now: datetime) -> set[Partition]:
                 settled.add(partition)
                 continue
             failures[partition] = failures.get(partition, 0) + 1
-            ended.setdefault(partition, run.ended_at or now)
+            ended.setdefault(partition, run.ended_at)
     return {
-        partition
+        partition: ended[partition] + min(FIRST_RETRY * 2 ** min(count - 1, 20), LONGEST_RETRY)
         for partition, count in failures.items()
-        if ended[partition] + min(FIRST_RETRY * 2 ** (count - 1), LONGEST_RETRY) <= now
     }
 
 
-def find_failures(runs: Iterable[PastRun]) -> dict[tuple[str, date], list[datetime]]:
-    """When runs failed for each workspace and day since the last run that did not.
-
-    Args:
-        runs: Runs of one job, the newest first.
-    """
-    failures: dict[tuple[str, date], list[datetime]] = {}
-    settled: set[Partition] = set()
-    for run in runs:
-        settled |= run.partitions - run.failed
-        for name, day in run.failed - settled:
-            if day is not None and run.ended_at is not None:
-                failures.setdefault((name, day), []).append(run.ended_at)
-    return failures
-
-
-def read_past_runs(instance: dg.DagsterInstance, job: str, now: datetime) -> list[PastRun]:
-    """The runs of a job of the last two days, the newest first."""
+def read_past_runs(instance: dg.DagsterInstance, stage: Stage, now: datetime) -> list[PastRun]:
+    """The runs of a stage's job of the last two days that made all of its tables, newest first."""
     records = instance.get_run_records(
-        dg.RunsFilter(job_name=job, created_after=now - _SINCE), limit=_MOST_RUNS
+        dg.RunsFilter(job_name=stage.name, created_after=now - _SINCE), limit=_MOST_RUNS
     )
-    return [_to_past_run(record) for record in records]
+    whole = (one for one in records if not _find_config(one.dagster_run).get("tables"))
+    return [_to_past_run(record, stage) for record in whole]
 
 
 def list_active(instance: dg.DagsterInstance, job: str) -> set[Partition]:
@@ -114,25 +99,33 @@ def list_active(instance: dg.DagsterInstance, job: str) -> set[Partition]:
 def find_scope(run: dg.DagsterRun) -> list[Scope]:
     """The slices a run was started for, by its config or by its partition key.
 
-    A range of partition keys, which is started by hand, is none of them.
+    A range of partition keys, which is started by hand, is none of them; nor is what a config that
+    was written by hand names wrongly: such a run has failed.
     """
-    steps: Any = run.run_config.get("ops", {})
-    configs = [step.get("config", {}) for step in steps.values()]
-    days_of = configs[0].get("workspaces", {}) if configs else {}
+    days_of = _find_config(run).get("workspaces", {})
     if days_of:
-        keys = [
-            key
-            for name, days in days_of.items()
-            for key in (
-                [partition_key(name, date.fromisoformat(day)) for day in days] if days else [name]
-            )
-        ]
+        keys: list[str] = []
+        for name, days in days_of.items():
+            keys += [partition_key(name, day) for day in map(_to_day, days) if day]
+            keys += [] if days else [name]
         return group_partitions(keys)
     workspace_id = run.tags.get(f"dagster/partition/{WORKSPACE}")
-    day = run.tags.get(f"dagster/partition/{DAY}")
-    if workspace_id and day:
-        return [Scope(workspace_id, date.fromisoformat(day), date.fromisoformat(day))]
-    return []
+    day = _to_day(run.tags.get(f"dagster/partition/{DAY}", ""))
+    return [Scope(workspace_id, day, day)] if workspace_id and day else []
+
+
+def _find_config(run: dg.DagsterRun) -> Mapping[str, Any]:
+    """The config of the one step of a stage's job; empty for other runs."""
+    steps: Any = run.run_config.get("ops", {})
+    configs = [step.get("config", {}) for step in steps.values()]
+    return configs[0] if configs else {}
+
+
+def _to_day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def request_runs(
@@ -179,26 +172,29 @@ def with_partition(
     return [one for one in asked if one in known]
 
 
-def _to_past_run(record: dg.RunRecord) -> PastRun:
+def _to_past_run(record: dg.RunRecord, stage: Stage) -> PastRun:
     run = record.dagster_run
-    partitions = _list_partitions(find_scope(run))
+    partitions = frozenset(
+        one for one in _list_partitions(find_scope(run)) if (one[1] is None) != stage.by_day
+    )
     failed: frozenset[Partition] = frozenset()
     if run.status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
-        named: Mapping[str, Sequence[str]] = json.loads(run.tags.get(FAILED_TAG, "{}"))
-        failed = frozenset(
-            (name, date.fromisoformat(day) if day else None)
-            for name, days in named.items()
-            for day in days or [""]
-        )
+        failed = _list_failed(run) & partitions if FAILED_TAG in run.tags else partitions
+    if PROCESS_TAG in run.tags:
+        # What failed or was interrupted on a command line is not started again by the daemon.
+        partitions, failed = partitions - failed, frozenset()
+    ended = record.end_time or record.update_timestamp.timestamp()
     return PastRun(
         partitions,
-        # A run that ended without naming any, such as one that was killed, failed for all.
-        failed or (partitions if run.status == dg.DagsterRunStatus.FAILURE else frozenset()),
+        failed,
         is_active=run.status in _ACTIVE,
-        ended_at=datetime.fromtimestamp(
-            record.end_time or record.update_timestamp.timestamp(), UTC
-        ),
+        ended_at=datetime.fromtimestamp(ended, UTC),
     )
+
+
+def _list_failed(run: dg.DagsterRun) -> frozenset[Partition]:
+    named: Mapping[str, Sequence[str]] = json.loads(run.tags[FAILED_TAG])
+    return frozenset((name, _to_day(day)) for name, days in named.items() for day in days or [""])
 
 
 def _list_partitions(parts: Iterable[Scope]) -> frozenset[Partition]:

@@ -25,6 +25,7 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster_shared.error import SerializableErrorInfo
 
+from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.checks import FAILED_TARGETS
 from ytap_assets.defs.liveness import announce_process, fail_dead_runs
@@ -177,7 +178,7 @@ def _run_stage(
     launch.instance.add_event_listener(run_id, _announce(launch.on_step))
     result = launch.definitions.resolve_job_def(stage.name).execute_in_process(
         instance=launch.instance,
-        run_config=_QUIET | batch_config(stage, parts, tables=assets),
+        run_config=_QUIET | batch_config(stage, parts, tables=_name_subset(stage, assets)),
         run_id=run_id,
         raise_on_error=False,
         tags=launch.tags | describe_run(parts),
@@ -193,6 +194,12 @@ def _run_stage(
         seconds=monotonic() - began,
         warnings=[] if "" in failures else _list_warnings(launch.instance, run_id),
     )
+
+
+def _name_subset(stage: Stage, assets: Sequence[str]) -> Sequence[str]:
+    """The assets, or none where they are all of the stage's."""
+    whole = {one.table.name for one in TABLE_ASSETS if one.stage == stage}
+    return () if whole == set(assets) else assets
 
 
 def _place_runs(instance: dg.DagsterInstance, job_name: str) -> None:
@@ -233,8 +240,8 @@ def _list_failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
         if isinstance(shown, dg.TableMetadataValue):
             for row in shown.records:
                 cells = {name: str(value) for name, value in row.data.items()}
-                reason = " ".join(filter(None, (cells["table"], cells["days"])))
-                text = f"{reason}: {cells['reason']}"
+                place = " ".join(filter(None, (cells["table"], cells["days"])))
+                text = f"{place}: {cells['reason']}" if place else cells["reason"]
                 known = failures.get(cells["workspace"])
                 failures[cells["workspace"]] = f"{known}; {text}" if known else text
         elif said and said.description:

@@ -1,6 +1,7 @@
 """When things happen by themselves. What is due is found by `operations.due`."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -8,8 +9,7 @@ import dagster as dg
 from ytap_assets.defs.assets import COLLECTION, DUE, METRICS, TARGETS
 from ytap_assets.defs.due_runs import (
     Partition,
-    find_failures,
-    find_retries,
+    find_failed,
     list_active,
     read_past_runs,
     request_runs,
@@ -81,30 +81,49 @@ def _request_due(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Runs for what is due of a stage; the log names the workspaces that cannot be worked on."""
     tick = context.scheduled_execution_time.astimezone(UTC)
-    wanted, problems = find_wanted(platform, context.instance, stage, tick)
-    for name, problem in problems.items():
+    wanted = find_wanted(platform, context.instance, stage, tick)
+    for name, problem in wanted.problems.items():
         context.log.warning(f"workspace {name!r} is left out: {problem}")
-    names = {name for name, _ in wanted}
+    names = {name for name, _ in {*wanted.due, *wanted.failed}}
     ready = set(with_partition(sorted(names), context.instance, context.log))
-    requests = list(
-        request_runs(
+    # Of what is due only the targets that are due are asked; what failed is made as a whole.
+    options = {TARGETS: DUE} if stage == COLLECTION else None
+    requests = [
+        request
+        for partitions, given in ((wanted.due, options), (wanted.failed, None))
+        for request in request_runs(
             stage,
-            {one for one in wanted if one[0] in ready},
+            {one for one in partitions if one[0] in ready},
             f"{tick:%Y-%m-%dT%H:%M}",
             platform.settings.batch_workspaces,
-            {TARGETS: DUE} if stage == COLLECTION else None,
+            given,
         )
-    )
+    ]
     yield from requests
     if not requests:
-        left_out = [f"{name}: {why}" for name, why in list(problems.items())[:_SHOWN]]
+        left_out = [f"{name}: {why}" for name, why in list(wanted.problems.items())[:_SHOWN]]
         yield dg.SkipReason("; ".join(["nothing is due", *left_out]))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What runs are requested for.
+
+    Attributes:
+        due: Partitions that are due.
+        failed: Partitions whose newest run failed, and whose waiting time is over.
+        problems: Why workspaces cannot be worked on.
+    """
+
+    due: set[Partition]
+    failed: set[Partition]
+    problems: dict[str, str]
 
 
 def find_wanted(
     platform: Platform, instance: dg.DagsterInstance, stage: Stage, tick: datetime
-) -> tuple[set[Partition], dict[str, str]]:
-    """The partitions that runs are requested for, and why workspaces cannot be worked on.
+) -> Wanted:
+    """What is due of a stage, and what of it failed.
 
     Args:
         platform: The installation. Days are due by its clock, which stands under replay.
@@ -112,11 +131,15 @@ def find_wanted(
         stage: What is collected.
         tick: The real time, by which failures wait.
     """
-    runs = read_past_runs(instance, stage.name, tick)
+    failed = find_failed(read_past_runs(instance, stage, tick))
     active = list_active(instance, stage.name)
     at_work = {(name, day) for name, day in active if day is not None}
-    due = find_due(platform, platform.now(), in_progress=at_work, failed=find_failures(runs))
-    return {*_partitions_of(due, stage), *find_retries(runs, tick)} - active, due.problems
+    due = find_due(platform, platform.now(), in_progress=at_work)
+    return Wanted(
+        due=_partitions_of(due, stage) - active - failed.keys(),
+        failed={one for one, at in failed.items() if at <= tick} - active,
+        problems=due.problems,
+    )
 
 
 def _partitions_of(due: Due, stage: Stage) -> set[Partition]:

@@ -24,7 +24,7 @@ from ytap_assets.defs.assets import (
     REPORTS,
 )
 from ytap_assets.defs.due_runs import (
-    find_retries,
+    find_failed,
     find_scope,
     read_past_runs,
     request_runs,
@@ -244,7 +244,8 @@ def retry_failures(
     archived = find_archived(platform.workspaces)
     requests: list[dg.RunRequest] = []
     for stage in RETRIED:
-        failed = find_retries(read_past_runs(context.instance, stage.name, now), now)
+        failed = find_failed(read_past_runs(context.instance, stage, now))
+        failed = {one: at for one, at in failed.items() if at <= now}
         names = set(
             with_partition(
                 sorted({name for name, _ in failed} - archived), context.instance, context.log

@@ -16,13 +16,13 @@ import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ytap_assets.defs.checks import Evaluation, Watch, check_specs, table_metadata
 from ytap_assets.defs.partitions import (
@@ -31,6 +31,7 @@ from ytap_assets.defs.partitions import (
     describe_run,
     group_partitions,
     partitions_for,
+    partition_keys,
 )
 from ytap_assets.defs.run_events import RunEvents, describe_partitions
 from ytap_assets.errors import ConfigError, YtapError
@@ -194,6 +195,14 @@ class BatchConfig(dg.Config):
     )
     options: dict[str, str] = Field(default={}, description="The config of the stage's assets.")
 
+    @field_validator("workspaces")
+    @classmethod
+    def _check_days(cls, workspaces: dict[str, list[str]]) -> dict[str, list[str]]:
+        for days in workspaces.values():
+            for day in days:
+                date.fromisoformat(day)
+        return workspaces
+
     def parts(self, *, by_day: bool) -> list[Scope]:
         """The slices that are named, in order.
 
@@ -295,22 +304,42 @@ class _StageRun:
             Failure: A slice failed, or what follows the slices. All others are written.
         """
         context = self._context
+        if not self._parts:
+            raise dg.Failure("the run names no partition", allow_retries=False)
         _name_run(context, self._parts)
         run = Run(context.run.run_id, "dagster", f"materialize {', '.join(self._wanted)}")
         written = set()
-        for parts in cut_batches(self._parts, self._platform.settings.batch_workspaces):
-            ranges: dict[str, list[Days | None]] = {}
-            for part in parts:
-                ranges.setdefault(part.workspace_id, []).append(part.days)
-            batch, unusable = self._platform.batch(ranges, run)
-            for scope, error in unusable.items():
-                self._fail(next(iter(self._wanted)), scope, error)
-            for name, (asset, above) in self._wanted.items():
-                if self._make_table(asset, above, batch, config):
-                    written.add(name)
-        for name, (asset, _) in self._wanted.items():
-            self._finish(asset, is_written=name in written)
+        try:
+            for parts in cut_batches(self._parts, self._platform.settings.batch_workspaces):
+                written |= self._make_batch(parts, run, config)
+                self._events.flush()
+            for name, (asset, _) in self._wanted.items():
+                self._finish(asset, is_written=name in written)
+        finally:
+            # Also where the run is interrupted: what is published is reported.
+            self._events.flush()
         self._raise_failures()
+
+    def _make_batch(self, parts: Sequence[Scope], run: Run, config: Mapping[str, Any]) -> set[str]:
+        """Make every table for a batch; the tables of which rows were written."""
+        ranges: dict[str, list[Days | None]] = {}
+        for part in parts:
+            ranges.setdefault(part.workspace_id, []).append(part.days)
+        try:
+            batch, unusable = self._platform.batch(ranges, run)
+            unusable |= _find_refused(batch)
+        except Exception as error:  # whatever it is: the other batches are made
+            batch, unusable = Batch(self._platform, (), run), dict.fromkeys(parts, error)
+        for scope, problem in unusable.items():
+            self._fail(next(iter(self._wanted)), scope, problem)
+            for name in list(self._wanted)[1:]:
+                self._events.add_failure(name, scope)
+        usable = tuple(one for one in batch.slices if one.scope not in unusable)
+        return {
+            name
+            for name, (asset, above) in self._wanted.items()
+            if self._make_table(asset, above, replace(batch, slices=usable), config)
+        }
 
     def _make_table(
         self,
@@ -324,21 +353,26 @@ class _StageRun:
         slices = tuple(
             one for one in batch.slices if not above & self._failed.get(one.scope, {}).keys()
         )
+        for left_out in batch.slices:
+            if left_out not in slices:
+                self._events.add_failure(name, left_out.scope)
         if not slices:
             return False
-        made = Batch(self._platform, slices, batch.run)
         try:
-            results = asset.compute(made, config)
+            results = asset.compute(replace(batch, slices=slices), config)
         except Exception as error:  # whatever it is: the other tables and batches are made
             results = {one.scope: error for one in slices}
         written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
         for scope, one in results.items():
             if isinstance(one, Exception):
                 self._fail(name, scope, one)
-        self._evaluations[name].add(results)
-        self._events.add_materializations(
-            asset.table, describe_partitions(asset.table, written, self._platform)
-        )
+        try:
+            self._evaluations[name].add(results)
+            shown = describe_partitions(asset.table, written, self._platform)
+        except Exception as error:  # whatever it is: the rows are published, and are reported
+            self._others.append(f"{name}: {self._explain(name, error)}")
+            shown = {key: {} for scope in written for key in partition_keys(scope)}
+        self._events.add_materializations(asset.table, shown)
         rows = sum(one.rows for one in written.values())
         owners = {scope.workspace_id for scope in written}
         who = ", ".join(owners) if len(owners) == 1 else f"{len(owners)} workspaces"
@@ -392,23 +426,37 @@ class _StageRun:
             for scope, errors in self._failed.items()
             for name, error in errors.items()
         ]
-        if not rows and not self._others:
+        rows += [{"workspace": "", "days": "", "table": "", "reason": one} for one in self._others]
+        if not rows:
             return
         reasons = [
-            *(f"{row['table']} {row['workspace']}: {row['reason']}" for row in rows),
-            *self._others,
+            " ".join(filter(None, (row["table"], row["workspace"] and f"{row['workspace']}:")))
+            + f" {row['reason']}"
+            for row in rows
         ]
-        if self._failed:
-            days: dict[str, list[str]] = {}
-            for scope in self._failed:
-                days.setdefault(scope.workspace_id, []).extend(map(str, scope.each_day()))
-            self._context.instance.add_run_tags(self._run_id, {FAILED_TAG: json.dumps(days)})
+        days: dict[str, list[str]] = {}
+        for scope in self._failed:
+            days.setdefault(scope.workspace_id, []).extend(map(str, scope.each_day()))
+        self._context.instance.add_run_tags(self._run_id, {FAILED_TAG: json.dumps(days)})
         count = f"{len(self._failed)} of {len(self._parts)} slices failed: "
         raise dg.Failure(
             (count if len(self._parts) > 1 and self._failed else "") + "; ".join(reasons),
-            metadata={FAILED: table_metadata(pl.DataFrame(rows))} if rows else {},
+            metadata={FAILED: table_metadata(pl.DataFrame(rows))},
             allow_retries=False,
         )
+
+
+def _find_refused(batch: Batch) -> dict[Scope, Exception]:
+    """The slices that are not to be worked on: of archived workspaces, and of other days."""
+    first, fixed = batch.platform.day_range()
+    last = fixed or max(batch.now.date(), datetime.now(UTC).date())
+    refused: dict[Scope, Exception] = {}
+    for one in batch.slices:
+        if one.workspace.status == "archived":
+            refused[one.scope] = ConfigError(f"{one.scope}: the workspace is archived")
+        elif one.days is not None and not first <= one.days[0] <= one.days[1] <= last:
+            refused[one.scope] = ConfigError(f"{one.scope}: days lie between {first} and {last}")
+    return refused
 
 
 def _name_run(context: dg.OpExecutionContext, parts: Sequence[Scope]) -> None:

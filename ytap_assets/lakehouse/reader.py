@@ -229,7 +229,7 @@ class CrossReader:
             The columns ``by``, ``first_at`` and ``last_at``.
         """
         spans = {"first_at": f'min("{instant}")', "last_at": f'max("{instant}")'}
-        return _read(self._cursors, table, days, by, wanted or {}, self.as_of, spans)
+        return _read(self._cursors, table, days, by, wanted or {}, self.as_of, spans=spans)
 
     def last_seqs(self, table: Table) -> dict[str, int]:
         """The number of every workspace's last row in a sequenced table.

@@ -177,4 +177,5 @@ INBOX_LINES = Table(
     mode="append",
     group="production",
     sort_by=("file", "script_id", "line"),
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
 )

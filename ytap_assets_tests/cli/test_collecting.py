@@ -149,7 +149,7 @@ def test_targets_that_failed_beside_others_are_a_warning(
 
     assert result.exit_code == 0
     [line] = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
-    assert "tech: raw_trends: 1 of 2 targets failed: connection refused (1)" in line
+    assert "raw_trends: 1 of 2 targets failed: connection refused (1)" in line
 
 
 def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_materialize_makes_an_asset_for_every_workspace(platform: Platform, ytap
     workspaces.save(archived)
     result = ytap("materialize", "channels", "--all-workspaces")
     assert result.exit_code == 0, result.output
-    assert "[1/1] tech channels" in result.stderr
+    assert "[1/1] channels: 1 rows of tech" in result.stderr
     [row] = [line.split() for line in result.stdout.splitlines() if line.startswith("tech ")]
     assert (row[1], row[-1]) == ("ok", "channels")
     query = "select workspace_id, channel_id from channels"
@@ -223,8 +223,8 @@ def test_folders_that_cannot_be_read_stop_nobody_else(platform: Platform, ytap: 
         (platform.settings.workspaces / folder / "config.yaml").write_text(text, encoding="utf-8")
     result = ytap("materialize", "channels", "--all-workspaces")
     assert result.exit_code == 1
-    made = [line.split()[:2] for line in result.stdout.splitlines() if "channels" in line]
-    assert made == [["finance", "ok"], ["tech", "ok"]]
+    made = [line.split()[:3] for line in result.stdout.splitlines() if "channels" in line]
+    assert made == [["finance,", "tech", "ok"]]
     errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert ["broken" in errors[0], "tech (copy)" in errors[1], len(errors)] == [True, True, 2]
     assert "Traceback" not in result.stderr

@@ -13,12 +13,13 @@ from ytap_assets.defs.assets import COLLECTION, REGISTRIES
 from ytap_assets.defs.due_runs import (
     Partition,
     PastRun,
-    find_retries,
+    find_failed,
     find_scope,
     list_active,
     read_past_runs,
     request_runs,
 )
+from ytap_assets.defs.liveness import PROCESS_TAG
 from ytap_assets.defs.table_assets import FAILED_TAG, batch_config
 from ytap_assets.lakehouse.checks import Scope
 
@@ -63,7 +64,7 @@ def ended(failed: set[Partition], minutes_ago: int) -> PastRun:
 def test_what_failed_is_requested_again_after_a_growing_wait(
     runs: list[PastRun], due: set[Partition]
 ) -> None:
-    assert find_retries(runs, NOW) == due
+    assert {one for one, at in find_failed(runs).items() if at <= NOW} == due
 
 
 _NAMES = st.text("abc", min_size=1, max_size=3)
@@ -97,21 +98,39 @@ def test_runs_are_read_from_the_instance() -> None:
     parts = [Scope("a", DAY, DAY), Scope("b", DAY, DAY)]
     config = batch_config(COLLECTION, parts)
     with dg.DagsterInstance.ephemeral() as instance:
-        for status, tags in (
-            (dg.DagsterRunStatus.SUCCESS, {}),
-            (dg.DagsterRunStatus.FAILURE, {FAILED_TAG: '{"a": ["2026-11-20"]}'}),
-            (dg.DagsterRunStatus.FAILURE, {}),
-            (dg.DagsterRunStatus.STARTED, {}),
+        part = batch_config(COLLECTION, parts, tables=["raw_trends"])
+        for status, tags, given in (
+            (dg.DagsterRunStatus.SUCCESS, {}, config),
+            (dg.DagsterRunStatus.FAILURE, {FAILED_TAG: '{"a": ["2026-11-20"]}'}, config),
+            (dg.DagsterRunStatus.FAILURE, {FAILED_TAG: "{}"}, config),
+            (dg.DagsterRunStatus.FAILURE, {}, config),
+            (dg.DagsterRunStatus.FAILURE, {PROCESS_TAG: "one.lock"}, config),
+            (dg.DagsterRunStatus.STARTED, {}, config),
+            (dg.DagsterRunStatus.SUCCESS, {}, part),
         ):
-            instance.add_run(
-                dg.DagsterRun("collection", status=status, run_config=config, tags=tags)
-            )
-        runs = read_past_runs(instance, "collection", datetime.now(UTC))
+            run = dg.DagsterRun("collection", status=status, run_config=given, tags=tags)
+            instance.add_run(run)
+        runs = read_past_runs(instance, COLLECTION, datetime.now(UTC))
         active = list_active(instance, "collection")
 
-    assert [run.failed for run in reversed(runs)] == [set(), {A}, {A, B}, set()]
-    assert [run.is_active for run in reversed(runs)] == [False, False, False, True]
-    assert active == {A, B}
+    # A run of some tables settles nothing; one of the command line is not started again.
+    seen = [(run.partitions, run.failed, run.is_active) for run in reversed(runs)]
+    both = {A, B}
+    assert seen == [
+        (both, set(), False),
+        (both, {A}, False),
+        (both, set(), False),
+        (both, both, False),
+        (set(), set(), False),
+        (both, set(), True),
+    ]
+    assert active == both
+
+
+def test_what_a_config_names_wrongly_is_no_slice() -> None:
+    days = {"a": ["today", "2026-11-20"], "b": ["2026-13-45"]}
+    config = {"ops": {"make_collection": {"config": {"workspaces": days}}}}
+    assert find_scope(dg.DagsterRun("collection", run_config=config)) == [Scope("a", DAY, DAY)]
 
 
 def test_a_run_of_one_partition_key_is_found_by_its_tags() -> None:

@@ -31,8 +31,8 @@ def wanted(
     at: datetime = NOW,
 ) -> set[tuple[str, str]]:
     """The workspaces and days that a tick requests."""
-    found, _ = find_wanted(platform, instance, stage, at)
-    return {(name, str(day)) for name, day in found}
+    found = find_wanted(platform, instance, stage, at)
+    return {(name, str(day)) for name, day in {*found.due, *found.failed}}
 
 
 def evaluate(
@@ -112,7 +112,7 @@ def test_what_is_queued_or_at_work_is_not_requested_again(
     add_run(instance, dg.DagsterRunStatus.STARTED, {"tech": [TODAY]})
     assert wanted(platform, instance) == {("finance", TODAY)}
 
-    add_run(instance, dg.DagsterRunStatus.QUEUED, {"finance": [TODAY]})
+    add_run(instance, dg.DagsterRunStatus.NOT_STARTED, {"finance": [TODAY]})
     assert wanted(platform, instance) == set()
 
 
@@ -125,6 +125,8 @@ def test_what_failed_is_requested_again_after_a_wait(
 
     assert old not in wanted(platform, instance, at=now + timedelta(minutes=1))
     assert old in wanted(platform, instance, at=now + timedelta(minutes=6))
+    later = find_wanted(platform, instance, COLLECTION, now + timedelta(minutes=6))
+    assert [(name, str(day)) for name, day in later.failed] == [old]
 
 
 def test_a_day_whose_run_failed_before_anything_was_logged_waits_too(

@@ -72,8 +72,8 @@ def test_titles_taken_to_be_honest_speak_against_spam(comments: Path, tmp_path: 
         ("CONTENT,KIND\nx,1\n", "no column class or label"),
         ("TEXTS,CLASS\nx,1\n", "no column content or text"),
         ("CONTENT,CLASS\nx,yes\n", "record 2: class 'yes' is neither 0 nor 1"),
-        ("CONTENT,CLASS\nx,1\n", "spam and honest"),
-        ("", "spam and honest"),
+        ("CONTENT,CLASS\nx,1\n", "both spam and other texts"),
+        ("", "both spam and other texts"),
     ],
 )
 def test_a_file_that_cannot_be_learned_from_is_refused(

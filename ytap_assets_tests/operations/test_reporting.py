@@ -150,8 +150,8 @@ def test_a_workspace_of_a_batch_has_the_report_it_has_alone(platform: Platform) 
         again = row(platform, workspace_id=name)
         assert {**again, "snapshot_id": 0} == {**numbers, "snapshot_id": 0}
         text = page(platform, workspace_id=name)
-        assert text.replace(str(again["snapshot_id"]), "") == html.replace(
-            str(numbers["snapshot_id"]), ""
+        assert text.replace(f"snapshot {again['snapshot_id']}", "") == html.replace(
+            f"snapshot {numbers['snapshot_id']}", ""
         )
 
 
