@@ -45,8 +45,8 @@ def grown(item: Item, name: str, at: datetime) -> int:
     return int(item[name] * share)
 
 
-def heat(item: Item, at: datetime) -> float:
-    """What a front page sorts by: points, with gravity in age."""
+def front_page_score(item: Item, at: datetime) -> float:
+    """Points or views by then, divided by (age in hours + 2) ^ 1.5: the order of a front page."""
     points = grown(item, "p" if "p" in item else "v", at)
     gravity: float = (age_hours(item, at) + 2) ** 1.5
     return points / gravity

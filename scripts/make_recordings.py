@@ -112,7 +112,7 @@ class Demo:
         return Answer("hn", url, documents.algolia_answer(stories, self.at))
 
     def _front_page(self) -> Iterator[Answer]:
-        stories = self._hottest(self.content["hn"])[: _FRONT_PAGE - 1]
+        stories = self._top(self.content["hn"])[: _FRONT_PAGE - 1]
         job = self.content["hn_job"]
         if 0 < demo_items.age_hours(job, self.at) < _HOT_HOURS:
             stories.insert(7, job)
@@ -123,20 +123,20 @@ class Demo:
             body = b"null" if is_null else documents.firebase_item(item, self.at)
             yield Answer("hn", hackernews.item_url(str(demo_items.hn_id(item))), body)
 
-    def _hottest(self, items: list[Item], within: float = _HOT_HOURS) -> list[Item]:
+    def _top(self, items: list[Item], within: float = _HOT_HOURS) -> list[Item]:
         fresh = [
             item
             for item in self._shown(items)
             if demo_items.age_hours(item, self.at) < within or item.get("sticky")
         ]
-        return sorted(fresh, key=lambda item: (not item.get("sticky"), -self._heat(item)))
+        return sorted(fresh, key=lambda item: (not item.get("sticky"), -self._score(item)))
 
-    def _heat(self, item: Item) -> float:
-        return demo_items.heat(item, self.at)
+    def _score(self, item: Item) -> float:
+        return demo_items.front_page_score(item, self.at)
 
     def _subreddit(self, target: str) -> Answer:
         name = target.removeprefix("r/")
-        posts = self._marked(self._hottest(self.content["reddit"][name]), _FUTURE_POST)
+        posts = self._marked(self._top(self.content["reddit"][name]), _FUTURE_POST)
         if name in _FEED_SUBREDDITS:
             feed = documents.reddit_feed(posts, name, self.at)
             return Answer("reddit", reddit.feed_url(target), feed, _ATOM)
@@ -148,9 +148,7 @@ class Demo:
 
     def _chart(self, target: str) -> Answer:
         category = target.partition("/")[2]
-        entries = self._marked(
-            self._hottest(self.content["charts"][category], _CHART_HOURS), _LOST_ID
-        )
+        entries = self._marked(self._top(self.content["charts"][category], _CHART_HOURS), _LOST_ID)
         videos = [{**item, "category": category} for item in entries]
         body = documents.youtube_answer(videos, self.at)
         return Answer("youtube", youtube.chart_url(target), body)

@@ -9,6 +9,6 @@ The packages:
 - ``lakehouse``   the only code that opens DuckDB: attach, publish, append, read, maintain.
 - ``reports``     templates and charts.
 - ``operations``  one function per thing a user can ask for; joins the packages above.
-- ``defs``        Dagster's face of the operations: assets, checks, sensors, schedules.
-- ``cli``         the shell's face of the operations: ``ytap``.
+- ``defs``        Dagster assets, checks, sensors and schedules, which call the operations.
+- ``cli``         ``ytap``, which calls the same operations.
 """

@@ -59,6 +59,13 @@ _MAX_SEARCHES = 10
 _LONGEST_SEARCH = 100
 
 
+def suggest_source(name: str) -> str | None:
+    """The source with a profile that an unknown name probably means; None for any other name."""
+    if name in SOURCE_PROFILES:
+        return None
+    return _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_PROFILES)
+
+
 def _refuse_truth(value: object) -> object:
     """Refuse `yes` for a number: it would be 1."""
     if isinstance(value, bool):
@@ -435,9 +442,7 @@ class Scoring(Section):
     @classmethod
     def _check_sources(cls, value: dict[str, float]) -> dict[str, float]:
         for name in value:
-            if name in SOURCE_PROFILES:
-                continue
-            nearest = _SOURCE_SPELLINGS.get(fold_name(name)) or find_nearest(name, SOURCE_PROFILES)
+            nearest = suggest_source(name)
             # An added source may have any other name.
             if nearest is not None or not _SOURCE_NAME.fullmatch(name):
                 meant = f"did you mean `{nearest}`?" if nearest else "names have a-z, 0-9 and _"

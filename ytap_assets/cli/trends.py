@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 _SHORT_ID = 8
 _FACTORS = {
-    "momentum": "how hot it is against its sources' own past, 0-10",
+    "momentum": "rank among the past items of its source, 0-10",
     "relevance": "how well it fits the workspace",
-    "cross_source_boost": "for being told by several sources",
-    "learned_weight": "what past results say",
+    "cross_source_boost": "boost for several platforms",
+    "learned_weight": "weight from past results",
     "production_factor": "0 once it is produced",
-    "spam_factor": "what spam leaves of the score",
+    "spam_factor": "factor for spam",
 }
 _MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours_old", "title")
 
@@ -58,7 +58,7 @@ def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Fo
     if shape == "table":
         say(f"{workspace}, {day}: {shown.height} of {stories.height} stories")
         _show_list(shown)
-        say(f"`ytap trends explain STORY -w {workspace}` tells everything about one")
+        say(f"`ytap trends explain STORY -w {workspace}` shows one story in detail")
         return
     names = shown.columns
     write_rows(names, shown.iter_rows(), shape, say)
@@ -75,7 +75,7 @@ def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Fo
 @one_workspace
 @_day
 def explain(story: str, workspace: str, day: date | None) -> None:
-    """Tell everything about one story: factors, members, days.
+    """Show one story in detail: factors, members, days.
 
     STORY is its id, an id that it had before, the beginning of one, or its position in the list.
     """

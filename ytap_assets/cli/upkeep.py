@@ -317,11 +317,13 @@ def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> N
     NAME is a source, the id of a channel or video, or an account's platform and handle. Nothing is
     changed.
     """
-    from ytap_assets.operations.removal import preview_removal
+    from ytap_assets.operations.removal import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS
 
     impacts = preview_removal(open_platform(may_only_read=True), workspace, entity, name)
     note(ENTITIES[entity])
+    if name is not None and not any(one.rows for one in impacts):
+        note(f"warning: {explain_no_rows(entity, name)}")
     rows = [(one.table, one.rows, REMOVALS[one.removal]) for one in impacts]
     names = ("table", "rows", "what happens to them")
     write_rows(names, rows, shape, say, columns=terminal_columns(), whole_last=True)

@@ -1,5 +1,4 @@
-"""Dagster's face of the operations: assets, checks, sensors, schedules, partitions.
+"""The Dagster assets, checks, sensors, schedules and partitions. They call the operations.
 
-Thin on purpose: load, call, return a frame. No module here postpones its annotations
-(`from __future__ import annotations`): Dagster reads them.
+No module here postpones its annotations (`from __future__ import annotations`): Dagster reads them.
 """

@@ -70,17 +70,23 @@ PRODUCTION = Stage(
     by_day=False,
     config={PROMOTION: dg.Field(str, is_required=False)},
 )
-METRICS = Stage("metrics", "Collects the counts of published videos. Runs every hour.", by_day=True)
+METRICS = Stage(
+    "metrics",
+    "Collects the counts of published videos. The schedule checks every 10 minutes for counts that"
+    " are an hour old.",
+    by_day=True,
+)
 REPORTS = Stage(
     "reports",
-    "Writes the reports of a day. Runs after every collection, including failed ones.",
+    "Writes the reports of a day. Runs after every collection and metrics run, including failed"
+    " ones.",
     by_day=True,
     is_apart=True,
 )
 
 
 def workspaces(batch: Batch, _config: Mapping[str, Any]) -> Results:
-    """Read from the workspace's config. A run registers a workspace before its first row."""
+    """Read from the workspace's config."""
     rows = describe_workspaces(batch.workspaces.values(), batch.read(WORKSPACES), batch.now)
     return publish_batch(batch, WORKSPACES, split_slices(batch, rows))
 
@@ -159,10 +165,9 @@ def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
 
 
 def production_records(batch: Batch, _config: Mapping[str, Any]) -> Results:
-    """Computes the current state of every script from its events.
+    """Computes only scripts with new events.
 
-    Only scripts with new events are computed. What production_events appends is computed in the
-    same commit.
+    What production_events appends is computed in the same commit.
     """
     return fold_records(batch)
 

@@ -1,6 +1,6 @@
 """From partitions that are due to runs, and from ended runs to what is tried again.
 
-The rules are pure functions of runs and times; `schedules` and `sensors` are their shells.
+The rules are pure functions of runs and times; `schedules` and `sensors` call them.
 """
 
 import hashlib

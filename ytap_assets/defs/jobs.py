@@ -15,7 +15,8 @@ MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
     | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
-    description="Maintain the lake and check the last week of logs and payloads. Runs every night.",
+    description="Maintain the lake and check the tables that are written beside others; of tables"
+    " with days, the last 7 days. Runs every night.",
 )
 DRILL = dg.define_asset_job(
     "drill",

@@ -14,8 +14,8 @@ from ytap_assets.operations.platform import Platform
     owners=OWNERS,
     kinds={"duckdb"},
     description=(
-        "Backs up the catalog, deletes payloads past their retention, merges small files, expires"
-        " old snapshots, and deletes unreferenced files."
+        "Backs up the lake (catalog and data files), deletes payloads past their retention, merges"
+        " small files, expires old snapshots, and deletes unreferenced files."
     ),
 )
 def lake_maintenance(

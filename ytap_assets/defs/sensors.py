@@ -3,8 +3,8 @@
 - one per promotion: a script's evidence is there -> promote it
 - the workspaces' folders changed -> the partitions follow
 - a config changed -> its registries
-- a collection ended, well or badly -> the reports of its days
-- partitions failed -> the same partitions again
+- a collection or metrics run ended, successful or failed -> the reports of its days
+- partitions of registries or reports failed -> the same partitions again
 """
 
 import hashlib
@@ -233,8 +233,8 @@ def _digest_config(platform: Platform, workspace_id: str) -> str:
     jobs=[STAGE_JOBS[stage.name] for stage in RETRIED],
     minimum_interval_seconds=_RETRY_SECONDS,
     default_status=_ON,
-    description="Requests partitions again that failed: after 5 minutes, and after twice the time"
-    " whenever they fail again, up to 6 hours.",
+    description="Requests failed partitions of registries and reports again: after 5 minutes, and"
+    " after twice the time whenever they fail again, up to 6 hours.",
 )
 def retry_failures(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -273,7 +273,7 @@ def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:
 
 
 def request_reports(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
-    """A run for the reports of the days that a collection was about."""
+    """A run for the reports of the days that a run was about."""
     parts = find_scope(run)
     if not parts:
         return dg.SkipReason("the run was not about one day or a list of days")
@@ -290,10 +290,10 @@ _COLLECTIONS = [STAGE_JOBS[COLLECTION.name], STAGE_JOBS[METRICS.name]]
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
     default_status=_ON,
-    description="Writes the reports of the days of every collection.",
+    description="Writes the reports of the days of every collection and metrics run.",
 )
 def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    """A collection went well: write its reports."""
+    """A run succeeded: write the reports of its days."""
     return request_reports(context.dagster_run)
 
 
@@ -302,8 +302,9 @@ def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
     default_status=_ON,
-    description="Writes the reports of the days of a failed collection; they list what is missing.",
+    description="Writes the reports of the days of a failed collection or metrics run; they list"
+    " what is missing.",
 )
 def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    """A collection failed: write its reports all the same."""
+    """A run failed: write the reports of its days as well."""
     return request_reports(context.dagster_run)

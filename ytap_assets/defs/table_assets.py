@@ -407,7 +407,7 @@ class _StageRun:
         self._events.add_failure(name, scope)
 
     def _explain(self, name: str, error: Exception) -> str:
-        """The reason in one line; the log has the traceback of what nobody foresaw."""
+        """The reason in one line; the log has the traceback of unexpected errors."""
         if isinstance(error, YtapError | OSError | dg.Failure):
             return str(error)
         trace = "".join(traceback.format_exception(error))

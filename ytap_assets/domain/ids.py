@@ -1,4 +1,4 @@
-"""Validation of ids: workspaces and their uids, YouTube videos and channels (SPEC 1 and 7)."""
+"""Validation of ids: workspaces and their uids, YouTube videos and channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What counts mean: engagement, and when they are final (SPEC 4).
+"""What counts mean: engagement, and when they are final.
 
 Belongs here: formulas on the counts of one thing. Does not belong here:
 sums over a workspace for a report (`reporting`), or money.

@@ -1,4 +1,4 @@
-"""What came of what each source brought: seen, told, chosen, published, watched, paid (SPEC 2).
+"""The results of each source: items, stories, scripts, videos, views, costs and revenue.
 
 A script is credited to one source, the first to show its topic, so that sums over sources are sums
 over scripts. Belongs here: crediting and counting. Does not belong here: rates and lifts.

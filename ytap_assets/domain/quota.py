@@ -1,4 +1,4 @@
-"""Quotas of platforms: the buckets and their reset (SPEC 4)."""
+"""Quotas of platforms: the buckets and their reset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canonical URLs: one spelling per page, by which stories are identified (SPEC 2).
+"""Canonical URLs: one spelling per page, by which stories are identified.
 
 Belongs here: what follows from the text of a URL, the rules of single platforms (equivalent forms,
 tracking parameters, redirects, addresses that are not pages), and the ids derived from a URL. Does

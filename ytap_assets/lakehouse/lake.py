@@ -125,7 +125,10 @@ class Lake:
             LakeReadOnlyError: The folder cannot be written to.
         """
         if obstacle := find_obstacle(settings):
-            raise LakeError(f"{obstacle}: no lake is made; {WAY_BACK}")
+            use = (
+                "a catalog that works can be used as it is; " if settings.catalog.is_file() else ""
+            )
+            raise LakeError(f"{obstacle}: no lake is made; {use}{WAY_BACK}")
         _make(settings)
         return cls.open(settings, tables=tables)
 

@@ -1,8 +1,8 @@
 """The lake's check-up: what is stale, what is broken, and of which version it is.
 
 A table is stale where its newest row is older than twice its cadence (one turn was missed), and
-dead at twelve times it, where the score of timeliness reaches 0 (SPEC 7). Tables that tell of what
-happens to happen (production, quarantine) are not judged by age.
+dead at twelve times it, where the score of timeliness reaches 0. Tables whose rows have no cadence
+(production, quarantine) are not judged by age.
 """
 
 from __future__ import annotations

@@ -69,8 +69,8 @@ def _count(part: Batch, records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFra
 def _read_told(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
     """The members of every story that tells a script's topic, of any day, and when first seen.
 
-    When comes from `raw_trends`: in `trend_stories` it is the last look at an item, which the
-    collection of the next night makes the end of the day.
+    When comes from `raw_trends`: in `trend_stories` it is the last observation of an item, which
+    the collection of the next night makes the end of the day.
     """
     topics = records.select("workspace_id", canonical_urls(records["topic_url"]).alias("page"))
     reader = batch.reader()
@@ -89,7 +89,7 @@ def _read_told(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
     columns = ["story_id", *_ITEM, "canonical_url"]
     members = read(TREND_STORIES, columns, "story_id", telling["story_id"]).unique()
     members = members.join(telling, on=["workspace_id", "story_id"], how="semi")
-    looks = read(RAW_TRENDS, [*_ITEM, "observed_at"], "item_id", members["item_id"])
+    observations = read(RAW_TRENDS, [*_ITEM, "observed_at"], "item_id", members["item_id"])
     item = ["workspace_id", *_ITEM]
-    first = looks.group_by(item).agg(pl.col("observed_at").min())
+    first = observations.group_by(item).agg(pl.col("observed_at").min())
     return members.join(first, on=item)

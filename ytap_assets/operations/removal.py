@@ -5,15 +5,23 @@ The declarations are in `tables`: `Table.about`, `ENTITIES` and `REMOVALS`. Noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import TABLES, Table
 from ytap_assets.tables.base import ENTITIES, REMOVALS, Entity, Removal
+from ytap_assets.workspace_sections import suggest_source
 
 _BETWEEN = " "
+_NAMES: Mapping[Entity, tuple[str, str]] = {
+    "source": ("the source, for example hn", "select distinct source from raw_trends"),
+    "channel": ("the channel's id, for example UC...", "from channels"),
+    "account": ("the platform and the handle, for example 'youtube @me'", "from accounts"),
+    "video": ("the video's YouTube id", "from videos"),
+}
+"""What names an entity, and the query that lists those of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,13 @@ def preview_removal(
         ConfigError: There is no such workspace, or the name is missing or not of this kind.
     """
     platform.workspace(workspace_id)
-    if (entity == "workspace") is not (name is None):
+    if entity == "workspace" and name is not None:
+        raise ConfigError(f"impact workspace: no NAME is expected, {name!r} was given")
+    if entity != "workspace" and name is None:
+        what, query = _NAMES[entity]
         raise ConfigError(
-            f"{entity}: " + ("no name belongs here" if name else "name the one meant")
+            f"impact {entity}: NAME is missing; give {what}"
+            f' (`ytap sql "{query}" -w {workspace_id}`)'
         )
     reader = platform.lake.reader(workspace_id)
     impacts = []
@@ -68,6 +80,12 @@ def preview_removal(
         )
         impacts.append(Impact(table.name, rows.height, removal))
     return impacts
+
+
+def explain_no_rows(entity: Entity, name: str) -> str:
+    """The warning for a name that no row has, with the source that is probably meant."""
+    nearest = suggest_source(name) if entity == "source" else None
+    return f"no row names {entity} {name!r}" + (f"; did you mean `{nearest}`?" if nearest else "")
 
 
 def _split(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:

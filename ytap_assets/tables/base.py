@@ -42,7 +42,7 @@ ENTITIES: Mapping[Entity, str] = {
 Removal = Literal["stays", "continues", "follows"]
 REMOVALS: Mapping[Removal, str] = {
     "stays": "The rows stay; none are added on its account.",
-    "continues": "The rows stay, and more are added.",
+    "continues": "The rows stay; rows may still be added.",
     "follows": "The rows are as the config: the next materialization removes or changes them.",
 }
 """What deleting or disabling something means for the rows about it. No row is ever deleted by it
@@ -71,7 +71,12 @@ def column(
         renamed_from: The column's former names. A lake that has one of them is upgraded by a
             rename, and snapshots from before it are read under the present name.
         structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which do block.
+
+    Raises:
+        TypeError: ``renamed_from`` is no tuple; a text would be read as names of one letter each.
     """
+    if not isinstance(renamed_from, tuple):
+        raise TypeError(f"renamed_from={renamed_from!r}: give a tuple, as in ('former_name',)")
     return pa.Field(
         description=comment,
         nullable=null,
@@ -181,7 +186,7 @@ class Table:
 
     @cached_property
     def said(self) -> tuple[str, ...]:
-        """What a row says of what its key names: not where it lies, nor who brought it."""
+        """Columns that hold values: neither key, day nor collection_id."""
         return tuple(name for name in self.schema if name not in {*self.key, *_NOT_SAID})
 
     @property

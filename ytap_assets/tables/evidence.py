@@ -29,14 +29,19 @@ HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
 
 
 class CollectionLog(Rows):
-    """One row per fetch of a target, or per imported file, with its outcome. Append-only."""
+    """One row per fetch of a target, imported file or read inbox file, with its outcome.
+
+    Append-only.
+    """
 
     day: Day = column("The UTC date that was asked for.")
     collection_id: Text = column(
         "Names the fetch; with `-2`, `-3` ... where it was stored again and brought more."
     )
-    source: Text = column("The platform, or `import`'s source.")
-    target: Text = column("What was asked: a subreddit, a region, a channel, a file name.")
+    source: Text = column("The platform; `inbox` for inbox files.")
+    target: Text = column(
+        "What was asked: a subreddit, a region, a channel, an imported file, an inbox file."
+    )
     history: Text = column(
         "What the source can answer for past days.",
         isin=HISTORIES,

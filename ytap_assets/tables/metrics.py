@@ -11,7 +11,7 @@ class VideoMetrics(Rows):
     day: Day = column("The metric date (UTC).")
     platform: Text = column("The platform the counts come from.")
     video_id: Text = column("The video's id on the platform.")
-    observed_at: Instant = column("When we looked.")
+    observed_at: Instant = column("When the counts were fetched.")
     views: Int = column("Views, cumulative.", null=True, expected=(0, 10**11))
     likes: Int = column("Likes, cumulative.", null=True, expected=(0, 10**10))
     comments: Int = column("Comments, cumulative.", null=True, expected=(0, 10**9))

@@ -65,7 +65,7 @@ class ProductionRecords(Rows):
     """One row per script: its current state, computed from production_events."""
 
     script_id: Text = column("The script.")
-    state: Text = column("Where it stands.", isin=STATES)
+    state: Text = column("Current state.", isin=STATES)
     title: Text = column("The script's title. Hostile input.", null=True)
     hook: Text = column("The script's first line. Hostile input.", null=True)
     topic_url: Text = column("What it is about, where the script says so.", null=True)
@@ -112,7 +112,7 @@ class InboxCursors(Rows):
     sha256: Text = column("SHA-256 of what was read, in hex.")
     stamp: Text = column("Device, inode, size and times of the file when it was read.")
     lines: Int = column("Lines read, blank ones included.", ge=0)
-    accepted: Int = column("Lines that said something new.", ge=0)
+    accepted: Int = column("Lines that contained a new script, decision or upload.", ge=0)
     repeated: Int = column("Lines that were equal to an earlier line.", ge=0)
     bad: Int = column("Lines that could not be read; see quarantined_rows.", ge=0)
     last_repeated: Texts = column("The numbers of the last lines that were repeated.")
@@ -122,13 +122,13 @@ class InboxCursors(Rows):
 
 
 class InboxLines(Rows):
-    """Lines of the inbox files that have been read and said something new. Append-only."""
+    """Lines of the inbox files that contained a new script, decision or upload. Append-only."""
 
     file: Text = column("The inbox file.")
     generation: Int = column("The generation of the file; see inbox_cursors.", ge=1)
     line: Int = column("The line's number in the file.", ge=1)
     script_id: Text = column("The script it is about.")
-    digest: Text = column("Names what a line of scripts.jsonl says.", null=True)
+    digest: Text = column("Hash of the content of a line of scripts.jsonl.", null=True)
     act: Text = column("What was decided.", null=True)
     actor: Text = column("Who decided. Nobody is authenticated.", null=True)
     decided_at: Instant = column("When it was decided.", null=True)

@@ -25,14 +25,15 @@ class RawTrends(Rows):
     comments: Int = column(
         "Comments, as counted by the platform.", null=True, expected=(0, 10_000_000)
     )
-    likes: Int = column("Likes, where the platform tells them.", null=True, expected=(0, 10**9))
+    likes: Int = column("Likes, if the platform reports them.", null=True, expected=(0, 10**9))
     views: Int = column("Views.", null=True, expected=(0, 10**11))
     list_name: Text = column(
         "The list it was seen in: `r/python/hot`, `US/10`; empty in rows older than the column.",
         default="",
     )
     part: Int = column(
-        "0 for the first row of an item, instant and list; 1, 2 ... for those that said more.",
+        "0 for the first row of an item, instant and list; 1, 2 ... for later rows with other"
+        " values.",
         default=0,
         ge=0,
     )
@@ -55,7 +56,7 @@ class TrendStories(Rows):
     day: Day = column("The UTC date.")
     source: Text = column("The platform.")
     item_id: Text = column("The item's id on its platform.")
-    story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
+    story_id: Text = column("The story's id, stable across days; see story_aliases.")
     joined_by: Text = column(
         "How it was recognized: the story's `first` item that day, the same `url`, or its `title`.",
         isin=("first", "url", "title"),
@@ -71,7 +72,10 @@ class TrendStories(Rows):
     category: Text = column("Subreddit, chart, or category of the list.", null=True)
     channel_title: Text = column("The publishing channel's name.", null=True)
     published_at: Instant = column("When it was published.", null=True)
-    observed_at: Instant = column("When it was last observed; after the day: its last second.")
+    observed_at: Instant = column(
+        "Time of the latest observation that counts for the day; one made after the day is given as"
+        " the day's last second."
+    )
     first_observed_at: Instant = column(
         "When it was first observed that day; after the day: its last second. Null in rows older"
         " than the column.",
@@ -87,7 +91,9 @@ class TrendStories(Rows):
     engagement_basis: Text = column("What engagement was computed from.")
     hours_old: Float = column("observed_at - published_at, in hours.", null=True)
     momentum_basis: Text = column("The count used for ranking, or `rank`, or `unknown`.")
-    engagement_per_hour: Float = column("That count per hour since publication.", null=True)
+    engagement_per_hour: Float = column(
+        "The `momentum_basis` count per hour since publication.", null=True
+    )
     gained_per_hour: Float = column(
         "Gain per hour between the last two observations; null with one observation.", null=True
     )
@@ -138,17 +144,18 @@ class ScoredTrends(Rows):
         "When that was. Null in rows older than the column.",
         null=True,
     )
-    story_id: Text = column("Names the story; the same from day to day. See story_aliases.")
+    story_id: Text = column("The story's id, stable across days; see story_aliases.")
     title: Text = column("The title of its best member. Hostile input.")
     final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
     momentum: Float = column("Where the story ranks compared with the past of its source, 0-10.")
     momentum_source: Text = column("The source in which it ranks highest.")
     momentum_basis: Text = column("The count used for ranking there, or `rank`, or `unknown`.")
     top_share: Float = column(
-        "The share of that source's items that are at least as high in hotness.", null=True
+        "Share of that source's items with the same or a higher hotness (docs/scoring.md).",
+        null=True,
     )
     engagement_per_hour: Float = column(
-        "That count of its members there, per hour since publication.", null=True
+        "The `momentum_basis` count of its members there, per hour since publication.", null=True
     )
     gained_per_hour: Float = column(
         "Their gain per hour between the last two observations.", null=True

@@ -120,10 +120,14 @@ def test_an_emptied_catalog_is_restored(platform: Platform, ytap: Ytap, tmp_path
 
 
 def test_a_lake_elsewhere_is_made_when_asked(ytap: Ytap, tmp_path: Path) -> None:
-    apart = Ytap(ytap.data, catalog=tmp_path / "c.sqlite", data_path=tmp_path / "apart")
+    catalog, data_path = tmp_path / "c.sqlite", tmp_path / "apart"
+    apart = Ytap(ytap.data, catalog=catalog, data_path=data_path)
     assert "`ytap lake create`" in apart.refused(1, "sql", "from raw_trends")
-    assert str(tmp_path / "c.sqlite") in apart.ok("lake", "create")
+    assert str(catalog) in apart.ok("lake", "create")
     assert apart.ok(*COUNT) == "n\n0\n"
+    assert "used as it is" in apart.refused(1, "lake", "create")
+    moved = catalog.rename(tmp_path / "moved.sqlite")
+    assert Ytap(ytap.data, catalog=moved, data_path=data_path).ok(*COUNT) == "n\n0\n"
 
 
 def test_a_copy_is_verified(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
@@ -236,4 +240,6 @@ def test_what_a_removal_means_is_shown(platform: Platform, ytap: Ytap) -> None:
     platform.lake.close()
     rows = json.loads(ytap.ok("impact", "source", "hn", "-w", "tech", "-f", "json"))
     assert {row["table"]: row["rows"] for row in rows}["raw_trends"] == 2
+    assert "warning" not in ytap("impact", "source", "hn", "-w", "tech").stderr
+    assert "`hn`" in ytap("impact", "source", "hackernews", "-w", "tech").stderr
     assert "workspace" in ytap.refused(2, "impact", "workspace", "tech", "-w", "tech")

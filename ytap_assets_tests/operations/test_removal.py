@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.operations.platform import Platform, publish_slice
 from ytap_assets.operations.registries import list_accounts, list_channels
-from ytap_assets.operations.removal import preview_removal
+from ytap_assets.operations.removal import explain_no_rows, preview_removal
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.tables import (
     ACCOUNTS,
@@ -144,6 +145,40 @@ def test_another_workspace_is_not_counted(filled: Platform) -> None:
 def test_a_wrong_name_is_refused(platform: Platform, entity: Entity, name: str | None) -> None:
     with pytest.raises(ConfigError, match=entity):
         preview_removal(platform, "tech", entity, name)
+
+
+@pytest.mark.parametrize(
+    ("entity", "listed"),
+    [
+        ("source", "raw_trends"),
+        ("channel", "channels"),
+        ("account", "accounts"),
+        ("video", "videos"),
+    ],
+)
+def test_a_missing_name_is_explained_with_where_names_are(
+    platform: Platform, entity: Entity, listed: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"{entity}: NAME is missing.*from {listed}\b.*-w tech"):
+        preview_removal(platform, "tech", entity, None)
+
+
+@pytest.mark.parametrize(
+    ("entity", "name", "nearest"),
+    [
+        ("source", "hackernews", "hn"),
+        ("source", "redit", "reddit"),
+        ("source", "reddit", None),
+        ("source", "letterboxd", None),
+        ("video", "hackernews", None),
+    ],
+)
+def test_a_source_without_rows_is_named_with_the_one_meant(
+    entity: Entity, name: str, nearest: str | None
+) -> None:
+    warning = explain_no_rows(entity, name)
+    assert repr(name) in warning
+    assert re.findall("`(.*?)`", warning) == ([nearest] if nearest else [])
 
 
 def test_the_page_is_in_step_with_the_tables() -> None:

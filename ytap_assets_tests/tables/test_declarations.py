@@ -7,7 +7,7 @@ import re
 import polars as pl
 import pytest
 
-from ytap_assets.tables import TABLES, Table
+from ytap_assets.tables import TABLES, Table, base
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
@@ -109,3 +109,8 @@ def test_no_rows_are_a_valid_partition(table: Table) -> None:
     empty = table.empty()
     assert empty.schema == table.schema
     assert table.model.validate(empty).is_empty()
+
+
+def test_former_names_are_a_tuple() -> None:
+    with pytest.raises(TypeError, match="title"):
+        base.column("The title.", renamed_from="title")  # type: ignore[arg-type]

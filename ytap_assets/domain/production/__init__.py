@@ -1,4 +1,4 @@
-"""The production of videos: from a script in the inbox to a video on a channel (SPEC section 3).
+"""The production of videos: from a script in the inbox to a video on a channel.
 
 Belongs here: the rules of the production line, as pure functions. Does not belong here: reading
 the files they speak of, the clock, or storing events (`operations`, `lakehouse`).

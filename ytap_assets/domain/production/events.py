@@ -1,10 +1,10 @@
 """Events of scripts: the state machine, the event and its row, and which events may be appended.
 
-Belongs here: which moves are legal and which event makes each (SPEC section 3), an event's shape,
-identity and row, and the admission of events given where the scripts stand (compare and set). Does
-not belong here: which events are made (`promotions`, `inbox`), or the lock under which they are
-admitted: the lakehouse reads the current states and appends inside one write transaction, so that
-of two reviewers one wins and the other is told.
+Belongs here: which moves are legal and which event makes each, an event's shape, identity and row,
+and the admission of events given where the scripts stand (compare and set). Does not belong here:
+which events are made (`promotions`, `inbox`), or the lock under which they are admitted: the
+lakehouse reads the current states and appends inside one write transaction, so that of two
+reviewers one wins and the other is told.
 """
 
 from __future__ import annotations

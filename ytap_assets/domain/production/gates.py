@@ -1,7 +1,7 @@
 """Gates: what must hold before a script goes into generation, and a video on a channel.
 
 Belongs here: each gate's rule, and why it is closed, in words a person can act on. Does not belong
-here: what follows from it (`decide`).
+here: what follows from it (`promotions`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def evaluate_generation_gates(
         banned: Which banned topic it speaks of, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
         rival: What already tells the topic, from `find_topic_rivals`.
-        copy: Which script of another workspace is the same, from `copies.describe_copy`.
+        copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
         Gate("schema", _find_missing(record, text)),
@@ -95,7 +95,7 @@ def evaluate_publication_gates(
         approved_by: Who approved its video, or would.
         budget_usd_micros: What a video may cost.
         manifest_problems: What is wrong with its files by now.
-        copy: Which script of another workspace is the same, from `copies.describe_copy`.
+        copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
         Gate("approval", None if approved_by else "nobody approved the video yet"),

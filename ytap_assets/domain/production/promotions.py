@@ -1,4 +1,4 @@
-"""Promotions: what moves scripts from state to state (SPEC section 3), and their registry.
+"""Promotions: what moves scripts from state to state, and their registry.
 
 Belongs here: pure functions from evidence to events. Does not belong here: gathering evidence,
 appending events (`operations`), or when to do it (`defs`).

@@ -493,7 +493,7 @@ def sum_gains(metrics: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
 
 
 def mean_engagement(calendar: pl.DataFrame, metrics: pl.DataFrame) -> pl.DataFrame:
-    """The mean of the latest engagement rates known on each day (SPEC section 4).
+    """The mean of the latest engagement rates known on each day.
 
     Rates above 100 % are flagged elsewhere and are left out of the mean.
 
@@ -537,21 +537,21 @@ def _add_gains(daily: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         daily: One row per video and day: ``workspace_id``, ``platform``, ``video_id``, ``day``,
-            ``views``, ``published_at`` and ``observed_at``, the last look for that day.
+            ``views``, ``published_at`` and ``observed_at``, the last observation for that day.
         videos: ``workspace_id``, ``video_id`` and ``published_at``.
     """
     owned = ["workspace_id", "video_id"]
     dated = videos.select(*owned, pl.col("published_at").alias("_published")).drop_nulls()
     next_day = pl.col("day") + timedelta(days=1)
     before = daily.select(*VIDEO, next_day, pl.col("views").alias("_was"))
-    looks = daily.group_by("workspace_id", next_day).agg(pl.col("observed_at").max().alias("_seen"))
+    seen = daily.group_by("workspace_id", next_day).agg(pl.col("observed_at").max().alias("_seen"))
     begin = pl.col("day").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     published = pl.coalesce("published_at", "_published")
     was_published_since = published.is_between(pl.min_horizontal(begin, "_seen"), "observed_at")
     was = pl.coalesce("_was", pl.when(was_published_since).then(0))
     return (
         daily.join(before, on=[*VIDEO, "day"], how="left", maintain_order="left")
-        .join(looks, on=KEY, how="left", maintain_order="left")
+        .join(seen, on=KEY, how="left", maintain_order="left")
         .join(dated.unique(owned), on=owned, how="left", maintain_order="left")
         .with_columns((pl.col("views") - was).alias("gained"))
         .drop("_was", "_seen", "_published")

@@ -1,4 +1,4 @@
-"""How items and stories are scored and ranked (SPEC 2).
+"""How items and stories are scored and ranked.
 
 - ``items``        what is measured of an item: the base score, and the measures of momentum.
 - ``baselines``    what is usual for a source, and where an item stands among its items.

@@ -201,7 +201,7 @@ def base_score_columns(source_weights: Mapping[str, float]) -> tuple[pl.Expr, ..
 
     ``engagement_score`` = min(engagement / 1000, 10), 0 where engagement is unknown;
     ``recency_score`` = max(0, 10 - hours_old / 2), 0 where the age is unknown;
-    ``base_score`` = (both) x ``source_weight``, x 0.1 if spam, rounded to two decimals (SPEC 2).
+    ``base_score`` = (both) x ``source_weight``, x 0.1 if spam, rounded to two decimals.
     """
     weights = {**SOURCE_WEIGHTS, **source_weights}
     engagement = divide_exactly(pl.col("engagement"), 1000).clip(upper_bound=10).fill_null(0.0)

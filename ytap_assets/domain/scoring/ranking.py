@@ -1,4 +1,4 @@
-"""How a day's stories rank: `scored_trends` from `trend_stories` (SPEC 2), and why, in words.
+"""How a day's stories rank: `scored_trends` from `trend_stories`, and why, in words.
 
 Belongs here: joining the factors (`final_score`), the story's best member, and sentences made of a
 scored story's columns. Does not belong here: any factor.

@@ -1,7 +1,7 @@
 """Rule-based spam detection: one probability of spam per trend, and a reason for each match.
 
-Belongs here: how rules are matched, and how matches and a learned model are combined (SPEC 2). Does
-not belong here: thresholds and lists (`rules`), the model (`model`), or the effect of spam on a
+Belongs here: how rules are matched, and how matches and a learned model are combined. Does not
+belong here: thresholds and lists (`rules`), the model (`model`), or the effect of spam on a
 score (`scoring`). A rule about a count does not run where the count is unknown.
 
 A match of a general rule about texts is evidence. The model and the matches are treated as

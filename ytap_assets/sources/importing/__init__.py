@@ -1,9 +1,9 @@
 """Recorded trending tables read from files: bytes in, typed rows out.
 
-Which formats are known is data (`formats.yaml`), not code: a new format is an entry there. The way
-of a file: `content` (bytes, caps, hash) -> `recognize` (which entry fits; where none does,
-`refusals` may know what it is) -> `csv_records` or `json_records` along `json_paths` (text cells
-with their places) -> `convert` (typed columns, reasons) -> a `Fetch`.
+Which formats are known is data (`formats.yaml`), not code: a new format is an entry there. The
+steps: `records` (bytes, text, size limits) -> `trend_files` (which format fits, or why the file is
+refused) -> `csv_records` or `json_records` (cells of text with their positions) -> `conversion`
+(typed columns, reasons) -> a `Fetch`. `formats` has the declarations.
 Belongs here: files that hold observations. Does not belong here: HTTP, and storing the rows.
 """
 
