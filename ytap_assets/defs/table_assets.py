@@ -30,8 +30,8 @@ from ytap_assets.defs.partitions import (
     cut_batches,
     describe_run,
     group_partitions,
-    partitions_for,
     partition_keys,
+    partitions_for,
 )
 from ytap_assets.defs.run_events import RunEvents, describe_partitions
 from ytap_assets.errors import ConfigError, YtapError

@@ -114,8 +114,8 @@ def test_runs_are_read_from_the_instance() -> None:
         active = list_active(instance, "collection")
 
     # A run of some tables settles nothing; one of the command line is not started again.
-    seen = [(run.partitions, run.failed, run.is_active) for run in reversed(runs)]
-    both = {A, B}
+    seen = [(set(run.partitions), set(run.failed), run.is_active) for run in reversed(runs)]
+    both: set[Partition] = {A, B}
     assert seen == [
         (both, set(), False),
         (both, {A}, False),
