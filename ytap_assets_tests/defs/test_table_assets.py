@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +53,7 @@ from ytap_assets.tables import (
     WORKSPACE_REPORTS,
     Table,
 )
+from ytap_assets.workspaces import Status
 from ytap_assets_tests.operations.test_store import fetch, trend
 
 DAY = date(2026, 11, 16)
@@ -776,3 +779,81 @@ def test_an_appended_partition_shows_all_its_rows_and_those_that_are_new(
 
     assert made.metadata["rows"].value == made.metadata["dagster/partition_row_count"].value == 1
     assert made.metadata["rows_appended"].value == 0
+
+
+def test_a_run_in_which_nothing_can_be_judged_still_marks_its_partitions_as_failed(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [")
+    made = [
+        make_asset(ACCOUNTS, lambda s: accounts(s, "@a")),
+        make_asset(CHANNELS, lambda _: CHANNELS.empty(), reads=(ACCOUNTS,)),
+    ]
+
+    result = run_stage(platform, instance, made, [Scope("finance")])
+
+    assert not result.success
+    assert list_failed(instance, ACCOUNTS) == list_failed(instance, CHANNELS) == {"finance"}
+
+
+@pytest.mark.parametrize(
+    ("status", "day"),
+    [("archived", DAY), ("active", date(1999, 1, 1)), ("active", date(2999, 1, 1))],
+    ids=["archived", "before the first day", "after today"],
+)
+def test_a_slice_that_is_not_to_be_worked_on_fails_alone(
+    platform: Platform, instance: dg.DagsterInstance, status: Status, day: date
+) -> None:
+    workspace = platform.workspaces.get("finance").model_copy(update={"status": status})
+    platform.workspaces.save(workspace)
+    rows = lambda s: reports(s, stories=1)  # noqa: E731
+    parts = [Scope("finance", day, day), days_of("tech", (DAY, DAY))]
+
+    result = run(platform, instance, WORKSPACE_REPORTS, rows, *parts)
+
+    assert not result.success
+    assert result.partitions(WORKSPACE_REPORTS) == {str(partition_key("tech", DAY))}
+    assert stored(platform, WORKSPACE_REPORTS, "finance", "stories") == []
+
+
+def test_rows_that_are_published_are_reported_although_the_run_is_interrupted(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def interrupt(_slice: Slice) -> pl.DataFrame:
+        raise KeyboardInterrupt
+
+    made = [
+        make_asset(ACCOUNTS, lambda s: accounts(s, "@a")),
+        make_asset(CHANNELS, interrupt, reads=(ACCOUNTS,)),
+    ]
+    with suppress(KeyboardInterrupt):
+        run_stage(platform, instance, made, [TECH])
+
+    (found,) = instance.fetch_materializations(dg.AssetKey("accounts"), limit=9).records
+    assert found.partition_key == "tech"
+
+
+def test_a_run_that_asks_nobody_clears_no_failure(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    collect(platform, instance, "transient_error")
+    collect(platform, instance)
+    assert is_red(instance, RAW_TRENDS, "answered")
+    collect(platform, instance, "ok")
+    assert not is_red(instance, RAW_TRENDS, "answered")
+
+
+def test_a_run_without_partitions_or_with_a_day_that_is_none_is_refused(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    made = [make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=1))]
+    assert "names no partition" in run_stage(platform, instance, made, []).failure
+    config = batch_config(BY_DAY, [days_of("tech")])
+    config["ops"]["make_by_day"]["config"]["workspaces"]["tech"] = ["today"]
+    result = build_job(made).execute_in_process(
+        instance=instance,
+        resources={"platform": platform},
+        run_config=config,
+        raise_on_error=False,
+    )
+    assert not result.success
