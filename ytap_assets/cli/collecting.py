@@ -18,11 +18,12 @@ from ytap_assets.cli.common import (
     MISUSED,
     Day,
     announce_transport,
-    complete_workspace,
+    choose_workspaces,
     examples,
     new_run,
     one_workspace,
     open_platform,
+    some_workspaces,
 )
 from ytap_assets.cli.output import (
     clean,
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from ytap_assets.defs.launch import RunOutcome
-    from ytap_assets.errors import ConfigError
     from ytap_assets.operations.platform import Platform
 
 _MOST_REPORTS = 100
@@ -57,16 +57,7 @@ _COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
     )
 )
 @click.argument("selection")
-@click.option(
-    "--workspace",
-    "-w",
-    "workspaces",
-    multiple=True,
-    metavar="ID",
-    help="For this workspace; may be given again.",
-    shell_complete=complete_workspace,
-)
-@click.option("--all-workspaces", is_flag=True, help="For every workspace that is not archived.")
+@some_workspaces
 @click.option("--from", "first", type=Day(), help="First day; else the last.")
 @click.option("--to", "last", type=Day(), help="Last day; else today.")
 def materialize(
@@ -77,10 +68,8 @@ def materialize(
     last: date | None,
 ) -> None:
     """Make assets for workspaces and days; each stage of the graph is one run."""
-    if all_workspaces == bool(workspaces):
-        raise click.UsageError("give --workspace, or --all-workspaces")
     platform = open_platform()
-    wanted, problems = _choose_workspaces(platform, workspaces)
+    wanted, problems = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     to = last or platform.now().date()
     days = (first or to, to)
 
@@ -196,23 +185,6 @@ def expand_folders(paths: Iterable[Path]) -> Iterator[Path]:
             and not any(part.startswith(".") for part in file.relative_to(path).parts)
         ]
         yield from inside or [path]
-
-
-def _choose_workspaces(
-    platform: Platform, named: Sequence[str]
-) -> tuple[list[str], list[ConfigError]]:
-    """Those named, or else all that are not archived; and why the others cannot be worked on."""
-    if named:
-        return list(dict.fromkeys(named)), []
-    usable, problems = platform.usable()
-    wanted = [one.workspace_id for one in usable if one.status != "archived"]
-    if not wanted:
-        tell_problems(problems.values())
-        raise click.UsageError(
-            "there is no workspace to work on; `ytap workspace create` makes one, and `unarchive`"
-            " makes an archived one active"
-        )
-    return wanted, list(problems.values())
 
 
 def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:

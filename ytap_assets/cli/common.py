@@ -15,20 +15,22 @@ import shlex
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from ytap_assets.cli.output import note, one_line
+from ytap_assets.cli.output import note, one_line, tell_problems
 from ytap_assets.errors import ConfigError, ImportRefusedError, QuestionError, YtapError
 
 if TYPE_CHECKING:
     from ytap_assets.lakehouse.transaction import Run
     from ytap_assets.operations.platform import Platform
     from ytap_assets.settings import Settings
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def open_platform(*, may_only_read: bool = False) -> Platform:
@@ -144,6 +146,51 @@ maybe_workspace = click.option(
     help="See only a copy of this workspace's rows.",
     shell_complete=complete_workspace,
 )
+
+
+def some_workspaces(command: _Command) -> _Command:
+    """The options ``--workspace``, as often as one likes, and ``--all-workspaces``."""
+    named = click.option(
+        "--workspace",
+        "-w",
+        "workspaces",
+        multiple=True,
+        metavar="ID",
+        help="For this workspace; may be given again.",
+        shell_complete=complete_workspace,
+    )
+    every = click.option(
+        "--all-workspaces", is_flag=True, help="For every workspace that is not archived."
+    )
+    return named(every(command))
+
+
+def choose_workspaces(
+    platform: Platform, named: Sequence[str], *, all_workspaces: bool
+) -> tuple[list[str], list[ConfigError]]:
+    """The workspaces that the options of `some_workspaces` select.
+
+    Returns:
+        The ids, each once; and why other workspaces cannot be used.
+
+    Raises:
+        click.UsageError: Neither option was given, or both, or every workspace is archived.
+    """
+    if all_workspaces == bool(named):
+        raise click.UsageError("give --workspace, or --all-workspaces")
+    if named:
+        return list(dict.fromkeys(named)), []
+    usable, problems = platform.usable()
+    wanted = [one.workspace_id for one in usable if one.status != "archived"]
+    if not wanted:
+        tell_problems(problems.values())
+        raise click.UsageError(
+            "there is no workspace to work on; `ytap workspace create` makes one, and `unarchive`"
+            " makes an archived one active"
+        )
+    return wanted, list(problems.values())
+
+
 workspace_id = click.argument("workspace_id", metavar="ID", shell_complete=complete_workspace)
 as_of = click.option(
     "--as-of",

@@ -13,13 +13,14 @@ from ytap_assets.cli.common import (
     FAILED,
     FOLDER,
     Day,
-    complete_workspace,
+    choose_workspaces,
     examples,
     fail,
     new_run,
     one_workspace,
     open_platform,
     output_format,
+    some_workspaces,
 )
 from ytap_assets.cli.output import (
     Format,
@@ -243,16 +244,7 @@ def upgrade(is_dry: bool) -> None:
         "ytap reparse --all-workspaces --write",
     )
 )
-@click.option(
-    "--workspace",
-    "-w",
-    "workspaces",
-    multiple=True,
-    metavar="ID",
-    help="Of this workspace; may be given again.",
-    shell_complete=complete_workspace,
-)
-@click.option("--all-workspaces", is_flag=True, help="Of every workspace that is not archived.")
+@some_workspaces
 @click.option("--from", "first", type=Day(), help="First day; else the first that is stored.")
 @click.option("--to", "last", type=Day(), help="Last day; else the last that is stored.")
 @click.option("--write", "writes", is_flag=True, help="Store what is new; else it is only shown.")
@@ -273,21 +265,16 @@ def reparse(
     """
     from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
 
-    if all_workspaces == bool(workspaces):
-        raise click.UsageError("give --workspace, or --all-workspaces")
     platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
-    problems: list[str] = []
-    if all_workspaces:
-        usable, broken = platform.usable()
-        workspaces = tuple(one.workspace_id for one in usable if one.status != "archived")
-        problems += map(str, broken.values())
+    wanted, broken = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
+    problems = [str(error) for error in broken]
     find = platform.workspaces.get_open if writes else platform.workspace
-    for workspace_id in workspaces:
+    for workspace_id in wanted:
         find(workspace_id)  # a wrong name is told before anything is done
     days = (first or date.min, last or date.max)
     differing: list[tuple[object, ...]] = []
     fetches = 0
-    for workspace_id in dict.fromkeys(workspaces):
+    for workspace_id in wanted:
         done = reparse_payloads(platform, workspace_id, run, days=days, writes=writes)
         differing += done.differing.rows()
         fetches += done.fetches

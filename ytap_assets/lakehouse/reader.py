@@ -29,37 +29,6 @@ _DAY = timedelta(days=1)
 _MANY_VALUES = 16
 
 
-class Reader:
-    """Reads the rows of one workspace, now or as of a snapshot."""
-
-    def __init__(self, cursors: Cursors, workspace_id: str, *, as_of: int | None = None) -> None:
-        self._cursors = cursors
-        self.workspace_id = workspace_id
-        self.as_of = as_of
-
-    def read(
-        self,
-        table: Table,
-        *,
-        days: Days | None = None,
-        columns: Sequence[str] | None = None,
-        wanted: Wanted | None = None,
-    ) -> pl.DataFrame:
-        """The workspace's rows of a table.
-
-        Args:
-            table: What to read.
-            days: First and last day, both included; all days where None.
-            columns: Which columns, in this order; all where None.
-            wanted: Column -> values to keep.
-
-        Raises:
-            SnapshotMissingError: The snapshot never was, or has expired.
-        """
-        owner = {"workspace_id": [self.workspace_id]}
-        return _read(self._cursors, table, days, columns, {**(wanted or {}), **owner}, self.as_of)
-
-
 class BatchReader:
     """Reads the rows of several named workspaces in one statement, now or as of a snapshot."""
 
@@ -89,7 +58,7 @@ class BatchReader:
             at_least: Column -> the least value to keep.
 
         Raises:
-            SnapshotMissingError: As `Reader.read`.
+            SnapshotMissingError: The snapshot never was, or has expired.
         """
         among = set((wanted or {}).get("workspace_id", self.workspace_ids))
         owners = [one for one in self.workspace_ids if one in among]
@@ -189,6 +158,14 @@ class BatchReader:
             return {(owner, on): count for owner, on, count in found.fetchall()}
 
 
+class Reader(BatchReader):
+    """Reads the rows of one workspace, now or as of a snapshot."""
+
+    def __init__(self, cursors: Cursors, workspace_id: str, *, as_of: int | None = None) -> None:
+        super().__init__(cursors, [workspace_id], as_of=as_of)
+        self.workspace_id = workspace_id
+
+
 class CrossReader:
     """Reads the rows of every workspace: a separate, visible step over the border between them."""
 
@@ -204,7 +181,7 @@ class CrossReader:
         columns: Sequence[str] | None = None,
         wanted: Wanted | None = None,
     ) -> pl.DataFrame:
-        """Rows of a table of all workspaces; arguments and errors as `Reader.read`."""
+        """Rows of a table of all workspaces; arguments and errors as `BatchReader.read`."""
         return _read(self._cursors, table, days, columns, wanted or {}, self.as_of)
 
     def read_spans(
@@ -222,8 +199,8 @@ class CrossReader:
             table: What to read.
             instant: The column of the instant.
             by: The columns of the groups.
-            days: As `Reader.read`.
-            wanted: As `Reader.read`.
+            days: As `BatchReader.read`.
+            wanted: As `BatchReader.read`.
 
         Returns:
             The columns ``by``, ``first_at`` and ``last_at``.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property, wraps
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import polars as pl
 
@@ -35,6 +35,7 @@ from ytap_assets.workspaces import Workspace, Workspaces
 _RECENT = timedelta(days=30)
 _PLATFORMS_BEGAN = date(2005, 1, 1)
 """No platform is older, so a row with an earlier day (1970-01-01) makes no partition."""
+_Made = TypeVar("_Made")
 
 
 class Platform:
@@ -451,11 +452,9 @@ def split_slices(batch: Batch, frame: pl.DataFrame) -> dict[Scope, pl.DataFrame]
     return parts
 
 
-def for_each_slice(
-    batch: Batch, work: Callable[[Slice], pl.DataFrame]
-) -> dict[Scope, pl.DataFrame | Exception]:
-    """The frame that a function makes of each slice, or the exception it raised."""
-    made: dict[Scope, pl.DataFrame | Exception] = {}
+def for_each_slice(batch: Batch, work: Callable[[Slice], _Made]) -> dict[Scope, _Made | Exception]:
+    """What a function makes of each slice, or the exception it raised."""
+    made: dict[Scope, _Made | Exception] = {}
     for one in batch.slices:
         try:
             made[one.scope] = work(one)
@@ -525,17 +524,6 @@ def publish_batch(
                 frame=part.frame,
             )
     return {scope: results[scope] for scope in frames}
-
-
-def per_slice(work: Callable[[Slice], Written], batch: Batch) -> Results:
-    """What a function of one slice writes for each slice of a batch, one after the other."""
-    results: Results = {}
-    for one in batch.slices:
-        try:
-            results[one.scope] = work(one)
-        except Exception as error:  # whatever it is: the other slices are made
-            results[one.scope] = error
-    return results
 
 
 def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:

@@ -351,7 +351,7 @@ def list_records(platform: Platform, workspace_id: str, state: str | None = None
     Columns as in ``production_records``.
     """
     platform.workspace(workspace_id)
-    records, _ = _refresh_records(platform.lake.batch_reader([workspace_id]))
+    records, _ = _refresh_records(platform.lake.reader(workspace_id))
     return records if state is None else records.filter(pl.col("state") == state)
 
 
@@ -367,7 +367,7 @@ def list_ignored_decisions(
     """
     if not decisions:
         return []
-    reader = platform.lake.batch_reader([workspace_id])
+    reader = platform.lake.reader(workspace_id)
     scripts = {decision.script_id for decision in decisions}
     records, _ = _refresh_records(reader)
     events = read_wanted(reader, PRODUCTION_EVENTS, "script_id", scripts)
@@ -432,7 +432,7 @@ def decide_on_script(
     now = platform.now()
     decision = Decision(script_id, action, actor, now, reason)
     with platform.lake.write(run) as transaction:
-        reader = transaction.batch_reader([workspace_id])
+        reader = transaction.reader(workspace_id)
         inboxes = open_inboxes([slice_], reader)
         if workspace_id in inboxes.failed:
             raise inboxes.failed[workspace_id]

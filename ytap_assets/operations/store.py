@@ -93,7 +93,7 @@ def preview_fetches(
     if not isinstance(checked, _Checked):
         raise checked
     lake = platform.lake
-    names = _name_again(lake.batch_reader([workspace_id]), checked.log.frame)
+    names = _name_again(lake.reader(workspace_id), checked.log.frame)
     given = dict(names.select(_NEW_NAME, "collection_id").iter_rows())
     parts = (checked.rows, checked.quarantined)
     split = (lake.preview_append(_rename(part, names)) for part in parts)

@@ -40,7 +40,6 @@ from ytap_assets.operations.platform import (
     Slice,
     Written,
     for_each_slice,
-    per_slice,
     publish_batch,
     publish_slice,
 )
@@ -112,7 +111,7 @@ def write_asset(table: Table, work: Callable[[Slice], Written], **options: Any) 
 
     def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
         """Made for a test."""
-        return per_slice(work, batch)
+        return dict(for_each_slice(batch, work))
 
     return TableAsset(table, compute, BY_DAY if table.by_day else BY_WORKSPACE, **options)
 
