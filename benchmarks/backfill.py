@@ -34,7 +34,7 @@ from ytap_assets.defs.event_log import BatchedEventLog
 from ytap_assets.defs.launch import RunOutcome, materialize_range
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
-from ytap_assets.sources.hackernews import by_date_url
+from ytap_assets.sources.hn import by_date_url
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.tables import TABLES, TREND_STORIES, WORKSPACE_REPORTS
 

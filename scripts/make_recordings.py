@@ -28,7 +28,7 @@ import yaml
 from demo_items import DAYS, RECORDED_FROM, Item
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources import hackernews, reddit, youtube
+from ytap_assets.sources import hn, reddit, youtube
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
@@ -108,7 +108,7 @@ class Demo:
             for item in self._marked(self._shown(self.content["hn"]), _LOST_TITLE)
             if demo_items.posted_at(item) >= start
         ]
-        url = hackernews.by_date_url(start, start + timedelta(days=1))
+        url = hn.by_date_url(start, start + timedelta(days=1))
         return Answer("hn", url, documents.algolia_answer(stories, self.at))
 
     def _front_page(self) -> Iterator[Answer]:
@@ -117,11 +117,11 @@ class Demo:
         if 0 < demo_items.age_hours(job, self.at) < _HOT_HOURS:
             stories.insert(7, job)
         ids = [demo_items.hn_id(item) for item in stories]
-        yield Answer("hn", hackernews.top_stories_url(), documents.to_json(ids))
+        yield Answer("hn", hn.top_stories_url(), documents.to_json(ids))
         for item in stories:
             is_null = (self.day, item["t"]) == _NULL_ITEM
             body = b"null" if is_null else documents.firebase_item(item, self.at)
-            yield Answer("hn", hackernews.item_url(str(demo_items.hn_id(item))), body)
+            yield Answer("hn", hn.item_url(str(demo_items.hn_id(item))), body)
 
     def _top(self, items: list[Item], within: float = _HOT_HOURS) -> list[Item]:
         fresh = [

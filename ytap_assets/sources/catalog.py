@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ytap_assets.sources.hackernews import HackerNewsByDate, HackerNewsFrontPage
+from ytap_assets.sources.hn import HackerNewsByDate, HackerNewsFrontPage
 from ytap_assets.sources.reddit import RedditHot
 from ytap_assets.sources.source import Source, TrendSource
 from ytap_assets.sources.youtube import (

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from ytap_assets.sources.collect import collect_trends, parse_payloads
-from ytap_assets.sources.hackernews import (
+from ytap_assets.sources.hn import (
     HackerNewsByDate,
     HackerNewsFrontPage,
     by_date_url,
