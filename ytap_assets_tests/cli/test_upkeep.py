@@ -233,6 +233,9 @@ def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None
     assert ytap.ok("reparse", "-w", "tech", "-f", "csv") == shown.splitlines()[0] + "\n"
     assert "nope" in ytap.refused(2, "reparse", "-w", "nope")
     assert ytap("reparse").exit_code == 2
+    for name in ("tech", "finance"):
+        ytap.ok("workspace", "archive", name)
+    assert "unarchive" in ytap.refused(2, "reparse", "--all-workspaces")
 
 
 def test_what_a_removal_means_is_shown(platform: Platform, ytap: Ytap) -> None:
