@@ -39,6 +39,7 @@ from ytap_assets.operations.platform import (
     Results,
     Slice,
     Written,
+    isolated,
     publish_batch,
     split_slices,
 )
@@ -82,23 +83,15 @@ _OWNED = ["workspace_id", "video_id"]
 _COUNTS = ["views", "likes", "comments", "engagement_rate_pct"]
 
 
+@isolated
 def make_reports(batch: Batch) -> Results:
     """Write one HTML file per day and publish the days' rows of ``workspace_reports``.
-
-    Where the batch cannot be counted as a whole, each of its slices is made alone, so that the one
-    that is at fault fails alone.
 
     Returns:
         What was written for each slice, or why nothing was: a page that cannot be written, or
         numbers that break the table's structure, whose pages are written.
     """
-    try:
-        numbers, reports = _count(batch, batch.platform.lake.snapshot_id())
-    except Exception as error:
-        if len(batch.slices) == 1:
-            return {batch.slices[0].scope: error}
-        alone = [Batch(batch.platform, (one,), batch.run) for one in batch.slices]
-        return {scope: found for one in alone for scope, found in make_reports(one).items()}
+    numbers, reports = _count(batch, batch.platform.lake.snapshot_id())
     stored = _read_stored(batch)
     history = _replace_days(stored, numbers)
     pages = {one.scope: _write_pages(one, reports, history) for one in batch.slices}
