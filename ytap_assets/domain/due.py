@@ -253,14 +253,6 @@ def find_due_metrics(
     return due.select(*partition, "reason").sort(partition)
 
 
-def retry_at(first: datetime, last: datetime, longest: timedelta) -> datetime:
-    """When to try again what has failed since ``first`` without a success, lastly at ``last``.
-
-    After 15, 30, 60 ... minutes, up to the longest pause.
-    """
-    return last + min(last - first + FIRST_RETRY, longest)
-
-
 def _find_first_days(plan: pl.DataFrame, fetches: pl.DataFrame, today: date) -> pl.DataFrame:
     """``first_day``: since when a workspace is known to exist, as far back as days may be due.
 
@@ -449,7 +441,10 @@ def _is_new_slot(now: datetime, interval: timedelta | pl.Expr) -> pl.Expr:
 
 
 def _is_waiting(first: str, last: str, longest: timedelta | pl.Expr, now: datetime) -> pl.Expr:
-    """`retry_at` as an expression: whether it is not come yet; false where nothing failed."""
+    """Whether what has failed since ``first``, lastly at ``last``, is not to be tried again yet.
+
+    It is after 15, 30, 60 ... minutes, up to the longest pause. False where nothing failed.
+    """
     pause = pl.col(last) - pl.col(first) + pl.lit(FIRST_RETRY)
     return _holds(pl.col(last) + pl.min_horizontal(pause, longest) > now)
 

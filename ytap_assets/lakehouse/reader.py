@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -65,22 +64,17 @@ class BatchReader:
         kept = {**(wanted or {}), "workspace_id": owners}
         return _read(self._cursors, table, days, columns, kept, self.as_of, at_least or {})
 
-    def last_seqs(self, table: Table) -> dict[str, int]:
-        """The number of each workspace's last row in a sequenced table.
-
-        Raises:
-            KeyError: The table's rows are not numbered.
-        """
-        return _last_seqs(self._cursors, table, self.as_of, self.workspace_ids)
-
     def read_bounds(self, table: Table, column: str) -> dict[str, tuple[int, int]]:
         """The least and the greatest value of a column of numbers, by workspace with rows."""
-        return {
-            name: (least, greatest)
-            for name, least, greatest in self._ask(
-                table, f'SELECT workspace_id, min("{column}"), max("{column}")', "GROUP BY ALL"
+        conditions, values = _conditions({"workspace_id": self.workspace_ids})
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(
+                f'SELECT workspace_id, min("{column}"), max("{column}") FROM {source}'
+                f" WHERE {conditions} GROUP BY ALL",
+                values,
             )
-        }
+            return {name: (least, greatest) for name, least, greatest in found.fetchall()}
 
     def read_unmatched(
         self, table: Table, other: Table, on: Sequence[str], *, wanted: Wanted
@@ -103,13 +97,6 @@ class BatchReader:
                 values,
             )
             return result.pl().cast(pl.Schema({name: table.schema[name] for name in on}))
-
-    def _ask(self, table: Table, select: str, rest: str) -> list[tuple[Any, ...]]:
-        conditions, values = _conditions({"workspace_id": self.workspace_ids})
-        with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
-            found = cursor.execute(f"{select} FROM {source} WHERE {conditions} {rest}", values)
-            return found.fetchall()
 
     def read_after(
         self, table: Table, seqs: Mapping[str, int], *, columns: Sequence[str] | None = None
@@ -214,7 +201,12 @@ class CrossReader:
         Raises:
             KeyError: The table's rows are not numbered.
         """
-        return _last_seqs(self._cursors, table, self.as_of, None)
+        if not table.sequenced:
+            raise KeyError(f"{table.name} has no column seq")
+        with self._cursors() as cursor:
+            source = _source(cursor, table, self.as_of)
+            found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
+            return dict(found.fetchall())
 
     def read_newest(self, table: Table, *, columns: Sequence[str]) -> pl.DataFrame:
         """The row of every workspace's last day in a table with one row a day.
@@ -312,21 +304,6 @@ def _read(
         grouped = " GROUP BY ALL" if spans else ""
         result = cursor.execute(f"SELECT {selected} FROM {source}{where}{grouped}", values)
         return result.pl().cast(pl.Schema(schema))
-
-
-def _last_seqs(
-    cursors: Cursors, table: Table, as_of: int | None, workspace_ids: Sequence[str] | None
-) -> dict[str, int]:
-    if not table.sequenced:
-        raise KeyError(f"{table.name} has no column seq")
-    where = "" if workspace_ids is None else " WHERE workspace_id IN (SELECT unnest(?))"
-    with cursors() as cursor:
-        source = _source(cursor, table, as_of)
-        found = cursor.execute(
-            f"SELECT workspace_id, max(seq) FROM {source}{where} GROUP BY ALL",
-            [] if workspace_ids is None else [list(workspace_ids)],
-        )
-        return dict(found.fetchall())
 
 
 def _conditions(wanted: Wanted) -> tuple[str, list[object]]:

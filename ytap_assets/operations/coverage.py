@@ -100,7 +100,7 @@ def _plan(slice_: Slice) -> pl.DataFrame:
 
 
 def _trend_log(batch: Batch) -> pl.DataFrame:
-    """The fetches of trends: those of video counts speak of no list."""
+    """The fetches of trends; those of video counts belong to no list."""
     names = sorted({source.name for source in CATALOG.trends})
     return batch.read(COLLECTION_LOG, wanted={"source": names})
 

@@ -11,7 +11,7 @@ not with the age of the lake, but for ``videos``: 16 bytes per published video.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -27,7 +27,6 @@ from ytap_assets.domain.due import (
     find_unreplayed_targets,
     leave_out,
     limit_calls,
-    retry_at,
 )
 from ytap_assets.domain.quota import BUCKETS
 from ytap_assets.lakehouse.reader import Days
@@ -43,7 +42,6 @@ from ytap_assets.workspaces import Workspace
 METRICS_INTERVAL = timedelta(hours=1)
 Partition = tuple[str, date]
 Target = tuple[str, str]
-Tries = Mapping[Partition, Sequence[datetime]]
 _LOG_COLUMNS = ("workspace_id", "day", "source", "target", "outcome", "started_at")
 _REASONS = {
     "first": "not collected today",
@@ -79,7 +77,6 @@ def find_due(
     now: datetime,
     *,
     in_progress: Collection[Partition] = (),
-    failed: Tries | None = None,
     catalog: Catalog = CATALOG,
 ) -> Due:
     """What to collect now, for every workspace that collects.
@@ -90,8 +87,6 @@ def find_due(
         platform: The installation.
         now: The present.
         in_progress: The workspaces and days of runs that are queued or running: left out.
-        failed: When runs that were to collect a workspace's day failed, since its last run that
-            did not. Each is tried again after a pause that grows up to the workspace's interval.
         catalog: The sources there are.
 
     Raises:
@@ -104,15 +99,13 @@ def find_due(
     days = _days(platform.settings, now)
     if not workspaces or days is None:
         return Due(problems=problems)
-    waiting = _find_waiting(workspaces, failed or {}, platform.settings, now)
-    left_out = {*in_progress, *waiting}
     registry = platform.lake.cross_reader().read_across(
         WORKSPACES, columns=["workspace_id", "first_seen_at"]
     )
     registry = registry.select("workspace_id", registered_on=pl.col("first_seen_at").dt.date())
     asked = (platform, workspaces, registry, days, now, catalog)
-    trends = choose_days(_find_trends(*asked), today=days[1], in_progress=left_out)
-    metrics = leave_out(_find_metrics(*asked), left_out)
+    trends = choose_days(_find_trends(*asked), today=days[1], in_progress=in_progress)
+    metrics = leave_out(_find_metrics(*asked), in_progress)
     targets = _group_targets(trends)
     return Due(
         collections={name: list(own) for name, own in targets.items()},
@@ -131,21 +124,6 @@ def _days(settings: Settings, now: datetime) -> Days | None:
         first = max([first, *settings.recorded_days()[:1]])
     first = max(first, settings.first_day or first)
     return (first, today) if first <= today else None
-
-
-def _find_waiting(
-    workspaces: Mapping[str, Workspace], failed: Tries, settings: Settings, now: datetime
-) -> set[Partition]:
-    """The partitions whose last run failed too recently."""
-    waiting = set()
-    for (workspace_id, day), tries in failed.items():
-        known = [at for at in tries if at <= now]
-        workspace = workspaces.get(workspace_id)
-        if known and workspace is not None:
-            longest = _interval(workspace, settings)
-            if retry_at(min(known), max(known), longest) > now:
-                waiting.add((workspace_id, day))
-    return waiting
 
 
 def _find_trends(

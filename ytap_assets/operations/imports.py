@@ -55,7 +55,7 @@ def import_trends(
         platform: Where to.
         files: What; each of a recognized format.
         workspace_id: Whose observations they become.
-        source: The platform the tables speak of.
+        source: The platform the tables are about.
         run: Who imports.
         region: The region of the lists, where the files do not say.
         observed_on: The day of observation, where the files do not say.

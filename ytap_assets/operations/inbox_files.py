@@ -86,7 +86,7 @@ class OpenedFile:
     Attributes:
         name: Its name.
         cursor: Where reading begins: the stored cursor, or the beginning of a new generation where
-            the file is another one than the stored cursor speaks of.
+            the stored cursor is of another file.
         tail: What follows.
         stamp: Device, inode, size and times.
         modified_at: When it was last changed; None where there is none, or it may not be read.

@@ -341,25 +341,32 @@ def find_new_bad_lines(
         reader: Reads the workspaces.
         now: The present.
     """
-    ids = {
-        _name_line(file.name, line): workspace_id
+    # Files of two workspaces may hold the same line: its id is the same, the workspace is not.
+    lines = [
+        (workspace_id, _name_line(file.name, line))
         for workspace_id, own in files.items()
         for file in own.values()
         for line in file.new_bad_lines(now)
-    }
-    if not ids:
-        return {}
-    stored = reader.read(
-        QUARANTINED_ROWS,
-        columns=["workspace_id", "quarantine_id"],
-        wanted={"source": [SOURCE]},
-    )
-    known = set(stored.iter_rows())
+    ]
+    known = _read_quarantined(reader, {name for _, name in lines})
     found: dict[str, list[str]] = defaultdict(list)
-    for name, workspace_id in ids.items():
+    for workspace_id, name in lines:
         if (workspace_id, name) not in known:
             found[workspace_id].append(name)
     return dict(found)
+
+
+def _read_quarantined(reader: BatchReader, names: Collection[str]) -> set[tuple[str, str]]:
+    """The (workspace, id) of those bad lines that are in quarantine."""
+    stored = read_wanted(
+        reader,
+        QUARANTINED_ROWS,
+        "quarantine_id",
+        names,
+        columns=["workspace_id", "quarantine_id"],
+        wanted={"source": [SOURCE]},
+    )
+    return {(workspace_id, name) for workspace_id, name in stored.iter_rows()}
 
 
 def store_inboxes(
@@ -435,11 +442,10 @@ def _store_bad_lines(
     }
     if not any(with_bad.values()):
         return
-    wanted = {"source": [SOURCE]}
     logged = reader.read(
         COLLECTION_LOG,
         columns=["workspace_id", "target", "accepted", "duplicates"],
-        wanted=wanted,
+        wanted={"source": [SOURCE]},
     )
     totals = {
         (workspace_id, target): (accepted, duplicates)
@@ -447,10 +453,13 @@ def _store_bad_lines(
         .agg(pl.col("accepted", "duplicates").sum())
         .iter_rows()
     }
-    quarantined = reader.read(
-        QUARANTINED_ROWS, columns=["workspace_id", "quarantine_id"], wanted=wanted
-    )
-    known = set(quarantined.iter_rows())
+    lines = {
+        _name_line(file.name, line)
+        for own in with_bad.values()
+        for file in own
+        for line in file.new_bad_lines(now)
+    }
+    known = _read_quarantined(reader, lines)
     logs: dict[Scope, pl.DataFrame] = {}
     aside: dict[Scope, pl.DataFrame] = {}
     for one in slices:

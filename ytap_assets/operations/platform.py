@@ -250,7 +250,7 @@ def _result(found: Workspace | Exception) -> Workspace:
 
 @dataclass(frozen=True)
 class Slice:
-    """A workspace and a range of days, and the only way an operation reads or writes them."""
+    """A workspace and a range of days; an operation works on a `Batch` of them."""
 
     platform: Platform
     workspace: Workspace

@@ -226,21 +226,8 @@ def _read_production(reader: BatchReader, first: date) -> tuple[pl.DataFrame, pl
     end = datetime.combine(first + _DAY, time(), UTC)
     changed = reader.read(PRODUCTION_EVENTS, columns=list(SCRIPT), at_least={"occurred_at": end})
     folded = dict(records.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows())
-    behind = {
-        workspace_id: folded.get(workspace_id, 0)
-        for workspace_id, last in reader.last_seqs(PRODUCTION_EVENTS).items()
-        if last > folded.get(workspace_id, 0)
-    }
-    if behind:
-        since = pl.col("workspace_id").replace_strict(behind, return_dtype=pl.Int64)
-        newer = reader.read(
-            PRODUCTION_EVENTS,
-            columns=[*SCRIPT, "seq"],
-            wanted={"workspace_id": list(behind)},
-            at_least={"seq": min(behind.values()) + 1},
-        )
-        changed = pl.concat([changed, newer.filter(pl.col("seq") > since).select(SCRIPT)])
-    changed = changed.unique()
+    newer = reader.read_after(PRODUCTION_EVENTS, folded, columns=SCRIPT)
+    changed = pl.concat([changed, newer]).unique()
     if changed.is_empty():
         return records, PRODUCTION_EVENTS.empty()
     ids = changed["script_id"].unique().to_list()

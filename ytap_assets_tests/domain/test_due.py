@@ -26,7 +26,6 @@ from ytap_assets.domain.due import (
     find_due_targets,
     find_unreplayed_targets,
     limit_calls,
-    retry_at,
 )
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets.tables.evidence import OUTCOMES
@@ -359,7 +358,15 @@ def test_a_past_day_that_keeps_failing_is_tried_daily() -> None:
     failed = [(on(19), BY_DATE, "permanent_error", at(20, hour)) for hour in (3, 4, 12)]
 
     assert judge(plan(BY_DATE), *collected, *failed) == []
-    assert retry_at(at(1), at(19), LONGEST_RETRY) == at(20)
+
+
+def test_the_pause_of_a_past_day_is_never_longer_than_a_day() -> None:
+    collected = [*daily(BY_DATE, 1, 16), *daily(BY_DATE, 18, 19)]
+    collected += [(TODAY, BY_DATE, "ok", at(20, 9))]
+    failed = [(on(17), BY_DATE, "permanent_error", moment) for moment in (at(18, 3), at(19, 11))]
+
+    assert judge(plan(BY_DATE), *collected, *failed, now=at(20, 10, 59)) == []
+    assert judge(plan(BY_DATE), *collected, *failed, now=at(20, 11)) == [(17, BY_DATE, "retry")]
 
 
 # --- hostile and implausible logs

@@ -67,14 +67,6 @@ def test_the_last_numbers_of_all_workspaces_are_one_question(two: Lake) -> None:
         two.cross_reader().last_seqs(NOTES)
 
 
-def test_the_last_numbers_of_a_batch_are_those_of_its_workspaces(two: Lake) -> None:
-    every = two.cross_reader().last_seqs(LOGS)
-    assert two.batch_reader(["tech"]).last_seqs(LOGS) == {"tech": every["tech"]}
-    assert two.batch_reader([]).last_seqs(LOGS) == {}
-    with pytest.raises(KeyError, match="notes has no column seq"):
-        two.batch_reader(["tech"]).last_seqs(NOTES)
-
-
 def test_a_batch_reads_from_the_least_value_on_and_its_own_workspaces(two: Lake) -> None:
     reader = two.batch_reader(["tech"])
     last = max(two.reader("tech").read(LOGS)["seq"])

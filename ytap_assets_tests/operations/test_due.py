@@ -243,13 +243,6 @@ def test_partitions_in_progress_are_left_out(daemon: Daemon) -> None:
     assert find_due(daemon.platform, at(16, 0, 3), in_progress={("tech", today)}).collections == {}
 
 
-def test_a_run_that_failed_without_a_log_is_not_requested_at_every_tick(daemon: Daemon) -> None:
-    tried = {("tech", date(2026, 11, 16)): [at(16, 0, 3), at(16, 0, 18)]}
-
-    assert find_due(daemon.platform, at(16, 0, 47), failed=tried).collections == {}
-    assert find_due(daemon.platform, at(16, 0, 48), failed=tried).collections
-
-
 def test_no_day_before_the_first_one_is_due(daemon: Daemon) -> None:
     daemon.tick(at(16, 0, 3))
     settings = replace(daemon.platform.settings, first_day=date(2026, 11, 18))

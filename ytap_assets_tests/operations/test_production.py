@@ -17,13 +17,14 @@ from ytap_assets.errors import ConfigError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import CHECKS
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import MAX_INBOX_BYTES
-from ytap_assets.operations.platform import Platform, Slice
+from ytap_assets.operations.platform import Batch, Platform, Slice
 from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import (
     ALL_PROMOTIONS,
     decide,
     decide_on_script,
     list_records,
+    preview,
 )
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.conftest import NOW
@@ -329,6 +330,20 @@ def test_bad_lines_are_put_aside_once(platform: Platform) -> None:
     assert aside.select("origin", "place").rows() == [("scripts.jsonl", "line 2")]
     log = platform.lake.reader("tech").read(COLLECTION_LOG)
     assert log.select("fetched", "accepted", "quarantined", "duplicates").rows() == [(2, 1, 1, 0)]
+
+
+def test_the_same_bad_line_of_two_workspaces_is_new_for_each(platform: Platform) -> None:
+    both = [slice_of(platform), slice_of(platform, "finance")]
+    for one in both:
+        write_lines(platform, one.workspace_id, "scripts.jsonl", "{not json\n")
+    batch = Batch(platform, tuple(both), both[0].run)
+
+    for number, later in enumerate([*both, None]):
+        found = preview(batch)
+        lines = [len(one.lines) for one in found.values() if not isinstance(one, Exception)]
+        assert lines == [int(number < 1), int(number < 2)]
+        if later is not None:
+            advance_one(later, ALL_PROMOTIONS)
 
 
 def test_each_line_of_a_growing_file_counts_in_one_entry(platform: Platform) -> None:

@@ -308,13 +308,13 @@ def is_possible(action: str, state: str) -> bool:
 def decision_event(
     workspace_id: str, decision: Decision, state: str | None, *, event_id: str | None = None
 ) -> Event:
-    """The event an decision becomes.
+    """The event a decision becomes.
 
     Args:
         workspace_id: The workspace.
         decision: The decision.
         state: Where the script stands; None where there is no such script.
-        event_id: A ULID for an decision at a keyboard; None for one in a file, whose line names it.
+        event_id: A ULID for a decision at a keyboard; None for one in a file, whose line names it.
 
     Raises:
         TransitionRefusedError: The decision is not possible there; the message says where it is.

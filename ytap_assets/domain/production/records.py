@@ -4,7 +4,7 @@ Belongs here: the fold of events to records, typed views of records, what the lo
 the days on which scripts changed state, and the registry of published videos. Does not belong here:
 whether an event was allowed (`events`); the fold takes the log as it is.
 
-A record's columns are all of one kind: what the last event says that speaks of it. So one pass
+A record's columns are all of one kind: what the last event with a value for it says. So one pass
 finds, per script and column, that event's row, and the values are gathered from there. A million
 events fold in about two seconds that way; filtering within each group took eleven.
 """
@@ -111,7 +111,7 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """Per script, the row of the last event that speaks of each column."""
+    """Per script, the row of the last event with a value for each column."""
     kind, entered = pl.col("type"), pl.col("to_state")
     wanted = {
         "_moved": entered.is_not_null(),

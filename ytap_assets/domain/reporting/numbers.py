@@ -6,7 +6,7 @@ gaps (`missing`), or picking the rows a page shows (`pages`).
 Frames hold rows of any number of workspaces, and every count is of one workspace's day: adding
 workspaces to the frames changes no number of another.
 
-An observation of a video speaks of its ``day``, whenever it was made; of several for one day, the
+An observation of a video counts for its ``day``, whenever it was made; of several for one day, the
 latest counts. A count that is not known on a day is the latest known before it; a gain is only ever
 the difference of two days' own observations, since what was not looked at did not stand still. A
 video that was published after the last observation of the day before had no views then: its first
