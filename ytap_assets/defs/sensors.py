@@ -10,6 +10,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
@@ -46,6 +47,7 @@ from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.workspaces import Workspace
 
 _ON = dg.DefaultSensorStatus.RUNNING
 _PROMOTION_SECONDS = 30
@@ -261,15 +263,12 @@ def retry_failures(
 
 def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:
     """The folders that were renamed, copied or replaced, and why they get no partition."""
-    refused: dict[str, str] = {}
+    workspaces: list[Workspace] = []
     for name in names:
-        try:
-            conflict = platform.find_conflict(platform.workspaces.get(name))
-        except ConfigError:
-            continue  # it cannot be read yet; runs of it fail and say why
-        if conflict is not None:
-            refused[name] = conflict
-    return refused
+        # One that cannot be read yet is left out: runs of it fail and say why.
+        with suppress(ConfigError):
+            workspaces.append(platform.workspaces.get(name))
+    return platform.find_conflicts(workspaces)
 
 
 def request_reports(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:

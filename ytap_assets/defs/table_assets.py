@@ -16,12 +16,15 @@ import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
+from filelock import FileLock, Timeout
 from pydantic import Field, field_validator
 
 from ytap_assets.defs.checks import Evaluation, Watch, check_specs, table_metadata
@@ -178,7 +181,8 @@ def build_stage(
             )
         op_context = context.op_execution_context
         parts = group_partitions(context.partition_keys)
-        _StageRun(op_context, platform, wanted, parts).make(op_context.op_config or {})
+        with _one_at_a_time(stage, platform, op_context):
+            _StageRun(op_context, platform, wanted, parts).make(op_context.op_config or {})
         yield from ()  # every asset is skippable: the step reports its materializations itself
 
     return make
@@ -259,7 +263,8 @@ def build_job(assets: Sequence[TableAsset]) -> dg.JobDefinition:
             raise ConfigError(f"{stage.name} makes no {unknown[0]}, but {', '.join(ordered)}")
         wanted = {name: one for name, one in ordered.items() if name in (config.tables or ordered)}
         parts = config.parts(by_day=stage.by_day)
-        _StageRun(context, platform, wanted, parts).make(config.options)
+        with _one_at_a_time(stage, platform, context):
+            _StageRun(context, platform, wanted, parts).make(config.options)
 
     @dg.job(name=stage.name, description=stage.description, executor_def=dg.in_process_executor)
     def job() -> None:
@@ -270,6 +275,34 @@ def build_job(assets: Sequence[TableAsset]) -> dg.JobDefinition:
 
 def _step_name(stage: Stage) -> str:
     return f"make_{stage.name}"
+
+
+@contextmanager
+def _one_at_a_time(
+    stage: Stage, platform: Platform, context: dg.OpExecutionContext
+) -> Iterator[None]:
+    """Wait until no other run makes tables of the stage.
+
+    Of two runs that make the same rows, the one that read first could be the one that publishes
+    last, and replace newer rows. Pools only order the runs that the daemon starts.
+    """
+    lock = FileLock(stage_lock(platform, stage.name))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        context.log.info(f"waiting for another run of the stage {stage.name}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def stage_lock(platform: Platform, name: str) -> Path:
+    """The lock of a stage; the kernel releases it where a process dies."""
+    folder = platform.settings.state / "stages"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.lock"
 
 
 class _StageRun:
@@ -362,6 +395,8 @@ class _StageRun:
             results = asset.compute(replace(batch, slices=slices), config)
         except Exception as error:  # whatever it is: the other tables and batches are made
             results = {one.scope: error for one in slices}
+        missing = {one.scope: RuntimeError("nothing was made of it") for one in slices}
+        results = missing | results
         written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
         for scope, one in results.items():
             if isinstance(one, Exception):
@@ -389,7 +424,10 @@ class _StageRun:
                 self._others.append(f"{name}: {self._explain(name, error)}")
         if self._evaluations[name].is_empty:
             return
-        self._events.add_row_counts(self._platform, asset.beside)
+        try:
+            self._events.add_row_counts(self._platform, asset.beside)
+        except Exception as error:  # whatever it is: the checks and all failures are reported
+            self._others.append(f"{name}: {self._explain(name, error)}")
         # After the rows they are of: the UI shows a check as outdated if rows follow it.
         self._events.flush()
         self._events.add_checks(

@@ -115,10 +115,6 @@ class Platform:
         """
         return _result(self._identify([workspace_id])[workspace_id])
 
-    def find_conflict(self, workspace: Workspace) -> str | None:
-        """Why the lake's rows of a workspace's name are not its own; None if they are."""
-        return self._find_conflicts([workspace]).get(workspace.workspace_id)
-
     def register(self, workspace_id: str, run: Run) -> Workspace:
         """`workspace` for whoever writes rows of it: it is in the registry before they are.
 
@@ -144,7 +140,7 @@ class Platform:
             except ConfigError as error:
                 found[workspace_id] = error
         workspaces = [one for one in found.values() if isinstance(one, Workspace)]
-        conflicts = self._find_conflicts(workspaces)
+        conflicts = self.find_conflicts(workspaces)
         is_new = any(
             not is_registered(one, self._registered) and one.workspace_id not in conflicts
             for one in workspaces
@@ -155,12 +151,12 @@ class Platform:
                 self.lake, self.workspaces, self.now(), entry
             )
             # Meanwhile another process may have registered one of the uids.
-            conflicts = self._find_conflicts(workspaces)
+            conflicts = self.find_conflicts(workspaces)
             found |= {name: why for name, why in refused.items() if name in found}
         return found | {name: ConfigError(why) for name, why in conflicts.items()}
 
-    def _find_conflicts(self, workspaces: Sequence[Workspace]) -> dict[str, str]:
-        """Why the rows of some workspaces' names are not their own, by workspace."""
+    def find_conflicts(self, workspaces: Sequence[Workspace]) -> dict[str, str]:
+        """Why the lake's rows of some workspaces' names are not their own, by workspace."""
         if all(is_registered(one, self._registered) for one in workspaces):
             return {}
         self._registered = read_registered(self.lake.cross_reader())
@@ -176,7 +172,7 @@ class Platform:
         left out.
         """
         readable, problems = self.workspaces.readable()
-        conflicts = self._find_conflicts(readable)
+        conflicts = self.find_conflicts(readable)
         usable = [one for one in readable if one.workspace_id not in conflicts]
         return usable, problems | {name: ConfigError(why) for name, why in conflicts.items()}
 

@@ -172,19 +172,25 @@ def _days(slice_: Slice) -> tuple[date, ...]:
 def _write_pages(
     slice_: Slice, reports: Mapping[tuple[str, date], ReportDay], history: pl.DataFrame
 ) -> dict[date, dict[str, Any]] | Exception:
-    """Write the page of every day of a slice; what a person sees of each day, or what failed."""
+    """Write the page of every day of a slice.
+
+    Returns:
+        What a person sees of each day; or why the first page was not written that was not.
+    """
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
-    try:
-        for day in _days(slice_):
-            report = reports[slice_.workspace_id, day]
-            path = report_file(slice_.platform.settings, slice_.workspace_id, day)
+    failed: list[Exception] = []
+    for day in _days(slice_):
+        report = reports[slice_.workspace_id, day]
+        path = report_file(slice_.platform.settings, slice_.workspace_id, day)
+        try:
             write_report(path, render_report(report, recent))
+        except Exception as error:  # whatever it is: the other pages are written
+            failed.append(error)
+        else:
             # A browser opens no file for a page it was served, so the summary is shown itself.
             notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
-    except Exception as error:  # whatever it is: the other slices' pages are written
-        return error
-    return notes
+    return failed[0] if failed else notes
 
 
 def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,8 +30,11 @@ from ytap_assets.defs.table_assets import (
     batch_config,
     build_job,
     build_stage,
+    stage_lock,
 )
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import (
@@ -830,6 +836,67 @@ def test_rows_that_are_published_are_reported_although_the_run_is_interrupted(
 
     (found,) = instance.fetch_materializations(dg.AssetKey("accounts"), limit=9).records
     assert found.partition_key == "tech"
+
+
+def test_a_run_excludes_other_runs_of_its_stage_until_it_ends(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    lock = FileLock(stage_lock(platform, BY_WORKSPACE.name))
+
+    def make(slice_: Slice) -> pl.DataFrame:
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+        return accounts(slice_, "@a")
+
+    for _ in range(2):
+        assert run_stage(platform, instance, [make_asset(ACCOUNTS, make)], [TECH]).success
+        with lock.acquire(timeout=0):
+            pass
+
+
+def test_a_run_waits_for_another_run_of_its_stage(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = stage_lock(platform, BY_WORKSPACE.name)
+    waits, acquire = Event(), FileLock.acquire
+
+    def note(self: FileLock, timeout: float | None = None, **options: Any) -> Any:
+        if timeout is None and self.lock_file == str(path):
+            waits.set()
+        return acquire(self, timeout, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", note)
+    assets = [make_asset(ACCOUNTS, lambda s: accounts(s, "@a"))]
+    with ThreadPoolExecutor(1) as pool:
+        with FileLock(path).acquire(timeout=0):
+            run = pool.submit(run_stage, platform, instance, assets, [TECH])
+            assert waits.wait(timeout=60)
+            assert stored(platform, ACCOUNTS, "tech", "handle") == []
+        assert run.result().success
+
+
+def test_a_slice_of_which_nothing_was_made_fails(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    made = TableAsset(ACCOUNTS, lambda _batch, _config: {}, BY_WORKSPACE)
+
+    assert not run_stage(platform, instance, [made], [TECH]).success
+    assert list_failed(instance, ACCOUNTS) == {"tech"}
+
+
+def test_failures_and_checks_are_reported_although_evidence_cannot_be_counted(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> int:
+        raise LakeError("the lake cannot be read")
+
+    monkeypatch.setattr(CrossReader, "count_rows", fail)
+
+    result = collect(platform, instance, "transient_error")
+
+    assert not result.checks["answered"].passed
+    assert "1 of 1 targets failed: timed out (1)" in result.failure
+    assert "the lake cannot be read" in result.failure
 
 
 def test_a_run_that_asks_nobody_clears_no_failure(

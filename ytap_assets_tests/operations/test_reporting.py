@@ -166,6 +166,15 @@ def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
     assert row(platform, workspace_id="finance")["day"] == TODAY
 
 
+def test_a_page_that_cannot_be_written_leaves_the_pages_of_later_days(platform: Platform) -> None:
+    first = TODAY - timedelta(days=1)
+    report_file(platform.settings, "tech", first).mkdir(parents=True)
+    slice_ = platform.slice("tech", (first, TODAY), RUN)
+    found = make_reports(Batch(platform, (slice_,), RUN))
+    assert isinstance(found[slice_.scope], OSError)
+    assert "</html>" in page(platform)
+
+
 def test_rows_that_cannot_be_counted_fail_alone(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
