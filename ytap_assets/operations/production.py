@@ -695,10 +695,13 @@ class _View:
         """The events of scripts that bring nothing that another workspace brings just now.
 
         Which of two is the original is known when the first one is stored: the other is decided
-        again after that.
+        again after that. Where an original is stored already, all others are copies of it.
         """
         for event in decided:
-            if event.content_id is not None:
+            originals = self.originals.get((event.workspace_id, event.script_id), ())
+            if event.content_id is not None and all(
+                event.content_id != one.content_id for one in originals
+            ):
                 owner = self._owners.setdefault(event.content_id, event.workspace_id)
                 if owner != event.workspace_id:
                     self.deferred.add((event.workspace_id, event.script_id))

@@ -169,6 +169,23 @@ def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: 
     assert states(platform) == {"one": "script_pending_review"}
 
 
+def test_any_number_of_copies_is_settled_in_two_commits(platform: Platform) -> None:
+    names = [f"copy{number}" for number in range(24)]
+    for name in names:
+        platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+    batch = batch_of(platform, *names)
+    before = platform.lake.snapshots().height
+
+    advance(batch, "all")
+
+    assert platform.lake.snapshots().height == before + 2
+    rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
+    assert rows["workspace_id"].to_list() == sorted(names)[1:]
+    advance(batch, "all")
+    assert platform.lake.snapshots().height == before + 2
+
+
 def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:
     advance(batch_of(three, *NAMES), "all")
     decide_on_script(three, "tech", "tech-0", "cancel", actor="A", reason=None, run=RUN)
