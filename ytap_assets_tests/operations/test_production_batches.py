@@ -187,6 +187,26 @@ def test_records_of_older_rules_are_computed_again(
     assert_frame_equal(stored(three, "production_records"), expected)
 
 
+def test_an_event_replaces_the_record_and_the_video_of_its_script_alone(three: Platform) -> None:
+    for name in NAMES:
+        upload = {"script_id": f"{name}-1", "video_id": f"{name:_<11}"}
+        write_lines(three, name, "uploads.jsonl", upload | {"published_at": "2026-11-20T06:00:00Z"})
+    advance(batch_of(three, *NAMES), "all")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.production_records SET hook = 'kept'")
+        cursor.execute("UPDATE lake.videos SET title = 'kept'")
+    write_lines(three, "tech", "scripts.jsonl", script("new", body="new"))
+
+    advance(batch_of(three, *NAMES), "all")
+
+    assert stored(three, "videos")["title"].unique().to_list() == ["kept"]
+    for name in NAMES:
+        records_of = slice_of(three, name).read(PRODUCTION_RECORDS)
+        others = records_of.filter(pl.col("script_id") != "new")
+        assert others["hook"].unique().to_list() == ["kept"]
+        assert records_of.height - others.height == (name == "tech")
+
+
 def test_events_that_another_program_appended_are_folded_alone(three: Platform) -> None:
     advance(batch_of(three, *NAMES), "all")
     with three.lake.cursor() as cursor:
