@@ -19,7 +19,8 @@ from ytap_assets.operations.platform import (
     publish_batch,
     split_slices,
 )
-from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
+from ytap_assets.operations.production import ALL_PROMOTIONS, advance
+from ytap_assets.operations.records import fold_records, list_videos
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_unidentified,

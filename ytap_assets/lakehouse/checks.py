@@ -89,6 +89,10 @@ class CheckResult:
         return f"{first['column']}: {first['check']}: {case}{place}{more}"
 
 
+PASSED = tuple(CheckResult(name) for name in CHECKS)
+"""The results of rows that passed every check."""
+
+
 @dataclass(frozen=True)
 class CheckedRows:
     """Rows that passed. Only `check_rows` makes them, and only they can be written."""
@@ -122,7 +126,8 @@ def check_batch(
     """Conform and check the frames of several scopes, each as `check_rows` does.
 
     All rows are checked together, because the checks of 50 frames of a few hundred rows cost as
-    much as those of one. If a check fails, each frame is checked alone to find the refused ones.
+    much as those of one. If a check fails, the halves are checked: one refused frame among n costs
+    2 log2(n) checks.
 
     Args:
         table: The table of all frames.
@@ -131,9 +136,16 @@ def check_batch(
     Returns:
         The checked rows of each scope, or its refusal, in the order of ``frames``.
     """
-    together = _check_together(table, frames)
-    if together is not None:
-        return dict(together)
+    if len(frames) > 1:
+        if (together := _check_together(table, frames)) is not None:
+            return dict(together)
+        scopes = list(frames)
+        middle = len(scopes) // 2
+        halves = (scopes[:middle], scopes[middle:])
+        first, second = (
+            check_batch(table, {scope: frames[scope] for scope in half}) for half in halves
+        )
+        return first | second
     checked: dict[Scope, CheckedRows | PublishRefusedError] = {}
     for scope, frame in frames.items():
         try:
@@ -148,7 +160,7 @@ def _check_together(
 ) -> dict[Scope, CheckedRows] | None:
     """The checked rows of each scope; None where the frames differ in columns or a check fails."""
     schemas = [frame.schema for frame in frames.values()]
-    if len(schemas) < 2 or any(schema != schemas[0] for schema in schemas):
+    if any(schema != schemas[0] for schema in schemas):
         return None
     try:
         rows = _conform(table, pl.concat(frames.values()))
@@ -165,8 +177,7 @@ def _check_together(
         and _all_belong(table, parts, rows)
     ):
         return None
-    passed = tuple(CheckResult(name) for name in CHECKS)
-    return {scope: CheckedRows(table, scope, own, passed) for scope, own in parts.items()}
+    return {scope: CheckedRows(table, scope, own, PASSED) for scope, own in parts.items()}
 
 
 def _all_belong(table: Table, parts: Mapping[Scope, pl.DataFrame], rows: pl.DataFrame) -> bool:

@@ -462,9 +462,9 @@ def for_each_slice(batch: Batch, work: Callable[[Slice], _Made]) -> dict[Scope, 
 def isolated(work: Callable[[Batch], Results]) -> Callable[[Batch], Results]:
     """An operation on a batch that, where it raises, is tried on halves of the batch.
 
-    So only the slices that fail alone fail, and a single one among n makes the operation cost about
-    twice as much. Their entries are what was raised. A lake that cannot be read or written fails
-    for all: that `LakeError` is raised.
+    So only the slices that fail alone fail. A single one among n makes 2 log2(n) more calls, which
+    cost about twice as much again as the first. Their entries are what was raised. A lake that
+    cannot be read or written fails for all: that `LakeError` is raised.
     """
 
     @wraps(work)

@@ -507,6 +507,41 @@ def test_several_ranges_of_days_are_replaced_together(shared_lake: Lake, workspa
     ]
 
 
+def test_single_rows_are_replaced_and_all_others_stay(shared_lake: Lake, workspace: str) -> None:
+    names = [f"{workspace}{number}" for number in range(3)]
+    for name in names:
+        publish(shared_lake, MARKS, marks(name, a=1, b=2, c=3), Scope(name))
+    parts = [check_rows(MARKS, marks(name, b=7), Scope(name)) for name in names[:2]]
+    keys = pl.DataFrame(
+        {"workspace_id": [*names[:2], names[1]], "mark_id": ["b", "b", "c"]}
+    )  # the third row goes, and none comes for it
+    before = shared_lake.snapshot_id()
+    with shared_lake.write(RUN) as transaction:
+        transaction.replace_all(parts, keys)
+    assert shared_lake.snapshot_id() == before + 1
+    now, then = (
+        [
+            shared_lake.reader(name, as_of=snapshot).read(MARKS).sort("mark_id")["value"].to_list()
+            for name in names
+        ]
+        for snapshot in (None, before)
+    )
+    assert now == [[1, 7, 3], [1, 7], [1, 2, 3]]
+    assert then == [[1, 2, 3]] * 3
+
+
+def test_what_cannot_be_replaced_by_row_is_refused(shared_lake: Lake, workspace: str) -> None:
+    keys = pl.DataFrame({"workspace_id": [workspace], "mark_id": ["a"]})
+    own = check_rows(MARKS, marks(workspace, b=1), Scope(workspace))
+    log = check_rows(LOGS, logs(workspace, "a"), Scope(workspace))
+    day = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
+    with pytest.raises(ValueError, match="not among those"), shared_lake.write(RUN) as write:
+        write.replace_all([own], keys)
+    for rows in (log, day):
+        with pytest.raises(ValueError, match="row by row"), shared_lake.write(RUN) as write:
+            write.replace_all([rows], keys)
+
+
 def test_a_statement_takes_parts_of_one_derived_table(shared_lake: Lake, workspace: str) -> None:
     own = check_rows(MARKS, marks(workspace, c=3), Scope(workspace))
     other = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))

@@ -19,7 +19,8 @@ from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintain import apply_retention
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import decide_on_script, list_records
+from ytap_assets.operations.production import decide_on_script
+from ytap_assets.operations.records import list_records
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_conflict,

@@ -32,7 +32,7 @@ from ytap_assets.domain.production.events import (
     digest,
     events_to_frame,
 )
-from ytap_assets.domain.production.gates import TOPIC_COLUMNS, find_topic_rivals
+from ytap_assets.domain.production.gates import find_topic_rivals, read_topics
 from ytap_assets.domain.production.inbox import (
     Decision,
     DecisionLog,
@@ -373,7 +373,7 @@ class Production:
         """
         self.records = records
         self._events = events
-        self._topics = topics
+        self._topics = read_topics(topics)
         self._applied = 0
         self._rivals: dict[str, dict[str, str]] | None = None
         self._contexts: dict[tuple[str, str], ScriptContext] | None = None
@@ -473,7 +473,7 @@ class Production:
         touched = rows.select("workspace_id", "script_id").unique()
         records = fold_events(self._events.join(touched, on=touched.columns, how="semi"))
         self.records = _replace(self.records, records, touched)
-        self._topics = _replace(self._topics, records.select(TOPIC_COLUMNS), touched)
+        self._topics = _replace(self._topics, read_topics(records), touched)
         self._note(admitted)
         return admitted
 
