@@ -19,8 +19,7 @@ import polars as pl
 
 from ytap_assets.domain.production.inbox import Decision, Submission, Upload
 from ytap_assets.domain.production.lines import BadLine, Line
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.reader import BatchReader
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.inbox_files import (

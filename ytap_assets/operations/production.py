@@ -64,8 +64,13 @@ from ytap_assets.domain.production.promotions import (
 )
 from ytap_assets.domain.production.records import FOLD_VERSION, fold_events, videos_from_records
 from ytap_assets.errors import ConfigError, UnknownScriptError
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch, check_rows
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import (
+    CheckedRows,
+    PublishRefusedError,
+    Scope,
+    check_batch,
+    check_rows,
+)
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.operations.inbox_files import (
