@@ -218,7 +218,7 @@ def store(platform: Platform, table: Table, rows: pl.DataFrame, workspace_id: st
     days = (rows["day"].min(), rows["day"].max()) if table.by_day else ()
     checked = check_rows(table, rows, Scope(workspace_id, *days))
     with platform.lake.write(_RUN) as transaction:
-        (transaction.append if table.mode == "append" else transaction.publish)(checked)
+        (transaction.append_all if table.mode == "append" else transaction.publish_all)([checked])
 
 
 def repeat_days(rows: pl.DataFrame, days: int) -> pl.DataFrame:

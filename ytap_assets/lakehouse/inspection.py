@@ -14,11 +14,9 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
-from ytap_assets.lakehouse.disk import explain_error
-from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
+from ytap_assets.lakehouse.connection import LAKE, attach, commit_times, extension_file
+from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
-from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 

@@ -105,14 +105,6 @@ class Transaction:
         """Read across workspaces inside the transaction."""
         return CrossReader(lambda: nullcontext(self._cursor))
 
-    def publish(self, rows: CheckedRows) -> int:
-        """Replace what the scope held with these rows.
-
-        Returns:
-            How many rows were replaced.
-        """
-        return self.publish_all([rows])
-
     def publish_all(self, parts: Sequence[CheckedRows]) -> int:
         """Replace what each of several scopes of one table held, in two statements.
 

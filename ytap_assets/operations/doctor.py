@@ -19,7 +19,7 @@ from ytap_assets.config_keys import find_nearest
 from ytap_assets.domain.phrases import is_listing
 from ytap_assets.domain.quota import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.disk import can_write
+from ytap_assets.lakehouse.errors import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups

@@ -21,8 +21,8 @@ import polars as pl
 
 from ytap_assets.domain.production.inbox import Decision, Submission, Upload
 from ytap_assets.domain.production.lines import BadLine, Line
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import LakeError, PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.reader import BatchReader
 from ytap_assets.lakehouse.transaction import Transaction

@@ -14,11 +14,15 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import (
     CheckedRows,
     CheckResult,
+    PublishRefusedError,
     Scope,
     check_batch,
     check_rows,
 )
-from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, PublishRefusedError
+from ytap_assets.lakehouse.errors import (
+    LakeError,
+    LakeMissingError,
+)
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
@@ -530,7 +534,7 @@ def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:
     """
     rows = check_rows(table, frame, slice_.scope)
     with slice_.platform.lake.write(slice_.run) as transaction:
-        replaced = transaction.publish(rows)
+        replaced = transaction.publish_all([rows])
     return Written(
         rows=rows.frame.height,
         snapshot_id=transaction.snapshot_id or 0,

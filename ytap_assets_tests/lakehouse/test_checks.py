@@ -18,15 +18,15 @@ from ytap_assets.lakehouse.checks import (
     CASES,
     CHECKS,
     CheckResult,
+    PublishRefusedError,
     Scope,
     check_batch,
     check_key,
     check_partition,
     check_rows,
     check_schema,
+    conform,
 )
-from ytap_assets.lakehouse.conform import conform
-from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.tables import SCORED_TRENDS, TABLES, Table
 from ytap_assets.tables.base import Rows, Text, column
 from ytap_assets_tests.lakehouse.samples import (

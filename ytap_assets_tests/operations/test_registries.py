@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import PublishRefusedError, Scope
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import registries
