@@ -9,10 +9,8 @@ from ytap_assets.defs.checks import Watch
 from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.table_assets import Stage, TableAsset
 from ytap_assets.domain.coverage import find_healable
-from ytap_assets.operations.collect import collect_metrics, collect_trends
-from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.collect import collect_metrics, collect_trends, cover_slices
 from ytap_assets.operations.due import find_due
-from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
     Results,
@@ -27,8 +25,7 @@ from ytap_assets.operations.registries import (
     list_channels,
 )
 from ytap_assets.operations.reporting import make_reports, write_overview
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories, measure_results, score
 from ytap_assets.tables import (
     ACCOUNTS,
     CHANNELS,
@@ -139,7 +136,7 @@ def source_performance(batch: Batch, _config: Mapping[str, Any]) -> Results:
 
     Days after the range are counted again if their stories were ranked again.
     """
-    return measure(batch)
+    return measure_results(batch)
 
 
 def scored_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:

@@ -15,7 +15,7 @@ import httpx
 import polars as pl
 import pytest
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
 from ytap_assets.operations.collect import NothingCollectedError, collect_metrics, collect_trends

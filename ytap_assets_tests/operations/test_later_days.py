@@ -16,13 +16,10 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.collect import cover_slices
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
-from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import Batch, Platform, Written, publish_slice
-from ytap_assets.operations.ranked import explain_story
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories, explain_story, measure_results, score
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     RAW_TRENDS,
@@ -85,7 +82,7 @@ def observe(platform: Platform, name: str, seen: list[tuple[int, int, int, int]]
 
 
 def make(platform: Platform, name: str, first: int, last: int | None = None) -> None:
-    for work in (cluster_stories, score, measure):
+    for work in (cluster_stories, score, measure_results):
         run_alone(work, platform, name, (day_of(first), day_of(first if last is None else last)))
 
 
@@ -230,7 +227,7 @@ def make_both(
     asked = [(day_of(first), day_of(last)) for first, last in days]
     parts = {name: [some] for (name, _), some in zip(names, asked, strict=True)}
     batch, _ = platform.batch(parts, RUN)
-    for work in (cluster_stories, score, measure, cover_slices):
+    for work in (cluster_stories, score, measure_results, cover_slices):
         results = work(batch)
         assert list(results) == [one.scope for one in batch.slices]
         for (_, alone), some, one in zip(names, asked, results.values(), strict=True):
@@ -253,10 +250,10 @@ def test_slices_of_one_workspace_in_a_batch_are_as_one_after_the_other(
         observe(platform, name, CHAIN)
     ranges = [(day_of(3), day_of(4)), (day_of(0), day_of(1))]
     for some in reversed(ranges):
-        for work in (cluster_stories, score, measure):
+        for work in (cluster_stories, score, measure_results):
             run_alone(work, platform, alone, some)
     batch, _ = platform.batch({both: ranges}, RUN)
-    for work in (cluster_stories, score, measure):
+    for work in (cluster_stories, score, measure_results):
         results = work(batch)
         assert list(results) == [one.scope for one in batch.slices]
         assert {type(one) for one in results.values()} == {Written}
@@ -317,14 +314,14 @@ def test_a_change_is_followed_beyond_days_that_hide_it(platform: Platform) -> No
     days = (day_of(1), day_of(last))
     run_alone(cluster_stories, platform, mixed, days)
     run_alone(score, platform, mixed, day_of(last))
-    run_alone(measure, platform, mixed, days)
+    run_alone(measure_results, platform, mixed, days)
     for name in (straight, mixed):
         observe(platform, name, [(0, 0, 0, 5)])
 
     later = run_alone(cluster_stories, platform, mixed, day_of(0)).later
     assert list(later) == [day_of(day) for day in range(1, last + 1, 3)]
     assert list(run_alone(score, platform, mixed, day_of(0)).later) == [day_of(last)]
-    run_alone(measure, platform, mixed, day_of(0))
+    run_alone(measure_results, platform, mixed, day_of(0))
     make(platform, straight, 0, last)
     ranked = pl.col("day").is_in([day_of(0), day_of(last)])
     for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):

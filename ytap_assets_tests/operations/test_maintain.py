@@ -18,8 +18,7 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.backups import restore_lake
-from ytap_assets.operations.doctor_lake import examine_lake
-from ytap_assets.operations.findings import Finding
+from ytap_assets.operations.doctor import Finding, examine_lake
 from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH, YOUTUBE_UNITS
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.collect import collect_trends, parse_payloads
 from ytap_assets.sources.http.exchange import Exchange

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.quota import YOUTUBE_UNITS
+from ytap_assets.domain.source_profiles import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.cache import ResponseCache, is_fresh
 from ytap_assets.sources.http.client import RateLimiter
