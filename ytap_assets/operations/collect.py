@@ -101,7 +101,7 @@ def collect_trends(
     async def ask(session: Session, slice_: Slice, day: date) -> list[Fetch]:
         return await collect.collect_trends(
             slice_.workspace,
-            [day],
+            day,
             session=session,
             run_id=batch.run.run_id,
             targets=None if targets is None else targets.get(slice_.workspace_id),
@@ -127,7 +127,7 @@ def collect_metrics(batch: Batch) -> Results:
         return await collect.collect_video_metrics(
             slice_.workspace,
             out.get_column("video_id").to_list(),
-            [day],
+            day,
             session=session,
             run_id=batch.run.run_id,
         )
@@ -160,7 +160,7 @@ def _describe(slice_: Slice, batches: Batches) -> Written | Exception:
         frame=stored.frame,
         notes={"payloads": stored.payloads.len()} | _count_fetches(stored.log),
         day_notes={
-            day: _count_fetches(logs.get(day, stored.log.clear())) for day in slice_.each_day()
+            day: _count_fetches(logs.get(day, stored.log.clear())) for day in slice_.own_days
         },
         log=stored.log,
     )
@@ -187,7 +187,7 @@ async def _ask_each_day(
     """
     by_day: dict[date, list[Slice]] = {}
     for slice_ in batch.slices:
-        for day in slice_.each_day():
+        for day in slice_.own_days:
             by_day.setdefault(day, []).append(slice_)
     platform = batch.platform
     async with open_session(platform.settings, now=platform.now, catalog=catalog) as session:
@@ -239,14 +239,12 @@ def cover_slices(batch: Batch) -> Results:
 
 def _describe_coverage(slice_: Slice, written: Written) -> None:
     """Add the counts of each day, and the picture."""
-    days = slice_.days
-    if days is None:
-        return
-    states: dict[date, Counter[str]] = {day: Counter() for day in slice_.each_day()}
+    days = slice_.own_days
+    states: dict[date, Counter[str]] = {day: Counter() for day in days}
     for day, state in written.frame.select("day", "state").iter_rows():
         states[day][f"targets {state}"] += 1
     written.day_notes.update({day: dict(sorted(each.items())) for day, each in states.items()})
-    drawn = draw_coverage(summarize_by_source(written.frame).iter_rows(), *days)
+    drawn = draw_coverage(summarize_by_source(written.frame).iter_rows(), days[0], days[-1])
     if drawn:
         name = f"coverage of {slice_.workspace_id}"
         written.notes[name] = Picture(drawn, f"{name}, {slice_.scope.days_text}")
@@ -268,7 +266,7 @@ def _plan_coverage(slice_: Slice) -> pl.DataFrame:
         (workspace.workspace_id, day, source.name, target, source.history, lacks_key[source])
         for source in CATALOG.trends
         for target in source.targets(workspace)
-        for day in slice_.each_day()
+        for day in slice_.own_days
         if source.due_from(day) <= present(day)
     ]
     return pl.DataFrame(rows, schema=_COVERAGE_PLAN, orient="row")

@@ -493,7 +493,7 @@ def _measure_results(part: Batch, records: pl.DataFrame, told: pl.DataFrame) -> 
         records=records,
         metrics=part.read(VIDEO_METRICS, before=1),
     )
-    days = sorted({day for slice_ in part.slices for day in slice_.each_day()})
+    days = sorted({day for slice_ in part.slices for day in slice_.own_days})
     counted = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
     return counted.filter(part.is_within())
 

@@ -66,7 +66,6 @@ from ytap_assets.workspaces import Workspace
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
-_Plan = list[tuple[Source, str]]
 Targets = Mapping[date, Collection[tuple[str, str]]]
 """The targets to fetch of each day, as (source, target)."""
 
@@ -228,46 +227,41 @@ def open_session(
 
 async def collect_trends(
     workspace: Workspace,
-    days: Iterable[date],
+    day: date,
     *,
     session: Session,
     run_id: str,
     targets: Targets | None = None,
 ) -> list[Fetch]:
-    """Fetch every target of a workspace's config for every day.
+    """Fetch every target of a workspace's config for a day.
 
     Args:
         workspace: The workspace. One that does not collect gives no fetches.
-        days: The days, in any order. For past days, a source that cannot return them ends
-            ``unrecoverable``, without a request.
+        day: The day. A source that cannot return a past day ends ``unrecoverable``, without a
+            request.
         session: An open session.
         run_id: The run's id in ``collection_log``.
         targets: The targets to fetch, such as `operations.due` finds; all if None.
 
     Returns:
-        One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
+        One fetch per source that is due and target, in this order; ``rows`` are `raw_trends`.
     """
     if not workspace.collects:
         return []
-    plan: _Plan = [
+    chosen = None if targets is None else targets.get(day, ())
+    plan = [
         (source, target)
         for source in session.catalog.trends
         for target in source.targets(workspace)
+        if chosen is None or (source.name, target) in chosen
     ]
-
-    def choose(context: FetchContext) -> _Plan:
-        if targets is None:
-            return plan
-        chosen = targets.get(context.day, ())
-        return [(source, target) for source, target in plan if (source.name, target) in chosen]
-
-    return await _collect(choose, workspace, days, session, run_id)
+    return await _collect(plan, workspace, await session.context(day), run_id)
 
 
 async def collect_video_metrics(
     workspace: Workspace,
     video_ids: Sequence[str],
-    days: Iterable[date],
+    day: date,
     *,
     session: Session,
     run_id: str,
@@ -278,45 +272,35 @@ async def collect_video_metrics(
         workspace: The videos' workspace. One that does not collect gives no fetches.
         video_ids: YouTube ids; requested in sorted batches of 50 without repeats. On replay, ids
             that were not recorded are a fetch of their own, which ends ``not_recorded``.
-        days: The metric dates. The counts are current, so a past day cannot be fetched.
+        day: The metric date. The counts are current, so a past day cannot be fetched.
         session: An open session.
         run_id: The run's id in ``collection_log``.
 
     Returns:
-        One fetch per day and batch; ``rows`` are `video_metrics`.
+        One fetch per batch; ``rows`` are `video_metrics`.
 
     Raises:
         ValueError: One of the ids is not a video id.
     """
     if not workspace.collects:
         return []
+    context = await session.context(day)
     stats = session.catalog.video_stats
-
-    def plan(context: FetchContext) -> _Plan:
-        return [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
-
-    return await _collect(plan, workspace, days, session, run_id)
+    plan = [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
+    return await _collect(plan, workspace, context, run_id)
 
 
 async def _collect(
-    plan: Callable[[FetchContext], _Plan],
-    workspace: Workspace,
-    days: Iterable[date],
-    session: Session,
-    run_id: str,
+    plan: Iterable[tuple[Source, str]], workspace: Workspace, context: FetchContext, run_id: str
 ) -> list[Fetch]:
-    """Run the plan for each day; the fetches of a day run concurrently."""
-    fetches: list[Fetch] = []
-    for day in sorted(set(days)):
-        context = await session.context(day)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
-                for source, target in plan(context)
-                if source.due_from(context.day) <= context.now()
-            ]
-        fetches += [task.result() for task in tasks]
-    return fetches
+    """Fetch the targets that are due, concurrently."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
+            for source, target in plan
+            if source.due_from(context.day) <= context.now()
+        ]
+    return [task.result() for task in tasks]
 
 
 @dataclass

@@ -18,7 +18,7 @@ from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import cover_slices
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
-from ytap_assets.operations.platform import Batch, Platform, Written, publish_slice
+from ytap_assets.operations.platform import Batch, Platform, Written
 from ytap_assets.operations.trends import cluster_stories, explain_story, measure_results, score
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
@@ -29,7 +29,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.promoting import advance_one
 
@@ -350,12 +350,27 @@ def test_what_was_ranked_before_there_were_first_ranks_has_none(platform: Platfo
     make(platform, name, 1)
     slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
     unknown = [pl.lit(None).alias(column) for column in ("first_position", "first_ranked_at")]
-    publish_slice(slice_, SCORED_TRENDS, slice_.read(SCORED_TRENDS).with_columns(unknown))
+    reader = platform.lake.reader(name)
+    ranked = reader.read(SCORED_TRENDS, days=slice_.days)
+    publish_alone(slice_, SCORED_TRENDS, ranked.with_columns(unknown))
     observe(platform, name, [(1, 2, 4, 9)])
     make(platform, name, 1)
-    day = slice_.read(SCORED_TRENDS).sort("first_position", nulls_last=True)
+    day = (
+        platform.lake.reader(name)
+        .read(SCORED_TRENDS, days=slice_.days)
+        .sort("first_position", nulls_last=True)
+    )
     assert day["first_position"].to_list() == [1, None]
     assert day["first_ranked_at"].to_list() == [platform.now(), None]
+
+
+def test_days_are_needed(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(0, 0, 4, 5)])
+    for work in (cluster_stories, score, measure_results, cover_slices):
+        with pytest.raises(ValueError, match=f"{name}.*: no days are given"):
+            run_alone(work, platform, name, None)
+    assert platform.lake.reader(name).read(TREND_STORIES).is_empty()
 
 
 def test_only_what_changes_is_written(platform: Platform) -> None:
@@ -387,7 +402,7 @@ def test_days_that_another_run_changes_meanwhile_are_looked_at_again(platform: P
         if len(asked) == 1:
             other = platform.slice(name, (day_of(1), day_of(1)), RUN)
             late = rows.filter(day=day_of(1)).with_columns(title=pl.lit("Another"))
-            publish_slice(other, TREND_STORIES, late)
+            publish_alone(other, TREND_STORIES, late)
         all_rows = pl.concat([before, stored]).sort("workspace_id", "day")
         titles = all_rows.with_columns(
             pl.col("title").shift(1).over("workspace_id").fill_null("First")
@@ -421,7 +436,7 @@ def test_days_that_never_rest_are_not_written(platform: Platform) -> None:
             other = platform.slice(name, (day_of(0), day_of(0)), RUN)
             late = before.filter(workspace_id=name)
             changed = late.with_columns(title=pl.lit(f"Title {next(titles)}"))
-            publish_slice(other, TREND_STORIES, changed)
+            publish_alone(other, TREND_STORIES, changed)
         return stored.with_columns(title=pl.lit("Unread"))
 
     batch, _ = platform.batch({name: [(day_of(1),) * 2], calm: [(day_of(1),) * 2]}, RUN)

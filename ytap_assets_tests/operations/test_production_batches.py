@@ -23,7 +23,7 @@ from ytap_assets.operations.production import (
     list_videos,
     refold_records,
 )
-from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
+from ytap_assets.tables import PRODUCTION_EVENTS
 from ytap_assets.workspaces import Approval, Workspace
 from ytap_assets_tests.operations.test_copies import make_own
 from ytap_assets_tests.operations.test_production import (
@@ -34,7 +34,7 @@ from ytap_assets_tests.operations.test_production import (
     write_lines,
     write_video,
 )
-from ytap_assets_tests.promoting import advance_one
+from ytap_assets_tests.promoting import advance_one, stored_records
 
 NAMES = ("copied", "finance", "tech")
 APPROVE = {"script_id": "one", "act": "approve_script", "actor": "A", "at": "2026-11-20T09:00:00Z"}
@@ -161,7 +161,7 @@ def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: 
     advance(batch_of(platform, "finance", "tech"), "all")
 
     records = {
-        name: slice_of(platform, name).read(PRODUCTION_RECORDS)["failed_gates"].to_list()
+        name: stored_records(slice_of(platform, name))["failed_gates"].to_list()
         for name in ("finance", "tech")
     }
     assert records["finance"] == [[]]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ytap_assets.config_keys import list_keys
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import list_accounts, list_channels
 from ytap_assets.operations.workspaces import (
     LEGACY_PLACES,
@@ -54,6 +54,7 @@ from ytap_assets.workspaces import (
     Workspaces,
     parse_workspace,
 )
+from ytap_assets_tests.operations.alone import publish_alone
 from ytap_assets_tests.operations.test_store import AT, RUN, fetch, trend
 
 HAND_WRITTEN = """\
@@ -493,8 +494,8 @@ def configure(platform: Platform, **changes: Any) -> Workspace:
     workspace = Workspace.model_validate(content)
     platform.workspaces.save(workspace)
     slice_ = platform.slice("tech", None, RUN)
-    publish_slice(slice_, CHANNELS, list_channels([workspace]))
-    publish_slice(slice_, ACCOUNTS, list_accounts([workspace]))
+    publish_alone(slice_, CHANNELS, list_channels([workspace]))
+    publish_alone(slice_, ACCOUNTS, list_accounts([workspace]))
     return workspace
 
 
@@ -515,7 +516,7 @@ def filled(platform: Platform) -> Platform:
     metric = {"day": AT.date(), "platform": "youtube", "observed_at": AT, "is_settled": False}
     append(platform, VIDEO_METRICS, video | metric | {"collection_id": "c1"})
     slice_ = platform.slice("tech", None, RUN)
-    publish_slice(slice_, VIDEOS, VIDEOS.frame([video | {"script_id": "s"}]))
+    publish_alone(slice_, VIDEOS, VIDEOS.frame([video | {"script_id": "s"}]))
     return platform
 
 

@@ -181,7 +181,7 @@ def collect(
 
     async def work() -> list[Fetch]:
         async with make_session(settings, handler) as session:
-            return await collect_trends(workspace, [day], session=session, run_id="run")
+            return await collect_trends(workspace, day, session=session, run_id="run")
 
     return run(work())
 
@@ -191,7 +191,10 @@ def replay(workspace: Workspace, days: Iterable[date], settings: Settings) -> li
 
     async def work() -> list[Fetch]:
         async with open_session(settings) as session:
-            return await collect_trends(workspace, days, session=session, run_id="run")
+            fetches: list[Fetch] = []
+            for day in days:
+                fetches += await collect_trends(workspace, day, session=session, run_id="run")
+            return fetches
 
     return run(work())
 

@@ -327,7 +327,7 @@ def test_a_malformed_response_is_not_cached(tmp_path: Path) -> None:
         for _ in range(2):
             async with make_session(settings, handler, use_cache=True) as session:
                 past = date(2026, 11, 2)
-                fetches = await collect_trends(HN, [past], session=session, run_id="run")
+                fetches = await collect_trends(HN, past, session=session, run_id="run")
                 outcomes.append(str(fetches[0].log["outcome"]))
         return outcomes
 

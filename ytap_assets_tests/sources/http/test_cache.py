@@ -159,8 +159,7 @@ def collect_each(
     async def work(workspace: Workspace) -> list[Fetch]:
         session = make_session(make_settings(root, **secrets), handler, use_cache=True)
         async with session:
-            today = [NOW.date()]
-            return await collect_trends(workspace, today, session=session, run_id="run")
+            return await collect_trends(workspace, NOW.date(), session=session, run_id="run")
 
     return [fetch for workspace in workspaces for fetch in run(work(workspace))]
 

@@ -338,7 +338,7 @@ def collect(root: Path, handler: ScriptedHandler, clock: FakeClock) -> Fetch:
 
     async def work() -> list[Fetch]:
         async with make_session(make_settings(root), handler, clock) as session:
-            return await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
+            return await collect_trends(REDDIT, TODAY, session=session, run_id="run")
 
     (fetch,) = run(work())
     return fetch
