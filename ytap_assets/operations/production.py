@@ -258,15 +258,6 @@ def preview(batch: Batch) -> dict[str, Preview | Exception]:
     return previews
 
 
-def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
-    """What a promotion would append now; appends nothing."""
-    view = _View(Batch(slice_.platform, (slice_,), slice_.run))
-    decided = view.decide(promotion)
-    if slice_.workspace_id in view.failed:
-        raise view.failed[slice_.workspace_id]
-    return decided[slice_.workspace_id]
-
-
 def list_due(platform: Platform, workspace_id: str) -> dict[str, list[str]]:
     """What the next run would take in or promote: the scripts, by promotion.
 
