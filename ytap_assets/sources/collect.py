@@ -60,7 +60,7 @@ from ytap_assets.sources.source import (
     Token,
 )
 from ytap_assets.sources.youtube import batch_videos
-from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS, Table
+from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS
 from ytap_assets.tables.evidence import Outcome
 from ytap_assets.workspaces import Workspace
 
@@ -518,41 +518,27 @@ def _frame_payloads(
 
 
 def parse_payloads(
-    payloads: pl.DataFrame,
-    table: Table = RAW_TRENDS,
-    *,
-    catalog: Catalog = CATALOG,
-    on_error: Callable[[SourceError], None] = lambda _: None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Parse stored payloads again with the current parsers, without the network.
+    source: Source, payloads: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, SourceError | None]:
+    """Parse the stored payloads of a fetch again with the current parser, without the network.
 
     The rows keep their collection and observation time, so storing them again adds only rows that
     were missing.
 
     Args:
-        payloads: Rows of ``raw_payloads``, complete collections of any workspaces and days.
-        table: Payloads of this table's sources are parsed.
-        catalog: The sources.
-        on_error: Called for each collection with a response that cannot be parsed at all.
+        source: The source that fetched them; see `Catalog.find`.
+        payloads: Rows of ``raw_payloads`` of one fetch, in order.
 
     Returns:
-        Rows of ``table`` and of ``quarantined_rows``.
+        Rows of the source's table and of ``quarantined_rows``, and why a response cannot be parsed
+        at all, if one cannot.
     """
-    rows, quarantined = [table.empty()], [QUARANTINED_ROWS.empty()]
-    ordered = payloads.sort("workspace_id", "day", "collection_id", "payload_id")
-    for collection in ordered.partition_by("workspace_id", "collection_id", maintain_order=True):
-        first = collection.row(0, named=True)
-        source = catalog.find(first["source"], first["url"])
-        if source is None or source.table is not table:
-            continue
-        shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
-        exchanges = [_read_payload(payload) for payload in collection.iter_rows(named=True)]
-        parsed = source.parse(Responses(first["day"], exchanges))
-        if parsed.error is not None:
-            on_error(parsed.error)
-        rows.append(table.frame([{**row, **shared} for row in parsed.rows]))
-        quarantined.append(frame_quarantined(parsed.rejected, source.name, shared))
-    return pl.concat(rows), pl.concat(quarantined)
+    first = payloads.row(0, named=True)
+    shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
+    exchanges = [_read_payload(payload) for payload in payloads.iter_rows(named=True)]
+    parsed = source.parse(Responses(first["day"], exchanges))
+    rows = source.table.frame([{**row, **shared} for row in parsed.rows])
+    return rows, frame_quarantined(parsed.rejected, source.name, shared), parsed.error
 
 
 def _read_payload(payload: dict[str, Any]) -> Exchange:

@@ -21,7 +21,6 @@ from ytap_assets.sources.collect import (
     collect_trends,
     collect_video_metrics,
     open_session,
-    parse_payloads,
 )
 from ytap_assets.sources.http.exchange import DisabledError, Exchange, RefusedUrlError, Request
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
@@ -33,7 +32,6 @@ from ytap_assets.tables import (
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
     RAW_TRENDS,
-    VIDEO_METRICS,
 )
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
@@ -51,6 +49,7 @@ from ytap_assets_tests.sources.support import (
     make_session,
     make_settings,
     make_workspace,
+    parse_again,
     replay,
     run,
 )
@@ -369,22 +368,13 @@ def test_stored_payloads_are_read_again_to_the_same_rows(tmp_path: Path) -> None
     stored = pl.concat([fetch.payloads for fetch in fetches]).sample(
         fraction=1, shuffle=True, seed=1
     )
-    rows, quarantined = parse_payloads(stored)
+    rows, quarantined = parse_again(stored)
     order = ["collection_id", "item_id"]
     before = pl.concat([fetch.rows for fetch in fetches])
     assert_frame_equal(rows.sort(order), before.sort(order))
     aside = pl.concat([fetch.quarantined for fetch in fetches])
     assert aside.height == 1
     assert_frame_equal(quarantined, aside)
-
-
-def test_payloads_of_a_removed_source_are_skipped(tmp_path: Path) -> None:
-    fetch = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())[0]
-    gone = fetch.payloads.with_columns(source=pl.lit("digg"))
-    rows, quarantined = parse_payloads(gone)
-    assert rows.is_empty()
-    assert quarantined.is_empty()
-    assert parse_payloads(fetch.payloads, VIDEO_METRICS)[0].is_empty()
 
 
 def test_the_feed_is_replayed_if_the_listing_was_not_recorded(tmp_path: Path) -> None:
@@ -463,7 +453,7 @@ def test_a_bug_in_a_parser_fails_its_target_only_and_its_payloads_can_be_parsed_
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "Traceback (most recent call last):\n" in told.getMessage()
     assert "\ufffd zero" in told.getMessage().encode().decode()
-    rows, _ = parse_payloads(reddit.payloads)
+    rows, _ = parse_again(reddit.payloads)
     assert rows["item_id"].to_list() == ["1a"]
 
 

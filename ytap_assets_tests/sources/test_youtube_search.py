@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH, YOUTUBE_UNITS
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.http.state import QuotaLedger
@@ -30,6 +30,7 @@ from ytap_assets_tests.sources.support import (
     make_session,
     make_settings,
     make_workspace,
+    parse_again,
     reasons,
     replay,
     run,
@@ -212,7 +213,7 @@ def test_a_search_is_cached_for_hours_while_the_counts_are_fetched_again(tmp_pat
 
 def test_stored_payloads_of_charts_and_searches_are_distinguished(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), None))
-    rows, aside = parse_payloads(fetch.payloads)
+    rows, aside = parse_again(fetch.payloads)
     assert rows.equals(fetch.rows)
     assert aside.height == 1
     assert isinstance(CATALOG.find("youtube", search_url("x", DAY)), YouTubeSearch)
