@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from ytap_assets.domain.plausibility import SKEW
-from ytap_assets.domain.quota import last_quota_reset
+from ytap_assets.domain.source_profiles import last_quota_reset
 from ytap_assets.tables.evidence import ANSWERED
 
 LOOKBACK_DAYS = 30

@@ -220,15 +220,6 @@ def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
     return previews
 
 
-def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
-    """What a promotion would append now; appends nothing."""
-    made = _Decisions(ProductionInputs(Batch(slice_.platform, (slice_,), slice_.run)))
-    decided = made.decide(promotion)
-    if slice_.workspace_id in made.failed:
-        raise made.failed[slice_.workspace_id]
-    return decided[slice_.workspace_id]
-
-
 @dataclass(frozen=True)
 class ScriptSurvey:
     """A workspace's scripts, and what a person should know of its inbox files.

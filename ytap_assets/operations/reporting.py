@@ -134,7 +134,7 @@ def _count(
     """The batch's rows of ``workspace_reports``, and what the page of each day shows."""
     settings, now = batch.platform.settings, batch.now
     inputs = _read_inputs(batch, batch.reader(as_of=snapshot_id))
-    calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in _days(one))
+    calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in one.own_days)
     summary = summarize_days(calendar, inputs)
     editions = {
         name: Edition(
@@ -164,10 +164,6 @@ def _count(
     return numbers.select(WORKSPACE_REPORTS.schema.names()), reports
 
 
-def _days(slice_: Slice) -> tuple[date, ...]:
-    return tuple(slice_.each_day()) or (slice_.now.date(),)
-
-
 def _write_pages(
     slice_: Slice, reports: Mapping[tuple[str, date], ReportDay], history: pl.DataFrame
 ) -> dict[date, dict[str, Any]] | Exception:
@@ -179,7 +175,7 @@ def _write_pages(
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
     failed: list[Exception] = []
-    for day in _days(slice_):
+    for day in slice_.own_days:
         report = reports[slice_.workspace_id, day]
         path = report_file(slice_.platform.settings, slice_.workspace_id, day)
         try:
@@ -197,7 +193,7 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         columns = list(INPUT_COLUMNS[table.name])
         return batch.read(table, before=before, columns=columns, reader=reader)
 
-    days = [day for one in batch.slices for day in _days(one)]
+    days = [day for one in batch.slices for day in one.own_days]
     records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id"])
     # A record holds from its last event on: the others' states on earlier days are in the log.
     events = read_changed_events(reader, datetime.combine(min(days) + _DAY, time(), UTC))
@@ -277,7 +273,7 @@ def _read_stored(batch: Batch) -> pl.DataFrame:
 
 
 def _stored_since(batch: Batch) -> date:
-    first = min(day for one in batch.slices for day in _days(one))
+    first = min(day for one in batch.slices for day in one.own_days)
     return (first - timedelta(days=INDEX_DAYS - 1)).replace(day=1)
 
 
@@ -309,7 +305,7 @@ def _write_index(batch: Batch, slices: list[Slice], rows: pl.DataFrame) -> None:
     made = list_reports(settings, workspace.workspace_id)
     begin = max(rows["day"]) - timedelta(days=INDEX_DAYS - 1)
     months = sorted({day.replace(day=1) for day in made if day.replace(day=1) < begin})
-    new = {day.replace(day=1) for one in slices for day in _days(one)}
+    new = {day.replace(day=1) for one in slices for day in one.own_days}
     for month in months:
         file = month_file(settings, workspace.workspace_id, month)
         if month in new or not file.is_file():

@@ -8,7 +8,12 @@ come from here. To add one: declare it in the module of its group and list it in
 from __future__ import annotations
 
 from ytap_assets.tables.base import Column, Rows, Table
-from ytap_assets.tables.evidence import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS
+from ytap_assets.tables.evidence import (
+    COLLECTION_COVERAGE,
+    COLLECTION_LOG,
+    QUARANTINED_ROWS,
+    RAW_PAYLOADS,
+)
 from ytap_assets.tables.metrics import VIDEO_METRICS
 from ytap_assets.tables.production import (
     INBOX_CURSORS,
@@ -18,8 +23,13 @@ from ytap_assets.tables.production import (
 )
 from ytap_assets.tables.registries import ACCOUNTS, CHANNELS, VIDEOS, WORKSPACES
 from ytap_assets.tables.reports import WORKSPACE_REPORTS
-from ytap_assets.tables.sources import COLLECTION_COVERAGE, SOURCE_PERFORMANCE
-from ytap_assets.tables.trends import RAW_TRENDS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
+from ytap_assets.tables.trends import (
+    RAW_TRENDS,
+    SCORED_TRENDS,
+    SOURCE_PERFORMANCE,
+    STORY_ALIASES,
+    TREND_STORIES,
+)
 
 TABLES: dict[str, Table] = {
     table.name: table

@@ -16,9 +16,10 @@ from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.table_assets import Stage, batch_config
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import VIDEOS
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.operations.alone import publish_alone
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 TODAY = "2026-11-20"
@@ -153,6 +154,6 @@ def test_metrics_are_requested_where_videos_are_out(
         "published_at": NOW - timedelta(hours=2),
     }
     slice_ = platform.slice("tech", None, Run("run-1", "test", "publish"))
-    publish_slice(slice_, VIDEOS, VIDEOS.frame([row]))
+    publish_alone(slice_, VIDEOS, VIDEOS.frame([row]))
 
     assert wanted(platform, instance, METRICS) == {("tech", TODAY)}

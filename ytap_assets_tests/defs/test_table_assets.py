@@ -47,7 +47,6 @@ from ytap_assets.operations.platform import (
     Written,
     for_each_slice,
     publish_batch,
-    publish_slice,
 )
 from ytap_assets.operations.store import store_fetches
 from ytap_assets.tables import (
@@ -59,6 +58,7 @@ from ytap_assets.tables import (
     Table,
 )
 from ytap_assets.workspaces import Status
+from ytap_assets_tests.operations.alone import publish_alone
 from ytap_assets_tests.operations.test_store import fetch, trend
 
 DAY = date(2026, 11, 16)
@@ -205,7 +205,7 @@ def reports(slice_: Slice, *, stories: int) -> pl.DataFrame:
                 "stories": stories,
                 "missing": [],
             }
-            for day in slice_.each_day()
+            for day in slice_.own_days
         ]
     )
 
@@ -307,7 +307,7 @@ def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_par
     later = DAYS[1] + timedelta(5)
 
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        written = publish_alone(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         return replace(written, later={DAYS[1]: 1, later: 4}, notes={"looked at": 7})
 
     asset = write_asset(WORKSPACE_REPORTS, work)
@@ -593,7 +593,7 @@ def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
+        written = publish_alone(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
         written.notes["how it looks"] = Picture("<svg/>", "two accounts")
         return written
 
@@ -615,7 +615,7 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        written = publish_alone(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         written.day_notes[DAYS[1]] = {"essentials": Markdown("**all** is well")}
         return written
 

@@ -40,8 +40,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[date]:
     """The days asked for, each of which answers with a story; the tenth is interrupted."""
     asked: list[date] = []
 
-    async def answer(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def answer(_: Workspace, day: date, **__: Any) -> list[Fetch]:
         asked.append(day)
         if len(asked) == 10:
             signal.raise_signal(signal.SIGINT)
@@ -82,6 +81,13 @@ def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
     assert stored_days(platform) == answered[:9]
 
 
+def test_days_are_asked_in_order(platform: Platform, answered: list[date]) -> None:
+    later = FIRST + timedelta(days=2)
+    batch, _ = platform.batch({"tech": [(later, later), (FIRST, FIRST)]}, RUN)
+    collect_trends(batch)
+    assert answered == [FIRST, later]
+
+
 def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> None:
     batch, _ = platform.batch({"tech": [days(collecting._DAYS_PER_COMMIT)]}, RUN)
     before = platform.lake.snapshot_id()
@@ -93,8 +99,7 @@ def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> No
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every target of every day fails alike."""
 
-    async def fail(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def fail(_: Workspace, day: date, **__: Any) -> list[Fetch]:
         detail = "hn.algolia.com/api: host name could not be resolved"
         return [
             fetch(
@@ -136,8 +141,7 @@ def test_workspaces_that_fail_stop_no_other_and_all_are_one_commit(
     for name in names:
         platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
 
-    async def answer(workspace: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def answer(workspace: Workspace, day: date, **__: Any) -> list[Fetch]:
         name = workspace.workspace_id
         if name == "faulty" and day > FIRST:
             raise ValueError("no target")

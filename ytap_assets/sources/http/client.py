@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from ytap_assets.domain.quota import Bucket
+from ytap_assets.domain.source_profiles import Bucket
 from ytap_assets.sources.http.cache import ResponseCache, send_cached
 from ytap_assets.sources.http.exchange import (
     RECORDED_AT,
