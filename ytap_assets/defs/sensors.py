@@ -2,14 +2,14 @@
 
 - one per promotion: a script's evidence is there -> promote it
 - the workspaces' folders changed -> the partitions follow
-- a config changed -> its registries
+- a config changed, and a registry differs from it -> its registries
 - a collection or metrics run ended, successful or failed -> the reports of its days
 - partitions of registries or reports failed -> the same partitions again
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
@@ -27,6 +27,7 @@ from ytap_assets.defs.assets import (
 from ytap_assets.defs.due_runs import (
     find_failed,
     find_scope,
+    list_active,
     read_past_runs,
     request_runs,
     with_partition,
@@ -47,6 +48,7 @@ from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.operations.registries import find_outdated
 from ytap_assets.workspaces import Workspace
 
 _ON = dg.DefaultSensorStatus.RUNNING
@@ -177,8 +179,8 @@ def request_promotions(
     job=STAGE_JOBS[REGISTRIES.name],
     minimum_interval_seconds=_FOLDER_SECONDS,
     default_status=_ON,
-    description="Keeps one partition for each workspace that is not archived, and reads workspaces,"
-    " channels and accounts again when a config has changed.",
+    description="Keeps one partition for each workspace that is not archived. Updates workspaces,"
+    " channels and accounts when a changed config differs from them.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -187,7 +189,7 @@ def workspace_folders(
 
     A folder that another one was renamed to, or copied to, waits until that is resolved: its name
     gets no partition that runs could be asked for. The cursor holds a digest of every config that
-    runs were requested for.
+    was compared with the registries.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     workspaces = platform.workspaces
@@ -207,19 +209,44 @@ def workspace_folders(
     before: dict[str, str] = json.loads(context.cursor or "{}")
     digests = {name: _digest_config(platform, name) for name in {*known, *added} - {*gone}}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    try:
+        outdated = _find_outdated(platform, context.instance, changed)
+    except YtapError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     requests = request_runs(
         REGISTRIES,
-        [(name, None) for name in changed],
-        " ".join(sorted(digests[name] for name in changed)),
+        [(name, None) for name in outdated],
+        " ".join(sorted(digests[name] for name in outdated)),
         platform.settings.batch_workspaces,
     )
     idle = "; ".join(["the folders have not changed", *list(refused.values())[:_SHOWN]])
     return dg.SensorResult(
         run_requests=list(requests),
         dynamic_partitions_requests=changes,
-        skip_reason=None if changes or changed else idle,
+        skip_reason=None if changes or outdated else idle,
         cursor=json.dumps(digests, sort_keys=True),
     )
+
+
+def _find_outdated(
+    platform: Platform, instance: dg.DagsterInstance, changed: Collection[str]
+) -> list[str]:
+    """Of the workspaces whose config changed, those whose registries differ from it.
+
+    Two more are among them: one whose config cannot be read, as its run fails and says why; and
+    one with an active run, which may write what it read before the change.
+    """
+    if not changed:
+        return []
+    outdated = {name for name, _ in list_active(instance, REGISTRIES.name)} & set(changed)
+    workspaces: list[Workspace] = []
+    for name in changed:
+        try:
+            workspaces.append(platform.workspaces.get(name))
+        except ConfigError:
+            outdated.add(name)
+    reader = platform.lake.batch_reader([one.workspace_id for one in workspaces])
+    return sorted(outdated | find_outdated(reader, workspaces, platform.now()))
 
 
 def _digest_config(platform: Platform, workspace_id: str) -> str:
