@@ -45,7 +45,7 @@ def _define(platform: Platform) -> dg.Definitions:
         asset_checks=[evidence_checks()],
         jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL],
         schedules=build_schedules(),
-        sensors=[*build_sensors(), dead_runs],
+        sensors=[*build_sensors(platform), dead_runs],
         resources={
             "platform": platform,
             "duckdb": LakeDuckDBResource.of(platform.settings),
