@@ -5,7 +5,7 @@ pure function decide, and requests runs:
 
 - one per promotion: a script's evidence is there -> promote it
 - the workspaces' folders changed -> the partitions follow
-- a config changed -> its registries
+- a config changed, and a registry differs from it -> its registries
 - a collection or metrics run ended, successful or failed -> the reports of its days
 - partitions of registries or reports failed -> the same partitions again
 - the process of a run was killed -> the run is marked as failed
@@ -13,7 +13,7 @@ pure function decide, and requests runs:
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,12 +60,12 @@ from ytap_assets.operations.due import Due, find_due
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.operations.registries import find_outdated
 from ytap_assets.workspaces import Workspace
 
 _ON = dg.DefaultSensorStatus.RUNNING
 _SCHEDULED = dg.DefaultScheduleStatus.RUNNING
-_PROMOTION_SECONDS = 30
-_FOLDER_SECONDS = 30
+_SECONDS = 60
 _BUCKET_SECONDS = 600
 _RETRY_SECONDS = 300
 _DEAD_SECONDS = 60
@@ -83,10 +83,10 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
+def build_sensors(platform: Platform, clock: Clock = read_clock) -> list[dg.SensorDefinition]:
     """Every sensor of the code location; ``clock`` says which bucket it is."""
     return [
-        *(promotion_sensor(promotion, clock) for promotion in PROMOTIONS.values()),
+        *(promotion_sensor(promotion, platform, clock) for promotion in PROMOTIONS.values()),
         workspace_folders,
         retry_failures,
         report_after_success,
@@ -95,7 +95,9 @@ def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
     ]
 
 
-def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.SensorDefinition:
+def promotion_sensor(
+    promotion: Promotion, platform: Platform, clock: Clock = read_clock
+) -> dg.SensorDefinition:
     """The sensor of one promotion, over all workspaces that are not archived.
 
     A tick requests one run for each batch of workspaces where something can be promoted. The run
@@ -104,18 +106,20 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
 
     The cursor holds what was requested per workspace: the reasons and the time bucket. Whatever
     became of the run, the same reasons are requested once per bucket until they are gone.
+
+    Dagster opens its storages again for every tick that uses a resource or the instance, which
+    costs ten times as much as the rest of an idle tick. So the platform is no resource here, and
+    the instance is used only if there is a reason for a run.
     """
 
     @dg.sensor(
         name=promotion.name,
         job=STAGE_JOBS[PRODUCTION.name],
-        minimum_interval_seconds=_PROMOTION_SECONDS,
+        minimum_interval_seconds=_SECONDS,
         default_status=_ON,
         description=promotion.description,
     )
-    def promote(
-        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.SensorResult:
+    def promote(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, str] = json.loads(context.cursor or "{}")
         now = clock()
         previews = _PREVIEWS.setdefault(platform, Previews())
@@ -138,7 +142,8 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             left_out.append(words)
         keys = {name: before[name] for name in failed.keys() & before.keys()}
         due: dict[str, str] = {}
-        for name in with_partition(reasons, context.instance, context.log):
+        ready = with_partition(reasons, context.instance, context.log) if reasons else []
+        for name in ready:
             one = found[name]
             if isinstance(one, Previewed) and previews.claim(name, one.mark, promotion.name):
                 keys[name] = name_reasons(reasons[name], find_bucket(name, now))
@@ -191,10 +196,10 @@ def request_promotions(
 
 @dg.sensor(
     job=STAGE_JOBS[REGISTRIES.name],
-    minimum_interval_seconds=_FOLDER_SECONDS,
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
-    description="Keeps one partition for each workspace that is not archived, and reads workspaces,"
-    " channels and accounts again when a config has changed.",
+    description="Keeps one partition for each workspace that is not archived. Updates workspaces,"
+    " channels and accounts when a changed config differs from them.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -203,7 +208,7 @@ def workspace_folders(
 
     A folder that another one was renamed to, or copied to, waits until that is resolved: its name
     gets no partition that runs could be asked for. The cursor holds a digest of every config that
-    runs were requested for.
+    was compared with the registries.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     workspaces = platform.workspaces
@@ -223,19 +228,44 @@ def workspace_folders(
     before: dict[str, str] = json.loads(context.cursor or "{}")
     digests = {name: _digest_config(platform, name) for name in {*known, *added} - {*gone}}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    try:
+        outdated = _find_outdated(platform, context.instance, changed)
+    except YtapError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     requests = request_runs(
         REGISTRIES,
-        [(name, None) for name in changed],
-        " ".join(sorted(digests[name] for name in changed)),
+        [(name, None) for name in outdated],
+        " ".join(sorted(digests[name] for name in outdated)),
         platform.settings.batch_workspaces,
     )
     idle = "; ".join(["the folders have not changed", *list(refused.values())[:_SHOWN]])
     return dg.SensorResult(
         run_requests=list(requests),
         dynamic_partitions_requests=changes,
-        skip_reason=None if changes or changed else idle,
+        skip_reason=None if changes or outdated else idle,
         cursor=json.dumps(digests, sort_keys=True),
     )
+
+
+def _find_outdated(
+    platform: Platform, instance: dg.DagsterInstance, changed: Collection[str]
+) -> list[str]:
+    """Of the workspaces whose config changed, those whose registries differ from it.
+
+    Two more are among them: one whose config cannot be read, as its run fails and says why; and
+    one with an active run, which may write what it read before the change.
+    """
+    if not changed:
+        return []
+    outdated = {name for name, _ in list_active(instance, REGISTRIES.name)} & set(changed)
+    workspaces: list[Workspace] = []
+    for name in changed:
+        try:
+            workspaces.append(platform.workspaces.get(name))
+        except ConfigError:
+            outdated.add(name)
+    reader = platform.lake.batch_reader([one.workspace_id for one in workspaces])
+    return sorted(outdated | find_outdated(reader, workspaces, platform.now()))
 
 
 def _digest_config(platform: Platform, workspace_id: str) -> str:
@@ -304,6 +334,7 @@ _COLLECTIONS = [STAGE_JOBS[COLLECTION.name], STAGE_JOBS[METRICS.name]]
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
     description="Writes the reports of the days of every collection and metrics run.",
 )
@@ -316,6 +347,7 @@ def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
     run_status=dg.DagsterRunStatus.FAILURE,
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
     description="Writes the reports of the days of a failed collection or metrics run; they list"
     " what is missing.",

@@ -44,7 +44,9 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
     with warnings.catch_warnings():
         # Versions are pinned and the graph has a snapshot: these would fill every run's log.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return _define(platform)
+        definitions = _define(platform)
+        definitions.get_repository_def()  # Dagster keeps it; making it warns, too
+    return definitions
 
 
 def _define(platform: Platform) -> dg.Definitions:
@@ -59,7 +61,7 @@ def _define(platform: Platform) -> dg.Definitions:
         asset_checks=[evidence_checks()],
         jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL],
         schedules=build_schedules(),
-        sensors=build_sensors(),
+        sensors=build_sensors(platform),
         resources={
             "platform": platform,
             "duckdb": LakeDuckDBResource.of(platform.settings),

@@ -8,14 +8,21 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ytap_assets.defs.assets import COLLECTION, REPORTS
+from ytap_assets.defs.assets import (
+    COLLECTION,
+    REGISTRIES,
+    REPORTS,
+    accounts,
+    channels,
+    workspaces,
+)
 from ytap_assets.defs.automation import report_after_failure, report_after_success
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
-from ytap_assets.workspaces import Status, Workspace
+from ytap_assets.workspaces import Account, Brand, Status, Workspace
 from ytap_assets_tests.defs.inboxes import asked, put_script, tick
 
 DAY = date(2026, 11, 20)
@@ -61,22 +68,70 @@ def test_folders_that_are_as_they_were_change_nothing(
     assert isinstance(seen.skip_reason, dg.SkipReason)
 
 
+def request_registries(
+    platform: Platform, instance: dg.DagsterInstance, cursor: str | None = None
+) -> tuple[list[str], str | None]:
+    """The workspaces that a tick requests registries for, and its cursor."""
+    seen = tick(platform, instance, "workspace_folders", cursor)
+    configs = [one.run_config["ops"]["make_registries"] for one in seen.run_requests or []]
+    return [name for one in configs for name in one["config"]["workspaces"]], seen.cursor
+
+
 def test_registries_are_read_again_for_the_configs_that_changed(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    def requested(cursor: str | None) -> tuple[list[str], str | None]:
-        seen = tick(platform, instance, "workspace_folders", cursor)
-        configs = [one.run_config["ops"]["make_registries"] for one in seen.run_requests or []]
-        names = [name for one in configs for name in one["config"]["workspaces"]]
-        return names, seen.cursor
-
-    first, cursor = requested(None)
+    first, cursor = request_registries(platform, instance)
     tech = platform.workspaces.get("tech")
     platform.workspaces.save(tech.model_copy(update={"name": "Technology"}))
-    second, cursor = requested(cursor)
-    third, _ = requested(cursor)
+    second, cursor = request_registries(platform, instance, cursor)
+    third, _ = request_registries(platform, instance, cursor)
 
     assert (first, second, third) == (["finance", "tech"], ["tech"], [])
+
+
+def test_registries_that_agree_with_the_configs_are_not_made_again(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    make_registries(platform, "finance", "tech")
+
+    unchanged, cursor = request_registries(platform, instance)
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"brand": Brand(banned_topics=("casinos",))}))
+    elsewhere, cursor = request_registries(platform, instance, cursor)
+    account = Account(platform="tiktok", handle="tech")
+    platform.workspaces.save(tech.model_copy(update={"accounts": (account,)}))
+    changed, _ = request_registries(platform, instance, cursor)
+
+    assert (unchanged, elsewhere, changed) == ([], [], ["tech"])
+
+
+def test_a_config_that_cannot_be_read_is_requested_so_that_its_run_says_why(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    make_registries(platform, "finance", "tech")
+    (platform.workspaces.folder("finance") / "config.yaml").write_text("name: [", encoding="utf-8")
+
+    first, cursor = request_registries(platform, instance)
+
+    assert first == ["finance"]
+    assert request_registries(platform, instance, cursor)[0] == []
+
+
+def test_a_change_during_a_run_is_requested_though_the_registries_agree(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    make_registries(platform, "finance", "tech")
+    config = batch_config(REGISTRIES, [Scope("tech")])
+    run = dg.DagsterRun(REGISTRIES.name, status=dg.DagsterRunStatus.STARTED, run_config=config)
+    instance.add_run(run)
+
+    assert request_registries(platform, instance)[0] == ["tech"]
+
+
+def make_registries(platform: Platform, *names: str) -> None:
+    batch, _ = platform.batch({name: [None] for name in names}, Run("run-1", "test", "register"))
+    for make in (workspaces, channels, accounts):
+        make(batch, {})
 
 
 SCOPES = [Scope("finance", DAY, DAY), Scope("tech", DAY - timedelta(1), DAY)]
