@@ -44,7 +44,9 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
     with warnings.catch_warnings():
         # Versions are pinned and the graph has a snapshot: these would fill every run's log.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        return _define(platform)
+        definitions = _define(platform)
+        definitions.get_repository_def()  # warns, too, and is kept for whoever needs it next
+        return definitions
 
 
 def _define(platform: Platform) -> dg.Definitions:
