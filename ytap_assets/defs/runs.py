@@ -1,6 +1,6 @@
-"""Runs: from partitions that are due to runs, from ended runs to what is tried again, dead runs.
+"""Runs of stages: which are requested, which are tried again, which are marked as failed.
 
-The rules are pure functions of runs and times; `automation` calls them.
+The rules are functions of runs and times; `automation` calls them.
 
 Runs whose process is gone are marked as failed; Dagster would count them as running for ever. A
 process that runs anything holds a lock on a file of its own, and its runs carry the file's name.

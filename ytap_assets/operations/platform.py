@@ -339,8 +339,8 @@ class Batch:
         platform: The installation.
         slices: Workspaces and ranges of days; they do not overlap.
         run: Who works on them.
-        published: What was committed of the table that is made, by slice or by days of one. Parts
-            of a batch share it. It holds also where an operation is interrupted or fails.
+        published: What was committed of the table that is made, by slice or by days of one. The
+            parts of a batch share it. A run reports it even if the operation fails later.
     """
 
     platform: Platform
