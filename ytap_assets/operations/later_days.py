@@ -237,12 +237,16 @@ def _write(
             transaction.publish_all(dependence.beside(transaction, former, written))
     own = _within(stored, _spans(plan.days))
     replaced = dict(own.group_by("workspace_id").len().iter_rows())
-    return {
+    made = {
         name: _describe(
             some, transaction.snapshot_id or 0, replaced.get(name, 0), plan.updated[name]
         )
         for name, some in parts.items()
     }
+    batch.note(
+        {one.scope: made[one.workspace_id] for one in batch.slices if one.workspace_id in made}
+    )
+    return made
 
 
 def _describe(

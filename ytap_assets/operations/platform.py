@@ -324,7 +324,7 @@ class Written:
 
 
 Results = dict[Scope, "Written | Exception"]
-"""What became of each slice of a batch: what was written, or why nothing was."""
+"""What became of each slice of a batch, or of its days: what was written, or why nothing was."""
 
 
 @dataclass(frozen=True)
@@ -335,11 +335,28 @@ class Batch:
         platform: The installation.
         slices: Workspaces and ranges of days; they do not overlap.
         run: Who works on them.
+        published: What was committed of the table that is made, by slice or by days of one. The
+            parts of a batch share it. A run reports it even if the operation fails later.
     """
 
     platform: Platform
     slices: tuple[Slice, ...]
     run: Run
+    published: dict[Scope, Written] = field(default_factory=dict, compare=False)
+
+    def note(self, written: Mapping[Scope, Written]) -> None:
+        """Note what was committed, so that it is reported whatever happens next.
+
+        Where a slice is published again, it keeps the later days that were updated before.
+        """
+        for scope, one in written.items():
+            earlier = self.published.get(scope)
+            if earlier is not None and earlier.later:
+                later = {**earlier.later, **one.later}
+                notes = one.notes | {"later_days_updated": len(later)}
+                self.published[scope] = replace(one, later=later, notes=notes)
+            else:
+                self.published[scope] = one
 
     @cached_property
     def workspace_ids(self) -> tuple[str, ...]:
@@ -487,10 +504,10 @@ def publish_batch(
     Args:
         batch: The slices.
         table: A derived table.
-        frames: The rows by slice, or why there are none.
+        frames: The rows by slice or by days of one, or why there are none.
 
     Returns:
-        What was written for each slice, or why nothing was.
+        What was written for each of them, or why nothing was.
     """
     results: Results = {
         scope: made for scope, made in frames.items() if isinstance(made, Exception)
@@ -502,11 +519,15 @@ def publish_batch(
     if parts:
         with batch.platform.lake.write(batch.run) as transaction:
             transaction.publish_all(parts)
-        for part in parts:
-            results[part.scope] = Written(
+        written = {
+            part.scope: Written(
                 rows=part.frame.height,
                 snapshot_id=transaction.snapshot_id or 0,
                 results=part.results,
                 frame=part.frame,
             )
+            for part in parts
+        }
+        batch.note(written)
+        results |= written
     return {scope: results[scope] for scope in frames}

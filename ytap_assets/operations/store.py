@@ -479,6 +479,11 @@ class Batches:
                 refused[name] = one
         return refused
 
+    def stored_days(self, workspace_id: str) -> list[date]:
+        """The days of which fetches of a workspace are stored, in order."""
+        logs = [part.log.get_column("day") for part in self._stored.get(workspace_id, ())]
+        return sorted({day for days in logs for day in days})
+
     def total(self, workspace_id: str, days: Days | None = None) -> Stored | Refusal:
         """What was stored of a workspace, as if it had been one commit.
 
