@@ -266,7 +266,7 @@ def list_due(platform: Platform, workspace_id: str) -> dict[str, list[str]]:
     """
     run = Run("preview", "cli", "preview")
     slice_ = platform.slice(workspace_id, None, run, writes=False)
-    if slice_.workspace.status == "archived":
+    if slice_.workspace.is_archived:
         return {}
     found = preview(Batch(platform, (slice_,), run))[workspace_id]
     if isinstance(found, Exception):
