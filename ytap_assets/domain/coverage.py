@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.tables import COLLECTION_COVERAGE
-from ytap_assets.tables.evidence import ANSWERED, FAILED
+from ytap_assets.tables.evidence import ANSWERED, FAILED, REQUEST_FAILED
 
 FILES = "files"
 """The target that stands for everything imported."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from ytap_assets.domain.ids import VIDEO_ID
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
     PUBLISHED,
@@ -310,9 +311,6 @@ def find_taken_topics(events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-_VIDEO_ID = r"^[A-Za-z0-9_-]{11}$"
-
-
 def videos_from_records(records: pl.DataFrame) -> pl.DataFrame:
     """The videos a workspace published.
 
@@ -324,7 +322,7 @@ def videos_from_records(records: pl.DataFrame) -> pl.DataFrame:
         valid YouTube id. Where imported records claim one video, the first published keeps it.
     """
     return (
-        records.filter((pl.col("state") == PUBLISHED) & pl.col("video_id").str.contains(_VIDEO_ID))
+        records.filter((pl.col("state") == PUBLISHED) & pl.col("video_id").str.contains(VIDEO_ID))
         .sort("published_at", "script_id", nulls_last=True)
         .unique(["workspace_id", "video_id"], keep="first", maintain_order=True)
         .sort("workspace_id", "video_id")
