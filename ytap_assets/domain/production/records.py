@@ -185,7 +185,7 @@ class Record:
     video_approved_by: str | None
     failed_gates: list[str]
     state_since: datetime
-    last_seq: int
+    events: int
 
 
 def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
