@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -535,11 +535,10 @@ def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
 
 def _find_refused(batch: Batch) -> dict[Scope, Exception]:
     """The slices that are not to be worked on: of archived workspaces, and of other days."""
-    first, fixed = batch.platform.day_range()
-    last = fixed or max(batch.now.date(), datetime.now(UTC).date())
+    first, last = batch.platform.askable_days()
     refused: dict[Scope, Exception] = {}
     for one in batch.slices:
-        if one.workspace.status == "archived":
+        if one.workspace.is_archived:
             refused[one.scope] = ConfigError(f"{one.scope}: the workspace is archived")
         elif one.days is not None and not first <= one.days[0] <= one.days[1] <= last:
             refused[one.scope] = ConfigError(f"{one.scope}: days lie between {first} and {last}")

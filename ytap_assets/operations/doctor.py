@@ -73,6 +73,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
     Table,
 )
+from ytap_assets.tables.evidence import REQUEST_FAILED
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Area = Literal["setup", "sources", "freshness", "health", "versions"]
@@ -91,7 +92,6 @@ _WANTED_SECRETS = {
 }
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
 _PROBE_TIMEOUT_S = 10.0
-_LOST = ("transient_error", "permanent_error", "quota_exhausted", "malformed", "too_large")
 _RECENT = timedelta(hours=24)
 _LATE, _DEAD = 2, 12
 _LATE_BACKUP, _LATE_DRILL = timedelta(days=2), timedelta(days=15)
@@ -594,7 +594,7 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     since = now - _RECENT
     asked = ["workspace_id", "source", "target", "outcome"]
     log = inspection.recent(COLLECTION_LOG, "finished_at", since, asked)
-    lost = log.filter(pl.col("outcome").is_in(_LOST))
+    lost = log.filter(pl.col("outcome").is_in([*REQUEST_FAILED, "quota_exhausted"]))
     counted = f"{lost.height} of {log.height} failed in 24 h"
     yield Finding("health", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
     aside = inspection.recent(QUARANTINED_ROWS, "quarantined_at", since, ["source", "reason"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, wraps
 from typing import Any, Self, TypeVar
 
@@ -109,6 +109,14 @@ class Platform:
             stored = self.lake.cross_reader().first_day(RAW_TRENDS, since=_PLATFORMS_BEGAN)
             first = min(first, stored or first)
         return (min(first, recorded[-1]), recorded[-1]) if recorded else (first, None)
+
+    def askable_days(self) -> Days:
+        """The first and the last day that a run may be asked for: `day_range`, up to today.
+
+        Today is that of the settings or of the machine, whichever is later.
+        """
+        first, last = self.day_range()
+        return first, last or max(self.now().date(), datetime.now(UTC).date())
 
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, once it is certain that the lake's rows of its name are its own.

@@ -252,7 +252,7 @@ def survey_scripts(platform: Platform, workspace_id: str) -> ScriptSurvey:
     if isinstance(found, Exception):
         raise found
     due: dict[str, list[str]] = {}
-    if slice_.workspace.status != "archived":
+    if not slice_.workspace.is_archived:
         for name, events in found.events.items():
             if scripts := [event.script_id for event in events if event.type not in _NOTES]:
                 due[name] = list(dict.fromkeys(scripts))

@@ -296,7 +296,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
         ConfigError: There is no such workspace, or its config cannot be read.
     """
     workspace = workspaces.get(workspace_id)
-    if workspace.status == "archived":
+    if workspace.is_archived:
         return False
     _set_status(workspaces, workspace, "archived")
     return True
@@ -305,7 +305,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
 def unarchive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     """Make an archived workspace active again; as `archive_workspace`."""
     workspace = workspaces.get(workspace_id)
-    if workspace.status != "archived":
+    if not workspace.is_archived:
         return False
     _set_status(workspaces, workspace, "active")
     return True

@@ -61,7 +61,7 @@ from ytap_assets.sources.source import (
 )
 from ytap_assets.sources.youtube import batch_videos
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS
-from ytap_assets.tables.evidence import Outcome
+from ytap_assets.tables.evidence import ANSWERED, Outcome
 from ytap_assets.workspaces import Workspace
 
 Clock = Callable[[], datetime]
@@ -452,7 +452,7 @@ def _describe_end(requests: _Requests, parsed: Parsed) -> dict[str, Any]:
 
 
 def _log_end(log: dict[str, Any]) -> None:
-    level = logging.INFO if log["outcome"] in {"ok", "not_modified"} else logging.WARNING
+    level = logging.INFO if log["outcome"] in ANSWERED else logging.WARNING
     _LOG.log(
         level,
         "%s %s %s: %s, %d rows, %d quarantined%s",

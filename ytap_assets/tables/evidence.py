@@ -22,6 +22,18 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
 ANSWERED: tuple[Outcome, ...] = ("ok", "not_modified")
 """The outcomes of a fetch that was answered."""
+REQUEST_FAILED: tuple[Outcome, ...] = (
+    "transient_error",
+    "permanent_error",
+    "malformed",
+    "too_large",
+)
+"""The outcomes of a fetch whose request was sent, and got no response that can be used."""
+FAILED: tuple[Outcome, ...] = (*REQUEST_FAILED, "quota_exhausted", "not_recorded")
+"""The outcomes of a fetch that should have brought rows and did not.
+
+A source that is switched off, or cannot answer for a past day, has not failed.
+"""
 HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
 """What a source can answer for past days; ``file`` is no source, but what was imported."""
 CoverageState = Literal[

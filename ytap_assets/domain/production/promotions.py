@@ -254,7 +254,7 @@ class PromotionContext:
             "gates_evaluated",
             actor=f"sensor:{self.promotion}",
             at=self.now,
-            evidence=[self.record.last_seq, list(failed)],
+            evidence=[self.record.events, list(failed)],
             reason="; ".join(failed) or "nothing holds it back any more",
             payload={"failed_gates": list(failed)},
         )

@@ -20,9 +20,7 @@ from ytap_assets.domain.coverage import summarize_by_source
 from ytap_assets.domain.production.events import READY_FOR_GENERATION
 from ytap_assets.domain.reporting import numbers
 from ytap_assets.domain.reporting.numbers import (
-    ANSWERED,
     COVERAGE_DAYS,
-    FAILED,
     KEY,
     RESULT_DAYS,
     VIDEO,
@@ -34,6 +32,7 @@ from ytap_assets.domain.reporting.numbers import (
 from ytap_assets.domain.scoring.items import latest_observations
 from ytap_assets.domain.source_profiles import SOURCE_NAMES
 from ytap_assets.tables import WORKSPACE_REPORTS
+from ytap_assets.tables.evidence import ANSWERED, FAILED
 from ytap_assets.tables.production import STATES
 
 STORIES_SHOWN = 10

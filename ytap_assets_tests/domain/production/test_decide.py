@@ -201,6 +201,17 @@ def test_gates_are_noted_when_they_change_and_only_then() -> None:
     assert world.types() == ["script_submitted", *["gates_evaluated"] * 4]
 
 
+def test_the_id_of_a_note_depends_on_its_script_alone() -> None:
+    ids = []
+    for others in ([], ["another", "third"]):
+        scripts = [*(submission(name) for name in others), submission(hook=None)]
+        world = World(submissions=scripts, rules=POLICY)
+        world.settle()
+        notes = world.log.filter(script_id="one", type="gates_evaluated")
+        ids.append(notes["event_id"].item())
+    assert ids[0] == ids[1]
+
+
 def test_a_gate_that_opens_promotes_now() -> None:
     world = full_world(submissions=[submission(estimated_cost_usd=4)])
     world.settle()
