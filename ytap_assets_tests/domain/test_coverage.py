@@ -20,6 +20,7 @@ from ytap_assets.domain.coverage import (
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
 from ytap_assets.tables.evidence import OUTCOMES
 from ytap_assets.tables.sources import COVERAGE_STATES
+from ytap_assets_tests.storable import check_storable
 
 TODAY = date(2026, 11, 20)
 PAST = date(2026, 11, 18)
@@ -83,7 +84,7 @@ def judge(
         imported() if files is None else files,
         today=TODAY,
     )
-    COLLECTION_COVERAGE.model.validate(whole)
+    check_storable(COLLECTION_COVERAGE, whole)
     return whole.select("source", "target", "state").rows()
 
 

@@ -23,6 +23,7 @@ from ytap_assets.domain.scoring.items import (
 )
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
+from ytap_assets_tests.storable import check_storable
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -342,6 +343,6 @@ def test_items_fit_their_table_and_none_is_lost(frame: pl.DataFrame) -> None:
     items = score_items(frame)
     told = {"story_id": pl.lit("s"), "joined_by": pl.lit("first"), "similarity": pl.lit(None)}
     members = items.with_columns(**told).select(TREND_STORIES.schema.names())
-    TREND_STORIES.model.validate(members.cast(TREND_STORIES.schema))
+    check_storable(TREND_STORIES, members.cast(TREND_STORIES.schema))
     assert items.select(TREND_STORIES.key).is_unique().all()
     assert items.height == latest_observations(frame).height

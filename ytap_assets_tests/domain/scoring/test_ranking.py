@@ -21,6 +21,7 @@ from ytap_assets.domain.scoring.ranking import BASELINE_COLUMNS, find_regrouped_
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 from ytap_assets_tests.domain.scoring.test_items import DAY, NOON, observation, trends
+from ytap_assets_tests.storable import check_storable
 
 NO_PAST = TREND_STORIES.empty().select(BASELINE_COLUMNS)
 TAKEN = {
@@ -264,7 +265,7 @@ def test_stories_fit_their_table_and_lose_no_item(
     stories = rank_stories(
         members, NO_PAST, configs={"tech": RankingConfig(Topic(("title",), "tech", "en"))}
     )
-    SCORED_TRENDS.model.validate(stories)
+    check_storable(SCORED_TRENDS, stories)
     assert stories.select(SCORED_TRENDS.key).is_unique().all()
     assert stories["members"].sum() == members.height
     for _, day in stories.group_by("day"):

@@ -20,6 +20,7 @@ from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
 from ytap_assets_tests.sources.importing.samples import DAILY, HN, KAGGLE
+from ytap_assets_tests.storable import check_storable
 
 _FILES = {
     "gaming_20241002.csv": ("youtube", DAILY),
@@ -116,8 +117,8 @@ def test_every_record_of_a_mangled_table_is_accounted_for(name: str, mangles: li
     for item_id in _IDS:
         assert item_id in kept or item_id in originals or item_id not in decoded
     assert fetch.log["quarantined"] == fetch.quarantined.height
-    RAW_TRENDS.model.validate(fetch.rows)
-    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    check_storable(RAW_TRENDS, fetch.rows)
+    check_storable(QUARANTINED_ROWS, fetch.quarantined)
     assert fetch.quarantined.get_column("quarantine_id").is_unique().all()
 
 
@@ -151,7 +152,7 @@ def test_every_line_of_mangled_json_lines_is_accounted_for(mangles: list[Mangle]
     for item_id in map(str, range(87_001, 87_006)):
         is_named = f'"objectID": "{item_id}"' in text  # Under a damaged name it is no id.
         assert item_id in read or item_id in originals or not is_named
-    RAW_TRENDS.model.validate(fetch.rows)
+    check_storable(RAW_TRENDS, fetch.rows)
 
 
 _POST = {
@@ -188,8 +189,8 @@ def test_mangled_answers_within_text_are_rows_or_put_aside(mangles: list[Mangle]
     except ImportRefusedError:
         return
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
-    RAW_TRENDS.model.validate(fetch.rows)
-    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    check_storable(RAW_TRENDS, fetch.rows)
+    check_storable(QUARANTINED_ROWS, fetch.quarantined)
     assert fetch.quarantined.get_column("quarantine_id").is_unique().all()
 
 
