@@ -19,12 +19,14 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
+from ytap_assets_tests.effort import examples
 
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
-hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
+# No test asserts a time.
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("ours")
 
 

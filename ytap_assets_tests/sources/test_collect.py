@@ -36,6 +36,7 @@ from ytap_assets.tables import (
     VIDEO_METRICS,
 )
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,
@@ -240,7 +241,9 @@ def mangle_value(draw: st.DrawFn, value: Any) -> Any:
 
 
 PATIENT = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -19,6 +19,7 @@ from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.sources.importing.samples import DAILY, HN, KAGGLE
 from ytap_assets_tests.storable import check_storable
 
@@ -95,7 +96,7 @@ def _read(name: str, source: str, content: bytes) -> Fetch:
         return read_trend_file(path, workspace_id="tech", source=source, now=now, run_id="r")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(name=st.sampled_from(sorted(_FILES)), mangles=_mangles)
 @example(name="gaming_20241002.csv", mangles=[_drop_cell(0.5), _drop(0.2421875, 3)])
 @example(name="gaming_20241002.csv", mangles=[_drop(0.2421875, 3)])
@@ -129,7 +130,7 @@ _HITS = b"".join(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(35), deadline=None)
 @given(mangles=_mangles)
 @example(mangles=[_drop_cell(0.5), _insert(0.09375, b"\r")])
 @example(mangles=[_drop(0, 1), _drop_cell(0.3), _insert(0.7, b"\r")])
@@ -178,7 +179,7 @@ _EXCHANGES = b"".join(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(35), deadline=None)
 @given(mangles=_mangles)
 def test_mangled_answers_within_text_are_rows_or_put_aside(mangles: list[Mangle]) -> None:
     content = _EXCHANGES
