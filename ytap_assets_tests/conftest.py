@@ -12,23 +12,47 @@ from typing import Any
 
 import hypothesis
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
+from ytap_assets_tests.effort import examples
 
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
-hypothesis.settings.register_profile("ours", deadline=None)  # no test asserts a time
+# No test asserts a time.
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--update-snapshot` accepts the asset graph as it is."""
     parser.addoption("--update-snapshot", action="store_true", default=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrations_are_read_once() -> Iterator[None]:
+    """Read the migration scripts of each of Dagster's databases once per session.
+
+    Dagster reads all 89 of them, twice, for every database that it makes, and every run has one.
+    """
+    read: dict[str | None, ScriptDirectory] = {}
+    from_config = ScriptDirectory.from_config
+
+    def find(config: Config) -> ScriptDirectory:
+        place = config.get_main_option("script_location")
+        if place not in read:
+            read[place] = from_config(config)
+        return read[place]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptDirectory, "from_config", find)
+        yield
 
 
 @pytest.fixture

@@ -240,7 +240,10 @@ def conform(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[
     for name, dtype in table.schema.items():
         if name not in frame.columns:
             problems.append({"column": name, "check": "present", "case": "missing column"})
-        elif (outside := outside_calendar(frame.get_column(name))).any():
+        elif (
+            frame.schema[name].is_temporal()
+            and (outside := outside_calendar(frame.get_column(name))).any()
+        ):
             case = {"column": name, "check": "type", "case": "outside the years 1 to 9999"}
             problems += [{**case, "row": row} for row in outside.arg_true()]
         elif frame.schema[name] == dtype:

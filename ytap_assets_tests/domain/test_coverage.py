@@ -19,6 +19,7 @@ from ytap_assets.domain.coverage import (
 )
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
 from ytap_assets.tables.evidence import COVERAGE_STATES, OUTCOMES
+from ytap_assets_tests.storable import check_storable
 
 TODAY = date(2026, 11, 20)
 PAST = date(2026, 11, 18)
@@ -82,7 +83,7 @@ def judge(
         imported() if files is None else files,
         today=TODAY,
     )
-    COLLECTION_COVERAGE.model.validate(whole)
+    check_storable(COLLECTION_COVERAGE, whole)
     return whole.select("source", "target", "state").rows()
 
 

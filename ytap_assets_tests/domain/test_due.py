@@ -29,6 +29,7 @@ from ytap_assets.domain.due import (
 )
 from ytap_assets.tables import COLLECTION_LOG
 from ytap_assets.tables.evidence import OUTCOMES
+from ytap_assets_tests.effort import examples
 
 TODAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, 13, 10, tzinfo=UTC)
@@ -392,7 +393,7 @@ def test_a_gap_that_was_answered_by_a_clock_ahead_is_none() -> None:
     assert judge(plan(FRONT_PAGE), *fetches, (TODAY, FRONT_PAGE, "ok", at(20, 12, 5))) == []
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12))
 @given(
     fetches=st.lists(
         st.tuples(
@@ -525,7 +526,7 @@ def test_a_day_closes_at_two_on_the_workspaces_clock(
     assert closes_at(day, ZoneInfo(zone)) == closes
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12))
 @given(zone=st.sampled_from(ZONES), year=st.integers(2000, 2036))
 def test_each_day_of_a_year_closes_once_around_two_on_the_clock(zone: str, year: int) -> None:
     clock, first = ZoneInfo(zone), date(year, 1, 1)

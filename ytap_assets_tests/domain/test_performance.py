@@ -21,6 +21,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
     VIDEO_METRICS,
 )
+from ytap_assets_tests.storable import check_storable
 
 DAY = date(2026, 11, 18)
 NEXT = DAY + timedelta(days=1)
@@ -110,7 +111,7 @@ def test_what_a_source_brought_is_counted_by_day() -> None:
         ),
     )
     rows = measure_sources(pl.Series([DAY, NEXT]), inputs)
-    SOURCE_PERFORMANCE.model.validate(rows)
+    check_storable(SOURCE_PERFORMANCE, rows)
     counts = rows.select(
         "day", "source", "observations", "items", "spam_items", "stories", "top_ten"
     )
@@ -184,7 +185,7 @@ def test_a_number_that_is_unknown_is_null_and_says_why() -> None:
         ),
     )
     rows = measure_sources(pl.Series([DAY]), inputs)
-    SOURCE_PERFORMANCE.model.validate(rows)
+    check_storable(SOURCE_PERFORMANCE, rows)
     assert rows.select("source", "items", "spam_items", "spam_pct").rows() == [
         ("hn", 3, 1, 33.33),
         (UNATTRIBUTED, 0, None, None),

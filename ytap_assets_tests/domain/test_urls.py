@@ -13,6 +13,7 @@ from ytap_assets.domain.urls import (
     canonical_urls,
     story_id_of,
 )
+from ytap_assets_tests.effort import examples
 
 VIDEO = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
 POST = "https://www.reddit.com/comments/1abc2d"
@@ -336,7 +337,7 @@ def test_escaping_does_not_grow_a_url_beyond_the_limit() -> None:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(st.lists(st.one_of(st.none(), hostile_urls, plain_urls, st.just(VIDEO)), max_size=8))
 @example(["https://www.com/", "https://www.www.com", "http://www.example.com//", "http://a.b/.."])
 def test_a_column_gives_what_each_url_gives(urls: list[str | None]) -> None:

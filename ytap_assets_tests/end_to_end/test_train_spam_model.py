@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -25,10 +27,24 @@ COMMENTS = (
 CONFIG = "name: Tech\nvertical: technology\nspam: {model: mine.json}\n"
 
 
-def train(*arguments: Path | str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False
-    )
+Train = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Train:
+    """Run the script in this process; its exit code, what it says, and its errors."""
+
+    def run(*arguments: Path | str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+        code: str | int | None = 0
+        try:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+        assert isinstance(code, int)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture
@@ -38,10 +54,12 @@ def comments(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_file_it_writes_is_a_workspaces_model(comments: Path, settings: Settings) -> None:
-    done = train(comments, "--out", settings.models / "mine.json")
-    assert done.returncode == 0, done.stderr
-    assert "read     4 texts, 2 of them spam" in done.stdout
+def test_the_file_it_writes_is_a_workspaces_model(
+    train: Train, comments: Path, settings: Settings
+) -> None:
+    code, told, errors = train(comments, "--out", settings.models / "mine.json")
+    assert code == 0, errors
+    assert "read     4 texts, 2 of them spam" in told
     model = spam_model(settings, parse_workspace("tech", CONFIG, origin="here"))
     assert model is not None
     spam, honest = model.log_odds(pl.Series(["check out my channel", "a lovely robot"]))
@@ -49,17 +67,21 @@ def test_the_file_it_writes_is_a_workspaces_model(comments: Path, settings: Sett
 
 
 def test_the_same_texts_give_the_same_bytes(comments: Path, tmp_path: Path) -> None:
+    # Two processes, in each of which sets and dictionaries have another order.
     for name in ("a.json", "b.json"):
-        assert train(comments.parent, "--out", tmp_path / name).returncode == 0
+        command = [sys.executable, str(SCRIPT), str(comments.parent), "--out", name]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_titles_taken_to_be_honest_speak_against_spam(comments: Path, tmp_path: Path) -> None:
+def test_titles_taken_to_be_honest_speak_against_spam(
+    train: Train, comments: Path, tmp_path: Path
+) -> None:
     titles = tmp_path / "titles" / "t.csv"
     titles.parent.mkdir()
     titles.write_text("title\nplease check the lovely channel\n", encoding="utf-8")
-    done = train(comments, "--out", tmp_path / "m.json", "--honest", titles)
-    assert "read     5 texts, 2 of them spam" in done.stdout
+    _, told, _ = train(comments, "--out", tmp_path / "m.json", "--honest", titles)
+    assert "read     5 texts, 2 of them spam" in told
     usual = tmp_path / "usual.json"
     train(comments, "--out", usual, "--honest", titles, "--spam-share", "0.4")
     biases = [json.loads(path.read_text())["bias"] for path in (tmp_path / "m.json", usual)]
@@ -77,11 +99,11 @@ def test_titles_taken_to_be_honest_speak_against_spam(comments: Path, tmp_path: 
     ],
 )
 def test_a_file_that_cannot_be_learned_from_is_refused(
-    text: str, said: str, tmp_path: Path
+    train: Train, text: str, said: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text, encoding="utf-8")
-    done = train(path, "--out", tmp_path / "m.json")
-    assert done.returncode == 2
-    assert said in done.stderr
+    code, _, errors = train(path, "--out", tmp_path / "m.json")
+    assert code == 2
+    assert said in errors
     assert not (tmp_path / "m.json").exists()

@@ -25,6 +25,7 @@ from ytap_assets.operations.inbox_files import (
 )
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import INBOX_CURSORS, INBOX_LINES, PRODUCTION_EVENTS
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.operations.test_production import (
     script,
     slice_of,
@@ -73,7 +74,7 @@ def totals(file: InboxFile, indexed: list[Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", INBOX_FILES)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(25))
 @given(data=st.data())
 def test_a_file_read_bit_by_bit_says_what_it_says_as_a_whole(
     tmp_path: Path, name: str, data: st.DataObject

@@ -54,6 +54,7 @@ from ytap_assets_tests.domain.reporting.examples import (
     unread,
     video,
 )
+from ytap_assets_tests.effort import examples
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -397,7 +398,7 @@ def test_history_of_other_days_is_left_out() -> None:
     assert drawn == ["2026-11-03: 999,987 views", "2026-11-15: 999,999 views"] * 2
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.text(), st.text())
 def test_any_text_and_url_make_a_safe_page(text: str, url: str) -> None:
     [report] = report_days(EDITION, [MONDAY], full_inputs(text, url))
@@ -533,7 +534,7 @@ def test_hostile_texts_are_code_in_the_essentials(text: str) -> None:
     assert not any("\u202e" in one for one in code)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(15))
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs", "Z"]), min_size=1, max_size=60))
 def test_any_text_is_code_in_the_essentials(text: str) -> None:
     shape, _ = markdown_shape(first_report(f"x{text}"))

@@ -34,6 +34,7 @@ from ytap_assets.tables import (
     RAW_TRENDS,
 )
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.sources.support import (
     CHANNEL,
     CHANNELS,
@@ -53,6 +54,7 @@ from ytap_assets_tests.sources.support import (
     replay,
     run,
 )
+from ytap_assets_tests.storable import check_storable
 
 SECRETS = {
     "YOUTUBE_KEY": "youtube-key-0123456789",
@@ -166,8 +168,8 @@ def test_every_fault_has_its_outcome_and_affects_no_other_target(
     assert [fetch.log["outcome"] for fetch in fetches] == expected
     for fetch in fetches:
         check_conservation(fetch)
-        COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([fetch.log]))
-        RAW_PAYLOADS.model.validate(fetch.payloads)
+        check_storable(COLLECTION_LOG, COLLECTION_LOG.frame([fetch.log]))
+        check_storable(RAW_PAYLOADS, fetch.payloads)
         assert fetch.rows.height == {"by_date": 2}.get(fetch.log["target"], 1) or (
             fetch.log["outcome"] != "ok"
         )
@@ -238,7 +240,9 @@ def mangle_value(draw: st.DrawFn, value: Any) -> Any:
 
 
 PATIENT = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -256,8 +260,8 @@ def test_nothing_is_lost_however_a_body_is_mangled(
     else:
         assert broken.log["outcome"] in {"ok", "malformed"}
     check_conservation(broken)
-    RAW_TRENDS.model.validate(broken.rows)
-    QUARANTINED_ROWS.model.validate(broken.quarantined)
+    check_storable(RAW_TRENDS, broken.rows)
+    check_storable(QUARANTINED_ROWS, broken.quarantined)
 
 
 @PATIENT
@@ -269,7 +273,7 @@ def test_a_mangled_story_is_a_row_or_quarantined(tmp_path: Path, story: object) 
 
     front = collect(HN, make_settings(tmp_path), handler)[1]
     check_conservation(front)
-    RAW_TRENDS.model.validate(front.rows)
+    check_storable(RAW_TRENDS, front.rows)
     assert (front.log["outcome"], front.log["fetched"]) in {("ok", 1), ("malformed", 0)}
 
 
@@ -445,7 +449,7 @@ def test_a_bug_in_a_parser_fails_its_target_only_and_its_payloads_can_be_parsed_
     assert outcomes(fetches) == {"by_date": "ok", "front_page": "ok", "r/rust": "permanent_error"}
     reddit = fetches[2]
     check_conservation(reddit)
-    COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([reddit.log]))
+    check_storable(COLLECTION_LOG, COLLECTION_LOG.frame([reddit.log]))
     assert reddit.log["detail"].startswith(
         "ZeroDivisionError: by\ufffd zero: a bug in this program"
     )

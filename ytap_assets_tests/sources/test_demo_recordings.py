@@ -22,6 +22,7 @@ from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG, RAW_TRENDS, VIDEO_METRICS
 from ytap_assets.workspaces import Workspace, Workspaces
 from ytap_assets_tests.sources.support import check_conservation, replay, run
+from ytap_assets_tests.storable import check_storable
 
 PROJECT = Path(__file__).parents[2]
 REPLAY = Settings.from_env({"YTAP_DATA": str(PROJECT / "data"), "YTAP_TRANSPORT": "replay"})
@@ -80,7 +81,7 @@ def test_every_request_of_the_demo_is_recorded(workspace_id: str) -> None:
         if log["source"] not in GENERATED:
             expected |= {"not_recorded"}
         assert log["outcome"] in expected, log["detail"]
-        RAW_TRENDS.model.validate(fetch.rows)
+        check_storable(RAW_TRENDS, fetch.rows)
         check_conservation(fetch)
         observed = set(fetch.rows["observed_at"].dt.date())
         assert observed <= {log["day"]}

@@ -23,6 +23,7 @@ from ytap_assets_tests.sources.support import (
     make_workspace,
     run,
 )
+from ytap_assets_tests.storable import check_storable
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -304,8 +305,8 @@ def test_a_fault_ends_as_documented_and_affects_no_other_target(
         if log["target"] not in hit:
             assert (log["outcome"], log["fetched"]) == ("ok", 1), log
         check_conservation(fetch)
-        COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([log]))
-        RAW_PAYLOADS.model.validate(fetch.payloads)
+        check_storable(COLLECTION_LOG, COLLECTION_LOG.frame([log]))
+        check_storable(RAW_PAYLOADS, fetch.payloads)
         line = told[f"{log['source']} {log['target']}"]
         assert log["outcome"] in line.getMessage()
         level = logging.INFO if log["outcome"] == "ok" else logging.WARNING

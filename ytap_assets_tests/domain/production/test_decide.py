@@ -29,6 +29,7 @@ from ytap_assets_tests.domain.production.worlds import (
     submission,
     video_folder,
 )
+from ytap_assets_tests.effort import examples
 
 POLICY = Rules(script_approval="policy", video_approval="policy")
 PUBLISHED = Upload("one", "ytapDemo001", "UC" + "a" * 22, hours(48))
@@ -809,7 +810,7 @@ ACT = st.builds(
     st.sampled_from([Rules(), POLICY, Rules("policy"), Rules("person", "policy")]),
     st.permutations(list(PROMOTIONS)),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_whatever_people_do_the_line_settles_and_stays(
     decisions: list[Decision], rules: Rules, order: list[str]
 ) -> None:
@@ -938,7 +939,7 @@ def begin(beginning: str) -> World:
     ],
     "no video",
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_whatever_the_clocks_say_no_video_goes_out_that_nobody_approved(
     steps: list[tuple[Any, ...]], beginning: str
 ) -> None:

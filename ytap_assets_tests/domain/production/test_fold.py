@@ -29,6 +29,7 @@ from ytap_assets.tables.production import (
     STATES,
 )
 from ytap_assets_tests.domain.production.worlds import NOW, START
+from ytap_assets_tests.effort import examples
 
 SCRIPT_FACTS = ("title", "hook", "topic_url", "generation_method", "estimated_cost_usd_micros")
 VIDEO_FACTS = ("cost_usd_micros", "quality_score", "duration_s")
@@ -129,20 +130,20 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
 
 
 @given(logs())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_folding_is_applying_events_one_by_one(log: pl.DataFrame) -> None:
     assert_frame_equal(fold_events(log), fold_slowly(log))
 
 
 @given(logs(), st.integers(0, 1000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_the_order_of_rows_does_not_matter(log: pl.DataFrame, seed: int) -> None:
     shuffled = log.sample(fraction=1, shuffle=True, seed=seed)
     assert_frame_equal(fold_events(shuffled), fold_events(log))
 
 
 @given(logs())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_every_state_was_reached_by_legal_events(log: pl.DataFrame) -> None:
     states: dict[tuple[str, str], str] = {}
     for event in events_from_frame(log):
@@ -156,7 +157,7 @@ def test_every_state_was_reached_by_legal_events(log: pl.DataFrame) -> None:
 
 
 @given(logs(), st.sampled_from("ab"))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 def test_workspaces_fold_apart(log: pl.DataFrame, workspace_id: str) -> None:
     own = pl.col("workspace_id") == workspace_id
     assert_frame_equal(fold_events(log.filter(own)), fold_events(log).filter(own))

@@ -102,15 +102,24 @@ class World:
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
     log: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
     now: datetime = NOW
+    _folded: tuple[pl.DataFrame, pl.DataFrame] | None = None
+    """A log and its records: most looks are at a log that did not change."""
+
+    @property
+    def records(self) -> pl.DataFrame:
+        """The records of the log."""
+        if self._folded is None or self._folded[0] is not self.log:
+            self._folded = (self.log, fold_events(self.log))
+        return self._folded[1]
 
     def production(self) -> Production:
         """The workspace's production as its log has it."""
-        records = fold_events(self.log)
+        records = self.records
         return Production(records, self.log, records.select(TOPIC_COLUMNS))
 
     def found(self) -> Found:
         """What lies in the folder."""
-        records = fold_events(self.log)
+        records = self.records
         return Found(
             self.rules,
             submissions=self.submissions,
@@ -128,6 +137,8 @@ class World:
 
     def append(self, events: Sequence[Event]) -> Admission:
         """Append as the lake does: what is admitted, numbered on."""
+        if not events:
+            return Admission((), (), ())
         new = events_to_frame(events, recorded_at=self.now)
         rows, admission = admit_frame(new, self.log)
         seq = pl.int_range(1, rows.height + 1, dtype=pl.Int64) + self.log.height
@@ -146,7 +157,7 @@ class World:
 
     def ignored(self) -> dict[Decision, str]:
         """The decisions that did nothing so far, each with the reason."""
-        records = fold_events(self.log)
+        records = self.records
         production = Production(records, self.log, records.select(TOPIC_COLUMNS))
         found = {"tech": Found(decisions=self.decisions)}
         ignored = production.find_ignored(found, self.now)["tech"]
@@ -154,7 +165,7 @@ class World:
 
     def record(self, script_id: str = "one") -> dict[str, Any]:
         """One script's record."""
-        return fold_events(self.log).row(by_predicate=pl.col("script_id") == script_id, named=True)
+        return self.records.row(by_predicate=pl.col("script_id") == script_id, named=True)
 
     def types(self, script_id: str = "one") -> list[str]:
         """The types of a script's events, in order."""

@@ -23,6 +23,8 @@ from ytap_assets.domain.scoring.items import (
 )
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.tables import RAW_TRENDS, TREND_STORIES
+from ytap_assets_tests.effort import examples
+from ytap_assets_tests.storable import check_storable
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -307,7 +309,7 @@ trends = st.lists(
 ).map(RAW_TRENDS.frame)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(trends, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(frame: pl.DataFrame, chance: random.Random) -> None:
     order = list(range(frame.height))
@@ -315,7 +317,7 @@ def test_the_order_of_rows_does_not_matter(frame: pl.DataFrame, chance: random.R
     assert_frame_equal(score_items(frame[order]), score_items(frame))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(trends)
 def test_scoring_a_range_is_scoring_its_days(frame: pl.DataFrame) -> None:
     days = [score_items(frame.filter(pl.col("day") == day)) for day in sorted(set(frame["day"]))]
@@ -323,7 +325,7 @@ def test_scoring_a_range_is_scoring_its_days(frame: pl.DataFrame) -> None:
     assert_frame_equal(whole, pl.concat([whole.clear(), *days]))
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(15))
 @given(st.lists(trends, min_size=3, max_size=3))
 def test_workspaces_together_are_scored_as_one_at_a_time(frames: list[pl.DataFrame]) -> None:
     own = ItemConfig({"hn": 3.0}, 10.0, SpamRules(blocklist=("free robux",), minimums={}))
@@ -336,12 +338,12 @@ def test_workspaces_together_are_scored_as_one_at_a_time(frames: list[pl.DataFra
     assert_frame_equal(score_items(pl.concat(each), configs=configs), pl.concat(alone))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(trends)
 def test_items_fit_their_table_and_none_is_lost(frame: pl.DataFrame) -> None:
     items = score_items(frame)
     told = {"story_id": pl.lit("s"), "joined_by": pl.lit("first"), "similarity": pl.lit(None)}
     members = items.with_columns(**told).select(TREND_STORIES.schema.names())
-    TREND_STORIES.model.validate(members.cast(TREND_STORIES.schema))
+    check_storable(TREND_STORIES, members.cast(TREND_STORIES.schema))
     assert items.select(TREND_STORIES.key).is_unique().all()
     assert items.height == latest_observations(frame).height

@@ -21,6 +21,8 @@ from ytap_assets.domain.scoring.ranking import BASELINE_COLUMNS, find_regrouped_
 from ytap_assets.domain.urls import story_ids_of
 from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS, TREND_STORIES
 from ytap_assets_tests.domain.scoring.test_items import DAY, NOON, observation, trends
+from ytap_assets_tests.effort import examples
+from ytap_assets_tests.storable import check_storable
 
 NO_PAST = TREND_STORIES.empty().select(BASELINE_COLUMNS)
 TAKEN = {
@@ -255,7 +257,7 @@ def test_what_came_out_long_ago_ranks_last_however_large() -> None:
     assert [story["item_id"] for story in stories] == ["1", "2"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(25))
 @given(trends, st.randoms(use_true_random=False))
 def test_stories_fit_their_table_and_lose_no_item(
     frame: pl.DataFrame, chance: random.Random
@@ -264,7 +266,7 @@ def test_stories_fit_their_table_and_lose_no_item(
     stories = rank_stories(
         members, NO_PAST, configs={"tech": RankingConfig(Topic(("title",), "tech", "en"))}
     )
-    SCORED_TRENDS.model.validate(stories)
+    check_storable(SCORED_TRENDS, stories)
     assert stories.select(SCORED_TRENDS.key).is_unique().all()
     assert stories["members"].sum() == members.height
     for _, day in stories.group_by("day"):
@@ -278,7 +280,7 @@ def test_stories_fit_their_table_and_lose_no_item(
     assert_frame_equal(stories, again)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(12))
 @given(st.randoms(use_true_random=False))
 def test_workspaces_and_days_together_are_ranked_as_one_at_a_time(chance: random.Random) -> None:
     configs = {

@@ -22,6 +22,7 @@ from ytap_assets.domain.spam.rules import (
     find_weak_rules,
 )
 from ytap_assets.errors import ConfigError
+from ytap_assets_tests.effort import examples
 
 DAY = date(2026, 11, 20)
 SCHEMA = {
@@ -596,7 +597,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(rows, max_size=6))
 def test_without_channels_each_row_is_judged_alone(given_rows: list[dict[str, Any]]) -> None:
     given_trends = trends(*given_rows)

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories
 from ytap_assets.domain.urls import story_id_of
 from ytap_assets_tests.domain.stories.days import FIRST, NOTHING, as_known, items, parts
+from ytap_assets_tests.effort import examples
 
 APIGEE = (
     "Google to acquire Apigee",
@@ -202,7 +203,7 @@ def made_of(given_rows: list[tuple[int, int, str | None]]) -> pl.DataFrame:
     )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(10))
 @given(GIVEN)
 def test_every_item_comes_back_once_in_any_order_and_again(
     given_rows: list[tuple[int, int, str | None]],
@@ -239,7 +240,7 @@ def test_what_titles_have_in_common_with_all_others_is_no_story(left: str, right
     assert members["story_id"].n_unique() == 2
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(8))
 @given(GIVEN, st.sets(st.integers(1, 5)))
 def test_days_together_are_grouped_as_one_after_the_other(
     given_rows: list[tuple[int, int, str | None]], cuts: set[int]
@@ -256,7 +257,7 @@ def test_days_together_are_grouped_as_one_after_the_other(
     assert_frame_equal(pl.concat(parts_of), at_once)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(10))
 @given(st.lists(GIVEN, min_size=2, max_size=3), st.integers(0, 4))
 def test_workspaces_together_are_grouped_as_one_at_a_time(
     given_workspaces: list[list[tuple[int, int, str | None]]], cut: int

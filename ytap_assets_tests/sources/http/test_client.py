@@ -25,6 +25,7 @@ from ytap_assets.sources.http.exchange import (
     TooLargeError,
     TransientError,
 )
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.sources.support import (
     HOST,
     NOW,
@@ -77,7 +78,7 @@ def http_dates(draw: st.DrawFn) -> str:
     return f"{weekday}{day} {month} {year} {hour}:{minute}:{second} {offset}"
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.text() | http_dates())
 @example("Thu, 01 Jan 1970 00:00:00 +9999999999999999")
 @example("Fri, 31 Dec 9999 23:59:59 -2359")

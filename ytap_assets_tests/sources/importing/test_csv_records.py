@@ -16,6 +16,7 @@ from ytap_assets.sources.importing.csv_records import (
     read_header,
 )
 from ytap_assets.sources.importing.records import FAULT, Only, Records
+from ytap_assets_tests.effort import examples
 
 _TABLE = "id,title,note\n"
 
@@ -227,7 +228,7 @@ def _is_story(cells: Mapping[str, str]) -> bool:
     return is_id is not None and cells["views"] == "7"
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(80))
 @given(
     rows=st.lists(st.tuples(_texts, _texts), min_size=2, max_size=6),
     torn=st.integers(0, 4),

@@ -19,7 +19,9 @@ from ytap_assets.errors import ImportRefusedError
 from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.sources.importing.samples import DAILY, HN, KAGGLE
+from ytap_assets_tests.storable import check_storable
 
 _FILES = {
     "gaming_20241002.csv": ("youtube", DAILY),
@@ -94,7 +96,7 @@ def _read(name: str, source: str, content: bytes) -> Fetch:
         return read_trend_file(path, workspace_id="tech", source=source, now=now, run_id="r")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(name=st.sampled_from(sorted(_FILES)), mangles=_mangles)
 @example(name="gaming_20241002.csv", mangles=[_drop_cell(0.5), _drop(0.2421875, 3)])
 @example(name="gaming_20241002.csv", mangles=[_drop(0.2421875, 3)])
@@ -116,8 +118,8 @@ def test_every_record_of_a_mangled_table_is_accounted_for(name: str, mangles: li
     for item_id in _IDS:
         assert item_id in kept or item_id in originals or item_id not in decoded
     assert fetch.log["quarantined"] == fetch.quarantined.height
-    RAW_TRENDS.model.validate(fetch.rows)
-    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    check_storable(RAW_TRENDS, fetch.rows)
+    check_storable(QUARANTINED_ROWS, fetch.quarantined)
     assert fetch.quarantined.get_column("quarantine_id").is_unique().all()
 
 
@@ -128,7 +130,7 @@ _HITS = b"".join(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(35), deadline=None)
 @given(mangles=_mangles)
 @example(mangles=[_drop_cell(0.5), _insert(0.09375, b"\r")])
 @example(mangles=[_drop(0, 1), _drop_cell(0.3), _insert(0.7, b"\r")])
@@ -151,7 +153,7 @@ def test_every_line_of_mangled_json_lines_is_accounted_for(mangles: list[Mangle]
     for item_id in map(str, range(87_001, 87_006)):
         is_named = f'"objectID": "{item_id}"' in text  # Under a damaged name it is no id.
         assert item_id in read or item_id in originals or not is_named
-    RAW_TRENDS.model.validate(fetch.rows)
+    check_storable(RAW_TRENDS, fetch.rows)
 
 
 _POST = {
@@ -177,7 +179,7 @@ _EXCHANGES = b"".join(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(35), deadline=None)
 @given(mangles=_mangles)
 def test_mangled_answers_within_text_are_rows_or_put_aside(mangles: list[Mangle]) -> None:
     content = _EXCHANGES
@@ -188,8 +190,8 @@ def test_mangled_answers_within_text_are_rows_or_put_aside(mangles: list[Mangle]
     except ImportRefusedError:
         return
     assert fetch.log["fetched"] == fetch.rows.height + fetch.quarantined.height
-    RAW_TRENDS.model.validate(fetch.rows)
-    QUARANTINED_ROWS.model.validate(fetch.quarantined)
+    check_storable(RAW_TRENDS, fetch.rows)
+    check_storable(QUARANTINED_ROWS, fetch.quarantined)
     assert fetch.quarantined.get_column("quarantine_id").is_unique().all()
 
 

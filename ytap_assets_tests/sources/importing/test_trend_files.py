@@ -24,6 +24,7 @@ from ytap_assets_tests.sources.importing.samples import (
     HN_HEADER,
     KAGGLE,
 )
+from ytap_assets_tests.storable import check_storable
 
 
 def test_a_file_of_no_known_format_is_refused_with_the_nearest_one(read: Read) -> None:
@@ -594,9 +595,9 @@ def test_hacker_news_as_bigquery_exports_it(read: Read) -> None:
 
 def test_what_comes_out_has_the_tables_structure(read: Read) -> None:
     fetch = read("stories_2016-09-16.csv", HN + "x,bad,,1,2,u,9/7/2016 8:04\n" * 2, source="hn")
-    RAW_TRENDS.model.validate(fetch.rows)
-    QUARANTINED_ROWS.model.validate(fetch.quarantined)
-    COLLECTION_LOG.model.validate(COLLECTION_LOG.frame([fetch.log]))
+    check_storable(RAW_TRENDS, fetch.rows)
+    check_storable(QUARANTINED_ROWS, fetch.quarantined)
+    check_storable(COLLECTION_LOG, COLLECTION_LOG.frame([fetch.log]))
     assert fetch.quarantined.get_column("quarantine_id").n_unique() == 2
 
 
