@@ -133,7 +133,7 @@ def find_archived(workspaces: Workspaces) -> set[str]:
     """The workspaces whose config says that they are archived.
 
     One whose config cannot be read is not among them: its runs fail and say why. Every file is read
-    again at each call, and parsed only where it changed: this is asked every half a minute.
+    again at each call, and parsed only where it changed: this is asked every minute.
     """
     archived = set()
     for name in workspaces.ids():

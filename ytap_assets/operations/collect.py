@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 import polars as pl
@@ -137,12 +138,29 @@ def collect_metrics(batch: Batch) -> Results:
 
 def _collect(batch: Batch, table: Table, ask: _Ask, catalog: Catalog) -> Results:
     failed: dict[Scope, Exception] = {}
-    with Batches(batch.platform, table, batch.run) as batches:
-        asyncio.run(_ask_each_day(batch, ask, batches, catalog, failed))
-    return {
-        slice_.scope: failed.get(slice_.scope) or _describe(slice_, batches)
-        for slice_ in batch.slices
-    }
+    batches = Batches(batch.platform, table, batch.run)
+    unfinished: Iterable[Slice] = batch.slices
+    try:
+        with batches:
+            asyncio.run(_ask_each_day(batch, ask, batches, catalog, failed))
+        results = {
+            slice_.scope: failed.get(slice_.scope) or _describe(slice_, batches)
+            for slice_ in batch.slices
+        }
+        unfinished = [one for one in batch.slices if isinstance(results[one.scope], Exception)]
+    finally:
+        # Also where it is interrupted: the days that are stored are reported.
+        for slice_ in unfinished:
+            batch.note(_describe_days(slice_, batches))
+    return results
+
+
+def _describe_days(slice_: Slice, batches: Batches) -> dict[Scope, Written]:
+    """What was stored for each day of a slice on which a target answered."""
+    own = set(slice_.own_days).intersection(batches.stored_days(slice_.workspace_id))
+    days = [replace(slice_, days=(day, day)) for day in sorted(own)]
+    found = {one.scope: _describe(one, batches) for one in days}
+    return {scope: one for scope, one in found.items() if isinstance(one, Written)}
 
 
 def _describe(slice_: Slice, batches: Batches) -> Written | Exception:
@@ -191,23 +209,35 @@ async def _ask_each_day(
             by_day.setdefault(day, []).append(slice_)
     platform = batch.platform
     async with open_session(platform.settings, now=platform.now, catalog=catalog) as session:
-
-        async def ask_one(slice_: Slice, day: date) -> None:
-            try:
-                for fetch in await ask(session, slice_, day):
-                    batches.add(fetch)
-            except Exception as error:  # whatever it is: the others go on
-                failed[slice_.scope] = error
-
         for number, day in enumerate(sorted(by_day), start=1):
-            await session.context(day)  # opened once, not by each of them
-            async with asyncio.TaskGroup() as group:
-                for slice_ in by_day[day]:
-                    if slice_.scope not in failed:
-                        group.create_task(ask_one(slice_, day))
+            slices = [one for one in by_day[day] if one.scope not in failed]
+            failed |= await _ask_day(session, ask, day, slices, batches)
             batches.commit_if_large()
             if number % _DAYS_PER_COMMIT == 0:
                 batches.commit()
+
+
+async def _ask_day(
+    session: Session, ask: _Ask, day: date, slices: Sequence[Slice], batches: Batches
+) -> dict[Scope, Exception]:
+    """Ask for a day of some slices at once; those that failed, and why."""
+    failed: dict[Scope, Exception] = {}
+
+    async def ask_one(slice_: Slice) -> None:
+        try:
+            for fetch in await ask(session, slice_, day):
+                batches.add(fetch)
+        except Exception as error:  # whatever it is: the others go on
+            failed[slice_.scope] = error
+
+    try:
+        await session.context(day)  # opened once, not by each of them
+    except Exception as error:  # whatever it is: the other days go on
+        return dict.fromkeys((one.scope for one in slices), error)
+    async with asyncio.TaskGroup() as group:
+        for slice_ in slices:
+            group.create_task(ask_one(slice_))
+    return failed
 
 
 @isolated

@@ -35,8 +35,7 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
 from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies, newest_good
-from ytap_assets.lakehouse.disk import can_write
-from ytap_assets.lakehouse.errors import LakeError, LakeMissingError
+from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, can_write
 from ytap_assets.lakehouse.inspection import (
     Age,
     Inspection,
@@ -51,8 +50,8 @@ from ytap_assets.operations.inbox_files import (
     APPROVALS,
     UPLOADS,
     find_foreign_uploads,
-    read_inboxes,
 )
+from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.trends import spam_model
 from ytap_assets.operations.workspaces import (
@@ -144,7 +143,7 @@ def examine(
         *_check_sources(listed),
         *_check_models(settings, listed),
         *_check_phrases(listed),
-        *_check_inboxes(Workspaces(settings), listed, now),
+        *_check_inboxes(settings, listed, now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
         _check_transport(settings),
@@ -250,37 +249,38 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_inboxes(
-    workspaces: Workspaces, listed: Sequence[Listed], now: datetime
+    settings: Settings, listed: Sequence[Listed], now: datetime
 ) -> Iterator[Finding]:
     """Inbox files and lines that cannot be read, decisions dated ahead, unknown channels."""
     are_well = True
+    workspaces = Workspaces(settings)
     configs = {one.workspace_id: one.workspace for one in listed}
-    for workspace_id in workspaces.ids():
-        files = read_inboxes(workspaces.folder(workspace_id))
+    folders = {name: workspaces.folder(name) for name in workspaces.ids()}
+    for workspace_id, state in inspect_inboxes(settings, folders, now).items():
         config = configs.get(workspace_id)
-        for problem in find_foreign_uploads(files[UPLOADS].parsed.rows, config) if config else ():
+        for problem in find_foreign_uploads(state.uploads, config) if config else ():
             are_well = False
             yield Finding("health", f"inbox {workspace_id}/{UPLOADS}", "warn", problem)
-        for name, file in files.items():
+        for name, file in state.files.items():
             subject = f"inbox {workspace_id}/{name}"
             for problem in file.find_problems():
                 are_well = False
                 yield Finding("health", subject, "fail" if file.problem else "warn", problem)
-            if bad := file.parsed.bad:
+            if last := file.last_bad:
                 are_well = False
                 detail = (
-                    f"lines that could not be read: {len(bad)}, the last is line {bad[-1].line}:"
-                    f" {bad[-1].reason}; `ytap script list -w {workspace_id}` shows them"
+                    "lines that could not be read:"
+                    f" {file.opened.cursor.bad + len(file.parsed.bad)}, the last:"
+                    f" {last[-1]}; `ytap script list -w {workspace_id}` shows them"
                 )
                 yield Finding("health", subject, "warn", detail)
-            ahead = [a for a in file.parsed.rows if a.at > now] if name == APPROVALS else []
-            if ahead:
-                are_well = False
-                detail = (
-                    f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
-                    f" {len(ahead)}; `ytap script list -w {workspace_id}` says which of them wait"
-                )
-                yield Finding("health", subject, "warn", detail)
+        if state.ahead:
+            are_well = False
+            detail = (
+                f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
+                f" {state.ahead}; `ytap script list -w {workspace_id}` says which of them wait"
+            )
+            yield Finding("health", f"inbox {workspace_id}/{APPROVALS}", "warn", detail)
     if are_well:
         yield Finding("health", "inboxes", "ok", "every line could be read")
 
@@ -436,7 +436,7 @@ def examine_lake(
         require_catalog(settings)
         check_integrity(settings.catalog)
         check_files(read_catalog(settings.catalog), settings)
-        newer = find_newer_copy(settings, list_copies(settings), settings.catalog)
+        newer = find_newer_copy(settings, list_copies(settings))
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())

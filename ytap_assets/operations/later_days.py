@@ -12,8 +12,10 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import CatalogBusyError, PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+)
 from ytap_assets.lakehouse.reader import BatchReader, Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.platform import Batch, Results, Written
@@ -235,12 +237,16 @@ def _write(
             transaction.publish_all(dependence.beside(transaction, former, written))
     own = _within(stored, _spans(plan.days))
     replaced = dict(own.group_by("workspace_id").len().iter_rows())
-    return {
+    made = {
         name: _describe(
             some, transaction.snapshot_id or 0, replaced.get(name, 0), plan.updated[name]
         )
         for name, some in parts.items()
     }
+    batch.note(
+        {one.scope: made[one.workspace_id] for one in batch.slices if one.workspace_id in made}
+    )
+    return made
 
 
 def _describe(

@@ -14,10 +14,14 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import (
     CheckedRows,
     CheckResult,
+    PublishRefusedError,
     Scope,
     check_batch,
 )
-from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, PublishRefusedError
+from ytap_assets.lakehouse.errors import (
+    LakeError,
+    LakeMissingError,
+)
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
@@ -328,7 +332,7 @@ class Written:
 
 
 Results = dict[Scope, "Written | Exception"]
-"""What became of each slice of a batch: what was written, or why nothing was."""
+"""What became of each slice of a batch, or of its days: what was written, or why nothing was."""
 
 
 @dataclass(frozen=True)
@@ -339,11 +343,28 @@ class Batch:
         platform: The installation.
         slices: Workspaces and ranges of days; they do not overlap.
         run: Who works on them.
+        published: What was committed of the table that is made, by slice or by days of one. The
+            parts of a batch share it. A run reports it even if the operation fails later.
     """
 
     platform: Platform
     slices: tuple[Slice, ...]
     run: Run
+    published: dict[Scope, Written] = field(default_factory=dict, compare=False)
+
+    def note(self, written: Mapping[Scope, Written]) -> None:
+        """Note what was committed, so that it is reported whatever happens next.
+
+        Where a slice is published again, it keeps the later days that were updated before.
+        """
+        for scope, one in written.items():
+            earlier = self.published.get(scope)
+            if earlier is not None and earlier.later:
+                later = {**earlier.later, **one.later}
+                notes = one.notes | {"later_days_updated": len(later)}
+                self.published[scope] = replace(one, later=later, notes=notes)
+            else:
+                self.published[scope] = one
 
     @cached_property
     def workspace_ids(self) -> tuple[str, ...]:
@@ -456,9 +477,9 @@ def for_each_slice(batch: Batch, work: Callable[[Slice], _Made]) -> dict[Scope, 
 def isolated(work: Callable[[Batch], Results]) -> Callable[[Batch], Results]:
     """An operation on a batch that, where it raises, is tried on halves of the batch.
 
-    So only the slices that fail alone fail, and a single one among n makes the operation cost about
-    twice as much. Their entries are what was raised. A lake that cannot be read or written fails
-    for all: that `LakeError` is raised.
+    So only the slices that fail alone fail. A single one among n makes 2 log2(n) more calls, which
+    cost about twice as much again as the first. Their entries are what was raised. A lake that
+    cannot be read or written fails for all: that `LakeError` is raised.
     """
 
     @wraps(work)
@@ -491,10 +512,10 @@ def publish_batch(
     Args:
         batch: The slices.
         table: A derived table.
-        frames: The rows by slice, or why there are none.
+        frames: The rows by slice or by days of one, or why there are none.
 
     Returns:
-        What was written for each slice, or why nothing was.
+        What was written for each of them, or why nothing was.
     """
     results: Results = {
         scope: made for scope, made in frames.items() if isinstance(made, Exception)
@@ -506,11 +527,15 @@ def publish_batch(
     if parts:
         with batch.platform.lake.write(batch.run) as transaction:
             transaction.publish_all(parts)
-        for part in parts:
-            results[part.scope] = Written(
+        written = {
+            part.scope: Written(
                 rows=part.frame.height,
                 snapshot_id=transaction.snapshot_id or 0,
                 results=part.results,
                 frame=part.frame,
             )
+            for part in parts
+        }
+        batch.note(written)
+        results |= written
     return {scope: results[scope] for scope in frames}

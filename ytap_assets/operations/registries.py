@@ -14,11 +14,10 @@ from datetime import datetime
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.reader import CrossReader
+from ytap_assets.lakehouse.reader import BatchReader, CrossReader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.tables import ACCOUNTS, CHANNELS, WORKSPACES
 from ytap_assets.workspaces import Workspace, Workspaces
@@ -228,6 +227,28 @@ def describe_workspaces(
             for workspace in workspaces
         ]
     )
+
+
+def find_outdated(reader: BatchReader, workspaces: Sequence[Workspace], now: datetime) -> set[str]:
+    """The workspaces of which a stored registry differs from their config.
+
+    Args:
+        reader: A reader of these workspaces.
+        workspaces: Their configs.
+        now: The present, which is `first_seen_at` of a workspace that is not registered.
+    """
+    stored = {table: reader.read(table) for table in (WORKSPACES, CHANNELS, ACCOUNTS)}
+    wanted = {
+        WORKSPACES: describe_workspaces(workspaces, stored[WORKSPACES], now),
+        CHANNELS: list_channels(workspaces),
+        ACCOUNTS: list_accounts(workspaces),
+    }
+    outdated: set[str] = set()
+    for table, rows in wanted.items():
+        for left, right in ((rows, stored[table]), (stored[table], rows)):
+            unmatched = left.join(right, on=left.columns, how="anti", nulls_equal=True)
+            outdated.update(unmatched.get_column("workspace_id"))
+    return outdated
 
 
 def list_channels(workspaces: Iterable[Workspace]) -> pl.DataFrame:

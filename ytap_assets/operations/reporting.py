@@ -12,6 +12,7 @@ observed, and the windows of days that a page shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ from ytap_assets.domain.reporting.numbers import (
     OBSERVED,
     RECORD_COLUMNS,
     RESULT_DAYS,
-    SCRIPT,
     VIDEO,
     ReportInputs,
     as_calendar,
 )
 from ytap_assets.domain.reporting.pages import Edition, ReportDay, report_days, summarize_days
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.operations.platform import (
     Batch,
@@ -43,6 +44,7 @@ from ytap_assets.operations.platform import (
     publish_batch,
     split_slices,
 )
+from ytap_assets.operations.records import read_changed_events
 from ytap_assets.reports.files import (
     index_file,
     list_reports,
@@ -64,7 +66,6 @@ from ytap_assets.reports.render import (
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
-    PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     QUARANTINED_ROWS,
     RAW_TRENDS,
@@ -88,26 +89,30 @@ def make_reports(batch: Batch) -> Results:
     """Write one HTML file per day and publish the days' rows of ``workspace_reports``.
 
     Returns:
-        What was written for each slice, or why nothing was: a page that cannot be written, or
-        numbers that break the table's structure, whose pages are written.
+        What was written for each slice, or why nothing was: numbers that break the table's
+        structure, whose pages are written. Where a page of a slice cannot be written, there is an
+        entry for each of its days. Where the index of a workspace cannot be written, the entries of
+        its slices say so, and their rows and pages are stored.
     """
     numbers, reports = _count(batch, batch.platform.lake.snapshot_id())
     stored = _read_stored(batch)
     history = _replace_days(stored, numbers)
-    pages = {one.scope: _write_pages(one, reports, history) for one in batch.slices}
-    rows = split_slices(batch, numbers)
-    results = publish_batch(
-        batch,
-        WORKSPACE_REPORTS,
-        {
-            scope: made if isinstance(made, Exception) else rows[scope]
-            for scope, made in pages.items()
-        },
-    )
+    notes: dict[Scope, dict[date, dict[str, Any]]] = {}
+    frames: dict[Scope, pl.DataFrame | Exception] = {}
+    for slice_, rows in zip(batch.slices, split_slices(batch, numbers).values(), strict=True):
+        made, failed = _write_pages(slice_, reports, history)
+        notes[slice_.scope] = made
+        if not failed:
+            frames[slice_.scope] = rows
+            continue
+        for day in slice_.own_days:
+            scope = replace(slice_, days=(day, day)).scope
+            notes[scope] = made
+            frames[scope] = failed.get(day) or rows.filter(pl.col("day") == day)
+    results = publish_batch(batch, WORKSPACE_REPORTS, frames)
     for scope, found in results.items():
-        made = pages[scope]
-        if isinstance(found, Written) and not isinstance(made, Exception):
-            found.day_notes.update(made)
+        if isinstance(found, Written):
+            found.day_notes.update(notes[scope])
     published = [one.frame for one in results.values() if isinstance(one, Written)]
     if published:
         _write_indexes(batch, _replace_days(stored, pl.concat(published)), results)
@@ -167,26 +172,26 @@ def _count(
 
 def _write_pages(
     slice_: Slice, reports: Mapping[tuple[str, date], ReportDay], history: pl.DataFrame
-) -> dict[date, dict[str, Any]] | Exception:
+) -> tuple[dict[date, dict[str, Any]], dict[date, Exception]]:
     """Write the page of every day of a slice.
 
     Returns:
-        What a person sees of each day; or why the first page was not written that was not.
+        What a person sees of each day, and why the pages of the other days were not written.
     """
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
-    failed: list[Exception] = []
+    failed: dict[date, Exception] = {}
     for day in slice_.own_days:
         report = reports[slice_.workspace_id, day]
         path = report_file(slice_.platform.settings, slice_.workspace_id, day)
         try:
             write_report(path, render_report(report, recent))
         except Exception as error:  # whatever it is: the other pages are written
-            failed.append(error)
+            failed[day] = error
         else:
             # A browser opens no file for a page it was served, so the summary is shown itself.
             notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
-    return failed[0] if failed else notes
+    return notes, failed
 
 
 def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
@@ -195,7 +200,9 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         return batch.read(table, before=before, columns=columns, reader=reader)
 
     days = [day for one in batch.slices for day in one.own_days]
-    records, events = _read_production(reader, min(days))
+    records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id"])
+    # A record holds from its last event on: the others' states on earlier days are in the log.
+    events = read_changed_events(reader, datetime.combine(min(days) + _DAY, time(), UTC))
     videos = read(VIDEOS)
     out = pl.concat([videos.select(_OWNED), records.select(_OWNED)])
     published = videos.select(*_OWNED, pl.col("published_at").dt.date().alias("since"))
@@ -212,29 +219,6 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         videos=videos,
         metrics=_read_metrics(reader, unique, (min(days), max(days))),
     )
-
-
-def _read_production(reader: BatchReader, first: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The records, and the events of the scripts whose records do not hold on all days.
-
-    A record holds from its last event on. So events are read of scripts to which something
-    happened after the first day, or since the records were made.
-
-    Returns:
-        Rows of `production_records` with `RECORD_COLUMNS`, ``video_id`` and ``last_seq``, and rows
-        of `production_events`.
-    """
-    records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id", "last_seq"])
-    end = datetime.combine(first + _DAY, time(), UTC)
-    changed = reader.read(PRODUCTION_EVENTS, columns=list(SCRIPT), at_least={"occurred_at": end})
-    folded = dict(records.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows())
-    newer = reader.read_after(PRODUCTION_EVENTS, folded, columns=SCRIPT)
-    changed = pl.concat([changed, newer]).unique()
-    if changed.is_empty():
-        return records, PRODUCTION_EVENTS.empty()
-    ids = changed["script_id"].unique().to_list()
-    events = reader.read(PRODUCTION_EVENTS, wanted={"script_id": ids})
-    return records, events.join(changed, on=SCRIPT, how="semi")
 
 
 def _read_metrics(reader: BatchReader, videos: pl.DataFrame, days: Days) -> pl.DataFrame:
@@ -318,7 +302,11 @@ def _write_indexes(batch: Batch, rows: pl.DataFrame, results: Results) -> None:
             _write_index(batch, mine, own)
         except Exception as error:  # whatever it is: the other workspaces have theirs
             results.update(
-                {one.scope: error for one in mine if isinstance(results[one.scope], Written)}
+                {
+                    scope: error
+                    for scope, found in results.items()
+                    if scope.workspace_id == name and isinstance(found, Written)
+                }
             )
 
 

@@ -17,15 +17,15 @@ from typing import Any, Self
 import polars as pl
 
 from ytap_assets.lakehouse.checks import (
-    CHECKS,
+    PASSED,
     CheckedRows,
     CheckResult,
+    PublishRefusedError,
     Scope,
     check_batch,
     check_rows,
+    outside_calendar,
 )
-from ytap_assets.lakehouse.conform import outside_calendar
-from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.operations.platform import Platform
@@ -479,6 +479,11 @@ class Batches:
                 refused[name] = one
         return refused
 
+    def stored_days(self, workspace_id: str) -> list[date]:
+        """The days of which fetches of a workspace are stored, in order."""
+        logs = [part.log.get_column("day") for part in self._stored.get(workspace_id, ())]
+        return sorted({day for days in logs for day in days})
+
     def total(self, workspace_id: str, days: Days | None = None) -> Stored | Refusal:
         """What was stored of a workspace, as if it had been one commit.
 
@@ -499,7 +504,7 @@ class Batches:
                 frame=self._table.empty(),
                 log=COLLECTION_LOG.empty(),
                 payloads=pl.Series("day", dtype=pl.Date),
-                results=tuple(CheckResult(name) for name in CHECKS),
+                results=PASSED,
                 snapshot_id=self._platform.lake.snapshot_id(),
             )
         if len(parts) > 1:

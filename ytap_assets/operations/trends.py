@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
 
 from ytap_assets.domain.performance import SourceInputs, measure_sources
-from ytap_assets.domain.production.records import find_taken_topics
+from ytap_assets.domain.production.records import TAKEN, TAKEN_COLUMNS, find_taken_topics
 from ytap_assets.domain.scoring.final_score import RankingConfig, ScoringWeights, Topic
 from ytap_assets.domain.scoring.items import ItemConfig, score_items
 from ytap_assets.domain.scoring.ranking import (
@@ -30,17 +30,16 @@ from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.reader import Reader
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.platform import Batch, Platform, Results, isolated
+from ytap_assets.operations.records import read_changed_events
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 from ytap_assets.tables import (
-    PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     RAW_TRENDS,
     SCORED_TRENDS,
@@ -53,6 +52,15 @@ from ytap_assets.tables import (
 from ytap_assets.workspaces import Workspace
 
 _STORY = ["workspace_id", "story_id"]
+_SCRIPTS = [
+    "workspace_id",
+    "script_id",
+    "created_at",
+    "published_at",
+    "topic_url",
+    "video_id",
+    "cost_usd_micros",
+]
 _KNOWN = ["workspace_id", "day", "source", "item_id", "story_id", "title", "canonical_url"]
 _ITEM = ["workspace_id", "day", "source", "item_id"]
 _ADDED = [name for name in STORY_MEMBERS if name not in _ITEM]
@@ -228,7 +236,7 @@ def score(batch: Batch) -> Results:
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    topics = find_taken_topics(batch.read(PRODUCTION_EVENTS))
+    topics = _read_topics(batch)
 
     def rank(part: Batch, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
         return _keep_first(part, _rank_days(part, topics), stored)
@@ -236,6 +244,15 @@ def score(batch: Batch) -> Results:
     return publish_with_later_days(
         batch, Dependence(SCORED_TRENDS, rank, reach=BASELINE_DAYS, also=_find_regrouped(batch))
     )
+
+
+def _read_topics(batch: Batch) -> pl.DataFrame:
+    """The topics that were taken on a day of the batch, or on a later one."""
+    reader = batch.reader()
+    first = min((day for one in batch.slices for day in one.own_days), default=batch.now.date())
+    events = read_changed_events(reader, datetime.combine(first, time(), UTC))
+    records = reader.read(PRODUCTION_RECORDS, columns=TAKEN_COLUMNS, wanted={"state": TAKEN})
+    return find_taken_topics(records, events)
 
 
 def _find_regrouped(batch: Batch) -> dict[str, list[date]]:
@@ -469,12 +486,11 @@ def measure_results(batch: Batch) -> Results:
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    records = batch.read(PRODUCTION_RECORDS)
-    topic_members = _read_topic_members(batch, records)
+    records = batch.read(PRODUCTION_RECORDS, columns=_SCRIPTS)
     later = batch.read_later(SOURCE_PERFORMANCE, ["workspace_id", "day"]).unique()
 
     def count(part: Batch, _stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
-        return _measure_results(part, records, topic_members)
+        return _measure_results(part, records)
 
     also: dict[str, list[date]] = {}
     for name, day in later.iter_rows():
@@ -484,20 +500,25 @@ def measure_results(batch: Batch) -> Results:
     )
 
 
-def _measure_results(
-    part: Batch, records: pl.DataFrame, topic_members: pl.DataFrame
-) -> pl.DataFrame:
+def _measure_results(part: Batch, records: pl.DataFrame) -> pl.DataFrame:
+    days = sorted({day for slice_ in part.slices for day in slice_.own_days})
+    metrics = part.read(VIDEO_METRICS, before=1)
+    is_dated = pl.any_horizontal(
+        pl.col(name).dt.date().is_in(days).fill_null(value=False)
+        for name in ("created_at", "published_at")
+    )
+    watched = records.filter(~is_dated).join(metrics, on=["workspace_id", "video_id"], how="semi")
+    counted = pl.concat([records.filter(is_dated), watched])
     inputs = SourceInputs(
         observed=part.read(RAW_TRENDS, columns=_SOURCE_DAY),
         members=part.read(TREND_STORIES, columns=[*_SOURCE_DAY, "story_id", "is_spam"]),
         scored=part.read(SCORED_TRENDS, columns=_TOP),
-        topic_members=topic_members,
-        records=records,
-        metrics=part.read(VIDEO_METRICS, before=1),
+        topic_members=_read_topic_members(part, counted),
+        records=counted,
+        metrics=metrics,
     )
-    days = sorted({day for slice_ in part.slices for day in slice_.own_days})
-    counted = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
-    return counted.filter(part.is_within())
+    sources = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
+    return sources.filter(part.is_within())
 
 
 def _read_topic_members(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:

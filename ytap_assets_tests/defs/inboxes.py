@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ytap_assets.defs.sensors import (
+from ytap_assets.defs.automation import (
     build_sensors,
 )
 from ytap_assets.lakehouse.checks import Scope, check_rows
@@ -92,7 +92,7 @@ def tick(
     *,
     at: datetime = NOW,
 ) -> dg.SensorResult:
-    [sensor] = [one for one in build_sensors(lambda: at) if one.name == name]
+    [sensor] = [one for one in build_sensors(platform, lambda: at) if one.name == name]
     with dg.build_sensor_context(
         instance=instance, cursor=cursor, resources={"platform": platform}
     ) as context:

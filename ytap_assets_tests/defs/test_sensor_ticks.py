@@ -12,10 +12,8 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.assets import PRODUCTION
+from ytap_assets.defs.automation import build_sensors, find_bucket
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.sensors import (
-    find_bucket,
-)
 from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.lakehouse.checks import Scope
@@ -40,6 +38,17 @@ def test_without_evidence_nothing_is_promoted(
 
     assert seen.run_requests == []
     assert seen.skip_reason == dg.SkipReason("no script can be promoted")
+
+
+@pytest.mark.parametrize("name", PROMOTIONS)
+def test_a_tick_without_reasons_opens_no_storage_of_dagsters(platform: Platform, name: str) -> None:
+    [sensor] = [one for one in build_sensors(platform, lambda: NOW) if one.name == name]
+    with dg.build_sensor_context() as context:  # its instance would raise
+        seen = sensor(context)
+
+    assert isinstance(seen, dg.SensorResult)
+    assert not seen.run_requests
+    assert not sensor.required_resource_keys
 
 
 def test_a_tick_without_news_reads_neither_log_nor_config(

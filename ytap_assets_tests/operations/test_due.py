@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -116,17 +115,15 @@ def network() -> list[Callable[[httpx.Request], httpx.Response]]:
     return [answer]
 
 
-@pytest.fixture
-def daemon(
-    tmp_path: Path,
+def open_live(
     settings: Settings,
+    clock: list[datetime],
     network: list[Callable[[httpx.Request], httpx.Response]],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Daemon]:
-    """A daemon whose network answers by hand, and which never waits."""
+) -> Platform:
+    """An installation with a workspace, whose network answers by hand, and which never waits."""
     secrets = {"YTAP_SECRET_YOUTUBE_KEY": "youtube-key-0123456789"}
     live = replace(settings, transport="live", remembered=None, secrets=secrets)
-    clock = [at(16, 0, 3)]
 
     async def pass_over(_: float) -> None:
         return None
@@ -136,16 +133,27 @@ def daemon(
         return Session(settings, network=lambda: network_now, sleep=pass_over, **named)
 
     monkeypatch.setattr(collecting, "open_session", open_session)
-    platform = Platform(live, now=lambda: clock[0])
     Workspaces(live).save(make_workspace("tech"))
+    return Platform(live, now=lambda: clock[0])
+
+
+@pytest.fixture
+def daemon(
+    settings: Settings,
+    network: list[Callable[[httpx.Request], httpx.Response]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Daemon]:
+    """A daemon of such an installation, on the sixteenth."""
+    clock = [at(16, 0, 3)]
+    platform = open_live(settings, clock, network, monkeypatch)
     yield Daemon(platform, clock)
     platform.lake.close()
 
 
-def outcomes(daemon: Daemon, name: str = "tech") -> dict[tuple[date, str, str], list[str]]:
+def outcomes(platform: Platform, name: str = "tech") -> dict[tuple[date, str, str], list[str]]:
     """How each target was answered for each day, in the order of time."""
     found: dict[tuple[date, str, str], list[str]] = {}
-    log = daemon.log(name).sort("started_at")
+    log = platform.lake.reader(name).read(COLLECTION_LOG).sort("started_at")
     for day, source, target, outcome in log.select(
         "day", "source", "target", "outcome"
     ).iter_rows():
@@ -163,7 +171,7 @@ def test_after_thirty_hours_without_a_daemon_nothing_that_could_be_had_is_missin
     daemon.run(at(19, 3, 3), at(19, 13), timedelta(hours=6))
 
     assert back.collections == {"tech": [date(2026, 11, 17), date(2026, 11, 18)]}
-    found = outcomes(daemon)
+    found = outcomes(daemon.platform)
     for day in (date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 18)):
         for source, target in QUERYABLE:
             assert found[day, source, target][-1] == "ok"
@@ -176,7 +184,7 @@ def test_each_gap_of_a_day_without_a_daemon_is_recorded_once(daemon: Daemon) -> 
     daemon.tick(at(16, 3, 3))
     daemon.run(at(18, 10, 3), at(19, 9), timedelta(hours=6))
 
-    found = outcomes(daemon)
+    found = outcomes(daemon.platform)
     for source, target in SNAPSHOT:
         assert found[date(2026, 11, 17), source, target] == ["unrecoverable"]
     for source, target in QUERYABLE:
@@ -218,7 +226,7 @@ def test_a_failed_target_is_asked_alone_and_not_at_every_tick(
     network[0] = fail_reddit
     daemon.run(at(16, 12, 3), at(16, 16, 3), timedelta(minutes=15))
 
-    found = outcomes(daemon)
+    found = outcomes(daemon.platform)
     today = date(2026, 11, 16)
     assert found[today, "hn", "front_page"] == ["ok"]
     tries = daemon.log().filter(target="r/rust").sort("started_at")["started_at"].to_list()
@@ -274,7 +282,7 @@ def test_a_ledger_that_cannot_be_read_leaves_out_what_it_counts(daemon: Daemon) 
     assert due.targets["tech"][date(2026, 11, 16)] == {("hn", "by_date")}
 
 
-def publish_videos(daemon: Daemon, *published: datetime | None) -> None:
+def publish_videos(platform: Platform, *published: datetime | None) -> None:
     videos = VIDEOS.frame(
         [
             {
@@ -289,15 +297,15 @@ def publish_videos(daemon: Daemon, *published: datetime | None) -> None:
             for number, moment in enumerate(published)
         ]
     )
-    publish_alone(daemon.platform.slice("tech", None, RUN), VIDEOS, videos)
+    publish_alone(platform.slice("tech", None, RUN), VIDEOS, videos)
 
 
 def test_metrics_are_due_hourly_for_workspaces_with_a_published_video(daemon: Daemon) -> None:
     today = date(2026, 11, 16)
     assert find_due(daemon.platform, at(16, 12, 3)).metrics == {}
-    publish_videos(daemon, at(18))
+    publish_videos(daemon.platform, at(18))
     assert find_due(daemon.platform, at(16, 12, 3)).metrics == {}
-    publish_videos(daemon, at(15), None)
+    publish_videos(daemon.platform, at(15), None)
 
     assert daemon.tick(at(16, 12, 3)).metrics == {"tech": [today]}
     assert find_due(daemon.platform, at(16, 12, 53)).metrics == {}

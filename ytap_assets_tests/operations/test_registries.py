@@ -11,22 +11,23 @@ import polars as pl
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import PublishRefusedError, Scope, check_rows
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintain import apply_retention
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import decide_on_script, list_records
+from ytap_assets.operations.production import decide_on_script
+from ytap_assets.operations.records import list_records
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_conflict,
     find_orphans,
+    find_outdated,
     list_channels,
 )
-from ytap_assets.tables import TABLES, WORKSPACES
+from ytap_assets.tables import CHANNELS, TABLES, WORKSPACES
 from ytap_assets.workspaces import Retention, Workspace
 from ytap_assets_tests.promoting import advance_one
 
@@ -318,6 +319,40 @@ def test_the_asset_keeps_the_row_in_step_with_the_config() -> None:
     new, kept = describe_workspaces(now, stored, later).iter_rows(named=True)
     assert (kept["status"], kept["collects"], kept["first_seen_at"]) == ("paused", False, NOW)
     assert (new["workspace_id"], new["collects"], new["first_seen_at"]) == ("food", True, later)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_outdated"),
+    [
+        ({}, False),
+        ({"brand": {"banned_topics": ["gambling"]}}, False),
+        ({"language": "de"}, True),
+        ({"channels": []}, True),
+        ({"channels": [{"id": f"UC{'a' * 22}", "title": "New"}]}, True),
+        ({"accounts": [{"platform": "youtube", "handle": "food"}]}, True),
+    ],
+)
+def test_a_registry_is_outdated_where_a_row_differs_is_missing_or_is_gone(
+    platform: Platform, changes: dict[str, object], is_outdated: bool
+) -> None:
+    channel = {"id": f"UC{'a' * 22}", "title": "Food"}
+    food = workspace("food", UID, channels=[channel])
+    news = workspace("news", OTHER)
+    now = platform.now()
+    for made, rows in (
+        (WORKSPACES, describe_workspaces([food, news], WORKSPACES.empty(), now)),
+        (CHANNELS, list_channels([food, news])),
+    ):
+        with platform.lake.write(RUN) as transaction:
+            for name in ("food", "news"):
+                own = rows.filter(workspace_id=name)
+                transaction.publish_all([check_rows(made, own, Scope(name))])
+
+    changed = workspace("food", UID, **{"channels": [channel], **changes})
+    reader = platform.lake.batch_reader(["food", "news"])
+    found = find_outdated(reader, [changed, news], now + timedelta(days=1))
+
+    assert found == ({"food"} if is_outdated else set())
 
 
 def test_an_own_channel_that_is_monitored_is_listed_once() -> None:

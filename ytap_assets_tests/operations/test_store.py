@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import PublishRefusedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run

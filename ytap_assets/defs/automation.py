@@ -1,16 +1,21 @@
-"""Sensors: read a state, let a pure function decide, request runs.
+"""Schedules and sensors: what starts runs by itself.
+
+A schedule requests what `operations.due` finds due, and what failed. A sensor reads a state, lets a
+pure function decide, and requests runs:
 
 - one per promotion: a script's evidence is there -> promote it
 - the workspaces' folders changed -> the partitions follow
-- a config changed -> its registries
+- a config changed, and a registry differs from it -> its registries
 - a collection or metrics run ended, successful or failed -> the reports of its days
 - partitions of registries or reports failed -> the same partitions again
+- the process of a run was killed -> the run is marked as failed
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
@@ -18,20 +23,17 @@ import dagster as dg
 
 from ytap_assets.defs.assets import (
     COLLECTION,
+    DRILL,
+    DUE,
+    MAINTENANCE,
     METRICS,
     PRODUCTION,
     PROMOTION,
     REGISTRIES,
     REPORTS,
+    STAGE_JOBS,
+    TARGETS,
 )
-from ytap_assets.defs.due_runs import (
-    find_failed,
-    find_scope,
-    read_past_runs,
-    request_runs,
-    with_partition,
-)
-from ytap_assets.defs.jobs import STAGE_JOBS
 from ytap_assets.defs.partitions import (
     WORKSPACE,
     WORKSPACES,
@@ -40,20 +42,32 @@ from ytap_assets.defs.partitions import (
     describe_run,
     find_archived,
 )
-from ytap_assets.defs.table_assets import batch_config
+from ytap_assets.defs.runs import (
+    Partition,
+    fail_dead_runs,
+    find_retries,
+    find_scope,
+    list_active,
+    request_runs,
+    with_partition,
+)
+from ytap_assets.defs.table_assets import Stage, batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.operations.due import Due, find_due
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.operations.registries import find_outdated
 from ytap_assets.workspaces import Workspace
 
 _ON = dg.DefaultSensorStatus.RUNNING
-_PROMOTION_SECONDS = 30
-_FOLDER_SECONDS = 30
+_SCHEDULED = dg.DefaultScheduleStatus.RUNNING
+_SECONDS = 60
 _BUCKET_SECONDS = 600
 _RETRY_SECONDS = 300
+_DEAD_SECONDS = 60
 _SHOWN = 5
 RETRIED = (REGISTRIES, REPORTS)
 """The stages whose failures are tried again here. Schedules see to those that are collected, and
@@ -68,18 +82,21 @@ def read_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
+def build_sensors(platform: Platform, clock: Clock = read_clock) -> list[dg.SensorDefinition]:
     """Every sensor of the code location; ``clock`` says which bucket it is."""
     return [
-        *(promotion_sensor(promotion, clock) for promotion in PROMOTIONS.values()),
+        *(promotion_sensor(promotion, platform, clock) for promotion in PROMOTIONS.values()),
         workspace_folders,
         retry_failures,
         report_after_success,
         report_after_failure,
+        dead_runs,
     ]
 
 
-def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.SensorDefinition:
+def promotion_sensor(
+    promotion: Promotion, platform: Platform, clock: Clock = read_clock
+) -> dg.SensorDefinition:
     """The sensor of one promotion, over all workspaces that are not archived.
 
     A tick requests one run for each batch of workspaces where something can be promoted. The run
@@ -88,18 +105,20 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
 
     The cursor holds what was requested per workspace: the reasons and the time bucket. Whatever
     became of the run, the same reasons are requested once per bucket until they are gone.
+
+    Dagster opens its storages again for every tick that uses a resource or the instance, which
+    costs ten times as much as the rest of an idle tick. So the platform is no resource here, and
+    the instance is used only if there is a reason for a run.
     """
 
     @dg.sensor(
         name=promotion.name,
         job=STAGE_JOBS[PRODUCTION.name],
-        minimum_interval_seconds=_PROMOTION_SECONDS,
+        minimum_interval_seconds=_SECONDS,
         default_status=_ON,
         description=promotion.description,
     )
-    def promote(
-        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
-    ) -> dg.SensorResult:
+    def promote(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, str] = json.loads(context.cursor or "{}")
         now = clock()
         previews = _PREVIEWS.setdefault(platform, Previews())
@@ -122,7 +141,8 @@ def promotion_sensor(promotion: Promotion, clock: Clock = read_clock) -> dg.Sens
             left_out.append(words)
         keys = {name: before[name] for name in failed.keys() & before.keys()}
         due: dict[str, str] = {}
-        for name in with_partition(reasons, context.instance, context.log):
+        ready = with_partition(reasons, context.instance, context.log) if reasons else []
+        for name in ready:
             one = found[name]
             if isinstance(one, Previewed) and previews.claim(name, one.mark, promotion.name):
                 keys[name] = name_reasons(reasons[name], find_bucket(name, now))
@@ -175,10 +195,10 @@ def request_promotions(
 
 @dg.sensor(
     job=STAGE_JOBS[REGISTRIES.name],
-    minimum_interval_seconds=_FOLDER_SECONDS,
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
-    description="Keeps one partition for each workspace that is not archived, and reads workspaces,"
-    " channels and accounts again when a config has changed.",
+    description="Keeps one partition for each workspace that is not archived. Updates workspaces,"
+    " channels and accounts when a changed config differs from them.",
 )
 def workspace_folders(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
@@ -187,7 +207,7 @@ def workspace_folders(
 
     A folder that another one was renamed to, or copied to, waits until that is resolved: its name
     gets no partition that runs could be asked for. The cursor holds a digest of every config that
-    runs were requested for.
+    was compared with the registries.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
     workspaces = platform.workspaces
@@ -207,19 +227,44 @@ def workspace_folders(
     before: dict[str, str] = json.loads(context.cursor or "{}")
     digests = {name: _digest_config(platform, name) for name in {*known, *added} - {*gone}}
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
+    try:
+        outdated = _find_outdated(platform, context.instance, changed)
+    except YtapError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     requests = request_runs(
         REGISTRIES,
-        [(name, None) for name in changed],
-        " ".join(sorted(digests[name] for name in changed)),
+        [(name, None) for name in outdated],
+        " ".join(sorted(digests[name] for name in outdated)),
         platform.settings.batch_workspaces,
     )
     idle = "; ".join(["the folders have not changed", *list(refused.values())[:_SHOWN]])
     return dg.SensorResult(
         run_requests=list(requests),
         dynamic_partitions_requests=changes,
-        skip_reason=None if changes or changed else idle,
+        skip_reason=None if changes or outdated else idle,
         cursor=json.dumps(digests, sort_keys=True),
     )
+
+
+def _find_outdated(
+    platform: Platform, instance: dg.DagsterInstance, changed: Collection[str]
+) -> list[str]:
+    """Of the workspaces whose config changed, those whose registries differ from it.
+
+    Two more are among them: one whose config cannot be read, as its run fails and says why; and
+    one with an active run, which may write what it read before the change.
+    """
+    if not changed:
+        return []
+    outdated = {name for name, _ in list_active(instance, REGISTRIES.name)} & set(changed)
+    workspaces: list[Workspace] = []
+    for name in changed:
+        try:
+            workspaces.append(platform.workspaces.get(name))
+        except ConfigError:
+            outdated.add(name)
+    reader = platform.lake.batch_reader([one.workspace_id for one in workspaces])
+    return sorted(outdated | find_outdated(reader, workspaces, platform.now()))
 
 
 def _digest_config(platform: Platform, workspace_id: str) -> str:
@@ -241,19 +286,15 @@ def _digest_config(platform: Platform, workspace_id: str) -> str:
 def retry_failures(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SensorResult:
-    """Read the runs of the last two days, and request what failed in the newest run of it."""
+    """Read the last runs, and request what failed in the newest run of it."""
     now = read_clock()
-    archived = find_archived(platform.workspaces)
     requests: list[dg.RunRequest] = []
     for stage in RETRIED:
-        failed = find_failed(read_past_runs(context.instance, stage, now))
+        failed = find_retries(context.instance, platform.workspaces, stage)
         failed = {one: at for one, at in failed.items() if at <= now}
-        names = set(
-            with_partition(
-                sorted({name for name, _ in failed} - archived), context.instance, context.log
-            )
-        )
-        due = [one for one in failed if one[0] in names]
+        names = sorted({name for name, _ in failed})
+        ready = set(with_partition(names, context.instance, context.log))
+        due = [one for one in failed if one[0] in ready]
         tick = f"{now:%Y-%m-%dT%H:%M}"
         requests += request_runs(stage, due, tick, platform.settings.batch_workspaces)
     return dg.SensorResult(
@@ -288,6 +329,7 @@ _COLLECTIONS = [STAGE_JOBS[COLLECTION.name], STAGE_JOBS[METRICS.name]]
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
     description="Writes the reports of the days of every collection and metrics run.",
 )
@@ -300,6 +342,7 @@ def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
     run_status=dg.DagsterRunStatus.FAILURE,
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
     description="Writes the reports of the days of a failed collection or metrics run; they list"
     " what is missing.",
@@ -307,3 +350,140 @@ def report_after_success(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
 def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
     """A run failed: write the reports of its days as well."""
     return request_reports(context.dagster_run)
+
+
+@dg.sensor(
+    minimum_interval_seconds=_DEAD_SECONDS,
+    default_status=_ON,
+    description="Marks runs whose process was killed as failed, so that the queue is not blocked.",
+)
+def dead_runs(
+    context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> dg.SkipReason:
+    """Every minute: runs of the command line that were killed."""
+    dead = fail_dead_runs(context.instance, platform.settings.dagster_home, daemons_too=False)
+    return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no run is dead")
+
+
+def build_schedules() -> list[dg.ScheduleDefinition]:
+    """The collection, the metrics, the nightly maintenance, the weekly restore drill."""
+    return [collection_schedule, metrics_schedule, maintenance_schedule, drill_schedule]
+
+
+@dg.schedule(
+    job=STAGE_JOBS[COLLECTION.name],
+    cron_schedule="*/10 * * * *",
+    default_status=_SCHEDULED,
+    description=(
+        "Every 10 minutes: collects and scores the days that are due. Today is due once per"
+        " collection interval (`YTAP_EVERY_HOURS`, 6 by default; a workspace may set"
+        " `sources.every_hours`); yesterday once more after 02:00 in the workspace's timezone; an"
+        " earlier day if a source can still answer for it, or once to record that it cannot."
+    ),
+)
+def collection_schedule(
+    context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every 10 minutes: the days of each workspace that are due, and those that failed."""
+    yield from _request_due(context, platform, COLLECTION)
+
+
+@dg.schedule(
+    job=STAGE_JOBS[METRICS.name],
+    cron_schedule="5-55/10 * * * *",
+    default_status=_SCHEDULED,
+    description="Every 10 minutes: collects the counts of published videos that are an hour old.",
+)
+def metrics_schedule(
+    context: dg.ScheduleEvaluationContext, platform: dg.ResourceParam[Platform]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every 10 minutes: the workspaces whose counts are an hour old, and those that failed."""
+    yield from _request_due(context, platform, METRICS)
+
+
+maintenance_schedule = dg.ScheduleDefinition(
+    name="maintenance_schedule",
+    job=MAINTENANCE,
+    cron_schedule="30 3 * * *",
+    default_status=_SCHEDULED,
+    description="Maintains the lake every night at 03:30 UTC.",
+)
+
+drill_schedule = dg.ScheduleDefinition(
+    name="drill_schedule",
+    job=DRILL,
+    cron_schedule="30 5 * * 0",
+    default_status=_SCHEDULED,
+    description="Restores the newest backup as a test every Sunday at 05:30 UTC.",
+)
+
+
+def _request_due(
+    context: dg.ScheduleEvaluationContext, platform: Platform, stage: Stage
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Runs for what is due of a stage; the log names the workspaces that cannot be worked on."""
+    tick = context.scheduled_execution_time.astimezone(UTC)
+    wanted = find_wanted(platform, context.instance, stage, tick)
+    for name, problem in wanted.problems.items():
+        context.log.warning(f"workspace {name!r} is left out: {problem}")
+    names = {name for name, _ in {*wanted.due, *wanted.failed}}
+    ready = set(with_partition(sorted(names), context.instance, context.log))
+    # Of what is due only the targets that are due are asked; what failed is made as a whole.
+    options = {TARGETS: DUE} if stage == COLLECTION else None
+    requests = [
+        request
+        for partitions, given in ((wanted.due, options), (wanted.failed, None))
+        for request in request_runs(
+            stage,
+            {one for one in partitions if one[0] in ready},
+            f"{tick:%Y-%m-%dT%H:%M}",
+            platform.settings.batch_workspaces,
+            given,
+        )
+    ]
+    yield from requests
+    if not requests:
+        left_out = [f"{name}: {why}" for name, why in list(wanted.problems.items())[:_SHOWN]]
+        yield dg.SkipReason("; ".join(["nothing is due", *left_out]))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What runs are requested for.
+
+    Attributes:
+        due: Partitions that are due.
+        failed: Partitions whose newest run failed, and whose waiting time is over.
+        problems: Why workspaces cannot be worked on.
+    """
+
+    due: set[Partition]
+    failed: set[Partition]
+    problems: dict[str, str]
+
+
+def find_wanted(
+    platform: Platform, instance: dg.DagsterInstance, stage: Stage, tick: datetime
+) -> Wanted:
+    """What is due of a stage, and what of it failed.
+
+    Args:
+        platform: The installation. Days are due by its clock, which stands under replay.
+        instance: It knows the runs.
+        stage: What is collected.
+        tick: The real time, by which failures wait.
+    """
+    failed = find_retries(instance, platform.workspaces, stage)
+    active = list_active(instance, stage.name)
+    at_work = {(name, day) for name, day in active if day is not None}
+    due = find_due(platform, platform.now(), in_progress=at_work)
+    return Wanted(
+        due=_partitions_of(due, stage) - active - failed.keys(),
+        failed={one for one, at in failed.items() if at <= tick} - active,
+        problems=due.problems,
+    )
+
+
+def _partitions_of(due: Due, stage: Stage) -> set[Partition]:
+    days_of = due.collections if stage == COLLECTION else due.metrics
+    return {(name, day) for name, days in days_of.items() for day in days}
