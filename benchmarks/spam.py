@@ -1,4 +1,4 @@
-"""How much spam is caught, and how many honest titles with it, beside a substring blocklist.
+"""How much spam is caught, and how many other titles with it, beside a substring blocklist.
 
     python benchmarks/spam.py [DATA_FOLDER]
 
@@ -82,11 +82,11 @@ def judge_titles(titles: pl.DataFrame, comments: Sequence[Comments]) -> dict[str
     }
     print_table(
         f"{labelled.height} labelled titles, {is_spam.sum()} of them spam",
-        ["", "honest killed", "spam caught", "spam missed"],
+        ["", "wrongly marked", "spam found", "spam missed"],
         [[name, *counts.values()] for name, counts in outcome.items()],
     )
     product = find_spam(labelled, SpamRules(), of_both)
-    _print_titles("Honest titles killed", product.filter(found[_PRODUCT] & ~is_spam))
+    _print_titles("Titles wrongly marked as spam", product.filter(found[_PRODUCT] & ~is_spam))
     _print_titles("Spam missed", product.filter(~found[_PRODUCT] & is_spam))
     too_few = product["spam_reasons"].list.eval(pl.element().str.starts_with(_MINIMUM)).list.any()
     print(f"\nBelow the minimum engagement, which says nothing of a title: {too_few.sum()}")
@@ -105,7 +105,7 @@ _MINIMUM = "minimum_engagement:"
 
 
 def _some_honest(others: pl.DataFrame) -> pl.Series:
-    """Unlabelled titles, taken to be honest: the same number of each source."""
+    """Unlabelled titles, assumed to be no spam: the same number of each source."""
     mixed = others.sort(pl.col("item_id").hash(seed=1), "item_id")
     return mixed.group_by("source", maintain_order=True).head(HONEST_PER_SOURCE)["title"]
 

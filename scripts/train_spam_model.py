@@ -1,12 +1,12 @@
 """Train a spam model from labelled texts of your own.
 
-    python scripts/train_spam_model.py DATA... --out FILE [--honest FILE...] [--spam-share SHARE]
+    python scripts/train_spam_model.py DATA... --out FILE [--no-spam FILE...] [--spam-share SHARE]
 
-DATA are CSV files (or folders of them) with a text and a class per row, 1 for spam and 0 for
-honest; the columns are found by their names. HONEST are CSV files of texts that are taken to be
-honest, such as titles that were collected: a model that knows only comments takes many a title for
-spam. SHARE is the share of spam where the model will be used; by default 0.0002 with HONEST, as
-among collected titles, else that of DATA.
+DATA are CSV files (or folders of them) with a text and a class per row, 1 for spam and 0 for no
+spam; the columns are found by their names. The files of `--no-spam` are CSV files of texts that are
+assumed to be no spam, such as collected titles: a model trained on comments alone classifies many
+titles as spam. SHARE is the share of spam where the model will be used; by default 0.0002 with
+`--no-spam`, as among collected titles, else that of DATA.
 
 Prints what was read and what was learned. A workspace uses the model by `spam.model: NAME` in its
 config, where the file lies in the data folder's `models`.
@@ -54,8 +54,8 @@ def read_labelled(path: Path) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def read_honest(path: Path) -> pl.DataFrame:
-    """The texts of a CSV file, all of them taken to be honest: ``text`` and ``is_spam``."""
+def read_no_spam(path: Path) -> pl.DataFrame:
+    """The texts of a CSV file, all of them assumed to be no spam: ``text`` and ``is_spam``."""
     texts = [_cell(path, row, TEXT_COLUMNS) for row in _read_rows(path)]
     return pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(
         is_spam=pl.lit(value=False)
@@ -92,16 +92,16 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="+", type=Path, metavar="DATA")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--honest", nargs="*", default=[], type=Path, metavar="FILE")
+    parser.add_argument("--no-spam", nargs="*", default=[], type=Path, metavar="FILE")
     parser.add_argument("--spam-share", type=float, metavar="SHARE")
     arguments = parser.parse_args()
     share = arguments.spam_share
-    if share is None and arguments.honest:
+    if share is None and arguments.no_spam:
         share = SPAM_SHARE_OF_TITLES
     try:
         labelled = [read_labelled(path) for path in find_files(arguments.data)]
-        honest = [read_honest(path) for path in find_files(arguments.honest)]
-        texts = pl.concat([*labelled, *honest]) if labelled else parser.error("no CSV files")
+        no_spam = [read_no_spam(path) for path in find_files(arguments.no_spam)]
+        texts = pl.concat([*labelled, *no_spam]) if labelled else parser.error("no CSV files")
         model = train_spam_model(texts["text"], texts["is_spam"], spam_share=share)
     except (ConfigError, OSError, csv.Error) as error:
         parser.error(str(error))

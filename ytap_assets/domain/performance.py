@@ -43,8 +43,8 @@ class SourceInputs:
         observed: ``workspace_id``, ``day``, ``source``: one row per row of `raw_trends`.
         members: Rows of `trend_stories` of the days that are counted.
         scored: Rows of `scored_trends` of these days.
-        told: Rows of `trend_stories` of any day that tell a script's topic, with all members of
-            those stories: ``workspace_id``, ``story_id``, ``source``, ``canonical_url``, and
+        topic_members: All members, of any day, of the stories about a script's topic: rows of
+            `trend_stories` with ``workspace_id``, ``story_id``, ``source``, ``canonical_url``, and
             ``observed_at``, which is here the first observation of the item.
         records: Rows of `production_records`: the scripts that were submitted or published on
             these days, and those with a video in ``metrics``.
@@ -54,7 +54,7 @@ class SourceInputs:
     observed: pl.DataFrame
     members: pl.DataFrame = field(default_factory=TREND_STORIES.empty)
     scored: pl.DataFrame = field(default_factory=SCORED_TRENDS.empty)
-    told: pl.DataFrame = field(default_factory=TREND_STORIES.empty)
+    topic_members: pl.DataFrame = field(default_factory=TREND_STORIES.empty)
     records: pl.DataFrame = field(default_factory=PRODUCTION_RECORDS.empty)
     metrics: pl.DataFrame = field(default_factory=VIDEO_METRICS.empty)
 
@@ -65,7 +65,7 @@ def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
     Returns:
         Rows of `source_performance`; a day on which nothing happened has none.
     """
-    credited = credit_scripts(inputs.records, inputs.told)
+    credited = credit_scripts(inputs.records, inputs.topic_members)
     parts = [
         inputs.observed.group_by(_KEY).agg(pl.len().alias("observations")),
         _count_items(inputs.members),
@@ -119,7 +119,7 @@ def _say_missing() -> pl.Expr:
     return pl.concat_list(reasons).list.drop_nulls()
 
 
-def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def credit_scripts(records: pl.DataFrame, topic_members: pl.DataFrame) -> pl.DataFrame:
     """Each script with the source that was the first to show its topic.
 
     A script's topic is the page it names. Every member of a story that holds the page counts, if
@@ -127,17 +127,17 @@ def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         records: Rows of `production_records`.
-        told: ``workspace_id``, ``story_id``, ``source``, ``canonical_url`` of stories' members,
-            and ``observed_at``: the first observation of each.
+        topic_members: ``workspace_id``, ``story_id``, ``source``, ``canonical_url`` of stories'
+            members, and ``observed_at``: the first observation of each.
 
     Returns:
-        ``records`` with ``source``; `UNATTRIBUTED` where no trend told the topic before.
+        ``records`` with ``source``; `UNATTRIBUTED` where no earlier trend is about the topic.
     """
     topics = records.select("workspace_id", "script_id", "created_at").with_columns(
         canonical_urls(records["topic_url"]).alias("canonical_url")
     )
-    stories = told.select("workspace_id", "story_id", "canonical_url").unique()
-    members = told.select("workspace_id", "story_id", "source", "observed_at")
+    stories = topic_members.select("workspace_id", "story_id", "canonical_url").unique()
+    members = topic_members.select("workspace_id", "story_id", "source", "observed_at")
     script = ["workspace_id", "script_id"]
     first = (
         topics.drop_nulls("canonical_url")

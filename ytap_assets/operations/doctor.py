@@ -214,7 +214,7 @@ def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Find
 
 
 def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
-    """What a config says to sources and of them, where no source would take it."""
+    """Targets that a source refuses, and weights of sources that do not exist."""
     known = {source.name for source in CATALOG.trends}
     for workspace in (one.workspace for one in listed if one.workspace is not None):
         for source in CATALOG.trends:

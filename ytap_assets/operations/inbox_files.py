@@ -304,7 +304,7 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
     Args:
         opened: The file.
         earlier: What the lines before its cursor say: all that are about the scripts and videos
-            that the lines after it speak of. Of a script, its id and its digest.
+            that later lines name. Of a script, its id and its digest.
     """
     is_new: Callable[[Any], bool]
     if opened.name == SCRIPTS:

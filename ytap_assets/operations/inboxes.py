@@ -74,18 +74,21 @@ class Inboxes:
     @property
     def read(self) -> pl.DataFrame:
         """The files of which lines are stored: ``workspace_id``, ``file``, ``generation``."""
-        rows = [
+        return _frame_generations(
             (workspace_id, name, file.opened.cursor.generation)
             for workspace_id, files in self.files.items()
             for name, file in files.items()
             if file.opened.cursor.size_bytes
-        ]
-        schema = {"workspace_id": pl.String, "file": pl.String, "generation": pl.Int64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        )
 
     def rows(self, workspace_id: str, name: str) -> tuple[Any, ...]:
         """What the new lines of a file say."""
         return self.files[workspace_id][name].parsed.rows
+
+
+def _frame_generations(rows: Iterable[tuple[str, str, int]]) -> pl.DataFrame:
+    schema = {"workspace_id": pl.String, "file": pl.String, "generation": pl.Int64}
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 
 def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
@@ -131,16 +134,14 @@ def _to_cursors(rows: pl.DataFrame) -> dict[tuple[str, str], Cursor]:
 def _read_earlier(
     reader: BatchReader, opened: Mapping[tuple[str, str], OpenedFile]
 ) -> dict[tuple[str, str], list[Any]]:
-    """What earlier lines say of the scripts and videos that new lines speak of, by file."""
+    """What earlier lines say of the scripts and videos in new lines, by file."""
     continued = {
         key: one for key, one in opened.items() if one.cursor.size_bytes and one.lines.good
     }
     if not continued:
         return {}
-    generations = pl.DataFrame(
-        [(*key, one.cursor.generation) for key, one in continued.items()],
-        schema={"workspace_id": pl.String, "file": pl.String, "generation": pl.Int64},
-        orient="row",
+    generations = _frame_generations(
+        (*key, one.cursor.generation) for key, one in continued.items()
     )
     scripts = {
         line.row.script_id

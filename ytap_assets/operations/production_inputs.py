@@ -38,6 +38,7 @@ from ytap_assets.domain.production.evidence import (
 )
 from ytap_assets.domain.production.gates import TOPIC_COLUMNS
 from ytap_assets.domain.production.inbox import Decision, Obstacle, Upload, merge_uploads
+from ytap_assets.domain.production.lines import usd_to_micros
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
@@ -61,7 +62,6 @@ from ytap_assets.workspaces import Workspace
 
 PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
 NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
-_MICROS = 1_000_000
 _SHOWN_DECISIONS = 5
 _LONG_TAIL_BYTES = 64 * 1024
 
@@ -152,7 +152,7 @@ class ProductionInputs:
         self.found = self._find(group_scripts(known), open_records)
 
     def _scripts_of_new_lines(self) -> tuple[set[str], set[str]]:
-        """The scripts that are submitted by new lines, and all that new lines speak of."""
+        """The scripts that new lines submit, and all scripts that new lines name."""
         submitted, decided = (
             {row.script_id for name in self.inboxes.files for row in self.inboxes.rows(name, file)}
             for file in (SCRIPTS, APPROVALS)
@@ -193,10 +193,7 @@ class ProductionInputs:
                 *self.stamps[workspace_id],
             }
         ]
-        schema = {"workspace_id": pl.String, "script_id": pl.String}
-        marked = pl.DataFrame(named, schema=schema, orient="row").with_columns(
-            pl.lit(value=True).alias("_is_named")
-        )
+        marked = scripts_frame(named).with_columns(pl.lit(value=True).alias("_is_named"))
         is_candidate = (
             (pl.col("state") == SCRIPT_PENDING_REVIEW)
             | (pl.col("failed_gates").list.len() > 0)
@@ -444,6 +441,6 @@ def workspace_rules(workspace: Workspace) -> Rules:
     return Rules(
         script_approval=workspace.approval.scripts,
         video_approval=workspace.approval.videos,
-        budget_usd_micros=round(workspace.budget.per_video_usd * _MICROS),
+        budget_usd_micros=usd_to_micros(workspace.budget.per_video_usd),
         banned_topics=workspace.brand.banned_topics,
     )

@@ -1,4 +1,4 @@
-"""Store what sources and files handed over: rows, evidence and counts.
+"""Store what sources and files delivered: rows, evidence and counts.
 
 Belongs here: what a commit holds (`store_fetches`), and when to commit (`Batches`), so that a fetch
 is not lost by what comes after it. Does not belong here: asking the sources (`collect`).
@@ -406,12 +406,12 @@ def _drop_answered(reader: BatchReader, log: pl.DataFrame) -> pl.DataFrame:
 class Batches:
     """Takes fetches one by one and stores many in a commit: ``with Batches(...) as batches``.
 
-    However the block ends, what was added is stored. A fetch whose frames are refused takes no
-    other along.
+    However the block ends, what was added is stored. A fetch whose frames are refused does not
+    keep the others from being stored.
     """
 
     def __init__(self, platform: Platform, table: Table, run: Run) -> None:
-        """Take where the fetches go, and who brings them."""
+        """Begin without fetches; they are rows of the table, stored in the name of the run."""
         self._platform = platform
         self._table = table
         self._run = run

@@ -322,21 +322,21 @@ def _ranking_config(workspace: Workspace) -> RankingConfig:
 
 
 def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
-    """The taken topics, and with each the stories that its page told on the days before.
+    """The taken topics, and with each the stories that its page belonged to on the days before.
 
-    A story stays taken for `BASELINE_DAYS` after its page told it, also on days on which only other
-    pages tell it; no day is ranked by what it or a later one told.
+    A story stays taken for `BASELINE_DAYS` after its page was in it, also on days on which it has
+    only other pages; the rank of a day does not depend on the pages of that day or a later one.
     """
     pages = taken["canonical_url"].drop_nulls().unique().to_list()
     if not pages:
         return taken.with_columns(story_id=pl.lit(None, pl.String))
-    told = part.read(
+    members = part.read(
         TREND_STORIES,
         before=BASELINE_DAYS,
         columns=[*_PAGE, "story_id", "day"],
         wanted={"canonical_url": pages},
     ).unique()
-    named = taken.join(told, on=_PAGE).with_columns(
+    named = taken.join(members, on=_PAGE).with_columns(
         pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day"),
         pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{BASELINE_DAYS}d")).alias(
             "last_day"
@@ -398,7 +398,7 @@ def list_top(
 def explain_story(
     platform: Platform, workspace_id: str, story: str, day: date | None = None
 ) -> StoryAccount:
-    """Everything about one story.
+    """One story in detail.
 
     Args:
         platform: The installation.
@@ -423,8 +423,8 @@ def explain_story(
     days = reader.read(SCORED_TRENDS, wanted={"story_id": [story_id]}).sort("day")
     shown = days.filter(pl.col("day") == (day or days["day"].max()))
     if shown.is_empty():
-        told = ", ".join(str(one) for one in days["day"].to_list())
-        raise ConfigError(f"story {story_id} was not scored on {day}; it was on {told}")
+        scored = ", ".join(str(one) for one in days["day"].to_list())
+        raise ConfigError(f"story {story_id} was not scored on {day}; it was on {scored}")
     row = shown.row(0, named=True)
     that_day = (row["day"], row["day"])
     members = reader.read(TREND_STORIES, days=that_day, wanted={"story_id": [story_id]})
@@ -513,7 +513,7 @@ def _measure_results(part: Batch, records: pl.DataFrame) -> pl.DataFrame:
         observed=part.read(RAW_TRENDS, columns=_SOURCE_DAY),
         members=part.read(TREND_STORIES, columns=[*_SOURCE_DAY, "story_id", "is_spam"]),
         scored=part.read(SCORED_TRENDS, columns=_TOP),
-        told=_read_told(part, counted),
+        topic_members=_read_topic_members(part, counted),
         records=counted,
         metrics=metrics,
     )
@@ -521,8 +521,8 @@ def _measure_results(part: Batch, records: pl.DataFrame) -> pl.DataFrame:
     return sources.filter(part.is_within())
 
 
-def _read_told(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
-    """The members of every story that tells a script's topic, of any day, and when first seen.
+def _read_topic_members(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
+    """The members of every story about a script's topic, of any day, and when first seen.
 
     When comes from `raw_trends`: in `trend_stories` it is the last observation of an item, which
     the collection of the next night makes the end of the day.

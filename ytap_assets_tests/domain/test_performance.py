@@ -59,7 +59,7 @@ def metrics(*rows: tuple[date, str, int | None]) -> pl.DataFrame:
     )
 
 
-def told(*rows: tuple[str, str, str, datetime]) -> pl.DataFrame:
+def topic_members(*rows: tuple[str, str, str, datetime]) -> pl.DataFrame:
     names = ("story_id", "source", "canonical_url", "observed_at")
     return members(*(dict(zip(names, row, strict=True)) for row in rows))
 
@@ -68,7 +68,7 @@ PAGE = "https://a.example/page"
 
 
 def test_a_script_is_credited_to_the_first_source_that_showed_its_topic() -> None:
-    stories = told(
+    stories = topic_members(
         ("s1", "reddit", "https://other.example/", AT + timedelta(minutes=30)),
         ("s1", "hn", "a.example/page", AT + timedelta(hours=1)),
         ("s2", "youtube", "b.example/", AT),
@@ -81,7 +81,7 @@ def test_a_script_is_credited_to_the_first_source_that_showed_its_topic() -> Non
 
 
 def test_what_was_seen_only_after_the_script_gets_no_credit() -> None:
-    late = told(("s1", "hn", PAGE, AT + timedelta(days=1)))
+    late = topic_members(("s1", "hn", PAGE, AT + timedelta(days=1)))
     credited = credit_scripts(
         records(
             {"script_id": "late", "topic_url": PAGE},
@@ -143,7 +143,7 @@ def test_the_ten_best_are_those_that_the_report_lists() -> None:
 def test_what_was_made_of_it_counts_on_the_day_it_happened() -> None:
     inputs = SourceInputs(
         observed=observed(),
-        told=told(("s1", "hn", PAGE, AT)),
+        topic_members=topic_members(("s1", "hn", PAGE, AT)),
         records=records(
             {
                 "script_id": "one",
@@ -191,8 +191,8 @@ def test_a_number_that_is_unknown_is_null_and_says_why() -> None:
         (UNATTRIBUTED, 0, None, None),
     ]
     for row in rows.iter_rows(named=True):
-        told = {name for text in row["missing"] for name in text.partition(":")[0].split(", ")}
-        assert told == {name for name, value in row.items() if value is None}
+        explained = {name for text in row["missing"] for name in text.partition(":")[0].split(", ")}
+        assert explained == {name for name, value in row.items() if value is None}
         assert not any(isinstance(value, float) and isnan(value) for value in row.values())
     assert "cost_usd_micros: the cost of its videos is unknown" in rows["missing"][1]
 
@@ -220,7 +220,9 @@ def test_workspaces_together_are_measured_as_one_at_a_time() -> None:
                 )
             ),
             "scored": SCORED_TRENDS.frame([{"workspace_id": "tech", **row} for row in stories]),
-            "told": told(("s", first_source, PAGE, AT), ("s", "youtube", PAGE, AT)),
+            "topic_members": topic_members(
+                ("s", first_source, PAGE, AT), ("s", "youtube", PAGE, AT)
+            ),
             "records": records(
                 {"script_id": "one", "topic_url": PAGE, "video_id": "v", "published_at": AT}
             ),

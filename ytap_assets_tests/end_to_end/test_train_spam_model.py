@@ -62,8 +62,8 @@ def test_the_file_it_writes_is_a_workspaces_model(
     assert "read     4 texts, 2 of them spam" in told
     model = spam_model(settings, parse_workspace("tech", CONFIG, origin="here"))
     assert model is not None
-    spam, honest = model.log_odds(pl.Series(["check out my channel", "a lovely robot"]))
-    assert spam > 0 > honest
+    spam, other = model.log_odds(pl.Series(["check out my channel", "a lovely robot"]))
+    assert spam > 0 > other
 
 
 def test_the_same_texts_give_the_same_bytes(comments: Path, tmp_path: Path) -> None:
@@ -74,16 +74,16 @@ def test_the_same_texts_give_the_same_bytes(comments: Path, tmp_path: Path) -> N
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_titles_taken_to_be_honest_speak_against_spam(
+def test_titles_assumed_to_be_no_spam_lower_the_probability_of_spam(
     train: Train, comments: Path, tmp_path: Path
 ) -> None:
     titles = tmp_path / "titles" / "t.csv"
     titles.parent.mkdir()
     titles.write_text("title\nplease check the lovely channel\n", encoding="utf-8")
-    _, told, _ = train(comments, "--out", tmp_path / "m.json", "--honest", titles)
+    _, told, _ = train(comments, "--out", tmp_path / "m.json", "--no-spam", titles)
     assert "read     5 texts, 2 of them spam" in told
     usual = tmp_path / "usual.json"
-    train(comments, "--out", usual, "--honest", titles, "--spam-share", "0.4")
+    train(comments, "--out", usual, "--no-spam", titles, "--spam-share", "0.4")
     biases = [json.loads(path.read_text())["bias"] for path in (tmp_path / "m.json", usual)]
     assert biases[0] < biases[1] - 5000  # Among titles spam is rare: 0.0002, not 0.4.
 

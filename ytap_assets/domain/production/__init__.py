@@ -1,7 +1,7 @@
 """The production of videos: from a script in the inbox to a video on a channel.
 
 Belongs here: the rules of the production line, as pure functions. Does not belong here: reading
-the files they speak of, the clock, or storing events (`operations`, `lakehouse`).
+the files they name, the clock, or storing events (`operations`, `lakehouse`).
 
 - ``events``: the state machine, events and their rows, and which events may be appended.
 - ``lines``: reading JSON lines that anyone may have written.

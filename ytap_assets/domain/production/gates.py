@@ -66,7 +66,7 @@ def evaluate_generation_gates(
     Args:
         record: The script's record.
         text: What is said in it.
-        banned: Which banned topic it speaks of, from `find_banned_topics`.
+        banned: Which banned topic it mentions, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
         rival: What already tells the topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
@@ -140,7 +140,7 @@ def _check_quality(score: float | None) -> str | None:
 def find_banned_topics(
     records: Sequence[Record], texts: Mapping[str, str], banned_topics: Sequence[str]
 ) -> dict[str, str]:
-    """Scripts that speak of what their workspace never talks about.
+    """Scripts that mention a banned topic of their workspace.
 
     Args:
         records: One workspace's scripts in review.
@@ -148,7 +148,7 @@ def find_banned_topics(
         banned_topics: Words and phrases, found as `phrases` finds them.
 
     Returns:
-        Per script that speaks of one: of which, and where, in words.
+        Per script that mentions one: which, and where, in words.
     """
     if not banned_topics or not records:
         return {}
@@ -166,7 +166,7 @@ def find_banned_topics(
     banned: dict[str, str] = {}
     for row, topic in found.select("row", "phrase").iter_rows():
         script_id, place, _ = places[row]
-        banned.setdefault(script_id, f"the {place} speaks of {topic!r}")
+        banned.setdefault(script_id, f"the {place} mentions {topic!r}")
     return banned
 
 
