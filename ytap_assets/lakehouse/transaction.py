@@ -27,6 +27,7 @@ from ytap_assets.tables.base import PART
 log = logging.getLogger(__name__)
 _INCOMING = "incoming_rows"
 _STORED = "__is_stored"
+_WANTED = "__wanted_"
 _ROW = "__row"
 _FIRST = "__first"
 _UNKNOWN = "__unknown"
@@ -375,11 +376,12 @@ class Transaction:
             return pl.DataFrame(schema=schema)
         conditions, values = _is_between(frame, on)
         selected = ", ".join(f'"{name}"' for name in names)
-        shared = ", ".join(f'"{name}"' for name in on)
-        self._cursor.register(_INCOMING, frame.select(on))
+        # A join is also a search for files: its values take the way of those of a condition.
+        shared = " AND ".join(f'{comparable(name, frame[name])} = "{_WANTED}{name}"' for name in on)
+        self._cursor.register(_INCOMING, frame.select(pl.col(on).name.prefix(_WANTED)))
         stored = self._cursor.execute(
             f"SELECT {selected} FROM (FROM {LAKE}.{table.name} WHERE {conditions})"
-            f" SEMI JOIN {_INCOMING} USING ({shared})",
+            f" SEMI JOIN {_INCOMING} ON {shared}",
             values,
         ).pl()
         return stored.cast(schema)
