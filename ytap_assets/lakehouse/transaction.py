@@ -27,6 +27,7 @@ from ytap_assets.tables.base import PART
 log = logging.getLogger(__name__)
 _INCOMING = "incoming_rows"
 _STORED = "__is_stored"
+_WANTED = "__wanted_"
 _ROW = "__row"
 _FIRST = "__first"
 _UNKNOWN = "__unknown"
@@ -345,11 +346,9 @@ class Transaction:
     def _split_by_parts(self, table: Table, frame: pl.DataFrame) -> Appended:
         """Whole rows are read only where there are some to compare with: mostly there are none."""
         anchor = _anchor(table)
-        keys = self._read_stored(table, frame, anchor)
-        shared = frame.select(anchor).join(keys, on=anchor, how="semi")
+        shared = self._read_stored(table, frame, anchor)
         columns = [*table.key, *table.said, _BROUGHT_BY]
-        stored = self._read_stored(table, shared, anchor, columns)
-        return split_parts(table, frame, stored.join(shared, on=anchor, how="semi"))
+        return split_parts(table, frame, self._read_stored(table, shared, anchor, columns))
 
     def _read_stored(
         self,
@@ -358,10 +357,11 @@ class Transaction:
         on: Sequence[str],
         columns: Sequence[str] | None = None,
     ) -> pl.DataFrame:
-        """Stored rows, among them all that share their values of ``on`` with a row of the frame.
+        """The stored rows that share their values of ``on`` with a row of the frame.
 
         Bounds on every one of these columns let the lake skip files. The day alone would not do:
-        the same key may be stored under another day.
+        the same key may be stored under another day. Within the bounds there may be a whole
+        history, which stays in the lake.
         """
         names = list(columns or on)
         schema = pl.Schema({name: table.schema[name] for name in names})
@@ -369,8 +369,13 @@ class Transaction:
             return pl.DataFrame(schema=schema)
         conditions, values = _is_between(frame, on)
         selected = ", ".join(f'"{name}"' for name in names)
+        # A join is also a search for files: its values take the way of those of a condition.
+        shared = " AND ".join(f'{comparable(name, frame[name])} = "{_WANTED}{name}"' for name in on)
+        self._cursor.register(_INCOMING, frame.select(pl.col(on).name.prefix(_WANTED)))
         stored = self._cursor.execute(
-            f"SELECT {selected} FROM {LAKE}.{table.name} WHERE {conditions}", values
+            f"SELECT {selected} FROM (FROM {LAKE}.{table.name} WHERE {conditions})"
+            f" SEMI JOIN {_INCOMING} ON {shared}",
+            values,
         ).pl()
         return stored.cast(schema)
 

@@ -536,6 +536,16 @@ def test_single_rows_are_replaced_and_all_others_stay(shared_lake: Lake, workspa
     assert then == [[1, 2, 3]] * 3
 
 
+@pytest.mark.parametrize("key", ["'; --", "a\x00b", "é" * 10, " "])
+def test_rows_with_hostile_keys_are_replaced(shared_lake: Lake, workspace: str, key: str) -> None:
+    publish(shared_lake, MARKS, marks(workspace, **{"a": 1, key: 2, "z": 3}), Scope(workspace))
+    rows = check_rows(MARKS, marks(workspace, **{key: 5}), Scope(workspace))
+    with shared_lake.write(RUN) as transaction:
+        transaction.replace_all([rows], rows.frame)
+    stored = shared_lake.reader(workspace).read(MARKS)
+    assert dict(stored.select("mark_id", "value").iter_rows()) == {"a": 1, key: 5, "z": 3}
+
+
 def test_what_cannot_be_replaced_by_row_is_refused(shared_lake: Lake, workspace: str) -> None:
     keys = pl.DataFrame({"workspace_id": [workspace], "mark_id": ["a"]})
     own = check_rows(MARKS, marks(workspace, b=1), Scope(workspace))
