@@ -21,7 +21,7 @@ from dagster_polars import PolarsParquetIOManager
 
 from ytap_assets.defs.partitions import DAY, WORKSPACE, partition_key
 from ytap_assets.defs.table_assets import Stage, TableAsset, build_stage
-from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import (
@@ -77,8 +77,12 @@ class Ours:
         return self._platform.lake
 
     def prepare(self, workspace_id: str, day: date, frame: pl.DataFrame) -> Callable[[], object]:
-        scope = Scope(workspace_id, day, day)
-        return partial(self.lake.publish, SCORED_TRENDS, frame, scope, _RUN)
+        return partial(self._publish, frame, Scope(workspace_id, day, day))
+
+    def _publish(self, frame: pl.DataFrame, scope: Scope) -> None:
+        rows = check_rows(SCORED_TRENDS, frame, scope)
+        with self.lake.write(_RUN) as transaction:
+            transaction.publish_all([rows])
 
     def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
         def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:

@@ -124,18 +124,19 @@ def prepare(data: Path, days: Sequence[date]) -> Platform:
     return platform
 
 
+def make_title(chance: random.Random) -> str:
+    """Seven made-up words: most stories of a day have nothing to do with each other."""
+    return " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(7))
+
+
 def record_day(day: date) -> Recording:
     """Hacker News' answer for a day."""
     begin, chance = datetime.combine(day, time(), UTC), random.Random(day.toordinal())
 
-    def title() -> str:
-        """Seven made-up words: most stories of a day have nothing to do with each other."""
-        return " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(7))
-
     hits = [
         {
             "objectID": str(day.toordinal() * 100 + n),
-            "title": title(),
+            "title": make_title(chance),
             "url": f"https://news.example/{day}/{n}",
             "created_at_i": int(begin.timestamp()) + n * 1800,
             "points": 60 + n * 13,

@@ -83,8 +83,7 @@ def fill(lake: Lake) -> None:
             for first, days in QUARTERS
         ]
         with lake.write(_RUN) as transaction:
-            for rows in checked:
-                transaction.publish(rows)
+            transaction.publish_all(checked)
 
 
 def copy_to_file(settings: Settings, file: Path) -> None:

@@ -68,12 +68,8 @@ def fill(settings: Settings, file: Path) -> None:
         for number in range(WORKSPACES):
             workspace_id = f"channel-{number}"
             rows = production_records(workspace_id, PER_STATE, IN_STATES)
-            lake.publish(
-                PRODUCTION_RECORDS,
-                check_rows(PRODUCTION_RECORDS, rows, Scope(workspace_id)).frame,
-                Scope(workspace_id),
-                _RUN,
-            )
+            with lake.write(_RUN) as transaction:
+                transaction.publish_all([check_rows(PRODUCTION_RECORDS, rows, Scope(workspace_id))])
             stream.write(rows.write_ndjson().encode())
 
 

@@ -74,8 +74,7 @@ def materialize(
     days = (first or to, to)
 
     from ytap_assets.defs.build import build_definitions
-    from ytap_assets.defs.launch import materialize_range
-    from ytap_assets.defs.stages import plan_stages
+    from ytap_assets.defs.launch import materialize_range, plan_stages
 
     with quiet_dagster():
         stages = plan_stages(build_definitions(platform=platform), selection)

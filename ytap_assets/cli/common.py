@@ -326,7 +326,7 @@ def describe_database_error(error: BaseException) -> str | None:
     """DuckDB's error about a file, and what to do; None for other errors."""
     import duckdb
 
-    from ytap_assets.lakehouse.disk import UNREADABLE, explain_error, is_unreadable
+    from ytap_assets.lakehouse.errors import UNREADABLE, explain_error, is_unreadable
     from ytap_assets.settings import Settings
 
     if not isinstance(error, duckdb.Error):

@@ -84,37 +84,28 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files
     that could not be read, and what the next run will take in.
     """
-    from ytap_assets.operations.inbox_files import (
-        APPROVALS,
-        UPLOADS,
-        find_foreign_uploads,
-        read_inboxes,
-    )
-    from ytap_assets.operations.production import list_due, list_ignored_decisions, list_records
+    from ytap_assets.operations.production import survey_scripts
     from ytap_assets.tables.production import STATES
 
     if state is not None and state not in STATES:
         raise click.BadParameter(f"expected one of {', '.join(STATES)}", param_hint="--state")
     platform = open_platform(may_only_read=True)
-    records = list_records(platform, workspace, state).sort("state_since", "script_id")
-    files = read_inboxes(platform.workspaces.folder(workspace))
-    ignored = list_ignored_decisions(platform, workspace, files[APPROVALS].parsed.rows)
-    rows: Iterable[Sequence[object]] = records.select(_LIST).iter_rows()
+    found = survey_scripts(platform, workspace)
+    records = found.records if state is None else found.records.filter(state=state)
+    ordered = records.sort("state_since", "script_id")
+    rows: Iterable[Sequence[object]] = ordered.select(_LIST).iter_rows()
     names: Sequence[str] = _LIST
     if shape != "table":
         names = (*_LIST, "ignored_decisions")
-        rows = [(*row, [one.text for one in ignored if one.script_id == row[0]]) for row in rows]
+        rows = [
+            (*row, [one.text for one in found.ignored if one.script_id == row[0]]) for row in rows
+        ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
-    for one in ignored:
+    for one in found.ignored:
         note(f"approvals.jsonl: {'waits' if one.waits else 'did nothing'}: {one_line(one.text)}")
-    for file in files.values():
-        for problem in (*file.find_problems(), *file.describe_lines()):
-            note(one_line(problem))
-    for problem in find_foreign_uploads(
-        files[UPLOADS].parsed.rows, platform.workspaces.get(workspace)
-    ):
+    for problem in found.problems:
         note(one_line(problem))
-    for promotion, due in list_due(platform, workspace).items():
+    for promotion, due in found.due.items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
         note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
 
@@ -187,7 +178,7 @@ def refold(workspace: str) -> None:
     Stored records are kept up to date by every run. This checks them, and replaces those that
     differ.
     """
-    from ytap_assets.operations.production import refold_records
+    from ytap_assets.operations.records import refold_records
 
     platform = open_platform()
     batch, unusable = platform.batch({workspace: [None]}, new_run("refold records"))
@@ -232,7 +223,7 @@ def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
     """
     import polars as pl
 
-    from ytap_assets.operations.production import list_records
+    from ytap_assets.operations.records import list_records
 
     found = list_records(platform, workspace).filter(pl.col("script_id") == script)
     if found.is_empty():
@@ -242,10 +233,10 @@ def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
 
 def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptError:
     """Why there is no record of a script, and what to do."""
-    from ytap_assets.operations.inbox_files import SCRIPTS, read_inbox
+    from ytap_assets.operations.inbox_files import SCRIPTS
+    from ytap_assets.operations.production import SUBMIT, survey_scripts
 
-    waiting = read_inbox(platform.workspaces.folder(workspace), SCRIPTS).parsed.rows
-    if any(one.script_id == script for one in waiting):
+    if script in survey_scripts(platform, workspace).due.get(SUBMIT, ()):
         return UnknownScriptError(
             f"script {script} is in {SCRIPTS} and not taken in yet: {_take_in(workspace)}"
         )

@@ -52,7 +52,7 @@ def ui(port: int, *, verbose: bool) -> None:
     import dagster as dg
 
     from ytap_assets.defs.launch import prepare_home
-    from ytap_assets.defs.liveness import fail_dead_runs
+    from ytap_assets.defs.runs import fail_dead_runs
     from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
     from ytap_assets.settings import Settings
 

@@ -1,25 +1,46 @@
-"""What each asset does with a slice. Every function's docstring is shown in the UI."""
+"""The assets and the jobs that make them. Every function's docstring is shown in the UI.
 
-from collections.abc import Mapping
+- what each table's asset does with a slice, and the stage it is made in
+- tables without a step of their own, which are written beside the rows that they belong to: the
+  evidence, which collectors append to, the aliases of stories, and what was read of inbox files;
+  they are in the same commit as the rows, so they are shown as downstream of whoever writes them,
+  and their checks look at what is stored
+- the lake's housekeeping: maintain the lake, try whether its newest copy restores
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
 
-from ytap_assets.defs.checks import Watch
-from ytap_assets.defs.evidence import EVIDENCE
-from ytap_assets.defs.table_assets import Stage, TableAsset
+from ytap_assets.defs.checks import Watch, check_specs, evaluate_stored
+from ytap_assets.defs.run_events import RunEvents
+from ytap_assets.defs.table_assets import (
+    OWNERS,
+    Stage,
+    TableAsset,
+    build_job,
+    definition_metadata,
+)
 from ytap_assets.domain.coverage import find_healable
+from ytap_assets.lakehouse.checks import STORED_CHECKS, check_stored, columns_to_check
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.backups import drill_restore
 from ytap_assets.operations.collect import collect_metrics, collect_trends
 from ytap_assets.operations.coverage import cover_slices
 from ytap_assets.operations.due import find_due
+from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
+    Platform,
     Results,
     publish_batch,
     split_slices,
 )
-from ytap_assets.operations.production import ALL_PROMOTIONS, advance, fold_records, list_videos
+from ytap_assets.operations.production import ALL_PROMOTIONS, advance
+from ytap_assets.operations.records import fold_records, list_videos
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_unidentified,
@@ -38,6 +59,8 @@ from ytap_assets.tables import (
     INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
+    QUARANTINED_ROWS,
+    RAW_PAYLOADS,
     RAW_TRENDS,
     SCORED_TRENDS,
     SOURCE_PERFORMANCE,
@@ -49,6 +72,9 @@ from ytap_assets.tables import (
     WORKSPACES,
 )
 
+EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, INBOX_CURSORS, INBOX_LINES)
+_CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
 
@@ -275,4 +301,122 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         kinds=frozenset({"html", "duckdb"}),
         finish=write_overview,
     ),
+)
+
+
+def evidence_specs(assets: Iterable[TableAsset]) -> list[dg.AssetSpec]:
+    """These tables, as assets that others write."""
+    writers = {
+        table: [one.table.name for one in assets if table in one.beside] for table in WRITTEN_BESIDE
+    }
+    return [
+        dg.AssetSpec(
+            key=table.name,
+            deps=writers[table],
+            description=table.description,
+            group_name=table.group,
+            owners=OWNERS,
+            kinds={"duckdb"},
+            metadata=definition_metadata(table),
+        )
+        for table in WRITTEN_BESIDE
+    ]
+
+
+def evidence_checks() -> dg.AssetChecksDefinition:
+    """The checks that every table has, over a week's rows, or all without a day, of everybody."""
+
+    @dg.multi_asset_check(
+        name="evidence_checks",
+        specs=[
+            spec for table in WRITTEN_BESIDE for spec in check_specs(table, texts=STORED_CHECKS)
+        ],
+    )
+    def check_evidence(
+        context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.AssetCheckResult]:
+        events = RunEvents(context.op_execution_context)
+        events.add_row_counts(platform, WRITTEN_BESIDE, anew=True)
+        events.flush()
+        today = platform.now().date()
+        since = today - timedelta(days=_CHECKED_DAYS - 1)
+        reader = platform.lake.cross_reader()
+        for table in WRITTEN_BESIDE:
+            columns = columns_to_check(table)
+            days = (since, date.max) if table.by_day else None
+            frame = reader.read_across(table, days=days, columns=columns)
+            results = check_stored(
+                table, frame, workspace_ids=platform.workspaces.ids(), today=today
+            )
+            yield from evaluate_stored(table, results, f"all workspaces since {since}")
+
+    return check_evidence
+
+
+@dg.asset(
+    group_name="operations",
+    owners=OWNERS,
+    kinds={"duckdb"},
+    description=(
+        "Backs up the lake (catalog and data files), deletes payloads past their retention, merges"
+        " small files, expires old snapshots, and deletes unreferenced files."
+    ),
+)
+def lake_maintenance(
+    context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+) -> dg.MaterializeResult[None]:
+    """Run the maintenance; its counts are the metadata.
+
+    Raises:
+        Failure: Something was refused because it was not proved to be safe.
+    """
+    run = Run(context.run.run_id, "dagster", "maintain the lake")
+    done = maintain_lake(platform, run)
+    if done.refusals:
+        raise dg.Failure("; ".join(done.refusals), metadata=done.as_metadata(), allow_retries=False)
+    return dg.MaterializeResult(metadata=done.as_metadata())
+
+
+@dg.asset(
+    group_name="operations",
+    owners=OWNERS,
+    kinds={"duckdb"},
+    description=(
+        "Restores the newest backup of the lake into a temporary folder and compares the checksum"
+        " of every file and the row count of every table with the backup."
+    ),
+)
+def restore_drill(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult[None]:
+    """Verify the newest copy; the outcome is the metadata, and `ytap doctor` shows it.
+
+    Raises:
+        Failure: The copy cannot be restored as it was copied.
+    """
+    drill = drill_restore(platform.settings)
+    metadata: dict[str, str | int] = {
+        "backup": drill.folder,
+        "tables": drill.tables,
+        "rows": drill.rows,
+    }
+    if drill.problem is not None:
+        raise dg.Failure(drill.problem, metadata=metadata, allow_retries=False)
+    return dg.MaterializeResult(metadata=metadata)
+
+
+STAGE_JOBS = {
+    stage.name: build_job([one for one in TABLE_ASSETS if one.stage == stage])
+    for stage in dict.fromkeys(one.stage for one in TABLE_ASSETS)
+}
+"""One job for each stage: it makes the stage's tables."""
+MAINTENANCE = dg.define_asset_job(
+    "maintenance",
+    selection=dg.AssetSelection.assets("lake_maintenance")
+    | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
+    description="Maintain the lake and check the tables that are written beside others; of tables"
+    " with days, the last 7 days. Runs every night.",
+)
+DRILL = dg.define_asset_job(
+    "drill",
+    selection=["restore_drill"],
+    description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
 )

@@ -1,19 +1,33 @@
-"""Put the code location together. Importing a module does nothing; this function does."""
+"""Put the code location together. Importing a module does nothing; `build_definitions` does.
+
+Also here: what assets of your own may ask for beside the platform, the lake for `dagster-duckdb`.
+"""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
 
-from ytap_assets.defs.assets import TABLE_ASSETS
-from ytap_assets.defs.evidence import evidence_checks, evidence_specs
-from ytap_assets.defs.jobs import DRILL, MAINTENANCE, STAGE_JOBS
-from ytap_assets.defs.liveness import dead_runs
-from ytap_assets.defs.maintenance import lake_maintenance, restore_drill
-from ytap_assets.defs.resources import LakeDuckDBResource
-from ytap_assets.defs.schedules import build_schedules
-from ytap_assets.defs.sensors import build_sensors
+from ytap_assets.defs.assets import (
+    DRILL,
+    MAINTENANCE,
+    STAGE_JOBS,
+    TABLE_ASSETS,
+    evidence_checks,
+    evidence_specs,
+    lake_maintenance,
+    restore_drill,
+)
+from ytap_assets.defs.automation import build_schedules, build_sensors
 from ytap_assets.defs.table_assets import build_stages
+from ytap_assets.lakehouse.connection import attach
 from ytap_assets.operations.platform import Platform
+from ytap_assets.settings import Settings
 
 
 def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
@@ -47,7 +61,7 @@ def _define(platform: Platform) -> dg.Definitions:
         asset_checks=[evidence_checks()],
         jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL],
         schedules=build_schedules(),
-        sensors=[*build_sensors(platform), dead_runs],
+        sensors=build_sensors(platform),
         resources={
             "platform": platform,
             "duckdb": LakeDuckDBResource.of(platform.settings),
@@ -55,3 +69,39 @@ def _define(platform: Platform) -> dg.Definitions:
         # One process a run: on two cores a process per step costs more than it gains.
         executor=dg.in_process_executor,
     )
+
+
+class LakeDuckDBResource(DuckDBResource):
+    """A `DuckDBResource` whose connections have the lake attached read-only.
+
+    For SQL across all workspaces in an asset of your own: ``duckdb.get_connection()``. Writing is
+    the lakehouse's: a connection from here refuses it.
+    """
+
+    database: str = Field(default=":memory:", description="The lake is attached beside it.")
+    data: str = Field(description="The data folder.")
+    catalog: str = Field(description="The lake's catalog.")
+    data_path: str = Field(description="The folder of the lake's Parquet files.")
+
+    @classmethod
+    def of(cls, settings: Settings) -> "LakeDuckDBResource":
+        """The resource for an installation."""
+        return cls(
+            data=str(settings.data),
+            catalog=str(settings.catalog),
+            data_path=str(settings.data_path),
+        )
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Any]:
+        """A DuckDB connection with the lake as its default database, closed at the end.
+
+        Raises:
+            LakeMissingError: There is no lake yet.
+        """
+        settings = Settings(Path(self.data), Path(self.catalog), Path(self.data_path))
+        connection = attach(settings, read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()

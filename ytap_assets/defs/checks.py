@@ -28,8 +28,7 @@ from ytap_assets.domain.coverage import (
     summarize_failed_targets,
 )
 from ytap_assets.domain.plausibility import flag_ranges
-from ytap_assets.lakehouse.checks import CHECKS, CheckName, CheckResult, Scope
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CHECKS, CheckName, CheckResult, PublishRefusedError, Scope
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.collect import NothingCollectedError
 from ytap_assets.operations.platform import Results, Written

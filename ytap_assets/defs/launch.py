@@ -1,14 +1,14 @@
 """Materialize from the command line: the same runs as from the UI, in this process.
 
-The selection is cut into stages (`stages`); each is one run for all workspaces, however many days
-it covers.
+A stage is one step (`table_assets.build_stage`), so a selection is cut into one run for each of its
+stages, for all workspaces and however many days. Assets without partitions are no part of this.
 """
 
 import json
 import logging
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -25,13 +25,13 @@ from dagster._core.remote_origin import (
 from dagster._core.storage.tags import MAX_RETRIES_TAG
 from dagster_shared.error import SerializableErrorInfo
 
+from ytap_assets.config_keys import find_nearest
 from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.checks import FAILED_TARGETS
-from ytap_assets.defs.liveness import announce_process, fail_dead_runs
 from ytap_assets.defs.partitions import describe_run, sync_workspaces
-from ytap_assets.defs.stages import Planned, plan_stages
-from ytap_assets.defs.table_assets import FAILED, Stage, batch_config
+from ytap_assets.defs.runs import announce_process, fail_dead_runs
+from ytap_assets.defs.table_assets import FAILED, Stage, batch_config, order_assets
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days
@@ -41,9 +41,29 @@ from ytap_assets.settings import Settings
 CODE_LOCATION = "ytap_assets.definitions"
 _CONFIG = "dagster.yaml"
 _EVENTS_PER_BATCH = 5_000
+_WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The assets of one stage that are to be made.
+
+    Attributes:
+        stage: The stage.
+        assets: Each asset, with what it is downstream of in the selection.
+    """
+
+    stage: Stage
+    assets: Mapping[str, frozenset[str]]
+
+    def without_downstream_of(self, failed: Collection[str]) -> list[str]:
+        """The assets that need nothing that failed."""
+        if self.stage.is_apart:
+            return list(self.assets)
+        return [name for name, above in self.assets.items() if not above & set(failed)]
 
 
 @dataclass(frozen=True)
@@ -156,6 +176,80 @@ def materialize_range(
                 for name in owners if "" in outcome.failures else outcome.failures:
                     failed[name].update(assets)
     return outcomes
+
+
+def plan_stages(definitions: dg.Definitions, selection: str) -> list[Planned]:
+    """Cut a selection into stages, in the order of the graph; those that are apart come last.
+
+    Raises:
+        ConfigError: The selection is no selection, or selects nothing that can be made.
+    """
+    graph = definitions.resolve_asset_graph()
+    makeable = {k for k in graph.materializable_asset_keys if graph.get(k).is_partitioned}
+    try:
+        chosen = dg.AssetSelection.from_string(selection).resolve(graph) & makeable
+    except dg.DagsterInvalidSubsetError as error:
+        raise ConfigError(_explain_unknown(selection, makeable)) from error
+    except dg.DagsterError as error:
+        raise ConfigError(
+            f"selection {selection!r} cannot be read: several are joined as in"
+            " 'key:scored_trends or key:video_metrics', and + takes in what one is made from, as in"
+            " '+workspace_reports'"
+        ) from error
+    if not chosen:
+        raise ConfigError(_explain_unknown(selection, makeable))
+    names = {key.to_user_string() for key in chosen}
+    above = {
+        name: (asset, above & names)
+        for name, (asset, above) in order_assets(TABLE_ASSETS).items()
+        if name in names
+    }
+    stage_of = {name: asset.stage for name, (asset, _) in above.items()}
+    planned = [
+        Planned(
+            stage,
+            {name: upper for name, (asset, upper) in above.items() if asset.stage == stage},
+        )
+        for stage in dict.fromkeys(stage_of.values())
+    ]
+    return _order(planned, stage_of)
+
+
+def _order(planned: Sequence[Planned], stage_of: Mapping[str, Stage]) -> list[Planned]:
+    """Each stage after those whose assets it needs; those that are apart last.
+
+    Raises:
+        ValueError: Stages need each other.
+    """
+    waiting = sorted(planned, key=lambda one: one.stage.is_apart)
+    ordered: list[Planned] = []
+    while waiting:
+        done = {one.stage for one in ordered}
+        ready = next(
+            (
+                one
+                for one in waiting
+                if {stage_of[name] for upper in one.assets.values() for name in upper}
+                <= {*done, one.stage}
+            ),
+            None,
+        )
+        if ready is None:
+            names = ", ".join(one.stage.name for one in waiting)
+            raise ValueError(f"these stages need each other: {names}")
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
+    """Why a selection selects nothing, and what there is."""
+    known = sorted(key.to_user_string() for key in makeable)
+    unknown = [word for word in _WORD.findall(selection) if word not in known]
+    nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
+    advice = f"; did you mean `{nearest}`?" if nearest else ""
+    there_are = f"there are {', '.join(known)}"
+    return f"selection {selection!r} selects no asset that can be made{advice}; {there_are}"
 
 
 def group_by_assets(

@@ -46,7 +46,8 @@ class SourceInputs:
         told: Rows of `trend_stories` of any day that tell a script's topic, with all members of
             those stories: ``workspace_id``, ``story_id``, ``source``, ``canonical_url``, and
             ``observed_at``, which is here the first observation of the item.
-        records: All rows of `production_records`.
+        records: Rows of `production_records`: the scripts that were submitted or published on
+            these days, and those with a video in ``metrics``.
         metrics: Rows of `video_metrics` of these days and the one before.
     """
 

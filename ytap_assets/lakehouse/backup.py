@@ -1,4 +1,4 @@
-"""Copy the lake, and verify what is copied.
+"""Copy the lake, and put a copy back in its place, or into a temporary one to verify it.
 
 Parquet files never change once written. So a file that the newest good copy holds, with the same
 name and size, is linked from that copy; a new file is decoded once and its bytes are copied. No
@@ -10,18 +10,24 @@ where maintenance may write the file anew, since damage would be written with it
 part with each copy, so that `ROTATION` copies read all of them. Reading all of them each time costs
 as much as the lake is large. The restore drill reads all of the newest copy.
 
-Belongs here: making a copy. Does not belong here: looking at copies (`copies`), or restoring one
-(`restore`).
+A restore replaces all of a lake or nothing of it.
+
+Belongs here: making a copy and restoring one. Does not belong here: looking at copies, and whether
+one is whole (`copies`).
 """
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from uuid import uuid4
 from zlib import crc32
 
 import duckdb
@@ -31,25 +37,45 @@ from ytap_assets.lakehouse.catalog import (
     LakeFile,
     check_files,
     check_integrity,
+    check_not_empty,
+    is_made_by_lake,
+    list_journals,
+    list_parents,
+    list_parquet,
     read_catalog,
+    read_commits,
 )
-from ytap_assets.lakehouse.connection import attach, require_catalog
+from ytap_assets.lakehouse.connection import LAKE, attach, require_catalog
 from ytap_assets.lakehouse.copies import (
     MARKER,
+    RESTORING,
     Copy,
+    Restored,
+    check_catalog,
+    check_content,
+    check_sizes,
     copy_bytes,
     copy_catalog,
+    damaged,
     hold_copies,
     link,
     list_copies,
     naming_failures,
     newest_good,
     newest_sequence,
+    open_backup,
     remove_leftovers,
+    remove_restoring,
+    restored_file,
     scratch,
     sync,
 )
-from ytap_assets.lakehouse.errors import BackupError, LakeDamagedError
+from ytap_assets.lakehouse.errors import (
+    BackupError,
+    DiskFullError,
+    LakeDamagedError,
+    translate_errors,
+)
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import find_rewritten
 from ytap_assets.lakehouse.manifest import (
@@ -62,11 +88,24 @@ from ytap_assets.lakehouse.manifest import (
     read_manifest,
     write_manifest,
 )
-from ytap_assets.lakehouse.snapshots import count_rows
 from ytap_assets.settings import Settings
 
 ROTATION = 28
 """So many copies in a row compare every file of the lake with its checksum."""
+_READERS_S = 30.0
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A copy that was verified in full and restored into a temporary place.
+
+    Attributes:
+        backup: The copy.
+        tables: Rows by table, counted in the restored lake.
+    """
+
+    backup: Backup
+    tables: dict[str, int]
 
 
 def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool = True) -> Backup:
@@ -166,13 +205,13 @@ def _fill(
             is_read = reads_all or name in rewritten or _is_due(name, made.sequence or 0)
             known = None if is_read else _link_unread(source, target, name, file, earlier)
             copied[name] = known or _copy_file(connection, source, target, name, file, earlier)
-        tables = _count_rows(connection, settings, facts)
+        tables = _count_copied(connection, settings, facts)
     return replace(
         made, files=copied, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id, tables=tables
     )
 
 
-def _count_rows(
+def _count_copied(
     connection: duckdb.DuckDBPyConnection, settings: Settings, facts: CatalogFacts
 ) -> dict[str, int]:
     """Rows by table.
@@ -181,7 +220,7 @@ def _count_rows(
         LakeDamagedError: A file that was not read before is damaged at its end.
     """
     try:
-        return count_rows(connection, reads_all=False)
+        return _count_rows(connection, reads_all=False)
     except duckdb.Error as error:
         for name, file in sorted(facts.files.items()):
             _decode(connection, settings.data_path / name, file)
@@ -267,3 +306,267 @@ def _naming_damage(settings: Settings, partial: Path, earlier: Copy | None) -> I
         newest = f"the newest good one is {earlier.folder}" if earlier else "there is no good one"
         message = str(error).replace(str(partial / CATALOG_NAME), str(settings.catalog))
         raise BackupError(f"{message}; no copy is made; {newest}") from error
+
+
+def restore(
+    settings: Settings, folder: Path, now: datetime, *, readers_s: float = _READERS_S
+) -> Backup:
+    """Put a copy back; what was there is kept beside it as ``*.before-<time>``.
+
+    The files are copied into a folder of their own first and compared with their checksums. Then,
+    under the write lock, they get their places beside those that are there (no two files ever share
+    a name), and the catalog is replaced in one step. Whatever fails before that step leaves the
+    lake as it was. At last the files that only the lake before knew are taken out; they are kept. A
+    record beside the catalog says that this state was meant (`find_newer_copy`).
+
+    Args:
+        settings: The installation.
+        folder: The copy.
+        now: The present; it names what is kept.
+        readers_s: How long to wait for those who read the catalog that is replaced.
+
+    Raises:
+        BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder in
+            place of a file, lies in the way.
+        LockTimeoutError: Somebody is still writing.
+        DiskFullError: There is no space left for it.
+        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+    """
+    backup = check_sizes(folder)
+    check_content(folder / CATALOG_NAME, backup.catalog)
+    check_catalog(backup)
+    if _version(backup.duckdb_version) > _version(duckdb.__version__):
+        raise BackupError(
+            f"{folder} was made by DuckDB {backup.duckdb_version}, newer than the"
+            f" {duckdb.__version__} here: install that version first"
+        )
+    data_path = settings.data_path
+    with naming_failures(data_path), hold_copies(settings):
+        remove_restoring(settings)
+        _check_ways(data_path, backup)
+        staging = data_path / f".restoring-{uuid4().hex}"
+        catalog = settings.catalog.with_name(f"{settings.catalog.name}{staging.name}")
+        record = settings.catalog.with_name(f"{settings.catalog.name}.restoring-{uuid4().hex}")
+        try:
+            _stage(backup, staging, catalog)
+            _keep_journal(catalog)
+            commits = read_commits(folder / CATALOG_NAME, is_copy=True)
+            newest = newest_sequence(settings, list_copies(settings))
+            meant = Restored(commits.lake_id, commits.newest, newest)
+            record.write_text(json.dumps(asdict(meant)), encoding="utf-8")
+            with WriteLock(settings.catalog).hold():
+                suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
+                _Replacement(settings, backup, suffix, readers_s).run(staging, catalog)
+                record.replace(restored_file(settings))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            for file in (catalog, *list_journals(catalog), record):
+                file.unlink(missing_ok=True)
+    return backup
+
+
+def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
+    """Check a copy in full, restore it into a temporary place, and count the rows of its tables.
+
+    The temporary place is among the backups and needs as much space as the copy.
+
+    Raises:
+        BackupError: The copy is damaged, or the restored tables hold other numbers of rows than
+            the manifest says.
+        DiskFullError: There is no space for the restored lake, which says nothing of the copy.
+        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+    """
+    backup = open_backup(folder)
+    try:
+        tables = _count_restored(settings, folder, now)
+    except DiskFullError as error:
+        needed = backup.size_bytes + backup.catalog.size_bytes
+        raise DiskFullError(
+            f"{settings.backups}: no space to restore {folder} into a temporary place, which takes"
+            f" {needed:,} bytes: its files are as they were copied, but it is not verified; free"
+            " some space there and verify it again"
+        ) from error
+    differing = [
+        f"{name} has {tables.get(name, 'no')} rows, {rows} when it was copied"
+        for name, rows in (backup.tables or {}).items()
+        if tables.get(name) != rows
+    ]
+    if differing:
+        raise BackupError(f"{folder}: restored, {'; '.join(differing)}: use another backup")
+    return Verified(backup, tables)
+
+
+def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str, int]:
+    """Restore a copy into a temporary place; the rows of its tables, of which all are read."""
+    with naming_failures(settings.backups), scratch(settings.backups / "verify") as at:
+        restored = Settings(at, at / "lake" / CATALOG_NAME, at / "lake" / FILES_NAME)
+        restore(restored, folder, now)
+        try:
+            with (
+                translate_errors(restored),
+                closing(attach(restored, read_only=True)) as connection,
+            ):
+                return _count_rows(connection, reads_all=True)
+        except (duckdb.Error, LakeDamagedError) as error:
+            message = " ".join(str(error).split())
+            raise BackupError(f"{folder}: restored, it cannot be read: {message}") from error
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.removeprefix("v").split(".") if part.isdecimal())
+
+
+def _check_ways(data_path: Path, backup: Backup) -> None:
+    """See that no link leads out of the data path, and no folder is, where files will be written.
+
+    Pipes and devices in the place of a file are replaced: they hold nothing of the lake.
+    """
+    ways = {way for name in backup.files for way in (name, *list_parents(name))}
+    for way in sorted(ways):
+        place = data_path / way
+        if place.is_symlink():
+            raise BackupError(f"{place} is a link: nothing is restored through it; remove it first")
+        if place.exists() and place.is_dir() == (way in backup.files):
+            kinds = ("folder", "file") if way in backup.files else ("file", "folder")
+            raise BackupError(
+                f"{place} is a {kinds[0]} where a {kinds[1]} is restored: move it away first"
+            )
+
+
+def _stage(backup: Backup, staging: Path, catalog: Path) -> None:
+    """Copy a backup's files beside the lake, each compared with its checksum on the way."""
+    needed = backup.size_bytes + backup.catalog.size_bytes
+    staging.mkdir(parents=True)
+    if (free := shutil.disk_usage(staging).free) < needed:
+        raise DiskFullError(
+            f"{staging.parent}: {needed:,} bytes are needed and {free:,} are free: nothing was"
+            " restored and the lake is as it was; free some space and run it again"
+        )
+    catalog.parent.mkdir(parents=True, exist_ok=True)
+    sources = {
+        staging / name: (FILES_NAME + "/" + name, file) for name, file in backup.files.items()
+    }
+    for target, (name, expected) in {**sources, catalog: (CATALOG_NAME, backup.catalog)}.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if copy_bytes(backup.folder / name, target) != expected:
+            raise damaged(backup.folder / name)
+
+
+class _Replacement:
+    """Put staged files and a catalog in the place of a lake's; all of it, or nothing.
+
+    The caller holds the write lock.
+    """
+
+    def __init__(self, settings: Settings, backup: Backup, suffix: str, readers_s: float) -> None:
+        self._readers_s = readers_s
+        self._catalog, self._data_path = settings.catalog, settings.data_path
+        self._names = list(backup.files)
+        self._old = [
+            name
+            for name in list_parquet(self._data_path)
+            if (is_made_by_lake(name) or name in backup.files) and not RESTORING.match(name)
+        ]
+        self._kept_catalog = self._catalog.with_name(self._catalog.name + suffix)
+        self._kept_files = self._data_path.with_name(self._data_path.name + suffix)
+        self._placed: list[str] = []
+        if any(map(os.path.lexists, (self._kept_catalog, self._kept_files))):
+            raise BackupError(f"{self._kept_catalog}: is there already: restore again")
+
+    def run(self, staging: Path, catalog: Path) -> None:
+        """Replace the lake."""
+        try:
+            self._keep()
+            for name in self._names:
+                target = self._data_path / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._placed.append(name)
+                (staging / name).replace(target)
+            _empty_journal(self._catalog, self._readers_s)
+            catalog.replace(self._catalog)
+        except BaseException:
+            self._undo()
+            raise
+        for name in set(self._old).difference(self._names):
+            (self._data_path / name).unlink(missing_ok=True)
+
+    def _keep(self) -> None:
+        """Keep what is there: links suffice, since each file of the lake is replaced or removed."""
+        if self._catalog.is_file():
+            _keep_catalog(self._catalog, self._kept_catalog)
+        for name in self._old:
+            target = self._kept_files / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not link(self._data_path / name, target):
+                copy_bytes(self._data_path / name, target)
+
+    def _undo(self) -> None:
+        old = set(self._old)
+        for name in self._placed:
+            if name in old:
+                (self._kept_files / name).replace(self._data_path / name)
+            else:
+                (self._data_path / name).unlink(missing_ok=True)
+        shutil.rmtree(self._kept_files, ignore_errors=True)
+        for kept in (self._kept_catalog, *list_journals(self._kept_catalog)):
+            kept.unlink(missing_ok=True)
+
+
+def _keep_journal(catalog: Path) -> None:
+    """Have a catalog keep its journal as a lake's does.
+
+    Else the first to attach it would change that, which SQLite refuses at once where another
+    program reads the catalog, instead of waiting.
+    """
+    with closing(sqlite3.connect(catalog)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _keep_catalog(catalog: Path, target: Path) -> None:
+    """Keep a catalog that is to be replaced; byte by byte where SQLite cannot read it."""
+    try:
+        copy_catalog(catalog, target)
+    except (LakeDamagedError, sqlite3.Error):
+        for journal in list_journals(target):
+            journal.unlink(missing_ok=True)
+        for suffix in ("", "-wal"):
+            if (file := catalog.with_name(catalog.name + suffix)).is_file():
+                shutil.copyfile(file, target.with_name(target.name + suffix))
+
+
+def _empty_journal(catalog: Path, timeout_s: float) -> None:
+    """Write the catalog's journal into it: beside another catalog it would be read as its own.
+
+    Raises:
+        BackupError: A reader or a writer held the journal for too long.
+    """
+    if catalog.is_file():
+        try:
+            check_not_empty(catalog)
+            with closing(sqlite3.connect(catalog, timeout=timeout_s)) as connection:
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except (LakeDamagedError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            # The journal of a catalog that cannot be read was kept with it.
+            busy = "locked" in str(error)
+        if busy:
+            raise BackupError(
+                f"{catalog}: another program still reads or writes it; end that program and restore"
+                " again"
+            )
+    for journal in list_journals(catalog):
+        journal.unlink(missing_ok=True)
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
+    """Rows by table at the newest snapshot; where all is read, every value is decoded."""
+    tables = connection.execute(
+        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL",
+        [LAKE],
+    ).fetchall()
+    hashed = ", bit_xor(hash(t))" if reads_all else ""
+    counts = {}
+    for schema, table in tables:
+        place = ".".join('"' + part.replace('"', '""') + '"' for part in (LAKE, schema, table))
+        row = connection.execute(f"SELECT count(*){hashed} FROM {place} t").fetchone()
+        counts[table if schema == "main" else f"{schema}.{table}"] = int(row[0]) if row else 0
+    return counts

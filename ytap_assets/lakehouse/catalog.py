@@ -18,8 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ytap_assets.lakehouse.disk import can_write, explain_error, is_cramped
-from ytap_assets.lakehouse.errors import LakeDamagedError
+from ytap_assets.lakehouse.errors import LakeDamagedError, can_write, explain_error, is_cramped
 from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 

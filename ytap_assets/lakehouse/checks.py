@@ -1,13 +1,14 @@
-"""What may be written: conform a frame to its table, then check its structure.
+"""What may be written and what is stored: conform a frame to its table, check its structure.
 
 Three checks, named alike everywhere (here, in the UI, in errors): ``schema`` (columns, types,
 nulls, declared patterns), ``key`` (unique, not null), ``partition`` (every row belongs where it is
-being written). Business ranges are no part of this: they never block.
+being written). `check_rows` and `check_batch` make them before a write, `check_stored` on the rows
+that the lake has. Business ranges are no part of this: they never block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -18,8 +19,7 @@ import pandera.polars as pa
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from ytap_assets.lakehouse.conform import conform
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
 
@@ -29,9 +29,18 @@ CHECKS: dict[CheckName, str] = {
     "key": "The key is unique and not null.",
     "partition": "Every row belongs to the workspace and the days being written.",
 }
+STORED_CHECKS: dict[CheckName, str] = {
+    "schema": "Stored values match the declared types, patterns and null constraints.",
+    "key": "No key column is null, and the key is unique among the checked rows.",
+    "partition": "Every row belongs to an existing workspace, and no row is dated in the future.",
+}
 CASES = pl.Schema({"column": pl.String, "check": pl.String, "case": pl.String, "row": pl.Int64})
 """Columns of failing cases; ``row`` counts from 0 in the frame that was refused."""
 _SHOWN = 120
+_EPOCH = date(1970, 1, 1)
+_FIRST_DAY = (date.min - _EPOCH).days
+_LAST_DAY = (date.max - _EPOCH).days
+_UNITS_PER_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,24 @@ class CheckResult:
         return f"{first['column']}: {first['check']}: {case}{place}{more}"
 
 
+PASSED = tuple(CheckResult(name) for name in CHECKS)
+"""The results of rows that passed every check."""
+
+
+class PublishRefusedError(LakeError):
+    """A frame failed a check. Nothing was written; the previous rows stay readable.
+
+    Attributes:
+        results: The result of every check; a failed one holds its failing cases.
+    """
+
+    def __init__(self, table: str, results: tuple[CheckResult, ...]) -> None:
+        self.results = results
+        failed = [result for result in results if not result.passed]
+        reasons = "; ".join(f"{result.name}: {result.summary}" for result in failed)
+        super().__init__(f"{table}: refused, the previous rows stay: {reasons}")
+
+
 @dataclass(frozen=True)
 class CheckedRows:
     """Rows that passed. Only `check_rows` makes them, and only they can be written."""
@@ -105,7 +132,7 @@ def check_rows(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckedRows:
     Raises:
         PublishRefusedError: A check failed; it holds every check's result.
     """
-    conformed = _conform(table, frame)
+    conformed = _prepare(table, frame)
     results = (
         check_schema(table, conformed),
         check_key(table, conformed),
@@ -122,7 +149,8 @@ def check_batch(
     """Conform and check the frames of several scopes, each as `check_rows` does.
 
     All rows are checked together, because the checks of 50 frames of a few hundred rows cost as
-    much as those of one. If a check fails, each frame is checked alone to find the refused ones.
+    much as those of one. If a check fails, the halves are checked: one refused frame among n costs
+    2 log2(n) checks.
 
     Args:
         table: The table of all frames.
@@ -131,9 +159,16 @@ def check_batch(
     Returns:
         The checked rows of each scope, or its refusal, in the order of ``frames``.
     """
-    together = _check_together(table, frames)
-    if together is not None:
-        return dict(together)
+    if len(frames) > 1:
+        if (together := _check_together(table, frames)) is not None:
+            return dict(together)
+        scopes = list(frames)
+        middle = len(scopes) // 2
+        halves = (scopes[:middle], scopes[middle:])
+        first, second = (
+            check_batch(table, {scope: frames[scope] for scope in half}) for half in halves
+        )
+        return first | second
     checked: dict[Scope, CheckedRows | PublishRefusedError] = {}
     for scope, frame in frames.items():
         try:
@@ -148,10 +183,10 @@ def _check_together(
 ) -> dict[Scope, CheckedRows] | None:
     """The checked rows of each scope; None where the frames differ in columns or a check fails."""
     schemas = [frame.schema for frame in frames.values()]
-    if len(schemas) < 2 or any(schema != schemas[0] for schema in schemas):
+    if any(schema != schemas[0] for schema in schemas):
         return None
     try:
-        rows = _conform(table, pl.concat(frames.values()))
+        rows = _prepare(table, pl.concat(frames.values()))
     except PublishRefusedError:
         return None
     parts: dict[Scope, pl.DataFrame] = {}
@@ -165,8 +200,7 @@ def _check_together(
         and _all_belong(table, parts, rows)
     ):
         return None
-    passed = tuple(CheckResult(name) for name in CHECKS)
-    return {scope: CheckedRows(table, scope, own, passed) for scope, own in parts.items()}
+    return {scope: CheckedRows(table, scope, own, PASSED) for scope, own in parts.items()}
 
 
 def _all_belong(table: Table, parts: Mapping[Scope, pl.DataFrame], rows: pl.DataFrame) -> bool:
@@ -189,7 +223,73 @@ def _all_belong(table: Table, parts: Mapping[Scope, pl.DataFrame], rows: pl.Data
     return bool(checked.select(belongs.fill_null(value=False).all()).item())
 
 
-def _conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+def conform(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, list[dict[str, object]]]:
+    """Convert a frame to the table's column order and types.
+
+    Only lossless casts are made. A missing column, an undeclared column, a type that needs a lossy
+    cast, and a date outside the years 1 to 9999 are problems.
+
+    Returns:
+        The converted frame and no problems, or the frame as it was and its problems (`CASES`).
+    """
+    expressions: list[pl.Expr] = []
+    problems: list[dict[str, object]] = [
+        {"column": name, "check": "declared", "case": "unexpected column"}
+        for name in sorted(set(frame.columns) - set(table.schema))
+    ]
+    for name, dtype in table.schema.items():
+        if name not in frame.columns:
+            problems.append({"column": name, "check": "present", "case": "missing column"})
+        elif (outside := outside_calendar(frame.get_column(name))).any():
+            case = {"column": name, "check": "type", "case": "outside the years 1 to 9999"}
+            problems += [{**case, "row": row} for row in outside.arg_true()]
+        elif frame.schema[name] == dtype:
+            expressions.append(pl.col(name))
+        elif _widens(frame.schema[name], dtype):
+            expressions.append(pl.col(name).cast(dtype))
+        else:
+            what = f"{frame.schema[name]} instead of {dtype}"
+            problems.append({"column": name, "check": "type", "case": what})
+    return (frame, problems) if problems else (frame.select(expressions), problems)
+
+
+def outside_calendar(values: pl.Series) -> pl.Series:
+    """Mark dates and instants that Python cannot represent; nulls are not marked."""
+    if values.dtype == pl.Date:
+        per_day = 1
+    elif isinstance(values.dtype, pl.Datetime) and values.dtype.time_unit in _UNITS_PER_DAY:
+        per_day = _UNITS_PER_DAY[values.dtype.time_unit]
+    else:  # 64-bit nanoseconds cannot leave the calendar
+        return pl.repeat(value=False, n=values.len(), dtype=pl.Boolean, eager=True)
+    inside = values.to_physical().is_between(
+        _FIRST_DAY * per_day, (_LAST_DAY + 1) * per_day, closed="left"
+    )
+    return ~inside.fill_null(value=True)
+
+
+def _widens(have: pl.DataType, want: pl.DataType) -> bool:
+    """Whether every value of one type can be represented in the other."""
+    if have == pl.Null:
+        return True
+    if want == pl.Int64:
+        return have.is_integer() and have not in (pl.UInt64, pl.Int128, pl.UInt128)
+    if want == pl.Float64:
+        return have == pl.Float32 or have in (
+            pl.Int8,
+            pl.Int16,
+            pl.Int32,
+            pl.UInt8,
+            pl.UInt16,
+            pl.UInt32,
+        )
+    if isinstance(want, pl.Datetime) and isinstance(have, pl.Datetime):
+        return have.time_zone is not None and have.time_unit in ("us", "ms")
+    if isinstance(want, pl.List) and isinstance(have, pl.List):
+        return have.inner == pl.Null
+    return want == pl.String and have in (pl.Categorical, pl.Enum)
+
+
+def _prepare(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
     """The frame in the table's shape, with stand-ins for what an append numbers.
 
     Raises:
@@ -287,6 +387,56 @@ def check_partition(table: Table, frame: pl.DataFrame, scope: Scope) -> CheckRes
             pl.lit("workspace_id, day" if table.by_day else "workspace_id").alias("column"),
             pl.lit(f"belongs to {scope}").alias("check"),
             place.alias("case"),
+            pl.col("row").cast(pl.Int64),
+        )
+    )
+    return CheckResult("partition", bad)
+
+
+def columns_to_check(table: Table) -> list[str]:
+    """The columns that are checked: all but bytes, which are large and have no rules."""
+    return [column.name for column in table.columns if column.dtype != pl.Binary]
+
+
+def check_stored(
+    table: Table, frame: pl.DataFrame, *, workspace_ids: Collection[str], today: date
+) -> tuple[CheckResult, ...]:
+    """Check rows of all workspaces.
+
+    Args:
+        table: The table of the rows.
+        frame: The rows, with the columns of `columns_to_check`.
+        workspace_ids: The existing workspaces.
+        today: The last day that a row may have.
+
+    Returns:
+        The results of ``schema``, ``key`` and ``partition``.
+    """
+    return (
+        check_schema(table, frame, columns=columns_to_check(table)),
+        check_key(table, frame, is_stored=True),
+        _check_owners(frame, workspace_ids, today),
+    )
+
+
+def _check_owners(frame: pl.DataFrame, workspace_ids: Collection[str], today: date) -> CheckResult:
+    """Find rows of a workspace that does not exist, or of a day in the future."""
+    is_known = pl.col("workspace_id").is_in(list(workspace_ids)).fill_null(value=False)
+    day = pl.col("day") if "day" in frame.columns else pl.lit(today)
+    is_past = (day <= today).fill_null(value=False)
+    reason = (
+        pl.when(is_known).then(pl.lit(f"up to {today}")).otherwise(pl.lit("an existing workspace"))
+    )
+    bad = (
+        frame.select("workspace_id", day=day)
+        .with_row_index("row")
+        .filter(~(is_known & is_past))
+        .select(
+            pl.lit("workspace_id, day").alias("column"),
+            reason.alias("check"),
+            pl.concat_str(
+                "workspace_id", pl.col("day").cast(pl.String), separator=" ", ignore_nulls=True
+            ).alias("case"),
             pl.col("row").cast(pl.Int64),
         )
     )

@@ -1,4 +1,4 @@
-"""Load the extensions and attach the lake. The only place that calls `duckdb.connect`.
+"""Attach the lake, and look up its snapshots. The only place that calls `duckdb.connect`.
 
 Imports neither Polars nor pandera: `ytap sql` answers through here. Extensions come signed from
 pinned packages; unsigned ones are never allowed, and DuckDB fetches nothing by itself.
@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,13 +23,15 @@ import duckdb
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_journals, list_parquet
-from ytap_assets.lakehouse.disk import is_locked, translate_errors
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
     DiskFullError,
     LakeDamagedError,
     LakeMissingError,
     LakeReadOnlyError,
+    SnapshotMissingError,
+    is_locked,
+    translate_errors,
 )
 from ytap_assets.settings import Settings
 
@@ -42,6 +45,7 @@ _DAMAGES = (
     "new DuckLake is explicitly disabled",
 )
 _JOURNALS = ("-wal", "-journal")
+_END_OF_NUMBERS = 2**63
 
 
 class _AbsentPandas(MetaPathFinder):
@@ -311,6 +315,42 @@ def attach_statement(settings: Settings, *, read_only: bool, creates: bool = Fal
         options += ["META_JOURNAL_MODE 'WAL'", "DATA_INLINING_ROW_LIMIT 0"]
     return (
         f"ATTACH {_quote(f'ducklake:sqlite:{settings.catalog}')} AS {LAKE} ({', '.join(options)})"
+    )
+
+
+def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
+    """When each readable snapshot was committed, by the clock of the machine, in their order."""
+    rows = connection.execute(
+        f"SELECT snapshot_time FROM ducklake_snapshots('{LAKE}') ORDER BY snapshot_id"
+    ).fetchall()
+    return [at for (at,) in rows]
+
+
+def stored_at(
+    connection: duckdb.DuckDBPyConnection, table: str, snapshot: int
+) -> frozenset[str] | None:
+    """A table's columns at a snapshot; None where there was no such table then.
+
+    Raises:
+        SnapshotMissingError: The snapshot never was, or has expired.
+    """
+    if not 0 <= snapshot < _END_OF_NUMBERS:
+        raise SnapshotMissingError(_explain_missing(snapshot))
+    try:
+        empty = connection.execute(f"FROM {LAKE}.{table} AT (VERSION => {snapshot}) LIMIT 0")
+    except duckdb.CatalogException:
+        return None
+    except duckdb.InvalidInputException as error:
+        if "No snapshot found" not in str(error):
+            raise
+        raise SnapshotMissingError(_explain_missing(snapshot)) from error
+    return frozenset(name for name, *_ in empty.description or ())
+
+
+def _explain_missing(snapshot: int) -> str:
+    return (
+        f'snapshot {snapshot} never was, or has expired; `ytap sql "FROM'
+        " ducklake_snapshots('lake')\"` lists those that can be read"
     )
 
 

@@ -2,14 +2,15 @@
 
 Belongs here: listing copies, checking one, and comparing them with a lake's catalog; and what
 backups, restores and verifications share: the lock that keeps them apart, their unfinished folders,
-copying bytes, what a failing disk is called. Does not belong here: making (`backup`) or restoring
-(`restore`) a copy.
+copying bytes, what a failing disk is called. Does not belong here: making or restoring a copy
+(`backup`).
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -32,14 +33,17 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
     read_commits,
 )
-from ytap_assets.lakehouse.disk import CHECK_DISK, describe_failure, is_failing, is_full
 from ytap_assets.lakehouse.errors import (
+    CHECK_DISK,
     BackupError,
     DiskFailureError,
     DiskFullError,
     LakeDamagedError,
     LakeError,
     LockTimeoutError,
+    describe_failure,
+    is_failing,
+    is_full,
 )
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.manifest import (
@@ -56,6 +60,7 @@ from ytap_assets.safe_files import read_below
 from ytap_assets.settings import Settings
 
 MARKER = ".being-made-by-ytap"
+RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}(-wal|-shm|-journal)?")
 PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _WAIT_S = 120.0
 _CHUNK = 1 << 20
@@ -121,10 +126,8 @@ def newest_good(copies: list[Copy]) -> Copy | None:
     return next((copy for copy in reversed(copies) if copy.problem is None), None)
 
 
-def find_newer_copy(
-    settings: Settings, copies: Sequence[Copy], catalog: Path, *, is_copy: bool = False
-) -> str | None:
-    """Whether a good copy has commits of this lake that a catalog does not have.
+def find_newer_copy(settings: Settings, copies: Sequence[Copy]) -> str | None:
+    """Whether a good copy has commits of this lake that its catalog does not have.
 
     Such a catalog is an older one that took the place of the lake's, or lost its journal: files
     that it does not refer to may hold the newer rows. It stays so when more was committed since,
@@ -134,8 +137,6 @@ def find_newer_copy(
     Args:
         settings: The installation.
         copies: The copies among the backups.
-        catalog: The lake's catalog, or a copy of it.
-        is_copy: Nobody writes to the catalog.
 
     Returns:
         What is wrong, and the ways out; None where no copy has more.
@@ -143,7 +144,7 @@ def find_newer_copy(
     Raises:
         LakeDamagedError: The catalog cannot be read.
     """
-    commits = read_commits(catalog, is_copy=is_copy)
+    commits = read_commits(settings.catalog)
     restored = read_restored(settings)
     meant = -1
     if restored and restored.lake_id == commits.lake_id and commits.newest >= restored.snapshot_id:
@@ -330,6 +331,17 @@ def remove_leftovers(folder: Path) -> list[Path]:
             shutil.rmtree(path)
             removed.append(path)
     return removed
+
+
+def remove_restoring(settings: Settings) -> None:
+    """Remove what a killed restore left; the caller holds the copies' lock."""
+    catalog = settings.catalog
+    for path in settings.data_path.glob(".restoring-*"):
+        if RESTORING.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+    for path in catalog.parent.glob(f"{glob.escape(catalog.name)}.restoring-*"):
+        if RESTORING.fullmatch(path.name.removeprefix(catalog.name)):
+            path.unlink()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The exceptions of the lakehouse.
+"""The exceptions of the lakehouse, and which errors of DuckDB and of the system they stand for.
 
 - `LakeError`
-    - `PublishRefusedError`: a frame failed a check; the previous rows stay
+    - `checks.PublishRefusedError`: a frame failed a check; the previous rows stay
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
     - `LockTimeoutError`: another process held the write lock for too long
     - `DiskFullError`: there is no space left
@@ -14,34 +14,49 @@
     - `StatementRefusedError`: a statement would reach more than the lake
     - `SweepRefusedError`: deleting files is not safe
     - `BackupError`: a backup is damaged or cannot be restored
+
+DuckDB reports a full disk in four ways. One is "disk I/O error": SQLite could not create its shared
+memory file, which reads need as well. Belongs here: recognizing a full disk, a folder without write
+permission, a locked catalog, a damaged file. Does not belong here: recovering from them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
 
 from ytap_assets.errors import QuestionError, YtapError
+from ytap_assets.settings import Settings
 
-if TYPE_CHECKING:
-    from ytap_assets.lakehouse.checks import CheckResult
+UNREADABLE = (
+    "a file of the lake is missing or damaged: check YTAP_DATA_PATH and YTAP_CATALOG; `ytap doctor`"
+    " looks at the lake, `ytap restore` puts a backup back"
+)
+CHECK_DISK = (
+    "check the disk, and the limit on the size of files (`ulimit -f`), and run it again; `ytap"
+    " doctor` looks at the lake"
+)
+_FULL = ("no space left on device", "database or disk is full", "disk quota exceeded")
+_READ_ONLY = ("attempt to write a readonly database", "read-only file system")
+_LOCKED = ("database is locked", "database table is locked", "database schema is locked")
+_FAILING = ("disk i/o error", "input/output error", "file too large", "could not fsync")
+_VAGUE = ("disk i/o error", "could not write", "unable to open database file", "permission denied")
+_FILES = (".parquet", "catalog.sqlite", "disk image is malformed", "new DuckLake is explicitly")
+_CRAMPED_BYTES = 256 * 1024
+_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+_FAILING_ERRNOS = (errno.EIO, errno.EFBIG)
+_READ_ONLY_ERRNOS = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class LakeError(YtapError):
     """The base of the lakehouse's exceptions."""
-
-
-class PublishRefusedError(LakeError):
-    """A frame failed a check. Nothing was written; the previous rows stay readable.
-
-    Attributes:
-        results: The result of every check; a failed one holds its failing cases.
-    """
-
-    def __init__(self, table: str, results: tuple[CheckResult, ...]) -> None:
-        self.results = results
-        failed = [result for result in results if not result.passed]
-        reasons = "; ".join(f"{result.name}: {result.summary}" for result in failed)
-        super().__init__(f"{table}: refused, the previous rows stay: {reasons}")
 
 
 class SchemaConflictError(LakeError):
@@ -90,3 +105,135 @@ class SweepRefusedError(LakeError):
 
 class BackupError(LakeError):
     """A backup is damaged or cannot be restored."""
+
+
+@contextmanager
+def translate_errors(settings: Settings) -> Iterator[None]:
+    """Translate errors that the machine or another program caused into our own exceptions.
+
+    Raises:
+        DiskFullError: The disk of the catalog or of the files has no space left.
+        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+        LakeReadOnlyError: The lake's folder cannot be written to.
+        CatalogBusyError: Another program kept the catalog locked, or wrote to it.
+    """
+    try:
+        yield
+    except (duckdb.Error, sqlite3.Error, OSError) as error:
+        if (explained := explain_error(error, settings.catalog, settings.data_path)) is None:
+            raise
+        raise explained from error
+
+
+def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeError | None:
+    """Our exception for an error that the machine or another program caused; None for others."""
+    if is_locked(error):
+        return CatalogBusyError(
+            f"{catalog} is locked by another program, such as a database browser;"
+            " nothing was written: end that program's transaction and run it again"
+        )
+    if _is_conflict(error):
+        return CatalogBusyError(
+            f"{catalog}: another program wrote to the lake at the same time; nothing was"
+            " written: run it again, and let only this project write to the lake"
+        )
+    if (place := _find_read_only(error, catalog, data_path)) is not None:
+        return LakeReadOnlyError(
+            f"{place} is read-only or its permissions are missing; nothing was written: mount it"
+            " for writing or check its permissions"
+        )
+    if is_full(error, catalog.parent, data_path):
+        return DiskFullError(
+            f"no space left on the disk of {catalog} or {data_path}: nothing was written and the"
+            " previous rows stay; even reading needs a little: free some space and run it again"
+            " (`ytap maintain` sweeps what a failed write left)"
+        )
+    if is_failing(error):
+        return DiskFailureError(
+            f"{catalog} or {data_path} cannot be read or written: {describe_failure(error)}:"
+            f" nothing was changed; {CHECK_DISK}"
+        )
+    return None
+
+
+def is_failing(error: BaseException) -> bool:
+    """Whether the disk or a limit of the process refused a read or write, full disks included."""
+    if isinstance(error, OSError):
+        return error.errno in _FAILING_ERRNOS
+    return _is_outside(error) and any(phrase in str(error).lower() for phrase in _FAILING)
+
+
+def describe_failure(error: BaseException) -> str:
+    """The system's error message, in one line."""
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror
+    return " ".join(str(error).split())
+
+
+def is_locked(error: BaseException) -> bool:
+    """Whether another program holds SQLite's lock on the catalog; this project holds it briefly."""
+    return _is_outside(error) and any(phrase in str(error).lower() for phrase in _LOCKED)
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether a file of the lake caused DuckDB's error, and not the statement.
+
+    Such errors have no class of their own: the readers of Parquet and SQLite raise the base class.
+    """
+    files = (duckdb.IOException, duckdb.FatalException, duckdb.SerializationException)
+    return isinstance(error, duckdb.Error) and (
+        type(error) is duckdb.Error
+        or isinstance(error, files)
+        or any(sign in str(error) for sign in _FILES)
+    )
+
+
+def can_write(place: Path) -> bool:
+    """Whether a file or folder is writable; for a missing one, its nearest existing parent."""
+    return os.access(_nearest(place), os.W_OK)
+
+
+def is_cramped(folder: Path) -> bool:
+    """Whether a folder's disk has less than 256 KiB left."""
+    return shutil.disk_usage(_nearest(folder)).free < _CRAMPED_BYTES
+
+
+def _nearest(place: Path) -> Path:
+    """The path, or its nearest existing parent."""
+    return next(path for path in (place, *place.parents) if path.exists())
+
+
+def _is_outside(error: BaseException) -> bool:
+    """Whether an error can have an outside cause; errors of statements may quote any text."""
+    if isinstance(error, duckdb.Error):
+        return not isinstance(error, duckdb.ProgrammingError | duckdb.DataError)
+    return isinstance(error, sqlite3.Error)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, duckdb.TransactionException) and "conflict" in str(error).lower()
+
+
+def _find_read_only(error: BaseException, catalog: Path, data_path: Path) -> object:
+    """The path without write permission; None if that is not the cause."""
+    if isinstance(error, OSError):
+        place = error.filename or catalog.parent
+        return place if error.errno in _READ_ONLY_ERRNOS else None
+    text = str(error).lower()
+    if not _is_outside(error) or not any(phrase in text for phrase in (*_READ_ONLY, *_VAGUE)):
+        return None
+    refusing = [place for place in (catalog.parent, catalog, data_path) if not can_write(place)]
+    certain = any(phrase in text for phrase in _READ_ONLY)
+    return next(iter(refusing), catalog if certain else None)
+
+
+def is_full(error: BaseException, *folders: Path) -> bool:
+    """Whether a disk is full; if the message is ambiguous, the folders' free space decides."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL_ERRNOS
+    text = str(error).lower()
+    if not _is_outside(error):
+        return False
+    return any(phrase in text for phrase in _FULL) or (
+        any(phrase in text for phrase in _VAGUE) and any(map(is_cramped, folders))
+    )

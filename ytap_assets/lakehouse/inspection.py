@@ -14,11 +14,9 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE, attach, extension_file
-from ytap_assets.lakehouse.disk import explain_error
-from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError
+from ytap_assets.lakehouse.connection import LAKE, attach, commit_times, extension_file
+from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
-from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -135,8 +133,22 @@ class Inspection:
             ages += [Age(table.name, str(w), _int(n), _instant(at)) for w, n, at in rows]
         return ages
 
-    def read(self, table: Table, columns: Sequence[str]) -> pl.DataFrame:
-        """All rows of all workspaces; no rows if the table does not exist yet."""
+    def read(
+        self,
+        table: Table,
+        columns: Sequence[str],
+        *,
+        known: str | None = None,
+        after: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Rows of all workspaces; no rows if the table does not exist yet.
+
+        Args:
+            table: What to read.
+            columns: Which columns, in this order.
+            known: A column that has to be known, if not all rows are wanted.
+            after: The instant that it has to be after, if not all known ones are wanted.
+        """
         there = self._rows(
             "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?",
             [LAKE, table.name],
@@ -144,7 +156,12 @@ class Inspection:
         if not there:
             return table.empty().select(columns)
         names = ", ".join(f'"{name}"' for name in columns)
-        return self._connection.execute(f"SELECT {names} FROM {LAKE}.{table.name}").pl()
+        where = f' WHERE "{known}" IS NOT NULL' if known else ""
+        values = [] if after is None else [after]
+        if after is not None:
+            where += f' AND "{known}" > ?'
+        query = f"SELECT {names} FROM {LAKE}.{table.name}{where}"
+        return self._connection.execute(query, values).pl()
 
     def recent(
         self, table: Table, moment: str, since: datetime, columns: Sequence[str]

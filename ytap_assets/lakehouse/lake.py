@@ -12,28 +12,29 @@ import duckdb
 import polars as pl
 
 from ytap_assets.lakehouse.catalog import WAY_BACK
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
+from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import (
     BUSY_POLL_S,
     BUSY_TIMEOUT_S,
     LAKE,
     attach,
+    commit_times,
     find_obstacle,
     is_made_by_itself,
     make_catalog,
     require_catalog,
 )
-from ytap_assets.lakehouse.disk import is_locked, translate_errors
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
     DiskFullError,
     LakeError,
     LakeReadOnlyError,
+    is_locked,
+    translate_errors,
 )
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
-from ytap_assets.lakehouse.snapshots import commit_times
 from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
@@ -172,9 +173,9 @@ class Lake:
         """Read several named workspaces in one statement, now or as of a snapshot."""
         return BatchReader(self.cursor, workspace_ids, as_of=as_of)
 
-    def cross_reader(self, *, as_of: int | None = None) -> CrossReader:
+    def cross_reader(self) -> CrossReader:
         """Read across all workspaces: a step of its own, so that it is seen."""
-        return CrossReader(self.cursor, as_of=as_of)
+        return CrossReader(self.cursor)
 
     @contextmanager
     def write(self, run: Run) -> Iterator[Transaction]:
@@ -235,17 +236,6 @@ class Lake:
             self.wait_for_catalog()
             transaction.repeat()
         transaction.commit()
-
-    def publish(self, table: Table, frame: pl.DataFrame, scope: Scope, run: Run) -> Transaction:
-        """Check a frame and replace what its scope held, in one commit.
-
-        Raises:
-            PublishRefusedError: A check failed; nothing was written.
-        """
-        rows = check_rows(table, frame, scope)
-        with self.write(run) as transaction:
-            transaction.publish(rows)
-        return transaction
 
     def preview_append(self, rows: CheckedRows) -> Appended:
         """What an append would do now; nothing is written, and no lock is taken."""

@@ -25,11 +25,9 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
 )
 from ytap_assets.lakehouse.connection import LAKE
-from ytap_assets.lakehouse.copies import hold_copies
-from ytap_assets.lakehouse.disk import translate_errors
-from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError
+from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
+from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError, translate_errors
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.restore import remove_restoring
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 

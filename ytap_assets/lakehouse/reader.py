@@ -15,9 +15,8 @@ from itertools import pairwise
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.connection import LAKE, stored_at
 from ytap_assets.lakehouse.schema import select_declared
-from ytap_assets.lakehouse.snapshots import stored_at
 from ytap_assets.tables import Table
 
 Cursors = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -156,9 +155,8 @@ class Reader(BatchReader):
 class CrossReader:
     """Reads the rows of every workspace: a separate, visible step over the border between them."""
 
-    def __init__(self, cursors: Cursors, *, as_of: int | None = None) -> None:
+    def __init__(self, cursors: Cursors) -> None:
         self._cursors = cursors
-        self.as_of = as_of
 
     def read_across(
         self,
@@ -169,7 +167,7 @@ class CrossReader:
         wanted: Wanted | None = None,
     ) -> pl.DataFrame:
         """Rows of a table of all workspaces; arguments and errors as `BatchReader.read`."""
-        return _read(self._cursors, table, days, columns, wanted or {}, self.as_of)
+        return _read(self._cursors, table, days, columns, wanted or {}, None)
 
     def read_spans(
         self,
@@ -193,7 +191,7 @@ class CrossReader:
             The columns ``by``, ``first_at`` and ``last_at``.
         """
         spans = {"first_at": f'min("{instant}")', "last_at": f'max("{instant}")'}
-        return _read(self._cursors, table, days, by, wanted or {}, self.as_of, spans=spans)
+        return _read(self._cursors, table, days, by, wanted or {}, None, spans=spans)
 
     def last_seqs(self, table: Table) -> dict[str, int]:
         """The number of every workspace's last row in a sequenced table.
@@ -204,8 +202,9 @@ class CrossReader:
         if not table.sequenced:
             raise KeyError(f"{table.name} has no column seq")
         with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
-            found = cursor.execute(f"SELECT workspace_id, max(seq) FROM {source} GROUP BY ALL")
+            found = cursor.execute(
+                f"SELECT workspace_id, max(seq) FROM {LAKE}.{table.name} GROUP BY ALL"
+            )
             return dict(found.fetchall())
 
     def read_newest(self, table: Table, *, columns: Sequence[str]) -> pl.DataFrame:
@@ -216,10 +215,9 @@ class CrossReader:
         """
         selected = ", ".join(f'"{name}"' for name in columns)
         with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
             found = cursor.execute(
                 f"SELECT unnest(arg_max(t, t.day)), count(*) AS rows"
-                f" FROM (SELECT {selected} FROM {source}) t"
+                f" FROM (SELECT {selected} FROM {LAKE}.{table.name}) t"
                 " GROUP BY t.workspace_id ORDER BY t.workspace_id"
             ).pl()
         return found.cast(
@@ -229,24 +227,24 @@ class CrossReader:
     def first_day(self, table: Table, *, since: date) -> date | None:
         """The earliest day of any workspace's rows, from a day on; None where there are none."""
         with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
-            found = cursor.execute(f"SELECT min(day) FROM {source} WHERE day >= ?", [since])
+            found = cursor.execute(
+                f"SELECT min(day) FROM {LAKE}.{table.name} WHERE day >= ?", [since]
+            )
             (first,) = found.fetchall()[0]
             return first if first is None else date.fromisoformat(str(first))
 
     def count_rows(self, table: Table) -> int:
         """How many rows of a table there are, of all workspaces."""
         with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
-            (count,) = cursor.execute(f"SELECT count(*) FROM {source}").fetchall()[0]
+            (count,) = cursor.execute(f"SELECT count(*) FROM {LAKE}.{table.name}").fetchall()[0]
             return int(count)
 
     def count_days(self, table: Table) -> dict[str, dict[date, int]]:
         """How many rows of a day-grained table there are, by workspace and day."""
         with self._cursors() as cursor:
-            source = _source(cursor, table, self.as_of)
             found = cursor.execute(
-                f"SELECT workspace_id, day, count(*) FROM {source} GROUP BY ALL ORDER BY ALL"
+                f"SELECT workspace_id, day, count(*) FROM {LAKE}.{table.name}"
+                " GROUP BY ALL ORDER BY ALL"
             )
             counts: dict[str, dict[date, int]] = {}
             for workspace_id, day, count in found.fetchall():

@@ -27,9 +27,8 @@ from duckdb import StatementType
 
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.connection import LAKE, attach, connect
+from ytap_assets.lakehouse.connection import LAKE, attach, connect, stored_at
 from ytap_assets.lakehouse.errors import LakeError, StatementRefusedError
-from ytap_assets.lakehouse.snapshots import stored_at
 from ytap_assets.settings import Settings
 
 _MOST_MEMORY = 2 * 1024**3

@@ -105,14 +105,6 @@ class Transaction:
         """Read across workspaces inside the transaction."""
         return CrossReader(lambda: nullcontext(self._cursor))
 
-    def publish(self, rows: CheckedRows) -> int:
-        """Replace what the scope held with these rows.
-
-        Returns:
-            How many rows were replaced.
-        """
-        return self.publish_all([rows])
-
     def publish_all(self, parts: Sequence[CheckedRows]) -> int:
         """Replace what each of several scopes of one table held, in two statements.
 
@@ -133,6 +125,42 @@ class Transaction:
         self._insert(table, pl.concat([part.frame for part in parts]))
         self._touched += [f"{table.name} {scope}" for scope in scopes]
         return removed
+
+    def replace_all(self, parts: Sequence[CheckedRows], keys: pl.DataFrame) -> None:
+        """Replace single rows of one derived table of whole histories, in two statements.
+
+        What a scope holds besides stays: the cost is that of the rows that change.
+
+        Args:
+            parts: The new rows, each of another workspace.
+            keys: The keys of the rows that go, which include those of the new rows: the columns of
+                the table's key.
+
+        Raises:
+            ValueError: The table is append-only or by day, or a new row has another key.
+        """
+        if not parts:
+            return
+        table = _single_table(parts)
+        if table.mode != "derived" or table.by_day:
+            raise ValueError(f"{table.name}: only whole histories are replaced row by row")
+        rows, key = pl.concat([part.frame for part in parts]), list(table.key)
+        if not rows.join(keys, on=key, how="anti").is_empty():
+            raise ValueError(f"{table.name}: a new row has a key that is not among those replaced")
+        if not keys.is_empty():
+            log.debug("delete %s by key", table.name)
+            conditions, values = _is_between(keys, key)
+            names = ", ".join(f'"{name}"' for name in key)
+            self._change(
+                _Change(
+                    f"DELETE FROM {LAKE}.{table.name} WHERE {conditions}"
+                    f" AND ({names}) IN (SELECT ({names}) FROM {_INCOMING})",
+                    tuple(values),
+                    keys.select(key),
+                )
+            )
+        self._insert(table, rows)
+        self._touched += [f"{table.name} {part.scope}" for part in parts]
 
     def append(self, rows: CheckedRows) -> Appended:
         """Add the rows that are not stored yet; number them where the table is sequenced.
@@ -338,14 +366,10 @@ class Transaction:
         schema = pl.Schema({name: table.schema[name] for name in names})
         if frame.is_empty():
             return pl.DataFrame(schema=schema)
-        lowest = frame.select(pl.col(on).min()).row(0)
-        highest = frame.select(pl.col(on).max()).row(0)
-        bounds = dict(zip(on, zip(lowest, highest, strict=True), strict=True))
-        conditions = [f"{comparable(name, pair)} BETWEEN ? AND ?" for name, pair in bounds.items()]
+        conditions, values = _is_between(frame, on)
         selected = ", ".join(f'"{name}"' for name in names)
         stored = self._cursor.execute(
-            f"SELECT {selected} FROM {LAKE}.{table.name} WHERE {' AND '.join(conditions)}",
-            [value for pair in bounds.values() for value in pair],
+            f"SELECT {selected} FROM {LAKE}.{table.name} WHERE {conditions}", values
         ).pl()
         return stored.cast(schema)
 
@@ -383,6 +407,15 @@ class Transaction:
             self._cursor.register(_INCOMING, change.rows)
         found = self._cursor.execute(change.statement, list(change.values)).fetchall()
         return found[0] if found else None
+
+
+def _is_between(frame: pl.DataFrame, on: Sequence[str]) -> tuple[str, list[object]]:
+    """A condition that a row's values lie between those of a frame, and what is bound to it."""
+    lowest = frame.select(pl.col(on).min()).row(0)
+    highest = frame.select(pl.col(on).max()).row(0)
+    bounds = dict(zip(on, zip(lowest, highest, strict=True), strict=True))
+    conditions = [f"{comparable(name, pair)} BETWEEN ? AND ?" for name, pair in bounds.items()]
+    return " AND ".join(conditions), [value for pair in bounds.values() for value in pair]
 
 
 def _single_table(parts: Sequence[CheckedRows]) -> Table:

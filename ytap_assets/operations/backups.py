@@ -1,7 +1,7 @@
 """Copies of the lake: make, verify, restore and prune them, and judge those that are there.
 
 Belongs here: which copies are made where, which stay, and what a check-up says of them. Does not
-belong here: how a copy is made or restored (`lakehouse.backup`, `lakehouse.restore`).
+belong here: how a copy is made or restored (`lakehouse.backup`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ytap_assets.errors import FileRefusedError
-from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
 from ytap_assets.lakehouse.copies import (
     Copy,
     hold_copies,
@@ -26,7 +26,6 @@ from ytap_assets.lakehouse.copies import (
 )
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
-from ytap_assets.lakehouse.restore import Verified, restore, verify
 from ytap_assets.operations.findings import Finding, span
 from ytap_assets.operations.platform import Platform
 from ytap_assets.safe_files import read_below, write_below

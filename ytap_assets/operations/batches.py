@@ -12,7 +12,7 @@ from typing import Self
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CHECKS, CheckResult
+from ytap_assets.lakehouse.checks import PASSED
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
@@ -121,7 +121,7 @@ class Batches:
                 frame=self._table.empty(),
                 log=COLLECTION_LOG.empty(),
                 payloads=pl.Series("day", dtype=pl.Date),
-                results=tuple(CheckResult(name) for name in CHECKS),
+                results=PASSED,
                 snapshot_id=self._platform.lake.snapshot_id(),
             )
         if len(parts) > 1:

@@ -19,18 +19,14 @@ from ytap_assets.config_keys import find_nearest
 from ytap_assets.domain.phrases import is_listing
 from ytap_assets.domain.quota import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.disk import can_write
+from ytap_assets.lakehouse.errors import can_write
 from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.backups import examine_backups
 from ytap_assets.operations.doctor_lake import examine_lake
 from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
-from ytap_assets.operations.inbox_files import (
-    APPROVALS,
-    UPLOADS,
-    find_foreign_uploads,
-    read_inboxes,
-)
+from ytap_assets.operations.inbox_files import APPROVALS, UPLOADS, find_foreign_uploads
+from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.spam import spam_model
 from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
 from ytap_assets.settings import VARIABLES, Settings
@@ -75,7 +71,7 @@ def examine(
         *_check_sources(listed),
         *_check_models(settings, listed),
         *_check_phrases(listed),
-        *_check_inboxes(Workspaces(settings), listed, now),
+        *_check_inboxes(settings, listed, now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
         _check_transport(settings),
@@ -181,37 +177,38 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_inboxes(
-    workspaces: Workspaces, listed: Sequence[Listed], now: datetime
+    settings: Settings, listed: Sequence[Listed], now: datetime
 ) -> Iterator[Finding]:
     """Inbox files and lines that cannot be read, decisions dated ahead, unknown channels."""
     are_well = True
+    workspaces = Workspaces(settings)
     configs = {one.workspace_id: one.workspace for one in listed}
-    for workspace_id in workspaces.ids():
-        files = read_inboxes(workspaces.folder(workspace_id))
+    folders = {name: workspaces.folder(name) for name in workspaces.ids()}
+    for workspace_id, state in inspect_inboxes(settings, folders, now).items():
         config = configs.get(workspace_id)
-        for problem in find_foreign_uploads(files[UPLOADS].parsed.rows, config) if config else ():
+        for problem in find_foreign_uploads(state.uploads, config) if config else ():
             are_well = False
             yield Finding("health", f"inbox {workspace_id}/{UPLOADS}", "warn", problem)
-        for name, file in files.items():
+        for name, file in state.files.items():
             subject = f"inbox {workspace_id}/{name}"
             for problem in file.find_problems():
                 are_well = False
                 yield Finding("health", subject, "fail" if file.problem else "warn", problem)
-            if bad := file.parsed.bad:
+            if last := file.last_bad:
                 are_well = False
                 detail = (
-                    f"lines that could not be read: {len(bad)}, the last is line {bad[-1].line}:"
-                    f" {bad[-1].reason}; `ytap script list -w {workspace_id}` shows them"
+                    "lines that could not be read:"
+                    f" {file.opened.cursor.bad + len(file.parsed.bad)}, the last:"
+                    f" {last[-1]}; `ytap script list -w {workspace_id}` shows them"
                 )
                 yield Finding("health", subject, "warn", detail)
-            ahead = [a for a in file.parsed.rows if a.at > now] if name == APPROVALS else []
-            if ahead:
-                are_well = False
-                detail = (
-                    f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
-                    f" {len(ahead)}; `ytap script list -w {workspace_id}` says which of them wait"
-                )
-                yield Finding("health", subject, "warn", detail)
+        if state.ahead:
+            are_well = False
+            detail = (
+                f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
+                f" {state.ahead}; `ytap script list -w {workspace_id}` says which of them wait"
+            )
+            yield Finding("health", f"inbox {workspace_id}/{APPROVALS}", "warn", detail)
     if are_well:
         yield Finding("health", "inboxes", "ok", "every line could be read")
 

@@ -57,7 +57,7 @@ def examine_lake(
         require_catalog(settings)
         check_integrity(settings.catalog)
         check_files(read_catalog(settings.catalog), settings)
-        newer = find_newer_copy(settings, list_copies(settings), settings.catalog)
+        newer = find_newer_copy(settings, list_copies(settings))
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())

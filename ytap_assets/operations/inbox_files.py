@@ -189,6 +189,12 @@ class InboxFile:
             unread_keys=tuple(keys)[:MAX_UNREAD],
         )
 
+    @property
+    def last_bad(self) -> list[str]:
+        """The last of its lines that could not be read, in words, in their order."""
+        told = [*self.opened.cursor.last_bad, *map(_describe_bad, self.parsed.bad)]
+        return told[-_SHOWN_LINES:]
+
     def describe_lines(self) -> list[str]:
         """What of the lines has no effect; each text begins with the file's name.
 
@@ -196,9 +202,8 @@ class InboxFile:
         keys of the others that no rule reads.
         """
         start = self.opened.cursor
-        bad = [*start.last_bad, *map(_describe_bad, self.parsed.bad)][-_SHOWN_LINES:]
-        told = [f"{self.name}: {text}" for text in bad]
-        if more := start.bad + len(self.parsed.bad) - len(bad):
+        told = [f"{self.name}: {text}" for text in self.last_bad]
+        if more := start.bad + len(self.parsed.bad) - len(told):
             query = f"select place, reason from quarantined_rows where origin = '{self.name}'"
             told.append(f'{self.name}: {more} more such lines: `ytap sql "{query}"`')
         # Programs send a script again to be sure; a person who decides again means it.
@@ -309,25 +314,6 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
     else:
         is_new = find_new_uploads(earlier)
     return InboxFile(opened, compare_lines(opened.lines, is_new))
-
-
-def read_inboxes(folder: Path) -> dict[str, InboxFile]:
-    """A workspace's whole inbox files by name, whether or not they are there.
-
-    Args:
-        folder: The workspace's folder.
-    """
-    return {name: read_inbox(folder, name) for name in INBOX_FILES}
-
-
-def read_inbox(folder: Path, name: str) -> InboxFile:
-    """One of a workspace's inbox files as a whole, whether or not it is there.
-
-    Args:
-        folder: The workspace's folder.
-        name: Its name.
-    """
-    return compare_inbox(open_inbox(folder, name), ())
 
 
 def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> list[str]:

@@ -9,18 +9,21 @@ inbox files. Does not belong here: the files (`inbox_files`), or what follows fr
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from ytap_assets.domain.production.inbox import Decision, Submission, Upload
 from ytap_assets.domain.production.lines import BadLine, Line
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
+from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.reader import BatchReader
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.inbox_files import (
@@ -35,6 +38,7 @@ from ytap_assets.operations.inbox_files import (
     open_inbox,
 )
 from ytap_assets.operations.platform import Slice
+from ytap_assets.settings import Settings
 from ytap_assets.tables import (
     COLLECTION_LOG,
     INBOX_CURSORS,
@@ -48,6 +52,8 @@ MANY = 5_000
 """More values than this are not put into a condition: all rows are read, and then filtered."""
 
 _CURSOR = tuple(field.name for field in fields(Cursor))
+_CURSOR_COLUMNS = ("workspace_id", "file", *_CURSOR)
+_GENERATION = ["workspace_id", "file", "generation"]
 Files = Mapping[str, InboxFile]
 
 
@@ -111,7 +117,10 @@ def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
 
 
 def _read_cursors(reader: BatchReader) -> dict[tuple[str, str], Cursor]:
-    rows = reader.read(INBOX_CURSORS, columns=["workspace_id", "file", *_CURSOR])
+    return _to_cursors(reader.read(INBOX_CURSORS, columns=_CURSOR_COLUMNS))
+
+
+def _to_cursors(rows: pl.DataFrame) -> dict[tuple[str, str], Cursor]:
     cursors: dict[tuple[str, str], Cursor] = {}
     for workspace_id, name, *values in rows.iter_rows():
         stored: list[Any] = [tuple(one) if isinstance(one, list) else one for one in values]
@@ -152,6 +161,65 @@ def _read_earlier(
             (row["script_id"], row["digest"]) if row["file"] == SCRIPTS else _from_row(row)
         )
     return earlier
+
+
+@dataclass(frozen=True)
+class InboxState:
+    """What a check-up looks at of one workspace's inbox files.
+
+    Attributes:
+        files: The files by name, each read from its cursor on.
+        ahead: How many decisions are dated ahead of the clock.
+        uploads: Its uploads on named channels, in the order of the file.
+    """
+
+    files: dict[str, InboxFile]
+    ahead: int
+    uploads: list[Upload]
+
+
+def inspect_inboxes(
+    settings: Settings, folders: Mapping[str, Path], now: datetime
+) -> dict[str, InboxState]:
+    """The inbox files of workspaces, by workspace; nothing is changed.
+
+    Where the lake cannot be read, the files are read from their beginning.
+
+    Args:
+        settings: The installation.
+        folders: The workspaces' folders.
+        now: The present.
+    """
+    stored, ahead, named = INBOX_CURSORS.empty(), INBOX_LINES.empty(), INBOX_LINES.empty()
+    upload = ["script_id", "video_id", "channel_id", "published_at"]
+    # What is wrong with the lake is another finding of the same check-up.
+    with suppress(LakeError), inspect_lake(settings) as inspection:
+        stored = inspection.read(INBOX_CURSORS, _CURSOR_COLUMNS)
+        ahead = inspection.read(INBOX_LINES, _GENERATION, known="decided_at", after=now)
+        columns = [*_GENERATION, "line", *upload]
+        named = inspection.read(INBOX_LINES, columns, known="channel_id").sort("line")
+    cursors = _to_cursors(stored)
+    opened = {
+        name: {
+            file: compare_inbox(open_inbox(folder, file, cursors.get((name, file))), ())
+            for file in INBOX_FILES
+        }
+        for name, folder in folders.items()
+    }
+    current = Inboxes(opened, cursors, {}).read
+    waiting = Counter(ahead.join(current, on=_GENERATION, how="semi")["workspace_id"])
+    uploads: dict[str, list[Upload]] = defaultdict(list)
+    known = named.join(current, on=_GENERATION, how="semi", maintain_order="left")
+    for workspace_id, *values in known.select("workspace_id", *upload).iter_rows():
+        uploads[workspace_id].append(Upload(*values))
+    return {
+        name: InboxState(
+            files,
+            waiting[name] + sum(one.at > now for one in files[APPROVALS].parsed.rows),
+            [*uploads[name], *files[UPLOADS].parsed.rows],
+        )
+        for name, files in opened.items()
+    }
 
 
 def read_lines_of(

@@ -12,8 +12,10 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import CatalogBusyError, PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
+from ytap_assets.lakehouse.errors import (
+    CatalogBusyError,
+)
 from ytap_assets.lakehouse.reader import BatchReader, Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.platform import Batch, Results, Slice, Written

@@ -131,7 +131,7 @@ def maintain_lake(
 def _doubt_catalog(platform: Platform, earlier: Sequence[Copy]) -> str | None:
     settings = platform.settings
     with platform.lake.lock.hold():
-        reason = find_newer_copy(settings, earlier, settings.catalog)
+        reason = find_newer_copy(settings, earlier)
     return f"{reason}: no copy was removed, and nothing was expired or deleted" if reason else None
 
 

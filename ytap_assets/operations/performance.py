@@ -23,6 +23,15 @@ from ytap_assets.tables import (
 _ITEM = ["source", "item_id"]
 _KEY = ["workspace_id", "day", "source"]
 _TOP = ["workspace_id", "day", "story_id", "is_spam", "position"]
+_SCRIPTS = [
+    "workspace_id",
+    "script_id",
+    "created_at",
+    "published_at",
+    "topic_url",
+    "video_id",
+    "cost_usd_micros",
+]
 _AT_ONCE = 365
 
 
@@ -37,12 +46,11 @@ def measure(batch: Batch) -> Results:
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    records = batch.read(PRODUCTION_RECORDS)
-    told = _read_told(batch, records)
+    records = batch.read(PRODUCTION_RECORDS, columns=_SCRIPTS)
     later = batch.read_later(SOURCE_PERFORMANCE, ["workspace_id", "day"]).unique()
 
     def count(part: Batch, _stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
-        return _count(part, records, told)
+        return _count(part, records)
 
     also: dict[str, list[date]] = {}
     for name, day in later.iter_rows():
@@ -52,18 +60,25 @@ def measure(batch: Batch) -> Results:
     )
 
 
-def _count(part: Batch, records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def _count(part: Batch, records: pl.DataFrame) -> pl.DataFrame:
+    days = sorted({day for slice_ in part.slices for day in slice_.each_day()})
+    metrics = part.read(VIDEO_METRICS, before=1)
+    is_dated = pl.any_horizontal(
+        pl.col(name).dt.date().is_in(days).fill_null(value=False)
+        for name in ("created_at", "published_at")
+    )
+    watched = records.filter(~is_dated).join(metrics, on=["workspace_id", "video_id"], how="semi")
+    counted = pl.concat([records.filter(is_dated), watched])
     inputs = SourceInputs(
         observed=part.read(RAW_TRENDS, columns=_KEY),
         members=part.read(TREND_STORIES, columns=[*_KEY, "story_id", "is_spam"]),
         scored=part.read(SCORED_TRENDS, columns=_TOP),
-        told=told,
-        records=records,
-        metrics=part.read(VIDEO_METRICS, before=1),
+        told=_read_told(part, counted),
+        records=counted,
+        metrics=metrics,
     )
-    days = sorted({day for slice_ in part.slices for day in slice_.each_day()})
-    counted = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
-    return counted.filter(part.is_within())
+    sources = measure_sources(pl.Series("day", days, dtype=pl.Date), inputs)
+    return sources.filter(part.is_within())
 
 
 def _read_told(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 A preview holds as long as its mark does. The mark is made of the workspace's last event and of the
 state of its config, its inbox files and the manifests of the scripts that wait, so that neither the
 log nor a config is read where nothing has changed. Belongs here: that memory. Does not belong here:
-what a preview is (`production`), or what a sensor requests (`defs.sensors`).
+what a preview is (`production`), or what a sensor requests (`defs.automation`).
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader

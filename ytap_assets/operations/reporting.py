@@ -25,7 +25,6 @@ from ytap_assets.domain.reporting.numbers import (
     OBSERVED,
     RECORD_COLUMNS,
     RESULT_DAYS,
-    SCRIPT,
     VIDEO,
     ReportInputs,
     as_calendar,
@@ -43,6 +42,7 @@ from ytap_assets.operations.platform import (
     publish_batch,
     split_slices,
 )
+from ytap_assets.operations.records import read_changed_events
 from ytap_assets.reports.files import (
     index_file,
     list_reports,
@@ -64,7 +64,6 @@ from ytap_assets.reports.render import (
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
-    PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     QUARANTINED_ROWS,
     RAW_TRENDS,
@@ -199,7 +198,9 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         return batch.read(table, before=before, columns=columns, reader=reader)
 
     days = [day for one in batch.slices for day in _days(one)]
-    records, events = _read_production(reader, min(days))
+    records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id"])
+    # A record holds from its last event on: the others' states on earlier days are in the log.
+    events = read_changed_events(reader, datetime.combine(min(days) + _DAY, time(), UTC))
     videos = read(VIDEOS)
     out = pl.concat([videos.select(_OWNED), records.select(_OWNED)])
     published = videos.select(*_OWNED, pl.col("published_at").dt.date().alias("since"))
@@ -216,29 +217,6 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         videos=videos,
         metrics=_read_metrics(reader, unique, (min(days), max(days))),
     )
-
-
-def _read_production(reader: BatchReader, first: date) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The records, and the events of the scripts whose records do not hold on all days.
-
-    A record holds from its last event on. So events are read of scripts to which something
-    happened after the first day, or since the records were made.
-
-    Returns:
-        Rows of `production_records` with `RECORD_COLUMNS`, ``video_id`` and ``last_seq``, and rows
-        of `production_events`.
-    """
-    records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id", "last_seq"])
-    end = datetime.combine(first + _DAY, time(), UTC)
-    changed = reader.read(PRODUCTION_EVENTS, columns=list(SCRIPT), at_least={"occurred_at": end})
-    folded = dict(records.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows())
-    newer = reader.read_after(PRODUCTION_EVENTS, folded, columns=SCRIPT)
-    changed = pl.concat([changed, newer]).unique()
-    if changed.is_empty():
-        return records, PRODUCTION_EVENTS.empty()
-    ids = changed["script_id"].unique().to_list()
-    events = reader.read(PRODUCTION_EVENTS, wanted={"script_id": ids})
-    return records, events.join(changed, on=SCRIPT, how="semi")
 
 
 def _read_metrics(reader: BatchReader, videos: pl.DataFrame, days: Days) -> pl.DataFrame:

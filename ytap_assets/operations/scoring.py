@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from ytap_assets.domain.production.records import find_taken_topics
+from ytap_assets.domain.production.records import TAKEN, TAKEN_COLUMNS, find_taken_topics
 from ytap_assets.domain.scoring.final_score import RankingConfig, ScoringWeights, Topic
 from ytap_assets.domain.scoring.ranking import (
     BASELINE_COLUMNS,
@@ -16,7 +16,8 @@ from ytap_assets.domain.scoring.ranking import (
 )
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.platform import Batch, Results, isolated
-from ytap_assets.tables import PRODUCTION_EVENTS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
+from ytap_assets.operations.records import read_changed_events
+from ytap_assets.tables import PRODUCTION_RECORDS, SCORED_TRENDS, STORY_ALIASES, TREND_STORIES
 from ytap_assets.workspaces import Workspace
 
 _PAGE = ["workspace_id", "canonical_url"]
@@ -35,7 +36,7 @@ def score(batch: Batch) -> Results:
     Returns:
         As `publish_with_later_days`, or what was raised (`isolated`).
     """
-    topics = find_taken_topics(batch.read(PRODUCTION_EVENTS))
+    topics = _read_topics(batch)
 
     def rank(part: Batch, stored: pl.DataFrame, _before: pl.DataFrame) -> pl.DataFrame:
         return _keep_first(part, _rank(part, topics), stored)
@@ -43,6 +44,15 @@ def score(batch: Batch) -> Results:
     return publish_with_later_days(
         batch, Dependence(SCORED_TRENDS, rank, reach=BASELINE_DAYS, also=_find_regrouped(batch))
     )
+
+
+def _read_topics(batch: Batch) -> pl.DataFrame:
+    """The topics that were taken on a day of the batch, or on a later one."""
+    reader = batch.reader()
+    first = min((day for one in batch.slices for day in one.each_day()), default=batch.now.date())
+    events = read_changed_events(reader, datetime.combine(first, time(), UTC))
+    records = reader.read(PRODUCTION_RECORDS, columns=TAKEN_COLUMNS, wanted={"state": TAKEN})
+    return find_taken_topics(records, events)
 
 
 def _find_regrouped(batch: Batch) -> dict[str, list[date]]:

@@ -10,9 +10,15 @@ from typing import Any
 
 import polars as pl
 
-from ytap_assets.lakehouse.checks import CheckedRows, CheckResult, Scope, check_batch, check_rows
-from ytap_assets.lakehouse.conform import outside_calendar
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import (
+    CheckedRows,
+    CheckResult,
+    PublishRefusedError,
+    Scope,
+    check_batch,
+    check_rows,
+    outside_calendar,
+)
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.operations.platform import Platform

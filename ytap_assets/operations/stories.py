@@ -6,8 +6,7 @@ import polars as pl
 
 from ytap_assets.domain.scoring.items import ItemConfig, score_items
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
-from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_batch
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
 from ytap_assets.operations.platform import Batch, Results, isolated

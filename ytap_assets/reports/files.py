@@ -1,4 +1,7 @@
-"""Where report files are, and writing them in one step."""
+"""Where report files are, and writing them in one step.
+
+Imports neither Polars nor templates: `ytap summary` names the reports through here.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from ytap_assets.defs.sensors import (
+from ytap_assets.defs.automation import (
     build_sensors,
 )
 from ytap_assets.lakehouse.checks import Scope, check_rows

@@ -12,8 +12,7 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.launch import group_by_assets, materialize_range, prepare_home
-from ytap_assets.defs.stages import plan_stages
+from ytap_assets.defs.launch import group_by_assets, materialize_range, plan_stages, prepare_home
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run

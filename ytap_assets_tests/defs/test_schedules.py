@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.assets import COLLECTION, METRICS
+from ytap_assets.defs.automation import collection_schedule, find_wanted
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.schedules import collection_schedule, find_wanted
 from ytap_assets.defs.table_assets import Stage, batch_config
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run

@@ -12,8 +12,8 @@ import dagster as dg
 import pytest
 
 from ytap_assets.defs.assets import PRODUCTION
+from ytap_assets.defs.automation import build_sensors, find_bucket
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.sensors import build_sensors, find_bucket
 from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.lakehouse.checks import Scope

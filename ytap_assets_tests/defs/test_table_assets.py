@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ytap_assets.defs.assets import EVIDENCE
 from ytap_assets.defs.checks import Failing, Watch, list_unanswered, update_failing
-from ytap_assets.defs.evidence import EVIDENCE
 from ytap_assets.defs.partitions import group_partitions, partition_key
 from ytap_assets.defs.run_events import preview
 from ytap_assets.defs.table_assets import (

@@ -13,7 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.cli.sql import QUESTIONS
-from ytap_assets.defs.evidence import WRITTEN_BESIDE
+from ytap_assets.defs.assets import WRITTEN_BESIDE
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.tables import TABLES
 from ytap_assets_tests.end_to_end.conftest import DAYS, PROJECT, WORKSPACES, Demo

@@ -177,7 +177,10 @@ def looks(workspace_id: str, *seen: dict[str, Any]) -> pl.DataFrame:
 
 def publish(lake: Lake, table: Table, frame: pl.DataFrame, scope: Scope) -> Transaction:
     """Publish in a commit of its own."""
-    return lake.publish(table, frame, scope, RUN)
+    rows = check_rows(table, frame, scope)
+    with lake.write(RUN) as transaction:
+        transaction.publish_all([rows])
+    return transaction
 
 
 def append(lake: Lake, table: Table, frame: pl.DataFrame, workspace_id: str) -> Appended:

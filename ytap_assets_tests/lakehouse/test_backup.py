@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import ROTATION, back_up
+from ytap_assets.lakehouse.backup import ROTATION, back_up, restore, verify
 from ytap_assets.lakehouse.catalog import (
     LakeFile,
     check_files,
@@ -44,7 +44,6 @@ from ytap_assets.lakehouse.errors import (
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import find_rewritten, maintain
 from ytap_assets.lakehouse.manifest import Backup, Copied
-from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import DAY, NOTES, RUN, SAMPLES, notes, one_day, publish
 

@@ -13,19 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from ytap_assets.lakehouse import checks
 from ytap_assets.lakehouse.checks import (
     CASES,
     CHECKS,
     CheckResult,
+    PublishRefusedError,
     Scope,
     check_batch,
     check_key,
     check_partition,
     check_rows,
     check_schema,
+    conform,
 )
-from ytap_assets.lakehouse.conform import conform
-from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.tables import SCORED_TRENDS, TABLES, Table
 from ytap_assets.tables.base import Rows, Text, column
 from ytap_assets_tests.lakehouse.samples import (
@@ -346,3 +347,24 @@ def test_frames_checked_together_pass_as_each_does_alone(
         alone = check_rows(NOTES, frame, scope)
         assert_frame_equal(found.frame, alone.frame)
         assert [one.passed for one in found.results] == [one.passed for one in alone.results]
+
+
+def test_one_refused_frame_among_many_costs_the_checks_of_its_halves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, calls = checks.check_schema, []
+
+    def count(table: Table, frame: pl.DataFrame) -> checks.CheckResult:
+        calls.append(frame.height)
+        return whole(table, frame)
+
+    monkeypatch.setattr(checks, "check_schema", count)
+    scopes = [one_day(f"w{number:03}") for number in range(256)]
+    frames = {scope: notes(scope.workspace_id, [DAY], "a") for scope in scopes}
+    frames[scopes[99]] = frames[scopes[99]].with_columns(pl.lit(None, pl.String).alias("note_id"))
+
+    found = check_batch(NOTES, frames)
+
+    refused = [scope for scope, one in found.items() if isinstance(one, PublishRefusedError)]
+    assert refused == [scopes[99]]
+    assert len(calls) == 1 + 2 * 8  # the whole, and two halves eight times

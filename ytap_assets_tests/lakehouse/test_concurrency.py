@@ -121,7 +121,7 @@ def test_readers_see_what_was_there_while_a_write_is_under_way(lake: Lake) -> No
     publish(lake, NOTES, notes("tech", [DAY], "ab", version=1), one_day("tech"))
     with lake.write(RUN) as transaction:
         changed = notes("tech", [DAY], "abc", version=2)
-        transaction.publish(check_rows(NOTES, changed, one_day("tech")))
+        transaction.publish_all([check_rows(NOTES, changed, one_day("tech"))])
         with Lake.open(lake.settings, tables=SAMPLES) as other:
             assert other.reader("tech").read(NOTES).get_column("version").to_list() == [1, 1]
         assert lake.reader("tech").read(NOTES).get_column("version").to_list() == [1, 1]

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
-from ytap_assets.lakehouse.restore import restore
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker
 from ytap_assets_tests.lakehouse.samples import (
@@ -94,7 +93,7 @@ def test_a_commit_waits_for_it_and_is_made_as_a_whole(
     holder, lake = hold(for_waits=2)
     before = lake.snapshot_id()
     with lake.write(RUN) as transaction:
-        transaction.publish(check_rows(NOTES, NEW, one_day("tech")))
+        transaction.publish_all([check_rows(NOTES, NEW, one_day("tech"))])
         appended = transaction.append(check_rows(LOGS, logs("tech", ["l1"]), Scope("tech")))
         holder.begin()
     assert holder.waits == 2
@@ -133,7 +132,7 @@ def test_a_conflict_with_it_is_named(lake: Lake) -> None:
 
     def publish_while_it_writes() -> None:
         with lake.write(RUN) as transaction:
-            transaction.publish(checked)
+            transaction.publish_all([checked])
             change(lake.settings, "DELETE FROM notes")
 
     with pytest.raises(CatalogBusyError, match="another program"):

@@ -12,12 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ytap_assets.lakehouse.disk import translate_errors
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
     DiskFailureError,
     DiskFullError,
     LakeReadOnlyError,
+    translate_errors,
 )
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.processes import Worker

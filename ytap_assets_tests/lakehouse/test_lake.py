@@ -122,7 +122,7 @@ def test_evidence_and_events_are_appended_in_one_commit(empty_settings: Settings
             assert transaction.append(rows).accepted.height == 1
 
 
-@pytest.mark.parametrize("module", ["sql_sandbox", "connection", "snapshots"])
+@pytest.mark.parametrize("module", ["sql_sandbox", "connection"])
 def test_sql_answers_without_loading_frames(module: str) -> None:
     code = f"import sys, ytap_assets.lakehouse.{module}; print('polars' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

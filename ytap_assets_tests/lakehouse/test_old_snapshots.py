@@ -94,9 +94,11 @@ def test_readers_of_an_old_snapshot_see_its_rows(shrunk: tuple[Settings, int]) -
     later = (LATER, DAYS[-1])
     with Lake.open(settings, tables=SAMPLES) as lake:
         assert lake.reader("tech", as_of=before).read(NOTES, days=later).height == 350
-        assert lake.cross_reader(as_of=before).read_across(NOTES, days=later).height == 350
+        assert (
+            lake.batch_reader(["tech", "art"], as_of=before).read(NOTES, days=later).height == 350
+        )
         assert lake.reader("tech").read(NOTES, days=later).height == 0
-        assert lake.cross_reader(as_of=before).last_seqs(LOGS) == {"tech": 1}
+        assert lake.reader("tech", as_of=before).read(LOGS, columns=["seq"]).rows() == [(1,)]
 
 
 @pytest.mark.parametrize(("workspace_id", "rows"), [("tech", 350), ("art", 5), (None, 355)])

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.checks import PublishRefusedError, Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
-from ytap_assets.lakehouse.errors import PublishRefusedError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run, split_parts
@@ -72,7 +71,9 @@ def test_a_range_is_published_in_one_commit(shared_lake: Lake, workspace: str) -
     before = shared_lake.snapshot_id()
     with shared_lake.write(RUN) as transaction:
         gap = notes(workspace, [span[2]], "a", version=2)
-        replaced = transaction.publish(check_rows(NOTES, gap, Scope(workspace, span[1], span[2])))
+        replaced = transaction.publish_all(
+            [check_rows(NOTES, gap, Scope(workspace, span[1], span[2]))]
+        )
     assert replaced == 2
     assert shared_lake.snapshot_id() == before + 1
     assert _versions(shared_lake, workspace) == [(1, "a", 1), (3, "a", 2), (4, "a", 1)]
@@ -128,7 +129,7 @@ def test_an_exception_undoes_everything_in_the_transaction(
 ) -> None:
     def fail_halfway() -> None:
         with shared_lake.write(RUN) as transaction:
-            transaction.publish(check_rows(MARKS, marks(workspace, a=1), Scope(workspace)))
+            transaction.publish_all([check_rows(MARKS, marks(workspace, a=1), Scope(workspace))])
             transaction.append(check_rows(LOGS, logs(workspace, "a"), Scope(workspace)))
             raise KeyboardInterrupt
 
@@ -144,13 +145,13 @@ def test_a_statement_that_fails_is_told_by_its_own_error(shared_lake: Lake, work
     missing = replace(MARKS, name="no_such_table")
     rows = check_rows(missing, marks(workspace, a=1), Scope(workspace))
     with pytest.raises(duckdb.CatalogException), shared_lake.write(RUN) as transaction:
-        transaction.publish(rows)
+        transaction.publish_all([rows])
 
 
 def test_two_tables_change_in_one_commit(shared_lake: Lake, workspace: str) -> None:
     before = shared_lake.snapshot_id()
     with shared_lake.write(RUN) as transaction:
-        transaction.publish(check_rows(MARKS, marks(workspace, a=1), Scope(workspace)))
+        transaction.publish_all([check_rows(MARKS, marks(workspace, a=1), Scope(workspace))])
         transaction.append(check_rows(LOGS, logs(workspace, "a"), Scope(workspace)))
     assert transaction.snapshot_id == before + 1
     old = shared_lake.reader(workspace, as_of=before)
@@ -291,7 +292,7 @@ def test_tables_are_written_in_their_own_way_only(shared_lake: Lake, workspace: 
         pytest.raises(ValueError, match="logs is append-only: append to it"),
         shared_lake.write(RUN) as transaction,
     ):
-        transaction.publish(log)
+        transaction.publish_all([log])
     with (
         pytest.raises(ValueError, match="marks is derived: publish it"),
         shared_lake.write(RUN) as transaction,
@@ -313,7 +314,7 @@ def test_retention_deletes_old_days_of_one_workspace(shared_lake: Lake, workspac
 def test_every_snapshot_names_its_run_and_what_it_wrote(lake: Lake) -> None:
     run = Run("run-7", "dagster", "materialize notes")
     with lake.write(run) as transaction:
-        transaction.publish(check_rows(NOTES, notes("tech", [DAY], "a"), one_day("tech")))
+        transaction.publish_all([check_rows(NOTES, notes("tech", [DAY], "a"), one_day("tech"))])
         transaction.append(check_rows(LOGS, logs("tech", "a"), Scope("tech")))
     named = lake.snapshots().filter(pl.col("snapshot_id") == transaction.snapshot_id)
     assert named.select("author", "commit_message", "run_id", "commit_extra_info").rows() == [
@@ -336,7 +337,8 @@ def test_no_snapshot_is_nobodys(lake: Lake) -> None:
 
 def test_hostile_words_in_a_runs_name_are_kept_as_they_are(lake: Lake) -> None:
     run = Run("r'); DROP TABLE lake.notes; --", 'a"\n', "w'\x1b")
-    lake.publish(NOTES, notes("tech", [DAY], "a"), one_day("tech"), run)
+    with lake.write(run) as transaction:
+        transaction.publish_all([check_rows(NOTES, notes("tech", [DAY], "a"), one_day("tech"))])
     [last] = lake.snapshots().tail(1).select("run_id", "author", "commit_message").rows()
     assert last == (run.run_id, run.actor, run.what)
 
@@ -505,6 +507,41 @@ def test_several_ranges_of_days_are_replaced_together(shared_lake: Lake, workspa
         ["b", "a"],
         ["a", "a"],
     ]
+
+
+def test_single_rows_are_replaced_and_all_others_stay(shared_lake: Lake, workspace: str) -> None:
+    names = [f"{workspace}{number}" for number in range(3)]
+    for name in names:
+        publish(shared_lake, MARKS, marks(name, a=1, b=2, c=3), Scope(name))
+    parts = [check_rows(MARKS, marks(name, b=7), Scope(name)) for name in names[:2]]
+    keys = pl.DataFrame(
+        {"workspace_id": [*names[:2], names[1]], "mark_id": ["b", "b", "c"]}
+    )  # the third row goes, and none comes for it
+    before = shared_lake.snapshot_id()
+    with shared_lake.write(RUN) as transaction:
+        transaction.replace_all(parts, keys)
+    assert shared_lake.snapshot_id() == before + 1
+    now, then = (
+        [
+            shared_lake.reader(name, as_of=snapshot).read(MARKS).sort("mark_id")["value"].to_list()
+            for name in names
+        ]
+        for snapshot in (None, before)
+    )
+    assert now == [[1, 7, 3], [1, 7], [1, 2, 3]]
+    assert then == [[1, 2, 3]] * 3
+
+
+def test_what_cannot_be_replaced_by_row_is_refused(shared_lake: Lake, workspace: str) -> None:
+    keys = pl.DataFrame({"workspace_id": [workspace], "mark_id": ["a"]})
+    own = check_rows(MARKS, marks(workspace, b=1), Scope(workspace))
+    log = check_rows(LOGS, logs(workspace, "a"), Scope(workspace))
+    day = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
+    with pytest.raises(ValueError, match="not among those"), shared_lake.write(RUN) as write:
+        write.replace_all([own], keys)
+    for rows in (log, day):
+        with pytest.raises(ValueError, match="row by row"), shared_lake.write(RUN) as write:
+            write.replace_all([rows], keys)
 
 
 def test_a_statement_takes_parts_of_one_derived_table(shared_lake: Lake, workspace: str) -> None:

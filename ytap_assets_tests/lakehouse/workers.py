@@ -28,13 +28,12 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.errors import YtapError
-from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import maintain
-from ytap_assets.lakehouse.restore import restore, verify
 from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.settings import Settings
@@ -48,6 +47,7 @@ from ytap_assets_tests.lakehouse.samples import (
     logs,
     notes,
     one_day,
+    publish,
 )
 
 CHURN_DAYS = days(6)
@@ -107,7 +107,7 @@ def make(*, data: str) -> None:
     """Open a lake where there is none, and write to it."""
     with Lake.open(_settings(data), tables=SAMPLES) as lake:
         workspace = f"ws-{os.getpid()}"
-        lake.publish(NOTES, notes(workspace, [DAY], ROWS), one_day(workspace), RUN)
+        publish(lake, NOTES, notes(workspace, [DAY], ROWS), one_day(workspace))
         report("rows", lake.reader(workspace).read(NOTES).height)
 
 
@@ -137,7 +137,7 @@ def _publish(
 ) -> None:
     span = CHURN_DAYS[low : high + 1]
     frame = notes(workspace_id, span, ROWS, version=version)
-    transaction.publish(check_rows(NOTES, frame, Scope(workspace_id, span[0], span[-1])))
+    transaction.publish_all([check_rows(NOTES, frame, Scope(workspace_id, span[0], span[-1]))])
 
 
 def _append(transaction: Transaction, workspace_id: str, version: int) -> None:
@@ -153,7 +153,7 @@ def write(*, data: str, number: int, rounds: int) -> None:
         for turn in range(rounds):
             version = number * 1000 + turn
             frame = notes(own, [DAY], ROWS, version=version)
-            lake.publish(NOTES, frame, one_day(own), RUN)
+            publish(lake, NOTES, frame, one_day(own))
             with lake.write(RUN) as transaction:
                 _take_turn(transaction, version)
             if number == 0:
@@ -165,7 +165,7 @@ def _take_turn(transaction: Transaction, version: int) -> None:
     """Publish all shared days, and log whose version was found and whose was left."""
     frame = notes("shared", SHARED_DAYS, ROWS, version=version)
     scope = Scope("shared", SHARED_DAYS[0], SHARED_DAYS[-1])
-    transaction.publish(check_rows(NOTES, frame, scope))
+    transaction.publish_all([check_rows(NOTES, frame, scope)])
     before = transaction.reader("shared").read(LOGS).sort("seq").get_column("left")
     entry = logs("shared", [f"turn-{version}"], found=before.last(), left=version)
     transaction.append(check_rows(LOGS, entry, Scope("shared")))
@@ -284,7 +284,7 @@ def degrade(*, disk: str, how: str) -> None:
     """Make a lake on a small disk, fill the disk or make it read-only, and try what there is."""
     settings = _settings(f"{disk}/data")
     with Lake.open(settings, tables=SAMPLES) as lake:
-        lake.publish(NOTES, notes("tech", [DAY], "ab"), one_day("tech"), RUN)
+        publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
     copies = Path(disk).with_name("copies")
     copies.mkdir()
     tempfile.tempdir = str(copies)
@@ -323,7 +323,7 @@ def _try_to_publish(lake: Lake, version: int) -> str:
         | {"body": chance.randbytes(300)}
         for number in range(1500)
     ]
-    return _attempt(lambda: lake.publish(NOTES, NOTES.frame(rows), one_day("tech"), RUN))
+    return _attempt(lambda: publish(lake, NOTES, NOTES.frame(rows), one_day("tech")))
 
 
 def _summary(lake: Lake) -> tuple[int, list[int]]:

@@ -22,6 +22,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import examine, probe_host
 from ytap_assets.operations.doctor_lake import judge_age
 from ytap_assets.operations.findings import AREAS, Finding, span
+from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.scoring import score
 from ytap_assets.operations.stories import cluster_stories
@@ -32,6 +33,7 @@ from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VID
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
 from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "append")
 
@@ -122,8 +124,34 @@ def test_lines_that_cannot_be_read_are_counted_by_file(platform: Platform) -> No
     found = find(platform, "inbox tech/approvals.jsonl")
 
     assert (found.area, found.verdict) == ("health", "warn")
-    assert "could not be read: 6, the last is line 6" in found.detail
+    assert "could not be read: 6, the last: line 6 could not be read" in found.detail
     assert "inboxes" not in {one.subject for one in examine(platform.settings, now=platform.now())}
+
+
+def test_what_is_found_in_inboxes_does_not_depend_on_what_a_run_has_read(
+    platform: Platform,
+) -> None:
+    folder = platform.workspaces.folder("tech")
+    ahead = {"script_id": "one", "act": "cancel", "actor": "Ada", "at": "2026-11-21T12:00:00Z"}
+    upload = {"script_id": "one", "video_id": "ytapDemo001", "channel_id": "UC" + "x" * 22}
+    (folder / "approvals.jsonl").write_text(json.dumps(ahead) + "\n{no\n", encoding="utf-8")
+    (folder / "uploads.jsonl").write_text(json.dumps(upload) + "\n", encoding="utf-8")
+
+    def findings() -> list[Finding]:
+        found = examine(platform.settings, now=platform.now())
+        return [one for one in found if one.subject.startswith("inbox")]
+
+    before = findings()
+    advance_one(platform.slice("tech", None, RUN), "all")
+
+    assert findings() == before
+    assert [one.subject for one in before] == [
+        "inbox tech/uploads.jsonl",
+        "inbox tech/approvals.jsonl",
+        "inbox tech/approvals.jsonl",
+    ]
+    state = inspect_inboxes(platform.settings, {"tech": folder}, platform.now())["tech"]
+    assert all(not file.opened.tail for file in state.files.values())
 
 
 def test_a_spam_model_that_is_not_there_is_named_once(platform: Platform) -> None:

@@ -22,7 +22,6 @@ from ytap_assets.operations.inbox_files import (
     InboxFile,
     compare_inbox,
     open_inbox,
-    read_inbox,
 )
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import INBOX_CURSORS, INBOX_LINES, PRODUCTION_EVENTS
@@ -96,7 +95,7 @@ def test_a_file_read_bit_by_bit_says_what_it_says_as_a_whole(
         read.append(file)
         cursor = file.next_cursor()
 
-    assert last == totals(read_inbox(tmp_path, name), [])
+    assert last == totals(compare_inbox(open_inbox(tmp_path, name), ()), [])
 
 
 @pytest.mark.parametrize("change", ["truncated", "rewritten", "rotated", "touched", "appended"])

@@ -23,9 +23,9 @@ from ytap_assets.operations.production import (
     ALL_PROMOTIONS,
     decide,
     decide_on_script,
-    list_records,
     preview,
 )
+from ytap_assets.operations.records import list_records
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.conftest import NOW
 from ytap_assets_tests.promoting import advance_one, stored_records

@@ -14,15 +14,10 @@ from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.operations import production
+from ytap_assets.operations import production_inputs, records
 from ytap_assets.operations.platform import Batch, Platform, Written
-from ytap_assets.operations.production import (
-    advance,
-    decide_on_script,
-    fold_records,
-    list_videos,
-    refold_records,
-)
+from ytap_assets.operations.production import advance, decide_on_script
+from ytap_assets.operations.records import fold_records, list_videos, refold_records
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
 from ytap_assets.workspaces import Approval, Workspace
 from ytap_assets_tests.operations.test_copies import make_own
@@ -110,13 +105,13 @@ def test_one_commit_holds_events_records_videos_and_cursors(three: Platform) -> 
 def test_a_workspace_that_fails_stops_no_other(
     three: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = production.workspace_rules
+    whole = production_inputs.workspace_rules
 
     def refuse(workspace: Workspace) -> Rules:
         rules = whole(workspace)
         return replace(rules, banned_topics=3) if workspace.workspace_id == "finance" else rules  # type: ignore[arg-type]
 
-    monkeypatch.setattr(production, "workspace_rules", refuse)
+    monkeypatch.setattr(production_inputs, "workspace_rules", refuse)
     results = advance(batch_of(three, *NAMES), "all")
 
     assert isinstance(results[Scope("finance")], TypeError)
@@ -142,7 +137,7 @@ def test_rows_that_are_refused_stop_no_other_workspace(
     def refuse(records: pl.DataFrame) -> pl.DataFrame:
         return whole(records).with_columns(video_id=pl.lit("no id"))
 
-    monkeypatch.setattr(production, "videos_from_records", refuse)
+    monkeypatch.setattr(records, "videos_from_records", refuse)
     results = advance(batch_of(three, *NAMES), "all")
 
     assert [type(one).__name__ for one in results.values()] == [
@@ -169,6 +164,23 @@ def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: 
     assert states(platform) == {"one": "script_pending_review"}
 
 
+def test_any_number_of_copies_is_settled_in_two_commits(platform: Platform) -> None:
+    names = [f"copy{number}" for number in range(24)]
+    for name in names:
+        platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+    batch = batch_of(platform, *names)
+    before = platform.lake.snapshots().height
+
+    advance(batch, "all")
+
+    assert platform.lake.snapshots().height == before + 2
+    rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
+    assert rows["workspace_id"].to_list() == sorted(names)[1:]
+    advance(batch, "all")
+    assert platform.lake.snapshots().height == before + 2
+
+
 def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:
     advance(batch_of(three, *NAMES), "all")
     decide_on_script(three, "tech", "tech-0", "cancel", actor="A", reason=None, run=RUN)
@@ -190,6 +202,26 @@ def test_records_of_older_rules_are_computed_again(
     fold_records(batch_of(three, *NAMES))
 
     assert_frame_equal(stored(three, "production_records"), expected)
+
+
+def test_an_event_replaces_the_record_and_the_video_of_its_script_alone(three: Platform) -> None:
+    for name in NAMES:
+        upload = {"script_id": f"{name}-1", "video_id": f"{name:_<11}"}
+        write_lines(three, name, "uploads.jsonl", upload | {"published_at": "2026-11-20T06:00:00Z"})
+    advance(batch_of(three, *NAMES), "all")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.production_records SET hook = 'kept'")
+        cursor.execute("UPDATE lake.videos SET title = 'kept'")
+    write_lines(three, "tech", "scripts.jsonl", script("new", body="new"))
+
+    advance(batch_of(three, *NAMES), "all")
+
+    assert stored(three, "videos")["title"].unique().to_list() == ["kept"]
+    for name in NAMES:
+        records_of = slice_of(three, name).read(PRODUCTION_RECORDS)
+        others = records_of.filter(pl.col("script_id") != "new")
+        assert others["hook"].unique().to_list() == ["kept"]
+        assert records_of.height - others.height == (name == "tech")
 
 
 def test_events_that_another_program_appended_are_folded_alone(three: Platform) -> None:

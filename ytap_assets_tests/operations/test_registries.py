@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import PublishRefusedError, Scope, check_rows
 from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintain import apply_retention
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import decide_on_script, list_records
+from ytap_assets.operations.production import decide_on_script
+from ytap_assets.operations.records import list_records
 from ytap_assets.operations.registries import (
     describe_workspaces,
     find_conflict,
@@ -343,10 +343,12 @@ def test_a_registry_is_outdated_where_a_row_differs_is_missing_or_is_gone(
         (WORKSPACES, describe_workspaces([food, news], WORKSPACES.empty(), now)),
         (CHANNELS, list_channels([food, news])),
     ):
+        parts = [
+            check_rows(made, rows.filter(workspace_id=name), Scope(name))
+            for name in ("food", "news")
+        ]
         with platform.lake.write(RUN) as transaction:
-            for name in ("food", "news"):
-                own = rows.filter(workspace_id=name)
-                transaction.publish(check_rows(made, own, Scope(name)))
+            transaction.publish_all(parts)
 
     changed = workspace("food", UID, **{"channels": [channel], **changes})
     reader = platform.lake.batch_reader(["food", "news"])

@@ -45,7 +45,8 @@ def append(platform: Platform, table: Table, rows: Iterable[dict[str, Any]]) -> 
 
 
 def publish(platform: Platform, table: Table, frame: pl.DataFrame) -> None:
-    platform.lake.publish(table, frame, Scope("tech"), RUN)
+    with platform.lake.write(RUN) as transaction:
+        transaction.publish_all([check_rows(table, frame, Scope("tech"))])
 
 
 def make(platform: Platform, *days: date, workspaces: tuple[str, ...] = ("tech",)) -> Results:

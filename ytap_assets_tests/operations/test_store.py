@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.errors import PublishRefusedError
+from ytap_assets.lakehouse.checks import PublishRefusedError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Stored, store_fetches

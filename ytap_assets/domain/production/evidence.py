@@ -32,7 +32,7 @@ from ytap_assets.domain.production.events import (
     digest,
     events_to_frame,
 )
-from ytap_assets.domain.production.gates import TOPIC_COLUMNS, find_topic_rivals
+from ytap_assets.domain.production.gates import find_topic_rivals, read_topics
 from ytap_assets.domain.production.inbox import (
     Decision,
     DecisionLog,
@@ -113,8 +113,9 @@ def normalize_text(text: str) -> str:
     (`phrases`).
     """
     folded = unicodedata.normalize("NFKC", text).casefold()
-    visible = (char for char in folded if unicodedata.category(char) != _FORMAT_CHARACTERS)
-    return " ".join("".join(visible).split())
+    # Each character is looked up once, however often it occurs: a script has thousands.
+    invisible = {c for c in set(folded) if unicodedata.category(c) == _FORMAT_CHARACTERS}
+    return " ".join(folded.translate(dict.fromkeys(map(ord, invisible))).split())
 
 
 def script_content_id(payload: Mapping[str, Any]) -> str | None:
@@ -230,7 +231,7 @@ def find_copies(
         states: Where these events' scripts stand.
 
     Returns:
-        Per script that has any, its originals in other workspaces, in the order of commits.
+        Per script that has any: the first original of each of its contents.
     """
     rows = others.sort("seq").select("content_id", "workspace_id", "script_id", "seq").iter_rows()
     holders: dict[str, list[tuple[Original, int]]] = {}
@@ -240,14 +241,19 @@ def find_copies(
             holders.setdefault(content_id, []).append((original, seq))
     copies: dict[Script, tuple[Original, ...]] = {}
     for script, own in claims.items():
-        found = [
-            original
+        firsts = [
+            next(
+                (
+                    original
+                    for original, seq in holders.get(claim.content_id, [])
+                    if original.workspace_id != script[0] and (claim.seq is None or seq < claim.seq)
+                ),
+                None,
+            )
             for claim in own
-            for original, seq in holders.get(claim.content_id, [])
-            if original.workspace_id != script[0] and (claim.seq is None or seq < claim.seq)
         ]
-        if found:
-            copies[script] = tuple(dict.fromkeys(found))
+        if found := tuple(one for one in firsts if one is not None):
+            copies[script] = found
     return copies
 
 
@@ -256,10 +262,8 @@ def describe_copy(originals: Sequence[Original]) -> str | None:
     if not originals:
         return None
     first = originals[0]
-    others = len({(one.workspace_id, one.script_id) for one in originals}) - 1
-    more = f", and {others} more" if others else ""
     return (
-        f"{first}{more}: cancel one of the two (`ytap script cancel {first.script_id}"
+        f"{first}: cancel one of the two (`ytap script cancel {first.script_id}"
         f" -w {first.workspace_id}`, or the same for this one)"
     )
 
@@ -369,7 +373,7 @@ class Production:
         """
         self.records = records
         self._events = events
-        self._topics = topics
+        self._topics = read_topics(topics)
         self._applied = 0
         self._rivals: dict[str, dict[str, str]] | None = None
         self._contexts: dict[tuple[str, str], ScriptContext] | None = None
@@ -469,7 +473,7 @@ class Production:
         touched = rows.select("workspace_id", "script_id").unique()
         records = fold_events(self._events.join(touched, on=touched.columns, how="semi"))
         self.records = _replace(self.records, records, touched)
-        self._topics = _replace(self._topics, records.select(TOPIC_COLUMNS), touched)
+        self._topics = _replace(self._topics, read_topics(records), touched)
         self._note(admitted)
         return admitted
 

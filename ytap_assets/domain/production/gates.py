@@ -170,7 +170,22 @@ def find_banned_topics(
     return banned
 
 
-def find_topic_rivals(records: pl.DataFrame) -> dict[str, dict[str, str]]:
+def read_topics(records: pl.DataFrame) -> pl.DataFrame:
+    """The topics of scripts, as they are compared.
+
+    Args:
+        records: Rows of `production_records`. Columns `TOPIC_COLUMNS`.
+
+    Returns:
+        `TOPIC_COLUMNS`: the titles as `comparable_titles`, the URLs as `canonical_urls`.
+    """
+    return records.select(TOPIC_COLUMNS).with_columns(
+        comparable_titles(records["title"]).alias("title"),
+        canonical_urls(records["topic_url"]).alias("topic_url"),
+    )
+
+
+def find_topic_rivals(topics: pl.DataFrame) -> dict[str, dict[str, str]]:
     """Scripts in review whose topic another script of their workspace has already.
 
     Two scripts have one topic when their titles are the same (`comparable_titles`), or their topic
@@ -178,29 +193,29 @@ def find_topic_rivals(records: pl.DataFrame) -> dict[str, dict[str, str]]:
     one submitted first has it.
 
     Args:
-        records: Rows of `production_records`. Columns `TOPIC_COLUMNS`.
+        topics: The scripts' topics, as `read_topics` makes them.
 
     Returns:
         By workspace, per script in review that has a rival: who it is, in words.
     """
     in_review = pl.col("state") == SCRIPT_PENDING_REVIEW
-    reviewing = records.filter(in_review).get_column("workspace_id").unique()
-    active = records.filter(
+    reviewing = topics.filter(in_review).get_column("workspace_id").unique()
+    active = topics.filter(
         pl.col("workspace_id").is_in(reviewing.implode()),
         pl.col("state").is_in([SCRIPT_PENDING_REVIEW, *_TOLD]),
     )
     if active.is_empty():
         return {}
-    topics = active.select(
+    ordered = active.select(
         "workspace_id",
         "script_id",
         pl.when(in_review).then("created_at").alias("pending_since"),
-        comparable_titles(active["title"]).alias("title"),
-        canonical_urls(active["topic_url"]).alias("topic_url"),
+        "title",
+        "topic_url",
     ).sort(pl.col("pending_since"), "script_id", nulls_last=False)
     rivals: dict[str, dict[str, str]] = {}
     for key, what in (("title", "title"), ("topic_url", "page")):
-        for workspace_id, script_id, rival in _later_of_same(topics, key).iter_rows():
+        for workspace_id, script_id, rival in _later_of_same(ordered, key).iter_rows():
             # Not its state: that changes, and each change would be written down.
             own = rivals.setdefault(workspace_id, {})
             own.setdefault(script_id, f"script {rival} has the same {what}")

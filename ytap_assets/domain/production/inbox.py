@@ -50,7 +50,7 @@ from ytap_assets.domain.production.lines import (
     text_matching,
     text_up_to,
 )
-from ytap_assets.domain.production.records import Record, iter_records
+from ytap_assets.domain.production.records import Record
 from ytap_assets.errors import TransitionRefusedError
 
 _NOT_IN_PAYLOAD = ("script_id", "created_at", "estimated_cost_usd")
@@ -528,28 +528,6 @@ def _find_other_subject(
             " decide with `ytap script`"
         )
     return f"decided before the script came into {state} ({since.isoformat()}); decide again"
-
-
-def explain_ignored_decisions(
-    workspace_id: str,
-    decisions: Sequence[Decision],
-    records: pl.DataFrame,
-    events: pl.DataFrame,
-    *,
-    now: datetime,
-) -> list[tuple[Decision, Obstacle]]:
-    """The decisions of the file that did nothing so far, each with the reason.
-
-    Args:
-        workspace_id: The workspace.
-        decisions: The decisions in the order of the file.
-        records: The workspace's rows of `production_records`.
-        events: Its rows of `production_events`.
-        now: The present.
-    """
-    known = {record.script_id: record for _, record in iter_records(records)}
-    log = read_decision_logs(events).get(workspace_id, DecisionLog())
-    return find_obstacles(decisions, trace_decisions(workspace_id, decisions, log), known, now)
 
 
 def find_obstacles(

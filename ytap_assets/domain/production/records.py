@@ -251,6 +251,8 @@ def read_contexts(events: pl.DataFrame) -> dict[tuple[str, str], ScriptContext]:
 
 TAKEN = (*IN_PRODUCTION, PUBLISHED)
 """The states in which a script keeps its topic from others."""
+TAKEN_COLUMNS = ("workspace_id", "script_id", "state", "state_since", "title", "topic_url")
+"""The columns of `production_records` that say what is taken."""
 
 
 def find_moves(events: pl.DataFrame) -> pl.DataFrame:
@@ -279,31 +281,37 @@ def find_moves(events: pl.DataFrame) -> pl.DataFrame:
     return last.sort(*script, "day").filter(is_news).select(*script, "day", "state")
 
 
-def find_taken_topics(events: pl.DataFrame) -> pl.DataFrame:
+def find_taken_topics(records: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """The topics that scripts keep, and since when.
 
     A topic is taken from the day after a script on it was submitted (as of that day's beginning),
     until the day on which the script is rejected or cancelled.
 
     Args:
-        events: Rows of `production_events`, of any workspaces.
+        records: Rows of `production_records` in the states `TAKEN`, of any workspaces. Columns
+            `TAKEN_COLUMNS`.
+        events: Rows of `production_events`: all events of the scripts whose records do not hold
+            on all days asked about. Their records are not looked at.
 
     Returns:
         ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null where the script names
         no page), ``first_day`` and ``last_day`` (null: until now). A script that comes back has
-        several rows.
+        several rows. Of a script without events, ``first_day`` is at most the day after its last
+        change of state.
     """
-    script = ("workspace_id", "script_id")
-    moves = find_moves(events)
+    script = ["workspace_id", "script_id"]
+    others = records.join(events, on=script, how="anti")
+    scripts = pl.concat([fold_events(events).select(TAKEN_COLUMNS), others.select(TAKEN_COLUMNS)])
+    since = pl.col("state_since").dt.date().alias("day")
+    moves = pl.concat([find_moves(events), others.select(*script, since, "state")])
     taken = moves.select(
         *script,
         pl.col("state").is_in(TAKEN).alias("is_taken"),
         pl.col("day").dt.offset_by("1d").alias("first_day"),
         pl.col("day").shift(-1).over(script).alias("last_day"),
     ).filter("is_taken")
-    records = fold_events(events)
-    topics = records.select(*script, "title").with_columns(
-        canonical_urls(records["topic_url"]).alias("canonical_url")
+    topics = scripts.select(*script, "title").with_columns(
+        canonical_urls(scripts["topic_url"]).alias("canonical_url")
     )
     return topics.join(taken, on=script).select(
         *script, "title", "canonical_url", "first_day", "last_day"

@@ -128,13 +128,26 @@ def test_the_first_is_the_original_while_it_is_not_given_up(
     assert find_copies({("tech", "mine"): [Claim("script:a", own)]}, others, states) == {}
 
 
+def test_further_copies_do_not_change_the_original() -> None:
+    others = fill_content_ids(
+        events(
+            ("food", "late", "script_submitted", 7, "script:a", {}),
+            ("tech", "one", "script_submitted", 5, "script:a", {}),
+        )
+    )
+    states = {("tech", "one"): "script_pending_review", ("food", "late"): "script_pending_review"}
+    claims = {("mine", "to come"): [Claim("script:a", None)], ("mine", "x"): [Claim("script:a", 9)]}
+    assert find_copies(claims, others, states) == dict.fromkeys(
+        claims, (Original("tech", "one", "script:a"),)
+    )
+
+
 def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:
     one = [Original("tech", "one", "script:a"), Original("tech", "one", "video:b")]
     why = str(describe_copy(one))
     assert "script one of workspace tech has the same text: " in why
     assert "ytap script cancel one -w tech" in why
-    assert "more" not in why
-    assert "and 1 more" in str(describe_copy([*one, Original("food", "x", "script:a")]))
+    assert describe_copy([*one, Original("food", "x", "script:c")]) == why
     assert describe_copy([]) is None
 
 

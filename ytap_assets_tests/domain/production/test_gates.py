@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from ytap_assets.domain.production.gates import (
-    TOPIC_COLUMNS,
     Gate,
     evaluate_generation_gates,
     evaluate_publication_gates,
     find_banned_topics,
     find_topic_rivals,
+    read_topics,
 )
 from ytap_assets.domain.production.records import Record
 from ytap_assets.tables.production import PRODUCTION_RECORDS
@@ -186,7 +186,7 @@ PENDING = "script_pending_review"
 def rivals_of(told: pl.DataFrame) -> dict[str, str]:
     """What is found of one workspace, beside another one with the same scripts."""
     other = told.with_columns(pl.lit("food").alias("workspace_id"))
-    found = find_topic_rivals(pl.concat([told, other]).select(TOPIC_COLUMNS))
+    found = find_topic_rivals(read_topics(pl.concat([told, other])))
     assert found.get("food") == found.get("tech")
     return found.get("tech", {})
 

@@ -18,7 +18,6 @@ from ytap_assets.domain.production.inbox import (
     Decision,
     Submission,
     Upload,
-    explain_ignored_decisions,
     read_submission,
 )
 from ytap_assets.domain.production.lines import Fields
@@ -128,10 +127,10 @@ class World:
     def ignored(self) -> dict[Decision, str]:
         """The decisions that did nothing so far, each with the reason."""
         records = fold_events(self.log)
-        explained = explain_ignored_decisions(
-            "tech", self.decisions, records, self.log, now=self.now
-        )
-        return {decision: obstacle.reason for decision, obstacle in explained}
+        production = Production(records, self.log, records.select(TOPIC_COLUMNS))
+        found = {"tech": Found(decisions=self.decisions)}
+        ignored = production.find_ignored(found, self.now)["tech"]
+        return {decision: obstacle.reason for decision, obstacle in ignored}
 
     def record(self, script_id: str = "one") -> dict[str, Any]:
         """One script's record."""

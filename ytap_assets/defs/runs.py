@@ -1,19 +1,29 @@
-"""From partitions that are due to runs, and from ended runs to what is tried again.
+"""Runs: from partitions that are due to runs, from ended runs to what is tried again, dead runs.
 
-The rules are pure functions of runs and times; `schedules` and `sensors` call them.
+The rules are pure functions of runs and times; `automation` calls them.
+
+Runs whose process is gone are marked as failed; Dagster would count them as running for ever. A
+process that runs anything holds a lock on a file of its own, and its runs carry the file's name.
+The kernel holds the lock, not the file: it ends with the process, however that ends. Runs of the
+daemon carry no such name. Their code server notices a worker that died; what it leaves behind when
+it dies itself is seen to when Dagster is opened again, by whoever holds the only daemon's lock.
 """
 
+import fcntl
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 
-from ytap_assets.defs.liveness import PROCESS_TAG
 from ytap_assets.defs.partitions import (
     DAY,
     WORKSPACE,
@@ -25,18 +35,25 @@ from ytap_assets.defs.partitions import (
 from ytap_assets.defs.table_assets import FAILED_TAG, Stage, batch_config
 from ytap_assets.lakehouse.checks import Scope
 
+PROCESS_TAG = ".dagster/ytap_process"
+"""Tags with this prefix are hidden in the UI: nobody there has a use for a process's lock."""
+_FOLDER = "processes"
+_GONE = (
+    "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
+    " were rolled back, and it is safe to run it again"
+)
 FIRST_RETRY = timedelta(minutes=5)
 """How long a partition that failed waits for its next try; each further failure doubles it."""
 LONGEST_RETRY = timedelta(hours=6)
 _SINCE = timedelta(days=2)
 _MOST_RUNS = 1_000
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
+_BEGUN = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+_ACTIVE = [dg.DagsterRunStatus.QUEUED, *_BEGUN]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 Partition = tuple[str, date | None]
 """A workspace and a day; None for assets without days."""
@@ -201,3 +218,56 @@ def _list_partitions(parts: Iterable[Scope]) -> frozenset[Partition]:
     return frozenset(
         (part.workspace_id, day) for part in parts for day in (*part.each_day(),) or (None,)
     )
+
+
+@contextmanager
+def announce_process(home: Path) -> Iterator[dict[str, str]]:
+    """Say that this process is alive, until the end of the block or of the process.
+
+    Yields:
+        The tags its runs carry.
+    """
+    path = home / _FOLDER / f"{uuid4()}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield {PROCESS_TAG: path.name}
+        finally:
+            path.unlink()
+
+
+def fail_dead_runs(instance: dg.DagsterInstance, home: Path, *, daemons_too: bool) -> list[str]:
+    """Mark runs as failed whose process is gone.
+
+    Args:
+        instance: Where the runs are known.
+        home: DAGSTER_HOME.
+        daemons_too: Also those of daemons; only for one who knows that no daemon is running.
+
+    Returns:
+        The ids of these runs.
+    """
+    dead = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_BEGUN)):
+        process = run.tags.get(PROCESS_TAG)
+        if daemons_too if process is None else not _is_alive(home / _FOLDER / process):
+            instance.report_run_failed(run, _GONE)
+            dead.append(run.run_id)
+    return dead
+
+
+def _is_alive(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(descriptor)

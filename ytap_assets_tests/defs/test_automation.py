@@ -16,8 +16,8 @@ from ytap_assets.defs.assets import (
     channels,
     workspaces,
 )
+from ytap_assets.defs.automation import report_after_failure, report_after_success
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.sensors import report_after_failure, report_after_success
 from ytap_assets.defs.table_assets import batch_config
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.transaction import Run

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from ytap_assets.defs.resources import LakeDuckDBResource
-from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.defs.build import LakeDuckDBResource
+from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import list_accounts
@@ -23,7 +23,9 @@ RUN = Run("run-1", "test", "publish")
 def publish_account(platform: Platform) -> None:
     account = Account(platform="youtube", handle="@tech")
     workspace = Workspace(workspace_id="tech", name="Tech", vertical="tech", accounts=(account,))
-    platform.lake.publish(ACCOUNTS, list_accounts([workspace]), Scope("tech"), RUN)
+    rows = check_rows(ACCOUNTS, list_accounts([workspace]), Scope("tech"))
+    with platform.lake.write(RUN) as transaction:
+        transaction.publish_all([rows])
 
 
 def test_an_asset_reads_the_lake_in_sql(platform: Platform) -> None:

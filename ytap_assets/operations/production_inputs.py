@@ -1,0 +1,449 @@
+"""What decides on scripts: the log, the workspace's files, and what other workspaces have.
+
+Each table is read once for a batch of workspaces, and of it what concerns scripts that may move.
+Belongs here: reading. Does not belong here: deciding and storing (`production`), or the inbox files
+(`inboxes`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from ytap_assets.domain.production.events import (
+    CANCELLED,
+    IN_PRODUCTION,
+    READY_FOR_PUBLISH,
+    REJECTED,
+    SCRIPT_PENDING_REVIEW,
+    Script,
+    current_states,
+)
+from ytap_assets.domain.production.evidence import (
+    CONTENT_COLUMNS,
+    CONTENT_TYPES,
+    Claims,
+    Found,
+    Original,
+    Production,
+    Rules,
+    fill_content_ids,
+    find_copies,
+)
+from ytap_assets.domain.production.gates import TOPIC_COLUMNS
+from ytap_assets.domain.production.inbox import Decision, Obstacle, Upload, merge_uploads
+from ytap_assets.lakehouse.reader import CrossReader
+from ytap_assets.operations.inbox_files import (
+    APPROVALS,
+    SCRIPTS,
+    UPLOADS,
+    InboxFile,
+    find_foreign_uploads,
+)
+from ytap_assets.operations.inboxes import (
+    decisions_and_uploads,
+    open_inboxes,
+    read_lines_of,
+    read_wanted,
+)
+from ytap_assets.operations.platform import Batch, Slice
+from ytap_assets.operations.records import SCRIPT, fold_unfolded, group_scripts, replace_scripts
+from ytap_assets.operations.video_folders import VideoFolders, stamp_folders
+from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
+from ytap_assets.tables.production import STATES
+from ytap_assets.workspaces import Workspace
+
+PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
+NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
+_MICROS = 1_000_000
+_SHOWN_DECISIONS = 5
+_LONG_TAIL_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class IgnoredDecision:
+    """A decision in the approvals file that has no effect as things stand.
+
+    Script ids and names in the text are hostile input.
+
+    Attributes:
+        script_id: The script.
+        text: Whose decision, about what, and why it has no effect.
+        waits: Whether it will have one when its date has come.
+    """
+
+    script_id: str
+    text: str
+    waits: bool
+
+
+def _tell_ignored(decision: Decision, obstacle: Obstacle) -> IgnoredDecision:
+    return IgnoredDecision(
+        decision.script_id,
+        f"{decision.script_id}: {decision.action} by {decision.actor} at"
+        f" {decision.at.isoformat()}: {obstacle.reason}",
+        obstacle.waits,
+    )
+
+
+class ProductionInputs:
+    """What decides on the scripts of a batch, at one moment.
+
+    Attributes:
+        now: The present.
+        inboxes: The inbox files.
+        reader: Reads the workspaces.
+        production: The scripts that may move, in memory.
+        waiting: The scripts that wait for a video, or may in a moment, by workspace.
+        stamps: The state of their manifests, by workspace and script.
+        last_seqs: The last event of each workspace that is known.
+        found: What was found beside the log, by workspace.
+        is_preview: Whether nothing will be appended.
+    """
+
+    def __init__(self, batch: Batch, *, is_preview: bool = False) -> None:
+        """Read what is needed, each table once.
+
+        Args:
+            batch: The workspaces.
+            is_preview: Whether nothing will be appended (`preview`).
+        """
+        self.batch = batch
+        self.now = batch.now
+        self.reader = batch.reader()
+        self.is_preview = is_preview
+        self.inboxes = open_inboxes(batch.slices, self.reader)
+        self._read()
+
+    @cached_property
+    def _slices(self) -> list[Slice]:
+        """The workspaces whose files could be looked at."""
+        return [one for one in self.batch.slices if one.workspace_id in self.inboxes.files]
+
+    def _read(self) -> None:
+        new = fold_unfolded(self.reader)
+        self.last_seqs, folded = new.last_seqs, new.records
+        stored = self.reader.read(PRODUCTION_RECORDS, wanted={"state": IN_PRODUCTION})
+        is_open = pl.col("state").is_in(IN_PRODUCTION)
+        open_records = replace_scripts(stored, folded, new.scripts).filter(is_open)
+        submitted, asked = self._scripts_of_new_lines()
+        strangers = set() if self.is_preview else self._find_strangers()
+        about = {*open_records["script_id"], *submitted, *strangers}
+        lines = read_lines_of(self.reader, about, files=(APPROVALS, UPLOADS))
+        self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
+        self.waiting = self._find_waiting(open_records)
+        folder = self.batch.platform.workspaces.folder
+        self.stamps = {name: stamp_folders(folder(name), own) for name, own in self.waiting.items()}
+        candidates = self._find_candidates(open_records)
+        others = read_wanted(
+            self.reader, PRODUCTION_RECORDS, "script_id", asked - {*candidates["script_id"]}
+        )
+        known = pl.concat([rows.select(SCRIPT) for rows in (candidates, folded, others)])
+        records = pl.concat([candidates, folded, others]).unique(SCRIPT, keep="first")
+        scripts = {*records["script_id"], *asked, *strangers}
+        events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
+        self.production = Production(records, events, self._read_topics(open_records))
+        self.found = self._find(group_scripts(known), open_records)
+
+    def _scripts_of_new_lines(self) -> tuple[set[str], set[str]]:
+        """The scripts that are submitted by new lines, and all that new lines speak of."""
+        submitted, decided = (
+            {row.script_id for name in self.inboxes.files for row in self.inboxes.rows(name, file)}
+            for file in (SCRIPTS, APPROVALS)
+        )
+        return submitted, submitted | decided
+
+    def _find_strangers(self) -> set[str]:
+        """The scripts without a record that earlier decisions are about."""
+        if not any(
+            files[APPROVALS].opened.cursor.accepted for files in self.inboxes.files.values()
+        ):
+            return set()
+        rows = self.reader.read_unmatched(
+            INBOX_LINES, PRODUCTION_RECORDS, SCRIPT, wanted={"file": [APPROVALS]}
+        )
+        return set(rows["script_id"])
+
+    def _find_waiting(self, records: pl.DataFrame) -> dict[str, set[str]]:
+        """The scripts that wait for a video, or may in a moment, by workspace."""
+        waiting = group_scripts(records.filter(pl.col("state") != READY_FOR_PUBLISH))
+        return {
+            name: {*waiting[name], *(row.script_id for row in self.inboxes.rows(name, SCRIPTS))}
+            for name in self.inboxes.files
+        }
+
+    def _find_candidates(self, records: pl.DataFrame) -> pl.DataFrame:
+        """The records that a promotion may change.
+
+        A script after the first review changes only with a decision, a video folder, an upload or a
+        closed gate. Thousands may wait without any of them.
+        """
+        named = [
+            (workspace_id, script_id)
+            for workspace_id in self.inboxes.files
+            for script_id in {
+                *(one.script_id for one in self._decisions[workspace_id]),
+                *(one.script_id for one in self._uploads[workspace_id]),
+                *self.stamps[workspace_id],
+            }
+        ]
+        schema = {"workspace_id": pl.String, "script_id": pl.String}
+        marked = pl.DataFrame(named, schema=schema, orient="row").with_columns(
+            pl.lit(value=True).alias("_is_named")
+        )
+        is_candidate = (
+            (pl.col("state") == SCRIPT_PENDING_REVIEW)
+            | (pl.col("failed_gates").list.len() > 0)
+            | pl.col("_is_named").fill_null(value=False)
+        )
+        if any(files[APPROVALS].problem for files in self.inboxes.files.values()):
+            is_candidate = pl.lit(value=True)
+        joined = records.join(marked, on=SCRIPT, how="left")
+        return joined.filter(is_candidate).drop("_is_named")
+
+    def _read_topics(self, open_records: pl.DataFrame) -> pl.DataFrame:
+        """What scripts are about, where some are in review or will be."""
+        in_review = open_records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
+        reviewing = set(in_review["workspace_id"])
+        reviewing |= {name for name in self.inboxes.files if self.inboxes.rows(name, SCRIPTS)}
+        if not reviewing:
+            return NO_TOPICS
+        reader = self.batch.platform.lake.batch_reader(sorted(reviewing))
+        stored = reader.read(
+            PRODUCTION_RECORDS, columns=list(TOPIC_COLUMNS), wanted={"state": PROMOTED}
+        )
+        own = open_records.select(TOPIC_COLUMNS)
+        return pl.concat([own, stored]).unique(SCRIPT, keep="first")
+
+    def _find(
+        self, known: Mapping[str, Collection[str]], open_records: pl.DataFrame
+    ) -> dict[str, Found]:
+        """What was found in each workspace beside its log."""
+        uploads = {name: merge_uploads(self._uploads[name]) for name in self.inboxes.files}
+        owners = self._read_owners(uploads)
+        seen = self._read_seen(uploads)
+        is_incomplete = (
+            pl.col("failed_gates").list.eval(pl.element().str.starts_with("manifest")).list.any()
+        )
+        incomplete = group_scripts(open_records.filter(is_incomplete))
+        found: dict[str, Found] = {}
+        for one in self._slices:
+            name = one.workspace_id
+            hashed = {
+                script_id: not self.is_preview or script_id in incomplete.get(name, ())
+                for script_id in self.stamps[name]
+            }
+            folder = self.batch.platform.workspaces.folder(name)
+            found[name] = Found(
+                rules=workspace_rules(one.workspace),
+                submissions=self.inboxes.rows(name, SCRIPTS),
+                decisions=self._decisions[name],
+                decisions_problem=self.inboxes.files[name][APPROVALS].problem,
+                folders=VideoFolders(folder, hashed),
+                uploads=self._uploads[name],
+                seen_videos=seen.get(name, {}),
+                owners=owners.get(name, {}),
+                known=known.get(name, frozenset()),
+            )
+        return found
+
+    def _read_owners(
+        self, uploads: Mapping[str, Mapping[str, Upload]]
+    ) -> dict[str, dict[str, str]]:
+        """The recorded scripts of uploaded videos, by workspace and video."""
+        videos = {upload.video_id for own in uploads.values() for upload in own.values()}
+        rows = read_wanted(
+            self.reader,
+            PRODUCTION_RECORDS,
+            "video_id",
+            videos,
+            columns=["workspace_id", "video_id", "script_id"],
+        )
+        owners: dict[str, dict[str, str]] = defaultdict(dict)
+        for workspace_id, video_id, script_id in rows.iter_rows():
+            owners[workspace_id][video_id] = script_id
+        return owners
+
+    def _read_seen(
+        self, uploads: Mapping[str, Mapping[str, Upload]]
+    ) -> dict[str, dict[str, datetime]]:
+        """When undated uploads seen in the workspaces' own channels were published."""
+        undated = {
+            upload.video_id
+            for own in uploads.values()
+            for upload in own.values()
+            if upload.published_at is None
+        }
+        rows = read_wanted(
+            self.reader,
+            RAW_TRENDS,
+            "item_id",
+            undated,
+            columns=["workspace_id", "channel_id", "item_id", "published_at"],
+            wanted={"source": ["youtube_channel"]},
+        )
+        own = {
+            (one.workspace_id, channel.id)
+            for one in self._slices
+            for channel in one.workspace.channels
+        }
+        seen: dict[str, dict[str, datetime]] = defaultdict(dict)
+        for workspace_id, channel_id, item_id, published_at in rows.drop_nulls().iter_rows():
+            if (workspace_id, channel_id) in own:
+                earlier = seen[workspace_id].get(item_id, published_at)
+                seen[workspace_id][item_id] = min(earlier, published_at)
+        return seen
+
+    def long_tails(self, workspace_id: str) -> list[str]:
+        """Names the inbox files that have grown so much that their cursors should be moved."""
+        return [
+            f"{name} {file.opened.cursor.size_bytes}"
+            for name, file in self.inboxes.files[workspace_id].items()
+            if file.opened.lines.ended > _LONG_TAIL_BYTES
+        ]
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """What a person should know of each workspace's inbox files, for the metadata."""
+        ignored = self.production.find_ignored(self.found, self.now)
+        foreign = self._find_foreign_uploads()
+        return {
+            name: _describe(files, ignored[name], foreign[name], self.now)
+            for name, files in self.inboxes.files.items()
+        }
+
+    def list_ignored(self, workspace_id: str, records: pl.DataFrame) -> list[IgnoredDecision]:
+        """All decisions of an approvals file without effect as things stand, in their order.
+
+        Args:
+            workspace_id: The workspace.
+            records: All its records.
+        """
+        lines = self.reader.read(INBOX_LINES, wanted={"file": [APPROVALS]})
+        decisions = decisions_and_uploads(lines, self.inboxes)[0][workspace_id]
+        scripts = {decision.script_id for decision in decisions}
+        events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
+        ignored = Production(records, events, NO_TOPICS).find_ignored(
+            {workspace_id: Found(decisions=decisions)}, self.now
+        )
+        return [_tell_ignored(*one) for one in ignored[workspace_id]]
+
+    def list_problems(self, workspace_id: str) -> list[str]:
+        """What of a workspace's inbox files has no effect; each text begins with a file's name."""
+        told = [
+            text
+            for file in self.inboxes.files[workspace_id].values()
+            for text in (*file.find_problems(), *file.describe_lines())
+        ]
+        return told + self._find_foreign_uploads()[workspace_id]
+
+    def _find_foreign_uploads(self) -> dict[str, list[str]]:
+        """The uploads on channels that the config does not list, in words, by workspace."""
+        last: dict[str, list[Upload]] = defaultdict(list)
+        if any(files[UPLOADS].opened.cursor.accepted for files in self.inboxes.files.values()):
+            columns = ["workspace_id", "file", "generation", "line", "script_id"]
+            rows = self.reader.read(
+                INBOX_LINES,
+                columns=[*columns, "video_id", "channel_id"],
+                wanted={"file": [UPLOADS]},
+            )
+            current = self.inboxes.read
+            stored = rows.join(current, on=current.columns, how="semi").drop_nulls("channel_id")
+            latest = stored.sort("line").unique(SCRIPT, keep="last", maintain_order=True)
+            columns = ["workspace_id", "script_id", "video_id", "channel_id"]
+            for name, script_id, video_id, channel_id in latest.select(columns).iter_rows():
+                last[name].append(Upload(script_id, video_id, channel_id, None))
+        return {
+            one.workspace_id: find_foreign_uploads(
+                [*last[one.workspace_id], *self.inboxes.rows(one.workspace_id, UPLOADS)],
+                one.workspace,
+            )
+            for one in self._slices
+        }
+
+
+def _describe(
+    files: Mapping[str, InboxFile],
+    ignored: Sequence[tuple[Decision, Obstacle]],
+    foreign: Sequence[str],
+    now: datetime,
+) -> dict[str, Any]:
+    told = [_tell_ignored(*one) for one in ignored]
+    problems = [problem for file in files.values() for problem in file.find_problems()]
+    lines = [text for file in files.values() for text in file.describe_lines()]
+    notes: dict[str, Any] = {
+        "bad_lines": sum(file.count_bad_lines(now) for file in files.values()),
+        "ignored_decisions": sum(not one.waits for one in told),
+        "waiting_decisions": sum(one.waits for one in told),
+    }
+    for name, waits in (("ignored_decisions", False), ("waiting_decisions", True)):
+        if reasons := [one.text for one in told if one.waits == waits]:
+            notes[f"{name}_reasons"] = reasons[:_SHOWN_DECISIONS]
+    if problems or foreign:
+        notes["inbox_problems"] = [*problems, *foreign]
+    if lines:
+        notes["inbox_lines"] = lines
+    return notes
+
+
+def scripts_frame(scripts: Sequence[Script]) -> pl.DataFrame:
+    """Scripts as a frame: ``workspace_id``, ``script_id``."""
+    schema = {"workspace_id": pl.String, "script_id": pl.String}
+    return pl.DataFrame(scripts, schema=schema, orient="row")
+
+
+def read_copies(
+    reader: CrossReader, claims: Claims, *, with_older: bool = True
+) -> dict[Script, tuple[Original, ...]]:
+    """Look the scripts' content up in all other workspaces: one read for all of them.
+
+    Args:
+        reader: Reads across workspaces.
+        claims: Their content.
+        with_older: Also compare with scripts of the same name that were appended before events
+            named their content: a second read, and a third where there are any.
+    """
+    if not claims:
+        return {}
+    ids = sorted({claim.content_id for own in claims.values() for claim in own})
+    found = reader.read_across(
+        PRODUCTION_EVENTS, columns=CONTENT_COLUMNS, wanted={"content_id": ids}
+    )
+    if with_older:
+        alike = {"script_id": sorted({script_id for _, script_id in claims}), "type": CONTENT_TYPES}
+        columns = ["workspace_id", "content_id"]
+        unnamed = reader.read_across(PRODUCTION_EVENTS, columns=columns, wanted=alike).filter(
+            pl.col("content_id").is_null()
+        )
+        if not unnamed.is_empty():
+            older = reader.read_across(
+                PRODUCTION_EVENTS, columns=[*CONTENT_COLUMNS, "payload"], wanted=alike
+            ).filter(pl.col("content_id").is_null())
+            named = fill_content_ids(older).filter(pl.col("content_id").is_in(ids))
+            found = pl.concat([found, named])
+    claimed = [(name, one.content_id) for (name, _), own in claims.items() for one in own]
+    if set(found.select("workspace_id", "content_id").iter_rows()) <= set(claimed) and len(
+        {content_id for _, content_id in claimed}
+    ) == len(set(claimed)):
+        return {}  # nobody else has any of it
+    moves = reader.read_across(
+        PRODUCTION_EVENTS,
+        columns=["workspace_id", "script_id", "seq", "to_state"],
+        wanted={name: found[name].unique().to_list() for name in SCRIPT},
+    )
+    return find_copies(claims, found, current_states(moves))
+
+
+def workspace_rules(workspace: Workspace) -> Rules:
+    """What a workspace's config says about its production."""
+    return Rules(
+        script_approval=workspace.approval.scripts,
+        video_approval=workspace.approval.videos,
+        budget_usd_micros=round(workspace.budget.per_video_usd * _MICROS),
+        banned_topics=workspace.brand.banned_topics,
+    )
