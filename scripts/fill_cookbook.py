@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 from click.testing import CliRunner
 
-from ytap_assets.cli.app import app
+from ytap_assets.cli import app
 from ytap_assets.cli.collecting import quiet_dagster
 from ytap_assets.cli.output import write_result
 from ytap_assets.defs.launch import materialize_range

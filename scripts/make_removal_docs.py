@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ytap_assets.operations.removal import render_removals
+from ytap_assets.operations.workspaces import render_removals
 
 PAGE = Path(__file__).parents[1] / "docs" / "removal.md"
 BEGIN, END = "<!-- removals: written by scripts/make_removal_docs.py -->\n", "<!-- end -->"

@@ -224,6 +224,11 @@ class Workspace(Section):
             raise ConfigError(f"workspace {self.workspace_id!r}: {why}") from None
 
     @property
+    def is_archived(self) -> bool:
+        """Whether nothing may be done with it but reading its rows."""
+        return self.status == "archived"
+
+    @property
     def collects(self) -> bool:
         """Whether data may be collected for it."""
         return self.status == "active" and self.data_collection_enabled
@@ -282,7 +287,7 @@ class Workspaces:
             ConfigError: As `get`; or it is archived.
         """
         workspace = self.get(workspace_id)
-        if workspace.status == "archived":
+        if workspace.is_archived:
             raise ConfigError(
                 f"workspace {workspace_id!r} is archived: its data can be read, and nothing is"
                 f" added to it; `ytap workspace unarchive {workspace_id}` makes it active again"

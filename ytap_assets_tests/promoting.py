@@ -19,4 +19,5 @@ def advance_one(slice_: Slice, promotion: str) -> Written:
 
 def stored_records(slice_: Slice) -> pl.DataFrame:
     """The records as they are stored, sorted by script: each commit keeps them current."""
-    return slice_.read(PRODUCTION_RECORDS).sort("script_id")
+    reader = slice_.platform.lake.reader(slice_.workspace_id)
+    return reader.read(PRODUCTION_RECORDS).sort("script_id")

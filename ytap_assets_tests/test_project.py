@@ -30,3 +30,12 @@ def test_locks_pin_hashes_and_name_no_host() -> None:
         pins = re.findall(r"^[A-Za-z0-9].*$", lock, re.MULTILINE)
         assert all(re.match(r"[\w.-]+==\S+ .*\\$", pin) for pin in pins), name
         assert len(re.findall(r"^    --hash=sha256:", lock, re.MULTILINE)) >= len(pins), name
+
+
+def test_the_files_of_common_changes_exist() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = contributing.split("## Common changes")[1]
+    names = re.findall(r"(?<!\+ )`([\w/]+\.(?:py|toml))`", table)
+    assert len(names) > 10
+    missing = [name for name in names if not {*ROOT.glob(name), *ROOT.glob(f"ytap_assets/{name}")}]
+    assert missing == []

@@ -181,7 +181,7 @@ def choose_workspaces(
     if named:
         return list(dict.fromkeys(named)), []
     usable, problems = platform.usable()
-    wanted = [one.workspace_id for one in usable if one.status != "archived"]
+    wanted = [one.workspace_id for one in usable if not one.is_archived]
     if not wanted:
         tell_problems(problems.values())
         raise click.UsageError(

@@ -13,7 +13,7 @@ from ytap_assets.cli.output import Format, clean, say, terminal_columns, write_r
 if TYPE_CHECKING:
     import polars as pl
 
-    from ytap_assets.operations.ranked import StoryAccount
+    from ytap_assets.operations.trends import StoryAccount
 
 _SHORT_ID = 8
 _FACTORS = {
@@ -51,7 +51,7 @@ def trends() -> None:
 @output_format
 def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Format) -> None:
     """List a day's best stories, with the reasons."""
-    from ytap_assets.operations.ranked import list_top
+    from ytap_assets.operations.trends import list_top
 
     day, stories = list_top(open_platform(may_only_read=True), workspace, day, with_spam=with_spam)
     shown = stories.head(limit)
@@ -79,7 +79,7 @@ def explain(story: str, workspace: str, day: date | None) -> None:
 
     STORY is its id, an id that it had before, the beginning of one, or its position in the list.
     """
-    from ytap_assets.operations.ranked import explain_story
+    from ytap_assets.operations.trends import explain_story
 
     account = explain_story(open_platform(may_only_read=True), workspace, story, day)
     _show_story(account)

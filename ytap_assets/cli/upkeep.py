@@ -304,7 +304,7 @@ def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> N
     NAME is a source, the id of a channel or video, or an account's platform and handle. Nothing is
     changed.
     """
-    from ytap_assets.operations.removal import explain_no_rows, preview_removal
+    from ytap_assets.operations.workspaces import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS
 
     impacts = preview_removal(open_platform(may_only_read=True), workspace, entity, name)

@@ -126,7 +126,7 @@ def show(workspace_id: str) -> None:
     Settings that have no effect are named with the reason. Ends with 2 where the spam model that
     it names cannot be read.
     """
-    from ytap_assets.operations.spam import spam_model
+    from ytap_assets.operations.trends import spam_model
     from ytap_assets.operations.workspaces import find_idle_settings
     from ytap_assets.settings import Settings
     from ytap_assets.workspaces import dump_workspace

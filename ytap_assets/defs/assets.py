@@ -27,11 +27,9 @@ from ytap_assets.domain.coverage import find_healable
 from ytap_assets.lakehouse.checks import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.backups import drill_restore
-from ytap_assets.operations.collect import collect_metrics, collect_trends
-from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.collect import collect_metrics, collect_trends, cover_slices
 from ytap_assets.operations.due import find_due
 from ytap_assets.operations.maintain import maintain_lake
-from ytap_assets.operations.performance import measure
 from ytap_assets.operations.platform import (
     Batch,
     Platform,
@@ -48,8 +46,7 @@ from ytap_assets.operations.registries import (
     list_channels,
 )
 from ytap_assets.operations.reporting import make_reports, write_overview
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories, measure_results, score
 from ytap_assets.tables import (
     ACCOUNTS,
     CHANNELS,
@@ -165,7 +162,7 @@ def source_performance(batch: Batch, _config: Mapping[str, Any]) -> Results:
 
     Days after the range are counted again if their stories were ranked again.
     """
-    return measure(batch)
+    return measure_results(batch)
 
 
 def scored_trends(batch: Batch, _config: Mapping[str, Any]) -> Results:

@@ -45,10 +45,9 @@ from ytap_assets.defs.partitions import (
 from ytap_assets.defs.runs import (
     Partition,
     fail_dead_runs,
-    find_failed,
+    find_retries,
     find_scope,
     list_active,
-    read_past_runs,
     request_runs,
     with_partition,
 )
@@ -286,19 +285,15 @@ def _digest_config(platform: Platform, workspace_id: str) -> str:
 def retry_failures(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SensorResult:
-    """Read the runs of the last two days, and request what failed in the newest run of it."""
+    """Read the last runs, and request what failed in the newest run of it."""
     now = read_clock()
-    archived = find_archived(platform.workspaces)
     requests: list[dg.RunRequest] = []
     for stage in RETRIED:
-        failed = find_failed(read_past_runs(context.instance, stage, now))
+        failed = find_retries(context.instance, platform.workspaces, stage)
         failed = {one: at for one, at in failed.items() if at <= now}
-        names = set(
-            with_partition(
-                sorted({name for name, _ in failed} - archived), context.instance, context.log
-            )
-        )
-        due = [one for one in failed if one[0] in names]
+        names = sorted({name for name, _ in failed})
+        ready = set(with_partition(names, context.instance, context.log))
+        due = [one for one in failed if one[0] in ready]
         tick = f"{now:%Y-%m-%dT%H:%M}"
         requests += request_runs(stage, due, tick, platform.settings.batch_workspaces)
     return dg.SensorResult(
@@ -477,7 +472,7 @@ def find_wanted(
         stage: What is collected.
         tick: The real time, by which failures wait.
     """
-    failed = find_failed(read_past_runs(instance, stage, tick))
+    failed = find_retries(instance, platform.workspaces, stage)
     active = list_active(instance, stage.name)
     at_work = {(name, day) for name, day in active if day is not None}
     due = find_due(platform, platform.now(), in_progress=at_work)

@@ -324,8 +324,8 @@ def update_failing(
         found: What it found failing, within what it covered.
 
     Returns:
-        Parts that do not overlap, in order; neighbouring days of a workspace are one part, which
-        names the run and has the severity and the reason of its last days.
+        Parts in order. Neighbouring days of a workspace with the same severity are one part, which
+        names the run and has the reason of its last days.
     """
     taken: dict[str, list[Days | None]] = {}
     for scope in covered:
@@ -338,10 +338,10 @@ def update_failing(
         left += [replace(one, part=Scope(one.part.workspace_id, *(piece or ()))) for piece in rest]
     joined: list[Failing] = []
     for one in sorted(left, key=lambda one: (one.part.workspace_id, one.part.days or _NO_DAYS)):
-        last = joined[-1].part if joined else None
-        if last is not None and _is_next(last, one.part):
-            end = max(last.last_day or date.min, one.part.last_day or date.min)
-            joined[-1] = replace(one, part=Scope(last.workspace_id, last.first_day, end))
+        last = joined[-1] if joined else None
+        if last is not None and last.severity is one.severity and _is_next(last.part, one.part):
+            end = max(last.part.last_day or date.min, one.part.last_day or date.min)
+            joined[-1] = replace(one, part=Scope(one.part.workspace_id, last.part.first_day, end))
         else:
             joined.append(one)
     return joined

@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -381,12 +380,12 @@ def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:
 
 
 def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -> None:
-    first, fixed = platform.day_range()
-    last = fixed or max(platform.now().date(), datetime.now(UTC).date())
+    first, last = platform.askable_days()
     if days[0] > days[1]:
         raise ConfigError(f"{days[0]} is after {days[1]}: the first day comes first")
     if not first <= days[0] <= days[1] <= last:
-        end = f"{last}, the last recorded day" if fixed else f"today, {last}"
+        is_recorded = platform.day_range()[1] is not None
+        end = f"{last}, the last recorded day" if is_recorded else f"today, {last}"
         raise ConfigError(
             f"{days[0]}..{days[1]}: days lie between {first} and {end};"
             " YTAP_FIRST_DAY sets an earlier first day"

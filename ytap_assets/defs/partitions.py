@@ -14,11 +14,10 @@ from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import unbroken_ranges
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
-from ytap_assets.workspaces import Status, Workspaces, parse_workspace
+from ytap_assets.workspaces import Workspaces, parse_workspace
 
 WORKSPACE = "workspace"
 DAY = "day"
-_ARCHIVED = "archived"
 _DAY = timedelta(days=1)
 _MANY = 5
 _MOST_DAYS = 500
@@ -139,17 +138,16 @@ def find_archived(workspaces: Workspaces) -> set[str]:
     archived = set()
     for name in workspaces.ids():
         try:
-            status = _read_status(name, workspaces.read_config(name))
+            if _is_archived(name, workspaces.read_config(name)):
+                archived.add(name)
         except ConfigError:
             continue
-        if status == _ARCHIVED:
-            archived.add(name)
     return archived
 
 
 @lru_cache(maxsize=2048)
-def _read_status(workspace_id: str, config: bytes) -> Status:
-    return parse_workspace(workspace_id, config, origin=workspace_id).status
+def _is_archived(workspace_id: str, config: bytes) -> bool:
+    return parse_workspace(workspace_id, config, origin=workspace_id).is_archived
 
 
 def compare_workspaces(

@@ -1,6 +1,6 @@
-"""Runs: from partitions that are due to runs, from ended runs to what is tried again, dead runs.
+"""Runs of stages: which are requested, which are tried again, which are marked as failed.
 
-The rules are pure functions of runs and times; `automation` calls them.
+The rules are functions of runs and times; `automation` calls them.
 
 Runs whose process is gone are marked as failed; Dagster would count them as running for ever. A
 process that runs anything holds a lock on a file of its own, and its runs carry the file's name.
@@ -29,11 +29,13 @@ from ytap_assets.defs.partitions import (
     WORKSPACE,
     cut_batches,
     describe_run,
+    find_archived,
     group_partitions,
     partition_key,
 )
 from ytap_assets.defs.table_assets import FAILED_TAG, Stage, batch_config
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.workspaces import Workspaces
 
 PROCESS_TAG = ".dagster/ytap_process"
 """Tags with this prefix are hidden in the UI: nobody there has a use for a process's lock."""
@@ -42,11 +44,10 @@ _GONE = (
     "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
     " were rolled back, and it is safe to run it again"
 )
-FIRST_RETRY = timedelta(minutes=5)
+FIRST_RERUN = timedelta(minutes=5)
 """How long a partition that failed waits for its next try; each further failure doubles it."""
-LONGEST_RETRY = timedelta(hours=6)
-_SINCE = timedelta(days=2)
-_MOST_RUNS = 1_000
+LONGEST_RERUN = timedelta(hours=6)
+_MOST_RUNS = 250
 _BEGUN = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -93,18 +94,34 @@ def find_failed(runs: Iterable[PastRun]) -> dict[Partition, datetime]:
             failures[partition] = failures.get(partition, 0) + 1
             ended.setdefault(partition, run.ended_at)
     return {
-        partition: ended[partition] + min(FIRST_RETRY * 2 ** min(count - 1, 20), LONGEST_RETRY)
+        partition: ended[partition] + min(FIRST_RERUN * 2 ** min(count - 1, 20), LONGEST_RERUN)
         for partition, count in failures.items()
     }
 
 
-def read_past_runs(instance: dg.DagsterInstance, stage: Stage, now: datetime) -> list[PastRun]:
-    """The runs of a stage's job of the last two days that made all of its tables, newest first."""
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name=stage.name, created_after=now - _SINCE), limit=_MOST_RUNS
-    )
+def read_past_runs(instance: dg.DagsterInstance, stage: Stage) -> list[PastRun]:
+    """The last runs of a stage's job that made all of its tables, newest first.
+
+    They are counted, not dated, so that an outage of any length is no reason to forget a failure.
+    What fails runs at least every six hours, and a stage does not have so many runs in that time.
+    """
+    records = instance.get_run_records(dg.RunsFilter(job_name=stage.name), limit=_MOST_RUNS)
     whole = (one for one in records if not _find_config(one.dagster_run).get("tables"))
     return [_to_past_run(record, stage) for record in whole]
+
+
+def find_retries(
+    instance: dg.DagsterInstance, workspaces: Workspaces, stage: Stage
+) -> dict[Partition, datetime]:
+    """What failed in the newest run of it (`find_failed`), of the workspaces that can be made.
+
+    Those that are archived or gone have no partition that could be requested.
+    """
+    failed = find_failed(read_past_runs(instance, stage))
+    if not failed:
+        return {}
+    usable = set(workspaces.ids()) - find_archived(workspaces)
+    return {one: at for one, at in failed.items() if one[0] in usable}
 
 
 def list_active(instance: dg.DagsterInstance, job: str) -> set[Partition]:

@@ -9,7 +9,8 @@ job, for the workspaces and days in its config. A range of partition keys of two
 workspaces of a stretch times all its days; "these 50 workspaces but the broken one" is no range.
 
 A slice that fails stops no other: what needs its rows is left out for it, the others go on, and the
-step fails at the end and names every failure.
+step fails at the end and names every failure. What was published before a failure or an
+interruption is reported and checked all the same.
 """
 
 import inspect
@@ -18,7 +19,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ from ytap_assets.tables import Table
 OWNERS = ["team:data-platform"]
 FAILED = "failed"
 FAILED_TAG = ".dagster/ytap_failed"
-"""What of a run failed: workspaces and days as JSON. Tags with this prefix are hidden in the UI."""
+"""What of a run is to be tried again: workspaces and days as JSON.
+
+Left out are slices that can never succeed. Where something failed that belongs to no slice, such as
+the page over all workspaces, the first slice is named: the next run of it makes that, too. Tags
+with this prefix are hidden in the UI.
+"""
 
 Compute = Callable[[Batch, Mapping[str, Any]], Results]
 
@@ -324,7 +330,11 @@ class _StageRun:
             name: Evaluation(asset.table, asset.watches, is_collected=asset.is_collected)
             for name, (asset, _) in wanted.items()
         }
-        self._failed: dict[Scope, dict[str, Exception]] = {}
+        self._failed: dict[Scope, set[str]] = {}
+        """The tables that failed for a slice, or for some of its days."""
+        self._failures: list[tuple[Scope, str, Exception]] = []
+        """What failed, table and reason."""
+        self._refused: set[Scope] = set()
         self._others: list[str] = []
 
     def make(self, config: Mapping[str, Any]) -> None:
@@ -347,10 +357,13 @@ class _StageRun:
                 written |= self._make_batch(parts, run, config)
                 self._events.flush()
             for name, (asset, _) in self._wanted.items():
-                self._finish(asset, is_written=name in written)
+                if asset.finish is not None and name in written:
+                    self._finish(name, asset.finish)
         finally:
-            # Also where the run is interrupted: what is published is reported.
+            # Also where the run is interrupted: what is published is reported and checked.
             self._events.flush()
+            for asset, _ in self._wanted.values():
+                self._report_checks(asset)
         self._raise_failures()
 
     def _make_batch(self, parts: Sequence[Scope], run: Run, config: Mapping[str, Any]) -> set[str]:
@@ -360,11 +373,13 @@ class _StageRun:
             ranges.setdefault(part.workspace_id, []).append(part.days)
         try:
             batch, unusable = self._platform.batch(ranges, run)
-            unusable |= _find_refused(batch)
+            refused = _find_refused(batch)
+            self._refused |= refused.keys()
+            unusable |= refused
         except Exception as error:  # whatever it is: the other batches are made
             batch, unusable = Batch(self._platform, (), run), dict.fromkeys(parts, error)
         for scope, problem in unusable.items():
-            self._fail(next(iter(self._wanted)), scope, problem)
+            self._fail(next(iter(self._wanted)), scope, scope, problem)
             for name in list(self._wanted)[1:]:
                 self._events.add_failure(name, scope)
         usable = tuple(one for one in batch.slices if one.scope not in unusable)
@@ -384,23 +399,38 @@ class _StageRun:
         """Make one table for the slices whose upstream tables did not fail."""
         name = asset.table.name
         slices = tuple(
-            one for one in batch.slices if not above & self._failed.get(one.scope, {}).keys()
+            one for one in batch.slices if not above & self._failed.get(one.scope, set())
         )
         for left_out in batch.slices:
             if left_out not in slices:
                 self._events.add_failure(name, left_out.scope)
         if not slices:
             return False
+        part = replace(batch, slices=slices, published={})
         try:
-            results = asset.compute(replace(batch, slices=slices), config)
+            results = asset.compute(part, config)
         except Exception as error:  # whatever it is: the other tables and batches are made
-            results = {one.scope: error for one in slices}
-        missing = {one.scope: RuntimeError("nothing was made of it") for one in slices}
-        results = missing | results
-        written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
+            results = {one.scope: error for one in slices if one.scope not in part.published}
+        except BaseException:
+            self._report(asset, dict(part.published))
+            raise
+        own = {one.scope for one in slices}
+        whole = {
+            scope: scope if scope in own else _find_slice(scope, own)
+            for scope in (*results, *part.published)
+        }
+        for scope in own.difference(whole.values()):
+            results[scope] = RuntimeError("nothing was made of it")
+            whole[scope] = scope
         for scope, one in results.items():
             if isinstance(one, Exception):
-                self._fail(name, scope, one)
+                self._fail(name, whole[scope], scope, one)
+        return self._report(asset, {**results, **part.published})
+
+    def _report(self, asset: TableAsset, results: Results) -> bool:
+        """Judge what became of slices, and report what was written; whether anything was."""
+        name = asset.table.name
+        written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
         try:
             self._evaluations[name].add(results)
             shown = describe_partitions(asset.table, written, self._platform)
@@ -414,14 +444,16 @@ class _StageRun:
         self._context.log.info(f"{name}: {rows} rows of {who}")
         return bool(written)
 
-    def _finish(self, asset: TableAsset, *, is_written: bool) -> None:
-        """What a table needs once a run: what follows its slices, and its checks."""
+    def _finish(self, name: str, finish: Callable[[Platform], object]) -> None:
+        """What is done once, when the slices are made."""
+        try:
+            finish(self._platform)
+        except Exception as error:  # whatever it is: raised when all is reported
+            self._others.append(f"{name}: {self._explain(name, error)}")
+
+    def _report_checks(self, asset: TableAsset) -> None:
+        """The checks of a table, and the rows of the tables that are written beside it."""
         name = asset.table.name
-        if asset.finish is not None and is_written:
-            try:
-                asset.finish(self._platform)
-            except Exception as error:  # whatever it is: raised when all is reported
-                self._others.append(f"{name}: {self._explain(name, error)}")
         if self._evaluations[name].is_empty:
             return
         try:
@@ -439,8 +471,10 @@ class _StageRun:
     def _run_id(self) -> str:
         return self._context.run.run_id
 
-    def _fail(self, name: str, scope: Scope, error: Exception) -> None:
-        self._failed.setdefault(scope, {})[name] = error
+    def _fail(self, name: str, whole: Scope, scope: Scope, error: Exception) -> None:
+        """Note that a table failed for a slice, or for some days of it."""
+        self._failed.setdefault(whole, set()).add(name)
+        self._failures.append((scope, name, error))
         self._context.log.warning(f"{name} {scope} failed: {self._explain(name, error)}")
         self._events.add_failure(name, scope)
 
@@ -461,8 +495,7 @@ class _StageRun:
                 # Errors of operations begin with the slice, which the row has already.
                 "reason": str(error).removeprefix(f"{scope}: "),
             }
-            for scope, errors in self._failed.items()
-            for name, error in errors.items()
+            for scope, name, error in self._failures
         ]
         rows += [{"workspace": "", "days": "", "table": "", "reason": one} for one in self._others]
         if not rows:
@@ -473,7 +506,11 @@ class _StageRun:
             for row in rows
         ]
         days: dict[str, list[str]] = {}
-        for scope in self._failed:
+        failed = dict.fromkeys(scope for scope, *_ in self._failures)
+        again = [scope for scope in failed if scope not in self._refused]
+        if self._others and not again:
+            again = [part for part in self._parts if part not in self._refused][:1]
+        for scope in again:
             days.setdefault(scope.workspace_id, []).extend(map(str, scope.each_day()))
         self._context.instance.add_run_tags(self._run_id, {FAILED_TAG: json.dumps(days)})
         count = f"{len(self._failed)} of {len(self._parts)} slices failed: "
@@ -484,13 +521,24 @@ class _StageRun:
         )
 
 
+def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
+    """The slice that a day belongs to."""
+    return next(
+        one
+        for one in slices
+        if one.workspace_id == day.workspace_id
+        and one.days is not None
+        and day.first_day is not None
+        and one.days[0] <= day.first_day <= one.days[1]
+    )
+
+
 def _find_refused(batch: Batch) -> dict[Scope, Exception]:
     """The slices that are not to be worked on: of archived workspaces, and of other days."""
-    first, fixed = batch.platform.day_range()
-    last = fixed or max(batch.now.date(), datetime.now(UTC).date())
+    first, last = batch.platform.askable_days()
     refused: dict[Scope, Exception] = {}
     for one in batch.slices:
-        if one.workspace.status == "archived":
+        if one.workspace.is_archived:
             refused[one.scope] = ConfigError(f"{one.scope}: the workspace is archived")
         elif one.days is not None and not first <= one.days[0] <= one.days[1] <= last:
             refused[one.scope] = ConfigError(f"{one.scope}: days lie between {first} and {last}")

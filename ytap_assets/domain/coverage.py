@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.tables import COLLECTION_COVERAGE
-from ytap_assets.tables.evidence import ANSWERED
+from ytap_assets.tables.evidence import ANSWERED, FAILED, REQUEST_FAILED
 
 FILES = "files"
 """The target that stands for everything imported."""
@@ -25,7 +25,6 @@ _BEST_FIRST = (
     "not_recorded",
     "unrecoverable",
 )
-_NOT_ASKED = ("unrecoverable", "disabled")
 _PLACE = r"^[\w.-]+\.[\w-]+(?:/\S*)?(?:: | (answered \d+: ))"
 _SHOWN_REASONS = 5
 
@@ -109,7 +108,7 @@ def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
     """
     reason = pl.coalesce(pl.col("detail").str.replace(_PLACE, "${1}"), "outcome").alias("reason")
     return (
-        log.filter(~pl.col("outcome").is_in([*ANSWERED, *_NOT_ASKED]))
+        log.filter(pl.col("outcome").is_in(FAILED))
         .group_by("workspace_id", "source", reason)
         .agg(
             pl.struct("day", "target").n_unique().cast(pl.Int64).alias("targets"),
@@ -125,7 +124,7 @@ def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
     Args:
         log: Rows of `collection_log`.
     """
-    failed = log.filter(~pl.col("outcome").is_in([*ANSWERED, *_NOT_ASKED]))
+    failed = log.filter(pl.col("outcome").is_in(FAILED))
     days = log.filter(pl.col("day").is_in(failed["day"].unique().implode())).sort("day")
     parts = days.partition_by("day", as_dict=True, maintain_order=True)
     return {day: part for (day,), part in parts.items()}
@@ -140,7 +139,9 @@ def summarize_failed_targets(log: pl.DataFrame) -> str | None:
     failed = find_failed_targets(log).group_by("reason").agg(pl.col("targets").sum())
     if failed.is_empty():
         return None
-    asked = log.filter(~pl.col("outcome").is_in(_NOT_ASKED)).n_unique(["workspace_id", *_TARGET])
+    asked = log.filter(pl.col("outcome").is_in([*ANSWERED, *FAILED])).n_unique(
+        ["workspace_id", *_TARGET]
+    )
     reasons = failed.sort("targets", "reason", descending=[True, False])
     shown = [f"{reason} ({count})" for reason, count in reasons.head(_SHOWN_REASONS).iter_rows()]
     if more := reasons.height - len(shown):
@@ -156,8 +157,9 @@ def is_nothing_collected(log: pl.DataFrame) -> bool:
     Args:
         log: Rows of `collection_log`.
     """
-    outcomes = set(log.get_column("outcome")) - {*_NOT_ASKED, "not_recorded"}
-    return bool(outcomes) and outcomes.isdisjoint(ANSWERED)
+    outcomes = set(log.get_column("outcome"))
+    is_failed = not outcomes.isdisjoint({*REQUEST_FAILED, "quota_exhausted"})
+    return is_failed and outcomes.isdisjoint(ANSWERED)
 
 
 def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:

@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from ytap_assets.domain.plausibility import SKEW
-from ytap_assets.domain.quota import last_quota_reset
-from ytap_assets.tables.evidence import ANSWERED
+from ytap_assets.domain.source_profiles import last_quota_reset
+from ytap_assets.tables.evidence import ANSWERED, REQUEST_FAILED
 
 LOOKBACK_DAYS = 30
 """Past days that are caught up. Older gaps are filled by a backfill only."""
@@ -39,7 +39,6 @@ answer. ``gap``: a past day that the source cannot answer for; it is recorded.""
 _INSTANT: pl.DataType = pl.Datetime("us", "UTC")
 _TARGET = ("workspace_id", "source", "target")
 _FETCH = ("workspace_id", "day", "source", "target")
-_NO_FAILURE = (*ANSWERED, "quota_exhausted", "unrecoverable", "not_recorded")
 PLAN = pl.Schema(
     [
         ("workspace_id", pl.String),
@@ -104,7 +103,7 @@ def find_due_targets(
     today = now.date()
     fetches = log.with_columns(
         is_answer=pl.col("outcome").is_in(ANSWERED),
-        is_failure=~pl.col("outcome").is_in([*_NO_FAILURE, "disabled"]),
+        is_failure=pl.col("outcome").is_in(REQUEST_FAILED),
         # A clock that was ahead left entries of the future; they say nothing of the present.
         is_known=pl.col("started_at") <= now + SKEW,
     )
@@ -221,7 +220,7 @@ def find_due_metrics(
         .filter(pl.col("day") >= pl.max_horizontal("first_day", "published_on"))
     )
     is_answer, outcome = pl.col("outcome").is_in(ANSWERED), pl.col("outcome")
-    is_failure, is_known = ~outcome.is_in(_NO_FAILURE), pl.col("is_known")
+    is_failure, is_known = outcome.is_in([*REQUEST_FAILED, "disabled"]), pl.col("is_known")
     is_exhausted = (outcome == "quota_exhausted") & is_known
     state = published.join(
         log.group_by(partition).agg(

@@ -9,7 +9,7 @@ from ytap_assets.errors import ConfigError
 WORKSPACE_ID_RULE = "1-63 characters of a-z, 0-9, _ and -, beginning with a letter or digit"
 _WORKSPACE_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _UID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
-_VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+VIDEO_ID = r"^[A-Za-z0-9_-]{11}$"
 _CHANNEL_ID = re.compile(r"UC[A-Za-z0-9_-]{22}")
 
 
@@ -43,7 +43,7 @@ def read_uid(value: object) -> str:
 
 def is_video_id(text: str) -> bool:
     """Whether the whole text is a YouTube video id."""
-    return _VIDEO_ID.fullmatch(text) is not None
+    return re.fullmatch(VIDEO_ID, text) is not None
 
 
 def is_channel_id(text: str) -> bool:

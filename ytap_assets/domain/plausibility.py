@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from ytap_assets.tables import Column
+from ytap_assets.tables.evidence import ANSWERED, REQUEST_FAILED
 
 LONGEST_PAUSE = timedelta(days=90)
 """After a longer pause the clock is considered wrong unless the operator confirms it."""
@@ -132,9 +133,6 @@ def _flag_column(
 
 
 MIN_UNRESPONSIVE_DAYS = 3
-_RESPONDED = ("ok", "not_modified")
-_FAILED = ("transient_error", "permanent_error", "malformed", "too_large")
-"""A request without a response. An exhausted quota or a missing key is not a request."""
 
 
 def find_unresponsive_targets(
@@ -143,7 +141,8 @@ def find_unresponsive_targets(
     """Targets that did not respond on any of the last days on which they were requested.
 
     Days are those of the requests, not the requested days: a failed backfill of thirty days counts
-    once. A single failure is not reported: feeds of live channels answer 404 now and then.
+    once. A single failure is not reported: feeds of live channels answer 404 now and then. An
+    exhausted quota or a missing key is not a request.
 
     Args:
         log: Rows of ``collection_log``: ``workspace_id``, ``source``, ``target``, ``outcome``,
@@ -157,9 +156,9 @@ def find_unresponsive_targets(
         last request; most days first.
     """
     target = ["workspace_id", "source", "target"]
-    requests = log.filter(pl.col("outcome").is_in([*_RESPONDED, *_FAILED])).with_columns(
+    requests = log.filter(pl.col("outcome").is_in([*ANSWERED, *REQUEST_FAILED])).with_columns(
         pl.col("started_at").dt.date().alias("requested_on"),
-        pl.col("outcome").is_in(_RESPONDED).alias("is_response"),
+        pl.col("outcome").is_in(ANSWERED).alias("is_response"),
     )
     responded_on = pl.col("requested_on").filter("is_response").max().over(target)
     since = requests.filter((pl.col("requested_on") > responded_on) | responded_on.is_null())

@@ -1,4 +1,4 @@
-"""What is declared for each source of trends: one `SourceProfile` a source.
+"""What is declared for each source: one `SourceProfile` a source of trends, and the quotas.
 
 A source without a profile uses the defaults of `SourceProfile`. The numbers of growth curves and
 baselines are measured; `docs/scoring.md` says on what.
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True)
@@ -151,3 +153,40 @@ SOURCE_NAMES: Mapping[str, str] = {
 def default_minimums() -> dict[str, Minimum]:
     """The default minimum of each source that has one."""
     return {name: profile.minimum for name, profile in SOURCE_PROFILES.items() if profile.minimum}
+
+
+PACIFIC = ZoneInfo("America/Los_Angeles")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A daily quota that is reset at midnight Pacific.
+
+    Attributes:
+        name: Its name in the ledger and in messages.
+        limit: Calls a day; every call costs 1.
+    """
+
+    name: str
+    limit: int
+
+
+YOUTUBE_SEARCH = Bucket("YouTube search", 100)
+YOUTUBE_UNITS = Bucket("YouTube units", 10_000)
+"""All calls except search and uploads: each page of a list costs one unit."""
+BUCKETS = (YOUTUBE_SEARCH, YOUTUBE_UNITS)
+
+
+def last_quota_reset(at: datetime) -> datetime:
+    """The last midnight on the Pacific coast up to an instant, in UTC."""
+    today = at.astimezone(PACIFIC).date()
+    return datetime.combine(today, time(), tzinfo=PACIFIC).astimezone(UTC)
+
+
+def next_quota_reset(at: datetime) -> datetime:
+    """The next midnight on the Pacific coast strictly after an instant, in UTC.
+
+    YouTube resets daily quotas then: at 07:00 or 08:00 UTC, depending on the season.
+    """
+    tomorrow = at.astimezone(PACIFIC).date() + timedelta(days=1)
+    return datetime.combine(tomorrow, time(), tzinfo=PACIFIC).astimezone(UTC)

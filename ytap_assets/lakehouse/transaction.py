@@ -213,17 +213,18 @@ class Transaction:
             return self._split_by_parts(table, frame)
         return self._split_by_key(table, frame)
 
-    def delete_before(self, table: Table, workspace_id: str, day: date) -> int:
-        """Delete a workspace's rows older than a day: retention, nothing else.
+    def delete_before(self, table: Table, workspace_ids: Sequence[str], day: date) -> int:
+        """Delete the rows of some workspaces older than a day: retention, nothing else.
 
         Returns:
             How many rows were deleted.
         """
         log.debug("delete %s before %s", table.name, day)
-        self._touched.append(f"{table.name} {workspace_id} before {day}")
+        self._touched += [f"{table.name} {name} before {day}" for name in workspace_ids]
+        names = ", ".join("?" for _ in workspace_ids)
         return self._changed(
-            f"DELETE FROM {LAKE}.{table.name} WHERE workspace_id = ? AND day < ?",
-            [workspace_id, day],
+            f"DELETE FROM {LAKE}.{table.name} WHERE workspace_id IN ({names}) AND day < ?",
+            [*workspace_ids, day],
         )
 
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:

@@ -1,7 +1,7 @@
-"""Copies of the lake: make, verify, restore and prune them, and judge those that are there.
+"""Copies of the lake: make, verify, restore and prune them.
 
-Belongs here: which copies are made where, which stay, and what a check-up says of them. Does not
-belong here: how a copy is made or restored (`lakehouse.backup`).
+Belongs here: which copies are made where, and which stay. Does not belong here: how a copy is made
+or restored (`lakehouse.backup`), or what a check-up says of them (`doctor`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,11 +22,9 @@ from ytap_assets.lakehouse.copies import (
     Copy,
     hold_copies,
     list_copies,
-    newest_good,
 )
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.manifest import Backup
-from ytap_assets.operations.findings import Finding, span
 from ytap_assets.operations.platform import Platform
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
@@ -42,9 +40,6 @@ _ATTEMPT, _DRILL = "last_backup.json", "restore_drill.json"
 _MAX_RECORD_BYTES = 1_000_000
 _HALF = 0.5
 _FEW_ROWS = 100
-_CLOCKS_DIFFER = timedelta(hours=1)
-_LATE, _LATE_DRILL = timedelta(days=2), timedelta(days=15)
-_SHOWN = 3
 _LOG = logging.getLogger(__name__)
 
 
@@ -242,77 +237,6 @@ def prune_backups(settings: Settings, made: Backup, *, keep: int, now: datetime)
         for path in removed:
             shutil.rmtree(path)
     return removed
-
-
-def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
-    """What a check-up says of the copies among the backups, the last backup and restore drill.
-
-    Args:
-        settings: The installation.
-        now: The machine's time, by default: copies are dated by the machine, not by the replayed
-            present.
-    """
-    moment = now or datetime.now(UTC)
-    copies = list_copies(settings)
-    yield from _judge_attempt(last_attempt(settings), moment)
-    if not copies:
-        if settings.catalog.is_file():
-            detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
-            yield Finding("freshness", "backups", "warn", detail)
-        return
-    yield _judge_newest(copies, moment)
-    for copy in [copy for copy in copies if copy.problem is not None][-_SHOWN:]:
-        detail = f"cannot be restored: {copy.problem}"
-        yield Finding("health", f"backup {copy.folder.name}", "fail", detail)
-    ahead = [
-        copy.folder.name
-        for copy in copies
-        if copy.backup is not None and copy.backup.made_at > moment + _CLOCKS_DIFFER
-    ]
-    if ahead:
-        detail = (
-            f"{len(ahead)} from the future, such as {ahead[-1]}: a clock is or was wrong; the order"
-            " of copies does not depend on it"
-        )
-        yield Finding("freshness", "backups' clock", "warn", detail)
-    yield _judge_drill(last_drill(settings), moment)
-
-
-def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
-    """A backup that failed: the lake may be damaged where a check-up reads no content."""
-    if attempt is not None and attempt.problem is not None:
-        when = span(abs((now - attempt.at).total_seconds()))
-        detail = f"failed {when} ago, and none was made since: {attempt.problem}"
-        yield Finding("health", "last backup", "fail", detail)
-
-
-def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
-    newest = newest_good(copies)
-    if newest is None or newest.backup is None:
-        detail = f"{len(copies)}, none of which can be restored; `ytap backup` makes one"
-        return Finding("health", "backups", "fail", detail)
-    backup = newest.backup
-    age = now - backup.made_at
-    detail = (
-        f"{len(copies)}; the newest is {newest.folder.name}, sequence"
-        f" {backup.sequence or 'unknown'}, {span(max(0.0, age.total_seconds()))} old,"
-        f" {len(backup.files)} files, {backup.size_bytes / 10**6:.1f} MB"
-    )
-    is_late = age > _LATE
-    advice = "; `ytap maintain` makes one, every night under Dagster" if is_late else ""
-    return Finding("freshness", "backups", "warn" if is_late else "ok", detail + advice)
-
-
-def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
-    if drill is None:
-        detail = "none so far; `ytap backup --verify` restores the newest copy and compares it"
-        return Finding("freshness", "restore drill", "warn", detail)
-    when = f"{span(abs((now - drill.at).total_seconds()))} ago, of {Path(drill.folder).name}"
-    if drill.problem is not None:
-        return Finding("health", "restore drill", "fail", f"failed {when}: {drill.problem}")
-    detail = f"passed {when}: {drill.rows:,} rows in {drill.tables} tables"
-    is_late = abs(now - drill.at) > _LATE_DRILL
-    return Finding("freshness", "restore drill", "warn" if is_late else "ok", detail)
 
 
 def _keep_record(settings: Settings, name: str, record: Attempt) -> None:

@@ -1,4 +1,7 @@
-"""Collect: ask the sources for a batch's days, and store what came of it.
+"""Collect: ask the sources for a batch's days, store the answers, and say which days are covered.
+
+Belongs here: the tables that a collection fills, and ``collection_coverage``. Does not belong here:
+what is due (`due`), or what a commit holds (`store`).
 
 Two months go into each commit, so that a process that dies has lost at most that much asking.
 """
@@ -7,24 +10,57 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 import polars as pl
 
-from ytap_assets.domain.coverage import is_nothing_collected, summarize_failed_targets
+from ytap_assets.domain.coverage import (
+    describe_coverage,
+    is_nothing_collected,
+    summarize_by_source,
+    summarize_failed_targets,
+)
 from ytap_assets.errors import YtapError
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.operations.batches import Batches
-from ytap_assets.operations.platform import Batch, Results, Slice, Written
-from ytap_assets.operations.store import Stored
+from ytap_assets.operations.platform import (
+    Batch,
+    Picture,
+    Results,
+    Slice,
+    Written,
+    for_each_slice,
+    isolated,
+    publish_batch,
+    split_slices,
+)
+from ytap_assets.operations.store import Batches, Stored
+from ytap_assets.reports.charts import draw_coverage
 from ytap_assets.sources import collect
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.collect import Session, open_session
 from ytap_assets.sources.source import Fetch
-from ytap_assets.tables import RAW_TRENDS, VIDEO_METRICS, VIDEOS, Table
+from ytap_assets.tables import (
+    COLLECTION_COVERAGE,
+    COLLECTION_LOG,
+    RAW_TRENDS,
+    VIDEO_METRICS,
+    VIDEOS,
+    Table,
+)
 
 _DAYS_PER_COMMIT = 60
+_COVERAGE_PLAN = pl.Schema(
+    {
+        "workspace_id": pl.String,
+        "day": pl.Date,
+        "source": pl.String,
+        "target": pl.String,
+        "history": pl.String,
+        "lacks_key": pl.Boolean,
+    }
+)
 
 
 class NothingCollectedError(YtapError):
@@ -66,7 +102,7 @@ def collect_trends(
     async def ask(session: Session, slice_: Slice, day: date) -> list[Fetch]:
         return await collect.collect_trends(
             slice_.workspace,
-            [day],
+            day,
             session=session,
             run_id=batch.run.run_id,
             targets=None if targets is None else targets.get(slice_.workspace_id),
@@ -92,7 +128,7 @@ def collect_metrics(batch: Batch) -> Results:
         return await collect.collect_video_metrics(
             slice_.workspace,
             out.get_column("video_id").to_list(),
-            [day],
+            day,
             session=session,
             run_id=batch.run.run_id,
         )
@@ -102,12 +138,29 @@ def collect_metrics(batch: Batch) -> Results:
 
 def _collect(batch: Batch, table: Table, ask: _Ask, catalog: Catalog) -> Results:
     failed: dict[Scope, Exception] = {}
-    with Batches(batch.platform, table, batch.run) as batches:
-        asyncio.run(_ask_each_day(batch, ask, batches, catalog, failed))
-    return {
-        slice_.scope: failed.get(slice_.scope) or _describe(slice_, batches)
-        for slice_ in batch.slices
-    }
+    batches = Batches(batch.platform, table, batch.run)
+    unfinished: Iterable[Slice] = batch.slices
+    try:
+        with batches:
+            asyncio.run(_ask_each_day(batch, ask, batches, catalog, failed))
+        results = {
+            slice_.scope: failed.get(slice_.scope) or _describe(slice_, batches)
+            for slice_ in batch.slices
+        }
+        unfinished = [one for one in batch.slices if isinstance(results[one.scope], Exception)]
+    finally:
+        # Also where it is interrupted: the days that are stored are reported.
+        for slice_ in unfinished:
+            batch.note(_describe_days(slice_, batches))
+    return results
+
+
+def _describe_days(slice_: Slice, batches: Batches) -> dict[Scope, Written]:
+    """What was stored for each day of a slice on which a target answered."""
+    own = set(slice_.own_days).intersection(batches.stored_days(slice_.workspace_id))
+    days = [replace(slice_, days=(day, day)) for day in sorted(own)]
+    found = {one.scope: _describe(one, batches) for one in days}
+    return {scope: one for scope, one in found.items() if isinstance(one, Written)}
 
 
 def _describe(slice_: Slice, batches: Batches) -> Written | Exception:
@@ -125,7 +178,7 @@ def _describe(slice_: Slice, batches: Batches) -> Written | Exception:
         frame=stored.frame,
         notes={"payloads": stored.payloads.len()} | _count_fetches(stored.log),
         day_notes={
-            day: _count_fetches(logs.get(day, stored.log.clear())) for day in slice_.each_day()
+            day: _count_fetches(logs.get(day, stored.log.clear())) for day in slice_.own_days
         },
         log=stored.log,
     )
@@ -152,24 +205,117 @@ async def _ask_each_day(
     """
     by_day: dict[date, list[Slice]] = {}
     for slice_ in batch.slices:
-        for day in slice_.each_day():
+        for day in slice_.own_days:
             by_day.setdefault(day, []).append(slice_)
     platform = batch.platform
     async with open_session(platform.settings, now=platform.now, catalog=catalog) as session:
-
-        async def ask_one(slice_: Slice, day: date) -> None:
-            try:
-                for fetch in await ask(session, slice_, day):
-                    batches.add(fetch)
-            except Exception as error:  # whatever it is: the others go on
-                failed[slice_.scope] = error
-
         for number, day in enumerate(sorted(by_day), start=1):
-            await session.context(day)  # opened once, not by each of them
-            async with asyncio.TaskGroup() as group:
-                for slice_ in by_day[day]:
-                    if slice_.scope not in failed:
-                        group.create_task(ask_one(slice_, day))
+            slices = [one for one in by_day[day] if one.scope not in failed]
+            failed |= await _ask_day(session, ask, day, slices, batches)
             batches.commit_if_large()
             if number % _DAYS_PER_COMMIT == 0:
                 batches.commit()
+
+
+async def _ask_day(
+    session: Session, ask: _Ask, day: date, slices: Sequence[Slice], batches: Batches
+) -> dict[Scope, Exception]:
+    """Ask for a day of some slices at once; those that failed, and why."""
+    failed: dict[Scope, Exception] = {}
+
+    async def ask_one(slice_: Slice) -> None:
+        try:
+            for fetch in await ask(session, slice_, day):
+                batches.add(fetch)
+        except Exception as error:  # whatever it is: the others go on
+            failed[slice_.scope] = error
+
+    try:
+        await session.context(day)  # opened once, not by each of them
+    except Exception as error:  # whatever it is: the other days go on
+        return dict.fromkeys((one.scope for one in slices), error)
+    async with asyncio.TaskGroup() as group:
+        for slice_ in slices:
+            group.create_task(ask_one(slice_))
+    return failed
+
+
+@isolated
+def cover_slices(batch: Batch) -> Results:
+    """Publish the batch's rows of ``collection_coverage``, with a picture of each workspace.
+
+    What is wanted is what the config says today: what it said then is not recorded, but a target
+    that was asked then counts.
+
+    Returns:
+        As `publish_batch`, or what was raised (`isolated`).
+    """
+    plans = for_each_slice(batch, _plan_coverage)
+    planned = [plan for plan in plans.values() if isinstance(plan, pl.DataFrame)]
+    coverage = describe_coverage(
+        pl.concat([pl.DataFrame(schema=_COVERAGE_PLAN), *planned]),
+        _trend_log(batch),
+        _read_imported(batch),
+        today=batch.now.date(),
+    )
+    failed = {scope: plan for scope, plan in plans.items() if isinstance(plan, Exception)}
+    results = publish_batch(batch, COLLECTION_COVERAGE, {**split_slices(batch, coverage), **failed})
+    for slice_ in batch.slices:
+        written = results[slice_.scope]
+        if isinstance(written, Written):
+            _describe_coverage(slice_, written)
+    return results
+
+
+def _describe_coverage(slice_: Slice, written: Written) -> None:
+    """Add the counts of each day, and the picture."""
+    days = slice_.own_days
+    states: dict[date, Counter[str]] = {day: Counter() for day in days}
+    for day, state in written.frame.select("day", "state").iter_rows():
+        states[day][f"targets {state}"] += 1
+    written.day_notes.update({day: dict(sorted(each.items())) for day, each in states.items()})
+    drawn = draw_coverage(summarize_by_source(written.frame).iter_rows(), days[0], days[-1])
+    if drawn:
+        name = f"coverage of {slice_.workspace_id}"
+        written.notes[name] = Picture(drawn, f"{name}, {slice_.scope.days_text}")
+
+
+def _plan_coverage(slice_: Slice) -> pl.DataFrame:
+    workspace = slice_.workspace
+    if not workspace.collects:
+        return pl.DataFrame(schema=_COVERAGE_PLAN)
+    settings = slice_.platform.settings
+    is_replay = settings.transport == "replay"
+
+    def present(day: date) -> datetime:
+        """Under replay a day is visited in its own present."""
+        return datetime.combine(day, time.max, UTC) if is_replay else slice_.now
+
+    lacks_key = {one: not is_replay and one.lacks_key(settings) for one in CATALOG.trends}
+    rows = [
+        (workspace.workspace_id, day, source.name, target, source.history, lacks_key[source])
+        for source in CATALOG.trends
+        for target in source.targets(workspace)
+        for day in slice_.own_days
+        if source.due_from(day) <= present(day)
+    ]
+    return pl.DataFrame(rows, schema=_COVERAGE_PLAN, orient="row")
+
+
+def _trend_log(batch: Batch) -> pl.DataFrame:
+    """The fetches of trends; those of video counts belong to no list."""
+    names = sorted({source.name for source in CATALOG.trends})
+    return batch.read(COLLECTION_LOG, wanted={"source": names})
+
+
+def _read_imported(batch: Batch) -> pl.DataFrame:
+    """The batch's observations that came from files.
+
+    A file's entry in the log is that of its last day, so the names are looked for in all days.
+    """
+    collection = ["workspace_id", "collection_id"]
+    files = batch.reader().read(COLLECTION_LOG, columns=collection, wanted={"history": ["file"]})
+    columns = [*collection, "day", "source"]
+    if files.is_empty():
+        return RAW_TRENDS.empty().select(columns)
+    return batch.read(RAW_TRENDS, columns=columns).join(files, on=collection, how="semi")

@@ -1,40 +1,84 @@
 """A check-up of the installation: its setup, sources, freshness, health and versions.
 
-Belongs here: judging the installation and saying what to do. Does not belong here: the lake's own
-check-up (`doctor_lake`), or changing anything: a check-up leaves all as it was.
+Belongs here: one function for each thing looked at, which yields a `Finding` that says how it
+stands and what to do. Does not belong here: changing anything: a check-up leaves all as it was.
+
+A table is stale where its newest row is older than twice its cadence (one turn was missed), and
+dead at twelve times it, where the score of timeliness reaches 0. Tables whose rows have no cadence
+(production, quarantine) are not judged by age.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
+from typing import Literal, get_args
 
 import httpx
+import polars as pl
 
 from ytap_assets.config_keys import find_nearest
 from ytap_assets.domain.phrases import is_listing
-from ytap_assets.domain.quota import BUCKETS, next_quota_reset
+from ytap_assets.domain.plausibility import (
+    MIN_UNRESPONSIVE_DAYS,
+    SKEW,
+    doubt_clock,
+    find_unresponsive_targets,
+)
+from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.errors import can_write
-from ytap_assets.lakehouse.inspection import duckdb_version, missing_extensions
+from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
+from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies, newest_good
+from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, can_write
+from ytap_assets.lakehouse.inspection import (
+    Age,
+    Inspection,
+    LakeFacts,
+    duckdb_version,
+    inspect_lake,
+    missing_extensions,
+)
 from ytap_assets.lakehouse.lock import WriteLock
-from ytap_assets.operations.backups import examine_backups
-from ytap_assets.operations.doctor_lake import examine_lake
-from ytap_assets.operations.findings import AREAS, Finding, Verdict, count, span
-from ytap_assets.operations.inbox_files import APPROVALS, UPLOADS, find_foreign_uploads
+from ytap_assets.operations.backups import Attempt, Drill, last_attempt, last_drill
+from ytap_assets.operations.inbox_files import (
+    APPROVALS,
+    UPLOADS,
+    find_foreign_uploads,
+)
 from ytap_assets.operations.inboxes import inspect_inboxes
-from ytap_assets.operations.spam import spam_model
-from ytap_assets.operations.workspaces import Listed, find_idle_settings, list_workspaces
+from ytap_assets.operations.registries import find_conflicts
+from ytap_assets.operations.trends import spam_model
+from ytap_assets.operations.workspaces import (
+    Listed,
+    Survey,
+    compare_workspaces,
+    find_idle_settings,
+    list_workspaces,
+)
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.exchange import SourceError
 from ytap_assets.sources.http.state import open_ledger
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    QUARANTINED_ROWS,
+    SCORED_TRENDS,
+    TABLES,
+    TREND_STORIES,
+    Table,
+)
+from ytap_assets.tables.evidence import REQUEST_FAILED
 from ytap_assets.workspaces import Workspace, Workspaces
 
+Area = Literal["setup", "sources", "freshness", "health", "versions"]
+AREAS: tuple[Area, ...] = get_args(Area)
+Verdict = Literal["ok", "warn", "fail"]
 Probe = Callable[[str], str | None]
 
 _PROJECT = "ytap-assets"
@@ -48,6 +92,34 @@ _WANTED_SECRETS = {
 }
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
 _PROBE_TIMEOUT_S = 10.0
+_RECENT = timedelta(hours=24)
+_LATE, _DEAD = 2, 12
+_LATE_BACKUP, _LATE_DRILL = timedelta(days=2), timedelta(days=15)
+_CLOCKS_DIFFER = timedelta(hours=1)
+_SHOWN = 3
+_TOMORROW = timedelta(days=1)
+_LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
+_RANKED = timedelta(days=92)
+"""How far back ranks are compared with their stories, so that the check-up reads no more."""
+_MOST_LISTED = 10
+_OPTIONAL = "metrics"  # a workspace that published nothing has none
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a check-up.
+
+    Attributes:
+        area: What the check-up is of; the verdict says how it stands.
+        subject: What was looked at.
+        verdict: ``ok``; ``warn``: it works, and somebody should look; ``fail``: it does not.
+        detail: What was found, and what to do where it is not well.
+    """
+
+    area: Area
+    subject: str
+    verdict: Verdict
+    detail: str
 
 
 def examine(
@@ -354,3 +426,321 @@ def _existing(place: Path, *, of_any_kind: bool = False) -> Path:
     """The folder, or the nearest one above that exists; or else whatever stands there."""
     above = (place, *place.parents)
     return next(path for path in above if path.is_dir() or (of_any_kind and path.exists()))
+
+
+def examine_lake(
+    settings: Settings, listed: Sequence[Listed], now: datetime, clock: datetime
+) -> list[Finding]:
+    """Check the lake up, reading only; a lake that cannot be read is a finding too."""
+    try:
+        require_catalog(settings)
+        check_integrity(settings.catalog)
+        check_files(read_catalog(settings.catalog), settings)
+        newer = find_newer_copy(settings, list_copies(settings))
+        with inspect_lake(settings) as inspection:
+            facts = inspection.facts(TABLES)
+            ages = inspection.ages(TABLES.values())
+            survey = compare_workspaces(inspection, Workspaces(settings), ages)
+            conflicts = _find_conflicts(survey, listed)
+            usable = [one for one in listed if one.workspace_id not in conflicts]
+            findings = [
+                *_check_facts(settings, facts),
+                *_check_history(newer),
+                *_check_identities(survey, conflicts),
+                *_check_clock(inspection.commit_times(), clock),
+                *_check_future(ages, now),
+                *_check_ages(ages, usable, now),
+                *_check_inlined(inspection),
+            ]
+            if not facts.pending and facts.conflict is None:
+                findings += [*_check_fetches(inspection, now), *_check_targets(inspection, now)]
+                findings += _check_ranks(inspection, now)
+            return findings
+    except LakeMissingError as error:
+        survey = Survey({}, ())
+        identities = _check_identities(survey, _find_conflicts(survey, listed))
+        verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
+        return [Finding("setup", "lake", verdict, str(error)), *identities]
+    except LakeError as error:
+        return [Finding("health", "lake", "fail", str(error))]
+
+
+def judge_age(table: Table, age: timedelta) -> Verdict:
+    """How a table stands whose newest row is so old."""
+    cadence = timedelta(minutes=table.cadence_minutes)
+    if age <= _LATE * cadence:
+        return "ok"
+    return "warn" if age <= _DEAD * cadence else "fail"
+
+
+def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
+    size = (
+        f"{count(facts.files, 'file')}, {facts.size_bytes / 10**6:.1f} MB,"
+        f" {count(facts.snapshots, 'snapshot')}"
+    )
+    yield Finding("setup", "lake", "ok", f"{settings.catalog}: {size}")
+    made = f"DuckLake {facts.format_version}, made by {facts.created_by}"
+    yield Finding("versions", "catalog", "ok", made)
+    if facts.conflict is not None:
+        yield Finding("health", "lake schema", "fail", facts.conflict)
+    elif facts.pending:
+        detail = (
+            f"changes due: {len(facts.pending)}; `ytap lake upgrade --dry-run` shows them; the next"
+            " command that opens the lake makes them, also one that only reads, other than `ytap"
+            " sql`, `shell`, `summary` and `doctor`"
+        )
+        yield Finding("health", "lake schema", "warn", detail)
+    else:
+        yield Finding("health", "lake schema", "ok", "as declared")
+
+
+def _check_history(newer: str | None) -> Iterator[Finding]:
+    """The catalog against the copies: none has commits that it lacks."""
+    if newer is None:
+        yield Finding("health", "history", "ok", "no copy has commits that the catalog lacks")
+    else:
+        detail = f"{newer}; until then, maintenance deletes nothing"
+        yield Finding("health", "history", "fail", detail)
+
+
+def _check_clock(commits: Sequence[datetime], clock: datetime) -> Iterator[Finding]:
+    """The machine's clock against the lake's commits, and commits of the future."""
+    if (reason := doubt_clock(commits, clock)) is not None:
+        detail = f"{reason}: set it right; until it is plausible, maintenance deletes nothing"
+        yield Finding("health", "clock", "fail", detail)
+    else:
+        yield Finding("health", "clock", "ok", "plausible against the lake's commits")
+    if ahead := [at for at in commits if at > clock + SKEW]:
+        detail = (
+            f"{len(ahead)} of {len(commits)} snapshots are dated after the present, up to"
+            f" {max(ahead):%Y-%m-%d %H:%M} UTC: a clock was ahead when they were made; they are"
+            " readable until then"
+        )
+        yield Finding("health", "snapshots", "warn", detail)
+
+
+def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
+    """Rows of days to come, which a collection under a clock that was ahead wrote."""
+    ahead = [one for one in ages if one.newest_at and one.newest_at > now + _TOMORROW]
+    if ahead:
+        first = max(ahead, key=lambda one: one.newest_at or now)
+        names = sorted({f"{one.table} of {one.workspace_id}" for one in ahead})
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        detail = (
+            f"{', '.join(names[:_SHOWN])}{more} have rows dated after the present, up to"
+            f" {first.newest_at:%Y-%m-%d}: a clock was ahead when they were made"
+        )
+        yield Finding("health", "rows", "warn", detail)
+
+
+def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
+    workspaces = [one.workspace for one in listed if one.workspace]
+    return find_conflicts(workspaces, survey.registered)
+
+
+def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
+    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+    for name, why in conflicts.items():
+        yield Finding("setup", f"identity of {name}", "fail", why)
+    for orphan in survey.orphans:
+        yield Finding("setup", f"rows of {orphan.workspace_id}", "warn", str(orphan))
+
+
+def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
+    if counts := inspection.inlined_rows():
+        tables = ", ".join(f"{table} ({count})" for table, count in counts.items())
+        detail = (
+            f"{tables}: rows in the catalog that no file holds, written by a program with options"
+            " of its own; they are read and copied like others, and docs/ducklake.md says how to"
+            " move them into files"
+        )
+        yield Finding("health", "inlined rows", "warn", detail)
+
+
+def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:
+    """One finding per table, naming the workspaces that are behind."""
+    collecting = {one.workspace_id for one in listed if one.workspace and one.workspace.collects}
+    for table in filter(_is_regular, TABLES.values()):
+        known = {age.workspace_id: age for age in ages if age.table == table.name}
+        behind: list[str] = []
+        verdicts: set[Verdict] = {"ok"}
+        for workspace_id in sorted(collecting & known.keys()):
+            newest = known[workspace_id].newest_at
+            if newest is not None and (verdict := judge_age(table, now - newest)) != "ok":
+                verdicts.add(verdict)
+                behind.append(f"{workspace_id} {span((now - newest).total_seconds())}")
+        for workspace_id in sorted(collecting - known.keys()) if table.group != _OPTIONAL else ():
+            verdicts.add("warn")
+            behind.append(f"{workspace_id} has none")
+        yield Finding(
+            "freshness", table.name, _worst(verdicts), _describe_ages(table, behind, known)
+        )
+
+
+def _is_regular(table: Table) -> bool:
+    """Whether rows of the table are due at regular times."""
+    return table.by_day and (table.group != "evidence" or table is COLLECTION_LOG)
+
+
+def _describe_ages(table: Table, behind: Sequence[str], known: dict[str, Age]) -> str:
+    due = f"due every {span(table.cadence_minutes * 60)}"
+    if behind:
+        return f"{due}; behind: {', '.join(behind)}"
+    rows = sum(age.rows for age in known.values())
+    return f"{due}; {count(rows, 'row')} in {count(len(known), 'workspace')}"
+
+
+def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+    since = now - _RECENT
+    asked = ["workspace_id", "source", "target", "outcome"]
+    log = inspection.recent(COLLECTION_LOG, "finished_at", since, asked)
+    lost = log.filter(pl.col("outcome").is_in([*REQUEST_FAILED, "quota_exhausted"]))
+    counted = f"{lost.height} of {log.height} failed in 24 h"
+    yield Finding("health", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
+    aside = inspection.recent(QUARANTINED_ROWS, "quarantined_at", since, ["source", "reason"])
+    reasons = aside.group_by("source", "reason").len().sort("len", descending=True)
+    shown = "".join(
+        f"; {count} x {source}: {reason}" for source, reason, count in reasons.head(_SHOWN).rows()
+    )
+    detail = f"{aside.height} put aside in 24 h{shown}"
+    yield Finding("health", "quarantined rows", "warn" if aside.height else "ok", detail)
+
+
+def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+    """Targets that have not answered for days, such as a channel that is gone."""
+    names = ("workspace_id", "source", "target", "outcome", "detail", "http_status")
+    log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
+    unresponsive = find_unresponsive_targets(log, asked_since=(now - _STILL_ASKED).date())
+    if unresponsive.is_empty():
+        yield Finding(
+            "freshness", "targets", "ok", f"all responded within {MIN_UNRESPONSIVE_DAYS} days"
+        )
+    for row in unresponsive.head(_MOST_LISTED).iter_rows(named=True):
+        subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
+        detail = (
+            f"no answer on {count(row['days'], 'day')}, since {row['since']}; the last:"
+            f" {row['detail']}; fix or pause it in config.yaml"
+        )
+        yield Finding("freshness", subject, "warn", detail)
+    if unresponsive.height > _MOST_LISTED:
+        more = unresponsive.height - _MOST_LISTED
+        detail = f"{more} more {'give' if more > 1 else 'gives'} no answer; collection_log has them"
+        yield Finding("freshness", "targets", "warn", detail)
+
+
+def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
+    """Lists that were ranked before their stories were grouped again, or were not ranked at all."""
+    since = (now - _RANKED).date()
+    days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id", since=since)
+    behind = days.group_by("workspace_id", maintain_order=True).agg("day")
+    if behind.is_empty():
+        yield Finding("freshness", "ranks", "ok", "every list holds its day's stories")
+    for workspace_id, theirs in behind.head(_MOST_LISTED).rows():
+        command = (
+            f"`ytap materialize 'key:scored_trends+' -w {workspace_id} --from {min(theirs)}"
+            f" --to {max(theirs)}`"
+        )
+        detail = (
+            f"{count(len(theirs), 'day')} of {workspace_id} not ranked since their stories were"
+            f" grouped: {command}"
+        )
+        yield Finding("freshness", f"ranks of {workspace_id}", "warn", detail)
+    if behind.height > _MOST_LISTED:
+        more = behind.height - _MOST_LISTED
+        detail = f"{more} more {'workspaces have' if more > 1 else 'workspace has'} such days"
+        yield Finding("freshness", "ranks", "warn", detail)
+
+
+def _first(lost: pl.DataFrame) -> str:
+    """The last failures, in words."""
+    rows = lost.head(_SHOWN).iter_rows(named=True)
+    return "".join(
+        f"; {row['workspace_id']} {row['source']} {row['target']}: {row['outcome']}" for row in rows
+    )
+
+
+def _worst(verdicts: set[Verdict]) -> Verdict:
+    return "fail" if "fail" in verdicts else "warn" if "warn" in verdicts else "ok"
+
+
+def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
+    """What a check-up says of the copies among the backups, the last backup and restore drill.
+
+    Args:
+        settings: The installation.
+        now: The machine's time, by default: copies are dated by the machine, not by the replayed
+            present.
+    """
+    moment = now or datetime.now(UTC)
+    copies = list_copies(settings)
+    yield from _judge_attempt(last_attempt(settings), moment)
+    if not copies:
+        if settings.catalog.is_file():
+            detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
+            yield Finding("freshness", "backups", "warn", detail)
+        return
+    yield _judge_newest(copies, moment)
+    for copy in [copy for copy in copies if copy.problem is not None][-_SHOWN:]:
+        detail = f"cannot be restored: {copy.problem}"
+        yield Finding("health", f"backup {copy.folder.name}", "fail", detail)
+    ahead = [
+        copy.folder.name
+        for copy in copies
+        if copy.backup is not None and copy.backup.made_at > moment + _CLOCKS_DIFFER
+    ]
+    if ahead:
+        detail = (
+            f"{len(ahead)} from the future, such as {ahead[-1]}: a clock is or was wrong; the order"
+            " of copies does not depend on it"
+        )
+        yield Finding("freshness", "backups' clock", "warn", detail)
+    yield _judge_drill(last_drill(settings), moment)
+
+
+def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
+    """A backup that failed: the lake may be damaged where a check-up reads no content."""
+    if attempt is not None and attempt.problem is not None:
+        when = span(abs((now - attempt.at).total_seconds()))
+        detail = f"failed {when} ago, and none was made since: {attempt.problem}"
+        yield Finding("health", "last backup", "fail", detail)
+
+
+def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
+    newest = newest_good(copies)
+    if newest is None or newest.backup is None:
+        detail = f"{len(copies)}, none of which can be restored; `ytap backup` makes one"
+        return Finding("health", "backups", "fail", detail)
+    backup = newest.backup
+    age = now - backup.made_at
+    detail = (
+        f"{len(copies)}; the newest is {newest.folder.name}, sequence"
+        f" {backup.sequence or 'unknown'}, {span(max(0.0, age.total_seconds()))} old,"
+        f" {len(backup.files)} files, {backup.size_bytes / 10**6:.1f} MB"
+    )
+    is_late = age > _LATE_BACKUP
+    advice = "; `ytap maintain` makes one, every night under Dagster" if is_late else ""
+    return Finding("freshness", "backups", "warn" if is_late else "ok", detail + advice)
+
+
+def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
+    if drill is None:
+        detail = "none so far; `ytap backup --verify` restores the newest copy and compares it"
+        return Finding("freshness", "restore drill", "warn", detail)
+    when = f"{span(abs((now - drill.at).total_seconds()))} ago, of {Path(drill.folder).name}"
+    if drill.problem is not None:
+        return Finding("health", "restore drill", "fail", f"failed {when}: {drill.problem}")
+    detail = f"passed {when}: {drill.rows:,} rows in {drill.tables} tables"
+    is_late = abs(now - drill.at) > _LATE_DRILL
+    return Finding("freshness", "restore drill", "warn" if is_late else "ok", detail)
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: `1 day`, `1,200 days`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def span(seconds: float) -> str:
+    """A length of time in words: `3 min`, `26 h`, `9 days`."""
+    if seconds < 3600:
+        return f"{max(0, seconds) / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"

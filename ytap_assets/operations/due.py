@@ -28,7 +28,7 @@ from ytap_assets.domain.due import (
     leave_out,
     limit_calls,
 )
-from ytap_assets.domain.quota import BUCKETS
+from ytap_assets.domain.source_profiles import BUCKETS
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings

@@ -11,9 +11,8 @@ import polars as pl
 from ytap_assets.domain.plausibility import SKEW
 from ytap_assets.errors import ConfigError, ImportRefusedError, YtapError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.batches import Batches
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.store import Stored
+from ytap_assets.operations.store import Batches, Stored
 from ytap_assets.sources.importing import check_region, describe_reasons, read_trend_file
 from ytap_assets.tables import RAW_TRENDS
 

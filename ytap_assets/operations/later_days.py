@@ -18,7 +18,7 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.reader import BatchReader, Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Transaction
-from ytap_assets.operations.platform import Batch, Results, Slice, Written
+from ytap_assets.operations.platform import Batch, Results, Written
 from ytap_assets.tables import Table
 
 Make = Callable[[Batch, pl.DataFrame, pl.DataFrame], pl.DataFrame]
@@ -76,7 +76,7 @@ def publish_with_later_days(batch: Batch, dependence: Dependence) -> Results:
         failed, a `CatalogBusyError` where other runs kept changing the days around it.
     """
     results: Results = {}
-    ordered = sorted(batch.slices, key=_days_of)
+    ordered = sorted(batch.slices, key=lambda one: one.own_days)
     while ordered:
         first = {one.workspace_id: one for one in reversed(ordered)}
         ordered = [one for one in ordered if first[one.workspace_id] is not one]
@@ -128,7 +128,7 @@ class _Plan:
 
 def _plan(batch: Batch, dependence: Dependence) -> _Plan:
     table, reach = dependence.table, dependence.reach
-    days = {one.workspace_id: _days_of(one) for one in batch.slices}
+    days = {one.workspace_id: (one.own_days[0], one.own_days[-1]) for one in batch.slices}
     own = _spans(days)
     looked = {
         name: (first - dependence.before * _DAY, last + reach * _DAY)
@@ -237,12 +237,16 @@ def _write(
             transaction.publish_all(dependence.beside(transaction, former, written))
     own = _within(stored, _spans(plan.days))
     replaced = dict(own.group_by("workspace_id").len().iter_rows())
-    return {
+    made = {
         name: _describe(
             some, transaction.snapshot_id or 0, replaced.get(name, 0), plan.updated[name]
         )
         for name, some in parts.items()
     }
+    batch.note(
+        {one.scope: made[one.workspace_id] for one in batch.slices if one.workspace_id in made}
+    )
+    return made
 
 
 def _describe(
@@ -274,10 +278,6 @@ def _changed_days(table: Table, stored: pl.DataFrame, made: pl.DataFrame) -> dic
         if not old.get((name, day), nothing).equals(new.get((name, day), nothing)):
             changed.setdefault(name, []).append(day)
     return changed
-
-
-def _days_of(slice_: Slice) -> Days:
-    return slice_.days or (slice_.now.date(), slice_.now.date())
 
 
 def _spans(days: Mapping[str, Days]) -> pl.DataFrame:

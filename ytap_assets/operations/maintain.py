@@ -159,6 +159,9 @@ def apply_retention(
 ) -> tuple[dict[str, int], list[str], list[str]]:
     """Delete every workspace's payloads that are older than its config keeps them.
 
+    Workspaces that keep them for the same time are one statement; those with nothing to delete,
+    none.
+
     Args:
         platform: The installation.
         run: Who deletes.
@@ -173,13 +176,16 @@ def apply_retention(
     problems = [str(problem) for problem in broken.values()]
     if not usable:
         return {}, problems, []
-    deleted, refused = {}, []
+    deleted: dict[str, int] = {}
+    due: dict[date, list[str]] = {}
+    refused: list[str] = []
     with platform.lake.write(run) as transaction:
         counts = transaction.cross_reader().count_days(RAW_PAYLOADS)
         for one in usable:
             name, days = one.workspace_id, one.retention.raw_payloads_days
             since = today - timedelta(days=days)
-            reason = doubt_retention(counts.get(name, {}), since)
+            own = counts.get(name, {})
+            reason = doubt_retention(own, since)
             if reason is not None and not allow_large_deletion:
                 refused.append(
                     f"workspace {name}: {RAW_PAYLOADS.name}: {reason}"
@@ -187,5 +193,9 @@ def apply_retention(
                     f" if that is meant, run `ytap maintain {_ALLOW}`"
                 )
             else:
-                deleted[name] = transaction.delete_before(RAW_PAYLOADS, name, since)
+                deleted[name] = sum(rows for day, rows in own.items() if day < since)
+                if deleted[name]:
+                    due.setdefault(since, []).append(name)
+        for since, names in due.items():
+            transaction.delete_before(RAW_PAYLOADS, names, since)
     return deleted, problems, refused

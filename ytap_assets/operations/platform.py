@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, wraps
 from typing import Any, Self, TypeVar
 
@@ -17,7 +17,6 @@ from ytap_assets.lakehouse.checks import (
     PublishRefusedError,
     Scope,
     check_batch,
-    check_rows,
 )
 from ytap_assets.lakehouse.errors import (
     LakeError,
@@ -110,6 +109,14 @@ class Platform:
             stored = self.lake.cross_reader().first_day(RAW_TRENDS, since=_PLATFORMS_BEGAN)
             first = min(first, stored or first)
         return (min(first, recorded[-1]), recorded[-1]) if recorded else (first, None)
+
+    def askable_days(self) -> Days:
+        """The first and the last day that a run may be asked for: `day_range`, up to today.
+
+        Today is that of the settings or of the machine, whichever is later.
+        """
+        first, last = self.day_range()
+        return first, last or max(self.now().date(), datetime.now(UTC).date())
 
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, once it is certain that the lake's rows of its name are its own.
@@ -272,19 +279,16 @@ class Slice:
         """The present."""
         return self.platform.now()
 
-    def each_day(self) -> Iterator[date]:
-        """Every day of the range, in order; none where the slice is a whole history."""
-        if self.days is not None:
-            first, last = self.days
-            yield from (first + timedelta(n) for n in range((last - first).days + 1))
+    @cached_property
+    def own_days(self) -> tuple[date, ...]:
+        """Every day of the range, in order.
 
-    def read(
-        self, table: Table, *, days: Days | None = None, columns: list[str] | None = None
-    ) -> pl.DataFrame:
-        """This workspace's rows: of the slice's days for a day-grained table, all of another."""
-        if table.by_day and days is None:
-            days = self.days
-        return self.platform.lake.reader(self.workspace_id).read(table, days=days, columns=columns)
+        Raises:
+            ValueError: The slice is a whole history, which a table by day is not made of.
+        """
+        if self.days is None:
+            raise ValueError(f"{self.scope}: no days are given, and a table by day needs them")
+        return tuple(self.scope.each_day())
 
 
 @dataclass(frozen=True)
@@ -328,7 +332,7 @@ class Written:
 
 
 Results = dict[Scope, "Written | Exception"]
-"""What became of each slice of a batch: what was written, or why nothing was."""
+"""What became of each slice of a batch, or of its days: what was written, or why nothing was."""
 
 
 @dataclass(frozen=True)
@@ -339,11 +343,28 @@ class Batch:
         platform: The installation.
         slices: Workspaces and ranges of days; they do not overlap.
         run: Who works on them.
+        published: What was committed of the table that is made, by slice or by days of one. The
+            parts of a batch share it. A run reports it even if the operation fails later.
     """
 
     platform: Platform
     slices: tuple[Slice, ...]
     run: Run
+    published: dict[Scope, Written] = field(default_factory=dict, compare=False)
+
+    def note(self, written: Mapping[Scope, Written]) -> None:
+        """Note what was committed, so that it is reported whatever happens next.
+
+        Where a slice is published again, it keeps the later days that were updated before.
+        """
+        for scope, one in written.items():
+            earlier = self.published.get(scope)
+            if earlier is not None and earlier.later:
+                later = {**earlier.later, **one.later}
+                notes = one.notes | {"later_days_updated": len(later)}
+                self.published[scope] = replace(one, later=later, notes=notes)
+            else:
+                self.published[scope] = one
 
     @cached_property
     def workspace_ids(self) -> tuple[str, ...]:
@@ -360,15 +381,6 @@ class Batch:
         """The present."""
         return self.platform.now()
 
-    @cached_property
-    def scopes(self) -> pl.DataFrame:
-        """The slices as a frame: workspace_id, first_day, last_day (null for a whole history)."""
-        return pl.DataFrame(
-            [(one.workspace_id, *(one.days or (None, None))) for one in self.slices],
-            schema={"workspace_id": pl.String, "first_day": pl.Date, "last_day": pl.Date},
-            orient="row",
-        )
-
     def reader(self, *, as_of: int | None = None) -> BatchReader:
         """A reader of the batch's workspaces, now or as of a snapshot."""
         return self.platform.lake.batch_reader(self.workspace_ids, as_of=as_of)
@@ -378,7 +390,6 @@ class Batch:
         table: Table,
         *,
         before: int = 0,
-        after: int = 0,
         columns: list[str] | None = None,
         wanted: Wanted | None = None,
         reader: BatchReader | None = None,
@@ -388,22 +399,24 @@ class Batch:
         Args:
             table: The table.
             before: Also so many days before each slice.
-            after: Also so many days after each slice.
             columns: Which columns, in this order; all where None.
             wanted: Column -> values to keep.
             reader: The reader to use, such as one of a snapshot or of a transaction.
+
+        Raises:
+            ValueError: The table is by day, and a slice is a whole history.
         """
         reader = reader or self.reader()
-        ranges = [one.days for one in self.slices if one.days is not None]
-        if not table.by_day or not ranges:
+        if not table.by_day:
             return reader.read(table, columns=columns, wanted=wanted)
+        ranges = [one.own_days for one in self.slices]
         first = min(days[0] for days in ranges) - timedelta(days=before)
-        last = max(days[1] for days in ranges) + timedelta(days=after)
+        last = max(days[-1] for days in ranges)
         names = list(columns or table.schema)
         needed = list(dict.fromkeys([*names, "workspace_id", "day"]))
         rows = reader.read(table, days=(first, last), columns=needed, wanted=wanted)
         if len(set(ranges)) > 1 or len(ranges) > len(self.workspace_ids):
-            rows = rows.filter(self.is_within(before, after))
+            rows = rows.filter(self.is_within(before))
         return rows.select(names)
 
     def read_later(self, table: Table, columns: list[str]) -> pl.DataFrame:
@@ -413,10 +426,9 @@ class Batch:
             table: A table by day.
             columns: Which columns, in this order; ``workspace_id`` and ``day`` among them.
         """
-        today = self.now.date()
         last: dict[str, date] = {}
         for one in self.slices:
-            end = one.days[1] if one.days else today
+            end = one.own_days[-1]
             last[one.workspace_id] = min(end, last.get(one.workspace_id, end))
         days = (min(last.values()) + timedelta(days=1), date.max)
         rows = self.reader().read(table, days=days, columns=columns)
@@ -424,15 +436,14 @@ class Batch:
         later = rows.join(ends, on="workspace_id").filter(pl.col("day") > pl.col("__end"))
         return later.select(columns)
 
-    def is_within(self, before: int = 0, after: int = 0) -> pl.Expr:
-        """Whether a row's day is one of a slice of its workspace, or so many days from one."""
+    def is_within(self, before: int = 0) -> pl.Expr:
+        """Whether a row's day is one of a slice of its workspace, or so many days before one."""
         is_within = pl.lit(value=False)
         by_days: dict[Days, list[str]] = {}
         for one in self.slices:
-            if one.days is not None:
-                by_days.setdefault(one.days, []).append(one.workspace_id)
-        for (first, last), names in by_days.items():
-            days = (first - timedelta(days=before), last + timedelta(days=after))
+            days = (one.own_days[0] - timedelta(days=before), one.own_days[-1])
+            by_days.setdefault(days, []).append(one.workspace_id)
+        for days, names in by_days.items():
             is_within |= pl.col("workspace_id").is_in(names) & pl.col("day").is_between(*days)
         return is_within
 
@@ -501,10 +512,10 @@ def publish_batch(
     Args:
         batch: The slices.
         table: A derived table.
-        frames: The rows by slice, or why there are none.
+        frames: The rows by slice or by days of one, or why there are none.
 
     Returns:
-        What was written for each slice, or why nothing was.
+        What was written for each of them, or why nothing was.
     """
     results: Results = {
         scope: made for scope, made in frames.items() if isinstance(made, Exception)
@@ -516,29 +527,15 @@ def publish_batch(
     if parts:
         with batch.platform.lake.write(batch.run) as transaction:
             transaction.publish_all(parts)
-        for part in parts:
-            results[part.scope] = Written(
+        written = {
+            part.scope: Written(
                 rows=part.frame.height,
                 snapshot_id=transaction.snapshot_id or 0,
                 results=part.results,
                 frame=part.frame,
             )
+            for part in parts
+        }
+        batch.note(written)
+        results |= written
     return {scope: results[scope] for scope in frames}
-
-
-def publish_slice(slice_: Slice, table: Table, frame: pl.DataFrame) -> Written:
-    """Check a derived table's frame and replace what the slice held.
-
-    Raises:
-        PublishRefusedError: A check failed; nothing was written.
-    """
-    rows = check_rows(table, frame, slice_.scope)
-    with slice_.platform.lake.write(slice_.run) as transaction:
-        replaced = transaction.publish_all([rows])
-    return Written(
-        rows=rows.frame.height,
-        snapshot_id=transaction.snapshot_id or 0,
-        results=rows.results,
-        frame=rows.frame,
-        notes={"rows_replaced": replaced},
-    )

@@ -23,7 +23,6 @@ from ytap_assets.tables import PRODUCTION_EVENTS
 from ytap_assets.workspaces import CONFIG_NAME
 
 _RUN = Run("sensor", "dagster", "preview")
-_ARCHIVED = "archived"
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Previews:
         self, platform: Platform, names: Iterable[str], bases: dict[str, str]
     ) -> dict[str, Previewed | Exception]:
         batch, unusable = platform.batch({name: [None] for name in names}, _RUN, writes=False)
-        active = tuple(one for one in batch.slices if one.workspace.status != _ARCHIVED)
+        active = tuple(one for one in batch.slices if not one.workspace.is_archived)
         found: dict[str, Previewed | Exception] = {
             scope.workspace_id: error for scope, error in unusable.items()
         }

@@ -220,15 +220,6 @@ def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
     return previews
 
 
-def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
-    """What a promotion would append now; appends nothing."""
-    made = _Decisions(ProductionInputs(Batch(slice_.platform, (slice_,), slice_.run)))
-    decided = made.decide(promotion)
-    if slice_.workspace_id in made.failed:
-        raise made.failed[slice_.workspace_id]
-    return decided[slice_.workspace_id]
-
-
 @dataclass(frozen=True)
 class ScriptSurvey:
     """A workspace's scripts, and what a person should know of its inbox files.
@@ -261,7 +252,7 @@ def survey_scripts(platform: Platform, workspace_id: str) -> ScriptSurvey:
     if isinstance(found, Exception):
         raise found
     due: dict[str, list[str]] = {}
-    if slice_.workspace.status != "archived":
+    if not slice_.workspace.is_archived:
         for name, events in found.events.items():
             if scripts := [event.script_id for event in events if event.type not in _NOTES]:
                 due[name] = list(dict.fromkeys(scripts))

@@ -19,8 +19,7 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Preview, preview_fetches, store_fetches
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.collect import parse_payloads
-from ytap_assets.sources.http.exchange import SourceError
-from ytap_assets.sources.source import Fetch
+from ytap_assets.sources.source import Fetch, Source
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS, Table
 
 DIFFERENCES = pl.Schema(
@@ -167,7 +166,7 @@ def _parse_batch(reader: Reader, part: pl.DataFrame, run: Run, catalog: Catalog)
             problems.append(f"fetch {name}: collection_log does not have it; it was not read")
             continue
         try:
-            fetch = _parse_fetch(responses, source.table, entry, run, catalog)
+            fetch = _parse_fetch(source, responses, entry, run)
         except Exception as error:  # whatever a parser does with one fetch, others go on
             problems.append(
                 f"{entry['source']} {entry['target']} of {entry['day']}: the parser failed:"
@@ -178,14 +177,11 @@ def _parse_batch(reader: Reader, part: pl.DataFrame, run: Run, catalog: Catalog)
     return _Batch(fetches, problems)
 
 
-def _parse_fetch(
-    responses: pl.DataFrame, table: Table, entry: dict[str, Any], run: Run, catalog: Catalog
-) -> Fetch:
-    problems: list[SourceError] = []
-    rows, quarantined = parse_payloads(responses, table, catalog=catalog, on_error=problems.append)
+def _parse_fetch(source: Source, responses: pl.DataFrame, entry: dict[str, Any], run: Run) -> Fetch:
+    rows, quarantined, error = parse_payloads(source, responses)
     outcome, detail = entry["outcome"], entry["detail"]
-    if problems:
-        outcome, detail = problems[0].outcome, str(problems[0])
+    if error is not None:
+        outcome, detail = error.outcome, str(error)
     elif outcome == "malformed":
         outcome, detail = "ok", None
     again = "read again from raw_payloads"

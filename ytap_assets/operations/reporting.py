@@ -12,6 +12,7 @@ observed, and the windows of days that a page shows.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from ytap_assets.domain.reporting.numbers import (
     as_calendar,
 )
 from ytap_assets.domain.reporting.pages import Edition, ReportDay, report_days, summarize_days
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.operations.platform import (
     Batch,
@@ -87,26 +89,30 @@ def make_reports(batch: Batch) -> Results:
     """Write one HTML file per day and publish the days' rows of ``workspace_reports``.
 
     Returns:
-        What was written for each slice, or why nothing was: a page that cannot be written, or
-        numbers that break the table's structure, whose pages are written.
+        What was written for each slice, or why nothing was: numbers that break the table's
+        structure, whose pages are written. Where a page of a slice cannot be written, there is an
+        entry for each of its days. Where the index of a workspace cannot be written, the entries of
+        its slices say so, and their rows and pages are stored.
     """
     numbers, reports = _count(batch, batch.platform.lake.snapshot_id())
     stored = _read_stored(batch)
     history = _replace_days(stored, numbers)
-    pages = {one.scope: _write_pages(one, reports, history) for one in batch.slices}
-    rows = split_slices(batch, numbers)
-    results = publish_batch(
-        batch,
-        WORKSPACE_REPORTS,
-        {
-            scope: made if isinstance(made, Exception) else rows[scope]
-            for scope, made in pages.items()
-        },
-    )
+    notes: dict[Scope, dict[date, dict[str, Any]]] = {}
+    frames: dict[Scope, pl.DataFrame | Exception] = {}
+    for slice_, rows in zip(batch.slices, split_slices(batch, numbers).values(), strict=True):
+        made, failed = _write_pages(slice_, reports, history)
+        notes[slice_.scope] = made
+        if not failed:
+            frames[slice_.scope] = rows
+            continue
+        for day in slice_.own_days:
+            scope = replace(slice_, days=(day, day)).scope
+            notes[scope] = made
+            frames[scope] = failed.get(day) or rows.filter(pl.col("day") == day)
+    results = publish_batch(batch, WORKSPACE_REPORTS, frames)
     for scope, found in results.items():
-        made = pages[scope]
-        if isinstance(found, Written) and not isinstance(made, Exception):
-            found.day_notes.update(made)
+        if isinstance(found, Written):
+            found.day_notes.update(notes[scope])
     published = [one.frame for one in results.values() if isinstance(one, Written)]
     if published:
         _write_indexes(batch, _replace_days(stored, pl.concat(published)), results)
@@ -134,7 +140,7 @@ def _count(
     """The batch's rows of ``workspace_reports``, and what the page of each day shows."""
     settings, now = batch.platform.settings, batch.now
     inputs = _read_inputs(batch, batch.reader(as_of=snapshot_id))
-    calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in _days(one))
+    calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in one.own_days)
     summary = summarize_days(calendar, inputs)
     editions = {
         name: Edition(
@@ -164,32 +170,28 @@ def _count(
     return numbers.select(WORKSPACE_REPORTS.schema.names()), reports
 
 
-def _days(slice_: Slice) -> tuple[date, ...]:
-    return tuple(slice_.each_day()) or (slice_.now.date(),)
-
-
 def _write_pages(
     slice_: Slice, reports: Mapping[tuple[str, date], ReportDay], history: pl.DataFrame
-) -> dict[date, dict[str, Any]] | Exception:
+) -> tuple[dict[date, dict[str, Any]], dict[date, Exception]]:
     """Write the page of every day of a slice.
 
     Returns:
-        What a person sees of each day; or why the first page was not written that was not.
+        What a person sees of each day, and why the pages of the other days were not written.
     """
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
-    failed: list[Exception] = []
-    for day in _days(slice_):
+    failed: dict[date, Exception] = {}
+    for day in slice_.own_days:
         report = reports[slice_.workspace_id, day]
         path = report_file(slice_.platform.settings, slice_.workspace_id, day)
         try:
             write_report(path, render_report(report, recent))
         except Exception as error:  # whatever it is: the other pages are written
-            failed.append(error)
+            failed[day] = error
         else:
             # A browser opens no file for a page it was served, so the summary is shown itself.
             notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
-    return failed[0] if failed else notes
+    return notes, failed
 
 
 def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
@@ -197,7 +199,7 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         columns = list(INPUT_COLUMNS[table.name])
         return batch.read(table, before=before, columns=columns, reader=reader)
 
-    days = [day for one in batch.slices for day in _days(one)]
+    days = [day for one in batch.slices for day in one.own_days]
     records = reader.read(PRODUCTION_RECORDS, columns=[*RECORD_COLUMNS, "video_id"])
     # A record holds from its last event on: the others' states on earlier days are in the log.
     events = read_changed_events(reader, datetime.combine(min(days) + _DAY, time(), UTC))
@@ -277,7 +279,7 @@ def _read_stored(batch: Batch) -> pl.DataFrame:
 
 
 def _stored_since(batch: Batch) -> date:
-    first = min(day for one in batch.slices for day in _days(one))
+    first = min(day for one in batch.slices for day in one.own_days)
     return (first - timedelta(days=INDEX_DAYS - 1)).replace(day=1)
 
 
@@ -300,7 +302,11 @@ def _write_indexes(batch: Batch, rows: pl.DataFrame, results: Results) -> None:
             _write_index(batch, mine, own)
         except Exception as error:  # whatever it is: the other workspaces have theirs
             results.update(
-                {one.scope: error for one in mine if isinstance(results[one.scope], Written)}
+                {
+                    scope: error
+                    for scope, found in results.items()
+                    if scope.workspace_id == name and isinstance(found, Written)
+                }
             )
 
 
@@ -309,7 +315,7 @@ def _write_index(batch: Batch, slices: list[Slice], rows: pl.DataFrame) -> None:
     made = list_reports(settings, workspace.workspace_id)
     begin = max(rows["day"]) - timedelta(days=INDEX_DAYS - 1)
     months = sorted({day.replace(day=1) for day in made if day.replace(day=1) < begin})
-    new = {day.replace(day=1) for one in slices for day in _days(one)}
+    new = {day.replace(day=1) for one in slices for day in one.own_days}
     for month in months:
         file = month_file(settings, workspace.workspace_id, month)
         if month in new or not file.is_file():

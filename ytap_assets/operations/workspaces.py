@@ -1,14 +1,22 @@
-"""Create, list, identify, archive and unarchive workspaces.
+"""Create, list, identify, archive and unarchive workspaces; say what removing something means.
 
-Belongs here: what a person does to a workspace as a whole. Does not belong here: the config's shape
-(`ytap_assets.workspaces`), or a workspace's rows.
+Belongs here: what a person does to a workspace as a whole, and converting the older JSON configs.
+Does not belong here: the config's shape (`ytap_assets.workspaces`), or writing a workspace's rows.
+
+Both older generations of configs name seven things that the config of today names too; they are
+moved there if they are of the type expected there. Everything else (voices, personas, visual
+manuals, hints of earlier migrations) is kept as it is under ``extra``.
+
+What deleting or disabling something means for every table is declared in `tables`: `Table.about`,
+`ENTITIES` and `REMOVALS`. Nothing here deletes.
 """
 
 from __future__ import annotations
 
 import codecs
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +28,7 @@ from ytap_assets.domain.languages import has_other_languages
 from ytap_assets.domain.spam.rules import RuleName, find_weak_rules
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
-from ytap_assets.operations.legacy_config import convert_legacy_config, read_legacy_config
+from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import (
     IDENTITY_COLUMNS,
     Orphan,
@@ -29,9 +37,11 @@ from ytap_assets.operations.registries import (
     find_conflicts,
     find_orphans,
 )
-from ytap_assets.plain_yaml import dump_yaml
+from ytap_assets.plain_yaml import dump_yaml, unique_keys
 from ytap_assets.settings import Settings
-from ytap_assets.tables import TABLES, WORKSPACES
+from ytap_assets.tables import TABLES, WORKSPACES, Table
+from ytap_assets.tables.base import ENTITIES, REMOVALS, Entity, Removal
+from ytap_assets.workspace_sections import suggest_source
 from ytap_assets.workspaces import (
     CONFIG_NAME,
     Status,
@@ -57,6 +67,16 @@ _RULE_OF: Mapping[str, RuleName] = {
 # A name on one line: the next one is not indented.
 _NAME_LINE = re.compile(rb"^name[ \t]*:[ \t]*[^\s#|>][^\r\n]*(?=\r?\n(?![ \t])|\Z)", re.MULTILINE)
 _FIRST_KEY = re.compile(rb"^[A-Za-z_\"'][^\r\n]*:", re.MULTILINE)
+_MAX_LEGACY_BYTES = 1_000_000
+_LEGACY_ID = "workspace_id"
+_BETWEEN = " "
+_NAMES: Mapping[Entity, tuple[str, str]] = {
+    "source": ("the source, for example hn", "select distinct source from raw_trends"),
+    "channel": ("the channel's id, for example UC...", "from channels"),
+    "account": ("the platform and the handle, for example 'youtube @me'", "from accounts"),
+    "video": ("the video's YouTube id", "from videos"),
+}
+"""What names an entity, and the query that lists those of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +296,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
         ConfigError: There is no such workspace, or its config cannot be read.
     """
     workspace = workspaces.get(workspace_id)
-    if workspace.status == "archived":
+    if workspace.is_archived:
         return False
     _set_status(workspaces, workspace, "archived")
     return True
@@ -285,7 +305,7 @@ def archive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
 def unarchive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
     """Make an archived workspace active again; as `archive_workspace`."""
     workspace = workspaces.get(workspace_id)
-    if workspace.status != "archived":
+    if not workspace.is_archived:
         return False
     _set_status(workspaces, workspace, "active")
     return True
@@ -363,3 +383,164 @@ def _try_parse(workspace_id: str, text: bytes) -> Workspace | None:
         return parse_workspace(workspace_id, text, origin=workspace_id)
     except ConfigError:
         return None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_filled_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+LEGACY_PLACES: Mapping[str, tuple[tuple[str, ...], Callable[[object], bool]]] = {
+    "workspace_name": (("name",), _is_filled_text),
+    "vertical_id": (("vertical",), _is_filled_text),
+    "target_language": (("language",), _is_filled_text),
+    "brand_tone": (("brand", "tone"), _is_text),
+    "visual_style": (("brand", "visual_style"), _is_text),
+    "banned_topics": (("brand", "banned_topics"), _is_texts),
+}
+"""Old key -> where its value goes, and what it has to be to go there."""
+
+
+def read_legacy_config(path: Path) -> dict[str, Any]:
+    """Read a JSON config of either older generation.
+
+    Raises:
+        ConfigError: Too large, not JSON, not an object, or a key stands twice (one would be lost).
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(_MAX_LEGACY_BYTES + 1)
+    if len(content) > _MAX_LEGACY_BYTES:
+        raise ConfigError(f"{path}: larger than {_MAX_LEGACY_BYTES} bytes, so not a config")
+    try:
+        parsed = json.loads(content, object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not a JSON config: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ConfigError(f"{path}: expected a JSON object of keys and values")
+    return parsed
+
+
+def convert_legacy_config(workspace_id: str, old: Mapping[str, Any]) -> dict[str, Any]:
+    """The config of today that holds everything the old one held.
+
+    Args:
+        workspace_id: What the workspace will be called; the old name is kept where it differs.
+        old: The old config.
+
+    Returns:
+        Keys and values of a config; what has no place of its own is under ``extra``.
+    """
+    config: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for key, value in old.items():
+        place, is_fit = LEGACY_PLACES.get(key, ((), _is_text))
+        if place and is_fit(value):
+            *sections, name = place
+            target = config
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[name] = value
+        elif not (key == _LEGACY_ID and value == workspace_id):
+            extra[key] = value
+    return {**config, "extra": extra} if extra else config
+
+
+def _refuse_constant(text: str) -> object:
+    raise ValueError(f"{text} is not a JSON value")
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a removal means for the rows of one table.
+
+    Attributes:
+        table: The table.
+        rows: How many of the workspace's rows are about what is removed.
+        removal: What happens to them; see `REMOVALS`.
+    """
+
+    table: str
+    rows: int
+    removal: Removal
+
+
+def preview_removal(
+    platform: Platform, workspace_id: str, entity: Entity, name: str | None
+) -> list[Impact]:
+    """Count the rows about something, per table, and say what removing it means for them.
+
+    Each table is read once, only the columns that name the thing.
+
+    Args:
+        platform: The installation.
+        workspace_id: Whose rows.
+        entity: What is removed.
+        name: Its name: a source's, the id of a channel or video, an account as ``PLATFORM HANDLE``;
+            None for the workspace itself.
+
+    Returns:
+        One entry for each table with a column that names such a thing.
+
+    Raises:
+        ConfigError: There is no such workspace, or the name is missing or not of this kind.
+    """
+    platform.workspace(workspace_id)
+    if entity == "workspace" and name is not None:
+        raise ConfigError(f"impact workspace: no NAME is expected, {name!r} was given")
+    if entity != "workspace" and name is None:
+        what, query = _NAMES[entity]
+        raise ConfigError(
+            f"impact {entity}: NAME is missing; give {what}"
+            f' (`ytap sql "{query}" -w {workspace_id}`)'
+        )
+    reader = platform.lake.reader(workspace_id)
+    impacts = []
+    for table in TABLES.values():
+        if entity not in table.removals:
+            continue
+        columns, removal = table.removals[entity]
+        wanted = dict(
+            zip(columns, _split_name(entity, name, len(columns), workspace_id), strict=True)
+        )
+        rows = reader.read(
+            table, columns=list(columns), wanted={key: [value] for key, value in wanted.items()}
+        )
+        impacts.append(Impact(table.name, rows.height, removal))
+    return impacts
+
+
+def explain_no_rows(entity: Entity, name: str) -> str:
+    """The warning for a name that no row has, with the source that is probably meant."""
+    nearest = suggest_source(name) if entity == "source" else None
+    return f"no row names {entity} {name!r}" + (f"; did you mean `{nearest}`?" if nearest else "")
+
+
+def _split_name(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:
+    if name is None:
+        return [workspace_id]
+    found = name.split(_BETWEEN, parts - 1)
+    if len(found) != parts:
+        raise ConfigError(f"{entity} {name!r}: expected its platform and its handle, as 'x @me'")
+    return found
+
+
+def render_removals(tables: Iterable[Table] = TABLES.values()) -> str:
+    """The declarations in Markdown: what ends with each entity, and what each table does."""
+    lines = ["| what | how, and what ends with it |", "|---|---|"]
+    lines += [f"| {entity} | {about} |" for entity, about in ENTITIES.items()]
+    lines += ["", "| word | meaning |", "|---|---|"]
+    lines += [f"| {word} | {about} |" for word, about in REMOVALS.items()]
+    lines += ["", f"| table | {' | '.join(ENTITIES)} |", "|---" * (1 + len(ENTITIES)) + "|"]
+    for table in tables:
+        cells = (table.removals.get(entity) for entity in ENTITIES)
+        shown = (f"{cell[1]} (`{'`, `'.join(cell[0])}`)" if cell else "" for cell in cells)
+        lines.append(f"| `{table.name}` | {' | '.join(shown)} |")
+    return "\n".join(lines)

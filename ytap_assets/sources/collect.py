@@ -60,13 +60,12 @@ from ytap_assets.sources.source import (
     Token,
 )
 from ytap_assets.sources.youtube import batch_videos
-from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS, RAW_TRENDS, Table
-from ytap_assets.tables.evidence import Outcome
+from ytap_assets.tables import QUARANTINED_ROWS, RAW_PAYLOADS
+from ytap_assets.tables.evidence import ANSWERED, Outcome
 from ytap_assets.workspaces import Workspace
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
-_Plan = list[tuple[Source, str]]
 Targets = Mapping[date, Collection[tuple[str, str]]]
 """The targets to fetch of each day, as (source, target)."""
 
@@ -228,46 +227,41 @@ def open_session(
 
 async def collect_trends(
     workspace: Workspace,
-    days: Iterable[date],
+    day: date,
     *,
     session: Session,
     run_id: str,
     targets: Targets | None = None,
 ) -> list[Fetch]:
-    """Fetch every target of a workspace's config for every day.
+    """Fetch every target of a workspace's config for a day.
 
     Args:
         workspace: The workspace. One that does not collect gives no fetches.
-        days: The days, in any order. For past days, a source that cannot return them ends
-            ``unrecoverable``, without a request.
+        day: The day. A source that cannot return a past day ends ``unrecoverable``, without a
+            request.
         session: An open session.
         run_id: The run's id in ``collection_log``.
         targets: The targets to fetch, such as `operations.due` finds; all if None.
 
     Returns:
-        One fetch per day, source that is due and target, in this order; ``rows`` are `raw_trends`.
+        One fetch per source that is due and target, in this order; ``rows`` are `raw_trends`.
     """
     if not workspace.collects:
         return []
-    plan: _Plan = [
+    chosen = None if targets is None else targets.get(day, ())
+    plan = [
         (source, target)
         for source in session.catalog.trends
         for target in source.targets(workspace)
+        if chosen is None or (source.name, target) in chosen
     ]
-
-    def choose(context: FetchContext) -> _Plan:
-        if targets is None:
-            return plan
-        chosen = targets.get(context.day, ())
-        return [(source, target) for source, target in plan if (source.name, target) in chosen]
-
-    return await _collect(choose, workspace, days, session, run_id)
+    return await _collect(plan, workspace, await session.context(day), run_id)
 
 
 async def collect_video_metrics(
     workspace: Workspace,
     video_ids: Sequence[str],
-    days: Iterable[date],
+    day: date,
     *,
     session: Session,
     run_id: str,
@@ -278,45 +272,35 @@ async def collect_video_metrics(
         workspace: The videos' workspace. One that does not collect gives no fetches.
         video_ids: YouTube ids; requested in sorted batches of 50 without repeats. On replay, ids
             that were not recorded are a fetch of their own, which ends ``not_recorded``.
-        days: The metric dates. The counts are current, so a past day cannot be fetched.
+        day: The metric date. The counts are current, so a past day cannot be fetched.
         session: An open session.
         run_id: The run's id in ``collection_log``.
 
     Returns:
-        One fetch per day and batch; ``rows`` are `video_metrics`.
+        One fetch per batch; ``rows`` are `video_metrics`.
 
     Raises:
         ValueError: One of the ids is not a video id.
     """
     if not workspace.collects:
         return []
+    context = await session.context(day)
     stats = session.catalog.video_stats
-
-    def plan(context: FetchContext) -> _Plan:
-        return [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
-
-    return await _collect(plan, workspace, days, session, run_id)
+    plan = [(stats, target) for target in batch_videos(video_ids, context.find_recording)]
+    return await _collect(plan, workspace, context, run_id)
 
 
 async def _collect(
-    plan: Callable[[FetchContext], _Plan],
-    workspace: Workspace,
-    days: Iterable[date],
-    session: Session,
-    run_id: str,
+    plan: Iterable[tuple[Source, str]], workspace: Workspace, context: FetchContext, run_id: str
 ) -> list[Fetch]:
-    """Run the plan for each day; the fetches of a day run concurrently."""
-    fetches: list[Fetch] = []
-    for day in sorted(set(days)):
-        context = await session.context(day)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
-                for source, target in plan(context)
-                if source.due_from(context.day) <= context.now()
-            ]
-        fetches += [task.result() for task in tasks]
-    return fetches
+    """Fetch the targets that are due, concurrently."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(fetch_target(source, target, workspace, context, run_id=run_id))
+            for source, target in plan
+            if source.due_from(context.day) <= context.now()
+        ]
+    return [task.result() for task in tasks]
 
 
 @dataclass
@@ -468,7 +452,7 @@ def _describe_end(requests: _Requests, parsed: Parsed) -> dict[str, Any]:
 
 
 def _log_end(log: dict[str, Any]) -> None:
-    level = logging.INFO if log["outcome"] in {"ok", "not_modified"} else logging.WARNING
+    level = logging.INFO if log["outcome"] in ANSWERED else logging.WARNING
     _LOG.log(
         level,
         "%s %s %s: %s, %d rows, %d quarantined%s",
@@ -534,41 +518,27 @@ def _frame_payloads(
 
 
 def parse_payloads(
-    payloads: pl.DataFrame,
-    table: Table = RAW_TRENDS,
-    *,
-    catalog: Catalog = CATALOG,
-    on_error: Callable[[SourceError], None] = lambda _: None,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Parse stored payloads again with the current parsers, without the network.
+    source: Source, payloads: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, SourceError | None]:
+    """Parse the stored payloads of a fetch again with the current parser, without the network.
 
     The rows keep their collection and observation time, so storing them again adds only rows that
     were missing.
 
     Args:
-        payloads: Rows of ``raw_payloads``, complete collections of any workspaces and days.
-        table: Payloads of this table's sources are parsed.
-        catalog: The sources.
-        on_error: Called for each collection with a response that cannot be parsed at all.
+        source: The source that fetched them; see `Catalog.find`.
+        payloads: Rows of ``raw_payloads`` of one fetch, in order.
 
     Returns:
-        Rows of ``table`` and of ``quarantined_rows``.
+        Rows of the source's table and of ``quarantined_rows``, and why a response cannot be parsed
+        at all, if one cannot.
     """
-    rows, quarantined = [table.empty()], [QUARANTINED_ROWS.empty()]
-    ordered = payloads.sort("workspace_id", "day", "collection_id", "payload_id")
-    for collection in ordered.partition_by("workspace_id", "collection_id", maintain_order=True):
-        first = collection.row(0, named=True)
-        source = catalog.find(first["source"], first["url"])
-        if source is None or source.table is not table:
-            continue
-        shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
-        exchanges = [_read_payload(payload) for payload in collection.iter_rows(named=True)]
-        parsed = source.parse(Responses(first["day"], exchanges))
-        if parsed.error is not None:
-            on_error(parsed.error)
-        rows.append(table.frame([{**row, **shared} for row in parsed.rows]))
-        quarantined.append(frame_quarantined(parsed.rejected, source.name, shared))
-    return pl.concat(rows), pl.concat(quarantined)
+    first = payloads.row(0, named=True)
+    shared = {name: first[name] for name in ("workspace_id", "day", "collection_id")}
+    exchanges = [_read_payload(payload) for payload in payloads.iter_rows(named=True)]
+    parsed = source.parse(Responses(first["day"], exchanges))
+    rows = source.table.frame([{**row, **shared} for row in parsed.rows])
+    return rows, frame_quarantined(parsed.rejected, source.name, shared), parsed.error
 
 
 def _read_payload(payload: dict[str, Any]) -> Exchange:

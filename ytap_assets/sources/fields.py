@@ -4,6 +4,9 @@ Documents: `load_json` and `load_xml` raise `MalformedError`. Fields: every read
 value, None if it is missing, or raises `InvalidItemError` with the reason.
 
 Does not belong here: which fields an item has (the module of each platform).
+
+pydantic's types are not used: they read `true` as 1, accept any year, and rewrite URLs; with these
+rules as its validators it takes longer (`docs/adr/0028-libraries.md`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from ytap_assets.domain.quota import Bucket
+from ytap_assets.domain.source_profiles import Bucket
 from ytap_assets.settings import Settings
 from ytap_assets.sources.fields import InvalidItemError, dump_item
 from ytap_assets.sources.http.client import HttpClient

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 from ytap_assets.domain.ids import is_channel_id, is_video_id
 from ytap_assets.domain.metrics import engagement_rate_pct, is_settled
-from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.fields import (
     InvalidItemError,
     load_xml,

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from ytap_assets.domain.ids import is_video_id
-from ytap_assets.domain.quota import YOUTUBE_UNITS, Bucket
+from ytap_assets.domain.source_profiles import YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.fields import (
     InvalidItemError,
     as_object,

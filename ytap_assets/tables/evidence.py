@@ -1,4 +1,4 @@
-"""Tables of evidence: what was asked, what came back, and what could not be read."""
+"""Tables of evidence: what was asked, what came back, what is unreadable, and what is covered."""
 
 from __future__ import annotations
 
@@ -22,10 +22,29 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
 ANSWERED: tuple[Outcome, ...] = ("ok", "not_modified")
 """The outcomes of a fetch that was answered."""
+REQUEST_FAILED: tuple[Outcome, ...] = (
+    "transient_error",
+    "permanent_error",
+    "malformed",
+    "too_large",
+)
+"""The outcomes of a fetch whose request was sent, and got no response that can be used."""
+FAILED: tuple[Outcome, ...] = (*REQUEST_FAILED, "quota_exhausted", "not_recorded")
+"""The outcomes of a fetch that should have brought rows and did not.
 
-
+A source that is switched off, or cannot answer for a past day, has not failed.
+"""
 HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
 """What a source can answer for past days; ``file`` is no source, but what was imported."""
+CoverageState = Literal[
+    "answered", "imported", "open", "healable", "disabled", "unrecoverable", "not_recorded"
+]
+COVERAGE_STATES: tuple[CoverageState, ...] = get_args(CoverageState)
+"""``answered``: the source did, at least once. ``imported``: files tell of that day. ``open``: the
+day is not over, ask again. ``healable``: not answered, but the source can still be asked for that
+day. ``disabled``: a key is missing. ``unrecoverable``: the day is over, and the source only shows
+the present, or the config wants it no more. ``not_recorded``: a replay, and the recordings hold
+nothing."""
 
 
 class CollectionLog(Rows):
@@ -90,6 +109,21 @@ class QuarantinedRows(Rows):
     quarantined_at: Instant = column("When it was quarantined.")
 
 
+class CollectionCoverage(Rows):
+    """One row per day and target of a source: whether the day was collected, or still can be."""
+
+    day: Day = column("The UTC date.")
+    source: Text = column("The platform.")
+    target: Text = column("A subreddit, a chart, a channel ...; `files` for what was imported.")
+    history: Text = column("What the source can answer for past days.", isin=HISTORIES)
+    state: Text = column("The state of the day for this target.", isin=COVERAGE_STATES)
+    outcome: Text = column("How the last fetch ended; null where none was made.", null=True)
+    detail: Text = column("What went wrong in the last fetch, or what is incomplete.", null=True)
+    fetches: Int = column("How often it was asked about the day.", ge=0)
+    rows: Int = column("Rows fetched for the day, including rows that were already stored.", ge=0)
+    answered_at: Instant = column("When it last answered for the day.", null=True)
+
+
 COLLECTION_LOG = Table(
     name="collection_log",
     model=CollectionLog,
@@ -119,4 +153,14 @@ QUARANTINED_ROWS = Table(
     group="evidence",
     sort_by=("day", "source"),
     about={"source": (("source",), "stays")},
+)
+COLLECTION_COVERAGE = Table(
+    name="collection_coverage",
+    model=CollectionCoverage,
+    key=("workspace_id", "day", "source", "target"),
+    grain="workspace_day",
+    mode="derived",
+    group="evidence",
+    sort_by=("day", "source", "target"),
+    about={"source": (("source",), "stays"), "channel": (("target",), "stays")},
 )

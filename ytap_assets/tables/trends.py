@@ -203,6 +203,40 @@ class ScoredTrends(Rows):
     sources: Texts = column("The platforms it was seen on.")
 
 
+class SourcePerformance(Rows):
+    """One row per day and source: its items and stories, and the scripts and videos made of them.
+
+    A script counts for the source that showed its topic first. Scripts whose topic was in no
+    earlier trend count for the source `unattributed`.
+    """
+
+    day: Day = column("The UTC date.")
+    source: Text = column("The platform, or `unattributed`.")
+    observations: Int = column("Rows of raw_trends.", ge=0)
+    items: Int = column("Distinct items.", ge=0)
+    spam_items: Int = column("Of them, spam; null without items.", null=True, ge=0)
+    spam_pct: Float = column(
+        "spam_items / items x 100; null without items.", null=True, expected=(0, 100)
+    )
+    stories: Int = column("Stories with at least one of its items.", ge=0)
+    top_ten: Int = column("Of them, among the day's ten best.", ge=0)
+    chosen: Int = column("Scripts submitted that day whose topic it showed first.", ge=0)
+    published: Int = column("Videos of such scripts published that day.", ge=0)
+    views_gained: Int = column(
+        "Views such videos gained that day, from 0 on their first; null where none is known.",
+        null=True,
+    )
+    cost_usd_micros: Int = column(
+        "What the videos published that day cost, in micro-dollars, where known.", null=True
+    )
+    revenue_usd_micros: Int = column(
+        "What such videos earned that day, in micro-dollars; unknown until revenue is counted.",
+        null=True,
+    )
+    roi_pct: Float = column("(revenue - cost) / cost x 100; null without both.", null=True)
+    missing: Texts = column("Why values are null; null in rows older than the column.", null=True)
+
+
 RAW_TRENDS = Table(
     name="raw_trends",
     model=RawTrends,
@@ -247,4 +281,14 @@ SCORED_TRENDS = Table(
     group="trends",
     sort_by=("day", "position"),
     about={"source": (("source",), "stays"), "video": (("item_id",), "stays")},
+)
+SOURCE_PERFORMANCE = Table(
+    name="source_performance",
+    model=SourcePerformance,
+    key=("workspace_id", "day", "source"),
+    grain="workspace_day",
+    mode="derived",
+    group="trends",
+    sort_by=("day", "source"),
+    about={"source": (("source",), "stays")},
 )

@@ -109,7 +109,7 @@ def test_years_of_history_are_not_advised_to_become_reports(
 def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
     """Every day's collection of trends has one target for each of these outcomes."""
 
-    async def answer(_: object, days: list[date], **__: object) -> list[Fetch]:
+    async def answer(_: object, day: date, **__: object) -> list[Fetch]:
         return [
             fetch(
                 [],
@@ -119,7 +119,6 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
                 outcome=outcome,
                 detail=None if outcome == "ok" else "example.org/x: connection refused",
             )
-            for day in days
             for number, outcome in enumerate(outcomes)
         ]
 

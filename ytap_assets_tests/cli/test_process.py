@@ -27,7 +27,7 @@ from ytap_assets_tests.cli.conftest import Ytap
 HEAVY = {"dagster", "polars", "pandera", "pydantic", "pyarrow", "yaml", "rich", "httpx"}
 PROBE = """
 import sys
-from ytap_assets.cli.app import app
+from ytap_assets.cli import app
 try:
     app(sys.argv[1:], prog_name="ytap")
 finally:

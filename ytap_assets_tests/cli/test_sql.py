@@ -226,7 +226,7 @@ def test_completion_is_a_script_for_each_shell(nowhere: Ytap) -> None:
 
 
 def test_workspaces_are_completed(platform: Platform, ytap: Ytap) -> None:
-    from ytap_assets.cli.app import app
+    from ytap_assets.cli import app
 
     copy = platform.settings.workspaces / "tech (copy)" / "config.yaml"
     copy.parent.mkdir()

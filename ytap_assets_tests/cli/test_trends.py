@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets_tests.cli.conftest import DAY, Ytap, append_trends, trend
 from ytap_assets_tests.operations.alone import run_alone

@@ -1,7 +1,8 @@
-"""The lake as `dagster-duckdb` knows it: readable in an asset of one's own, and only readable."""
+"""The code location, and the lake as `dagster-duckdb` knows it: readable, and only that."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import dagster as dg
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 from dagster_duckdb import DuckDBResource
 
-from ytap_assets.defs.build import LakeDuckDBResource
+from ytap_assets.defs.build import LakeDuckDBResource, build_definitions
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
@@ -52,3 +53,9 @@ def test_writing_through_it_is_refused(platform: Platform) -> None:
         pytest.raises(duckdb.InvalidInputException, match="read-only"),
     ):
         connection.execute("DELETE FROM accounts")
+
+
+def test_loading_the_code_location_warns_of_nothing(platform: Platform) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build_definitions(platform=platform).get_repository_def()

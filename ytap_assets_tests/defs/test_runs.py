@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
+import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ytap_assets.defs.assets import COLLECTION, REGISTRIES
+from ytap_assets.defs.assets import COLLECTION, REGISTRIES, REPORTS
 from ytap_assets.defs.automation import dead_runs
 from ytap_assets.defs.runs import (
     PROCESS_TAG,
@@ -23,6 +24,7 @@ from ytap_assets.defs.runs import (
     announce_process,
     fail_dead_runs,
     find_failed,
+    find_retries,
     find_scope,
     list_active,
     read_past_runs,
@@ -119,7 +121,7 @@ def test_runs_are_read_from_the_instance() -> None:
         ):
             run = dg.DagsterRun("collection", status=status, run_config=given, tags=tags)
             instance.add_run(run)
-        runs = read_past_runs(instance, COLLECTION, datetime.now(UTC))
+        runs = read_past_runs(instance, COLLECTION)
         active = list_active(instance, "collection")
 
     # A run of some tables settles nothing; one of the command line is not started again.
@@ -134,6 +136,21 @@ def test_runs_are_read_from_the_instance() -> None:
         (both, set(), True),
     ]
     assert active == both
+
+
+def test_an_outage_of_a_month_forgets_no_failure(platform: Platform) -> None:
+    parts = [Scope("tech", DAY, DAY), Scope("gone", DAY, DAY), Scope("finance", DAY, DAY)]
+    finance = platform.workspaces.get("finance").model_copy(update={"status": "archived"})
+    platform.workspaces.save(finance)
+    run = dg.DagsterRun(
+        "reports", status=dg.DagsterRunStatus.FAILURE, run_config=batch_config(REPORTS, parts)
+    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        with time_machine.travel(NOW - timedelta(days=30)):
+            instance.add_run(run)
+        found = find_retries(instance, platform.workspaces, REPORTS)
+
+    assert set(found) == {("tech", DAY)}
 
 
 def test_what_a_config_names_wrongly_is_no_slice() -> None:

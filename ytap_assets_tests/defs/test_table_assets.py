@@ -46,8 +46,8 @@ from ytap_assets.operations.platform import (
     Slice,
     Written,
     for_each_slice,
+    isolated,
     publish_batch,
-    publish_slice,
 )
 from ytap_assets.operations.store import store_fetches
 from ytap_assets.tables import (
@@ -59,6 +59,7 @@ from ytap_assets.tables import (
     Table,
 )
 from ytap_assets.workspaces import Status
+from ytap_assets_tests.operations.alone import publish_alone
 from ytap_assets_tests.operations.test_store import fetch, trend
 
 DAY = date(2026, 11, 16)
@@ -205,7 +206,7 @@ def reports(slice_: Slice, *, stories: int) -> pl.DataFrame:
                 "stories": stories,
                 "missing": [],
             }
-            for day in slice_.each_day()
+            for day in slice_.own_days
         ]
     )
 
@@ -307,7 +308,7 @@ def test_a_later_day_that_was_brought_up_to_date_is_a_materialization_of_its_par
     later = DAYS[1] + timedelta(5)
 
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        written = publish_alone(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         return replace(written, later={DAYS[1]: 1, later: 4}, notes={"looked at": 7})
 
     asset = write_asset(WORKSPACE_REPORTS, work)
@@ -449,13 +450,18 @@ def test_what_needs_refused_rows_is_not_made_for_that_workspace_alone(
     assert "finance" not in result.failure
 
 
+def list_retries(instance: dg.DagsterInstance, ran: Ran) -> Any:
+    """What of a run is to be tried again."""
+    failed = instance.get_run_by_id(ran.run_id)
+    assert failed is not None
+    return json.loads(failed.tags[FAILED_TAG])
+
+
 def test_what_failed_is_a_tag_of_the_run(platform: Platform, instance: dg.DagsterInstance) -> None:
     made = make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=-1))
     result = run_stage(platform, instance, [made], [days_of("tech", (DAY, DAY))])
 
-    failed = instance.get_run_by_id(result.run_id)
-    assert failed is not None
-    assert json.loads(failed.tags[FAILED_TAG]) == {"tech": ["2026-11-16"]}
+    assert list_retries(instance, result) == {"tech": ["2026-11-16"]}
 
 
 def test_a_batch_that_fails_as_a_whole_stops_no_other(
@@ -559,41 +565,49 @@ def test_a_workspace_without_a_partition_keeps_no_check_red(
 
 _NUMBERS = st.integers(0, 20)
 _RUNS = st.lists(
-    st.tuples(st.sampled_from(["a", "b"]), _NUMBERS, _NUMBERS, st.sets(_NUMBERS)), max_size=12
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        _NUMBERS,
+        _NUMBERS,
+        st.dictionaries(_NUMBERS, st.sampled_from(dg.AssetCheckSeverity)),
+    ),
+    max_size=12,
 )
 
 
 @given(_RUNS)
 def test_what_fails_is_every_day_whose_newest_result_is_a_failure(
-    runs: list[tuple[str, int, int, set[int]]],
+    runs: list[tuple[str, int, int, dict[int, dg.AssetCheckSeverity]]],
 ) -> None:
     def days(first: int, last: int) -> tuple[date, date]:
         return DAY + timedelta(first), DAY + timedelta(last)
 
-    newest: dict[tuple[str, int], bool] = {}
+    newest: dict[tuple[str, int], dg.AssetCheckSeverity | None] = {}
     failing: list[Failing] = []
     for number, (owner, one, other, bad) in enumerate(runs):
         covered = range(min(one, other), max(one, other) + 1)
-        newest |= {(owner, day): day not in bad for day in covered}
+        newest |= {(owner, day): bad.get(day) for day in covered}
         found = [
-            Failing(Scope(owner, *days(day, day)), dg.AssetCheckSeverity.ERROR, f"run-{number}")
-            for day in sorted(bad & set(covered))
+            Failing(Scope(owner, *days(day, day)), bad[day], f"run-{number}")
+            for day in sorted(bad.keys() & set(covered))
         ]
         judged = [Scope(owner, *days(covered[0], covered[-1]))]
         failing = update_failing(failing, judged, found)
 
     told = [
-        (one.part.workspace_id, (day - DAY).days) for one in failing for day in one.part.each_day()
+        ((one.part.workspace_id, (day - DAY).days), one.severity)
+        for one in failing
+        for day in one.part.each_day()
     ]
-    assert len(told) == len(set(told))
-    assert set(told) == {part for part, passed in newest.items() if not passed}
+    assert len(told) == len(dict(told))
+    assert dict(told) == {part: severity for part, severity in newest.items() if severity}
 
 
 def test_a_watch_warns_of_the_rows_it_finds_and_a_picture_is_shown(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
+        written = publish_alone(slice_, ACCOUNTS, accounts(slice_, "@one", "@two"))
         written.notes["how it looks"] = Picture("<svg/>", "two accounts")
         return written
 
@@ -615,7 +629,7 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     def work(slice_: Slice) -> Written:
-        written = publish_slice(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
+        written = publish_alone(slice_, WORKSPACE_REPORTS, reports(slice_, stories=1))
         written.day_notes[DAYS[1]] = {"essentials": Markdown("**all** is well")}
         return written
 
@@ -629,6 +643,8 @@ def test_what_follows_the_slices_is_done_once_a_run_and_its_failure_loses_no_row
     result = run_stage(platform, instance, [asset], [days_of("tech")])
 
     assert done == [platform]
+    # The next run of the first slice does it, too.
+    assert list_retries(instance, result) == {"tech": ["2026-11-16", "2026-11-17", "2026-11-18"]}
     assert not result.success
     assert stored(platform, WORKSPACE_REPORTS, "tech", "stories") == [1, 1, 1]
     assert "no room for the page" in result.failure
@@ -819,6 +835,7 @@ def test_a_slice_that_is_not_to_be_worked_on_fails_alone(
     assert not result.success
     assert result.partitions(WORKSPACE_REPORTS) == {str(partition_key("tech", DAY))}
     assert stored(platform, WORKSPACE_REPORTS, "finance", "stories") == []
+    assert list_retries(instance, result) == {}
 
 
 def test_rows_that_are_published_are_reported_although_the_run_is_interrupted(
@@ -836,6 +853,136 @@ def test_rows_that_are_published_are_reported_although_the_run_is_interrupted(
 
     (found,) = instance.fetch_materializations(dg.AssetKey("accounts"), limit=9).records
     assert found.partition_key == "tech"
+
+
+def publish_first(batch: Batch, table: Table, rows: Make) -> Results:
+    """Publish the first slice alone."""
+    first = replace(batch, slices=batch.slices[:1])
+    return publish_batch(first, table, for_each_slice(first, rows))
+
+
+def newest_check(instance: dg.DagsterInstance, table: Table, check: str) -> bool | None:
+    """Whether a check passed in the newest run that made it; None where none did."""
+    key = dg.AssetCheckKey(dg.AssetKey(table.name), check)
+    records = instance.event_log_storage.get_asset_check_summary_records([key])
+    last = records[key].last_completed_check_execution_record
+    return last.evaluation.passed if last and last.evaluation else None
+
+
+def test_a_slice_that_was_published_before_an_interruption_is_reported_and_checked(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        publish_first(batch, ACCOUNTS, lambda s: accounts(s, "@a"))
+        raise KeyboardInterrupt
+
+    asset = TableAsset(ACCOUNTS, compute, BY_WORKSPACE)
+    with suppress(KeyboardInterrupt):
+        run_stage(platform, instance, [asset], [Scope("finance"), TECH])
+
+    (found,) = instance.fetch_materializations(dg.AssetKey("accounts"), limit=9).records
+    assert found.partition_key == "finance"
+    assert newest_check(instance, ACCOUNTS, "key") is True
+
+
+def test_a_slice_that_was_published_before_the_lake_failed_is_no_failure(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    @isolated
+    def publish(batch: Batch) -> Results:
+        if len(batch.slices) > 1:
+            raise ValueError("try halves")
+        if batch.workspace_ids == ("tech",):
+            raise LakeError("the lake cannot be written")
+        return publish_batch(batch, ACCOUNTS, for_each_slice(batch, lambda s: accounts(s, "@a")))
+
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        return publish(batch)
+
+    asset = TableAsset(ACCOUNTS, compute, BY_WORKSPACE)
+    result = run_stage(platform, instance, [asset], [Scope("finance"), TECH])
+
+    assert "tech: the lake cannot be written" in result.failure
+    assert "1 of 2 slices failed" in result.failure
+    assert result.partitions(ACCOUNTS) == {"finance"}
+    assert list_failed(instance, ACCOUNTS) == {"tech"}
+    assert list_retries(instance, result) == {"tech": []}
+
+
+def test_later_days_of_a_first_try_are_reported_with_those_of_the_next(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    later = DAY + timedelta(days=5)
+    tries = []
+
+    @isolated
+    def publish(batch: Batch) -> Results:
+        tries.append(batch.workspace_ids)
+        made = for_each_slice(batch, lambda s: reports(s, stories=1))
+        for scope, one in publish_batch(batch, WORKSPACE_REPORTS, made).items():
+            if len(tries) == 1 and isinstance(one, Written):
+                batch.note({scope: replace(one, later={later: 7})})
+        if len(tries) == 1:
+            raise ValueError("after the commit")
+        return publish_batch(batch, WORKSPACE_REPORTS, made)
+
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        return publish(batch)
+
+    asset = TableAsset(WORKSPACE_REPORTS, compute, BY_DAY)
+    parts = [days_of("finance", (DAY, DAY)), days_of("tech", (DAY, DAY))]
+    result = run_stage(platform, instance, [asset], parts)
+
+    assert tries == [("finance", "tech"), ("finance",), ("tech",)]
+    assert result.success
+    keys = [partition_key(name, day) for name in ("finance", "tech") for day in (DAY, later)]
+    assert result.partitions(WORKSPACE_REPORTS) == set(map(str, keys))
+    made = result.materializations(WORKSPACE_REPORTS)
+    counts = [one.metadata.get("later_days_updated") for one in made]
+    assert counts.count(dg.MetadataValue.int(1)) == 2
+
+
+def test_a_slice_that_fails_after_its_rows_are_stored_is_a_failure_with_a_materialization(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        publish_first(batch, ACCOUNTS, lambda s: accounts(s, "@a"))
+        return {one.scope: OSError("no room for the index") for one in batch.slices}
+
+    asset = TableAsset(ACCOUNTS, compute, BY_WORKSPACE)
+    result = run_stage(platform, instance, [asset], [TECH])
+
+    assert "no room for the index" in result.failure
+    assert result.partitions(ACCOUNTS) == {"tech"}
+    assert list_retries(instance, result) == {"tech": []}
+
+
+def test_a_day_that_fails_leaves_the_other_days_of_its_slice(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    bad = DAY + timedelta(days=1)
+
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        (slice_,) = batch.slices
+        days = [replace(slice_, days=(day, day)) for day in slice_.own_days]
+        frames: dict[Scope, pl.DataFrame | Exception] = {
+            one.scope: reports(one, stories=1) for one in days
+        }
+        frames[Scope("tech", bad, bad)] = OSError("no room for the page")
+        return publish_batch(batch, WORKSPACE_REPORTS, frames)
+
+    asset = TableAsset(WORKSPACE_REPORTS, compute, BY_DAY)
+    result = run_stage(platform, instance, [asset], [days_of("tech")])
+
+    assert "no room for the page" in result.failure
+    assert result.partitions(WORKSPACE_REPORTS) == {str(partition_key("tech", day)) for day in DAYS}
+    assert list_failed(instance, WORKSPACE_REPORTS) == {str(partition_key("tech", bad))}
+    assert list_retries(instance, result) == {"tech": [str(bad)]}
 
 
 def test_a_run_excludes_other_runs_of_its_stage_until_it_ends(

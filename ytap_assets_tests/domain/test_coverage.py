@@ -18,8 +18,7 @@ from ytap_assets.domain.coverage import (
     summarize_failed_targets,
 )
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
-from ytap_assets.tables.evidence import OUTCOMES
-from ytap_assets.tables.sources import COVERAGE_STATES
+from ytap_assets.tables.evidence import COVERAGE_STATES, OUTCOMES
 
 TODAY = date(2026, 11, 20)
 PAST = date(2026, 11, 18)

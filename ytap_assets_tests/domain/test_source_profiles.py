@@ -1,16 +1,28 @@
-"""The profiles: complete for every source, and the only place of a source's defaults."""
+"""The profiles, complete for every source and the only place of its defaults, and the quotas."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ytap_assets.domain import source_profiles
 from ytap_assets.domain.scoring.baselines import TOP_SHARES
-from ytap_assets.domain.source_profiles import SOURCE_NAMES, SOURCE_PROFILES, Minimum
+from ytap_assets.domain.source_profiles import (
+    PACIFIC,
+    SOURCE_NAMES,
+    SOURCE_PROFILES,
+    Minimum,
+    last_quota_reset,
+    next_quota_reset,
+)
 from ytap_assets.domain.spam.rules import SpamRules
-from ytap_assets.operations.spam import spam_rules
+from ytap_assets.operations.trends import spam_rules
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.workspaces import Workspace
 
@@ -67,3 +79,25 @@ def test_a_source_without_a_section_in_the_config_has_its_profiles_minimum(
     profiles = {**SOURCE_PROFILES, "lobsters": lobsters}
     monkeypatch.setattr(source_profiles, "SOURCE_PROFILES", profiles)
     assert spam_rules(workspace()).minimums["lobsters"] == Minimum("points", 10)
+
+
+def test_worked_resets(vectors: Callable[[str], list[dict[str, Any]]]) -> None:
+    for case in vectors("quota_reset"):
+        reset = next_quota_reset(datetime.fromisoformat(case["at"]))
+        assert reset == datetime.fromisoformat(case["next_reset"]), case
+
+
+def test_any_timezone_will_do() -> None:
+    at = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert next_quota_reset(at.astimezone(PACIFIC)) == next_quota_reset(at)
+
+
+@given(st.integers(0, 10 * 366 * 24 * 3600))
+def test_a_reset_is_ahead_at_most_a_day_and_at_midnight(seconds: int) -> None:
+    at = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    reset = next_quota_reset(at)
+    assert at < reset <= at + timedelta(hours=25)
+    assert last_quota_reset(reset - timedelta(microseconds=1)) <= at
+    assert last_quota_reset(reset) == reset
+    assert reset.tzinfo is UTC
+    assert reset.astimezone(PACIFIC).time().isoformat() == "00:00:00"

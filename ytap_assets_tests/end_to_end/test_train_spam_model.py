@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.operations.spam import spam_model
+from ytap_assets.operations.trends import spam_model
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import parse_workspace
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -30,6 +31,16 @@ from ytap_assets_tests.lakehouse.samples import DAY, NOTES, SAMPLES, notes, one_
 def _setting(connection: duckdb.DuckDBPyConnection, name: str) -> object:
     row = connection.execute("SELECT current_setting(?)", [name]).fetchone()
     return row[0] if row else None
+
+
+def _tamper(file: Path) -> Path:
+    """An extension with one byte that is not what was signed."""
+    genuine = extension_file("sqlite_scanner")
+    assert genuine is not None
+    content = bytearray(genuine.read_bytes())
+    content[1000] ^= 1
+    file.write_bytes(content)
+    return file
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,39 @@ def test_pinned_packages_hold_the_extensions() -> None:
         assert file is not None
         assert file.is_file()
     assert extension_file("no_such_extension") is None
+
+
+@pytest.mark.parametrize("_time", ["first", "second"])
+def test_nothing_unsigned_is_loaded_once_the_lake_is_attached(
+    settings: Settings, tmp_path: Path, _time: str
+) -> None:
+    changed = _tamper(tmp_path / "changed.duckdb_extension")
+    with closing(attach(settings, read_only=True)) as connection:
+        assert _setting(connection, "allow_unsigned_extensions") is False
+        with pytest.raises(duckdb.InvalidInputException, match="while database is running"):
+            connection.execute("SET GLOBAL allow_unsigned_extensions = true")
+        with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+            connection.execute(f"LOAD '{changed}'")
+
+
+def test_an_extension_that_was_changed_is_refused(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attach(settings, read_only=True).close()
+    folder = tmp_path / "packages" / "duckdb_extension_sqlite_scanner"
+    file = folder / "extensions" / f"v{duckdb.__version__}" / "sqlite_scanner.duckdb_extension"
+    file.parent.mkdir(parents=True)
+    (folder / "__init__.py").touch()
+    genuine = extension_file("sqlite_scanner")
+    assert genuine is not None
+    shutil.copy(genuine, file)
+    monkeypatch.syspath_prepend(tmp_path / "packages")
+    for _ in range(2):
+        attach(settings, read_only=True).close()
+    _tamper(file.with_suffix(".new")).rename(file)
+    for _ in range(2):
+        with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
+            attach(settings, read_only=True)
 
 
 @pytest.mark.parametrize("read_only", [True, False])

@@ -300,14 +300,18 @@ def test_tables_are_written_in_their_own_way_only(shared_lake: Lake, workspace: 
         transaction.append(mark)
 
 
-def test_retention_deletes_old_days_of_one_workspace(shared_lake: Lake, workspace: str) -> None:
-    other = f"{workspace}x"
-    for name in (workspace, other):
+def test_retention_deletes_old_days_of_the_named_workspaces(
+    shared_lake: Lake, workspace: str
+) -> None:
+    named, other = [workspace, f"{workspace}y"], f"{workspace}x"
+    for name in (*named, other):
         append(shared_lake, SIGHTINGS, sightings(name, [(day, str(day)) for day in days(3)]), name)
     with shared_lake.write(RUN) as transaction:
-        deleted = transaction.delete_before(SIGHTINGS, workspace, days(3)[2])
-    assert deleted == 2
-    assert shared_lake.reader(workspace).read(SIGHTINGS).get_column("day").to_list() == [days(3)[2]]
+        deleted = transaction.delete_before(SIGHTINGS, named, days(3)[2])
+    assert deleted == 4
+    for name in named:
+        rows = shared_lake.reader(name).read(SIGHTINGS)
+        assert rows.get_column("day").to_list() == [days(3)[2]]
     assert shared_lake.reader(other).read(SIGHTINGS).height == 3
 
 

@@ -127,7 +127,8 @@ def backfilled(settings: Settings) -> Iterator[Platform]:
 
     async def record() -> None:
         async with make_session(recording, answer) as session:
-            await collect.collect_trends(WORKSPACE, [*DAYS, TODAY], session=session, run_id="run")
+            for day in (*DAYS, TODAY):
+                await collect.collect_trends(WORKSPACE, day, session=session, run_id="run")
 
     run(record())
     Workspaces(settings).save(WORKSPACE)

@@ -19,13 +19,12 @@ from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.operations.backups import (
     backup_lake,
     drill_restore,
-    examine_backups,
     find_doubt,
     last_drill,
     new_backup_folder,
     prune_backups,
 )
-from ytap_assets.operations.findings import Finding
+from ytap_assets.operations.doctor import Finding, examine_backups
 from ytap_assets.operations.maintain import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings

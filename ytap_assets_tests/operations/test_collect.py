@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
@@ -40,8 +41,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> list[date]:
     """The days asked for, each of which answers with a story; the tenth is interrupted."""
     asked: list[date] = []
 
-    async def answer(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def answer(_: Workspace, day: date, **__: Any) -> list[Fetch]:
         asked.append(day)
         if len(asked) == 10:
             signal.raise_signal(signal.SIGINT)
@@ -77,9 +77,42 @@ def test_days_are_stored_while_later_ones_are_asked_for(
 def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
     platform: Platform, answered: list[date]
 ) -> None:
+    batch, _ = platform.batch({"tech": [days(12)]}, RUN)
     with pytest.raises(KeyboardInterrupt):
-        run_alone(collect_trends, platform, "tech", days(12))
+        collect_trends(batch)
     assert stored_days(platform) == answered[:9]
+    assert [(scope.first_day, one.rows) for scope, one in batch.published.items()] == [
+        (day, 1) for day in answered[:9]
+    ]
+
+
+def test_a_day_that_cannot_be_begun_fails_the_slices_that_have_it(
+    platform: Platform, answered: list[date], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = collect.Session.context
+
+    async def fail_on_second(self: collect.Session, day: date) -> Any:
+        if day == FIRST + timedelta(days=1):
+            raise OSError("the cache cannot be opened")
+        return await begin(self, day)
+
+    monkeypatch.setattr(collect.Session, "context", fail_on_second)
+    last = FIRST + timedelta(days=5)
+    batch, _ = platform.batch({"tech": [days(3), (last, last)]}, RUN)
+    failing, fine = collect_trends(batch).values()
+
+    assert str(failing) == "the cache cannot be opened"
+    assert isinstance(fine, Written)
+    # The first day of the slice that failed is stored, and is reported.
+    assert list(batch.published) == [Scope("tech", FIRST, FIRST)]
+    assert stored_days(platform) == [FIRST, last]
+
+
+def test_days_are_asked_in_order(platform: Platform, answered: list[date]) -> None:
+    later = FIRST + timedelta(days=2)
+    batch, _ = platform.batch({"tech": [(later, later), (FIRST, FIRST)]}, RUN)
+    collect_trends(batch)
+    assert answered == [FIRST, later]
 
 
 def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> None:
@@ -93,8 +126,7 @@ def test_few_days_are_one_commit(platform: Platform, answered: list[date]) -> No
 def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every target of every day fails alike."""
 
-    async def fail(_: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def fail(_: Workspace, day: date, **__: Any) -> list[Fetch]:
         detail = "hn.algolia.com/api: host name could not be resolved"
         return [
             fetch(
@@ -136,8 +168,7 @@ def test_workspaces_that_fail_stop_no_other_and_all_are_one_commit(
     for name in names:
         platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
 
-    async def answer(workspace: Workspace, days: list[date], **__: Any) -> list[Fetch]:
-        (day,) = days
+    async def answer(workspace: Workspace, day: date, **__: Any) -> list[Fetch]:
         name = workspace.workspace_id
         if name == "faulty" and day > FIRST:
             raise ValueError("no target")

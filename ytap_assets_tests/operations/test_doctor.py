@@ -13,19 +13,16 @@ from typing import Any
 import httpx
 import pytest
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.doctor import examine, probe_host
-from ytap_assets.operations.doctor_lake import judge_age
-from ytap_assets.operations.findings import AREAS, Finding, span
+from ytap_assets.operations.doctor import AREAS, Finding, examine, judge_age, probe_host, span
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.state import open_ledger

@@ -14,18 +14,18 @@ import httpx
 import polars as pl
 import pytest
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
 from ytap_assets.operations.collect import NothingCollectedError, collect_metrics, collect_trends
 from ytap_assets.operations.due import Due, find_due
-from ytap_assets.operations.platform import Platform, publish_slice
+from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources.collect import Session
 from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import COLLECTION_LOG, VIDEOS
 from ytap_assets.workspaces import Workspace, Workspaces
-from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_backfill import answer
 from ytap_assets_tests.sources.support import CHANNEL, transport_of
 
@@ -297,7 +297,7 @@ def publish_videos(platform: Platform, *published: datetime | None) -> None:
             for number, moment in enumerate(published)
         ]
     )
-    publish_slice(platform.slice("tech", None, RUN), VIDEOS, videos)
+    publish_alone(platform.slice("tech", None, RUN), VIDEOS, videos)
 
 
 def test_metrics_are_due_hourly_for_workspaces_with_a_published_video(daemon: Daemon) -> None:

@@ -19,7 +19,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import imports
 from ytap_assets.operations.imports import ImportFailedError, import_trends
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.trends import cluster_stories
 from ytap_assets.sources.importing import read_trend_file
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import QUARANTINED_ROWS, RAW_TRENDS

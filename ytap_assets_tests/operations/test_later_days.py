@@ -16,13 +16,10 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.coverage import cover_slices
+from ytap_assets.operations.collect import cover_slices
 from ytap_assets.operations.later_days import Dependence, publish_with_later_days
-from ytap_assets.operations.performance import measure
-from ytap_assets.operations.platform import Batch, Platform, Written, publish_slice
-from ytap_assets.operations.ranked import explain_story
-from ytap_assets.operations.scoring import score
-from ytap_assets.operations.stories import cluster_stories
+from ytap_assets.operations.platform import Batch, Platform, Written
+from ytap_assets.operations.trends import cluster_stories, explain_story, measure_results, score
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     RAW_TRENDS,
@@ -32,7 +29,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.operations.alone import run_alone
+from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.promoting import advance_one
 
@@ -85,7 +82,7 @@ def observe(platform: Platform, name: str, seen: list[tuple[int, int, int, int]]
 
 
 def make(platform: Platform, name: str, first: int, last: int | None = None) -> None:
-    for work in (cluster_stories, score, measure):
+    for work in (cluster_stories, score, measure_results):
         run_alone(work, platform, name, (day_of(first), day_of(first if last is None else last)))
 
 
@@ -230,7 +227,7 @@ def make_both(
     asked = [(day_of(first), day_of(last)) for first, last in days]
     parts = {name: [some] for (name, _), some in zip(names, asked, strict=True)}
     batch, _ = platform.batch(parts, RUN)
-    for work in (cluster_stories, score, measure, cover_slices):
+    for work in (cluster_stories, score, measure_results, cover_slices):
         results = work(batch)
         assert list(results) == [one.scope for one in batch.slices]
         for (_, alone), some, one in zip(names, asked, results.values(), strict=True):
@@ -253,10 +250,10 @@ def test_slices_of_one_workspace_in_a_batch_are_as_one_after_the_other(
         observe(platform, name, CHAIN)
     ranges = [(day_of(3), day_of(4)), (day_of(0), day_of(1))]
     for some in reversed(ranges):
-        for work in (cluster_stories, score, measure):
+        for work in (cluster_stories, score, measure_results):
             run_alone(work, platform, alone, some)
     batch, _ = platform.batch({both: ranges}, RUN)
-    for work in (cluster_stories, score, measure):
+    for work in (cluster_stories, score, measure_results):
         results = work(batch)
         assert list(results) == [one.scope for one in batch.slices]
         assert {type(one) for one in results.values()} == {Written}
@@ -317,14 +314,14 @@ def test_a_change_is_followed_beyond_days_that_hide_it(platform: Platform) -> No
     days = (day_of(1), day_of(last))
     run_alone(cluster_stories, platform, mixed, days)
     run_alone(score, platform, mixed, day_of(last))
-    run_alone(measure, platform, mixed, days)
+    run_alone(measure_results, platform, mixed, days)
     for name in (straight, mixed):
         observe(platform, name, [(0, 0, 0, 5)])
 
     later = run_alone(cluster_stories, platform, mixed, day_of(0)).later
     assert list(later) == [day_of(day) for day in range(1, last + 1, 3)]
     assert list(run_alone(score, platform, mixed, day_of(0)).later) == [day_of(last)]
-    run_alone(measure, platform, mixed, day_of(0))
+    run_alone(measure_results, platform, mixed, day_of(0))
     make(platform, straight, 0, last)
     ranked = pl.col("day").is_in([day_of(0), day_of(last)])
     for one, other in zip(rows_of(platform, mixed), rows_of(platform, straight), strict=True):
@@ -353,12 +350,27 @@ def test_what_was_ranked_before_there_were_first_ranks_has_none(platform: Platfo
     make(platform, name, 1)
     slice_ = platform.slice(name, (day_of(1), day_of(1)), RUN)
     unknown = [pl.lit(None).alias(column) for column in ("first_position", "first_ranked_at")]
-    publish_slice(slice_, SCORED_TRENDS, slice_.read(SCORED_TRENDS).with_columns(unknown))
+    reader = platform.lake.reader(name)
+    ranked = reader.read(SCORED_TRENDS, days=slice_.days)
+    publish_alone(slice_, SCORED_TRENDS, ranked.with_columns(unknown))
     observe(platform, name, [(1, 2, 4, 9)])
     make(platform, name, 1)
-    day = slice_.read(SCORED_TRENDS).sort("first_position", nulls_last=True)
+    day = (
+        platform.lake.reader(name)
+        .read(SCORED_TRENDS, days=slice_.days)
+        .sort("first_position", nulls_last=True)
+    )
     assert day["first_position"].to_list() == [1, None]
     assert day["first_ranked_at"].to_list() == [platform.now(), None]
+
+
+def test_days_are_needed(platform: Platform) -> None:
+    name = new_workspace(platform)
+    observe(platform, name, [(0, 0, 4, 5)])
+    for work in (cluster_stories, score, measure_results, cover_slices):
+        with pytest.raises(ValueError, match=f"{name}.*: no days are given"):
+            run_alone(work, platform, name, None)
+    assert platform.lake.reader(name).read(TREND_STORIES).is_empty()
 
 
 def test_only_what_changes_is_written(platform: Platform) -> None:
@@ -390,7 +402,7 @@ def test_days_that_another_run_changes_meanwhile_are_looked_at_again(platform: P
         if len(asked) == 1:
             other = platform.slice(name, (day_of(1), day_of(1)), RUN)
             late = rows.filter(day=day_of(1)).with_columns(title=pl.lit("Another"))
-            publish_slice(other, TREND_STORIES, late)
+            publish_alone(other, TREND_STORIES, late)
         all_rows = pl.concat([before, stored]).sort("workspace_id", "day")
         titles = all_rows.with_columns(
             pl.col("title").shift(1).over("workspace_id").fill_null("First")
@@ -424,7 +436,7 @@ def test_days_that_never_rest_are_not_written(platform: Platform) -> None:
             other = platform.slice(name, (day_of(0), day_of(0)), RUN)
             late = before.filter(workspace_id=name)
             changed = late.with_columns(title=pl.lit(f"Title {next(titles)}"))
-            publish_slice(other, TREND_STORIES, changed)
+            publish_alone(other, TREND_STORIES, changed)
         return stored.with_columns(title=pl.lit("Unread"))
 
     batch, _ = platform.batch({name: [(day_of(1),) * 2], calm: [(day_of(1),) * 2]}, RUN)

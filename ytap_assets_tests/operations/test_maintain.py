@@ -18,9 +18,8 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.backups import restore_lake
-from ytap_assets.operations.doctor_lake import examine_lake
-from ytap_assets.operations.findings import Finding
-from ytap_assets.operations.maintain import maintain_lake
+from ytap_assets.operations.doctor import Finding, examine_lake
+from ytap_assets.operations.maintain import apply_retention, maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS
@@ -73,6 +72,17 @@ def test_payloads_are_kept_as_long_as_each_config_says(platform: Platform) -> No
     assert done.payloads_deleted == {"finance": 1, "tech": 3}
     assert kept_payloads(platform, "tech") == ["p0", "p10"]
     assert kept_payloads(platform, "finance") == ["p0", "p10", "p11", "p183"]
+
+
+def test_workspaces_that_keep_payloads_alike_are_one_statement(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    for workspace_id in ("tech", "finance"):
+        append_payloads(platform, workspace_id, 0, 400)
+    with caplog.at_level("DEBUG"):
+        deleted, _, _ = apply_retention(platform, RUN, TODAY)
+    assert deleted == {"finance": 1, "tech": 1}
+    assert sum("delete raw_payloads" in line for line in caplog.messages) == 1
 
 
 def test_the_copy_is_made_before_anything_is_deleted(platform: Platform) -> None:
@@ -147,7 +157,7 @@ def test_nothing_is_deleted_from_a_lake_that_lost_most_of_its_rows(platform: Pla
     append_payloads(platform, "tech", *range(400))
     maintain_lake(platform, RUN, keep=1)
     with platform.lake.write(RUN) as transaction:
-        transaction.delete_before(RAW_PAYLOADS, "tech", TODAY - timedelta(days=5))
+        transaction.delete_before(RAW_PAYLOADS, ["tech"], TODAY - timedelta(days=5))
     append_payloads(platform, "tech", 500)
     files, snapshots = _parquet(platform), platform.lake.snapshots().height
     for _ in range(3):

@@ -29,7 +29,7 @@ from ytap_assets_tests.operations.test_production import (
     write_lines,
     write_video,
 )
-from ytap_assets_tests.promoting import advance_one
+from ytap_assets_tests.promoting import advance_one, stored_records
 
 NAMES = ("copied", "finance", "tech")
 APPROVE = {"script_id": "one", "act": "approve_script", "actor": "A", "at": "2026-11-20T09:00:00Z"}
@@ -156,7 +156,7 @@ def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: 
     advance(batch_of(platform, "finance", "tech"), "all")
 
     records = {
-        name: slice_of(platform, name).read(PRODUCTION_RECORDS)["failed_gates"].to_list()
+        name: stored_records(slice_of(platform, name))["failed_gates"].to_list()
         for name in ("finance", "tech")
     }
     assert records["finance"] == [[]]
@@ -218,7 +218,7 @@ def test_an_event_replaces_the_record_and_the_video_of_its_script_alone(three: P
 
     assert stored(three, "videos")["title"].unique().to_list() == ["kept"]
     for name in NAMES:
-        records_of = slice_of(three, name).read(PRODUCTION_RECORDS)
+        records_of = three.lake.reader(name).read(PRODUCTION_RECORDS)
         others = records_of.filter(pl.col("script_id") != "new")
         assert others["hook"].unique().to_list() == ["kept"]
         assert records_of.height - others.height == (name == "tech")

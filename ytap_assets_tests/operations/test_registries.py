@@ -343,12 +343,10 @@ def test_a_registry_is_outdated_where_a_row_differs_is_missing_or_is_gone(
         (WORKSPACES, describe_workspaces([food, news], WORKSPACES.empty(), now)),
         (CHANNELS, list_channels([food, news])),
     ):
-        parts = [
-            check_rows(made, rows.filter(workspace_id=name), Scope(name))
-            for name in ("food", "news")
-        ]
         with platform.lake.write(RUN) as transaction:
-            transaction.publish_all(parts)
+            for name in ("food", "news"):
+                own = rows.filter(workspace_id=name)
+                transaction.publish_all([check_rows(made, own, Scope(name))])
 
     changed = workspace("food", UID, **{"channels": [channel], **changes})
     reader = platform.lake.batch_reader(["food", "news"])

@@ -17,7 +17,6 @@ from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.reparse import Reparsed, reparse_payloads
 from ytap_assets.operations.store import store_fetches
 from ytap_assets.sources.catalog import Catalog
-from ytap_assets.sources.collect import parse_payloads
 from ytap_assets.sources.http.exchange import Exchange, MalformedError
 from ytap_assets.sources.source import (
     Fetch,
@@ -38,6 +37,7 @@ from ytap_assets.tables import (
 )
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.operations.test_store import AT, RUN
+from ytap_assets_tests.sources.support import parse_again
 
 DAY = AT.date()
 AGAIN = Run("run-2", "test", "read again")
@@ -135,7 +135,7 @@ def collect(
         "body": body.encode(),
     }
     payloads = RAW_PAYLOADS.frame([payload])
-    rows, quarantined = parse_payloads(payloads, table, catalog=FORMER)
+    rows, quarantined = parse_again(payloads, FORMER)
     log = {
         **shared,
         "target": "all",
@@ -212,7 +212,7 @@ def test_items_that_cannot_be_read_are_quarantined_once(platform: Platform) -> N
     aside = platform.lake.reader("tech").read(QUARANTINED_ROWS)
     assert count(read_again(platform)) == {("lines", DAY): (1, 0, 0, 0, 0)}
     with platform.lake.write(RUN) as transaction:
-        transaction.delete_before(QUARANTINED_ROWS, "tech", DAY + timedelta(1))
+        transaction.delete_before(QUARANTINED_ROWS, ["tech"], DAY + timedelta(1))
     assert count(read_again(platform, writes=True)) == {("lines", DAY): (1, 0, 0, 0, 1)}
     again = platform.lake.reader("tech").read(QUARANTINED_ROWS)
     assert again.drop("collection_id").equals(aside.drop("collection_id"))

@@ -167,12 +167,28 @@ def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
     assert row(platform, workspace_id="finance")["day"] == TODAY
 
 
-def test_a_page_that_cannot_be_written_leaves_the_pages_of_later_days(platform: Platform) -> None:
+def test_a_page_that_cannot_be_written_leaves_the_other_days(platform: Platform) -> None:
     first = TODAY - timedelta(days=1)
     report_file(platform.settings, "tech", first).mkdir(parents=True)
     slice_ = platform.slice("tech", (first, TODAY), RUN)
     found = make_reports(Batch(platform, (slice_,), RUN))
+    assert isinstance(found[Scope("tech", first, first)], OSError)
+    written = found[Scope("tech", TODAY, TODAY)]
+    assert isinstance(written, Written)
+    assert written.frame["day"].to_list() == [TODAY]
+    assert "essentials" in written.day_notes[TODAY]
+    assert row(platform)["day"] == TODAY
+    assert "</html>" in page(platform)
+
+
+def test_an_index_that_cannot_be_written_loses_no_rows(platform: Platform) -> None:
+    index_file(platform.settings, "tech").mkdir(parents=True)
+    slice_ = platform.slice("tech", (TODAY, TODAY), RUN)
+    batch = Batch(platform, (slice_,), RUN)
+    found = make_reports(batch)
     assert isinstance(found[slice_.scope], OSError)
+    assert batch.published[slice_.scope].rows == 1
+    assert row(platform)["day"] == TODAY
     assert "</html>" in page(platform)
 
 

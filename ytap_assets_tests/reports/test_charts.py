@@ -16,7 +16,7 @@ from ytap_assets.reports.charts import (
     draw_views,
 )
 from ytap_assets.reports.words import name_coverage
-from ytap_assets.tables.sources import COVERAGE_STATES
+from ytap_assets.tables.evidence import COVERAGE_STATES
 from ytap_assets_tests.domain.reporting.examples import MONDAY
 
 LAST = date(2026, 11, 20)

@@ -13,7 +13,8 @@ import httpx
 import polars as pl
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources.collect import Session, collect_trends, open_session
+from ytap_assets.sources.catalog import CATALOG, Catalog
+from ytap_assets.sources.collect import Session, collect_trends, open_session, parse_payloads
 from ytap_assets.sources.http.client import HttpClient, HttpConfig, RateLimiter, RetryPolicy
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.source import Fetch
@@ -181,7 +182,7 @@ def collect(
 
     async def work() -> list[Fetch]:
         async with make_session(settings, handler) as session:
-            return await collect_trends(workspace, [day], session=session, run_id="run")
+            return await collect_trends(workspace, day, session=session, run_id="run")
 
     return run(work())
 
@@ -191,9 +192,25 @@ def replay(workspace: Workspace, days: Iterable[date], settings: Settings) -> li
 
     async def work() -> list[Fetch]:
         async with open_session(settings) as session:
-            return await collect_trends(workspace, days, session=session, run_id="run")
+            fetches: list[Fetch] = []
+            for day in days:
+                fetches += await collect_trends(workspace, day, session=session, run_id="run")
+            return fetches
 
     return run(work())
+
+
+def parse_again(
+    payloads: pl.DataFrame, catalog: Catalog = CATALOG
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows and quarantined rows of stored payloads of any fetches, in any order."""
+    parsed = []
+    ordered = payloads.sort("workspace_id", "day", "collection_id", "payload_id")
+    for fetch in ordered.partition_by("workspace_id", "collection_id", maintain_order=True):
+        source = catalog.find(fetch.item(0, "source"), fetch.item(0, "url"))
+        assert source is not None
+        parsed.append(parse_payloads(source, fetch))
+    return pl.concat(rows for rows, _, _ in parsed), pl.concat(aside for _, aside, _ in parsed)
 
 
 def answer(body: object, url: str = "https://api.example/x", status: int = 200) -> Exchange:

@@ -21,7 +21,6 @@ from ytap_assets.sources.collect import (
     collect_trends,
     collect_video_metrics,
     open_session,
-    parse_payloads,
 )
 from ytap_assets.sources.http.exchange import DisabledError, Exchange, RefusedUrlError, Request
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
@@ -33,7 +32,6 @@ from ytap_assets.tables import (
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
     RAW_TRENDS,
-    VIDEO_METRICS,
 )
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.sources.support import (
@@ -51,6 +49,7 @@ from ytap_assets_tests.sources.support import (
     make_session,
     make_settings,
     make_workspace,
+    parse_again,
     replay,
     run,
 )
@@ -312,9 +311,9 @@ def test_a_workspace_that_does_not_collect_sends_no_request(
 
     async def work() -> list[Any]:
         async with make_session(make_settings(tmp_path), handler) as session:
-            trends = await collect_trends(workspace, [TODAY], session=session, run_id="run")
+            trends = await collect_trends(workspace, TODAY, session=session, run_id="run")
             metrics = await collect_video_metrics(
-                workspace, ["ytapDemo001"], [TODAY], session=session, run_id="run"
+                workspace, ["ytapDemo001"], TODAY, session=session, run_id="run"
             )
             return [*trends, *metrics]
 
@@ -327,13 +326,14 @@ def test_only_the_given_targets_are_fetched(tmp_path: Path) -> None:
 
     async def work() -> list[Any]:
         async with make_session(make_settings(tmp_path), lambda _: httpx.Response(404)) as session:
-            return await collect_trends(
-                EVERYTHING,
-                [past, TODAY],
-                session=session,
-                run_id="run",
-                targets={TODAY: {("hn", "by_date"), ("hn", "no such target")}},
-            )
+            targets = {TODAY: {("hn", "by_date"), ("hn", "no such target")}}
+            return [
+                fetch
+                for day in (past, TODAY)
+                for fetch in await collect_trends(
+                    EVERYTHING, day, session=session, run_id="run", targets=targets
+                )
+            ]
 
     (fetch,) = run(work())
     assert (fetch.log["day"], fetch.log["target"]) == (TODAY, "by_date")
@@ -368,22 +368,13 @@ def test_stored_payloads_are_read_again_to_the_same_rows(tmp_path: Path) -> None
     stored = pl.concat([fetch.payloads for fetch in fetches]).sample(
         fraction=1, shuffle=True, seed=1
     )
-    rows, quarantined = parse_payloads(stored)
+    rows, quarantined = parse_again(stored)
     order = ["collection_id", "item_id"]
     before = pl.concat([fetch.rows for fetch in fetches])
     assert_frame_equal(rows.sort(order), before.sort(order))
     aside = pl.concat([fetch.quarantined for fetch in fetches])
     assert aside.height == 1
     assert_frame_equal(quarantined, aside)
-
-
-def test_payloads_of_a_removed_source_are_skipped(tmp_path: Path) -> None:
-    fetch = collect(EVERYTHING, make_settings(tmp_path, **SECRETS), network())[0]
-    gone = fetch.payloads.with_columns(source=pl.lit("digg"))
-    rows, quarantined = parse_payloads(gone)
-    assert rows.is_empty()
-    assert quarantined.is_empty()
-    assert parse_payloads(fetch.payloads, VIDEO_METRICS)[0].is_empty()
 
 
 def test_the_feed_is_replayed_if_the_listing_was_not_recorded(tmp_path: Path) -> None:
@@ -462,7 +453,7 @@ def test_a_bug_in_a_parser_fails_its_target_only_and_its_payloads_can_be_parsed_
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "Traceback (most recent call last):\n" in told.getMessage()
     assert "\ufffd zero" in told.getMessage().encode().decode()
-    rows, _ = parse_payloads(reddit.payloads)
+    rows, _ = parse_again(reddit.payloads)
     assert rows["item_id"].to_list() == ["1a"]
 
 
@@ -513,7 +504,7 @@ def test_an_invalid_header_fails_its_target_only(tmp_path: Path) -> None:
 def collect_in(session: Session, day: date) -> list[Fetch]:
     async def work() -> list[Fetch]:
         async with session:
-            return await collect_trends(BOTH, [day], session=session, run_id="run")
+            return await collect_trends(BOTH, day, session=session, run_id="run")
 
     return run(work())
 
@@ -585,7 +576,7 @@ def test_a_missing_key_is_one_entry_and_a_refused_one_an_entry_each_time(
 
         async def work(session: Session = session) -> list[Fetch]:
             async with session:
-                return await collect_trends(CHARTS, [TODAY], session=session, run_id="run")
+                return await collect_trends(CHARTS, TODAY, session=session, run_id="run")
 
         (fetch,) = run(work())
         assert fetch.log["outcome"] == "disabled"
@@ -634,12 +625,12 @@ def test_the_present_of_a_replay_is_the_end_of_what_was_recorded(tmp_path: Path)
 
 
 def collect_by(
-    root: Path, transport: str, workspace: Workspace, handler: Handler, *days: date
+    root: Path, transport: str, workspace: Workspace, handler: Handler, day: date
 ) -> list[Fetch]:
     async def work() -> list[Fetch]:
         settings = make_settings(root, transport)
         async with make_session(settings, handler, FakeClock()) as session:
-            return await collect_trends(workspace, days, session=session, run_id="run")
+            return await collect_trends(workspace, day, session=session, run_id="run")
 
     return run(work())
 
@@ -680,14 +671,6 @@ def test_a_day_without_recordings_is_not_recorded(tmp_path: Path) -> None:
     fetches = replay(HN, [TODAY], make_settings(tmp_path, "replay"))
     assert [fetch.log["outcome"] for fetch in fetches] == ["not_recorded"] * 2
     assert all(fetch.rows.is_empty() and fetch.payloads.is_empty() for fetch in fetches)
-
-
-def test_days_are_fetched_once_each_in_order(tmp_path: Path) -> None:
-    days = [TODAY, TODAY - timedelta(days=1), TODAY]
-    fetches = collect_by(
-        tmp_path, "live", REDDIT, lambda _: httpx.Response(200, content=FEED), *days
-    )
-    assert [fetch.log["day"] for fetch in fetches] == [TODAY - timedelta(days=1), TODAY]
 
 
 def test_a_live_session_opens_nothing_before_the_first_request(tmp_path: Path) -> None:

@@ -45,9 +45,7 @@ def collect_generated(workspace_id: str) -> list[Fetch]:
 
 async def replay_metrics(workspace: Workspace, video_ids: list[str], day: date) -> list[Fetch]:
     async with open_session(REPLAY) as session:
-        return await collect_video_metrics(
-            workspace, video_ids, [day], session=session, run_id="run"
-        )
+        return await collect_video_metrics(workspace, video_ids, day, session=session, run_id="run")
 
 
 def read_files(root: Path) -> dict[str, bytes]:

@@ -265,7 +265,7 @@ def meet(fault: Fault, root: Path) -> Seen:
             monotonic=clock.monotonic,
         )
         async with session:
-            return await collect_trends(EVERYTHING, [TODAY], session=session, run_id="run")
+            return await collect_trends(EVERYTHING, TODAY, session=session, run_id="run")
 
     with serving(well, {fault.host: fault.behaviour}) as server:
         fetches = run(work(server.port))
@@ -361,7 +361,7 @@ def test_a_redirect_is_followed_to_declared_hosts_only(location: str, tmp_path: 
         )
         wanting = make_workspace(hn={"min_points": 50})
         async with session:
-            return await collect_trends(wanting, [TODAY], session=session, run_id="run")
+            return await collect_trends(wanting, TODAY, session=session, run_id="run")
 
     with serving(remember, {HN: redirect}) as server:
         by_date, front_page = run(work(server.port))

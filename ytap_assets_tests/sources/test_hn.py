@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.hn import (
     HackerNewsByDate,
     HackerNewsFrontPage,
@@ -29,6 +29,7 @@ from ytap_assets_tests.sources.support import (
     make_session,
     make_settings,
     make_workspace,
+    parse_again,
     reasons,
     run,
 )
@@ -308,7 +309,7 @@ def test_each_workspace_applies_its_own_minimum(
         kept[least] = fetch.rows["item_id"].to_list()
         assert reasons(fetch) == ["points is a text, not a whole number"]
         assert json.loads(fetch.payloads["body"][0])["hits"] == hits
-        rows, _ = parse_payloads(fetch.payloads)
+        rows, _ = parse_again(fetch.payloads)
         assert rows["item_id"].to_list() == kept[least]
     assert kept == {50: ["2", "3", "4", "5"], 100: ["4", "5"]}
     assert len(set(asked)) == 1
@@ -327,7 +328,7 @@ def test_a_malformed_response_is_not_cached(tmp_path: Path) -> None:
         for _ in range(2):
             async with make_session(settings, handler, use_cache=True) as session:
                 past = date(2026, 11, 2)
-                fetches = await collect_trends(HN, [past], session=session, run_id="run")
+                fetches = await collect_trends(HN, past, session=session, run_id="run")
                 outcomes.append(str(fetches[0].log["outcome"]))
         return outcomes
 

@@ -265,7 +265,7 @@ def test_one_token_is_used_for_all_subreddits(tmp_path: Path) -> None:
     async def work() -> None:
         async with make_session(make_settings(tmp_path, **APP), reddit) as session:
             for _ in range(3):
-                await collect_trends(workspace, [TODAY], session=session, run_id="run")
+                await collect_trends(workspace, TODAY, session=session, run_id="run")
 
     run(work())
     assert [request.method for request in reddit.requests] == ["POST", "GET", "GET", "GET"]
@@ -278,7 +278,7 @@ def test_a_rejected_token_is_fetched_again(tmp_path: Path) -> None:
     async def work() -> None:
         async with make_session(make_settings(tmp_path, **APP), reddit) as session:
             for _ in range(2):
-                fetches = await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
+                fetches = await collect_trends(REDDIT, TODAY, session=session, run_id="run")
                 outcomes.append(fetches[0].log["outcome"])
 
     run(work())
@@ -293,9 +293,9 @@ def test_an_expired_token_is_replaced(tmp_path: Path) -> None:
     async def work() -> None:
         settings = make_settings(tmp_path, **APP)
         async with make_session(settings, reddit, clock) as session:
-            await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
+            await collect_trends(REDDIT, TODAY, session=session, run_id="run")
             await clock.sleep(3600)
-            await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
+            await collect_trends(REDDIT, TODAY, session=session, run_id="run")
 
     run(work())
     assert [request.method for request in reddit.requests] == ["POST", "GET", "POST", "GET"]

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from ytap_assets.domain.quota import YOUTUBE_SEARCH, YOUTUBE_UNITS
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH, YOUTUBE_UNITS
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.collect import collect_trends, parse_payloads
+from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.http.state import QuotaLedger
@@ -30,6 +30,7 @@ from ytap_assets_tests.sources.support import (
     make_session,
     make_settings,
     make_workspace,
+    parse_again,
     reasons,
     replay,
     run,
@@ -84,7 +85,7 @@ def collect(
     root: Path,
     platform: Platform,
     workspace: Workspace = SEARCHES,
-    days: tuple[date, ...] = (DAY,),
+    day: date = DAY,
     clock: FakeClock | None = None,
 ) -> list[Fetch]:
     """Collect in a session of its own with the response cache, as a run does."""
@@ -92,7 +93,7 @@ def collect(
     async def work() -> list[Fetch]:
         settings = make_settings(root, **KEY)
         async with make_session(settings, platform, clock, use_cache=True) as session:
-            return await collect_trends(workspace, days, session=session, run_id="run")
+            return await collect_trends(workspace, day, session=session, run_id="run")
 
     return run(work())
 
@@ -134,7 +135,7 @@ def test_one_call_is_made_and_more_results_are_noted(tmp_path: Path) -> None:
 
 
 def test_a_neighbouring_day_is_quarantined(tmp_path: Path) -> None:
-    (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")), days=(DAY + timedelta(days=1),))
+    (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")), day=DAY + timedelta(days=1))
     assert fetch.rows.is_empty()
     assert reasons(fetch) == ["published on 2026-11-17, another day"]
     check_conservation(fetch)
@@ -212,7 +213,7 @@ def test_a_search_is_cached_for_hours_while_the_counts_are_fetched_again(tmp_pat
 
 def test_stored_payloads_of_charts_and_searches_are_distinguished(tmp_path: Path) -> None:
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA"), None))
-    rows, aside = parse_payloads(fetch.payloads)
+    rows, aside = parse_again(fetch.payloads)
     assert rows.equals(fetch.rows)
     assert aside.height == 1
     assert isinstance(CATALOG.find("youtube", search_url("x", DAY)), YouTubeSearch)
@@ -222,7 +223,7 @@ def test_stored_payloads_of_charts_and_searches_are_distinguished(tmp_path: Path
 @pytest.mark.parametrize(("day", "searches"), [(TODAY, 1), (TODAY + timedelta(days=1), 0)])
 def test_a_day_is_searched_from_its_noon_on(tmp_path: Path, day: date, searches: int) -> None:
     platform = Platform()
-    collect(tmp_path, platform, days=(day,))
+    collect(tmp_path, platform, day=day)
     assert NOW.hour == 12
     assert platform.searches == searches
 
@@ -230,7 +231,7 @@ def test_a_day_is_searched_from_its_noon_on(tmp_path: Path, day: date, searches:
 def test_a_morning_is_not_searched(tmp_path: Path) -> None:
     platform, clock = Platform(), FakeClock()
     run(clock.sleep(23.5 * 3600))
-    assert collect(tmp_path, platform, days=(TODAY + timedelta(days=1),), clock=clock) == []
+    assert collect(tmp_path, platform, day=TODAY + timedelta(days=1), clock=clock) == []
     assert platform.asked == []
 
 

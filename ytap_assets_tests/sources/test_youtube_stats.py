@@ -44,7 +44,7 @@ def video(video_id: str, **statistics: str) -> dict[str, Any]:
 def fetch_metrics(root: Path, handler: Any, ids: list[str], day: date = TODAY) -> list[Fetch]:
     async def work() -> list[Fetch]:
         async with make_session(make_settings(root, **KEY), handler) as session:
-            return await collect_video_metrics(HN, ids, [day], session=session, run_id="run")
+            return await collect_video_metrics(HN, ids, day, session=session, run_id="run")
 
     return run(work())
 
@@ -157,7 +157,7 @@ def record(root: Path, ids: list[str], views: int, at: datetime, status: int = 2
 def replay_metrics(root: Path, ids: list[str]) -> list[Fetch]:
     async def work() -> list[Fetch]:
         async with open_session(make_settings(root, "replay")) as session:
-            return await collect_video_metrics(HN, ids, [TODAY], session=session, run_id="run")
+            return await collect_video_metrics(HN, ids, TODAY, session=session, run_id="run")
 
     return run(work())
 

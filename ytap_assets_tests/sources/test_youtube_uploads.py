@@ -10,7 +10,6 @@ from urllib.parse import parse_qs
 import httpx
 
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.collect import parse_payloads
 from ytap_assets.sources.source import Fetch, Responses
 from ytap_assets.sources.youtube import YouTubeUploads, uploads_url
 from ytap_assets_tests.sources.support import (
@@ -24,6 +23,7 @@ from ytap_assets_tests.sources.support import (
     collect,
     make_settings,
     make_workspace,
+    parse_again,
     reasons,
 )
 
@@ -219,7 +219,7 @@ def test_a_day_too_far_back_is_an_error(tmp_path: Path) -> None:
 
 def test_stored_payloads_are_assigned_to_their_source(tmp_path: Path) -> None:
     fetch = ask(tmp_path, Channel())
-    rows, _ = parse_payloads(fetch.payloads)
+    rows, _ = parse_again(fetch.payloads)
     assert rows.equals(fetch.rows)
     assert isinstance(CATALOG.find("youtube_channel", uploads_url(CHANNEL)), YouTubeUploads)
 

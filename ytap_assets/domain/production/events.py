@@ -74,27 +74,6 @@ RULES: Mapping[str, Rule] = {
 """Every type of event but ``imported``, which may enter any state from any state."""
 
 
-def next_states(from_state: str | None) -> tuple[str, ...]:
-    """The states that can follow; ``from_state`` None is a script without a record."""
-    reached = {rule.to_state for rule in RULES.values() if from_state in rule.from_states}
-    return tuple(state for state in STATES if state in reached)
-
-
-def check_transition(from_state: str | None, to_state: str) -> None:
-    """Refuse a move that is not in the state machine.
-
-    Imports are no moves of the machine and are not checked here.
-
-    Raises:
-        TransitionRefusedError: It is not legal; the message says what is possible from there.
-    """
-    possible = next_states(from_state)
-    if to_state not in possible:
-        raise TransitionRefusedError(
-            f"cannot move from {_name(from_state)} to {to_state}: {_ways_out(from_state, possible)}"
-        )
-
-
 def check_event(event_type: str, from_state: str | None, to_state: str | None) -> None:
     """Refuse an event whose type does not fit the states it names.
 
@@ -124,14 +103,6 @@ def check_event(event_type: str, from_state: str | None, to_state: str | None) -
 
 def _name(state: str | None) -> str:
     return "no record" if state is None else state
-
-
-def _ways_out(from_state: str | None, possible: tuple[str, ...]) -> str:
-    if possible:
-        return f"possible from there: {', '.join(possible)}"
-    if from_state in STATES:
-        return f"{from_state} is final"
-    return f"there is no such state; the states are {', '.join(STATES)}"
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,7 @@ from ytap_assets.domain.production.events import RULES, Event, digest, evidence_
 from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
-    Parsed,
-    compare_lines,
     read_instant,
-    read_lines,
     read_number,
     read_script_id,
     read_usd_micros,
@@ -77,13 +74,8 @@ class Submission:
         return digest([self.script_id, self.created_at.isoformat(), self.payload])
 
 
-def parse_scripts(text: bytes | str) -> Parsed[Submission]:
-    """Parse an inbox. Of two lines with one script id, the second is bad unless they are equal."""
-    return compare_lines(read_lines(text, read_submission), find_new_scripts({}))
-
-
 def find_new_scripts(earlier: Mapping[str, str]) -> Callable[[Submission], bool]:
-    """Tells new scripts from repeated ones.
+    """Tells new scripts from repeated ones; another script of the same id is a bad line.
 
     Args:
         earlier: The digests of the scripts in earlier lines, by script id.
@@ -153,17 +145,11 @@ class Upload:
     published_at: datetime | None
 
 
-def parse_uploads(text: bytes | str) -> Parsed[Upload]:
-    """Parse an upload log.
+def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
+    """Tells new uploads from repeated ones.
 
     A later line about the same script and video adds to it (`merge_uploads`). A script with a
     second video, or a video of a second script, is a bad line.
-    """
-    return compare_lines(read_lines(text, read_upload), find_new_uploads(()))
-
-
-def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
-    """Tells new uploads from repeated ones.
 
     Args:
         earlier: The uploads in earlier lines, in order.
@@ -255,11 +241,6 @@ class Decision:
     actor: str
     at: datetime
     reason: str | None = None
-
-
-def parse_decisions(text: bytes | str) -> Parsed[Decision]:
-    """Parse `approvals.jsonl`; the same line again changes nothing."""
-    return compare_lines(read_lines(text, read_decision), find_new_decisions(()))
 
 
 def find_new_decisions(earlier: Iterable[Decision]) -> Callable[[Decision], bool]:

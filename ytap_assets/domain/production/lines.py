@@ -330,11 +330,6 @@ class Parsed(Generic[T]):
         """What the accepted lines say."""
         return tuple(line.row for line in self.accepted)
 
-    @property
-    def duplicates(self) -> int:
-        """How many lines are equal to an earlier line."""
-        return len(self.repeated)
-
 
 def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0) -> Lines[T]:
     """Read JSON lines, each by itself.

@@ -23,7 +23,6 @@ from typing import Any, Protocol
 
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
-    PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     RULES,
@@ -255,7 +254,7 @@ class PromotionContext:
             "gates_evaluated",
             actor=f"sensor:{self.promotion}",
             at=self.now,
-            evidence=[self.record.last_seq, list(failed)],
+            evidence=[self.record.events, list(failed)],
             reason="; ".join(failed) or "nothing holds it back any more",
             payload={"failed_gates": list(failed)},
         )
@@ -599,17 +598,13 @@ class Promotion:
     Attributes:
         name: Its name; events say ``sensor:NAME``.
         from_state: The state scripts wait in; None for the inbox.
-        to_state: The state it leads to.
         decide: From evidence to events.
-        reads: The fields of `Evidence` it needs beside records and rules.
         description: What it does, in one sentence.
     """
 
     name: str
     from_state: str | None
-    to_state: str
     decide: Decide
-    reads: tuple[str, ...]
     description: str
 
 
@@ -619,41 +614,31 @@ PROMOTIONS: Mapping[str, Promotion] = {
         Promotion(
             "submit_scripts",
             None,
-            SCRIPT_PENDING_REVIEW,
             decide_submissions,
-            ("submissions",),
             "Submits the scripts of the inbox for review.",
         ),
         Promotion(
             "start_generation",
             SCRIPT_PENDING_REVIEW,
-            READY_FOR_GENERATION,
             decide_generation,
-            ("decisions", "contexts"),
             "Moves approved scripts to generation when all their gates are open.",
         ),
         Promotion(
             "review_videos",
             READY_FOR_GENERATION,
-            VIDEO_PENDING_REVIEW,
             decide_video_reviews,
-            ("decisions", "contexts", "folders"),
             "Submits videos with a complete manifest for review.",
         ),
         Promotion(
             "clear_videos",
             VIDEO_PENDING_REVIEW,
-            READY_FOR_PUBLISH,
             decide_clearances,
-            ("decisions", "contexts", "folders"),
             "Moves approved videos to publishing when all their gates are open.",
         ),
         Promotion(
             "confirm_publications",
             READY_FOR_PUBLISH,
-            PUBLISHED,
             decide_publications,
-            ("decisions", "uploads", "seen_videos"),
             "Marks videos as published when the upload log or the channel's feed shows them.",
         ),
     )

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from ytap_assets.domain.ids import VIDEO_ID
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
     PUBLISHED,
@@ -184,7 +185,7 @@ class Record:
     video_approved_by: str | None
     failed_gates: list[str]
     state_since: datetime
-    last_seq: int
+    events: int
 
 
 def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
@@ -318,9 +319,6 @@ def find_taken_topics(records: pl.DataFrame, events: pl.DataFrame) -> pl.DataFra
     )
 
 
-_VIDEO_ID = r"^[A-Za-z0-9_-]{11}$"
-
-
 def videos_from_records(records: pl.DataFrame) -> pl.DataFrame:
     """The videos a workspace published.
 
@@ -332,7 +330,7 @@ def videos_from_records(records: pl.DataFrame) -> pl.DataFrame:
         valid YouTube id. Where imported records claim one video, the first published keeps it.
     """
     return (
-        records.filter((pl.col("state") == PUBLISHED) & pl.col("video_id").str.contains(_VIDEO_ID))
+        records.filter((pl.col("state") == PUBLISHED) & pl.col("video_id").str.contains(VIDEO_ID))
         .sort("published_at", "script_id", nulls_last=True)
         .unique(["workspace_id", "video_id"], keep="first", maintain_order=True)
         .sort("workspace_id", "video_id")

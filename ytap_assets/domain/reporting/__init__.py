@@ -4,6 +4,6 @@ Belongs here: counting, comparing and naming what is missing, on frames. Does no
 reading the lake (`operations`), or how a page looks (`reports`).
 
 - ``numbers``  the frames a report is made from, and counting in them.
-- ``missing``  what is stale, failed or missing, in words.
-- ``pages``    one row of numbers per day (`summarize_days`) and one `ReportDay` per day.
+- ``pages``    one row of numbers per day (`summarize_days`), one `ReportDay` per day, and what is
+  stale, failed or missing (`find_missing`).
 """

@@ -45,6 +45,7 @@ from ytap_assets.tables import (
     VIDEOS,
     Table,
 )
+from ytap_assets.tables.evidence import ANSWERED, FAILED
 from ytap_assets.tables.production import STATES
 
 COVERAGE_DAYS = 28
@@ -56,19 +57,6 @@ VIDEO = ("workspace_id", "platform", "video_id")
 SCRIPT = ("workspace_id", "script_id")
 WAITING = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW)
 """The states a script leaves only when somebody has looked at it."""
-FAILED = (
-    "transient_error",
-    "permanent_error",
-    "quota_exhausted",
-    "malformed",
-    "too_large",
-    "not_recorded",
-)
-"""Outcomes of fetches that should have brought rows and did not.
-
-A source that is switched off, or cannot answer for a past day, has not failed.
-"""
-ANSWERED = ("ok", "not_modified")
 OBSERVED = ("views", "likes", "comments", "engagement_rate_pct", "title", "published_at")
 """What an observation may tell of a video; unknown where null."""
 RECORD_COLUMNS = (

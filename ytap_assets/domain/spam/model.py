@@ -1,11 +1,11 @@
 """The learned text classifier: its features, its weights, and reading it from a file.
 
 Belongs here: the features, the same for training and prediction, and validation of a model's
-content. Does not belong here: training (`training`), files (`operations.spam`), or how a model and
-the rules are combined (`detection`). A score is a sum of integers, so it is the same on every
-machine and in every order. The features are marks of advertising (links, requests to subscribe,
-money, shouting), which transfer between platforms, and runs of three and four letters within words,
-which cover misspellings (``suscribe``, ``chanell``).
+content. Does not belong here: training (`training`), reading its file (`operations.trends`), or how
+a model and the rules are combined (`detection`). A score is a sum of integers, so it is the same on
+every machine and in every order. The features are marks of advertising (links, requests to
+subscribe, money, shouting), which transfer between platforms, and runs of three and four letters
+within words, which cover misspellings (``suscribe``, ``chanell``).
 
 A changed feature needs a new `FEATURES_VERSION`: weights learned for other features are invalid.
 """

@@ -6,6 +6,9 @@ response is revalidated with its ETag or Last-Modified (304).
 The cache is one file per installation, shared by its workspaces and processes. It stores only
 responses that do not depend on the workspace (`Request.is_public`), without secrets, under a hash
 of their URL. A file that is corrupt, locked or missing counts as empty; a warning is logged.
+
+hishel is not used: it sends each of 40 concurrent requests, and takes freshness from the server
+instead of the source (`docs/adr/0028-libraries.md`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,9 @@ network or a recording (`recordings`).
 
 Does not belong here: which URLs to request (a module per platform), what a response means
 (`exchange`, and the platform's parser).
+
+stamina and aiolimiter are not used: stamina sleeps by itself, and aiolimiter cannot block a host
+until a Retry-After ends (`docs/adr/0028-libraries.md`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from ytap_assets.domain.quota import Bucket
+from ytap_assets.domain.source_profiles import Bucket
 from ytap_assets.sources.http.cache import ResponseCache, send_cached
 from ytap_assets.sources.http.exchange import (
     RECORDED_AT,

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ytap_assets.domain.quota import Bucket
+from ytap_assets.domain.source_profiles import Bucket
 from ytap_assets.errors import YtapError
 from ytap_assets.tables.evidence import Outcome
 

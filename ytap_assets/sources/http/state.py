@@ -6,7 +6,7 @@ if it cannot be read, requests that it counts are refused, since an empty ledger
 quota to be spent twice (`docs/adr/0009-search-bucket.md`).
 
 Does not belong here: which request counts against which bucket (the platforms' modules), when a
-bucket is reset (`domain.quota`).
+bucket is reset (`domain.source_profiles`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ytap_assets.domain.plausibility import LONGEST_PAUSE
-from ytap_assets.domain.quota import BUCKETS, Bucket, next_quota_reset
+from ytap_assets.domain.source_profiles import BUCKETS, Bucket, next_quota_reset
 from ytap_assets.settings import Settings
 from ytap_assets.sources.http.exchange import PermanentError, QuotaExhaustedError
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from ulid import ULID
 
-from ytap_assets.domain.production.events import IN_PRODUCTION, Event, check_transition, evidence_id
+from ytap_assets.domain.production.events import IN_PRODUCTION, Event, check_event, evidence_id
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.inbox import ACTIONS, Decision, Upload, is_possible
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
 from ytap_assets.domain.production.promotions import PROMOTIONS, list_candidates
 from ytap_assets.domain.production.records import fold_events
+from ytap_assets_tests.domain.production.test_states import is_legal
 from ytap_assets_tests.domain.production.worlds import (
     NOW,
     START,
@@ -91,11 +92,8 @@ def test_events_are_dated_by_their_evidence_and_in_order() -> None:
 
 
 def test_the_registry_leads_from_state_to_state() -> None:
-    way = [(promotion.from_state, promotion.to_state) for promotion in PROMOTIONS.values()]
-    for (_, reached), (found, _) in pairwise(way):
-        assert reached == found
-    for from_state, to_state in way:
-        check_transition(from_state, to_state)
+    way = [*(promotion.from_state for promotion in PROMOTIONS.values()), "published"]
+    assert all(is_legal(from_state, str(to_state)) for from_state, to_state in pairwise(way))
     assert all(promotion.description.endswith(".") for promotion in PROMOTIONS.values())
 
 
@@ -201,6 +199,17 @@ def test_gates_are_noted_when_they_change_and_only_then() -> None:
     world.settle()
     assert world.record()["failed_gates"] == []
     assert world.types() == ["script_submitted", *["gates_evaluated"] * 4]
+
+
+def test_the_id_of_a_note_depends_on_its_script_alone() -> None:
+    ids = []
+    for others in ([], ["another", "third"]):
+        scripts = [*(submission(name) for name in others), submission(hook=None)]
+        world = World(submissions=scripts, rules=POLICY)
+        world.settle()
+        notes = world.log.filter(script_id="one", type="gates_evaluated")
+        ids.append(notes["event_id"].item())
+    assert ids[0] == ids[1]
 
 
 def test_a_gate_that_opens_promotes_now() -> None:
@@ -820,7 +829,7 @@ def test_whatever_people_do_the_line_settles_and_stays(
     for event in (
         world.log.sort("seq").filter(pl.col("to_state").is_not_null()).iter_rows(named=True)
     ):
-        check_transition(event["from_state"], event["to_state"])
+        check_event(event["type"], event["from_state"], event["to_state"])
     world.settle()
     assert_frame_equal(fold_events(world.log), settled)
     assert set(settled["script_id"]) == set(scripts)

@@ -11,7 +11,6 @@ from ytap_assets.domain.production.inbox import (
     Decision,
     decision_event,
     is_possible,
-    parse_decisions,
 )
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets.tables.production import STATES
@@ -19,6 +18,7 @@ from ytap_assets_tests.domain.production.worlds import (
     World,
     decided,
     hours,
+    parse_decisions,
     submission,
     video_folder,
 )
@@ -39,7 +39,7 @@ def test_lines_become_acts() -> None:
     expected = Decision("one", "reject", "Ada Lovelace", hours(0), "We told this in May.")
     assert parsed.rows[0] == expected
     assert parsed.rows[1].reason is None
-    assert (len(parsed.rows), parsed.duplicates) == (2, 1)
+    assert (len(parsed.rows), len(parsed.repeated)) == (2, 1)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ RECORD = Record(
     video_approved_by=None,
     failed_gates=[],
     state_since=START,
-    last_seq=1,
+    events=1,
 )
 
 

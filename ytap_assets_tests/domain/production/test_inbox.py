@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.inbox import parse_scripts, read_submission
+from ytap_assets.domain.production.inbox import read_submission
 from ytap_assets.domain.production.lines import FieldError, Fields
 from ytap_assets.domain.production.records import script_text
-from ytap_assets_tests.domain.production.worlds import START
+from ytap_assets_tests.domain.production.worlds import START, parse_scripts
 
 LINE: dict[str, Any] = {
     "script_id": "one",
@@ -146,7 +146,7 @@ def test_the_same_script_twice_changes_nothing_and_another_of_its_name_is_bad() 
     reordered = dict(reversed(LINE.items()))
     parsed = parse_scripts(inbox(LINE, reordered, LINE | {"title": "Two"}, LINE))
     assert [script.payload["title"] for script in parsed.rows] == ["One"]
-    assert parsed.duplicates == 2
+    assert len(parsed.repeated) == 2
     assert [(bad.line, bad.reason) for bad in parsed.bad] == [
         (3, "script_id: an earlier line holds another one")
     ]

@@ -167,7 +167,7 @@ def test_what_was_written_is_read(contents: list[dict[str, Any]]) -> None:
 def test_rows_that_were_there_before_are_counted() -> None:
     lines = read_lines('{"a":1}\n{"a":2}\n', keep)
     parsed = compare_lines(lines, lambda row: row["a"] == 1)
-    assert (len(parsed.rows), parsed.duplicates) == (1, 1)
+    assert (len(parsed.rows), len(parsed.repeated)) == (1, 1)
 
 
 def test_keys_that_nothing_asks_for_are_named_once() -> None:

@@ -1,45 +1,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.events import RULES, check_event, check_transition, next_states
+from ytap_assets.domain.production.events import RULES, check_event
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets.tables.production import EVENT_TYPES, STATES
+
+
+def is_legal(from_state: str | None, to_state: str) -> bool:
+    """Whether an event of some type moves a script so; an import is no move."""
+    for event_type in RULES:
+        with suppress(TransitionRefusedError):
+            check_event(event_type, from_state, to_state)
+            return True
+    return False
 
 
 def test_transitions_agree_with_the_worked_examples(
     vectors: Callable[[str], list[dict[str, Any]]],
 ) -> None:
     for candidate in vectors("transitions"):
-        legal = candidate["to_state"] in next_states(candidate["from_state"])
+        legal = is_legal(candidate["from_state"], candidate["to_state"])
         assert legal == candidate["legal"], candidate
 
 
 def test_a_legal_move_is_let_through() -> None:
-    check_transition("ready_for_publish", "published")
+    check_event("published", "ready_for_publish", "published")
 
 
 @pytest.mark.parametrize(
-    ("from_state", "to_state", "says"),
+    ("from_state", "reached"),
     [
-        (None, "published", "from no record to published: possible from there: script_pending_"),
-        (
-            "ready_for_generation",
-            "rejected",
-            "possible from there: video_pending_review, cancelled",
-        ),
-        ("published", "cancelled", "published is final"),
-        ("rejected", "script_pending_review", "rejected is final"),
-        ("nowhere", "published", "there is no such state"),
-        ("ready_for_publish", "nowhere", "possible from there: published, cancelled"),
+        (None, ["script_pending_review"]),
+        ("ready_for_generation", ["video_pending_review", "cancelled"]),
+        ("ready_for_publish", ["published", "cancelled"]),
+        ("published", []),
+        ("rejected", []),
+        ("nowhere", []),
     ],
 )
-def test_a_refusal_says_what_is_possible(from_state: str | None, to_state: str, says: str) -> None:
-    with pytest.raises(TransitionRefusedError, match=says):
-        check_transition(from_state, to_state)
+def test_the_states_that_can_follow(from_state: str | None, reached: list[str]) -> None:
+    assert [state for state in STATES if is_legal(from_state, state)] == reached
 
 
 def test_every_type_of_event_has_its_rule() -> None:

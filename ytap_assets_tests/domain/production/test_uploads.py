@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.inbox import Upload, parse_uploads
-from ytap_assets_tests.domain.production.worlds import hours
+from ytap_assets.domain.production.inbox import Upload
+from ytap_assets_tests.domain.production.worlds import hours, parse_uploads
 
 CHANNEL = "UC" + "a" * 22
 LINE: dict[str, Any] = {
@@ -28,7 +28,7 @@ def test_a_video_may_be_uploaded_first_and_published_later() -> None:
         Upload("one", "ytapDemo001", None, None),
         Upload("one", "ytapDemo001", CHANNEL, hours(0)),
     )
-    assert parsed.duplicates == 1
+    assert len(parsed.repeated) == 1
 
 
 @pytest.mark.parametrize(

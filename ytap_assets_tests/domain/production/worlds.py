@@ -18,9 +18,14 @@ from ytap_assets.domain.production.inbox import (
     Decision,
     Submission,
     Upload,
+    find_new_decisions,
+    find_new_scripts,
+    find_new_uploads,
+    read_decision,
     read_submission,
+    read_upload,
 )
-from ytap_assets.domain.production.lines import Fields
+from ytap_assets.domain.production.lines import Fields, Parsed, compare_lines, read_lines
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.records import fold_events
@@ -34,6 +39,21 @@ VIDEO = b"moving pictures"
 def hours(count: float) -> datetime:
     """An instant so many hours after the beginning."""
     return START + timedelta(hours=count)
+
+
+def parse_scripts(text: bytes | str) -> Parsed[Submission]:
+    """The lines of an inbox that is read for the first time."""
+    return compare_lines(read_lines(text, read_submission), find_new_scripts({}))
+
+
+def parse_uploads(text: bytes | str) -> Parsed[Upload]:
+    """The lines of an upload log that is read for the first time."""
+    return compare_lines(read_lines(text, read_upload), find_new_uploads(()))
+
+
+def parse_decisions(text: bytes | str) -> Parsed[Decision]:
+    """The lines of a file of decisions that is read for the first time."""
+    return compare_lines(read_lines(text, read_decision), find_new_decisions(()))
 
 
 def submission(script_id: str = "one", **changes: Any) -> Submission:

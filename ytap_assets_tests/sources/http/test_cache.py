@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.quota import YOUTUBE_UNITS
+from ytap_assets.domain.source_profiles import YOUTUBE_UNITS
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.cache import ResponseCache, is_fresh
 from ytap_assets.sources.http.client import RateLimiter
@@ -159,8 +159,7 @@ def collect_each(
     async def work(workspace: Workspace) -> list[Fetch]:
         session = make_session(make_settings(root, **secrets), handler, use_cache=True)
         async with session:
-            today = [NOW.date()]
-            return await collect_trends(workspace, today, session=session, run_id="run")
+            return await collect_trends(workspace, NOW.date(), session=session, run_id="run")
 
     return [fetch for workspace in workspaces for fetch in run(work(workspace))]
 

@@ -81,9 +81,9 @@ def collect(root: Path, transport: str, behaviour: Behaviour | None) -> list[Fet
             monotonic=clock.monotonic,
         )
         async with session:
-            fetches = await collect_trends(EVERYTHING, [TODAY], session=session, run_id="run")
+            fetches = await collect_trends(EVERYTHING, TODAY, session=session, run_id="run")
             return fetches + await collect_video_metrics(
-                EVERYTHING, ["I_GUQdY01b0"], [TODAY], session=session, run_id="run"
+                EVERYTHING, ["I_GUQdY01b0"], TODAY, session=session, run_id="run"
             )
 
     faults = {host: behaviour for host in (API, REDDIT, TOKENS) if behaviour is not None}

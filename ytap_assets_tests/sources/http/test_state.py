@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ytap_assets.domain.quota import BUCKETS, YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
+from ytap_assets.domain.source_profiles import BUCKETS, YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.exchange import (
     PermanentError,
@@ -216,7 +216,7 @@ _SPENDER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from ytap_assets.domain.quota import YOUTUBE_SEARCH
+from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.sources.http.exchange import QuotaExhaustedError
 from ytap_assets.sources.http.state import QuotaLedger
 had = 0
@@ -247,7 +247,7 @@ _COUNTER = """
 import itertools, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from ytap_assets.domain.quota import YOUTUBE_UNITS
+from ytap_assets.domain.source_profiles import YOUTUBE_UNITS
 from ytap_assets.sources.http.state import QuotaLedger
 for number in itertools.count(1):
     QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_UNITS, datetime(2026, 11, 20, tzinfo=UTC))
@@ -338,7 +338,7 @@ def collect(root: Path, handler: ScriptedHandler, clock: FakeClock) -> Fetch:
 
     async def work() -> list[Fetch]:
         async with make_session(make_settings(root), handler, clock) as session:
-            return await collect_trends(REDDIT, [TODAY], session=session, run_id="run")
+            return await collect_trends(REDDIT, TODAY, session=session, run_id="run")
 
     (fetch,) = run(work())
     return fetch
