@@ -67,7 +67,6 @@ _SCHEDULED = dg.DefaultScheduleStatus.RUNNING
 _SECONDS = 60
 _BUCKET_SECONDS = 600
 _RETRY_SECONDS = 300
-_DEAD_SECONDS = 60
 _SHOWN = 5
 RETRIED = (REGISTRIES, REPORTS)
 """The stages whose failures are tried again here. Schedules see to those that are collected, and
@@ -353,7 +352,7 @@ def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
 
 
 @dg.sensor(
-    minimum_interval_seconds=_DEAD_SECONDS,
+    minimum_interval_seconds=_SECONDS,
     default_status=_ON,
     description="Marks runs whose process was killed as failed, so that the queue is not blocked.",
 )
