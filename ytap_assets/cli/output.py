@@ -6,8 +6,8 @@ empty field in CSV (an empty text is `""`), and null in JSON. Instants are ISO 8
 base64.
 
 `rich.cells` measures text. `rich.Table` is not used: it takes 10 times the processor time for 1,000
-rows, and 80 ms more to import. Nor is `csv`: before Python 3.12 it cannot distinguish null from an empty text
-(`docs/adr/0028-libraries.md`).
+rows, and 80 ms more to import. Nor is `csv`: before Python 3.12 it cannot distinguish null from an
+empty text (`docs/adr/0028-libraries.md`).
 """
 
 from __future__ import annotations
