@@ -85,11 +85,6 @@ _PROJECT = "ytap-assets"
 _PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;,]+)")
 _EXTENSIONS = ("ducklake", "sqlite_scanner")
 _LIBRARIES = ("dagster", "polars", "pandera")
-_WANTED_SECRETS = {
-    "YOUTUBE_KEY": "YouTube charts, searches, counts and channels' past days are not collected",
-    "REDDIT_ID": "Reddit is asked through its feeds, without scores",
-    "REDDIT_SECRET": "Reddit is asked through its feeds, without scores",
-}
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
 _PROBE_TIMEOUT_S = 10.0
 _RECENT = timedelta(hours=24)
@@ -288,12 +283,16 @@ def _check_inboxes(
 def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
     """Secrets by name; their values are never looked at."""
     missing: Verdict = "ok" if settings.transport == "replay" else "warn"
-    for name, loss in _WANTED_SECRETS.items():
+    losses: dict[str, list[str]] = {}
+    for source in CATALOG.sources:
+        for name, loss in source.losses.items():
+            losses.setdefault(name, []).append(loss)
+    for name, lost in losses.items():
         subject = f"secret YTAP_SECRET_{name}"
         if settings.secret(name):
             yield Finding("setup", subject, "ok", "set")
         else:
-            yield Finding("setup", subject, missing, f"not set: {loss}")
+            yield Finding("setup", subject, missing, f"not set; not collected: {', '.join(lost)}")
     for one in listed:
         for account in one.workspace.accounts if one.workspace else ():
             reference = account.credential_ref

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
@@ -77,6 +77,10 @@ class RedditHot(TrendSource):
     history = "snapshot_only"
     hosts = frozenset({_API_HOST, _FEED_HOST})
     spacing_s = 2.0
+    losses: ClassVar[Mapping[str, str]] = {
+        "REDDIT_ID": "scores and comment counts of Reddit",
+        "REDDIT_SECRET": "scores and comment counts of Reddit",
+    }
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
         """One target per subreddit."""

@@ -357,6 +357,7 @@ class Source(ABC):
         spacing_s: Seconds between two requests to a host.
         table: The table of its rows.
         key: The name of the secret that it requires; None if it requires none.
+        losses: What is not collected without each secret that it uses, by the secret's name.
         is_daily: Whether scheduled runs fetch a day once, when it is over, because the quota is too
             small for more.
         calls: How many calls of each quota a target of a day usually costs.
@@ -368,6 +369,7 @@ class Source(ABC):
     spacing_s: ClassVar[float]
     table: ClassVar[Table]
     key: ClassVar[str | None] = None
+    losses: ClassVar[Mapping[str, str]] = {}
     is_daily: ClassVar[bool] = False
     calls: ClassVar[Mapping[Bucket, int]] = {}
 

@@ -96,6 +96,7 @@ class YouTubeCharts(_DataApiSource, TrendSource):
 
     name = "youtube"
     history = "snapshot_only"
+    losses: ClassVar[Mapping[str, str]] = {KEY_NAME: "YouTube charts"}
     calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_UNITS: _MAX_CHART_PAGES}
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
@@ -160,6 +161,7 @@ class YouTubeSearch(_DataApiSource, TrendSource):
 
     name = "youtube"
     history = "date_queryable"
+    losses: ClassVar[Mapping[str, str]] = {KEY_NAME: "YouTube searches"}
     is_daily = True
     calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_SEARCH: 1, YOUTUBE_UNITS: 1}
 
@@ -336,6 +338,7 @@ class YouTubeUploads(_DataApiSource, TrendSource):
 
     name = "youtube_channel"
     history = "date_queryable"
+    losses: ClassVar[Mapping[str, str]] = {KEY_NAME: "past days of YouTube channels"}
     calls: ClassVar[Mapping[Bucket, int]] = {YOUTUBE_UNITS: 3}
 
     def targets(self, workspace: Workspace) -> Sequence[str]:
@@ -424,6 +427,7 @@ class YouTubeStats(_DataApiSource):
 
     name = "youtube_stats"
     history = "as_of_now"
+    losses: ClassVar[Mapping[str, str]] = {KEY_NAME: "counts of published videos"}
     table = VIDEO_METRICS
 
     async def fetch(self, query: Query) -> AsyncIterator[Exchange]:

@@ -67,6 +67,12 @@ def test_wide_and_combining_characters_are_measured() -> None:
     assert [width(text) for text in ("abc", "漢字", "e\u0301", "")] == [3, 4, 1, 0]
 
 
+@pytest.mark.parametrize("text", ["👨\u200d👩\u200d👧", "👍🏽", "\u2764\ufe0f", "1\ufe0f\u20e3"])
+def test_an_emoji_of_several_characters_has_two_columns(text: str) -> None:
+    assert width(text) == 2
+    assert fit(text * 5, 5) == f"{text * 2}…"
+
+
 @given(st.text().map(clean), st.integers(1, 30))
 def test_text_is_cut_to_the_columns_given(text: str, columns: int) -> None:
     fitted = fit(text, columns)

@@ -201,6 +201,9 @@ def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None
     by_subject = {one.subject: one for one in findings}
     assert by_subject["secret YTAP_SECRET_YOUTUBE_KEY"].verdict == "ok"
     assert by_subject["secret YTAP_SECRET_REDDIT_ID"].verdict == "warn"
+    names = {name for source in CATALOG.sources for name in source.losses}
+    assert {f"secret YTAP_SECRET_{name}" for name in names} <= by_subject.keys()
+    assert "scores and comment counts" in by_subject["secret YTAP_SECRET_REDDIT_ID"].detail
     assert by_subject["workspace finance"].verdict == "fail"
     assert "credential_ref" in by_subject["workspace finance"].detail
     assert "YTAP_SECRET_UNSET" in by_subject["account @b of tech"].detail

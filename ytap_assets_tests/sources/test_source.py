@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.exchange import Exchange, MalformedError
 from ytap_assets.sources.source import follow_pages
 from ytap_assets_tests.sources.support import answer, run
@@ -46,3 +47,8 @@ def test_pages_are_followed_to_the_last_and_none_twice(
     links: Mapping[str | None, str | None], most: int, seen: list[str]
 ) -> None:
     assert follow(links, most) == seen
+
+
+def test_a_source_declares_what_is_lost_without_its_key() -> None:
+    assert any(source.key for source in CATALOG.sources)
+    assert all(source.key in source.losses for source in CATALOG.sources if source.key)
