@@ -146,7 +146,9 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     keys = dated.filter(pl.col("momentum_basis").is_in(COUNTS)).select(key).unique()
     defaults = _default_baselines(keys.join(baselines, on=key, how="anti"))
     joined = dated.select(*key, "expected_engagement", "velocity", "rank_share").join(
-        pl.concat([baselines, defaults.select(baselines.columns)]),
+        pl.concat([baselines, defaults.select(baselines.columns)]).with_columns(
+            pl.col(knot).log().alias(f"{knot}_log") for knot in _KNOTS
+        ),
         on=key,
         how="left",
         maintain_order="left",
@@ -154,7 +156,12 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     weight = pl.when(is_declared()).then(1.0).otherwise(_weight())
     counted, is_ranked = pl.col("momentum_basis").is_in(COUNTS), pl.col("momentum_basis") == RANK
     placed = joined.select(
-        hotness_column(), weight.alias("weight"), *_KNOTS, "momentum_basis", "rank_share"
+        hotness_column(),
+        weight.alias("weight"),
+        _KNOTS[0],
+        *(f"{knot}_log" for knot in _KNOTS),
+        "momentum_basis",
+        "rank_share",
     ).select(
         top_share=pl.when(is_ranked)
         .then("rank_share")
@@ -193,7 +200,7 @@ def _top_share() -> pl.Expr:
     falls = [math.log(share) for share in TOP_SHARES]
     line = pl.lit(falls[0])
     for number, (low, high) in enumerate(pairwise(_KNOTS)):
-        start, end = pl.col(low).log(), pl.col(high).log()
+        start, end = pl.col(f"{low}_log"), pl.col(f"{high}_log")
         slope = (falls[number + 1] - falls[number]) / (end - start)
         is_last = number == len(_KNOTS) - 2
         upper = hotness if is_last else pl.min_horizontal(hotness, end)

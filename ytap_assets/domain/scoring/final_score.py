@@ -67,6 +67,20 @@ _STORY = (*_DAY, "story_id")
 _SAME_PLATFORM = {
     name: profile.platform for name, profile in SOURCE_PROFILES.items() if profile.platform
 }
+_OF_MEMBERS = (
+    *_STORY,
+    "source",
+    "title",
+    "category",
+    "canonical_url",
+    "is_spam",
+    "momentum_basis",
+    "expected_engagement",
+    "engagement_per_hour",
+    "velocity",
+    "gained_per_hour",
+    "rank_share",
+)
 _COLUMNS = (
     *_STORY,
     "momentum",
@@ -266,15 +280,13 @@ def score_stories(
     """
     workspaces = members.get_column("workspace_id").unique().to_list()
     config = {name: (configs or {}).get(name, RankingConfig()) for name in workspaces}
-    stories, members = _number_stories(members)
+    stories, members = _number_stories(members.select(_OF_MEMBERS))
     heard = members.filter(
         ~pl.col("is_spam") | pl.lit(stories["is_all_spam"]).gather(pl.col("story"))
     )
     heard = match_topics(heard, {name: one.topic for name, one in config.items()})
-    stories = stories.hstack(_gather(heard, stories.height).get_columns())
-    stories = stories.join(
-        _find_highest(heard, baselines), on="story", how="left", maintain_order="left"
-    )
+    for facts in (_gather(heard), _find_highest(heard, baselines)):
+        stories = stories.hstack(_by_story(facts, stories.height).get_columns())
     known = learned if learned is not None else LEARNED_SCHEMA.to_frame()
     done = produced if produced is not None else PRODUCED_SCHEMA.to_frame()
     stories = stories.with_columns(
@@ -294,8 +306,8 @@ def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return stories.drop("row"), members.with_columns(numbers["story"])
 
 
-def _gather(heard: pl.DataFrame, count: int) -> pl.DataFrame:
-    """What the members of each story say together, in the order of the stories."""
+def _gather(heard: pl.DataFrame) -> pl.DataFrame:
+    """What the members of each ``story`` say together."""
     lists = ("platforms", "sources", "relevance_reasons", "title_reasons")
     rows = heard.select(
         "story",
@@ -321,10 +333,10 @@ def _gather(heard: pl.DataFrame, count: int) -> pl.DataFrame:
         )
     )
     several = several.with_columns(pl.col(lists).list.unique())
-    gathered = _by_story(pl.concat([alone, several]), count).with_columns(
+    gathered = pl.concat([alone, several]).with_columns(
         category_reasons=pl.col("relevance_reasons").list.set_difference("title_reasons")
     )
-    return gathered.select("is_other_language").with_columns(
+    return gathered.select("story", "is_other_language").with_columns(
         _sort_lists(gathered[name])
         for name in ("platforms", "sources", "relevance_reasons", "category_reasons")
     )
@@ -341,9 +353,11 @@ def _sort_lists(lists: pl.Series) -> pl.Series:
 
 
 def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
-    """A row for each story, in order."""
-    stories = pl.select(story=pl.int_range(count, dtype=pl.UInt32))
-    return stories.join(rows, on="story", how="left", maintain_order="left")
+    """A row for each story, in order, of rows of which each is of another story."""
+    # The rows' places by number: a join takes eight times as long.
+    places = pl.repeat(None, count, dtype=pl.UInt32, eager=True)
+    places.scatter(rows["story"], pl.int_range(rows.height, dtype=pl.UInt32, eager=True))
+    return rows.drop("story").select(pl.all().gather(places))
 
 
 def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
@@ -495,16 +509,25 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
     product = reduce(mul, factors)
     product = product * pl.col("production_factor") * pl.col("spam_factor")
     stories = stories.with_columns(*_factor_columns())
-    return (
-        stories.with_columns(final_score=round_exactly(product, 4))
-        .select(name for name in _COLUMNS if name != "position")
-        .sort(
-            *_DAY,
-            "final_score",
-            "momentum",
-            "story_id",
-            descending=[False, False, True, True, False],
+    stories = stories.with_columns(final_score=round_exactly(product, 4))
+    # To sort by the number of a day takes a third of the time of a workspace's name and a date.
+    days = stories.select(_DAY).unique().sort(_DAY).with_row_index("day_no")
+    ordered = (
+        stories.select(*_DAY, "final_score", "momentum", "story_id")
+        .join(days, on=_DAY, maintain_order="left")
+        .select(
+            pl.arg_sort_by(
+                "day_no",
+                "final_score",
+                "momentum",
+                "story_id",
+                descending=[False, True, True, False],
+            )
         )
+        .to_series()
+    )
+    return (
+        stories.select(pl.col(name for name in _COLUMNS if name != "position").gather(ordered))
         .with_columns(position=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over(_DAY))
         .select(_COLUMNS)
     )

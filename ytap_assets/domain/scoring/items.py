@@ -306,7 +306,14 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
         used) and ``gained_per_hour`` (null where there is nothing to compare).
     """
     deadline = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=2)
-    seen = trends.select(
+    # Most items were observed once that day, and have nothing to group or compare.
+    is_repeated = trends.select(_ITEM).is_duplicated()
+    once = trends.filter(~is_repeated).select(
+        *_ITEM,
+        observation_count=pl.lit(1, pl.get_index_type()),
+        gained_per_hour=pl.lit(None, pl.Float64),
+    )
+    seen = trends.filter(is_repeated).select(
         *_ITEM, "observed_at", count=_count(), basis=_first_known(), in_time=_before(deadline)
     )
     counted = seen.group_by(_ITEM, maintain_order=True).agg(
@@ -323,9 +330,10 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("in_time") | pl.col("is_late"))
         .sort("observed_at")
     )
-    return counts.drop("is_late").join(
+    compared = counts.drop("is_late").join(
         _gains(repeated), on=_ITEM, how="left", maintain_order="left"
     )
+    return pl.concat([once, compared])
 
 
 def _gains(repeated: pl.DataFrame) -> pl.DataFrame:

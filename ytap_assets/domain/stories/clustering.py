@@ -155,7 +155,7 @@ class _Merging:
         has_marks = self.marks.count > 0
         # A group with marks, or fixed, might contradict another that joins in the same round.
         self.is_careful = self.is_fixed | has_marks
-        self.into = groups["group"]
+        self.into, self.has_merged = groups["group"], False
         self.pairs = _no_pairs()
         self.changed = groups["group"].filter(~self.is_fixed)
 
@@ -221,8 +221,9 @@ class _Merging:
         rows = self.postings.read(terms, "term").with_columns(
             group=pl.lit(self.into).gather(pl.col("group"))
         )
-        if self.into.len() != self.into.n_unique():
-            rows = rows.group_by("term", "group").agg(pl.col("weight").sum())
+        if self.has_merged:
+            keyed = rows.group_by(key=join_key("term", "group")).agg(pl.col("weight").sum())
+            rows = _split_key(keyed, "term", "group")
         rows = rows.filter(self._has_weight("group"))
         return Segments(
             self.frequency.len(),
@@ -236,19 +237,13 @@ class _Merging:
         group, other = pl.col("group"), pl.col("other")
         # A pair of two changed groups is met from both sides.
         once = (group < other) | (~self._of(is_changed, "other") & (group != other))
-        # One number to group by takes half the time of two.
-        key = group.cast(pl.UInt64) * 2**32 + other
         sums = (
             lists.join(mine, "term")
             .filter(once)
-            .group_by(key=key)
+            .group_by(key=join_key("group", "other"))
             .agg(dot=(pl.col("weight") * pl.col("weight_b").cast(pl.Int64)).sum())
         )
-        return sums.select(
-            group=(pl.col("key") // 2**32).cast(pl.UInt32),
-            other=(pl.col("key") % 2**32).cast(pl.UInt32),
-            dot="dot",
-        )
+        return _split_key(sums, "group", "other")
 
     def _has_weight(self, which: str) -> pl.Expr:
         return pl.col("weight") >= self._of(self.n, which) * int(_LEAST_WEIGHT * SCALE)
@@ -284,7 +279,7 @@ class _Merging:
     def _compare(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """With ``dot`` and ``evidence`` over all terms that two groups share."""
         pairs = pairs.with_row_index("pair")
-        key = pl.col("pair").cast(pl.UInt64) * 2**32 + pl.col("term")
+        key = join_key("pair", "term")
         found = []
         lengths = self.vectors.lengths(pairs["group"]) + self.vectors.lengths(pairs["other"])
         for part in split_rows(pairs.select("pair", "group", "other"), lengths, by="pair"):
@@ -341,7 +336,7 @@ class _Merging:
         touched = pl.concat([self.changed, moves.get_column("group")])
         target = pl.int_range(self.n.len(), dtype=pl.UInt32, eager=True)
         target.scatter(moves.get_column("group"), moves.get_column("into"))
-        self.into = target.gather(self.into)
+        self.into, self.has_merged = target.gather(self.into), True
         is_touched = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
         is_touched.scatter(touched, True)  # noqa: FBT003
         self.pairs = self.pairs.filter(
@@ -349,15 +344,22 @@ class _Merging:
         )
         into = pl.lit(target).gather(pl.col("group")).alias("group")
         before = self.vectors.read(touched, "group").with_columns(into)
-        after = before.group_by("group", "term").agg(pl.col("weight").sum())
+        after = _split_key(
+            before.group_by(key=join_key("group", "term")).agg(
+                pl.col("weight").sum(), len=pl.len()
+            ),
+            "group",
+            "term",
+        )
+        # A term that several of the merged groups had is in one group now.
         lost = (
-            pl.concat([before.select("term", by=-1), after.select("term", by=1)])
+            after.filter(pl.col("len") > 1)
             .group_by("term")
-            .agg(pl.col("by").sum())
+            .agg(by=(pl.col("len").cast(pl.Int64) - 1).sum())
         )
         terms = lost.get_column("term")
-        self.frequency.scatter(terms, self.frequency.gather(terms) + lost.get_column("by"))
-        self.vectors.replace(touched, after)
+        self.frequency.scatter(terms, self.frequency.gather(terms) - lost.get_column("by"))
+        self.vectors.replace(touched, after.drop("len"))
         marks = self.marks.read(touched, "group").with_columns(into)
         self.marks.replace(touched, marks.unique())
         self._sum_facts(touched, target)
@@ -440,7 +442,7 @@ class Segments:
         runs = rows.get_column(name).rle()
         self.count.scatter(keys, 0)
         self._place(runs.struct.field("value"), runs.struct.field("len"), self.rows.height)
-        self.rows = pl.concat([self.rows, rows.select(self.rows.columns)], rechunk=True)
+        self.rows.extend(rows.select(self.rows.columns))
 
 
 def split_rows(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[pl.DataFrame]:
@@ -458,6 +460,19 @@ def split_rows(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[
     for count in batch.rle().struct.field("len"):
         yield frame.slice(start, count)
         start += count
+
+
+def join_key(high: str, low: str) -> pl.Expr:
+    """Two columns as one number: to group or join by it takes half the time of two."""
+    return pl.col(high).cast(pl.UInt64) * 2**32 + pl.col(low)
+
+
+def _split_key(rows: pl.DataFrame, high: str, low: str) -> pl.DataFrame:
+    """``rows`` with the two columns of `join_key` in place of ``key``."""
+    both = pl.col("key") // 2**32, pl.col("key") % 2**32
+    names = (high, low)
+    halves = (half.cast(pl.UInt32).alias(name) for half, name in zip(both, names, strict=True))
+    return rows.select(*halves, pl.exclude("key"))
 
 
 def _no_pairs() -> pl.DataFrame:

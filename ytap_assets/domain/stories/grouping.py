@@ -12,13 +12,18 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.stories.clustering import Rules, Segments, merge_groups, split_rows
+from ytap_assets.domain.stories.clustering import (
+    Rules,
+    Segments,
+    join_key,
+    merge_groups,
+    split_rows,
+)
 from ytap_assets.domain.stories.serials import read_marks
 from ytap_assets.domain.stories.terms import (
     SCALE,
     number_values,
     number_words,
-    spell_words,
     weigh_terms,
 )
 from ytap_assets.domain.urls import story_ids_of
@@ -237,23 +242,20 @@ class _Titles:
 def _read_texts(titles: pl.Series) -> _Texts:
     """Read distinct titles, some at a time, which bounds the memory that it takes."""
     texts = titles.alias("title").to_frame().with_row_index("title_no")
-    all_words, vocabularies, spellings, all_marks = [], [], [], []
+    all_words, vocabularies, all_marks = [], [], []
     for start in range(0, max(1, texts.height), _TITLES_AT_ONCE):
         words, vocabulary = number_words(texts.slice(start, _TITLES_AT_ONCE))
         all_words.append(words)
         vocabularies.append(vocabulary)
         all_marks.append(read_marks(words, vocabulary))
-        spelled = spell_words(words, vocabulary)
-        spellings.append(
-            spelled.group_by("title_no", maintain_order=True).agg(pl.col("word").str.join(" "))
-        )
     vocabulary = pl.concat(vocabularies).unique().sort()
     places = [vocabulary.search_sorted(some).cast(pl.UInt32) for some in vocabularies]
     words = pl.concat(
-        some.select("title_no", place.gather(some["word"]).alias("word"))
+        some.select(pl.col("title_no").set_sorted(), place.gather(some["word"]).alias("word"))
         for some, place in zip(all_words, places, strict=True)
     )
-    spelled = pl.concat(spellings).select("title_no", spelling=pl.col("word").rank("dense"))
+    spelled = words.group_by("title_no", maintain_order=True).agg("word")
+    spelled = spelled.select("title_no", spelling=pl.col("word").rank("dense"))
     spelling = pl.repeat(None, texts.height, dtype=pl.UInt32, eager=True).alias("spelling")
     spelling = spelling.scatter(spelled["title_no"], spelled["spelling"])
     marks = pl.concat(all_marks).with_columns(pl.col("key", "value").rank("dense"))
@@ -435,22 +437,27 @@ def _measure_similarity(
     """
     stories = asked.select(_STORY).unique().with_row_index("story")
     of_story = titles.join(stories, on=list(_STORY)).select("story", "title_no")
-    of_story = of_story.drop_nulls().unique()
-    asked = asked.join(stories, on=list(_STORY))
-    weights = terms.select("title_no", "term", pl.col("weight").cast(pl.Int64))
-    weights = weights.join(of_story, on="title_no")
-    sums = weights.group_by("story", "term").agg(total=pl.col("weight").sum())
+    of_story = of_story.drop_nulls().unique().with_row_index("member")
+    asked = asked.join(stories, on=list(_STORY)).join(
+        of_story, on=["story", "title_no"], how="left"
+    )
+    weights = (
+        terms.select("title_no", "term", "weight")
+        .join(of_story, on="title_no")
+        .select("member", pl.col("weight").cast(pl.Int64), key=join_key("story", "term"))
+    )
+    sums = weights.group_by("key").agg(total=pl.col("weight").sum())
     others = of_story.group_by("story").agg(others=pl.len().cast(pl.Int64) - 1)
     found = (
-        weights.join(asked.select("story", "title_no"), on=["story", "title_no"], how="semi")
-        .join(sums, on=["story", "term"])
-        .group_by("story", "title_no")
+        weights.join(asked.select("member"), on="member", how="semi")
+        .join(sums, on="key")
+        .group_by("member")
         .agg(shared=(pl.col("weight") * (pl.col("total") - pl.col("weight"))).sum())
     )
     mean = pl.col("shared") / (pl.col("others") * SCALE**2)
     similarity = pl.when(pl.col("others") > 0).then(mean.clip(0, 1).round(4)).otherwise(1.0)
     return (
-        asked.join(found, on=["story", "title_no"], how="left")
+        asked.join(found, on="member", how="left")
         .join(others, on="story", how="left")
         .select(*_STORY, "title_no", similarity=similarity.fill_null(0.0))
     )

@@ -404,9 +404,9 @@ def _opposed(words: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(sides).drop_nulls()
 
 
-def _neighbour(by: int) -> pl.Expr:
+def _neighbour(by: int, column: str = "word") -> pl.Expr:
     is_same = pl.col("title_no") == pl.col("title_no").shift(by)
-    return pl.when(is_same).then(pl.col("word").shift(by))
+    return pl.when(is_same).then(pl.col(column).shift(by))
 
 
 def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
@@ -473,11 +473,14 @@ def _read_numbers(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     """
     numbers = _read_vocabulary(vocabulary)
     words = words.with_columns(numbers.select(pl.all().gather(words["number"])).get_columns())
-    is_day = ~pl.col("before").str.contains(_NUMBER).fill_null(value=False)
+    words = words.with_columns(is_number=pl.col("digits").is_not_null())
+    before, after = _neighbour(1, "is_number"), _neighbour(-1, "is_number")
+    # At the start or end of the title, or beside a number.
+    is_apart = before.fill_null(value=True) | after.fill_null(value=True)
     named = pl.coalesce(
         "named",
-        pl.when(_is_apart()).then(pl.col("short")),
-        pl.when(is_day).then(pl.col("lone")),  # 5月 is no Monday
+        pl.when(is_apart).then(pl.col("short")),
+        pl.when(~before.fill_null(value=False)).then(pl.col("lone")),  # 5月 is no Monday
     )
     kind = named.str.extract("^([a-z]+)")
     # A final stands where another title has a number, or a semifinal.
@@ -513,17 +516,6 @@ def _read_vocabulary(vocabulary: pl.Series) -> pl.DataFrame:
             without_digits=word.str.replace_all("[0-9]+", "0"),
             own_digits=word.str.extract_all("[0-9]+").list.join(" "),
         )
-    )
-
-
-def _is_apart() -> pl.Expr:
-    """Whether a word stands at the start or end of its title, or beside a number."""
-    before, after = pl.col("before"), pl.col("after")
-    return (
-        before.is_null()
-        | after.is_null()
-        | before.str.contains(_NUMBER)
-        | after.str.contains(_NUMBER)
     )
 
 

@@ -83,7 +83,7 @@ def number_words(titles: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
     Returns:
         ``title_no`` and ``word`` (UInt32), and the vocabulary: distinct words, sorted.
     """
-    spelled = titles.select("title_no", word=_plain(pl.col("title")).str.extract_all(_WORD))
+    spelled = titles.select("title_no", word=_plain(titles["title"]).str.extract_all(_WORD))
     words = spelled.explode("word").drop_nulls()
     is_unspaced = words.get_column("word").str.contains(rf"^[{_UNSPACED}]")
     if is_unspaced.any():
@@ -93,11 +93,14 @@ def number_words(titles: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
         # One number to sort by takes a third of the time of two.
         place = pl.col("run").cast(pl.UInt64) * 2**32 + pl.col("at")
         words = pl.concat([spaced, in_pairs]).sort(place)
-    distinct = words.select(pl.col("word").unique()).with_columns(stem=stem(pl.col("word")))
-    vocabulary = distinct.get_column("stem").unique().sort().alias("word")
-    distinct = distinct.select("word", number=vocabulary.search_sorted(distinct["stem"]))
-    numbered = words.join(distinct, on="word", how="left", maintain_order="left")
-    return numbered.select("title_no", word=pl.col("number").cast(pl.UInt32)), vocabulary
+    # Groups of rows take half the time of distinct words and a join with them.
+    distinct = words.select("word").with_row_index("row").group_by("word").agg("row")
+    stems = stem(distinct.get_column("word"))
+    vocabulary = stems.unique().sort().alias("word")
+    places = distinct.select("row", number=vocabulary.search_sorted(stems)).explode("row")
+    numbers = pl.zeros(words.height, pl.UInt32, eager=True)
+    numbers.scatter(places["row"], places["number"].cast(pl.UInt32))
+    return words.select("title_no", word=numbers), vocabulary
 
 
 def spell_words(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
@@ -287,11 +290,14 @@ def fold(words: Iterable[str]) -> list[str]:
     return stem(pl.select(plain).to_series()).to_list()
 
 
-def _plain(title: pl.Expr) -> pl.Expr:
-    seen = title.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
-    seen = pl.when(~seen.str.contains(NO_TITLE)).then(seen)
+def _plain(titles: pl.Series) -> pl.Expr:
+    seen = titles.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
+    seen = seen.set(seen.str.contains(NO_TITLE), None)
+    # Most titles are plain ASCII, which has no accents.
+    rows = (seen.str.len_bytes() != seen.str.len_chars()).arg_true()
+    plain = pl.select(unaccent(split_signs(pl.lit(seen.gather(rows))))).to_series()
     return fold_numbers(
-        fold_letters(unaccent(split_signs(seen)))
+        fold_letters(pl.lit(seen.scatter(rows, plain)))
         .str.to_lowercase()
         .str.replace_all(r"#(\p{N})", " nr ${1}")
         .str.replace_all(r"['\u2019\u02bc`]s\b", "")
