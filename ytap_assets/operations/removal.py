@@ -99,9 +99,9 @@ def _split(entity: Entity, name: str | None, parts: int, workspace_id: str) -> l
 
 def render_removals(tables: Iterable[Table] = TABLES.values()) -> str:
     """The declarations in Markdown: what ends with each entity, and what each table does."""
-    lines = ["| what | how, and what ends with it |", "|---|---|"]
+    lines = ["| entity | how, and the effect |", "|---|---|"]
     lines += [f"| {entity} | {about} |" for entity, about in ENTITIES.items()]
-    lines += ["", "| word | meaning |", "|---|---|"]
+    lines += ["", "| effect | meaning |", "|---|---|"]
     lines += [f"| {word} | {about} |" for word, about in REMOVALS.items()]
     lines += ["", f"| table | {' | '.join(ENTITIES)} |", "|---" * (1 + len(ENTITIES)) + "|"]
     for table in tables:

@@ -248,7 +248,7 @@ class BadLine:
     Attributes:
         line: Its number, from 1.
         reason: Why.
-        original: The line as it came, cut at `MAX_ORIGINAL` characters. Hostile input.
+        original: The line as it came, cut at `MAX_ORIGINAL` characters. Untrusted input.
     """
 
     line: int
@@ -291,7 +291,7 @@ class Lines(Generic[T]):
         bad: Those that could not.
         unfinished: The last line, if it is unfinished: it is left for the next time.
         unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
-            Hostile input.
+            Untrusted input.
         ended: How many bytes the lines that have an end take. The last line may have none.
         last_ended: The number of the last line that has an end.
     """
@@ -316,7 +316,7 @@ class Parsed(Generic[T]):
         repeated: The numbers of the lines that are equal to an earlier line.
         unfinished: The last line, if it is unfinished: it is left for the next time.
         unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
-            Hostile input.
+            Untrusted input.
     """
 
     accepted: tuple[Line[T], ...]

@@ -55,7 +55,7 @@ class Edition:
 
     Attributes:
         workspace_id: The workspace.
-        name: Its name. Hostile input, like all texts of its config.
+        name: Its name. Untrusted input, like all texts of its config.
         vertical: What it is about.
         timezone: Its timezone, for display.
         snapshot_id: The lake's snapshot that was read.
