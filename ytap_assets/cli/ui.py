@@ -39,15 +39,15 @@ _BARE_PROBLEM = re.compile(r"(?:WARNING|ERROR|CRITICAL|[\w.]*(?:Error|Exception)
     type=click.IntRange(1, 65535),
     default=3000,
     show_default=True,
-    help="Where it listens.",
+    help="The port of the web interface.",
 )
 @click.option(
-    "--verbose", "-v", is_flag=True, help="Show every tick and step; else starts, ends and errors."
+    "--verbose", "-v", is_flag=True, help="Show all ticks and steps, not only runs and errors."
 )
 def ui(port: int, *, verbose: bool) -> None:
-    """Open Dagster: graph, checks, backfills, automation.
+    """Start Dagster's web interface and its daemon.
 
-    Only one at a time on a data folder: two daemons would start everything twice.
+    Only one instance can run on a data folder: two daemons would start every run twice.
     """
     import dagster as dg
 
