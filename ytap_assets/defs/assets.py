@@ -106,7 +106,7 @@ def accounts(batch: Batch, _config: Mapping[str, Any]) -> Results:
 def raw_trends(batch: Batch, config: Mapping[str, Any]) -> Results:
     """Fetches every source of the workspace for every day of the range and appends new rows.
 
-    A scheduled run fetches only what is due. A source that can no longer answer for a past day is
+    A scheduled run fetches only what is due. A past day that a source can no longer return is
     logged as unrecoverable. Rows collected earlier are kept.
     """
     is_scheduled = config.get(TARGETS) == DUE
@@ -117,9 +117,9 @@ def raw_trends(batch: Batch, config: Mapping[str, Any]) -> Results:
 
 
 def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:
-    """Computes the state of every target on every day: answered, healable by a backfill, or lost.
+    """Computes the state of every target on every day; see docs/trends.md for the states.
 
-    The picture in the metadata shows the best state of each source on each day.
+    The chart in the metadata shows the best state of each source on each day.
     """
     return cover_slices(batch)
 

@@ -97,8 +97,8 @@ def check_specs(
         )
     if is_collected:
         described[ANSWERED] = (
-            "Every fetched target answered. If some targets did not answer, the check warns. If"
-            " none answered, nothing is collected and the run fails."
+            "Every fetched target responded. If some targets did not respond, the check warns. If"
+            " none responded, nothing is collected and the run fails."
         )
     described |= {watch.name: watch.description for watch in watches}
     return [

@@ -15,11 +15,11 @@ MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
     | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
-    description="Maintain the lake and check the tables that are written beside others; of tables"
-    " with days, the last 7 days. Runs every night.",
+    description="Maintains the lake and checks the tables without a step of their own; for tables"
+    " partitioned by day, the last 7 days. Runs every night.",
 )
 DRILL = dg.define_asset_job(
     "drill",
     selection=["restore_drill"],
-    description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
+    description="Restores the newest backup of the lake into a temporary folder. Runs every week.",
 )

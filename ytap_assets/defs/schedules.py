@@ -37,7 +37,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
         "Every 10 minutes: collects and scores the days that are due. Today is due once per"
         " collection interval (`YTAP_EVERY_HOURS`, 6 by default; a workspace may set"
         " `sources.every_hours`); yesterday once more after 02:00 in the workspace's timezone; an"
-        " earlier day if a source can still answer for it, or once to record that it cannot."
+        " earlier day if a source can still return it, or once to record that it cannot."
     ),
 )
 def collection_schedule(
