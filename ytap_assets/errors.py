@@ -37,7 +37,7 @@ class QuestionError(YtapError):
 
 
 class TransitionRefusedError(YtapError):
-    """A script cannot move that way from the state it is in."""
+    """The transition is not allowed in the script's current state."""
 
 
 class UnknownScriptError(TransitionRefusedError, QuestionError):

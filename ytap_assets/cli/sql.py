@@ -144,7 +144,7 @@ def attach() -> None:
 
 
 def attach_lines(settings: Settings) -> tuple[str, str]:
-    """The lines: load the extensions; attach and use the lake."""
+    """The two lines that load the extensions and attach the lake."""
     from ytap_assets.lakehouse.connection import LAKE, attach_statement, extension_file
 
     files = {name: extension_file(name) for name in ("ducklake", "sqlite_scanner")}

@@ -89,10 +89,10 @@ def dagster_command(home: Path, port: int) -> list[str]:
 
 
 def dagster_environment(home: Path, transport: str) -> dict[str, str]:
-    """The environment of these processes, which they hand on to those that they start.
+    """The environment of Dagster's processes, inherited by the processes that they start.
 
-    The transport is the one that was announced. Each run begins a process that would read it from
-    the data folder again, where it may have changed, or be gone.
+    It includes the transport that was printed: each run starts a process, which would otherwise
+    read the transport from the data folder, where it may have changed or been removed.
     """
     named = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     # Dagster drops the first entry of the path, where it expects the folder of a script.

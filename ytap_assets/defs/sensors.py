@@ -64,7 +64,7 @@ Clock = Callable[[], datetime]
 
 
 def read_clock() -> datetime:
-    """The real time, in UTC: buckets pass under replay too, where the platform's clock stands."""
+    """The real time, in UTC: also under replay, when the platform's clock is fixed."""
     return datetime.now(UTC)
 
 

@@ -169,7 +169,7 @@ def choose_days(
 ) -> pl.DataFrame:
     """The rows of today and of the `PAST_DAYS_PER_TICK` oldest past days of each workspace.
 
-    Partitions in progress count among these days, and are left out.
+    Partitions in progress count as such days, and are not returned.
     """
     place = pl.col("day").cast(pl.Int32).rank("dense").over("workspace_id")
     chosen = due.filter((pl.col("day") == today) | (place <= PAST_DAYS_PER_TICK))

@@ -301,10 +301,10 @@ def damaged(file: Path) -> BackupError:
 
 @contextmanager
 def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[None]:
-    """Let no other backup, restore or sweep of this lake run meanwhile. Writers go on.
+    """Block other backups, restores and cleanups of this lake meanwhile; writers are not blocked.
 
     Raises:
-        BackupError: Another one ran for longer than the timeout.
+        BackupError: Another one held the lock for longer than the timeout.
     """
     catalog = settings.catalog
     lock = WriteLock(catalog.with_name(f"{catalog.name}.copying"), timeout_s=timeout_s)

@@ -161,7 +161,7 @@ class InboxFile:
         return self.opened.cursor.bad + len(self.new_bad_lines(now))
 
     def indexed(self) -> list[Line[Any]]:
-        """The lines that the next cursor passes and that say something new."""
+        """The new lines, up to the next cursor, that are not repetitions."""
         last = self.opened.lines.last_ended
         return [line for line in self.parsed.accepted if line.number <= last]
 
@@ -312,7 +312,7 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
 
 
 def read_inboxes(folder: Path) -> dict[str, InboxFile]:
-    """A workspace's whole inbox files by name, whether or not they are there.
+    """A workspace's complete inbox files by name, including missing ones.
 
     Args:
         folder: The workspace's folder.

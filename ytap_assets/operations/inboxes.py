@@ -58,7 +58,7 @@ class Inboxes:
     Attributes:
         files: The files of each workspace, by name.
         cursors: The cursors that are stored.
-        failed: The workspaces whose files cannot be looked at, and why.
+        failed: The workspaces whose files cannot be read, with the reason.
     """
 
     files: dict[str, dict[str, InboxFile]]

@@ -47,7 +47,7 @@ class Maintenance:
     refusals: tuple[str, ...] = ()
 
     def as_metadata(self) -> dict[str, str | int]:
-        """The counts by name, for people."""
+        """The counts by display name."""
         return {
             "backup": str(self.backup.folder),
             "backup_bytes": self.backup.size_bytes,

@@ -268,7 +268,7 @@ def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
 
 
 def list_due(platform: Platform, workspace_id: str) -> dict[str, list[str]]:
-    """What the next run would take in or promote: the scripts, by promotion.
+    """The scripts that the next run would accept or promote, by promotion.
 
     Raises:
         ConfigError: There is no such workspace.

@@ -233,7 +233,7 @@ def find_link(url: str | None) -> str | None:
 
 
 def find_video_link(platform: str | None, video_id: str) -> str | None:
-    """The page of a video, where its id is one of YouTube's."""
+    """The page of a video; None if its id is not a YouTube id."""
     if platform not in {None, "youtube"} or not is_video_id(video_id):
         return None
     return f"https://www.youtube.com/watch?v={video_id}"

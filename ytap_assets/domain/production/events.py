@@ -199,7 +199,7 @@ def evidence_id(workspace_id: str, script_id: str, event_type: str, evidence: ob
 
 
 def events_to_frame(events: Iterable[Event], *, recorded_at: datetime) -> pl.DataFrame:
-    """Events as rows of `production_events`, in order; ``seq`` is null until the lake gives it."""
+    """Events as rows of `production_events`, in order; the lake assigns ``seq``, null until then."""
     rows = [
         {
             "workspace_id": event.workspace_id,

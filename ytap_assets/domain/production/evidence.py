@@ -317,16 +317,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One workspace's production as it stands, and what was found beside it.
+    """One workspace's scripts, and the evidence for their promotions.
 
     Attributes:
         workspace_id: The workspace.
-        found: What was found beside the log.
-        waiting: Its scripts by state, those that wait longest first.
-        contexts: What the log says beyond the records, per script.
-        standings: What the log says of each decision.
-        rivals: Per script in review whose topic another script has: which one, in words.
-        copies: The scripts of other workspaces that had the same content before, per script.
+        found: The evidence outside the log.
+        waiting: Its scripts by state, ordered by waiting time, the longest first.
+        contexts: Information of the log that the records do not contain, per script.
+        standings: The status of each decision, according to the log.
+        rivals: Per script in review with the same topic as another script: that script, as text.
+        copies: Per script, the scripts of other workspaces that had the same content before.
     """
 
     workspace_id: str

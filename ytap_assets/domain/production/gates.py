@@ -66,7 +66,7 @@ def evaluate_generation_gates(
     Args:
         record: The script's record.
         text: What is said in it.
-        banned: Which banned topic it speaks of, from `find_banned_topics`.
+        banned: Which banned topic it contains, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
         rival: What already tells the topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
@@ -94,8 +94,8 @@ def evaluate_publication_gates(
         record: The script's record.
         approved_by: Who approved its video, or would.
         budget_usd_micros: What a video may cost.
-        manifest_problems: What is wrong with its files by now.
-        copy: Which script of another workspace is the same, from `evidence.describe_copy`.
+        manifest_problems: The current problems of its files.
+        copy: The script of another workspace with the same content, from `evidence.describe_copy`.
     """
     return (
         Gate("approval", None if approved_by else "nobody approved the video yet"),
@@ -148,7 +148,7 @@ def find_banned_topics(
         banned_topics: Words and phrases, found as `phrases` finds them.
 
     Returns:
-        Per script that speaks of one: of which, and where, in words.
+        Per script that contains one: which one, and where, as text.
     """
     if not banned_topics or not records:
         return {}
@@ -166,7 +166,7 @@ def find_banned_topics(
     banned: dict[str, str] = {}
     for row, topic in found.select("row", "phrase").iter_rows():
         script_id, place, _ = places[row]
-        banned.setdefault(script_id, f"the {place} speaks of {topic!r}")
+        banned.setdefault(script_id, f"the {place} contains {topic!r}")
     return banned
 
 

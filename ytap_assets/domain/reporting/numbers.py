@@ -384,12 +384,12 @@ def latest_by_video(
 
 
 def describe_sources(log: pl.DataFrame) -> pl.DataFrame:
-    """How each source did on each day.
+    """The results of each source on each day.
 
     Returns:
         ``workspace_id``, ``day``, ``source``, ``fetches``, ``failed``, ``answered``, ``accepted``,
-        ``quarantined``, ``duplicates``, ``last_answer_at``, ``problems`` (what did not end well,
-        each text once).
+        ``quarantined``, ``duplicates``, ``last_answer_at``, ``problems`` (distinct
+        texts of failures).
     """
     failed = pl.col("outcome").is_in(FAILED)
     answered = pl.col("outcome").is_in(ANSWERED)

@@ -176,7 +176,7 @@ class HttpConfig:
     Attributes:
         hosts: The only hosts that requests are sent to.
         clock: The present.
-        sleep: Waits so many seconds.
+        sleep: Waits the given number of seconds.
         rate_limiter: Spaces the requests; None for a replay.
         retries: How transient failures are retried.
         timeouts: How long a response may take.

@@ -159,7 +159,7 @@ def test_an_unapproved_script_waits_for_a_person() -> None:
     [
         ({"hook": None}, ["schema: missing hook"]),
         ({"body": None}, ["schema: missing body or segments"]),
-        ({"body": "Bet on GAMBLING"}, ["banned_topic: the body speaks of 'gambling'"]),
+        ({"body": "Bet on GAMBLING"}, ["banned_topic: the body contains 'gambling'"]),
         ({"estimated_cost_usd": 3.01}, ["budget: $3.01 is over the budget of $3.00"]),
         (
             {"estimated_cost_usd": None, "title": None},

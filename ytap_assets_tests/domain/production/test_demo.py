@@ -51,7 +51,7 @@ SETTLED = {
 }
 HELD_BACK = {
     "tech": {
-        "locked-phone-kit": ["banned_topic: the hook speaks of 'jailbreak'"],
+        "locked-phone-kit": ["banned_topic: the hook contains 'jailbreak'"],
         "gpu-prices-four-months-on": ["topic: script who-kept-gpus-expensive has the same page"],
         "agents-benchmark-at-length": ["budget: $4.20 is over the budget of $3.00"],
         "router-firmware-line-by-line": [
@@ -64,7 +64,7 @@ HELD_BACK = {
         ],
     },
     "fitness": {
-        "the-week-before-the-beach": ["banned_topic: the body speaks of 'crash diet'"],
+        "the-week-before-the-beach": ["banned_topic: the body contains 'crash diet'"],
         "mobility-that-stayed": ["schema: missing hook", "budget: the cost is unknown"],
         "training-with-a-newborn": ["manifest: captions.srt is missing"],
         "the-sandbag-gym": ["quality: 81 is below 85"],

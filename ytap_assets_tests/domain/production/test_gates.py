@@ -96,7 +96,7 @@ def test_a_script_must_be_whole() -> None:
 )
 def test_a_banned_topic_is_found_as_a_whole_word(topic: str, title: str) -> None:
     assert before_generation(title=title, banned_topics=["other", topic]) == [
-        f"banned_topic: the title speaks of {topic!r}"
+        f"banned_topic: the title contains {topic!r}"
     ]
 
 
@@ -117,13 +117,13 @@ def test_a_banned_topic_is_no_part_of_a_word(topic: str, title: str) -> None:
 
 def test_a_banned_topic_is_looked_for_everywhere() -> None:
     assert before_generation(hook="No gambling.", banned_topics=["gambling"]) == [
-        "banned_topic: the hook speaks of 'gambling'"
+        "banned_topic: the hook contains 'gambling'"
     ]
     assert before_generation("No gambling.", banned_topics=["gambling"]) == [
-        "banned_topic: the body speaks of 'gambling'"
+        "banned_topic: the body contains 'gambling'"
     ]
     assert before_generation("# Win\n\n**free** <i>robux</i>", banned_topics=["free robux"]) == [
-        "banned_topic: the body speaks of 'free robux'"
+        "banned_topic: the body contains 'free robux'"
     ]
 
 
