@@ -20,7 +20,7 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
     """Every asset, check, job, schedule and sensor, over one platform.
 
     Args:
-        platform: The installation; the one the environment describes where None.
+        platform: The installation; the one the environment describes if None.
 
     Raises:
         ConfigError: The environment or a workspace's config is wrong.

@@ -197,7 +197,7 @@ def _run_stage(
 
 
 def _name_subset(stage: Stage, assets: Sequence[str]) -> Sequence[str]:
-    """The assets, or none where they are all of the stage's."""
+    """The assets, or none if they are all of the stage's."""
     whole = {one.table.name for one in TABLE_ASSETS if one.stage == stage}
     return () if whole == set(assets) else assets
 

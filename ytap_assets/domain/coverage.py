@@ -132,7 +132,7 @@ def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
 
 
 def summarize_failed_targets(log: pl.DataFrame) -> str | None:
-    """How many of the targets that were asked failed, and why; None where none did.
+    """How many of the targets that were asked failed, and why; None if none did.
 
     Args:
         log: Rows of `collection_log`.

@@ -443,7 +443,7 @@ def _is_new_slot(now: datetime, interval: timedelta | pl.Expr) -> pl.Expr:
 def _is_waiting(first: str, last: str, longest: timedelta | pl.Expr, now: datetime) -> pl.Expr:
     """Whether what has failed since ``first``, lastly at ``last``, is not to be tried again yet.
 
-    It is after 15, 30, 60 ... minutes, up to the longest pause. False where nothing failed.
+    It is after 15, 30, 60 ... minutes, up to the longest pause. False if nothing failed.
     """
     pause = pl.col(last) - pl.col(first) + pl.lit(FIRST_RETRY)
     return _holds(pl.col(last) + pl.min_horizontal(pause, longest) > now)
@@ -470,7 +470,7 @@ def _is_unknown_or(condition: pl.Expr) -> pl.Expr:
 
 
 def _holds(condition: str | pl.Expr) -> pl.Expr:
-    """A condition that is false where it is unknown."""
+    """A condition that is false if it is unknown."""
     return (pl.col(condition) if isinstance(condition, str) else condition).fill_null(value=False)
 
 

@@ -196,7 +196,7 @@ def _is_due(name: str, sequence: int) -> bool:
 def _link_unread(
     source: Path, target: Path, name: str, file: LakeFile, earlier: Backup | None
 ) -> Copied | None:
-    """Link a file of the same name and size from the copy before; None where there is none.
+    """Link a file of the same name and size from the copy before; None if there is none.
 
     The sizes of the files of both were compared with the catalog's and the manifest's.
     """

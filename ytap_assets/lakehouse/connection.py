@@ -109,7 +109,7 @@ def require_catalog(settings: Settings) -> None:
 
 
 def find_obstacle(settings: Settings) -> str | None:
-    """What speaks against making a lake here; None where nothing does.
+    """What speaks against making a lake here; None if nothing does.
 
     A catalog that was moved, lost or emptied leaves files behind: a new one beside them would refer
     to none of them, and all of them would be orphans.
@@ -315,7 +315,7 @@ def attach_statement(settings: Settings, *, read_only: bool, creates: bool = Fal
 
 
 def extension_file(name: str) -> Path | None:
-    """Where a pinned package holds an extension for this DuckDB; None where it is not installed."""
+    """Where a pinned package holds an extension for this DuckDB; None if it is not installed."""
     package = find_spec(f"duckdb_extension_{name}")
     if package is None or package.origin is None:
         return None

@@ -70,7 +70,7 @@ class Copy:
 
     Attributes:
         folder: Where it is.
-        backup: What it says of itself; None where it cannot be read.
+        backup: What it says of itself; None if it cannot be read.
         problem: What a look at its manifest and the sizes of its files found wrong.
     """
 
@@ -138,7 +138,7 @@ def find_newer_copy(
         is_copy: Nobody writes to the catalog.
 
     Returns:
-        What is wrong, and the ways out; None where no copy has more.
+        What is wrong, and the ways out; None if no copy has more.
 
     Raises:
         LakeDamagedError: The catalog cannot be read.
@@ -214,7 +214,7 @@ def check_sizes(folder: Path) -> Backup:
 
 
 def read_restored(settings: Settings) -> Restored | None:
-    """The record of the last restore; None where there is none, or it cannot be read."""
+    """The record of the last restore; None if there is none, or it cannot be read."""
     file = restored_file(settings)
     try:
         kept = read_below(file.parent, file.name, max_bytes=_MAX_RECORD_BYTES)
@@ -391,7 +391,7 @@ def naming_failures(place: Path) -> Iterator[None]:
 
 
 def link(source: Path, target: Path) -> bool:
-    """Give a file a second name; False where the file systems cannot."""
+    """Give a file a second name; False if the file systems cannot."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another file system, or one without links, or too many of them

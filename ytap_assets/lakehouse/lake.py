@@ -49,7 +49,7 @@ class Lake:
     """A lakehouse, attached for reading and writing. Its tables are as `tables` declares them.
 
     Attributes:
-        refusal: Why it is attached for reading only; None where it can be written to.
+        refusal: Why it is attached for reading only; None if it can be written to.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Lake:
 
         Args:
             settings: Where it is.
-            tables: The declarations; those of the platform where None.
+            tables: The declarations; those of the platform if None.
             may_only_read: Whether a lake on a read-only folder or a full disk will do: it is then
                 attached as it is, and refuses writes.
             sleep: Waits so many seconds, while another program keeps the catalog locked.
@@ -278,7 +278,7 @@ class Lake:
         """Create missing tables, add missing columns and rename those with another name.
 
         Returns:
-            The steps that were needed; empty where none was.
+            The steps that were needed; empty if none was.
 
         Raises:
             SchemaConflictError: See `schema.plan_changes`.

@@ -56,7 +56,7 @@ class WriteLock:
             lock.release()
 
     def find_holder(self) -> LockHolder | None:
-        """Who holds the lock now; None where nobody does. Nothing is written for it.
+        """Who holds the lock now; None if nobody does. Nothing is written for it.
 
         Raises:
             OSError: The lock's file cannot be read.
@@ -78,7 +78,7 @@ class LockHolder:
     """Who holds the write lock.
 
     Attributes:
-        pid: The process; None where the system does not say.
+        pid: The process; None if the system does not say.
         program: Its name.
         runs_for: How long it has been running: it cannot have held the lock for longer.
     """

@@ -60,7 +60,7 @@ class Maintained:
         files_deleted: Files of expired snapshots, deleted.
         orphans_deleted: Files of tables that no snapshot refers to, deleted.
         foreign_files: Parquet files among the lake's that it did not make, left alone.
-        refusal: Why no file was deleted and no snapshot expired, and what to do; None where all
+        refusal: Why no file was deleted and no snapshot expired, and what to do; None if all
             was done.
     """
 

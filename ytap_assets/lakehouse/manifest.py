@@ -85,7 +85,7 @@ class Backup:
 
     @property
     def rows(self) -> int | None:
-        """The rows of all tables; None where the copy does not say."""
+        """The rows of all tables; None if the copy does not say."""
         return None if self.tables is None else sum(self.tables.values())
 
 

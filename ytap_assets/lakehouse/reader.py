@@ -51,8 +51,8 @@ class BatchReader:
 
         Args:
             table: What to read.
-            days: First and last day, both included; all days where None.
-            columns: Which columns, in this order; all where None.
+            days: First and last day, both included; all days if None.
+            columns: Which columns, in this order; all if None.
             wanted: Column -> values to keep; of workspaces, only the reader's own.
             at_least: Column -> the least value to keep.
 
@@ -106,7 +106,7 @@ class BatchReader:
         Args:
             table: What to read.
             seqs: The number by workspace; all rows of a workspace that is absent.
-            columns: Which columns, in this order; all where None.
+            columns: Which columns, in this order; all if None.
         """
         names = list(columns or table.schema)
         selected = ", ".join(f'"{name}"' for name in names)
@@ -128,7 +128,7 @@ class BatchReader:
 
         Args:
             table: What to count.
-            days: First and last day, both included; all days where None.
+            days: First and last day, both included; all days if None.
         """
         day = "day" if table.by_day else "NULL"
         values: list[object] = list(self.workspace_ids)
@@ -227,7 +227,7 @@ class CrossReader:
         )
 
     def first_day(self, table: Table, *, since: date) -> date | None:
-        """The earliest day of any workspace's rows, from a day on; None where there are none."""
+        """The earliest day of any workspace's rows, from a day on; None if there are none."""
         with self._cursors() as cursor:
             source = _source(cursor, table, self.as_of)
             found = cursor.execute(f"SELECT min(day) FROM {source} WHERE day >= ?", [since])

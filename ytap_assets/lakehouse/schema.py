@@ -58,7 +58,7 @@ class _Stored:
 def plan_changes(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]
 ) -> list[SchemaChange]:
-    """The steps that bring the lake up to the declarations; empty where nothing is to do.
+    """The steps that bring the lake up to the declarations; empty if nothing is to do.
 
     Raises:
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one

@@ -41,7 +41,7 @@ def count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dic
 def stored_at(
     connection: duckdb.DuckDBPyConnection, table: str, snapshot: int
 ) -> frozenset[str] | None:
-    """A table's columns at a snapshot; None where there was no such table then.
+    """A table's columns at a snapshot; None if there was no such table then.
 
     Raises:
         SnapshotMissingError: The snapshot never was, or has expired.

@@ -476,7 +476,7 @@ def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id:
 def _find_owners(
     owners: dict[str, str | None], workspace_id: str, uid: str | None
 ) -> list[str] | None:
-    """The workspaces whose uid a folder has in place of its own; None where it is its own."""
+    """The workspaces whose uid a folder has in place of its own; None if it is its own."""
     uid = uid and uid.upper()
     others = sorted(name for name, other in owners.items() if uid is not None and other == uid)
     known = owners.get(workspace_id)

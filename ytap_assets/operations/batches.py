@@ -106,7 +106,7 @@ class Batches:
 
         Args:
             workspace_id: The workspace.
-            days: Of which days; of all where None.
+            days: Of which days; of all if None.
 
         Returns:
             What was stored; or the first refusal, if a fetch of these days was refused. Then the

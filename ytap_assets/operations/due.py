@@ -117,7 +117,7 @@ def find_due(
 
 
 def _days(settings: Settings, now: datetime) -> Days | None:
-    """The days that may be due; None where there is none yet."""
+    """The days that may be due; None if there is none yet."""
     today = now.date()
     first = today - timedelta(days=LOOKBACK_DAYS)
     if settings.transport == "replay":

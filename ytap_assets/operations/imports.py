@@ -63,7 +63,7 @@ def import_trends(
         warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
-        One row per file: target, first_day (of its rows that are new, null where none is), day (the
+        One row per file: target, first_day (of its rows that are new, null if none is), day (the
         last observed), fetched, accepted, quarantined, duplicates. A file whose rows are all there
         already is a success.
 

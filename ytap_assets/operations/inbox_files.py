@@ -89,9 +89,9 @@ class OpenedFile:
             the stored cursor is of another file.
         tail: What follows.
         stamp: Device, inode, size and times.
-        modified_at: When it was last changed; None where there is none, or it may not be read.
-        problem: Why it may not be read; None where it may.
-        digest: The SHA-256 of what stands before the tail, to be continued; None where the file
+        modified_at: When it was last changed; None if there is none, or it may not be read.
+        problem: Why it may not be read; None if it may.
+        digest: The SHA-256 of what stands before the tail, to be continued; None if the file
             has not changed since it was read.
     """
 
@@ -128,7 +128,7 @@ class InboxFile:
 
     @property
     def problem(self) -> str | None:
-        """Why it may not be read; None where it may."""
+        """Why it may not be read; None if it may."""
         return self.opened.problem
 
     @property
@@ -242,7 +242,7 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
     Args:
         folder: The workspace's folder.
         name: The file's name.
-        stored: How far it has been read; None where it never was.
+        stored: How far it has been read; None if it never was.
     """
     stored = stored or Cursor()
     again = Cursor(generation=stored.generation + 1)

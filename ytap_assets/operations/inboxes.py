@@ -185,7 +185,7 @@ def read_wanted(
         table: What to read.
         column: The column.
         values: Its values.
-        columns: Which columns, in this order; all where None.
+        columns: Which columns, in this order; all if None.
         wanted: Column -> values to keep.
     """
     if not values:

@@ -269,7 +269,7 @@ class Slice:
         return self.platform.now()
 
     def each_day(self) -> Iterator[date]:
-        """Every day of the range, in order; none where the slice is a whole history."""
+        """Every day of the range, in order; none if the slice is a whole history."""
         if self.days is not None:
             first, last = self.days
             yield from (first + timedelta(n) for n in range((last - first).days + 1))
@@ -385,7 +385,7 @@ class Batch:
             table: The table.
             before: Also so many days before each slice.
             after: Also so many days after each slice.
-            columns: Which columns, in this order; all where None.
+            columns: Which columns, in this order; all if None.
             wanted: Column -> values to keep.
             reader: The reader to use, such as one of a snapshot or of a transaction.
         """

@@ -44,7 +44,7 @@ def list_top(
     Args:
         platform: The installation.
         workspace_id: Whose list.
-        day: Which day; the last one that was scored where None.
+        day: Which day; the last one that was scored if None.
         with_spam: Whether stories that a spam rule caught are listed, too.
 
     Returns:
@@ -74,7 +74,7 @@ def explain_story(
         platform: The installation.
         workspace_id: Whose story.
         story: Its id, a former id, the beginning of one, or its position in the day's list.
-        day: Which day; the last one the story was scored on where None (for a position: the last
+        day: Which day; the last one the story was scored on if None (for a position: the last
             one that was scored).
 
     Raises:

@@ -24,7 +24,7 @@ from ytap_assets.tables import ACCOUNTS, CHANNELS, WORKSPACES
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Registered = Mapping[str, str | None]
-"""The uid of every workspace in the registry, by its name; None where it had none."""
+"""The uid of every workspace in the registry, by its name; None if it had none."""
 
 IDENTITY_COLUMNS = ("workspace_id", "uid")
 
@@ -38,7 +38,7 @@ class Orphan:
         uid: The uid it is registered with, if any.
         rows: How many rows.
         tables: In how many tables.
-        newest_at: When the newest was observed or made; None where no table tells.
+        newest_at: When the newest was observed or made; None if no table tells.
         renamed_to: The folder that has its uid now.
     """
 
@@ -114,7 +114,7 @@ def find_conflicts(
     Args:
         workspaces: The workspaces' configs.
         registered: The registry.
-        folders: The configs of all folders; the workspaces themselves where None.
+        folders: The configs of all folders; the workspaces themselves if None.
     """
     folders = workspaces if folders is None else folders
     found = {one.workspace_id: find_conflict(one, registered, folders) for one in workspaces}

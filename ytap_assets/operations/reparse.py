@@ -95,7 +95,7 @@ def reparse_payloads(
         platform: The installation.
         workspace_id: Whose responses.
         run: Who asks for it.
-        days: First and last day that was asked for; all that are stored where None.
+        days: First and last day that was asked for; all that are stored if None.
         writes: Whether what is new is stored; otherwise nothing is written.
         catalog: The sources there are. Responses of a source that is gone are left alone.
         batch_bytes: How many bytes of bodies are read at a time.

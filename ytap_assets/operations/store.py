@@ -48,7 +48,7 @@ class Stored:
     snapshot_id: int
 
     def within(self, days: Days | None) -> Stored:
-        """The part of some days; all of it where None."""
+        """The part of some days; all of it if None."""
         if days is None:
             return self
         is_within = pl.col("day").is_between(*days)

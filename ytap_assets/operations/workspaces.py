@@ -73,7 +73,7 @@ class Survey:
     """The folders' workspaces against those of the lake.
 
     Attributes:
-        registered: The registry; empty where there is no lake.
+        registered: The registry; empty if there is no lake.
         orphans: Names in the lake that no folder has.
     """
 
@@ -184,7 +184,7 @@ def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
 
 
 def read_registry(settings: Settings) -> Registered:
-    """The registry, without changing the lake; empty where there is no lake.
+    """The registry, without changing the lake; empty if there is no lake.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -222,12 +222,12 @@ def identify_workspace(
     Args:
         workspaces: The folders.
         workspace_id: Which.
-        registered: The registry; empty where there is no lake.
+        registered: The registry; empty if there is no lake.
         new: A new uid in place of the one it has: for the copy of another workspace's folder.
         adopt: The uid that the registry has for its name: for a folder that was made again.
 
     Returns:
-        The uid that was written; None where it has one already.
+        The uid that was written; None if it has one already.
 
     Raises:
         ConfigError: There is no such workspace; the registry has another uid for its name, or none

@@ -166,7 +166,7 @@ class Calendar:
 
     Attributes:
         days: Every day, in order.
-        labels: What the axis says at each of the days; empty where it says nothing.
+        labels: What the axis says at each of the days; empty if it says nothing.
         rows: Each source with its state on every day.
         states: The states there are, as the legend lists them.
     """
@@ -180,7 +180,7 @@ class Calendar:
 def arrange_coverage(
     states: Iterable[tuple[date, str, str]], first: date, last: date
 ) -> Calendar | None:
-    """Arrange which days each source covers; None where nothing is known.
+    """Arrange which days each source covers; None if nothing is known.
 
     Args:
         states: Day, source, state; at most one per day and source.

@@ -45,7 +45,7 @@ class Rule:
 
     Attributes:
         from_states: The states it may find; None stands for "no record yet".
-        to_state: The state it leads to; None where it moves nothing.
+        to_state: The state it leads to; None if it moves nothing.
     """
 
     from_states: tuple[str | None, ...]
@@ -145,7 +145,7 @@ class Event:
         script_id: The script.
         type: What happened; one of `tables.production.EVENT_TYPES`.
         from_state: The state it found; None for a script without a record.
-        to_state: The state it leads to; None where it moves nothing.
+        to_state: The state it leads to; None if it moves nothing.
         actor: ``person:NAME``, ``policy``, ``sensor:NAME`` or ``import``.
         occurred_at: When it happened, in UTC.
         reason: Why, in words.
@@ -199,7 +199,7 @@ def evidence_id(workspace_id: str, script_id: str, event_type: str, evidence: ob
 
 
 def events_to_frame(events: Iterable[Event], *, recorded_at: datetime) -> pl.DataFrame:
-    """Events as rows of `production_events`, in order; the lake assigns ``seq``, null until then."""
+    """Events as rows of `production_events`, in order; ``seq`` is null until it is assigned."""
     rows = [
         {
             "workspace_id": event.workspace_id,
@@ -337,7 +337,7 @@ def admit_frame(
         stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
             ``event_id``, ``script_id``, ``seq``, ``to_state``.
         decided_at: By workspace, the last ``seq`` that was known when the events were decided:
-            scripts that have moved since are refused. None where that was under the same lock.
+            scripts that have moved since are refused. None if that was under the same lock.
 
     Returns:
         The rows of ``new`` that may be appended, in order, and what became of each.

@@ -93,7 +93,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Claim:
-    """Content that a script brings; ``seq`` is None where its event is still to be appended."""
+    """Content that a script brings; ``seq`` is None if its event is still to be appended."""
 
     content_id: str
     seq: int | None
@@ -118,7 +118,7 @@ def normalize_text(text: str) -> str:
 
 
 def script_content_id(payload: Mapping[str, Any]) -> str | None:
-    """Names what a script says: its title and text, as words; None where there is no text.
+    """Names what a script says: its title and text, as words; None if there is no text.
 
     Capitals, spaces, characters that cannot be seen, and how the text is cut into segments make no
     difference.
@@ -130,7 +130,7 @@ def script_content_id(payload: Mapping[str, Any]) -> str | None:
 
 
 def video_content_id(files: Iterable[tuple[int, str]]) -> str | None:
-    """Names a video by its largest file; None where there is none with a checksum.
+    """Names a video by its largest file; None if there is none with a checksum.
 
     Captions, thumbnails and the like that lie beside it make no difference.
 
@@ -252,7 +252,7 @@ def find_copies(
 
 
 def describe_copy(originals: Sequence[Original]) -> str | None:
-    """Why a copy is held back, and the way out; None where there is no original."""
+    """Why a copy is held back, and the way out; None if there is no original."""
     if not originals:
         return None
     first = originals[0]
@@ -296,7 +296,7 @@ class Found:
         submissions: The scripts in its inbox that are not known to be recorded.
         decisions: The decisions in its approvals file, in order: all that are about scripts in
             production, and the new ones about any other.
-        decisions_problem: Why its approvals file cannot be read; None where it can.
+        decisions_problem: Why its approvals file cannot be read; None if it can.
         folders: Its video folders that hold a manifest, per script.
         uploads: Its upload log, in order: all lines about scripts that are ready to be published.
         seen_videos: When the videos seen in its own channels' feeds were published, per video id.
@@ -365,7 +365,7 @@ class Production:
             events: Rows of `production_events`: all of these scripts, and of those without a record
                 that decisions are about.
             topics: The scripts that have a topic: rows of `production_records` with the columns
-                `TOPIC_COLUMNS`. May be empty where no script is in review.
+                `TOPIC_COLUMNS`. May be empty if no script is in review.
         """
         self.records = records
         self._events = events

@@ -37,7 +37,7 @@ class Gate:
     Attributes:
         name: ``schema``, ``banned_topic``, ``topic``, ``budget``, ``approval``, ``quality``,
             ``manifest``, ``copy`` or ``upload``.
-        why: Why it is closed; None where it is open.
+        why: Why it is closed; None if it is open.
     """
 
     name: str

@@ -143,7 +143,7 @@ class Upload:
         script_id: The script it was made from.
         video_id: Its YouTube id.
         channel_id: The channel, where the line says it.
-        published_at: When it was published, in UTC; None where it is uploaded but not yet known
+        published_at: When it was published, in UTC; None if it is uploaded but not yet known
             to be public.
     """
 
@@ -313,7 +313,7 @@ def decision_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None where there is no such script.
+        state: Where the script stands; None if there is no such script.
         event_id: A ULID for a decision at a keyboard; None for one in a file, whose line names it.
 
     Raises:
@@ -364,7 +364,7 @@ def reception_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None where there is no such script yet.
+        state: Where the script stands; None if there is no such script yet.
         actor: Who read the file.
         now: The present.
         overtaken: Whether it was written before a decision that moved the script: it never counts.
@@ -485,12 +485,12 @@ class Obstacle:
 def find_obstacle(
     decision: Decision, standing: Standing, record: Record | None, now: datetime
 ) -> Obstacle | None:
-    """Why a decision that was not applied does not count now; None where it does.
+    """Why a decision that was not applied does not count now; None if it does.
 
     Args:
         decision: The decision.
         standing: What the log says of it.
-        record: Its script; None where there is none.
+        record: Its script; None if there is none.
         now: The present.
     """
     if record is None:

@@ -101,7 +101,7 @@ class Fields:
 
 @lru_cache(maxsize=4096)
 def _find_meant(key: str, known: tuple[str, ...], absent: tuple[str, ...]) -> str | None:
-    """The known key that another spelling or a typing slip stands for; None where none is.
+    """The known key that another spelling or a typing slip stands for; None if none is.
 
     A slip is looked for among the keys that are absent. Keys that differ by a word (``created_by``,
     ``created_at``) are different ones.

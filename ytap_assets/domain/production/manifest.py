@@ -42,7 +42,7 @@ class FileFact:
 
     Attributes:
         size_bytes: Its size.
-        sha256: Its checksum, in hex; None where nobody computed it. Then it is taken for right.
+        sha256: Its checksum, in hex; None if nobody computed it. Then it is taken for right.
     """
 
     size_bytes: int
@@ -56,10 +56,10 @@ class Manifest:
     Attributes:
         script_id: The script it was made from.
         files: Its files by name, with what they should be.
-        cost_usd_micros: What it cost; None where unknown.
-        quality_score: Its quality, 0-100; None where nobody measured it.
-        duration_s: Its length in seconds; None where unknown.
-        completed_at: When it was finished, in UTC; None where the manifest doesn't say.
+        cost_usd_micros: What it cost; None if unknown.
+        quality_score: Its quality, 0-100; None if nobody measured it.
+        duration_s: Its length in seconds; None if unknown.
+        completed_at: When it was finished, in UTC; None if the manifest doesn't say.
         sha256: Names the manifest's whole content.
     """
 

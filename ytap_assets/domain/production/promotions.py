@@ -73,7 +73,7 @@ class PromotionContext:
         context: What its log says beyond the record.
         decisions: The decisions about it in the approvals file, in the order of the file.
         standings: What the log says of each of them.
-        decisions_problem: Why the approvals file cannot be read; None where it can.
+        decisions_problem: Why the approvals file cannot be read; None if it can.
         now: The present.
         events: What happens to it, in order; grows with the calls.
     """
@@ -98,7 +98,7 @@ class PromotionContext:
 
     @property
     def approved_by(self) -> str | None:
-        """Who approved what is in review; None where nobody did."""
+        """Who approved what is in review; None if nobody did."""
         return self._approved_by
 
     def apply_decisions(self) -> bool:

@@ -217,7 +217,7 @@ class ScriptContext:
 
     Attributes:
         text: What is said in the video.
-        manifest_sha256: Names the last manifest that completed its video; None where none did.
+        manifest_sha256: Names the last manifest that completed its video; None if none did.
     """
 
     text: str = ""
@@ -289,7 +289,7 @@ def find_taken_topics(events: pl.DataFrame) -> pl.DataFrame:
         events: Rows of `production_events`, of any workspaces.
 
     Returns:
-        ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null where the script names
+        ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null if the script names
         no page), ``first_day`` and ``last_day`` (null: until now). A script that comes back has
         several rows.
     """

@@ -380,7 +380,7 @@ def _pick_videos(
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
     """What came of each source over `RESULT_DAYS` until a day.
 
-    An amount is the sum of what is known of it; null where nothing is. ``views_per_usd`` is the
+    An amount is the sum of what is known of it; null if nothing is. ``views_per_usd`` is the
     views gained in these days per dollar that the videos published in them cost. Sources without a
     row in these days are left out.
 

@@ -135,7 +135,7 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     Returns:
         ``frame`` with ``top_share`` (the share of the source's items of at least that hotness; null
         where nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals), and with
-        ``is_compared``: false where fewer than `SHRINKAGE` items say what is usual. Within a
+        ``is_compared``: false if fewer than `SHRINKAGE` items say what is usual. Within a
         source and basis momentum orders as hotness does. Without a declared baseline the share is
         drawn to the middle: with n items of the source it is share^w x 0.5^(1 - w),
         w = n / (n + `SHRINKAGE`). Unknown: the momentum of a usual item, neither for it nor

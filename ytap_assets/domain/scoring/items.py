@@ -186,7 +186,7 @@ def engagement_columns(views_per_engagement: float) -> tuple[pl.Expr, pl.Expr]:
 
 
 def hours_old_column() -> pl.Expr:
-    """``hours_old``: from ``published_at`` to ``observed_at``; null where that is not known.
+    """``hours_old``: from ``published_at`` to ``observed_at``; null if that is not known.
 
     What a platform says was published after we saw it (clocks differ, premieres are announced) is
     0 hours old.
@@ -269,7 +269,7 @@ def measure_items(
         - ``rank_share``: rank / (length of the list + 1), where the basis is ``rank``; with a known
           age it decays alike: / decay, at most the last place.
 
-        The measures are null where they are not known. They can be added up.
+        The measures are null if they are not known. They can be added up.
     """
     curves = curves or GrowthCurves()
     age, count = pl.col("hours_old"), pl.max_horizontal(_count(), pl.lit(0.0))
@@ -303,7 +303,7 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per workspace, day, source and item: ``observation_count`` (up to the one that is
-        used) and ``gained_per_hour`` (null where there is nothing to compare).
+        used) and ``gained_per_hour`` (null if there is nothing to compare).
     """
     deadline = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=2)
     seen = trends.select(
@@ -344,7 +344,7 @@ def _count() -> pl.Expr:
 
 
 def _first_known() -> pl.Expr:
-    """The metric used for ranking a row; null where there is none."""
+    """The metric used for ranking a row; null if there is none."""
     return pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in COUNTS)
 
 

@@ -261,7 +261,7 @@ def _scale_part(rows: pl.DataFrame, known: pl.DataFrame, length: pl.Series) -> p
 
 
 def number_values(numbers: pl.Series, values: pl.Series) -> pl.Series:
-    """The value of each number from 0 to the greatest; null where there is none."""
+    """The value of each number from 0 to the greatest; null if there is none."""
     count = 0 if numbers.is_empty() else int(numbers.max()) + 1  # type: ignore[arg-type]
     return pl.repeat(None, count, dtype=values.dtype, eager=True).scatter(numbers, values)
 
