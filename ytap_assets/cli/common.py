@@ -149,7 +149,7 @@ maybe_workspace = click.option(
 
 
 def some_workspaces(command: _Command) -> _Command:
-    """The options ``--workspace``, as often as one likes, and ``--all-workspaces``."""
+    """The options ``--workspace``, which can be repeated, and ``--all-workspaces``."""
     named = click.option(
         "--workspace",
         "-w",

@@ -94,6 +94,6 @@ def _is_alive(path: Path) -> bool:
 def dead_runs(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SkipReason:
-    """Every minute: runs of the command line that were killed."""
+    """Mark killed runs of the command line as failed, every minute."""
     dead = fail_dead_runs(context.instance, platform.settings.dagster_home, daemons_too=False)
     return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no run is dead")

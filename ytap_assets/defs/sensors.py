@@ -69,7 +69,7 @@ def read_clock() -> datetime:
 
 
 def build_sensors(clock: Clock = read_clock) -> list[dg.SensorDefinition]:
-    """Every sensor of the code location; ``clock`` says which bucket it is."""
+    """Every sensor of the code location; ``clock`` determines the current bucket."""
     return [
         *(promotion_sensor(promotion, clock) for promotion in PROMOTIONS.values()),
         workspace_folders,

@@ -20,11 +20,11 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True)
 class Planned:
-    """The assets of one stage that are to be made.
+    """The selected assets of one stage.
 
     Attributes:
         stage: The stage.
-        assets: Each asset, with what it is downstream of in the selection.
+        assets: Each asset, with its upstream assets in the selection.
     """
 
     stage: Stage

@@ -97,7 +97,7 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
-    """Why targets that were asked gave no answer.
+    """The reasons for which requested targets failed.
 
     Args:
         log: Rows of `collection_log`.

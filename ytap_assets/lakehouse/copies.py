@@ -126,10 +126,9 @@ def find_newer_copy(
 ) -> str | None:
     """Whether a good copy has commits of this lake that a catalog does not have.
 
-    Such a catalog is an older one that took the place of the lake's, or lost its journal: files
-    that it does not refer to may hold the newer rows. It stays so when more was committed since,
-    so not only the newest snapshot is compared. Copies that were there when somebody restored an
-    older one do not count.
+    Such a catalog was replaced by an older one, or lost its journal: files that it does not refer
+    to may contain the newer rows. Later commits do not change this, so not only the newest snapshot
+    is compared. Copies made before the restore of an older one do not count.
 
     Args:
         settings: The installation.
@@ -138,7 +137,7 @@ def find_newer_copy(
         is_copy: Nobody writes to the catalog.
 
     Returns:
-        What is wrong, and the ways out; None if no copy has more.
+        The problem, and how to resolve it; None if no copy has more commits.
 
     Raises:
         LakeDamagedError: The catalog cannot be read.
@@ -182,7 +181,7 @@ def newest_sequence(settings: Settings, copies: Sequence[Copy]) -> int:
 
 
 def open_backup(folder: Path) -> Backup:
-    """Read a copy's manifest and see that all it names is there, as it was copied.
+    """Read a copy's manifest and verify the size and checksum of all its files.
 
     Raises:
         BackupError: No manifest, or a file is missing or damaged, or something is not a file.
@@ -196,11 +195,11 @@ def open_backup(folder: Path) -> Backup:
 
 
 def check_sizes(folder: Path) -> Backup:
-    """Read a copy's manifest and see that all it names is there; no content is read.
+    """Read a copy's manifest and verify the size of all its files, without reading them.
 
     Raises:
-        BackupError: No manifest; a file is missing or of another size; or anything in the folder is
-            a link, a device or the like: what they lead to is not the copy's.
+        BackupError: No manifest; a file is missing or of another size; or the folder contains a
+            link, a device or another special file.
     """
     backup = read_manifest(folder)
     there = _list_tree(folder)

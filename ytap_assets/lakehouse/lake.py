@@ -80,21 +80,20 @@ class Lake:
     ) -> Self:
         """Attach the lake and bring its tables up to date.
 
-        It is made where there is none, and only at the default place of a data folder that holds
-        neither a catalog, nor data files, nor copies of a lake. A lake that is missing elsewhere is
-        not an empty lake.
+        If there is none, it is created, but only at the default path of a data folder that contains
+        no catalog, no data files and no copies of a lake.
 
         Args:
-            settings: Where it is.
+            settings: Its paths.
             tables: The declarations; those of the platform if None.
-            may_only_read: Whether a lake on a read-only folder or a full disk will do: it is then
-                attached as it is, and refuses writes.
-            sleep: Waits so many seconds, while another program keeps the catalog locked.
+            may_only_read: Whether a lake on a read-only folder or a full disk is sufficient: it is
+                then attached without an upgrade, and rejects writes.
+            sleep: Waits the given number of seconds, while another program locks the catalog.
 
         Raises:
-            LakeMissingError: There is none, and making one has to be asked for: `Lake.create`.
-            LakeDamagedError: The catalog is there and is none that can be read.
-            SchemaConflictError: The stored tables cannot be brought up to the declarations.
+            LakeMissingError: There is none, and it has to be created with `Lake.create`.
+            LakeDamagedError: The catalog cannot be read.
+            SchemaConflictError: The stored tables cannot be upgraded to the declarations.
             DiskFullError: There is no space left.
             LakeReadOnlyError: Its folder cannot be written to.
             CatalogBusyError: Another program keeps the catalog locked.
@@ -117,10 +116,10 @@ class Lake:
 
     @classmethod
     def create(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
-        """Make an empty lake wherever the settings say.
+        """Create an empty lake at the configured paths.
 
         Raises:
-            LakeError: A catalog, or what is left of one, or Parquet files are there already.
+            LakeError: A catalog, parts of one, or Parquet files exist there.
             DiskFullError: There is no space left.
             LakeReadOnlyError: The folder cannot be written to.
         """
@@ -133,7 +132,7 @@ class Lake:
         return cls.open(settings, tables=tables)
 
     def close(self) -> None:
-        """Let go of the catalog."""
+        """Close the catalog."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -144,10 +143,10 @@ class Lake:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own on the attached lake, for one read or one transaction.
+        """A separate connection to the attached lake, for one read or one transaction.
 
         Raises:
-            DiskFullError: There is no space left, of which a read needs a little, too.
+            DiskFullError: There is no space left; a read needs some, too.
             CatalogBusyError: Another program keeps the catalog locked.
         """
         with translate_errors(self.settings), closing(self._connection.cursor()) as cursor:
@@ -248,7 +247,7 @@ class Lake:
         return transaction
 
     def preview_append(self, rows: CheckedRows) -> Appended:
-        """What an append would do now; nothing is written, and no lock is taken."""
+        """Preview an append; nothing is written, and no lock is acquired."""
         with self.cursor() as cursor:
             return Transaction(cursor, Run("preview", "lakehouse", "preview an append")).split(
                 rows.table, rows.frame

@@ -51,15 +51,15 @@ _TEXT_COMPARED = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Maintained:
-    """What a maintenance did.
+    """The result of a maintenance.
 
     Attributes:
-        files_before: Parquet files the tables consisted of.
-        files_after: The same, afterwards.
+        files_before: Parquet files of the tables before it.
+        files_after: Parquet files of the tables after it.
         snapshots_expired: Snapshots that can no longer be read.
         files_deleted: Files of expired snapshots, deleted.
         orphans_deleted: Files of tables that no snapshot refers to, deleted.
-        foreign_files: Parquet files among the lake's that it did not make, left alone.
+        foreign_files: Parquet files in the lake's folders that it did not write; not deleted.
         refusal: Why no file was deleted and no snapshot expired, and what to do; None if all
             was done.
     """

@@ -58,12 +58,12 @@ class Backup:
     Attributes:
         folder: Where it is.
         made_at: When it was made, by the machine's clock, which may have been wrong.
-        duckdb_version: What wrote it.
+        duckdb_version: The version that wrote it.
         catalog: Its catalog.
         files: Its Parquet files, by their names below the data path.
-        sequence: Its place in the order of the copies of a folder; None in copies of format 2,
-            which are older than any that has one.
-        lake_id: Names the lake, whatever its place; None in copies of format 2.
+        sequence: Its position in the order of a folder's copies; None in copies of format 2, which
+            are older than all others.
+        lake_id: Identifies the lake, independent of its path; None in copies of format 2.
         snapshot_id: The newest snapshot; None in copies of format 2.
         tables: Rows by table at that snapshot; None in copies of format 2.
     """
@@ -90,7 +90,7 @@ class Backup:
 
 
 def describe(file: Path) -> Copied:
-    """A file's size and checksum; reads all of it."""
+    """A file's size and checksum; reads the whole file."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Copied(stream.tell(), digest)

@@ -57,7 +57,7 @@ class BatchReader:
             at_least: Column -> the least value to keep.
 
         Raises:
-            SnapshotMissingError: The snapshot never was, or has expired.
+            SnapshotMissingError: The snapshot does not exist, or has expired.
         """
         among = set((wanted or {}).get("workspace_id", self.workspace_ids))
         owners = [one for one in self.workspace_ids if one in among]

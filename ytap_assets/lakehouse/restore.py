@@ -59,7 +59,7 @@ _READERS_S = 30.0
 
 @dataclass(frozen=True)
 class Verified:
-    """A copy that was verified in full and restored into a temporary place.
+    """A copy that was verified completely and restored into a temporary folder.
 
     Attributes:
         backup: The copy.
@@ -73,26 +73,26 @@ class Verified:
 def restore(
     settings: Settings, folder: Path, now: datetime, *, readers_s: float = _READERS_S
 ) -> Backup:
-    """Put a copy back; what was there is kept beside it as ``*.before-<time>``.
+    """Restore a copy; the previous lake is kept beside it as ``*.before-<time>``.
 
-    The files are copied into a folder of their own first and compared with their checksums. Then,
-    under the write lock, they get their places beside those that are there (no two files ever share
-    a name), and the catalog is replaced in one step. Whatever fails before that step leaves the
-    lake as it was. At last the files that only the lake before knew are taken out; they are kept. A
-    record beside the catalog says that this state was meant (`find_newer_copy`).
+    The files are first copied into a separate folder, and their checksums are verified. Then, under
+    the write lock, they are moved beside the existing ones (file names are unique), and the catalog
+    is replaced atomically. A failure before that leaves the lake unchanged. Finally the files that
+    only the previous lake refers to are moved out and kept. A record beside the catalog marks the
+    restored state as intended (`find_newer_copy`).
 
     Args:
         settings: The installation.
         folder: The copy.
-        now: The present; it names what is kept.
-        readers_s: How long to wait for those who read the catalog that is replaced.
+        now: The present; part of the names of kept files.
+        readers_s: How long to wait for readers of the catalog that is replaced, in seconds.
 
     Raises:
-        BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder in
-            place of a file, lies in the way.
-        LockTimeoutError: Somebody is still writing.
+        BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder
+            instead of a file, is at a target path.
+        LockTimeoutError: A writer still holds the lock.
         DiskFullError: There is no space left for it.
-        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+        DiskFailureError: Reading or writing failed because of the disk or a limit of the process.
     """
     backup = check_sizes(folder)
     check_content(folder / CATALOG_NAME, backup.catalog)
@@ -128,15 +128,15 @@ def restore(
 
 
 def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
-    """Check a copy in full, restore it into a temporary place, and count the rows of its tables.
+    """Verify a copy, restore it into a temporary folder, and count the rows of its tables.
 
-    The temporary place is among the backups and needs as much space as the copy.
+    The temporary folder is among the backups and needs as much space as the copy.
 
     Raises:
-        BackupError: The copy is damaged, or the restored tables hold other numbers of rows than
-            the manifest says.
-        DiskFullError: There is no space for the restored lake, which says nothing of the copy.
-        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+        BackupError: The copy is damaged, or the row counts of the restored tables differ from the
+            manifest.
+        DiskFullError: There is no space for the restored lake; the copy is not verified.
+        DiskFailureError: Reading or writing failed because of the disk or a limit of the process.
     """
     backup = open_backup(folder)
     try:

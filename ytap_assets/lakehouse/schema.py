@@ -58,11 +58,11 @@ class _Stored:
 def plan_changes(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]
 ) -> list[SchemaChange]:
-    """The steps that bring the lake up to the declarations; empty if nothing is to do.
+    """The steps that upgrade the lake to the declarations; empty if there are none.
 
     Raises:
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one
-            has neither null nor a default for the rows that are there.
+            has neither null nor a default for existing rows.
     """
     stored = _stored_columns(connection)
     descriptions = _stored_descriptions(connection)

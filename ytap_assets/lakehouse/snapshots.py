@@ -24,7 +24,7 @@ def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
-    """Rows by table at the newest snapshot; where all is read, every value is decoded."""
+    """Rows by table at the newest snapshot, optionally decoding every value."""
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL",
         [LAKE],
@@ -44,7 +44,7 @@ def stored_at(
     """A table's columns at a snapshot; None if there was no such table then.
 
     Raises:
-        SnapshotMissingError: The snapshot never was, or has expired.
+        SnapshotMissingError: The snapshot does not exist, or has expired.
     """
     if not 0 <= snapshot < _END_OF_NUMBERS:
         raise SnapshotMissingError(_explain(snapshot))

@@ -160,7 +160,7 @@ def open_sql(
     Raises:
         ConfigError: The workspace's name breaks the rule, or there is no such workspace.
         LakeMissingError: There is no lake yet.
-        SnapshotMissingError: The snapshot never was, or has expired.
+        SnapshotMissingError: The snapshot does not exist, or has expired.
     """
     if workspace_id is not None:
         check_workspace_id(workspace_id)

@@ -46,12 +46,12 @@ WHERE s.schema_name = 'main' AND t.table_name = ? AND c.column_name = 'seq'
 
 @dataclass(frozen=True)
 class Run:
-    """Who writes: kept with every snapshot.
+    """The author of a write, recorded with every snapshot.
 
     Attributes:
         run_id: The Dagster run, or the command's own id.
         actor: ``dagster``, ``cli`` or a test's name.
-        what: What is being done, in a few words.
+        what: A short description of the operation.
     """
 
     run_id: str
@@ -178,7 +178,7 @@ class Transaction:
         ]
 
     def split(self, table: Table, frame: pl.DataFrame) -> Appended:
-        """What `append` would do with checked rows, without their numbers; nothing is written."""
+        """Preview `append` for checked rows, without their numbers; nothing is written."""
         if table.mode != "append":
             raise ValueError(f"{table.name} is derived: publish it")
         if table.in_parts:
@@ -268,7 +268,7 @@ class Transaction:
             self.snapshot_id = max(self._before, self._ask("ducklake_last_committed_snapshot"))
 
     def roll_back(self) -> None:
-        """Undo; `Lake.write` calls it when something was raised inside."""
+        """Roll back; `Lake.write` calls it after an exception inside."""
         with suppress(duckdb.TransactionException):  # a commit that failed has undone it already
             self._cursor.execute("ROLLBACK")
 

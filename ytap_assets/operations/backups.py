@@ -135,7 +135,7 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
 
 
 def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
-    """Put a copy back; what was there is kept beside it.
+    """Restore a copy; the previous lake is kept beside it.
 
     Raises:
         BackupError: The copy is damaged, or was made by a newer DuckDB.

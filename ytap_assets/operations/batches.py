@@ -63,7 +63,7 @@ class Batches:
         self._bytes += int(fetch.payloads.get_column("size_bytes").sum())
 
     def commit_if_large(self) -> None:
-        """Store what was added since the last commit, where enough has come together."""
+        """Store the rows added since the last commit, if there are enough."""
         if self._rows >= _ROWS_PER_COMMIT or self._bytes >= _BYTES_PER_COMMIT:
             self.commit()
 

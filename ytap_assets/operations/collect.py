@@ -28,7 +28,7 @@ _DAYS_PER_COMMIT = 60
 
 
 class NothingCollectedError(YtapError):
-    """Every target that was asked failed.
+    """Every requested target failed.
 
     Attributes:
         log: The fetches, as rows of ``collection_log``.

@@ -12,13 +12,13 @@ Verdict = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a check-up.
+    """One result of `ytap doctor`.
 
     Attributes:
-        area: What the check-up is of; the verdict says how it stands.
-        subject: What was looked at.
-        verdict: ``ok``; ``warn``: it works, and somebody should look; ``fail``: it does not.
-        detail: What was found, and what to do where it is not well.
+        area: The area of the check.
+        subject: What was checked.
+        verdict: ``ok``; ``warn``: it works, but needs attention; ``fail``: it does not work.
+        detail: The result, and what to do if it is not ``ok``.
     """
 
     area: Area

@@ -233,11 +233,11 @@ def _describe_bad(line: BadLine) -> str:
 
 
 def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedFile:
-    """One of a workspace's inbox files, read from its cursor on, whether or not it is there.
+    """One of a workspace's inbox files, read from its cursor on; it may be missing.
 
-    A file that has its size, times and inode of the last time is not read before the cursor. Of any
-    other, what was read is compared with its checksum: where it differs, the file was rotated,
-    truncated or rewritten, and is read from its beginning.
+    A file with unchanged size, times and inode is not read before the cursor. For any other, the
+    checksum of the part that was read is compared: if it differs, the file was rotated, truncated
+    or rewritten, and is read from its beginning.
 
     Args:
         folder: The workspace's folder.
@@ -333,8 +333,8 @@ def read_inbox(folder: Path, name: str) -> InboxFile:
 def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> list[str]:
     """The uploads on channels that the config does not list as the workspace's own.
 
-    They count all the same: what is published is published. But either the line or the config is
-    wrong, and the feed of a channel that is not listed shows no publication.
+    They count nevertheless, since the video is published. But either the line or the config is
+    wrong, and the feeds of unlisted channels are not read.
 
     Args:
         uploads: The workspace's upload log, in order.

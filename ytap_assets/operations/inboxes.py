@@ -78,7 +78,7 @@ class Inboxes:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def rows(self, workspace_id: str, name: str) -> tuple[Any, ...]:
-        """What the new lines of a file say."""
+        """The content of the new lines of a file."""
         return self.files[workspace_id][name].parsed.rows
 
 

@@ -63,14 +63,14 @@ def read_legacy_config(path: Path) -> dict[str, Any]:
 
 
 def convert_legacy_config(workspace_id: str, old: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of today that holds everything the old one held.
+    """Convert an older config into a current one, without loss.
 
     Args:
-        workspace_id: What the workspace will be called; the old name is kept where it differs.
+        workspace_id: The name of the workspace; if the old name differs, it is kept.
         old: The old config.
 
     Returns:
-        Keys and values of a config; what has no place of its own is under ``extra``.
+        Keys and values of a config; keys without an equivalent are under ``extra``.
     """
     config: dict[str, Any] = {}
     extra: dict[str, Any] = {}

@@ -108,7 +108,7 @@ class Platform:
         return (min(first, recorded[-1]), recorded[-1]) if recorded else (first, None)
 
     def workspace(self, workspace_id: str) -> Workspace:
-        """A workspace's config, once it is certain that the lake's rows of its name are its own.
+        """A workspace's config, after verifying that the lake's rows of its name are its own.
 
         Raises:
             ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
@@ -116,7 +116,7 @@ class Platform:
         return _result(self._identify([workspace_id])[workspace_id])
 
     def register(self, workspace_id: str, run: Run) -> Workspace:
-        """`workspace` for whoever writes rows of it: it is in the registry before they are.
+        """`workspace` for writers: also registers it before its first rows are written.
 
         Raises:
             ConfigError: As `workspace`.
@@ -260,7 +260,7 @@ class Slice:
 
     @property
     def scope(self) -> Scope:
-        """What a write of this slice covers."""
+        """The scope of a write of this slice."""
         return Scope(self.workspace_id, *(self.days or ()))
 
     @property
@@ -293,7 +293,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Markdown:
-    """A text for people; what came from outside is code in it, so that it can be no markup."""
+    """A Markdown text; untrusted parts are shown as code, so that they contain no markup."""
 
     text: str
 

@@ -212,7 +212,7 @@ def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the next run would do for one workspace.
+    """A preview of the next run for one workspace.
 
     Attributes:
         events: The events by promotion; promotions without any are absent.
@@ -227,7 +227,7 @@ class Preview:
     stamps: dict[str, str]
 
     def reasons(self, promotion: str) -> list[str]:
-        """Why a promotion should run: ids of events, and of lines for the one that reads them."""
+        """The reasons to run a promotion: ids of events, and of lines for the first promotion."""
         events = [event.event_id for event in self.events.get(promotion, [])]
         return [*events, *self.lines] if promotion == SUBMIT else events
 
@@ -259,7 +259,7 @@ def preview(batch: Batch) -> dict[str, Preview | Exception]:
 
 
 def decide(slice_: Slice, promotion: Promotion) -> list[Event]:
-    """What a promotion would append now; appends nothing."""
+    """Preview the events of a promotion; nothing is appended."""
     view = _View(Batch(slice_.platform, (slice_,), slice_.run))
     decided = view.decide(promotion)
     if slice_.workspace_id in view.failed:
@@ -328,7 +328,7 @@ def refold_records(batch: Batch) -> dict[str, int]:
 
 
 def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, int]:
-    """How many records are not alike in two frames, by workspace; those without any are absent.
+    """The number of records that differ between two frames, by workspace, if there are any.
 
     Args:
         stored: Rows of ``production_records``.
@@ -358,7 +358,7 @@ def list_records(platform: Platform, workspace_id: str, state: str | None = None
 def list_ignored_decisions(
     platform: Platform, workspace_id: str, decisions: Sequence[Decision]
 ) -> list[IgnoredDecision]:
-    """The decisions of the approvals file that have no effect as things stand, in its order.
+    """The decisions of the approvals file that currently have no effect, in its order.
 
     Args:
         platform: The installation.
@@ -1088,7 +1088,7 @@ def _read_copies(
 
 
 def workspace_rules(workspace: Workspace) -> Rules:
-    """What a workspace's config says about its production."""
+    """The production settings of a workspace's config."""
     return Rules(
         script_approval=workspace.approval.scripts,
         video_approval=workspace.approval.videos,

@@ -17,15 +17,15 @@ _SHORTEST_PREFIX = 4
 
 @dataclass(frozen=True, eq=False)
 class StoryAccount:
-    """Everything the lake says about one story.
+    """All rows of the lake about one story.
 
     Attributes:
-        day: The day that is explained.
+        day: The explained day.
         story: Its row of `scored_trends` on that day.
-        of: How many stories the day has.
+        of: The number of stories of the day.
         members: Its rows of `trend_stories` on that day, the hottest first.
         days: Its rows of `scored_trends` on all days, in order.
-        former_ids: Ids that it was published under and has no more, in order.
+        former_ids: Its former ids, in order.
     """
 
     day: date

@@ -64,7 +64,7 @@ def read_registered(reader: CrossReader) -> dict[str, str | None]:
 
 
 def is_registered(workspace: Workspace, registered: Registered) -> bool:
-    """Whether the registry knows the workspace under its name and with its uid."""
+    """Whether the registry has the workspace with its name and uid."""
     known = registered.get(workspace.workspace_id, "")
     return known == workspace.uid
 
@@ -124,13 +124,13 @@ def find_conflicts(
 def register_workspaces(
     lake: Lake, workspaces: Workspaces, now: datetime, run: Run
 ) -> tuple[dict[str, str | None], dict[str, PublishRefusedError]]:
-    """Enter all workspaces that the registry does not know yet, in one commit.
+    """Register all workspaces that are not in the registry yet, in one commit.
 
-    Those that are in conflict are left out. What is read under the write lock decides, so of two
-    processes that enter the same uid under two names one wins.
+    Conflicting workspaces are omitted. The registry is read under the write lock, so if two
+    processes register the same uid under two names, only the first succeeds.
 
     Returns:
-        The registry as it is then, and the workspaces whose row was refused.
+        The resulting registry, and the workspaces whose row was rejected.
     """
     readable, _ = workspaces.readable()
     stored = lake.cross_reader().read_across(WORKSPACES)

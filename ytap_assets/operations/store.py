@@ -81,7 +81,7 @@ class Preview:
 def preview_fetches(
     platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch]
 ) -> Preview:
-    """What `store_fetches` would do now; nothing is written.
+    """Preview `store_fetches`; nothing is written.
 
     Returns:
         Rows with the ``collection_id`` of their fetch, also where it is in the log already.
@@ -110,15 +110,15 @@ def store_fetches(
 ) -> dict[str, Stored | Refusal]:
     """Append the rows of fetches to a table, with their evidence, in one commit.
 
-    Rows that are stored already are counted as duplicates. Rows that break the table's structure
-    are put into ``quarantined_rows``, so that fetched = accepted + quarantined + duplicates holds
-    for every entry of ``collection_log``. A fetch that is stored again and brings more than it did
-    (its parser was fixed, or what counts as a duplicate changed) gets an entry of its own; one that
-    brings nothing more gets none.
+    Stored rows are counted as duplicates. Rows that violate the table's structure are stored in
+    ``quarantined_rows``, so that fetched = accepted + quarantined + duplicates holds for every
+    entry of ``collection_log``. A fetch that is stored again with additional rows (its parser was
+    fixed, or the definition of duplicates changed) gets another entry; one without additional rows
+    gets none.
 
     Args:
         platform: Where to.
-        table: What the fetches brought rows of.
+        table: The table of the fetched rows.
         fetches: Fetches of any workspaces, in order. The same collection is among them once.
         run: Who stores them.
 

@@ -123,7 +123,7 @@ def create_workspace(
 
 
 def list_workspaces(workspaces: Workspaces, registered: Registered | None = None) -> list[Listed]:
-    """Every workspace, in order of their names; a broken config does not hide the others.
+    """Every workspace, in order of their names, including those with an invalid config.
 
     Args:
         workspaces: The folders.
@@ -170,9 +170,9 @@ def find_idle_settings(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
-    """Compare the folders with the names in the lake; nothing is known where there is no lake.
+    """Compare the folders with the workspaces in the lake; empty if there is no lake.
 
-    It takes one count per table, grouped by workspace: as long as `ytap summary`.
+    It counts the rows of each table by workspace, which takes as long as `ytap summary`.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -198,7 +198,7 @@ def read_registry(settings: Settings) -> Registered:
 def compare_workspaces(
     inspection: Inspection, workspaces: Workspaces, ages: Sequence[Age]
 ) -> Survey:
-    """`survey_workspaces` where the ages are known."""
+    """`survey_workspaces` with known ages."""
     registered = _read_registry(inspection)
     readable, problems = workspaces.readable()
     folders = {one.workspace_id for one in readable} | problems.keys()
@@ -217,21 +217,21 @@ def identify_workspace(
     new: bool = False,
     adopt: bool = False,
 ) -> str | None:
-    """Give a workspace's config a uid; all else in the file stays, comments too.
+    """Write a uid into a workspace's config, without other changes to the file.
 
     Args:
         workspaces: The folders.
         workspace_id: Which.
         registered: The registry; empty if there is no lake.
-        new: A new uid in place of the one it has: for the copy of another workspace's folder.
-        adopt: The uid that the registry has for its name: for a folder that was made again.
+        new: Replace its uid by a new one: for the copy of another workspace's folder.
+        adopt: Use the uid that the registry has for its name: for a folder that was recreated.
 
     Returns:
         The uid that was written; None if it has one already.
 
     Raises:
         ConfigError: There is no such workspace; the registry has another uid for its name, or none
-            that could be adopted; or the config is laid out so that no line can be added.
+            that can be adopted; or no line can be added because of the config's layout.
     """
     workspace = workspaces.get(workspace_id)
     known = registered.get(workspace_id)

@@ -108,7 +108,7 @@ def draw_views(
 
 
 def draw_sources(sources: Sequence[SourceStories], *, width: int = WIDE) -> str | None:
-    """Stories by source, kept and caught as spam, as bars; None without any story."""
+    """Stories by source, spam and others, as bars; None without any story."""
     told = sorted((s for s in sources if s.stories), key=lambda s: (s.stories, s.source))
     told = told[-_SOURCES:]
     if not told:

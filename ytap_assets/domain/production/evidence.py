@@ -147,7 +147,7 @@ def upload_content_id(video_id: str) -> str:
 
 
 def read_content_id(event_type: str, payload: Mapping[str, Any]) -> str | None:
-    """The content of an event that was appended before events named it."""
+    """The content id of an event that is older than the column."""
     if event_type in ("script_submitted", "imported"):
         return script_content_id(payload)
     if event_type == "video_completed":
@@ -163,7 +163,7 @@ def _read_file(file: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def fill_content_ids(events: pl.DataFrame) -> pl.DataFrame:
-    """The events that bring content, each with its id.
+    """The events with content, each with its content id.
 
     Args:
         events: Rows of `production_events`. Columns `CONTENT_COLUMNS` and ``payload``.
@@ -225,12 +225,12 @@ def find_copies(
     """The originals of scripts.
 
     Args:
-        claims: What the scripts bring.
+        claims: The content of the scripts.
         others: Events of all workspaces. Columns `CONTENT_COLUMNS`.
-        states: Where these events' scripts stand.
+        states: The states of these events' scripts.
 
     Returns:
-        Per script that has any, its originals in other workspaces, in the order of commits.
+        The originals in other workspaces per script that has any, in the order of commits.
     """
     rows = others.sort("seq").select("content_id", "workspace_id", "script_id", "seq").iter_rows()
     holders: dict[str, list[tuple[Original, int]]] = {}
@@ -252,7 +252,7 @@ def find_copies(
 
 
 def describe_copy(originals: Sequence[Original]) -> str | None:
-    """Why a copy is held back, and the way out; None if there is no original."""
+    """Why a copy is blocked, and how to resolve it; None if there is no original."""
     if not originals:
         return None
     first = originals[0]
@@ -289,7 +289,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in one workspace beside its log.
+    """The evidence of one workspace outside its log.
 
     Attributes:
         rules: Its rules.
@@ -297,9 +297,9 @@ class Found:
         decisions: The decisions in its approvals file, in order: all that are about scripts in
             production, and the new ones about any other.
         decisions_problem: Why its approvals file cannot be read; None if it can.
-        folders: Its video folders that hold a manifest, per script.
+        folders: Its video folders with a manifest, per script.
         uploads: Its upload log, in order: all lines about scripts that are ready to be published.
-        seen_videos: When the videos seen in its own channels' feeds were published, per video id.
+        seen_videos: The publication times of videos in its own channels' feeds, per video id.
         owners: The scripts of the uploaded videos that are recorded already, per video id.
         known: Those of the submissions' and decisions' scripts that have a record.
     """
@@ -427,7 +427,7 @@ class Production:
     def find_ignored(
         self, found: Mapping[str, Found], now: datetime
     ) -> dict[str, list[tuple[Decision, Obstacle]]]:
-        """The decisions that have no effect as things stand, by workspace, each with the reason.
+        """The decisions that currently have no effect, by workspace, each with the reason.
 
         Args:
             found: What was found in the workspaces.

@@ -32,7 +32,7 @@ _TOLD = (READY_FOR_GENERATION, VIDEO_PENDING_REVIEW, READY_FOR_PUBLISH, PUBLISHE
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's verdict.
+    """The result of one gate.
 
     Attributes:
         name: ``schema``, ``banned_topic``, ``topic``, ``budget``, ``approval``, ``quality``,

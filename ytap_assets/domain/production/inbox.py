@@ -416,7 +416,7 @@ class DecisionLog:
 
 
 def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
-    """What the log says of decisions, by workspace.
+    """The information of the log about decisions, by workspace.
 
     Args:
         events: Rows of `production_events`, in any order: all events of the scripts concerned.

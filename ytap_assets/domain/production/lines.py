@@ -327,7 +327,7 @@ class Parsed(Generic[T]):
 
     @cached_property
     def rows(self) -> tuple[T, ...]:
-        """What the accepted lines say."""
+        """The content of the accepted lines."""
         return tuple(line.row for line in self.accepted)
 
     @property
@@ -375,12 +375,12 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
 
 
 def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
-    """Tell what is new from what is repeated.
+    """Separate new lines from repeated ones.
 
     Args:
         lines: The lines.
-        is_new: Whether a row says something new, asked in the order of the lines. It raises
-            `FieldError` where the row contradicts an earlier one.
+        is_new: Whether a row is new, called in the order of the lines. It raises `FieldError` if
+            the row contradicts an earlier one.
     """
     accepted: list[Line[T]] = []
     bad = list(lines.bad)
@@ -417,7 +417,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
     """A JSON object, with its fractions as `Decimal`, so that money stays exact.
 
     Raises:
-        FieldError: Not an object, or one that no table can hold.
+        FieldError: Not an object, or one that cannot be stored in a table.
     """
     if len(text) > MAX_LINE_BYTES:
         raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")

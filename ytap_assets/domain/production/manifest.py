@@ -178,7 +178,7 @@ def check_manifest(
 
 
 def check_folder(script_id: str, folder: VideoFolder) -> tuple[Manifest | None, list[str]]:
-    """A folder's manifest, where it can be read, and what is wrong with manifest or files."""
+    """A folder's manifest, if it can be read, and the problems of manifest and files."""
     if MANIFEST_NAME in folder.refused:
         return None, [folder.refused[MANIFEST_NAME]]
     try:

@@ -102,12 +102,13 @@ class PromotionContext:
         return self._approved_by
 
     def apply_decisions(self) -> bool:
-        """Apply the decisions that count now (`decisions`).
+        """Apply the decisions that take effect now (`decisions`).
 
-        Where the approvals file cannot be read, nothing else happens: a cancellation may be in it.
+        If the approvals file cannot be read, the script is not promoted: the file may contain a
+        cancellation.
 
         Returns:
-            Whether nothing else can happen to the script here: a decision moved it, or the
+            Whether the script cannot be promoted further here: a decision changed its state, or the
             decisions are unknown.
         """
         if self.decisions_problem is not None:
@@ -416,9 +417,9 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
 
 
 def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
-    """Promotion 3: a video whose manifest is complete goes to review.
+    """Promotion 3: a video with a complete manifest goes to review.
 
-    The very video that was sent back is not taken again.
+    A video that was sent back is not accepted again.
     """
     events: list[Event] = []
     for candidate in list_candidates(evidence, "review_videos", READY_FOR_GENERATION, now):

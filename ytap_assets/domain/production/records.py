@@ -196,7 +196,7 @@ def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
 
 
 def script_text(payload: Mapping[str, Any]) -> str:
-    """What is said in the video: the texts of ``body`` and ``segments``, one below the other."""
+    """The spoken text of the video: the texts of ``body`` and ``segments``, one per line."""
     return "\n".join(_texts([payload.get("body"), payload.get("segments")]))
 
 

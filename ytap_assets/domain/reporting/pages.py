@@ -125,7 +125,7 @@ class SourceStories:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """What came of what a source brought, over the days before the report and its own."""
+    """The performance of a source over the days before the report and its own day."""
 
     source: str
     items: int
@@ -142,7 +142,7 @@ class SourceResult:
 
 @dataclass(frozen=True)
 class CoveredDay:
-    """What is known of a source's day; see `collection_coverage`."""
+    """The state of a source's day; see `collection_coverage`."""
 
     day: date
     source: str
@@ -151,7 +151,7 @@ class CoveredDay:
 
 @dataclass(frozen=True)
 class SpamRule:
-    """A spam rule and how many stories it caught."""
+    """A spam rule and how many stories it matched."""
 
     rule: str
     stories: int

@@ -56,12 +56,12 @@ def add_base_scores(
 ) -> pl.DataFrame:
     """``items`` with the base score and its parts, in the order of the rows.
 
-    One lazy plan: what is needed several times is computed once, and columns side by side.
+    One lazy plan, so that shared expressions are computed once and columns in parallel.
 
     Args:
         items: source, points, comments, likes, views, published_at, observed_at and is_spam.
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.
-        views_per_engagement: How many views are worth one like.
+        views_per_engagement: How many views are equivalent to one like.
 
     Returns:
         ``items`` with the columns of `engagement_columns`, `hours_old_column` and
@@ -229,7 +229,7 @@ def by_source(values: Mapping[str, float], other: float) -> pl.Expr:
 
 @dataclass(frozen=True)
 class GrowthCurves:
-    """The course of each source. `docs/scoring.md` says which were measured, and on what."""
+    """The growth curve of each source. `docs/scoring.md` describes the measurements."""
 
     by_source: Mapping[str, GrowthCurve] = field(
         default_factory=lambda: {name: profile.growth for name, profile in SOURCE_PROFILES.items()}
@@ -376,7 +376,7 @@ class ItemConfig:
 
     Attributes:
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.
-        views_per_engagement: How many views are worth one like.
+        views_per_engagement: How many views are equivalent to one like.
         spam_rules: The workspace's rules.
         spam_model: The workspace's learned model, where it has one.
     """

@@ -282,7 +282,7 @@ _COMMON_WORDS, _SHARES = list(COMMON_SHARES), list(COMMON_SHARES.values())
 
 
 def fold(words: Iterable[str]) -> list[str]:
-    """Words of a vocabulary as `read_words` gives them."""
+    """Words of a vocabulary, in the form that `read_words` returns."""
     plain = unaccent(pl.lit(pl.Series(list(words)))).str.to_lowercase()
     return stem(pl.select(plain).to_series()).to_list()
 

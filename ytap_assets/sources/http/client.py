@@ -127,7 +127,7 @@ class RateLimiter:
         return slot - now
 
     def block(self, host: str, seconds: float) -> None:
-        """Send no request to ``host`` for so many seconds."""
+        """Send no request to ``host`` for the given number of seconds."""
         until = self._monotonic() + seconds
         self._blocked_until[host] = max(until, self._blocked_until.get(host, until))
 
