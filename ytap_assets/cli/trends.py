@@ -1,4 +1,4 @@
-"""``ytap trends``: the ranked list, and why a story stands where it does."""
+"""``ytap trends``: the ranked list, with the reasons for each position."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def ui(port: int, *, verbose: bool) -> None:
 def dagster_command(home: Path, port: int) -> list[str]:
     """Dagster's web server, daemon and code server, for a DAGSTER_HOME.
 
-    None of them imports from the folder they are started in (-P): a `duckdb.py` that lies there
+    None of them imports from the current folder (-P): a `duckdb.py` in it
     would be run. Dagster would put that folder first by itself, so another one is named.
     """
     return [

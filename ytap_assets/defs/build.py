@@ -24,7 +24,7 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
 
     Raises:
         ConfigError: The environment or a workspace's config is wrong.
-        LakeError: There is a lake, which tells the first day, and it cannot be opened.
+        LakeError: There is a lake, from which the first day is read, and it cannot be opened.
     """
     platform = platform or Platform.from_env()
     with warnings.catch_warnings():

@@ -86,7 +86,7 @@ def check_specs(
 
     Args:
         table: The table.
-        texts: What each structural check says.
+        texts: The description of each structural check.
         watches: What the table is watched for besides.
         is_collected: Whether its rows are fetched from sources.
     """

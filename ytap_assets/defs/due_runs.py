@@ -162,7 +162,7 @@ def request_runs(
 def with_partition(
     workspace_ids: Iterable[str], instance: dg.DagsterInstance, log: logging.Logger
 ) -> list[str]:
-    """The workspaces whose partition Dagster knows; the log names the others.
+    """The workspaces that have a partition in Dagster; the log names the others.
 
     A folder that is newer than the last tick of ``workspace_folders`` waits for the next one.
     """

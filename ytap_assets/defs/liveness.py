@@ -35,7 +35,7 @@ _UNFINISHED = [
 
 @contextmanager
 def announce_process(home: Path) -> Iterator[dict[str, str]]:
-    """Say that this process is alive, until the end of the block or of the process.
+    """Mark this process as alive, until the end of the block or of the process.
 
     Yields:
         The tags its runs carry.

@@ -127,8 +127,8 @@ def find_wanted(
     """What is due of a stage, and what of it failed.
 
     Args:
-        platform: The installation. Days are due by its clock, which stands under replay.
-        instance: It knows the runs.
+        platform: The installation. Days are due by its clock, which is fixed under replay.
+        instance: The instance with the runs.
         stage: What is collected.
         tick: The real time, by which failures wait.
     """

@@ -40,7 +40,7 @@ def describe_coverage(
             ``history``, ``lacks_key`` (it cannot be asked yet). Days after ``today`` are left out.
         log: Rows of `collection_log` of these days; targets that are planned no more count too,
             but nothing heals them.
-        imported: Rows of `raw_trends` that files brought: ``workspace_id``, ``day``, ``source``.
+        imported: Rows of `raw_trends` from files: ``workspace_id``, ``day``, ``source``.
         today: The UTC date.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What is due to be collected, judged by what `collection_log` holds and not by the clock alone.
+"""What is due to be collected, derived from `collection_log` and not from the clock alone.
 
 Belongs here: the rules, on frames. Does not belong here: reading the log, the configs or the quota
 ledger (`operations.due`), or starting runs. ADR 0024 gives the reasons.
@@ -126,7 +126,7 @@ def find_due_targets(
 def find_unreplayed_targets(
     plan: pl.DataFrame, asked_from: pl.DataFrame, log: pl.DataFrame, *, today: date
 ) -> pl.DataFrame:
-    """`find_due_targets` under replay, where a day is collected once, whatever came of it.
+    """`find_due_targets` under replay, where a day is collected once, whatever the outcome.
 
     The clock stands still there, and a collection that is repeated leaves no trace in the log.
     """

@@ -59,7 +59,7 @@ class SourceInputs:
 
 
 def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
-    """Count what each source brought and what was made of it, on each of the days.
+    """Count the items of each source, and the scripts and videos made of them, per day.
 
     Returns:
         Rows of `source_performance`; a day on which nothing happened has none.
@@ -130,7 +130,7 @@ def credit_scripts(records: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
             and ``observed_at``: the first observation of each.
 
     Returns:
-        ``records`` with ``source``; `UNATTRIBUTED` where no trend told the topic before.
+        ``records`` with ``source``; `UNATTRIBUTED` if no earlier trend had the topic.
     """
     topics = records.select("workspace_id", "script_id", "created_at").with_columns(
         canonical_urls(records["topic_url"]).alias("canonical_url")

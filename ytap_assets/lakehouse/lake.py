@@ -78,7 +78,7 @@ class Lake:
         may_only_read: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
-        """Attach the lake and bring its tables up to date.
+        """Attach the lake and upgrade its tables.
 
         If there is none, it is created, but only at the default path of a data folder that contains
         no catalog, no data files and no copies of a lake.
@@ -172,7 +172,7 @@ class Lake:
         return BatchReader(self.cursor, workspace_ids, as_of=as_of)
 
     def cross_reader(self, *, as_of: int | None = None) -> CrossReader:
-        """Read across all workspaces: a step of its own, so that it is seen."""
+        """Read across all workspaces; a separate call, so that it is explicit."""
         return CrossReader(self.cursor, as_of=as_of)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Keep the lake small and fast: merge files, expire snapshots, sweep what nobody refers to.
+"""Maintain the lake: merge files, expire snapshots, delete unreferenced files.
 
 All of it runs under the write lock, so no file of a commit in the making can be taken for an
 orphan. What operators decide per workspace (retention) is in `operations`.
@@ -194,7 +194,7 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
 
 
 def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False) -> Sweep:
-    """What a sweep would delete; the caller holds the write lock.
+    """The files that a cleanup would delete; the caller holds the write lock.
 
     Args:
         settings: The installation.

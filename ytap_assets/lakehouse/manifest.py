@@ -113,7 +113,7 @@ def write_manifest(backup: Backup, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Backup:
-    """What a copy says of itself; `copies.open_backup` sees whether it is so.
+    """Read the manifest of a copy; `copies.open_backup` verifies it.
 
     Raises:
         BackupError: No manifest, a damaged one, one without checksums, or one that names what no

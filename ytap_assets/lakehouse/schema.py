@@ -1,4 +1,4 @@
-"""Bring the lake up to the declarations in `tables`: options, tables, columns, comments.
+"""Upgrade the lake to the declarations in `tables`: options, tables, columns, comments.
 
 A new column is added with its default, a renamed one is renamed in place, and old rows stay
 readable. What would lose or reinterpret data is refused, with the way out in the message. Every

@@ -1,4 +1,4 @@
-"""Snapshots: when they were made, and what the lake holds at one.
+"""Snapshots: their times, and the rows of the lake at a snapshot.
 
 Imports neither Polars nor pandera: `ytap sql --as-of` answers through here.
 """

@@ -80,7 +80,7 @@ class Transaction:
     """One commit in the making. Made by `Lake.write` only.
 
     Attributes:
-        snapshot_id: Once committed, the snapshot that holds what was written.
+        snapshot_id: After the commit, its snapshot.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
@@ -94,7 +94,7 @@ class Transaction:
         self.snapshot_id: int | None = None
 
     def reader(self, workspace_id: str) -> Reader:
-        """Read one workspace inside the transaction: what holds now holds at the commit."""
+        """Read one workspace inside the transaction; the rows are unchanged at the commit."""
         return Reader(lambda: nullcontext(self._cursor), workspace_id)
 
     def batch_reader(self, workspace_ids: Sequence[str]) -> BatchReader:
@@ -199,7 +199,7 @@ class Transaction:
         )
 
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
-        """Bring the stored tables up to their declarations; see `schema.plan_changes`.
+        """Upgrade the stored tables to their declarations; see `schema.plan_changes`.
 
         The snapshot keeps the statements that undo it, in the order in which they are to be run.
         """
@@ -244,8 +244,8 @@ class Transaction:
         """Begin again and make the same changes; `Lake.write` calls it where a commit was refused.
 
         Raises:
-            CatalogBusyError: Somebody else committed meanwhile, so that what was read may no longer
-                hold.
+            CatalogBusyError: Another process committed meanwhile, so that the rows read may have
+                changed.
         """
         self.begin()
         if self._ask("ducklake_current_snapshot") != self._before:
@@ -393,7 +393,7 @@ def _single_table(parts: Sequence[CheckedRows]) -> Table:
 
 
 def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> Appended:
-    """Tell rows that say something from those of which one row says all already.
+    """Separate new rows from those whose values a stored row already has.
 
     A row says its non-null values of `Table.said`. It is a duplicate where a stored row, or an
     earlier one of the frame, has the same identity and the same value wherever this row has one.

@@ -246,7 +246,7 @@ def prune_backups(settings: Settings, made: Backup, *, keep: int, now: datetime)
 
 
 def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
-    """What a check-up says of the copies among the backups, the last backup and restore drill.
+    """The checks of the backups, the last backup and the last restore drill.
 
     Args:
         settings: The installation.

@@ -33,7 +33,7 @@ class Batches:
     """
 
     def __init__(self, platform: Platform, table: Table, run: Run) -> None:
-        """Take where the fetches go, and who brings them."""
+        """Create it for a table and a run."""
         self._platform = platform
         self._table = table
         self._run = run

@@ -1,4 +1,4 @@
-"""Collect: ask the sources for a batch's days, and store what came of it.
+"""Collect: query the sources for a batch's days, and store the results.
 
 Two months go into each commit, so that a process that dies has lost at most that much asking.
 """

@@ -87,7 +87,7 @@ def examine_lake(
 
 
 def judge_age(table: Table, age: timedelta) -> Verdict:
-    """How a table stands whose newest row is so old."""
+    """The verdict on a table, by the age of its newest row."""
     cadence = timedelta(minutes=table.cadence_minutes)
     if age <= _LATE * cadence:
         return "ok"

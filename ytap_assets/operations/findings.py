@@ -1,4 +1,4 @@
-"""What a check-up says: one `Finding` for each thing looked at."""
+"""The results of `ytap doctor`: one `Finding` for each check."""
 
 from __future__ import annotations
 

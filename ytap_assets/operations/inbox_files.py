@@ -105,7 +105,7 @@ class OpenedFile:
 
     @cached_property
     def lines(self) -> Lines[Any]:
-        """What the lines of the tail say, each by itself."""
+        """The lines of the tail, each parsed separately."""
         return read_lines(self.tail, _READERS[self.name], after=self.cursor.lines)
 
 
@@ -115,7 +115,7 @@ class InboxFile:
 
     Attributes:
         opened: The file.
-        parsed: What the lines that follow its cursor say.
+        parsed: The content of the lines after its cursor.
     """
 
     opened: OpenedFile
@@ -133,7 +133,7 @@ class InboxFile:
 
     @property
     def accepted(self) -> int:
-        """How many of all its lines say something new."""
+        """How many of all its lines are new."""
         return self.opened.cursor.accepted + len(self.parsed.accepted)
 
     @property
@@ -215,7 +215,7 @@ class InboxFile:
         return told
 
     def find_problems(self) -> list[str]:
-        """What a person should know and do about the file; each text begins with its name."""
+        """The problems of the file and how to fix them; each text begins with its name."""
         if self.problem is not None:
             return [f"{self.problem}; none of its lines is read"]
         last = self.parsed.unfinished

@@ -1,4 +1,4 @@
-"""How far inbox files have been read, and what their lines said: cursors and an index in the lake.
+"""How far inbox files have been read, and their lines: cursors and an index in the lake.
 
 A run parses only the lines that follow the cursor of their file. Lines that say something new are
 kept in ``inbox_lines``, so that a decision or an upload that has no effect yet still has one later.

@@ -164,7 +164,7 @@ def apply_retention(
         platform: The installation.
         run: Who deletes.
         today: The day that ages are counted from.
-        allow_large_deletion: Delete also where most payloads of a workspace would go at once.
+        allow_large_deletion: Delete even if most payloads of a workspace would be deleted.
 
     Returns:
         Payloads deleted by workspace; what kept a workspace from it; and why the payloads of others

@@ -1,4 +1,4 @@
-"""What came of what each source brought, for a batch."""
+"""The performance of each source, for a batch."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Picture:
-    """Something to look at: an SVG image that stands alone, and what it shows."""
+    """A standalone SVG image with a description."""
 
     svg: str
     words: str
@@ -304,12 +304,12 @@ class Written:
 
     Attributes:
         rows: Rows of the asset's own table.
-        snapshot_id: The snapshot that holds them.
+        snapshot_id: Their snapshot.
         results: The structural checks.
         frame: The rows themselves, for a preview and for the business ranges.
         notes: What else a person wants to see of the slice (files, counts, pictures), by name.
         day_notes: The same of single days, by day; a day shows these instead of the slice's.
-        later: Days after the slice that were brought up to date with it, and their rows.
+        later: Later days that were recomputed in the same commit, and their rows.
         log: The fetches of a collection, as rows of ``collection_log``.
     """
 
@@ -497,7 +497,7 @@ def publish_batch(
     Args:
         batch: The slices.
         table: A derived table.
-        frames: The rows by slice, or why there are none.
+        frames: The rows by slice, or the error.
 
     Returns:
         What was written for each slice, or why nothing was.

@@ -119,7 +119,7 @@ def advance(batch: Batch, promotion: str) -> Results:
 
     Args:
         batch: The workspaces.
-        promotion: One of `PROMOTIONS`, or ``all``, which goes on until nothing moves.
+        promotion: One of `PROMOTIONS`, or ``all``, repeated until no state changes.
 
     Returns:
         The events appended for each workspace, or why its production failed. The notes name bad
@@ -175,7 +175,7 @@ class _Stored:
         rows: The events appended.
         refused: How many events came too late.
         is_unsettled: Whether something is to be decided again.
-        snapshot_id: The snapshot that holds them.
+        snapshot_id: Their snapshot.
         error: Why nothing was stored.
     """
 
@@ -288,7 +288,7 @@ def list_due(platform: Platform, workspace_id: str) -> dict[str, list[str]]:
 
 
 def fold_records(batch: Batch) -> Results:
-    """Bring ``production_records`` up to date with the log.
+    """Update ``production_records`` from the log.
 
     Only scripts with events after those of the stored records are folded, and all of a workspace
     whose records an older version of the rules has computed. What `advance` appends is folded in
@@ -301,7 +301,7 @@ def fold_records(batch: Batch) -> Results:
 
 
 def list_videos(batch: Batch) -> Results:
-    """Bring ``videos`` up to date with ``production_records``.
+    """Update ``videos`` from ``production_records``.
 
     Returns:
         The videos of each workspace.
@@ -346,7 +346,7 @@ def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, i
 
 
 def list_records(platform: Platform, workspace_id: str, state: str | None = None) -> pl.DataFrame:
-    """A workspace's records as its log stands now, optionally of one state.
+    """A workspace's current records, optionally of one state.
 
     Columns as in ``production_records``.
     """
@@ -379,7 +379,7 @@ def list_ignored_decisions(
 
 @dataclass(frozen=True)
 class IgnoredDecision:
-    """A decision in the approvals file that has no effect as things stand.
+    """A decision in the approvals file that currently has no effect.
 
     Script ids and names in the text are hostile input.
 
@@ -424,7 +424,7 @@ def decide_on_script(
     Raises:
         ConfigError: There is no such workspace, or it is archived.
         UnknownScriptError: There is no such script.
-        TransitionRefusedError: The decision is not possible where the script stands.
+        TransitionRefusedError: The decision is not possible in the script's state.
     """
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
@@ -767,7 +767,7 @@ class _View:
         ]
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """What a person should know of each workspace's inbox files, for the metadata."""
+        """The problems of each workspace's inbox files, for the metadata."""
         ignored = self.production.find_ignored(self._found, self.now)
         foreign = self._find_foreign_uploads()
         return {

@@ -38,7 +38,7 @@ class Orphan:
         uid: The uid it is registered with, if any.
         rows: How many rows.
         tables: In how many tables.
-        newest_at: When the newest was observed or made; None if no table tells.
+        newest_at: When the newest was observed or created; None if unknown.
         renamed_to: The folder that has its uid now.
     """
 
@@ -72,7 +72,7 @@ def is_registered(workspace: Workspace, registered: Registered) -> bool:
 def find_conflict(
     workspace: Workspace, registered: Registered, folders: Iterable[Workspace]
 ) -> str | None:
-    """Why a folder is not the workspace whose rows the lake has, and the ways out; None if it is.
+    """Why a folder is not the workspace of the lake's rows, and what to do; None if it is.
 
     Args:
         workspace: The folder's config.

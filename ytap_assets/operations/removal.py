@@ -1,4 +1,4 @@
-"""What deleting or disabling something means for every table, and for the rows that are there.
+"""The effect of deleting or disabling something on every table, and on its rows.
 
 The declarations are in `tables`: `Table.about`, `ENTITIES` and `REMOVALS`. Nothing here deletes.
 """
@@ -42,7 +42,7 @@ class Impact:
 def preview_removal(
     platform: Platform, workspace_id: str, entity: Entity, name: str | None
 ) -> list[Impact]:
-    """Count the rows about something, per table, and say what removing it means for them.
+    """Count the rows about an entity, per table, with the effect of removing it.
 
     Each table is read once, only the columns that name the thing.
 

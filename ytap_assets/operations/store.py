@@ -38,7 +38,7 @@ class Stored:
         log: The entries of ``collection_log`` with their counts.
         payloads: The day of each payload.
         results: The structural checks.
-        snapshot_id: The snapshot that holds all this.
+        snapshot_id: Their snapshot.
     """
 
     frame: pl.DataFrame

@@ -1,4 +1,4 @@
-"""Measure a batch's items and recognize the stories they tell."""
+"""Measure a batch's items and group them into stories."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _MANY = 256
 
 
 class VideoFolders(Mapping[str, VideoFolder]):
-    """The video folders of scripts that hold a manifest, each read when it is asked for.
+    """The video folders of scripts that have a manifest, each read on demand.
 
     A folder whose manifest may not be read is among them, with the reason.
     """

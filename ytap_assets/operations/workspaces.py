@@ -91,7 +91,7 @@ def create_workspace(
     timezone: str | None = None,
     origin: Path | None = None,
 ) -> tuple[Workspace, Path]:
-    """Make a workspace's folder and config; keys that are not set stand in it as comments.
+    """Create a workspace's folder and config; keys that are not set are comments in it.
 
     Args:
         workspaces: Where.

@@ -166,7 +166,7 @@ class Calendar:
 
     Attributes:
         days: Every day, in order.
-        labels: What the axis says at each of the days; empty if it says nothing.
+        labels: The axis label of each day; empty if it has none.
         rows: Each source with its state on every day.
         states: The states there are, as the legend lists them.
     """

@@ -186,7 +186,7 @@ def quote_code(text: str | None, length: int = _TITLE) -> str:
 
 
 def name_task(script: Script) -> str:
-    """What somebody has to do about a script."""
+    """The task of a person for a script."""
     if script.job_status == "failed" and script.state == "ready_for_generation":
         return "Generation failed"
     if script.failed_gates and (script.script_approved_by or script.video_approved_by):

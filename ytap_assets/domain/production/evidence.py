@@ -93,7 +93,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Claim:
-    """Content that a script brings; ``seq`` is None if its event is still to be appended."""
+    """The content of a script; ``seq`` is None if its event is not appended yet."""
 
     content_id: str
     seq: int | None
@@ -118,7 +118,7 @@ def normalize_text(text: str) -> str:
 
 
 def script_content_id(payload: Mapping[str, Any]) -> str | None:
-    """Names what a script says: its title and text, as words; None if there is no text.
+    """The content id of a script, from the words of title and text; None if there is no text.
 
     Capitals, spaces, characters that cannot be seen, and how the text is cut into segments make no
     difference.
@@ -130,9 +130,9 @@ def script_content_id(payload: Mapping[str, Any]) -> str | None:
 
 
 def video_content_id(files: Iterable[tuple[int, str]]) -> str | None:
-    """Names a video by its largest file; None if there is none with a checksum.
+    """The content id of a video, from its largest file; None if there is none with a checksum.
 
-    Captions, thumbnails and the like that lie beside it make no difference.
+    Other files, such as captions and thumbnails, are ignored.
 
     Args:
         files: Each file's size in bytes and its checksum.
@@ -186,7 +186,7 @@ def content_kind(content_id: str) -> str:
 
 
 def read_contents(events: pl.DataFrame) -> dict[Script, dict[str, Claim]]:
-    """What scripts bring, by kind: of each kind, what their last event in the log brings.
+    """The content of scripts by kind: of each kind, that of their last event in the log.
 
     Args:
         events: Rows of `production_events`.
@@ -204,11 +204,11 @@ def read_contents(events: pl.DataFrame) -> dict[Script, dict[str, Claim]]:
 def claim_content(
     scripts: Iterable[Script], contents: Mapping[Script, Mapping[str, Claim]], new: Iterable[Event]
 ) -> Claims:
-    """What scripts bring: of each kind, their last content, or the one to come.
+    """The content of scripts: of each kind, the last one in the log, or the pending one.
 
     Args:
         scripts: The scripts asked about.
-        contents: What they have brought (`read_contents`).
+        contents: Their content in the log (`read_contents`).
         new: Events to come.
     """
     claims = {script: dict(contents.get(script, {})) for script in scripts}
@@ -272,7 +272,7 @@ Approver = Literal["person", "policy"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a workspace's config says about its production.
+    """The production settings of a workspace's config.
 
     Attributes:
         script_approval: Who approves scripts.

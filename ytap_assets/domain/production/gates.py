@@ -1,4 +1,4 @@
-"""Gates: what must hold before a script goes into generation, and a video on a channel.
+"""Gates: the conditions for generating a script's video, and for publishing it.
 
 Belongs here: each gate's rule, and why it is closed, in words a person can act on. Does not belong
 here: what follows from it (`promotions`).
@@ -65,10 +65,10 @@ def evaluate_generation_gates(
 
     Args:
         record: The script's record.
-        text: What is said in it.
+        text: Its spoken text.
         banned: Which banned topic it contains, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
-        rival: What already tells the topic, from `find_topic_rivals`.
+        rival: The other script with its topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
@@ -144,7 +144,7 @@ def find_banned_topics(
 
     Args:
         records: One workspace's scripts in review.
-        texts: What is said in each script.
+        texts: The text of each script.
         banned_topics: Words and phrases, found as `phrases` finds them.
 
     Returns:

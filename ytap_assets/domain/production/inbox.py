@@ -62,7 +62,7 @@ class Submission:
 
     Attributes:
         script_id: Names it; safe as the name of a folder.
-        created_at: When its generator says it was made, in UTC.
+        created_at: When it was created, according to its generator, in UTC.
         payload: Every other key of the line, the unknown ones too, with the cost as
             ``estimated_cost_usd_micros``.
     """
@@ -83,7 +83,7 @@ def parse_scripts(text: bytes | str) -> Parsed[Submission]:
 
 
 def find_new_scripts(earlier: Mapping[str, str]) -> Callable[[Submission], bool]:
-    """Tells new scripts from repeated ones.
+    """Distinguishes new scripts from repeated ones.
 
     Args:
         earlier: The digests of the scripts in earlier lines, by script id.
@@ -142,7 +142,7 @@ class Upload:
     Attributes:
         script_id: The script it was made from.
         video_id: Its YouTube id.
-        channel_id: The channel, where the line says it.
+        channel_id: The channel, if the line has one.
         published_at: When it was published, in UTC; None if it is uploaded but not yet known
             to be public.
     """
@@ -163,7 +163,7 @@ def parse_uploads(text: bytes | str) -> Parsed[Upload]:
 
 
 def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
-    """Tells new uploads from repeated ones.
+    """Distinguishes new uploads from repeated ones.
 
     Args:
         earlier: The uploads in earlier lines, in order.
@@ -189,7 +189,7 @@ def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
 
 
 def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:
-    """What all lines of a script say together: of each field, the last that says anything.
+    """Merge all lines of a script: of each field, the last value that is not null.
 
     Args:
         uploads: The lines, in order; all lines of one script are about one video.
@@ -263,7 +263,7 @@ def parse_decisions(text: bytes | str) -> Parsed[Decision]:
 
 
 def find_new_decisions(earlier: Iterable[Decision]) -> Callable[[Decision], bool]:
-    """Tells new decisions from repeated ones.
+    """Distinguishes new decisions from repeated ones.
 
     Args:
         earlier: The decisions in earlier lines.
@@ -313,11 +313,11 @@ def decision_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None if there is no such script.
+        state: The script's state; None if there is no such script.
         event_id: A ULID for a decision at a keyboard; None for one in a file, whose line names it.
 
     Raises:
-        TransitionRefusedError: The decision is not possible there; the message says where it is.
+        TransitionRefusedError: The decision is not possible in this state; the message names it.
     """
     if decision.action not in ACTIONS:
         raise TransitionRefusedError(
@@ -364,7 +364,7 @@ def reception_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None if there is no such script yet.
+        state: The script's state; None if there is no such script yet.
         actor: Who read the file.
         now: The present.
         overtaken: Whether it was written before a decision that moved the script: it never counts.
@@ -402,7 +402,7 @@ that it was received as written before a decision that moved the script."""
 
 @dataclass
 class DecisionLog:
-    """What one workspace's log says of decisions.
+    """The information of one workspace's log about decisions.
 
     Attributes:
         seqs: The numbers of the events of decisions and receptions, by event id.
@@ -444,12 +444,12 @@ def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
 def trace_decisions(
     workspace_id: str, decisions: Sequence[Decision], log: DecisionLog
 ) -> dict[Decision, Standing]:
-    """What the log says of each decision of the file.
+    """The status of each decision of the file, according to the log.
 
     Args:
         workspace_id: The workspace.
         decisions: The decisions in the order of the file.
-        log: What its log says of the scripts concerned.
+        log: The information of its log about the scripts concerned.
     """
     standings: dict[Decision, Standing] = {}
     overtaken: set[str] = set()
@@ -489,7 +489,7 @@ def find_obstacle(
 
     Args:
         decision: The decision.
-        standing: What the log says of it.
+        standing: Its status, according to the log.
         record: Its script; None if there is none.
         now: The present.
     """
@@ -562,7 +562,7 @@ def find_obstacles(
 
     Args:
         decisions: The decisions in the order of the file.
-        standings: What the log says of each.
+        standings: The status of each, according to the log.
         records: Their scripts, by id; those without a record are absent.
         now: The present.
     """

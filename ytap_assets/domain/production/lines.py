@@ -68,7 +68,7 @@ class Fields:
             raise FieldError(f"{key}: {error}") from error
 
     def read(self, key: str, read: Callable[[Any], T]) -> T | None:
-        """A field that may be absent; what is wrong with it is told by `check`."""
+        """A field that may be absent; `check` reports an invalid one."""
         if _is_absent(self.content.get(key)):
             self._known.append(key)
             return None
@@ -79,7 +79,7 @@ class Fields:
             return None
 
     def check(self) -> None:
-        """Tell what was wrong with the fields, once all that are known were asked for.
+        """Report the invalid fields, after all known fields were read.
 
         Raises:
             FieldError: All problems, in one message.
@@ -94,7 +94,7 @@ class Fields:
 
     @property
     def unread(self) -> list[str]:
-        """The keys that were not asked for."""
+        """The keys that were not read."""
         known = set(self._known)
         return [key for key in self.content if key not in known]
 
@@ -150,7 +150,7 @@ def text_up_to(limit: int) -> Callable[[Any], str]:
 
 
 def text_matching(rule: Callable[[str], bool], expected: str) -> Callable[[Any], str]:
-    """A reader of texts for which ``rule`` holds; ``expected`` says the rule in words."""
+    """A reader of texts that satisfy ``rule``; ``expected`` describes the rule."""
 
     def read(value: Any) -> str:
         text = text_up_to(2_000)(value)
@@ -273,7 +273,7 @@ class Line(Generic[T]):
 
     Attributes:
         number: Its number in the file, from 1.
-        row: What it says.
+        row: Its content.
         original: Its bytes.
     """
 
@@ -284,7 +284,7 @@ class Line(Generic[T]):
 
 @dataclass(frozen=True)
 class Lines(Generic[T]):
-    """The lines of a file, or of its end, each read by itself; `Parsed` says what they add.
+    """The lines of a file, or of its end, each parsed separately; `Parsed` has the new ones.
 
     Attributes:
         good: The lines that could be read.
@@ -311,7 +311,7 @@ class Parsed(Generic[T]):
     Lines end with LF, CRLF or CR.
 
     Attributes:
-        accepted: The lines that say something new.
+        accepted: The new lines.
         bad: Those that could not be read, or contradict an earlier line.
         repeated: The numbers of the lines that are equal to an earlier line.
         unfinished: The last line, if it is unfinished: it is left for the next time.
@@ -343,7 +343,7 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
         text: A file, or its end from the beginning of a line.
         read: Makes a row of an object, or raises `FieldError`. What it does not ask for is not
             read.
-        after: How many lines of the file stand before the text.
+        after: The number of lines of the file before the text.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     is_whole = after == 0

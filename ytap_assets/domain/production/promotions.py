@@ -70,9 +70,9 @@ class PromotionContext:
         promotion: The promotion's name.
         workspace_id: The workspace.
         record: The script.
-        context: What its log says beyond the record.
+        context: Information of its log that the record does not contain.
         decisions: The decisions about it in the approvals file, in the order of the file.
-        standings: What the log says of each of them.
+        standings: The status of each of them, according to the log.
         decisions_problem: Why the approvals file cannot be read; None if it can.
         now: The present.
         events: What happens to it, in order; grows with the calls.
@@ -98,7 +98,7 @@ class PromotionContext:
 
     @property
     def approved_by(self) -> str | None:
-        """Who approved what is in review; None if nobody did."""
+        """Who approved the script or video in review; None if it is not approved."""
         return self._approved_by
 
     def apply_decisions(self) -> bool:
@@ -199,7 +199,7 @@ class PromotionContext:
         """What a decision at a keyboard does to the script.
 
         Raises:
-            TransitionRefusedError: The decision is not possible where the script stands.
+            TransitionRefusedError: The decision is not possible in the script's state.
         """
         event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
         if event.to_state is not None:
@@ -249,7 +249,7 @@ class PromotionContext:
         )
 
     def note_gates(self, failed: Sequence[str]) -> None:
-        """Write down which gates are closed, if that is not what the record says already."""
+        """Record which gates are closed, if this differs from the record."""
         if list(failed) == self.record.failed_gates:
             return
         self._add(
@@ -587,7 +587,7 @@ def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) ->
 
 
 class Decide(Protocol):
-    """A promotion's rule: the same evidence gives the same event ids, whenever it is asked."""
+    """A promotion's rule: the same evidence always gives the same event ids."""
 
     def __call__(self, evidence: Evidence, *, now: datetime) -> list[Event]:
         """The events that follow from the evidence, in order."""
@@ -598,7 +598,7 @@ class Promotion:
     """One promotion.
 
     Attributes:
-        name: Its name; events say ``sensor:NAME``.
+        name: Its name; events have the actor ``sensor:NAME``.
         from_state: The state scripts wait in; None for the inbox.
         to_state: The state it leads to.
         decide: From evidence to events.

@@ -70,7 +70,7 @@ _TEXT_LIST = r"""^\[("([^"\\]|\\.)*",?)*\]$"""
 def fold_events(events: pl.DataFrame) -> pl.DataFrame:
     """Fold the log into records.
 
-    What a payload says about a script is taken from the last event that says it. What it says
+    Of each value in the payloads, that of the last event with it applies. What it says
     about a video begins anew with every ``video_completed``: a second video has no quality until
     someone measures it. An approval ends when its review begins anew, and failed gates are
     forgotten with every move.
@@ -213,7 +213,7 @@ def _texts(content: object) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """What a script's log says that its record does not.
+    """Information of a script's log that its record does not contain.
 
     Attributes:
         text: What is said in the video.

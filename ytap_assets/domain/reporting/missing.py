@@ -41,7 +41,7 @@ _ABSENT_WORDS = {
 
 
 def find_missing(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
-    """What every day's report has to say about its gaps.
+    """The gaps that every day's report lists.
 
     Args:
         calendar: ``workspace_id`` and ``day`` to report, in order.

@@ -246,7 +246,7 @@ def pick_top_stories(scored: pl.DataFrame, *, limit: int) -> pl.DataFrame:
 
 
 def count_by_source(scored: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
-    """What each source brought.
+    """The items of each source.
 
     A story counts for the source of its best-scoring member.
 
@@ -268,7 +268,7 @@ def count_by_source(scored: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
 def count_spam_rules(scored: pl.DataFrame) -> pl.DataFrame:
     """Stories each spam rule caught; a story may be in several.
 
-    A reason may go on after a colon; the rule is what stands before it.
+    The rule is the part of a reason before the colon.
 
     Returns:
         ``workspace_id``, ``day``, ``rule``, ``stories``.

@@ -115,7 +115,7 @@ class Story:
 
 @dataclass(frozen=True)
 class SourceStories:
-    """What a source brought: rows observed, stories, and those caught as spam."""
+    """The items of a source: rows observed, stories, and spam."""
 
     source: str
     observed: int
@@ -217,7 +217,7 @@ class ReportDay:
     """Everything the page of one day shows.
 
     Attributes:
-        results: What came of each source over `RESULT_DAYS`.
+        results: The performance of each source over `RESULT_DAYS`.
         coverage: What is known of each source over `COVERAGE_DAYS`.
         states: How many scripts are in each state, in the states' order.
         waiting: The scripts that wait for a person: those a gate holds back, then the longest;
@@ -378,7 +378,7 @@ def _pick_videos(
 
 
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What came of each source over `RESULT_DAYS` until a day.
+    """The performance of each source over `RESULT_DAYS` until a day.
 
     An amount is the sum of what is known of it; null if nothing is. ``views_per_usd`` is the
     views gained in these days per dollar that the videos published in them cost. Sources without a

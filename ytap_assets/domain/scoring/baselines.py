@@ -1,4 +1,4 @@
-"""Where an item stands among the items of its own source: momentum, from 0 to 10.
+"""The rank of an item among the items of its own source: momentum, from 0 to 10.
 
 Belongs here: what is usual for a source (its baseline), measured on a workspace's past days and
 drawn to declared defaults while these are few; and placing an item, or a story's sum, in that

@@ -151,7 +151,7 @@ class Topic:
 
 
 def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFrame:
-    """Tell which of its workspace's phrases each item's title and category hold.
+    """Find which of its workspace's phrases each item's title and category contain.
 
     Args:
         items: ``workspace_id``, ``title`` and ``category`` (a subreddit's name says what its posts
@@ -219,7 +219,7 @@ def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
 
 @dataclass(frozen=True)
 class RankingConfig:
-    """What a workspace says about its ranking.
+    """The ranking settings of a workspace.
 
     Attributes:
         topic: What it is about; without one every story is as relevant.

@@ -76,7 +76,7 @@ def add_base_scores(
 def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
     """What was observed of each item at each instant, over the lists and parts it is stored in.
 
-    An item that stands in several lists at one instant was still observed once. Its row is that of
+    An item in several lists at the same time is observed once. Its row is that of
     the list where it stands highest (without ranks: of the first list by name; within a list, its
     latest part): ``list_name``, ``rank``, ``region`` and ``category`` are that row's own. Each of
     its counts is the highest that was seen: counts grow, so the highest is the latest, in
@@ -251,7 +251,7 @@ def measure_items(
         items: One row per workspace, day, source and item: those keys, points, views, likes,
             comments, rank, ``list_length`` (`merge_observations`) and ``hours_old``
             (`hours_old_column`).
-        gains: What earlier observations tell (`measure_gains`).
+        gains: The gains from earlier observations (`measure_gains`).
         curves: How items of each source usually gather their counts.
 
     Returns:
@@ -291,7 +291,7 @@ def measure_items(
 
 
 def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
-    """What the earlier observations of a day tell about each item.
+    """The gains of each item from the earlier observations of a day.
 
     Compared are the observation that counts (`latest_observations`) and the latest at
     least 15 minutes before it; nothing later is read. Votes that fall are the platform's
@@ -372,7 +372,7 @@ def _smooth_floor(age: pl.Expr, floor: pl.Expr) -> pl.Expr:
 
 @dataclass(frozen=True)
 class ItemConfig:
-    """What a workspace says about the measures of items.
+    """The settings of a workspace for the measures of items.
 
     Attributes:
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.

@@ -1,4 +1,4 @@
-"""Titles into weighted terms: which words a title has, and what each of them says.
+"""Titles as weighted terms: the words of a title, and the information of each.
 
 Belongs here: reading words out of titles of any script, and weighing them by how rare they are.
 Does not belong here: comparing titles (`clustering`), or which words are common (`common_words`).
