@@ -121,7 +121,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         note(one_line(problem))
     for promotion, due in list_due(platform, workspace).items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
-        note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
+        note(f"not processed yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
@@ -226,7 +226,7 @@ def _decide(
         raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
     if action in _BY_STATE.values():
-        note(f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}")
+        note(f"It is promoted in the next run, if all its gates are open: {_take_in(workspace)}")
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
@@ -252,7 +252,7 @@ def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptEr
     waiting = read_inbox(platform.workspaces.folder(workspace), SCRIPTS).parsed.rows
     if any(one.script_id == script for one in waiting):
         return UnknownScriptError(
-            f"script {script} is in {SCRIPTS} and not taken in yet: {_take_in(workspace)}"
+            f"script {script} is in {SCRIPTS} and not processed yet: {_take_in(workspace)}"
         )
     return UnknownScriptError(
         f"workspace {workspace} has no script {script!r};"

@@ -492,7 +492,7 @@ def summary() -> None:
         _show_rows(lake)
         _show_reports(lake, settings)
     tell_problems(Workspaces(settings).readable()[1].values())
-    say("\nTo ask next:")
+    say("\nExample queries:")
     for question in QUESTIONS:
         say(f'  {own_command()} sql "{question}"')
 

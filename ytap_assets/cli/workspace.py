@@ -64,7 +64,7 @@ def create(
         timezone=timezone,
         origin=origin,
     )
-    say(f"{made.workspace_id} is made: {clean(str(path))}")
+    say(f"{made.workspace_id} is created: {clean(str(path))}")
     if made.extra:
         say(f"kept under extra: {clean(', '.join(made.extra))}")
 

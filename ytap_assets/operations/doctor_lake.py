@@ -223,7 +223,7 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     shown = "".join(
         f"; {count} x {source}: {reason}" for source, reason, count in reasons.head(_SHOWN).rows()
     )
-    detail = f"{aside.height} put aside in 24 h{shown}"
+    detail = f"{aside.height} quarantined in 24 h{shown}"
     yield Finding("health", "quarantined rows", "warn" if aside.height else "ok", detail)
 
 
