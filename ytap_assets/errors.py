@@ -1,12 +1,12 @@
-"""The tree of this project's errors. Each says what happened, to what, and what to do.
+"""The errors of this project. Each message says what happened, to what, and what to do.
 
-- `YtapError`: anything a user can be told in one line.
+- `YtapError`: errors that are shown to users in one line.
     - `ConfigError`: the environment or a workspace's config is wrong.
-    - `SourceError` (`sources.errors`): a platform did not give what was asked.
+    - `SourceError` (`sources.errors`): a request to a platform failed.
     - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
     - `ImportRefusedError`: a file is of no known format.
     - `ImportFailedError` (`operations.imports`): of some files nothing was imported.
-    - `QuestionError`: what was asked for does not exist, or cannot be asked.
+    - `QuestionError`: the requested object does not exist, or the request is invalid.
     - `TransitionRefusedError`: a script cannot move that way.
         - `UnknownScriptError`: there is no such script.
     - `FileRefusedError`: a file in a workspace's folder may not or cannot be read.
@@ -37,7 +37,7 @@ class QuestionError(YtapError):
 
 
 class TransitionRefusedError(YtapError):
-    """A script cannot move that way from the state it is in."""
+    """The transition is not allowed in the script's current state."""
 
 
 class UnknownScriptError(TransitionRefusedError, QuestionError):

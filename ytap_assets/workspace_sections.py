@@ -114,21 +114,21 @@ class Section(BaseModel):
 
 
 class Brand(Section):
-    """What the channel sounds and looks like, and what it never talks about."""
+    """The channel's tone, its visual style and the topics that are banned."""
 
     tone: str = Field(
         default="",
-        description="How it sounds; writers find it in the table `workspaces`",
+        description="Tone of the scripts; shown in the table `workspaces`",
         examples=["curious, precise, a little dry"],
     )
     visual_style: str = Field(
         default="",
-        description="How it looks; producers find it in the table `workspaces`",
+        description="Look of the videos; shown in the table `workspaces`",
         examples=["dark background, large captions"],
     )
     banned_topics: Phrases = Field(
         default=(),
-        description="Phrases that close the gate `banned_topic` of a script that has one of them",
+        description="Phrases that close the gate `banned_topic` of a script that contains one",
         examples=[["crypto giveaway", "stolen data"]],
     )
 
@@ -139,12 +139,10 @@ class Channel(Section):
     id: str = Field(
         description="`UC` and 22 letters, digits, `_` or `-`", examples=["UCbR7vQxk2mT9dWnLs4HyPzA"]
     )
-    title: str | None = Field(
-        default=None, description="Its name for people", examples=["The Bench Lab"]
-    )
+    title: str | None = Field(default=None, description="Display name", examples=["The Bench Lab"])
     status: Status = Field(
         default="active",
-        description="`active`; a monitored one that is `paused` or `archived` is not asked",
+        description="`active`, `paused` or `archived`; a monitored one is collected if `active`",
     )
 
     @field_validator("id")
@@ -161,21 +159,21 @@ class Channel(Section):
 
 
 class Account(Section):
-    """A platform account, as the table `accounts` lists it."""
+    """A platform account; a row of the table `accounts`."""
 
-    platform: str = Field(description="Where it is", examples=["youtube"])
-    handle: str = Field(description="Its name there", examples=["@kernelpanicclub"])
+    platform: str = Field(description="The platform", examples=["youtube"])
+    handle: str = Field(description="Its handle on the platform", examples=["@kernelpanicclub"])
     credential_ref: str | None = Field(
         default=None,
         description="The name of the environment variable that holds its secret",
         examples=["YTAP_SECRET_YOUTUBE_KEY"],
     )
     has_consent: bool = Field(
-        default=False, description="Whether its owner agreed to the collection", examples=[True]
+        default=False, description="Whether its owner consented to the collection", examples=[True]
     )
     is_enabled: bool = Field(
         default=True,
-        description="Whether its metrics may be collected; sources that were added can look at it",
+        description="Whether its metrics may be collected; read by custom sources only",
     )
 
     @field_validator("platform")
@@ -213,26 +211,26 @@ def _default_minimum(source: str) -> int:
 
 
 class HackerNews(Section):
-    """What is asked of Hacker News."""
+    """What is collected from Hacker News."""
 
-    enabled: bool = Field(default=True, description="Whether it is asked at all")
+    enabled: bool = Field(default=True, description="Whether it is collected")
     min_points: Count = Field(
         default_factory=lambda: _default_minimum("hn"),
-        description="The fewest points of a story; one with fewer is spam",
+        description="Minimum points of a story; a story with fewer is spam",
     )
 
 
 class Reddit(Section):
-    """What is asked of Reddit."""
+    """What is collected from Reddit."""
 
     subreddits: tuple[str, ...] = Field(
         default=(),
-        description="Their names, with or without `r/`; one of digits alone stands in quotes",
+        description="Their names, with or without `r/`; a name of digits only needs quotes",
         examples=[["technology", "programming", "196"]],
     )
     min_score: Count = Field(
         default_factory=lambda: _default_minimum("reddit"),
-        description="The lowest score of a post; a lower one is spam",
+        description="Minimum score of a post; a post with a lower score is spam",
     )
 
     @field_validator("subreddits")
@@ -245,33 +243,33 @@ class Reddit(Section):
 
 
 class YouTube(Section):
-    """What is asked of YouTube: charts by region and category, monitored channels, searches.
+    """What is collected from YouTube: charts by region and category, monitored channels, searches.
 
-    Searches are phrases; all workspaces together have 100 calls a day for them.
+    Searches are phrases; all workspaces share 100 search calls a day.
     """
 
     regions: tuple[str, ...] = Field(
         default=(),
-        description="Countries whose charts are asked for, by ISO 3166 codes; Norway is `'NO'`",
+        description="Countries whose charts are collected, as ISO 3166 codes; Norway is `'NO'`",
         examples=[["US", "DE"]],
     )
     categories: tuple[str, ...] = Field(
         default=(),
-        description="Categories whose charts are asked for in each of the regions, by their numbers"
-        " in quotes: 10 music, 20 gaming; all together if not given",
+        description="Categories whose charts are collected in each region, as numbers in quotes:"
+        " 10 music, 20 gaming; the chart of all categories if not given",
         examples=[["10", "20"]],
     )
     min_views: Count = Field(
         default_factory=lambda: _default_minimum("youtube"),
-        description="The fewest views of a video of a chart; one with fewer is spam",
+        description="Minimum views of a video of a chart; a video with fewer is spam",
     )
     monitored_channels: tuple[Channel, ...] = Field(
-        default=(), description="Channels of others whose videos are collected"
+        default=(), description="Other channels whose videos are collected"
     )
     searches: tuple[str, ...] = Field(
         default=(),
         max_length=_MAX_SEARCHES,
-        description=f"Phrases that are searched for once a day; at most {_MAX_SEARCHES}",
+        description=f"Phrases that are searched once a day; at most {_MAX_SEARCHES}",
         examples=[["rust async", "self-hosting"]],
     )
 
@@ -329,7 +327,7 @@ class Sources(Section):
     reddit: Reddit = Field(default_factory=Reddit)
     youtube: YouTube = Field(
         default_factory=YouTube,
-        description="What is asked of YouTube: charts by region and category, channels, searches",
+        description="What is collected from YouTube: charts, channels and searches",
     )
 
     @property
@@ -349,10 +347,10 @@ def _limit(about: str, name: str, example: float) -> Any:
 
 
 class Spam(Section):
-    """What this workspace adds to the spam rules, and what it sets otherwise.
+    """What this workspace adds to the spam rules, and the limits that it overrides.
 
-    Lists are added to the general ones. Defaults, and the meaning of each number, are in
-    `domain.spam.rules.SpamRules`.
+    Lists extend the general ones. `domain.spam.rules.SpamRules` has the defaults and the meaning of
+    each number.
     """
 
     blocklist: Phrases = Field(
@@ -370,28 +368,30 @@ class Spam(Section):
     )
     patterns: Patterns = Field(
         default_factory=dict,
-        description="Regular expressions that mark spam, by a name of yours",
+        description="Regular expressions that mark spam, by a name of your choice",
         examples=[{"coupon code": "(?i)code:[A-Z0-9]{5,}"}],
     )
     rules_off: tuple[RuleName, ...] = Field(
         default=(), description="Rules that do not run", examples=[["promoted"]]
     )
-    max_emoji: Times | None = _limit("The most emoji of a title that are no sign", "max_emoji", 3)
+    max_emoji: Times | None = _limit(
+        "Most emoji in a title that are not a sign of shouting", "max_emoji", 3
+    )
     max_capitals_pct: Percent | None = _limit(
-        "The largest share of capitals that is no sign", "max_capitals_pct", 80
+        "Largest percentage of capitals that is not a sign of shouting", "max_capitals_pct", 80
     )
     min_capitals: Times | None = _limit(
-        "The fewest capitals whose share is looked at", "min_capitals", 20
+        "Fewest capitals for which the percentage is checked", "min_capitals", 20
     )
     max_run: Times | None = _limit(
-        "The longest run of one letter, `!` or `$` that is no sign", "max_run", 5
+        "Longest run of one letter, `!` or `$` that is not a sign of shouting", "max_run", 5
     )
-    style_signs: Times | None = _limit("How many signs of shouting are spam", "style_signs", 1)
+    style_signs: Times | None = _limit("How many signs of shouting make spam", "style_signs", 1)
     min_repeated_words: Times | None = _limit(
-        "The fewest words of a title whose repetition is spam", "min_repeated_words", 8
+        "Fewest words of a title that is checked for repeated words", "min_repeated_words", 8
     )
     max_same_title: Times | None = _limit(
-        "How many items of a channel may have one title on a day", "max_same_title", 2
+        "Most items of a channel with the same title on a day", "max_same_title", 2
     )
     model: str | None = Field(
         default=None,
@@ -399,8 +399,8 @@ class Spam(Section):
         examples=["comments.json"],
     )
     min_spam_pct: Percent | None = _limit(
-        "The probability of spam, in percent, from which a row counts as spam; above"
-        f" {RULE_PRECISION * 100:.0f}, one match of a general list is too little without a model",
+        "Probability, in percent, from which a row counts as spam; above"
+        f" {RULE_PRECISION * 100:.0f}, one match of a general list is not enough without a model",
         "min_spam_pct",
         40,
     )
@@ -417,11 +417,11 @@ class Spam(Section):
 
 
 class Scoring(Section):
-    """Weights of the base score, and of the final one's factors (`ScoringWeights`)."""
+    """Weights of the base score and of the factors of the final score (`ScoringWeights`)."""
 
     source_weights: dict[str, Weight] = Field(
         default_factory=dict,
-        description="What a source counts for in the base score, by its name; if not given, "
+        description="Weight of each source in the base score; if not given, "
         + ", ".join(f"{name} {weight:g}" for name, weight in SOURCE_WEIGHTS.items())
         + ", others 1",
         examples=[{"hn": 1.2, "youtube": 0.8}],
@@ -430,11 +430,11 @@ class Scoring(Section):
         default=VIEWS_PER_ENGAGEMENT,
         ge=0.01,
         le=1_000_000,
-        description="How many views count as much as one vote",
+        description="How many views are equivalent to one vote",
     )
     weights: dict[str, Annotated[float, _Number]] = Field(
         default_factory=dict,
-        description=f"What the factors of the final score weigh: {', '.join(BOUNDS)}",
+        description=f"Weights of the factors of the final score: {', '.join(BOUNDS)}",
         examples=[{"keyword_step": 0.5}],
     )
 
@@ -476,14 +476,14 @@ class Approval(Section):
 
 
 class Budget(Section):
-    """What a video may cost."""
+    """Limits on the cost of a video."""
 
     per_video_usd: Annotated[float, _Number] = Field(
-        default=3.0, ge=0, le=1_000_000, description="The most it may cost, in US dollars"
+        default=3.0, ge=0, le=1_000_000, description="Maximum cost of a video, in US dollars"
     )
 
 
 class Retention(Section):
     """How long rows are kept."""
 
-    raw_payloads_days: Days = Field(default=183, description="Days that responses are kept")
+    raw_payloads_days: Days = Field(default=183, description="Days for which responses are kept")

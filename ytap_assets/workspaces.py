@@ -99,17 +99,17 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Workspace(Section):
-    """One workspace: a YouTube channel, or a group of channels, and how it is run."""
+    """One workspace: a YouTube channel or a group of channels, and its settings."""
 
     workspace_id: str = Field(exclude=True)
     uid: str | None = Field(
         default=None,
-        description="By which its folder is recognized; `ytap workspace create` writes it",
+        description="Identifies the workspace's folder; `ytap workspace create` writes it",
         examples=["01M6A6FT007CVZTYRQDW4HP9SJ"],
     )
-    name: str = Field(description="Its name for people", examples=["Kernel Panic Club"])
+    name: str = Field(description="Display name", examples=["Kernel Panic Club"])
     vertical: str = Field(
-        description="Its field; one more phrase that titles and categories are matched with",
+        description="Its subject area; matched with titles and categories like a keyword",
         examples=["technology"],
     )
     language: Language = Field(
@@ -117,32 +117,32 @@ class Workspace(Section):
     )
     timezone: str = Field(
         default="UTC",
-        description="Its timezone: a day is collected for the last time at 02:00 there, and a"
-        " report's footer gives its time there, too; days are those of UTC",
+        description="Timezone of the report's footer and of the last collection of a day, at 02:00;"
+        " days are UTC days",
         examples=["Europe/Berlin"],
     )
     status: Status = Field(
         default="active",
-        description="`active`; `paused` collects nothing; `archived` does nothing at all",
+        description="`active`; `paused`: nothing is collected; `archived`: nothing is processed",
     )
     data_collection_enabled: bool = Field(
-        default=True, description="Whether anything is collected for it"
+        default=True, description="Whether data is collected for it"
     )
     brand: Brand = Brand()
     keywords: Phrases = Field(
         default=(),
-        description="What it is about: stories with one of them in a title or category rank higher",
+        description="Topics: a story with one of them in a title or category ranks higher",
         examples=[["open source", "database", "rust"]],
     )
     sources: Sources = Field(default_factory=Sources)
     spam: Spam = Field(
-        default=Spam(), description="What is added to the spam rules, or set otherwise"
+        default=Spam(), description="Additions to the spam rules, and limits that differ"
     )
     scoring: Scoring = Field(
-        default=Scoring(), description="What weighs how much in the base and the final score"
+        default=Scoring(), description="Weights of the base and the final score"
     )
     channels: tuple[Channel, ...] = Field(
-        default=(), description="Its own YouTube channels, on which videos are published"
+        default=(), description="Its own YouTube channels, on which it publishes videos"
     )
     accounts: tuple[Account, ...] = Field(
         default=(), description="Its accounts on platforms; the table `accounts` lists them"
@@ -152,7 +152,7 @@ class Workspace(Section):
     retention: Retention = Retention()
     extra: dict[str, Any] = Field(
         default_factory=dict,
-        description="Anything else that is to be kept with it; sources that were added may read it",
+        description="Any other keys; custom sources can read them",
         examples=[{"contact": "desk 4"}],
     )
 

@@ -47,9 +47,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, is_wanted: bool) 
     help="Show the version and exit.",
 )
 def app() -> None:
-    """Run the data platform: collect, score, produce, report; query everything in SQL.
+    """Run the data platform: collect, score, produce, report, and query the lake in SQL.
 
-    Settings come from the environment: YTAP_DATA, YTAP_TRANSPORT and others. Exit codes: 0 done,
+    Settings come from the environment: YTAP_DATA, YTAP_TRANSPORT and others. Exit codes: 0 success,
     1 something failed, 2 the request was invalid, 130 interrupted.
     """
 
@@ -64,7 +64,7 @@ def app() -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that lets a shell complete commands and workspaces."""
+    """Print the shell script for the completion of commands and workspaces."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

@@ -58,8 +58,8 @@ _COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
 )
 @click.argument("selection")
 @some_workspaces
-@click.option("--from", "first", type=Day(), help="First day; else the last.")
-@click.option("--to", "last", type=Day(), help="Last day; else today.")
+@click.option("--from", "first", type=Day(), help="First day; by default the last day.")
+@click.option("--to", "last", type=Day(), help="Last day; by default today.")
 def materialize(
     selection: str,
     workspaces: tuple[str, ...],
@@ -67,7 +67,7 @@ def materialize(
     first: date | None,
     last: date | None,
 ) -> None:
-    """Make assets for workspaces and days; each stage of the graph is one run."""
+    """Materialize assets for workspaces and days, with one run per stage of the graph."""
     platform = open_platform()
     wanted, problems = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     to = last or platform.now().date()
@@ -93,7 +93,7 @@ def materialize(
 
 @click.group("import")
 def imports() -> None:
-    """Load files into the lake."""
+    """Import files into the lake."""
 
 
 @imports.command(
@@ -109,10 +109,12 @@ def imports() -> None:
     "--source",
     type=click.Choice(SOURCES),
     required=True,
-    help="What the tables are of; youtube_channel: videos of monitored channels.",
+    help="The source of the rows; youtube_channel: videos of monitored channels.",
 )
-@click.option("--region", help="The lists' region, where the files do not say.")
-@click.option("--observed-on", type=Day(), help="The observations' day, where they do not say.")
+@click.option("--region", help="Region of the lists, if the files do not contain it.")
+@click.option(
+    "--observed-on", type=Day(), help="Day of the observations, if the files do not contain it."
+)
 def import_files(
     files: tuple[Path, ...],
     workspace: str,
@@ -120,10 +122,10 @@ def import_files(
     region: str | None,
     observed_on: date | None,
 ) -> None:
-    """Load recorded trending tables as observations of their day.
+    """Import recorded trends as observations of their day.
 
-    Loading a file again changes nothing. A file that is not there or of no known format is refused,
-    and one of which no row can be read is a failure; all other files are loaded.
+    Importing a file again changes nothing. A missing file or an unknown format is an error, and a
+    file without any valid row is a failure; all other files are imported.
     """
     from ytap_assets.operations.imports import ImportFailedError, import_trends
 

@@ -143,24 +143,24 @@ maybe_workspace = click.option(
     "--workspace",
     "-w",
     metavar="ID",
-    help="See only a copy of this workspace's rows.",
+    help="Run on a copy of this workspace's rows.",
     shell_complete=complete_workspace,
 )
 
 
 def some_workspaces(command: _Command) -> _Command:
-    """The options ``--workspace``, as often as one likes, and ``--all-workspaces``."""
+    """The options ``--workspace``, which can be repeated, and ``--all-workspaces``."""
     named = click.option(
         "--workspace",
         "-w",
         "workspaces",
         multiple=True,
         metavar="ID",
-        help="For this workspace; may be given again.",
+        help="A workspace; can be repeated.",
         shell_complete=complete_workspace,
     )
     every = click.option(
-        "--all-workspaces", is_flag=True, help="For every workspace that is not archived."
+        "--all-workspaces", is_flag=True, help="All workspaces that are not archived."
     )
     return named(every(command))
 
@@ -196,7 +196,7 @@ as_of = click.option(
     "--as-of",
     type=click.IntRange(min=0),
     metavar="SNAPSHOT",
-    help="See the lake as of this snapshot.",
+    help="Read the lake as of this snapshot.",
 )
 output_format = click.option(
     "--format",
@@ -205,7 +205,7 @@ output_format = click.option(
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
-    help="The format of the rows.",
+    help="Output format.",
 )
 
 

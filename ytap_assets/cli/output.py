@@ -195,7 +195,7 @@ def write_result(
     columns: int | None,
     fetch: Callable[[int], list[Any]] | None = None,
 ) -> None:
-    """Write all rows of a result in batches: they need not fit into memory.
+    """Write all rows of a result in batches, so that they need not fit into memory.
 
     Args:
         result: What `execute` returned.

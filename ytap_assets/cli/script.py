@@ -53,8 +53,13 @@ def _take_in(workspace: str) -> str:
 def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
     """The parameters of every decision."""
     for parameter in (
-        click.option("--reason", metavar="TEXT", help="Why, in words."),
-        click.option("--as", "actor", metavar="NAME", help="Who decides; else the login's name."),
+        click.option("--reason", metavar="TEXT", help="The reason."),
+        click.option(
+            "--as",
+            "actor",
+            metavar="NAME",
+            help="Name of the person who decides; by default the login name.",
+        ),
         one_workspace,
         _script,
     ):
@@ -64,7 +69,7 @@ def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("script")
 def scripts() -> None:
-    """See scripts, and decide about them."""
+    """List scripts, and record decisions about them."""
 
 
 @scripts.command(
@@ -78,11 +83,11 @@ def scripts() -> None:
 @click.option("--state", help="Only scripts in this state.")
 @output_format
 def show_all(workspace: str, state: str | None, shape: Format) -> None:
-    """List a workspace's scripts and where they stand.
+    """List a workspace's scripts and their states.
 
-    Decisions of approvals.jsonl that wait for their date or have no effect are named with the
-    reason; in JSON and CSV also in the column ignored_decisions. So are lines of the inbox files
-    that could not be read, and what the next run will take in.
+    Also lists decisions that wait for their date or have no effect, with the reason (in JSON and
+    CSV also in the column ignored_decisions), inbox lines that cannot be parsed, and what the next
+    run will accept.
     """
     from ytap_assets.operations.production import survey_scripts
     from ytap_assets.tables.production import STATES
@@ -107,14 +112,14 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         note(one_line(problem))
     for promotion, due in found.due.items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
-        note(f"not taken in yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
+        note(f"not processed yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
 @_script
 @one_workspace
 def show(script: str, workspace: str) -> None:
-    """Show a script's record and everything that happened to it."""
+    """Show a script's record and all its events."""
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)
@@ -132,7 +137,7 @@ def show(script: str, workspace: str) -> None:
 @scripts.command("approve", epilog=examples("ytap script approve ep-12 -w tech --as Ada"))
 @_deciding
 def approve(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
-    """Approve the script, or its video: whichever waits for review."""
+    """Approve the script or its video, whichever is in review."""
     platform = open_platform()
     state = str(_find(platform, workspace, script)["state"])
     if state not in _BY_STATE:
@@ -148,7 +153,7 @@ def approve(script: str, workspace: str, actor: str | None, reason: str | None) 
 )
 @_deciding
 def reject(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
-    """Reject the script or its video, for good."""
+    """Reject the script or its video. This is final."""
     _decide(open_platform(), workspace, script, "reject", actor, reason)
 
 
@@ -166,17 +171,17 @@ def send_back(script: str, workspace: str, actor: str | None, reason: str | None
 )
 @_deciding
 def cancel(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
-    """Cancel the script, wherever it is before publishing."""
+    """Cancel the script, in any state before publication."""
     _decide(open_platform(), workspace, script, "cancel", actor, reason)
 
 
 @scripts.command("refold", epilog=examples("ytap script refold --workspace tech"))
 @one_workspace
 def refold(workspace: str) -> None:
-    """Compute all records of a workspace from its events again.
+    """Recompute all records of a workspace from its events.
 
-    Stored records are kept up to date by every run. This checks them, and replaces those that
-    differ.
+    Every run keeps the stored records up to date. This command verifies them, and replaces those
+    that differ.
     """
     from ytap_assets.operations.records import refold_records
 
@@ -212,7 +217,7 @@ def _decide(
         raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
     if action in _BY_STATE.values():
-        note(f"It moves on at the next run, if all its gates are open: {_take_in(workspace)}")
+        note(f"It is promoted in the next run, if all its gates are open: {_take_in(workspace)}")
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
@@ -238,7 +243,7 @@ def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptEr
 
     if script in survey_scripts(platform, workspace).due.get(SUBMIT, ()):
         return UnknownScriptError(
-            f"script {script} is in {SCRIPTS} and not taken in yet: {_take_in(workspace)}"
+            f"script {script} is in {SCRIPTS} and not processed yet: {_take_in(workspace)}"
         )
     return UnknownScriptError(
         f"workspace {workspace} has no script {script!r};"

@@ -87,7 +87,7 @@ class WrongStatementError(StatementError, QuestionError):
 @output_format
 @as_of
 def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None) -> None:
-    """Ask the lake in SQL, while pipelines are writing.
+    """Run a SQL statement on the lake.
 
     A STATEMENT of - is read from stdin.
     """
@@ -109,10 +109,10 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
 @output_format
 @as_of
 def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
-    """Ask in SQL, one statement after another.
+    """Run SQL statements interactively.
 
-    Each ends with a semicolon; see .help. Without a workspace it first shows how DuckDB's own shell
-    attaches the same lake.
+    A statement ends with a semicolon; see .help. Without a workspace the shell first shows how to
+    attach the same lake in DuckDB's own shell.
     """
     from ytap_assets.lakehouse.sql_sandbox import open_shell
 
@@ -133,10 +133,10 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
 
 @click.command(epilog=examples("ytap attach", "ytap attach > lake.sql && duckdb -init lake.sql"))
 def attach() -> None:
-    """Print the lines that attach the lake in DuckDB's own shell.
+    """Print the statements that attach the lake in DuckDB's own shell.
 
-    The first loads the extensions, the second attaches the lake read-only. Both are for the
-    DuckDB of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of
+    The first loads the extensions, the second attaches the lake read-only. Both are for the DuckDB
+    version of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of
     the first.
     """
     for line in attach_lines(Settings.from_env()):
@@ -144,7 +144,7 @@ def attach() -> None:
 
 
 def attach_lines(settings: Settings) -> tuple[str, str]:
-    """The lines: load the extensions; attach and use the lake."""
+    """The two lines that load the extensions and attach the lake."""
     from ytap_assets.lakehouse.connection import LAKE, attach_statement, extension_file
 
     files = {name: extension_file(name) for name in ("ducklake", "sqlite_scanner")}
@@ -492,7 +492,7 @@ def summary() -> None:
         _show_rows(lake)
         _show_reports(lake, settings)
     tell_problems(Workspaces(settings).readable()[1].values())
-    say("\nTo ask next:")
+    say("\nExample queries:")
     for question in QUESTIONS:
         say(f'  {own_command()} sql "{question}"')
 

@@ -1,4 +1,4 @@
-"""``ytap trends``: the ranked list, and why a story stands where it does."""
+"""``ytap trends``: the ranked list, with the reasons for each position."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _FACTORS = {
 }
 _MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours_old", "title")
 
-_day = click.option("--day", type=Day(), help="Which day; else the last one that was scored.")
+_day = click.option("--day", type=Day(), help="The day; by default the last scored day.")
 
 
 @click.group("trends")
 def trends() -> None:
-    """See what is worth a video, and why."""
+    """Show ranked stories, with the reasons."""
 
 
 @trends.command(
@@ -45,9 +45,9 @@ def trends() -> None:
 @one_workspace
 @_day
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="How many stories."
+    "--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Number of stories."
 )
-@click.option("--spam", "with_spam", is_flag=True, help="List what the spam rules caught, too.")
+@click.option("--spam", "with_spam", is_flag=True, help="Include spam.")
 @output_format
 def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Format) -> None:
     """List a day's best stories, with the reasons."""
@@ -77,7 +77,7 @@ def top(workspace: str, day: date | None, limit: int, with_spam: bool, shape: Fo
 def explain(story: str, workspace: str, day: date | None) -> None:
     """Show one story in detail: factors, members, days.
 
-    STORY is its id, an id that it had before, the beginning of one, or its position in the list.
+    STORY is its id, a former id, a prefix of one, or its position in the list.
     """
     from ytap_assets.operations.trends import explain_story
 

@@ -39,15 +39,15 @@ _BARE_PROBLEM = re.compile(r"(?:WARNING|ERROR|CRITICAL|[\w.]*(?:Error|Exception)
     type=click.IntRange(1, 65535),
     default=3000,
     show_default=True,
-    help="Where it listens.",
+    help="The port of the web interface.",
 )
 @click.option(
-    "--verbose", "-v", is_flag=True, help="Show every tick and step; else starts, ends and errors."
+    "--verbose", "-v", is_flag=True, help="Show all ticks and steps, not only runs and errors."
 )
 def ui(port: int, *, verbose: bool) -> None:
-    """Open Dagster: graph, checks, backfills, automation.
+    """Start Dagster's web interface and its daemon.
 
-    Only one at a time on a data folder: two daemons would start everything twice.
+    Only one instance can run on a data folder: two daemons would start every run twice.
     """
     import dagster as dg
 
@@ -76,7 +76,7 @@ def ui(port: int, *, verbose: bool) -> None:
 def dagster_command(home: Path, port: int) -> list[str]:
     """Dagster's web server, daemon and code server, for a DAGSTER_HOME.
 
-    None of them imports from the folder they are started in (-P): a `duckdb.py` that lies there
+    None of them imports from the current folder (-P): a `duckdb.py` in it
     would be run. Dagster would put that folder first by itself, so another one is named.
     """
     return [
@@ -89,10 +89,10 @@ def dagster_command(home: Path, port: int) -> list[str]:
 
 
 def dagster_environment(home: Path, transport: str) -> dict[str, str]:
-    """The environment of these processes, which they hand on to those that they start.
+    """The environment of Dagster's processes, inherited by the processes that they start.
 
-    The transport is the one that was announced. Each run begins a process that would read it from
-    the data folder again, where it may have changed, or be gone.
+    It includes the transport that was printed: each run starts a process, which would otherwise
+    read the transport from the data folder, where it may have changed or been removed.
     """
     named = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
     # Dagster drops the first entry of the path, where it expects the folder of a script.

@@ -43,32 +43,32 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=7,
     show_default=True,
-    help="How many automatic backups stay.",
+    help="Number of automatic backups to keep.",
 )
 @click.option(
     "--sweep-anyway",
     type=ANY_PATH,
     metavar="DATA-PATH",
-    help="Sweep although most files would go; names the folder of the lake's files.",
+    help="Delete unreferenced files even if they are most files; give the folder of the files.",
 )
 @click.option(
     "--trust-clock",
     is_flag=True,
-    help="The clock is right, although it is far from the lake's commits.",
+    help="Accept a clock that is far from the lake's commits.",
 )
 @click.option(
     "--allow-large-deletion",
     is_flag=True,
-    help="Delete also where most payloads or snapshots would go.",
+    help="Allow the deletion of most payloads or snapshots.",
 )
 def maintain(
     keep: int, sweep_anyway: Path | None, trust_clock: bool, allow_large_deletion: bool
 ) -> None:
-    """Back up the lake, then keep it small and fast.
+    """Back up the lake, apply the retention, merge files and expire snapshots.
 
-    Payloads past their retention are deleted, small files merged, old snapshots expired, and files
-    swept that nobody refers to. The newest automatic backups stay. Nothing is deleted where it is
-    not proved to be safe; that ends with 1.
+    Payloads past their retention are deleted, small files merged, old snapshots expired, and
+    unreferenced files deleted. The newest automatic backups are kept. A deletion that cannot be
+    verified as safe is refused, with exit code 1.
     """
     from ytap_assets.operations.maintain import maintain_lake
 
@@ -101,13 +101,13 @@ def maintain(
     )
 )
 @click.argument("folder", type=ANY_PATH, required=False)
-@click.option("--verify", "verifies", is_flag=True, help="Make no copy; verify one.")
+@click.option("--verify", "verifies", is_flag=True, help="Verify a backup instead of making one.")
 def backup(folder: Path | None, verifies: bool) -> None:
-    """Copy the lake, as it stands at one moment; or verify a copy.
+    """Back up the lake, or verify a backup.
 
-    FOLDER is a new folder; without one it is made under the data folder's backups. With --verify it
-    is a copy, or the newest one of the backups: every file is compared with its checksum, the copy
-    is restored into a temporary place, and the rows of its tables are counted.
+    FOLDER is a new folder; by default one in the data folder's backups. With --verify it is a
+    backup, by default the newest: the checksum of every file is compared, the backup is restored
+    into a temporary folder, and the rows of its tables are counted.
     """
     from ytap_assets.operations.backups import backup_lake
 
@@ -140,11 +140,11 @@ def _verify(folder: Path | None) -> None:
 
 @click.command(epilog=examples("ytap restore data/backups/backup-20261120T020000.000000Z"))
 @click.argument("folder", type=FOLDER)
-@click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", "is_sure", is_flag=True, help="Skip the confirmation.")
 def restore(folder: Path, is_sure: bool) -> None:
-    """Put a backup back; the lake that is there is kept.
+    """Restore a backup; the current lake is kept beside it.
 
-    Every file of the copy is compared with its checksum before anything is changed.
+    The checksum of every file of the backup is verified before anything is changed.
     """
     from ytap_assets.lakehouse.manifest import read_manifest
     from ytap_assets.operations.backups import restore_lake
@@ -167,13 +167,13 @@ def restore(folder: Path, is_sure: bool) -> None:
 
 @click.command(epilog=examples("ytap doctor", "ytap doctor --online", "ytap doctor -f json"))
 @click.option(
-    "--online", "is_online", is_flag=True, help="Ask every source's host whether it answers."
+    "--online", "is_online", is_flag=True, help="Also check that every source's host responds."
 )
 @output_format
 def doctor(is_online: bool, shape: Format) -> None:
-    """Check up setup, sources, freshness, health and versions.
+    """Check setup, sources, freshness, health and versions.
 
-    Nothing is changed. Secrets are told by name, never by value. Ends with 1 where a check failed.
+    Changes nothing. Secrets are shown by name, never by value. Exits with 1 if a check failed.
     """
     from ytap_assets.operations.doctor import examine, probe_host
     from ytap_assets.settings import Settings
@@ -189,15 +189,15 @@ def doctor(is_online: bool, shape: Format) -> None:
 
 @click.group()
 def lake() -> None:
-    """Make an empty lake where the settings say; upgrade one of an older version."""
+    """Create an empty lake, or upgrade one of an older version."""
 
 
 @lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))
 def create() -> None:
-    """Make an empty lake.
+    """Create an empty lake.
 
-    A lake is made by itself only at the default place of a data folder; where YTAP_CATALOG or
-    YTAP_DATA_PATH names another, this makes it. Refused where a catalog or Parquet files are.
+    A lake is created automatically only at the default path of a data folder. Use this command if
+    YTAP_CATALOG or YTAP_DATA_PATH is set. Fails if a catalog or Parquet files exist there.
     """
     from ytap_assets.lakehouse.lake import Lake
     from ytap_assets.settings import Settings
@@ -208,9 +208,9 @@ def create() -> None:
 
 
 @lake.command("upgrade", epilog=examples("ytap lake upgrade --dry-run", "ytap lake upgrade"))
-@click.option("--dry-run", "is_dry", is_flag=True, help="Show the changes; make none.")
+@click.option("--dry-run", "is_dry", is_flag=True, help="Show the changes without making them.")
 def upgrade(is_dry: bool) -> None:
-    """Bring the lake's tables up to this version's declarations.
+    """Upgrade the lake's tables to this version.
 
     Each change is shown with the statement that undoes it. Any other command that writes to the
     lake makes the same changes when it opens it.
@@ -245,9 +245,9 @@ def upgrade(is_dry: bool) -> None:
     )
 )
 @some_workspaces
-@click.option("--from", "first", type=Day(), help="First day; else the first that is stored.")
-@click.option("--to", "last", type=Day(), help="Last day; else the last that is stored.")
-@click.option("--write", "writes", is_flag=True, help="Store what is new; else it is only shown.")
+@click.option("--from", "first", type=Day(), help="First day; by default the first stored day.")
+@click.option("--to", "last", type=Day(), help="Last day; by default the last stored day.")
+@click.option("--write", "writes", is_flag=True, help="Store the new rows.")
 @output_format
 def reparse(
     workspaces: tuple[str, ...],
@@ -257,11 +257,11 @@ def reparse(
     writes: bool,
     shape: Format,
 ) -> None:
-    """Read stored responses again with today's parsers; show what differs.
+    """Parse stored responses again with the current parsers, and show the differences.
 
-    For after a parser was fixed. Rows are only ever added: those of items without any (added), and
-    those that differ from an item's stored ones, beside them (changed). A table in which a key
-    stands once keeps the stored row (conflicting). Nothing is asked over the network.
+    Use it after a parser was fixed. Rows are only added: those of items without a row (added), and
+    those that differ from an item's stored rows (changed). In a table with unique keys the stored
+    row is kept (conflicting). The network is not used.
     """
     from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
 
@@ -299,10 +299,10 @@ def reparse(
 @one_workspace
 @output_format
 def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
-    """Show what deleting or disabling something means for the rows about it.
+    """Show the effect of deleting or disabling something on the rows about it.
 
-    NAME is a source, the id of a channel or video, or an account's platform and handle. Nothing is
-    changed.
+    NAME is a source, the id of a channel or video, or an account's platform and handle. Changes
+    nothing.
     """
     from ytap_assets.operations.workspaces import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS

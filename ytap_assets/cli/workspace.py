@@ -36,10 +36,10 @@ def workspace() -> None:
     ),
 )
 @click.argument("workspace_id", metavar="ID")
-@click.option("--name", help="Its name for people; else its id.")
-@click.option("--vertical", help="Its field; else general.")
-@click.option("--language", help="Its language; else en.")
-@click.option("--timezone", help="Its timezone; else UTC.")
+@click.option("--name", help="Display name; by default the id.")
+@click.option("--vertical", help="Subject area; by default general.")
+@click.option("--language", help="Language; by default en.")
+@click.option("--timezone", help="Timezone; by default UTC.")
 @click.option("--from", "origin", type=FILE, help="Convert an older JSON config, without loss.")
 def create(
     workspace_id: str,
@@ -49,9 +49,9 @@ def create(
     timezone: str | None,
     origin: Path | None,
 ) -> None:
-    """Make a workspace's folder and config.
+    """Create a workspace's folder and config.
 
-    Every key that is not set stands in the config as a comment, with an example.
+    The config includes every key that is not set as a comment, with an example.
     """
     from ytap_assets.operations.workspaces import create_workspace
 
@@ -64,16 +64,16 @@ def create(
         timezone=timezone,
         origin=origin,
     )
-    say(f"{made.workspace_id} is made: {clean(str(path))}")
+    say(f"{made.workspace_id} is created: {clean(str(path))}")
     if made.extra:
         say(f"kept under extra: {clean(', '.join(made.extra))}")
 
 
 @workspace.command("list", epilog=examples("ytap workspace list"))
 def show_all() -> None:
-    """List the workspaces, and names in the lake that no folder has.
+    """List the workspaces, also those in the lake without a folder.
 
-    Ends with 1 where a config or the lake cannot be read, or a folder was renamed, copied or
+    Exits with 1 if a config or the lake cannot be read, or a folder was renamed, copied or
     replaced.
     """
     from ytap_assets.operations.workspaces import list_workspaces
@@ -121,10 +121,10 @@ def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
 @workspace.command("show", epilog=examples("ytap workspace show tech"))
 @workspace_id
 def show(workspace_id: str) -> None:
-    """Show a workspace's config as it is understood; defaults are left out.
+    """Show a workspace's parsed config, without defaults.
 
-    Settings that have no effect are named with the reason. Ends with 2 where the spam model that
-    it names cannot be read.
+    Also lists settings that have no effect, with the reason. Exits with 2 if its spam model cannot
+    be read.
     """
     from ytap_assets.operations.trends import spam_model
     from ytap_assets.operations.workspaces import find_idle_settings
@@ -150,13 +150,13 @@ def show(workspace_id: str) -> None:
     ),
 )
 @click.argument("workspace_id", metavar="[ID]", required=False, shell_complete=complete_workspace)
-@click.option("--all", "everyone", is_flag=True, help="Every workspace that has no uid.")
-@click.option("--new", is_flag=True, help="A new uid, for the copy of another workspace's folder.")
-@click.option("--adopt", is_flag=True, help="The uid that the lake has for its name.")
+@click.option("--all", "everyone", is_flag=True, help="All workspaces without a uid.")
+@click.option("--new", is_flag=True, help="Write a new uid, for a copied folder.")
+@click.option("--adopt", is_flag=True, help="Write the uid that the lake has for the workspace.")
 def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -> None:
-    """Write a uid into a workspace's config; all else in the file stays.
+    """Write a uid into a workspace's config, without other changes to the file.
 
-    By its uid a workspace is recognized when its folder is renamed, copied or replaced.
+    The uid identifies the workspace if its folder is renamed, copied or replaced.
     """
     from ytap_assets.errors import ConfigError
     from ytap_assets.operations.workspaces import identify_workspace, read_registry
@@ -186,7 +186,7 @@ def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -
 @workspace.command("archive", epilog=examples("ytap workspace archive tech"))
 @workspace_id
 def archive(workspace_id: str) -> None:
-    """Stop a workspace's collection; its data stays."""
+    """Stop processing a workspace; its data is kept."""
     from ytap_assets.operations.workspaces import archive_workspace
 
     was_open = archive_workspace(_workspaces(), workspace_id)

@@ -129,7 +129,7 @@ def accounts(batch: Batch, _config: Mapping[str, Any]) -> Results:
 def raw_trends(batch: Batch, config: Mapping[str, Any]) -> Results:
     """Fetches every source of the workspace for every day of the range and appends new rows.
 
-    A scheduled run fetches only what is due. A source that can no longer answer for a past day is
+    A scheduled run fetches only what is due. A past day that a source can no longer return is
     logged as unrecoverable. Rows collected earlier are kept.
     """
     is_scheduled = config.get(TARGETS) == DUE
@@ -140,9 +140,9 @@ def raw_trends(batch: Batch, config: Mapping[str, Any]) -> Results:
 
 
 def collection_coverage(batch: Batch, _config: Mapping[str, Any]) -> Results:
-    """Computes the state of every target on every day: answered, healable by a backfill, or lost.
+    """Computes the state of every target on every day; see docs/trends.md for the states.
 
-    The picture in the metadata shows the best state of each source on each day.
+    The chart in the metadata shows the best state of each source on each day.
     """
     return cover_slices(batch)
 
@@ -409,11 +409,11 @@ MAINTENANCE = dg.define_asset_job(
     "maintenance",
     selection=dg.AssetSelection.assets("lake_maintenance")
     | dg.AssetSelection.checks_for_assets(*(table.name for table in WRITTEN_BESIDE)),
-    description="Maintain the lake and check the tables that are written beside others; of tables"
-    " with days, the last 7 days. Runs every night.",
+    description="Maintains the lake and checks the tables without a step of their own; for tables"
+    " partitioned by day, the last 7 days. Runs every night.",
 )
 DRILL = dg.define_asset_job(
     "drill",
     selection=["restore_drill"],
-    description="Restore the newest backup of the lake into a temporary folder. Runs every week.",
+    description="Restores the newest backup of the lake into a temporary folder. Runs every week.",
 )

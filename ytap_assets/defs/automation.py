@@ -359,7 +359,7 @@ def report_after_failure(context: dg.RunStatusSensorContext) -> dg.RunRequest | 
 def dead_runs(
     context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]
 ) -> dg.SkipReason:
-    """Every minute: runs of the command line that were killed."""
+    """Mark killed runs of the command line as failed, every minute."""
     dead = fail_dead_runs(context.instance, platform.settings.dagster_home, daemons_too=False)
     return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no run is dead")
 
@@ -377,7 +377,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
         "Every 10 minutes: collects and scores the days that are due. Today is due once per"
         " collection interval (`YTAP_EVERY_HOURS`, 6 by default; a workspace may set"
         " `sources.every_hours`); yesterday once more after 02:00 in the workspace's timezone; an"
-        " earlier day if a source can still answer for it, or once to record that it cannot."
+        " earlier day if a source can still return it, or once to record that it cannot."
     ),
 )
 def collection_schedule(
@@ -467,8 +467,8 @@ def find_wanted(
     """What is due of a stage, and what of it failed.
 
     Args:
-        platform: The installation. Days are due by its clock, which stands under replay.
-        instance: It knows the runs.
+        platform: The installation. Days are due by its clock, which is fixed under replay.
+        instance: The instance with the runs.
         stage: What is collected.
         tick: The real time, by which failures wait.
     """

@@ -34,11 +34,11 @@ def build_definitions(*, platform: Platform | None = None) -> dg.Definitions:
     """Every asset, check, job, schedule and sensor, over one platform.
 
     Args:
-        platform: The installation; the one the environment describes where None.
+        platform: The installation; the one the environment describes if None.
 
     Raises:
         ConfigError: The environment or a workspace's config is wrong.
-        LakeError: There is a lake, which tells the first day, and it cannot be opened.
+        LakeError: There is a lake, from which the first day is read, and it cannot be opened.
     """
     platform = platform or Platform.from_env()
     with warnings.catch_warnings():

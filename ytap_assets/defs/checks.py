@@ -48,12 +48,12 @@ _NO_DAYS = (date.min, date.min)
 
 @dataclass(frozen=True)
 class Watch:
-    """Something one table is watched for: a check of its own, which warns.
+    """A custom check of one table, with severity warning.
 
     Attributes:
         name: The check's name.
-        description: What holds when it passes.
-        find: Takes the rows that were written, and gives those to be looked at, in any columns.
+        description: The condition under which it passes.
+        find: From the rows that were written, returns those that need attention, in any columns.
     """
 
     name: str
@@ -85,7 +85,7 @@ def check_specs(
 
     Args:
         table: The table.
-        texts: What each structural check says.
+        texts: The description of each structural check.
         watches: What the table is watched for besides.
         is_collected: Whether its rows are fetched from sources.
     """
@@ -96,8 +96,8 @@ def check_specs(
         )
     if is_collected:
         described[ANSWERED] = (
-            "Every fetched target answered. If some targets did not answer, the check warns. If"
-            " none answered, nothing is collected and the run fails."
+            "Every fetched target responded. If some targets did not respond, the check warns. If"
+            " none responded, nothing is collected and the run fails."
         )
     described |= {watch.name: watch.description for watch in watches}
     return [
@@ -188,10 +188,10 @@ class Evaluation:
                         outcome.fail(part, Severity.WARN, reason, cases)
 
     def results(self, instance: dg.DagsterInstance, run_id: str) -> list[dg.AssetCheckEvaluation]:
-        """One result per check, over what the run covered and what failed before outside of it.
+        """One result per check, for the run's partitions and those that failed in earlier runs.
 
         Args:
-            instance: It knows the results of earlier runs.
+            instance: The instance with the results of earlier runs.
             run_id: The run.
         """
         judged = {name: outcome for name, outcome in self._outcomes.items() if outcome.judged}

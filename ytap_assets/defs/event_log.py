@@ -43,7 +43,7 @@ class BatchedEventLog(SqliteEventLogStorage):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "BatchedEventLog":
-        """Made from `dagster.yaml`."""
+        """Create it from `dagster.yaml`."""
         return cls(inst_data=inst_data, **config_value)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:

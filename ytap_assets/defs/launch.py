@@ -48,11 +48,11 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Planned:
-    """The assets of one stage that are to be made.
+    """The selected assets of one stage.
 
     Attributes:
         stage: The stage.
-        assets: Each asset, with what it is downstream of in the selection.
+        assets: Each asset, with its upstream assets in the selection.
     """
 
     stage: Stage
@@ -290,7 +290,7 @@ def _run_stage(
 
 
 def _name_subset(stage: Stage, assets: Sequence[str]) -> Sequence[str]:
-    """The assets, or none where they are all of the stage's."""
+    """The assets, or none if they are all of the stage's."""
     whole = {one.table.name for one in TABLE_ASSETS if one.stage == stage}
     return () if whole == set(assets) else assets
 

@@ -44,7 +44,7 @@ def cut_batches(parts: Sequence[Scope], most_workspaces: int) -> list[list[Scope
 
 
 class WorkspaceDays(dg.MultiPartitionsDefinition):
-    """Workspace x day, which remembers the last range it was asked for, per Dagster instance.
+    """Workspace x day; caches the last requested range per Dagster instance.
 
     Dagster lists a run's whole range anew for each partition that metadata are added to: a
     quarter of the time that a backfill of a year takes, if nothing is remembered.
@@ -98,7 +98,7 @@ def partition_keys(scope: Scope) -> list[str]:
 
 
 def describe_run(parts: Sequence[Scope]) -> dict[str, str]:
-    """The tags that say in the list of runs for which workspaces and days a run is."""
+    """The tags that show a run's workspaces and days in the list of runs."""
     names = sorted({part.workspace_id for part in parts})
     more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
     tags = {WORKSPACE: f"{', '.join(names[:_MANY])}{more}"}

@@ -196,7 +196,7 @@ def request_runs(
 def with_partition(
     workspace_ids: Iterable[str], instance: dg.DagsterInstance, log: logging.Logger
 ) -> list[str]:
-    """The workspaces whose partition Dagster knows; the log names the others.
+    """The workspaces that have a partition in Dagster; the log names the others.
 
     A folder that is newer than the last tick of ``workspace_folders`` waits for the next one.
     """
@@ -239,7 +239,7 @@ def _list_partitions(parts: Iterable[Scope]) -> frozenset[Partition]:
 
 @contextmanager
 def announce_process(home: Path) -> Iterator[dict[str, str]]:
-    """Say that this process is alive, until the end of the block or of the process.
+    """Mark this process as alive, until the end of the block or of the process.
 
     Yields:
         The tags its runs carry.

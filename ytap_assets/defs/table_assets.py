@@ -79,16 +79,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class TableAsset:
-    """How one table is made.
+    """The asset of one table.
 
     Attributes:
-        table: What is made.
-        compute: Makes the slices of a batch. The second argument is the run's config.
-        stage: With which tables it is made, and when.
-        reads: The tables it is made from.
+        table: The table.
+        compute: Materializes the slices of a batch. The second argument is the run's config.
+        stage: The stage, which determines its job and schedule.
+        reads: The tables that it reads.
         kinds: Icons in the UI.
-        watches: What its rows are watched for, besides what the table declares.
-        finish: What is done once, when a run has made its slices.
+        watches: Custom checks, in addition to those that the table declares.
+        finish: Called once after all slices of a run.
         is_collected: Whether its rows are fetched from sources.
         beside: Tables without a step of their own that are written in the same commits.
     """

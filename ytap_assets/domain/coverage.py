@@ -39,7 +39,7 @@ def describe_coverage(
             ``history``, ``lacks_key`` (it cannot be asked yet). Days after ``today`` are left out.
         log: Rows of `collection_log` of these days; targets that are planned no more count too,
             but nothing heals them.
-        imported: Rows of `raw_trends` that files brought: ``workspace_id``, ``day``, ``source``.
+        imported: Rows of `raw_trends` from files: ``workspace_id``, ``day``, ``source``.
         today: The UTC date.
 
     Returns:
@@ -96,7 +96,7 @@ def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
-    """Why targets that were asked gave no answer.
+    """The reasons for which requested targets failed.
 
     Args:
         log: Rows of `collection_log`.
@@ -131,7 +131,7 @@ def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
 
 
 def summarize_failed_targets(log: pl.DataFrame) -> str | None:
-    """How many of the targets that were asked failed, and why; None where none did.
+    """How many of the targets that were asked failed, and why; None if none did.
 
     Args:
         log: Rows of `collection_log`.

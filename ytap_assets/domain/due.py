@@ -1,4 +1,4 @@
-"""What is due to be collected, judged by what `collection_log` holds and not by the clock alone.
+"""What is due to be collected, derived from `collection_log` and not from the clock alone.
 
 Belongs here: the rules, on frames. Does not belong here: reading the log, the configs or the quota
 ledger (`operations.due`), or starting runs. ADR 0024 gives the reasons.
@@ -125,7 +125,7 @@ def find_due_targets(
 def find_unreplayed_targets(
     plan: pl.DataFrame, asked_from: pl.DataFrame, log: pl.DataFrame, *, today: date
 ) -> pl.DataFrame:
-    """`find_due_targets` under replay, where a day is collected once, whatever came of it.
+    """`find_due_targets` under replay, where a day is collected once, whatever the outcome.
 
     The clock stands still there, and a collection that is repeated leaves no trace in the log.
     """
@@ -168,7 +168,7 @@ def choose_days(
 ) -> pl.DataFrame:
     """The rows of today and of the `PAST_DAYS_PER_TICK` oldest past days of each workspace.
 
-    Partitions in progress count among these days, and are left out.
+    Partitions in progress count as such days, and are not returned.
     """
     place = pl.col("day").cast(pl.Int32).rank("dense").over("workspace_id")
     chosen = due.filter((pl.col("day") == today) | (place <= PAST_DAYS_PER_TICK))
@@ -442,7 +442,7 @@ def _is_new_slot(now: datetime, interval: timedelta | pl.Expr) -> pl.Expr:
 def _is_waiting(first: str, last: str, longest: timedelta | pl.Expr, now: datetime) -> pl.Expr:
     """Whether what has failed since ``first``, lastly at ``last``, is not to be tried again yet.
 
-    It is after 15, 30, 60 ... minutes, up to the longest pause. False where nothing failed.
+    It is after 15, 30, 60 ... minutes, up to the longest pause. False if nothing failed.
     """
     pause = pl.col(last) - pl.col(first) + pl.lit(FIRST_RETRY)
     return _holds(pl.col(last) + pl.min_horizontal(pause, longest) > now)
@@ -469,7 +469,7 @@ def _is_unknown_or(condition: pl.Expr) -> pl.Expr:
 
 
 def _holds(condition: str | pl.Expr) -> pl.Expr:
-    """A condition that is false where it is unknown."""
+    """A condition that is false if it is unknown."""
     return (pl.col(condition) if isinstance(condition, str) else condition).fill_null(value=False)
 
 

@@ -60,7 +60,7 @@ class SourceInputs:
 
 
 def measure_sources(days: pl.Series, inputs: SourceInputs) -> pl.DataFrame:
-    """Count what each source brought and what was made of it, on each of the days.
+    """Count the items of each source, and the scripts and videos made of them, per day.
 
     Returns:
         Rows of `source_performance`; a day on which nothing happened has none.

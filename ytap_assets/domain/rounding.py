@@ -41,9 +41,9 @@ def round_exactly(value: pl.Expr, decimals: int) -> pl.Expr:
 def divide_exactly(value: pl.Expr, divisor: float) -> pl.Expr:
     """``value / divisor``, correctly rounded; null stays null.
 
-    Dividing by one number, Polars multiplies with its reciprocal instead: of the integers to
-    200,000 one in eight comes out differently over 1000, and 2.675 becomes 2.6750000000000003,
-    which rounds the other way. By a column it divides.
+    Polars divides by a scalar by multiplying with its reciprocal: for one in eight of the integers
+    to 200,000 the result of dividing by 1000 differs, and 2.675 becomes 2.6750000000000003, which
+    is rounded up. By a column it divides.
     """
     return value.map_batches(
         lambda values: _divide(values.cast(pl.Float64), divisor),

@@ -322,7 +322,7 @@ def _domains(host: str) -> Iterator[str]:
 
 
 def platform_form(host: str, path: str, parameters: Sequence[str]) -> str | None:
-    """The one form of a platform's page, or None where the page is of no known kind."""
+    """The canonical URL of a platform's page, or None if the kind of page is unknown."""
     known = _FORMS.get(host)
     if known is not None:
         return known(path, parameters)

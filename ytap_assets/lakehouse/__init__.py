@@ -7,11 +7,11 @@
 - ``lake``         the `Lake`: open, read, write, publish
 - ``transaction``  what can be done inside one commit: publish, append, delete
 - ``reader``       reading, bound to a workspace; reading across is another, named class
-- ``schema``       bring the lake's tables up to the declarations in ``tables``
+- ``schema``       upgrade the lake's tables to the declarations in ``tables``
 - ``maintenance``  merge, expire, sweep
 - ``backup``       copy the lake, put a copy back
 - ``copies``       the copies that are there; copying files onto a disk
-- ``manifest``     what a copy holds, with checksums
+- ``manifest``     the content of a copy, with checksums
 - ``sql_sandbox``  users' SQL: on a copy of one workspace's rows, or read-only on the lake
 - ``inspection``   facts about a lake, read without changing it
 - ``errors``       the lakehouse's exceptions, and which errors of the disk and of other programs

@@ -97,7 +97,7 @@ _READERS_S = 30.0
 
 @dataclass(frozen=True)
 class Verified:
-    """A copy that was verified in full and restored into a temporary place.
+    """A copy that was verified completely and restored into a temporary folder.
 
     Attributes:
         backup: The copy.
@@ -235,7 +235,7 @@ def _is_due(name: str, sequence: int) -> bool:
 def _link_unread(
     source: Path, target: Path, name: str, file: LakeFile, earlier: Backup | None
 ) -> Copied | None:
-    """Link a file of the same name and size from the copy before; None where there is none.
+    """Link a file of the same name and size from the copy before; None if there is none.
 
     The sizes of the files of both were compared with the catalog's and the manifest's.
     """
@@ -311,24 +311,24 @@ def _naming_damage(settings: Settings, partial: Path, earlier: Copy | None) -> I
 def restore(
     settings: Settings, folder: Path, now: datetime, *, readers_s: float = _READERS_S
 ) -> Backup:
-    """Put a copy back; what was there is kept beside it as ``*.before-<time>``.
+    """Restore a copy; the previous lake is kept beside it as ``*.before-<time>``.
 
-    The files are copied into a folder of their own first and compared with their checksums. Then,
-    under the write lock, they get their places beside those that are there (no two files ever share
-    a name), and the catalog is replaced in one step. Whatever fails before that step leaves the
-    lake as it was. At last the files that only the lake before knew are taken out; they are kept. A
-    record beside the catalog says that this state was meant (`find_newer_copy`).
+    The files are first copied into a separate folder, and their checksums are verified. Then, under
+    the write lock, they are moved beside the existing ones (file names are unique), and the catalog
+    is replaced atomically. A failure before that leaves the lake unchanged. Finally the files that
+    only the previous lake refers to are moved out and kept. A record beside the catalog marks the
+    restored state as intended (`find_newer_copy`).
 
     Args:
         settings: The installation.
         folder: The copy.
-        now: The present; it names what is kept.
-        readers_s: How long to wait for those who read the catalog that is replaced.
+        now: The present; part of the names of kept files.
+        readers_s: How long to wait for readers of the catalog that is replaced, in seconds.
 
     Raises:
-        BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder in
-            place of a file, lies in the way.
-        LockTimeoutError: Somebody is still writing.
+        BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder
+            instead of a file, is at a target path.
+        LockTimeoutError: A writer still holds the lock.
         DiskFullError: There is no space left for it.
         DiskFailureError: The disk, or a limit of the process, refused to read or write.
     """
@@ -366,15 +366,15 @@ def restore(
 
 
 def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
-    """Check a copy in full, restore it into a temporary place, and count the rows of its tables.
+    """Verify a copy, restore it into a temporary folder, and count the rows of its tables.
 
-    The temporary place is among the backups and needs as much space as the copy.
+    The temporary folder is among the backups and needs as much space as the copy.
 
     Raises:
-        BackupError: The copy is damaged, or the restored tables hold other numbers of rows than
-            the manifest says.
-        DiskFullError: There is no space for the restored lake, which says nothing of the copy.
-        DiskFailureError: The disk, or a limit of the process, refused to read or write.
+        BackupError: The copy is damaged, or the row counts of the restored tables differ from the
+            manifest.
+        DiskFullError: There is no space for the restored lake; the copy is not verified.
+        DiskFailureError: Reading or writing failed because of the disk or a limit of the process.
     """
     backup = open_backup(folder)
     try:
@@ -558,7 +558,7 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
-    """Rows by table at the newest snapshot; where all is read, every value is decoded."""
+    """Rows by table at the newest snapshot, optionally decoding every value."""
     tables = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL",
         [LAKE],

@@ -71,7 +71,7 @@ class LakeFile:
         table: The table it belongs to.
         size_bytes: Its size, as the catalog recorded it when the file was written.
         rows: Its rows, likewise; of a file of deletes, the rows that it deletes.
-        deleted: How many of its rows the newest snapshot holds for deleted; None where the newest
+        deleted: How many of its rows the newest snapshot holds for deleted; None if the newest
             snapshot does not refer to the file.
     """
 
@@ -305,7 +305,7 @@ def _describe_place(path: Path) -> str:
 
 
 def find_unsafe_name(name: str) -> str | None:
-    """Why a name below the data path is none that a lake's Parquet file has; None where it is.
+    """Why a name below the data path is none that a lake's Parquet file has; None if it is.
 
     Whoever writes files by such names writes nowhere but below the folder that he means to.
     """

@@ -181,7 +181,7 @@ def check_batch(
 def _check_together(
     table: Table, frames: Mapping[Scope, pl.DataFrame]
 ) -> dict[Scope, CheckedRows] | None:
-    """The checked rows of each scope; None where the frames differ in columns or a check fails."""
+    """The checked rows of each scope; None if the frames differ in columns or a check fails."""
     schemas = [frame.schema for frame in frames.values()]
     if any(schema != schemas[0] for schema in schemas):
         return None
@@ -325,7 +325,7 @@ def check_schema(
     Args:
         table: The declaration.
         frame: The rows.
-        columns: The columns there have to be; all of the table's where None.
+        columns: The columns there have to be; all of the table's if None.
     """
     names = tuple(table.schema if columns is None else columns)
     wanted = [column for column in table.columns if column.name in names]

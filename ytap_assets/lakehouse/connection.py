@@ -141,7 +141,7 @@ def require_catalog(settings: Settings) -> None:
 
 
 def find_obstacle(settings: Settings) -> str | None:
-    """What speaks against making a lake here; None where nothing does.
+    """What speaks against making a lake here; None if nothing does.
 
     A catalog that was moved, lost or emptied leaves files behind: a new one beside them would refer
     to none of them, and all of them would be orphans.
@@ -358,10 +358,10 @@ def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
 def stored_at(
     connection: duckdb.DuckDBPyConnection, table: str, snapshot: int
 ) -> frozenset[str] | None:
-    """A table's columns at a snapshot; None where there was no such table then.
+    """A table's columns at a snapshot; None if there was no such table then.
 
     Raises:
-        SnapshotMissingError: The snapshot never was, or has expired.
+        SnapshotMissingError: The snapshot does not exist, or has expired.
     """
     if not 0 <= snapshot < _END_OF_NUMBERS:
         raise SnapshotMissingError(_explain_missing(snapshot))
@@ -384,7 +384,7 @@ def _explain_missing(snapshot: int) -> str:
 
 
 def extension_file(name: str) -> Path | None:
-    """Where a pinned package holds an extension for this DuckDB; None where it is not installed."""
+    """Where a pinned package holds an extension for this DuckDB; None if it is not installed."""
     package = find_spec(f"duckdb_extension_{name}")
     if package is None or package.origin is None:
         return None

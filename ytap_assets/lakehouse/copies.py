@@ -75,7 +75,7 @@ class Copy:
 
     Attributes:
         folder: Where it is.
-        backup: What it says of itself; None where it cannot be read.
+        backup: What it says of itself; None if it cannot be read.
         problem: What a look at its manifest and the sizes of its files found wrong.
     """
 
@@ -129,17 +129,16 @@ def newest_good(copies: list[Copy]) -> Copy | None:
 def find_newer_copy(settings: Settings, copies: Sequence[Copy]) -> str | None:
     """Whether a good copy has commits of this lake that its catalog does not have.
 
-    Such a catalog is an older one that took the place of the lake's, or lost its journal: files
-    that it does not refer to may hold the newer rows. It stays so when more was committed since,
-    so not only the newest snapshot is compared. Copies that were there when somebody restored an
-    older one do not count.
+    Such a catalog was replaced by an older one, or lost its journal: files that it does not refer
+    to may contain the newer rows. Later commits do not change this, so not only the newest snapshot
+    is compared. Copies made before the restore of an older one do not count.
 
     Args:
         settings: The installation.
         copies: The copies among the backups.
 
     Returns:
-        What is wrong, and the ways out; None where no copy has more.
+        The problem, and how to resolve it; None if no copy has more commits.
 
     Raises:
         LakeDamagedError: The catalog cannot be read.
@@ -183,7 +182,7 @@ def newest_sequence(settings: Settings, copies: Sequence[Copy]) -> int:
 
 
 def open_backup(folder: Path) -> Backup:
-    """Read a copy's manifest and see that all it names is there, as it was copied.
+    """Read a copy's manifest and verify the size and checksum of all its files.
 
     Raises:
         BackupError: No manifest, or a file is missing or damaged, or something is not a file.
@@ -197,11 +196,11 @@ def open_backup(folder: Path) -> Backup:
 
 
 def check_sizes(folder: Path) -> Backup:
-    """Read a copy's manifest and see that all it names is there; no content is read.
+    """Read a copy's manifest and verify the size of all its files, without reading them.
 
     Raises:
-        BackupError: No manifest; a file is missing or of another size; or anything in the folder is
-            a link, a device or the like: what they lead to is not the copy's.
+        BackupError: No manifest; a file is missing or of another size; or the folder contains a
+            link, a device or another special file.
     """
     backup = read_manifest(folder)
     there = _list_tree(folder)
@@ -215,7 +214,7 @@ def check_sizes(folder: Path) -> Backup:
 
 
 def read_restored(settings: Settings) -> Restored | None:
-    """The record of the last restore; None where there is none, or it cannot be read."""
+    """The record of the last restore; None if there is none, or it cannot be read."""
     file = restored_file(settings)
     try:
         kept = read_below(file.parent, file.name, max_bytes=_MAX_RECORD_BYTES)
@@ -302,10 +301,10 @@ def damaged(file: Path) -> BackupError:
 
 @contextmanager
 def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[None]:
-    """Let no other backup, restore or sweep of this lake run meanwhile. Writers go on.
+    """Block other backups, restores and cleanups of this lake meanwhile; writers are not blocked.
 
     Raises:
-        BackupError: Another one ran for longer than the timeout.
+        BackupError: Another one held the lock for longer than the timeout.
     """
     catalog = settings.catalog
     lock = WriteLock(catalog.with_name(f"{catalog.name}.copying"), timeout_s=timeout_s)
@@ -403,7 +402,7 @@ def naming_failures(place: Path) -> Iterator[None]:
 
 
 def link(source: Path, target: Path) -> bool:
-    """Give a file a second name; False where the file systems cannot."""
+    """Give a file a second name; False if the file systems cannot."""
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError:  # another file system, or one without links, or too many of them

@@ -50,7 +50,7 @@ class Lake:
     """A lakehouse, attached for reading and writing. Its tables are as `tables` declares them.
 
     Attributes:
-        refusal: Why it is attached for reading only; None where it can be written to.
+        refusal: Why it is attached for reading only; None if it can be written to.
     """
 
     def __init__(
@@ -79,23 +79,22 @@ class Lake:
         may_only_read: bool = False,
         sleep: Callable[[float], None] = time.sleep,
     ) -> Self:
-        """Attach the lake and bring its tables up to date.
+        """Attach the lake and upgrade its tables.
 
-        It is made where there is none, and only at the default place of a data folder that holds
-        neither a catalog, nor data files, nor copies of a lake. A lake that is missing elsewhere is
-        not an empty lake.
+        If there is none, it is created, but only at the default path of a data folder that contains
+        no catalog, no data files and no copies of a lake.
 
         Args:
-            settings: Where it is.
-            tables: The declarations; those of the platform where None.
-            may_only_read: Whether a lake on a read-only folder or a full disk will do: it is then
-                attached as it is, and refuses writes.
-            sleep: Waits so many seconds, while another program keeps the catalog locked.
+            settings: Its paths.
+            tables: The declarations; those of the platform if None.
+            may_only_read: Whether a lake on a read-only folder or a full disk is sufficient: it is
+                then attached without an upgrade, and rejects writes.
+            sleep: Waits the given number of seconds, while another program locks the catalog.
 
         Raises:
-            LakeMissingError: There is none, and making one has to be asked for: `Lake.create`.
-            LakeDamagedError: The catalog is there and is none that can be read.
-            SchemaConflictError: The stored tables cannot be brought up to the declarations.
+            LakeMissingError: There is none, and it has to be created with `Lake.create`.
+            LakeDamagedError: The catalog cannot be read.
+            SchemaConflictError: The stored tables cannot be upgraded to the declarations.
             DiskFullError: There is no space left.
             LakeReadOnlyError: Its folder cannot be written to.
             CatalogBusyError: Another program keeps the catalog locked.
@@ -118,10 +117,10 @@ class Lake:
 
     @classmethod
     def create(cls, settings: Settings, *, tables: dict[str, Table] | None = None) -> Self:
-        """Make an empty lake wherever the settings say.
+        """Create an empty lake at the configured paths.
 
         Raises:
-            LakeError: A catalog, or what is left of one, or Parquet files are there already.
+            LakeError: A catalog, parts of one, or Parquet files exist there.
             DiskFullError: There is no space left.
             LakeReadOnlyError: The folder cannot be written to.
         """
@@ -134,7 +133,7 @@ class Lake:
         return cls.open(settings, tables=tables)
 
     def close(self) -> None:
-        """Let go of the catalog."""
+        """Close the catalog."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -145,10 +144,10 @@ class Lake:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection of its own on the attached lake, for one read or one transaction.
+        """A separate connection to the attached lake, for one read or one transaction.
 
         Raises:
-            DiskFullError: There is no space left, of which a read needs a little, too.
+            DiskFullError: There is no space left; a read needs some, too.
             CatalogBusyError: Another program keeps the catalog locked.
         """
         with translate_errors(self.settings), closing(self._connection.cursor()) as cursor:
@@ -174,7 +173,7 @@ class Lake:
         return BatchReader(self.cursor, workspace_ids, as_of=as_of)
 
     def cross_reader(self) -> CrossReader:
-        """Read across all workspaces: a step of its own, so that it is seen."""
+        """Read across all workspaces; a separate call, so that it is explicit."""
         return CrossReader(self.cursor)
 
     @contextmanager
@@ -238,7 +237,7 @@ class Lake:
         transaction.commit()
 
     def preview_append(self, rows: CheckedRows) -> Appended:
-        """What an append would do now; nothing is written, and no lock is taken."""
+        """Preview an append; nothing is written, and no lock is acquired."""
         with self.cursor() as cursor:
             return Transaction(cursor, Run("preview", "lakehouse", "preview an append")).split(
                 rows.table, rows.frame
@@ -268,7 +267,7 @@ class Lake:
         """Create missing tables, add missing columns and rename those with another name.
 
         Returns:
-            The steps that were needed; empty where none was.
+            The steps that were needed; empty if none was.
 
         Raises:
             SchemaConflictError: See `schema.plan_changes`.

@@ -36,7 +36,7 @@ class WriteLock:
         """Wait for the lock and hold it.
 
         Raises:
-            LockTimeoutError: Somebody else held it for longer than the timeout.
+            LockTimeoutError: Another process held it for longer than the timeout.
             OSError: The lock's file cannot be opened for writing.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class WriteLock:
             lock.release()
 
     def find_holder(self) -> LockHolder | None:
-        """Who holds the lock now; None where nobody does. Nothing is written for it.
+        """The current holder of the lock; None if it is free. Nothing is written for it.
 
         Raises:
             OSError: The lock's file cannot be read.
@@ -75,10 +75,10 @@ class WriteLock:
 
 @dataclass(frozen=True)
 class LockHolder:
-    """Who holds the write lock.
+    """The process that holds the write lock.
 
     Attributes:
-        pid: The process; None where the system does not say.
+        pid: The process; None if the system does not say.
         program: Its name.
         runs_for: How long it has been running: it cannot have held the lock for longer.
     """

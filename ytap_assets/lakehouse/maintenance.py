@@ -1,4 +1,4 @@
-"""Keep the lake small and fast: merge files, expire snapshots, sweep what nobody refers to.
+"""Maintain the lake: merge files, expire snapshots, delete unreferenced files.
 
 All of it runs under the write lock, so no file of a commit in the making can be taken for an
 orphan. What operators decide per workspace (retention) is in `operations`.
@@ -49,16 +49,16 @@ _TEXT_COMPARED = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Maintained:
-    """What a maintenance did.
+    """The result of a maintenance.
 
     Attributes:
-        files_before: Parquet files the tables consisted of.
-        files_after: The same, afterwards.
+        files_before: Parquet files of the tables before it.
+        files_after: Parquet files of the tables after it.
         snapshots_expired: Snapshots that can no longer be read.
         files_deleted: Files of expired snapshots, deleted.
         orphans_deleted: Files of tables that no snapshot refers to, deleted.
-        foreign_files: Parquet files among the lake's that it did not make, left alone.
-        refusal: Why no file was deleted and no snapshot expired, and what to do; None where all
+        foreign_files: Parquet files in the lake's folders that it did not write; not deleted.
+        refusal: Why no file was deleted and no snapshot expired, and what to do; None if all
             was done.
     """
 
@@ -192,7 +192,7 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
 
 
 def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False) -> Sweep:
-    """What a sweep would delete; the caller holds the write lock.
+    """The files that a cleanup would delete; the caller holds the write lock.
 
     Args:
         settings: The installation.

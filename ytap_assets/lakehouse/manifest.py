@@ -58,12 +58,12 @@ class Backup:
     Attributes:
         folder: Where it is.
         made_at: When it was made, by the machine's clock, which may have been wrong.
-        duckdb_version: What wrote it.
+        duckdb_version: The version that wrote it.
         catalog: Its catalog.
         files: Its Parquet files, by their names below the data path.
-        sequence: Its place in the order of the copies of a folder; None in copies of format 2,
-            which are older than any that has one.
-        lake_id: Names the lake, whatever its place; None in copies of format 2.
+        sequence: Its position in the order of a folder's copies; None in copies of format 2, which
+            are older than all others.
+        lake_id: Identifies the lake, independent of its path; None in copies of format 2.
         snapshot_id: The newest snapshot; None in copies of format 2.
         tables: Rows by table at that snapshot; None in copies of format 2.
     """
@@ -85,12 +85,12 @@ class Backup:
 
     @property
     def rows(self) -> int | None:
-        """The rows of all tables; None where the copy does not say."""
+        """The rows of all tables; None if the copy does not say."""
         return None if self.tables is None else sum(self.tables.values())
 
 
 def describe(file: Path) -> Copied:
-    """A file's size and checksum; reads all of it."""
+    """A file's size and checksum; reads the whole file."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return Copied(stream.tell(), digest)
@@ -113,7 +113,7 @@ def write_manifest(backup: Backup, folder: Path) -> None:
 
 
 def read_manifest(folder: Path) -> Backup:
-    """What a copy says of itself; `copies.open_backup` sees whether it is so.
+    """Read the manifest of a copy; `copies.open_backup` verifies it.
 
     Raises:
         BackupError: No manifest, a damaged one, one without checksums, or one that names what no

@@ -50,13 +50,13 @@ class BatchReader:
 
         Args:
             table: What to read.
-            days: First and last day, both included; all days where None.
-            columns: Which columns, in this order; all where None.
+            days: First and last day, both included; all days if None.
+            columns: Which columns, in this order; all if None.
             wanted: Column -> values to keep; of workspaces, only the reader's own.
             at_least: Column -> the least value to keep.
 
         Raises:
-            SnapshotMissingError: The snapshot never was, or has expired.
+            SnapshotMissingError: The snapshot does not exist, or has expired.
         """
         among = set((wanted or {}).get("workspace_id", self.workspace_ids))
         owners = [one for one in self.workspace_ids if one in among]
@@ -105,7 +105,7 @@ class BatchReader:
         Args:
             table: What to read.
             seqs: The number by workspace; all rows of a workspace that is absent.
-            columns: Which columns, in this order; all where None.
+            columns: Which columns, in this order; all if None.
         """
         names = list(columns or table.schema)
         selected = ", ".join(f'"{name}"' for name in names)
@@ -127,7 +127,7 @@ class BatchReader:
 
         Args:
             table: What to count.
-            days: First and last day, both included; all days where None.
+            days: First and last day, both included; all days if None.
         """
         day = "day" if table.by_day else "NULL"
         values: list[object] = list(self.workspace_ids)
@@ -225,7 +225,7 @@ class CrossReader:
         )
 
     def first_day(self, table: Table, *, since: date) -> date | None:
-        """The earliest day of any workspace's rows, from a day on; None where there are none."""
+        """The earliest day of any workspace's rows, from a day on; None if there are none."""
         with self._cursors() as cursor:
             found = cursor.execute(
                 f"SELECT min(day) FROM {LAKE}.{table.name} WHERE day >= ?", [since]

@@ -1,4 +1,4 @@
-"""Bring the lake up to the declarations in `tables`: options, tables, columns, comments.
+"""Upgrade the lake to the declarations in `tables`: options, tables, columns, comments.
 
 A new column is added with its default, a renamed one is renamed in place, and old rows stay
 readable. What would lose or reinterpret data is refused, with the way out in the message. Every
@@ -58,11 +58,11 @@ class _Stored:
 def plan_changes(
     connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]
 ) -> list[SchemaChange]:
-    """The steps that bring the lake up to the declarations; empty where nothing is to do.
+    """The steps that upgrade the lake to the declarations; empty if there are none.
 
     Raises:
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one
-            has neither null nor a default for the rows that are there.
+            has neither null nor a default for existing rows.
     """
     stored = _stored_columns(connection)
     descriptions = _stored_descriptions(connection)

@@ -159,7 +159,7 @@ def open_sql(
     Raises:
         ConfigError: The workspace's name breaks the rule, or there is no such workspace.
         LakeMissingError: There is no lake yet.
-        SnapshotMissingError: The snapshot never was, or has expired.
+        SnapshotMissingError: The snapshot does not exist, or has expired.
     """
     if workspace_id is not None:
         check_workspace_id(workspace_id)
@@ -475,7 +475,7 @@ def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id:
 def _find_owners(
     owners: dict[str, str | None], workspace_id: str, uid: str | None
 ) -> list[str] | None:
-    """The workspaces whose uid a folder has in place of its own; None where it is its own."""
+    """The workspaces whose uid a folder has in place of its own; None if it is its own."""
     uid = uid and uid.upper()
     others = sorted(name for name, other in owners.items() if uid is not None and other == uid)
     known = owners.get(workspace_id)

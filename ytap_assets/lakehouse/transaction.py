@@ -47,12 +47,12 @@ WHERE s.schema_name = 'main' AND t.table_name = ? AND c.column_name = 'seq'
 
 @dataclass(frozen=True)
 class Run:
-    """Who writes: kept with every snapshot.
+    """The author of a write, recorded with every snapshot.
 
     Attributes:
         run_id: The Dagster run, or the command's own id.
         actor: ``dagster``, ``cli`` or a test's name.
-        what: What is being done, in a few words.
+        what: A short description of the operation.
     """
 
     run_id: str
@@ -81,7 +81,7 @@ class Transaction:
     """One commit in the making. Made by `Lake.write` only.
 
     Attributes:
-        snapshot_id: Once committed, the snapshot that holds what was written.
+        snapshot_id: After the commit, its snapshot.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
@@ -95,7 +95,7 @@ class Transaction:
         self.snapshot_id: int | None = None
 
     def reader(self, workspace_id: str) -> Reader:
-        """Read one workspace inside the transaction: what holds now holds at the commit."""
+        """Read one workspace inside the transaction; the rows are unchanged at the commit."""
         return Reader(lambda: nullcontext(self._cursor), workspace_id)
 
     def batch_reader(self, workspace_ids: Sequence[str]) -> BatchReader:
@@ -207,7 +207,7 @@ class Transaction:
         ]
 
     def split(self, table: Table, frame: pl.DataFrame) -> Appended:
-        """What `append` would do with checked rows, without their numbers; nothing is written."""
+        """Preview `append` for checked rows, without their numbers; nothing is written."""
         if table.mode != "append":
             raise ValueError(f"{table.name} is derived: publish it")
         if table.in_parts:
@@ -229,7 +229,7 @@ class Transaction:
         )
 
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
-        """Bring the stored tables up to their declarations; see `schema.plan_changes`.
+        """Upgrade the stored tables to their declarations; see `schema.plan_changes`.
 
         The snapshot keeps the statements that undo it, in the order in which they are to be run.
         """
@@ -274,8 +274,8 @@ class Transaction:
         """Begin again and make the same changes; `Lake.write` calls it where a commit was refused.
 
         Raises:
-            CatalogBusyError: Somebody else committed meanwhile, so that what was read may no longer
-                hold.
+            CatalogBusyError: Another process committed meanwhile, so that the rows read may have
+                changed.
         """
         self.begin()
         if self._ask("ducklake_current_snapshot") != self._before:
@@ -298,7 +298,7 @@ class Transaction:
             self.snapshot_id = max(self._before, self._ask("ducklake_last_committed_snapshot"))
 
     def roll_back(self) -> None:
-        """Undo; `Lake.write` calls it when something was raised inside."""
+        """Roll back; `Lake.write` calls it after an exception inside."""
         with suppress(duckdb.TransactionException):  # a commit that failed has undone it already
             self._cursor.execute("ROLLBACK")
 
@@ -432,7 +432,7 @@ def _single_table(parts: Sequence[CheckedRows]) -> Table:
 
 
 def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> Appended:
-    """Tell rows that say something from those of which one row says all already.
+    """Separate new rows from those whose values a stored row already has.
 
     A row says its non-null values of `Table.said`. It is a duplicate where a stored row, or an
     earlier one of the frame, has the same identity and the same value wherever this row has one.

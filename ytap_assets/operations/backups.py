@@ -50,7 +50,7 @@ class Attempt:
     Attributes:
         at: When it was, by the machine's clock.
         folder: The copy, or what it would have been.
-        problem: What went wrong; None where nothing did.
+        problem: What went wrong; None if nothing did.
     """
 
     at: datetime
@@ -129,7 +129,7 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
 
 
 def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
-    """Put a copy back; what was there is kept beside it.
+    """Restore a copy; the previous lake is kept beside it.
 
     Raises:
         BackupError: The copy is damaged, or was made by a newer DuckDB.
@@ -172,12 +172,12 @@ def drill_restore(settings: Settings, *, now: datetime | None = None) -> Drill:
 
 
 def last_attempt(settings: Settings) -> Attempt | None:
-    """The last backup below the folder of backups; None where there was none."""
+    """The last backup below the folder of backups; None if there was none."""
     return _read_record(settings, _ATTEMPT, Attempt)
 
 
 def last_drill(settings: Settings) -> Drill | None:
-    """The last restore drill; None where there was none."""
+    """The last restore drill; None if there was none."""
     return _read_record(settings, _DRILL, Drill)
 
 
@@ -194,7 +194,7 @@ def find_doubt(made: Backup, earlier: Sequence[Copy]) -> str | None:
     by mistake is as empty the next night.
 
     Returns:
-        What is wrong, and what to do where nothing is; None where nothing seems to be.
+        What is wrong, and what to do where nothing is; None if nothing seems to be.
     """
     for copy in reversed(earlier):
         if not _is_automatic(copy.folder) or copy.backup is None or copy.problem is not None:

@@ -64,7 +64,7 @@ _COVERAGE_PLAN = pl.Schema(
 
 
 class NothingCollectedError(YtapError):
-    """Every target that was asked failed.
+    """Every requested target failed.
 
     Attributes:
         log: The fetches, as rows of ``collection_log``.
@@ -92,7 +92,7 @@ def collect_trends(
         batch: The workspaces and the days.
         catalog: The sources there are.
         targets: The targets that are asked, by workspace and day; all of a workspace that is not
-            among them, and of all workspaces where None.
+            among them, and of all workspaces if None.
 
     Returns:
         What was stored for each slice, or why it failed: a `NothingCollectedError` if no target

@@ -102,13 +102,13 @@ _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a check-up.
+    """One result of `ytap doctor`.
 
     Attributes:
-        area: What the check-up is of; the verdict says how it stands.
-        subject: What was looked at.
-        verdict: ``ok``; ``warn``: it works, and somebody should look; ``fail``: it does not.
-        detail: What was found, and what to do where it is not well.
+        area: The area of the check.
+        subject: What was checked.
+        verdict: ``ok``; ``warn``: it works, but needs attention; ``fail``: it does not work.
+        detail: The result, and what to do if it is not ``ok``.
     """
 
     area: Area
@@ -465,7 +465,7 @@ def examine_lake(
 
 
 def judge_age(table: Table, age: timedelta) -> Verdict:
-    """How a table stands whose newest row is so old."""
+    """The verdict on a table, by the age of its newest row."""
     cadence = timedelta(minutes=table.cadence_minutes)
     if age <= _LATE * cadence:
         return "ok"
@@ -601,7 +601,7 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     shown = "".join(
         f"; {count} x {source}: {reason}" for source, reason, count in reasons.head(_SHOWN).rows()
     )
-    detail = f"{aside.height} put aside in 24 h{shown}"
+    detail = f"{aside.height} quarantined in 24 h{shown}"
     yield Finding("health", "quarantined rows", "warn" if aside.height else "ok", detail)
 
 
@@ -663,7 +663,7 @@ def _worst(verdicts: set[Verdict]) -> Verdict:
 
 
 def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator[Finding]:
-    """What a check-up says of the copies among the backups, the last backup and restore drill.
+    """The checks of the backups, the last backup and the last restore drill.
 
     Args:
         settings: The installation.

@@ -1,4 +1,4 @@
-"""What is due now, for all workspaces at once: reads what the rules of `domain.due` judge.
+"""What is due now, for all workspaces together: reads the inputs of the rules in `domain.due`.
 
 Belongs here: the reads and the frames that the rules take. Does not belong here: the rules, or
 starting runs (`defs`).
@@ -81,7 +81,7 @@ def find_due(
 ) -> Due:
     """What to collect now, for every workspace that collects.
 
-    Nothing is written, so it may be asked for as often as one likes.
+    Nothing is written, so it can be called at any time.
 
     Args:
         platform: The installation.
@@ -117,7 +117,7 @@ def find_due(
 
 
 def _days(settings: Settings, now: datetime) -> Days | None:
-    """The days that may be due; None where there is none yet."""
+    """The days that may be due; None if there is none yet."""
     today = now.date()
     first = today - timedelta(days=LOOKBACK_DAYS)
     if settings.transport == "replay":

@@ -20,7 +20,7 @@ _OUTCOME = ("target", "first_day", "day", "fetched", "accepted", "quarantined", 
 
 
 class ImportFailedError(YtapError):
-    """Of some files nothing was imported; what the others hold is stored.
+    """Nothing was imported from some files; the rows of the others are stored.
 
     Attributes:
         outcome: What became of the files that were read, as `import_trends` returns it.
@@ -56,13 +56,13 @@ def import_trends(
         workspace_id: Whose observations they become.
         source: The platform the tables are about.
         run: Who imports.
-        region: The region of the lists, where the files do not say.
-        observed_on: The day of observation, where the files do not say.
+        region: The region of the lists, if the files do not contain it.
+        observed_on: The day of observation, if the files do not contain it.
         progress: Called with each file before it is read.
         warn: Called with what a person should know about a file that is imported all the same.
 
     Returns:
-        One row per file: target, first_day (of its rows that are new, null where none is), day (the
+        One row per file: target, first_day (of its rows that are new, null if none is), day (the
         last observed), fetched, accepted, quarantined, duplicates. A file whose rows are all there
         already is a success.
 
@@ -71,7 +71,7 @@ def import_trends(
             read, or there is none. All other files are stored, and the rows that could not be
             read are in ``quarantined_rows``.
         PublishRefusedError: A file's rows are not of the table's shape; the others are stored.
-        ImportRefusedError: ``region`` is none.
+        ImportRefusedError: ``region`` is invalid.
         ConfigError: There is no such workspace, it is archived, or ``observed_on`` is still to
             come.
     """

@@ -89,9 +89,9 @@ class OpenedFile:
             the stored cursor is of another file.
         tail: What follows.
         stamp: Device, inode, size and times.
-        modified_at: When it was last changed; None where there is none, or it may not be read.
-        problem: Why it may not be read; None where it may.
-        digest: The SHA-256 of what stands before the tail, to be continued; None where the file
+        modified_at: When it was last changed; None if there is none, or it may not be read.
+        problem: Why it may not be read; None if it may.
+        digest: The SHA-256 of what stands before the tail, to be continued; None if the file
             has not changed since it was read.
     """
 
@@ -105,7 +105,7 @@ class OpenedFile:
 
     @cached_property
     def lines(self) -> Lines[Any]:
-        """What the lines of the tail say, each by itself."""
+        """The lines of the tail, each parsed separately."""
         return read_lines(self.tail, _READERS[self.name], after=self.cursor.lines)
 
 
@@ -115,7 +115,7 @@ class InboxFile:
 
     Attributes:
         opened: The file.
-        parsed: What the lines that follow its cursor say.
+        parsed: The content of the lines after its cursor.
     """
 
     opened: OpenedFile
@@ -128,12 +128,12 @@ class InboxFile:
 
     @property
     def problem(self) -> str | None:
-        """Why it may not be read; None where it may."""
+        """Why it may not be read; None if it may."""
         return self.opened.problem
 
     @property
     def accepted(self) -> int:
-        """How many of all its lines say something new."""
+        """How many of all its lines are new."""
         return self.opened.cursor.accepted + len(self.parsed.accepted)
 
     @property
@@ -161,7 +161,7 @@ class InboxFile:
         return self.opened.cursor.bad + len(self.new_bad_lines(now))
 
     def indexed(self) -> list[Line[Any]]:
-        """The lines that the next cursor passes and that say something new."""
+        """The new lines, up to the next cursor, that are not repetitions."""
         last = self.opened.lines.last_ended
         return [line for line in self.parsed.accepted if line.number <= last]
 
@@ -220,7 +220,7 @@ class InboxFile:
         return told
 
     def find_problems(self) -> list[str]:
-        """What a person should know and do about the file; each text begins with its name."""
+        """The problems of the file and how to fix them; each text begins with its name."""
         if self.problem is not None:
             return [f"{self.problem}; none of its lines is read"]
         last = self.parsed.unfinished
@@ -238,16 +238,16 @@ def _describe_bad(line: BadLine) -> str:
 
 
 def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedFile:
-    """One of a workspace's inbox files, read from its cursor on, whether or not it is there.
+    """One of a workspace's inbox files, read from its cursor on; it may be missing.
 
-    A file that has its size, times and inode of the last time is not read before the cursor. Of any
-    other, what was read is compared with its checksum: where it differs, the file was rotated,
-    truncated or rewritten, and is read from its beginning.
+    A file with unchanged size, times and inode is not read before the cursor. For any other, the
+    checksum of the part that was read is compared: if it differs, the file was rotated, truncated
+    or rewritten, and is read from its beginning.
 
     Args:
         folder: The workspace's folder.
         name: The file's name.
-        stored: How far it has been read; None where it never was.
+        stored: How far it has been read; None if it never was.
     """
     stored = stored or Cursor()
     again = Cursor(generation=stored.generation + 1)
@@ -319,8 +319,8 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
 def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> list[str]:
     """The uploads on channels that the config does not list as the workspace's own.
 
-    They count all the same: what is published is published. But either the line or the config is
-    wrong, and the feed of a channel that is not listed shows no publication.
+    They count nevertheless, since the video is published. But either the line or the config is
+    wrong, and the feeds of unlisted channels are not read.
 
     Args:
         uploads: The workspace's upload log, in order.

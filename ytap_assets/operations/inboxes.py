@@ -1,4 +1,4 @@
-"""How far inbox files have been read, and what their lines said: cursors and an index in the lake.
+"""How far inbox files have been read, and their lines: cursors and an index in the lake.
 
 A run parses only the lines that follow the cursor of their file. Lines that say something new are
 kept in ``inbox_lines``, so that a decision or an upload that has no effect yet still has one later.
@@ -64,7 +64,7 @@ class Inboxes:
     Attributes:
         files: The files of each workspace, by name.
         cursors: The cursors that are stored.
-        failed: The workspaces whose files cannot be looked at, and why.
+        failed: The workspaces whose files cannot be read, with the reason.
     """
 
     files: dict[str, dict[str, InboxFile]]
@@ -82,7 +82,7 @@ class Inboxes:
         )
 
     def rows(self, workspace_id: str, name: str) -> tuple[Any, ...]:
-        """What the new lines of a file say."""
+        """The content of the new lines of a file."""
         return self.files[workspace_id][name].parsed.rows
 
 
@@ -254,7 +254,7 @@ def read_wanted(
         table: What to read.
         column: The column.
         values: Its values.
-        columns: Which columns, in this order; all where None.
+        columns: Which columns, in this order; all if None.
         wanted: Column -> values to keep.
     """
     if not values:

@@ -59,21 +59,20 @@ class Dependence:
 
 
 def publish_with_later_days(batch: Batch, dependence: Dependence) -> Results:
-    """Make a batch's rows, and those of later days that depend on them, and replace them at once.
+    """Publish a batch's rows, and those of later days that depend on them, in one commit.
 
-    Later days are made again ``reach`` days at a time, as far as they are stored, until none of
-    them comes out otherwise than it is stored; then from the next of the days ``also`` on in the
-    same way. Only those that come out otherwise are written. So the cost is that of the batch and
-    ``reach`` days, and of ``reach`` days more each time some of them changed, and for each of
-    ``also`` beyond; it falls on the workspaces that have stored later days. Where there are none,
-    as in the daily collection of today, it is that of the batch.
+    Stored later days are recomputed ``reach`` days at a time, until none of them changes; then from
+    the next of the days ``also`` on in the same way. Only changed days are written. The cost is
+    that of the batch and ``reach`` days, plus ``reach`` days each time some of them changed, and
+    for each further day of ``also``, in workspaces with stored later days. Without later days, as
+    in the daily collection of today, it is that of the batch.
 
-    Several slices of a workspace are made one after the other, since the later ones are later days
-    of the earlier ones.
+    Several slices of a workspace are computed one after the other, since the later ones depend on
+    the earlier ones.
 
     Returns:
-        What was written for each slice, or why nothing was: a `PublishRefusedError` where a check
-        failed, a `CatalogBusyError` where other runs kept changing the days around it.
+        What was written for each slice, or the error: a `PublishRefusedError` if a check failed, a
+        `CatalogBusyError` if other runs kept changing the days around it.
     """
     results: Results = {}
     ordered = sorted(batch.slices, key=lambda one: one.own_days)

@@ -28,15 +28,15 @@ _ALLOW = "--allow-large-deletion"
 
 @dataclass(frozen=True)
 class Maintenance:
-    """What a housekeeping did.
+    """The result of maintaining the lake and its backups.
 
     Attributes:
         backup: The copy that was made first.
         payloads_deleted: Payloads past their retention, by workspace.
         problems: Workspaces whose retention could not be applied, and why.
-        lake: What was merged, expired and swept.
+        lake: What was merged, expired and deleted.
         backups_removed: Older automatic copies that were removed.
-        refusals: What was not deleted because it was not proved to be safe, and what to do.
+        refusals: What was not deleted because it could not be verified as safe, and what to do.
     """
 
     backup: Backup
@@ -47,7 +47,7 @@ class Maintenance:
     refusals: tuple[str, ...] = ()
 
     def as_metadata(self) -> dict[str, str | int]:
-        """The counts by name, for people."""
+        """The counts by display name."""
         return {
             "backup": str(self.backup.folder),
             "backup_bytes": self.backup.size_bytes,
@@ -69,28 +69,29 @@ def maintain_lake(
     allow_large_deletion: bool = False,
     now: datetime | None = None,
 ) -> Maintenance:
-    """Back up, prune old copies, delete what is past its retention, merge, expire and sweep.
+    """Back up, prune old copies, apply the retention, merge files, expire snapshots and clean up.
 
-    Nothing is deleted before a copy of the lake was made and verified. Where the copy is
-    implausible against those that are there, or one of them has commits that the catalog lacks, or
-    the present is implausible against the lake's commits, or nearly all snapshots would expire,
-    only small files are merged.
+    Nothing is deleted before a copy of the lake was made and verified. Only small files are merged
+    if the copy is implausible compared with existing ones, or one of them has commits that the
+    catalog lacks, or the present is implausible compared with the lake's commits, or nearly all
+    snapshots would expire.
 
     Args:
         platform: The installation.
-        run: Who maintains.
-        keep: How many automatic backups stay.
-        sweep_anyway: The data path, named by somebody who wants the files swept although the
-            result is implausible; not where a copy has commits that the catalog lacks.
-        trust_clock: Somebody says that the clock is right, although it is implausible.
-        allow_large_deletion: Somebody wants the retention applied and snapshots expired, although
-            most of them would go.
-        now: The machine's time, by default. Snapshots and files are dated by the machine, so it is
-            not the replayed present that says how old they are; retention of rows goes by that.
+        run: The author of the maintenance.
+        keep: The number of automatic backups to keep.
+        sweep_anyway: The data path, to confirm an implausible deletion of files; it has no effect
+            if a copy has commits that the catalog lacks.
+        trust_clock: Accept an implausible clock.
+        allow_large_deletion: Apply the retention and expire snapshots even if most of them would be
+            deleted.
+        now: The machine's time, by default. It determines the age of snapshots and files, also
+            under replay; the age of rows is relative to the replayed present.
 
     Raises:
         ConfigError: ``sweep_anyway`` names another folder than the data path.
-        LakeError: The lock could not be had, or the lake not be copied. What was done stays done.
+        LakeError: The lock was not available, or the lake could not be copied. Completed steps
+            remain.
     """
     settings = platform.settings
     if sweep_anyway is not None and sweep_anyway.resolve() != settings.data_path.resolve():
@@ -166,7 +167,7 @@ def apply_retention(
         platform: The installation.
         run: Who deletes.
         today: The day that ages are counted from.
-        allow_large_deletion: Delete also where most payloads of a workspace would go at once.
+        allow_large_deletion: Delete even if most payloads of a workspace would be deleted.
 
     Returns:
         Payloads deleted by workspace; what kept a workspace from it; and why the payloads of others

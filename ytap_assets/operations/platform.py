@@ -119,7 +119,7 @@ class Platform:
         return first, last or max(self.now().date(), datetime.now(UTC).date())
 
     def workspace(self, workspace_id: str) -> Workspace:
-        """A workspace's config, once it is certain that the lake's rows of its name are its own.
+        """A workspace's config, after verifying that the lake's rows of its name are its own.
 
         Raises:
             ConfigError: There is no such workspace, or its folder was renamed, copied or replaced.
@@ -127,7 +127,7 @@ class Platform:
         return _result(self._identify([workspace_id])[workspace_id])
 
     def register(self, workspace_id: str, run: Run) -> Workspace:
-        """`workspace` for whoever writes rows of it: it is in the registry before they are.
+        """`workspace` for writers: also registers it before its first rows are written.
 
         Raises:
             ConfigError: As `workspace`.
@@ -271,7 +271,7 @@ class Slice:
 
     @property
     def scope(self) -> Scope:
-        """What a write of this slice covers."""
+        """The scope of a write of this slice."""
         return Scope(self.workspace_id, *(self.days or ()))
 
     @property
@@ -293,7 +293,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Picture:
-    """Something to look at: an SVG image that stands alone, and what it shows."""
+    """A standalone SVG image with a description."""
 
     svg: str
     words: str
@@ -301,7 +301,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Markdown:
-    """A text for people; what came from outside is code in it, so that it can be no markup."""
+    """A Markdown text; untrusted parts are shown as code, so that they contain no markup."""
 
     text: str
 
@@ -312,12 +312,12 @@ class Written:
 
     Attributes:
         rows: Rows of the asset's own table.
-        snapshot_id: The snapshot that holds them.
+        snapshot_id: Their snapshot.
         results: The structural checks.
         frame: The rows themselves, for a preview and for the business ranges.
         notes: What else a person wants to see of the slice (files, counts, pictures), by name.
         day_notes: The same of single days, by day; a day shows these instead of the slice's.
-        later: Days after the slice that were brought up to date with it, and their rows.
+        later: Later days that were recomputed in the same commit, and their rows.
         log: The fetches of a collection, as rows of ``collection_log``.
     """
 
@@ -399,7 +399,7 @@ class Batch:
         Args:
             table: The table.
             before: Also so many days before each slice.
-            columns: Which columns, in this order; all where None.
+            columns: Which columns, in this order; all if None.
             wanted: Column -> values to keep.
             reader: The reader to use, such as one of a snapshot or of a transaction.
 

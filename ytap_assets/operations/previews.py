@@ -1,4 +1,4 @@
-"""What the promotion sensors of a process know: one preview of a workspace for all of them.
+"""The state shared by the promotion sensors of a process: one preview per workspace.
 
 A preview holds as long as its mark does. The mark is made of the workspace's last event and of the
 state of its config, its inbox files and the manifests of the scripts that wait, so that neither the
@@ -52,7 +52,7 @@ class Previews:
     def refresh(
         self, platform: Platform, workspace_ids: Iterable[str], bucket: Callable[[str], int]
     ) -> dict[str, Previewed | Exception]:
-        """The preview of each workspace, or why there is none.
+        """The preview of each workspace, or the error.
 
         Args:
             platform: The installation.

@@ -85,7 +85,7 @@ def advance(batch: Batch, promotion: str) -> Results:
 
     Args:
         batch: The workspaces.
-        promotion: One of `PROMOTIONS`, or ``all``, which goes on until nothing moves.
+        promotion: One of `PROMOTIONS`, or ``all``, repeated until no state changes.
 
     Returns:
         The events appended for each workspace, or why its production failed. The notes name bad
@@ -141,7 +141,7 @@ class _Stored:
         rows: The events appended.
         refused: How many events came too late.
         is_unsettled: Whether something is to be decided again.
-        snapshot_id: The snapshot that holds them.
+        snapshot_id: Their snapshot.
         error: Why nothing was stored.
     """
 
@@ -170,7 +170,7 @@ def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the next run would do for one workspace.
+    """A preview of the next run for one workspace.
 
     Attributes:
         events: The events by promotion; promotions without any are absent.
@@ -185,7 +185,7 @@ class Preview:
     stamps: dict[str, str]
 
     def reasons(self, promotion: str) -> list[str]:
-        """Why a promotion should run: ids of events, and of lines for the one that reads them."""
+        """The reasons to run a promotion: ids of events, and of lines for the first promotion."""
         events = [event.event_id for event in self.events.get(promotion, [])]
         return [*events, *self.lines] if promotion == SUBMIT else events
 
@@ -286,7 +286,7 @@ def decide_on_script(
     Raises:
         ConfigError: There is no such workspace, or it is archived.
         UnknownScriptError: There is no such script.
-        TransitionRefusedError: The decision is not possible where the script stands.
+        TransitionRefusedError: The decision is not possible in the script's state.
     """
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)

@@ -68,7 +68,7 @@ _LONG_TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class IgnoredDecision:
-    """A decision in the approvals file that has no effect as things stand.
+    """A decision in the approvals file that currently has no effect.
 
     Script ids and names in the text are hostile input.
 
@@ -306,7 +306,7 @@ class ProductionInputs:
         ]
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """What a person should know of each workspace's inbox files, for the metadata."""
+        """The problems of each workspace's inbox files, for the metadata."""
         ignored = self.production.find_ignored(self.found, self.now)
         foreign = self._find_foreign_uploads()
         return {
@@ -437,7 +437,7 @@ def read_copies(
 
 
 def workspace_rules(workspace: Workspace) -> Rules:
-    """What a workspace's config says about its production."""
+    """The production settings of a workspace's config."""
     return Rules(
         script_approval=workspace.approval.scripts,
         video_approval=workspace.approval.videos,

@@ -58,7 +58,7 @@ class _Change:
 
 
 def fold_records(batch: Batch) -> Results:
-    """Bring ``production_records`` up to date with the log.
+    """Update ``production_records`` from the log.
 
     Only scripts with events after those of the stored records are folded, and all of a workspace
     whose records an older version of the rules has computed. What `advance` appends is folded in
@@ -71,7 +71,7 @@ def fold_records(batch: Batch) -> Results:
 
 
 def list_videos(batch: Batch) -> Results:
-    """Bring ``videos`` up to date with ``production_records``.
+    """Update ``videos`` from ``production_records``.
 
     Returns:
         The videos of each workspace.
@@ -120,7 +120,7 @@ def refold_records(batch: Batch) -> dict[str, int]:
 
 
 def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, int]:
-    """How many records are not alike in two frames, by workspace; those without any are absent.
+    """The number of records that differ between two frames, by workspace, if there are any.
 
     Args:
         stored: Rows of ``production_records``.
@@ -138,7 +138,7 @@ def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, i
 
 
 def list_records(platform: Platform, workspace_id: str, state: str | None = None) -> pl.DataFrame:
-    """A workspace's records as its log stands now, optionally of one state.
+    """A workspace's current records, optionally of one state.
 
     Columns as in ``production_records``.
     """

@@ -23,7 +23,7 @@ from ytap_assets.tables import ACCOUNTS, CHANNELS, WORKSPACES
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Registered = Mapping[str, str | None]
-"""The uid of every workspace in the registry, by its name; None where it had none."""
+"""The uid of every workspace in the registry, by its name; None if it had none."""
 
 IDENTITY_COLUMNS = ("workspace_id", "uid")
 
@@ -37,7 +37,7 @@ class Orphan:
         uid: The uid it is registered with, if any.
         rows: How many rows.
         tables: In how many tables.
-        newest_at: When the newest was observed or made; None where no table tells.
+        newest_at: When the newest was observed or created; None if unknown.
         renamed_to: The folder that has its uid now.
     """
 
@@ -63,7 +63,7 @@ def read_registered(reader: CrossReader) -> dict[str, str | None]:
 
 
 def is_registered(workspace: Workspace, registered: Registered) -> bool:
-    """Whether the registry knows the workspace under its name and with its uid."""
+    """Whether the registry has the workspace with its name and uid."""
     known = registered.get(workspace.workspace_id, "")
     return known == workspace.uid
 
@@ -71,7 +71,7 @@ def is_registered(workspace: Workspace, registered: Registered) -> bool:
 def find_conflict(
     workspace: Workspace, registered: Registered, folders: Iterable[Workspace]
 ) -> str | None:
-    """Why a folder is not the workspace whose rows the lake has, and the ways out; None if it is.
+    """Why a folder is not the workspace of the lake's rows, and what to do; None if it is.
 
     Args:
         workspace: The folder's config.
@@ -113,7 +113,7 @@ def find_conflicts(
     Args:
         workspaces: The workspaces' configs.
         registered: The registry.
-        folders: The configs of all folders; the workspaces themselves where None.
+        folders: The configs of all folders; the workspaces themselves if None.
     """
     folders = workspaces if folders is None else folders
     found = {one.workspace_id: find_conflict(one, registered, folders) for one in workspaces}
@@ -123,13 +123,13 @@ def find_conflicts(
 def register_workspaces(
     lake: Lake, workspaces: Workspaces, now: datetime, run: Run
 ) -> tuple[dict[str, str | None], dict[str, PublishRefusedError]]:
-    """Enter all workspaces that the registry does not know yet, in one commit.
+    """Register all workspaces that are not in the registry yet, in one commit.
 
-    Those that are in conflict are left out. What is read under the write lock decides, so of two
-    processes that enter the same uid under two names one wins.
+    Conflicting workspaces are omitted. The registry is read under the write lock, so if two
+    processes register the same uid under two names, only the first succeeds.
 
     Returns:
-        The registry as it is then, and the workspaces whose row was refused.
+        The resulting registry, and the workspaces whose row was rejected.
     """
     readable, _ = workspaces.readable()
     stored = lake.cross_reader().read_across(WORKSPACES)

@@ -83,7 +83,7 @@ def reparse_payloads(
     catalog: Catalog = CATALOG,
     batch_bytes: int = _BATCH_BYTES,
 ) -> Reparsed:
-    """Read a workspace's stored responses again; say what differs from what is stored.
+    """Parse a workspace's stored responses again, and report the differences from stored rows.
 
     Whole fetches are read at a time, in the order of their days, up to ``batch_bytes`` of bodies
     (and at least one fetch), so memory does not grow with history; with ``writes`` each batch is a
@@ -94,7 +94,7 @@ def reparse_payloads(
         platform: The installation.
         workspace_id: Whose responses.
         run: Who asks for it.
-        days: First and last day that was asked for; all that are stored where None.
+        days: First and last requested day; all stored days if None.
         writes: Whether what is new is stored; otherwise nothing is written.
         catalog: The sources there are. Responses of a source that is gone are left alone.
         batch_bytes: How many bytes of bodies are read at a time.

@@ -54,7 +54,7 @@ class Stored:
         log: The entries of ``collection_log`` with their counts.
         payloads: The day of each payload.
         results: The structural checks.
-        snapshot_id: The snapshot that holds all this.
+        snapshot_id: Their snapshot.
     """
 
     frame: pl.DataFrame
@@ -64,7 +64,7 @@ class Stored:
     snapshot_id: int
 
     def within(self, days: Days | None) -> Stored:
-        """The part of some days; all of it where None."""
+        """The part of some days; all of it if None."""
         if days is None:
             return self
         is_within = pl.col("day").is_between(*days)
@@ -97,7 +97,7 @@ class Preview:
 def preview_fetches(
     platform: Platform, workspace_id: str, table: Table, fetches: Sequence[Fetch]
 ) -> Preview:
-    """What `store_fetches` would do now; nothing is written.
+    """Preview `store_fetches`; nothing is written.
 
     Returns:
         Rows with the ``collection_id`` of their fetch, also where it is in the log already.
@@ -126,15 +126,15 @@ def store_fetches(
 ) -> dict[str, Stored | Refusal]:
     """Append the rows of fetches to a table, with their evidence, in one commit.
 
-    Rows that are stored already are counted as duplicates. Rows that break the table's structure
-    are put into ``quarantined_rows``, so that fetched = accepted + quarantined + duplicates holds
-    for every entry of ``collection_log``. A fetch that is stored again and brings more than it did
-    (its parser was fixed, or what counts as a duplicate changed) gets an entry of its own; one that
-    brings nothing more gets none.
+    Stored rows are counted as duplicates. Rows that violate the table's structure are stored in
+    ``quarantined_rows``, so that fetched = accepted + quarantined + duplicates holds for every
+    entry of ``collection_log``. A fetch that is stored again with additional rows (its parser was
+    fixed, or the definition of duplicates changed) gets another entry; one without additional rows
+    gets none.
 
     Args:
         platform: Where to.
-        table: What the fetches brought rows of.
+        table: The table of the fetched rows.
         fetches: Fetches of any workspaces, in order. The same collection is among them once.
         run: Who stores them.
 
@@ -441,7 +441,7 @@ class Batches:
         self._bytes += int(fetch.payloads.get_column("size_bytes").sum())
 
     def commit_if_large(self) -> None:
-        """Store what was added since the last commit, where enough has come together."""
+        """Store the rows added since the last commit, if there are enough."""
         if self._rows >= _ROWS_PER_COMMIT or self._bytes >= _BYTES_PER_COMMIT:
             self.commit()
 
@@ -489,7 +489,7 @@ class Batches:
 
         Args:
             workspace_id: The workspace.
-            days: Of which days; of all where None.
+            days: Of which days; of all if None.
 
         Returns:
             What was stored; or the first refusal, if a fetch of these days was refused. Then the

@@ -347,15 +347,15 @@ def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class StoryAccount:
-    """Everything the lake says about one story.
+    """All rows of the lake about one story.
 
     Attributes:
-        day: The day that is explained.
+        day: The explained day.
         story: Its row of `scored_trends` on that day.
-        of: How many stories the day has.
+        of: The number of stories of the day.
         members: Its rows of `trend_stories` on that day, the hottest first.
         days: Its rows of `scored_trends` on all days, in order.
-        former_ids: Ids that it was published under and has no more, in order.
+        former_ids: Its former ids, in order.
     """
 
     day: date
@@ -374,7 +374,7 @@ def list_top(
     Args:
         platform: The installation.
         workspace_id: Whose list.
-        day: Which day; the last one that was scored where None.
+        day: Which day; the last one that was scored if None.
         with_spam: Whether stories that a spam rule caught are listed, too.
 
     Returns:
@@ -404,7 +404,7 @@ def explain_story(
         platform: The installation.
         workspace_id: Whose story.
         story: Its id, a former id, the beginning of one, or its position in the day's list.
-        day: Which day; the last one the story was scored on where None (for a position: the last
+        day: Which day; the last one the story was scored on if None (for a position: the last
             one that was scored).
 
     Raises:

@@ -34,7 +34,7 @@ _MANY = 256
 
 
 class VideoFolders(Mapping[str, VideoFolder]):
-    """The video folders of scripts that hold a manifest, each read when it is asked for.
+    """The video folders of scripts that have a manifest, each read on demand.
 
     A folder whose manifest may not be read is among them, with the reason.
     """
@@ -100,7 +100,7 @@ def _list_names(folder: Path) -> set[str]:
 
 
 def stamp(path: Path) -> str | None:
-    """Changes whenever a file does: its kind, inode, size and times; None where there is none."""
+    """Changes whenever a file does: its kind, inode, size and times; None if there is none."""
     try:
         facts = path.lstat()
     except OSError:
@@ -109,7 +109,7 @@ def stamp(path: Path) -> str | None:
 
 
 def find_folder(workspace: Path, script_id: str, *, with_hash: bool) -> VideoFolder | None:
-    """A script's video folder with the files its manifest names; None where it has no manifest.
+    """A script's video folder with the files its manifest names; None if it has no manifest.
 
     Args:
         workspace: The workspace's folder.

@@ -93,7 +93,7 @@ class Survey:
     """The folders' workspaces against those of the lake.
 
     Attributes:
-        registered: The registry; empty where there is no lake.
+        registered: The registry; empty if there is no lake.
         orphans: Names in the lake that no folder has.
     """
 
@@ -111,7 +111,7 @@ def create_workspace(
     timezone: str | None = None,
     origin: Path | None = None,
 ) -> tuple[Workspace, Path]:
-    """Make a workspace's folder and config; keys that are not set stand in it as comments.
+    """Create a workspace's folder and config; keys that are not set are comments in it.
 
     Args:
         workspaces: Where.
@@ -143,7 +143,7 @@ def create_workspace(
 
 
 def list_workspaces(workspaces: Workspaces, registered: Registered | None = None) -> list[Listed]:
-    """Every workspace, in order of their names; a broken config does not hide the others.
+    """Every workspace, in order of their names, including those with an invalid config.
 
     Args:
         workspaces: The folders.
@@ -190,9 +190,9 @@ def find_idle_settings(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
-    """Compare the folders with the names in the lake; nothing is known where there is no lake.
+    """Compare the folders with the workspaces in the lake; empty if there is no lake.
 
-    It takes one count per table, grouped by workspace: as long as `ytap summary`.
+    It counts the rows of each table by workspace, which takes as long as `ytap summary`.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -204,7 +204,7 @@ def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
 
 
 def read_registry(settings: Settings) -> Registered:
-    """The registry, without changing the lake; empty where there is no lake.
+    """The registry, without changing the lake; empty if there is no lake.
 
     Raises:
         LakeError: The lake cannot be read.
@@ -218,7 +218,7 @@ def read_registry(settings: Settings) -> Registered:
 def compare_workspaces(
     inspection: Inspection, workspaces: Workspaces, ages: Sequence[Age]
 ) -> Survey:
-    """`survey_workspaces` where the ages are known."""
+    """`survey_workspaces` with known ages."""
     registered = _read_registry(inspection)
     readable, problems = workspaces.readable()
     folders = {one.workspace_id for one in readable} | problems.keys()
@@ -237,21 +237,21 @@ def identify_workspace(
     new: bool = False,
     adopt: bool = False,
 ) -> str | None:
-    """Give a workspace's config a uid; all else in the file stays, comments too.
+    """Write a uid into a workspace's config, without other changes to the file.
 
     Args:
         workspaces: The folders.
         workspace_id: Which.
-        registered: The registry; empty where there is no lake.
-        new: A new uid in place of the one it has: for the copy of another workspace's folder.
-        adopt: The uid that the registry has for its name: for a folder that was made again.
+        registered: The registry; empty if there is no lake.
+        new: Replace its uid by a new one: for the copy of another workspace's folder.
+        adopt: Use the uid that the registry has for its name: for a folder that was recreated.
 
     Returns:
-        The uid that was written; None where it has one already.
+        The uid that was written; None if it has one already.
 
     Raises:
         ConfigError: There is no such workspace; the registry has another uid for its name, or none
-            that could be adopted; or the config is laid out so that no line can be added.
+            that can be adopted; or no line can be added because of the config's layout.
     """
     workspace = workspaces.get(workspace_id)
     known = registered.get(workspace_id)
@@ -429,14 +429,14 @@ def read_legacy_config(path: Path) -> dict[str, Any]:
 
 
 def convert_legacy_config(workspace_id: str, old: Mapping[str, Any]) -> dict[str, Any]:
-    """The config of today that holds everything the old one held.
+    """Convert an older config into a current one, without loss.
 
     Args:
-        workspace_id: What the workspace will be called; the old name is kept where it differs.
+        workspace_id: The name of the workspace; if the old name differs, it is kept.
         old: The old config.
 
     Returns:
-        Keys and values of a config; what has no place of its own is under ``extra``.
+        Keys and values of a config; keys without an equivalent are under ``extra``.
     """
     config: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -475,7 +475,7 @@ class Impact:
 def preview_removal(
     platform: Platform, workspace_id: str, entity: Entity, name: str | None
 ) -> list[Impact]:
-    """Count the rows about something, per table, and say what removing it means for them.
+    """Count the rows about an entity, per table, with the effect of removing it.
 
     Each table is read once, only the columns that name the thing.
 
@@ -534,9 +534,9 @@ def _split_name(entity: Entity, name: str | None, parts: int, workspace_id: str)
 
 def render_removals(tables: Iterable[Table] = TABLES.values()) -> str:
     """The declarations in Markdown: what ends with each entity, and what each table does."""
-    lines = ["| what | how, and what ends with it |", "|---|---|"]
+    lines = ["| entity | how, and the effect |", "|---|---|"]
     lines += [f"| {entity} | {about} |" for entity, about in ENTITIES.items()]
-    lines += ["", "| word | meaning |", "|---|---|"]
+    lines += ["", "| effect | meaning |", "|---|---|"]
     lines += [f"| {word} | {about} |" for word, about in REMOVALS.items()]
     lines += ["", f"| table | {' | '.join(ENTITIES)} |", "|---" * (1 + len(ENTITIES)) + "|"]
     for table in tables:

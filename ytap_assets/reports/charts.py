@@ -108,7 +108,7 @@ def draw_views(
 
 
 def draw_sources(sources: Sequence[SourceStories], *, width: int = WIDE) -> str | None:
-    """Stories by source, kept and caught as spam, as bars; None without any story."""
+    """Stories by source, spam and others, as bars; None without any story."""
     told = sorted((s for s in sources if s.stories), key=lambda s: (s.stories, s.source))
     told = told[-_SOURCES:]
     if not told:
@@ -166,7 +166,7 @@ class Calendar:
 
     Attributes:
         days: Every day, in order.
-        labels: What the axis says at each of the days; empty where it says nothing.
+        labels: The axis label of each day; empty if it has none.
         rows: Each source with its state on every day.
         states: The states there are, as the legend lists them.
     """
@@ -180,7 +180,7 @@ class Calendar:
 def arrange_coverage(
     states: Iterable[tuple[date, str, str]], first: date, last: date
 ) -> Calendar | None:
-    """Arrange which days each source covers; None where nothing is known.
+    """Arrange which days each source covers; None if nothing is known.
 
     Args:
         states: Day, source, state; at most one per day and source.

@@ -22,7 +22,7 @@ def report_file(settings: Settings, workspace_id: str, day: date) -> Path:
     """The file of a workspace's report of a day: ``<reports>/<workspace_id>/<day>.html``.
 
     Raises:
-        ConfigError: The workspace's name breaks the rule.
+        ConfigError: The workspace's name is invalid.
     """
     return settings.reports / check_workspace_id(workspace_id) / f"{day.isoformat()}.html"
 
@@ -31,7 +31,7 @@ def index_file(settings: Settings, workspace_id: str) -> Path:
     """The file that lists a workspace's reports.
 
     Raises:
-        ConfigError: The workspace's name breaks the rule.
+        ConfigError: The workspace's name is invalid.
     """
     return settings.reports / check_workspace_id(workspace_id) / INDEX_NAME
 
@@ -40,7 +40,7 @@ def list_reports(settings: Settings, workspace_id: str) -> list[date]:
     """The days of which a workspace has a report, in order.
 
     Raises:
-        ConfigError: The workspace's name breaks the rule.
+        ConfigError: The workspace's name is invalid.
     """
     folder = settings.reports / check_workspace_id(workspace_id)
     days = []
@@ -55,7 +55,7 @@ def month_file(settings: Settings, workspace_id: str, month: date) -> Path:
     """The file that lists a workspace's reports of a month: ``<year>-<month>.html``.
 
     Raises:
-        ConfigError: The workspace's name breaks the rule.
+        ConfigError: The workspace's name is invalid.
     """
     return settings.reports / check_workspace_id(workspace_id) / f"{month:%Y-%m}.html"
 

@@ -143,7 +143,7 @@ def render_overview(names: Mapping[str, str], rows: pl.DataFrame) -> str:
 
 
 def render_essentials(report: ReportDay) -> str:
-    """What a person has to know of a day, in Markdown: what happened, what to do, the numbers.
+    """A summary of a day, in Markdown: what happened, what to do, the numbers.
 
     Everything that came from outside is code in it (`words.quote_code`).
     """

@@ -186,7 +186,7 @@ def quote_code(text: str | None, length: int = _TITLE) -> str:
 
 
 def name_task(script: Script) -> str:
-    """What somebody has to do about a script."""
+    """The task of a person for a script."""
     if script.job_status == "failed" and script.state == "ready_for_generation":
         return "Generation failed"
     if script.failed_gates and (script.script_approved_by or script.video_approved_by):
@@ -233,7 +233,7 @@ def find_link(url: str | None) -> str | None:
 
 
 def find_video_link(platform: str | None, video_id: str) -> str | None:
-    """The page of a video, where its id is one of YouTube's."""
+    """The page of a video; None if its id is not a YouTube id."""
     if platform not in {None, "youtube"} or not is_video_id(video_id):
         return None
     return f"https://www.youtube.com/watch?v={video_id}"

@@ -106,7 +106,7 @@ class Session:
             network: Creates the transport to the real hosts.
             retries: How transient failures are retried.
             timeouts: How long a response may take.
-            sleep: Waits so many seconds.
+            sleep: Waits the given number of seconds.
             monotonic: A monotonic clock, for spacing requests.
         """
         self.settings = settings

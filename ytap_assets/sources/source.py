@@ -393,7 +393,7 @@ class Source(ABC):
         return _ALWAYS
 
     def lacks_key(self, settings: Settings) -> bool:
-        """Whether the secret without which it cannot be asked is missing or unusable."""
+        """Whether the secret that it requires is missing or unusable."""
         if self.key is None:
             return False
         secret = settings.secret(self.key)

@@ -1,7 +1,7 @@
-"""How a table is declared: a pandera model for its columns, a `Table` for everything else.
+"""Declarations of tables: a pandera model for the columns, a `Table` for everything else.
 
-Belongs here: the vocabulary of declarations. Does not belong here: any particular table (a module
-per group), or what the lake does with a declaration (`lakehouse`).
+Belongs here: the types of declarations. Does not belong here: any particular table (a module
+per group), or applying a declaration to the lake (`lakehouse`).
 """
 
 from __future__ import annotations
@@ -30,23 +30,22 @@ Entity = Literal["workspace", "source", "channel", "account", "video"]
 ENTITIES: Mapping[Entity, str] = {
     "workspace": "Archived (`ytap workspace archive`) or its folder removed: nothing is collected,"
     " promoted or reported for it.",
-    "source": "Switched off, or what is asked of it removed from the config: it is not asked.",
-    "channel": "Removed from the config, or paused or archived there: a monitored channel is not"
-    " asked; uploads to an own one that is removed still count, and `ytap doctor` names them.",
+    "source": "Disabled, or its targets removed from the config: it is not queried.",
+    "channel": "Removed, paused or archived in the config: a monitored channel is not queried."
+    " Uploads to a removed own channel still count, and `ytap doctor` lists them.",
     "account": "Removed from the config, or `is_enabled: false`.",
-    "video": "Deleted on YouTube; the config has no key for it: its counts are asked for and not"
-    " answered.",
+    "video": "Deleted on YouTube (no config key): its counts are requested, but not returned.",
 }
-"""What can be deleted or disabled, how, and what ends with it."""
+"""What can be deleted or disabled, how, and the effect."""
 
 Removal = Literal["stays", "continues", "follows"]
 REMOVALS: Mapping[Removal, str] = {
-    "stays": "The rows stay; none are added on its account.",
+    "stays": "The rows stay; no rows are added for it.",
     "continues": "The rows stay; rows may still be added.",
-    "follows": "The rows are as the config: the next materialization removes or changes them.",
+    "follows": "The rows follow the config: the next materialization removes or changes them.",
 }
-"""What deleting or disabling something means for the rows about it. No row is ever deleted by it
-from a table of observations or events."""
+"""The effect of deleting or disabling something on the rows about it. No row of a table of
+observations or events is ever deleted by it."""
 
 Grain = Literal["workspace", "workspace_day"]
 Mode = Literal["append", "derived"]
@@ -64,16 +63,16 @@ def column(
     """Declare one column.
 
     Args:
-        comment: What the value means, with its unit; shown in the lake and in the Dagster UI.
+        comment: The meaning of the value, with its unit; shown in the lake and in the Dagster UI.
         null: Whether unknown values (null) are allowed.
-        default: What rows written before the column existed read as.
+        default: The value of the column in rows written before it existed.
         expected: A business range. Values outside it are flagged and kept; they never block.
         renamed_from: The column's former names. A lake that has one of them is upgraded by a
             rename, and snapshots from before it are read under the present name.
-        structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which do block.
+        structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which block.
 
     Raises:
-        TypeError: ``renamed_from`` is no tuple; a text would be read as names of one letter each.
+        TypeError: ``renamed_from`` is not a tuple; a text would be read as one-letter names.
     """
     if not isinstance(renamed_from, tuple):
         raise TypeError(f"renamed_from={renamed_from!r}: give a tuple, as in ('former_name',)")
@@ -95,14 +94,14 @@ class Rows(pa.DataFrameModel):
     )
 
     class Config:
-        """Structure is exact: no missing column, no extra one."""
+        """The columns are exact: none is missing, none is added."""
 
         strict = True
 
 
 @dataclass(frozen=True)
 class Column:
-    """One declared column, as the lake, the checks and the docs see it."""
+    """One declared column, as used by the lake, the checks and the docs."""
 
     name: str
     dtype: pl.DataType
@@ -123,18 +122,18 @@ class Table:
         key: The columns that identify a row; unique within the table.
         grain: ``workspace_day``: published by workspace and day (there is a ``day`` column);
             ``workspace``: published as the workspace's whole history.
-        mode: ``append``: rows are only ever added; ``derived``: a partition is replaced whole.
-        group: The asset group it is shown under.
-        sort_by: The order rows are stored in, for pruning.
+        mode: ``append``: rows are only added; ``derived``: a partition is replaced as a whole.
+        group: The asset group that shows it.
+        sort_by: The sort order of stored rows, for pruning.
         sequenced: Whether the lake numbers appended rows (column ``seq``) in commit order.
         in_parts: Whether rows may complete each other: the lake numbers those that agree in the
-            rest of the key (column ``part``), and leaves out only a row that says nothing more
-            than a stored one.
-        place: In a table in parts, the column with a row's place in its list. What a collection
-            lists twice stands at its first place; the second says nothing more.
-        cadence_minutes: How old the newest row may be before the table counts as late.
-        about: What the rows are about, besides their workspace: the columns that name it, and what
-            deleting or disabling it means for them.
+            rest of the key (column ``part``), and omits only a row that adds nothing to a stored
+            one.
+        place: In a table in parts, the column with a row's position in its list. An item that a
+            collection lists twice keeps its first position.
+        cadence_minutes: The maximum age of the newest row before the table counts as stale.
+        about: The entities that the rows are about, besides their workspace: the columns that name
+            each, and the effect of deleting or disabling it.
     """
 
     name: str
@@ -181,7 +180,7 @@ class Table:
 
     @cached_property
     def identity(self) -> tuple[str, ...]:
-        """The key without ``part``: what rows that complete each other share."""
+        """The key without ``part``: the columns in which rows that complete each other agree."""
         return tuple(name for name in self.key if not (self.in_parts and name == PART))
 
     @cached_property
@@ -206,7 +205,7 @@ class Table:
     def frame(self, rows: list[dict[str, Any]]) -> pl.DataFrame:
         """Rows given as dictionaries, as a frame of the table's types.
 
-        Absent keys are null, or what the column declares as its default.
+        Absent keys are null, or the declared default of the column.
         """
         defaults = {one.name: one.default for one in self.columns if one.default is not None}
         return pl.DataFrame(

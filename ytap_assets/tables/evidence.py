@@ -19,9 +19,9 @@ Outcome = Literal[
     "disabled",
 ]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""How a fetch ended. ``unrecoverable``: the source cannot answer for that day any more."""
+"""The outcomes of a fetch. ``unrecoverable``: the source can no longer return that day."""
 ANSWERED: tuple[Outcome, ...] = ("ok", "not_modified")
-"""The outcomes of a fetch that was answered."""
+"""The outcomes of a successful fetch."""
 REQUEST_FAILED: tuple[Outcome, ...] = (
     "transient_error",
     "permanent_error",
@@ -35,16 +35,16 @@ FAILED: tuple[Outcome, ...] = (*REQUEST_FAILED, "quota_exhausted", "not_recorded
 A source that is switched off, or cannot answer for a past day, has not failed.
 """
 HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
-"""What a source can answer for past days; ``file`` is no source, but what was imported."""
+"""What a source returns for past days; ``file`` denotes an import."""
 CoverageState = Literal[
     "answered", "imported", "open", "healable", "disabled", "unrecoverable", "not_recorded"
 ]
 COVERAGE_STATES: tuple[CoverageState, ...] = get_args(CoverageState)
-"""``answered``: the source did, at least once. ``imported``: files tell of that day. ``open``: the
-day is not over, ask again. ``healable``: not answered, but the source can still be asked for that
-day. ``disabled``: a key is missing. ``unrecoverable``: the day is over, and the source only shows
-the present, or the config wants it no more. ``not_recorded``: a replay, and the recordings hold
-nothing."""
+"""``answered``: the source responded at least once. ``imported``: files contain rows of that day.
+``open``: no response yet, and the day is not over. ``healable``: no response, but the source can
+still return that day. ``disabled``: a key is missing. ``unrecoverable``: the day is over, and the
+source returns only the present, or the config no longer includes the target. ``not_recorded``: a
+replay without a recording for it."""
 
 
 class CollectionLog(Rows):
@@ -53,59 +53,61 @@ class CollectionLog(Rows):
     Append-only.
     """
 
-    day: Day = column("The UTC date that was asked for.")
+    day: Day = column("The UTC date that was requested.")
     collection_id: Text = column(
-        "Names the fetch; with `-2`, `-3` ... where it was stored again and brought more."
+        "Identifies the fetch; a suffix `-2`, `-3` ... marks a fetch stored again with new rows."
     )
     source: Text = column("The platform; `inbox` for inbox files.")
     target: Text = column(
-        "What was asked: a subreddit, a region, a channel, an imported file, an inbox file."
+        "What was requested: a subreddit, a region, a channel, an imported file, an inbox file."
     )
     history: Text = column(
-        "What the source can answer for past days.",
+        "What the source returns for past days.",
         isin=HISTORIES,
     )
-    outcome: Text = column("How it ended.", isin=OUTCOMES)
-    detail: Text = column("What happened and what to do, or what is incomplete.", null=True)
+    outcome: Text = column("The outcome of the fetch.", isin=OUTCOMES)
+    detail: Text = column("The error and what to do, or what is incomplete.", null=True)
     http_status: Int = column("The last HTTP status.", null=True)
     attempts: Int = column("Requests sent, retries included.", ge=0)
     started_at: Instant = column("When the fetch began.")
     finished_at: Instant = column("When the fetch ended.")
     fetched: Int = column("Rows received: accepted + quarantined + duplicates.", ge=0)
     accepted: Int = column("Rows stored.", ge=0)
-    quarantined: Int = column("Rows that could not be read; see quarantined_rows.", ge=0)
+    quarantined: Int = column("Rows that could not be parsed; see quarantined_rows.", ge=0)
     duplicates: Int = column("Rows that were already stored.", ge=0)
-    run_id: Text = column("The run that fetched.")
+    run_id: Text = column("The run that made the fetch.")
 
 
 class RawPayloads(Rows):
     """One row per response, with the unmodified body for parsing it again. Append-only."""
 
-    day: Day = column("The UTC date that was asked for.")
-    payload_id: Text = column("Names the payload.")
+    day: Day = column("The UTC date that was requested.")
+    payload_id: Text = column("Identifies the payload.")
     collection_id: Text = column("The entry of collection_log it belongs to.")
     source: Text = column("The platform.")
-    url: Text = column("The URL asked, without secrets; a fragment says what was wanted of it.")
+    url: Text = column(
+        "The requested URL, without secrets; a fragment holds options of the parser."
+    )
     http_status: Int = column("The HTTP status.")
     content_type: Text = column("The Content-Type header.", null=True)
     fetched_at: Instant = column("When the response arrived.")
     size_bytes: Int = column("Length of the body as received, decompressed.", ge=0)
     sha256: Text = column("SHA-256 of the body, in hex.")
-    is_truncated: Bool = column("Whether the body was cut at the size cap.")
+    is_truncated: Bool = column("Whether the body was cut at the size limit.")
     body: Bytes = column("The body's bytes.")
 
 
 class QuarantinedRows(Rows):
-    """Source rows that could not be read, with the reason and the original. Append-only."""
+    """Source rows that could not be parsed, with the reason and the original. Append-only."""
 
-    day: Day = column("The UTC date that was asked for.")
-    quarantine_id: Text = column("Names the row: a hash of its origin, place and text.")
+    day: Day = column("The UTC date that was requested.")
+    quarantine_id: Text = column("Identifies the row: a hash of its origin, place and text.")
     collection_id: Text = column("The entry of collection_log it belongs to.")
     source: Text = column("The platform.")
     origin: Text = column("The URL or the file it came from.")
-    place: Text = column("Where in it: `line 12`, `item 3`.")
-    reason: Text = column("Why it could not be read.")
-    original: Text = column("The row as it came. Hostile input.")
+    place: Text = column("The position in it: `line 12`, `item 3`.")
+    reason: Text = column("Why it could not be parsed.")
+    original: Text = column("The row as received. Untrusted input.")
     quarantined_at: Instant = column("When it was quarantined.")
 
 
@@ -115,13 +117,13 @@ class CollectionCoverage(Rows):
     day: Day = column("The UTC date.")
     source: Text = column("The platform.")
     target: Text = column("A subreddit, a chart, a channel ...; `files` for what was imported.")
-    history: Text = column("What the source can answer for past days.", isin=HISTORIES)
+    history: Text = column("What the source returns for past days.", isin=HISTORIES)
     state: Text = column("The state of the day for this target.", isin=COVERAGE_STATES)
-    outcome: Text = column("How the last fetch ended; null where none was made.", null=True)
-    detail: Text = column("What went wrong in the last fetch, or what is incomplete.", null=True)
-    fetches: Int = column("How often it was asked about the day.", ge=0)
+    outcome: Text = column("The outcome of the last fetch; null if there was none.", null=True)
+    detail: Text = column("The error of the last fetch, or what is incomplete.", null=True)
+    fetches: Int = column("Number of fetches for the day.", ge=0)
     rows: Int = column("Rows fetched for the day, including rows that were already stored.", ge=0)
-    answered_at: Instant = column("When it last answered for the day.", null=True)
+    answered_at: Instant = column("When a fetch for the day last succeeded.", null=True)
 
 
 COLLECTION_LOG = Table(

@@ -1,4 +1,4 @@
-"""Tables of the metrics: what happened to a video after it was published."""
+"""Tables of the metrics of published videos."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class VideoMetrics(Rows):
     """One observation of a video's counts on a platform, for a date. Append-only."""
 
     day: Day = column("The metric date (UTC).")
-    platform: Text = column("The platform the counts come from.")
+    platform: Text = column("The platform that returned the counts.")
     video_id: Text = column("The video's id on the platform.")
     observed_at: Instant = column("When the counts were fetched.")
     views: Int = column("Views, cumulative.", null=True, expected=(0, 10**11))
@@ -20,12 +20,12 @@ class VideoMetrics(Rows):
         null=True,
         expected=(0, 100),
     )
-    title: Text = column("The title then. Hostile input.", null=True)
+    title: Text = column("The title at that time. Untrusted input.", null=True)
     channel_id: Text = column("The channel.", null=True)
-    published_at: Instant = column("When the platform says it was published.", null=True)
+    published_at: Instant = column("When it was published, according to the platform.", null=True)
     duration_s: Int = column("Length in seconds.", null=True, expected=(30, 3600))
     is_settled: Bool = column("Whether the platform no longer revises the date (4 days past it).")
-    collection_id: Text = column("The entry of collection_log that brought it.")
+    collection_id: Text = column("The entry of collection_log that stored it.")
 
 
 VIDEO_METRICS = Table(

@@ -13,7 +13,7 @@ STATES = (
     "rejected",
     "cancelled",
 )
-"""The four production states, then the outcomes."""
+"""The four production states, then the final states."""
 
 EVENT_TYPES = (
     "script_submitted",
@@ -35,28 +35,28 @@ EVENT_TYPES = (
     "decision_received",
     "imported",
 )
-"""Events that move a record carry a ``to_state``; the others leave it null."""
+"""Events that change a record's state have a ``to_state``; for the others it is null."""
 
 
 class ProductionEvents(Rows):
     """Everything that happened to every script, in the order of commits. Append-only."""
 
     event_id: Text = column("ULID or a hash of the evidence; the idempotency key.")
-    seq: Int = column("The order of commits over all workspaces; what cursors follow.", ge=1)
+    seq: Int = column("The order of commits over all workspaces.", ge=1)
     script_id: Text = column("The script.", str_length={"min_value": 1, "max_value": 200})
     type: Text = column("What happened.", isin=EVENT_TYPES)
-    from_state: Text = column("The state it found; null for a new record.", null=True, isin=STATES)
+    from_state: Text = column("The state before it; null for a new record.", null=True, isin=STATES)
     to_state: Text = column(
-        "The state it led to; null if it does not change the state.", null=True, isin=STATES
+        "The state after it; null if it does not change the state.", null=True, isin=STATES
     )
     actor: Text = column("Who: `person:NAME`, `policy`, `sensor:NAME`, `import`.")
     occurred_at: Instant = column("When it happened.")
     recorded_at: Instant = column("When it was recorded.")
-    reason: Text = column("Why, in words.", null=True)
+    reason: Text = column("The reason, as text.", null=True)
     payload: Text = column("The evidence, as a JSON object.")
     content_id: Text = column(
-        "What a script says, a video's largest file or a YouTube video, alike in every workspace;"
-        " null where the event brings none.",
+        "Identifies a script's content, a video's largest file or a YouTube video, equal in all"
+        " workspaces; null if the event has none.",
         null=True,
     )
 
@@ -66,9 +66,9 @@ class ProductionRecords(Rows):
 
     script_id: Text = column("The script.")
     state: Text = column("Current state.", isin=STATES)
-    title: Text = column("The script's title. Hostile input.", null=True)
-    hook: Text = column("The script's first line. Hostile input.", null=True)
-    topic_url: Text = column("What it is about, where the script says so.", null=True)
+    title: Text = column("The script's title. Untrusted input.", null=True)
+    hook: Text = column("The script's first line. Untrusted input.", null=True)
+    topic_url: Text = column("The page of its topic, if the script names one.", null=True)
     generation_method: Text = column("How its video is made.", null=True)
     estimated_cost_usd_micros: Int = column(
         "Estimated cost, in micro-dollars.", null=True, expected=(0, 3_000_000)
@@ -100,24 +100,24 @@ class ProductionRecords(Rows):
 
 
 class InboxCursors(Rows):
-    """How far each inbox file has been read. Only what follows is read by the next run."""
+    """How far each inbox file has been read. The next run reads only what follows."""
 
     file: Text = column("The inbox file.")
     generation: Int = column(
-        "Counts how often the file was read from its beginning: the first time, and after it was"
+        "Number of times the file was read from its beginning: the first time, and after it was"
         " rotated, truncated or rewritten.",
         ge=0,
     )
-    size_bytes: Int = column("How much was read: all lines that have an end.", ge=0)
+    size_bytes: Int = column("Bytes read: all complete lines.", ge=0)
     sha256: Text = column("SHA-256 of what was read, in hex.")
     stamp: Text = column("Device, inode, size and times of the file when it was read.")
     lines: Int = column("Lines read, blank ones included.", ge=0)
     accepted: Int = column("Lines that contained a new script, decision or upload.", ge=0)
     repeated: Int = column("Lines that were equal to an earlier line.", ge=0)
-    bad: Int = column("Lines that could not be read; see quarantined_rows.", ge=0)
-    last_repeated: Texts = column("The numbers of the last lines that were repeated.")
-    last_bad: Texts = column("The last lines that could not be read, with the reason.")
-    unread_keys: Texts = column("Keys that no rule reads, the first ten. Hostile input.")
+    bad: Int = column("Lines that could not be parsed; see quarantined_rows.", ge=0)
+    last_repeated: Texts = column("The numbers of the last repeated lines.")
+    last_bad: Texts = column("The last lines that could not be parsed, with the reason.")
+    unread_keys: Texts = column("Keys that no rule reads, the first ten. Untrusted input.")
     read_at: Instant = column("When the file was read.")
 
 
@@ -130,9 +130,9 @@ class InboxLines(Rows):
     script_id: Text = column("The script it is about.")
     digest: Text = column("Hash of the content of a line of scripts.jsonl.", null=True)
     act: Text = column("What was decided.", null=True)
-    actor: Text = column("Who decided. Nobody is authenticated.", null=True)
+    actor: Text = column("Who decided. The name is not authenticated.", null=True)
     decided_at: Instant = column("When it was decided.", null=True)
-    reason: Text = column("Why, in words. Hostile input.", null=True)
+    reason: Text = column("The reason, as text. Untrusted input.", null=True)
     video_id: Text = column("The uploaded video's YouTube id.", null=True)
     channel_id: Text = column("The channel it was uploaded to.", null=True)
     published_at: Instant = column("When it was published.", null=True)

@@ -1,4 +1,4 @@
-"""Registries: the workspaces, and the channels, accounts and videos each works with."""
+"""Registries: the workspaces, and the channels, accounts and videos of each."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ class Workspaces(Rows):
     """
 
     uid: Text = column(
-        "The identity in the workspace's config, a ULID; null where it has none.",
+        "The identity in the workspace's config, a ULID; null if it has none.",
         null=True,
         str_matches=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$",
     )
-    name: Text = column("The name for people.")
-    vertical: Text = column("The field it works in.")
+    name: Text = column("The display name.")
+    vertical: Text = column("Its subject area.")
     language: Text = column("Its language.")
     timezone: Text = column("Its timezone, an IANA name.")
     status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
-    collects: Bool = column("Whether anything may be collected for it.")
+    collects: Bool = column("Whether data is collected for it.")
     first_seen_at: Instant = column("When it was registered.")
-    tone: Text = column("How its scripts are to sound.", null=True)
-    visual_style: Text = column("How its videos are to look.", null=True)
+    tone: Text = column("The tone of its scripts.", null=True)
+    visual_style: Text = column("The visual style of its videos.", null=True)
 
 
 class Channels(Rows):
-    """The workspace's own channels and the ones it monitors, from its config."""
+    """The workspace's own and monitored channels, from its config."""
 
     channel_id: Text = column("The YouTube channel id.", str_matches=r"^UC[A-Za-z0-9_-]{22}$")
     title: Text = column("The channel's name.", null=True)
@@ -44,7 +44,7 @@ class Accounts(Rows):
     credential_ref: Text = column(
         "The name of the environment variable that holds the secret.", null=True
     )
-    has_consent: Bool = column("Whether the owner agreed to the collection.")
+    has_consent: Bool = column("Whether the owner consented to the collection.")
     is_enabled: Bool = column("Whether its metrics may be collected.")
 
 
@@ -54,7 +54,7 @@ class Videos(Rows):
     video_id: Text = column("The YouTube id.", str_matches=r"^[A-Za-z0-9_-]{11}$")
     script_id: Text = column("The script it was made from.")
     channel_id: Text = column("The channel it is on.", null=True)
-    title: Text = column("The script's title. Hostile input.", null=True)
+    title: Text = column("The script's title. Untrusted input.", null=True)
     generation_method: Text = column("How it was made.", null=True)
     published_at: Instant = column("When it was published.", null=True)
 

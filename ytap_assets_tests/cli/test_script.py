@@ -132,15 +132,15 @@ def test_bad_lines_and_what_is_not_taken_in_yet_are_named_beside_the_list(
 
     assert "approvals.jsonl: line 1 could not be read: act: 'aprove' is not one of" in said
     assert "approvals.jsonl: line 3 is equal to an earlier line" in said
-    assert "not taken in yet: submit_scripts: 1 (ep-2)" in said
-    assert "not taken in yet: start_generation: 1 (ep-1)" in said
+    assert "not processed yet: submit_scripts: 1 (ep-2)" in said
+    assert "not processed yet: start_generation: 1 (ep-1)" in said
     for act in ("show", "approve", "cancel"):
         line = ytap.refused(2, "script", act, "ep-2", "-w", "finance")
-        assert "ep-2 is in scripts.jsonl and not taken in yet" in line
+        assert "ep-2 is in scripts.jsonl and not processed yet" in line
 
     advance_one(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
 
-    assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
+    assert "not processed yet" not in ytap("script", "list", "-w", "finance").stderr
 
 
 def test_keys_that_no_rule_reads_are_named_once(submitted: Platform, ytap: Ytap) -> None:
@@ -181,7 +181,7 @@ def test_nothing_is_decided_in_an_archived_workspace(submitted: Platform, ytap: 
     ytap.ok("workspace", "archive", "finance")
     line = ytap.refused(2, "script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
     assert "`ytap workspace unarchive finance`" in line
-    assert "not taken in yet" not in ytap("script", "list", "-w", "finance").stderr
+    assert "not processed yet" not in ytap("script", "list", "-w", "finance").stderr
 
 
 def test_the_advised_command_makes_what_is_made_of_the_events(

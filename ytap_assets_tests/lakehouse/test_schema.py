@@ -110,7 +110,7 @@ NEW_CELLS = {
 class FormerTrends(Rows):
     """One observation of one item that a source showed a workspace. Append-only."""
 
-    day: Day = column("The UTC date the observation speaks of.")
+    day: Day = column("The UTC date of the observation.")
     source: Text = column("The platform.")
     item_id: Text = column("The item's id on its platform.", str_length={"min_value": 1})
     observed_at: Instant = column("When we looked.")

@@ -389,7 +389,7 @@ def test_quarantined_rows_are_counted_by_reason(platform: Platform, now: datetim
     found = find(platform, "quarantined rows")
     assert (found.verdict, found.detail) == (
         "warn",
-        "2 put aside in 24 h; 2 x hn: no title",
+        "2 quarantined in 24 h; 2 x hn: no title",
     )
 
 

@@ -8,7 +8,7 @@ the files they name, the clock, or storing events (`operations`, `lakehouse`).
 - ``inbox``: the three inbox files: scripts, decisions, uploads.
 - ``manifest``: the manifest of a finished video.
 - ``records``: records and what else follows from the log.
-- ``gates``: what must hold before a script or a video goes on.
+- ``gates``: the conditions for promoting a script or a video.
 - ``evidence``: everything a promotion may look at, and copies in other workspaces.
 - ``promotions``: the promotions and their registry.
 """

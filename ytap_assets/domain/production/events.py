@@ -44,8 +44,8 @@ class Rule:
     """What a type of event requires.
 
     Attributes:
-        from_states: The states it may find; None stands for "no record yet".
-        to_state: The state it leads to; None where it moves nothing.
+        from_states: The allowed states before it; None means "no record yet".
+        to_state: The state after it; None if it does not change the state.
     """
 
     from_states: tuple[str | None, ...]
@@ -116,7 +116,7 @@ class Event:
         script_id: The script.
         type: What happened; one of `tables.production.EVENT_TYPES`.
         from_state: The state it found; None for a script without a record.
-        to_state: The state it leads to; None where it moves nothing.
+        to_state: The state after it; None if it does not change the state.
         actor: ``person:NAME``, ``policy``, ``sensor:NAME`` or ``import``.
         occurred_at: When it happened, in UTC.
         reason: Why, in words.
@@ -141,7 +141,7 @@ def dump_json(content: object) -> str:
     """JSON in one canonical form: sorted keys, no spaces, decimals as numbers.
 
     Raises:
-        ValueError: A number that JSON cannot hold.
+        ValueError: A number that JSON cannot represent.
     """
     return json.dumps(
         content,
@@ -170,7 +170,7 @@ def evidence_id(workspace_id: str, script_id: str, event_type: str, evidence: ob
 
 
 def events_to_frame(events: Iterable[Event], *, recorded_at: datetime) -> pl.DataFrame:
-    """Events as rows of `production_events`, in order; ``seq`` is null until the lake gives it."""
+    """Events as rows of `production_events`, in order; ``seq`` is null until it is assigned."""
     rows = [
         {
             "workspace_id": event.workspace_id,
@@ -214,7 +214,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Admission:
-    """What became of a batch: every event is in exactly one of the three, in the batch's order."""
+    """The result for a batch: every event is in one of the three lists, in the batch's order."""
 
     admitted: tuple[Event, ...]
     refused: tuple[Refusal, ...]
@@ -222,7 +222,7 @@ class Admission:
 
 
 def current_states(events: pl.DataFrame) -> dict[Script, str]:
-    """Where scripts stand.
+    """The current states of scripts.
 
     Args:
         events: Rows of `production_events`, in any order: all events of the scripts asked about.
@@ -249,11 +249,11 @@ def admit(
 ) -> Admission:
     """Admit the events that find the state they expect.
 
-    Several events of one script are taken in order, each seeing what the ones before it did.
+    Several events of one script are applied in order.
 
     Args:
         events: The batch.
-        current: Where the scripts concerned stand now; a script without a record is absent.
+        current: The current states of the scripts; a script without a record is absent.
         known_ids: Pairs of workspace and event id that are stored already: these change nothing.
         moved: Scripts that moved since their events were decided: a script may have left its state
             and come back, with another video.
@@ -308,7 +308,7 @@ def admit_frame(
         stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
             ``event_id``, ``script_id``, ``seq``, ``to_state``.
         decided_at: By workspace, the last ``seq`` that was known when the events were decided:
-            scripts that have moved since are refused. None where that was under the same lock.
+            scripts that have moved since are refused. None if that was under the same lock.
 
     Returns:
         The rows of ``new`` that may be appended, in order, and what became of each.

@@ -93,7 +93,7 @@ class Original:
 
 @dataclass(frozen=True)
 class Claim:
-    """Content that a script brings; ``seq`` is None where its event is still to be appended."""
+    """The content of a script; ``seq`` is None if its event is not appended yet."""
 
     content_id: str
     seq: int | None
@@ -119,7 +119,7 @@ def normalize_text(text: str) -> str:
 
 
 def script_content_id(payload: Mapping[str, Any]) -> str | None:
-    """Names what a script says: its title and text, as words; None where there is no text.
+    """The content id of a script, from the words of title and text; None if there is no text.
 
     Capitals, spaces, characters that cannot be seen, and how the text is cut into segments make no
     difference.
@@ -131,9 +131,9 @@ def script_content_id(payload: Mapping[str, Any]) -> str | None:
 
 
 def video_content_id(files: Iterable[tuple[int, str]]) -> str | None:
-    """Names a video by its largest file; None where there is none with a checksum.
+    """The content id of a video, from its largest file; None if there is none with a checksum.
 
-    Captions, thumbnails and the like that lie beside it make no difference.
+    Other files, such as captions and thumbnails, are ignored.
 
     Args:
         files: Each file's size in bytes and its checksum.
@@ -148,7 +148,7 @@ def upload_content_id(video_id: str) -> str:
 
 
 def read_content_id(event_type: str, payload: Mapping[str, Any]) -> str | None:
-    """The content of an event that was appended before events named it."""
+    """The content id of an event that is older than the column."""
     if event_type in ("script_submitted", "imported"):
         return script_content_id(payload)
     if event_type == "video_completed":
@@ -164,7 +164,7 @@ def _read_file(file: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def fill_content_ids(events: pl.DataFrame) -> pl.DataFrame:
-    """The events that bring content, each with its id.
+    """The events with content, each with its content id.
 
     Args:
         events: Rows of `production_events`. Columns `CONTENT_COLUMNS` and ``payload``.
@@ -187,7 +187,7 @@ def content_kind(content_id: str) -> str:
 
 
 def read_contents(events: pl.DataFrame) -> dict[Script, dict[str, Claim]]:
-    """What scripts bring, by kind: of each kind, what their last event in the log brings.
+    """The content of scripts by kind: of each kind, that of their last event in the log.
 
     Args:
         events: Rows of `production_events`.
@@ -205,11 +205,11 @@ def read_contents(events: pl.DataFrame) -> dict[Script, dict[str, Claim]]:
 def claim_content(
     scripts: Iterable[Script], contents: Mapping[Script, Mapping[str, Claim]], new: Iterable[Event]
 ) -> Claims:
-    """What scripts bring: of each kind, their last content, or the one to come.
+    """The content of scripts: of each kind, the last one in the log, or the pending one.
 
     Args:
         scripts: The scripts asked about.
-        contents: What they have brought (`read_contents`).
+        contents: Their content in the log (`read_contents`).
         new: Events to come.
     """
     claims = {script: dict(contents.get(script, {})) for script in scripts}
@@ -226,9 +226,9 @@ def find_copies(
     """The originals of scripts.
 
     Args:
-        claims: What the scripts bring.
+        claims: The content of the scripts.
         others: Events of all workspaces. Columns `CONTENT_COLUMNS`.
-        states: Where these events' scripts stand.
+        states: The states of these events' scripts.
 
     Returns:
         Per script that has any: the first original of each of its contents.
@@ -258,7 +258,7 @@ def find_copies(
 
 
 def describe_copy(originals: Sequence[Original]) -> str | None:
-    """Why a copy is held back, and the way out; None where there is no original."""
+    """Why a copy is blocked, and how to resolve it; None if there is no original."""
     if not originals:
         return None
     first = originals[0]
@@ -276,7 +276,7 @@ Approver = Literal["person", "policy"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a workspace's config says about its production.
+    """The production settings of a workspace's config.
 
     Attributes:
         script_approval: Who approves scripts.
@@ -293,17 +293,17 @@ class Rules:
 
 @dataclass(frozen=True)
 class Found:
-    """What was found in one workspace beside its log.
+    """The evidence of one workspace outside its log.
 
     Attributes:
         rules: Its rules.
         submissions: The scripts in its inbox that are not known to be recorded.
         decisions: The decisions in its approvals file, in order: all that are about scripts in
             production, and the new ones about any other.
-        decisions_problem: Why its approvals file cannot be read; None where it can.
-        folders: Its video folders that hold a manifest, per script.
+        decisions_problem: Why its approvals file cannot be read; None if it can.
+        folders: Its video folders with a manifest, per script.
         uploads: Its upload log, in order: all lines about scripts that are ready to be published.
-        seen_videos: When the videos seen in its own channels' feeds were published, per video id.
+        seen_videos: The publication times of videos in its own channels' feeds, per video id.
         owners: The scripts of the uploaded videos that are recorded already, per video id.
         known: Those of the submissions' and decisions' scripts that have a record.
     """
@@ -321,16 +321,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One workspace's production as it stands, and what was found beside it.
+    """One workspace's scripts, and the evidence for their promotions.
 
     Attributes:
         workspace_id: The workspace.
-        found: What was found beside the log.
-        waiting: Its scripts by state, those that wait longest first.
-        contexts: What the log says beyond the records, per script.
-        standings: What the log says of each decision.
-        rivals: Per script in review whose topic another script has: which one, in words.
-        copies: The scripts of other workspaces that had the same content before, per script.
+        found: The evidence outside the log.
+        waiting: Its scripts by state, ordered by waiting time, the longest first.
+        contexts: Information of the log that the records do not contain, per script.
+        standings: The status of each decision, according to the log.
+        rivals: Per script in review with the same topic as another script: that script, as text.
+        copies: Per script, the scripts of other workspaces that had the same content before.
     """
 
     workspace_id: str
@@ -369,7 +369,7 @@ class Production:
             events: Rows of `production_events`: all of these scripts, and of those without a record
                 that decisions are about.
             topics: The scripts that have a topic: rows of `production_records` with the columns
-                `TOPIC_COLUMNS`. May be empty where no script is in review.
+                `TOPIC_COLUMNS`. May be empty if no script is in review.
         """
         self.records = records
         self._events = events
@@ -431,7 +431,7 @@ class Production:
     def find_ignored(
         self, found: Mapping[str, Found], now: datetime
     ) -> dict[str, list[tuple[Decision, Obstacle]]]:
-        """The decisions that have no effect as things stand, by workspace, each with the reason.
+        """The decisions that currently have no effect, by workspace, each with the reason.
 
         Args:
             found: What was found in the workspaces.

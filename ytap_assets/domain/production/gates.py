@@ -1,4 +1,4 @@
-"""Gates: what must hold before a script goes into generation, and a video on a channel.
+"""Gates: the conditions for generating a script's video, and for publishing it.
 
 Belongs here: each gate's rule, and why it is closed, in words a person can act on. Does not belong
 here: what follows from it (`promotions`).
@@ -32,12 +32,12 @@ _TOLD = (READY_FOR_GENERATION, VIDEO_PENDING_REVIEW, READY_FOR_PUBLISH, PUBLISHE
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate's verdict.
+    """The result of one gate.
 
     Attributes:
         name: ``schema``, ``banned_topic``, ``topic``, ``budget``, ``approval``, ``quality``,
             ``manifest``, ``copy`` or ``upload``.
-        why: Why it is closed; None where it is open.
+        why: Why it is closed; None if it is open.
     """
 
     name: str
@@ -65,10 +65,10 @@ def evaluate_generation_gates(
 
     Args:
         record: The script's record.
-        text: What is said in it.
+        text: Its spoken text.
         banned: Which banned topic it mentions, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
-        rival: What already tells the topic, from `find_topic_rivals`.
+        rival: The other script with its topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
@@ -94,8 +94,8 @@ def evaluate_publication_gates(
         record: The script's record.
         approved_by: Who approved its video, or would.
         budget_usd_micros: What a video may cost.
-        manifest_problems: What is wrong with its files by now.
-        copy: Which script of another workspace is the same, from `evidence.describe_copy`.
+        manifest_problems: The current problems of its files.
+        copy: The script of another workspace with the same content, from `evidence.describe_copy`.
     """
     return (
         Gate("approval", None if approved_by else "nobody approved the video yet"),
@@ -144,7 +144,7 @@ def find_banned_topics(
 
     Args:
         records: One workspace's scripts in review.
-        texts: What is said in each script.
+        texts: The text of each script.
         banned_topics: Words and phrases, found as `phrases` finds them.
 
     Returns:

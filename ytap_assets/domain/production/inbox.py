@@ -59,7 +59,7 @@ class Submission:
 
     Attributes:
         script_id: Names it; safe as the name of a folder.
-        created_at: When its generator says it was made, in UTC.
+        created_at: When it was created, according to its generator, in UTC.
         payload: Every other key of the line, the unknown ones too, with the cost as
             ``estimated_cost_usd_micros``.
     """
@@ -134,8 +134,8 @@ class Upload:
     Attributes:
         script_id: The script it was made from.
         video_id: Its YouTube id.
-        channel_id: The channel, where the line says it.
-        published_at: When it was published, in UTC; None where it is uploaded but not yet known
+        channel_id: The channel, if the line has one.
+        published_at: When it was published, in UTC; None if it is uploaded but not yet known
             to be public.
     """
 
@@ -146,7 +146,7 @@ class Upload:
 
 
 def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
-    """Tells new uploads from repeated ones.
+    """Distinguishes new uploads from repeated ones.
 
     A later line about the same script and video adds to it (`merge_uploads`). A script with a
     second video, or a video of a second script, is a bad line.
@@ -175,7 +175,7 @@ def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
 
 
 def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:
-    """What all lines of a script say together: of each field, the last that says anything.
+    """Merge all lines of a script: of each field, the last value that is not null.
 
     Args:
         uploads: The lines, in order; all lines of one script are about one video.
@@ -244,7 +244,7 @@ class Decision:
 
 
 def find_new_decisions(earlier: Iterable[Decision]) -> Callable[[Decision], bool]:
-    """Tells new decisions from repeated ones.
+    """Distinguishes new decisions from repeated ones.
 
     Args:
         earlier: The decisions in earlier lines.
@@ -294,11 +294,11 @@ def decision_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None where there is no such script.
+        state: The script's state; None if there is no such script.
         event_id: A ULID for a decision at a keyboard; None for one in a file, whose line names it.
 
     Raises:
-        TransitionRefusedError: The decision is not possible there; the message says where it is.
+        TransitionRefusedError: The decision is not possible in this state; the message names it.
     """
     if decision.action not in ACTIONS:
         raise TransitionRefusedError(
@@ -345,7 +345,7 @@ def reception_event(
     Args:
         workspace_id: The workspace.
         decision: The decision.
-        state: Where the script stands; None where there is no such script yet.
+        state: The script's state; None if there is no such script yet.
         actor: Who read the file.
         now: The present.
         overtaken: Whether it was written before a decision that moved the script: it never counts.
@@ -383,7 +383,7 @@ that it was received as written before a decision that moved the script."""
 
 @dataclass
 class DecisionLog:
-    """What one workspace's log says of decisions.
+    """The information of one workspace's log about decisions.
 
     Attributes:
         seqs: The numbers of the events of decisions and receptions, by event id.
@@ -397,7 +397,7 @@ class DecisionLog:
 
 
 def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
-    """What the log says of decisions, by workspace.
+    """The information of the log about decisions, by workspace.
 
     Args:
         events: Rows of `production_events`, in any order: all events of the scripts concerned.
@@ -425,12 +425,12 @@ def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
 def trace_decisions(
     workspace_id: str, decisions: Sequence[Decision], log: DecisionLog
 ) -> dict[Decision, Standing]:
-    """What the log says of each decision of the file.
+    """The status of each decision of the file, according to the log.
 
     Args:
         workspace_id: The workspace.
         decisions: The decisions in the order of the file.
-        log: What its log says of the scripts concerned.
+        log: The information of its log about the scripts concerned.
     """
     standings: dict[Decision, Standing] = {}
     overtaken: set[str] = set()
@@ -466,12 +466,12 @@ class Obstacle:
 def find_obstacle(
     decision: Decision, standing: Standing, record: Record | None, now: datetime
 ) -> Obstacle | None:
-    """Why a decision that was not applied does not count now; None where it does.
+    """Why a decision that was not applied does not count now; None if it does.
 
     Args:
         decision: The decision.
-        standing: What the log says of it.
-        record: Its script; None where there is none.
+        standing: Its status, according to the log.
+        record: Its script; None if there is none.
         now: The present.
     """
     if record is None:
@@ -521,7 +521,7 @@ def find_obstacles(
 
     Args:
         decisions: The decisions in the order of the file.
-        standings: What the log says of each.
+        standings: The status of each, according to the log.
         records: Their scripts, by id; those without a record are absent.
         now: The present.
     """

@@ -68,7 +68,7 @@ class Fields:
             raise FieldError(f"{key}: {error}") from error
 
     def read(self, key: str, read: Callable[[Any], T]) -> T | None:
-        """A field that may be absent; what is wrong with it is told by `check`."""
+        """A field that may be absent; `check` reports an invalid one."""
         if _is_absent(self.content.get(key)):
             self._known.append(key)
             return None
@@ -79,7 +79,7 @@ class Fields:
             return None
 
     def check(self) -> None:
-        """Tell what was wrong with the fields, once all that are known were asked for.
+        """Report the invalid fields, after all known fields were read.
 
         Raises:
             FieldError: All problems, in one message.
@@ -94,14 +94,14 @@ class Fields:
 
     @property
     def unread(self) -> list[str]:
-        """The keys that were not asked for."""
+        """The keys that were not read."""
         known = set(self._known)
         return [key for key in self.content if key not in known]
 
 
 @lru_cache(maxsize=4096)
 def _find_meant(key: str, known: tuple[str, ...], absent: tuple[str, ...]) -> str | None:
-    """The known key that another spelling or a typing slip stands for; None where none is.
+    """The known key that another spelling or a typing slip stands for; None if none is.
 
     A slip is looked for among the keys that are absent. Keys that differ by a word (``created_by``,
     ``created_at``) are different ones.
@@ -150,7 +150,7 @@ def text_up_to(limit: int) -> Callable[[Any], str]:
 
 
 def text_matching(rule: Callable[[str], bool], expected: str) -> Callable[[Any], str]:
-    """A reader of texts for which ``rule`` holds; ``expected`` says the rule in words."""
+    """A reader of texts that satisfy ``rule``; ``expected`` describes the rule."""
 
     def read(value: Any) -> str:
         text = text_up_to(2_000)(value)
@@ -248,7 +248,7 @@ class BadLine:
     Attributes:
         line: Its number, from 1.
         reason: Why.
-        original: The line as it came, cut at `MAX_ORIGINAL` characters. Hostile input.
+        original: The line as it came, cut at `MAX_ORIGINAL` characters. Untrusted input.
     """
 
     line: int
@@ -273,7 +273,7 @@ class Line(Generic[T]):
 
     Attributes:
         number: Its number in the file, from 1.
-        row: What it says.
+        row: Its content.
         original: Its bytes.
     """
 
@@ -284,14 +284,14 @@ class Line(Generic[T]):
 
 @dataclass(frozen=True)
 class Lines(Generic[T]):
-    """The lines of a file, or of its end, each read by itself; `Parsed` says what they add.
+    """The lines of a file, or of its end, each parsed separately; `Parsed` has the new ones.
 
     Attributes:
         good: The lines that could be read.
         bad: Those that could not.
         unfinished: The last line, if it is unfinished: it is left for the next time.
         unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
-            Hostile input.
+            Untrusted input.
         ended: How many bytes the lines that have an end take. The last line may have none.
         last_ended: The number of the last line that has an end.
     """
@@ -311,12 +311,12 @@ class Parsed(Generic[T]):
     Lines end with LF, CRLF or CR.
 
     Attributes:
-        accepted: The lines that say something new.
+        accepted: The new lines.
         bad: Those that could not be read, or contradict an earlier line.
         repeated: The numbers of the lines that are equal to an earlier line.
         unfinished: The last line, if it is unfinished: it is left for the next time.
         unread: Keys of the lines that no rule reads, each once; the first `MAX_UNREAD` of them.
-            Hostile input.
+            Untrusted input.
     """
 
     accepted: tuple[Line[T], ...]
@@ -327,7 +327,7 @@ class Parsed(Generic[T]):
 
     @cached_property
     def rows(self) -> tuple[T, ...]:
-        """What the accepted lines say."""
+        """The content of the accepted lines."""
         return tuple(line.row for line in self.accepted)
 
 
@@ -338,7 +338,7 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
         text: A file, or its end from the beginning of a line.
         read: Makes a row of an object, or raises `FieldError`. What it does not ask for is not
             read.
-        after: How many lines of the file stand before the text.
+        after: The number of lines of the file before the text.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     is_whole = after == 0
@@ -370,12 +370,12 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
 
 
 def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
-    """Tell what is new from what is repeated.
+    """Separate new lines from repeated ones.
 
     Args:
         lines: The lines.
-        is_new: Whether a row says something new, asked in the order of the lines. It raises
-            `FieldError` where the row contradicts an earlier one.
+        is_new: Whether a row is new, called in the order of the lines. It raises `FieldError` if
+            the row contradicts an earlier one.
     """
     accepted: list[Line[T]] = []
     bad = list(lines.bad)
@@ -412,7 +412,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
     """A JSON object, with its fractions as `Decimal`, so that money stays exact.
 
     Raises:
-        FieldError: Not an object, or one that no table can hold.
+        FieldError: Not an object, or one that cannot be stored in a table.
     """
     if len(text) > MAX_LINE_BYTES:
         raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")

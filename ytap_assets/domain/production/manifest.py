@@ -38,11 +38,11 @@ class ManifestError(YtapError):
 
 @dataclass(frozen=True)
 class FileFact:
-    """A file as it is, or as a manifest says it is.
+    """A file, or its entry in a manifest.
 
     Attributes:
         size_bytes: Its size.
-        sha256: Its checksum, in hex; None where nobody computed it. Then it is taken for right.
+        sha256: Its checksum, in hex; None if it was not computed. Then it counts as correct.
     """
 
     size_bytes: int
@@ -51,15 +51,15 @@ class FileFact:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the maker of a video says about it.
+    """The producer's description of a video.
 
     Attributes:
         script_id: The script it was made from.
         files: Its files by name, with what they should be.
-        cost_usd_micros: What it cost; None where unknown.
-        quality_score: Its quality, 0-100; None where nobody measured it.
-        duration_s: Its length in seconds; None where unknown.
-        completed_at: When it was finished, in UTC; None where the manifest doesn't say.
+        cost_usd_micros: What it cost; None if unknown.
+        quality_score: Its quality, 0-100; None if it was not measured.
+        duration_s: Its length in seconds; None if unknown.
+        completed_at: When it was finished, in UTC; None if unknown.
         sha256: Names the manifest's whole content.
     """
 
@@ -178,7 +178,7 @@ def check_manifest(
 
 
 def check_folder(script_id: str, folder: VideoFolder) -> tuple[Manifest | None, list[str]]:
-    """A folder's manifest, where it can be read, and what is wrong with manifest or files."""
+    """A folder's manifest, if it can be read, and the problems of manifest and files."""
     if MANIFEST_NAME in folder.refused:
         return None, [folder.refused[MANIFEST_NAME]]
     try:

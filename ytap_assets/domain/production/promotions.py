@@ -69,10 +69,10 @@ class PromotionContext:
         promotion: The promotion's name.
         workspace_id: The workspace.
         record: The script.
-        context: What its log says beyond the record.
+        context: Information of its log that the record does not contain.
         decisions: The decisions about it in the approvals file, in the order of the file.
-        standings: What the log says of each of them.
-        decisions_problem: Why the approvals file cannot be read; None where it can.
+        standings: The status of each of them, according to the log.
+        decisions_problem: Why the approvals file cannot be read; None if it can.
         now: The present.
         events: What happens to it, in order; grows with the calls.
     """
@@ -97,16 +97,17 @@ class PromotionContext:
 
     @property
     def approved_by(self) -> str | None:
-        """Who approved what is in review; None where nobody did."""
+        """Who approved the script or video in review; None if it is not approved."""
         return self._approved_by
 
     def apply_decisions(self) -> bool:
-        """Apply the decisions that count now (`decisions`).
+        """Apply the decisions that take effect now (`decisions`).
 
-        Where the approvals file cannot be read, nothing else happens: a cancellation may be in it.
+        If the approvals file cannot be read, the script is not promoted: the file may contain a
+        cancellation.
 
         Returns:
-            Whether nothing else can happen to the script here: a decision moved it, or the
+            Whether the script cannot be promoted further here: a decision changed its state, or the
             decisions are unknown.
         """
         if self.decisions_problem is not None:
@@ -197,7 +198,7 @@ class PromotionContext:
         """What a decision at a keyboard does to the script.
 
         Raises:
-            TransitionRefusedError: The decision is not possible where the script stands.
+            TransitionRefusedError: The decision is not possible in the script's state.
         """
         event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
         if event.to_state is not None:
@@ -247,7 +248,7 @@ class PromotionContext:
         )
 
     def note_gates(self, failed: Sequence[str]) -> None:
-        """Write down which gates are closed, if that is not what the record says already."""
+        """Record which gates are closed, if this differs from the record."""
         if list(failed) == self.record.failed_gates:
             return
         self._add(
@@ -415,9 +416,9 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
 
 
 def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
-    """Promotion 3: a video whose manifest is complete goes to review.
+    """Promotion 3: a video with a complete manifest goes to review.
 
-    The very video that was sent back is not taken again.
+    A video that was sent back is not accepted again.
     """
     events: list[Event] = []
     for candidate in list_candidates(evidence, "review_videos", READY_FOR_GENERATION, now):
@@ -585,7 +586,7 @@ def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) ->
 
 
 class Decide(Protocol):
-    """A promotion's rule: the same evidence gives the same event ids, whenever it is asked."""
+    """A promotion's rule: the same evidence always gives the same event ids."""
 
     def __call__(self, evidence: Evidence, *, now: datetime) -> list[Event]:
         """The events that follow from the evidence, in order."""
@@ -596,7 +597,7 @@ class Promotion:
     """One promotion.
 
     Attributes:
-        name: Its name; events say ``sensor:NAME``.
+        name: Its name; events have the actor ``sensor:NAME``.
         from_state: The state scripts wait in; None for the inbox.
         decide: From evidence to events.
         description: What it does, in one sentence.

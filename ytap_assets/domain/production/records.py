@@ -71,7 +71,7 @@ _TEXT_LIST = r"""^\[("([^"\\]|\\.)*",?)*\]$"""
 def fold_events(events: pl.DataFrame) -> pl.DataFrame:
     """Fold the log into records.
 
-    What a payload says about a script is taken from the last event that says it. What it says
+    Of each value in the payloads, that of the last event with it applies. What it says
     about a video begins anew with every ``video_completed``: a second video has no quality until
     someone measures it. An approval ends when its review begins anew, and failed gates are
     forgotten with every move.
@@ -197,7 +197,7 @@ def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
 
 
 def script_text(payload: Mapping[str, Any]) -> str:
-    """What is said in the video: the texts of ``body`` and ``segments``, one below the other."""
+    """The spoken text of the video: the texts of ``body`` and ``segments``, one per line."""
     return "\n".join(_texts([payload.get("body"), payload.get("segments")]))
 
 
@@ -214,11 +214,11 @@ def _texts(content: object) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class ScriptContext:
-    """What a script's log says that its record does not.
+    """Information of a script's log that its record does not contain.
 
     Attributes:
         text: What is said in the video.
-        manifest_sha256: Names the last manifest that completed its video; None where none did.
+        manifest_sha256: Names the last manifest that completed its video; None if none did.
     """
 
     text: str = ""
@@ -295,7 +295,7 @@ def find_taken_topics(records: pl.DataFrame, events: pl.DataFrame) -> pl.DataFra
             on all days asked about. Their records are not looked at.
 
     Returns:
-        ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null where the script names
+        ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null if the script names
         no page), ``first_day`` and ``last_day`` (null: until now). A script that comes back has
         several rows. Of a script without events, ``first_day`` is at most the day after its last
         change of state.

@@ -234,7 +234,7 @@ def pick_top_stories(scored: pl.DataFrame, *, limit: int) -> pl.DataFrame:
 
 
 def count_by_source(scored: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
-    """What each source brought.
+    """The items of each source.
 
     A story counts for the source of its best-scoring member.
 
@@ -256,7 +256,7 @@ def count_by_source(scored: pl.DataFrame, raw: pl.DataFrame) -> pl.DataFrame:
 def count_spam_rules(scored: pl.DataFrame) -> pl.DataFrame:
     """Stories each spam rule caught; a story may be in several.
 
-    A reason may go on after a colon; the rule is what stands before it.
+    The rule is the part of a reason before the colon.
 
     Returns:
         ``workspace_id``, ``day``, ``rule``, ``stories``.
@@ -372,12 +372,12 @@ def latest_by_video(
 
 
 def describe_sources(log: pl.DataFrame) -> pl.DataFrame:
-    """How each source did on each day.
+    """The results of each source on each day.
 
     Returns:
         ``workspace_id``, ``day``, ``source``, ``fetches``, ``failed``, ``answered``, ``accepted``,
-        ``quarantined``, ``duplicates``, ``last_answer_at``, ``problems`` (what did not end well,
-        each text once).
+        ``quarantined``, ``duplicates``, ``last_answer_at``, ``problems`` (distinct
+        texts of failures).
     """
     failed = pl.col("outcome").is_in(FAILED)
     answered = pl.col("outcome").is_in(ANSWERED)

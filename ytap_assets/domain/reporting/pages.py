@@ -75,7 +75,7 @@ class Edition:
 
     Attributes:
         workspace_id: The workspace.
-        name: Its name. Hostile input, like all texts of its config.
+        name: Its name. Untrusted input, like all texts of its config.
         vertical: What it is about.
         timezone: Its timezone, for display.
         snapshot_id: The lake's snapshot that was read.
@@ -135,7 +135,7 @@ class Story:
 
 @dataclass(frozen=True)
 class SourceStories:
-    """What a source brought: rows observed, stories, and those caught as spam."""
+    """The items of a source: rows observed, stories, and spam."""
 
     source: str
     observed: int
@@ -145,7 +145,7 @@ class SourceStories:
 
 @dataclass(frozen=True)
 class SourceResult:
-    """What came of what a source brought, over the days before the report and its own."""
+    """The performance of a source over the days before the report and its own day."""
 
     source: str
     items: int
@@ -162,7 +162,7 @@ class SourceResult:
 
 @dataclass(frozen=True)
 class CoveredDay:
-    """What is known of a source's day; see `collection_coverage`."""
+    """The state of a source's day; see `collection_coverage`."""
 
     day: date
     source: str
@@ -171,7 +171,7 @@ class CoveredDay:
 
 @dataclass(frozen=True)
 class SpamRule:
-    """A spam rule and how many stories it caught."""
+    """A spam rule and how many stories it matched."""
 
     rule: str
     stories: int
@@ -237,7 +237,7 @@ class ReportDay:
     """Everything the page of one day shows.
 
     Attributes:
-        results: What came of each source over `RESULT_DAYS`.
+        results: The performance of each source over `RESULT_DAYS`.
         coverage: What is known of each source over `COVERAGE_DAYS`.
         states: How many scripts are in each state, in the states' order.
         waiting: The scripts that wait for a person: those a gate holds back, then the longest;
@@ -398,9 +398,9 @@ def _pick_videos(
 
 
 def sum_results(performance: pl.DataFrame, day: date) -> pl.DataFrame:
-    """What came of each source over `RESULT_DAYS` until a day.
+    """The performance of each source over `RESULT_DAYS` until a day.
 
-    An amount is the sum of what is known of it; null where nothing is. ``views_per_usd`` is the
+    An amount is the sum of what is known of it; null if nothing is. ``views_per_usd`` is the
     views gained in these days per dollar that the videos published in them cost. Sources without a
     row in these days are left out.
 
@@ -465,7 +465,7 @@ def _frozen(value: Any) -> Any:
 
 
 def find_missing(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
-    """What every day's report has to say about its gaps.
+    """The gaps that every day's report lists.
 
     Args:
         calendar: ``workspace_id`` and ``day`` to report, in order.

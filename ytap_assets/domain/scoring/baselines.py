@@ -1,4 +1,4 @@
-"""Where an item stands among the items of its own source: momentum, from 0 to 10.
+"""The rank of an item among the items of its own source: momentum, from 0 to 10.
 
 Belongs here: what is usual for a source (its baseline), measured on a workspace's past days and
 drawn to declared defaults while these are few; and placing an item, or a story's sum, in that
@@ -70,16 +70,16 @@ def _is_of(source: str, basis: str) -> pl.Expr:
 
 
 def measure_baselines(past: pl.DataFrame) -> pl.DataFrame:
-    """What is usual for each source, from the items of past days.
+    """The baselines of each source, from the items of past days.
 
-    Medians and quantiles are taken of logarithms and drawn toward the declared default:
-    with n items their weight is n / (n + `SHRINKAGE`). Where none is declared, the medians are
+    Medians and quantiles are computed of logarithms and shrunk towards the declared default:
+    with n items their weight is n / (n + `SHRINKAGE`). If none is declared, the medians are
     those of the items alone.
 
     Args:
         past: ``source``, ``momentum_basis``, ``expected_engagement``, ``velocity`` of
-            past items, in any order; may be empty. With a column ``workspace_id``, each row counts
-            for its workspace; with `FOR_DAY`, for the day it names.
+            past items, in any order; may be empty. With a column ``workspace_id`` the baselines are
+            per workspace, with `FOR_DAY` per day.
 
     Returns:
         One row per source and basis seen (and workspace and day, where given): these, ``items``,
@@ -124,7 +124,7 @@ def _steepness() -> pl.Expr:
 
 
 def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
-    """Place each row among the items of its source.
+    """Rank each row among the items of its source.
 
     Args:
         frame: ``source``, ``momentum_basis``, ``expected_engagement``, ``velocity``
@@ -135,11 +135,10 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     Returns:
         ``frame`` with ``top_share`` (the share of the source's items of at least that hotness; null
         where nothing is known) and ``momentum`` (10 x (1 - top_share^0.25), 4 decimals), and with
-        ``is_compared``: false where fewer than `SHRINKAGE` items say what is usual. Within a
+        ``is_compared``: false if fewer than `SHRINKAGE` items say what is usual. Within a
         source and basis momentum orders as hotness does. Without a declared baseline the share is
-        drawn to the middle: with n items of the source it is share^w x 0.5^(1 - w),
-        w = n / (n + `SHRINKAGE`). Unknown: the momentum of a usual item, neither for it nor
-        against.
+        shrunk towards 0.5: with n items of the source it is share^w x 0.5^(1 - w),
+        w = n / (n + `SHRINKAGE`). Unknown: the neutral momentum.
     """
     key = _key_of(baselines)
     dated = frame.with_columns(pl.col("day").alias(FOR_DAY)) if FOR_DAY in key else frame

@@ -145,11 +145,11 @@ class ScoringWeights:
 
 @dataclass(frozen=True)
 class Topic:
-    """What a workspace is about.
+    """A workspace's topics.
 
     Attributes:
-        keywords: Words and phrases; matched whole, whatever the case.
-        vertical: One more such phrase, such as ``fitness``.
+        keywords: Words and phrases; matched as whole words, ignoring case.
+        vertical: Another such phrase, for example ``fitness``.
         language: ISO 639-1.
     """
 
@@ -165,7 +165,7 @@ class Topic:
 
 
 def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFrame:
-    """Tell which of its workspace's phrases each item's title and category hold.
+    """Find which of its workspace's phrases each item's title and category contain.
 
     Args:
         items: ``workspace_id``, ``title`` and ``category`` (a subreddit's name says what its posts
@@ -233,7 +233,7 @@ def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
 
 @dataclass(frozen=True)
 class RankingConfig:
-    """What a workspace says about its ranking.
+    """The ranking settings of a workspace.
 
     Attributes:
         topic: What it is about; without one every story is as relevant.
@@ -254,29 +254,29 @@ def score_stories(
 ) -> pl.DataFrame:
     """Score the stories of each workspace and day.
 
-    Engagement adds up: the measures of a story's members are summed within a source before the sum
-    is placed among that source's items; the source where the story stands highest gives its
-    momentum. A source with too few items to compare with counts only where no other does. Members
-    that are spam add nothing, unless all are.
+    The measures of a story's members are summed per source before the sum is compared with that
+    source's items; the source with the highest result gives the story's momentum. A source with too
+    few items for comparison is used only if there is no other. Spam members are excluded, unless
+    all members are spam.
 
     Args:
         members: One row per workspace, day, story and item: ``workspace_id``, ``day``,
             ``story_id``, ``source``, ``title``, ``category``, ``canonical_url``, ``is_spam``,
             and what `items.measure_items` gives. Measures are summed in the order of the rows.
-        baselines: What is usual for each source (`baselines.measure_baselines`), of earlier days.
-        configs: By workspace; the defaults where a workspace has none.
+        baselines: The baselines of each source (`baselines.measure_baselines`), of earlier days.
+        configs: By workspace; the defaults if a workspace has none.
         learned: Weights as known on the day (`LEARNED_SCHEMA`): ``kind`` is ``source`` or
             ``topic`` (a matched phrase), ``value`` which; 1 where there is none.
-        produced: What was produced already (`PRODUCED_SCHEMA`): a story is recognized by its id,
-            by a member's canonical URL, or by a member's title. With ``first_day`` and
-            ``last_day`` (null: until now), on these days only.
+        produced: Topics that were already produced (`PRODUCED_SCHEMA`): a story matches by its id,
+            by a member's canonical URL, or by a member's title, on the days from ``first_day`` to
+            ``last_day`` (null: until now).
 
     Returns:
         One row per story, ordered by workspace, day and ``position``: the keys, each factor,
-        ``final_score`` (4 decimals), and what the factors were found from (``momentum_source``,
+        ``final_score`` (4 decimals), and the inputs of the factors (``momentum_source``,
         ``momentum_basis``, ``top_share``, the measures and the gain summed in that source,
-        ``platforms``, ``relevance_reasons``, ``category_reasons``: those of them that no title
-        holds, only a category, ``is_other_language``).
+        ``platforms``, ``relevance_reasons``, ``category_reasons``: those that are only in a
+        category, ``is_other_language``).
     """
     workspaces = members.get_column("workspace_id").unique().to_list()
     config = {name: (configs or {}).get(name, RankingConfig()) for name in workspaces}

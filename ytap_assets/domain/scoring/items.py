@@ -56,12 +56,12 @@ def add_base_scores(
 ) -> pl.DataFrame:
     """``items`` with the base score and its parts, in the order of the rows.
 
-    One lazy plan: what is needed several times is computed once, and columns side by side.
+    One lazy plan, so that shared expressions are computed once and columns in parallel.
 
     Args:
         items: source, points, comments, likes, views, published_at, observed_at and is_spam.
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.
-        views_per_engagement: How many views are worth one like.
+        views_per_engagement: How many views are equivalent to one like.
 
     Returns:
         ``items`` with the columns of `engagement_columns`, `hours_old_column` and
@@ -76,7 +76,7 @@ def add_base_scores(
 def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
     """What was observed of each item at each instant, over the lists and parts it is stored in.
 
-    An item that stands in several lists at one instant was still observed once. Its row is that of
+    An item in several lists at the same time is observed once. Its row is that of
     the list where it stands highest (without ranks: of the first list by name; within a list, its
     latest part): ``list_name``, ``rank``, ``region`` and ``category`` are that row's own. Each of
     its counts is the highest that was seen: counts grow, so the highest is the latest, in
@@ -186,7 +186,7 @@ def engagement_columns(views_per_engagement: float) -> tuple[pl.Expr, pl.Expr]:
 
 
 def hours_old_column() -> pl.Expr:
-    """``hours_old``: from ``published_at`` to ``observed_at``; null where that is not known.
+    """``hours_old``: from ``published_at`` to ``observed_at``; null if that is not known.
 
     What a platform says was published after we saw it (clocks differ, premieres are announced) is
     0 hours old.
@@ -229,7 +229,7 @@ def by_source(values: Mapping[str, float], other: float) -> pl.Expr:
 
 @dataclass(frozen=True)
 class GrowthCurves:
-    """The course of each source. `docs/scoring.md` says which were measured, and on what."""
+    """The growth curve of each source. `docs/scoring.md` describes the measurements."""
 
     by_source: Mapping[str, GrowthCurve] = field(
         default_factory=lambda: {name: profile.growth for name, profile in SOURCE_PROFILES.items()}
@@ -251,7 +251,7 @@ def measure_items(
         items: One row per workspace, day, source and item: those keys, points, views, likes,
             comments, rank, ``list_length`` (`merge_observations`) and ``hours_old``
             (`hours_old_column`).
-        gains: What earlier observations tell (`measure_gains`).
+        gains: The gains from earlier observations (`measure_gains`).
         curves: How items of each source usually gather their counts.
 
     Returns:
@@ -269,7 +269,7 @@ def measure_items(
         - ``rank_share``: rank / (length of the list + 1), where the basis is ``rank``; with a known
           age it decays alike: / decay, at most the last place.
 
-        The measures are null where they are not known. They can be added up.
+        The measures are null if they are not known. They can be added up.
     """
     curves = curves or GrowthCurves()
     age, count = pl.col("hours_old"), pl.max_horizontal(_count(), pl.lit(0.0))
@@ -291,7 +291,7 @@ def measure_items(
 
 
 def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
-    """What the earlier observations of a day tell about each item.
+    """The gains of each item from the earlier observations of a day.
 
     Compared are the observation that counts (`latest_observations`) and the latest at
     least 15 minutes before it; nothing later is read. Votes that fall are the platform's
@@ -303,7 +303,7 @@ def measure_gains(trends: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         One row per workspace, day, source and item: ``observation_count`` (up to the one that is
-        used) and ``gained_per_hour`` (null where there is nothing to compare).
+        used) and ``gained_per_hour`` (null if there is nothing to compare).
     """
     deadline = pl.col("day").cast(pl.Datetime("us", "UTC")) + pl.duration(days=2)
     # Most items were observed once that day, and have nothing to group or compare.
@@ -352,7 +352,7 @@ def _count() -> pl.Expr:
 
 
 def _first_known() -> pl.Expr:
-    """The metric used for ranking a row; null where there is none."""
+    """The metric used for ranking a row; null if there is none."""
     return pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in COUNTS)
 
 
@@ -380,11 +380,11 @@ def _smooth_floor(age: pl.Expr, floor: pl.Expr) -> pl.Expr:
 
 @dataclass(frozen=True)
 class ItemConfig:
-    """What a workspace says about the measures of items.
+    """The settings of a workspace for the measures of items.
 
     Attributes:
         source_weights: Weights by source, over `SOURCE_WEIGHTS`.
-        views_per_engagement: How many views are worth one like.
+        views_per_engagement: How many views are equivalent to one like.
         spam_rules: The workspace's rules.
         spam_model: The workspace's learned model, where it has one.
     """

@@ -45,16 +45,16 @@ def rank_stories(
 ) -> pl.DataFrame:
     """Rank the stories of each workspace and day.
 
-    Every day is ranked with what was known when it began: the baselines of the days before it, the
-    topics that were taken. A source without a declared baseline has no other scale than its own
-    items, so those of the day count for it as well.
+    Every day is ranked with what was known when it began: the baselines of the preceding days, and
+    the topics that were already produced. The baseline of a source without a declared one includes
+    the day's own items.
 
     Args:
         members: Rows of `trend_stories` of the days that are ranked.
         past: `BASELINE_COLUMNS` of `trend_stories` of the `BASELINE_DAYS` before each of them.
         configs: By workspace; the defaults where a workspace has none.
         learned: Weights as known then; see `score_stories`.
-        taken: What was produced already, and on which days: `score_stories`' ``produced``.
+        taken: The topics already produced, and on which days: `score_stories`' ``produced``.
 
     Returns:
         Rows of `scored_trends`, ordered by workspace, day and position, as if each list were the

@@ -157,7 +157,7 @@ def _reason_of_model(least: float) -> pl.Expr:
 
 
 def _join_reasons(found: pl.DataFrame, names: list[str]) -> pl.Series:
-    """The reasons of the spam rows, from columns that are null where a rule does not match.
+    """The reasons of the spam rows, from columns that are null if a rule does not match.
 
     Lists are built for spam rows only, and gathered: building them for all rows takes longer than
     all rules together. So does concat_list; hence texts are joined and split.
@@ -407,7 +407,7 @@ _MANY_TIMES = 3
 
 
 def _observe_style(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
-    """Add the signs of shouting of each text, null where there is none, and their number.
+    """Add the signs of shouting of each text, null if there is none, and their number.
 
     Args:
         seen: Has source, ``text`` (normalized) and ``foreign`` (the title if it is not ASCII).

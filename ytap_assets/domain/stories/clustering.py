@@ -56,7 +56,7 @@ class Rules:
 
     @property
     def evidence_of_same(self) -> float:
-        """What a title must prove for another of the same words to be the same story."""
+        """The information that equal words need for their titles to be the same story."""
         return self.evidence + self.evidence_of_two * (_MOST_DOUBT - 1)
 
 
@@ -446,9 +446,9 @@ class Segments:
 
 
 def split_rows(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[pl.DataFrame]:
-    """Parts of a frame in the order of its rows, of about `_BATCH_ROWS` of ``lengths`` each.
+    """Split a frame, in the order of its rows, into parts of about `_BATCH_ROWS` of ``lengths``.
 
-    Rows that have the same value of ``by`` and stand together stay together.
+    Adjacent rows with the same value of ``by`` are in the same part.
     """
     if frame.is_empty():
         return

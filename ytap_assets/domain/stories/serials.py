@@ -520,7 +520,7 @@ def _read_vocabulary(vocabulary: pl.Series) -> pl.DataFrame:
 
 
 def _value(word: pl.Expr, values: Mapping[str, str]) -> pl.Expr:
-    """What a dictionary says of a word; null where it does not have it."""
+    """What a dictionary says of a word; null if it does not have it."""
     return word.replace_strict(
         list(values), list(values.values()), default=None, return_dtype=pl.String
     )

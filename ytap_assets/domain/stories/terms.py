@@ -1,4 +1,4 @@
-"""Titles into weighted terms: which words a title has, and what each of them says.
+"""Titles as weighted terms: the words of a title, and the information of each.
 
 Belongs here: reading words out of titles of any script, and weighing them by how rare they are.
 Does not belong here: comparing titles (`clustering`), or which words are common (`common_words`).
@@ -264,7 +264,7 @@ def _scale_part(rows: pl.DataFrame, known: pl.DataFrame, length: pl.Series) -> p
 
 
 def number_values(numbers: pl.Series, values: pl.Series) -> pl.Series:
-    """The value of each number from 0 to the greatest; null where there is none."""
+    """The value of each number from 0 to the greatest; null if there is none."""
     count = 0 if numbers.is_empty() else int(numbers.max()) + 1  # type: ignore[arg-type]
     return pl.repeat(None, count, dtype=values.dtype, eager=True).scatter(numbers, values)
 
@@ -285,7 +285,7 @@ _COMMON_WORDS, _SHARES = list(COMMON_SHARES), list(COMMON_SHARES.values())
 
 
 def fold(words: Iterable[str]) -> list[str]:
-    """Words of a vocabulary as `read_words` gives them."""
+    """Words of a vocabulary, in the form that `read_words` returns."""
     plain = unaccent(pl.lit(pl.Series(list(words)))).str.to_lowercase()
     return stem(pl.select(plain).to_series()).to_list()
 

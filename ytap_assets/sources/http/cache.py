@@ -185,7 +185,7 @@ async def send_cached(
         request: The request; its ``max_age_s`` is how long a response is fresh.
         send: Sends the request to the platform.
         clock: The present.
-        sleep: Waits so many seconds.
+        sleep: Waits the given number of seconds.
 
     Raises:
         SourceError: The request was sent and failed.

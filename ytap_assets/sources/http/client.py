@@ -130,7 +130,7 @@ class RateLimiter:
         return slot - now
 
     def block(self, host: str, seconds: float) -> None:
-        """Send no request to ``host`` for so many seconds."""
+        """Send no request to ``host`` for the given number of seconds."""
         until = self._monotonic() + seconds
         self._blocked_until[host] = max(until, self._blocked_until.get(host, until))
 
@@ -179,7 +179,7 @@ class HttpConfig:
     Attributes:
         hosts: The only hosts that requests are sent to.
         clock: The present.
-        sleep: Waits so many seconds.
+        sleep: Waits the given number of seconds.
         rate_limiter: Spaces the requests; None for a replay.
         retries: How transient failures are retried.
         timeouts: How long a response may take.

@@ -268,7 +268,7 @@ _SHOWN_CHARS = 80
 
 
 class Refusal(BaseModel):
-    """One kind of file that holds no observations.
+    """One kind of file without observations.
 
     Attributes:
         name: Names it.

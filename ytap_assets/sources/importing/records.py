@@ -241,11 +241,11 @@ _SHOWN_CHARS = 80
 
 
 class Only(BaseModel):
-    """The values of a column for which a record is read.
+    """The values of a column for which a record is accepted.
 
     Attributes:
-        values: The allowed texts (``is``); a record without the column is read.
-        rule: What any other value means, for the message.
+        values: The allowed texts (``is``); a record without the column is accepted.
+        rule: The reason for other values, for the message.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

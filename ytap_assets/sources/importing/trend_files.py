@@ -143,7 +143,7 @@ def _csv_candidates(content: Content, formats: Iterable[Format]) -> Iterator[Can
 
 
 def _sample_json(content: Content) -> list[object] | None:
-    """The first documents; None where the file does not look like JSON."""
+    """The first documents; None if the file does not look like JSON."""
     with content.open_text() as text:
         if not looks_like_json(text):
             return None
