@@ -480,7 +480,7 @@ def test_every_row_is_said_by_a_stored_one_and_none_is_stored_twice(
 def test_whole_histories_of_many_workspaces_are_replaced_together(
     shared_lake: Lake, workspace: str
 ) -> None:
-    names = [f"{workspace}{number}" for number in range(3)]
+    names = [f"{workspace}-{number}" for number in range(3)]
     publish(shared_lake, MARKS, marks(names[0], a=1, b=2), Scope(names[0]))
     publish(shared_lake, MARKS, marks(names[2], z=9), Scope(names[2]))
     parts = [check_rows(MARKS, marks(name, c=3), Scope(name)) for name in names[:2]]
@@ -494,7 +494,7 @@ def test_whole_histories_of_many_workspaces_are_replaced_together(
 
 
 def test_several_ranges_of_days_are_replaced_together(shared_lake: Lake, workspace: str) -> None:
-    names, days = [f"{workspace}{number}" for number in range(3)], [DAY, DAY + timedelta(days=1)]
+    names, days = [f"{workspace}-{number}" for number in range(3)], [DAY, DAY + timedelta(days=1)]
     for name in names:
         publish(shared_lake, NOTES, notes(name, days, "a"), Scope(name, *days))
     scopes = [Scope(names[0], *days), one_day(names[1])]
@@ -566,7 +566,7 @@ def test_a_statement_takes_parts_of_one_derived_table(shared_lake: Lake, workspa
 
 
 def test_several_workspaces_rows_are_appended_together(shared_lake: Lake, workspace: str) -> None:
-    one, other = f"{workspace}1", f"{workspace}2"
+    one, other = f"{workspace}-1", f"{workspace}-2"
     append(shared_lake, LOGS, logs(one, "a"), one)
     parts = [
         check_rows(LOGS, logs(one, "abb"), Scope(one)),
