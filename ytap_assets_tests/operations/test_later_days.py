@@ -29,6 +29,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.promoting import advance_one
@@ -44,7 +45,7 @@ TITLES = (
     "A cheese museum opens its doors",
 )
 NUMBERS = count()
-EXAMPLES = 2
+EXAMPLES = examples(1)  # beside the written ones; each is many commits
 
 
 def day_of(number: int) -> date:
@@ -172,7 +173,7 @@ def test_any_order_of_days_gives_the_same(
 
 
 @settings(
-    max_examples=1,
+    max_examples=EXAMPLES,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
 )
