@@ -107,9 +107,9 @@ def group_stories(
         least = options.rules.evidence_of_same * 100
         proven = proofs.filter(pl.col("evidence") >= least).get_column("title_no")
         today, groups, titled = _unite_surely(today, past, proven)
-        into = merge_groups(
-            groups, _sum_vectors(titled, terms), titles.marks(titled), options.rules
-        )
+        vectors = [_sum_vectors(titled, terms)]
+        terms = terms.drop("evidence")  # memory that merging needs
+        into = merge_groups(groups, vectors.pop(), titles.marks(titled), options.rules)
         grouped = _name_stories(today, groups, into).select(near.columns)
         explained.append(_explain_day(grouped, past, terms))
         near = pl.concat([near, grouped])
