@@ -1,8 +1,8 @@
 """A day of many workspaces, from recordings, beside an earlier commit.
 
-Copies of the demo's workspace are collected, promoted, ranked and reported for one day: every
-asset. Each commit works in processes of its own, in turns with the other. The last line is one
-JSON object.
+Workspaces as the demo's `tech`, each with scripts and videos of its own, are collected, promoted,
+ranked and reported for one day: every asset. Each commit works in processes of its own, in turns
+with the other. The last line is one JSON object.
 
     python benchmarks/fleet.py [WORKSPACES] [--commit COMMIT]
 
@@ -12,6 +12,7 @@ Processor time is that of the whole process, start included. A commit is a snaps
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -103,8 +104,11 @@ def measure(checkout: Path, data: Path, count: int) -> dict[str, Any]:
     return found
 
 
-def copy_workspaces(demo: Path, data: Path, count: int) -> list[str]:
-    """Copy the demo's recordings, and its workspace `tech` so many times, each with its own uid."""
+def copy_workspaces(demo: Path, data: Path, count: int) -> None:
+    """Copy the demo's recordings, and its workspace `tech` so many times.
+
+    Each copy has its own uid, and scripts and videos of its own.
+    """
     shutil.copytree(demo / "recordings", data / "recordings")
     names = [f"tech{number:03}" for number in range(count)]
     for number, name in enumerate(names):
@@ -113,7 +117,29 @@ def copy_workspaces(demo: Path, data: Path, count: int) -> list[str]:
         config = (folder / "config.yaml").read_text(encoding="utf-8")
         config = re.sub(r"(?m)^uid:.*$", f'uid: "01M6A6FT00{number:016d}"', config)
         (folder / "config.yaml").write_text(config, encoding="utf-8")
-    return names
+        make_own(folder, number)
+
+
+def make_own(folder: Path, number: int) -> None:
+    """Give a workspace's scripts and videos contents of their own: none is another one's copy."""
+    scripts = folder / "scripts.jsonl"
+    lines = scripts.read_text(encoding="utf-8").replace('"title": "', f'"title": "{number} ')
+    scripts.write_text(lines, encoding="utf-8")
+    uploads = folder / "uploads.jsonl"
+    text = uploads.read_text(encoding="utf-8")
+    uploads.write_text(re.sub(r"ytap(?=Demo)", f"{number:04}", text), encoding="utf-8")
+    for video in (folder / "videos").glob("*/video.mp4"):
+        content = video.read_bytes() + str(number).encode()
+        video.write_bytes(content)
+        manifest = video.with_name("manifest.json")
+        if not manifest.is_file():
+            continue
+        declared = json.loads(manifest.read_text(encoding="utf-8"))
+        for file in declared["files"]:
+            if file["name"] == video.name:
+                file["size_bytes"] += len(str(number))
+                file["sha256"] = hashlib.sha256(content).hexdigest()
+        manifest.write_text(json.dumps(declared), encoding="utf-8")
 
 
 def collect_day(data: Path, count: int) -> dict[str, Any]:
