@@ -138,15 +138,14 @@ def _filter_output() -> None:
         outputs = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
     except io.UnsupportedOperation:
         return
-    reader = subprocess.Popen(
-        [sys.executable, "-P", "-m", "ytap_assets.cli.ui"], stdin=subprocess.PIPE
-    )
+    script = f"from {__name__} import show_selected; show_selected()"
+    reader = subprocess.Popen([sys.executable, "-P", "-c", script], stdin=subprocess.PIPE)
     if reader.stdin is not None:
         for output in outputs:
             os.dup2(reader.stdin.fileno(), output)
 
 
-def _show_selected() -> None:
+def show_selected() -> None:
     """Copy the selected lines of stdin to stdout until it ends; Ctrl-C is not for this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdin.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -197,6 +196,3 @@ def _hold(path: Path) -> None:
 
 
 COMMANDS = (ui,)
-
-if __name__ == "__main__":
-    _show_selected()
