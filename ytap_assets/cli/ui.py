@@ -138,8 +138,10 @@ def _filter_output() -> None:
         outputs = [stream.fileno() for stream in (sys.stdout, sys.stderr)]
     except io.UnsupportedOperation:
         return
-    script = f"from {__name__} import show_selected; show_selected()"
-    reader = subprocess.Popen([sys.executable, "-P", "-c", script], stdin=subprocess.PIPE)
+    reader = subprocess.Popen(  # noqa: S603 - a fixed command, no shell
+        [sys.executable, "-P", "-c", f"from {__name__} import show_selected; show_selected()"],
+        stdin=subprocess.PIPE,
+    )
     if reader.stdin is not None:
         for output in outputs:
             os.dup2(reader.stdin.fileno(), output)

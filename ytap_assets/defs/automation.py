@@ -65,6 +65,7 @@ from ytap_assets.workspaces import Workspace
 _ON = dg.DefaultSensorStatus.RUNNING
 _SCHEDULED = dg.DefaultScheduleStatus.RUNNING
 _SECONDS = 60
+_REPORT_SECONDS = 15
 _BUCKET_SECONDS = 600
 _RETRY_SECONDS = 300
 _SHOWN = 5
@@ -328,7 +329,8 @@ _COLLECTIONS = [STAGE_JOBS[COLLECTION.name], STAGE_JOBS[METRICS.name]]
     run_status=dg.DagsterRunStatus.SUCCESS,
     monitored_jobs=_COLLECTIONS,
     request_job=STAGE_JOBS[REPORTS.name],
-    minimum_interval_seconds=_SECONDS,
+    # A tick handles one run, and a night of 250 workspaces has five of each job.
+    minimum_interval_seconds=_REPORT_SECONDS,
     default_status=_ON,
     description="Writes the reports of the days of every collection and metrics run.",
 )
