@@ -32,6 +32,8 @@ MAX_RECORD_CHARS = 1024 * 1024
 _BOM = "\ufeff"
 _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
+# Quotes, JSON, URLs and numbers are values, not names of columns.
+_VALUE = re.compile(r'["{\[]|://|^[\d.,:%+-]+$')
 _LINE_ENDS_IN = methodcaller("count", "\n")
 _OPEN_QUOTE = "a quote is never closed"
 IsRecord = Callable[[Mapping[str, str]], bool]
@@ -285,7 +287,9 @@ class _Table:
     def build(self) -> Records:
         """All records, and the header's text if a record may be joined to it."""
         first = self.unmatched
-        if first is not None and (len(first.lines) > 1 or first.defect or self._is_too_wide()):
+        if first is not None and (
+            len(first.lines) > 1 or first.defect or self._is_too_wide() or self._holds_values()
+        ):
             self.builder.add_fault(
                 f"is a header of {self.width} columns, which no record has",
                 place=f"line {first.number}",
@@ -296,6 +300,10 @@ class _Table:
     def _is_too_wide(self) -> bool:
         """Whether the header has more columns than any record, and than are read."""
         return max(self.positions.values(), default=0) < self.widest < self.width
+
+    def _holds_values(self) -> bool:
+        """Whether a name of the header is a value: a record was joined to it."""
+        return any(map(_VALUE.search, self.header.names))
 
     def add(self, record: _Record, lines: _Lines) -> None:
         """Add a record; records absorbed by it are returned to ``lines`` to be read again."""

@@ -100,6 +100,11 @@ def _read(name: str, source: str, content: bytes) -> Fetch:
 @given(name=st.sampled_from(sorted(_FILES)), mangles=_mangles)
 @example(name="gaming_20241002.csv", mangles=[_drop_cell(0.5), _drop(0.2421875, 3)])
 @example(name="gaming_20241002.csv", mangles=[_drop(0.2421875, 3)])
+@example(name="gaming_20241002.csv", mangles=[_truncate(0.7265625), _drop(0.33203125, 24)])
+@example(
+    name="gaming_20241002.csv",
+    mangles=[_truncate(0.71875), _drop(0.3359375, 24), _truncate(0.5)],
+)
 def test_every_record_of_a_mangled_table_is_accounted_for(name: str, mangles: list[Mangle]) -> None:
     source, text = _FILES[name]
     content = text.encode()
