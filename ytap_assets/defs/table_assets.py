@@ -410,7 +410,10 @@ class _StageRun:
         try:
             results = asset.compute(part, config)
         except Exception as error:  # whatever it is: the other tables and batches are made
-            results = {one.scope: error for one in slices if one.scope not in part.published}
+            left = [one.scope for one in slices if one.scope not in part.published]
+            results = dict.fromkeys(left, error)
+            if not left:  # no slice failed, but the run did
+                self._others.append(f"{name}: {self._explain(name, error)}")
         except BaseException:
             self._report(asset, dict(part.published))
             raise
@@ -522,15 +525,20 @@ class _StageRun:
 
 
 def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
-    """The slice that a day belongs to."""
-    return next(
-        one
-        for one in slices
-        if one.workspace_id == day.workspace_id
-        and one.days is not None
-        and day.first_day is not None
-        and one.days[0] <= day.first_day <= one.days[1]
-    )
+    """The slice that a day belongs to.
+
+    Raises:
+        ValueError: It belongs to none.
+    """
+    for one in slices:
+        if (
+            one.workspace_id == day.workspace_id
+            and one.days is not None
+            and day.first_day is not None
+            and one.days[0] <= day.first_day <= one.days[1]
+        ):
+            return one
+    raise ValueError(f"{day} belongs to no slice of the batch")
 
 
 def _find_refused(batch: Batch) -> dict[Scope, Exception]:

@@ -195,10 +195,13 @@ def inspect_inboxes(
     upload = ["script_id", "video_id", "channel_id", "published_at"]
     # What is wrong with the lake is another finding of the same check-up.
     with suppress(LakeError), inspect_lake(settings) as inspection:
-        stored = inspection.read(INBOX_CURSORS, _CURSOR_COLUMNS)
-        ahead = inspection.read(INBOX_LINES, _GENERATION, known="decided_at", after=now)
         columns = [*_GENERATION, "line", *upload]
-        named = inspection.read(INBOX_LINES, columns, known="channel_id").sort("line")
+        # All or none: cursors without the lines before them would hide these lines.
+        stored, ahead, named = (
+            inspection.read(INBOX_CURSORS, _CURSOR_COLUMNS),
+            inspection.read(INBOX_LINES, _GENERATION, known="decided_at", after=now),
+            inspection.read(INBOX_LINES, columns, known="channel_id").sort("line"),
+        )
     cursors = _to_cursors(stored)
     opened = {
         name: {

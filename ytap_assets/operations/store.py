@@ -447,11 +447,12 @@ class Batches:
 
     def commit(self) -> None:
         """Store what was added since the last commit."""
-        waiting, self._waiting = list(self._waiting.values()), {}
-        self._rows = self._bytes = 0
+        waiting = list(self._waiting.values())
         if not waiting:
             return
-        refused = self._store(waiting)
+        refused = self._store(waiting)  # where the lake fails, they wait for the end of the block
+        self._waiting = {}
+        self._rows = self._bytes = 0
         # One fetch of each of these workspaces is refused: alone, each of the others passes.
         for fetch in waiting:
             name = str(fetch.log["workspace_id"])

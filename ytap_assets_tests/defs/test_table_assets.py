@@ -911,6 +911,22 @@ def test_a_slice_that_was_published_before_the_lake_failed_is_no_failure(
     assert list_retries(instance, result) == {"tech": []}
 
 
+def test_an_error_after_every_slice_was_published_fails_the_run(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    def compute(batch: Batch, _config: Mapping[str, Any]) -> Results:
+        """Made for a test."""
+        publish_first(batch, ACCOUNTS, lambda s: accounts(s, "@a"))
+        raise OSError("no space")
+
+    asset = TableAsset(ACCOUNTS, compute, BY_WORKSPACE)
+    result = run_stage(platform, instance, [asset], [TECH])
+
+    assert "no space" in result.failure
+    assert result.partitions(ACCOUNTS) == {"tech"}
+    assert list_retries(instance, result) == {"tech": []}
+
+
 def test_later_days_of_a_first_try_are_reported_with_those_of_the_next(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:

@@ -12,11 +12,13 @@ import polars as pl
 import pytest
 
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.errors import LockTimeoutError
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import collect as collecting
 from ytap_assets.operations.collect import NothingCollectedError, collect_trends
 from ytap_assets.operations.platform import Platform, Written
+from ytap_assets.operations.store import Batches
 from ytap_assets.sources import collect
 from ytap_assets.sources.source import Fetch
 from ytap_assets.tables import COLLECTION_LOG
@@ -84,6 +86,24 @@ def test_what_was_answered_is_kept_when_a_later_day_ends_the_run(
     assert [(scope.first_day, one.rows) for scope, one in batch.published.items()] == [
         (day, 1) for day in answered[:9]
     ]
+
+
+def test_a_day_of_which_a_part_is_stored_when_the_lake_fails_is_a_failure(
+    platform: Platform, answered: list[date], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Batches.commit
+
+    def fail_at_the_end(self: Batches) -> None:
+        commit(self)
+        raise LockTimeoutError("another process holds the lock")
+
+    monkeypatch.setattr(Batches, "commit", fail_at_the_end)
+    batch, _ = platform.batch({"tech": [(FIRST, FIRST)]}, RUN)
+    (failing,) = collect_trends(batch).values()
+
+    assert isinstance(failing, LockTimeoutError)
+    assert list(batch.published) == [Scope("tech", FIRST, FIRST)]
+    assert stored_days(platform) == [FIRST]
 
 
 def test_a_day_that_cannot_be_begun_fails_the_slices_that_have_it(

@@ -151,6 +151,21 @@ def test_what_is_found_in_inboxes_does_not_depend_on_what_a_run_has_read(
     assert all(not file.opened.tail for file in state.files.values())
 
 
+def test_inboxes_are_read_from_their_beginning_where_a_table_cannot_be_read(
+    platform: Platform,
+) -> None:
+    folder = platform.workspaces.folder("tech")
+    ahead = {"script_id": "one", "act": "cancel", "actor": "Ada", "at": "2026-11-21T12:00:00Z"}
+    (folder / "approvals.jsonl").write_text(json.dumps(ahead) + "\n", encoding="utf-8")
+    advance_one(platform.slice("tech", None, RUN), "all")
+    with platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.inbox_lines DROP COLUMN decided_at")
+
+    state = inspect_inboxes(platform.settings, {"tech": folder}, platform.now())["tech"]
+
+    assert state.ahead == 1
+
+
 def test_a_spam_model_that_is_not_there_is_named_once(platform: Platform) -> None:
     subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
     assert not any(subject.startswith("spam model") for subject in subjects)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.checks import PublishRefusedError
+from ytap_assets.lakehouse.errors import LockTimeoutError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.lakehouse.transaction import Run
@@ -451,6 +452,24 @@ def test_the_total_of_nothing_has_its_checks(platform: Platform) -> None:
 def test_what_was_added_is_stored_whatever_ends_the_block(platform: Platform) -> None:
     with pytest.raises(KeyboardInterrupt):
         store_all(platform, one("a"), end=KeyboardInterrupt())
+    assert stored(platform) == ["a"]
+
+
+def test_a_commit_that_fails_within_the_block_is_made_at_its_end(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, tries = storing.store_fetches, []
+
+    def fail_first(*arguments: Any) -> Any:
+        tries.append(arguments)
+        if len(tries) == 1:
+            raise LockTimeoutError("another process holds the lock")
+        return store(*arguments)
+
+    monkeypatch.setattr(storing, "store_fetches", fail_first)
+    monkeypatch.setattr(storing, "_ROWS_PER_COMMIT", 1)
+    with pytest.raises(LockTimeoutError):
+        store_all(platform, one("a"), one("b"))
     assert stored(platform) == ["a"]
 
 
