@@ -4,7 +4,8 @@ The packages:
 
 - ``domain``      the rules: pure functions on Polars frames. No Dagster, no I/O, no clock.
 - ``tables``      every table: columns, key, partitioning. The one place a column is declared.
-- ``settings``    the environment's settings and the workspaces' ``config.yaml``.
+- ``settings``    the environment's settings.
+- ``workspaces``  the workspaces' ``config.yaml``, with its sections in ``workspace_sections``.
 - ``sources``     the platforms and file formats: bytes in, typed rows out.
 - ``lakehouse``   the only code that opens DuckDB: attach, publish, append, read, maintain.
 - ``reports``     templates and charts.

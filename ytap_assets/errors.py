@@ -2,7 +2,7 @@
 
 - `YtapError`: errors that are shown to users in one line.
     - `ConfigError`: the environment or a workspace's config is wrong.
-    - `SourceError` (`sources.errors`): a request to a platform failed.
+    - `SourceError` (`sources.http.exchange`): a request to a platform failed.
     - `LakeError` (`lakehouse.errors`): the lakehouse refused or could not.
     - `ImportRefusedError`: a file is of no known format.
     - `ImportFailedError` (`operations.imports`): of some files nothing was imported.

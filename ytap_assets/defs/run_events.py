@@ -198,7 +198,7 @@ def _show_note(value: object) -> Any:
 def preview(rows: pl.DataFrame) -> str:
     """The first rows and columns as a Markdown table; the workspace is the partition's.
 
-    Cells are hostile input: each is cut, and is code, in which nothing is markup or a link.
+    Cells are untrusted input: each is cut, and is code, in which nothing is markup or a link.
     """
     if rows.is_empty():
         return "no rows"

@@ -11,7 +11,7 @@ from datetime import date
 import polars as pl
 
 from ytap_assets.tables import COLLECTION_COVERAGE
-from ytap_assets.tables.evidence import ANSWERED, FAILED, REQUEST_FAILED
+from ytap_assets.tables.evidence import ANSWERED, FAILED, NO_RESPONSE
 
 FILES = "files"
 """The target that stands for everything imported."""
@@ -158,7 +158,7 @@ def is_nothing_collected(log: pl.DataFrame) -> bool:
         log: Rows of `collection_log`.
     """
     outcomes = set(log.get_column("outcome"))
-    is_failed = not outcomes.isdisjoint({*REQUEST_FAILED, "quota_exhausted"})
+    is_failed = not outcomes.isdisjoint(NO_RESPONSE)
     return is_failed and outcomes.isdisjoint(ANSWERED)
 
 

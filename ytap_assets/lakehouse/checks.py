@@ -461,7 +461,7 @@ def _not_finite(frame: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _show(text: str) -> str:
-    """A value, which is hostile input, as it can stand in a message of one line."""
+    """A value, which is untrusted input, as it can stand in a message of one line."""
     cut = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)
 

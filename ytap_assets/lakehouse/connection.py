@@ -1,7 +1,8 @@
 """Attach the lake, and look up its snapshots. The only place that calls `duckdb.connect`.
 
-Imports neither Polars nor pandera: `ytap sql` answers through here. Extensions come signed from
-pinned packages; unsigned ones are never allowed, and DuckDB fetches nothing by itself.
+Imports neither Polars nor pandera, so that `ytap sql` starts fast. Extensions come signed from
+pinned packages. Unsigned ones are never loaded: a signature is checked once per process and file.
+DuckDB downloads nothing by itself.
 """
 
 from __future__ import annotations

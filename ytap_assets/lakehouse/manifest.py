@@ -2,9 +2,9 @@
 
 A copy is a folder: ``catalog.sqlite``, ``files/`` and, written last, ``manifest.json``.
 
-A manifest may come from anywhere, so it is read as hostile input: bounded sizes and counts, names
-that stay inside the copy. Belongs here: the manifest. Does not belong here: making (`backup`),
-checking (`copies`) or restoring (`restore`) a copy.
+A manifest may come from anywhere, so it is read as untrusted input: bounded sizes and counts, names
+that stay inside the copy. Belongs here: the manifest. Does not belong here: making or restoring
+(`backup`), or checking (`copies`) a copy.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
     Table,
 )
-from ytap_assets.tables.evidence import REQUEST_FAILED
+from ytap_assets.tables.evidence import NO_RESPONSE
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Area = Literal["setup", "sources", "freshness", "health", "versions"]
@@ -593,7 +593,7 @@ def _check_fetches(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     since = now - _RECENT
     asked = ["workspace_id", "source", "target", "outcome"]
     log = inspection.recent(COLLECTION_LOG, "finished_at", since, asked)
-    lost = log.filter(pl.col("outcome").is_in([*REQUEST_FAILED, "quota_exhausted"]))
+    lost = log.filter(pl.col("outcome").is_in(NO_RESPONSE))
     counted = f"{lost.height} of {log.height} failed in 24 h"
     yield Finding("health", "fetches", "warn" if lost.height else "ok", counted + _first(lost))
     aside = inspection.recent(QUARANTINED_ROWS, "quarantined_at", since, ["source", "reason"])

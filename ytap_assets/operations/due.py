@@ -21,6 +21,7 @@ from ytap_assets.domain.due import (
     ASKED_FROM,
     LOOKBACK_DAYS,
     PLAN,
+    Reason,
     choose_days,
     find_due_metrics,
     find_due_targets,
@@ -43,7 +44,7 @@ METRICS_INTERVAL = timedelta(hours=1)
 Partition = tuple[str, date]
 Target = tuple[str, str]
 _LOG_COLUMNS = ("workspace_id", "day", "source", "target", "outcome", "started_at")
-_REASONS = {
+_REASONS: Mapping[Reason, str] = {
     "first": "not collected today",
     "interval": "interval passed",
     "retry": "failed before",

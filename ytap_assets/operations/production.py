@@ -21,6 +21,7 @@ import polars as pl
 from ulid import ULID
 
 from ytap_assets.domain.production.events import (
+    TAKEN,
     Event,
     Script,
     admit_frame,
@@ -61,7 +62,6 @@ from ytap_assets.operations.inboxes import (
 from ytap_assets.operations.platform import Batch, Platform, Results, Slice, Written
 from ytap_assets.operations.production_inputs import (
     NO_TOPICS,
-    PROMOTED,
     IgnoredDecision,
     ProductionInputs,
     read_copies,
@@ -224,7 +224,7 @@ def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
 class ScriptSurvey:
     """A workspace's scripts, and what a person should know of its inbox files.
 
-    Names and texts are hostile input.
+    Names and texts are untrusted input.
 
     Attributes:
         records: Its records as the log has them: columns as in ``production_records``.
@@ -256,7 +256,7 @@ def survey_scripts(platform: Platform, workspace_id: str) -> ScriptSurvey:
         for name, events in found.events.items():
             if scripts := [event.script_id for event in events if event.type not in _NOTES]:
                 due[name] = list(dict.fromkeys(scripts))
-    records = read_records(inputs.reader)
+    records = read_records(inputs.reader, inputs.unfolded)
     return ScriptSurvey(
         records,
         inputs.list_ignored(workspace_id, records),
@@ -392,9 +392,7 @@ class _Decisions:
         events = [event for own in decided.values() for event in own]
         if not self.inputs.is_preview:
             asked |= {
-                (event.workspace_id, event.script_id)
-                for event in events
-                if event.to_state in PROMOTED
+                (event.workspace_id, event.script_id) for event in events if event.to_state in TAKEN
             }
         copies: dict[str, dict[str, tuple[Original, ...]]] = defaultdict(dict)
         claims = claim_content(sorted(asked), self.inputs.production.contents, events)

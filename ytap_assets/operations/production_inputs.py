@@ -17,11 +17,10 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.production.events import (
-    CANCELLED,
     IN_PRODUCTION,
     READY_FOR_PUBLISH,
-    REJECTED,
     SCRIPT_PENDING_REVIEW,
+    TAKEN,
     Script,
     current_states,
 )
@@ -57,10 +56,8 @@ from ytap_assets.operations.platform import Batch, Slice
 from ytap_assets.operations.records import SCRIPT, fold_unfolded, group_scripts, replace_scripts
 from ytap_assets.operations.video_folders import VideoFolders, stamp_folders
 from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
-from ytap_assets.tables.production import STATES
 from ytap_assets.workspaces import Workspace
 
-PROMOTED = tuple(state for state in STATES if state not in (REJECTED, CANCELLED))
 NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
 _SHOWN_DECISIONS = 5
 _LONG_TAIL_BYTES = 64 * 1024
@@ -70,7 +67,7 @@ _LONG_TAIL_BYTES = 64 * 1024
 class IgnoredDecision:
     """A decision in the approvals file that currently has no effect.
 
-    Script ids and names in the text are hostile input.
+    Script ids and names in the text are untrusted input.
 
     Attributes:
         script_id: The script.
@@ -103,6 +100,7 @@ class ProductionInputs:
         waiting: The scripts that wait for a video, or may in a moment, by workspace.
         stamps: The state of their manifests, by workspace and script.
         last_seqs: The last event of each workspace that is known.
+        unfolded: What the stored records do not know yet.
         found: What was found beside the log, by workspace.
         is_preview: Whether nothing will be appended.
     """
@@ -127,7 +125,7 @@ class ProductionInputs:
         return [one for one in self.batch.slices if one.workspace_id in self.inboxes.files]
 
     def _read(self) -> None:
-        new = fold_unfolded(self.reader)
+        self.unfolded = new = fold_unfolded(self.reader)
         self.last_seqs, folded = new.last_seqs, new.records
         stored = self.reader.read(PRODUCTION_RECORDS, wanted={"state": IN_PRODUCTION})
         is_open = pl.col("state").is_in(IN_PRODUCTION)
@@ -213,7 +211,7 @@ class ProductionInputs:
             return NO_TOPICS
         reader = self.batch.platform.lake.batch_reader(sorted(reviewing))
         stored = reader.read(
-            PRODUCTION_RECORDS, columns=list(TOPIC_COLUMNS), wanted={"state": PROMOTED}
+            PRODUCTION_RECORDS, columns=list(TOPIC_COLUMNS), wanted={"state": TAKEN}
         )
         own = open_records.select(TOPIC_COLUMNS)
         return pl.concat([own, stored]).unique(SCRIPT, keep="first")

@@ -137,19 +137,15 @@ def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, i
     return dict(counts.iter_rows())
 
 
-def list_records(platform: Platform, workspace_id: str, state: str | None = None) -> pl.DataFrame:
-    """A workspace's current records, optionally of one state.
-
-    Columns as in ``production_records``.
-    """
+def list_records(platform: Platform, workspace_id: str) -> pl.DataFrame:
+    """A workspace's current records: columns as in ``production_records``."""
     platform.workspace(workspace_id)
-    records = read_records(platform.lake.reader(workspace_id))
-    return records if state is None else records.filter(pl.col("state") == state)
+    reader = platform.lake.reader(workspace_id)
+    return read_records(reader, fold_unfolded(reader))
 
 
-def read_records(reader: BatchReader) -> pl.DataFrame:
-    """All records as the log has them."""
-    new = fold_unfolded(reader)
+def read_records(reader: BatchReader, new: Unfolded) -> pl.DataFrame:
+    """All records as the log has them: the stored ones, with what `fold_unfolded` computed."""
     return replace_scripts(reader.read(PRODUCTION_RECORDS), new.records, new.scripts)
 
 

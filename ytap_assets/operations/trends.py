@@ -1,4 +1,4 @@
-"""From observations to the ranked list: cluster stories, rank them, show them, and count results.
+"""From observations to the ranked list: detect spam, cluster stories, rank, show and count results.
 
 Belongs here: the tables ``trend_stories``, ``story_aliases``, ``scored_trends`` and
 ``source_performance``, and looking at the ranked list. Does not belong here: the rules (`domain`),
@@ -16,7 +16,8 @@ from pathlib import Path
 import polars as pl
 
 from ytap_assets.domain.performance import SourceInputs, measure_sources
-from ytap_assets.domain.production.records import TAKEN, TAKEN_COLUMNS, find_taken_topics
+from ytap_assets.domain.production.events import TAKEN
+from ytap_assets.domain.production.records import TAKEN_COLUMNS, find_taken_topics
 from ytap_assets.domain.scoring.final_score import RankingConfig, ScoringWeights, Topic
 from ytap_assets.domain.scoring.items import ItemConfig, score_items
 from ytap_assets.domain.scoring.ranking import (

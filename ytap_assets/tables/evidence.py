@@ -29,7 +29,9 @@ REQUEST_FAILED: tuple[Outcome, ...] = (
     "too_large",
 )
 """The outcomes of a fetch whose request was sent, and got no response that can be used."""
-FAILED: tuple[Outcome, ...] = (*REQUEST_FAILED, "quota_exhausted", "not_recorded")
+NO_RESPONSE: tuple[Outcome, ...] = (*REQUEST_FAILED, "quota_exhausted")
+"""The outcomes of a fetch that got no usable response, or was not sent because of its quota."""
+FAILED: tuple[Outcome, ...] = (*NO_RESPONSE, "not_recorded")
 """The outcomes of a fetch that should have brought rows and did not.
 
 A source that is switched off, or cannot answer for a past day, has not failed.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,6 @@ def describe(definitions: dg.Definitions) -> dict[str, Any]:
 def _columns(metadata: Any) -> list[dg.TableColumn]:
     schema = metadata.get("dagster/column_schema")
     return list(schema.columns) if schema else []
-
-
-def test_loading_the_code_location_warns_of_nothing(platform: Platform) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        build_definitions(platform=platform).get_repository_def()
 
 
 def test_the_graph_is_as_reviewed(platform: Platform, request: pytest.FixtureRequest) -> None:

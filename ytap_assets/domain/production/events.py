@@ -37,6 +37,8 @@ IN_PRODUCTION = (
     READY_FOR_PUBLISH,
 )
 """The states a script can still leave."""
+TAKEN = (*IN_PRODUCTION, PUBLISHED)
+"""The states in which a script keeps its topic, and its content, from others."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ytap_assets.domain.phrases import find_phrases
-from ytap_assets.domain.production.events import (
-    PUBLISHED,
-    READY_FOR_GENERATION,
-    READY_FOR_PUBLISH,
-    SCRIPT_PENDING_REVIEW,
-    VIDEO_PENDING_REVIEW,
-)
+from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, TAKEN
 from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.domain.urls import canonical_urls
@@ -26,8 +20,6 @@ from ytap_assets.domain.urls import canonical_urls
 MIN_QUALITY = 85
 TOPIC_COLUMNS = ("workspace_id", "script_id", "state", "title", "topic_url", "created_at")
 """The columns of `production_records` that say what a script is about, and whether it counts."""
-
-_TOLD = (READY_FOR_GENERATION, VIDEO_PENDING_REVIEW, READY_FOR_PUBLISH, PUBLISHED)
 
 
 @dataclass(frozen=True)
@@ -202,7 +194,7 @@ def find_topic_rivals(topics: pl.DataFrame) -> dict[str, dict[str, str]]:
     reviewing = topics.filter(in_review).get_column("workspace_id").unique()
     active = topics.filter(
         pl.col("workspace_id").is_in(reviewing.implode()),
-        pl.col("state").is_in([SCRIPT_PENDING_REVIEW, *_TOLD]),
+        pl.col("state").is_in(TAKEN),
     )
     if active.is_empty():
         return {}

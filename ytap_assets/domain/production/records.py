@@ -21,10 +21,10 @@ import polars as pl
 
 from ytap_assets.domain.ids import VIDEO_ID
 from ytap_assets.domain.production.events import (
-    IN_PRODUCTION,
     PUBLISHED,
     READY_FOR_GENERATION,
     SCRIPT_PENDING_REVIEW,
+    TAKEN,
     VIDEO_PENDING_REVIEW,
 )
 from ytap_assets.domain.urls import canonical_urls
@@ -250,8 +250,6 @@ def read_contexts(events: pl.DataFrame) -> dict[tuple[str, str], ScriptContext]:
     return contexts
 
 
-TAKEN = (*IN_PRODUCTION, PUBLISHED)
-"""The states in which a script keeps its topic from others."""
 TAKEN_COLUMNS = ("workspace_id", "script_id", "state", "state_since", "title", "topic_url")
 """The columns of `production_records` that say what is taken."""
 

@@ -1,7 +1,7 @@
 """The numbers of a day: stories, scripts, views and fetches, counted in frames.
 
 Belongs here: the frames a report is made from, and counting in them. Does not belong here: naming
-gaps (`missing`), or picking the rows a page shows (`pages`).
+gaps, or selecting the rows of a page (`pages`).
 
 Frames hold rows of any number of workspaces, and every count is of one workspace's day: adding
 workspaces to the frames changes no number of another.

@@ -3,7 +3,7 @@
 Belongs here: the records of a page, their rows of the frames and their order, and what is stale,
 failed or missing in a day's report. Does not belong here: counting (`numbers`), what is wrong with
 single rows, or colours and links (`reports`). Texts and URLs in the records came from outside:
-hostile input.
+untrusted input.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Story:
-    """A story, with what made its score. Texts and URLs are hostile input."""
+    """A story, with what made its score. Texts and URLs are untrusted input."""
 
     position: int
     title: str

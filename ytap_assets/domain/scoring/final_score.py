@@ -43,7 +43,7 @@ BOUNDS = {
 }
 """The least and the greatest value of each of `ScoringWeights`."""
 _MOST_CHARACTERS = 1000
-"""No platform has longer titles; what hostile input holds beyond is not read."""
+"""No platform has longer titles; what untrusted input holds beyond is not read."""
 _NOTHING = pl.DataFrame(schema={"phrase": pl.String, "item": pl.UInt32})
 _NO_LANGUAGE = pl.DataFrame(schema={"item": pl.UInt32, "is_other_language": pl.Boolean})
 _Key = TypeVar("_Key", bound=Hashable)

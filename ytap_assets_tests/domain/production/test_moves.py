@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from ytap_assets.domain.production.events import TAKEN
 from ytap_assets.domain.production.records import (
-    TAKEN,
     TAKEN_COLUMNS,
     find_taken_topics,
     fold_events,
