@@ -448,7 +448,7 @@ class _StageRun:
         return bool(written)
 
     def _finish(self, name: str, finish: Callable[[Platform], object]) -> None:
-        """What is done once, when the slices are made."""
+        """Do something once, when the slices are made; an error does not hide other failures."""
         try:
             finish(self._platform)
         except Exception as error:  # whatever it is: raised when all is reported
@@ -459,14 +459,13 @@ class _StageRun:
         name = asset.table.name
         if self._evaluations[name].is_empty:
             return
-        try:
-            self._events.add_row_counts(self._platform, asset.beside)
-        except Exception as error:  # whatever it is: the checks and all failures are reported
-            self._others.append(f"{name}: {self._explain(name, error)}")
+        self._finish(name, lambda platform: self._events.add_row_counts(platform, asset.beside))
         # After the rows they are of: the UI shows a check as outdated if rows follow it.
         self._events.flush()
-        self._events.add_checks(
-            self._evaluations[name].results(self._context.instance, self._run_id)
+        checks = self._evaluations[name]
+        self._finish(
+            name,
+            lambda _: self._events.add_checks(checks.results(self._context.instance, self._run_id)),
         )
         self._events.flush()
 

@@ -98,15 +98,21 @@ def advance(batch: Batch, promotion: str) -> Results:
     outcomes = {one.workspace_id: _Outcome() for one in batch.slices}
     waiting = batch.slices
     for _ in range(_MAX_ROUNDS):
-        part = Batch(batch.platform, waiting, batch.run)
-        made = _Decisions(ProductionInputs(part))
-        made.decide_all(chosen)
-        moves_cursors = any(one.name == SUBMIT for one in chosen)
-        for workspace_id, stored in _commit(made, moves_cursors=moves_cursors).items():
-            outcomes[workspace_id].add(stored)
+        try:
+            made = _Decisions(ProductionInputs(Batch(batch.platform, waiting, batch.run)))
+            made.decide_all(chosen)
+            moves_cursors = any(one.name == SUBMIT for one in chosen)
+            for workspace_id, stored in _commit(made, moves_cursors=moves_cursors).items():
+                outcomes[workspace_id].add(stored)
+            batch.note(_describe_stored(batch, outcomes))
+            notes_of = made.inputs.describe()
+        except Exception as raised:  # whatever it is: what earlier rounds stored is reported
+            for one in waiting:
+                outcomes[one.workspace_id].error = raised
+            break
         for workspace_id, error in made.failed.items():
             outcomes[workspace_id].error = error
-        for workspace_id, notes in made.inputs.describe().items():
+        for workspace_id, notes in notes_of.items():
             outcomes[workspace_id].notes = notes
         waiting = tuple(one for one in waiting if outcomes[one.workspace_id].is_unsettled)
         if not waiting:
@@ -129,8 +135,15 @@ class _Outcome:
         self.rows.append(stored.rows)
         self.refused += stored.refused
         self.is_unsettled = stored.is_unsettled
-        self.snapshot_id = stored.snapshot_id
+        self.snapshot_id = stored.snapshot_id or self.snapshot_id
         self.error = stored.error
+
+    def describe(self, newest: int) -> Written:
+        """The events stored so far; without any, the newest snapshot is theirs."""
+        rows = pl.concat([PRODUCTION_EVENTS.empty(), *self.rows])
+        notes = {"events_refused": self.refused, **self.notes}
+        # The rows were checked before they were appended.
+        return Written(rows.height, self.snapshot_id or newest, PASSED, rows, notes)
 
 
 @dataclass(frozen=True)
@@ -153,19 +166,21 @@ class _Stored:
 
 
 def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
+    batch.note(_describe_stored(batch, outcomes))
     newest = batch.platform.lake.snapshot_id()
-    results: Results = {}
-    for one in batch.slices:
-        outcome = outcomes[one.workspace_id]
-        if outcome.error is not None:
-            results[one.scope] = outcome.error
-            continue
-        rows = pl.concat([PRODUCTION_EVENTS.empty(), *outcome.rows])
-        notes = {"events_refused": outcome.refused, **outcome.notes}
-        snapshot_id = outcome.snapshot_id or newest
-        # The rows were checked before they were appended.
-        results[one.scope] = Written(rows.height, snapshot_id, PASSED, rows, notes)
-    return results
+    return {
+        one.scope: outcomes[one.workspace_id].error or outcomes[one.workspace_id].describe(newest)
+        for one in batch.slices
+    }
+
+
+def _describe_stored(batch: Batch, outcomes: Mapping[str, _Outcome]) -> dict[Scope, Written]:
+    """What was stored so far, of the workspaces of which something was."""
+    return {
+        one.scope: outcomes[one.workspace_id].describe(0)
+        for one in batch.slices
+        if outcomes[one.workspace_id].snapshot_id
+    }
 
 
 @dataclass(frozen=True)
@@ -469,10 +484,12 @@ def _try_commit(
         )
         rows, admission = admit_frame(new, stored, decided_at=inputs.last_seqs)
         originals = read_copies(transaction.cross_reader(), claims, with_older=False)
+        # Which original is the first depends on what was read: what counts is whether there is one.
         late = [
             script
             for script, found in originals.items()
-            if set(found) - {*made.originals.get(script, ())}
+            if {one.content_id for one in found}
+            - {one.content_id for one in made.originals.get(script, ())}
         ]
         rows = rows.join(scripts_frame(late), on=SCRIPT, how="anti", maintain_order="left")
         parts = check_slices(PRODUCTION_EVENTS, split_rows(rows, [one.scope for one in slices]))

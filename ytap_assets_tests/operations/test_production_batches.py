@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,6 +15,9 @@ from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.errors import LockTimeoutError
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import production_inputs, records
 from ytap_assets.operations.platform import Batch, Platform, Written
 from ytap_assets.operations.production import advance, decide_on_script
@@ -179,6 +183,50 @@ def test_any_number_of_copies_is_settled_in_two_commits(platform: Platform) -> N
     assert rows["workspace_id"].to_list() == sorted(names)[1:]
     advance(batch, "all")
     assert platform.lake.snapshots().height == before + 2
+
+
+def test_a_copy_of_an_event_without_content_id_and_of_one_with_it_is_taken_in(
+    platform: Platform,
+) -> None:
+    platform.workspaces.save(Workspace(workspace_id="third", name="T", vertical="any"))
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    advance(batch_of(platform, "tech"), "all")
+    with platform.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.production_events SET content_id = NULL")
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    advance(batch_of(platform, "finance"), "all")
+    write_lines(platform, "third", "scripts.jsonl", script("one"), script("other", body="Other."))
+
+    batch = batch_of(platform, "third")
+    before = platform.lake.snapshots().height
+
+    advance(batch, "all")
+
+    assert states(platform, "third") == dict.fromkeys(("one", "other"), "script_pending_review")
+    assert platform.lake.snapshots().height == before + 1
+
+
+def test_what_a_round_stored_is_reported_where_the_next_one_fails(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tech", "finance"):
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+    batch = batch_of(platform, "finance", "tech")
+    write, calls = Lake.write, []
+
+    def fail_second(self: Lake, run: Run) -> Any:
+        calls.append(run)
+        if len(calls) == 2:
+            raise LockTimeoutError("another process holds the lock")
+        return write(self, run)
+
+    monkeypatch.setattr(Lake, "write", fail_second)
+    finance, tech = advance(batch, "all").values()
+
+    assert isinstance(finance, Written)
+    assert finance.rows == 1
+    assert isinstance(tech, LockTimeoutError)
+    assert list(batch.published) == [slice_of(platform, "finance").scope]
 
 
 def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:

@@ -255,7 +255,8 @@ class PromotionContext:
             "gates_evaluated",
             actor=f"sensor:{self.promotion}",
             at=self.now,
-            evidence=[self.record.events, list(failed)],
+            # Named, as ids were once made of a sequence number in its place.
+            evidence=["events", self.record.events, list(failed)],
             reason="; ".join(failed) or "nothing holds it back any more",
             payload={"failed_gates": list(failed)},
         )

@@ -32,8 +32,8 @@ MAX_RECORD_CHARS = 1024 * 1024
 _BOM = "\ufeff"
 _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
-# Quotes, JSON, URLs and numbers are values, not names of columns.
-_VALUE = re.compile(r'["{\[]|://|^[\d.,:%+-]+$')
+# Quotes, JSON objects, URLs and long numbers are values, not names of columns.
+_VALUE = re.compile(r'["{]|://|^[\d.,:%+-]{5,}$')
 _LINE_ENDS_IN = methodcaller("count", "\n")
 _OPEN_QUOTE = "a quote is never closed"
 IsRecord = Callable[[Mapping[str, str]], bool]

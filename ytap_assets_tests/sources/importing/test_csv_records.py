@@ -184,6 +184,7 @@ def test_a_header_of_records_that_are_cut_is_no_record() -> None:
     for text in ("", "1\n", "1,a\n2,b\n", '1,"2,b,"a,"\n'):
         records = _read("id,title,note,rest\n" + text, "id", "note")
         assert len(records.places) == text.count("\n")
+    assert not _read("id,title,note,Price [EUR],2024\n", "id", "note").places
 
 
 def test_what_follows_a_header_without_the_columns_is_quarantined() -> None:
