@@ -32,6 +32,13 @@ def test_locks_pin_hashes_and_name_no_host() -> None:
         assert len(re.findall(r"^    --hash=sha256:", lock, re.MULTILINE)) >= len(pins), name
 
 
+def test_tables_of_the_documentation_have_a_line_for_each_row() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    broken = [str(page) for page in pages if "| |---" in page.read_text(encoding="utf-8")]
+    assert len(pages) > 20
+    assert broken == []
+
+
 def test_the_files_of_common_changes_exist() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     table = contributing.split("## Common changes")[1]

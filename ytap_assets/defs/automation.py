@@ -14,7 +14,6 @@ pure function decide, and requests runs:
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
@@ -37,10 +36,9 @@ from ytap_assets.defs.assets import (
 from ytap_assets.defs.partitions import (
     WORKSPACE,
     WORKSPACES,
-    compare_workspaces,
     cut_batches,
     describe_run,
-    find_archived,
+    find_changes,
 )
 from ytap_assets.defs.runs import (
     Partition,
@@ -210,15 +208,12 @@ def workspace_folders(
     was compared with the registries.
     """
     known = context.instance.get_dynamic_partitions(WORKSPACE)
-    workspaces = platform.workspaces
-    added, gone = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
     try:
-        refused = _find_refused(platform, added)
+        added, gone, refused = find_changes(platform, known)
     except YtapError as error:  # without the lake nobody knows whose names they are
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     for name, why in refused.items():
         context.log.warning(f"no partition for {name!r}: {why}")
-    added = [name for name in added if name not in refused]
     changes: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if added:
         changes.append(WORKSPACES.build_add_request(added))
@@ -300,16 +295,6 @@ def retry_failures(
     return dg.SensorResult(
         run_requests=requests, skip_reason=None if requests else "nothing failed that is due"
     )
-
-
-def _find_refused(platform: Platform, names: Sequence[str]) -> dict[str, str]:
-    """The folders that were renamed, copied or replaced, and why they get no partition."""
-    workspaces: list[Workspace] = []
-    for name in names:
-        # One that cannot be read yet is left out: runs of it fail and say why.
-        with suppress(ConfigError):
-            workspaces.append(platform.workspaces.get(name))
-    return platform.find_conflicts(workspaces)
 
 
 def request_reports(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:

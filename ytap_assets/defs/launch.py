@@ -163,7 +163,7 @@ def materialize_range(
     home = prepare_home(platform.settings)
     with dg.DagsterInstance.from_config(str(home)) as instance, announce_process(home) as tags:
         fail_dead_runs(instance, home, daemons_too=False)
-        sync_workspaces(instance, platform.settings)
+        sync_workspaces(instance, platform)
         # The daemon must not start again what was killed on a command line.
         launch = _Launch(definitions, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
         failed: dict[str, set[str]] = {name: set() for name in sorted(set(workspace_ids))}

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,9 @@ import dagster as dg
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import unbroken_ranges
-from ytap_assets.settings import Settings
+from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import Table
-from ytap_assets.workspaces import Workspaces, parse_workspace
+from ytap_assets.workspaces import Workspace, Workspaces, parse_workspace
 
 WORKSPACE = "workspace"
 DAY = "day"
@@ -168,17 +169,42 @@ def compare_workspaces(
     return sorted(wanted - set(known)), sorted(gone)
 
 
+def find_changes(
+    platform: Platform, known: Sequence[str]
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """Which workspaces need a partition that is missing, which lose theirs, and which get none.
+
+    Args:
+        platform: The installation.
+        known: The workspaces that have a partition.
+
+    Returns:
+        The first two in order. The third are folders that were renamed, copied or replaced, with
+        the reason.
+
+    Raises:
+        LakeError: The lake cannot be read, so nobody knows whose names they are.
+    """
+    workspaces = platform.workspaces
+    added, gone = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
+    readable: list[Workspace] = []
+    for name in added:
+        # One that cannot be read yet gets a partition: runs of it fail and say why.
+        with suppress(ConfigError):
+            readable.append(workspaces.get(name))
+    refused = platform.find_conflicts(readable)
+    return [name for name in added if name not in refused], gone, refused
+
+
 def sync_workspaces(
-    instance: dg.DagsterInstance, settings: Settings
+    instance: dg.DagsterInstance, platform: Platform
 ) -> tuple[list[str], list[str]]:
-    """Make the dynamic partitions those of the workspaces that are not archived.
+    """Make the dynamic partitions those of the workspaces that are not archived (`find_changes`).
 
     Returns:
         The workspaces that were added, and those that were removed.
     """
-    known = instance.get_dynamic_partitions(WORKSPACE)
-    workspaces = Workspaces(settings)
-    added, removed = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
+    added, removed, _ = find_changes(platform, instance.get_dynamic_partitions(WORKSPACE))
     if added:
         instance.add_dynamic_partitions(WORKSPACE, added)
     for workspace_id in removed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -20,6 +21,7 @@ from ytap_assets.defs.partitions import (
     sync_workspaces,
 )
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets.workspaces import Status, Workspace
@@ -95,9 +97,21 @@ def test_partitions_follow_the_folders(platform: Platform, instance: dg.DagsterI
     platform.workspaces.save(Workspace(workspace_id="cooking", name="Cooking", vertical="food"))
     (platform.workspaces.folder("finance") / "config.yaml").unlink()
 
-    assert sync_workspaces(instance, platform.settings) == (["cooking"], ["finance"])
+    assert sync_workspaces(instance, platform) == (["cooking"], ["finance"])
     assert sorted(instance.get_dynamic_partitions("workspace")) == ["cooking", "tech"]
-    assert sync_workspaces(instance, platform.settings) == ([], [])
+    assert sync_workspaces(instance, platform) == ([], [])
+
+
+def test_a_copied_folder_gets_no_partition(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    platform.workspaces.save(
+        Workspace(workspace_id="news", name="N", vertical="any", uid="01M6A6FT000000000000000001")
+    )
+    platform.batch({"news": [None]}, Run("run-1", "test", "register"))
+    shutil.copytree(platform.workspaces.folder("news"), platform.workspaces.folder("copy"))
+
+    assert sync_workspaces(instance, platform) == (["news"], [])
 
 
 def test_no_folder_at_all_deletes_no_partition(
@@ -105,9 +119,9 @@ def test_no_folder_at_all_deletes_no_partition(
 ) -> None:
     platform.settings.workspaces.rename(platform.settings.data / "unmounted")
 
-    assert sync_workspaces(instance, platform.settings) == ([], [])
+    assert sync_workspaces(instance, platform) == ([], [])
     platform.settings.workspaces.mkdir()
-    assert sync_workspaces(instance, platform.settings) == ([], [])
+    assert sync_workspaces(instance, platform) == ([], [])
     assert sorted(instance.get_dynamic_partitions("workspace")) == ["finance", "tech"]
 
 
@@ -120,11 +134,11 @@ def test_an_archived_workspace_has_no_partition_until_it_comes_back(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     archive(platform, "finance")
-    assert sync_workspaces(instance, platform.settings) == ([], ["finance"])
+    assert sync_workspaces(instance, platform) == ([], ["finance"])
     assert instance.get_dynamic_partitions("workspace") == ["tech"]
 
     archive(platform, "finance", "active")
-    assert sync_workspaces(instance, platform.settings) == (["finance"], [])
+    assert sync_workspaces(instance, platform) == (["finance"], [])
 
 
 def test_the_last_workspace_that_is_archived_goes_too(
@@ -133,7 +147,7 @@ def test_the_last_workspace_that_is_archived_goes_too(
     archive(platform, "finance")
     archive(platform, "tech")
 
-    assert sync_workspaces(instance, platform.settings) == ([], ["finance", "tech"])
+    assert sync_workspaces(instance, platform) == ([], ["finance", "tech"])
 
 
 def test_a_workspace_that_cannot_be_read_is_not_taken_for_archived(platform: Platform) -> None:
