@@ -2,9 +2,9 @@
 
 Workspaces as the demo's `tech`, each with scripts and videos of its own, are put into an empty data
 folder, and `ytap ui` is started. Its sensors and schedules do the rest: register the workspaces,
-promote the 14 scripts of each, collect two days, and write the reports. The benchmark only reads
-Dagster's runs and /proc. It ends when nothing is active or was started for three minutes. The last
-line is one JSON object.
+promote the 14 scripts of each, collect the day and its metrics, and write the reports of both. The
+benchmark only reads Dagster's runs and /proc. It ends when both were collected and nothing was
+active or started for 150 seconds. The last line is one JSON object.
 
     python benchmarks/daemon.py [WORKSPACES]
 
@@ -77,14 +77,18 @@ def main() -> int:
         "reports": reports.height,
         "workspaces_with_reports": complete.height,
     }
-    collecting = watched["collecting_s"]
     held = {
         f"every workspace has reports, at most {LIMIT_S} s after the tick": complete.height == count
-        and collecting <= LIMIT_S,
+        and watched["collecting_s"] <= LIMIT_S,
+        f"and again at most {LIMIT_S} s after the metrics' tick": watched["metrics_s"] <= LIMIT_S,
         f"every inbox is promoted in at most {LIMIT_S} s": stages["production"]["wall_s"] <= LIMIT_S
         and records["workspace_id"].n_unique() == count,
     }
-    print(f"\nprocesses: {processes}, peak memory {watched['peak_mb']} MB")
+    print(
+        f"\nfrom the tick to the last report: {watched['collecting_s']} s,"
+        f" of the metrics {watched['metrics_s']} s"
+    )
+    print(f"processes: {processes}, peak memory {watched['peak_mb']} MB")
     return finish("daemon", figures, held)
 
 
@@ -120,7 +124,9 @@ def watch(data: Path) -> dict[str, Any]:
                     cpu_s = sum(seconds for _, _, seconds in alive)
                     records = instance.get_run_records()
                     is_active = any(not one.dagster_run.is_finished for one in records)
-                    has_collected = any(one.dagster_run.job_name == "collection" for one in records)
+                    has_collected = {"collection", "metrics"} <= {
+                        one.dagster_run.job_name for one in records
+                    }
                     if is_active or len(records) != newest or not has_collected:
                         newest, quiet_since = len(records), time.monotonic()
         finally:
@@ -156,25 +162,36 @@ def list_session(session: int) -> Iterator[tuple[int, float, float]]:
 
 
 def summarize(records: Sequence[dg.RunRecord]) -> dict[str, Any]:
-    """Runs, failures and seconds of each stage, and of a collection with its reports."""
+    """Runs, failures and seconds of each stage, and of either collection with its reports.
+
+    Reports that were requested before a run of the metrics ended are those of the collection.
+    """
     by_stage: dict[str, list[dg.RunRecord]] = defaultdict(list)
     for one in records:
         by_stage[one.dagster_run.job_name].append(one)
 
-    def span(*names: str) -> float:
-        of = [one for name in names for one in by_stage[name]]
+    def span(of: Sequence[dg.RunRecord]) -> float:
         began = min((one.create_timestamp.timestamp() for one in of), default=0.0)
         return round(max((one.end_time or 0.0 for one in of), default=0.0) - began, 1)
+
+    metrics, reports = by_stage["metrics"], by_stage["reports"]
+    first = min((one.end_time or 0.0 for one in metrics), default=0.0)
+    later = [one for one in reports if one.create_timestamp.timestamp() > first > 0]
+    earlier = [one for one in reports if one not in later]
 
     stages = {
         name: {
             "runs": len(by_stage[name]),
             "failed": sum(not one.dagster_run.is_success for one in by_stage[name]),
-            "wall_s": span(name),
+            "wall_s": span(by_stage[name]),
         }
         for name in _STAGES
     }
-    return {"stages": stages, "collecting_s": span("collection", "reports")}
+    return {
+        "stages": stages,
+        "collecting_s": span([*by_stage["collection"], *earlier]),
+        "metrics_s": span([*metrics, *later]),
+    }
 
 
 if __name__ == "__main__":

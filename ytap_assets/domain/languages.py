@@ -261,42 +261,50 @@ def has_other_languages(language: str) -> bool:
     """Whether titles in other languages than the given one can be detected.
 
     Args:
-        language: As in `other_language_column`.
+        language: As in `detect_other_language`.
     """
     return _find_script(language) is not None
 
 
-def other_language_column(text: pl.Expr, language: str) -> pl.Expr:
-    """Whether a text is clearly not in a language; false if it is unclear.
+def detect_other_language(texts: pl.Series, language: str) -> pl.Series:
+    """Whether each text is clearly not in a language; false if it is unclear or null.
 
     Two criteria: fewer than a third of its letters (of at least 6) are of the language's script; or
     it has at least two of another language's most frequent words and none of the language's own.
 
     Args:
-        text: Titles, normalized (NFKC).
+        texts: Titles, normalized (NFKC).
         language: ISO 639-1, such as ``en`` or ``pt-BR``. If `has_other_languages` is false for
             it, the result is false for every text.
     """
     code, script = _split_tag(language)[0], _find_script(language)
+    is_other = pl.repeat(value=False, n=texts.len(), dtype=pl.Boolean, eager=True)
     if script is None:
-        # One value per text: a literal selected alone would be a single row.
-        return pl.repeat(value=False, n=text.len(), dtype=pl.Boolean)
+        return is_other
     # Most titles need neither test: ASCII is Latin, and one word of the language is enough.
-    is_latin = script == _LATIN
-    is_ascii = text.str.len_bytes() == text.str.len_chars()
-    doubtful = pl.when(~is_ascii).then(text) if is_latin else text
-    letters = doubtful.str.count_matches(r"\p{Alphabetic}")
-    few = doubtful.str.count_matches(script) * 3 < letters
-    foreign_script = ((letters >= _FEWEST_LETTERS) & few).fill_null(value=False)
-    if code not in _COMMON_WORDS:
-        return foreign_script
-    without_own = pl.when(~text.str.contains(_words_regex(code))).then(text)
-    others = [
-        without_own.str.count_matches(_words_regex(other)) >= _FEWEST_COMMON_WORDS
+    doubtful = texts.is_not_null()
+    if script == _LATIN:
+        doubtful &= texts.str.len_bytes() != texts.str.len_chars()
+    rows = doubtful.arg_true()
+    is_other = is_other.scatter(rows, _has_foreign_script(texts.gather(rows), script))
+    if code in _COMMON_WORDS:
+        rows = (~(texts.str.contains(_words_regex(code)) | is_other)).arg_true()
+        is_other = is_other.scatter(rows, _has_foreign_words(texts.gather(rows), code))
+    return is_other
+
+
+def _has_foreign_script(texts: pl.Series, script: str) -> pl.Series:
+    letters = texts.str.count_matches(r"\p{Alphabetic}")
+    return (letters >= _FEWEST_LETTERS) & (texts.str.count_matches(script) * 3 < letters)
+
+
+def _has_foreign_words(texts: pl.Series, code: str) -> pl.Series:
+    others = (
+        pl.col("text").str.count_matches(_words_regex(other)) >= _FEWEST_COMMON_WORDS
         for other in _COMMON_WORDS
         if other != code
-    ]
-    return foreign_script | pl.any_horizontal(others).fill_null(value=False)
+    )
+    return texts.alias("text").to_frame().select(pl.any_horizontal(others)).to_series()
 
 
 def _split_tag(language: str) -> list[str]:

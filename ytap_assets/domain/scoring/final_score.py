@@ -20,7 +20,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from ytap_assets.domain.languages import other_language_column
+from ytap_assets.domain.languages import detect_other_language
 from ytap_assets.domain.phrases import FOUND, find_phrases, is_phrase, order_found
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring.baselines import place
@@ -45,7 +45,6 @@ BOUNDS = {
 _MOST_CHARACTERS = 1000
 """No platform has longer titles; what untrusted input holds beyond is not read."""
 _NOTHING = pl.DataFrame(schema={"phrase": pl.String, "item": pl.UInt32})
-_NO_LANGUAGE = pl.DataFrame(schema={"item": pl.UInt32, "is_other_language": pl.Boolean})
 _Key = TypeVar("_Key", bound=Hashable)
 RELEVANCE_RANGE = (0.5, 2.0)
 BOOST_RANGE = (1.0, 1.5)
@@ -178,32 +177,37 @@ def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFra
         (clearly not in the workspace's language).
     """
     titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
-    asked = titles.with_columns(items["category"], items["workspace_id"]).with_row_index("item")
+    asked = titles.with_columns(items["category"])
     in_titles, anywhere = [_NOTHING], [_NOTHING]
     for phrases, workspaces in _group_by(topics, lambda topic: tuple(topic.phrases)).items():
         if not phrases:
             continue
-        rows = asked.filter(pl.col("workspace_id").is_in(workspaces))
-        titled = find_phrases(rows, phrases)
-        both = pl.concat([titled, _find_in_categories(rows["category"], phrases)])
+        rows = _find_rows(items["workspace_id"], workspaces)
+        texts = _gather_rows(asked, rows)
+        titled = find_phrases(texts, phrases)
+        in_categories = _find_in_categories(texts["category"], phrases)
+        both = order_found(pl.concat([titled, in_categories])) if in_categories.height else titled
         for found, some in ((in_titles, titled), (anywhere, both)):
-            ordered = order_found(some)
-            found.append(ordered.select("phrase", item=rows["item"].gather(ordered["row"])))
-    languages = [
-        asked.filter(pl.col("workspace_id").is_in(workspaces)).select(
-            "item",
-            is_other_language=other_language_column(pl.col("clean"), language).fill_null(
-                value=False
-            ),
-        )
-        for language, workspaces in _group_by(topics, lambda topic: topic.language).items()
-    ]
-    is_other = pl.concat([_NO_LANGUAGE, *languages]).sort("item")
+            found.append(some.select("phrase", item=rows.gather(some["row"])))
+    is_other = pl.repeat(value=False, n=items.height, dtype=pl.Boolean, eager=True)
+    for language, workspaces in _group_by(topics, lambda topic: topic.language).items():
+        rows = _find_rows(items["workspace_id"], workspaces)
+        texts = _gather_rows(titles.select("clean"), rows)
+        is_other = is_other.scatter(rows, detect_other_language(texts["clean"], language))
     return items.with_columns(
         _list_phrases(pl.concat(anywhere), items.height, "matched"),
         _list_phrases(pl.concat(in_titles), items.height, "matched_in_title"),
-        is_other["is_other_language"],
+        is_other.alias("is_other_language"),
     )
+
+
+def _find_rows(workspace_ids: pl.Series, workspaces: Sequence[str]) -> pl.Series:
+    return workspace_ids.is_in(workspaces).arg_true()
+
+
+def _gather_rows(frame: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """Some rows of a frame, in order; often these are all rows, and nothing is copied."""
+    return frame if rows.len() == frame.height else frame[rows]
 
 
 def _group_by(topics: Mapping[str, Topic], key: Callable[[Topic], _Key]) -> dict[_Key, list[str]]:
@@ -226,9 +230,11 @@ def _find_in_categories(category: pl.Series, phrases: Sequence[str]) -> pl.DataF
 def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
     """A list for each item, of the phrases in their order."""
     found = found.sort("item", maintain_order=True)
-    lists = found.group_by("item", maintain_order=True).agg(pl.col("phrase").alias(name))
-    rows = pl.select(item=pl.int_range(count, dtype=pl.UInt32))
-    return rows.join(lists, on="item", how="left", maintain_order="left")[name].fill_null([])
+    lists = found.group_by("item", maintain_order=True).agg("phrase")
+    none = pl.Series([[]], dtype=pl.List(pl.String))
+    places = pl.zeros(count, dtype=pl.UInt32, eager=True)
+    places = places.scatter(lists["item"], pl.int_range(1, lists.height + 1, eager=True))
+    return pl.concat([none, lists["phrase"]]).gather(places).alias(name)
 
 
 @dataclass(frozen=True)
