@@ -87,8 +87,8 @@ def measure_baselines(past: pl.DataFrame) -> pl.DataFrame:
         takes them.
     """
     key = _key_of(past)
-    known = past.filter(pl.col("momentum_basis").is_in(COUNTS)).select(
-        *key, "expected_engagement", "velocity"
+    known = past.select(*key, "expected_engagement", "velocity").filter(
+        pl.col("momentum_basis").is_in(COUNTS)
     )
     medians = known.group_by(key, maintain_order=True).agg(
         items=pl.len(),
@@ -142,7 +142,7 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """
     key = _key_of(baselines)
     dated = frame.with_columns(pl.col("day").alias(FOR_DAY)) if FOR_DAY in key else frame
-    keys = dated.filter(pl.col("momentum_basis").is_in(COUNTS)).select(key).unique()
+    keys = dated.select(key).unique().filter(pl.col("momentum_basis").is_in(COUNTS))
     defaults = _default_baselines(keys.join(baselines, on=key, how="anti"))
     joined = dated.select(*key, "expected_engagement", "velocity", "rank_share").join(
         pl.concat([baselines, defaults.select(baselines.columns)]).with_columns(

@@ -24,7 +24,7 @@ from ytap_assets.domain.languages import detect_other_language
 from ytap_assets.domain.phrases import FOUND, find_phrases, is_phrase, order_found
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring.baselines import place
-from ytap_assets.domain.scoring.items import UNKNOWN
+from ytap_assets.domain.scoring.items import UNKNOWN, may_repeat
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES
 from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.errors import ConfigError
@@ -306,7 +306,7 @@ def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The stories, and their members with ``story``: a number is quicker to join by than a key."""
     rows = members.select(*_STORY, is_all_spam="is_spam").with_row_index("row")
     # Most stories have one member: their keys have a hash of their own, and need no grouping.
-    may_be_shared = members.select(_STORY).hash_rows().is_duplicated()
+    may_be_shared = may_repeat(members, _STORY)
     alone = rows.filter(~may_be_shared)
     several = (
         rows.filter(may_be_shared)
@@ -377,7 +377,7 @@ def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
     # The rows' places by number: a join takes eight times as long.
     places = pl.repeat(None, count, dtype=pl.UInt32, eager=True)
     places.scatter(rows["story"], pl.int_range(rows.height, dtype=pl.UInt32, eager=True))
-    return rows.drop("story").select(pl.all().gather(places))
+    return rows.drop("story")[places]
 
 
 def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
@@ -534,7 +534,7 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
     keys = stories.select(*_DAY, "final_score", "momentum", "story_id")
     keys = keys.join(days, on=_DAY, maintain_order="left").drop(_DAY).with_row_index("row")
     # Texts are sorted last and slowest: ids are compared only where everything else is equal.
-    is_tied = keys.select("day_no", "final_score", "momentum").hash_rows().is_duplicated()
+    is_tied = may_repeat(keys, ("day_no", "final_score", "momentum"))
     ties = keys.filter(is_tied).select("row", tie=pl.col("story_id").rank("dense"))
     tie = pl.zeros(keys.height, dtype=pl.UInt32, eager=True).scatter(ties["row"], ties["tie"])
     ordered = keys.drop("story_id").with_columns(tie=tie)
@@ -545,9 +545,5 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
     place = pl.int_range(pl.len())
     first = ordered.select("day_no", place=place).select(pl.col("place").min().over("day_no"))
     position = ordered.select(position=place + 1 - first.to_series())
-    return (
-        stories.select(pl.col(name for name in _COLUMNS if name != "position"))
-        .select(pl.all().gather(ordered["row"]))
-        .with_columns(position["position"])
-        .select(_COLUMNS)
-    )
+    ranked = stories.select(name for name in _COLUMNS if name != "position")[ordered["row"]]
+    return ranked.with_columns(position["position"]).select(_COLUMNS)
