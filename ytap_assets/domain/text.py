@@ -159,9 +159,11 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
 
 def plain_punctuation(clean: pl.Series) -> pl.Series:
     """Replace typographic apostrophes, quotes and dashes, for patterns."""
-    return _change(
-        clean, f"[{''.join(_TYPOGRAPHIC)}]", lambda texts: texts.str.replace_many(_TYPOGRAPHIC)
-    )
+    # None of them is ASCII, and most texts are.
+    rows = (clean.str.len_bytes() != clean.str.len_chars()).arg_true()
+    if rows.is_empty():
+        return clean
+    return clean.clone().scatter(rows, clean.gather(rows).str.replace_many(_TYPOGRAPHIC))
 
 
 def join_scripts(normal: pl.Expr) -> pl.Expr:

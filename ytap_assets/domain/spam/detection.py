@@ -43,8 +43,10 @@ _HOST = r"^\s*(?:(?i:https?):[/\\]*|[/\\]{2,})(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 class Match(NamedTuple):
     """The result of a rule."""
 
+    is_match: pl.Expr
+    """A boolean; null is no match."""
     reason: pl.Expr
-    """A text; null if the rule does not match."""
+    """A text, computed for spam only; it is not read where the rule does not match."""
     evidence: str | None = None
     """The name under which a model learns its precision; None if a match alone means spam."""
 
@@ -74,22 +76,22 @@ def find_spam(
     matches = [
         one for one in _run_rules(rules) if one.evidence is None or used.precision(one.evidence) > 0
     ]
-    names = [str(number) for number in range(len(matches))]
-    found = _prepare(trends, rules).select(
+    prepared = _prepare(trends, rules)
+    found = prepared.select(
         by_model.alias("by_model"),
-        *(one.reason.alias(name) for name, one in zip(names, matches, strict=True)),
+        *(one.is_match.fill_null(value=False).alias(str(n)) for n, one in enumerate(matches)),
     )
     found = found.with_columns(
         pl.col("by_model").fill_null(0.0), by_rules=_join_rules(matches, used)
     ).with_columns(spam_probability=1 - (1 - pl.col("by_model")) * (1 - pl.col("by_rules")))
     least, likely = rules.min_spam_pct / 100, pl.col("spam_probability")
-    found = found.with_columns(
-        is_spam=(likely >= least) & (likely > 0), model=_reason_of_model(least)
-    )
+    found = found.with_columns(is_spam=(likely >= least) & (likely > 0))
+    rows = found["is_spam"].arg_true()
+    reasons = prepared[rows].hstack(found[rows]).select(_join_reasons(matches, least)).to_series()
     return trends.with_columns(
         found["is_spam"],
         found["spam_probability"],
-        spam_reasons=_join_reasons(found, [*names, "model"]),
+        spam_reasons=_spread(reasons, rows, trends.height),
     )
 
 
@@ -115,7 +117,7 @@ def match_texts(texts: pl.Series) -> pl.DataFrame:
     matches: dict[str, list[pl.Expr]] = {}
     for one in _run_rules(rules):
         if one.evidence is not None:
-            matches.setdefault(one.evidence, []).append(one.reason.is_not_null())
+            matches.setdefault(one.evidence, []).append(one.is_match.fill_null(value=False))
     return _prepare(trends, rules).select(
         pl.any_horizontal(found).alias(name) for name, found in matches.items()
     )
@@ -132,12 +134,12 @@ def _join_rules(matches: Sequence[Match], model: SpamModel) -> pl.Expr:
     """The probability of spam by the rules: 1 if one means spam, else their noisy-or.
 
     Args:
-        matches: The reason of each is the column named by its number.
+        matches: Whether each matches is the column named by its number.
         model: The model with the learned precisions.
     """
     decided, wrong = pl.lit(value=False), pl.lit(1.0)
     for number, one in enumerate(matches):
-        is_found = pl.col(str(number)).is_not_null()
+        is_found = pl.col(str(number))
         if one.evidence is None:
             decided |= is_found
         else:
@@ -156,17 +158,20 @@ def _reason_of_model(least: float) -> pl.Expr:
     return pl.when(is_shown).then(_reason("model", "0." + digits.str.zfill(4)))
 
 
-def _join_reasons(found: pl.DataFrame, names: list[str]) -> pl.Series:
-    """The reasons of the spam rows, from columns that are null if a rule does not match.
+def _join_reasons(matches: Sequence[Match], least: float) -> pl.Expr:
+    """The list of the reasons. concat_list takes many times as long as joining and splitting."""
+    reasons = (pl.when(str(number)).then(one.reason) for number, one in enumerate(matches))
+    joined = pl.concat_str(
+        *reasons, _reason_of_model(least), separator=_SEPARATOR, ignore_nulls=True
+    )
+    return joined.str.split(_SEPARATOR)
 
-    Lists are built for spam rows only, and gathered: building them for all rows takes longer than
-    all rules together. So does concat_list; hence texts are joined and split.
-    """
-    joined = pl.concat_str(names, separator=_SEPARATOR, ignore_nulls=True)
-    lists = found.filter("is_spam").select(joined.str.split(_SEPARATOR)).to_series()
+
+def _spread(lists: pl.Series, rows: pl.Series, count: int) -> pl.Series:
+    """The lists of some rows, and empty ones for all others."""
+    places = pl.zeros(count, dtype=pl.UInt32, eager=True)
+    places = places.scatter(rows, pl.int_range(1, rows.len() + 1, eager=True))
     none = pl.Series([[]], dtype=pl.List(pl.String))
-    is_spam = pl.col("is_spam")
-    places = found.select(pl.when(is_spam).then(is_spam.cum_sum()).otherwise(0)).to_series()
     # Gathering lists from several chunks takes forty times as long.
     return pl.concat([none, lists], rechunk=True).gather(places)
 
@@ -185,21 +190,31 @@ def _prepare(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         forms["clean"].alias("text"),
         channel=pl.coalesce("channel_id", "channel_title"),
         # Emoji are counted only in titles with characters outside ASCII.
-        foreign=pl.when(pl.col("title").str.len_bytes() > pl.col("title").str.len_chars()).then(
-            "title"
-        ),
+        foreign=pl.when(_is_foreign(pl.col("title"))).then("title"),
         host=_farm_host(trends["url"], rules),
     )
     seen = _observe_style(_count_same_titles(seen, rules), rules)
     return seen.with_columns(
         *_find_listed_phrases(forms, rules),
-        words=pl.col("text").str.to_lowercase().str.split(" "),
+        *_count_words(seen["text"], rules.min_repeated_words),
         # A workspace's own pattern can take microseconds per character, and titles are untrusted.
         beginning=plain_punctuation(seen["text"].str.slice(0, PATTERN_CHARACTERS)),
-    ).with_columns(
-        words=pl.col("words").list.len() - pl.col("words").list.count_matches(""),
-        different=pl.col("words").list.n_unique() - pl.col("words").list.contains(""),
     )
+
+
+def _is_foreign(text: pl.Expr) -> pl.Expr:
+    """Whether a text has characters outside ASCII."""
+    return text.str.len_bytes() != text.str.len_chars()
+
+
+def _count_words(texts: pl.Series, least: int) -> tuple[pl.Series, pl.Series]:
+    """``words`` of each text, and ``different`` ones, where there are at least so many."""
+    lists = texts.str.to_lowercase().str.split(" ")
+    words = (lists.list.len() - lists.list.count_matches("")).alias("words")
+    rows = (words >= least).arg_true()
+    several = lists.gather(rows)
+    different = several.list.n_unique() - several.list.contains("")
+    return words, words.clear(words.len()).alias("different").scatter(rows, different)
 
 
 def _find_listed_phrases(forms: pl.DataFrame, rules: SpamRules) -> list[pl.Series]:
@@ -247,7 +262,7 @@ def _farm_host(urls: pl.Series, rules: SpamRules) -> pl.Series:
     # The literal search covers ASCII only; hosts may have other letters, or be escaped.
     read = _unescape(urls).alias("url").to_frame()
     named = pl.col("url").str.contains_any(farms, ascii_case_insensitive=True)
-    rows = read.select(named | pl.col("url").str.contains(_NOT_ASCII)).to_series().arg_true()
+    rows = read.select(named | _is_foreign(pl.col("url"))).to_series().arg_true()
     if rows.is_empty():
         return host
     urls = urls.gather(rows)
@@ -302,7 +317,9 @@ def _count_same_titles(seen: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     # Most titles are unique per day; two hashes show that at a fraction of the cost of a join.
     title_of_day = pl.col("text").hash() ^ pl.col("day").hash()
     counts = (
-        seen.filter(title_of_day.is_duplicated() & pl.col("channel").is_not_null())
+        seen.select(*same, "item_id")
+        .filter(pl.col("channel").is_not_null())
+        .filter(title_of_day.is_duplicated())
         .filter(pl.col("text").str.contains(r"\S"))
         .group_by(same)
         .agg(same_title=pl.col("item_id").n_unique())
@@ -317,17 +334,18 @@ def _minimum_engagement(rules: SpamRules) -> Iterator[Match]:
     for source, minimum in sorted(rules.minimums.items()):
         is_less = (pl.col("source") == source) & (pl.col(minimum.count) < minimum.at_least)
         yield Match(
+            is_less,
             pl.format(
                 f"minimum_engagement: {{}} {minimum.count}, at least {minimum.at_least}",
-                pl.when(is_less).then(minimum.count),
-            )
+                minimum.count,
+            ),
         )
 
 
 def _blocklist(_rules: SpamRules) -> Iterator[Match]:
     for blocked, evidence in (("blocked", "blocklist"), ("blocked_by_own", None)):
         shown = pl.col(blocked).str.replace_all(r"[\s\p{C}]+", " ").str.strip_chars()
-        yield Match(_reason("blocklist", shown), evidence)
+        yield Match(pl.col(blocked).is_not_null(), _reason("blocklist", shown), evidence)
 
 
 def _patterns(rules: SpamRules) -> Iterator[Match]:
@@ -340,34 +358,37 @@ def _patterns(rules: SpamRules) -> Iterator[Match]:
             with_allowed = pl.col("with_allowed").str.contains(regex)
             is_allowed = with_allowed & ~pl.col("without_allowed").str.contains(regex)
             matches &= ~is_allowed.fill_null(value=False)
-        yield Match(pl.when(matches).then(pl.lit(reason)), reason if name in general else None)
+        yield Match(matches, pl.lit(reason), reason if name in general else None)
 
 
 def _link_farm(rules: SpamRules) -> Iterator[Match]:
     for farms, evidence in ((rules.farm_hosts, "link_farm"), (rules.own_farm_hosts, None)):
         for farm in _find_host(pl.col("host"), farms):
             shown = farm.replace(list(farms), list(farms.values()))
-            yield Match(_reason("link_farm", shown), evidence)
+            yield Match(farm.is_not_null(), _reason("link_farm", shown), evidence)
 
 
 def _repeated_words(rules: SpamRules) -> Iterator[Match]:
     words, different = pl.col("words"), pl.col("different")
     is_repeated = (words >= rules.min_repeated_words) & (different * 3 <= words)
-    few = pl.when(is_repeated).then(different)
-    yield Match(pl.format("repeated_words: {} different of {}", few, words), "repeated_words")
+    reason = pl.format("repeated_words: {} different of {}", different, words)
+    yield Match(is_repeated, reason, "repeated_words")
 
 
 def _repeated_title(_rules: SpamRules) -> Iterator[Match]:
-    yield Match(pl.format("repeated_title: {} items of one channel", "same_title"))
+    same = pl.col("same_title")
+    yield Match(same.is_not_null(), pl.format("repeated_title: {} items of one channel", same))
 
 
 def _promoted(_rules: SpamRules) -> Iterator[Match]:
-    yield Match(pl.when("is_promoted").then(pl.lit("promoted: stickied, pinned or paid for")))
+    yield Match(pl.col("is_promoted"), pl.lit("promoted: stickied, pinned or paid for"))
 
 
 def _style(sign: Sign) -> Callable[[SpamRules], Iterator[Match]]:
     def run(rules: SpamRules) -> Iterator[Match]:
-        yield Match(_explain_sign(sign, rules), sign)
+        column, reason = _explain_sign(sign, rules)
+        has_signs = pl.col("signs") >= rules.style_signs
+        yield Match(pl.col(column).is_not_null() & has_signs, reason, sign)
 
     return run
 
@@ -441,16 +462,18 @@ def _signs(rules: SpamRules) -> dict[Sign, pl.Expr]:
     }
 
 
-def _explain_sign(sign: Sign, rules: SpamRules) -> pl.Expr:
-    """The reason of one sign, if the number of signs reaches the limit."""
-    shown = {
-        "emoji_excess": pl.format("emoji_excess: {} emoji", "emoji"),
-        "capitals_excess": pl.format("capitals_excess: {} % capitals", "capitals_pct"),
-        "repeated_characters": pl.format(
-            "repeated_characters: {}", pl.col("run").str.slice(0, rules.max_run + 1)
+def _explain_sign(sign: Sign, rules: SpamRules) -> tuple[str, pl.Expr]:
+    """The column that is null without a sign, and its reason."""
+    run = pl.col("run").str.slice(0, rules.max_run + 1)
+    explained: dict[Sign, tuple[str, pl.Expr]] = {
+        "emoji_excess": ("emoji", pl.format("emoji_excess: {} emoji", "emoji")),
+        "capitals_excess": (
+            "capitals_pct",
+            pl.format("capitals_excess: {} % capitals", "capitals_pct"),
         ),
+        "repeated_characters": ("run", pl.format("repeated_characters: {}", run)),
     }
-    return pl.when(pl.col("signs") >= rules.style_signs).then(shown[sign])
+    return explained[sign]
 
 
 def _capitals_pct(rules: SpamRules) -> pl.Expr:
