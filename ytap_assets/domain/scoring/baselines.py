@@ -47,6 +47,9 @@ FOR_DAY = "for_day"
 """The day that baselines are for, where there are those of several days."""
 _KEY = ("source", "momentum_basis")
 _KNOTS = tuple(f"hotness_{number}" for number in range(len(TOP_SHARES)))
+_LOGS = tuple(f"{knot}_log" for knot in _KNOTS)
+_SLOPES = tuple(f"slope_{number}" for number in range(len(_KNOTS) - 1))
+_FALLS = tuple(math.log(share) for share in TOP_SHARES)
 _LEAST = 1e-9
 
 
@@ -145,9 +148,7 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     keys = dated.select(key).unique().filter(pl.col("momentum_basis").is_in(COUNTS))
     defaults = _default_baselines(keys.join(baselines, on=key, how="anti"))
     joined = dated.select(*key, "expected_engagement", "velocity", "rank_share").join(
-        pl.concat([baselines, defaults.select(baselines.columns)]).with_columns(
-            pl.col(knot).log().alias(f"{knot}_log") for knot in _KNOTS
-        ),
+        _add_slopes(pl.concat([baselines, defaults.select(baselines.columns)])),
         on=key,
         how="left",
         maintain_order="left",
@@ -158,7 +159,8 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
         hotness_column(),
         weight.alias("weight"),
         _KNOTS[0],
-        *(f"{knot}_log" for knot in _KNOTS),
+        *_LOGS,
+        *_SLOPES,
         "momentum_basis",
         "rank_share",
     ).select(
@@ -170,6 +172,18 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     )
     return frame.with_columns(placed["top_share"], placed["is_compared"]).with_columns(
         momentum_column()
+    )
+
+
+def _add_slopes(baselines: pl.DataFrame) -> pl.DataFrame:
+    """Add the knots' logarithms, and the slope of the line from each to the next."""
+    return baselines.with_columns(
+        pl.col(knot).log().alias(log) for knot, log in zip(_KNOTS, _LOGS, strict=True)
+    ).with_columns(
+        ((low - high) / (pl.col(start) - pl.col(end))).alias(slope)
+        for slope, (start, end), (low, high) in zip(
+            _SLOPES, pairwise(_LOGS), pairwise(_FALLS), strict=True
+        )
     )
 
 
@@ -196,14 +210,10 @@ def _top_share() -> pl.Expr:
     proportion to hotness.
     """
     hotness = pl.col("hotness").clip(lower_bound=_LEAST).log()
-    falls = [math.log(share) for share in TOP_SHARES]
-    line = pl.lit(falls[0])
-    for number, (low, high) in enumerate(pairwise(_KNOTS)):
-        start, end = pl.col(f"{low}_log"), pl.col(f"{high}_log")
-        slope = (falls[number + 1] - falls[number]) / (end - start)
-        is_last = number == len(_KNOTS) - 2
-        upper = hotness if is_last else pl.min_horizontal(hotness, end)
-        line += slope * (pl.max_horizontal(upper, start) - start)
+    line = pl.lit(_FALLS[0])
+    for slope, (start, end) in zip(_SLOPES, pairwise(_LOGS), strict=True):
+        upper = hotness if end == _LOGS[-1] else pl.min_horizontal(hotness, end)
+        line += pl.col(slope) * (pl.max_horizontal(upper, start) - pl.col(start))
     below = 1 - (1 - TOP_SHARES[0]) * pl.col("hotness") / pl.col(_KNOTS[0])
     return pl.when(pl.col("hotness") < pl.col(_KNOTS[0])).then(below).otherwise(line.exp())
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
@@ -37,6 +38,7 @@ PATTERN_CHARACTERS = 2_000
 """Patterns are matched against the beginning of a text; no platform has longer titles."""
 _NOT_ASCII = r"[^\x00-\x7F]"
 _NO_MODEL = SpamModel(0, {})
+_FIRST_WORDS = 8
 _HOST = r"^\s*(?:(?i:https?):[/\\]*|[/\\]{2,})(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 
 
@@ -208,13 +210,36 @@ def _is_foreign(text: pl.Expr) -> pl.Expr:
 
 
 def _count_words(texts: pl.Series, least: int) -> tuple[pl.Series, pl.Series]:
-    """``words`` of each text, and ``different`` ones, where there are at least so many."""
-    lists = texts.str.to_lowercase().str.split(" ")
-    words = (lists.list.len() - lists.list.count_matches("")).alias("words")
-    rows = (words >= least).arg_true()
-    several = lists.gather(rows)
-    different = several.list.n_unique() - several.list.contains("")
-    return words, words.clear(words.len()).alias("different").scatter(rows, different)
+    """``words`` of each text, and ``different`` ones; null where too few can be repeated."""
+    lower = texts.str.to_lowercase()
+    rows = _may_repeat_words(lower).arg_true()
+    lists = lower.gather(rows).str.split(" ")
+    is_empty = lists.list.count_matches("")
+    words = lists.list.len() - is_empty
+    different = lists.list.n_unique() - (is_empty > 0)
+    unknown = pl.Series([None], dtype=pl.UInt32).new_from_index(0, texts.len())
+    is_long = words >= least
+    return (
+        unknown.alias("words").scatter(rows.filter(is_long), words.filter(is_long)),
+        unknown.alias("different").scatter(rows.filter(is_long), different.filter(is_long)),
+    )
+
+
+def _may_repeat_words(texts: pl.Series) -> pl.Series:
+    """Where at most a third of the words can be different: false only if more are.
+
+    With n words and at most n / 3 different ones, two of any n / 3 + 1 words are equal. So the
+    first words tell for texts that are not long; splitting whole texts takes twice the time. One
+    of the first may be empty, as of a space at the beginning; two empty ones are equal.
+    """
+    parts = texts.str.splitn(" ", _FIRST_WORDS + 1).struct.unnest()
+    *first, rest = parts.columns
+    more = 3 * (_FIRST_WORDS - 1) - (_FIRST_WORDS + 1)
+    is_long = pl.col(rest).str.count_matches(" ", literal=True) >= more
+    is_repeated = pl.any_horizontal(
+        pl.col(one) == pl.col(other) for one, other in combinations(first, 2)
+    )
+    return parts.select((is_long | is_repeated).fill_null(value=False)).to_series()
 
 
 def _find_listed_phrases(forms: pl.DataFrame, rules: SpamRules) -> list[pl.Series]:

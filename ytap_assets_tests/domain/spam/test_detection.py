@@ -228,6 +228,20 @@ def test_every_rule_that_catches_gives_its_reason() -> None:
     ]
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.sampled_from(["free", "Free", "money", "now", "", "\u00e9"]), max_size=30)
+    | st.lists(st.sampled_from(list("abcdefghij ")), max_size=30)
+)
+def test_repeated_words_are_those_of_the_whole_title(words: list[str]) -> None:
+    said = [word.lower() for word in " ".join(words).split()]
+    is_repeated = len(said) >= 6 and len(set(said)) * 3 <= len(said)
+    found = reasons(title=" ".join(words))
+    assert [one for one in found if one.startswith("repeated_words")] == (
+        [f"repeated_words: {len(set(said))} different of {len(said)}"] if is_repeated else []
+    )
+
+
 def test_a_workspace_adds_its_own() -> None:
     rules = SpamRules().extended(
         minimums={"hn": Minimum("points", 5)}, blocklist=["secret"], link_farms=["Spam.Example "]
