@@ -14,9 +14,9 @@ from ytap_assets.tables.base import Table as Table
 from ytap_assets.tables.evidence import *
 from ytap_assets.tables.metrics import *
 from ytap_assets.tables.production import *
-from ytap_assets.tables.registries import *
 from ytap_assets.tables.reports import *
 from ytap_assets.tables.trends import *
+from ytap_assets.tables.workspaces import *
 
 TABLES: dict[str, Table] = {
     table.name: table for table in tuple(globals().values()) if isinstance(table, Table)
