@@ -1,8 +1,23 @@
-"""Registries: the workspaces, and the channels, accounts and videos of each."""
+"""Tables of workspaces: their registries, the counts of their videos, the numbers of their reports.
+
+Belongs here: what a workspace has and what came of its videos. Does not belong here: what is
+observed on platforms and made of it (`trends`), or the scripts that become videos (`production`).
+"""
 
 from __future__ import annotations
 
-from ytap_assets.tables.base import Bool, Instant, Rows, Table, Text, column
+from ytap_assets.tables.base import (
+    Bool,
+    Day,
+    Float,
+    Instant,
+    Int,
+    Rows,
+    Table,
+    Text,
+    Texts,
+    column,
+)
 
 
 class Workspaces(Rows):
@@ -59,6 +74,60 @@ class Videos(Rows):
     published_at: Instant = column("When it was published.", null=True)
 
 
+class VideoMetrics(Rows):
+    """One observation of a video's counts on a platform, for a date. Append-only."""
+
+    day: Day = column("The metric date (UTC).")
+    platform: Text = column("The platform that returned the counts.")
+    video_id: Text = column("The video's id on the platform.")
+    observed_at: Instant = column("When the counts were fetched.")
+    views: Int = column("Views, cumulative.", null=True, expected=(0, 10**11))
+    likes: Int = column("Likes, cumulative.", null=True, expected=(0, 10**10))
+    comments: Int = column("Comments, cumulative.", null=True, expected=(0, 10**9))
+    engagement_rate_pct: Float = column(
+        "(likes + comments + shares) / views x 100; null without views.",
+        null=True,
+        expected=(0, 100),
+    )
+    title: Text = column("The title at that time. Untrusted input.", null=True)
+    channel_id: Text = column("The channel.", null=True)
+    published_at: Instant = column("When it was published, according to the platform.", null=True)
+    duration_s: Int = column("Length in seconds.", null=True, expected=(30, 3600))
+    is_settled: Bool = column("Whether the platform no longer revises the date (4 days past it).")
+    collection_id: Text = column("The entry of collection_log that stored it.")
+
+
+class WorkspaceReports(Rows):
+    """One row per workspace and day: the numbers of its report, and the path of the file."""
+
+    day: Day = column("The UTC date.")
+    report_path: Text = column("The HTML file, relative to the data folder.")
+    snapshot_id: Int = column("The snapshot of the lake that it was generated from.")
+    generated_at: Instant = column("When it was generated.")
+    trends_observed: Int = column("Rows of raw_trends that day.", ge=0)
+    stories: Int = column("Stories scored that day.", ge=0)
+    stories_spam: Int = column("How many of them are spam.", ge=0)
+    top_title: Text = column("The day's best story. Untrusted input.", null=True)
+    top_score: Float = column("Its final score.", null=True)
+    scripts_waiting: Int = column("Scripts waiting for a person at the end of the day.", ge=0)
+    scripts_in_production: Int = column("Scripts in any of the four states.", ge=0)
+    videos_published: Int = column("Videos published that day.", ge=0)
+    views: Int = column(
+        "Views of the workspace's videos, by the latest counts of that day.", null=True
+    )
+    views_gained: Int = column(
+        "Views gained since the previous day, if both are known; a video's first day from 0.",
+        null=True,
+    )
+    engagement_rate_pct: Float = column(
+        "Mean engagement of those videos.", null=True, expected=(0, 100)
+    )
+    fetches: Int = column("Fetches that day.", ge=0)
+    fetches_failed: Int = column("How many of them failed.", ge=0)
+    rows_quarantined: Int = column("Rows quarantined that day.", ge=0)
+    missing: Texts = column("What is stale, failed or missing in the report.")
+
+
 WORKSPACES = Table(
     name="workspaces",
     model=Workspaces,
@@ -97,4 +166,24 @@ VIDEOS = Table(
     group="registries",
     sort_by=("video_id",),
     about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+)
+VIDEO_METRICS = Table(
+    name="video_metrics",
+    model=VideoMetrics,
+    key=("workspace_id", "platform", "video_id", "day", "observed_at"),
+    grain="workspace_day",
+    mode="append",
+    group="metrics",
+    sort_by=("day", "video_id"),
+    cadence_minutes=60,
+    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+)
+WORKSPACE_REPORTS = Table(
+    name="workspace_reports",
+    model=WorkspaceReports,
+    key=("workspace_id", "day"),
+    grain="workspace_day",
+    mode="derived",
+    group="reports",
+    sort_by=("day",),
 )
