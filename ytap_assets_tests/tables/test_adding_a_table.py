@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ytap_assets.defs import assets
-from ytap_assets.domain import metrics as domain
+from ytap_assets.domain import performance as domain
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
