@@ -263,7 +263,7 @@ def reparse(
     those that differ from an item's stored rows (changed). In a table with unique keys the stored
     row is kept (conflicting). The network is not used.
     """
-    from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
+    from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
 
     platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
     wanted, broken = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
