@@ -39,7 +39,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import INBOX_FILES
 from ytap_assets.operations.platform import Batch, Platform
 from ytap_assets.operations.production import Preview, preview
-from ytap_assets.operations.video_folders import stamp, stamp_folders
+from ytap_assets.operations.production_inputs import stamp, stamp_folders
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.http.exchange import PermanentError
