@@ -146,7 +146,7 @@ def restore(folder: Path, is_sure: bool) -> None:
 
     The checksum of every file of the backup is verified before anything is changed.
     """
-    from ytap_assets.lakehouse.manifest import read_manifest
+    from ytap_assets.lakehouse.copies import read_manifest
     from ytap_assets.operations.maintenance import restore_lake
 
     platform = open_platform()

@@ -21,10 +21,9 @@ from typing import TypeVar
 from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_retention
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
-from ytap_assets.lakehouse.copies import Copy, find_newer_copy, hold_copies, list_copies
+from ytap_assets.lakehouse.copies import Backup, Copy, find_newer_copy, hold_copies, list_copies
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
-from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.safe_files import read_below, write_below

@@ -20,10 +20,9 @@ import pytest
 
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.copies import Copy, list_copies, open_backup
+from ytap_assets.lakehouse.copies import Backup, Copy, list_copies, open_backup
 from ytap_assets.lakehouse.errors import BackupError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
-from ytap_assets.lakehouse.manifest import Backup
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import Finding, examine_backups, examine_lake
 from ytap_assets.operations.maintenance import (
