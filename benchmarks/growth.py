@@ -45,7 +45,7 @@ from ytap_assets.defs.launch import materialize_range
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import examine
-from ytap_assets.operations.maintain import maintain_lake
+from ytap_assets.operations.maintenance import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.sources.http.recordings import append_recording, day_folder

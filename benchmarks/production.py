@@ -23,8 +23,8 @@ from typing import Any
 from _report import finish, print_table, read_arguments, temporary_folder
 
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.due import Previews
 from ytap_assets.operations.platform import Platform, Written
-from ytap_assets.operations.previews import Previews
 from ytap_assets.operations.production import advance
 from ytap_assets.operations.records import fold_records, list_videos
 from ytap_assets.settings import Settings

@@ -1,4 +1,4 @@
-"""Count which words are common in titles, and write `ytap_assets/domain/stories/common_words.py`.
+"""Count which words are common in titles, and write the counts to `domain/stories/terms.py`.
 
     python scripts/count_common_words.py DATA_FOLDER
 
@@ -24,32 +24,20 @@ sys.path.append(str(ROOT / "benchmarks"))
 
 from _titles import read_titles  # noqa: E402  (the benchmarks are no package)
 
-MODULE = ROOT / "ytap_assets/domain/stories/common_words.py"
+MODULE = ROOT / "ytap_assets/domain/stories/terms.py"
 BANDS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005)
 SEEN_BY_ONE = 0.01
 LEAST_COUNT = 3
-HEAD = '''"""How common words are in titles; data, written by `scripts/count_common_words.py`.
-
-Belongs here: shares that hold for any window, so that a day of forty titles knows that "how" says
-little. Does not belong here: what only this window shows (`terms`).
-
-Counted over {titles:,} distinct titles of Hacker News, Reddit and YouTube. Words are as
-`terms.stem` leaves them.
+START = "# What follows is written by `scripts/count_common_words.py`"
+END = "\n}\n"
+HEAD = f"""{START}, which counted {{titles:,}} distinct titles
+# of Hacker News, Reddit and YouTube. Words are as `stem` leaves them.
+_BANDS = {{{{
 """
-
-from __future__ import annotations
-
-_BANDS = {{
-'''
-TAIL = '''}
-
-COMMON_SHARES = {word: share for share, words in _BANDS.items() for word in words.split()}
-"""The share of titles that have a word, rounded down to the band."""
-'''
 
 
 def main() -> None:
-    """Count, and write the module."""
+    """Count, and replace the counts in the module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("data", type=Path)
     titles = read_titles(parser.parse_args().data)
@@ -61,7 +49,9 @@ def main() -> None:
         lines = textwrap.fill(text, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
         bands.append(f'    {share}: """\n{lines}\n    """,\n')
     head = HEAD.format(titles=titles.height)
-    MODULE.write_text(head + "".join(bands) + TAIL, encoding="utf-8")
+    before, old = MODULE.read_text(encoding="utf-8").split(START)
+    after = old.split(END, 1)[1]
+    MODULE.write_text(f"{before}{head}{''.join(bands)}}}\n{after}", encoding="utf-8")
     print(f"{MODULE}: {shares.height} words of {titles.height} titles")
 
 

@@ -24,8 +24,8 @@ import duckdb
 from click.testing import CliRunner
 
 from ytap_assets.cli import app
-from ytap_assets.cli.collecting import quiet_dagster
 from ytap_assets.cli.output import write_result
+from ytap_assets.cli.pipeline import quiet_dagster
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.operations.platform import Platform

@@ -19,7 +19,7 @@ from time import monotonic
 
 import polars as pl
 
-from ytap_assets.cli.collecting import quiet_dagster
+from ytap_assets.cli.pipeline import quiet_dagster
 from ytap_assets.defs.launch import materialize_range
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.imports import import_trends

@@ -4,8 +4,7 @@
 - ``output``       escaping, tables, CSV, JSON, progress
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
-- ``collecting``   ``materialize``, ``import trends``
-- ``trends``       ``trends top | explain``
+- ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
 - ``ui``           ``ui``
@@ -22,7 +21,7 @@ import sys
 
 import click
 
-from ytap_assets.cli import collecting, script, sql, trends, ui, upkeep, workspace
+from ytap_assets.cli import pipeline, script, sql, ui, upkeep, workspace
 from ytap_assets.cli.common import ErrorLineGroup, examples
 from ytap_assets.cli.output import say
 
@@ -73,7 +72,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, collecting, trends, sql, script, upkeep, ui)
+_MODULES = (workspace, pipeline, sql, script, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

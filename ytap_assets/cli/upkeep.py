@@ -70,7 +70,7 @@ def maintain(
     unreferenced files deleted. The newest automatic backups are kept. A deletion that cannot be
     verified as safe is refused, with exit code 1.
     """
-    from ytap_assets.operations.maintain import maintain_lake
+    from ytap_assets.operations.maintenance import maintain_lake
 
     platform, run = open_platform(), new_run("maintain the lake")
     done = maintain_lake(
@@ -109,7 +109,7 @@ def backup(folder: Path | None, verifies: bool) -> None:
     backup, by default the newest: the checksum of every file is compared, the backup is restored
     into a temporary folder, and the rows of its tables are counted.
     """
-    from ytap_assets.operations.backups import backup_lake
+    from ytap_assets.operations.maintenance import backup_lake
 
     if verifies:
         _verify(folder)
@@ -122,7 +122,7 @@ def backup(folder: Path | None, verifies: bool) -> None:
 
 
 def _verify(folder: Path | None) -> None:
-    from ytap_assets.operations.backups import drill_restore, verify_backup
+    from ytap_assets.operations.maintenance import drill_restore, verify_backup
     from ytap_assets.settings import Settings
 
     settings = Settings.from_env()
@@ -146,8 +146,8 @@ def restore(folder: Path, is_sure: bool) -> None:
 
     The checksum of every file of the backup is verified before anything is changed.
     """
-    from ytap_assets.lakehouse.manifest import read_manifest
-    from ytap_assets.operations.backups import restore_lake
+    from ytap_assets.lakehouse.copies import read_manifest
+    from ytap_assets.operations.maintenance import restore_lake
 
     platform = open_platform()
     found = read_manifest(folder.absolute())
@@ -263,7 +263,7 @@ def reparse(
     those that differ from an item's stored rows (changed). In a table with unique keys the stored
     row is kept (conflicting). The network is not used.
     """
-    from ytap_assets.operations.reparse import DIFFERENCES, reparse_payloads
+    from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
 
     platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
     wanted, broken = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)

@@ -26,10 +26,9 @@ from ytap_assets.defs.table_assets import (
 from ytap_assets.domain.coverage import find_healable
 from ytap_assets.lakehouse.checks import STORED_CHECKS, check_stored, columns_to_check
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.backups import drill_restore
 from ytap_assets.operations.collect import collect_metrics, collect_trends, cover_slices
 from ytap_assets.operations.due import find_due
-from ytap_assets.operations.maintain import maintain_lake
+from ytap_assets.operations.maintenance import drill_restore, maintain_lake
 from ytap_assets.operations.platform import (
     Batch,
     Platform,

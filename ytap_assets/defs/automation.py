@@ -53,9 +53,8 @@ from ytap_assets.defs.table_assets import Stage, batch_config
 from ytap_assets.domain.production.promotions import PROMOTIONS, Promotion
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.operations.due import Due, find_due
+from ytap_assets.operations.due import Due, Previewed, Previews, find_due
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import ALL_PROMOTIONS
 from ytap_assets.operations.registries import find_outdated
 from ytap_assets.workspaces import Workspace

@@ -1,12 +1,15 @@
-"""The results of each source: items, stories, scripts, videos, views, costs and revenue.
+"""Results: the engagement of a video, and what each source brought.
 
-A script is credited to one source, the first to show its topic, so that sums over sources are sums
-over scripts. Belongs here: crediting and counting. Does not belong here: rates and lifts.
+A source brings items, stories, scripts, videos, views, costs and revenue. A script is credited to
+one source, the first to show its topic, so that sums over sources are sums over scripts. Belongs
+here: formulas on the counts of a video, crediting and counting. Does not belong here: sums over a
+workspace for a report (`reporting`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -21,6 +24,8 @@ from ytap_assets.tables import (
     VIDEO_METRICS,
 )
 
+UNSETTLED_DAYS = 4
+"""Platforms revise the counts of the last days; these days, including today, are fetched again."""
 UNATTRIBUTED = "unattributed"
 TOP = 10
 _KEY = ("workspace_id", "day", "source")
@@ -33,6 +38,25 @@ _COUNTS = (
     "chosen",
     "published",
 )
+
+
+def engagement_rate_pct(
+    views: int | None, likes: int | None, comments: int | None, shares: int | None
+) -> float | None:
+    """(likes + comments + shares) / views x 100, in percent with two decimals.
+
+    Null without views, or if likes are unknown: a rate without them would be far too low. Comments
+    (which may be closed) and shares (which few platforms report) are omitted if unknown. Rates
+    above 100 are possible and kept.
+    """
+    if likes is None or views is None or views <= 0:
+        return None
+    return round((likes + (comments or 0) + (shares or 0)) / views * 100, 2)
+
+
+def is_settled(day: date, now: datetime) -> bool:
+    """Whether platforms no longer revise the counts of a UTC date."""
+    return day <= now.date() - timedelta(days=UNSETTLED_DAYS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,7 @@
 - ``schema``       upgrade the lake's tables to the declarations in ``tables``
 - ``maintenance``  merge, expire, sweep
 - ``backup``       copy the lake, put a copy back
-- ``copies``       the copies that are there; copying files onto a disk
-- ``manifest``     the content of a copy, with checksums
+- ``copies``       the copies that are there, with their manifests; copying files onto a disk
 - ``sql_sandbox``  users' SQL: on a copy of one workspace's rows, or read-only on the lake
 - ``inspection``   facts about a lake, read without changing it
 - ``errors``       the lakehouse's exceptions, and which errors of the disk and of other programs

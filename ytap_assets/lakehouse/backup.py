@@ -47,8 +47,13 @@ from ytap_assets.lakehouse.catalog import (
 )
 from ytap_assets.lakehouse.connection import LAKE, attach, require_catalog
 from ytap_assets.lakehouse.copies import (
+    CATALOG_NAME,
+    FILES_NAME,
+    MANIFEST,
     MARKER,
     RESTORING,
+    Backup,
+    Copied,
     Copy,
     Restored,
     check_catalog,
@@ -57,6 +62,7 @@ from ytap_assets.lakehouse.copies import (
     copy_bytes,
     copy_catalog,
     damaged,
+    describe,
     hold_copies,
     link,
     list_copies,
@@ -64,11 +70,13 @@ from ytap_assets.lakehouse.copies import (
     newest_good,
     newest_sequence,
     open_backup,
+    read_manifest,
     remove_leftovers,
     remove_restoring,
     restored_file,
     scratch,
     sync,
+    write_manifest,
 )
 from ytap_assets.lakehouse.errors import (
     BackupError,
@@ -78,16 +86,6 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.maintenance import find_rewritten
-from ytap_assets.lakehouse.manifest import (
-    CATALOG_NAME,
-    FILES_NAME,
-    MANIFEST,
-    Backup,
-    Copied,
-    describe,
-    read_manifest,
-    write_manifest,
-)
 from ytap_assets.settings import Settings
 
 ROTATION = 28

@@ -45,13 +45,13 @@ from ytap_assets.lakehouse.inspection import (
     missing_extensions,
 )
 from ytap_assets.lakehouse.lock import WriteLock
-from ytap_assets.operations.backups import Attempt, Drill, last_attempt, last_drill
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
     UPLOADS,
     find_foreign_uploads,
 )
 from ytap_assets.operations.inboxes import inspect_inboxes
+from ytap_assets.operations.maintenance import Attempt, Drill, last_attempt, last_drill
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.trends import spam_model
 from ytap_assets.operations.workspaces import (

@@ -1,19 +1,23 @@
-"""What is due now, for all workspaces together: reads the inputs of the rules in `domain.due`.
+"""What is due now, for all workspaces together: collections, metrics, and promotions of scripts.
 
-Belongs here: the reads and the frames that the rules take. Does not belong here: the rules, or
-starting runs (`defs`).
+Belongs here: the reads and the frames that the rules of `domain.due` take, and the previews that
+the promotion sensors of a process share. Does not belong here: the rules, what a preview is
+(`production`), or starting runs (`defs`).
 
-One call reads the configs, the registry, two columns of ``videos`` and, of the last 30 days, six
+`find_due` reads the configs, the registry, two columns of ``videos`` and, of the last 30 days, six
 columns of `collection_log` and a summary of it. The cost grows with the fetches of these days, and
 not with the age of the lake, but for ``videos``: 16 bytes per published video.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from threading import Lock
 
 import polars as pl
 
@@ -31,18 +35,23 @@ from ytap_assets.domain.due import (
 )
 from ytap_assets.domain.source_profiles import BUCKETS
 from ytap_assets.lakehouse.reader import Days
-from ytap_assets.operations.platform import Platform
+from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.inbox_files import INBOX_FILES
+from ytap_assets.operations.platform import Batch, Platform
+from ytap_assets.operations.production import Preview, preview
+from ytap_assets.operations.production_inputs import stamp, stamp_folders
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.http.exchange import PermanentError
 from ytap_assets.sources.http.state import open_ledger
-from ytap_assets.tables import COLLECTION_LOG, VIDEOS, WORKSPACES
+from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, VIDEOS, WORKSPACES
 from ytap_assets.tables.evidence import HISTORIES
-from ytap_assets.workspaces import Workspace
+from ytap_assets.workspaces import CONFIG_NAME, Workspace
 
 METRICS_INTERVAL = timedelta(hours=1)
 Partition = tuple[str, date]
 Target = tuple[str, str]
+_PREVIEW_RUN = Run("sensor", "dagster", "preview")
 _LOG_COLUMNS = ("workspace_id", "day", "source", "target", "outcome", "started_at")
 _REASONS: Mapping[Reason, str] = {
     "first": "not collected today",
@@ -308,3 +317,115 @@ def _describe(trends: pl.DataFrame, metrics: pl.DataFrame) -> dict[str, str]:
     for name, day, reason in metrics.iter_rows():
         said[name].append(f"{day}: {_REASONS[reason]} (video metrics)")
     return {name: "; ".join(lines) for name, lines in sorted(said.items())}
+
+
+@dataclass(frozen=True)
+class Previewed:
+    """A workspace's preview and its mark.
+
+    Attributes:
+        mark: Changes with the workspace's log, files and time bucket.
+        preview: What the next run would do; empty for an archived workspace.
+    """
+
+    mark: str
+    preview: Preview
+
+
+class Previews:
+    """The previews of an installation's workspaces, each kept until its mark changes.
+
+    The mark is made of the workspace's last event and of the state of its config, its inbox files
+    and the manifests of the scripts that wait, so that neither the log nor a config is read where
+    nothing has changed.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._lock = Lock()
+        self._snapshot_id: int | None = None
+        self._last_seqs: dict[str, int] = {}
+        self._known: dict[str, Previewed] = {}
+        self._requested: dict[str, tuple[str, str]] = {}
+
+    def refresh(
+        self, platform: Platform, workspace_ids: Iterable[str], bucket: Callable[[str], int]
+    ) -> dict[str, Previewed | Exception]:
+        """The preview of each workspace, or the error.
+
+        Args:
+            platform: The installation.
+            workspace_ids: The workspaces.
+            bucket: The number of the present time bucket of a workspace: what no mark shows (a
+                channel's feed, a date that has come, a video file) is noticed in the next one.
+
+        Raises:
+            LakeError: The lake cannot be read.
+        """
+        with self._lock:
+            snapshot_id = platform.lake.snapshot_id()
+            if snapshot_id != self._snapshot_id:
+                self._last_seqs = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+                self._snapshot_id = snapshot_id
+            found: dict[str, Previewed | Exception] = {}
+            changed: dict[str, str] = {}
+            for name in workspace_ids:
+                folder = platform.workspaces.folder(name)
+                base = f"{self._last_seqs.get(name, 0)} {bucket(name)} {_stamp_files(folder)}"
+                known = self._known.get(name)
+                if known is not None and known.mark == _mark(base, folder, known.preview):
+                    found[name] = known
+                else:
+                    changed[name] = base
+            names, size = list(changed), platform.settings.batch_workspaces
+            for start in range(0, len(names), size):
+                found |= self._preview(platform, names[start : start + size], changed)
+            return found
+
+    def _preview(
+        self, platform: Platform, names: Iterable[str], bases: dict[str, str]
+    ) -> dict[str, Previewed | Exception]:
+        batch, unusable = platform.batch(
+            {name: [None] for name in names}, _PREVIEW_RUN, writes=False
+        )
+        active = tuple(one for one in batch.slices if not one.workspace.is_archived)
+        found: dict[str, Previewed | Exception] = {
+            scope.workspace_id: error for scope, error in unusable.items()
+        }
+        previews: dict[str, Preview | Exception] = {
+            one.workspace_id: Preview({}, [], frozenset(), {}) for one in batch.slices
+        }
+        previews |= preview(Batch(platform, active, _PREVIEW_RUN)) if active else {}
+        for name, one in previews.items():
+            if isinstance(one, Exception):
+                found[name] = one
+            else:
+                found[name] = self._known[name] = Previewed(_join(bases[name], one.stamps), one)
+        return found
+
+    def claim(self, workspace_id: str, mark: str, sensor: str) -> bool:
+        """Whether a sensor is the first to request a run for a workspace at this mark.
+
+        One run makes all promotions, so the sensors of the others have nothing to request.
+        """
+        with self._lock:
+            if self._requested.get(workspace_id, ("", ""))[0] != mark:
+                self._requested[workspace_id] = (mark, sensor)
+            return self._requested[workspace_id] == (mark, sensor)
+
+
+def _stamp_files(folder: Path) -> str:
+    names = (CONFIG_NAME, *INBOX_FILES)
+    return _digest([f"{name} {stamp(folder / name)}" for name in names])
+
+
+def _mark(base: str, folder: Path, known: Preview) -> str:
+    return _join(base, stamp_folders(folder, known.waiting))
+
+
+def _join(base: str, stamps: dict[str, str]) -> str:
+    return f"{base} {_digest([f'{name} {stamps[name]}' for name in sorted(stamps)])}"
+
+
+def _digest(lines: list[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

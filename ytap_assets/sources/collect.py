@@ -30,7 +30,6 @@ import polars as pl
 
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.http.cache import ResponseCache
 from ytap_assets.sources.http.client import (
     HttpClient,
     HttpConfig,
@@ -48,7 +47,7 @@ from ytap_assets.sources.http.exchange import (
 )
 from ytap_assets.sources.http.recordings import RecordTransport, ReplayTransport, day_folder
 from ytap_assets.sources.http.safety import redacted_logs
-from ytap_assets.sources.http.state import RetryAfterStore, open_ledger
+from ytap_assets.sources.http.state import ResponseCache, RetryAfterStore, open_ledger
 from ytap_assets.sources.source import (
     Fetch,
     FetchContext,

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from xml.etree.ElementTree import Element
 
 from ytap_assets.domain.ids import is_channel_id, is_video_id
-from ytap_assets.domain.metrics import engagement_rate_pct, is_settled
+from ytap_assets.domain.performance import engagement_rate_pct, is_settled
 from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
 from ytap_assets.sources.fields import (
     InvalidItemError,

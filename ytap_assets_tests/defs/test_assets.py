@@ -14,11 +14,11 @@ import pytest
 from ytap_assets.defs.assets import WRITTEN_BESIDE, evidence_checks, lake_maintenance, restore_drill
 from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.reader import CrossReader
-from ytap_assets.operations.backups import backup_lake, last_drill
+from ytap_assets.operations.maintenance import backup_lake, last_drill
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_PAYLOADS, Table
 from ytap_assets_tests.conftest import NOW
-from ytap_assets_tests.operations.test_maintain import append_payloads
+from ytap_assets_tests.operations.test_maintenance import append_payloads
 
 TODAY = NOW.date()
 LOG: dict[str, Any] = {

@@ -12,7 +12,7 @@ import pytest
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations import video_folders
+from ytap_assets.operations import production_inputs
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import QUARANTINED_ROWS
 from ytap_assets.workspaces import Channel, Workspace
@@ -137,7 +137,7 @@ def test_a_tick_asks_for_a_video_without_reading_it(
     def refuse(path: Path, stamp: str) -> str:
         raise AssertionError(f"{path} was read")
 
-    monkeypatch.setattr(video_folders, "_hash", refuse)
+    monkeypatch.setattr(production_inputs, "_hash", refuse)
 
     assert asked(tick(platform, instance, "review_videos")) == ["tech"]
 

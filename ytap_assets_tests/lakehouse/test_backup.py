@@ -29,11 +29,7 @@ from ytap_assets.lakehouse.catalog import (
 )
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.connection import attach
-from ytap_assets.lakehouse.copies import (
-    hold_copies,
-    open_backup,
-    read_restored,
-)
+from ytap_assets.lakehouse.copies import Backup, Copied, hold_copies, open_backup, read_restored
 from ytap_assets.lakehouse.errors import (
     BackupError,
     DiskFailureError,
@@ -43,7 +39,6 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import find_rewritten, maintain
-from ytap_assets.lakehouse.manifest import Backup, Copied
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import DAY, NOTES, RUN, SAMPLES, notes, one_day, publish
 

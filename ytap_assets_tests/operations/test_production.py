@@ -15,9 +15,9 @@ import pytest
 from ytap_assets.errors import ConfigError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import CHECKS
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.due import Previewed, Previews
 from ytap_assets.operations.inbox_files import MAX_INBOX_BYTES
 from ytap_assets.operations.platform import Batch, Platform, Slice
-from ytap_assets.operations.previews import Previewed, Previews
 from ytap_assets.operations.production import (
     ALL_PROMOTIONS,
     Preview,

@@ -16,7 +16,7 @@ from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
-from ytap_assets.operations.maintain import apply_retention
+from ytap_assets.operations.maintenance import apply_retention
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import decide_on_script
 from ytap_assets.operations.records import list_records

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ytap_assets.defs import assets
-from ytap_assets.domain import metrics as domain
+from ytap_assets.domain import performance as domain
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import VIDEO_METRICS, base
-from ytap_assets.tables import metrics as tables
+from ytap_assets.tables import workspaces as tables
 
 _GUIDE = (Path(__file__).parents[2] / "docs" / "adding-a-table.md").read_text(encoding="utf-8")
 RUN = Run("run-1", "test", "follow the guide")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from types import ModuleType
 
 import polars as pl
 import pytest
 
-from ytap_assets.tables import TABLES, Table, base
+import ytap_assets.tables
+from ytap_assets.tables import TABLES, Table, base, collect_tables, evidence, trends
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
@@ -15,6 +18,21 @@ every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys(
 def test_tables_are_found_by_their_names() -> None:
     assert {name: table.name for name, table in TABLES.items()} == {name: name for name in TABLES}
     assert len({table.model for table in TABLES.values()}) == len(TABLES)
+
+
+def test_every_table_is_a_name_of_the_package() -> None:
+    constants = {name for name in ytap_assets.tables.__all__ if name.isupper()}
+    assert constants == {"TABLES", *(name.upper() for name in TABLES)}
+
+
+def test_two_tables_of_one_name_are_refused() -> None:
+    module = ModuleType("more_trends")
+    module.RAW_TRENDS = trends.RAW_TRENDS  # type: ignore[attr-defined]
+    again = collect_tables(trends, module)
+    assert again == collect_tables(trends)
+    module.OTHER = replace(evidence.RAW_PAYLOADS, name="raw_trends")  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"more_trends: .*'raw_trends'"):
+        collect_tables(trends, module)
 
 
 @every_table

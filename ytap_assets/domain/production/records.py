@@ -29,7 +29,7 @@ from ytap_assets.domain.production.events import (
 )
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables.production import PRODUCTION_RECORDS
-from ytap_assets.tables.registries import VIDEOS
+from ytap_assets.tables.workspaces import VIDEOS
 
 FOLD_VERSION = 1
 """Counted up with every change of these rules: records of an older version are computed again."""

@@ -1,11 +1,10 @@
 """Which items are about the same story, day by day, under ids that stay.
 
-- ``grouping``      the public face: items into stories (`group_stories`), and their ids.
-- ``clustering``    groups of titles into larger ones, best first; two titles (`score_pairs`).
-- ``terms``         titles into weighted words and phrases.
-- ``common_words``  how common words are in titles; data.
-- ``serials``       what sets the parts of a series apart.
-- ``numerals``      how titles write numbers and days.
+- ``grouping``    the public face: items into stories (`group_stories`), and their ids.
+- ``clustering``  groups of titles into larger ones, best first; two titles (`score_pairs`).
+- ``terms``       titles into weighted words and phrases; how common words are in titles.
+- ``serials``     what sets the parts of a series apart.
+- ``numerals``    how titles write numbers and days.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from weakref import WeakValueDictionary
 import httpx
 
 from ytap_assets.domain.source_profiles import Bucket
-from ytap_assets.sources.http.cache import ResponseCache, send_cached
 from ytap_assets.sources.http.exchange import (
     RECORDED_AT,
     SOURCE,
@@ -55,7 +54,7 @@ from ytap_assets.sources.http.safety import (
     join_location,
     read_bounded,
 )
-from ytap_assets.sources.http.state import QuotaLedger, RetryAfterStore
+from ytap_assets.sources.http.state import QuotaLedger, ResponseCache, RetryAfterStore, send_cached
 
 _JITTER = SystemRandom().random
 _MAX_REDIRECTS = 3

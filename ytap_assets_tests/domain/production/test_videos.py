@@ -6,7 +6,7 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.tables.production import PRODUCTION_RECORDS
-from ytap_assets.tables.registries import VIDEOS
+from ytap_assets.tables.workspaces import VIDEOS
 from ytap_assets_tests.domain.production.worlds import hours
 
 

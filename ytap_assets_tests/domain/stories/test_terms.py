@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from ytap_assets.domain.stories.common_words import COMMON_SHARES
 from ytap_assets.domain.stories.terms import (
+    COMMON_SHARES,
     MAX_CHARACTERS,
     SCALE,
     number_words,
