@@ -4,9 +4,10 @@ Workspaces as the demo's `tech`, each with scripts and videos of its own, are co
 ranked and reported for one day: every asset. Each commit works in processes of its own, in turns
 with the other. The last line is one JSON object.
 
-    python benchmarks/fleet.py [WORKSPACES] [--commit COMMIT]
+    python benchmarks/fleet.py [WORKSPACES] [--commit COMMIT] [--copies]
 
-Processor time is that of the whole process, start included. A commit is a snapshot of the lake.
+With `--copies` all workspaces have the same scripts and videos instead. Processor time is that of
+the whole process, start included. A commit is a snapshot of the lake.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ def main() -> int:
     # `make bench` gives every benchmark the folder of real data, which this one does not need.
     parser.add_argument("workspaces", nargs="?", default=str(WORKSPACES), metavar="WORKSPACES")
     parser.add_argument("--commit", default=BEFORE, help="What is measured beside this checkout.")
+    parser.add_argument(
+        "--copies", action="store_true", help="All have the same scripts and videos."
+    )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     count = int(given.workspaces) if given.workspaces.isdigit() else WORKSPACES
@@ -59,7 +63,7 @@ def main() -> int:
         subprocess.run([*git, "add", "--quiet", "--detach", before, given.commit], check=True)
         try:
             found = {
-                name: measure(checkout, folder / "data", count)
+                name: measure(checkout, folder / "data", count, are_copies=given.copies)
                 for name, checkout in {given.commit: before, "this checkout": ROOT}.items()
             }
         finally:
@@ -67,7 +71,7 @@ def main() -> int:
     old, new = found.values()
     ratio = old["cpu_s"] / new["cpu_s"]
     print_table(
-        f"{count} workspaces, one day, every asset",
+        f"{count} workspaces{', exact copies' * given.copies}, one day, every asset",
         ["", "cpu s", "cpu s a workspace", "wall s", "runs", "commits", "peak MB", "rows"],
         [
             [
@@ -84,13 +88,14 @@ def main() -> int:
         ],
     )
     held = {f"{FACTOR} x less processor time a workspace-day": ratio >= FACTOR}
-    return finish("fleet", {"workspaces": count, "ratio": round(ratio, 2), **found}, held)
+    figures = {"workspaces": count, "copies": given.copies, "ratio": round(ratio, 2), **found}
+    return finish("fleet", figures, held)
 
 
-def measure(checkout: Path, data: Path, count: int) -> dict[str, Any]:
+def measure(checkout: Path, data: Path, count: int, *, are_copies: bool) -> dict[str, Any]:
     """Run `collect_day` with the package of a checkout, in a process of its own."""
     shutil.rmtree(data, ignore_errors=True)
-    copy_workspaces(checkout / "data", data, count)
+    copy_workspaces(checkout / "data", data, count, are_copies=are_copies)
     environment = {
         **os.environ,
         "PYTHONPATH": str(checkout),
@@ -104,10 +109,10 @@ def measure(checkout: Path, data: Path, count: int) -> dict[str, Any]:
     return found
 
 
-def copy_workspaces(demo: Path, data: Path, count: int) -> None:
+def copy_workspaces(demo: Path, data: Path, count: int, *, are_copies: bool = False) -> None:
     """Copy the demo's recordings, and its workspace `tech` so many times.
 
-    Each copy has its own uid, and scripts and videos of its own.
+    Each copy has its own uid and, unless they are exact copies, scripts and videos of its own.
     """
     shutil.copytree(demo / "recordings", data / "recordings")
     names = [f"tech{number:03}" for number in range(count)]
@@ -117,7 +122,8 @@ def copy_workspaces(demo: Path, data: Path, count: int) -> None:
         config = (folder / "config.yaml").read_text(encoding="utf-8")
         config = re.sub(r"(?m)^uid:.*$", f'uid: "01M6A6FT00{number:016d}"', config)
         (folder / "config.yaml").write_text(config, encoding="utf-8")
-        make_own(folder, number)
+        if not are_copies:
+            make_own(folder, number)
 
 
 def make_own(folder: Path, number: int) -> None:

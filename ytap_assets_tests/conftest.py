@@ -62,19 +62,19 @@ def now() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def _empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("empty_lake")
     Lake.open(Settings.from_env({"YTAP_DATA": str(folder)})).close()
     return folder / "lake"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, _empty_lake: Path) -> Settings:
+def settings(tmp_path: Path, empty_lake: Path) -> Settings:
     """Replay without recordings, on a temporary data folder with an empty lake.
 
     Copying a lake is several times faster than making one.
     """
-    shutil.copytree(_empty_lake, tmp_path / "lake")
+    shutil.copytree(empty_lake, tmp_path / "lake")
     return Settings.from_env({"YTAP_DATA": str(tmp_path), "YTAP_TRANSPORT": "replay"})
 
 

@@ -29,7 +29,9 @@ from ytap_assets.domain.production.events import (
     events_to_frame,
 )
 from ytap_assets.domain.production.evidence import (
+    Claim,
     Claims,
+    ContentLog,
     Evidence,
     Found,
     Original,
@@ -59,12 +61,12 @@ from ytap_assets.operations.inboxes import (
     read_wanted,
     store_inboxes,
 )
-from ytap_assets.operations.platform import Batch, Platform, Results, Slice, Written
+from ytap_assets.operations.platform import Batch, Platform, Results, Written
 from ytap_assets.operations.production_inputs import (
     NO_TOPICS,
     IgnoredDecision,
     ProductionInputs,
-    read_copies,
+    read_holders,
     scripts_frame,
 )
 from ytap_assets.operations.records import SCRIPT, read_records, refresh_tables, split_rows
@@ -75,13 +77,15 @@ SUBMIT = "submit_scripts"
 """The promotion that reads the inbox: it moves the cursors, and puts bad lines into quarantine."""
 
 _MAX_ROUNDS = 20
+_Question = tuple[Script, tuple[Claim, ...]]
 _NOTES = ("decision_received", "gates_evaluated")
 
 
 def advance(batch: Batch, promotion: str) -> Results:
     """Promote scripts as far as evidence and gates allow.
 
-    Scripts that another run, or another workspace of the batch, got ahead of are decided again.
+    The workspaces are decided as if they were stored one after another. Scripts that another run
+    got ahead of are decided again.
 
     Args:
         batch: The workspaces.
@@ -99,8 +103,9 @@ def advance(batch: Batch, promotion: str) -> Results:
     waiting = batch.slices
     for _ in range(_MAX_ROUNDS):
         try:
-            made = _Decisions(ProductionInputs(Batch(batch.platform, waiting, batch.run)))
-            made.decide_all(chosen)
+            inputs = ProductionInputs(Batch(batch.platform, waiting, batch.run))
+            made = _Decisions(inputs, chosen)
+            made.decide_all()
             moves_cursors = any(one.name == SUBMIT for one in chosen)
             for workspace_id, stored in _commit(made, moves_cursors=moves_cursors).items():
                 outcomes[workspace_id].add(stored)
@@ -108,10 +113,10 @@ def advance(batch: Batch, promotion: str) -> Results:
             notes_of = made.inputs.describe()
         except Exception as raised:  # whatever it is: what earlier rounds stored is reported
             for one in waiting:
-                outcomes[one.workspace_id].error = raised
+                outcomes[one.workspace_id].fail(raised)
             break
         for workspace_id, error in made.failed.items():
-            outcomes[workspace_id].error = error
+            outcomes[workspace_id].fail(error)
         for workspace_id, notes in notes_of.items():
             outcomes[workspace_id].notes = notes
         waiting = tuple(one for one in waiting if outcomes[one.workspace_id].is_unsettled)
@@ -136,7 +141,9 @@ class _Outcome:
         self.refused += stored.refused
         self.is_unsettled = stored.is_unsettled
         self.snapshot_id = stored.snapshot_id or self.snapshot_id
-        self.error = stored.error
+
+    def fail(self, error: Exception) -> None:
+        self.error, self.is_unsettled = error, False
 
     def describe(self, newest: int) -> Written:
         """The events stored so far; without any, the newest snapshot is theirs."""
@@ -155,14 +162,12 @@ class _Stored:
         refused: How many events came too late.
         is_unsettled: Whether something is to be decided again.
         snapshot_id: Their snapshot.
-        error: Why nothing was stored.
     """
 
     rows: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
     refused: int = 0
     is_unsettled: bool = False
     snapshot_id: int = 0
-    error: Exception | None = None
 
 
 def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
@@ -216,9 +221,9 @@ def preview(batch: Batch) -> dict[str, Preview | Exception]:
 
 
 def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
-    made = _Decisions(inputs)
+    made = _Decisions(inputs, list(PROMOTIONS.values()))
     events: dict[str, dict[str, list[Event]]] = defaultdict(dict)
-    for promotion in PROMOTIONS.values():
+    for promotion in made.promotions:
         for workspace_id, decided in made.decide(promotion).items():
             if decided:
                 events[workspace_id][promotion.name] = decided
@@ -336,57 +341,60 @@ def decide_on_script(
 class _Decisions:
     """What follows from the inputs: the promotions' events, in memory.
 
+    The workspaces are decided together, with the result of deciding and storing one after another:
+    a script is compared with the lake, and with what the workspaces before it will have stored,
+    which is known only after they are decided. So the first pass decides each workspace without
+    the others. Each further pass repeats the workspaces in which a script has other originals than
+    those by which it was decided, without each other again. The first of them in order is final
+    after the pass, so this ends. Workspaces with the same script take two passes, or three if the
+    first of them is rejected or cancelled.
+
     Attributes:
         inputs: What decides on the scripts.
+        promotions: The promotions, in the order in which a script meets them.
         failed: The workspaces that failed, and why.
         events: What was decided for each workspace, in order.
-        deferred: The scripts that are decided again after the commit.
-        originals: The originals in other workspaces that were taken into account, by script.
     """
 
-    def __init__(self, inputs: ProductionInputs) -> None:
+    def __init__(self, inputs: ProductionInputs, promotions: Sequence[Promotion]) -> None:
         self.inputs = inputs
+        self.promotions = promotions
         self.failed: dict[str, Exception] = dict(inputs.inboxes.failed)
-        self.events: dict[str, list[Event]] = defaultdict(list)
-        self.deferred: set[Script] = set()
-        self.originals: dict[Script, tuple[Original, ...]] = {}
-        self._owners: dict[str, str] = {}
-        self._asked: dict[tuple[Script, tuple[str, ...]], tuple[Original, ...]] = {}
+        self.events: dict[str, list[Event]] = {}
+        self._contents = ContentLog(one.workspace_id for one in inputs.batch.slices)
+        self._is_read: set[tuple[Script, str]] = set()
+        self._answers: dict[str, dict[_Question, tuple[Original, ...]]] = defaultdict(dict)
         self._evidence: dict[str, Evidence] | None = None
+        self._deciding: Collection[str] = inputs.found.keys()
 
-    def decide_all(self, promotions: Sequence[Promotion]) -> None:
+    def decide_all(self) -> None:
         """Decide one promotion after the other, until nothing moves; fills `events`."""
-        for _ in range(_MAX_ROUNDS):
-            has_moved = False
-            for promotion in promotions:
-                new = [
-                    event
-                    for decided in self.decide(promotion).values()
-                    for event in self._leave_out_deferred(decided)
-                ]
-                admitted = self.inputs.production.apply(new, self.inputs.now)
-                for event in admitted:
-                    self.events[event.workspace_id].append(event)
-                if admitted:
-                    self._evidence, has_moved = None, True
-            if not has_moved:
-                return
+        self._decide_again(self.inputs.found)
 
-    def _leave_out_deferred(self, decided: Sequence[Event]) -> list[Event]:
-        """The events of scripts that bring nothing that another workspace brings just now.
+    def leave_out(self, reasons: Mapping[str, Exception]) -> None:
+        """Mark workspaces as failed, and repeat those in which a script has other originals now."""
+        self.failed |= reasons
+        self._take_pending()
+        self._decide_again({name for name, _ in self._find_outdated()})
 
-        Which of two is the original is known when the first one is stored: the other is decided
-        again after that. Where an original is stored already, all others are copies of it.
+    def find_late(
+        self, refused: Collection[Script], events: pl.DataFrame, states: Mapping[Script, str]
+    ) -> set[Script]:
+        """The scripts that must be decided again: the refused ones, and those with other originals.
+
+        Args:
+            refused: The scripts whose events are refused.
+            events: What the lake has now of the content that will be appended (`read_holders`).
+            states: The states of these events' scripts.
         """
-        for event in decided:
-            originals = self.originals.get((event.workspace_id, event.script_id), ())
-            if event.content_id is not None and all(
-                event.content_id != one.content_id for one in originals
-            ):
-                owner = self._owners.setdefault(event.content_id, event.workspace_id)
-                if owner != event.workspace_id:
-                    self.deferred.add((event.workspace_id, event.script_id))
-        return [one for one in decided if (one.workspace_id, one.script_id) not in self.deferred]
+        self._contents.add_stored(events, states)
+        late = set(refused)
+        while True:
+            self._take_pending(late)
+            outdated = self._find_outdated() - late
+            if not outdated:
+                return late
+            late |= outdated
 
     def decide(self, promotion: Promotion) -> dict[str, list[Event]]:
         """What a promotion would append for each workspace.
@@ -395,7 +403,10 @@ class _Decisions:
         copies: one read for all of them.
         """
         if self._evidence is None:
-            self._evidence = self.inputs.production.gather(self.inputs.found)
+            found = self.inputs.found
+            self._evidence = self.inputs.production.gather(
+                {name: one for name, one in found.items() if name in self._deciding}
+            )
         evidence = {name: one for name, one in self._evidence.items() if name not in self.failed}
         decided = {name: self._try(promotion, one) for name, one in evidence.items()}
         asked = {
@@ -411,7 +422,7 @@ class _Decisions:
             }
         copies: dict[str, dict[str, tuple[Original, ...]]] = defaultdict(dict)
         claims = claim_content(sorted(asked), self.inputs.production.contents, events)
-        for (workspace_id, script_id), originals in self._find_copies(claims).items():
+        for (workspace_id, script_id), originals in self._find_originals(claims).items():
             copies[workspace_id][script_id] = originals
         for name, own in copies.items():
             decided[name] = self._try(promotion, replace(evidence[name], copies=own))
@@ -424,54 +435,98 @@ class _Decisions:
             self.failed[evidence.workspace_id] = error
             return []
 
-    def _find_copies(self, claims: Claims) -> dict[Script, tuple[Original, ...]]:
-        """The originals of scripts; the same question is asked once."""
-        questions = {
-            script: (script, tuple(sorted(claim.content_id for claim in own)))
-            for script, own in claims.items()
+    def _decide_again(self, names: Collection[str]) -> None:
+        """Decide workspaces from the beginning, and then any with other originals."""
+        while names:
+            for name in names:
+                self.failed.pop(name, None)
+                self.events[name] = []
+                self._answers[name] = {}
+            self.inputs.production.restart(names)
+            self._take_pending()
+            self._deciding, self._evidence = names, None
+            self._decide_until_nothing_moves()
+            self._take_pending()
+            names = {name for name, _ in self._find_outdated()}
+
+    def _decide_until_nothing_moves(self) -> None:
+        for _ in range(_MAX_ROUNDS):
+            has_moved = False
+            for promotion in self.promotions:
+                new = [event for decided in self.decide(promotion).values() for event in decided]
+                admitted = self.inputs.production.apply(new, self.inputs.now)
+                for event in admitted:
+                    self.events[event.workspace_id].append(event)
+                if admitted:
+                    self._evidence, has_moved = None, True
+            if not has_moved:
+                return
+
+    def _take_pending(self, without: Collection[Script] = ()) -> None:
+        """Compare with what was decided so far, except for some scripts."""
+        self._contents.replace_pending(
+            event
+            for one in self.inputs.batch.slices
+            if one.workspace_id not in self.failed
+            for event in self.events.get(one.workspace_id, ())
+            if (event.workspace_id, event.script_id) not in without
+        )
+
+    def _find_outdated(self) -> set[Script]:
+        """The scripts that have other originals than those by which they were decided."""
+        return {
+            script
+            for answers in self._answers.values()
+            for (script, claims), originals in answers.items()
+            if self._contents.find_originals(script, claims) != originals
         }
+
+    def _find_originals(self, claims: Claims) -> dict[Script, tuple[Original, ...]]:
+        """The originals of scripts; a question is answered once in a pass."""
         new = {
-            script: claims[script] for script, one in questions.items() if one not in self._asked
+            script: own
+            for script, own in claims.items()
+            if any((script, claim.content_id) not in self._is_read for claim in own)
         }
-        found = read_copies(self.inputs.batch.platform.lake.cross_reader(), new)
-        for script in new:
-            self._asked[questions[script]] = found.get(script, ())
-        copies = {script: self._asked[one] for script, one in questions.items() if self._asked[one]}
-        self.originals |= copies
+        reader = self.inputs.batch.platform.lake.cross_reader()
+        self._contents.add_stored(*read_holders(reader, new))
+        self._is_read |= {(script, one.content_id) for script, own in new.items() for one in own}
+        copies: dict[Script, tuple[Original, ...]] = {}
+        for script, own in claims.items():
+            answers, question = self._answers[script[0]], (script, tuple(own))
+            if question not in answers:
+                answers[question] = self._contents.find_originals(script, own)
+            if answers[question]:
+                copies[script] = answers[question]
         return copies
 
 
 def _commit(made: _Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
     """Store what was decided; a workspace whose rows are refused is left out of the commit."""
-    slices = [one for one in made.inputs.batch.slices if one.workspace_id not in made.failed]
-    refused: dict[str, _Stored] = {}
-    while slices:
+    while True:
         try:
-            return refused | _try_commit(made, slices, moves_cursors=moves_cursors)
+            return _try_commit(made, moves_cursors=moves_cursors)
         except SliceRefusedError as error:
-            refused |= {name: _Stored(error=why) for name, why in error.reasons.items()}
-            slices = [one for one in slices if one.workspace_id not in refused]
-    return refused
+            made.leave_out(error.reasons)
 
 
-def _try_commit(
-    made: _Decisions, slices: Sequence[Slice], *, moves_cursors: bool
-) -> dict[str, _Stored]:
+def _try_commit(made: _Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
     """Append what is admitted, in one commit with everything that follows from it.
 
-    Scripts whose content another workspace appended since they were decided are left out.
+    Scripts that have other originals now than when they were decided are left out.
 
     Raises:
         SliceRefusedError: Rows of some workspaces are refused; nothing was written.
     """
-    inputs, names = made.inputs, [one.workspace_id for one in slices]
+    inputs = made.inputs
+    slices = [one for one in inputs.batch.slices if one.workspace_id not in made.failed]
+    names = [one.workspace_id for one in slices]
     events = [event for name in names for event in made.events[name]]
-    deferred = {name for name, _ in made.deferred}
     news = (
         find_news(inputs.inboxes, inputs.reader, inputs.now, names) if moves_cursors else set[str]()
     )
     if not events and not news:
-        return {name: _Stored(is_unsettled=name in deferred) for name in names}
+        return {name: _Stored() for name in names}
     now = inputs.batch.now
     new = events_to_frame(events, recorded_at=now)
     claims = claim_content({(event.workspace_id, event.script_id) for event in events}, {}, events)
@@ -483,15 +538,10 @@ def _try_commit(
             {event.script_id for event in events},
         )
         rows, admission = admit_frame(new, stored, decided_at=inputs.last_seqs)
-        originals = read_copies(transaction.cross_reader(), claims, with_older=False)
-        # Which original is the first depends on what was read: what counts is whether there is one.
-        late = [
-            script
-            for script, found in originals.items()
-            if {one.content_id for one in found}
-            - {one.content_id for one in made.originals.get(script, ())}
-        ]
-        rows = rows.join(scripts_frame(late), on=SCRIPT, how="anti", maintain_order="left")
+        refused = [(one.event.workspace_id, one.event.script_id) for one in admission.refused]
+        holders = read_holders(transaction.cross_reader(), claims, with_older=False)
+        late = made.find_late(refused, *holders)
+        rows = rows.join(scripts_frame(sorted(late)), on=SCRIPT, how="anti", maintain_order="left")
         parts = check_slices(PRODUCTION_EVENTS, split_rows(rows, [one.scope for one in slices]))
         appended = transaction.append_all([part for part in parts if not part.frame.is_empty()])
         accepted = {
@@ -503,15 +553,15 @@ def _try_commit(
             refresh_tables(
                 transaction, [one.scope for one in slices if one.workspace_id in accepted]
             )
-        refused = Counter(one.event.workspace_id for one in admission.refused)
-        unsettled = {*deferred, *refused, *(name for name, _ in late)}
+        unsettled = {name for name, _ in late}
         if moves_cursors:
             settled = [one for one in slices if one.workspace_id not in unsettled]
             store_inboxes(transaction, inputs.inboxes, settled, now)
+    counts = Counter(name for name, _ in refused)
     return {
         name: _Stored(
             rows=accepted.get(name, PRODUCTION_EVENTS.empty()),
-            refused=refused[name],
+            refused=counts[name],
             is_unsettled=name in unsettled,
             snapshot_id=transaction.snapshot_id or 0 if name in accepted else 0,
         )

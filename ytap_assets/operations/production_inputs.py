@@ -36,11 +36,9 @@ from ytap_assets.domain.production.evidence import (
     CONTENT_TYPES,
     Claims,
     Found,
-    Original,
     Production,
     Rules,
     fill_content_ids,
-    find_copies,
 )
 from ytap_assets.domain.production.gates import TOPIC_COLUMNS
 from ytap_assets.domain.production.inbox import Decision, Obstacle, Upload, merge_uploads
@@ -74,6 +72,9 @@ from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORD
 from ytap_assets.workspaces import Workspace
 
 NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
+_NO_HOLDERS = (
+    PRODUCTION_EVENTS.empty().select(CONTENT_COLUMNS).with_columns(is_older=pl.lit(value=False))
+)
 _SHOWN_DECISIONS = 5
 _LONG_TAIL_BYTES = 64 * 1024
 _VIDEOS = "videos"
@@ -158,9 +159,8 @@ class ProductionInputs:
         folder = self.batch.platform.workspaces.folder
         self.stamps = {name: stamp_folders(folder(name), own) for name, own in self.waiting.items()}
         candidates = self._find_candidates(open_records)
-        others = read_wanted(
-            self.reader, PRODUCTION_RECORDS, "script_id", asked - {*candidates["script_id"]}
-        )
+        # All of them: the candidate of that name may be another workspace's.
+        others = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", asked)
         known = pl.concat([rows.select(SCRIPT) for rows in (candidates, folded, others)])
         records = pl.concat([candidates, folded, others]).unique(SCRIPT, keep="first")
         scripts = {*records["script_id"], *asked, *strangers}
@@ -411,9 +411,9 @@ def scripts_frame(scripts: Sequence[Script]) -> pl.DataFrame:
     return pl.DataFrame(scripts, schema=schema, orient="row")
 
 
-def read_copies(
+def read_holders(
     reader: CrossReader, claims: Claims, *, with_older: bool = True
-) -> dict[Script, tuple[Original, ...]]:
+) -> tuple[pl.DataFrame, dict[Script, str]]:
     """Look the scripts' content up in all other workspaces: one read for all of them.
 
     Args:
@@ -421,13 +421,21 @@ def read_copies(
         claims: Their content.
         with_older: Also compare with scripts of the same name that were appended before events
             named their content: a second read, and a third where there are any.
+
+    Returns:
+        What `ContentLog.add_stored` takes: the events of other workspaces that bring the content,
+        and the current states of their scripts.
     """
     if not claims:
-        return {}
-    ids = sorted({claim.content_id for own in claims.values() for claim in own})
+        return _NO_HOLDERS, {}
+    claimants: dict[str, set[str]] = defaultdict(set)
+    for (workspace_id, _), own in claims.items():
+        for claim in own:
+            claimants[claim.content_id].add(workspace_id)
+    ids = sorted(claimants)
     found = reader.read_across(
         PRODUCTION_EVENTS, columns=CONTENT_COLUMNS, wanted={"content_id": ids}
-    )
+    ).with_columns(is_older=pl.lit(value=False))
     if with_older:
         alike = {"script_id": sorted({script_id for _, script_id in claims}), "type": CONTENT_TYPES}
         columns = ["workspace_id", "content_id"]
@@ -439,18 +447,20 @@ def read_copies(
                 PRODUCTION_EVENTS, columns=[*CONTENT_COLUMNS, "payload"], wanted=alike
             ).filter(pl.col("content_id").is_null())
             named = fill_content_ids(older).filter(pl.col("content_id").is_in(ids))
-            found = pl.concat([found, named])
-    claimed = [(name, one.content_id) for (name, _), own in claims.items() for one in own]
-    if set(found.select("workspace_id", "content_id").iter_rows()) <= set(claimed) and len(
-        {content_id for _, content_id in claimed}
-    ) == len(set(claimed)):
-        return {}  # nobody else has any of it
+            found = pl.concat([found, named.with_columns(is_older=pl.lit(value=True))])
+    is_other = [
+        bool(claimants[content_id] - {workspace_id})
+        for content_id, workspace_id in found.select("content_id", "workspace_id").iter_rows()
+    ]
+    found = found.filter(pl.Series(is_other, dtype=pl.Boolean))
+    if found.is_empty():
+        return found, {}
     moves = reader.read_across(
         PRODUCTION_EVENTS,
         columns=["workspace_id", "script_id", "seq", "to_state"],
         wanted={name: found[name].unique().to_list() for name in SCRIPT},
     )
-    return find_copies(claims, found, current_states(moves))
+    return found, current_states(moves)
 
 
 def workspace_rules(workspace: Workspace) -> Rules:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import polars as pl
 import pytest
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.records import videos_from_records
-from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope
 from ytap_assets.lakehouse.errors import LockTimeoutError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations import production_inputs, records
+from ytap_assets.operations import inboxes, production_inputs, records
 from ytap_assets.operations.platform import Batch, Platform, Written
 from ytap_assets.operations.production import advance, decide_on_script
 from ytap_assets.operations.records import fold_records, list_videos, refold_records
-from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS
-from ytap_assets.workspaces import Approval, Workspace
-from ytap_assets_tests.operations.test_copies import make_own
+from ytap_assets.settings import Settings
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, Table
+from ytap_assets.workspaces import Approval, Workspace, Workspaces
+from ytap_assets_tests.conftest import NOW
+from ytap_assets_tests.effort import examples
+from ytap_assets_tests.operations.test_copies import forget_content, make_own
 from ytap_assets_tests.operations.test_production import (
     RUN,
     script,
@@ -63,10 +70,7 @@ def batch_of(platform: Platform, *names: str) -> Batch:
 def stored(platform: Platform, table: str = "production_events") -> pl.DataFrame:
     with platform.lake.cursor() as cursor:
         rows = cursor.execute(f"FROM lake.{table}").pl()
-    left_out = {"seq", "last_seq", "recorded_at", "run_id"} & set(rows.columns)
-    # Ids of events name the seq of the record they were decided on.
-    left_out |= {"event_id"} & set(rows.columns)
-    return rows.drop(left_out).sort(pl.all().exclude(pl.List(pl.String)))
+    return rows.sort(pl.all().exclude(pl.List(pl.String)))
 
 
 def test_a_batch_stands_as_each_workspace_alone(
@@ -91,6 +95,97 @@ def copy_of(platform: Platform, folder: Path) -> Platform:
         {"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"}
     )
     return Platform(settings, now=platform.now)
+
+
+IDS = st.sampled_from(["one", "two"])
+LINES = st.lists(
+    st.one_of(
+        st.builds(
+            lambda script_id, text: ("scripts.jsonl", script(script_id, title=text, body=text)),
+            IDS,
+            st.sampled_from(["x", "y"]),
+        ),
+        st.builds(
+            lambda script_id, act, hour: (
+                "approvals.jsonl",
+                {"script_id": script_id, "act": act, "actor": "A", "at": f"2026-11-19T{hour}:00Z"},
+            ),
+            IDS,
+            st.sampled_from(["approve_script", "reject", "send_back", "cancel"]),
+            st.sampled_from(["09:00", "11:00"]),
+        ),
+        st.builds(
+            lambda script_id, video_id: (
+                "uploads.jsonl",
+                {"script_id": script_id, "video_id": video_id, "published_at": NOW.isoformat()},
+            ),
+            IDS,
+            st.sampled_from(["ytapDemo001", "ytapDemo002"]),
+        ),
+    ),
+    min_size=2,
+    max_size=6,
+)
+PLANS = st.fixed_dictionaries(
+    {
+        "policy": st.fixed_dictionaries(
+            {name: st.sampled_from(["policy", "person"]) for name in ("scripts", "videos")}
+        ),
+        "lines": LINES,
+        "later": LINES,
+        "videos": st.dictionaries(IDS, st.sampled_from([b"v", b"w"])),
+    }
+)
+"""What is in a workspace: its policy, the lines of its inbox, those that come later, its videos."""
+WITHOUT_SHRINKING = [one for one in hypothesis.Phase if one is not hypothesis.Phase.shrink]
+"""An example takes two seconds."""
+
+
+@hypothesis.settings(max_examples=examples(4), phases=WITHOUT_SHRINKING)
+@hypothesis.given(plans=st.lists(PLANS, min_size=3, max_size=3), forgets=st.booleans())
+def test_one_batch_stands_as_one_workspace_after_another(
+    plans: list[dict[str, Any]],
+    forgets: bool,
+    empty_lake: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("batch")
+    shutil.copytree(empty_lake, folder / "lake")
+    settings = Settings.from_env({"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"})
+    batched = Platform(settings, now=lambda: NOW)
+    for name, plan in zip(NAMES, plans, strict=True):
+        make_workspace(batched, name, plan)
+    advance(batch_of(batched, *NAMES), "all")
+    if forgets:
+        forget_content(batched)
+    for name, plan in zip(NAMES, plans, strict=True):
+        write_inbox(batched, name, [*plan["lines"], *plan["later"]])
+    alone = copy_of(batched, tmp_path_factory.mktemp("alone"))
+    with batched.lake, alone.lake:
+        before = count_commits(batched)
+        for name in NAMES:
+            advance_one(slice_of(alone, name), "all")
+        results = advance(batch_of(batched, *NAMES), "all")
+
+        assert all(isinstance(one, Written) for one in results.values())
+        assert count_commits(batched) <= before + 1
+        for table in ("production_events", "production_records", "videos", "inbox_lines"):
+            assert_frame_equal(stored(batched, table), stored(alone, table))
+
+
+def make_workspace(platform: Platform, name: str, plan: dict[str, Any]) -> None:
+    approval = Approval(**plan["policy"])
+    Workspaces(platform.settings).save(
+        Workspace(workspace_id=name, name=name, vertical="any", approval=approval)
+    )
+    write_inbox(platform, name, plan["lines"])
+    for script_id, video in plan["videos"].items():
+        make_own(write_video(platform, name, script_id, completed_at="2026-11-19T10:00:00Z"), video)
+
+
+def write_inbox(platform: Platform, name: str, lines: list[tuple[str, dict[str, Any]]]) -> None:
+    for file in ("scripts.jsonl", "approvals.jsonl", "uploads.jsonl"):
+        write_lines(platform, name, file, *(line for where, line in lines if where == file))
 
 
 def test_one_commit_holds_events_records_videos_and_cursors(three: Platform) -> None:
@@ -168,21 +263,140 @@ def test_of_two_workspaces_of_a_batch_with_one_script_one_is_the_copy(platform: 
     assert states(platform) == {"one": "script_pending_review"}
 
 
-def test_any_number_of_copies_is_settled_in_two_commits(platform: Platform) -> None:
-    names = [f"copy{number}" for number in range(24)]
+def save_many(platform: Platform, count: int) -> list[str]:
+    """Workspaces with the same script."""
+    names = [f"copy{number:02}" for number in range(count)]
     for name in names:
         platform.workspaces.save(Workspace(workspace_id=name, name=name, vertical="any"))
         write_lines(platform, name, "scripts.jsonl", script("one"))
+    return names
+
+
+def count_commits(platform: Platform) -> int:
+    return platform.lake.snapshots().height
+
+
+def test_any_number_of_copies_is_settled_in_one_commit(platform: Platform) -> None:
+    names = save_many(platform, 24)
     batch = batch_of(platform, *names)
-    before = platform.lake.snapshots().height
+    before = count_commits(platform)
 
     advance(batch, "all")
 
-    assert platform.lake.snapshots().height == before + 2
+    assert count_commits(platform) == before + 1
     rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
-    assert rows["workspace_id"].to_list() == sorted(names)[1:]
+    assert rows["workspace_id"].to_list() == names[1:]
     advance(batch, "all")
-    assert platform.lake.snapshots().height == before + 2
+    assert count_commits(platform) == before + 1
+
+
+@pytest.mark.parametrize("count", [2, 24])
+def test_copies_that_are_rejected_at_once_are_settled_in_one_commit(
+    platform: Platform, count: int
+) -> None:
+    names = save_many(platform, count)
+    for name in names:
+        write_lines(platform, name, "approvals.jsonl", APPROVE | {"act": "reject"})
+    batch = batch_of(platform, *names)
+    before = count_commits(platform)
+
+    advance(batch, "all")
+
+    assert count_commits(platform) == before + 1
+    moves = ["script_submitted", "rejected"]
+    assert stored(platform).sort("seq")["type"].to_list() == moves * count
+
+
+def test_the_first_that_is_not_rejected_is_the_original(platform: Platform) -> None:
+    names = save_many(platform, 6)
+    for name in names[:3]:
+        write_lines(platform, name, "approvals.jsonl", APPROVE | {"act": "reject"})
+    batch = batch_of(platform, *names)
+    before = count_commits(platform)
+
+    advance(batch, "all")
+
+    assert count_commits(platform) == before + 1
+    rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
+    assert rows["workspace_id"].to_list() == names[4:]
+    assert rows["reason"].str.contains(f"workspace {names[3]} has the same text").all()
+
+
+def test_a_rejected_script_is_known_although_another_workspace_reviews_one_of_its_name(
+    platform: Platform,
+) -> None:
+    late = {"at": "2026-11-20T10:00:00Z"}
+    write_lines(platform, "tech", "scripts.jsonl", script("one", body="Other."))
+    decisions = [APPROVE | {"act": "reject"}, APPROVE | {"act": "send_back"}]
+    write_lines(platform, "tech", "approvals.jsonl", *decisions)
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    batch = batch_of(platform, "finance", "tech")
+    advance(batch, "all")
+    write_lines(platform, "finance", "approvals.jsonl", APPROVE | late)
+    before = count_commits(platform)
+
+    tech = advance(batch, "all")[Scope("tech")]
+
+    assert isinstance(tech, Written)
+    assert tech.notes["events_refused"] == 0
+    assert count_commits(platform) == before + 1
+
+
+def test_a_copy_of_rows_that_are_refused_is_no_copy(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = inboxes.check_slices
+
+    def refuse(table: Table, rows: dict[Scope, pl.DataFrame]) -> list[CheckedRows]:
+        wrong = {
+            scope: own.with_columns(title=pl.lit(3)) if scope.workspace_id == "finance" else own
+            for scope, own in rows.items()
+        }
+        return whole(table, wrong)
+
+    for name in ("finance", "tech"):
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+    monkeypatch.setattr(records, "check_slices", refuse)
+    batch = batch_of(platform, "finance", "tech")
+
+    results = advance(batch, "all")
+
+    assert isinstance(results[Scope("finance")], PublishRefusedError)
+    assert stored(platform)["workspace_id"].unique().to_list() == ["tech"]
+    assert states(platform) == {"one": "ready_for_generation"}
+
+
+def late_platform(platform: Platform, then: Callable[[], object]) -> Platform:
+    """A platform in which something happens once, after the first decisions and before the lock."""
+    calls = 0
+
+    def now() -> datetime:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            then()
+        return platform.now()
+
+    return Platform(platform.settings, now=now)
+
+
+def test_originals_and_copies_of_a_batch_are_decided_again_where_another_was_faster(
+    platform: Platform,
+) -> None:
+    [third] = save_many(platform, 1)
+    for name in ("tech", "finance"):
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+    batch = batch_of(platform, "finance", "tech")
+    late = late_platform(platform, lambda: advance(batch_of(platform, third), "all"))
+    before = count_commits(platform)
+
+    with late.lake:
+        advance(replace(batch, platform=late), "all")
+
+    assert count_commits(platform) == before + 2
+    rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
+    assert rows["workspace_id"].to_list() == ["finance", "tech"]
+    assert rows["reason"].str.contains(f"workspace {third} has the same text").all()
 
 
 def test_a_copy_of_an_event_without_content_id_and_of_one_with_it_is_taken_in(
@@ -209,19 +423,23 @@ def test_a_copy_of_an_event_without_content_id_and_of_one_with_it_is_taken_in(
 def test_what_a_round_stored_is_reported_where_the_next_one_fails(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("tech", "finance"):
-        write_lines(platform, name, "scripts.jsonl", script("one"))
+    [third] = save_many(platform, 1)
+    write_lines(platform, "finance", "scripts.jsonl", script("own", body="Other."))
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
     batch = batch_of(platform, "finance", "tech")
+    late = late_platform(platform, lambda: advance(batch_of(platform, third), "all"))
     write, calls = Lake.write, []
 
     def fail_second(self: Lake, run: Run) -> Any:
-        calls.append(run)
+        if self is late.lake:
+            calls.append(run)
         if len(calls) == 2:
             raise LockTimeoutError("another process holds the lock")
         return write(self, run)
 
     monkeypatch.setattr(Lake, "write", fail_second)
-    finance, tech = advance(batch, "all").values()
+    with late.lake:
+        finance, tech = advance(replace(batch, platform=late), "all").values()
 
     assert isinstance(finance, Written)
     assert finance.rows == 1

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -24,8 +24,7 @@ from typing import Any, Literal
 import polars as pl
 
 from ytap_assets.domain.production.events import (
-    CANCELLED,
-    REJECTED,
+    TAKEN,
     Event,
     Script,
     admit,
@@ -220,41 +219,96 @@ def claim_content(
     return {script: list(kinds.values()) for script, kinds in claims.items() if kinds}
 
 
-def find_copies(
-    claims: Claims, others: pl.DataFrame, states: Mapping[Script, str]
-) -> dict[Script, tuple[Original, ...]]:
-    """The originals of scripts.
+class ContentLog:
+    """Which scripts have which content: in the lake, and in a batch of workspaces to be stored.
 
-    Args:
-        claims: The content of the scripts.
-        others: Events of all workspaces. Columns `CONTENT_COLUMNS`.
-        states: The states of these events' scripts.
-
-    Returns:
-        Per script that has any: the first original of each of its contents.
+    The workspaces of the batch are compared as if they were stored one after another: a workspace
+    with the final content and states of those before it, and with what the lake has of all others.
     """
-    rows = others.sort("seq").select("content_id", "workspace_id", "script_id", "seq").iter_rows()
-    holders: dict[str, list[tuple[Original, int]]] = {}
-    for content_id, workspace_id, script_id, seq in rows:
-        if states.get((workspace_id, script_id)) not in (None, REJECTED, CANCELLED):
-            original = Original(workspace_id, script_id, content_id)
-            holders.setdefault(content_id, []).append((original, seq))
-    copies: dict[Script, tuple[Original, ...]] = {}
-    for script, own in claims.items():
-        firsts = [
-            next(
-                (
-                    original
-                    for original, seq in holders.get(claim.content_id, [])
-                    if original.workspace_id != script[0] and (claim.seq is None or seq < claim.seq)
-                ),
-                None,
-            )
-            for claim in own
-        ]
-        if found := tuple(one for one in firsts if one is not None):
-            copies[script] = found
-    return copies
+
+    def __init__(self, workspace_ids: Iterable[str]) -> None:
+        """Begin with nothing.
+
+        Args:
+            workspace_ids: The workspaces of the batch, in the order in which they are stored.
+        """
+        self._places = {name: place for place, name in enumerate(workspace_ids)}
+        self._stored: defaultdict[str, dict[tuple[int, str, str], bool]] = defaultdict(dict)
+        self._states: dict[Script, str] = {}
+        self._pending: defaultdict[str, list[Original]] = defaultdict(list)
+        self._moved: dict[Script, str] = {}
+
+    def add_stored(self, events: pl.DataFrame, states: Mapping[Script, str]) -> None:
+        """Add what the lake has.
+
+        Args:
+            events: Events that bring content, of any workspaces. Columns `CONTENT_COLUMNS`, and
+                ``is_older``: whether the event was appended before events named their content.
+                Such an event is compared with scripts of the same name only.
+            states: The current states of these events' scripts.
+        """
+        columns = ("content_id", "seq", "workspace_id", "script_id", "is_older")
+        for content_id, seq, workspace_id, script_id, is_older in events.select(
+            columns
+        ).iter_rows():
+            self._stored[content_id][seq, workspace_id, script_id] = is_older
+        self._states |= states
+
+    def replace_pending(self, events: Iterable[Event]) -> None:
+        """Take the events that the batch will append, in place of those taken before.
+
+        Args:
+            events: The events in order, one workspace after another.
+        """
+        self._pending.clear()
+        self._moved.clear()
+        for event in events:
+            script = (event.workspace_id, event.script_id)
+            if event.content_id is not None:
+                self._pending[event.content_id].append(Original(*script, event.content_id))
+            if event.to_state is not None:
+                self._moved[script] = event.to_state
+
+    def find_originals(self, script: Script, claims: Sequence[Claim]) -> tuple[Original, ...]:
+        """The first original of each of the contents of a script of the batch, where there is one.
+
+        Args:
+            script: The script.
+            claims: Its content.
+        """
+        firsts = (next(self._iter_originals(script, claim), None) for claim in claims)
+        return tuple(first for first in firsts if first is not None)
+
+    def _iter_originals(self, script: Script, claim: Claim) -> Iterator[Original]:
+        workspace_id, script_id = script
+        stored = self._stored.get(claim.content_id, {})
+        for (seq, other_id, other_script), is_older in sorted(stored.items()):
+            if claim.seq is not None and seq >= claim.seq:
+                return
+            original = Original(other_id, other_script, claim.content_id)
+            is_comparable = not is_older or original.script_id == script_id
+            if is_comparable and self._is_original(original, workspace_id):
+                yield original
+        if claim.seq is None:
+            for original in self._pending.get(claim.content_id, ()):
+                is_visible = self._is_before(original.workspace_id, workspace_id)
+                if is_visible and self._is_original(original, workspace_id):
+                    yield original
+
+    def _is_before(self, workspace_id: str, other: str) -> bool:
+        """Whether a workspace is stored before another one of the batch."""
+        places = self._places
+        return workspace_id in places and places[workspace_id] < places[other]
+
+    def _is_original(self, holder: Original, workspace_id: str) -> bool:
+        """Whether a script keeps its content from a workspace."""
+        if holder.workspace_id == workspace_id:
+            return False
+        script = (holder.workspace_id, holder.script_id)
+        state = self._states.get(script)
+        if self._is_before(holder.workspace_id, workspace_id):
+            state = self._moved.get(script, state)
+        return state in TAKEN
 
 
 def describe_copy(originals: Sequence[Original]) -> str | None:
@@ -374,6 +428,7 @@ class Production:
         self.records = records
         self._events = events
         self._topics = read_topics(topics)
+        self._stored = (self.records, self._events, self._topics)
         self._applied = 0
         self._rivals: dict[str, dict[str, str]] | None = None
         self._contexts: dict[tuple[str, str], ScriptContext] | None = None
@@ -476,6 +531,23 @@ class Production:
         self._topics = _replace(self._topics, read_topics(records), touched)
         self._note(admitted)
         return admitted
+
+    def restart(self, workspace_ids: Collection[str]) -> None:
+        """Forget the events that were taken for some workspaces.
+
+        Args:
+            workspace_ids: The workspaces.
+        """
+        is_theirs = pl.col("workspace_id").is_in(list(workspace_ids))
+        self.records, self._events, self._topics = (
+            pl.concat([rows.filter(~is_theirs), stored.filter(is_theirs)])
+            for rows, stored in zip(
+                (self.records, self._events, self._topics), self._stored, strict=True
+            )
+        )
+        self._rivals = self._contexts = None
+        for name in ("_states", "_known_ids", "_logs", "contents"):
+            self.__dict__.pop(name, None)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Keep what is looked up by script or event in step with the events."""

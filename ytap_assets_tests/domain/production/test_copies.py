@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import polars as pl
 import pytest
 
-from ytap_assets.domain.production.events import Event
+from ytap_assets.domain.production.events import Event, Script
 from ytap_assets.domain.production.evidence import (
     Claim,
+    ContentLog,
     Original,
     claim_content,
     describe_copy,
     fill_content_ids,
-    find_copies,
     read_contents,
     script_content_id,
     video_content_id,
@@ -120,26 +121,73 @@ def test_the_last_of_each_kind_counts_and_what_is_to_come_counts_before() -> Non
 def test_the_first_is_the_original_while_it_is_not_given_up(
     own: int | None, state: str | None, is_copy: bool
 ) -> None:
-    others = fill_content_ids(events(("tech", "one", "script_submitted", 5, "script:a", {})))
-    states = {("tech", "one"): state} if state else {}
-    mine = ("food", "mine")
-    found = find_copies({mine: [Claim("script:a", own)]}, others, states)
-    assert found == ({mine: (Original("tech", "one", "script:a"),)} if is_copy else {})
-    assert find_copies({("tech", "mine"): [Claim("script:a", own)]}, others, states) == {}
+    others = events(("tech", "one", "script_submitted", 5, "script:a", {}))
+    log = stored(others, {("tech", "one"): state} if state else {})
+    claims = [Claim("script:a", own)]
+    originals = (Original("tech", "one", "script:a"),) if is_copy else ()
+    assert log.find_originals(("food", "mine"), claims) == originals
+    assert log.find_originals(("tech", "mine"), claims) == ()
+
+
+def stored(rows: pl.DataFrame, states: dict[Script, str], *batch: str) -> ContentLog:
+    log = ContentLog(batch)
+    log.add_stored(
+        fill_content_ids(rows).with_columns(is_older=rows["content_id"].is_null()), states
+    )
+    return log
 
 
 def test_further_copies_do_not_change_the_original() -> None:
-    others = fill_content_ids(
-        events(
-            ("food", "late", "script_submitted", 7, "script:a", {}),
-            ("tech", "one", "script_submitted", 5, "script:a", {}),
-        )
+    rows = events(
+        ("food", "late", "script_submitted", 7, "script:a", {}),
+        ("tech", "one", "script_submitted", 5, "script:a", {}),
     )
-    states = {("tech", "one"): "script_pending_review", ("food", "late"): "script_pending_review"}
-    claims = {("mine", "to come"): [Claim("script:a", None)], ("mine", "x"): [Claim("script:a", 9)]}
-    assert find_copies(claims, others, states) == dict.fromkeys(
-        claims, (Original("tech", "one", "script:a"),)
+    log = stored(rows, dict.fromkeys([("tech", "one"), ("food", "late")], "script_pending_review"))
+    for seq in (None, 9):
+        found = log.find_originals(("mine", "x"), [Claim("script:a", seq)])
+        assert found == (Original("tech", "one", "script:a"),)
+
+
+def test_an_older_event_is_compared_with_scripts_of_the_same_name() -> None:
+    rows = events(("tech", "one", "script_submitted", 5, None, BODY))
+    log = stored(rows, {("tech", "one"): "published"})
+    claims = [Claim(str(script_content_id(BODY)), None)]
+    assert len(log.find_originals(("food", "one"), claims)) == 1
+    assert log.find_originals(("food", "other"), claims) == ()
+
+
+def pending(workspace_id: str, to_state: str, content_id: str | None = "script:a") -> Event:
+    return Event(
+        event_id="e",
+        workspace_id=workspace_id,
+        script_id="one",
+        type="script_submitted",
+        from_state=None,
+        to_state=to_state,
+        actor="x",
+        occurred_at=START,
+        content_id=content_id,
     )
+
+
+def test_a_workspace_sees_what_those_before_it_store_in_the_end() -> None:
+    log = ContentLog(["a", "b", "c"])
+    claims = [Claim("script:a", None)]
+    log.replace_pending([pending("a", "script_pending_review"), pending("a", "rejected", None)])
+    assert log.find_originals(("b", "one"), claims) == ()
+    log.replace_pending([pending("b", "script_pending_review")])
+    assert log.find_originals(("a", "one"), claims) == ()
+    assert log.find_originals(("c", "one"), claims) == (Original("b", "one", "script:a"),)
+    assert log.find_originals(("c", "one"), [Claim("script:a", 3)]) == ()
+
+
+def test_a_stored_original_that_is_given_up_in_the_batch_is_free_for_those_after_it() -> None:
+    rows = events(("b", "one", "script_submitted", 5, "script:a", {}))
+    log = stored(rows, {("b", "one"): "script_pending_review"}, "a", "b", "c")
+    log.replace_pending([pending("b", "cancelled", None)])
+    claims = [Claim("script:a", None)]
+    assert log.find_originals(("c", "one"), claims) == ()
+    assert log.find_originals(("a", "one"), claims) == (Original("b", "one", "script:a"),)
 
 
 def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:
