@@ -45,7 +45,13 @@ from ytap_assets.lakehouse.catalog import (
     read_catalog,
     read_commits,
 )
-from ytap_assets.lakehouse.connection import LAKE, attach, require_catalog
+from ytap_assets.lakehouse.connection import (
+    LAKE,
+    attach,
+    list_tables,
+    require_catalog,
+    skip_join_order,
+)
 from ytap_assets.lakehouse.copies import (
     CATALOG_NAME,
     FILES_NAME,
@@ -404,6 +410,7 @@ def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str
                 translate_errors(restored),
                 closing(attach(restored, read_only=True)) as connection,
             ):
+                skip_join_order(connection)
                 return _count_rows(connection, reads_all=True)
         except (duckdb.Error, LakeDamagedError) as error:
             message = " ".join(str(error).split())
@@ -557,14 +564,15 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
     """Rows by table at the newest snapshot, optionally decoding every value."""
-    tables = connection.execute(
-        "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL",
-        [LAKE],
-    ).fetchall()
     hashed = ", bit_xor(hash(t))" if reads_all else ""
     counts = {}
-    for schema, table in tables:
-        place = ".".join('"' + part.replace('"', '""') + '"' for part in (LAKE, schema, table))
-        row = connection.execute(f"SELECT count(*){hashed} FROM {place} t").fetchone()
-        counts[table if schema == "main" else f"{schema}.{table}"] = int(row[0]) if row else 0
+    # In one transaction: each statement outside one looks for the newest snapshot itself.
+    connection.execute("BEGIN")
+    try:
+        for schema, table in list_tables(connection):
+            place = ".".join('"' + part.replace('"', '""') + '"' for part in (LAKE, schema, table))
+            row = connection.execute(f"SELECT count(*){hashed} FROM {place} t").fetchone()
+            counts[table if schema == "main" else f"{schema}.{table}"] = int(row[0]) if row else 0
+    finally:
+        connection.execute("ROLLBACK")
     return counts

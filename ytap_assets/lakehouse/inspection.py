@@ -14,7 +14,14 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE, attach, commit_times, extension_file
+from ytap_assets.lakehouse.connection import (
+    LAKE,
+    attach,
+    commit_times,
+    extension_file,
+    list_tables,
+    skip_join_order,
+)
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.settings import Settings
@@ -149,11 +156,7 @@ class Inspection:
             known: A column that has to be known, if not all rows are wanted.
             after: The instant that it has to be after, if not all known ones are wanted.
         """
-        there = self._rows(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND table_name = ?",
-            [LAKE, table.name],
-        )
-        if not there:
+        if ("main", table.name) not in list_tables(self._connection):
             return table.empty().select(columns)
         names = ", ".join(f'"{name}"' for name in columns)
         where = f' WHERE "{known}" IS NOT NULL' if known else ""
@@ -217,7 +220,7 @@ class Inspection:
 
 @contextmanager
 def inspect_lake(settings: Settings) -> Iterator[Inspection]:
-    """Attach the lake read-only.
+    """Attach the lake read-only, as of one snapshot.
 
     Raises:
         LakeMissingError: There is no lake.
@@ -226,6 +229,8 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
     place = settings.catalog
     try:
         with closing(attach(settings, read_only=True)) as connection:
+            skip_join_order(connection)
+            connection.execute("BEGIN")
             place = settings.data_path  # the catalog is readable, so a data file is not
             yield Inspection(connection)
     except duckdb.Error as error:

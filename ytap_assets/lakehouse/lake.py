@@ -23,6 +23,7 @@ from ytap_assets.lakehouse.connection import (
     is_made_by_itself,
     make_catalog,
     require_catalog,
+    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
@@ -69,6 +70,7 @@ class Lake:
         # What a pipeline reads and writes at a time is small: handing pieces of it from thread to
         # thread cost a publish half as much CPU again, and runs stand side by side in any case.
         connection.execute("SET GLOBAL threads = 1")
+        skip_join_order(connection)
 
     @classmethod
     def open(
@@ -273,6 +275,8 @@ class Lake:
             SchemaConflictError: See `schema.plan_changes`.
         """
         with self.cursor() as cursor:
+            # In one transaction: each statement outside one looks for the newest snapshot itself.
+            cursor.execute("BEGIN")
             if not plan_changes(cursor, tables.values()):
                 return []
         with self.write(Run("schema", "lakehouse", "bring the tables up to date")) as transaction:

@@ -27,7 +27,14 @@ from duckdb import StatementType
 
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.connection import LAKE, attach, connect, stored_at
+from ytap_assets.lakehouse.connection import (
+    LAKE,
+    attach,
+    connect,
+    list_tables,
+    skip_join_order,
+    stored_at,
+)
 from ytap_assets.lakehouse.errors import LakeError, StatementRefusedError
 from ytap_assets.settings import Settings
 
@@ -388,6 +395,7 @@ def _open_copy(
     copy.execute("SET temp_directory = ''")
     lake = attach(settings, read_only=True)
     try:
+        skip_join_order(lake)
         _check_known(lake, settings, workspace_id, as_of)
         # All tables as of one snapshot, or a commit in between would be seen by half.
         newest = f"AT (VERSION => {_newest(lake)})"
@@ -513,10 +521,7 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    rows = connection.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = ? ORDER BY ALL", [LAKE]
-    ).fetchall()
-    return [name for (name,) in rows]
+    return [name for _, name in list_tables(connection)]
 
 
 def _shapes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

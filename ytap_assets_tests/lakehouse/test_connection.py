@@ -20,7 +20,9 @@ from ytap_assets.lakehouse.connection import (
     attach_statement,
     connect,
     extension_file,
+    list_tables,
     make_catalog,
+    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
@@ -109,6 +111,41 @@ def test_an_extension_that_was_changed_is_refused(
     for _ in range(2):
         with pytest.raises(duckdb.IOException, match="signature is either missing or invalid"):
             attach(settings, read_only=True)
+
+
+def test_a_table_without_rows_is_read_without_a_question_for_each_column(lake: Lake) -> None:
+    """DuckLake keeps no statistics of it, and would ask its catalog again for every column."""
+    with lake.cursor() as cursor:
+        cursor.execute("CALL enable_logging('QueryLog')")
+        lake.reader("tech").read(NOTES)
+        cursor.execute("CALL disable_logging()")
+        asked = cursor.execute(
+            "SELECT count(*) FROM duckdb_logs WHERE contains(message, 'ducklake_table_stats')"
+            " AND NOT contains(message, 'duckdb_logs')"
+        ).fetchall()
+    assert asked == [(1,)]
+
+
+@pytest.mark.parametrize(("few_files", "is_skipped"), [(1, True), (0, False)])
+def test_joins_are_ordered_where_there_are_many_files(
+    lake: Lake, few_files: int, is_skipped: bool
+) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], ["one"]), one_day("tech"))
+    with closing(attach(lake.settings, read_only=True)) as connection:
+        skip_join_order(connection, few_files=few_files)
+        disabled = str(_setting(connection, "disabled_optimizers"))
+    assert "statistics_propagation" in disabled
+    assert ("join_order" in disabled) is is_skipped
+
+
+def test_tables_are_listed_with_their_schemas(lake: Lake) -> None:
+    with lake.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {LAKE}.own")
+        cursor.execute(f"CREATE TABLE {LAKE}.own.more (n INTEGER)")
+        cursor.execute(f"CREATE VIEW {LAKE}.seen AS SELECT 1 AS n")
+        cursor.execute(f"DROP TABLE {LAKE}.{NOTES.name}")
+        expected = [("main", name) for name in SAMPLES if name != NOTES.name]
+        assert list_tables(cursor) == sorted([*expected, ("own", "more")])
 
 
 @pytest.mark.parametrize("read_only", [True, False])
