@@ -303,9 +303,13 @@ def score_stories(
 
 
 def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The stories, and their members with ``story``: a number is quicker to join by than a key."""
+    """The stories, and their members with ``story``, a number, and ``is_alone``.
+
+    A number is quicker to join by than a key. A member that is alone in its story needs no
+    grouping; where ``is_alone`` is false it may be the only one all the same.
+    """
     rows = members.select(*_STORY, is_all_spam="is_spam").with_row_index("row")
-    # Most stories have one member: their keys have a hash of their own, and need no grouping.
+    # Most stories have one member.
     may_be_shared = may_repeat(members, _STORY)
     alone = rows.filter(~may_be_shared)
     several = (
@@ -318,7 +322,9 @@ def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     numbers = pl.zeros(rows.height, dtype=pl.UInt32, eager=True)
     numbers = numbers.scatter(alone["row"], pl.int_range(alone.height, eager=True))
     numbers = numbers.scatter(shared["row"], shared["story"])
-    return stories.with_row_index("story"), members.with_columns(numbers.alias("story"))
+    return stories.with_row_index("story"), members.with_columns(
+        numbers.alias("story"), (~may_be_shared).alias("is_alone")
+    )
 
 
 def _gather(heard: pl.DataFrame) -> pl.DataFrame:
@@ -333,13 +339,12 @@ def _gather(heard: pl.DataFrame) -> pl.DataFrame:
         relevance_reasons="matched",
         title_reasons="matched_in_title",
     )
-    # Most stories have one member, which names nothing twice.
-    is_alone = ~rows["story"].is_duplicated()
-    alone = rows.filter(is_alone).with_columns(
+    # One member names nothing twice.
+    alone = rows.filter(heard["is_alone"]).with_columns(
         pl.concat_list("platforms").alias("platforms"), pl.concat_list("sources").alias("sources")
     )
     several = (
-        rows.filter(~is_alone)
+        rows.filter(~heard["is_alone"])
         .group_by("story")
         .agg(
             pl.col("is_other_language").all(),
@@ -383,7 +388,7 @@ def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
 def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """The source in which each ``story`` stands highest, and where."""
     placed = place(_sum_measures(heard), baselines)
-    is_alone = ~placed["story"].is_duplicated()
+    is_alone = placed["is_alone"]
     # Where a story is compared with others of its source, what cannot be compared says nothing.
     best = (
         placed.filter(~is_alone)
@@ -400,7 +405,7 @@ def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     return (
         pl.concat([placed.filter(is_alone), best], rechunk=True)
         .rename({"source": "momentum_source"})
-        .drop("is_compared", "rank_share", *_DAY)
+        .drop("is_alone", "is_compared", "rank_share", *_DAY)
     )
 
 
@@ -416,11 +421,13 @@ def _sum_measures(heard: pl.DataFrame) -> pl.DataFrame:
         *measures,
         "gained_per_hour",
         "rank_share",
+        "is_alone",
     )
-    is_alone = ~rows["story"].is_duplicated()
-    alone = rows.filter(is_alone).with_columns(pl.when(known).then(pl.col(measures).fill_null(0.0)))
+    alone = rows.filter("is_alone").with_columns(
+        pl.when(known).then(pl.col(measures).fill_null(0.0))
+    )
     sums = (
-        rows.filter(~is_alone)
+        rows.filter(~pl.col("is_alone"))
         .group_by("story", "source", "momentum_basis")
         .agg(
             pl.col(_DAY).first(),
@@ -429,6 +436,7 @@ def _sum_measures(heard: pl.DataFrame) -> pl.DataFrame:
             .then(pl.col("gained_per_hour").sum())
             .alias("gained_per_hour"),
             pl.col("rank_share").min(),
+            is_alone=pl.lit(value=False),
         )
     )
     return pl.concat([alone, sums], rechunk=True)
