@@ -130,7 +130,7 @@ def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool 
         BackupError: The folder is there already, or among the lake's own files, or inside another
             copy; another backup is running; or the lake is damaged: the message names file, table
             and the newest good copy.
-        LockTimeoutError: Somebody wrote for too long.
+        LockTimeoutError: Other processes wrote for too long.
         DiskFullError: There is no space left for it.
         DiskFailureError: The disk, or a limit of the process, refused to read or write.
     """

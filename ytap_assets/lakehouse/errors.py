@@ -3,7 +3,7 @@
 - `LakeError`
     - `checks.PublishRefusedError`: a frame failed a check; the previous rows stay
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
-    - `LockTimeoutError`: another process held the write lock for too long
+    - `LockTimeoutError`: other processes held the write lock for too long
     - `DiskFullError`: there is no space left
     - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to
@@ -64,7 +64,7 @@ class SchemaConflictError(LakeError):
 
 
 class LockTimeoutError(LakeError):
-    """Another process held the write lock for too long."""
+    """Other processes held the write lock for too long, one or several in turn."""
 
 
 class DiskFullError(LakeError):

@@ -183,7 +183,7 @@ class Lake:
         """One transaction under the write lock; committed at the end, undone by any exception.
 
         Raises:
-            LockTimeoutError: Another process wrote for too long.
+            LockTimeoutError: Other processes wrote for too long.
             DiskFullError: There is no space left; nothing was written.
             LakeReadOnlyError: The lake's folder cannot be written to.
             CatalogBusyError: Another program kept the catalog locked for too long, or wrote to it

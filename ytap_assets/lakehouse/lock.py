@@ -9,51 +9,89 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ytap_assets.lakehouse.errors import LockTimeoutError
 
 _TIMEOUT_S = 120.0
+_PATIENCE_S = 5.0
 _POLL_S = 0.005
 _PROC = Path("/proc")
 
 
 class WriteLock:
-    """Only one holder at a time, over all processes of this machine."""
+    """Only one holder at a time, over all processes of this machine.
 
-    def __init__(self, catalog: Path, *, timeout_s: float = _TIMEOUT_S) -> None:
+    Whoever asks first when it is free gets it, usually a process that is running anyway. One that
+    has waited for long locks a second file, and the others do not ask until it has had its turn. So
+    nobody waits in vain while others take turns. A strict order would make each commit wait until
+    the next process in line wakes up: on a busy machine eight writers took 20 % more time so.
+    """
+
+    def __init__(
+        self, catalog: Path, *, timeout_s: float = _TIMEOUT_S, patience_s: float = _PATIENCE_S
+    ) -> None:
+        """Take the place.
+
+        Args:
+            catalog: The file beside which the lock's files are.
+            timeout_s: How long to wait, in seconds.
+            patience_s: After how many seconds of waiting others have to wait.
+        """
         self.path = catalog.with_name(f"{catalog.name}.lock")
         self.timeout_s = timeout_s
+        self._patience_s = patience_s
+        self._next = catalog.with_name(f"{catalog.name}.next.lock")
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Wait for the lock and hold it.
 
         Raises:
-            LockTimeoutError: Another process held it for longer than the timeout.
+            LockTimeoutError: Others held it, one or several in turn, for longer than the timeout.
             OSError: The lock's file cannot be opened for writing.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # A new object each time: a shared one would let two threads of a process in at once.
-        lock = FileLock(self.path, timeout=self.timeout_s)
-        try:
-            lock.acquire(poll_interval=_POLL_S)
-        except Timeout as error:
-            who = self.find_holder() or LockHolder()
-            raise LockTimeoutError(
-                f"{self.path}: held for more than {self.timeout_s:.0f} s by {who}, which writes to"
-                " the lake; wait for it, or end it (the lock ends with its process)"
-            ) from error
-        try:
+        # A descriptor of its own each time: with a shared one, two threads would hold it at once.
+        with _open(self.path) as descriptor:
+            if not self._acquire(descriptor):
+                holder = self.find_holder()
+                raise LockTimeoutError(
+                    f"{self.path}: waited for {self.timeout_s:.0f} s while other processes wrote to"
+                    f" the lake; it is {f'held by {holder}' if holder else 'free'} now. Try again;"
+                    " end a process that does not release it (the lock ends with its process)"
+                )
+            os.utime(descriptor)  # when it was acquired
             yield
-        finally:
-            lock.release()
+
+    def _acquire(self, descriptor: int) -> bool:
+        """Whether the lock was acquired in time."""
+        began = time.monotonic()
+        with ExitStack() as turn:
+            place: int | None = None
+            while True:
+                may_ask = self._is_nobody_next() if place is None else _try_lock(place)
+                if may_ask and _try_lock(descriptor):
+                    return True
+                waited = time.monotonic() - began
+                if waited >= self.timeout_s:
+                    return False
+                if place is None and waited >= self._patience_s:
+                    place = turn.enter_context(_open(self._next))
+                time.sleep(_POLL_S)
+
+    def _is_nobody_next(self) -> bool:
+        """Whether nobody has waited for so long that the others have to wait."""
+        try:
+            with _open(self._next, os.O_RDONLY) as place:
+                return _try_lock(place, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            return True
 
     def find_holder(self) -> LockHolder | None:
         """The current holder of the lock; None if it is free. Nothing is written for it.
@@ -63,14 +101,26 @@ class WriteLock:
         """
         if not self.path.is_file():
             return None
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _identify(self.path)
-        finally:
-            os.close(descriptor)  # which releases it, too
-        return None
+        with _open(self.path, os.O_RDONLY) as descriptor:
+            return None if _try_lock(descriptor) else _identify(self.path)
+
+
+@contextmanager
+def _open(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> Iterator[int]:
+    """A file's descriptor; closing it releases its lock, too."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -78,41 +128,36 @@ class LockHolder:
     """The process that holds the write lock.
 
     Attributes:
+        since: When it acquired the lock, in UTC.
         pid: The process; None if the system does not say.
         program: Its name.
-        runs_for: How long it has been running: it cannot have held the lock for longer.
     """
 
+    since: datetime
     pid: int | None = None
     program: str | None = None
-    runs_for: timedelta | None = None
 
     def __str__(self) -> str:
-        """For messages: `process 4711 (ytap)`."""
-        return "another process" if self.pid is None else f"process {self.pid} ({self.program})"
+        """For messages: `process 4711 (ytap) since 2026-11-20 12:00:00 UTC`."""
+        who = "another process" if self.pid is None else f"process {self.pid} ({self.program})"
+        return f"{who} since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _identify(path: Path) -> LockHolder:
     """The holder, as Linux names it; other systems do not."""
+    facts = path.stat()
+    since = datetime.fromtimestamp(facts.st_mtime, UTC)
     locks = _PROC / "locks"
-    if not locks.is_file():
-        return LockHolder()
-    inode = str(path.stat().st_ino)
-    for line in locks.read_text(encoding="ascii").splitlines():
-        match line.split():
-            case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{inode}"):
-                return LockHolder(int(pid), *_describe(int(pid)))
-    return LockHolder()
+    if locks.is_file():
+        for line in locks.read_text(encoding="ascii").splitlines():
+            match line.split():
+                case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{facts.st_ino}"):
+                    return LockHolder(since, int(pid), _name_program(int(pid)))
+    return LockHolder(since)
 
 
-def _describe(pid: int) -> tuple[str | None, timedelta | None]:
+def _name_program(pid: int) -> str | None:
     try:
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-        uptime = float((_PROC / "uptime").read_text(encoding="ascii").split()[0])
+        return (_PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # it has ended meanwhile, or is another user's
-        return None, None
-    # The name stands in parentheses and may hold any character; the 20th field after it is the
-    # start, in clock ticks since the machine's.
-    program = text[text.index("(") + 1 : text.rindex(")")]
-    started = int(text[text.rindex(")") + 1 :].split()[19]) / os.sysconf("SC_CLK_TCK")
-    return program, timedelta(seconds=round(max(0.0, uptime - started)))
+        return None

@@ -107,7 +107,7 @@ def maintain(
 
     Raises:
         LakeDamagedError: The catalog cannot be read, or files that it refers to are not there.
-        LockTimeoutError: Another process wrote for too long.
+        LockTimeoutError: Other processes wrote for too long.
         DiskFullError: There is no space left to merge into.
     """
     with lake.lock.hold():

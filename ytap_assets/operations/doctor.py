@@ -384,8 +384,7 @@ def _check_lock(settings: Settings) -> Finding:
         return Finding("health", "write lock", "fail", f"{error.filename}: {error.strerror}")
     if holder is None:
         return Finding("health", "write lock", "ok", "free")
-    since = f", running for {span(holder.runs_for.total_seconds())}" if holder.runs_for else ""
-    detail = f"held by {holder}{since}; the lock ends with its process"
+    detail = f"held by {holder}; the lock ends with its process"
     return Finding("health", "write lock", "warn", detail)
 
 

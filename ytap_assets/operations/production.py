@@ -346,8 +346,8 @@ class _Decisions:
     which is known only after they are decided. So the first pass decides each workspace without
     the others. Each further pass repeats the workspaces in which a script has other originals than
     those by which it was decided, without each other again. The first of them in order is final
-    after the pass, so this ends. Workspaces with the same script take two passes, or three if the
-    first of them is rejected or cancelled.
+    after the pass, so this ends. Workspaces with the same script take two passes, or one if all of
+    them are rejected at once.
 
     Attributes:
         inputs: What decides on the scripts.

@@ -265,8 +265,8 @@ def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> N
         )
     assert not outcome.ok
     [reason] = outcome.failures.values()
-    assert f"{platform.settings.catalog}.lock: held for more than 0 s by" in reason
-    assert "wait for it, or end it" in reason
+    assert f"{platform.settings.catalog}.lock: waited for 0 s while other processes" in reason
+    assert "Try again" in reason
 
 
 def test_a_run_that_finds_the_catalog_locked_says_so(platform: Platform) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import IO, Self
 
 _ROOT = Path(__file__).parents[2]
-_PATIENCE_S = 120.0
+_PATIENCE_S = 600.0
+"""Longer than the product waits: a turn of a writer acquires the write lock several times, and may
+wait for 120 s each time."""
 
 
 class WorkerError(Exception):

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 
 from ytap_assets.lakehouse.errors import LockTimeoutError
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets_tests.lakehouse.processes import Worker
+
+LOCKS = Path("/proc/locks")
 
 
 @pytest.fixture
@@ -33,15 +38,19 @@ def test_a_held_lock_times_out_and_says_what_to_do(catalog: Path) -> None:
         except LockTimeoutError as error:
             refused.append(str(error))
 
+    before = datetime.now(UTC).replace(microsecond=0)
     with WriteLock(catalog).hold():
         thread = threading.Thread(target=try_it)
         thread.start()
         thread.join()
     [message] = refused
-    assert message.startswith(f"{catalog}.lock: held for more than 0 s by ")
-    assert "wait for it, or end it" in message
-    if Path("/proc/locks").is_file():
-        assert f"process {os.getpid()} (" in message
+    assert message.startswith(f"{catalog}.lock: waited for 0 s while other processes wrote")
+    assert "Try again" in message
+    holder = re.search(r"it is held by (.*) since (.*) UTC now\.", message)
+    assert holder is not None
+    assert before <= datetime.fromisoformat(f"{holder[2]}Z") <= datetime.now(UTC)
+    if LOCKS.is_file():
+        assert holder[1].startswith(f"process {os.getpid()} (")
 
 
 def test_an_exception_inside_frees_it(catalog: Path) -> None:
@@ -71,6 +80,55 @@ def test_threads_of_one_process_exclude_each_other(catalog: Path) -> None:
     for thread in threads:
         thread.join()
     assert crowds == [1] * 100
+
+
+def wait_for_claim(catalog: Path) -> None:
+    """Return when somebody has claimed the next turn."""
+    place = catalog.with_name(f"{catalog.name}.next.lock")
+    while True:
+        if place.is_file():
+            try:
+                FileLock(place).acquire(timeout=0).lock.release()
+            except Timeout:
+                return
+
+
+def test_who_has_waited_for_long_is_next(catalog: Path) -> None:
+    order: list[str] = []
+
+    def enter() -> None:
+        with WriteLock(catalog, timeout_s=60, patience_s=0).hold():
+            order.append("the one that waited")
+
+    thread = threading.Thread(target=enter)
+    with WriteLock(catalog).hold():
+        thread.start()
+        wait_for_claim(catalog)
+    with WriteLock(catalog).hold():
+        order.append("the one that had it")
+    thread.join()
+    assert order == ["the one that waited", "the one that had it"]
+
+
+def test_a_wait_that_was_given_up_leaves_the_turn_to_others(catalog: Path) -> None:
+    with WriteLock(catalog).hold():
+        for _ in range(2):
+            with (
+                pytest.raises(LockTimeoutError),
+                WriteLock(catalog, timeout_s=0.05, patience_s=0).hold(),
+            ):
+                pass
+    with WriteLock(catalog, timeout_s=0).hold():
+        pass
+
+
+def test_a_waiter_that_is_killed_leaves_the_turn_to_others(catalog: Path) -> None:
+    with Worker("hold", catalog=str(catalog), patience_s=0.0) as waiter:
+        with WriteLock(catalog).hold():
+            wait_for_claim(catalog)
+            waiter.kill()
+        with WriteLock(catalog, timeout_s=0).hold():
+            pass
 
 
 def test_a_process_holds_it_against_this_one_until_it_is_killed(catalog: Path) -> None:

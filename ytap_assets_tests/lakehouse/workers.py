@@ -86,9 +86,9 @@ def _newest_version(lake: Lake) -> int:
     return int(entries.select(pl.col("left").max().fill_null(0)).item())
 
 
-def hold(*, catalog: str) -> None:
+def hold(*, catalog: str, patience_s: float = 5.0) -> None:
     """Hold the write lock until killed."""
-    with WriteLock(Path(catalog)).hold():
+    with WriteLock(Path(catalog), patience_s=patience_s).hold():
         report("held")
         sys.stdin.readline()
 
