@@ -73,7 +73,14 @@ class SchemaChange:
 
 
 @dataclass(frozen=True)
-class _Stored:
+class Stored:
+    """A column as the lake has it.
+
+    Attributes:
+        sql_type: Its type.
+        comment: Its comment, if it has one.
+    """
+
     sql_type: str
     comment: str | None
 
@@ -87,7 +94,7 @@ def plan_changes(
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one
             has neither null nor a default for existing rows.
     """
-    stored = _stored_columns(connection)
+    stored = stored_columns(connection)
     descriptions = _stored_descriptions(connection)
     changes = _set_options(connection)
     for table in tables:
@@ -152,7 +159,7 @@ def _create(table: Table) -> SchemaChange:
     return SchemaChange(statements, f"DROP TABLE {name}")
 
 
-def _evolve(table: Table, stored: dict[str, _Stored]) -> list[SchemaChange]:
+def _evolve(table: Table, stored: dict[str, Stored]) -> list[SchemaChange]:
     changes: list[SchemaChange] = []
     remaining = dict(stored)
     for column in table.columns:
@@ -207,15 +214,16 @@ def _comment(table: Table, column: Column, text: str | None) -> str:
     return f'COMMENT ON COLUMN {LAKE}.{table.name}."{column.name}" IS {_literal(text)}'
 
 
-def _stored_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, _Stored]]:
+def stored_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Stored]]:
+    """The columns of every table of the newest snapshot, by table and name, in order."""
     # `duckdb_columns()` looks into every attached database and view, which takes ten times as long.
     rows = connection.execute(
         "FROM sqlite_query(?, ?)", [f"__ducklake_metadata_{LAKE}", _COLUMNS]
     ).fetchall()
-    stored: dict[str, dict[str, _Stored]] = {}
+    stored: dict[str, dict[str, Stored]] = {}
     for table, column, kind, item, comment in rows:
         sql_type = _name_type(kind) if item is None else f"{_name_type(item)}[]"
-        stored.setdefault(table, {})[column] = _Stored(sql_type, comment)
+        stored.setdefault(table, {})[column] = Stored(sql_type, comment)
     return stored
 
 
