@@ -23,7 +23,7 @@ from ytap_assets.lakehouse.connection import (
     skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
-from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
+from ytap_assets.lakehouse.schema import SchemaChange, plan_changes, stored_columns
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -120,18 +120,13 @@ class Inspection:
 
     def ages(self, tables: Iterable[Table]) -> list[Age]:
         """The ages by table and workspace, of the tables that exist in the lake."""
-        stored = {
-            (table, column)
-            for table, column in self._rows(
-                "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = ?",
-                [LAKE],
-            )
-        }
+        stored = stored_columns(self._connection)
         ages = []
         for table in tables:
-            if (table.name, "workspace_id") not in stored:
+            columns = stored.get(table.name, {})
+            if "workspace_id" not in columns:
                 continue
-            moment = next((name for name in _MOMENTS if (table.name, name) in stored), None)
+            moment = next((name for name in _MOMENTS if name in columns), None)
             newest = f"max({moment})" if moment else _end_of_day(table)
             rows = self._rows(
                 f"SELECT workspace_id, count(*), {newest} FROM {LAKE}.{table.name}"

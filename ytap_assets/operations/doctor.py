@@ -15,6 +15,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Literal, get_args
@@ -413,6 +414,7 @@ def _check_libraries() -> Iterator[Finding]:
         yield Finding("versions", name, "ok" if have else "fail", have or "not installed")
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

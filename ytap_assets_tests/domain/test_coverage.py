@@ -19,6 +19,7 @@ from ytap_assets.domain.coverage import (
 )
 from ytap_assets.tables import COLLECTION_COVERAGE, COLLECTION_LOG
 from ytap_assets.tables.evidence import COVERAGE_STATES, OUTCOMES
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.storable import check_storable
 
 TODAY = date(2026, 11, 20)
@@ -197,7 +198,7 @@ def test_nothing_planned_and_nothing_logged_is_no_row() -> None:
     assert summarize_by_source(whole).is_empty()
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(st.sampled_from([HN, REDDIT]), st.integers(0, 3), st.sampled_from(OUTCOMES)),
@@ -221,7 +222,7 @@ def test_every_target_and_day_is_judged_once_whatever_the_order_of_the_log(
     assert_frame_equal(whole, again)
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.lists(

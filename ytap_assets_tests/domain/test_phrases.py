@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.domain.phrases import (
@@ -20,6 +20,7 @@ from ytap_assets.domain.phrases import (
     mask_phrases,
 )
 from ytap_assets.domain.text import normalize_texts
+from ytap_assets_tests.effort import examples
 
 Found = list[tuple[int, str]]
 
@@ -332,6 +333,7 @@ def test_any_phrase_is_found_where_it_stands(phrase: str, place: str) -> None:
     assert is_found(phrase, place.format(phrase))
 
 
+@settings(max_examples=examples(40))
 @given(phrases, st.text(), st.text())
 def test_any_text_can_be_searched_and_each_by_itself(phrase: str, one: str, two: str) -> None:
     together = find([one, two], [phrase])
@@ -466,6 +468,7 @@ def test_an_expression_is_given_back(regex: str) -> None:
     assert check_regex(regex) == regex
 
 
+@settings(max_examples=examples(40))
 @given(st.text(max_size=20))
 def test_any_expression_is_taken_or_refused(regex: str) -> None:
     try:

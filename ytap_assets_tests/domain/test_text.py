@@ -7,7 +7,7 @@ import unicodedata
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.domain.text import (
@@ -18,6 +18,7 @@ from ytap_assets.domain.text import (
     normalize_texts,
     plain_punctuation,
 )
+from ytap_assets_tests.effort import examples
 
 
 def forms(text: str) -> tuple[str, str, str]:
@@ -191,6 +192,7 @@ def test_different_titles_stay_two(one: str, other: str) -> None:
     assert len({*compare(one, other)} - {None}) == 2
 
 
+@settings(max_examples=examples(40))
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30)), max_size=6))
 def test_a_title_is_compared_by_itself_alone(titles: list[str | None]) -> None:
     assert compare(*titles) == [one for title in titles for one in compare(title)]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -29,6 +29,7 @@ from ytap_assets.lakehouse.checks import (
 )
 from ytap_assets.tables import SCORED_TRENDS, TABLES, Table
 from ytap_assets.tables.base import Rows, Text, column
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
@@ -324,6 +325,7 @@ _FRAMES = st.dictionaries(
 )
 
 
+@settings(max_examples=examples(30))
 @given(_FRAMES)
 def test_frames_checked_together_pass_as_each_does_alone(
     cases: dict[str, tuple[list[str], str]],

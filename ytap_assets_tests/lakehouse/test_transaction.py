@@ -19,6 +19,7 @@ from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run, split_parts
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
@@ -454,7 +455,7 @@ _SEEN = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(stored=st.lists(_SEEN, max_size=6), incoming=st.lists(_SEEN, max_size=6))
 def test_every_row_is_said_by_a_stored_one_and_none_is_stored_twice(
     stored: list[dict[str, object]], incoming: list[dict[str, object]]

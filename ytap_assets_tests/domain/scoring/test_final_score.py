@@ -33,6 +33,7 @@ from ytap_assets.domain.scoring.items import (
 from ytap_assets.domain.scoring.ranking import explain_stories
 from ytap_assets.errors import ConfigError
 from ytap_assets.tables import RAW_TRENDS
+from ytap_assets_tests.effort import examples
 
 SCHEMA = {
     "workspace_id": pl.String,
@@ -289,7 +290,7 @@ weight_values = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(30))
 @given(member_rows, weight_values, st.floats(0.001, 1000))
 def test_factors_stay_within_their_ranges(
     rows: list[dict[str, Any]], weights: dict[str, float], weight: float
@@ -315,7 +316,7 @@ def test_factors_stay_within_their_ranges(
     assert (stories["final_score"] >= 0).all()
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(30))
 @given(member_rows, st.randoms())
 def test_the_order_of_members_changes_nothing(rows: list[dict[str, Any]], rng: Any) -> None:
     numbered = [{**row, "item_id": str(number)} for number, row in enumerate(rows)]
@@ -326,7 +327,7 @@ def test_the_order_of_members_changes_nothing(rows: list[dict[str, Any]], rng: A
     )
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(30))
 @given(st.floats(0, 1e15), st.floats(0, 1e15))
 def test_a_hotter_story_never_stands_lower(one: float, other: float) -> None:
     stories = score(

@@ -20,6 +20,7 @@ from ytap_assets.domain.scoring.items import (
 )
 from ytap_assets.domain.source_profiles import GrowthCurve
 from ytap_assets.tables import RAW_TRENDS
+from ytap_assets_tests.effort import examples
 
 DAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -159,7 +160,7 @@ def test_no_count_or_age_gives_an_impossible_measure(age: float, count: int) -> 
         assert measures[name] >= 0
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(
     st.integers(0, 10**15),
     st.integers(0, 10**15),
@@ -221,14 +222,14 @@ def test_items_are_those_of_the_latest_observations() -> None:
     )
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(st.permutations(range(8)), st.lists(st.integers(0, 10**15), min_size=8, max_size=8))
 def test_the_order_of_rows_changes_no_gain(order: list[int], points: list[int]) -> None:
     rows = [observation(20 * i, points=p, item_id=str(i % 3)) for i, p in enumerate(points)]
     assert gains(*rows) == gains(*(rows[i] for i in order))
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(st.floats(0, 4000), st.integers(0, 10**15)), min_size=1, max_size=6))
 def test_a_gain_is_never_negative(observed: list[tuple[float, int]]) -> None:
     unique = {round(minute): points for minute, points in observed}

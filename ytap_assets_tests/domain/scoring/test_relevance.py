@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ytap_assets.domain.scoring.final_score import Topic, match_topics
 from ytap_assets.sources.importing import read_trend_file
+from ytap_assets_tests.effort import examples
 
 TECH = Topic(keywords=("Rust", "machine learning", "C++"), vertical="technology")
 Matched = list[tuple[list[str], bool]]
@@ -155,7 +156,7 @@ def test_english_titles_are_not_taken_for_another_language(real_data: Path) -> N
     assert flagged.sum() <= 0.001 * fetch.rows.height
 
 
-@settings(deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.text(max_size=60), max_size=5), st.lists(st.text(max_size=20), max_size=4))
 def test_any_title_and_any_phrase_can_be_matched(titles: list[str], phrases: list[str]) -> None:
     topic = Topic(keywords=tuple(phrases))

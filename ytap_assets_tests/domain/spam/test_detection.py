@@ -611,7 +611,7 @@ rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(rows, max_size=6))
 def test_without_channels_each_row_is_judged_alone(given_rows: list[dict[str, Any]]) -> None:
     given_trends = trends(*given_rows)

@@ -24,6 +24,7 @@ from ytap_assets.domain.spam.model import (
 )
 from ytap_assets.domain.spam.rules import RULE_PRECISION
 from ytap_assets.errors import ConfigError
+from ytap_assets_tests.effort import examples
 
 
 def read(text: str) -> tuple[set[str], str]:
@@ -176,7 +177,7 @@ def test_any_content_is_a_model_or_refused(key: str, value: object) -> None:
     assert model.log_odds(pl.Series(["free"])).len() == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(40))
 @given(st.lists(st.none() | st.text(), max_size=8))
 def test_each_text_is_judged_alone(texts: list[str | None]) -> None:
     series = pl.Series(texts, dtype=pl.String)
