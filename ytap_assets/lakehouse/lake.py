@@ -128,9 +128,11 @@ class Lake:
         """
         if obstacle := find_obstacle(settings):
             use = (
-                "a catalog that works can be used as it is; " if settings.catalog.is_file() else ""
+                "an existing lake needs no `ytap lake create`; "
+                if settings.catalog.is_file()
+                else ""
             )
-            raise LakeError(f"{obstacle}: no lake is made; {use}{WAY_BACK}")
+            raise LakeError(f"{obstacle}; no lake was created; {use}{WAY_BACK}")
         _make(settings)
         return cls.open(settings, tables=tables)
 

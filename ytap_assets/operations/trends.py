@@ -208,10 +208,10 @@ def _read_model(path: Path) -> bytes:
             content = file.read(_MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ConfigError(
-            f"{error.strerror}; scripts/train_spam_model.py makes one, or leave the key out"
+            f"{error.strerror}; train a model with scripts/train_spam_model.py, or remove the key"
         ) from error
     if len(content) > _MAX_MODEL_BYTES:
-        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes, so not a spam model")
+        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes; not a spam model")
     return content
 
 
@@ -220,7 +220,7 @@ def _parse_model(content: bytes) -> SpamModel:
     try:
         parsed = json.loads(content, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"not a spam model: not JSON, or with a key twice: {error}") from error
+        raise ConfigError(f"not a spam model: not JSON, or a duplicate key: {error}") from error
     return SpamModel.from_dict(parsed)
 
 
@@ -417,7 +417,9 @@ def explain_story(
         day, listed = list_top(platform, workspace_id, day, with_spam=True)
         chosen = listed.filter(pl.col("position") == int(story))
         if chosen.is_empty():
-            raise ConfigError(f"{day} has no story at position {story}; it has {listed.height}")
+            raise ConfigError(
+                f"{day} has no story at position {story}; it has {listed.height} stories"
+            )
         story_id = str(chosen["story_id"].item())
     else:
         story_id = _find_story(reader, aliases, story)

@@ -52,7 +52,7 @@ def test_decisions_that_do_nothing_are_named_beside_the_list(
     listed = ytap("script", "list", "-w", "finance")
 
     assert listed.stderr == (
-        "approvals.jsonl: did nothing: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
+        "approvals.jsonl: ignored: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
         " there is no script of this id yet\n"
     )
 
@@ -153,7 +153,7 @@ def test_keys_that_no_rule_reads_are_named_once(submitted: Platform, ytap: Ytap)
 
     said = ytap("script", "list", "-w", "finance").stderr
 
-    assert said.count("scripts.jsonl: keys that no rule reads: 'mood") == 1
+    assert said.count("scripts.jsonl: unknown keys, which are ignored: 'mood") == 1
     assert "\x1b" not in said
     assert "could not be read: 'Body': no such key; did you mean `body`?" in said
     assert "submit_scripts: 2 (ep-2, ep-3)" in said

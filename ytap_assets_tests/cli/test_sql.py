@@ -83,7 +83,7 @@ def test_without_a_workspace_no_other_files_are_reached(
     lake: Platform, ytap: Ytap, tmp_path: Path
 ) -> None:
     line = ytap.refused(2, "sql", "from read_text('/etc/hostname')")
-    assert "reaches no other files" in line
+    assert "no access to other files" in line
     assert "COPY" in ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
     result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
     assert (result.exit_code, "error: COPY: not run here" in result.stderr) == (2, True)
@@ -98,8 +98,8 @@ def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
 @pytest.mark.parametrize(
     ("statement", "code", "said"),
     [
-        ("delete from raw_trends", 2, "the lake is only read"),
-        ("update raw_trends set points = 1", 2, "the lake is only read"),
+        ("delete from raw_trends", 2, "the lake is read-only here"),
+        ("update raw_trends set points = 1", 2, "the lake is read-only here"),
         ("drop table raw_trends", 1, "the lake is read-only here"),
     ],
 )

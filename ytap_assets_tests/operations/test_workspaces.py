@@ -240,7 +240,7 @@ def test_a_folder_that_was_made_again_adopts_the_uid_of_its_name(
 @pytest.mark.parametrize(
     ("line", "registered", "options", "why"),
     [
-        ("", {"tech": UID}, {}, "cut off"),
+        ("", {"tech": UID}, {}, "--adopt"),
         (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "nothing is"),
         ("", {}, {"adopt": True}, "none to adopt"),
         ("", {"tech": None}, {"adopt": True}, "none to adopt"),
@@ -267,7 +267,7 @@ def test_a_uid_that_would_confuse_two_workspaces_is_not_written(
 )
 def test_an_unusual_layout_is_left_to_people(workspaces: Workspaces, text: str) -> None:
     path = write(workspaces, text)
-    with pytest.raises(ConfigError, match="by hand"):
+    with pytest.raises(ConfigError, match="add the line `uid: "):
         identify_workspace(workspaces, "tech", {})
     assert path.read_text("utf-8") == text
 
@@ -598,7 +598,7 @@ def test_a_wrong_name_is_refused(platform: Platform, entity: Entity, name: str |
 def test_a_missing_name_is_explained_with_where_names_are(
     platform: Platform, entity: Entity, listed: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"{entity}: NAME is missing.*from {listed}\b.*-w tech"):
+    with pytest.raises(ConfigError, match=rf"{entity} needs a NAME.*from {listed}\b.*-w tech"):
         preview_removal(platform, "tech", entity, None)
 
 
