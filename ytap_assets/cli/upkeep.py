@@ -277,7 +277,7 @@ def reparse(
     problems = [str(error) for error in broken]
     find = platform.workspaces.get_open if writes else platform.workspace
     for workspace_id in wanted:
-        find(workspace_id)  # a wrong name is told before anything is done
+        find(workspace_id)  # report a wrong name before anything is done
     days = (first or date.min, last or date.max)
     differing: list[tuple[object, ...]] = []
     fetches = 0

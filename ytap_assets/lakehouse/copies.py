@@ -130,7 +130,7 @@ def list_copies(settings: Settings) -> list[Copy]:
     for folder in settings.backups.iterdir():
         is_one = folder.is_dir() and not folder.is_symlink() and not PARTIAL.fullmatch(folder.name)
         if is_one and os.path.lexists(folder / MANIFEST):
-            copies.append(_look_at(folder))
+            copies.append(_inspect_copy(folder))
     return sorted(copies, key=lambda copy: copy.order)
 
 
@@ -245,7 +245,7 @@ def restored_file(settings: Settings) -> Path:
     return settings.catalog.with_name(settings.catalog.name + _RESTORED)
 
 
-def _look_at(folder: Path) -> Copy:
+def _inspect_copy(folder: Path) -> Copy:
     try:
         backup = check_sizes(folder)
         if backup.lake_id is None:  # of format 2, whose manifest does not say

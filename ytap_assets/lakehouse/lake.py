@@ -207,7 +207,7 @@ class Lake:
     def wait_for_catalog(self) -> None:
         """Wait until no other program holds the catalog's own lock, as SQLite does not by itself.
 
-        A transaction that has read and then wants to write is told at once that it is locked.
+        A transaction that has read and then writes fails at once if the catalog is locked.
 
         Raises:
             CatalogBusyError: It was held for too long.

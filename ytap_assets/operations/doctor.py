@@ -347,7 +347,7 @@ def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
         resets = f"until {next_quota_reset(now):%Y-%m-%d %H:%M} UTC"
         detail = f"{spending.calls:,} of {bucket.limit:,} calls made {resets}"
         is_empty = spending.is_exhausted or spending.calls >= bucket.limit
-        said = "; the platform reports it as used up" if spending.is_exhausted else ""
+        said = "; the platform reports that it is exhausted" if spending.is_exhausted else ""
         verdict: Verdict = "warn" if is_empty else "ok"
         yield Finding("sources", f"quota {bucket.name}", verdict, detail + said)
 

@@ -126,7 +126,7 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
         return
     try:
         _keep_record(settings, _ATTEMPT, attempt)
-    except OSError as error:  # a full disk, say; what became of the copy is told all the same
+    except OSError as error:  # a full disk, say; the outcome of the backup is still reported
         _LOG.warning("the outcome of the backup cannot be recorded: %s", error)
 
 

@@ -537,16 +537,16 @@ def _read_topic_members(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
         found = values.drop_nulls().unique().to_list()
         return reader.read(table, columns=["workspace_id", *columns], wanted={name: found})
 
-    telling = read(TREND_STORIES, ["canonical_url", "story_id"], "canonical_url", topics["page"])
-    telling = telling.join(
+    matched = read(TREND_STORIES, ["canonical_url", "story_id"], "canonical_url", topics["page"])
+    matched = matched.join(
         topics,
         left_on=["workspace_id", "canonical_url"],
         right_on=["workspace_id", "page"],
         how="semi",
     )
     columns = ["story_id", *_SOURCE_ITEM, "canonical_url"]
-    members = read(TREND_STORIES, columns, "story_id", telling["story_id"]).unique()
-    members = members.join(telling, on=["workspace_id", "story_id"], how="semi")
+    members = read(TREND_STORIES, columns, "story_id", matched["story_id"]).unique()
+    members = members.join(matched, on=["workspace_id", "story_id"], how="semi")
     observations = read(RAW_TRENDS, [*_SOURCE_ITEM, "observed_at"], "item_id", members["item_id"])
     item = ["workspace_id", *_SOURCE_ITEM]
     first = observations.group_by(item).agg(pl.col("observed_at").min())

@@ -133,7 +133,7 @@ def test_a_lake_elsewhere_is_made_when_asked(ytap: Ytap, tmp_path: Path) -> None
 def test_a_copy_is_verified(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
     append_trends(platform, trend("tech", "t1"))
     ytap.ok("backup", tmp_path / "copy")
-    assert "have 1 rows, as copied" in ytap.ok("backup", "--verify", tmp_path / "copy")
+    assert "have 1 rows" in ytap.ok("backup", "--verify", tmp_path / "copy")
     assert "no backup of the lake" in ytap.refused(1, "backup", "--verify")
     ytap.ok("backup")
     ytap.ok("backup", "--verify")

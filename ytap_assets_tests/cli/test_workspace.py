@@ -88,7 +88,7 @@ def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> N
     text = "name: x\nvertical: y\nextra: {a: &a [1], b: [*a, *a]}\n"
     (settings.workspaces / "tech" / "config.yaml").write_text(text, encoding="utf-8")
     for command in ("show", "archive"):
-        assert "write the value out" in ytap.refused(2, "workspace", command, "tech")
+        assert "repeat the value" in ytap.refused(2, "workspace", command, "tech")
 
 
 def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: Settings) -> None:
@@ -169,7 +169,7 @@ def test_a_mistake_in_a_config_is_told_with_file_key_and_line(
     text = config.read_text(encoding="utf-8")
     config.write_text(f"{text}brand: {{}}\nbrand: {{}}\n", encoding="utf-8")
     lines = text.count("\n")
-    said = f"{config}: the key `brand` stands twice, in lines {lines + 1} and {lines + 2}"
+    said = f"{config}: the key `brand` occurs twice, in lines {lines + 1} and {lines + 2}"
     assert said in ytap.refused(2, "workspace", "show", "tech")
     doctor = ytap("doctor")
     assert (doctor.exit_code, said in doctor.stdout) == (1, True)

@@ -383,7 +383,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no checksum": (lambda f: _rewrite(f, files={"a.parquet": {"size_bytes": 1}}), "'sha256'"),
     "a size alone": (lambda f: _rewrite(f, files={"a.parquet": 1}), "damaged"),
-    "a name twice": (_repeat, "stands twice in one object"),
+    "a name twice": (_repeat, "occurs twice in one object"),
     "two cases": (_named("main/a.parquet", "main/A.parquet"), "differ only in case"),
     "two accents": (_named("\u00e9.parquet", "e\u0301.parquet"), "differ only in case"),
     "file and folder": (_named("a.parquet", "a.parquet/b.parquet"), "both a file and a folder"),

@@ -121,7 +121,7 @@ def test_lines_that_cannot_be_read_are_counted_by_file(platform: Platform) -> No
     found = find(platform, "inbox tech/approvals.jsonl")
 
     assert (found.area, found.verdict) == ("health", "warn")
-    assert "could not be read: 6, the last: line 6 could not be read" in found.detail
+    assert "be read: 6, the last: line 6 could not be read" in found.detail
     assert "inboxes" not in {one.subject for one in examine(platform.settings, now=platform.now())}
 
 
@@ -333,7 +333,7 @@ def test_rows_that_no_file_holds_are_named(platform: Platform) -> None:
         writer.execute("INSERT INTO lake.videos BY NAME SELECT 'tech' AS workspace_id")
     found = find(platform, "inlined rows")
     assert (found.verdict, "videos (1)" in found.detail) == ("warn", True)
-    assert "changes due: 1;" in find(platform, "lake schema").detail  # the option, once more
+    assert "pending changes: 1;" in find(platform, "lake schema").detail  # the option, once more
 
 
 def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
@@ -355,14 +355,14 @@ def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: dat
     assert find(platform, "targets").verdict == "ok"
     days = [now - timedelta(days=ago) for ago in range(3)]
     lost = [
-        {**fetch("transient_error", at), "target": "UC1", "detail": "its feed answered 404"}
+        {**fetch("transient_error", at), "target": "UC1", "detail": "its feed returned 404"}
         for at in days
     ]
     append(platform, COLLECTION_LOG, *lost, fetch("ok", now))
     found = find(platform, "hn UC1 of tech")
     assert (found.area, found.verdict) == ("freshness", "warn")
     assert (
-        "no response on 3 days, since 2026-11-18; the last error: its feed answered 404"
+        "no response on 3 days, since 2026-11-18; the last error: its feed returned 404"
         in found.detail
     )
 
@@ -520,7 +520,7 @@ def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> No
     rows = find(platform, "rows of tech")
     assert rows.verdict == "warn"
     assert "2 rows in 2 tables" in rows.detail
-    assert "'tech2' has now" in rows.detail
+    assert "renamed to 'tech2'" in rows.detail
     assert "tech2" not in find(platform, "raw_trends").detail
 
 

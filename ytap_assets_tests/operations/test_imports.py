@@ -174,7 +174,7 @@ def test_a_file_of_which_nothing_is_accepted_is_a_failure_that_says_why(
     assert "column publishedText holds 'soon'" in failed.problems[1]
     assert "(line 2)" in failed.problems[1]
     assert "the rows are in quarantined_rows" in failed.problems[1]
-    assert failed.problems[2].endswith("nothing was imported: it holds no rows")
+    assert failed.problems[2].endswith("nothing was imported: it contains no rows")
     assert failed.outcome.select("target", "accepted", "quarantined").rows() == [
         ("default_20240703.csv", 0, 3),
         ("default_20240704.csv", 0, 0),
@@ -190,7 +190,7 @@ def test_files_that_are_refused_stop_no_other(platform: Platform, tmp_path: Path
     unknown = tmp_path / "unknown.csv"
     unknown.write_text("a,b\n1,2\n", encoding="utf-8")
     good = write_list(tmp_path / "default_20240702.csv", "3 weeks ago")
-    with pytest.raises(ImportFailedError, match="of no known format") as caught:
+    with pytest.raises(ImportFailedError, match="unknown format") as caught:
         import_all(platform, unknown, good)
     assert caught.value.only_refused
     assert caught.value.outcome.get_column("accepted").to_list() == [1]
