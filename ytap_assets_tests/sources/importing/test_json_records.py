@@ -90,7 +90,7 @@ def test_a_key_named_twice_with_two_values_makes_its_object_a_fault() -> None:
     assert (second.fault, second.get("score")) == (None, 1)
     assert third.fault == "contains 'views' more than once, with different values"
     (page,) = find_records(parse_json('{"hits": [{"id": 1}], "hits": []}')[0], "hits.*")
-    assert page.fault == "names 'hits' more than once, with different values"
+    assert page.fault == "contains 'hits' more than once, with different values"
 
 
 def test_json_within_json_is_taken_apart_as_often_as_the_path_says() -> None:
