@@ -542,7 +542,7 @@ def test_a_config_without_a_uid_is_a_warning(platform: Platform) -> None:
 def test_the_transport_is_told_and_one_that_differs_is_a_warning(platform: Platform) -> None:
     assert find(platform, "transport").verdict == "ok"
     other = find(platform, "transport", remembered="live")
-    assert (other.verdict, "remembers live" in other.detail) == ("warn", True)
+    assert (other.verdict, "has live" in other.detail) == ("warn", True)
 
 
 def test_settings_that_do_not_apply_are_warnings(platform: Platform) -> None:

@@ -96,7 +96,7 @@ def test_a_square_per_source_and_day_says_what_is_known() -> None:
     assert svg is not None
     assert titles(svg) == [
         "2026-11-19 Hacker News: no data",
-        "2026-11-20 Hacker News: answered",
+        "2026-11-20 Hacker News: collected",
         "2026-11-19 Reddit: cannot be backfilled",
         "2026-11-20 Reddit: no data",
     ]
