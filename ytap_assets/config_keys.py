@@ -83,7 +83,7 @@ def refuse_repeats(values: Iterable[tuple[Hashable, str]]) -> None:
     for place, (value, text) in enumerate(values, start=1):
         if value in spelled:
             raise ValueError(
-                f"{spelled[value]!r} and {text!r} (item {place}) are the same: list it once"
+                f"{spelled[value]!r} and {text!r} (item {place}) are the same; list it once"
             )
         spelled[value] = text
 
@@ -108,10 +108,10 @@ def explain_unknown(model: type[BaseModel], path: Sequence[str | int]) -> str:
         home = next((one for one in homes if one.startswith(f"{here}.")), homes[0])
         below = f"in an item of `{home[:-2]}:`" if home.endswith("[]") else f"below `{home}:`"
         place = below if home else "at the beginning of a line"
-        return f"no such key here; `{fold_name(name)}` belongs {place}, indented accordingly"
+        return f"unknown key here; `{fold_name(name)}` belongs {place}, with its indentation"
     if (nearest := find_nearest(name, known)) is not None:
-        return f"no such key; did you mean `{nearest}`?"
-    return f"no such key; there are {', '.join(known)}"
+        return f"unknown key; did you mean `{nearest}`?"
+    return f"unknown key; the keys are {', '.join(known)}"
 
 
 def show_item(model: type[BaseModel], path: Sequence[str | int]) -> str | None:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 
 class YtapError(Exception):
-    """An error a user can be told in one line: what happened, to what, what to do."""
+    """An error that is shown in one line: what happened, to what, and what to do."""
 
 
 class ConfigError(YtapError):
@@ -33,7 +33,7 @@ class FileRefusedError(YtapError):
 
 
 class QuestionError(YtapError):
-    """What was asked for does not exist, or cannot be asked; asking again changes nothing."""
+    """The request names something unknown or invalid; a retry has the same result."""
 
 
 class TransitionRefusedError(YtapError):

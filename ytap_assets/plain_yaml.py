@@ -39,9 +39,10 @@ _ADVICE = {
     "'\\t' that cannot": "indent with spaces",
     "that cannot start any token": _QUOTES,
     "mapping values are not": (
-        "put a text that holds `: ` in quotes, and align the line with the other keys of its block"
+        "put a text that contains `: ` in quotes, and align the line with the other keys of its"
+        " block"
     ),
-    "could not find expected ':'": "write `key: value`, with a space behind the colon",
+    "could not find expected ':'": "write `key: value`, with a space after the colon",
     "<block end>, but found ']'": _QUOTES,
     "<block end>, but found '}'": _QUOTES,
     "expected <block end>": (
@@ -128,7 +129,7 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = Counter(name for name, _ in pairs)
-        raise ValueError(f"the key {names.most_common(1)[0][0][:80]!r} stands twice in one object")
+        raise ValueError(f"the key {names.most_common(1)[0][0][:80]!r} occurs twice in one object")
     return content
 
 
@@ -177,11 +178,11 @@ class _PlainLoader(yaml.SafeLoader):
         """Compose one value, or refuse a feature beyond plain YAML."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) and not self._allows_aliases:
-            raise _refusal("an alias (*name) is refused here: write the value out", event)
+            raise _refusal("aliases (*name) are not supported; repeat the value", event)
         if getattr(event, "tag", None) is not None:
-            raise _refusal("a tag (!name) is refused here: write a plain value", event)
+            raise _refusal("tags (!name) are not supported; write a plain value", event)
         if isinstance(event, yaml.ScalarEvent) and not _is_text(event.value):
-            raise _refusal("half of a character (such as \\ud800) is refused here", event)
+            raise _refusal("a lone surrogate (such as \\ud800) is not a character", event)
         if self._depth == _MAX_DEPTH:
             raise _refusal(f"nested deeper than {_MAX_DEPTH} levels", event)
         self._depth += 1
@@ -245,21 +246,21 @@ def _check_keys(path: Path, mapping: yaml.MappingNode, *, allows_merging: bool) 
     lines: dict[str, int] = {}
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise _refusal("a key is a text, not a list or a mapping", key)
+            raise _refusal("a key must be text, not a list or a mapping", key)
         if key.tag == _MERGE:
             if not allows_merging:
-                raise _refusal("a merge key (<<) is refused here: write the keys out", key)
+                raise _refusal("merge keys (<<) are not supported; repeat the keys", key)
         elif key.tag != _TEXT:
             raise _refusal(
-                f"YAML does not read the key {_name(path, key) or '(empty)'} as text: put it in"
+                f"YAML does not read the key {_name(path, key) or '(empty)'} as text; put it in"
                 " quotes",
                 key,
             )
         line = key.start_mark.line + 1
         if key.value in lines:
             raise _RefusedError(
-                f"the key `{_name(path, key)}` stands twice, in lines {lines[key.value]} and"
-                f" {line}: only one of them would be read; join them"
+                f"the key `{_name(path, key)}` occurs twice, in lines {lines[key.value]} and"
+                f" {line}; merge them"
             )
         lines[key.value] = line
 
@@ -271,14 +272,14 @@ def _name(path: Path, key: yaml.ScalarNode) -> str:
 def _check_number(value: yaml.ScalarNode) -> None:
     if ":" in value.value:
         raise _refusal(
-            "YAML reads an unquoted number with colons, such as 1:30, to the base of 60: put it in"
+            "YAML reads an unquoted number with colons, such as 1:30, to the base of 60; put it in"
             " quotes",
             value,
         )
     if _OCTAL.fullmatch(value.value):
         raise _refusal(
-            "YAML reads an unquoted number that begins with 0, such as 010, to the base of 8: put"
-            " it in quotes if it is a text, or leave the 0 out",
+            "YAML reads an unquoted number that begins with 0, such as 010, to the base of 8; put"
+            " it in quotes if it is a text, or omit the 0",
             value,
         )
 
@@ -296,7 +297,7 @@ def _explain(error: Exception, text: bytes | str) -> str:
         return " ".join(str(error).split())  # such as an invalid date: `2026-13-45`
     line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
     if (error.context or "").startswith("expected a single document"):
-        return f"{line}a second document begins (---): one file holds one config"
+        return f"{line}a second document begins (---); a file contains one config"
     problem = error.problem or ""
     advice = next((f"; {advice}" for sign, advice in _ADVICE.items() if sign in problem), "")
     begun = f" from line {error.context_mark.line + 1} on:" if error.context_mark else ""

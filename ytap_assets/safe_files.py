@@ -24,7 +24,7 @@ from ytap_assets.errors import FileRefusedError
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = (
-    (stat.S_ISLNK, "a symbolic link, which is not followed: put the file itself there"),
+    (stat.S_ISLNK, "a symbolic link, which is not followed; replace it by the file"),
     (stat.S_ISDIR, "a folder, not a file"),
     (stat.S_ISFIFO, "a pipe, not a file"),
     (stat.S_ISREG, "a file, not a folder"),
@@ -87,7 +87,7 @@ def open_below(folder: int, name: str) -> Iterator[BinaryIO]:
 
 def _open(folder: int, part: str, flags: int, shown: str) -> int:
     if part in ("", ".", ".."):
-        raise FileRefusedError(f"{shown} is not a path within the folder")
+        raise FileRefusedError(f"{shown} is not a path inside the folder")
     try:
         return os.open(part, _READ | flags, dir_fd=folder)
     except FileNotFoundError:

@@ -196,13 +196,10 @@ class Settings:
     def describe_transport(self) -> str:
         """The transport and its origin, in one line."""
         if self.remembered is None:
-            return f"{self.transport} (this data folder remembers none)"
+            return f"{self.transport} (the default; this data folder has no stored transport)"
         if self.remembered == self.transport:
-            return f"{self.transport} (remembered in {self.transport_file})"
-        return (
-            f"{self.transport} (YTAP_TRANSPORT), although this data folder remembers"
-            f" {self.remembered} in {self.transport_file}"
-        )
+            return f"{self.transport} (stored in {self.transport_file})"
+        return f"{self.transport} (YTAP_TRANSPORT); {self.transport_file} has {self.remembered}"
 
     def now(self) -> datetime:
         """The present, in UTC. Under replay it is the end of the last recorded day."""
@@ -244,7 +241,9 @@ def _remembered_transport(data: Path) -> Transport | None:
         if isinstance(error.__cause__, NotADirectoryError):
             return None
         wanted = " or ".join(_REMEMBERED)
-        raise ConfigError(f"{file.parent}: {error}: expected a file that says {wanted}") from error
+        raise ConfigError(
+            f"{file.parent}: {error}; expected a file that contains {wanted}"
+        ) from error
     if contents is None:
         return None
     text = contents.content.decode("ascii", errors="backslashreplace").strip()
@@ -263,8 +262,8 @@ def _data_folder(env: Mapping[str, str]) -> Path:
     folder = _local_path(env, "YTAP_DATA", Path("data").absolute())
     if escape := _ESCAPE.search(str(folder)):
         raise ConfigError(
-            f"YTAP_DATA={str(folder)!r} holds {escape[0]}, which Dagster reads as an escaped"
-            " character: choose a folder without it"
+            f"YTAP_DATA={str(folder)!r} contains {escape[0]}, which Dagster reads as an escaped"
+            " character; choose a folder without it"
         )
     return _check_pattern("YTAP_DATA", folder)
 
@@ -277,8 +276,8 @@ def _check_pattern(name: str, folder: Path) -> Path:
     """Refuse characters of file patterns: the sweep would match other folders."""
     if unsafe := sorted(set(_PATTERN.findall(str(folder)))):
         raise ConfigError(
-            f"{name}={str(folder)!r} holds {' '.join(unsafe)}:"
-            " choose a folder without such characters"
+            f"{name}={str(folder)!r} contains {' '.join(unsafe)}; choose a folder without such"
+            " characters"
         )
     return folder
 
@@ -287,16 +286,14 @@ def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
     """A path that every library accepts: UTF-8, without control characters, not too long."""
     text = env.get(name)
     if text and ("://" in text or text.startswith("postgres:")):
-        raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported so far")
+        raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported")
     path = Path(text).absolute() if text else default
     try:
         lengths = [len(part.encode()) for part in path.parts]
     except UnicodeEncodeError as error:
-        raise ConfigError(f"{name}={str(path)!r}: not UTF-8; choose another place") from error
+        raise ConfigError(f"{name}={str(path)!r}: not UTF-8; choose another path") from error
     if not str(path).isprintable():
-        raise ConfigError(
-            f"{name}={str(path)!r} holds a control character; choose a place without it"
-        )
+        raise ConfigError(f"{name}={str(path)!r} contains a control character; choose another path")
     if max(lengths) > _LONGEST_NAME or sum(lengths) + len(lengths) > _LONGEST_PATH:
         raise ConfigError(
             f"{name}={str(path)[:80]!r}... is too long: at most {_LONGEST_NAME} bytes a name and"

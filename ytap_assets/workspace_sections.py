@@ -183,9 +183,9 @@ class Account(Section):
         folded = fold_name(value)
         nearest = find_nearest(value, _PLATFORMS, cutoff=MISTYPED)
         if nearest is not None and not re.fullmatch(rf"{nearest}(?:_.+|\d+)?", folded):
-            raise ValueError(f"{value!r} is no platform; did you mean `{nearest}`?")
+            raise ValueError(f"{value!r} is not a platform; did you mean `{nearest}`?")
         if not folded:
-            raise ValueError("a platform has a name, such as youtube")
+            raise ValueError("the name of a platform is missing; write one such as youtube")
         return value
 
     @field_validator("credential_ref")
@@ -193,8 +193,8 @@ class Account(Section):
     def _check_reference(cls, value: str | None) -> str | None:
         if value is not None and not _SECRET_NAME.fullmatch(value):
             raise ValueError(
-                "only the name of a variable belongs here, YTAP_SECRET_ and A-Z, 0-9 or _;"
-                " set the variable to the secret itself"
+                "expected the name of a variable: YTAP_SECRET_ and A-Z, 0-9 or _; set the variable"
+                " to the secret"
             )
         return value
 
@@ -286,7 +286,7 @@ class YouTube(Section):
     def _check_categories(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         # Invalid regions are reported separately.
         if value and info.data.get("regions") == ():
-            raise ValueError("no chart is asked for without `regions`: name them, such as [US]")
+            raise ValueError("no chart is requested without `regions`; list them, such as [US]")
         for category in value:
             if not category.isdecimal():
                 raise ValueError(f"{category!r} is not a numeric category id such as '28'")
@@ -446,7 +446,7 @@ class Scoring(Section):
             # An added source may have any other name.
             if nearest is not None or not _SOURCE_NAME.fullmatch(name):
                 meant = f"did you mean `{nearest}`?" if nearest else "names have a-z, 0-9 and _"
-                raise ValueError(f"{name!r} is no source; {meant}")
+                raise ValueError(f"{name!r} is not a source; {meant}")
         return value
 
     @field_validator("weights")
@@ -456,7 +456,7 @@ class Scoring(Section):
         if unknown:
             nearest = find_nearest(unknown[0], BOUNDS)
             advice = f"; did you mean `{nearest}`?" if nearest else ""
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(BOUNDS)}{advice}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(BOUNDS)}{advice}")
         try:
             ScoringWeights(**value)
         except ConfigError as error:

@@ -77,7 +77,7 @@ _EXPECTED_VALUE = {
     "bool_type": "expected true or false",
 }
 _EXPECTED = {
-    "missing": "missing: every config has it",
+    "missing": "missing; it is required",
     "tuple_type": "expected a list: `- ` lines below it, or [a, b]",
     **dict.fromkeys(
         ("model_type", "model_attributes_type", "dict_type"),
@@ -85,7 +85,7 @@ _EXPECTED = {
     ),
 }
 _REMOVED: Mapping[Path, str] = {
-    ("reports",): "ytap sends no reports; remove it, or keep what it holds below `extra:`",
+    ("reports",): "ytap sends no reports; remove it, or move it below `extra:`",
     ("retention", "metrics_days"): "metrics are never deleted; remove it",
 }
 """Keys of before that had no effect, and what to do with them."""
@@ -218,7 +218,7 @@ class Workspace(Section):
             return shape.model_validate({} if value is True else value)
         except ValidationError as error:
             why = "; ".join(
-                _tell(("extra", key, *problem["loc"]), _explain(problem, shape), {})
+                _describe_problem(("extra", key, *problem["loc"]), _explain(problem, shape), {})
                 for problem in error.errors()
             )
             raise ConfigError(f"workspace {self.workspace_id!r}: {why}") from None
@@ -289,8 +289,8 @@ class Workspaces:
         workspace = self.get(workspace_id)
         if workspace.is_archived:
             raise ConfigError(
-                f"workspace {workspace_id!r} is archived: its data can be read, and nothing is"
-                f" added to it; `ytap workspace unarchive {workspace_id}` makes it active again"
+                f"workspace {workspace_id!r} is archived: it is read-only; make it active with"
+                f" `ytap workspace unarchive {workspace_id}`"
             )
         return workspace
 
@@ -306,7 +306,9 @@ class Workspaces:
         except FileRefusedError as error:
             raise ConfigError(f"{folder}: {error}") from error
         if found is None:
-            known = ", ".join(self.ids()) or "none yet; `ytap workspace create` makes one"
+            known = ", ".join(self.ids()) or (
+                "there are none; create one with `ytap workspace create`"
+            )
             raise ConfigError(f"workspace {workspace_id!r} does not exist ({known})")
         return found.content
 
@@ -332,7 +334,7 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
     """
     check_workspace_id(workspace_id)
     if len(text) > _MAX_CONFIG_BYTES:
-        raise ConfigError(f"{origin}: larger than {_MAX_CONFIG_BYTES} bytes, so not a config")
+        raise ConfigError(f"{origin}: larger than {_MAX_CONFIG_BYTES} bytes; not a config")
     document = load_document(text, origin=origin)
     problems = _find_empty(document)
     workspace = None
@@ -343,8 +345,10 @@ def parse_workspace(workspace_id: str, text: bytes | str, *, origin: str) -> Wor
         for problem in error.errors():
             problems.setdefault(problem["loc"], _explain(problem, Workspace, document))
     if workspace is None or problems:
-        told = [_tell(path, problem, document.lines) for path, problem in problems.items()]
-        raise ConfigError(f"{origin}: {'; '.join(told)}")  # not chained: errors hold the values
+        texts = [
+            _describe_problem(path, problem, document.lines) for path, problem in problems.items()
+        ]
+        raise ConfigError(f"{origin}: {'; '.join(texts)}")  # not chained: errors hold the values
     return workspace
 
 
@@ -360,7 +364,7 @@ def render_config(workspace: Workspace) -> str:
     return f"{_HEAD}{render_template(Workspace, content)}"
 
 
-def _tell(path: Path, problem: str, lines: Mapping[Path, int]) -> str:
+def _describe_problem(path: Path, problem: str, lines: Mapping[Path, int]) -> str:
     line = lines.get(path)
     key = ".".join(show_key(str(part)) for part in path)
     return f"{key}: {problem}{f' (line {line})' if line else ''}"
@@ -369,7 +373,7 @@ def _tell(path: Path, problem: str, lines: Mapping[Path, int]) -> str:
 def _find_empty(document: Document) -> dict[Path, str]:
     """The keys without a value, except those below `extra`."""
     return {
-        path: "nothing stands behind it: write its value, or leave the key out"
+        path: "it has no value; write one, or remove the key"
         for path, written in document.unquoted.items()
         if not written and path[0] != "extra" and isinstance(path[-1], str)
     }
@@ -384,7 +388,7 @@ def _explain(problem: ErrorDetails, model: type[Section], document: Document | N
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
         removed = _REMOVED.get(path)
-        return f"no such key any more: {removed}" if removed else explain_unknown(model, path)
+        return f"this key was removed: {removed}" if removed else explain_unknown(model, path)
     if kind == "string_type":
         written = None if document is None else document.unquoted.get(path, "")
         return _explain_misread(path, problem["input"], written)
@@ -425,7 +429,7 @@ def _explain_misread(path: Path, value: object, written: str | None) -> str:
         case list():
             return "expected a text, not a list"
         case dict():
-            return "expected a text; `a: b` is a key and its value unless it stands in quotes"
+            return "expected a text; `a: b` without quotes is a key and its value"
         case bool():
             read = f"{str(value).lower()} (as yes, no, on, off)"
         case None:
@@ -435,7 +439,7 @@ def _explain_misread(path: Path, value: object, written: str | None) -> str:
         case _:
             read = "a date"
     if written is None or path[-1] in _MAY_BE_SECRET:
-        return "YAML does not read this as a text: put it in quotes"
+        return "YAML does not read this as text; put it in quotes"
     if not written:
-        return "nothing stands there (behind a # is a comment): put a text in quotes"
-    return f"YAML reads {written} as {read}: put it in quotes: '{written}'"
+        return "it is empty (a # begins a comment); put the text in quotes"
+    return f"YAML reads {written} as {read}; put it in quotes: '{written}'"

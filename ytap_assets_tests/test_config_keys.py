@@ -173,7 +173,7 @@ def test_every_setting_has_an_effect(tmp_path: Path) -> None:
         (("accounts", 3, "handel"), "did you mean `handle`?"),
         (("banned_topics",), "belongs below `brand:`"),
         (("brand", "keywords"), "belongs at the beginning of a line"),
-        (("budget", "zzz"), "there are per_video_usd"),
+        (("budget", "zzz"), "the keys are per_video_usd"),
         (("sources", "subreddits"), "belongs below `sources.reddit:`"),
         (("sources", "youtube", "min_score"), "belongs below `sources.reddit:`"),
         (("sources", "youtube", "id"), "in an item of `sources.youtube.monitored_channels:`"),

@@ -38,8 +38,8 @@ def test_what_is_not_there_is_none(tmp_path: Path, name: str) -> None:
         ("pipe", "pipe is a pipe, not a file"),
         ("file/b", "file is a file, not a folder"),
         ("large", "large is larger than 4 bytes"),
-        ("a/../file", "is not a path within the folder"),
-        ("/etc/hostname", "is not a path within the folder"),
+        ("a/../file", "is not a path inside the folder"),
+        ("/etc/hostname", "is not a path inside the folder"),
     ],
 )
 def test_anything_else_is_refused_by_name(tmp_path: Path, name: str, reason: str) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from ytap_assets.cli.output import note, one_line, tell_problems
+from ytap_assets.cli.output import note, one_line, report_problems
 from ytap_assets.errors import ConfigError, ImportRefusedError, QuestionError, YtapError
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def announce_transport(settings: Settings) -> None:
     text = settings.describe_transport()
     if settings.remembered is None and settings.transport != "record":
         settings.remember_transport()
-        text = f"{settings.transport} (remembered from now on, in {settings.transport_file})"
+        text = f"{settings.transport} (stored in {settings.transport_file} for later commands)"
     note(f"transport: {one_line(text)}")
 
 
@@ -183,10 +183,10 @@ def choose_workspaces(
     usable, problems = platform.usable()
     wanted = [one.workspace_id for one in usable if not one.is_archived]
     if not wanted:
-        tell_problems(problems.values())
+        report_problems(problems.values())
         raise click.UsageError(
-            "there is no workspace to work on; `ytap workspace create` makes one, and `unarchive`"
-            " makes an archived one active"
+            "there is no active workspace; create one with `ytap workspace create`, or restore an"
+            " archived one with `ytap workspace unarchive`"
         )
     return wanted, list(problems.values())
 
@@ -216,7 +216,7 @@ _ADVICE = {
     errno.ENOENT: "check the name",
     errno.EACCES: "check its permissions",
     errno.EPERM: "check its permissions",
-    errno.EROFS: "choose a place that can be written to",
+    errno.EROFS: "choose a writable folder",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EIO: "check the disk",
@@ -249,11 +249,11 @@ class ErrorLineGroup(click.Group):
             raise  # the command has reported the reason
         except click.exceptions.Abort as error:  # at a question
             if isinstance(error.__context__, EOFError):
-                fail("there was no answer; nothing was changed")
+                fail("no confirmation was given; nothing was changed")
             fail("interrupted; nothing was changed", code=INTERRUPTED)
         except (Exception, KeyboardInterrupt) as error:
             if is_interrupt(error):
-                fail("interrupted; what was committed before stays", code=INTERRUPTED)
+                fail("interrupted; earlier commits are kept", code=INTERRUPTED)
             if (line := describe_error(error)) is None:
                 raise
             fail(line, code=MISUSED if is_misuse(error) else FAILED)
@@ -345,15 +345,15 @@ def describe_sqlite_error(error: sqlite3.Error) -> str:
     settings = Settings.from_env()
     return (
         f"a database in {settings.dagster_home} or {settings.state} cannot be used: {error}; check"
-        " that there is space and that it can be written to, and end other programs that use it; a"
-        " damaged one can be moved away, and is created again"
+        " the free space and the permissions, and end other programs that use it; move a damaged"
+        " database away, and it is created again"
     )
 
 
 def describe_os_error(error: OSError) -> str:
     """What happened, to which file, what to do."""
-    advice = _ADVICE.get(error.errno or 0, "try again, or choose another place")
-    place = "the output, or a file" if error.filename is None else error.filename
+    advice = _ADVICE.get(error.errno or 0, "run the command again, or choose another file")
+    place = "the output or a file" if error.filename is None else error.filename
     return f"{place}: {error.strerror or error}; {advice}"
 
 

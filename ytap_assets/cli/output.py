@@ -55,10 +55,10 @@ def note(line: str) -> None:
     sys.stderr.flush()
 
 
-def tell_problems(problems: Iterable[object]) -> None:
+def report_problems(problems: Iterable[object]) -> None:
     """Write to stderr why workspaces were skipped."""
     for problem in problems:
-        note(f"error: {one_line(str(problem))}; fix it, then try again")
+        note(f"error: {one_line(str(problem))}; fix this and run the command again")
 
 
 def clean(text: str) -> str:

@@ -35,9 +35,9 @@ from ytap_assets.cli.output import (
     clean,
     note,
     one_line,
+    report_problems,
     say,
     show_steps,
-    tell_problems,
     terminal_columns,
     write_rows,
     write_table,
@@ -58,10 +58,10 @@ _COUNTS = ("fetched", "accepted", "quarantined", "duplicates")
 _SHORT_ID = 8
 _FACTORS = {
     "momentum": "rank among the past items of its source, 0-10",
-    "relevance": "how well it fits the workspace",
+    "relevance": "how well it matches the workspace's topics",
     "cross_source_boost": "boost for several platforms",
     "learned_weight": "weight from past results",
-    "production_factor": "0 once it is produced",
+    "production_factor": "0 if it was already produced",
     "spam_factor": "factor for spam",
 }
 _MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours_old", "title")
@@ -104,7 +104,7 @@ def materialize(
                 platform, selection, workspace_ids=wanted, days=days, on_step=on_step
             )
     _report(outcomes, days)
-    tell_problems(problems)
+    report_problems(problems)
     if problems or not all(one.ok for one in outcomes):
         raise click.exceptions.Exit(FAILED)
 
@@ -172,8 +172,8 @@ def import_files(
     first, _ = platform.day_range()
     if first < first_before:
         note(
-            f"The first day is now {first}; it was {first_before}. Where Dagster is open,"
-            " reload the code location (Deployment, Reload) to see the days."
+            f"The first day is now {first}; it was {first_before}. In a running Dagster, reload the"
+            " code location (Deployment, Reload) to see the days."
         )
 
 

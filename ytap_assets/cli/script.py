@@ -42,11 +42,11 @@ _DONE = {
 _script = click.argument("script", metavar="SCRIPT")
 
 
-def _take_in(workspace: str) -> str:
+def _describe_next_run(workspace: str) -> str:
     """When scripts move on, and the command that does it at once, with the tables made of them."""
     return (
-        "`ytap ui` does it within a minute, `ytap materialize 'key:production_events or"
-        f" key:production_records or key:videos' -w {workspace}` at once"
+        "`ytap ui` processes it within a minute; to process it now, run `ytap materialize"
+        f" 'key:production_events or key:production_records or key:videos' -w {workspace}`"
     )
 
 
@@ -107,12 +107,15 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
     for one in found.ignored:
-        note(f"approvals.jsonl: {'waits' if one.waits else 'did nothing'}: {one_line(one.text)}")
+        note(f"approvals.jsonl: {'waits' if one.waits else 'ignored'}: {one_line(one.text)}")
     for problem in found.problems:
         note(one_line(problem))
     for promotion, due in found.due.items():
         shown = ", ".join(due[:_SHOWN]) + (", ..." if len(due) > _SHOWN else "")
-        note(f"not processed yet: {promotion}: {len(due)} ({clean(shown)}): {_take_in(workspace)}")
+        note(
+            f"not processed yet: {promotion}: {len(due)} ({clean(shown)});"
+            f" {_describe_next_run(workspace)}"
+        )
 
 
 @scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
@@ -142,8 +145,8 @@ def approve(script: str, workspace: str, actor: str | None, reason: str | None) 
     state = str(_find(platform, workspace, script)["state"])
     if state not in _BY_STATE:
         raise TransitionRefusedError(
-            f"script {script} is in {state}: neither the script nor a video waits for review;"
-            f" `ytap script show {script} -w {workspace}` shows what happened to it"
+            f"script {script} is in {state}: neither the script nor a video waits for review; `ytap"
+            f" script show {script} -w {workspace}` shows its history"
         )
     _decide(platform, workspace, script, _BY_STATE[state], actor, reason)
 
@@ -206,7 +209,7 @@ def _decide(
     name = (getpass.getuser() if actor is None else actor).strip()
     if not (name and name.isprintable() and len(name) <= _MAX_NAME):
         raise click.BadParameter(
-            f"a name is one line of up to {_MAX_NAME} characters", param_hint="--as"
+            f"a name has one line and at most {_MAX_NAME} characters", param_hint="--as"
         )
     run = new_run(f"{action} {script}")
     try:
@@ -217,7 +220,10 @@ def _decide(
         raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
     if action in _BY_STATE.values():
-        note(f"It is promoted in the next run, if all its gates are open: {_take_in(workspace)}")
+        note(
+            "It is promoted in the next run, if all its gates are open;"
+            f" {_describe_next_run(workspace)}"
+        )
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
@@ -243,7 +249,8 @@ def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptEr
 
     if script in survey_scripts(platform, workspace).due.get(SUBMIT, ()):
         return UnknownScriptError(
-            f"script {script} is in {SCRIPTS} and not processed yet: {_take_in(workspace)}"
+            f"script {script} is in {SCRIPTS} and not processed yet;"
+            f" {_describe_next_run(workspace)}"
         )
     return UnknownScriptError(
         f"workspace {workspace} has no script {script!r};"

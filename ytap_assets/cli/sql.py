@@ -35,8 +35,8 @@ from ytap_assets.cli.output import (
     clean,
     note,
     one_line,
+    report_problems,
     say,
-    tell_problems,
     terminal_columns,
     write_result,
     write_table,
@@ -55,10 +55,12 @@ _GRACE_S = 10
 _SPARE_BYTES = 256 * 1024**2
 _HINTS = {
     "Table with name": "`ytap sql 'show tables'` lists the tables",
-    "read-only": "the lake is read-only here: materialize, import and script write to it",
+    "read-only": (
+        "the lake is read-only here; `ytap materialize`, `import` and `script` write to it"
+    ),
     "disabled by configuration": "a statement cannot access other files or settings",
-    "Secret Storage": "a statement cannot access other files, and needs no secrets",
-    "Out of Memory": "narrow the statement down, or raise YTAP_SQL_MEMORY",
+    "Secret Storage": "a statement has no access to other files or to secrets",
+    "Out of Memory": "select fewer rows or columns, or raise YTAP_SQL_MEMORY",
 }
 
 
@@ -194,7 +196,7 @@ def run_statements(
             fetch = partial(_fetch, work, result)
             write_result(result, shape, say, columns=terminal_columns(), fetch=fetch)
             if not isinstance(statement, str) and statement.type in WRITING:
-                note("Only this command's copy of the rows was changed; the lake is unchanged.")
+                note("Only the copy of the rows was changed; the lake is unchanged.")
 
 
 def _fetch(work: _Work, result: duckdb.DuckDBPyConnection, count: int) -> list[Any]:
@@ -261,8 +263,8 @@ class _Work:
 
     def _too_long(self) -> str:
         return (
-            f"the statement ran for longer than {self._seconds} seconds and was ended; narrow it"
-            " down, or raise YTAP_SQL_SECONDS"
+            f"the statement ran for longer than {self._seconds} seconds and was cancelled; select"
+            " fewer rows, or raise YTAP_SQL_SECONDS"
         )
 
 
@@ -355,12 +357,12 @@ def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
 
 _PROMPT, _MORE = "ytap> ", "  ... "
 _HELP = """\
-A statement ends with a semicolon and may run over several lines.
+A statement ends with a semicolon and can span several lines.
 .tables            the tables
-.schema TABLE      a table's columns and what they mean
+.schema TABLE      a table's columns and their descriptions
 .format SHAPE      table, csv or json
-.help              this
-.quit              leave (so does the end of input)"""
+.help              this text
+.quit              exit (also at the end of input)"""
 _SHAPES: dict[str, Format] = {"table": "table", "csv": "csv", "json": "json"}
 _WHOLE = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$""", re.DOTALL
@@ -449,7 +451,7 @@ class Shell:
             case [".format", shape] if shape in _SHAPES:
                 self._shape = _SHAPES[shape]
             case _:
-                self._fail(f"{' '.join(words)}: no such command; .help lists them", MISUSED)
+                self._fail(f"{' '.join(words)}: unknown command; .help lists the commands", MISUSED)
 
     def _execute(self, text: str, values: list[str] | None = None) -> None:
         try:
@@ -491,7 +493,7 @@ def summary() -> None:
     with explain_duckdb(), closing(open_shell(settings, workspace_id=None)) as lake:
         _show_rows(lake)
         _show_reports(lake, settings)
-    tell_problems(Workspaces(settings).readable()[1].values())
+    report_problems(Workspaces(settings).readable()[1].values())
     say("\nExample queries:")
     for question in QUESTIONS:
         say(f'  {own_command()} sql "{question}"')

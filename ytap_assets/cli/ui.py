@@ -65,7 +65,7 @@ def ui(port: int, *, verbose: bool) -> None:
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
-    note(f"http://{_HOST}:{port} (Ctrl-C ends it)")
+    note(f"http://{_HOST}:{port} (stop it with Ctrl-C)")
     if not verbose:
         _filter_output()
     os.execve(  # noqa: S606 - a fixed command, no shell
@@ -174,7 +174,7 @@ def _check_port(port: int) -> None:
             if error.errno == errno.EADDRINUSE:
                 problem = "is in use by another program, perhaps by Dagster on another data folder"
             else:
-                problem = f"cannot be listened on: {error.strerror}"
+                problem = f"cannot be opened: {error.strerror}"
             raise ConfigError(
                 f"port {port} of {_HOST} {problem}; choose another one: `ytap ui --port N`,"
                 " `make ui PORT=N`"
@@ -192,7 +192,7 @@ def _hold(path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise ConfigError(
-            f"{path.parent}: Dagster is open on it already; use that one, or end it first"
+            f"{path.parent}: another Dagster process uses this folder; use it, or end it first"
         ) from error
     os.set_inheritable(descriptor, True)  # or it would be closed where Dagster begins
 

@@ -27,8 +27,8 @@ from ytap_assets.cli.output import (
     clean,
     note,
     one_line,
+    report_problems,
     say,
-    tell_problems,
     terminal_columns,
     write_rows,
 )
@@ -85,7 +85,7 @@ def maintain(
     longest = max(map(len, facts))
     for name, value in facts.items():
         say(f"{name:<{longest}}  {clean(str(value))}")
-    tell_problems(done.problems)
+    report_problems(done.problems)
     for refusal in done.refusals:
         note(f"error: {one_line(refusal)}")
     if done.problems or done.refusals:
@@ -135,7 +135,9 @@ def _verify(folder: Path | None) -> None:
         found = verify_backup(settings, folder)
         place, tables = str(folder), len(found.tables)
         rows = sum(found.tables.values())
-    say(f"{clean(place)}: verified; restored, {tables} tables have {rows:,} rows, as copied")
+    say(
+        f"{clean(place)}: verified; {tables} restored tables have {rows:,} rows, as in the manifest"
+    )
 
 
 @click.command(epilog=examples("ytap restore data/backups/backup-20261120T020000.000000Z"))
@@ -157,12 +159,13 @@ def restore(folder: Path, is_sure: bool) -> None:
     )
     if not is_sure:
         question = (
-            f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes does not ask)"
+            f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes skips this"
+            " question)"
         )
         if not click.confirm(question):
-            fail("not restored: the answer was no; the lake is as it was")
+            fail("not restored; the lake is unchanged")
     restore_lake(platform, folder)
-    say("restored; the lake that was there is kept beside it as *.before-<time>")
+    say("restored; the previous lake is kept as *.before-<time>")
 
 
 @click.command(epilog=examples("ytap doctor", "ytap doctor --online", "ytap doctor -f json"))
@@ -204,7 +207,10 @@ def create() -> None:
 
     settings = Settings.from_env()
     Lake.create(settings).close()
-    say(f"{clean(str(settings.catalog))}: an empty lake, its files in {settings.data_path}")
+    say(
+        f"{clean(str(settings.catalog))}: created an empty lake; its files are in"
+        f" {settings.data_path}"
+    )
 
 
 @lake.command("upgrade", epilog=examples("ytap lake upgrade --dry-run", "ytap lake upgrade"))
@@ -230,11 +236,12 @@ def upgrade(is_dry: bool) -> None:
     if not changes:
         note("the tables are as declared; nothing to do")
     elif is_dry:
-        note(f"{len(changes)} changes are due; nothing was changed")
+        note(f"{len(changes)} pending changes; nothing was changed")
     else:
         Lake.open(settings).close()
         note(
-            f"{len(changes)} changes made; the newest snapshot keeps the statements that undo them"
+            f"{len(changes)} changes made; the newest snapshot contains the statements that undo"
+            " them"
         )
 
 
@@ -265,12 +272,12 @@ def reparse(
     """
     from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
 
-    platform, run = open_platform(may_only_read=not writes), new_run("read stored responses again")
+    platform, run = open_platform(may_only_read=not writes), new_run("parse stored responses again")
     wanted, broken = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     problems = [str(error) for error in broken]
     find = platform.workspaces.get_open if writes else platform.workspace
     for workspace_id in wanted:
-        find(workspace_id)  # a wrong name is told before anything is done
+        find(workspace_id)  # report a wrong name before anything is done
     days = (first or date.min, last or date.max)
     differing: list[tuple[object, ...]] = []
     fetches = 0
@@ -280,9 +287,9 @@ def reparse(
         fetches += done.fetches
         problems += (f"workspace {workspace_id}: {problem}" for problem in done.problems)
     write_rows(DIFFERENCES.names(), differing, shape, say, columns=terminal_columns())
-    what = "stored" if writes else "not stored; --write stores it"
-    note(f"{fetches} fetches read again: " + (what if differing else "nothing differs"))
-    tell_problems(problems)
+    what = "stored" if writes else "not stored; store it with --write"
+    note(f"{fetches} fetches parsed again: " + (what if differing else "nothing differs"))
+    report_problems(problems)
     if problems:
         raise click.exceptions.Exit(FAILED)
 

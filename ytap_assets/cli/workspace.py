@@ -12,8 +12,8 @@ from ytap_assets.cli.output import (
     clean,
     note,
     one_line,
+    report_problems,
     say,
-    tell_problems,
     terminal_columns,
     write_table,
 )
@@ -64,7 +64,7 @@ def create(
         timezone=timezone,
         origin=origin,
     )
-    say(f"{made.workspace_id} is created: {clean(str(path))}")
+    say(f"{made.workspace_id} created: {clean(str(path))}")
     if made.extra:
         say(f"kept under extra: {clean(', '.join(made.extra))}")
 
@@ -114,7 +114,7 @@ def _survey(workspaces: Workspaces) -> tuple[Survey, bool]:
     try:
         return survey_workspaces(Settings.from_env(), workspaces), True
     except LakeError as error:
-        note(f"error: the lake is left out of the list: {one_line(str(error))}")
+        note(f"error: the list does not include the lake: {one_line(str(error))}")
         return Survey({}, ()), False
 
 
@@ -177,8 +177,8 @@ def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -
                 raise
             problems.append(error)
         else:
-            say(f"{name} has the uid {uid} now" if uid else f"{name} keeps its uid")
-    tell_problems(problems)
+            say(f"{name} now has the uid {uid}" if uid else f"{name} keeps its uid")
+    report_problems(problems)
     if problems:
         raise click.exceptions.Exit(FAILED)
 

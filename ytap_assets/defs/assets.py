@@ -244,7 +244,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         watches=(
             Watch(
                 "healable",
-                "No past day has a target that did not answer and can still be fetched. A backfill"
+                "No past day has a target that did not respond and can still be fetched. A backfill"
                 " of raw_trends fetches the listed targets.",
                 find_healable,
             ),

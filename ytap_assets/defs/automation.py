@@ -292,7 +292,7 @@ def retry_failures(
         tick = f"{now:%Y-%m-%dT%H:%M}"
         requests += request_runs(stage, due, tick, platform.settings.batch_workspaces)
     return dg.SensorResult(
-        run_requests=requests, skip_reason=None if requests else "nothing failed that is due"
+        run_requests=requests, skip_reason=None if requests else "no failed partition is due"
     )
 
 
@@ -300,7 +300,7 @@ def request_reports(run: dg.DagsterRun) -> dg.RunRequest | dg.SkipReason:
     """A run for the reports of the days that a run was about."""
     parts = find_scope(run)
     if not parts:
-        return dg.SkipReason("the run was not about one day or a list of days")
+        return dg.SkipReason("the run has neither a day nor a list of days")
     return dg.RunRequest(
         run_key=run.run_id, run_config=batch_config(REPORTS, parts), tags=describe_run(parts)
     )
@@ -347,7 +347,9 @@ def dead_runs(
 ) -> dg.SkipReason:
     """Mark killed runs of the command line as failed, every minute."""
     dead = fail_dead_runs(context.instance, platform.settings.dagster_home, daemons_too=False)
-    return dg.SkipReason(f"marked as failed: {', '.join(dead)}" if dead else "no run is dead")
+    return dg.SkipReason(
+        f"marked as failed: {', '.join(dead)}" if dead else "every run has a live process"
+    )
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
@@ -410,7 +412,7 @@ def _request_due(
     tick = context.scheduled_execution_time.astimezone(UTC)
     wanted = find_wanted(platform, context.instance, stage, tick)
     for name, problem in wanted.problems.items():
-        context.log.warning(f"workspace {name!r} is left out: {problem}")
+        context.log.warning(f"workspace {name!r} is skipped: {problem}")
     names = {name for name, _ in {*wanted.due, *wanted.failed}}
     ready = set(with_partition(sorted(names), context.instance, context.log))
     # Of what is due only the targets that are due are asked; what failed is made as a whole.

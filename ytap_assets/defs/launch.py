@@ -191,8 +191,8 @@ def plan_stages(definitions: dg.Definitions, selection: str) -> list[Planned]:
         raise ConfigError(_explain_unknown(selection, makeable)) from error
     except dg.DagsterError as error:
         raise ConfigError(
-            f"selection {selection!r} cannot be read: several are joined as in"
-            " 'key:scored_trends or key:video_metrics', and + takes in what one is made from, as in"
+            f"selection {selection!r} cannot be parsed; join several assets with `or`, as in"
+            " 'key:scored_trends or key:video_metrics', and add the upstream assets with +, as in"
             " '+workspace_reports'"
         ) from error
     if not chosen:
@@ -235,7 +235,7 @@ def _order(planned: Sequence[Planned], stage_of: Mapping[str, Stage]) -> list[Pl
         )
         if ready is None:
             names = ", ".join(one.stage.name for one in waiting)
-            raise ValueError(f"these stages need each other: {names}")
+            raise ValueError(f"these stages depend on each other: {names}")
         waiting.remove(ready)
         ordered.append(ready)
     return ordered
@@ -247,8 +247,8 @@ def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
     unknown = [word for word in _WORD.findall(selection) if word not in known]
     nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
     advice = f"; did you mean `{nearest}`?" if nearest else ""
-    there_are = f"there are {', '.join(known)}"
-    return f"selection {selection!r} selects no asset that can be made{advice}; {there_are}"
+    there_are = f"the assets are {', '.join(known)}"
+    return f"selection {selection!r} selects no asset that can be materialized{advice}; {there_are}"
 
 
 def group_by_assets(
@@ -382,13 +382,13 @@ def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:
 def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -> None:
     first, last = platform.askable_days()
     if days[0] > days[1]:
-        raise ConfigError(f"{days[0]} is after {days[1]}: the first day comes first")
+        raise ConfigError(f"{days[0]} is after {days[1]}; give the earlier day first")
     if not first <= days[0] <= days[1] <= last:
         is_recorded = platform.day_range()[1] is not None
         end = f"{last}, the last recorded day" if is_recorded else f"today, {last}"
         raise ConfigError(
-            f"{days[0]}..{days[1]}: days lie between {first} and {end};"
-            " YTAP_FIRST_DAY sets an earlier first day"
+            f"{days[0]}..{days[1]}: the days must be between {first} and {end}; YTAP_FIRST_DAY sets"
+            " an earlier first day"
         )
     for workspace_id in workspace_ids:
         platform.workspaces.get_open(workspace_id)

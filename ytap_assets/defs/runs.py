@@ -42,7 +42,7 @@ PROCESS_TAG = ".dagster/ytap_process"
 _FOLDER = "processes"
 _GONE = (
     "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
-    " were rolled back, and it is safe to run it again"
+    " were rolled back, and the run can be started again"
 )
 FIRST_RERUN = timedelta(minutes=5)
 """How long a partition that failed waits for its next try; each further failure doubles it."""
@@ -202,7 +202,7 @@ def with_partition(
     """
     asked, known = list(workspace_ids), set(instance.get_dynamic_partitions(WORKSPACE))
     if new := [one for one in asked if one not in known]:
-        log.warning(f"no partition yet, so asked for next time: {', '.join(new)}")
+        log.warning(f"no partition yet, requested at the next evaluation: {', '.join(new)}")
     return [one for one in asked if one in known]
 
 

@@ -125,7 +125,7 @@ def order_assets(assets: Iterable[TableAsset]) -> dict[str, tuple[TableAsset, fr
             <= ordered.keys()
         }
         if not ready:
-            raise ValueError(f"these assets need each other: {', '.join(sorted(waiting))}")
+            raise ValueError(f"these assets depend on each other: {', '.join(sorted(waiting))}")
         for name, direct in ready.items():
             above = direct.union(*(ordered[one][1] for one in direct))
             ordered[name] = (waiting.pop(name), frozenset(above))
@@ -182,7 +182,7 @@ def build_stage(
         wanted = {name: one for name, one in ordered.items() if name in chosen}
         if not wanted:
             raise dg.Failure(
-                "these checks judge what a run writes: materialize their assets instead",
+                "these checks run with their assets; materialize the assets instead",
                 allow_retries=False,
             )
         op_context = context.op_execution_context
@@ -266,7 +266,9 @@ def build_job(assets: Sequence[TableAsset]) -> dg.JobDefinition:
     ) -> None:
         unknown = sorted(set(config.tables) - ordered.keys())
         if unknown:
-            raise ConfigError(f"{stage.name} makes no {unknown[0]}, but {', '.join(ordered)}")
+            raise ConfigError(
+                f"{stage.name} has no table {unknown[0]}; its tables are {', '.join(ordered)}"
+            )
         wanted = {name: one for name, one in ordered.items() if name in (config.tables or ordered)}
         parts = config.parts(by_day=stage.by_day)
         with _one_at_a_time(stage, platform, context):
@@ -348,7 +350,7 @@ class _StageRun:
         """
         context = self._context
         if not self._parts:
-            raise dg.Failure("the run names no partition", allow_retries=False)
+            raise dg.Failure("the run has no partitions", allow_retries=False)
         _name_run(context, self._parts)
         run = Run(context.run.run_id, "dagster", f"materialize {', '.join(self._wanted)}")
         written = set()
@@ -423,7 +425,7 @@ class _StageRun:
             for scope in (*results, *part.published)
         }
         for scope in own.difference(whole.values()):
-            results[scope] = RuntimeError("nothing was made of it")
+            results[scope] = RuntimeError("the asset returned no result for it")
             whole[scope] = scope
         for scope, one in results.items():
             if isinstance(one, Exception):
@@ -537,7 +539,7 @@ def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
             and one.days[0] <= day.first_day <= one.days[1]
         ):
             return one
-    raise ValueError(f"{day} belongs to no slice of the batch")
+    raise ValueError(f"{day} is in no slice of the batch")
 
 
 def _find_refused(batch: Batch) -> dict[Scope, Exception]:
@@ -548,7 +550,9 @@ def _find_refused(batch: Batch) -> dict[Scope, Exception]:
         if one.workspace.is_archived:
             refused[one.scope] = ConfigError(f"{one.scope}: the workspace is archived")
         elif one.days is not None and not first <= one.days[0] <= one.days[1] <= last:
-            refused[one.scope] = ConfigError(f"{one.scope}: days lie between {first} and {last}")
+            refused[one.scope] = ConfigError(
+                f"{one.scope}: the days must be between {first} and {last}"
+            )
     return refused
 
 

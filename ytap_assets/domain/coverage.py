@@ -25,7 +25,7 @@ _BEST_FIRST = (
     "not_recorded",
     "unrecoverable",
 )
-_PLACE = r"^[\w.-]+\.[\w-]+(?:/\S*)?(?:: | (answered \d+: ))"
+_PLACE = r"^[\w.-]+\.[\w-]+(?:/\S*)?(?:: | (returned \d+: ))"
 _SHOWN_REASONS = 5
 
 

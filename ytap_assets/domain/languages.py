@@ -143,7 +143,7 @@ _COUNTRIES = """
 """
 _NOT_COUNTRIES: Mapping[str, str] = {
     "EN": "a language; name countries, such as US or GB",
-    "EU": "no country; name each, such as DE, FR",
+    "EU": "not a country; list each, such as DE, FR",
     "UK": "not the code of the United Kingdom; write GB",
 }
 _SHORTEST_NAME = 4
@@ -169,7 +169,7 @@ def check_language(text: str) -> str:
         return text
     nearest = _PROBABLE_CODES.get(code) or _find_language(text)
     advice = f": {nearest} ({_NAMES[nearest]})" if nearest else ", such as en or pt-BR"
-    raise ValueError(f"{text[:40]!r} is no language; write its ISO 639 code{advice}")
+    raise ValueError(f"{text[:40]!r} is not a language code; write an ISO 639 code{advice}")
 
 
 def _find_language(text: str) -> str | None:
@@ -195,7 +195,7 @@ def check_country(text: str) -> str:
         advice = f"{spelled} is {_NOT_COUNTRIES[spelled]}"
     elif spelled in _COUNTRIES.split():
         advice = f"write {spelled}"
-    raise ValueError(f"{text[:40]!r} is no country's code (ISO 3166-1 alpha-2): {advice}")
+    raise ValueError(f"{text[:40]!r} is not a country code (ISO 3166-1 alpha-2); {advice}")
 
 
 _LATIN = r"\p{Latin}"

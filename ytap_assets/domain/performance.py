@@ -128,7 +128,7 @@ def _say_missing() -> pl.Expr:
     """Why numbers of a row are null, by their names."""
     is_published = pl.col("published") > 0
     reasons = (
-        pl.when(pl.col("items") == 0).then(pl.lit("spam_items, spam_pct: it brought no items")),
+        pl.when(pl.col("items") == 0).then(pl.lit("spam_items, spam_pct: it has no items")),
         pl.when(pl.col("views_gained").is_null()).then(
             pl.lit("views_gained: no video of it has counts of this day and the one before")
         ),

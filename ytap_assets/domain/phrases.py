@@ -155,18 +155,18 @@ def check_phrase(text: str) -> str:
         raise ValueError("a phrase has one line; list each phrase as an entry of its own")
     if _LIKE_REGEX.search(text):
         raise ValueError(
-            "a phrase is no regular expression: write the words themselves, and alternatives as"
-            " entries of their own; regular expressions belong under spam.patterns"
+            "a phrase is not a regular expression; write the words, with alternatives as separate"
+            " entries; regular expressions belong under spam.patterns"
         )
     if _WILDCARD.search(text):
         raise ValueError(
-            "`*` is no wildcard: a phrase matches whole words, so list each form of a word; where"
-            " it is part of a name, leave it out"
+            "`*` is not a wildcard: a phrase matches whole words; list each form of a word; if it"
+            " is part of a name, omit it"
         )
     if not is_phrase(text):
         raise ValueError(
-            "nothing in it can be found in a text: a phrase needs a letter, a digit, or a mark"
-            " other than spaces, hyphens and underscores"
+            "it has no searchable character; a phrase needs a letter, a digit, or a mark other than"
+            " spaces, hyphens and underscores"
         )
     return text
 
@@ -348,14 +348,12 @@ def check_regex(regex: str) -> str:
     if slashed:
         flags = f"(?{slashed[2]})" if slashed[2] in {"i", "s", "m", "x"} else "(?i)"
         bare = f"{flags if slashed[2] else ''}{slashed[1]}"
-        raise ValueError(f"slashes are no part of a pattern: write {bare} instead")
+        raise ValueError(f"slashes are not part of a pattern; write {bare} instead")
     _refuse_unmatchable(regex)
     try:
         matches_nothing = pl.Series([""]).str.contains(regex).item()
     except (pl.exceptions.ComputeError, UnicodeEncodeError) as error:
-        raise ValueError(
-            f"not a pattern that the engine takes: {_engine_message(error)}"
-        ) from error
+        raise ValueError(f"not a valid regular expression: {_engine_message(error)}") from error
     if matches_nothing:
         raise ValueError("a pattern that matches the empty text matches every text")
     return regex
@@ -384,8 +382,8 @@ def _refuse_unmatchable(regex: str) -> None:
     seen = _seen(literal)
     if seen != literal and not has_alternatives:
         raise ValueError(
-            "patterns see texts with HTML entities decoded and accents on their letters:"
-            f" write {seen.strip()!r} instead of {literal.strip()!r}"
+            "patterns are applied to texts with decoded HTML entities and composed accents; write"
+            f" {seen.strip()!r} instead of {literal.strip()!r}"
         )
 
 
@@ -408,16 +406,16 @@ def _character_of(match: re.Match[str]) -> str:
 def _refuse_character(character: str) -> None:
     named = f"U+{ord(character):04X}"
     if unicodedata.category(character) == "Cc" and not character.isspace():
-        advice = r"; in YAML, \b is a backspace within double quotes: use single ones"
+        advice = r"; in YAML, \b within double quotes is a backspace; use single quotes"
         raise ValueError(
-            f"has the control character {named}, which no text has"
+            f"contains the control character {named}, which no text has"
             + (advice if character == "\b" else "")
         )
     seen = _seen(character)
     if seen != character:
         what = repr(seen) if seen.strip() else "a space" if seen else "nothing"
         raise ValueError(
-            f"has {named}, which no text has that patterns see: write {what} in its place"
+            f"contains {named}, which is replaced in texts before matching; write {what} instead"
         )
 
 

@@ -42,13 +42,13 @@ def doubt_clock(commits: Sequence[datetime], now: datetime) -> str | None:
     if not commits:
         return None
     if commits[-1] > now + SKEW:
-        return f"the clock says {_show(now)}, before the newest commit of {_show(commits[-1])}"
+        return f"the clock ({_show(now)}) is before the newest commit ({_show(commits[-1])})"
     newest = None
     for at in (*(at for at in commits if at <= now), now):
         if newest and at - newest > LONGEST_PAUSE and now - at < _SETTLED:
             days = (at - newest).days
             return (
-                f"the clock says {_show(now)}, and there was no commit for {days} days between"
+                f"the clock is at {_show(now)}, and there was no commit for {days} days between"
                 f" {_show(newest)} and {_show(at)}"
             )
         newest = at if newest is None else max(at, newest)
@@ -82,8 +82,8 @@ def doubt_retention(rows: Mapping[date, int], keep_since: date) -> str | None:
     if len(gone) <= _FEW_DAYS or count <= _MOST_ROWS * total:
         return None
     return (
-        f"{count:,} of {total:,} rows would be deleted, those of {len(gone)} days from"
-        f" {min(gone)} to {max(gone)}"
+        f"{count:,} of {total:,} rows would be deleted, of {len(gone)} days from {min(gone)} to"
+        f" {max(gone)}"
     )
 
 

@@ -157,7 +157,10 @@ def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool 
             )
             write_manifest(backup, partial)
             if replace(read_manifest(partial), folder=folder) != backup:
-                raise BackupError(f"{folder}: its manifest is not read as it was written")
+                raise BackupError(
+                    f"{folder}: the manifest that was written does not match the backup; make the"
+                    " backup again"
+                )
             sync(partial / MANIFEST)
             partial.rename(folder)
             (folder / MARKER).unlink()
@@ -167,20 +170,21 @@ def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool 
 def _check_target(settings: Settings, folder: Path) -> None:
     require_catalog(settings)
     if os.path.lexists(folder):
-        raise BackupError(f"{folder} is there already: choose another place for the backup")
+        raise BackupError(f"{folder} already exists; choose another folder for the backup")
     if folder.resolve().is_relative_to(settings.data_path.resolve()):
         raise BackupError(
-            f"{folder} is among the lake's own files, where it would be swept: choose another place"
+            f"{folder} is inside the lake's data path, where maintenance would delete it; choose"
+            " another folder"
         )
     catalog = settings.catalog.resolve()
     if folder.resolve().parent == catalog.parent and folder.name.startswith(catalog.name):
         raise BackupError(
-            f"{folder} is named like a file that belongs to the catalog {settings.catalog}: choose"
-            " another name"
+            f"{folder} has the name of a file of the catalog {settings.catalog}; choose another"
+            " name"
         )
     for parent in folder.resolve().parents:
         if _is_copy(parent):
-            raise BackupError(f"{folder} is inside the backup {parent}: choose another place")
+            raise BackupError(f"{folder} is inside the backup {parent}; choose another folder")
 
 
 def _is_copy(folder: Path) -> bool:
@@ -268,8 +272,8 @@ def _copy_file(
     is_kept = describe(kept) == known  # where it is not, that copy is damaged and says nothing
     if is_kept and describe(source) != known:
         raise LakeDamagedError(
-            f"{source}, of the table {file.table}: damaged, its content is not what was copied"
-            f" before: {kept} is the same file, undamaged: copy it back, or restore a backup"
+            f"{source}, of the table {file.table}: damaged: its content differs from its last"
+            f" backup; copy the undamaged file {kept} to its place, or restore a backup"
         )
     if not is_kept:
         _decode(connection, source, file)
@@ -307,9 +311,13 @@ def _naming_damage(settings: Settings, partial: Path, earlier: Copy | None) -> I
     try:
         yield
     except LakeDamagedError as error:
-        newest = f"the newest good one is {earlier.folder}" if earlier else "there is no good one"
+        newest = (
+            (f"the newest valid backup is {earlier.folder}")
+            if earlier
+            else "there is no valid backup"
+        )
         message = str(error).replace(str(partial / CATALOG_NAME), str(settings.catalog))
-        raise BackupError(f"{message}; no copy is made; {newest}") from error
+        raise BackupError(f"{message}; no backup was made; {newest}") from error
 
 
 def restore(
@@ -341,8 +349,8 @@ def restore(
     check_catalog(backup)
     if _version(backup.duckdb_version) > _version(duckdb.__version__):
         raise BackupError(
-            f"{folder} was made by DuckDB {backup.duckdb_version}, newer than the"
-            f" {duckdb.__version__} here: install that version first"
+            f"{folder} was made by DuckDB {backup.duckdb_version}, newer than the installed"
+            f" {duckdb.__version__}; install that version first"
         )
     data_path = settings.data_path
     with naming_failures(data_path), hold_copies(settings):
@@ -386,17 +394,19 @@ def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
     except DiskFullError as error:
         needed = backup.size_bytes + backup.catalog.size_bytes
         raise DiskFullError(
-            f"{settings.backups}: no space to restore {folder} into a temporary place, which takes"
-            f" {needed:,} bytes: its files are as they were copied, but it is not verified; free"
-            " some space there and verify it again"
+            f"{settings.backups}: no space to restore {folder} into a temporary folder, which needs"
+            f" {needed:,} bytes; the checksums of its files are correct, but its tables were not"
+            " verified; free some space and verify it again"
         ) from error
     differing = [
-        f"{name} has {tables.get(name, 'no')} rows, {rows} when it was copied"
+        f"{name} has {tables.get(name, 'no')} rows instead of {rows}"
         for name, rows in (backup.tables or {}).items()
         if tables.get(name) != rows
     ]
     if differing:
-        raise BackupError(f"{folder}: restored, {'; '.join(differing)}: use another backup")
+        raise BackupError(
+            f"{folder}: the restored tables differ: {'; '.join(differing)}; use another backup"
+        )
     return Verified(backup, tables)
 
 
@@ -414,7 +424,9 @@ def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str
                 return _count_rows(connection, reads_all=True)
         except (duckdb.Error, LakeDamagedError) as error:
             message = " ".join(str(error).split())
-            raise BackupError(f"{folder}: restored, it cannot be read: {message}") from error
+            raise BackupError(
+                f"{folder}: the restored lake cannot be read: {message}; use another backup"
+            ) from error
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -430,11 +442,14 @@ def _check_ways(data_path: Path, backup: Backup) -> None:
     for way in sorted(ways):
         place = data_path / way
         if place.is_symlink():
-            raise BackupError(f"{place} is a link: nothing is restored through it; remove it first")
+            raise BackupError(
+                f"{place} is a symbolic link, which a restore does not follow; remove it first"
+            )
         if place.exists() and place.is_dir() == (way in backup.files):
             kinds = ("folder", "file") if way in backup.files else ("file", "folder")
             raise BackupError(
-                f"{place} is a {kinds[0]} where a {kinds[1]} is restored: move it away first"
+                f"{place} is a {kinds[0]}, and the backup has a {kinds[1]} of that name; move it"
+                " away first"
             )
 
 
@@ -444,8 +459,8 @@ def _stage(backup: Backup, staging: Path, catalog: Path) -> None:
     staging.mkdir(parents=True)
     if (free := shutil.disk_usage(staging).free) < needed:
         raise DiskFullError(
-            f"{staging.parent}: {needed:,} bytes are needed and {free:,} are free: nothing was"
-            " restored and the lake is as it was; free some space and run it again"
+            f"{staging.parent}: {needed:,} bytes are needed and {free:,} are free; nothing was"
+            " restored, and the lake is unchanged; free some space and run the command again"
         )
     catalog.parent.mkdir(parents=True, exist_ok=True)
     sources = {
@@ -476,7 +491,7 @@ class _Replacement:
         self._kept_files = self._data_path.with_name(self._data_path.name + suffix)
         self._placed: list[str] = []
         if any(map(os.path.lexists, (self._kept_catalog, self._kept_files))):
-            raise BackupError(f"{self._kept_catalog}: is there already: restore again")
+            raise BackupError(f"{self._kept_catalog} already exists; run the command again")
 
     def run(self, staging: Path, catalog: Path) -> None:
         """Replace the lake."""
@@ -555,7 +570,7 @@ def _empty_journal(catalog: Path, timeout_s: float) -> None:
             busy = "locked" in str(error)
         if busy:
             raise BackupError(
-                f"{catalog}: another program still reads or writes it; end that program and restore"
+                f"{catalog}: another program still uses it; end that program and run the command"
                 " again"
             )
     for journal in list_journals(catalog):

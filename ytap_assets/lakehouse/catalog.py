@@ -22,7 +22,7 @@ from ytap_assets.lakehouse.errors import LakeDamagedError, can_write, explain_er
 from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 
-WAY_BACK = "`ytap restore FOLDER` puts a backup back; `ytap doctor` names the newest"
+WAY_BACK = "restore a backup with `ytap restore FOLDER` (`ytap doctor` shows the newest)"
 _BUSY_S = 30.0
 _JOURNALS = ("-wal", "-shm", "-journal")
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
@@ -138,7 +138,7 @@ def check_not_empty(catalog: Path) -> None:
         LakeDamagedError: It has none. SQLite would take that for a new database.
     """
     if not catalog.stat().st_size:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: 0 bytes; {WAY_BACK}")
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: the file is empty; {WAY_BACK}")
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def read_commits(catalog: Path, *, is_copy: bool = False) -> Commits:
         times = {number: str(time) for number, time in rows if isinstance(number, int)}
         lake_id = connection.execute(_LAKE_ID).fetchone()
     if not times or lake_id is None:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no snapshot; {WAY_BACK}")
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: it has no snapshot; {WAY_BACK}")
     return Commits(str(lake_id[0]), times)
 
 
@@ -221,11 +221,11 @@ def _read_facts(catalog: Path, *, is_copy: bool) -> CatalogFacts:
             for schema, table, ours in connection.execute(_FOLDERS)
         ]
     if snapshot is None or lake_id is None:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: no snapshot; {WAY_BACK}")
+        raise LakeDamagedError(f"{catalog}: the catalog is damaged: it has no snapshot; {WAY_BACK}")
     if len(files) != count:
         raise LakeDamagedError(
-            f"{catalog}: the catalog is damaged: {count} files, of which {len(files)} belong to a"
-            f" table and are named once; {WAY_BACK}"
+            f"{catalog}: the catalog is damaged: of {count} files, only {len(files)} belong to a"
+            f" table and are listed once; {WAY_BACK}"
         )
     return CatalogFacts(
         str(lake_id[0]),
@@ -253,9 +253,9 @@ def check_integrity(catalog: Path, *, is_copy: bool = False) -> None:
         if kind in ("trigger", "view") or _REPLACES.search(str(sql)):
             what = "conflict clause of the table" if kind == "table" else kind
             raise LakeDamagedError(
-                f"{catalog}: holds the {what} {str(name)[:_LONGEST_SHOWN]!r}, which DuckLake does"
-                " not make and which can delete or hide the lake's rows: drop it from the lake's"
-                f" catalog with SQLite; {WAY_BACK}"
+                f"{catalog}: contains the {what} {str(name)[:_LONGEST_SHOWN]!r}, which DuckLake"
+                " does not create and which can delete or hide rows; drop it from the catalog with"
+                f" SQLite; {WAY_BACK}"
             )
 
 
@@ -291,7 +291,7 @@ def check_files(facts: CatalogFacts, settings: Settings) -> None:
         raise LakeDamagedError(
             f"{settings.data_path}: {len(bad)} of {len(facts.files)} files that the catalog"
             f" {settings.catalog} refers to are missing or damaged, such as {bad[0]} of the table"
-            f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes: check"
+            f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes; check"
             f" YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
         )
 
@@ -301,7 +301,7 @@ def _describe_place(path: Path) -> str:
     try:
         return describe_kind(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
-        return "not there"
+        return "missing"
 
 
 def find_unsafe_name(name: str) -> str | None:
@@ -313,9 +313,9 @@ def find_unsafe_name(name: str) -> str | None:
     if not name.endswith(".parquet"):
         return "does not end in .parquet"
     if name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
-        return "is absolute or leads out of its folder"
+        return "is absolute or is outside the folder"
     if any(sign == "\\" or unicodedata.category(sign) in {"Cc", "Cs"} for sign in name):
-        return "holds a backslash or a control character"
+        return "contains a backslash or a control character"
     if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
         return "is too long"
     return None
@@ -345,7 +345,7 @@ def _join(catalog: Path, *parts: str, is_relative: int) -> str:
     problem = find_unsafe_name(name) if is_relative else "is absolute"
     if problem:
         raise LakeDamagedError(
-            f"{catalog}: refers to the file {name[:200]!r}, whose name {problem}: only files below"
-            f" the data path are the lake's; {WAY_BACK}"
+            f"{catalog}: refers to the file {name[:200]!r}, whose name {problem}; a lake's files"
+            f" are all below its data path; {WAY_BACK}"
         )
     return name

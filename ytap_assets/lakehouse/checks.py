@@ -113,7 +113,7 @@ class PublishRefusedError(LakeError):
         self.results = results
         failed = [result for result in results if not result.passed]
         reasons = "; ".join(f"{result.name}: {result.summary}" for result in failed)
-        super().__init__(f"{table}: refused, the previous rows stay: {reasons}")
+        super().__init__(f"{table}: not published, the previous rows are unchanged: {reasons}")
 
 
 @dataclass(frozen=True)

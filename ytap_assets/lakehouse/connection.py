@@ -151,14 +151,14 @@ def find_obstacle(settings: Settings) -> str | None:
     """
     catalog, data_path = settings.catalog, settings.data_path
     if catalog.is_symlink() and not catalog.exists():
-        return f"{catalog} is a link to nowhere"
+        return f"{catalog} is a broken symbolic link"
     if catalog.exists():
-        return f"{catalog} is {'a folder' if catalog.is_dir() else 'there already'}"
+        return f"{catalog} is {'a folder' if catalog.is_dir() else 'an existing file'}"
     for suffix in _JOURNALS:
         if (journal := catalog.with_name(catalog.name + suffix)).exists():
-            return f"{journal} is the journal of a catalog that is not there"
+            return f"{journal} is the journal of a missing catalog"
     if files := list_parquet(data_path):
-        return f"{data_path} holds {len(files)} Parquet files whose catalog is not there"
+        return f"{data_path} contains {len(files)} Parquet files of a missing catalog"
     return None
 
 
@@ -179,15 +179,18 @@ def _describe_missing(settings: Settings) -> str:
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
     if is_made_by_itself(settings):
-        return f"there is no lake at {settings.catalog}: materialize or import something first"
+        return (
+            f"there is no lake at {settings.catalog}; `ytap materialize` and `ytap import` create"
+            " it"
+        )
     values = {"YTAP_CATALOG": settings.catalog, "YTAP_DATA_PATH": settings.data_path}
     said = ", ".join(f"{name}={values[name]}" for name in moved) or f"YTAP_DATA={settings.data}"
-    copies = f"{settings.backups} holds copies of one" if _has_copies(settings) else None
+    copies = f"{settings.backups} contains backups of a lake" if _has_copies(settings) else None
     found = f", and {obstacle or copies}" if obstacle or copies else ""
-    create = "" if obstacle else ", `ytap lake create` makes an empty one"
+    create = "" if obstacle else ", or create an empty lake with `ytap lake create`"
     return (
-        f"there is no lake at {settings.catalog} ({said}){found}: correct the variable or put the"
-        f" catalog back in its place{create}; {WAY_BACK}"
+        f"there is no lake at {settings.catalog} ({said}){found}; correct the variable, or move the"
+        f" catalog back{create}; {WAY_BACK}"
     )
 
 
@@ -318,7 +321,10 @@ def _attach_copy(connection: duckdb.DuckDBPyConnection, settings: Settings) -> b
     except OSError:
         return False
     if _stamps(settings.catalog) != before:
-        raise CatalogBusyError(f"{settings.catalog}: another program wrote to it; run it again")
+        raise CatalogBusyError(
+            f"{settings.catalog}: another program wrote to it at the same time; run the command"
+            " again"
+        )
     copied = replace(settings, catalog=folder / settings.catalog.name)
     connection.execute(attach_statement(copied, read_only=True))
     connection.execute(f"USE {LAKE}")
@@ -412,8 +418,8 @@ def stored_at(
 
 def _explain_missing(snapshot: int) -> str:
     return (
-        f'snapshot {snapshot} never was, or has expired; `ytap sql "FROM'
-        " ducklake_snapshots('lake')\"` lists those that can be read"
+        f'snapshot {snapshot} does not exist or has expired; `ytap sql "FROM'
+        " ducklake_snapshots('lake')\"` lists the available snapshots"
     )
 
 
@@ -438,8 +444,8 @@ def _load_extension(connection: duckdb.DuckDBPyConnection, name: str, file: Path
         return
     if not file.is_file():
         raise ConfigError(
-            f"duckdb-extension-{name.replace('_', '-')} is not made for DuckDB"
-            f" {duckdb.__version__}: install the versions pinned in requirements.lock"
+            f"duckdb-extension-{name.replace('_', '-')} is not built for DuckDB"
+            f" {duckdb.__version__}; install the versions pinned in requirements.lock"
         )
     connection.execute(f"LOAD {_quote(str(file))}")
 

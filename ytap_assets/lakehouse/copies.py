@@ -130,7 +130,7 @@ def list_copies(settings: Settings) -> list[Copy]:
     for folder in settings.backups.iterdir():
         is_one = folder.is_dir() and not folder.is_symlink() and not PARTIAL.fullmatch(folder.name)
         if is_one and os.path.lexists(folder / MANIFEST):
-            copies.append(_look_at(folder))
+            copies.append(_inspect_copy(folder))
     return sorted(copies, key=lambda copy: copy.order)
 
 
@@ -173,12 +173,11 @@ def find_newer_copy(settings: Settings, copies: Sequence[Copy]) -> str | None:
             continue
         if commits.lacks(known.newest, known.times[known.newest]):
             return (
-                f"{settings.catalog} is older than the copy {copy.folder}: it lacks the snapshot"
-                f" {known.newest} of {known.times[known.newest]}, and its newest is"
-                f" {commits.newest}; another catalog took the place of the lake's, or its journal"
-                f" (-wal) was lost: put the newer state back with `ytap restore {copy.folder}`; if"
-                " the older state is meant, make a copy of it with `ytap backup` and restore that"
-                " copy, which records it"
+                f"{settings.catalog} is older than the backup {copy.folder}: it does not have the"
+                f" snapshot {known.newest} of {known.times[known.newest]}, and its newest is"
+                f" {commits.newest}; the catalog was replaced, or its journal (-wal) was lost;"
+                f" restore the newer state with `ytap restore {copy.folder}`; to keep the older"
+                " state, make a backup of it with `ytap backup` and restore that backup"
             )
     return None
 
@@ -221,7 +220,7 @@ def check_sizes(folder: Path) -> Backup:
     for name, file in {CATALOG_NAME: backup.catalog, **expected}.items():
         if there.get(name) != file.size_bytes:
             raise BackupError(
-                f"{folder / name}: missing or not {file.size_bytes} bytes long: use another backup"
+                f"{folder / name}: missing, or not {file.size_bytes} bytes long; use another backup"
             )
     return backup
 
@@ -246,7 +245,7 @@ def restored_file(settings: Settings) -> Path:
     return settings.catalog.with_name(settings.catalog.name + _RESTORED)
 
 
-def _look_at(folder: Path) -> Copy:
+def _inspect_copy(folder: Path) -> Copy:
     try:
         backup = check_sizes(folder)
         if backup.lake_id is None:  # of format 2, whose manifest does not say
@@ -275,8 +274,10 @@ def _list_tree(folder: Path) -> dict[str, int]:
             if stat.S_ISREG(state.st_mode):
                 sizes[path.relative_to(folder).as_posix()] = state.st_size
             elif not stat.S_ISDIR(state.st_mode):
-                kind = "a link, which leads out of the backup" if path.is_symlink() else "no file"
-                raise BackupError(f"{path}: {kind}: a backup holds files only; use another backup")
+                kind = "a symbolic link" if path.is_symlink() else "a special file"
+                raise BackupError(
+                    f"{path}: {kind}; a backup contains only regular files; use another backup"
+                )
     return sizes
 
 
@@ -303,13 +304,15 @@ def check_catalog(backup: Backup) -> None:
         if copied is None or copied.size_bytes != file.size_bytes:
             raise BackupError(
                 f"{catalog}: refers to {name} of {file.size_bytes} bytes, which is not in the"
-                " manifest: use another backup"
+                " manifest; use another backup"
             )
 
 
 def damaged(file: Path) -> BackupError:
     """The error for a file of a copy whose content is not what was copied."""
-    return BackupError(f"{file}: damaged, its content is not what was copied: use another backup")
+    return BackupError(
+        f"{file}: damaged: its checksum differs from the manifest; use another backup"
+    )
 
 
 @contextmanager
@@ -326,8 +329,8 @@ def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[N
             held.enter_context(lock.hold())
         except LockTimeoutError as error:
             raise BackupError(
-                f"{lock.path}: another backup, restore or sweep of this lake is running: wait for"
-                " it, or end it (the lock ends with its process)"
+                f"{lock.path}: another backup, restore or maintenance of this lake is running; wait"
+                " until it ends, or end its process, which releases the lock"
             ) from error
         yield
 
@@ -401,16 +404,16 @@ def naming_failures(place: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error, duckdb.Error, UnicodeDecodeError) as error:
         if is_full(error, place):
             raise DiskFullError(
-                f"no space left on the disk of {place}: nothing was changed, and no half of it is"
-                " left; free some space and run it again"
+                f"no space left on the disk of {place}; nothing was changed, and incomplete files"
+                " were removed; free some space and run the command again"
             ) from error
         if is_failing(error):
             raise DiskFailureError(
-                f"{place}: {describe_failure(error)}: nothing was changed, and no half of it is"
-                f" left; {CHECK_DISK}"
+                f"{place}: {describe_failure(error)}; nothing was changed, and incomplete files"
+                f" were removed; {CHECK_DISK}"
             ) from error
         if isinstance(error, sqlite3.Error | UnicodeDecodeError):
-            raise BackupError(f"{place}: {error}: check its disk and its permissions") from error
+            raise BackupError(f"{place}: {error}; check the disk and the permissions") from error
         raise
 
 
@@ -429,7 +432,7 @@ def copy_bytes(source: Path, target: Path) -> Copied:
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as here, target.open("xb") as there:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BackupError(f"{source}: no file")
+            raise BackupError(f"{source}: not a regular file")
         while chunk := here.read(_CHUNK):
             digest.update(chunk)
             there.write(chunk)
@@ -555,8 +558,8 @@ def read_manifest(folder: Path) -> Backup:
     try:
         if content["format"] not in _READABLE:
             raise BackupError(
-                f"{manifest}: of a format without checksums, or a newer one: nobody could tell"
-                " whether the copy is whole; use another backup"
+                f"{manifest}: its format is newer, or has no checksums, so the backup cannot be"
+                " verified; use another backup"
             )
         return Backup(
             folder,
@@ -576,7 +579,7 @@ def _parse_json(manifest: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         found = None
     if found is None:
-        raise BackupError(f"{manifest.parent}: no {MANIFEST}, so not a complete backup")
+        raise BackupError(f"{manifest.parent}: no {MANIFEST}; it is not a complete backup")
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
         raise BackupError(f"{manifest}: not a regular file of at most {_MOST_BYTES:,} bytes")
     try:
@@ -619,7 +622,7 @@ def _parse_file(content: dict[str, Any]) -> Copied:
 
 def _parse_count(value: object, *, least: int = 0, most: int = _MOST_COUNT) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{str(value)[:40]!r} is no whole number from {least} to {most}")
+        raise ValueError(f"{str(value)[:40]!r} is not a whole number from {least} to {most}")
     return value
 
 
@@ -632,5 +635,5 @@ def _parse_instant(value: object) -> datetime:
 
 def _match(pattern: re.Pattern[str], value: object) -> str:
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ValueError(f"{str(value)[:80]!r} is not what stands here")
+        raise ValueError(f"{str(value)[:80]!r} does not match {pattern.pattern}")
     return value

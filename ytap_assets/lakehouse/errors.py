@@ -36,12 +36,12 @@ from ytap_assets.errors import QuestionError, YtapError
 from ytap_assets.settings import Settings
 
 UNREADABLE = (
-    "a file of the lake is missing or damaged: check YTAP_DATA_PATH and YTAP_CATALOG; `ytap doctor`"
-    " looks at the lake, `ytap restore` puts a backup back"
+    "a file of the lake is missing or damaged; check YTAP_DATA_PATH and YTAP_CATALOG; check the"
+    " lake with `ytap doctor`, or restore a backup with `ytap restore`"
 )
 CHECK_DISK = (
-    "check the disk, and the limit on the size of files (`ulimit -f`), and run it again; `ytap"
-    " doctor` looks at the lake"
+    "check the disk and the limit on the size of files (`ulimit -f`), and run the command again;"
+    " `ytap doctor` checks the lake"
 )
 _FULL = ("no space left on device", "database or disk is full", "disk quota exceeded")
 _READ_ONLY = ("attempt to write a readonly database", "read-only file system")
@@ -129,28 +129,28 @@ def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeE
     """Our exception for an error that the machine or another program caused; None for others."""
     if is_locked(error):
         return CatalogBusyError(
-            f"{catalog} is locked by another program, such as a database browser;"
-            " nothing was written: end that program's transaction and run it again"
+            f"{catalog} is locked by another program, such as a database browser; nothing was"
+            " written; end that program's transaction and run the command again"
         )
     if _is_conflict(error):
         return CatalogBusyError(
-            f"{catalog}: another program wrote to the lake at the same time; nothing was"
-            " written: run it again, and let only this project write to the lake"
+            f"{catalog}: another program wrote to the lake at the same time; nothing was written;"
+            " run the command again, and write to the lake only with `ytap` and Dagster"
         )
     if (place := _find_read_only(error, catalog, data_path)) is not None:
         return LakeReadOnlyError(
-            f"{place} is read-only or its permissions are missing; nothing was written: mount it"
-            " for writing or check its permissions"
+            f"{place} cannot be written to; nothing was written; mount it for writing, or check its"
+            " permissions"
         )
     if is_full(error, catalog.parent, data_path):
         return DiskFullError(
-            f"no space left on the disk of {catalog} or {data_path}: nothing was written and the"
-            " previous rows stay; even reading needs a little: free some space and run it again"
-            " (`ytap maintain` sweeps what a failed write left)"
+            f"no space left on the disk of {catalog} or {data_path}; nothing was written, and the"
+            " previous rows are unchanged; reading needs a little space, too; free some space and"
+            " run the command again (`ytap maintain` deletes the files of failed writes)"
         )
     if is_failing(error):
         return DiskFailureError(
-            f"{catalog} or {data_path} cannot be read or written: {describe_failure(error)}:"
+            f"{catalog} or {data_path} cannot be read or written: {describe_failure(error)};"
             f" nothing was changed; {CHECK_DISK}"
         )
     return None

@@ -233,7 +233,7 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
             raise explained from error
         message = " ".join(str(error).split())
         raise LakeError(
-            f"{place}: cannot be read: {message}; `ytap restore` puts a backup back"
+            f"{place}: cannot be read: {message}; restore a backup with `ytap restore`"
         ) from error
 
 

@@ -128,9 +128,11 @@ class Lake:
         """
         if obstacle := find_obstacle(settings):
             use = (
-                "a catalog that works can be used as it is; " if settings.catalog.is_file() else ""
+                "an existing lake needs no `ytap lake create`; "
+                if settings.catalog.is_file()
+                else ""
             )
-            raise LakeError(f"{obstacle}: no lake is made; {use}{WAY_BACK}")
+            raise LakeError(f"{obstacle}; no lake was created; {use}{WAY_BACK}")
         _make(settings)
         return cls.open(settings, tables=tables)
 
@@ -205,7 +207,7 @@ class Lake:
     def wait_for_catalog(self) -> None:
         """Wait until no other program holds the catalog's own lock, as SQLite does not by itself.
 
-        A transaction that has read and then wants to write is told at once that it is locked.
+        A transaction that has read and then writes fails at once if the catalog is locked.
 
         Raises:
             CatalogBusyError: It was held for too long.

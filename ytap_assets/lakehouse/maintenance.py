@@ -220,19 +220,19 @@ def _check_plausible(
     settings: Settings, facts: CatalogFacts, made: set[str], orphans: set[str], count: int
 ) -> None:
     way_out = (
-        "nothing was deleted; check YTAP_CATALOG and YTAP_DATA_PATH, or put a backup back with"
-        f" `ytap restore FOLDER`; if these files are to go, `ytap maintain --sweep-anyway"
+        "nothing was deleted; check YTAP_CATALOG and YTAP_DATA_PATH, or restore a backup with `ytap"
+        " restore FOLDER`; to delete these files, run `ytap maintain --sweep-anyway"
         f" {settings.data_path}`"
     )
     if made and not facts.files and not facts.scheduled:
         raise SweepRefusedError(
-            f"the catalog {settings.catalog} refers to no file, while {settings.data_path} holds"
-            f" {len(made)} that a lake made, such as {min(made)}: {way_out}"
+            f"the catalog {settings.catalog} refers to no file, but {settings.data_path} contains"
+            f" {len(made)} files of a lake, such as {min(made)}; {way_out}"
         )
     if len(orphans) > max(_FEW_FILES, _LARGEST_SHARE * count):
         raise SweepRefusedError(
             f"the catalog {settings.catalog} does not refer to {len(orphans)} of the {count} files"
-            f" in {settings.data_path}, such as {min(orphans)}, which is more than half: {way_out}"
+            f" in {settings.data_path}, such as {min(orphans)}, which is more than half; {way_out}"
         )
 
 
@@ -257,8 +257,8 @@ def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than:
         is_ours = file.is_relative_to(settings.data_path) and is_made_by_lake(file.name)
         if not is_ours or file.relative_to(settings.data_path).as_posix() in facts.files:
             raise SweepRefusedError(
-                f"DuckLake would delete {file}, which a snapshot refers to or which is not the"
-                " lake's: no file of an expired snapshot was deleted; please report it"
+                f"DuckLake would delete {file}, which belongs to a snapshot or not to the lake; no"
+                " file of an expired snapshot was deleted; please report this"
             )
     return len(_call(cursor, function, older_than)) if rows else 0
 

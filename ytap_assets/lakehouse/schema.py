@@ -173,17 +173,17 @@ def _evolve(table: Table, stored: dict[str, Stored]) -> list[SchemaChange]:
         if have.sql_type != _SQL_TYPES[column.dtype]:
             raise SchemaConflictError(
                 f"{table.name}.{column.name} is {have.sql_type} in the lake and"
-                f" {_SQL_TYPES[column.dtype]} in its declaration: declare a new column under"
-                " another name and fill it, or take the old type back"
+                f" {_SQL_TYPES[column.dtype]} in its declaration; declare a new column with another"
+                " name and fill it, or restore the old type"
             )
         if have.comment != column.comment:
             undo = _comment(table, column, have.comment)
             changes.append(SchemaChange((_comment(table, column, column.comment),), undo))
     for name in sorted(remaining):
         raise SchemaConflictError(
-            f"{table.name}.{name} is in the lake but no longer declared: declare it again as"
-            " nullable, or drop it after a backup with"
-            f" `ALTER TABLE {LAKE}.{table.name} DROP COLUMN {name}`"
+            f"{table.name}.{name} is in the lake, but is not declared; declare it again as"
+            f" nullable, or make a backup and drop it with `ALTER TABLE {LAKE}.{table.name} DROP"
+            f" COLUMN {name}`"
         )
     return changes
 
@@ -196,8 +196,8 @@ def _rename(table: Table, former: str, name: str) -> SchemaChange:
 def _add(table: Table, column: Column) -> SchemaChange:
     if not column.nullable and column.default is None:
         raise SchemaConflictError(
-            f"{table.name}.{column.name} is new and allows no null, but the rows that are there"
-            " have no value for it: declare a default, or allow null"
+            f"{table.name}.{column.name} is new and not nullable, but the table has rows without a"
+            " value for it; declare a default, or make it nullable"
         )
     default = "" if column.default is None else f" DEFAULT {_literal(column.default)}"
     alter = f"ALTER TABLE {LAKE}.{table.name}"

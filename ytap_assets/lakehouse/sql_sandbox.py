@@ -64,8 +64,9 @@ _HARMLESS = frozenset(
 MAX_STATEMENT_CHARS = 100_000
 """Planning takes time with the square of a statement's length: 24 s for 900,000 characters."""
 _WAY_OUT = (
-    "not run here, where a statement reads the lake's tables and reaches no other files, databases"
-    " or settings; `ytap attach` attaches the lake in DuckDB's own shell"
+    "not allowed; a statement can only read the lake's tables, and has no access to other files,"
+    " databases or settings; `ytap attach` prints the statements that attach the lake in DuckDB's"
+    " own shell"
 )
 
 
@@ -81,8 +82,9 @@ WRITING = frozenset(
 )
 """Statements that change tables which are there."""
 _READ_ONLY = (
-    "not run here, where the lake is only read: `ytap materialize`, `import` and `script` write to"
-    " it, and retention in a config deletes; with --workspace a copy of its rows can be changed"
+    "not allowed; the lake is read-only here; `ytap materialize`, `import` and `script` write to"
+    " it, and `retention` in a config deletes rows; with --workspace, the statement can change a"
+    " copy of the rows"
 )
 
 
@@ -199,8 +201,8 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
         if len(statement.query) > MAX_STATEMENT_CHARS:
             raise StatementRefusedError(
                 f"a statement has {len(statement.query):,} characters, more than"
-                f" {MAX_STATEMENT_CHARS:,}: DuckDB plans it for minutes and hears no interrupt;"
-                " join with a table or a VALUES list of fewer rows instead"
+                f" {MAX_STATEMENT_CHARS:,}: DuckDB would plan it for minutes and could not be"
+                " interrupted; use a join with a table, or a VALUES list of fewer rows"
             )
         if statement.type not in _HARMLESS:
             raise StatementRefusedError(f"{statement.type.name}: {_WAY_OUT}")
@@ -245,8 +247,8 @@ class _Checker:
                 return self._check_parts(match)
         if not text:
             raise StatementRefusedError(
-                "a PIVOT whose values are not named cannot be checked: name them, as in"
-                " `PIVOT t ON day IN ('2026-11-01', '2026-11-02')`"
+                "a PIVOT without a list of values cannot be checked; list them, as in `PIVOT t ON"
+                " day IN ('2026-11-01', '2026-11-02')`"
             )
         reason = _READ_ONLY if kind in WRITING else _WAY_OUT
         raise StatementRefusedError(f"{kind.name} of this form: {reason}")
@@ -272,7 +274,7 @@ class _Checker:
         try:
             tree = json.loads(row[0]) if row else {}
             if tree.get("error", True) or len(tree["statements"]) != 1:
-                raise StatementRefusedError(f"what is no SELECT: {_WAY_OUT}")
+                raise StatementRefusedError(f"not a SELECT statement: {_WAY_OUT}")
             self._walk(tree["statements"][0]["node"], frozenset())
         except RecursionError as error:
             raise StatementRefusedError("the statement is nested too deeply") from error
@@ -361,7 +363,7 @@ def _parts(node: dict[str, Any], scope: frozenset[str]) -> Iterator[tuple[Any, f
 
 def _unknown_table(name: str) -> StatementRefusedError:
     return StatementRefusedError(
-        f"{name} is not a table of the lake: `ytap sql 'show tables'` lists those, and {_WAY_OUT}"
+        f"{name} is not a table of the lake (`ytap sql 'show tables'` lists the tables): {_WAY_OUT}"
     )
 
 
@@ -416,8 +418,8 @@ def _open_copy(
             copy.execute("".join(_comments(lake)))
     except duckdb.OutOfMemoryException as error:
         raise LakeError(
-            f"{workspace_id}'s rows need more memory than YTAP_SQL_MEMORY allows: name fewer"
-            " tables, ask without --workspace and with a WHERE of your own, or raise the setting"
+            f"the rows of {workspace_id} need more memory than YTAP_SQL_MEMORY allows; name fewer"
+            " tables, replace --workspace by a WHERE clause, or raise the setting"
         ) from error
     finally:
         lake.close()
@@ -446,8 +448,8 @@ def _check_known(
         if found.fetchone():
             return
     raise ConfigError(
-        f"workspace {workspace_id!r} does not exist, and the lake holds no rows of it;"
-        " `ytap workspace list` lists those that do"
+        f"workspace {workspace_id!r} does not exist, and the lake has no rows of it; `ytap"
+        " workspace list` lists the workspaces"
     )
 
 
@@ -473,10 +475,11 @@ def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id:
         return  # its rows can be read although its config cannot
     others = _find_owners(owners, workspace_id, str(uid) if uid else None)
     if others is not None:
-        whose = f"is that of workspace {others[0]!r}" if others else "is not the one that it knows"
+        whose = f"is that of workspace {others[0]!r}" if others else "differs from the lake's"
         raise ConfigError(
             f"workspace {workspace_id!r} was renamed, copied or replaced: the lake's rows of that"
-            f" name are not its own (its uid {whose}); `ytap workspace list` says what to do"
+            f" name belong to another workspace (its uid {whose}); `ytap workspace list` shows what"
+            " to do"
         )
 
 

@@ -119,7 +119,7 @@ class Transaction:
             return 0
         table = _single_table(parts)
         if table.mode != "derived":
-            raise ValueError(f"{table.name} is append-only: append to it")
+            raise ValueError(f"{table.name} is append-only; use append")
         scopes = [part.scope for part in parts]
         log.debug("delete %s %s", table.name, ", ".join(map(str, scopes)))
         removed = self._delete(table, scopes)
@@ -144,10 +144,14 @@ class Transaction:
             return
         table = _single_table(parts)
         if table.mode != "derived" or table.by_day:
-            raise ValueError(f"{table.name}: only whole histories are replaced row by row")
+            raise ValueError(
+                f"{table.name}: only tables that are not partitioned by day are replaced row by row"
+            )
         rows, key = pl.concat([part.frame for part in parts]), list(table.key)
         if not rows.join(keys, on=key, how="anti").is_empty():
-            raise ValueError(f"{table.name}: a new row has a key that is not among those replaced")
+            raise ValueError(
+                f"{table.name}: a new row has a key that is not among the replaced keys"
+            )
         if not keys.is_empty():
             log.debug("delete %s by key", table.name)
             conditions, values = _is_between(keys, key)
@@ -185,7 +189,7 @@ class Transaction:
         table = _single_table(parts)
         owners = [part.scope.workspace_id for part in parts]
         if len(set(owners)) < len(owners):
-            raise ValueError(f"{table.name}: a workspace's rows are appended as one part")
+            raise ValueError(f"{table.name}: more than one part for one workspace")
         frame = pl.concat([part.frame for part in parts])
         split = self.split(table, frame)
         accepted = split.accepted
@@ -209,7 +213,7 @@ class Transaction:
     def split(self, table: Table, frame: pl.DataFrame) -> Appended:
         """Preview `append` for checked rows, without their numbers; nothing is written."""
         if table.mode != "append":
-            raise ValueError(f"{table.name} is derived: publish it")
+            raise ValueError(f"{table.name} is derived; use publish")
         if table.in_parts:
             return self._split_by_parts(table, frame)
         return self._split_by_key(table, frame)
@@ -280,8 +284,8 @@ class Transaction:
         self.begin()
         if self._ask("ducklake_current_snapshot") != self._before:
             raise CatalogBusyError(
-                "another program than ours wrote to the lake at the same time; nothing of this was"
-                " written: run it again"
+                "another program wrote to the lake at the same time; nothing was written; run the"
+                " command again"
             )
         changes, self._changes = self._changes, []
         for change in changes:
@@ -427,7 +431,7 @@ def _is_between(frame: pl.DataFrame, on: Sequence[str]) -> tuple[str, list[objec
 def _single_table(parts: Sequence[CheckedRows]) -> Table:
     table = parts[0].table
     if any(part.table != table for part in parts):
-        raise ValueError(f"{table.name}: parts of one statement are of one table")
+        raise ValueError(f"{table.name}: the parts belong to different tables")
     return table
 
 

@@ -142,7 +142,7 @@ def _collect(batch: Batch, table: Table, ask: _Ask, catalog: Catalog) -> Results
     unfinished: Iterable[Slice] = batch.slices
     try:
         with batches:
-            asyncio.run(_ask_each_day(batch, ask, batches, catalog, failed))
+            asyncio.run(_fetch_each_day(batch, ask, batches, catalog, failed))
         results = {
             slice_.scope: failed.get(slice_.scope) or _describe(slice_, batches)
             for slice_ in batch.slices
@@ -198,7 +198,7 @@ def _count_fetches(log: pl.DataFrame) -> dict[str, int]:
     }
 
 
-async def _ask_each_day(
+async def _fetch_each_day(
     batch: Batch, ask: _Ask, batches: Batches, catalog: Catalog, failed: dict[Scope, Exception]
 ) -> None:
     """Ask for one day after the other, on each for all workspaces at once.
@@ -213,19 +213,19 @@ async def _ask_each_day(
     async with open_session(platform.settings, now=platform.now, catalog=catalog) as session:
         for number, day in enumerate(sorted(by_day), start=1):
             slices = [one for one in by_day[day] if one.scope not in failed]
-            failed |= await _ask_day(session, ask, day, slices, batches)
+            failed |= await _fetch_day(session, ask, day, slices, batches)
             batches.commit_if_large()
             if number % _DAYS_PER_COMMIT == 0:
                 batches.commit()
 
 
-async def _ask_day(
+async def _fetch_day(
     session: Session, ask: _Ask, day: date, slices: Sequence[Slice], batches: Batches
 ) -> dict[Scope, Exception]:
     """Ask for a day of some slices at once; those that failed, and why."""
     failed: dict[Scope, Exception] = {}
 
-    async def ask_one(slice_: Slice) -> None:
+    async def fetch_one(slice_: Slice) -> None:
         try:
             for fetch in await ask(session, slice_, day):
                 batches.add(fetch)
@@ -238,7 +238,7 @@ async def _ask_day(
         return dict.fromkeys((one.scope for one in slices), error)
     async with asyncio.TaskGroup() as group:
         for slice_ in slices:
-            group.create_task(ask_one(slice_))
+            group.create_task(fetch_one(slice_))
     return failed
 
 

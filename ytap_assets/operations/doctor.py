@@ -172,7 +172,7 @@ def probe_host(host: str, *, transport: httpx.BaseTransport | None = None) -> st
 
 def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
     if not listed:
-        detail = "none; `ytap workspace create` makes one"
+        detail = "none; create one with `ytap workspace create`"
         yield Finding("setup", "workspaces", "warn", detail)
     for one in listed:
         subject = f"workspace {one.workspace_id}"
@@ -183,8 +183,8 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
             yield Finding("setup", subject, "ok", f"{one.workspace.status}, {collects}")
             if one.workspace.uid is None:
                 detail = (
-                    "none in its config, so its folder being renamed or copied is not noticed:"
-                    f" `ytap workspace identify {one.workspace_id}` writes one"
+                    "the config has no uid, so a renamed or copied folder is not detected; add one"
+                    f" with `ytap workspace identify {one.workspace_id}`"
                 )
                 yield Finding("setup", f"uid of {one.workspace_id}", "warn", detail)
             for key, why in find_idle_settings(one.workspace):
@@ -199,11 +199,11 @@ def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Find
             users.setdefault(workspace.spam.model, []).append(workspace)
     for name, named_by in sorted(users.items()):
         subject = f"spam model {name}"
-        named = f"named by {count(len(named_by), 'workspace')}"
+        named = f"used by {count(len(named_by), 'workspace')}"
         try:
             spam_model(settings, named_by[0])
         except ConfigError as error:
-            detail = f"{error}; {named}, where no day can be scored until then"
+            detail = f"{error}; {named}, whose days cannot be scored"
             yield Finding("setup", subject, "fail", detail)
         else:
             yield Finding("setup", subject, "ok", f"can be read; {named}")
@@ -220,7 +220,7 @@ def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
                 subject = f"source {source.name} of {workspace.workspace_id}"
                 yield Finding("setup", subject, "fail", str(error))
         for name in sorted(workspace.scoring.source_weights.keys() - known):
-            detail = f"weighs {name!r}, which is no source: {', '.join(sorted(known))} are"
+            detail = f"{name!r} is not a source; the sources are {', '.join(sorted(known))}"
             subject = f"scoring.source_weights of {workspace.workspace_id}"
             yield Finding("setup", subject, "warn", detail)
 
@@ -238,8 +238,8 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
             listing = next(filter(is_listing, phrases), None)
             if listing is not None:
                 detail = (
-                    f"{listing!r} is one phrase, found only with its commas;"
-                    " if several are meant, list each as an entry of its own"
+                    f"{listing!r} is one phrase and matches only with its commas; list each phrase"
+                    " as an entry of its own"
                 )
                 yield Finding("setup", f"{key} of {workspace.workspace_id}", "warn", detail)
 
@@ -265,20 +265,19 @@ def _check_inboxes(
             if last := file.last_bad:
                 are_well = False
                 detail = (
-                    "lines that could not be read:"
-                    f" {file.opened.cursor.bad + len(file.parsed.bad)}, the last:"
-                    f" {last[-1]}; `ytap script list -w {workspace_id}` shows them"
+                    f"lines that cannot be read: {file.opened.cursor.bad + len(file.parsed.bad)},"
+                    f" the last: {last[-1]}; `ytap script list -w {workspace_id}` shows them"
                 )
                 yield Finding("health", subject, "warn", detail)
         if state.ahead:
             are_well = False
             detail = (
-                f"decisions dated ahead of the clock ({now:%Y-%m-%d %H:%M} UTC):"
-                f" {state.ahead}; `ytap script list -w {workspace_id}` says which of them wait"
+                f"decisions with a date in the future (it is {now:%Y-%m-%d %H:%M} UTC):"
+                f" {state.ahead}; `ytap script list -w {workspace_id}` shows them"
             )
             yield Finding("health", f"inbox {workspace_id}/{APPROVALS}", "warn", detail)
     if are_well:
-        yield Finding("health", "inboxes", "ok", "every line could be read")
+        yield Finding("health", "inboxes", "ok", "all lines can be read")
 
 
 def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
@@ -313,18 +312,22 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
         return
     for host in sorted(CATALOG.hosts):
         if probe is None:
-            yield Finding("sources", host, "ok", "not asked; --online does")
+            yield Finding(
+                "sources", host, "ok", "not checked; check it with `ytap doctor --online`"
+            )
             continue
         problem = probe(host)
-        yield Finding("sources", host, "fail" if problem else "ok", problem or "answers")
+        yield Finding("sources", host, "fail" if problem else "ok", problem or "responds")
 
 
 def _check_variables(settings: Settings) -> Iterator[Finding]:
     """Variables that nothing reads, though they are named like settings."""
     for name in settings.unknown:
         nearest = find_nearest(name, VARIABLES)
-        advice = f"did you mean {nearest}?" if nearest else f"there are {', '.join(VARIABLES)}"
-        yield Finding("setup", f"variable {name}", "warn", f"nothing reads it; {advice}")
+        advice = (
+            f"did you mean {nearest}?" if nearest else f"the variables are {', '.join(VARIABLES)}"
+        )
+        yield Finding("setup", f"variable {name}", "warn", f"unknown variable; {advice}")
 
 
 def _check_transport(settings: Settings) -> Finding:
@@ -345,7 +348,7 @@ def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
         resets = f"until {next_quota_reset(now):%Y-%m-%d %H:%M} UTC"
         detail = f"{spending.calls:,} of {bucket.limit:,} calls made {resets}"
         is_empty = spending.is_exhausted or spending.calls >= bucket.limit
-        said = "; the platform reports it as used up" if spending.is_exhausted else ""
+        said = "; the platform reports that it is exhausted" if spending.is_exhausted else ""
         verdict: Verdict = "warn" if is_empty else "ok"
         yield Finding("sources", f"quota {bucket.name}", verdict, detail + said)
 
@@ -355,9 +358,11 @@ def _check_disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(folder).free
     detail = f"{free / 10**9:.1f} GB free at {folder}"
     if free < _TOO_LITTLE_BYTES:
-        return Finding("health", "disk", "fail", f"{detail}: free some, or writes will fail")
+        return Finding("health", "disk", "fail", f"{detail}; free some space, or writes will fail")
     if free < _LITTLE_BYTES:
-        return Finding("health", "disk", "warn", f"{detail}: `ytap maintain` sweeps the lake")
+        return Finding(
+            "health", "disk", "warn", f"{detail}; `ytap maintain` deletes unreferenced files"
+        )
     return Finding("health", "disk", "ok", detail)
 
 
@@ -369,13 +374,15 @@ def _check_writing(settings: Settings) -> Finding:
     files = [str(place) for place in places if not _existing(place, of_any_kind=True).is_dir()]
     refusing = [str(place) for place in places if not can_write(place)]
     if files:
-        detail = f"{', '.join(files)}: a file stands where a folder belongs: move it away"
+        detail = f"{', '.join(files)}: a file, not a folder; move it away"
         return Finding("health", "folders", "fail", detail)
     if refusing:
-        detail = f"{', '.join(refusing)}: read-only, so nothing can be collected, imported or made"
-        advice = "; mount for writing, or check the permissions"
+        detail = (
+            f"{', '.join(refusing)}: read-only; nothing can be collected, imported or materialized"
+        )
+        advice = "; mount the folder for writing, or check its permissions"
         return Finding("health", "folders", "fail", detail + advice)
-    return Finding("health", "folders", "ok", "can be written to")
+    return Finding("health", "folders", "ok", "writable")
 
 
 def _check_lock(settings: Settings) -> Finding:
@@ -385,7 +392,7 @@ def _check_lock(settings: Settings) -> Finding:
         return Finding("health", "write lock", "fail", f"{error.filename}: {error.strerror}")
     if holder is None:
         return Finding("health", "write lock", "ok", "free")
-    detail = f"held by {holder}; the lock ends with its process"
+    detail = f"held by {holder}; the lock is released when its process ends"
     return Finding("health", "write lock", "warn", detail)
 
 
@@ -400,10 +407,10 @@ def _check_pins() -> Iterator[Finding]:
         name, pin = match.groups()
         have = _version(name)
         verdict: Verdict = "ok" if have == pin else "fail"
-        advice = "" if have == pin else f", pinned {pin}: install requirements.lock"
+        advice = "" if have == pin else f", pinned {pin}; install requirements.lock"
         yield Finding("versions", name, verdict, f"{have or 'not installed'}{advice}")
     for name in missing_extensions(_EXTENSIONS):
-        detail = f"no file for DuckDB {duckdb_version()}: install requirements.lock"
+        detail = f"no build for DuckDB {duckdb_version()}; install requirements.lock"
         yield Finding("versions", f"extension {name}", "fail", detail)
 
 
@@ -479,15 +486,15 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         f" {count(facts.snapshots, 'snapshot')}"
     )
     yield Finding("setup", "lake", "ok", f"{settings.catalog}: {size}")
-    made = f"DuckLake {facts.format_version}, made by {facts.created_by}"
+    made = f"DuckLake {facts.format_version}, created by {facts.created_by}"
     yield Finding("versions", "catalog", "ok", made)
     if facts.conflict is not None:
         yield Finding("health", "lake schema", "fail", facts.conflict)
     elif facts.pending:
         detail = (
-            f"changes due: {len(facts.pending)}; `ytap lake upgrade --dry-run` shows them; the next"
-            " command that opens the lake makes them, also one that only reads, other than `ytap"
-            " sql`, `shell`, `summary` and `doctor`"
+            f"pending changes: {len(facts.pending)}; `ytap lake upgrade --dry-run` shows them; the"
+            " next command that opens the lake makes them, except `ytap sql`, `shell`, `summary`"
+            " and `doctor`"
         )
         yield Finding("health", "lake schema", "warn", detail)
     else:
@@ -497,24 +504,24 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
 def _check_history(newer: str | None) -> Iterator[Finding]:
     """The catalog against the copies: none has commits that it lacks."""
     if newer is None:
-        yield Finding("health", "history", "ok", "no copy has commits that the catalog lacks")
+        yield Finding("health", "history", "ok", "no backup is newer than the catalog")
     else:
-        detail = f"{newer}; until then, maintenance deletes nothing"
+        detail = f"{newer}; maintenance deletes nothing while this is so"
         yield Finding("health", "history", "fail", detail)
 
 
 def _check_clock(commits: Sequence[datetime], clock: datetime) -> Iterator[Finding]:
     """The machine's clock against the lake's commits, and commits of the future."""
     if (reason := doubt_clock(commits, clock)) is not None:
-        detail = f"{reason}: set it right; until it is plausible, maintenance deletes nothing"
+        detail = f"{reason}; correct the clock; maintenance deletes nothing while it is wrong"
         yield Finding("health", "clock", "fail", detail)
     else:
-        yield Finding("health", "clock", "ok", "plausible against the lake's commits")
+        yield Finding("health", "clock", "ok", "consistent with the lake's commits")
     if ahead := [at for at in commits if at > clock + SKEW]:
         detail = (
-            f"{len(ahead)} of {len(commits)} snapshots are dated after the present, up to"
-            f" {max(ahead):%Y-%m-%d %H:%M} UTC: a clock was ahead when they were made; they are"
-            " readable until then"
+            f"{len(ahead)} of {len(commits)} snapshots have a date in the future, up to"
+            f" {max(ahead):%Y-%m-%d %H:%M} UTC: the clock was ahead when they were made; they"
+            " expire after that date"
         )
         yield Finding("health", "snapshots", "warn", detail)
 
@@ -527,8 +534,8 @@ def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
         names = sorted({f"{one.table} of {one.workspace_id}" for one in ahead})
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         detail = (
-            f"{', '.join(names[:_SHOWN])}{more} have rows dated after the present, up to"
-            f" {first.newest_at:%Y-%m-%d}: a clock was ahead when they were made"
+            f"{', '.join(names[:_SHOWN])}{more} have rows with a date in the future, up to"
+            f" {first.newest_at:%Y-%m-%d}: the clock was ahead when they were written"
         )
         yield Finding("health", "rows", "warn", detail)
 
@@ -550,9 +557,9 @@ def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
     if counts := inspection.inlined_rows():
         tables = ", ".join(f"{table} ({count})" for table, count in counts.items())
         detail = (
-            f"{tables}: rows in the catalog that no file holds, written by a program with options"
-            " of its own; they are read and copied like others, and docs/ducklake.md says how to"
-            " move them into files"
+            f"{tables}: rows stored in the catalog instead of a file, written by another program"
+            " with other options; they are read and backed up like other rows; docs/ducklake.md"
+            " explains how to move them into files"
         )
         yield Finding("health", "inlined rows", "warn", detail)
 
@@ -618,13 +625,15 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     for row in unresponsive.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
-            f"no answer on {count(row['days'], 'day')}, since {row['since']}; the last:"
-            f" {row['detail']}; fix or pause it in config.yaml"
+            f"no response on {count(row['days'], 'day')}, since {row['since']}; the last error:"
+            f" {row['detail']}; correct or pause the target in config.yaml"
         )
         yield Finding("freshness", subject, "warn", detail)
     if unresponsive.height > _MOST_LISTED:
         more = unresponsive.height - _MOST_LISTED
-        detail = f"{more} more {'give' if more > 1 else 'gives'} no answer; collection_log has them"
+        detail = (
+            f"{more} more {'do' if more > 1 else 'does'} not respond; collection_log lists them"
+        )
         yield Finding("freshness", "targets", "warn", detail)
 
 
@@ -634,7 +643,7 @@ def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id", since=since)
     behind = days.group_by("workspace_id", maintain_order=True).agg("day")
     if behind.is_empty():
-        yield Finding("freshness", "ranks", "ok", "every list holds its day's stories")
+        yield Finding("freshness", "ranks", "ok", "every list contains its day's stories")
     for workspace_id, theirs in behind.head(_MOST_LISTED).rows():
         command = (
             f"`ytap materialize 'key:scored_trends+' -w {workspace_id} --from {min(theirs)}"
@@ -642,7 +651,7 @@ def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
         )
         detail = (
             f"{count(len(theirs), 'day')} of {workspace_id} not ranked since their stories were"
-            f" grouped: {command}"
+            f" grouped; run {command}"
         )
         yield Finding("freshness", f"ranks of {workspace_id}", "warn", detail)
     if behind.height > _MOST_LISTED:
@@ -676,7 +685,7 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
     yield from _judge_attempt(last_attempt(settings), moment)
     if not copies:
         if settings.catalog.is_file():
-            detail = f"none in {settings.backups}; `ytap maintain` and `ytap backup` make one"
+            detail = f"none in {settings.backups}; make one with `ytap backup` or `ytap maintain`"
             yield Finding("freshness", "backups", "warn", detail)
         return
     yield _judge_newest(copies, moment)
@@ -690,8 +699,8 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
     ]
     if ahead:
         detail = (
-            f"{len(ahead)} from the future, such as {ahead[-1]}: a clock is or was wrong; the order"
-            " of copies does not depend on it"
+            f"{len(ahead)} with a date in the future, such as {ahead[-1]}: the clock is or was"
+            " wrong; the order of backups does not depend on it"
         )
         yield Finding("freshness", "backups' clock", "warn", detail)
     yield _judge_drill(last_drill(settings), moment)
@@ -701,14 +710,14 @@ def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
     """A backup that failed: the lake may be damaged where a check-up reads no content."""
     if attempt is not None and attempt.problem is not None:
         when = span(abs((now - attempt.at).total_seconds()))
-        detail = f"failed {when} ago, and none was made since: {attempt.problem}"
+        detail = f"failed {when} ago, and no backup was made since: {attempt.problem}"
         yield Finding("health", "last backup", "fail", detail)
 
 
 def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
     newest = newest_good(copies)
     if newest is None or newest.backup is None:
-        detail = f"{len(copies)}, none of which can be restored; `ytap backup` makes one"
+        detail = f"{len(copies)}, none of which can be restored; make one with `ytap backup`"
         return Finding("health", "backups", "fail", detail)
     backup = newest.backup
     age = now - backup.made_at
@@ -718,13 +727,13 @@ def _judge_newest(copies: list[Copy], now: datetime) -> Finding:
         f" {len(backup.files)} files, {backup.size_bytes / 10**6:.1f} MB"
     )
     is_late = age > _LATE_BACKUP
-    advice = "; `ytap maintain` makes one, every night under Dagster" if is_late else ""
+    advice = "; make one with `ytap maintain`; Dagster runs it every night" if is_late else ""
     return Finding("freshness", "backups", "warn" if is_late else "ok", detail + advice)
 
 
 def _judge_drill(drill: Drill | None, now: datetime) -> Finding:
     if drill is None:
-        detail = "none so far; `ytap backup --verify` restores the newest copy and compares it"
+        detail = "none so far; `ytap backup --verify` restores the newest backup and verifies it"
         return Finding("freshness", "restore drill", "warn", detail)
     when = f"{span(abs((now - drill.at).total_seconds()))} ago, of {Path(drill.folder).name}"
     if drill.problem is not None:

@@ -58,7 +58,7 @@ _REASONS: Mapping[Reason, str] = {
     "interval": "interval passed",
     "retry": "failed before",
     "final": "day closed since",
-    "missed": "no answer yet",
+    "missed": "no response yet",
     "gap": "missed, to be recorded",
 }
 

@@ -112,7 +112,7 @@ def import_trends(
     """
     check_region(region)
     if observed_on is not None and observed_on > platform.now().date():
-        raise ConfigError(f"{observed_on} has not been yet; nothing was observed on it")
+        raise ConfigError(f"{observed_on} is in the future; give the day of the observations")
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
     refused: list[str] = []
@@ -136,8 +136,8 @@ def import_trends(
             ahead = fetch.rows.filter(pl.col("observed_at") > platform.now() + SKEW)
             if not ahead.is_empty():
                 warn(
-                    f"{fetch.log['target']}: {ahead.height} rows are dated after the present, up to"
-                    f" {ahead.select(pl.col('day').max()).item()}: check the year and the order of"
+                    f"{fetch.log['target']}: {ahead.height} rows have a date in the future, up to"
+                    f" {ahead.select(pl.col('day').max()).item()}; check the year and the order of"
                     " day and month"
                 )
             if fetch.rows.is_empty():
@@ -158,8 +158,8 @@ def import_trends(
 def _describe_failures(log: pl.DataFrame, reasons: Mapping[str, str]) -> list[str]:
     """A line for each file of which no row is in the lake."""
     nothing = log.filter((pl.col("accepted") == 0) & (pl.col("duplicates") == 0))
-    broken = "its rows break the structure of raw_trends"
-    kept = {True: "; the rows are kept in quarantined_rows", False: ""}
+    broken = "its rows do not match the declaration of raw_trends"
+    kept = {True: "; the rows are in quarantined_rows", False: ""}
     return [
         f"{row['target']}: nothing was imported: {reasons.get(row['collection_id'], broken)}"
         f"{kept[row['quarantined'] > 0]}"
@@ -283,7 +283,7 @@ def _parse_batch(reader: Reader, part: pl.DataFrame, run: Run, catalog: Catalog)
         if source is None:
             continue
         if entry is None:
-            problems.append(f"fetch {name}: collection_log does not have it; it was not read")
+            problems.append(f"fetch {name} is not in collection_log; it was not parsed")
             continue
         try:
             fetch = _parse_fetch(source, responses, entry, run)
@@ -304,7 +304,7 @@ def _parse_fetch(source: Source, responses: pl.DataFrame, entry: dict[str, Any],
         outcome, detail = error.outcome, str(error)
     elif outcome == "malformed":
         outcome, detail = "ok", None
-    again = "read again from raw_payloads"
+    again = "parsed again from raw_payloads"
     changed = {"outcome": outcome, "detail": f"{again}; {detail}" if detail else again}
     log = entry | changed | {"run_id": run.run_id}
     return Fetch(log=log, rows=rows, quarantined=quarantined, payloads=RAW_PAYLOADS.empty())

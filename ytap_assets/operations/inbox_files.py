@@ -192,8 +192,8 @@ class InboxFile:
     @property
     def last_bad(self) -> list[str]:
         """The last of its lines that could not be read, in words, in their order."""
-        told = [*self.opened.cursor.last_bad, *map(_describe_bad, self.parsed.bad)]
-        return told[-_SHOWN_LINES:]
+        texts = [*self.opened.cursor.last_bad, *map(_describe_bad, self.parsed.bad)]
+        return texts[-_SHOWN_LINES:]
 
     def describe_lines(self) -> list[str]:
         """What of the lines has no effect; each text begins with the file's name.
@@ -202,34 +202,34 @@ class InboxFile:
         keys of the others that no rule reads.
         """
         start = self.opened.cursor
-        told = [f"{self.name}: {text}" for text in self.last_bad]
-        if more := start.bad + len(self.parsed.bad) - len(told):
+        texts = [f"{self.name}: {text}" for text in self.last_bad]
+        if more := start.bad + len(self.parsed.bad) - len(texts):
             query = f"select place, reason from quarantined_rows where origin = '{self.name}'"
-            told.append(f'{self.name}: {more} more such lines: `ytap sql "{query}"`')
+            texts.append(f'{self.name}: {more} more such lines; `ytap sql "{query}"` lists them')
         # Programs send a script again to be sure; a person who decides again means it.
         numbers = [*start.last_repeated, *map(str, self.parsed.repeated)][-_SHOWN_LINES:]
-        told += [
+        texts += [
             f"{self.name}: line {number} is equal to an earlier line, and equal lines are one"
-            " decision: to decide again, write another time (at)"
+            " decision; to decide again, write another time (`at`)"
             for number in (numbers if self.name == APPROVALS else ())
         ]
         if unread := list(dict.fromkeys([*start.unread_keys, *self.parsed.unread]))[:MAX_UNREAD]:
             keys = ", ".join(repr(key[:_SHOWN_KEY]) for key in unread)
             rest = ", and perhaps more" if len(unread) == MAX_UNREAD else ""
-            told.append(f"{self.name}: keys that no rule reads: {keys}{rest}")
-        return told
+            texts.append(f"{self.name}: unknown keys, which are ignored: {keys}{rest}")
+        return texts
 
     def find_problems(self) -> list[str]:
         """The problems of the file and how to fix them; each text begins with its name."""
         if self.problem is not None:
-            return [f"{self.problem}; none of its lines is read"]
+            return [f"{self.problem}; its lines are not read"]
         last = self.parsed.unfinished
         if last is None or self.opened.modified_at is None:
             return []
         return [
             f"{self.name}: line {last.line} is unfinished ({last.size_bytes:,} bytes,"
-            f" {last.reason}; file last changed {self.opened.modified_at:%Y-%m-%d %H:%M} UTC):"
-            " it is not read; complete it, or remove it and write it again"
+            f" {last.reason}; file last changed {self.opened.modified_at:%Y-%m-%d %H:%M} UTC), and"
+            " is not read; complete it, or write it again"
         ]
 
 
@@ -332,12 +332,11 @@ def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> lis
         for upload in merge_uploads(uploads).values()
         if upload.channel_id is not None and upload.channel_id not in own
     ]
-    told = [
-        f"{UPLOADS}: script {upload.script_id}: channel {upload.channel_id} is none of the"
-        " workspace's channels: add it to `channels` in config.yaml, or correct it with another"
-        " line"
+    texts = [
+        f"{UPLOADS}: script {upload.script_id}: channel {upload.channel_id} is not a channel of the"
+        " workspace; add it to `channels` in config.yaml, or correct it with another line"
         for upload in foreign[-_SHOWN_LINES:]
     ]
-    if more := len(foreign) - len(told):
-        told.append(f"{UPLOADS}: {more} more uploads on channels that config.yaml does not list")
-    return told
+    if more := len(foreign) - len(texts):
+        texts.append(f"{UPLOADS}: {more} more uploads on channels that config.yaml does not list")
+    return texts

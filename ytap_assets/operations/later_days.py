@@ -100,7 +100,7 @@ def _publish(batch: Batch, dependence: Dependence) -> Results:
     for one in waiting.values():
         results[one.scope] = CatalogBusyError(
             f"{dependence.table.name} {one.scope}: other runs changed the days around it {_TRIES}"
-            " times in a row; nothing was written: run it again when they are done"
+            " times in a row; nothing was written; run it again when they have finished"
         )
     return results
 

@@ -86,7 +86,8 @@ def backup_lake(platform: Platform, folder: Path | None, *, now: datetime | None
     moment = now or datetime.now(UTC)
     if folder is not None and _is_automatic(folder):
         raise BackupError(
-            f"{folder} is named like an automatic copy, which is pruned: choose another name"
+            f"{folder} has the name of an automatic backup, which maintenance deletes; choose"
+            " another name"
         )
     target = folder or new_backup_folder(platform.settings, moment, is_automatic=False)
     return make_copy(platform.settings, target.absolute(), moment)
@@ -125,8 +126,8 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
         return
     try:
         _keep_record(settings, _ATTEMPT, attempt)
-    except OSError as error:  # a full disk, say; what became of the copy is told all the same
-        _LOG.warning("the outcome of the backup cannot be kept: %s", error)
+    except OSError as error:  # a full disk, say; the outcome of the backup is still reported
+        _LOG.warning("the outcome of the backup cannot be recorded: %s", error)
 
 
 def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
@@ -160,7 +161,7 @@ def drill_restore(settings: Settings, *, now: datetime | None = None) -> Drill:
     moment = now or datetime.now(UTC)
     copies = list_copies(settings)
     if not copies:
-        raise BackupError(f"{settings.backups}: no copy of the lake; `ytap backup` makes one")
+        raise BackupError(f"{settings.backups}: no backup of the lake; make one with `ytap backup`")
     folder = copies[-1].folder
     try:
         found = verify_backup(settings, folder, now=moment)
@@ -202,10 +203,10 @@ def find_doubt(made: Backup, earlier: Sequence[Copy]) -> str | None:
             continue
         if reason := _compare(made, copy.backup):
             return (
-                f"{made.folder} is not like the copy {copy.folder}: {reason}: no older copy was"
-                " removed, and nothing was expired or deleted; check YTAP_DATA, YTAP_CATALOG and"
-                " YTAP_DATA_PATH, or put that copy back with `ytap restore`; if the lake is as it"
-                f" should be, move {copy.folder} to another folder"
+                f"{made.folder} differs from the backup {copy.folder}: {reason}; no backup was"
+                " deleted, no snapshot expired and no file was deleted; check YTAP_DATA,"
+                " YTAP_CATALOG and YTAP_DATA_PATH, or restore that backup with `ytap restore`; if"
+                f" the lake is correct, move {copy.folder} to another folder"
             )
     return None
 
@@ -226,7 +227,7 @@ def prune_backups(settings: Settings, made: Backup, *, keep: int, now: datetime)
         BackupError: Fewer than one copy was to be kept; or a backup or restore is running.
     """
     if keep < 1:
-        raise BackupError(f"keep={keep}: at least one backup is kept")
+        raise BackupError(f"keep={keep}: expected at least 1")
     with hold_copies(settings):
         good, removed = 0, _old_partials(settings, now)
         for copy in reversed(
@@ -273,7 +274,7 @@ def _is_automatic(folder: Path) -> bool:
 def _compare(made: Backup, before: Backup) -> str | None:
     """How far a copy falls short of one before; rows, since merging makes files few."""
     if made.lake_id != before.lake_id:
-        return "it is of another lake"
+        return "it is a backup of another lake"
     if before.tables is None or before.rows is None:
         return None
     now = made.tables or {}
@@ -404,15 +405,19 @@ def _doubt_catalog(platform: Platform, earlier: Sequence[Copy]) -> str | None:
     settings = platform.settings
     with platform.lake.lock.hold():
         reason = find_newer_copy(settings, earlier)
-    return f"{reason}: no copy was removed, and nothing was expired or deleted" if reason else None
+    return (
+        (f"{reason}; no backup was deleted, no snapshot expired and no file was deleted")
+        if reason
+        else None
+    )
 
 
 def _doubt_clock(commits: Sequence[datetime], now: datetime) -> str | None:
     if (reason := doubt_clock(commits, now)) is None:
         return None
     return (
-        f"{reason}: nothing was expired or deleted; set the clock right, or where it is right (the"
-        " installation was switched off, say) run `ytap maintain --trust-clock`"
+        f"{reason}; nothing was expired or deleted; correct the clock; if it is correct (for"
+        " example, the installation was switched off), run `ytap maintain --trust-clock`"
     )
 
 
@@ -421,8 +426,8 @@ def _doubt_expiry(platform: Platform, commits: Sequence[datetime], now: datetime
     if (reason := doubt_expiry(commits, now - timedelta(days=days))) is None:
         return None
     return (
-        f"{reason} (YTAP_SNAPSHOT_DAYS={days}, and the clock says {now:%Y-%m-%d}): nothing was"
-        f" expired or deleted; if that is meant, run `ytap maintain {_ALLOW}`"
+        f"{reason} (YTAP_SNAPSHOT_DAYS={days}, and today is {now:%Y-%m-%d}); nothing was expired or"
+        f" deleted; to expire them, run `ytap maintain {_ALLOW}`"
     )
 
 
@@ -461,8 +466,8 @@ def apply_retention(
             if reason is not None and not allow_large_deletion:
                 refused.append(
                     f"workspace {name}: {RAW_PAYLOADS.name}: {reason}"
-                    f" (retention.raw_payloads_days={days}, today is {today}): none was deleted;"
-                    f" if that is meant, run `ytap maintain {_ALLOW}`"
+                    f" (retention.raw_payloads_days={days}, today is {today}); none was deleted; to"
+                    f" delete them, run `ytap maintain {_ALLOW}`"
                 )
             else:
                 deleted[name] = sum(rows for day, rows in own.items() if day < since)

@@ -84,8 +84,8 @@ class Platform:
         if not self.settings.catalog.is_file() and not self.workspaces.ids():
             raise LakeMissingError(
                 f"there is no lake at {self.settings.catalog}, and no workspace in"
-                f" {self.settings.workspaces}: check YTAP_DATA; `ytap workspace create` makes a"
-                " workspace, `ytap lake create` an empty lake"
+                f" {self.settings.workspaces}; check YTAP_DATA, or create a workspace with `ytap"
+                " workspace create` or an empty lake with `ytap lake create`"
             )
         return Lake.open(self.settings, may_only_read=self._may_only_read)
 
@@ -287,7 +287,9 @@ class Slice:
             ValueError: The slice is a whole history, which a table by day is not made of.
         """
         if self.days is None:
-            raise ValueError(f"{self.scope}: no days are given, and a table by day needs them")
+            raise ValueError(
+                f"{self.scope}: days are missing for a table that is partitioned by day"
+            )
         return tuple(self.scope.each_day())
 
 

@@ -100,7 +100,7 @@ class IgnoredDecision:
     waits: bool
 
 
-def _tell_ignored(decision: Decision, obstacle: Obstacle) -> IgnoredDecision:
+def _describe_ignored(decision: Decision, obstacle: Obstacle) -> IgnoredDecision:
     return IgnoredDecision(
         decision.script_id,
         f"{decision.script_id}: {decision.action} by {decision.actor} at"
@@ -151,8 +151,8 @@ class ProductionInputs:
         is_open = pl.col("state").is_in(IN_PRODUCTION)
         open_records = replace_scripts(stored, folded, new.scripts).filter(is_open)
         submitted, asked = self._scripts_of_new_lines()
-        strangers = set() if self.is_preview else self._find_strangers()
-        about = {*open_records["script_id"], *submitted, *strangers}
+        unrecorded = set() if self.is_preview else self._find_scripts_without_record()
+        about = {*open_records["script_id"], *submitted, *unrecorded}
         lines = read_lines_of(self.reader, about, files=(APPROVALS, UPLOADS))
         self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
         self.waiting = self._find_waiting(open_records)
@@ -163,7 +163,7 @@ class ProductionInputs:
         others = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", asked)
         known = pl.concat([rows.select(SCRIPT) for rows in (candidates, folded, others)])
         records = pl.concat([candidates, folded, others]).unique(SCRIPT, keep="first")
-        scripts = {*records["script_id"], *asked, *strangers}
+        scripts = {*records["script_id"], *asked, *unrecorded}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
         self.production = Production(records, events, self._read_topics(open_records))
         self.found = self._find(group_scripts(known), open_records)
@@ -176,7 +176,7 @@ class ProductionInputs:
         )
         return submitted, submitted | decided
 
-    def _find_strangers(self) -> set[str]:
+    def _find_scripts_without_record(self) -> set[str]:
         """The scripts without a record that earlier decisions are about."""
         if not any(
             files[APPROVALS].opened.cursor.accepted for files in self.inboxes.files.values()
@@ -345,16 +345,16 @@ class ProductionInputs:
         ignored = Production(records, events, NO_TOPICS).find_ignored(
             {workspace_id: Found(decisions=decisions)}, self.now
         )
-        return [_tell_ignored(*one) for one in ignored[workspace_id]]
+        return [_describe_ignored(*one) for one in ignored[workspace_id]]
 
     def list_problems(self, workspace_id: str) -> list[str]:
         """What of a workspace's inbox files has no effect; each text begins with a file's name."""
-        told = [
+        texts = [
             text
             for file in self.inboxes.files[workspace_id].values()
             for text in (*file.find_problems(), *file.describe_lines())
         ]
-        return told + self._find_foreign_uploads()[workspace_id]
+        return texts + self._find_foreign_uploads()[workspace_id]
 
     def _find_foreign_uploads(self) -> dict[str, list[str]]:
         """The uploads on channels that the config does not list, in words, by workspace."""
@@ -387,16 +387,16 @@ def _describe(
     foreign: Sequence[str],
     now: datetime,
 ) -> dict[str, Any]:
-    told = [_tell_ignored(*one) for one in ignored]
+    described = [_describe_ignored(*one) for one in ignored]
     problems = [problem for file in files.values() for problem in file.find_problems()]
     lines = [text for file in files.values() for text in file.describe_lines()]
     notes: dict[str, Any] = {
         "bad_lines": sum(file.count_bad_lines(now) for file in files.values()),
-        "ignored_decisions": sum(not one.waits for one in told),
-        "waiting_decisions": sum(one.waits for one in told),
+        "ignored_decisions": sum(not one.waits for one in described),
+        "waiting_decisions": sum(one.waits for one in described),
     }
     for name, waits in (("ignored_decisions", False), ("waiting_decisions", True)):
-        if reasons := [one.text for one in told if one.waits == waits]:
+        if reasons := [one.text for one in described if one.waits == waits]:
             notes[f"{name}_reasons"] = reasons[:_SHOWN_DECISIONS]
     if problems or foreign:
         notes["inbox_problems"] = [*problems, *foreign]

@@ -50,10 +50,10 @@ class Orphan:
 
     def __str__(self) -> str:
         newest = f", the newest of {self.newest_at:%Y-%m-%d %H:%M} UTC" if self.newest_at else ""
-        found = f"{self.rows:,} rows in {self.tables} tables{newest}, and no folder"
+        found = f"{self.rows:,} rows in {self.tables} tables{newest}, but no folder"
         if self.uid is None:
             return found
-        renamed = f", which the folder {self.renamed_to!r} has now: it was renamed"
+        renamed = f"; the folder was renamed to {self.renamed_to!r}, which has this uid"
         return f"{found}; its uid is {self.uid}{renamed if self.renamed_to else ''}"
 
 
@@ -83,9 +83,9 @@ def find_conflict(
     if own is not None and own != uid:
         has = f"has the uid {uid}" if uid else "has no uid"
         return (
-            f"workspace {name!r} {has}, but the lake's rows of that name belong to the uid {own}:"
-            " nothing is written for it. Give its folder another name; or, if it is the same"
-            f" workspace after all, take that uid with `ytap workspace identify {name} --adopt`"
+            f"workspace {name!r} {has}, but the lake's rows of that name belong to the uid {own};"
+            " nothing is written for it. Give its folder another name. If it is the same workspace,"
+            f" adopt that uid with `ytap workspace identify {name} --adopt`"
         )
     if uid is None or own == uid:
         return None
@@ -96,10 +96,10 @@ def find_conflict(
     if not others:
         return None
     return (
-        f"workspace {name!r} has the uid of workspace {others[0]!r}: it is that one's folder"
-        " renamed, or a copy, and nothing is written for it. A renamed folder gets its old name"
-        f" back ({others[0]}); a copy gets an identity of its own with"
-        f" `ytap workspace identify {name} --new`"
+        f"workspace {name!r} has the uid of workspace {others[0]!r}: its folder was renamed or"
+        " copied; nothing is written for it. If the folder was renamed, rename it back to"
+        f" {others[0]}. If it is a copy, give it a new uid with `ytap workspace identify {name}"
+        " --new`"
     )
 
 

@@ -208,10 +208,10 @@ def _read_model(path: Path) -> bytes:
             content = file.read(_MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ConfigError(
-            f"{error.strerror}; scripts/train_spam_model.py makes one, or leave the key out"
+            f"{error.strerror}; train a model with scripts/train_spam_model.py, or remove the key"
         ) from error
     if len(content) > _MAX_MODEL_BYTES:
-        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes, so not a spam model")
+        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes; not a spam model")
     return content
 
 
@@ -220,7 +220,7 @@ def _parse_model(content: bytes) -> SpamModel:
     try:
         parsed = json.loads(content, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"not a spam model: not JSON, or with a key twice: {error}") from error
+        raise ConfigError(f"not a spam model: not JSON, or a duplicate key: {error}") from error
     return SpamModel.from_dict(parsed)
 
 
@@ -417,7 +417,9 @@ def explain_story(
         day, listed = list_top(platform, workspace_id, day, with_spam=True)
         chosen = listed.filter(pl.col("position") == int(story))
         if chosen.is_empty():
-            raise ConfigError(f"{day} has no story at position {story}; it has {listed.height}")
+            raise ConfigError(
+                f"{day} has no story at position {story}; it has {listed.height} stories"
+            )
         story_id = str(chosen["story_id"].item())
     else:
         story_id = _find_story(reader, aliases, story)
@@ -535,16 +537,16 @@ def _read_topic_members(batch: Batch, records: pl.DataFrame) -> pl.DataFrame:
         found = values.drop_nulls().unique().to_list()
         return reader.read(table, columns=["workspace_id", *columns], wanted={name: found})
 
-    telling = read(TREND_STORIES, ["canonical_url", "story_id"], "canonical_url", topics["page"])
-    telling = telling.join(
+    matched = read(TREND_STORIES, ["canonical_url", "story_id"], "canonical_url", topics["page"])
+    matched = matched.join(
         topics,
         left_on=["workspace_id", "canonical_url"],
         right_on=["workspace_id", "page"],
         how="semi",
     )
     columns = ["story_id", *_SOURCE_ITEM, "canonical_url"]
-    members = read(TREND_STORIES, columns, "story_id", telling["story_id"]).unique()
-    members = members.join(telling, on=["workspace_id", "story_id"], how="semi")
+    members = read(TREND_STORIES, columns, "story_id", matched["story_id"]).unique()
+    members = members.join(matched, on=["workspace_id", "story_id"], how="semi")
     observations = read(RAW_TRENDS, [*_SOURCE_ITEM, "observed_at"], "item_id", members["item_id"])
     item = ["workspace_id", *_SOURCE_ITEM]
     first = observations.group_by(item).agg(pl.col("observed_at").min())

@@ -131,7 +131,7 @@ def create_workspace(
     """
     config_path = workspaces.folder(workspace_id) / CONFIG_NAME
     if config_path.exists():
-        raise ConfigError(f"workspace {workspace_id!r} is there already: edit {config_path}")
+        raise ConfigError(f"workspace {workspace_id!r} already exists; edit {config_path}")
     content: dict[str, Any] = {}
     if origin is not None:
         content = convert_legacy_config(workspace_id, read_legacy_config(origin))
@@ -168,22 +168,24 @@ def find_idle_settings(workspace: Workspace) -> list[tuple[str, str]]:
         idle.append(
             (
                 "language",
-                f"of {workspace.language} the script is not known, so no title counts as one in"
-                " another language; if a country is meant, write its language's code",
+                f"the script of {workspace.language} is not known, so titles in other languages are"
+                " not recognized; give the code of a language, not of a country",
             )
         )
     off = set(spam.rules_off)
     for key, rule in _RULE_OF.items():
         if rule in off and getattr(spam, key):
-            idle.append((f"spam.{key}", f"has no effect: the rule is off (spam.rules_off: {rule})"))
+            idle.append(
+                (f"spam.{key}", f"has no effect; the rule is disabled (spam.rules_off: {rule})")
+            )
     has_model = spam.model is not None and "model" not in off
     weak = [] if has_model else find_weak_rules(spam.min_spam_pct or 0)
     if weak:
         idle.append(
             (
                 "spam.min_spam_pct",
-                f"at {spam.min_spam_pct:g} without a model, one match of {', '.join(weak)} is too"
-                " little for spam (docs/spam.md); lower it, or name a model",
+                f"at {spam.min_spam_pct:g} without a model, one match of {', '.join(weak)} does not"
+                " count as spam (docs/spam.md); lower the value, or set spam.model",
             )
         )
     return idle
@@ -263,14 +265,13 @@ def identify_workspace(
         return None
     elif known is not None and known == workspace.uid:
         raise ConfigError(
-            f"workspace {workspace_id!r}: it has the uid that the lake knows already; nothing is"
-            " to be done"
+            f"workspace {workspace_id!r}: its uid is already the lake's; nothing to do"
         )
     elif known is not None:
         raise ConfigError(
             f"workspace {workspace_id!r}: the lake's rows of that name belong to the uid {known};"
-            " with another one it would be cut off from them."
-            f" `ytap workspace identify {workspace_id} --adopt` takes that uid"
+            " with another uid, they would not belong to it. Adopt that uid with `ytap workspace"
+            f" identify {workspace_id} --adopt`"
         )
     else:
         uid = str(ULID())
@@ -279,7 +280,7 @@ def identify_workspace(
     edited = _set_line(workspaces.read_config(workspace_id), "uid", uid)
     if _try_parse(workspace_id, edited) != workspace.model_copy(update={"uid": uid}):
         path = workspaces.folder(workspace_id) / CONFIG_NAME
-        raise ConfigError(f"{path}: its layout is unusual: add the line `uid: {uid}` by hand")
+        raise ConfigError(f"{path}: its layout is not supported; add the line `uid: {uid}`")
     workspaces.write_config(workspace_id, edited)
     return uid
 
@@ -329,15 +330,15 @@ def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) 
     name = workspace.workspace_id
     if known is None:
         raise ConfigError(
-            f"workspace {name!r}: the lake knows no uid of that name, so there is none to adopt"
+            f"workspace {name!r}: the lake has no uid for it, so there is none to adopt"
         )
     holders = [one.workspace_id for one in workspaces.readable()[0] if one.uid == known]
     others = [holder for holder in holders if holder != name]
     if others:
         raise ConfigError(
-            f"workspace {name!r}: the folder {others[0]!r} has the uid {known}. If that is the"
-            f" workspace, renamed, give it its name {name!r} back; if it is a copy,"
-            f" `ytap workspace identify {others[0]} --new` comes first"
+            f"workspace {name!r}: the folder {others[0]!r} has the uid {known}. If that folder was"
+            f" renamed, rename it back to {name!r}. If it is a copy, first run `ytap workspace"
+            f" identify {others[0]} --new`"
         )
     return known
 
@@ -374,7 +375,9 @@ def _validate(workspace_id: str, content: dict[str, Any], *, origin: str) -> Wor
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         raise ConfigError(f"{origin}: cannot be written as YAML: {error}") from error
     if again != workspace or workspace.extra != content.get("extra", {}):
-        raise ConfigError(f"{origin}: holds values that YAML would change: write them otherwise")
+        raise ConfigError(
+            f"{origin}: contains values that YAML would change; write them differently"
+        )
     return workspace
 
 
@@ -418,7 +421,7 @@ def read_legacy_config(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         content = file.read(_MAX_LEGACY_BYTES + 1)
     if len(content) > _MAX_LEGACY_BYTES:
-        raise ConfigError(f"{path}: larger than {_MAX_LEGACY_BYTES} bytes, so not a config")
+        raise ConfigError(f"{path}: larger than {_MAX_LEGACY_BYTES} bytes; not a config")
     try:
         parsed = json.loads(content, object_pairs_hook=unique_keys, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -494,12 +497,11 @@ def preview_removal(
     """
     platform.workspace(workspace_id)
     if entity == "workspace" and name is not None:
-        raise ConfigError(f"impact workspace: no NAME is expected, {name!r} was given")
+        raise ConfigError(f"impact workspace takes no NAME; {name!r} was given")
     if entity != "workspace" and name is None:
         what, query = _NAMES[entity]
         raise ConfigError(
-            f"impact {entity}: NAME is missing; give {what}"
-            f' (`ytap sql "{query}" -w {workspace_id}`)'
+            f'impact {entity} needs a NAME: {what} (`ytap sql "{query}" -w {workspace_id}`)'
         )
     reader = platform.lake.reader(workspace_id)
     impacts = []
@@ -520,7 +522,9 @@ def preview_removal(
 def explain_no_rows(entity: Entity, name: str) -> str:
     """The warning for a name that no row has, with the source that is probably meant."""
     nearest = suggest_source(name) if entity == "source" else None
-    return f"no row names {entity} {name!r}" + (f"; did you mean `{nearest}`?" if nearest else "")
+    return (f"no row refers to {entity} {name!r}") + (
+        f"; did you mean `{nearest}`?" if nearest else ""
+    )
 
 
 def _split_name(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:

@@ -109,25 +109,29 @@ def draw_views(
 
 def draw_sources(sources: Sequence[SourceStories], *, width: int = WIDE) -> str | None:
     """Stories by source, spam and others, as bars; None without any story."""
-    told = sorted((s for s in sources if s.stories), key=lambda s: (s.stories, s.source))
-    told = told[-_SOURCES:]
-    if not told:
+    shown = sorted((s for s in sources if s.stories), key=lambda s: (s.stories, s.source))
+    shown = shown[-_SOURCES:]
+    if not shown:
         return None
     chart = pygal.HorizontalStackedBar(
         width=width,
-        height=52 + 34 * len(told),
+        height=52 + 34 * len(shown),
         value_formatter=shorten_number,
         rounded_bars=2,
         **_COMMON,
     )
-    chart.x_labels = [clip(name_source(s.source), _LABEL) for s in told]
-    chart.add("kept", [source.stories - source.spam for source in told])
-    chart.add("spam", [source.spam for source in told])
+    chart.x_labels = [clip(name_source(s.source), _LABEL) for s in shown]
+    chart.add("kept", [source.stories - source.spam for source in shown])
+    chart.add("spam", [source.spam for source in shown])
     names = [
-        f"{clip(name_source(s.source))}: {spell_number(s.stories - s.spam)} stories kept"
-        for s in told
+        f"{clip(name_source(s.source))}: {spell_number(s.stories - s.spam)} stories that are not"
+        " spam"
+        for s in shown
     ]
-    names += [f"{clip(name_source(s.source))}: {spell_number(s.spam)} caught as spam" for s in told]
+    names += [
+        (f"{clip(name_source(s.source))}: {spell_number(s.spam)} stories that are spam")
+        for s in shown
+    ]
     return _finish(chart, names, width)
 
 

@@ -42,18 +42,18 @@ STATE_NAMES = {
 _TASKS = {
     "script_pending_review": "Review the script",
     "video_pending_review": "Review the video",
-    "ready_for_generation": "Look at the generation",
-    "ready_for_publish": "Look at the gate",
+    "ready_for_generation": "Check the generation",
+    "ready_for_publish": "Check the gate",
 }
 _COVERAGE_NAMES = {
-    "answered": "answered",
+    "answered": "collected",
     "imported": "from files",
     "open": "day not over",
     "healable": "can be backfilled",
     "disabled": "needs a key",
     "not_recorded": "not recorded",
-    "unrecoverable": "lost",
-    "unknown": "nothing known",
+    "unrecoverable": "cannot be backfilled",
+    "unknown": "no data",
 }
 
 
@@ -190,7 +190,7 @@ def name_task(script: Script) -> str:
     if script.job_status == "failed" and script.state == "ready_for_generation":
         return "Generation failed"
     if script.failed_gates and (script.script_approved_by or script.video_approved_by):
-        return "Approved, held back by a gate"
+        return "Approved, blocked by a gate"
     return _TASKS.get(script.state, name_state(script.state))
 
 

@@ -389,7 +389,7 @@ def _check_day(source: Source, context: FetchContext) -> None:
         raise UnrecoverableError(f"{context.day} is in the future")
     if context.day < context.today and source.history != "date_queryable":
         raise UnrecoverableError(
-            f"{source.name} only returns current data ({source.history}); {context.day} is over"
+            f"{source.name} returns only current data ({source.history}), and {context.day} is over"
         )
 
 
@@ -416,8 +416,8 @@ def _unexpected(error: Exception, what: str, context: FetchContext) -> Unexpecte
     _LOG.error("%s failed unexpectedly:\n%s", what, _printable(trace, keep="\n"))
     text = _printable(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
     return UnexpectedError(
-        f"{text}: a bug in this program; the traceback is in its log, and the responses received"
-        " are in raw_payloads and can be parsed again"
+        f"{text}: an error in ytap; the traceback is in the log; the responses are in raw_payloads"
+        " and can be parsed again"
     )
 
 

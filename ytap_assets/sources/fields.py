@@ -189,7 +189,7 @@ def read_count(value: object, name: str) -> int | None:
     if value < 0:
         raise InvalidItemError(f"{name} is negative")
     if value >= COUNTS_END:
-        raise InvalidItemError(f"{name} is {COUNTS_END:,} or more, beyond any count")
+        raise InvalidItemError(f"{name} is {COUNTS_END:,} or more")
     return value
 
 

@@ -253,7 +253,7 @@ class YouTubeChannels(TrendSource):
             if error.exchange is None or error.exchange.status != _NOT_FOUND:
                 raise
             raise TransientError(
-                f"the feed of {query.target} answered 404, which happens occasionally for live"
+                f"the feed of {query.target} returned 404, which happens occasionally for live"
                 " channels; if it persists for days, check the id",
                 exchange=error.exchange,
                 attempts=error.attempts,

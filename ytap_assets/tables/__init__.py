@@ -77,7 +77,7 @@ def collect_tables(*modules: ModuleType) -> dict[str, Table]:
     for module in modules:
         for table in vars(module).values():
             if isinstance(table, Table) and tables.setdefault(table.name, table) is not table:
-                raise ValueError(f"{module.__name__}: there is another table {table.name!r}")
+                raise ValueError(f"{module.__name__}: duplicate table {table.name!r}")
     return tables
 
 

@@ -105,7 +105,7 @@ def test_an_output_that_is_full_is_told_in_a_line(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the output, or a file: No space left on device;")
+    assert done.stderr.startswith("error: the output or a file: No space left on device;")
     assert done.stderr.count("\n") == 1
 
 
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_statement_in_a_line(ytap: Ytap) -> None:
         assert any("(1 row)" in line for line in process.stdout)  # now the second is run
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
-        assert process.stderr.read() == "error: interrupted; what was committed before stays\n"
+        assert process.stderr.read() == "error: interrupted; earlier commits are kept\n"
         watchdog.cancel()
     assert process.returncode == 130
 
@@ -380,4 +380,4 @@ def test_two_web_interfaces_on_one_data_folder_are_refused(
     monkeypatch.setattr(os, "execve", note_start)
     ytap.ok("ui", "--port", free_port)
     assert held
-    assert "Dagster is open on it already" in ytap.refused(2, "ui", "--port", free_port)
+    assert "another Dagster process uses" in ytap.refused(2, "ui", "--port", free_port)

@@ -52,7 +52,7 @@ def test_decisions_that_do_nothing_are_named_beside_the_list(
     listed = ytap("script", "list", "-w", "finance")
 
     assert listed.stderr == (
-        "approvals.jsonl: did nothing: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
+        "approvals.jsonl: ignored: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
         " there is no script of this id yet\n"
     )
 
@@ -69,7 +69,7 @@ def test_waiting_decisions_and_unfinished_lines_are_named_beside_the_list(
 
     assert "approvals.jsonl: waits: ep-1: approve_script by Ada" in listed.stderr
     assert "approvals.jsonl: line 2 is unfinished (8 bytes" in listed.stderr
-    assert "waits until then" in row["ignored_decisions"][0]
+    assert "takes effect then" in row["ignored_decisions"][0]
 
 
 def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
@@ -153,9 +153,9 @@ def test_keys_that_no_rule_reads_are_named_once(submitted: Platform, ytap: Ytap)
 
     said = ytap("script", "list", "-w", "finance").stderr
 
-    assert said.count("scripts.jsonl: keys that no rule reads: 'mood") == 1
+    assert said.count("scripts.jsonl: unknown keys, which are ignored: 'mood") == 1
     assert "\x1b" not in said
-    assert "could not be read: 'Body': no such key; did you mean `body`?" in said
+    assert "could not be read: 'Body': unknown key; did you mean `body`?" in said
     assert "submit_scripts: 2 (ep-2, ep-3)" in said
 
 

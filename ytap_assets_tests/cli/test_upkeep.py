@@ -25,7 +25,7 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     platform.lake.close()
     asked = ytap("restore", tmp_path / "copy", stdin="n\n")
     assert (asked.exit_code, ytap.ok(*COUNT)) == (1, "n\n2\n")
-    assert "error: not restored: the answer was no" in asked.stderr
+    assert "error: not restored; the lake is unchanged" in asked.stderr
     assert "--yes" in asked.output
     ytap.ok("restore", tmp_path / "copy", "--yes")
     assert ytap.ok(*COUNT) == "n\n1\n"
@@ -36,13 +36,13 @@ def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) 
     ytap.ok("backup", tmp_path / "copy")
     append_trends(platform, trend("tech", "t2"))
     line = ytap.refused(1, "restore", tmp_path / "copy", stdin="")
-    assert line == "there was no answer; nothing was changed"
+    assert line == "no confirmation was given; nothing was changed"
     assert ytap.ok(*COUNT) == "n\n2\n"
 
 
 def test_a_backup_is_never_written_over(ytap: Ytap, tmp_path: Path) -> None:
     ytap.ok("backup", tmp_path / "copy")
-    assert "is there already" in ytap.refused(1, "backup", tmp_path / "copy")
+    assert "already exists" in ytap.refused(1, "backup", tmp_path / "copy")
 
 
 def test_what_is_no_backup(ytap: Ytap, nowhere: Ytap, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_mistyped_catalog_deletes_nothing(platform: Platform, ytap: Ytap) -> N
     for command in (["maintain"], ["sql", "from raw_trends"], ["backup"], ["summary"]):
         line = typo.refused(1, *command)
         assert "catlog.sqlite (YTAP_CATALOG=" in line
-        assert "1 Parquet files whose catalog is not there" in line
+        assert "1 Parquet files of a missing catalog" in line
     assert "Parquet files" in typo.refused(1, "lake", "create")
     found = json.loads(typo("doctor", "-f", "json").stdout)
     assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake"]
@@ -109,7 +109,7 @@ def test_an_emptied_catalog_is_restored(platform: Platform, ytap: Ytap, tmp_path
     os.truncate(platform.settings.catalog, 0)
     for command in (["maintain"], ["sql", "from raw_trends"], ["backup"], ["summary"]):
         line = ytap.refused(1, *command)
-        assert "the catalog is damaged: 0 bytes" in line
+        assert "the catalog is damaged" in line
         assert "ytap restore" in line
     found = json.loads(ytap("doctor", "-f", "json").stdout)
     assert [row["subject"] for row in found if row["verdict"] == "fail"] == ["lake", "last backup"]
@@ -125,7 +125,7 @@ def test_a_lake_elsewhere_is_made_when_asked(ytap: Ytap, tmp_path: Path) -> None
     assert "`ytap lake create`" in apart.refused(1, "sql", "from raw_trends")
     assert str(catalog) in apart.ok("lake", "create")
     assert apart.ok(*COUNT) == "n\n0\n"
-    assert "used as it is" in apart.refused(1, "lake", "create")
+    assert "existing lake" in apart.refused(1, "lake", "create")
     moved = catalog.rename(tmp_path / "moved.sqlite")
     assert Ytap(ytap.data, catalog=moved, data_path=data_path).ok(*COUNT) == "n\n0\n"
 
@@ -133,8 +133,8 @@ def test_a_lake_elsewhere_is_made_when_asked(ytap: Ytap, tmp_path: Path) -> None
 def test_a_copy_is_verified(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
     append_trends(platform, trend("tech", "t1"))
     ytap.ok("backup", tmp_path / "copy")
-    assert "have 1 rows, as copied" in ytap.ok("backup", "--verify", tmp_path / "copy")
-    assert "no copy of the lake" in ytap.refused(1, "backup", "--verify")
+    assert "have 1 rows" in ytap.ok("backup", "--verify", tmp_path / "copy")
+    assert "no backup of the lake" in ytap.refused(1, "backup", "--verify")
     ytap.ok("backup")
     ytap.ok("backup", "--verify")
     [file] = (tmp_path / "copy").rglob("*.parquet")
@@ -204,7 +204,7 @@ def test_an_upgrade_that_would_lose_data_is_refused(platform: Platform, ytap: Yt
         cursor.execute("ALTER TABLE lake.raw_trends ADD COLUMN mine VARCHAR")
     platform.lake.close()
     for command in (("lake", "upgrade", "--dry-run"), ("lake", "upgrade")):
-        assert "raw_trends.mine is in the lake but no longer declared" in ytap.refused(1, *command)
+        assert "raw_trends.mine is in the lake" in ytap.refused(1, *command)
 
 
 def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None:

@@ -33,7 +33,7 @@ def test_a_name_that_breaks_the_rule_is_refused(ytap: Ytap, name: str) -> None:
 def test_what_is_there_stays(ytap: Ytap, settings: Settings) -> None:
     ytap.ok("workspace", "create", "tech")
     before = (settings.workspaces / "tech" / "config.yaml").read_text(encoding="utf-8")
-    assert "is there already" in ytap.refused(2, "workspace", "create", "tech", "--name", "Other")
+    assert "already exists" in ytap.refused(2, "workspace", "create", "tech", "--name", "Other")
     assert (settings.workspaces / "tech" / "config.yaml").read_text(encoding="utf-8") == before
 
 
@@ -80,7 +80,7 @@ def test_settings_that_do_not_apply_are_named_beside_the_config(ytap: Ytap) -> N
     assert "language: de" in shown.stdout.splitlines()
     assert shown.stderr == ""
     ytap.ok("workspace", "create", "bretagne", "--language", "br")
-    assert "language: of br the script is not known" in ytap("workspace", "show", "bretagne").stderr
+    assert "language: the script of br is not known" in ytap("workspace", "show", "bretagne").stderr
 
 
 def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> None:
@@ -88,7 +88,7 @@ def test_a_config_of_aliases_ends_in_a_line(ytap: Ytap, settings: Settings) -> N
     text = "name: x\nvertical: y\nextra: {a: &a [1], b: [*a, *a]}\n"
     (settings.workspaces / "tech" / "config.yaml").write_text(text, encoding="utf-8")
     for command in ("show", "archive"):
-        assert "write the value out" in ytap.refused(2, "workspace", command, "tech")
+        assert "repeat the value" in ytap.refused(2, "workspace", command, "tech")
 
 
 def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: Settings) -> None:
@@ -101,7 +101,7 @@ def test_a_renamed_folder_is_listed_with_the_rows_it_left(ytap: Ytap, settings: 
     listed = ytap("workspace", "list")
     assert listed.exit_code == 1
     assert "workspace 'tech2' has the uid of workspace 'tech'" in listed.stdout
-    assert "the folder 'tech2' has now: it was renamed" in listed.stdout
+    assert "the folder was renamed to 'tech2'" in listed.stdout
 
     done = ytap("materialize", "key:workspaces", "--all-workspaces")
     assert done.exit_code == 1
@@ -148,7 +148,7 @@ def test_the_list_is_shown_where_the_lake_cannot_be_read(ytap: Ytap, settings: S
     listed = ytap("workspace", "list")
     assert listed.exit_code == 1
     assert "tech" in listed.stdout
-    assert "the lake is left out of the list" in listed.stderr
+    assert "the list does not include the lake" in listed.stderr
     assert "Traceback" not in listed.stderr
 
 
@@ -169,7 +169,7 @@ def test_a_mistake_in_a_config_is_told_with_file_key_and_line(
     text = config.read_text(encoding="utf-8")
     config.write_text(f"{text}brand: {{}}\nbrand: {{}}\n", encoding="utf-8")
     lines = text.count("\n")
-    said = f"{config}: the key `brand` stands twice, in lines {lines + 1} and {lines + 2}"
+    said = f"{config}: the key `brand` occurs twice, in lines {lines + 1} and {lines + 2}"
     assert said in ytap.refused(2, "workspace", "show", "tech")
     doctor = ytap("doctor")
     assert (doctor.exit_code, said in doctor.stdout) == (1, True)

@@ -321,8 +321,8 @@ def test_a_config_that_cannot_be_read_and_a_folder_without_a_partition_stop_no_o
         none, reason = evaluate(platform, instance)
 
     assert list(config["workspaces"]) == ["tech"]
-    assert "workspace 'finance' is left out: " in logged
-    assert "no partition yet, so asked for next time: newest" in logged
+    assert "workspace 'finance' is skipped: " in logged
+    assert "no partition yet, requested at the next evaluation: newest" in logged
     assert none == []
     assert "finance: " in str(reason)
 

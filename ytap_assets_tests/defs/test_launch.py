@@ -121,7 +121,7 @@ def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
     ]
     [(name, reason)] = outcomes[0].failures.items()
     assert name == "tech"
-    assert "the previous rows stay" in reason
+    assert "the previous rows are unchanged" in reason
     assert "@one" in reason
     assert platform.lake.reader("tech").read(ACCOUNTS).is_empty()
 
@@ -153,7 +153,7 @@ def test_a_first_day_after_the_last_is_refused(platform: Platform) -> None:
 def test_days_outside_the_partitions_are_refused(
     platform: Platform, days: tuple[date, date]
 ) -> None:
-    with pytest.raises(ConfigError, match="days lie between"):
+    with pytest.raises(ConfigError, match="the days must be between"):
         materialize_range(platform, "accounts", workspace_ids=["tech"], days=days)
 
 

@@ -115,7 +115,7 @@ def test_a_workspace_without_a_partition_waits_for_it(
     second = tick(platform, instance, "submit_scripts", first.cursor)
 
     assert asked(first) == ["tech"]
-    assert "no partition yet, so asked for next time: newest" in capsys.readouterr().err
+    assert "no partition yet, requested at the next evaluation: newest" in capsys.readouterr().err
     assert asked(second) == ["newest"]
 
 

@@ -1076,7 +1076,7 @@ def test_a_run_without_partitions_or_with_a_day_that_is_none_is_refused(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     made = [make_asset(WORKSPACE_REPORTS, lambda s: reports(s, stories=1))]
-    assert "names no partition" in run_stage(platform, instance, made, []).failure
+    assert "has no partitions" in run_stage(platform, instance, made, []).failure
     config = batch_config(BY_DAY, [days_of("tech")])
     config["ops"]["make_by_day"]["config"]["workspaces"]["tech"] = ["today"]
     result = build_job(made).execute_in_process(

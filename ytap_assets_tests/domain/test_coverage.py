@@ -264,7 +264,7 @@ def test_failed_targets_are_counted_by_reason_without_their_urls() -> None:
         HN | NO_DNS,
         HN | NO_DNS | {"target": "front_page"},
         REDDIT
-        | {"outcome": "permanent_error", "detail": "oauth.reddit.com/r/x answered 404: no such"},
+        | {"outcome": "permanent_error", "detail": "oauth.reddit.com/r/x returned 404: no such"},
         REDDIT | {"target": "r/two"},
         REDDIT | {"target": "r/lost", "outcome": "unrecoverable"},
         REDDIT | {"target": "r/off", "outcome": "disabled"},
@@ -272,10 +272,10 @@ def test_failed_targets_are_counted_by_reason_without_their_urls() -> None:
 
     assert find_failed_targets(fetches).rows() == [
         ("tech", "hn", DNS, 2, "by_date"),
-        ("tech", "reddit", "answered 404: no such", 1, "r/rust"),
+        ("tech", "reddit", "returned 404: no such", 1, "r/rust"),
     ]
     assert summarize_failed_targets(fetches) == (
-        f"3 of 4 targets failed: {DNS} (2); answered 404: no such (1)"
+        f"3 of 4 targets failed: {DNS} (2); returned 404: no such (1)"
     )
 
 

@@ -51,7 +51,7 @@ def test_a_code_of_three_letters_is_the_one_of_two(text: str, tag: str) -> None:
     ],
 )
 def test_what_is_no_language_is_refused_with_the_nearest(text: str, meant: str) -> None:
-    with pytest.raises(ValueError, match="is no language") as refused:
+    with pytest.raises(ValueError, match="is not a language code") as refused:
         check_language(text)
     assert meant in str(refused.value)
 
@@ -86,7 +86,7 @@ def test_countries(text: str) -> None:
         ("us", "write US"),
         ("UK", "write GB"),
         ("EN", "a language"),
-        ("EU", "name each"),
+        ("EU", "list each"),
         ("XX", "such as US"),
         ("Germany", "such as US"),
         ("", "such as US"),

@@ -370,21 +370,23 @@ def test_masking_does_not_join_neighbours() -> None:
     ids=range(10),
 )
 def test_a_phrase_that_is_found_nowhere_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="found in a text" if len(text) < 201 else "at most 200"):
+    with pytest.raises(
+        ValueError, match="no searchable character" if len(text) < 201 else "at most 200"
+    ):
         check_phrase(text)
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("free*", "no wildcard"),
-        ("*free robux", "no wildcard"),
-        ("(?i)free", "no regular expression"),
-        (r"\bfree\b", "no regular expression"),
-        ("free.*robux", "no regular expression"),
-        ("free|robux", "no regular expression"),
-        ("^free", "no regular expression"),
-        ("/free robux/i", "no regular expression"),
+        ("free*", "not a wildcard"),
+        ("*free robux", "not a wildcard"),
+        ("(?i)free", "not a regular expression"),
+        (r"\bfree\b", "not a regular expression"),
+        ("free.*robux", "not a regular expression"),
+        ("free|robux", "not a regular expression"),
+        ("^free", "not a regular expression"),
+        ("/free robux/i", "not a regular expression"),
         ("free robux\nvbucks", "one line"),
     ],
 )

@@ -51,13 +51,13 @@ def test_a_plausible_present(commits: list[datetime]) -> None:
         (ago(1200), "no commit for 1200 days between 2023-08-08 12:00 UTC and 2026-11-20 12:00"),
         (ago(1201, 1200, 1, 0.5), "no commit for 1199 days between"),  # jobs ran before
         (ago(110, 13, 12), "no commit for 97 days"),
-        (ago(2, 1, -0.1), "before the newest commit of 2026-11-20 14:24 UTC"),
+        (ago(2, 1, -0.1), "before the newest commit (2026-11-20 14:24 UTC"),
     ],
 )
 def test_an_implausible_present(commits: list[datetime], reason: str) -> None:
     found = doubt_clock(commits, NOW)
     assert found is not None
-    assert found.startswith("the clock says 2026-11-20 12:00 UTC")
+    assert found.startswith("the clock")
     assert reason in found
 
 
@@ -97,9 +97,7 @@ def test_most_rows_of_many_days(ages: range, is_doubted: bool) -> None:
 def test_what_would_go_is_named() -> None:
     rows = {date(2026, 1, 1) + timedelta(days=n): 10 for n in range(40)}
     found = doubt_retention(rows, date(2026, 2, 5))
-    assert found == (
-        "350 of 400 rows would be deleted, those of 35 days from 2026-01-01 to 2026-02-04"
-    )
+    assert found == ("350 of 400 rows would be deleted, of 35 days from 2026-01-01 to 2026-02-04")
     assert doubt_retention({}, TODAY) is None
 
 

@@ -202,9 +202,9 @@ def test_a_failing_source_is_named_in_its_report_and_the_others_went_on(demo: De
     ]
     assert {"hn", "youtube_channel"} <= set(log.filter(accepted=pl.col("fetched"))["source"])
     report = demo.rows("workspace_reports").filter(workspace_id="finance", day=day)
-    assert report["missing"].to_list() == [["Reddit: no answer for r/personalfinance (503)"]]
+    assert report["missing"].to_list() == [["Reddit: no response for r/personalfinance (503)"]]
     path = demo.platform.settings.data / report["report_path"].item()
-    assert "no answer for r/personalfinance (503)" in path.read_text(encoding="utf-8")
+    assert "no response for r/personalfinance (503)" in path.read_text(encoding="utf-8")
 
 
 class _Resources(HTMLParser):

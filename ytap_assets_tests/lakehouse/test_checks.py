@@ -112,7 +112,7 @@ def test_drift_is_refused_as_a_whole_and_named(change: Change, expected: str) ->
     error = _refusal(NOTES, change(notes("tech", [DAY], "a", seen_at=seen_at)), one_day("tech"))
     assert [result.name for result in error.results] == ["schema"]
     assert expected in str(error)
-    assert str(error).startswith("notes: refused, the previous rows stay: schema: ")
+    assert str(error).startswith("notes: not published, the previous rows are unchanged: schema: ")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_refusal_holds_every_check_and_its_cases() -> None:
     }
     assert [result.cases.height for result in error.results] == [1, 2, 1]
     assert str(error) == (
-        "marks: refused, the previous rows stay:"
+        "marks: not published, the previous rows are unchanged:"
         " schema: value: greater_than_or_equal_to(0): -1 (row 0);"
         " key: workspace_id, mark_id: unique: tech, b (row 1), and 1 more;"
         " partition: workspace_id: belongs to tech: other (row 2)"

@@ -150,7 +150,7 @@ def test_tables_are_listed_with_their_schemas(lake: Lake) -> None:
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_attaching_makes_no_lake(empty_settings: Settings, read_only: bool) -> None:
-    with pytest.raises(LakeMissingError, match="materialize or import something first"):
+    with pytest.raises(LakeMissingError, match="there is no lake at"):
         attach(empty_settings, read_only=read_only)
     assert not empty_settings.data.exists()
 

@@ -211,7 +211,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "python": {
         "a frame": "SELECT * FROM hidden_frame",
         "an arrow table": "SELECT * FROM hidden_arrow",
-        "what was copied": "SELECT * FROM incoming",
+        "checksum differs": "SELECT * FROM incoming",
         "pandas": "SELECT * FROM python_map_function(1)",
     },
     "words": {

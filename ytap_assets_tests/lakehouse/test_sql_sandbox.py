@@ -288,7 +288,7 @@ REFUSED = {
 def test_a_statement_that_could_reach_more_is_not_run(
     whole: duckdb.DuckDBPyConnection, statement: str
 ) -> None:
-    with pytest.raises(StatementRefusedError, match=r"`ytap attach`|`PIVOT t ON|lake is only read"):
+    with pytest.raises(StatementRefusedError, match=r"`ytap attach`|`PIVOT t ON|lake is read-only"):
         parse(whole, statement)
 
 
@@ -507,14 +507,14 @@ def test_as_of_a_time_before_some_tables(
 
 
 @pytest.mark.parametrize("workspace_id", ["tech", None])
-def test_a_snapshot_that_never_was_is_told(two: Lake, workspace_id: str | None) -> None:
-    with pytest.raises(SnapshotMissingError, match="never was, or has expired"):
+def test_a_missing_snapshot_is_an_error(two: Lake, workspace_id: str | None) -> None:
+    with pytest.raises(SnapshotMissingError, match="snapshot 999 "):
         _ask(two, "SELECT count(*) FROM notes", workspace_id, 999)
 
 
 @pytest.mark.parametrize("workspace_id", ["tech", None])
 def test_there_must_be_a_lake(empty_settings: Settings, workspace_id: str | None) -> None:
-    with pytest.raises(LakeMissingError, match="materialize or import something first"):
+    with pytest.raises(LakeMissingError, match="there is no lake at"):
         open_sql(empty_settings, "FROM notes", workspace_id=workspace_id)
     with closing(open_sql(empty_settings, "SELECT 1", workspace_id=workspace_id)) as connection:
         assert connection.execute("SELECT 1").fetchall() == [(1,)]
@@ -539,7 +539,7 @@ def test_more_rows_than_fit_are_refused_with_the_way_out(lake: Lake) -> None:
     rows = frame.drop("n").with_columns(large.get_column("body"))
     publish(lake, NOTES, rows, Scope("tech", DAY, DAY))
     settings = replace(lake.settings, sql_memory=16 * 1024**2)
-    with pytest.raises(LakeError, match=r"tech's rows need more .*YTAP_SQL_MEMORY.* name fewer"):
+    with pytest.raises(LakeError, match=r"rows of tech need more .*YTAP_SQL_MEMORY.* name fewer"):
         open_sql(settings, "SELECT count(*) FROM notes", workspace_id="tech")
     with closing(open_sql(settings, "FROM logs", workspace_id="tech")) as connection:
         assert connection.execute("SELECT count(*) FROM logs").fetchall() == [(0,)]

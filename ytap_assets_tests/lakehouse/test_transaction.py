@@ -113,7 +113,7 @@ def test_after_a_refusal_the_previous_rows_are_readable(
     publish(shared_lake, NOTES, good, one_day(workspace))
     before = shared_lake.snapshot_id()
     bad = frame.with_columns(pl.col("workspace_id").replace("{}", workspace))
-    with pytest.raises(PublishRefusedError, match="the previous rows stay"):
+    with pytest.raises(PublishRefusedError, match="the previous rows are unchanged"):
         publish(shared_lake, NOTES, bad, one_day(workspace))
     assert shared_lake.snapshot_id() == before
     assert_frame_equal(shared_lake.reader(workspace).read(NOTES), good, check_row_order=False)
@@ -290,12 +290,12 @@ def test_tables_are_written_in_their_own_way_only(shared_lake: Lake, workspace: 
     log = check_rows(LOGS, logs(workspace, "a"), Scope(workspace))
     mark = check_rows(MARKS, marks(workspace, a=1), Scope(workspace))
     with (
-        pytest.raises(ValueError, match="logs is append-only: append to it"),
+        pytest.raises(ValueError, match="logs is append-only"),
         shared_lake.write(RUN) as transaction,
     ):
         transaction.publish_all([log])
     with (
-        pytest.raises(ValueError, match="marks is derived: publish it"),
+        pytest.raises(ValueError, match="marks is derived"),
         shared_lake.write(RUN) as transaction,
     ):
         transaction.append(mark)
@@ -552,7 +552,10 @@ def test_what_cannot_be_replaced_by_row_is_refused(shared_lake: Lake, workspace:
     own = check_rows(MARKS, marks(workspace, b=1), Scope(workspace))
     log = check_rows(LOGS, logs(workspace, "a"), Scope(workspace))
     day = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
-    with pytest.raises(ValueError, match="not among those"), shared_lake.write(RUN) as write:
+    with (
+        pytest.raises(ValueError, match="not among the replaced keys"),
+        shared_lake.write(RUN) as write,
+    ):
         write.replace_all([own], keys)
     for rows in (log, day):
         with pytest.raises(ValueError, match="row by row"), shared_lake.write(RUN) as write:
@@ -562,7 +565,7 @@ def test_what_cannot_be_replaced_by_row_is_refused(shared_lake: Lake, workspace:
 def test_a_statement_takes_parts_of_one_derived_table(shared_lake: Lake, workspace: str) -> None:
     own = check_rows(MARKS, marks(workspace, c=3), Scope(workspace))
     other = check_rows(NOTES, notes(workspace, [DAY], "a", version=1), one_day(workspace))
-    with pytest.raises(ValueError, match="one table"), shared_lake.write(RUN) as write:
+    with pytest.raises(ValueError, match="different tables"), shared_lake.write(RUN) as write:
         write.publish_all([own, other])
 
 

@@ -214,7 +214,7 @@ def test_a_youtube_video_is_published_by_one_workspace(two: Platform) -> None:
     assert states(two, "tech") == {"one": "published"}
     assert states(two, "copied") == {"mine": "ready_for_publish"}
     assert gates(two, "copied", "mine") == [
-        "upload: video ytapDemo001 is of script one of workspace tech already"
+        "upload: video ytapDemo001 belongs to script one of workspace tech already"
     ]
 
 

@@ -369,7 +369,7 @@ def test_days_are_needed(platform: Platform) -> None:
     name = new_workspace(platform)
     observe(platform, name, [(0, 0, 4, 5)])
     for work in (cluster_stories, score, measure_results, cover_slices):
-        with pytest.raises(ValueError, match=f"{name}.*: no days are given"):
+        with pytest.raises(ValueError, match=f"{name}.*: days are missing"):
             run_alone(work, platform, name, None)
     assert platform.lake.reader(name).read(TREND_STORIES).is_empty()
 

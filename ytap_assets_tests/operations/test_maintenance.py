@@ -178,7 +178,9 @@ def test_nothing_is_deleted_from_a_lake_that_lost_most_of_its_rows(platform: Pla
     files, snapshots = _parquet(platform), platform.lake.snapshots().height
     for _ in range(3):
         done = maintain_lake(platform, RUN, keep=1, now=datetime.now(UTC) + timedelta(days=99))
-        assert re.search("all tables had [0-9]+ rows and has 7: no older copy", done.refusals[0])
+        assert re.search(
+            "all tables had [0-9]+ rows and has 7; no backup was deleted", done.refusals[0]
+        )
         assert (done.backups_removed, done.payloads_deleted) == ((), {})
     assert files <= _parquet(platform)
     assert platform.lake.snapshots().height >= snapshots
@@ -191,7 +193,7 @@ def _parquet(platform: Platform) -> set[Path]:
 
 def test_no_lake_is_made_for_the_sake_of_maintenance(tmp_path: Path) -> None:
     nowhere = Platform(Settings.from_env({"YTAP_DATA": str(tmp_path / "typo")}))
-    with pytest.raises(LakeMissingError, match=r"no workspace in .*: check YTAP_DATA"):
+    with pytest.raises(LakeMissingError, match=r"no workspace in .*YTAP_DATA"):
         maintain_lake(nowhere, RUN)
     assert not (tmp_path / "typo").exists()
 
@@ -436,7 +438,7 @@ def test_nothing_is_removed_where_no_copy_could_be_made(platform: Platform, now:
     made = [_maintain(platform, now + number * SECOND, keep=9) for number in range(3)]
     for file in platform.settings.data_path.rglob("*.parquet"):
         os.truncate(file, 10)
-    with pytest.raises(BackupError, match=f"the newest good one is {made[-1]}"):
+    with pytest.raises(BackupError, match=f"the newest valid backup is {made[-1]}"):
         _maintain(platform, now + 4 * SECOND, keep=1)
     assert [copy.folder for copy in list_copies(platform.settings)] == made
 
@@ -470,7 +472,7 @@ def test_unfinished_copies_of_older_versions_go_once_they_are_old(
 
 def test_not_every_copy_can_be_given_up(platform: Platform, now: datetime) -> None:
     made = backup_lake(platform, None, now=now)
-    with pytest.raises(BackupError, match="at least one"):
+    with pytest.raises(BackupError, match="at least 1"):
         prune_backups(platform.settings, made, keep=0, now=now)
 
 
@@ -512,7 +514,7 @@ def test_no_copy_that_is_asked_for_is_put_where_it_would_be_pruned(
     platform: Platform, now: datetime
 ) -> None:
     made = _maintain(platform, now)
-    with pytest.raises(BackupError, match="which is pruned: choose another name"):
+    with pytest.raises(BackupError, match="automatic backup"):
         backup_lake(platform, made.with_name("auto-20991231T000000.000000Z"))
     with pytest.raises(BackupError, match="is inside the backup"):
         backup_lake(platform, made / "files" / "mine")
@@ -586,13 +588,13 @@ def test_a_folder_that_cannot_be_copied_to_is_no_failure_of_the_lake(
     platform: Platform, now: datetime, tmp_path: Path
 ) -> None:
     backup_lake(platform, None, now=now)
-    with pytest.raises(BackupError, match="is there already"):
+    with pytest.raises(BackupError, match="already exists"):
         backup_lake(platform, tmp_path, now=now)
     assert "last backup" not in _findings(platform.settings, now)
 
 
 def test_a_drill_needs_a_copy(settings: Settings) -> None:
-    with pytest.raises(BackupError, match="no copy of the lake"):
+    with pytest.raises(BackupError, match="no backup of the lake"):
         drill_restore(settings)
 
 

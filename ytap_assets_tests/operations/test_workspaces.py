@@ -240,8 +240,8 @@ def test_a_folder_that_was_made_again_adopts_the_uid_of_its_name(
 @pytest.mark.parametrize(
     ("line", "registered", "options", "why"),
     [
-        ("", {"tech": UID}, {}, "cut off"),
-        (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "nothing is"),
+        ("", {"tech": UID}, {}, "--adopt"),
+        (f"uid: {UID}\n", {"tech": UID}, {"new": True}, "nothing to do"),
         ("", {}, {"adopt": True}, "none to adopt"),
         ("", {"tech": None}, {"adopt": True}, "none to adopt"),
         ("", {"tech": OTHER}, {"adopt": True}, "'food' has the uid"),
@@ -267,7 +267,7 @@ def test_a_uid_that_would_confuse_two_workspaces_is_not_written(
 )
 def test_an_unusual_layout_is_left_to_people(workspaces: Workspaces, text: str) -> None:
     path = write(workspaces, text)
-    with pytest.raises(ConfigError, match="by hand"):
+    with pytest.raises(ConfigError, match="add the line `uid: "):
         identify_workspace(workspaces, "tech", {})
     assert path.read_text("utf-8") == text
 
@@ -440,8 +440,8 @@ def test_nothing_is_lost_whatever_it_holds(old: dict[str, Any]) -> None:
         (b"", "not a JSON config"),
         (b"\xff\xfe{}", "not a JSON config"),
         (b"[1]", "expected a JSON object"),
-        (b'{"a": 1, "a": 2}', "stands twice"),
-        (b'{"a": {"b": 1, "b": 2}}', "stands twice"),
+        (b'{"a": 1, "a": 2}', "occurs twice"),
+        (b'{"a": {"b": 1, "b": 2}}', "occurs twice"),
         (b'{"a": NaN}', "NaN"),
         (b"[" * 100_000, "not a JSON config"),
         (b" " * 1_000_001, "larger than"),
@@ -598,7 +598,7 @@ def test_a_wrong_name_is_refused(platform: Platform, entity: Entity, name: str |
 def test_a_missing_name_is_explained_with_where_names_are(
     platform: Platform, entity: Entity, listed: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"{entity}: NAME is missing.*from {listed}\b.*-w tech"):
+    with pytest.raises(ConfigError, match=rf"{entity} needs a NAME.*from {listed}\b.*-w tech"):
         preview_removal(platform, "tech", entity, None)
 
 

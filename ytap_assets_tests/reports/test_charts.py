@@ -53,17 +53,17 @@ def test_any_count_can_be_drawn(views: int) -> None:
 def test_sources_are_bars_of_what_was_kept_and_what_was_spam() -> None:
     svg = draw_sources([SourceStories("hn", 9, 5, 0), SourceStories("reddit", 9, 7, 2)])
     assert titles(svg) == [
-        "Hacker News: 5 stories kept",
-        "Reddit: 5 stories kept",
-        "Hacker News: 0 caught as spam",
-        "Reddit: 2 caught as spam",
+        "Hacker News: 5 stories that are not spam",
+        "Reddit: 5 stories that are not spam",
+        "Hacker News: 0 stories that are spam",
+        "Reddit: 2 stories that are spam",
     ]
 
 
 def test_of_many_sources_the_largest_are_drawn() -> None:
     sources = [SourceStories(f"s{n}", n, n, 0) for n in range(20)]
-    kept = [title for title in titles(draw_sources(sources)) if "kept" in title]
-    assert kept[-1] == "s19: 19 stories kept"
+    kept = [title for title in titles(draw_sources(sources)) if "not spam" in title]
+    assert kept[-1] == "s19: 19 stories that are not spam"
     assert len(kept) == 6
 
 
@@ -95,10 +95,10 @@ def test_a_square_per_source_and_day_says_what_is_known() -> None:
     svg = draw_coverage(states, LAST - timedelta(days=1), LAST)
     assert svg is not None
     assert titles(svg) == [
-        "2026-11-19 Hacker News: nothing known",
-        "2026-11-20 Hacker News: answered",
-        "2026-11-19 Reddit: lost",
-        "2026-11-20 Reddit: nothing known",
+        "2026-11-19 Hacker News: no data",
+        "2026-11-20 Hacker News: collected",
+        "2026-11-19 Reddit: cannot be backfilled",
+        "2026-11-20 Reddit: no data",
     ]
 
 
@@ -166,4 +166,4 @@ def test_every_state_has_a_name_and_a_colour(state: str) -> None:
     assert svg is not None
     assert f".{state}{{fill:" in svg
     assert name_coverage(state) in titles(svg)[0]
-    assert name_coverage(state) != state or state == "answered"
+    assert name_coverage(state) != state

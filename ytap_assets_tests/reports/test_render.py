@@ -283,18 +283,18 @@ def test_a_page_shows_the_day() -> None:
         "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100."
         in page.text
     )
-    assert "snapshot 412 of the lake, by run 3f0b1c9e" in page.text
+    assert "snapshot 412 of the lake; run 3f0b1c9e" in page.text
     assert "2026-11-20 02:00 UTC (21:00 in New York)" in page.text
     assert "no metrics for 1 of 2 videos" in page.text
     assert (
         "5.00 momentum 4.00 \N{MULTIPLICATION SIGN} relevance 1.25; base score 12.00" in page.text
     )
     assert "23 points an hour, top 10 % of Hacker News ; matches: rust: x1.25" in page.text
-    assert "2026-11-16 Hacker News: lost" in page.tooltips()
+    assert "2026-11-16 Hacker News: cannot be backfilled" in page.tooltips()
     assert "Hacker News 1 1 1 1 1 1 40 $2.00 20" in check_safe(tuesday).text
     assert "quality 91.5 cost $2.41" in page.text
     assert "37" in page.text  # 36 wait for review, one generation has failed
-    assert "and 11 scripts not shown here" in page.text
+    assert "and 11 scripts not shown" in page.text
     assert "97 views in all, down 10" in check_safe(tuesday).text
     assert "over 100 %" in check_safe(tuesday).text
 
@@ -318,7 +318,7 @@ def test_charts_are_drawn_in_the_page() -> None:
     # Two charts, each for a wide page and for a narrow one.
     assert [tag for tag, _ in page.tags].count("svg") == 4
     assert "2026-11-16: 107 views" in page.text
-    assert "Hacker News: 1 stories kept" in page.text
+    assert "Hacker News: 1 stories that are not spam" in page.text
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -552,7 +552,7 @@ def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
     ):
         assert line in text
     [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
-    assert "**Waiting for review: 0. Held back: 0.**" in render_essentials(nothing)
+    assert "**Waiting for review: 0. Blocked by a gate: 0.**" in render_essentials(nothing)
     assert "None" not in render_essentials(nothing)
 
 

@@ -144,10 +144,10 @@ def test_only_ids_of_youtube_lead_to_a_video() -> None:
         ({"failed_gates": ("budget",)}, "Review the script"),
         (
             {"failed_gates": ("budget",), "script_approved_by": "person:ada"},
-            "Approved, held back by a gate",
+            "Approved, blocked by a gate",
         ),
         ({"state": "ready_for_generation", "job_status": "failed"}, "Generation failed"),
-        ({"state": "ready_for_publish", "job_status": "failed"}, "Look at the gate"),
+        ({"state": "ready_for_publish", "job_status": "failed"}, "Check the gate"),
     ],
 )
 def test_a_task_says_what_is_to_be_done(given: dict[str, Any], task: str) -> None:

@@ -284,7 +284,7 @@ def test_every_failure_is_logged_with_its_outcome(
     collect(EVERYTHING, make_settings(tmp_path), network({"hn.algolia.com": httpx.Response(500)}))
     told = {record.getMessage().partition(": ")[0]: record for record in caplog.records}
     assert told["tech hn by_date"].levelno == logging.WARNING
-    assert "answered 500" in told["tech hn by_date"].getMessage()
+    assert "returned 500" in told["tech hn by_date"].getMessage()
     assert told["tech youtube US/20"].levelno == logging.WARNING
     assert told["tech hn front_page"].levelno == logging.INFO
 
@@ -450,9 +450,7 @@ def test_a_bug_in_a_parser_fails_its_target_only_and_its_payloads_can_be_parsed_
     reddit = fetches[2]
     check_conservation(reddit)
     check_storable(COLLECTION_LOG, COLLECTION_LOG.frame([reddit.log]))
-    assert reddit.log["detail"].startswith(
-        "ZeroDivisionError: by\ufffd zero: a bug in this program"
-    )
+    assert reddit.log["detail"].startswith("ZeroDivisionError: by\ufffd zero: an error in ytap")
     assert reddit.log["http_status"] == 200
     (told,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "Traceback (most recent call last):\n" in told.getMessage()

@@ -157,7 +157,7 @@ def test_what_is_stickied_or_paid_for_is_promoted(
         (post(id="../x"), "id is missing or not a post's id"),
         (post(title=None), "title is missing"),
         (post(score=-2), "score is negative"),
-        (post(score=1e300), "score is 1,000,000,000,000,000 or more, beyond any count"),
+        (post(score=1e300), "score is 1,000,000,000,000,000 or more"),
         (post(score=1.5), "score is a number, not a whole number"),
         (post(created_utc=1e300), "created_utc is outside 2005 to now"),
         (post(stickied="yes"), "stickied is a text, neither true nor false"),

@@ -180,7 +180,7 @@ def test_the_bucket_is_shared_by_workspaces_and_missed_days_can_be_fetched_later
     assert platform.searches == 100
     missed = [fetch.log for fetch in first if fetch.log["outcome"] == "quota_exhausted"]
     assert {log["attempts"] for log in missed} == {0}
-    assert all("its 100 calls a day are used up" in log["detail"] for log in missed)
+    assert all("the limit of 100 calls a day is reached" in log["detail"] for log in missed)
 
     run(clock.sleep(20 * 3600 + 1))  # past midnight Pacific
     for each in wanting[10:]:

@@ -4,7 +4,7 @@ Belongs here: which moves are legal and which event makes each, an event's shape
 and the admission of events given where the scripts stand (compare and set). Does not belong here:
 which events are made (`promotions`, `inbox`), or the lock under which they are admitted: the
 lakehouse reads the current states and appends inside one write transaction, so that of two
-reviewers one wins and the other is told.
+reviewers, one succeeds and the other gets an error.
 """
 
 from __future__ import annotations
@@ -86,16 +86,18 @@ def check_event(event_type: str, from_state: str | None, to_state: str | None) -
     if event_type == "imported":
         if from_state not in (None, *STATES) or to_state not in STATES:
             raise TransitionRefusedError(
-                f"imported into {to_state!r}: expected {', '.join(STATES)}"
+                f"imported into {to_state!r}: expected one of {', '.join(STATES)}"
             )
         return
     rule = RULES.get(event_type)
     if rule is None:
-        raise TransitionRefusedError(f"{event_type!r} is no event: expected {', '.join(RULES)}")
+        raise TransitionRefusedError(
+            f"{event_type!r} is not an event type: expected one of {', '.join(RULES)}"
+        )
     if from_state not in rule.from_states:
         found = ", ".join(_name(state) for state in rule.from_states)
         raise TransitionRefusedError(
-            f"{event_type} cannot happen in {_name(from_state)}: it needs {found}"
+            f"{event_type} is not allowed in {_name(from_state)}; it needs {found}"
         )
     if to_state != rule.to_state:
         raise TransitionRefusedError(
@@ -158,7 +160,7 @@ def dump_json(content: object) -> str:
 def _as_number(value: object) -> float:
     if isinstance(value, Decimal):
         return float(value)
-    raise TypeError(f"{type(value).__name__} has no place in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 
 
 def digest(content: object) -> str:
@@ -285,14 +287,17 @@ def admit(
 def _find_problem(event: Event, state: str | None, *, has_moved: bool) -> str | None:
     if event.from_state != state:
         if state is None:
-            return f"script {event.script_id}: there is no record of it to move"
+            return f"script {event.script_id} has no record"
         found = event.from_state or "no record"
         return (
-            f"script {event.script_id}: {event.type} expected {found}, "
-            f"but by now it is in {state}; look at it again"
+            f"script {event.script_id}: {event.type} expected {found}, but it is now in {state};"
+            " check the script and decide again"
         )
     if has_moved:
-        return f"script {event.script_id}: {event.type}: it has moved since; look at it again"
+        return (
+            f"script {event.script_id}: {event.type}: its state has changed since; check the script"
+            " and decide again"
+        )
     try:
         check_event(event.type, event.from_state, event.to_state)
     except TransitionRefusedError as error:

@@ -317,8 +317,8 @@ def describe_copy(originals: Sequence[Original]) -> str | None:
         return None
     first = originals[0]
     return (
-        f"{first}: cancel one of the two (`ytap script cancel {first.script_id}"
-        f" -w {first.workspace_id}`, or the same for this one)"
+        f"{first}; cancel one of the two (`ytap script cancel {first.script_id} -w"
+        f" {first.workspace_id}`, or the same for this one)"
     )
 
 

@@ -90,7 +90,7 @@ def evaluate_publication_gates(
         copy: The script of another workspace with the same content, from `evidence.describe_copy`.
     """
     return (
-        Gate("approval", None if approved_by else "nobody approved the video yet"),
+        Gate("approval", None if approved_by else "the video is not approved yet"),
         Gate("quality", _check_quality(record.quality_score)),
         Gate("budget", _check_budget(record.cost_usd_micros, budget_usd_micros)),
         Gate("manifest", "; ".join(manifest_problems) or None),
@@ -125,7 +125,7 @@ def _dollars(micros: int) -> str:
 
 def _check_quality(score: float | None) -> str | None:
     if score is None:
-        return "unknown; a quality check is awaited"
+        return "unknown; waiting for a quality check"
     return None if score >= MIN_QUALITY else f"{score:.10g} is below {MIN_QUALITY}"
 
 
@@ -153,8 +153,8 @@ def find_banned_topics(
             ("body", texts.get(one.script_id)),
         )
     ]
-    told = normalize_texts(pl.Series([said for _, _, said in places], dtype=pl.String))
-    found = find_phrases(told, banned_topics).sort("place", "row")
+    normalized = normalize_texts(pl.Series([said for _, _, said in places], dtype=pl.String))
+    found = find_phrases(normalized, banned_topics).sort("place", "row")
     banned: dict[str, str] = {}
     for row, topic in found.select("row", "phrase").iter_rows():
         script_id, place, _ = places[row]

@@ -87,7 +87,7 @@ def find_new_scripts(earlier: Mapping[str, str]) -> Callable[[Submission], bool]
         if not first:
             seen[script.script_id] = script.digest
         elif first != script.digest:
-            raise FieldError(f"script_id: an earlier line holds another {script.script_id}")
+            raise FieldError(f"script_id: an earlier line has another script {script.script_id}")
         return not first
 
     return is_new
@@ -163,10 +163,10 @@ def find_new_uploads(earlier: Iterable[Upload]) -> Callable[[Upload], bool]:
             return False
         video = video_of.get(upload.script_id, upload.video_id)
         if video != upload.video_id:
-            raise FieldError(f"video_id: an earlier line gives this script the video {video}")
+            raise FieldError(f"video_id: in an earlier line, this script has the video {video}")
         script = script_of.get(upload.video_id, upload.script_id)
         if script != upload.script_id:
-            raise FieldError(f"video_id: an earlier line gives this video to script {script}")
+            raise FieldError(f"video_id: in an earlier line, this video belongs to script {script}")
         video_of[upload.script_id], script_of[upload.video_id] = upload.video_id, upload.script_id
         seen.add(upload)
         return True
@@ -302,7 +302,7 @@ def decision_event(
     """
     if decision.action not in ACTIONS:
         raise TransitionRefusedError(
-            f"{decision.action!r} is no action: expected one of {', '.join(ACTIONS)}"
+            f"{decision.action!r} is not an action: expected one of {', '.join(ACTIONS)}"
         )
     event_type = ACTIONS[decision.action]
     to_state = RULES[event_type].to_state
@@ -310,8 +310,8 @@ def decision_event(
         found = "has no record yet" if state is None else f"is in {state}"
         possible = " or ".join(str(one) for one in RULES[event_type].from_states)
         raise TransitionRefusedError(
-            f"script {decision.script_id} {found}: {_CANNOT[decision.action]}, which is possible in"
-            f" {possible}"
+            f"script {decision.script_id} {found}: {_CANNOT[decision.action]}; the action is"
+            f" allowed in {possible}"
         )
     return Event(
         event_id=event_id or _name_decision(workspace_id, decision),
@@ -475,7 +475,7 @@ def find_obstacle(
         now: The present.
     """
     if record is None:
-        return Obstacle("there is no script of this id yet")
+        return Obstacle("there is no script with this id yet")
     if not is_possible(decision.action, record.state):
         needed = ", ".join(str(state) for state in RULES[ACTIONS[decision.action]].from_states)
         return Obstacle(f"the script is in {record.state}; {decision.action} needs {needed}")
@@ -484,12 +484,12 @@ def find_obstacle(
     ):
         return Obstacle(reason)
     if decision.at > now:
-        return Obstacle("dated ahead of the clock: waits until then", waits=True)
+        return Obstacle("its date is in the future; it takes effect then", waits=True)
     approved_by = {
         "approve_script": record.script_approved_by,
         "approve_video": record.video_approved_by,
     }.get(decision.action)
-    return Obstacle(f"approved already by {approved_by}") if approved_by else None
+    return Obstacle(f"already approved by {approved_by}") if approved_by else None
 
 
 def _find_other_subject(
@@ -498,17 +498,17 @@ def _find_other_subject(
     """How it is known that a decision is not about what is in the script's state now."""
     state, since = record.state, record.state_since
     if standing == "expired":
-        return f"received before the script came into {state}; decide again"
+        return f"received before the script entered {state}; decide again"
     if standing in ("overtaken", "void"):
-        return "written before a decision that has moved the script since; decide again"
+        return "written before a decision that has changed the state since; decide again"
     if decision.at >= since:
         return None
     if since > now:
         return (
-            f"the script came into {state} at a date ahead of the clock ({since.isoformat()});"
-            " decide with `ytap script`"
+            f"the script entered {state} at a date in the future ({since.isoformat()}); decide with"
+            " `ytap script`"
         )
-    return f"decided before the script came into {state} ({since.isoformat()}); decide again"
+    return f"decided before the script entered {state} ({since.isoformat()}); decide again"
 
 
 def find_obstacles(

@@ -60,7 +60,7 @@ class Fields:
         value = self.content.get(key)
         if _is_absent(value):
             written = [other for other in self.content if _find_meant(other, (key,), (key,))]
-            advice = f"; is it meant by {_show_key(written[0])}?" if written else ""
+            advice = f"; did you mean it by {_show_key(written[0])}?" if written else ""
             raise FieldError(f"{key}: missing{advice}")
         try:
             return read(value)
@@ -88,7 +88,7 @@ class Fields:
         absent = tuple(key for key in known if _is_absent(self.content.get(key)))
         for key in self.unread:
             if (meant := _find_meant(key, known, absent)) is not None:
-                self._problems.append(f"{_show_key(key)}: no such key; did you mean `{meant}`?")
+                self._problems.append(f"{_show_key(key)}: unknown key; did you mean `{meant}`?")
         if self._problems:
             raise FieldError("; ".join(self._problems))
 
@@ -226,7 +226,7 @@ def read_instant(value: Any) -> datetime:
     except (ValueError, OverflowError) as error:
         raise FieldError(f"{text!r} is not an instant such as 2026-01-31T09:00:00Z") from error
     if instant.tzinfo is None:
-        raise FieldError(f"{text!r} has no zone; write it as 2026-01-31T09:00:00Z")
+        raise FieldError(f"{text!r} has no timezone; write it as 2026-01-31T09:00:00Z")
     return in_utc
 
 
@@ -417,7 +417,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
     if len(text) > MAX_LINE_BYTES:
         raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")
     if b"\x00" in text:
-        raise FieldError("holds NUL bytes: in UTF-16, or damaged; write UTF-8")
+        raise FieldError("contains NUL bytes: it is in UTF-16, or damaged; write UTF-8")
     try:
         content = json.loads(
             text.decode("utf-8-sig"),
@@ -461,7 +461,7 @@ def _check_storable(content: object) -> None:
         if depth > _DEEPEST:
             raise FieldError(f"nested deeper than {_DEEPEST} levels")
         if isinstance(value, str) and _UNSTORABLE.search(value):
-            raise FieldError("a text holds a NUL character or half of a surrogate pair")
+            raise FieldError("a text contains a NUL character or half of a surrogate pair")
         if isinstance(value, dict):
             waiting += [(part, depth + 1) for part in (*value.keys(), *value.values())]
         elif isinstance(value, list):

@@ -120,7 +120,7 @@ def _read_files(value: Any) -> dict[str, FileFact]:
         except FieldError as error:
             raise FieldError(f"file {number}: {error}") from error
         if name in files:
-            raise FieldError(f"file {number}: {name!r} is named twice")
+            raise FieldError(f"file {number}: {name!r} is listed twice")
         files[name] = fact
     return files
 
@@ -173,7 +173,7 @@ def check_manifest(
                 f"{name} has {actual.size_bytes} bytes instead of {expected.size_bytes}"
             )
         elif actual.sha256 is not None and actual.sha256.lower() != expected.sha256:
-            problems.append(f"{name} has another checksum than the manifest says")
+            problems.append(f"the checksum of {name} differs from the manifest")
     return problems
 
 
@@ -186,5 +186,5 @@ def check_folder(script_id: str, folder: VideoFolder) -> tuple[Manifest | None, 
     except ManifestError as error:
         return None, [str(error)]
     if manifest.script_id != script_id:
-        return manifest, [f"{MANIFEST_NAME} is of script {manifest.script_id}"]
+        return manifest, [f"{MANIFEST_NAME} belongs to script {manifest.script_id}"]
     return manifest, check_manifest(manifest, folder.found, folder.refused)

@@ -257,7 +257,7 @@ class PromotionContext:
             at=self.now,
             # Named, as ids were once made of a sequence number in its place.
             evidence=["events", self.record.events, list(failed)],
-            reason="; ".join(failed) or "nothing holds it back any more",
+            reason="; ".join(failed) or "all gates are open now",
             payload={"failed_gates": list(failed)},
         )
 
@@ -436,7 +436,7 @@ def _take_video(candidate: PromotionContext, evidence: Evidence) -> None:
         return
     manifest, problems = check_folder(candidate.record.script_id, folder)
     if manifest is not None and manifest.sha256 == candidate.context.manifest_sha256:
-        candidate.note_gates(["manifest: this video was in review before; a new one is awaited"])
+        candidate.note_gates(["manifest: this video was in review before; waiting for a new one"])
     elif manifest is None or problems:
         candidate.note_gates([f"manifest: {_shorten(problems)}"])
     else:
@@ -503,11 +503,14 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
 def _recheck_video(candidate: PromotionContext, folder: VideoFolder | None) -> list[str]:
     """What is wrong with the files by now: they must still be the ones that were reviewed."""
     if folder is None:
-        return ["there is none any more"]
+        return ["it was removed"]
     manifest, problems = check_folder(candidate.record.script_id, folder)
     reviewed = candidate.context.manifest_sha256
     if manifest is not None and reviewed not in (None, manifest.sha256):
-        problems = [*problems, "it was changed during the review; send the video back to take it"]
+        problems = [
+            *problems,
+            "it was changed during the review; send the video back to use the new one",
+        ]
     return [_shorten(problems)] if problems else []
 
 
@@ -529,7 +532,9 @@ def decide_publications(evidence: Evidence, *, now: datetime) -> list[Event]:
         if not candidate.apply_decisions():
             upload = uploads.get(candidate.record.script_id)
             if upload and (owner := _find_owner(candidate, upload, evidence)):
-                candidate.note_gates([f"upload: video {upload.video_id} is of {owner}{_OWNED}"])
+                candidate.note_gates(
+                    [f"upload: video {upload.video_id} belongs to {owner}{_OWNED}"]
+                )
             elif upload:
                 _publish(candidate, upload, evidence)
             else:
@@ -562,14 +567,17 @@ def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) ->
     if published_at is None:
         candidate.note_gates(
             [
-                f"upload: video {upload.video_id} has no publication date yet: give published_at"
-                " in uploads.jsonl, or wait for the channel's feed"
+                f"upload: video {upload.video_id} has no publication date yet; give published_at in"
+                " uploads.jsonl, or wait for the channel's feed"
             ]
         )
         return
     if published_at > candidate.now:
         candidate.note_gates(
-            [f"upload: dated {published_at.isoformat()}; counted when that has passed"]
+            [
+                f"upload: published_at {published_at.isoformat()} is in the future; it counts from"
+                " then on"
+            ]
         )
         return
     candidate.promote(

@@ -56,16 +56,16 @@ _NAMED = 3
 _TOLERANCE = timedelta(hours=1)
 _CLOCK = "%H:%M"
 _FAILED_WORDS = {
-    "transient_error": "no answer for",
-    "permanent_error": "no answer for",
-    "quota_exhausted": "quota used up before",
-    "malformed": "unreadable answer for",
-    "too_large": "answer too large for",
-    "not_recorded": "nothing recorded for",
+    "transient_error": "no response for",
+    "permanent_error": "no response for",
+    "quota_exhausted": "quota exhausted before",
+    "malformed": "malformed response for",
+    "too_large": "response too large for",
+    "not_recorded": "no recording of",
 }
 _ABSENT_WORDS = {
     "unrecoverable": "unrecoverable for this day:",
-    "disabled": "not asked for",
+    "disabled": "not requested:",
 }
 
 
@@ -523,8 +523,8 @@ def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
         pl.when(pl.col("items") != pl.col("members"))
         .then(
             pl.format(
-                "scores are stale: {} of {} observed items are in them; the checks of scored_trends"
-                " say whether a publish was refused",
+                "scores are stale: they contain {} of {} observed items; the checks of"
+                " scored_trends show whether a materialization failed",
                 "members",
                 "items",
             )
@@ -533,7 +533,8 @@ def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
         .when(pl.col("observed") - pl.col("scored") > _TOLERANCE)
         .then(
             pl.format(
-                "scores are stale: made from observations until {}, there are some until {} UTC",
+                "scores are stale: computed from observations until {}; the latest observation is"
+                " of {} UTC",
                 pl.col("scored").dt.strftime(_CLOCK),
                 pl.col("observed").dt.strftime(_CLOCK),
             )
@@ -547,7 +548,7 @@ def _missing_targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
     never = pl.col("answer_at").is_null()
     relevant = pl.col("outcome").is_in(list(words)) & (never | pl.col("outcome").is_in(FAILED))
     said = pl.col("outcome").replace_strict(words, default=None, return_dtype=pl.String)
-    stale = pl.format("no answer since {} UTC for", pl.col("answer_at").dt.strftime(_CLOCK))
+    stale = pl.format("no response since {} UTC for", pl.col("answer_at").dt.strftime(_CLOCK))
     why = (
         pl.when(pl.col("outcome") == "disabled")
         .then("detail")
@@ -619,7 +620,7 @@ def _missing_metrics(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFra
         pl.when(pl.col("unknown") > 0)
         .then(pl.format("no metrics for {} of {} videos", "unknown", "videos"))
         .when(pl.col("last") < pl.col("day"))
-        .then(pl.format("no metrics from this day; views are as of {}", "last"))
+        .then(pl.format("no metrics of this day; the views are of {}", "last"))
     )
     return dated.select(*KEY, text.alias("text")).drop_nulls()
 
@@ -632,7 +633,7 @@ def _unreadable_rows(quarantined: pl.DataFrame) -> pl.DataFrame:
         pl.len().alias("rows"), pl.col("origin", "place", "reason").first()
     )
     rows = pl.when(pl.col("rows") == 1).then(pl.lit("row")).otherwise(pl.lit("rows"))
-    count = pl.format("{}: {} {} could not be read", _name_source(), "rows", rows)
+    count = pl.format("{}: {} {} could not be parsed", _name_source(), "rows", rows)
     which = pl.when(pl.col("rows") == 1).then(pl.lit("")).otherwise(pl.lit("the first: "))
     # A URL's query is long, and says nothing to a reader.
     origin = pl.col("origin").str.replace(r"^(https?://[^?#]*)[?#].*$", "$1")

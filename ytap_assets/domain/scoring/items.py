@@ -302,11 +302,11 @@ def measure_items(
 def _add_gains(items: pl.DataFrame, gains: pl.DataFrame) -> pl.DataFrame:
     # Only what was observed several times needs the join, the most expensive of these steps.
     count, gained = pl.col("observation_count"), pl.col("gained_per_hour")
-    told = gains.filter((count > 1) | gained.is_not_null())
-    if told.is_empty():
+    repeated = gains.filter((count > 1) | gained.is_not_null())
+    if repeated.is_empty():
         once = gains.select(count, gained).clear(items.height)
         return items.with_columns(once).with_columns(count.fill_null(1))
-    joined = items.join(told, on=_ITEM, how="left", maintain_order="left")
+    joined = items.join(repeated, on=_ITEM, how="left", maintain_order="left")
     return joined.with_columns(count.fill_null(1))
 
 

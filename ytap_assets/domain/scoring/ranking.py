@@ -185,9 +185,9 @@ def _lines() -> Iterator[tuple[pl.Expr, pl.Expr]]:
     nothing = pl.format("matches none of the keywords: x{}", _number(pl.col("relevance"), 2))
     yield ~matches & ~is_other & (pl.col("relevance") != 1), nothing
     for name, words in (
-        ("learned_weight", "what was learned from published videos"),
+        ("learned_weight", "learned from published videos"),
         ("production_factor", "already produced"),
-        ("spam_factor", "every item of it is spam"),
+        ("spam_factor", "all of its items are spam"),
     ):
         yield pl.col(name) != 1, pl.format(f"{words}: x{{}}", _number(pl.col(name), 2))
 
@@ -200,7 +200,7 @@ def _momentum_line() -> pl.Expr:
         .then(pl.format("{} {} an hour, {} {}", _short("engagement_per_hour"), basis, top, source))
         .when(basis == RANK)
         .then(pl.format("by its rank {} its list on {}", top, source))
-        .otherwise(pl.format("no count is known on {}: taken as a usual item", source))
+        .otherwise(pl.format("no count is known on {}; ranked as a typical item", source))
     )
 
 
@@ -209,7 +209,7 @@ def _top_pct() -> pl.Expr:
     pct = pl.col("top_share") * 100
     return (
         pl.when(pct.is_null())
-        .then(pl.lit("nothing known to compare it with on"))
+        .then(pl.lit("no past items to compare it with on"))
         .when(pct < 0.1)
         .then(pl.lit("top 0.1 % of"))
         .when(pct < 1)

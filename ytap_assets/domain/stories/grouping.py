@@ -52,7 +52,7 @@ _PAGE = ("workspace_no", "page_no")
 
 @dataclass(frozen=True)
 class StoryOptions:
-    """How stories are told apart.
+    """How stories are distinguished.
 
     Attributes:
         window_days: A story continues where it was seen at most so many days before.
@@ -82,7 +82,7 @@ def group_stories(
             ``first_observed_at``, ``published_at``; unique by `ITEM`.
         known: Members of the days before the first of a workspace's days in ``items``, as they were
             grouped: `ITEM`, ``story_id``, ``title``, ``canonical_url``. Later ones are ignored.
-        options: How stories are told apart.
+        options: How stories are distinguished.
 
     Returns:
         `STORY_MEMBERS`, one row per item, ordered by `ITEM`: ``joined_by`` is ``first`` for the
@@ -115,8 +115,8 @@ def group_stories(
         near = pl.concat([near, grouped])
     workspace = pl.lit(workspaces).gather(pl.col("workspace_no")).alias("workspace_id")
     names = [workspace if name == "workspace_id" else name for name in STORY_MEMBERS]
-    told = (some.select(names) for some in explained)
-    return pl.concat([STORY_MEMBERS.to_frame(), *told]).sort(ITEM)
+    members = (some.select(names) for some in explained)
+    return pl.concat([STORY_MEMBERS.to_frame(), *members]).sort(ITEM)
 
 
 def _read(
@@ -397,7 +397,7 @@ def _explain_day(today: pl.DataFrame, past: pl.DataFrame, terms: pl.DataFrame) -
     """
     page = [*_STORY, "page_no"]
     old = past.select(page).unique().with_columns(is_old=True)
-    told = today.join(old, on=page, how="left", maintain_order="left")
+    members = today.join(old, on=page, how="left", maintain_order="left")
     has_page = pl.col("is_old").is_not_null() | ~pl.struct(page).is_first_distinct()
     reason = (
         pl.when(pl.struct(_STORY).is_first_distinct())
@@ -406,20 +406,20 @@ def _explain_day(today: pl.DataFrame, past: pl.DataFrame, terms: pl.DataFrame) -
         .then(pl.lit("url"))
         .otherwise(pl.lit("title"))
     )
-    told = told.with_columns(joined_by=reason)
-    by_title = told.filter(joined_by="title").select(*_STORY, "title_no").unique()
+    members = members.with_columns(joined_by=reason)
+    by_title = members.filter(joined_by="title").select(*_STORY, "title_no").unique()
     if by_title.is_empty():  # nothing to weigh, as on most days of few items
-        told = told.with_columns(similarity=pl.lit(None, pl.Float64))
+        members = members.with_columns(similarity=pl.lit(None, pl.Float64))
     else:
         all_titles = pl.concat([today.select(by_title.columns), past.select(by_title.columns)])
         similarity = _measure_similarity(by_title, all_titles, terms)
-        told = told.join(
+        members = members.join(
             similarity.with_columns(joined_by=pl.lit("title")),
             on=[*by_title.columns, "joined_by"],
             how="left",
             nulls_equal=True,
         )
-    return told.select("workspace_no", *STORY_MEMBERS.names()[1:])
+    return members.select("workspace_no", *STORY_MEMBERS.names()[1:])
 
 
 def _measure_similarity(

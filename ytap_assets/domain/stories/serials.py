@@ -175,9 +175,9 @@ def read_marks(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     Returns:
         ``title_no``, ``key`` (what is counted), ``value`` (which one), without repetitions.
     """
-    telling = _with_neighbours(_find_telling(words, vocabulary), vocabulary)
+    candidates = _with_neighbours(_find_candidates(words, vocabulary), vocabulary)
     # `pl.format` panics on some columns in several pieces (Polars 2.1).
-    words = _read_numbers(telling, vocabulary).rechunk()
+    words = _read_numbers(candidates, vocabulary).rechunk()
     marks = [
         _counted(words),
         _glued(words),
@@ -359,10 +359,10 @@ def _versions(words: pl.DataFrame) -> pl.DataFrame:
     before, after = pl.col("before"), pl.col("after")
     word = pl.col("word")
     dotted = words.filter(word.str.contains(_DOTTED), ~word.str.contains(_WRITTEN_DATE))
-    told = words.filter(word.is_in(_RELEASES.split())).select("title_no").unique()
+    releases = words.filter(word.is_in(_RELEASES.split())).select("title_no").unique()
     amounts = _AMOUNTS.split()
     is_amount = before.is_in(amounts) | after.is_in(amounts).fill_null(value=False)
-    in_releases = dotted.join(told, on="title_no", how="semi").filter(~is_amount)
+    in_releases = dotted.join(releases, on="title_no", how="semi").filter(~is_amount)
     exact = dotted.filter(word.str.count_matches(".", literal=True) > 1, ~before.is_in(_NO_NAMES))
     return (
         pl.concat([in_releases, exact], rechunk=True)
@@ -409,7 +409,7 @@ def _neighbour(by: int, column: str = "word") -> pl.Expr:
     return pl.when(is_same).then(pl.col(column).shift(by))
 
 
-def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
+def _find_candidates(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     """The words of the titles that may have marks."""
     word = pl.col("word")
     is_name = word.is_in([one for one in _ROMANS if one not in _NO_ROMANS])
@@ -418,7 +418,7 @@ def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
         vocabulary.alias("word")
         .to_frame()
         .select(
-            is_telling=word.str.contains(r"\p{N}")
+            is_candidate=word.str.contains(r"\p{N}")
             | word.is_in([*_AGAINST, *_ORDINALS, *_NAMED, *_LAST, *_LONE])
             | is_name
             | word.str.contains(_PREFIXED_ROMAN),
@@ -430,7 +430,7 @@ def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
         )
     )
 
-    def told(test: str, by: str = "word") -> pl.Expr:
+    def test_result(test: str, by: str = "word") -> pl.Expr:
         return pl.lit(tests[test]).gather(pl.col(by))
 
     near = words.with_columns(before=_neighbour(1), after=_neighbour(-1))
@@ -438,17 +438,17 @@ def _find_telling(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     is_apart = (
         before.is_null()
         | after.is_null()
-        | told("is_number", "before")
-        | told("is_number", "after")
+        | test_result("is_number", "before")
+        | test_result("is_number", "after")
     )
-    telling = near.filter(
-        told("is_telling")
-        | (told("is_short") & is_apart)
-        | (told("is_last_name") & after.is_null())
-        | (told("in_letters") & told("is_marker", "before"))
+    candidates = near.filter(
+        test_result("is_candidate")
+        | (test_result("is_short") & is_apart)
+        | (test_result("is_last_name") & after.is_null())
+        | (test_result("in_letters") & test_result("is_marker", "before"))
     )
-    is_told = pl.col("title_no").is_in(telling.get_column("title_no").unique().implode())
-    return words.filter(is_told)
+    has_candidate = pl.col("title_no").is_in(candidates.get_column("title_no").unique().implode())
+    return words.filter(has_candidate)
 
 
 def _with_neighbours(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:

@@ -255,9 +255,9 @@ def _scale(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _scale_part(rows: pl.DataFrame, known: pl.DataFrame, length: pl.Series) -> pl.DataFrame:
-    told = rows.with_columns(known.select(pl.all().gather(rows["term"])).get_columns())
+    scaled = rows.with_columns(known.select(pl.all().gather(rows["term"])).get_columns())
     weight = pl.col("information") / pl.lit(length).gather(pl.col("title_no")) * SCALE
-    return told.filter(pl.col("information") > 0).select(
+    return scaled.filter(pl.col("information") > 0).select(
         "title_no", "term", weight.round().cast(pl.Int32).alias("weight"), "evidence", "titles"
     )
 

@@ -306,7 +306,7 @@ class HttpClient:
     def _check_blocked(self, limiter: RateLimiter, host: str, hops: int) -> None:
         blocked_s = limiter.blocked_for(host)
         if blocked_s > self.config.retries.max_retry_after_s:
-            message = f"{host} sent a Retry-After, which ends in {blocked_s:.0f} s"
+            message = f"{host} sent a Retry-After header that ends in {blocked_s:.0f} s"
             raise RetryLaterError(message, attempts=hops - 1)
 
     def _block(self, host: str, wait: float | None) -> None:
@@ -326,7 +326,7 @@ class HttpClient:
                 break
             if hops > _MAX_REDIRECTS:
                 raise PermanentError(
-                    f"{describe_url(request.url)}: redirects more than {_MAX_REDIRECTS} times",
+                    f"{describe_url(request.url)}: more than {_MAX_REDIRECTS} redirects",
                     exchange=exchange,
                 )
             url = join_location(url, exchange.headers["location"], hops)

@@ -233,7 +233,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         frozenset({403, 429}),
         QuotaExhaustedError,
-        "the quota is used up; it resets at midnight Pacific time",
+        "the quota is exhausted; it resets at midnight Pacific time",
         _reasons("quotaExceeded", "dailyLimitExceeded"),
     ),
     _Rule(
@@ -245,7 +245,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         frozenset({429}),
         QuotaExhaustedError,
-        "the named bucket is used up; it resets at midnight Pacific time",
+        "the quota of the named bucket is exhausted; it resets at midnight Pacific time",
         re.compile(rb"Quota exceeded for quota metric", re.IGNORECASE),
     ),
     _Rule(
@@ -257,7 +257,7 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(frozenset({408, 425}), TransientError, "the server timed out"),
     _Rule(frozenset({429}), TransientError, "too many requests"),
     _Rule(range(500, 600), TransientError, "server error"),
-    _Rule(frozenset({401}), PermanentError, "the key or token was not accepted; check it"),
+    _Rule(frozenset({401}), PermanentError, "the key or token was rejected; check it"),
     _Rule(frozenset({403}), PermanentError, "access was denied; check the key's permissions"),
     _Rule(frozenset({404, 410}), PermanentError, "not found; check the name"),
 )
@@ -265,8 +265,8 @@ _OTHERWISE = _Rule(range(1000), PermanentError, "the request was refused")
 # The first match wins for each error of a chain, so the narrower types come first.
 _FAILURES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     (socket.gaierror, "host name could not be resolved"),
-    (ssl.SSLCertVerificationError, "certificate not accepted"),
-    (ssl.SSLError, "no secure connection could be made"),
+    (ssl.SSLCertVerificationError, "the certificate is not valid"),
+    (ssl.SSLError, "no TLS connection could be made"),
     (ConnectionRefusedError, "connection refused"),
     ((ConnectionResetError, BrokenPipeError, ConnectionAbortedError), "connection lost"),
     (httpx.ConnectTimeout, "timed out while connecting"),
@@ -294,7 +294,7 @@ def classify_response(exchange: Exchange) -> SourceError | None:
     rule = next((rule for rule in _RULES if rule.matches(exchange.status, head)), _OTHERWISE)
     found = _MESSAGE.search(head)
     quote = f" ({_printable(found[1])})" if found else ""
-    message = f"{describe_url(exchange.url)} answered {exchange.status}: {rule.advice}{quote}"
+    message = f"{describe_url(exchange.url)} returned {exchange.status}: {rule.advice}{quote}"
     return rule.error(message, exchange=exchange)
 
 

@@ -339,5 +339,5 @@ class ReplayTransport(httpx.AsyncBaseTransport):
             more = f" and {len(missing) - _MAX_NAMED} more" if len(missing) > _MAX_NAMED else ""
             what = f"not in the recording of {describe_url(url)} in {self._folder}: {first}{more}"
         return NotRecordedError(
-            f"{what}; collect that day with YTAP_TRANSPORT=record, or live", attempts=1
+            f"{what}; collect that day with YTAP_TRANSPORT=record or live", attempts=1
         )

@@ -42,7 +42,7 @@ def check_url(url: httpx.URL, hosts: Collection[str], *, hops: int) -> None:
     if url.scheme != "https" or url.host not in hosts or url.port is not None or url.userinfo:
         shown = f"{url.scheme}://{url.host}"[:200]
         raise RefusedUrlError(
-            f"{shown} is not allowed; only the hosts that a source declares are, over https",
+            f"{shown} is not allowed; only https requests to the hosts of the source are",
             attempts=hops - 1,
         )
 
@@ -89,7 +89,7 @@ async def read_bounded(response: httpx.Response, limit: int, *, host: str) -> by
             return await _read_gzip(response, limit, host)
         except zlib.error as error:
             raise MalformedError(f"{host}: invalid gzip: {error}") from error
-    raise MalformedError(f"{host}: compressed as {encoding[:40]!r}, only gzip was requested")
+    raise MalformedError(f"{host}: compressed as {encoding[:40]!r}, but only gzip was requested")
 
 
 async def _read_plain(response: httpx.Response, limit: int) -> bytes:

@@ -170,12 +170,12 @@ def try_state_file(path: Path, *tables: str, work: Callable[[sqlite3.Connection]
         with open_state_file(path, *tables, is_durable=False) as connection:
             return work(connection)
     except OSError as error:
-        _LOG.warning("%s is not used: %s", path, str(error))
+        _LOG.warning("%s is ignored: %s", path, str(error))
     except sqlite3.Error as error:
         if _is_environmental(error):
-            _LOG.warning("%s is not used: %s", path, str(error))
+            _LOG.warning("%s is ignored: %s", path, str(error))
         else:
-            _LOG.warning("%s is corrupt (%s) and is created again", path, str(error))
+            _LOG.warning("%s is damaged (%s) and is created again", path, str(error))
             _remove(path)
     return None
 
@@ -309,9 +309,9 @@ class QuotaLedger:
                 yield connection
         except (sqlite3.Error, OSError, ValueError) as error:
             raise PermanentError(
-                f"{self.path} cannot be used ({error}); requests that it counts are not sent. If it"
-                " is corrupt or was written with a wrong clock, move it away: counting then starts"
-                " at 0",
+                f"{self.path} cannot be used ({error}); requests that count against a quota are not"
+                " sent. If it is damaged or was written with a wrong clock, move it away; the count"
+                " then starts at 0",
                 attempts=0,
             ) from error
 
@@ -357,12 +357,13 @@ def _check_clock(resets: list[datetime], now: datetime) -> None:
     if last > next_quota_reset(now + _TOLERANCE):
         raise ValueError(
             f"it counts calls until the reset of {last:%Y-%m-%d %H:%M} UTC, and the clock is at"
-            f" {now:%Y-%m-%d %H:%M} UTC: the clock is behind, or was ahead; correct it"
+            f" {now:%Y-%m-%d %H:%M} UTC: the clock is behind, or was ahead; correct the clock"
         )
     if now - last > LONGEST_PAUSE:
         raise ValueError(
             f"its last call was before {last:%Y-%m-%d}, and the clock is at {now:%Y-%m-%d}: the"
-            f" clock is ahead, or there was no call for {LONGEST_PAUSE.days} days; correct it"
+            f" clock is ahead, or there was no call for {LONGEST_PAUSE.days} days; correct the"
+            " clock"
         )
 
 
@@ -388,9 +389,9 @@ def _write_usage(
 
 def _describe_exhausted(bucket: Bucket, usage: QuotaUsage, resets_at: datetime) -> str:
     reason = (
-        "the platform reports it as used up"
+        "the platform reports that it is exhausted"
         if usage.is_exhausted
-        else f"its {bucket.limit:,} calls a day are used up"
+        else f"the limit of {bucket.limit:,} calls a day is reached"
     )
     return f"{bucket.name}: {reason}; no request before {resets_at:%Y-%m-%d %H:%M} UTC"
 

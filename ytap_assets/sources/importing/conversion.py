@@ -384,9 +384,9 @@ def _row_order(_text: pl.Expr, _column: Column, _reading: FileContext) -> pl.Exp
 _DIGITS_SHAPE = r"[0-9][0-9.,'e+ \xa0\u202f\u2009\u2019]*"
 _TIME_SHAPE = r"(?=.*[0-9]).{4,60}"
 KINDS: dict[KindName, Kind] = {
-    "text": Kind(_text, "holds a NUL character"),
-    "title": Kind(_title, "holds a NUL character"),
-    "encoded_title": Kind(_encoded_title, "holds a NUL character"),
+    "text": Kind(_text, "contains a NUL character"),
+    "title": Kind(_title, "contains a NUL character"),
+    "encoded_title": Kind(_encoded_title, "contains a NUL character"),
     "url": Kind(_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
     "encoded_url": Kind(_encoded_url, "is not an http or https address", r"(?i:https?://\S|/).*"),
     "count": Kind(_count, f"is not a whole number of at least 0, {_BELOW}", _DIGITS_SHAPE),
@@ -399,7 +399,7 @@ KINDS: dict[KindName, Kind] = {
     "file_day": Kind(_file_day, "is not a day"),
     "age": Kind(_age, "is not an age such as '2 weeks ago', since 1990", needs_observed_at=True),
     "iso_duration": Kind(_iso_duration, "is not a duration such as PT4M13S", "P.*"),
-    "slug": Kind(_slug, "is not words divided by _"),
+    "slug": Kind(_slug, "is not a list of words separated by _"),
     "flag": Kind(_flag, "is not true or false"),
     "row_order": Kind(_row_order, "is not a position", needs_observed_at=True),
 }
@@ -561,10 +561,10 @@ def _reason(name: str, column: Column, *, required: bool) -> pl.Expr:
     called = column.source or name
     shown = text.str.slice(0, _SHOWN_CHARS).str.replace_all("\0", "\\x00", literal=True)
     unreadable = pl.concat_str(
-        pl.lit(f"column {called} holds '"), shown, pl.lit(f"', which {_wants(column)}")
+        pl.lit(f"column {called} contains '"), shown, pl.lit(f"', which {_wants(column)}")
     )
     is_null = pl.col(name).is_null()
-    missing = pl.lit(f"column {called} is empty, and every row needs it")
+    missing = pl.lit(f"column {called} is empty, but is required")
     return (
         pl.when(is_null & text.is_not_null())
         .then(unreadable)

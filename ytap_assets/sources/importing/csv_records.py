@@ -35,7 +35,7 @@ _SEPARATOR_LINE = re.compile(r'\ufeff?"?sep=([,;\t|])"?\s*', re.IGNORECASE)
 # Quotes, JSON objects, URLs and long numbers are values, not names of columns.
 _VALUE = re.compile(r'["{]|://|^[\d.,:%+-]{5,}$')
 _LINE_ENDS_IN = methodcaller("count", "\n")
-_OPEN_QUOTE = "a quote is never closed"
+_OPEN_QUOTE = "a quote is not closed"
 IsRecord = Callable[[Mapping[str, str]], bool]
 """Whether cells, by the names of their columns, look like those of a record."""
 
@@ -291,7 +291,7 @@ class _Table:
             len(first.lines) > 1 or first.defect or self._is_too_wide() or self._holds_values()
         ):
             self.builder.add_fault(
-                f"is a header of {self.width} columns, which no record has",
+                f"is a header of {self.width} columns, but no record has as many",
                 place=f"line {first.number}",
                 original=first.raw,
             )
@@ -323,9 +323,9 @@ class _Table:
 
         These are quarantined, because the author of a description can write such lines.
         """
-        fault = "looks like a record, but is within a cell"
+        fault = "looks like a record, but is inside a cell"
         if starts and _find_defect(record.raw, self.header.delimiter) == "perhaps merged":
-            fault = "may be damaged: a cell ends where another record opens one"
+            fault = "may be damaged: a cell ends where another record begins"
             self._add(record._replace(lines=record.lines[: starts[0]], fault=fault))
         else:
             starts = [start for start in starts if _is_within_a_cell(record.lines[start], record)]
@@ -400,7 +400,10 @@ class _Table:
     def _find_fault(self, record: _Record) -> str | None:
         names, cells = self.header.names, record.cells
         if self.other_header is not None:
-            return f"follows the second header of line {self.other_header}, which lacks columns"
+            return (
+                f"follows the second header in line {self.other_header}, which does not have all"
+                " columns"
+            )
         if len(cells) != len(names):
             fault = f"has {len(cells)} columns where the header has {len(names)}"
             return fault if record.defect is None else f"{fault}: {_OPEN_QUOTE}"

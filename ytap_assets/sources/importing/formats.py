@@ -112,9 +112,9 @@ class Column(BaseModel):
     @model_validator(mode="after")
     def _check_patterns(self) -> Column:
         if self.patterns and self.kind not in _WITH_PATTERNS:
-            raise ValueError("`patterns` go with `as: instant` and `as: day`")
+            raise ValueError("`patterns` needs `as: instant` or `as: day`")
         if self.or_from and self.source is None:
-            raise ValueError("`or_from` goes with `from`")
+            raise ValueError("`or_from` needs `from`")
         return self
 
 
@@ -164,7 +164,7 @@ class Format(BaseModel):
     @model_validator(mode="after")
     def _check_columns(self) -> Format:
         if unknown := set(self.columns) - _TARGETS:
-            raise ValueError(f"raw_trends takes no {', '.join(sorted(unknown))} from files")
+            raise ValueError(f"raw_trends has no column {', '.join(sorted(unknown))} for files")
         if missing := {"item_id", "title", self.day} - set(self.columns) - {"observed_at"}:
             raise ValueError(f"{', '.join(sorted(missing))} must be declared")
         return self

@@ -104,11 +104,13 @@ def check_path(path: str) -> None:
     steps = path.split(".") if path else []
     names = [step for step in steps if step.startswith("{")]
     if unknown := [step for step in steps if not _STEP.fullmatch(step)]:
-        raise ValueError(f"{path!r}: {unknown[0]!r} is no step: a key, `*`, `{{x}}` or `{AS_JSON}`")
+        raise ValueError(
+            f"{path!r}: {unknown[0]!r} is not a step: a key, `*`, `{{x}}` or `{AS_JSON}`"
+        )
     if len(set(names)) < len(names):
-        raise ValueError(f"{path!r}: keeps two keys as one column")
+        raise ValueError(f"{path!r}: two keys have the same column name")
     if steps.count(AS_JSON) > MAX_JSON_STEPS:
-        raise ValueError(f"{path!r}: takes `{AS_JSON}` more than {MAX_JSON_STEPS} times")
+        raise ValueError(f"{path!r}: more than {MAX_JSON_STEPS} `{AS_JSON}` steps")
 
 
 def as_text(value: object) -> str | None:
@@ -137,9 +139,9 @@ def parse_json(text: str) -> tuple[object, str | None]:
     try:
         return _DECODER.decode(text), None
     except RecursionError:
-        return None, "is not readable JSON: nested too deeply"
+        return None, "is not valid JSON: nested too deeply"
     except ValueError as error:
-        return None, f"is not readable JSON: {error}"
+        return None, f"is not valid JSON: {error}"
 
 
 def _skip_blanks(text: str, at: int) -> int:
@@ -220,7 +222,7 @@ def _find_fault(node: object) -> str | None:
     for each in (node, *node.values()):
         if isinstance(each, ConflictingObject):
             names = ", ".join(map(repr, each.duplicate_keys[:3]))
-            return f"names {names} more than once, with different values"
+            return f"contains {names} more than once, with different values"
     return None
 
 
@@ -379,7 +381,9 @@ def _add(builder: RecordsBuilder, found: Found, *, place: str, only: Mapping[str
     values = [] if fault else [found.get(name) for name in builder.columns]
     for name, value in zip(builder.columns, values, strict=False):
         if isinstance(value, dict | list):
-            fault = f"column {name} holds a JSON object or array where a plain value was expected"
+            fault = (
+                f"column {name} contains a JSON object or array where a plain value was expected"
+            )
     if fault is not None:
         builder.add_fault(fault, place=place, original=found.original)
     else:

@@ -94,11 +94,11 @@ class _Capped(io.RawIOBase):
         try:
             count: int = self._inner.readinto(buffer)
         except (EOFError, zlib.error, OSError) as error:  # of data in memory: it cannot be unpacked
-            advice = "fetch the file again, or unpack what can be unpacked and import that"
+            advice = "fetch the file again, or unpack its readable part and import that"
             if "too much memory" in str(error):
-                advice = "its window is too large to be unpacked here: use `zstd -d --long=31`"
+                advice = "its window is too large; unpack it with `zstd -d --long=31`"
             raise ImportRefusedError(
-                f"{self._name}: the compressed data is broken ({error}); {advice}"
+                f"{self._name}: the compressed data is damaged ({error}); {advice}"
             ) from error
         self._left -= count
         if self._left < 0:
@@ -118,9 +118,7 @@ def read_content(path: Path) -> Content:
     name = make_printable(path.name)
     try:
         if path.is_dir():
-            raise ImportRefusedError(
-                f"{make_printable(str(path))}: no such file: it is a folder without files"
-            )
+            raise ImportRefusedError(f"{make_printable(str(path))}: the folder contains no files")
         if not path.is_file():
             raise ImportRefusedError(f"{make_printable(str(path))}: no such file")
         if path.stat().st_size > MAX_BYTES:
@@ -259,7 +257,7 @@ def find_exclusion(only: Mapping[str, Only], cell_of: Callable[[str], str | None
     for name, one in only.items():
         cell = cell_of(name)
         if cell is not None and cell not in one.values:
-            return f"column {name} holds '{make_printable(cell[:_SHOWN_CHARS])}': {one.rule}"
+            return f"column {name} contains '{make_printable(cell[:_SHOWN_CHARS])}': {one.rule}"
     return None
 
 
@@ -330,7 +328,7 @@ class RecordsBuilder:
     def add(self, cells: Sequence[str | None], *, place: str, original: object) -> None:
         """Add a record whose cells are in the order of ``columns``."""
         if is_damaged("".join(filter(None, cells))):
-            self.add_fault("holds bytes that are not UTF-8 text", place=place, original=original)
+            self.add_fault("contains bytes that are not UTF-8", place=place, original=original)
             return
         for column, cell in zip(self.cells, cells, strict=True):
             column.append(cell)

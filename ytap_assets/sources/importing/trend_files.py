@@ -64,7 +64,7 @@ _NAMES_READ = 1000
 _BEGINNING_CHARS = 4096
 _MIN_SIMILARITY = 0.5
 """The minimum share of a format's columns for a file to be reported as similar."""
-_HOW_TO_ADD = "docs/importing.md tells how to declare another"
+_HOW_TO_ADD = "docs/importing.md explains how to declare a format"
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def detect_format(content: Content, formats: Sequence[Format], *, source: str) -
     if fitting:
         other = max(fitting, key=lambda one: len(one.format.required)).format
         raise ImportRefusedError(
-            f"{content.name}: is of the format {other.name} ({other.about}); import it with "
-            f"--source {' or '.join(other.sources)}, not {source}"
+            f"{content.name}: has the format {other.name} ({other.about}); import it with --source"
+            f" {' or '.join(other.sources)}, not {source}"
         )
     known = _find_refusal(content, values)
     if known is not None:
@@ -196,9 +196,11 @@ def _explain(
     known = f"Known formats of {source}: {name_formats(ours)}; {_HOW_TO_ADD}"
     columns = max((one.columns for one in candidates), key=len, default=())
     if not columns:
-        return f"{content.name}: holds no rows of named columns (CSV, JSON, JSON lines). {known}"
+        return (
+            f"{content.name}: contains no rows with named columns (CSV, JSON, JSON lines). {known}"
+        )
     shown = ", ".join(repr(make_printable(name[:40])) for name in columns[:_NAMES_SHOWN])
-    parts = [f"{content.name}: of no known format. Its columns: {shown}"]
+    parts = [f"{content.name}: unknown format. Its columns: {shown}"]
     nearest = max(candidates, key=_similarity)
     if source not in nearest.format.sources and _similarity(nearest) >= _MIN_SIMILARITY:
         parts.append(
@@ -208,8 +210,8 @@ def _explain(
     nearest = max((one for one in candidates if source in one.format.sources), key=_similarity)
     if _similarity(nearest) > 0:
         parts.append(
-            f"Nearest is {nearest.format.name} ({nearest.format.about}), which also needs "
-            f"{', '.join(nearest.missing)}"
+            f"The nearest format is {nearest.format.name} ({nearest.format.about}), which also"
+            f" needs {', '.join(nearest.missing)}"
         )
     return ". ".join([*parts, known])
 
@@ -324,9 +326,9 @@ def describe_reasons(reasons: pl.DataFrame) -> str:
         reasons: Rows with ``reason`` and ``place``, such as those of `quarantined_rows`.
     """
     if reasons.is_empty():
-        return "it holds no rows"
+        return "it contains no rows"
     # Reasons differ in the values they show.
-    kind = pl.col("reason").str.replace_all(r"holds '.*?'(, which|:)", "holds a value$1")
+    kind = pl.col("reason").str.replace_all(r"contains '.*?'(, which|:)", "contains a value$1")
     kinds = reasons.with_columns(kind=kind, count=pl.len().over(kind))
     first = kinds.sort("count", descending=True, maintain_order=True).row(0, named=True)
     return (
@@ -353,16 +355,16 @@ def _make_context(job: _Import, candidate: Candidate) -> FileContext:
         return FileContext(name, None, year)
     if job.observed_on is not None:
         raise ImportRefusedError(
-            f"{name}: its column {observed.source} has the time of observation of each row; "
-            "import it without --observed-on"
+            f"{name}: the column {observed.source} contains the time of observation of each row;"
+            " import the file without --observed-on"
         )
     return FileContext(name, None, None)
 
 
 def _explain_missing(name: str, declared: Format, what: str) -> str:
     return (
-        f"{name}: {declared.name} ({declared.about}): neither content nor file name has {what}; "
-        "give it with --observed-on DAY, such as --observed-on 2024-01-31"
+        f"{name}: {declared.name} ({declared.about}): neither the content nor the file name"
+        f" contains {what}; give it with --observed-on DAY, such as --observed-on 2024-01-31"
     )
 
 
@@ -414,8 +416,8 @@ def _check_observed_on(rows: pl.DataFrame, job: _Import) -> None:
     if not later.is_empty():
         newest = later.select(pl.col("published_at").max().dt.date()).item()
         raise ImportRefusedError(
-            f"{job.content.name}: holds items published up to {newest}, after --observed-on "
-            f"{job.observed_on}; give the day the file was made"
+            f"{job.content.name}: contains items published up to {newest}, after --observed-on"
+            f" {job.observed_on}; give the day on which the file was created"
         )
 
 
@@ -432,8 +434,8 @@ def _last_day(
     if day is None:
         bad = converted.select(reason=REASON).with_row_index("place", offset=1)
         raise ImportRefusedError(
-            f"{job.content.name}: no row can be read, and the day of observation is unknown: "
-            f"{describe_reasons(bad.with_columns(pl.format('row {}', 'place').alias('place')))}"
+            f"{job.content.name}: no row can be parsed, and the day of observation is unknown:"
+            f" {describe_reasons(bad.with_columns(pl.format('row {}', 'place').alias('place')))}"
         )
     return day
 
@@ -461,9 +463,9 @@ def _quarantine(converted: pl.DataFrame, records: Records, job: _Import, day: da
 
 def _log(job: _Import, day: date, readable: int, quarantined: int) -> dict[str, Any]:
     fetched = readable + quarantined
-    detail = f"{quarantined} of {fetched} rows could not be read: see quarantined_rows"
+    detail = f"{quarantined} of {fetched} rows could not be parsed; see quarantined_rows"
     if not fetched:
-        detail = "the file holds no rows"
+        detail = "the file contains no rows"
     return {
         "workspace_id": job.workspace_id,
         "day": day,

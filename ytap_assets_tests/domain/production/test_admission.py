@@ -45,8 +45,8 @@ def test_of_two_reviewers_the_first_wins_and_the_second_is_told() -> None:
     assert admission.admitted == (rejected,)
     assert [refusal.event for refusal in admission.refused] == [sent_back]
     assert reasons(admission) == [
-        "script one: sent_back expected video_pending_review, but by now it is in rejected; "
-        "look at it again"
+        "script one: sent_back expected video_pending_review, but it is now in rejected; "
+        "check the script and decide again"
     ]
 
 
@@ -75,16 +75,16 @@ def test_scripts_and_workspaces_do_not_see_each_other() -> None:
     )
     assert ids(admission.admitted) == ["one published ready_for_publish"]
     assert reasons(admission) == [
-        "script one: published expected ready_for_publish, but by now it is in rejected; "
-        "look at it again",
-        "script two: there is no record of it to move",
+        "script one: published expected ready_for_publish, but it is now in rejected; "
+        "check the script and decide again",
+        "script two has no record",
     ]
 
 
 def test_an_illegal_event_is_refused_even_where_the_state_agrees() -> None:
     admission = admit([event("script_approved", "published")], {("tech", "one"): "published"})
     assert reasons(admission) == [
-        "script one: script_approved cannot happen in published: it needs script_pending_review"
+        "script one: script_approved is not allowed in published; it needs script_pending_review"
     ]
 
 

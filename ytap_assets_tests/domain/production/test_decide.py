@@ -310,7 +310,7 @@ def test_a_decision_dated_ahead_of_the_clock_waits_for_its_date() -> None:
     world.decisions = [*world.decisions, approval]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.ignored() == {approval: "dated ahead of the clock: waits until then"}
+    assert world.ignored() == {approval: "its date is in the future; it takes effect then"}
     world.settle()
     assert world.types().count("decision_received") == 1
     world.now = AHEAD
@@ -346,7 +346,7 @@ def test_a_line_above_a_send_back_is_about_the_video_that_was_sent_back() -> Non
     world.folders = {"one": another}
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.ignored()[approval].startswith("written before a decision that has moved")
+    assert world.ignored()[approval].startswith("written before a decision")
 
 
 @pytest.mark.parametrize("lower", ["deleted", "edited", "truncated"])
@@ -389,7 +389,7 @@ def test_a_line_put_above_an_applied_send_back_never_counts() -> None:
     world.decisions = [inserted]
     world.settle()
     assert world.record()["state"] == "video_pending_review"
-    assert world.ignored()[inserted].startswith("written before a decision that has moved")
+    assert world.ignored()[inserted].startswith("written before a decision")
 
 
 def test_an_approval_read_before_there_is_a_video_does_not_clear_the_first() -> None:
@@ -521,7 +521,7 @@ def test_after_a_clock_that_was_ahead_the_reason_names_it() -> None:
     approval = decided("one", "approve_video", hours(0))
     world.decisions = [*world.decisions, approval]
     world.settle()
-    assert "a date ahead of the clock" in world.ignored()[approval]
+    assert "a date in the future" in world.ignored()[approval]
     assert "`ytap script`" in world.ignored()[approval]
 
 
@@ -567,9 +567,9 @@ def test_an_act_at_the_keyboard_needs_no_file() -> None:
         ),
         (
             replace(video_folder(), found={"video.mp4": FileFact(15, "b" * 64)}),
-            "manifest: video.mp4 has another checksum than the manifest says",
+            "manifest: the checksum of video.mp4 differs from the manifest",
         ),
-        (video_folder("two"), "manifest: manifest.json is of script two"),
+        (video_folder("two"), "manifest: manifest.json belongs to script two"),
         (VideoFolder(b"{}", {}), "manifest: manifest.json: script_id: missing"),
     ],
 )
@@ -619,7 +619,7 @@ def test_a_video_that_was_sent_back_is_not_taken_again() -> None:
     record = world.record()
     assert record["state"] == "ready_for_generation"
     assert record["failed_gates"] == [
-        "manifest: this video was in review before; a new one is awaited"
+        "manifest: this video was in review before; waiting for a new one"
     ]
     world.folders = {"one": video_folder(completed_at=hours(28).isoformat())}
     world.decisions = [*world.decisions, decided("one", "approve_video", hours(29))]
@@ -650,7 +650,7 @@ def test_a_video_sent_back_and_made_anew_with_an_old_date_goes_on() -> None:
     ("folder", "failed"),
     [
         (video_folder(quality_score=84.9), "quality: 84.9 is below 85"),
-        (video_folder(quality_score=None), "quality: unknown; a quality check is awaited"),
+        (video_folder(quality_score=None), "quality: unknown; waiting for a quality check"),
         (video_folder(cost_usd=3.4), "budget: $3.40 is over the budget of $3.00"),
         (video_folder(cost_usd=None), "budget: the cost is unknown"),
     ],
@@ -685,14 +685,14 @@ def test_a_quality_check_opens_the_gate() -> None:
 @pytest.mark.parametrize(
     ("folders", "failed"),
     [
-        ({}, "manifest: there is none any more"),
+        ({}, "manifest: it was removed"),
         (
             {"one": replace(video_folder(), found={})},
             "manifest: video.mp4 is missing",
         ),
         (
             {"one": video_folder(quality_score=99)},
-            "manifest: it was changed during the review; send the video back to take it",
+            "manifest: it was changed during the review; send the video back to use the new one",
         ),
     ],
 )
@@ -740,7 +740,7 @@ def test_a_video_scheduled_for_later_is_published_then() -> None:
     world.settle()
     assert world.record()["state"] == "ready_for_publish"
     assert world.record()["failed_gates"] == [
-        "upload: dated 2026-11-20T13:00:00+00:00; counted when that has passed"
+        "upload: published_at 2026-11-20T13:00:00+00:00 is in the future; it counts from then on"
     ]
     world.now += timedelta(hours=1)
     world.settle()
@@ -789,7 +789,7 @@ def test_a_video_belongs_to_one_script() -> None:
     world.settle()
     assert world.record("two")["state"] == "ready_for_publish"
     assert world.record("two")["failed_gates"] == [
-        "upload: video ytapDemo001 is of script one already"
+        "upload: video ytapDemo001 belongs to script one already"
     ]
 
 

@@ -52,7 +52,7 @@ def test_lines_become_acts() -> None:
         ({"actor": 1}, "actor: expected a text"),
         ({"at": "now"}, "at: 'now' is not an instant"),
         ({"script_id": ".."}, "script_id: '..' is not a script's id"),
-        ({"Reason": "x"}, "'Reason': no such key; did you mean `reason`?"),
+        ({"Reason": "x"}, "'Reason': unknown key; did you mean `reason`?"),
         ({"scriptID": "two"}, "did you mean `script_id`?"),
         ({"reason": ["x"]}, "reason: expected a text"),
     ],
@@ -96,13 +96,13 @@ def test_a_line_is_one_event_however_often_it_is_read() -> None:
         (
             "reject",
             "ready_for_generation",
-            "which is possible in script_pending_review or video_pending_review",
+            "allowed in script_pending_review or video_pending_review",
         ),
         ("cancel", "published", "script one is in published: it cannot be cancelled"),
         (
             "published",
             "ready_for_publish",
-            "'published' is no action: expected one of approve_script",
+            "'published' is not an action: expected one of approve_script",
         ),
     ],
 )
@@ -147,12 +147,12 @@ def test_acts_that_did_nothing_are_explained() -> None:
         ("cancel", hours(2)),
     ]
     reasons = list(ignored.values())
-    assert reasons[0].startswith("decided before the script came into video_pending_review")
-    assert reasons[1] == "approved already by person:ada"
+    assert reasons[0].startswith("decided before the script entered video_pending_review")
+    assert reasons[1] == "already approved by person:ada"
     assert reasons[2] == (
         "the script is in video_pending_review; approve_script needs script_pending_review"
     )
-    assert reasons[3] == "there is no script of this id yet"
+    assert reasons[3] == "there is no script with this id yet"
 
 
 def test_an_act_that_is_still_to_be_applied_is_not_idle() -> None:

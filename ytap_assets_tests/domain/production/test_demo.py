@@ -59,11 +59,11 @@ HELD_BACK = {
         "gpu-prices-four-months-on": ["topic: script who-kept-gpus-expensive has the same page"],
         "agents-benchmark-at-length": ["budget: $4.20 is over the budget of $3.00"],
         "router-firmware-line-by-line": [
-            "manifest: video.mp4 has another checksum than the manifest says"
+            "manifest: the checksum of video.mp4 differs from the manifest"
         ],
         "chips-made-of-glass": ["quality: 78 is below 85"],
         "two-databases-one-tab": [
-            "upload: video ytapDemo901 has no publication date yet: give published_at in"
+            "upload: video ytapDemo901 has no publication date yet; give published_at in"
             " uploads.jsonl, or wait for the channel's feed"
         ],
     },
@@ -76,7 +76,7 @@ HELD_BACK = {
     "finance": {
         "rents-in-nine-cities-again": ["topic: script rents-in-nine-cities has the same title"],
         "when-pension-fees-triple": [
-            "manifest: this video was in review before; a new one is awaited"
+            "manifest: this video was in review before; waiting for a new one"
         ],
         "every-assumption-of-a-mortgage": ["budget: $3.40 is over the budget of $3.00"],
     },

@@ -149,7 +149,7 @@ def test_the_cost_is_within_the_budget(cost: int | None, problems: list[str]) ->
         (100.0, []),
         (84.999999, ["quality: 84.999999 is below 85"]),
         (0.0, ["quality: 0 is below 85"]),
-        (None, ["quality: unknown; a quality check is awaited"]),
+        (None, ["quality: unknown; waiting for a quality check"]),
     ],
 )
 def test_the_quality_is_high_enough(score: float | None, problems: list[str]) -> None:
@@ -158,7 +158,7 @@ def test_the_quality_is_high_enough(score: float | None, problems: list[str]) ->
 
 def test_a_video_is_approved_and_whole() -> None:
     assert before_publishing(approved_by=None, manifest_problems=["a is missing", "b too"]) == [
-        "approval: nobody approved the video yet",
+        "approval: the video is not approved yet",
         "manifest: a is missing; b too",
     ]
 

@@ -102,7 +102,7 @@ def test_any_other_key_is_kept_and_named(key: str) -> None:
 def test_a_missing_key_is_looked_for_in_other_spellings() -> None:
     line = {("scriptId" if key == "script_id" else key): value for key, value in LINE.items()}
     (bad,) = parse_scripts(inbox(line)).bad
-    assert bad.reason == "script_id: missing; is it meant by 'scriptId'?"
+    assert bad.reason == "script_id: missing; did you mean it by 'scriptId'?"
 
 
 def test_an_unknown_cost_is_not_taken_from_another_key() -> None:
@@ -117,7 +117,7 @@ def test_an_unknown_cost_is_not_taken_from_another_key() -> None:
         ({"script_id": "../../etc"}, "script_id: '../../etc' is not a script's id: 1-100 char"),
         ({"script_id": 7}, "script_id: expected a text"),
         ({"created_at": None}, "created_at: missing"),
-        ({"created_at": "2026-11-10T09:00:00"}, "has no zone"),
+        ({"created_at": "2026-11-10T09:00:00"}, "has no timezone"),
         ({"title": ["a"]}, "title: expected a text"),
         ({"title": "x" * 501}, "title: longer than 500"),
         ({"hook": 1}, "hook: expected a text"),
@@ -148,7 +148,7 @@ def test_the_same_script_twice_changes_nothing_and_another_of_its_name_is_bad() 
     assert [script.payload["title"] for script in parsed.rows] == ["One"]
     assert len(parsed.repeated) == 2
     assert [(bad.line, bad.reason) for bad in parsed.bad] == [
-        (3, "script_id: an earlier line holds another one")
+        (3, "script_id: an earlier line has another script one")
     ]
 
 

@@ -186,7 +186,7 @@ def test_a_key_that_stands_twice_is_a_bad_line() -> None:
     text = '{"a": 1, "b": {"c": 1, "c": 2}}\n{"a": 1, "a": 1}\n{"a": 1}\n'
     parsed = parse_lines(text, keep)
     assert [(bad.line, bad.reason) for bad in parsed.bad] == [
-        (1, "the key 'c' stands twice in one object"),
-        (2, "the key 'a' stands twice in one object"),
+        (1, "the key 'c' occurs twice in one object"),
+        (2, "the key 'a' occurs twice in one object"),
     ]
     assert len(parsed.rows) == 1

@@ -72,7 +72,7 @@ def test_its_name_depends_on_all_that_it_says_and_not_on_how_it_is_written() -> 
         (manifest(files=[ENTRY] * 1001), "files: expected 1 to 1000"),
         (manifest(files={"video.mp4": 10}), "files: expected a list of objects"),
         (manifest(files=["video.mp4"]), "files: expected a list of objects"),
-        (manifest(files=[ENTRY, ENTRY]), "file 2: 'video.mp4' is named twice"),
+        (manifest(files=[ENTRY, ENTRY]), "file 2: 'video.mp4' is listed twice"),
         (manifest(files=[ENTRY | {"name": "../x"}]), "file 1: name: '../x' is not a relative path"),
         (manifest(files=[ENTRY | {"size_bytes": -1}]), "size_bytes: expected a number of bytes"),
         (manifest(files=[ENTRY | {"size_bytes": 1.5}]), "size_bytes: expected a number of bytes"),
@@ -81,12 +81,12 @@ def test_its_name_depends_on_all_that_it_says_and_not_on_how_it_is_written() -> 
         (manifest(cost_usd="2"), "cost_usd: expected a number"),
         (manifest(cost_usd=-2), "cost_usd: expected an amount"),
         (manifest(quality_score="high"), "quality_score: expected a number"),
-        (manifest(costUsd=9), "'costUsd': no such key; did you mean `cost_usd`?"),
+        (manifest(costUsd=9), "'costUsd': unknown key; did you mean `cost_usd`?"),
         (manifest(duration_s=None, duration=9), "did you mean `duration_s`?"),
         (manifest(qualityScore=9), "did you mean `quality_score`?"),
         (
             manifest(files=[ENTRY | {"SHA-256": SHA}]),
-            "file 1: 'SHA-256': no such key; did you mean",
+            "file 1: 'SHA-256': unknown key; did you mean",
         ),
         (manifest(completed_at="2026"), "completed_at: '2026' "),
     ],
@@ -144,7 +144,7 @@ def test_no_accepted_name_climbs(name: str) -> None:
         ),
         (
             FOUND | {"video.mp4": FileFact(10, "b" * 64)},
-            ["video.mp4 has another checksum than the manifest says"],
+            ["the checksum of video.mp4 differs from the manifest"],
         ),
         (FOUND | {"extra.txt": FileFact(1, SHA)}, []),
     ],
@@ -158,7 +158,7 @@ def test_files_that_are_not_what_the_manifest_says(
 def test_a_folder_is_checked_as_a_whole() -> None:
     assert check_folder("one", VideoFolder(manifest(), FOUND))[1] == []
     assert check_folder("two", VideoFolder(manifest(), FOUND))[1] == [
-        "manifest.json is of script one"
+        "manifest.json belongs to script one"
     ]
     parsed, problems = check_folder("one", VideoFolder(b"{", FOUND))
     assert parsed is None
@@ -166,5 +166,5 @@ def test_a_folder_is_checked_as_a_whole() -> None:
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
-    with pytest.raises(ManifestError, match="the key 'cost_usd' stands twice"):
+    with pytest.raises(ManifestError, match="the key 'cost_usd' occurs twice"):
         parse_manifest(b'{"script_id": "one", "cost_usd": 1, "cost_usd": 2}')

@@ -62,7 +62,7 @@ def test_an_import_may_enter_any_state(from_state: str | None, to_state: str) ->
     [
         ("imported", None, None, "imported into None"),
         ("imported", None, "nowhere", "imported into 'nowhere'"),
-        ("exploded", None, None, "'exploded' is no event"),
+        ("exploded", None, None, "'exploded' is not an event type"),
         ("script_approved", "ready_for_generation", None, "it needs script_pending_review"),
         ("script_submitted", "published", "script_pending_review", "it needs no record"),
         ("script_approved", "script_pending_review", "ready_for_generation", "no other state"),

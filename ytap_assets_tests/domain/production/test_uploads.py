@@ -38,8 +38,8 @@ def test_a_video_may_be_uploaded_first_and_published_later() -> None:
         ({"video_id": "ytapDemo001\n"}, "is not a YouTube video's id"),
         ({"video_id": None}, "video_id: missing"),
         ({"channel_id": "@handle"}, "channel_id: '@handle' is not a YouTube channel's id"),
-        ({"published_at": "2026-11-10"}, "published_at: '2026-11-10' has no zone"),
-        ({"publishedAt": None}, "'publishedAt': no such key; did you mean `published_at`?"),
+        ({"published_at": "2026-11-10"}, "published_at: '2026-11-10' has no timezone"),
+        ({"publishedAt": None}, "'publishedAt': unknown key; did you mean `published_at`?"),
         ({"published_at": None, "published": "2026-11-10"}, "did you mean `published_at`?"),
         ({"Channel_ID": CHANNEL}, "did you mean `channel_id`?"),
         ({"script_id": "a/b"}, "script_id: 'a/b' is not a script's id"),
@@ -57,6 +57,6 @@ def test_a_script_has_one_video_and_a_video_one_script() -> None:
     )
     assert len(parsed.rows) == 1
     assert [bad.reason for bad in parsed.bad] == [
-        "video_id: an earlier line gives this script the video ytapDemo001",
-        "video_id: an earlier line gives this video to script one",
+        "video_id: in an earlier line, this script has the video ytapDemo001",
+        "video_id: in an earlier line, this video belongs to script one",
     ]

@@ -118,9 +118,9 @@ def test_a_day_is_summed_up_by_hand() -> None:
         "fetches_failed": 1,
         "rows_quarantined": 2,
         "missing": [
-            "Reddit: no answer for r/python (503)",
+            "Reddit: no response for r/python (503)",
             "Reddit: unrecoverable for this day: r/go",
-            "Inbox: 2 rows could not be read; the first: scripts.jsonl, line 1: not JSON",
+            "Inbox: 2 rows could not be parsed; the first: scripts.jsonl, line 1: not JSON",
         ],
     }
 

@@ -173,18 +173,18 @@ def log(*rows: dict[str, Any]) -> ReportInputs:
 @pytest.mark.parametrize(
     ("outcome", "given", "text"),
     [
-        ("transient_error", {"http_status": 503}, "Reddit: no answer for r/python (503)"),
-        ("permanent_error", {"http_status": 404}, "Reddit: no answer for r/python (404)"),
-        ("transient_error", {}, "Reddit: no answer for r/python"),
-        ("quota_exhausted", {"http_status": 403}, "Reddit: quota used up before r/python (403)"),
-        ("malformed", {"http_status": 200}, "Reddit: unreadable answer for r/python (200)"),
-        ("too_large", {"http_status": 200}, "Reddit: answer too large for r/python (200)"),
-        ("not_recorded", {}, "Reddit: nothing recorded for r/python"),
+        ("transient_error", {"http_status": 503}, "Reddit: no response for r/python (503)"),
+        ("permanent_error", {"http_status": 404}, "Reddit: no response for r/python (404)"),
+        ("transient_error", {}, "Reddit: no response for r/python"),
+        ("quota_exhausted", {"http_status": 403}, "Reddit: quota exhausted before r/python (403)"),
+        ("malformed", {"http_status": 200}, "Reddit: malformed response for r/python (200)"),
+        ("too_large", {"http_status": 200}, "Reddit: response too large for r/python (200)"),
+        ("not_recorded", {}, "Reddit: no recording of r/python"),
         ("unrecoverable", {}, "Reddit: unrecoverable for this day: r/python"),
         (
             "disabled",
             {"detail": "set YTAP_SECRET_REDDIT_ID to collect this"},
-            "Reddit: not asked for r/python (set YTAP_SECRET_REDDIT_ID to collect this)",
+            "Reddit: not requested: r/python (set YTAP_SECRET_REDDIT_ID to collect this)",
         ),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_target_that_no_longer_answers_is_stale() -> None:
     inputs = log(
         fetch(MONDAY, "r/a", hour=8), fetch(MONDAY, "r/a", "transient_error", 9, http_status=500)
     )
-    assert missing(inputs) == ["Reddit: no answer since 08:01 UTC for r/a (500)"]
+    assert missing(inputs) == ["Reddit: no response since 08:01 UTC for r/a (500)"]
 
 
 @pytest.mark.parametrize("outcome", ["unrecoverable", "disabled"])
@@ -217,14 +217,14 @@ def test_what_was_collected_in_time_is_not_lost_by_asking_again(outcome: str) ->
 
 def test_many_targets_make_one_line() -> None:
     rows = [fetch(MONDAY, f"r/{name}", "malformed") for name in "edcba"]
-    assert missing(log(*rows)) == ["Reddit: unreadable answer for r/a, r/b, r/c and 2 more"]
+    assert missing(log(*rows)) == ["Reddit: malformed response for r/a, r/b, r/c and 2 more"]
 
 
 def test_failures_come_before_what_cannot_be_had() -> None:
     inputs = log(
         fetch(MONDAY, "a", "unrecoverable", source="a"), fetch(MONDAY, "z", "malformed", source="z")
     )
-    assert missing(inputs) == ["z: unreadable answer for z", "a: unrecoverable for this day: a"]
+    assert missing(inputs) == ["z: malformed response for z", "a: unrecoverable for this day: a"]
 
 
 def test_a_gap_belongs_to_its_day() -> None:
@@ -244,7 +244,10 @@ def test_scores_older_than_the_observations_are_stale(hour: int, is_stale: bool)
         raw=pl.DataFrame([raw(MONDAY, hour=12), raw(MONDAY, hour=hour)]),
         scored=SCORED_TRENDS.frame([story(MONDAY, 1)]),
     )
-    text = "scores are stale: made from observations until 12:00, there are some until 14:00 UTC"
+    text = (
+        "scores are stale: computed from observations until 12:00;"
+        " the latest observation is of 14:00 UTC"
+    )
     assert missing(inputs) == ([text] if is_stale else [])
 
 
@@ -254,7 +257,7 @@ def test_scores_that_leave_items_out_are_stale() -> None:
         scored=SCORED_TRENDS.frame([story(MONDAY, 1)]),
     )
     [text] = missing(inputs)
-    assert text.startswith("scores are stale: 1 of 49 observed items are in them; the checks of")
+    assert text.startswith("scores are stale: they contain 1 of 49 observed items; the checks of")
 
 
 def test_an_observation_after_its_time_leaves_the_scores_as_they_are() -> None:
@@ -289,24 +292,24 @@ def test_a_day_on_which_no_video_was_looked_at_says_of_when_the_views_are() -> N
         metrics=VIDEO_METRICS.frame([metric(MONDAY, "vid-aaaaaaa", 5)]),
     )
     assert missing(inputs, MONDAY) == []
-    assert missing(inputs, TUESDAY) == ["no metrics from this day; views are as of 2026-11-16"]
+    assert missing(inputs, TUESDAY) == ["no metrics of this day; the views are of 2026-11-16"]
 
 
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
-        ([unread("line 9")], "Inbox: 1 row could not be read; scripts.jsonl, line 9: not JSON"),
+        ([unread("line 9")], "Inbox: 1 row could not be parsed; scripts.jsonl, line 9: not JSON"),
         (
             [
                 unread("line 12"),
                 unread("line 9", reason="no id"),
                 unread("line 1", origin="uploads.jsonl"),
             ],
-            "Inbox: 3 rows could not be read; the first: scripts.jsonl, line 9: no id",
+            "Inbox: 3 rows could not be parsed; the first: scripts.jsonl, line 9: no id",
         ),
         (
             [unread("item 3", source="lobsters", origin="https://lobste.example/hot?page=1")],
-            "lobsters: 1 row could not be read; https://lobste.example/hot, item 3: not JSON",
+            "lobsters: 1 row could not be parsed; https://lobste.example/hot, item 3: not JSON",
         ),
     ],
     ids=["one", "several", "a source"],

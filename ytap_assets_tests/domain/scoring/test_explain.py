@@ -61,7 +61,7 @@ def test_momentum_is_said_first() -> None:
         ({"top_share": 0.6}, "350 points an hour, in the lower half of Hacker News"),
         (
             {"top_share": None, "momentum_source": "articles"},
-            "350 points an hour, nothing known to compare it with on articles",
+            "350 points an hour, no past items to compare it with on articles",
         ),
         ({"engagement_per_hour": 3.14}, "3.1 points an hour, top 2 % of Hacker News"),
         (
@@ -75,7 +75,7 @@ def test_momentum_is_said_first() -> None:
         ),
         (
             {"momentum_basis": "unknown", "momentum_source": "lobsters", "top_share": None},
-            "no count is known on lobsters: taken as a usual item",
+            "no count is known on lobsters; ranked as a typical item",
         ),
     ],
 )
@@ -114,9 +114,9 @@ def test_momentum_in_words(given_values: dict[str, Any], line: str) -> None:
             {"relevance": 0.625, "is_other_language": True, "relevance_reasons": ["rust"]},
             "matches: rust; clearly in another language: x0.62",
         ),
-        ({"learned_weight": 1.2}, "what was learned from published videos: x1.2"),
+        ({"learned_weight": 1.2}, "learned from published videos: x1.2"),
         ({"production_factor": 0.0}, "already produced: x0"),
-        ({"spam_factor": 0.1}, "every item of it is spam: x0.1"),
+        ({"spam_factor": 0.1}, "all of its items are spam: x0.1"),
     ],
 )
 def test_each_factor_that_changes_something_has_a_line(

@@ -68,7 +68,7 @@ def test_the_status_and_the_body_determine_the_error(
 def test_the_message_has_url_status_and_reason() -> None:
     error = classify_response(answer(google("x", "API key\x1b[31m not valid"), status=400))
     assert str(error) == (
-        "api.example/x answered 400: the request was refused (API key\\u001b[31m not valid)"
+        "api.example/x returned 400: the request was refused (API key\\u001b[31m not valid)"
     )
 
 
@@ -110,9 +110,9 @@ FAILURES = [
     ),
     (
         caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed")),
-        "certificate not accepted",
+        "the certificate is not valid",
     ),
-    (caused(httpx.ConnectError("x"), ssl.SSLError(1, "x")), "no secure connection could be made"),
+    (caused(httpx.ConnectError("x"), ssl.SSLError(1, "x")), "no TLS connection could be made"),
     (caused(httpx.ConnectError("x"), OSError(errno.ENETUNREACH, "x")), "network unreachable"),
     (httpx.ConnectTimeout("x"), "timed out while connecting"),
     (httpx.ReadTimeout("x"), "timed out"),

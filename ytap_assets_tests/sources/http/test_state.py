@@ -95,7 +95,7 @@ def test_buckets_are_counted_separately_and_across_processes(tmp_path: Path) -> 
 def test_a_bucket_reported_as_used_up_stays_so_until_the_reset(tmp_path: Path) -> None:
     make_ledger(tmp_path / "quota").mark_exhausted(FEW, NOW)
     ledger = make_ledger(tmp_path / "quota")
-    with pytest.raises(QuotaExhaustedError, match="the platform reports it as used up"):
+    with pytest.raises(QuotaExhaustedError, match="the platform reports that it is exhausted"):
         ledger.reserve(FEW, NOW)
     ledger.reserve(YOUTUBE_UNITS, NOW)
     ledger.reserve(FEW, RESET)
@@ -104,7 +104,7 @@ def test_a_bucket_reported_as_used_up_stays_so_until_the_reset(tmp_path: Path) -
 def test_a_ledger_that_cannot_be_read_refuses_requests(tmp_path: Path) -> None:
     path = tmp_path / "quota"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
-    with pytest.raises(PermanentError, match="requests that it counts are not sent"):
+    with pytest.raises(PermanentError, match="are not sent"):
         make_ledger(path).reserve(FEW, NOW)
 
 
@@ -134,7 +134,7 @@ def test_another_file_refuses_requests_and_is_not_changed(
         make_ledger(path).mark_exhausted,
         make_ledger(path).usage,
     ):
-        with pytest.raises(PermanentError, match="move it away: counting then starts at 0"):
+        with pytest.raises(PermanentError, match="the count then starts at 0"):
             work(FEW, NOW)
     assert path.stat().st_size == before
     path.rename(tmp_path / "away")
@@ -190,7 +190,7 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
 def test_a_clock_that_jumped_refuses_requests(tmp_path: Path, days: int) -> None:
     ledger = make_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
-    with pytest.raises(PermanentError, match="correct it"):
+    with pytest.raises(PermanentError, match="correct the clock"):
         ledger.reserve(FEW, NOW + timedelta(days=days))
     assert ledger.usage(FEW, NOW).calls == 1
     ledger.reserve(FEW, NOW + timedelta(days=60))  # no call for two months
@@ -368,7 +368,7 @@ def test_the_next_process_obeys_a_stored_retry_after(tmp_path: Path) -> None:
     assert collect(tmp_path, handler, clock).log["attempts"] == 1
     told = collect(tmp_path, handler, clock).log
     assert (told["outcome"], told["attempts"]) == ("transient_error", 0)
-    assert told["detail"] == "www.reddit.com sent a Retry-After, which ends in 3600 s"
+    assert told["detail"] == "www.reddit.com sent a Retry-After header that ends in 3600 s"
     run(clock.sleep(3600))
     assert collect(tmp_path, handler, clock).log["outcome"] == "ok"
     assert len(handler.requests) == 2
@@ -765,7 +765,7 @@ def test_a_corrupt_file_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
     with caplog.at_level(logging.WARNING):
         assert ResponseCache(tmp_path / "answers").find(URL) is None
-    assert "is corrupt" in caplog.text
+    assert "is damaged" in caplog.text
     assert "is created again" in caplog.text
 
 
@@ -790,7 +790,7 @@ def test_a_folder_that_cannot_be_created_is_ignored(
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     answers = ask_public(tmp_path / "file" / "answers", handler, [1.0])
     assert [answer.body for answer in answers] == [b"[1]"] * 2
-    assert "is not used" in caplog.text
+    assert "is ignored" in caplog.text
 
 
 _WRITER = """

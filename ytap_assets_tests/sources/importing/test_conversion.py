@@ -32,7 +32,7 @@ def _convert(column: dict[str, Any], *cells: str, name: str = "views") -> list[A
 
 
 def _unread(cell: str, wants: str) -> str:
-    return f"column x holds '{cell}', which {wants}"
+    return f"column x contains '{cell}', which {wants}"
 
 
 def test_counts() -> None:
@@ -167,7 +167,7 @@ def test_encoded_titles_have_their_entities_decoded_once() -> None:
 
 
 def test_a_nul_character_is_not_read() -> None:
-    assert _convert({}, "a\0b", name="category") == [_unread("a\\x00b", "holds a NUL character")]
+    assert _convert({}, "a\0b", name="category") == [_unread("a\\x00b", "contains a NUL character")]
 
 
 def test_addresses() -> None:
@@ -354,7 +354,7 @@ def test_days_are_taken_at_their_last_second_and_rows_are_counted_by_day() -> No
     ]
     assert frame.get_column("rank").to_list() == [1, 1, 2, None]
     assert frame.get_column(REASON).to_list()[3] == (
-        "column x holds '17.14.13', which is not a day such as YY.DD.MM or YYYY-MM-DD"
+        "column x contains '17.14.13', which is not a day such as YY.DD.MM or YYYY-MM-DD"
     )
 
 
@@ -372,7 +372,7 @@ def test_days_without_a_year_lie_in_the_year_that_is_known() -> None:
 def test_what_every_row_needs_must_be_there() -> None:
     frame = _days(["%y.%d.%m"], FileContext("x", None, None), "")
     assert frame.get_column(REASON).to_list() == [
-        "; ".join(["column x is empty, and every row needs it"] * 3)
+        "; ".join(["column x is empty, but is required"] * 3)
     ]
 
 

@@ -101,7 +101,7 @@ def test_a_file_cut_inside_a_cell_nobody_reads_keeps_the_row() -> None:
 
 def test_a_file_cut_inside_a_wanted_cell_loses_the_row() -> None:
     records = _read("title,id,views\n" + 'a,1,"12', "id", "views")
-    assert _faults(records) == ["column views is truncated: a quote is never closed"]
+    assert _faults(records) == ["column views is truncated: a quote is not closed"]
 
 
 @pytest.mark.parametrize("last", ["4,d,w", '4,d,"w"', '4,d,"w\nw"', '4,d,""', '4,d,"""w"'])
@@ -116,7 +116,7 @@ def test_records_that_an_unclosed_quote_absorbed_are_read(last: str, end: str) -
 
 def test_a_record_cut_within_a_cell_that_is_wanted_is_quarantined_and_the_next_is_read() -> None:
     records = _read("note,id,title\n" + 'x,1,"never clo\ny,2,b\nz,3,"c"\n')
-    assert _faults(records) == ["column title is truncated: a quote is never closed", None, None]
+    assert _faults(records) == ["column title is truncated: a quote is not closed", None, None]
     assert _cells(records)[1:] == [("2", "b"), ("3", "c")]
     records = _read("title,note,id\n" + 'a,"never clo\nb,"y\ny",2\nc,z,3\n', "id", "title")
     assert str(_faults(records)[0]).startswith("has 2 columns where the header has 3: a quote is")
@@ -133,14 +133,14 @@ def test_a_record_appended_to_the_line_on_which_another_was_cut_is_not_lost() ->
     assert records.original(0) == cut.rstrip()
     records = _read("id,title,x,note\n" + '1,a,"never closed2,b,"y",z\n3,c,y,z\n')
     assert _faults(records) == [
-        "a quote is never closed, and ends where another record opens one",
+        "a quote is not closed, and ends where another record opens one",
         None,
     ]
 
 
 def test_lines_that_look_like_records_within_a_closed_cell_are_quarantined() -> None:
     records = _read(_TABLE + '1,a,"honest\n2,b,forged\n3,c,forged\nend"\n4,d,z\n')
-    inside = "looks like a record, but is within a cell of line 2"
+    inside = "looks like a record, but is inside a cell of line 2"
     assert _faults(records) == [None, inside, inside, None]
     assert list(records.places) == ["line 2", "line 3", "line 4", "line 6"]
     assert records.original(1) == "2,b,forged"
@@ -168,7 +168,7 @@ def test_a_header_to_which_a_record_is_joined_is_quarantined_with_the_records() 
         records = _read(f"id,title,note{joined}\n2,b,y\n")
         assert _faults(records) == [
             "has 3 columns where the header has 5",
-            "is a header of 5 columns, which no record has",
+            "is a header of 5 columns, but no record has as many",
         ]
         assert records.original(1) == f"id,title,note{joined}"
         assert records.places[1] == "line 1"
@@ -193,7 +193,7 @@ def test_what_follows_a_header_without_the_columns_is_quarantined() -> None:
     assert _faults(records) == [
         None,
         "is a second header, of other columns",
-        "follows the second header of line 3, which lacks columns",
+        "follows the second header in line 3, which does not have all columns",
     ]
 
 
@@ -201,7 +201,7 @@ def test_a_record_that_may_be_damaged_is_quarantined_with_the_one_it_may_contain
     """Cut in a description, then a record whose last cell begins with a line break: well quoted."""
     records = _read(_TABLE + '1,a,"cut he\n2,b,"\nnote"\n3,c,z\n')
     faults = _faults(records)
-    assert str(faults[0]) == "may be damaged: a cell ends where another record opens one"
+    assert str(faults[0]) == "may be damaged: a cell ends where another record begins"
     assert str(faults[1]).startswith("may be damaged: ")
     assert [records.original(index) for index in range(4)] == [
         '1,a,"cut he',
@@ -264,7 +264,7 @@ def test_no_line_of_a_damaged_table_is_lost(
 
 def test_text_that_is_not_utf8_is_a_fault_where_it_is_read() -> None:
     records = _read(_TABLE + "1,caf\udce9,x\n2,b,caf\udce9\n")
-    assert _faults(records) == ["holds bytes that are not UTF-8 text", None]
+    assert _faults(records) == ["contains bytes that are not UTF-8", None]
     assert records.original(0) == "1,caf\\xe9,x"
 
 
@@ -274,8 +274,8 @@ def test_a_record_of_another_kind_is_quarantined() -> None:
     records = read_csv_records(text, ["id", "kind"], only)
     assert records.frame.get_column(FAULT).to_list() == [
         None,
-        "column kind holds 'b': no a",
-        "column kind holds '\\x00': no a",
+        "column kind contains 'b': no a",
+        "column kind contains '\\x00': no a",
     ]
 
 

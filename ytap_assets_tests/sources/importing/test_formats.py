@@ -56,10 +56,10 @@ def test_says_where_the_time_of_observation_comes_from() -> None:
         ("youtube", "collection_id: {from: p}", "collection_id"),
         ("youtube", "views: {from: p, as: number}", "views.as"),
         ("youtube", "views: {from: p, kind: count}", "views.kind"),
-        ("youtube", "views: {from: p, as: count, patterns: ['%Y']}", "`patterns` go with"),
+        ("youtube", "views: {from: p, as: count, patterns: ['%Y']}", "`patterns` needs"),
         ("youtube", "url: {from: p, matches: '('}", "regular expression"),
-        ("youtube", "url: {or_from: [p]}", "`or_from` goes with `from`"),
-        ("youtube", "url: {from: p}\n    records: ['a..b']", "is no step"),
+        ("youtube", "url: {or_from: [p]}", "`or_from` needs `from`"),
+        ("youtube", "url: {from: p}\n    records: ['a..b']", "is not a step"),
         ("youtube", "url: {from: p}\n    only: {kind: [a]}", "only.kind"),
         ("youtube", "url: {from: p}\n    only: {kind: {is: [], rule: r}}", "only.kind.is"),
     ],
@@ -78,7 +78,7 @@ def test_refuses_an_entry_without_an_id() -> None:
 
 def test_refuses_a_key_or_a_name_that_stands_twice() -> None:
     entry = _ENTRY.format(source="youtube", extra="")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: the key `formats` stands twice"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml: the key `formats` occurs twice"):
         parse_formats(f"{entry.rstrip()}\n{entry}", origin="mine.yaml")
     twice = entry.rstrip() + "\n" + entry.partition("formats:")[2].lstrip("\n")
     with pytest.raises(ConfigError, match=r"mine\.yaml: formats: 'tracker' and 'tracker'"):
@@ -152,7 +152,7 @@ def test_what_holds_no_observations_is_refused_with_what_it_is(
         read("mine.json", text, source=source)
     assert str(caught.value).startswith(f"mine.json: {about}")
     assert "SECRET" not in str(caught.value)
-    assert "no known format" not in str(caught.value)
+    assert "unknown format" not in str(caught.value)
 
 
 def test_the_message_shows_by_what_it_was_told(read: Read) -> None:
@@ -180,7 +180,7 @@ def test_hostile_values_are_shown_harmless_and_short(read: Read) -> None:
 
 def test_a_file_of_several_kinds_is_not_called_by_one(read: Read) -> None:
     mixed = [{"kind": "youtube#channel"}, {"kind": "youtube#playlist"}]
-    with pytest.raises(ImportRefusedError, match="of no known format"):
+    with pytest.raises(ImportRefusedError, match="unknown format"):
         read("mine.json", json.dumps(mixed))
 
 
@@ -190,7 +190,7 @@ def test_a_file_of_several_kinds_is_not_called_by_one(read: Read) -> None:
         ("", "one of `where`"),
         ("where: {kind: x}, begins: x", "one of `where`"),
         ("where: {kind: '('}", "where.kind"),
-        ("where: {kind: x}, records: ['a..b']", "is no step"),
+        ("where: {kind: x}, records: ['a..b']", "is not a step"),
         ("when: {kind: x}", "when"),
     ],
 )

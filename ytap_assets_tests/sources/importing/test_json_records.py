@@ -57,9 +57,9 @@ def test_names_reach_into_objects_of_the_record_and_on_the_way() -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        ("<html>", "is not readable JSON: Expecting value"),
-        ("[" * 100_000, "is not readable JSON: nested too deeply"),
-        ('{"n": ' + "1" * 5_000 + "}", "is not readable JSON: Exceeds the limit"),
+        ("<html>", "is not valid JSON: Expecting value"),
+        ("[" * 100_000, "is not valid JSON: nested too deeply"),
+        ('{"n": ' + "1" * 5_000 + "}", "is not valid JSON: Exceeds the limit"),
         (7, "is not text where JSON within text was expected"),
         ("7", "is not a JSON object"),
     ],
@@ -86,11 +86,11 @@ def test_a_key_named_twice_with_two_values_makes_its_object_a_fault() -> None:
     value, fault = parse_json(text)
     assert fault is None
     first, second, third = find_records(value, "*")
-    assert first.fault == "names 'score' more than once, with different values"
+    assert first.fault == "contains 'score' more than once, with different values"
     assert (second.fault, second.get("score")) == (None, 1)
-    assert third.fault == "names 'views' more than once, with different values"
+    assert third.fault == "contains 'views' more than once, with different values"
     (page,) = find_records(parse_json('{"hits": [{"id": 1}], "hits": []}')[0], "hits.*")
-    assert page.fault == "names 'hits' more than once, with different values"
+    assert page.fault == "contains 'hits' more than once, with different values"
 
 
 def test_json_within_json_is_taken_apart_as_often_as_the_path_says() -> None:
@@ -107,13 +107,13 @@ def test_paths(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("a..b", "'' is no step"),
-        ("a.**", "no step"),
-        ("@jsn", "'@jsn' is no step"),
-        ("{}", "no step"),
-        ("{A}", "no step"),
-        ("{x}.{x}", "keeps two keys as one column"),
-        ("@json.a.@json.b.@json", "more than 2 times"),
+        ("a..b", "'' is not a step"),
+        ("a.**", "not a step"),
+        ("@jsn", "'@jsn' is not a step"),
+        ("{}", "not a step"),
+        ("{A}", "not a step"),
+        ("{x}.{x}", "two keys have the same column name"),
+        ("@json.a.@json.b.@json", "more than 2 "),
     ],
 )
 def test_paths_that_are_none(path: str, said: str) -> None:
@@ -179,7 +179,7 @@ def test_json_lines_are_read_line_by_line() -> None:
     records = _read(text, "")
     assert _cells(records) == [("1",), (None,), ("3",)]
     assert list(records.places) == ["line 1", "line 3", "line 4"]
-    assert str(_faults(records)[1]).startswith("is not readable JSON")
+    assert str(_faults(records)[1]).startswith("is not valid JSON")
     assert records.original(1) == '{"id": '
 
 
@@ -200,7 +200,7 @@ def test_documents_written_one_after_the_other_are_all_read() -> None:
     pretty = '{\n "id": 1\n}\n{\n "id": 2\n}\n{\n "id": 3'
     records = _read(pretty, "")
     assert _cells(records) == [("1",), ("2",), (None,)]
-    assert str(_faults(records)[2]).startswith("is not readable JSON")
+    assert str(_faults(records)[2]).startswith("is not valid JSON")
     assert records.original(2) == '{\n "id": 3'
 
 
@@ -231,7 +231,7 @@ def test_elements_of_an_array_that_is_damaged_are_no_documents(text: str) -> Non
 
 def test_all_values_of_a_key_named_twice_are_kept() -> None:
     records = _read('{"id": 1, "score": 1, "score": [2]}', "", "id", "score")
-    assert _faults(records) == ["names 'score' more than once, with different values"]
+    assert _faults(records) == ["contains 'score' more than once, with different values"]
     assert records.original(0) == '{"id": 1, "score": 1, "score": [2]}'
 
 
@@ -247,8 +247,8 @@ def test_what_is_no_record_is_a_fault() -> None:
     assert _faults(records) == [
         "is not a JSON object",
         "is not a JSON object",
-        "column id holds a JSON object or array where a plain value was expected",
-        "holds bytes that are not UTF-8 text",
+        "column id contains a JSON object or array where a plain value was expected",
+        "contains bytes that are not UTF-8",
     ]
     assert records.original(3) == '{"id": "\\ud800"}'
     assert _faults(_read('{"error": 1}', "hits.*")) == ["has no 'hits'"]
@@ -261,7 +261,7 @@ def test_what_is_no_record_is_a_fault() -> None:
 )
 def test_what_is_no_json_is_a_fault_and_no_crash(text: str) -> None:
     documents = list(read_documents(io.StringIO(text)))
-    assert any("not readable JSON" in str(one.fault) for one in documents)
+    assert any("not valid JSON" in str(one.fault) for one in documents)
 
 
 def test_a_document_too_large_to_be_held_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:

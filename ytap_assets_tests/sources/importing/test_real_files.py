@@ -115,7 +115,7 @@ def test_the_first_kaggle_edition(real_data: Path) -> None:
     tally = _read_all([path], "youtube")
     assert (tally.fetched, tally.readable, tally.duplicates) == (8_000, 7_999, 7)
     assert [reason[:38] for reason in tally.reasons] == [
-        "column video_id holds 'sxcaeyJTx4Co', w"[:38]
+        "column video_id contains 'sxcaeyJTx4Co', w"[:38]
     ]
     days = tally.rows.get_column("day")
     assert (days.min(), days.max(), days.n_unique()) == (date(2017, 9, 13), date(2017, 10, 22), 40)
@@ -338,4 +338,4 @@ def test_what_holds_no_trends_is_refused_by_name(real_data: Path, pattern: str) 
         for source in ("youtube", "hn", "reddit"):
             with pytest.raises(ImportRefusedError) as caught:
                 _read_all([path], source, date(2026, 11, 1))
-            assert "no known format" not in str(caught.value), path.name
+            assert "unknown format" not in str(caught.value), path.name

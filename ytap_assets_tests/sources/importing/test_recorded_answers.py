@@ -169,11 +169,11 @@ def test_errors_among_the_answers_are_put_aside_by_status_whatever_their_body(re
     assert fetch.rows.get_column("item_id").to_list() == ["1a"]
     rule = "an error or a redirect, which holds no posts"
     assert [reason[:60] for _, reason in _reasons(fetch)] == [
-        f"column status.code holds '403': {rule}"[:60],
-        f"column status.code holds '400': {rule}"[:60],
-        "column kind holds 't1': not a post (those are t3)",
-        "is not readable JSON: Expecting property name enclosed in do",
-        "is not readable JSON: nested too deeply",
+        f"column status.code contains '403': {rule}"[:60],
+        f"column status.code contains '400': {rule}"[:60],
+        "column kind contains 't1': not a post (those are t3)",
+        "is not valid JSON: Expecting property name enclosed in doubl",
+        "is not valid JSON: nested too deeply",
     ]
     assert fetch.log["fetched"] == 6 == fetch.rows.height + fetch.quarantined.height
 
@@ -202,8 +202,8 @@ def test_a_history_of_scores_is_one_observation_per_update(read: Read) -> None:
     assert _reasons(fetch) == [
         (
             "item 3",
-            "column seen holds 'soon', which is not a time such as YYYY-MM-DD hh:mm:ss or seconds"
-            " since 1970",
+            "column seen contains 'soon', which is not a time such as YYYY-MM-DD hh:mm:ss or"
+            " seconds since 1970",
         )
     ]
     again = read("memes.json", text, source="reddit")
@@ -236,9 +236,9 @@ def test_of_hacker_news_items_stories_and_polls_are_taken(read: Read) -> None:
     ]
     rule = "not a story (comments, advertised jobs and poll options are not)"
     assert _reasons(fetch) == [
-        ("item 3", f"column type holds 'comment': {rule}"),
-        ("item 4", f"column type holds 'job': {rule}"),
-        ("item 5", "column title is empty, and every row needs it"),
+        ("item 3", f"column type contains 'comment': {rule}"),
+        ("item 4", f"column type contains 'job': {rule}"),
+        ("item 5", "column title is empty, but is required"),
         ("item 6", "is not a JSON object"),
     ]
 
@@ -275,14 +275,14 @@ def test_videos_of_recorded_answers_hidden_counts_unknown(read: Read) -> None:
         ("lmnopqrstuv", None, None, None, seen),
     ]
     assert _reasons(fetch) == [
-        ("line 1, item 1", "column kind holds 'youtube#playlistListResponse': not a video"),
+        ("line 1, item 1", "column kind contains 'youtube#playlistListResponse': not a video"),
         (
             "line 2, item 3",
-            "column statistics.viewCount holds '1,2', which is not a whole number of at least 0, "
-            "below 1,000,000,000,000,000; column contentDetails.duration holds 'P', which is not "
-            "a duration such as PT4M13S",
+            "column statistics.viewCount contains '1,2', which is not a whole number of at least"
+            " 0, below 1,000,000,000,000,000; column contentDetails.duration contains 'P', which is"
+            " not a duration such as PT4M13S",
         ),
-        ("line 3, item 1", "column status.code holds '404': an error, which holds no videos"),
+        ("line 3, item 1", "column status.code contains '404': an error, which holds no videos"),
     ]
 
 
@@ -301,7 +301,7 @@ def test_results_of_a_search_that_are_videos(read: Read) -> None:
     assert fetch.rows.select("item_id", "title", "region").rows() == [
         ("gQ_1zX-F_No", "Checkup", "JP")
     ]
-    assert _reasons(fetch) == [("item 2", "column id.kind holds 'youtube#channel': not a video")]
+    assert _reasons(fetch) == [("item 2", "column id.kind contains 'youtube#channel': not a video")]
 
 
 def _search_result(video_id: str) -> dict[str, Any]:
@@ -413,7 +413,7 @@ def test_videos_saved_by_yt_dlp(read: Read) -> None:
         ("lmnopqrstuv", seen, 1200, None, 0, 62),
     ]
     assert _reasons(fetch) == [
-        ("line 3", "column extractor_key holds 'Vimeo': not a video of YouTube")
+        ("line 3", "column extractor_key contains 'Vimeo': not a video of YouTube")
     ]
 
 
@@ -435,4 +435,4 @@ def test_a_list_saved_by_yt_dlp_gives_its_entries_nothing_but_its_time(read: Rea
     assert fetch.rows.select("item_id", "views", "observed_at").rows() == [
         ("abcdefghijk", None, datetime.fromtimestamp(1700000000, UTC))
     ]
-    assert _reasons(fetch) == [("item 2", "column title is empty, and every row needs it")]
+    assert _reasons(fetch) == [("item 2", "column title is empty, but is required")]

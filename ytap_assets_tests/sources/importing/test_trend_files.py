@@ -32,7 +32,7 @@ def test_a_file_of_no_known_format_is_refused_with_the_nearest_one(read: Read) -
     with pytest.raises(ImportRefusedError) as caught:
         read("mine.csv", text, source="hn")
     message = str(caught.value)
-    assert message.startswith("mine.csv: of no known format. Its columns: 'id', 'title', 'url', ")
+    assert message.startswith("mine.csv: unknown format. Its columns: 'id', 'title', 'url', ")
     assert "Nearest is hn_stories (Hacker News stories" in message
     assert "which also needs created_at, num_points" in message or (
         "which also needs num_points" in message
@@ -55,12 +55,12 @@ def test_a_file_of_no_known_format_is_refused_with_the_nearest_one(read: Read) -
     ],
 )
 def test_a_file_without_named_columns_is_refused(read: Read, content: bytes) -> None:
-    with pytest.raises(ImportRefusedError, match="holds no rows of named columns"):
+    with pytest.raises(ImportRefusedError, match="contains no rows with named columns"):
         read("mine.bin", content)
 
 
 def test_broken_json_is_refused(read: Read) -> None:
-    with pytest.raises(ImportRefusedError, match=r"mine\.json: is not readable JSON"):
+    with pytest.raises(ImportRefusedError, match=r"mine\.json: is not valid JSON"):
         read("mine.json", '{"hits": [{"objectID": "1"')
 
 
@@ -82,7 +82,7 @@ def test_the_nearest_format_is_of_the_source_that_was_asked_for(read: Read) -> N
     with pytest.raises(ImportRefusedError) as caught:
         read("posts.csv", header + "a,b,1,2,3,c,d\n", source="youtube")
     assert "It looks like --source reddit (reddit_" in str(caught.value)
-    nearest = str(caught.value).partition("Nearest is ")[2]
+    nearest = str(caught.value).partition("The nearest format is ")[2]
     assert nearest.startswith("youtube_")
     with pytest.raises(ImportRefusedError) as caught:
         read("posts.csv", header + "a,b,1,2,3,c,d\n", source="reddit")
@@ -343,7 +343,7 @@ def test_a_history_of_snapshots_says_itself_when_it_was_observed(read: Read) -> 
     assert _column(fetch, "points") == [None, 5]
     assert _column(fetch, "comments") == [2, None]
     assert _column(fetch, "published_at") == [_at("2022-03-06T05:15")] * 2
-    with pytest.raises(ImportRefusedError, match="its column scraped_at has the time"):
+    with pytest.raises(ImportRefusedError, match="the column scraped_at contains the time"):
         read("history.jsonl", text, source="hn", observed_on=date(2022, 3, 15))
 
 
@@ -366,7 +366,7 @@ def test_other_editions_are_entries_too(read: Read) -> None:
     assert _column(fetch, "rank") == [None]
     assert _column(fetch, "views") == [0]
     assert _reasons(fetch)[0][1].startswith(
-        "column video_id holds '#NOME?', which is not a YouTube"
+        "column video_id contains '#NOME?', which is not a YouTube"
     )
     new = (
         "video_id,title,publishedAt,channelId,channelTitle,categoryId,trending_date,tags,"
@@ -428,13 +428,13 @@ def test_rows_that_cannot_be_read_are_put_aside_with_their_line(read: Read, now:
     fetch = read("stories_2016-09-16.csv", text, source="hn")
     assert _column(fetch, "item_id") == ["1"]
     assert _reasons(fetch) == [
-        ("line 4", "column id holds '-', which is not a Hacker News id (a whole number)"),
-        ("line 5", "holds bytes that are not UTF-8 text"),
-        ("line 6", "column title holds 'nul\\x00', which holds a NUL character"),
-        ("line 7", f"column num_points holds '=1+1', which is not a whole number, {BELOW}"),
+        ("line 4", "column id contains '-', which is not a Hacker News id (a whole number)"),
+        ("line 5", "contains bytes that are not UTF-8"),
+        ("line 6", "column title contains 'nul\\x00', which contains a NUL character"),
+        ("line 7", f"column num_points contains '=1+1', which is not a whole number, {BELOW}"),
         (
             "line 8",
-            "column title is empty, and every row needs it; column created_at holds '7.9.2016', "
+            "column title is empty, but is required; column created_at contains '7.9.2016', "
             "which is not a time such as MM/DD/YYYY hh:mm or YYYY-MM-DD hh:mm:ss or seconds since"
             " 1970",
         ),
@@ -451,7 +451,7 @@ def test_rows_that_cannot_be_read_are_put_aside_with_their_line(read: Read, now:
     assert one["quarantined_at"] == now
     assert fetch.log["fetched"] == 7
     assert fetch.log["quarantined"] == 6
-    assert fetch.log["detail"] == "6 of 7 rows could not be read: see quarantined_rows"
+    assert fetch.log["detail"] == "6 of 7 rows could not be parsed; see quarantined_rows"
     assert fetch.log["outcome"] == "ok"
 
 
@@ -460,7 +460,7 @@ def test_a_file_without_a_readable_row_is_malformed(read: Read) -> None:
     assert (fetch.log["outcome"], fetch.log["fetched"]) == ("malformed", 1)
     fetch = read("stories_2016-09-16.csv", HN_HEADER, source="hn")
     assert (fetch.log["outcome"], fetch.log["fetched"]) == ("malformed", 0)
-    assert fetch.log["detail"] == "the file holds no rows"
+    assert fetch.log["detail"] == "the file contains no rows"
     assert fetch.log["day"] == date(2016, 9, 16)
     assert fetch.rows.schema == RAW_TRENDS.schema
 
@@ -503,11 +503,11 @@ def test_the_day_of_a_file_without_readable_rows_is_evidence_or_the_file_is_refu
         read("trending_2024.csv", dayless)
     message = str(caught.value)
     assert message.startswith(
-        "trending_2024.csv: no row can be read, and the day of observation is unknown"
+        "trending_2024.csv: no row can be parsed, and the day of observation is unknown"
     )
     assert "of 2 rows 2 for this reason: " in message
-    assert "column trending_date holds 'soon', which is not a day" in message
-    with pytest.raises(ImportRefusedError, match="it holds no rows"):
+    assert "column trending_date contains 'soon', which is not a day" in message
+    with pytest.raises(ImportRefusedError, match="it contains no rows"):
         read("trending_2024.csv", _FLAGGED)
 
 
