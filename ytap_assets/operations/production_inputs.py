@@ -72,6 +72,7 @@ from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORD
 from ytap_assets.workspaces import Workspace
 
 NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
+_NO_SCRIPTS = PRODUCTION_RECORDS.empty().select(SCRIPT)
 _NO_HOLDERS = (
     PRODUCTION_EVENTS.empty().select(CONTENT_COLUMNS).with_columns(is_older=pl.lit(value=False))
 )
@@ -151,9 +152,11 @@ class ProductionInputs:
         is_open = pl.col("state").is_in(IN_PRODUCTION)
         open_records = replace_scripts(stored, folded, new.scripts).filter(is_open)
         submitted, asked = self._scripts_of_new_lines()
-        unrecorded = set() if self.is_preview else self._find_scripts_without_record()
-        about = {*open_records["script_id"], *submitted, *unrecorded}
-        lines = read_lines_of(self.reader, about, files=(APPROVALS, UPLOADS))
+        unrecorded = _NO_SCRIPTS if self.is_preview else self._find_scripts_without_record()
+        about = pl.concat([open_records.select(SCRIPT), submitted, unrecorded]).unique()
+        lines = read_lines_of(self.reader, set(about["script_id"]), files=(APPROVALS, UPLOADS))
+        # Not those about another workspace's script of the same name: its record may not be read.
+        lines = lines.join(about, on=SCRIPT, how="semi", maintain_order="left")
         self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
         self.waiting = self._find_waiting(open_records)
         folder = self.batch.platform.workspaces.folder
@@ -163,29 +166,32 @@ class ProductionInputs:
         others = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", asked)
         known = pl.concat([rows.select(SCRIPT) for rows in (candidates, folded, others)])
         records = pl.concat([candidates, folded, others]).unique(SCRIPT, keep="first")
-        scripts = {*records["script_id"], *asked, *unrecorded}
+        scripts = {*records["script_id"], *asked, *unrecorded["script_id"]}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
         self.production = Production(records, events, self._read_topics(open_records))
         self.found = self._find(group_scripts(known), open_records)
 
-    def _scripts_of_new_lines(self) -> tuple[set[str], set[str]]:
-        """The scripts that new lines submit, and all scripts that new lines name."""
+    def _scripts_of_new_lines(self) -> tuple[pl.DataFrame, set[str]]:
+        """The scripts that new lines submit, and the names of all that new lines are about."""
         submitted, decided = (
-            {row.script_id for name in self.inboxes.files for row in self.inboxes.rows(name, file)}
+            {
+                (name, row.script_id)
+                for name in self.inboxes.files
+                for row in self.inboxes.rows(name, file)
+            }
             for file in (SCRIPTS, APPROVALS)
         )
-        return submitted, submitted | decided
+        return scripts_frame(sorted(submitted)), {name for _, name in submitted | decided}
 
-    def _find_scripts_without_record(self) -> set[str]:
+    def _find_scripts_without_record(self) -> pl.DataFrame:
         """The scripts without a record that earlier decisions are about."""
         if not any(
             files[APPROVALS].opened.cursor.accepted for files in self.inboxes.files.values()
         ):
-            return set()
-        rows = self.reader.read_unmatched(
+            return _NO_SCRIPTS
+        return self.reader.read_unmatched(
             INBOX_LINES, PRODUCTION_RECORDS, SCRIPT, wanted={"file": [APPROVALS]}
         )
-        return set(rows["script_id"])
 
     def _find_waiting(self, records: pl.DataFrame) -> dict[str, set[str]]:
         """The scripts that wait for a video, or may in a moment, by workspace."""

@@ -342,6 +342,26 @@ def test_a_rejected_script_is_known_although_another_workspace_reviews_one_of_it
     assert count_commits(platform) == before + 1
 
 
+@pytest.mark.parametrize("act", ["send_back", "cancel"])
+def test_an_earlier_decision_is_not_read_again_for_a_script_of_its_name_in_another_workspace(
+    platform: Platform, act: str
+) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one", body="Other."))
+    write_lines(platform, "finance", "scripts.jsonl", script("one"))
+    batch = batch_of(platform, "finance", "tech")
+    decisions = [APPROVE | {"act": "reject"}, APPROVE | {"act": act}]
+    for count in (1, 2):
+        write_lines(platform, "tech", "approvals.jsonl", *decisions[:count])
+        advance(batch, "all")
+
+    tech = advance(batch, "all")[Scope("tech")]
+
+    assert states(platform, "finance") == {"one": "script_pending_review"}
+    assert isinstance(tech, Written)
+    assert tech.notes == advance_one(slice_of(platform, "tech"), "all").notes
+    assert (tech.notes["events_refused"], tech.notes["ignored_decisions"]) == (0, 0)
+
+
 def test_a_copy_of_rows_that_are_refused_is_no_copy(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
