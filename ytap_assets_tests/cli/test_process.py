@@ -360,7 +360,7 @@ def test_the_runs_of_the_web_interface_have_the_transport_that_it_announced(
     replay = {"YTAP_DATA": str(ytap.data), "YTAP_TRANSPORT": "replay"}
     Settings.from_env(replay).remember_transport()
     opened = replace(ytap, transport="")("ui", "--port", free_port)
-    assert "transport: replay (remembered in" in opened.stderr
+    assert "transport: replay (stored in" in opened.stderr
     assert transports == ["replay", "replay"]
 
 

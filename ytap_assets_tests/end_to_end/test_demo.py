@@ -271,4 +271,4 @@ def test_the_check_up_finds_no_fault_where_only_the_folder_says_that_it_replays(
 ) -> None:
     demo.platform.settings.remember_transport()
     report = replace(demo.ytap, transport="").ok("doctor")
-    assert "replay (remembered in" in report
+    assert "replay (stored in" in report

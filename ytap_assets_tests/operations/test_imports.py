@@ -135,7 +135,7 @@ def test_an_age_beyond_all_plausible_times_puts_its_row_aside(
     ]
     reasons = platform.lake.reader("tech").read(QUARANTINED_ROWS).get_column("reason").sort()
     assert reasons.to_list() == [
-        f"column publishedText holds '9999 {unit} ago', which is not an age such as"
+        f"column publishedText contains '9999 {unit} ago', which is not an age such as"
         " '2 weeks ago', since 1990"
         for unit in ("months", "years")
     ]
@@ -170,8 +170,8 @@ def test_a_file_of_which_nothing_is_accepted_is_a_failure_that_says_why(
         "default_20240703.csv",
         "default_20240704.csv",
     ]
-    assert "of 3 rows 2 for this reason: column views holds 'many'" in failed.problems[1]
-    assert "column publishedText holds 'soon'" in failed.problems[1]
+    assert "of 3 rows 2 for this reason: column views contains 'many'" in failed.problems[1]
+    assert "column publishedText contains 'soon'" in failed.problems[1]
     assert "(line 2)" in failed.problems[1]
     assert "the rows are in quarantined_rows" in failed.problems[1]
     assert failed.problems[2].endswith("nothing was imported: it contains no rows")

@@ -308,7 +308,7 @@ def test_orphans_are_counted_and_paired_with_the_folder_of_their_uid() -> None:
     food, gone = find_orphans(ages, registered, folders, {"cooking", "tech", "broken"})
     assert (food.rows, food.tables, food.newest_at) == (42, 2, day + timedelta(days=1))
     assert (food.uid, food.renamed_to) == (UID, "cooking")
-    assert "'cooking' has now" in str(food)
+    assert "renamed to 'cooking'" in str(food)
     assert (gone.workspace_id, gone.uid, gone.renamed_to) == ("gone", None, None)
 
 

@@ -191,7 +191,7 @@ def test_coverage_is_a_table_and_a_picture(platform: Platform) -> None:
     assert (DAY, "front_page", "answered") in states
     assert (DAY - timedelta(days=1), "front_page", "unrecoverable") in states
     (picture,) = [note for note in written.notes.values() if isinstance(note, Picture)]
-    assert "2026-11-20 Hacker News: answered" in picture.svg
+    assert "2026-11-20 Hacker News: collected" in picture.svg
     stored = platform.lake.reader("tech").read(COLLECTION_COVERAGE)
     assert stored.height == written.rows == len(states)
 

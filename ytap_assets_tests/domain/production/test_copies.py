@@ -193,7 +193,7 @@ def test_a_stored_original_that_is_given_up_in_the_batch_is_free_for_those_after
 def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:
     one = [Original("tech", "one", "script:a"), Original("tech", "one", "video:b")]
     why = str(describe_copy(one))
-    assert "script one of workspace tech has the same text: " in why
+    assert "script one of workspace tech has the same text; " in why
     assert "ytap script cancel one -w tech" in why
     assert describe_copy([*one, Original("food", "x", "script:c")]) == why
     assert describe_copy([]) is None

@@ -246,7 +246,7 @@ def test_recorded_listings_of_reddit(real_data: Path) -> None:
         tally = _read_all([path], "reddit")
         errors = sum(one["status"]["code"] != 200 for one in recorded)
         assert (tally.readable, tally.fetched) == (posts, posts + errors), path.name
-        assert all(reason.startswith("column status.code holds") for reason in tally.reasons)
+        assert all(reason.startswith("column status.code contains") for reason in tally.reasons)
         frames.append(tally.rows)
     rows = pl.concat(frames)
     # What was seen is seen after it was posted, and soon after for the newest.

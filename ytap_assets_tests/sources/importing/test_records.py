@@ -111,9 +111,10 @@ def test_more_than_the_cap_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "absent.csv"):
-        with pytest.raises(ImportRefusedError, match="no such file"):
-            read_content(path)
+    with pytest.raises(ImportRefusedError, match="contains no files"):
+        read_content(tmp_path)
+    with pytest.raises(ImportRefusedError, match="no such file"):
+        read_content(tmp_path / "absent.csv")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_a_file_of_no_known_format_is_refused_with_the_nearest_one(read: Read) -
         read("mine.csv", text, source="hn")
     message = str(caught.value)
     assert message.startswith("mine.csv: unknown format. Its columns: 'id', 'title', 'url', ")
-    assert "Nearest is hn_stories (Hacker News stories" in message
+    assert "hn_stories (Hacker News stories" in message
     assert "which also needs created_at, num_points" in message or (
         "which also needs num_points" in message
     )
@@ -87,7 +87,7 @@ def test_the_nearest_format_is_of_the_source_that_was_asked_for(read: Read) -> N
     with pytest.raises(ImportRefusedError) as caught:
         read("posts.csv", header + "a,b,1,2,3,c,d\n", source="reddit")
     assert "It looks like" not in str(caught.value)
-    assert "Nearest is reddit_posts" in str(caught.value)
+    assert "nearest format is reddit_posts" in str(caught.value)
     assert "also needs url" in str(caught.value)
 
 
@@ -237,7 +237,7 @@ def test_a_table_of_many_days_without_years(read: Read) -> None:
 def test_the_year_may_come_from_the_caller(read: Read) -> None:
     fetch = read("USvideos.csv", KAGGLE, observed_on=date(2020, 1, 10))
     assert _column(fetch, "day") == [date(2019, 12, 30), date(2019, 12, 30), date(2020, 1, 2)]
-    with pytest.raises(ImportRefusedError, match="has the year of its dates; give it with --obs"):
+    with pytest.raises(ImportRefusedError, match="the year of its dates; give it with --obs"):
         read("USvideos.csv", KAGGLE)
 
 
