@@ -27,16 +27,16 @@ _PROC = Path("/proc")
 class WriteLock:
     """Only one holder at a time, over all processes of this machine.
 
-    Whoever asks first when it is free gets it, usually a process that is running anyway. One that
-    has waited for long locks a second file, and the others do not ask until it has had its turn. So
-    nobody waits in vain while others take turns. A strict order would make each commit wait until
-    the next process in line wakes up: on a busy machine eight writers took 20 % more time so.
+    A free lock goes to the process that polls first. A process that has waited for ``patience_s``
+    locks a second file, and the others do not try until it has had the lock, so that no process
+    starves. A strict order of arrival is not used: each commit would wait until the next process in
+    line is scheduled. With it, eight writers on a busy machine took 20 % more wall time.
     """
 
     def __init__(
         self, catalog: Path, *, timeout_s: float = _TIMEOUT_S, patience_s: float = _PATIENCE_S
     ) -> None:
-        """Take the place.
+        """Configure the lock; nothing is opened yet.
 
         Args:
             catalog: The file beside which the lock's files are.
@@ -75,8 +75,8 @@ class WriteLock:
         with ExitStack() as turn:
             place: int | None = None
             while True:
-                may_ask = self._is_nobody_next() if place is None else _try_lock(place)
-                if may_ask and _try_lock(descriptor):
+                may_try = self._is_nobody_next() if place is None else _try_lock(place)
+                if may_try and _try_lock(descriptor):
                     return True
                 waited = time.monotonic() - began
                 if waited >= self.timeout_s:

@@ -177,13 +177,13 @@ def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFra
         (clearly not in the workspace's language).
     """
     titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
-    asked = titles.with_columns(items["category"])
+    texts_of = titles.with_columns(items["category"])
     in_titles, anywhere = [_NOTHING], [_NOTHING]
     for phrases, workspaces in _group_by(topics, lambda topic: tuple(topic.phrases)).items():
         if not phrases:
             continue
         rows = _find_rows(items["workspace_id"], workspaces)
-        texts = _gather_rows(asked, rows)
+        texts = _gather_rows(texts_of, rows)
         titled = find_phrases(texts, phrases)
         in_categories = _find_in_categories(texts["category"], phrases)
         both = order_found(pl.concat([titled, in_categories])) if in_categories.height else titled
@@ -222,9 +222,9 @@ def _find_in_categories(category: pl.Series, phrases: Sequence[str]) -> pl.DataF
     """As `find_phrases` of every item's category; there are few, so each is searched once."""
     distinct = category.unique().drop_nulls()
     found = find_phrases(normalize_texts(distinct.str.slice(0, _MOST_CHARACTERS)), phrases)
-    told = found.with_columns(category=distinct.gather(found["row"])).drop("row")
+    matched = found.with_columns(category=distinct.gather(found["row"])).drop("row")
     rows = category.alias("category").to_frame().with_row_index("row")
-    return rows.join(told, on="category").select(*FOUND)
+    return rows.join(matched, on="category").select(*FOUND)
 
 
 def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
@@ -288,11 +288,11 @@ def score_stories(
     workspaces = members.get_column("workspace_id").unique().to_list()
     config = {name: (configs or {}).get(name, RankingConfig()) for name in workspaces}
     stories, members = _number_stories(members.select(_OF_MEMBERS))
-    heard = members.filter(
+    counted = members.filter(
         ~pl.col("is_spam") | pl.lit(stories["is_all_spam"]).gather(pl.col("story"))
     )
-    heard = match_topics(heard, {name: one.topic for name, one in config.items()})
-    for facts in (_gather(heard), _find_highest(heard, baselines)):
+    counted = match_topics(counted, {name: one.topic for name, one in config.items()})
+    for facts in (_gather(counted), _find_highest(counted, baselines)):
         stories = stories.hstack(_by_story(facts, stories.height).get_columns())
     known = learned if learned is not None else LEARNED_SCHEMA.to_frame()
     done = produced if produced is not None else PRODUCED_SCHEMA.to_frame()
@@ -327,10 +327,10 @@ def _number_stories(members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
 
 
-def _gather(heard: pl.DataFrame) -> pl.DataFrame:
-    """What the members of each ``story`` say together."""
+def _gather(counted: pl.DataFrame) -> pl.DataFrame:
+    """The facts of each ``story``, from its members."""
     lists = ("platforms", "sources", "relevance_reasons", "title_reasons")
-    rows = heard.select(
+    rows = counted.select(
         "story",
         # One member in the workspace's language is enough to make a video of.
         "is_other_language",
@@ -340,11 +340,11 @@ def _gather(heard: pl.DataFrame) -> pl.DataFrame:
         title_reasons="matched_in_title",
     )
     # One member names nothing twice.
-    alone = rows.filter(heard["is_alone"]).with_columns(
+    alone = rows.filter(counted["is_alone"]).with_columns(
         pl.concat_list("platforms").alias("platforms"), pl.concat_list("sources").alias("sources")
     )
     several = (
-        rows.filter(~heard["is_alone"])
+        rows.filter(~counted["is_alone"])
         .group_by("story")
         .agg(
             pl.col("is_other_language").all(),
@@ -385,9 +385,9 @@ def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
     return rows.drop("story")[places]
 
 
-def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
+def _find_highest(counted: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     """The source in which each ``story`` stands highest, and where."""
-    placed = place(_sum_measures(heard), baselines)
+    placed = place(_sum_measures(counted), baselines)
     is_alone = placed["is_alone"]
     # Where a story is compared with others of its source, what cannot be compared says nothing.
     best = (
@@ -409,11 +409,11 @@ def _find_highest(heard: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sum_measures(heard: pl.DataFrame) -> pl.DataFrame:
+def _sum_measures(counted: pl.DataFrame) -> pl.DataFrame:
     """The measures of each story's members in each source, by what they are ranked by."""
     known = pl.col("expected_engagement").is_not_null()
     measures = ("expected_engagement", "engagement_per_hour", "velocity")
-    rows = heard.select(
+    rows = counted.select(
         "story",
         "source",
         "momentum_basis",
@@ -484,8 +484,8 @@ def _find_produced(members: pl.DataFrame, produced: pl.DataFrame, count: int) ->
         .select("story")
         for name in ("story_id", "canonical_url", "title")
     ]
-    told = pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
-    return _by_story(told, count)["is_produced"].fill_null(value=False)
+    matched = pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
+    return _by_story(matched, count)["is_produced"].fill_null(value=False)
 
 
 def _read_weights(configs: Mapping[str, RankingConfig]) -> pl.DataFrame:
