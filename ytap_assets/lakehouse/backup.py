@@ -490,8 +490,9 @@ class _Replacement:
         self._kept_catalog = self._catalog.with_name(self._catalog.name + suffix)
         self._kept_files = self._data_path.with_name(self._data_path.name + suffix)
         self._placed: list[str] = []
-        if any(map(os.path.lexists, (self._kept_catalog, self._kept_files))):
-            raise BackupError(f"{self._kept_catalog} already exists; run the command again")
+        for kept in (self._kept_catalog, self._kept_files):
+            if os.path.lexists(kept):
+                raise BackupError(f"{kept} already exists; run the command again")
 
     def run(self, staging: Path, catalog: Path) -> None:
         """Replace the lake."""

@@ -3,7 +3,7 @@
 - `LakeError`
     - `checks.PublishRefusedError`: a frame failed a check; the previous rows stay
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
-    - `LockTimeoutError`: other processes held the write lock for too long
+    - `LockTimeoutError`: others held the write lock for too long
     - `DiskFullError`: there is no space left
     - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to

@@ -3,7 +3,8 @@
 A table is a pandera model (its columns and structural checks) and a `Table` (its key, partitioning
 and storage). The lake's schema, the asset checks, the UI's column descriptions and the docs all
 come from here. To add one, declare it in the module of its subject: every `Table` of these modules
-is in `TABLES`. List it in the imports below, from where other packages import it.
+is in `TABLES`. List it in the imports and in `__all__` below, since other packages import it from
+here.
 """
 
 from __future__ import annotations

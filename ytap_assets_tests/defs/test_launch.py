@@ -265,7 +265,7 @@ def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> N
         )
     assert not outcome.ok
     [reason] = outcome.failures.values()
-    assert f"{platform.settings.catalog}.lock: waited for 0 s while other processes" in reason
+    assert f"{platform.settings.catalog}.lock: waited for 0 s while others wrote" in reason
     assert "Try again" in reason
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import sqlite3
@@ -665,6 +666,15 @@ def test_a_damaged_catalog_is_not_copied_and_is_restored(
     assert len(kept.read_bytes()) == len(content)
     with Lake.open(settings, tables=SAMPLES) as restored:
         assert _versions(restored) == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["catalog.sqlite", "files"])
+def test_an_earlier_lake_is_not_replaced(lake: Lake, backup: Backup, name: str) -> None:
+    kept = lake.settings.catalog.with_name(f"{name}.before-20261120T120000000000")
+    kept.mkdir()
+    with pytest.raises(BackupError, match=f"^{re.escape(str(kept))} already exists"):
+        restore(lake.settings, backup.folder, NOW)
+    assert list(kept.iterdir()) == []
 
 
 def test_an_unrelated_folder_stays(lake: Lake, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """The HTTP client of the sources: retries, rate limits, redirects, size limits.
 
 The client sends requests only to declared hosts and only over https (`safety`). It spaces requests
-to a host, retries transient failures, obeys Retry-After, revalidates cached responses (`cache`),
-counts calls against quotas (`state`), and stops reading at the size limit. The transport is the
-network or a recording (`recordings`).
+to a host, retries transient failures, obeys Retry-After, revalidates cached responses and counts
+calls against quotas (`state`), and stops reading at the size limit. The transport is the network or
+a recording (`recordings`).
 
 Does not belong here: which URLs to request (a module per platform), what a response means
 (`exchange`, and the platform's parser).

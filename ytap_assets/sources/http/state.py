@@ -14,7 +14,8 @@ used: it sends each of 40 concurrent requests, and takes freshness from the serv
 source (`docs/adr/0028-libraries.md`).
 
 Does not belong here: which request counts against which bucket (the platforms' modules), when a
-bucket is reset (`domain.source_profiles`), or sending requests (`client`).
+bucket is reset (`domain.source_profiles`), or how a request is sent (`client`, which passes it to
+`send_cached`).
 """
 
 from __future__ import annotations
