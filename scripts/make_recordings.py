@@ -28,7 +28,7 @@ import yaml
 from demo_items import DAYS, RECORDED_FROM, Item
 
 from ytap_assets.settings import Settings
-from ytap_assets.sources import hn, reddit, youtube
+from ytap_assets.sources import hn, reddit, youtube, youtube_data
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.workspaces import Workspace, Workspaces
 
@@ -117,7 +117,7 @@ class Demo:
         if 0 < demo_items.age_hours(job, self.at) < _HOT_HOURS:
             stories.insert(7, job)
         ids = [demo_items.hn_id(item) for item in stories]
-        yield Answer("hn", hn.top_stories_url(), documents.to_json(ids))
+        yield Answer("hn", hn.TOP_STORIES_URL, documents.to_json(ids))
         for item in stories:
             is_null = (self.day, item["t"]) == _NULL_ITEM
             body = b"null" if is_null else documents.firebase_item(item, self.at)
@@ -173,7 +173,7 @@ class Demo:
             (batch,) = youtube.batch_videos(list(videos))
             asked = [videos[video_id] for video_id in batch.split(",")]
             body = documents.youtube_answer(asked, self.at)
-            yield Answer("youtube_stats", youtube.stats_url(batch), body)
+            yield Answer("youtube_stats", youtube_data.videos_url(id=batch), body)
 
 
 def make_recordings(into: Path, settings: Settings) -> int:

@@ -135,10 +135,8 @@ def _flag_column(
 MIN_UNRESPONSIVE_DAYS = 3
 
 
-def find_unresponsive_targets(
-    log: pl.DataFrame, *, asked_since: date, min_days: int = MIN_UNRESPONSIVE_DAYS
-) -> pl.DataFrame:
-    """Targets that did not respond on any of the last days on which they were requested.
+def find_unresponsive_targets(log: pl.DataFrame, *, asked_since: date) -> pl.DataFrame:
+    """Targets without a response on their last `MIN_UNRESPONSIVE_DAYS` or more days with requests.
 
     Days are those of the requests, not the requested days: a failed backfill of thirty days counts
     once. A single failure is not reported: feeds of live channels answer 404 now and then. An
@@ -148,7 +146,6 @@ def find_unresponsive_targets(
         log: Rows of ``collection_log``: ``workspace_id``, ``source``, ``target``, ``outcome``,
             ``detail``, ``http_status``, ``started_at``.
         asked_since: Targets last requested before this date are ignored as no longer configured.
-        min_days: The minimum number of days without a response.
 
     Returns:
         ``workspace_id``, ``source``, ``target``, ``days`` (without a response since the
@@ -171,7 +168,7 @@ def find_unresponsive_targets(
             pl.col("requested_on").max().alias("last"),
             pl.col("outcome", "detail", "http_status").last(),
         )
-        .filter(pl.col("days") >= min_days, pl.col("last") >= asked_since)
+        .filter(pl.col("days") >= MIN_UNRESPONSIVE_DAYS, pl.col("last") >= asked_since)
         .drop("last")
         .sort("days", *target, descending=[True, False, False, False])
     )

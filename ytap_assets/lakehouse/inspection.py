@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 
 import duckdb
 import polars as pl
@@ -19,11 +20,10 @@ from ytap_assets.lakehouse.connection import (
     attach,
     commit_times,
     extension_file,
-    list_tables,
     skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
-from ytap_assets.lakehouse.schema import SchemaChange, plan_changes, stored_columns
+from ytap_assets.lakehouse.schema import SchemaChange, Stored, plan_changes, stored_columns
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
 
@@ -77,6 +77,11 @@ class Inspection:
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
+    @cached_property
+    def _stored(self) -> dict[str, dict[str, Stored]]:
+        """The stored columns by table and name, read once: the lake is read as of one snapshot."""
+        return stored_columns(self._connection)
+
     def facts(self, tables: Mapping[str, Table]) -> LakeFacts:
         """The lake's facts, with the changes that the declared tables need."""
         options = {
@@ -120,10 +125,9 @@ class Inspection:
 
     def ages(self, tables: Iterable[Table]) -> list[Age]:
         """The ages by table and workspace, of the tables that exist in the lake."""
-        stored = stored_columns(self._connection)
         ages = []
         for table in tables:
-            columns = stored.get(table.name, {})
+            columns = self._stored.get(table.name, {})
             if "workspace_id" not in columns:
                 continue
             moment = next((name for name in _MOMENTS if name in columns), None)
@@ -151,7 +155,7 @@ class Inspection:
             known: A column that has to be known, if not all rows are wanted.
             after: The instant that it has to be after, if not all known ones are wanted.
         """
-        if ("main", table.name) not in list_tables(self._connection):
+        if table.name not in self._stored:
             return table.empty().select(columns)
         names = ", ".join(f'"{name}"' for name in columns)
         where = f' WHERE "{known}" IS NOT NULL' if known else ""

@@ -472,11 +472,6 @@ def batch_videos(
     return [",".join(batch) for batch in batch_ids(sorted(video_ids), find_recording)]
 
 
-def stats_url(target: str) -> str:
-    """The URL of the counts of a batch."""
-    return videos_url(id=target)
-
-
 def _read_metrics(item: Item, day: date) -> dict[str, Any]:
     video = read_video(item)
     return {

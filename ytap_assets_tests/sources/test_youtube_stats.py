@@ -15,7 +15,8 @@ from ytap_assets.sources.collect import collect_video_metrics, open_session
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.source import Fetch, Responses
-from ytap_assets.sources.youtube import YouTubeStats, batch_videos, stats_url
+from ytap_assets.sources.youtube import YouTubeStats, batch_videos
+from ytap_assets.sources.youtube_data import videos_url
 from ytap_assets.tables import VIDEO_METRICS
 from ytap_assets_tests.sources.support import (
     HN,
@@ -58,7 +59,7 @@ def test_counts_become_rows_of_video_metrics(tmp_path: Path) -> None:
         return httpx.Response(200, json={"items": [video("ytapDemo001", **counts)]})
 
     (fetch,) = fetch_metrics(tmp_path, handler, IDS)
-    assert [str(request.url) for request in asked] == [stats_url("ytapDemo001,ytapDemo002")]
+    assert [str(request.url) for request in asked] == [videos_url(id="ytapDemo001,ytapDemo002")]
     assert asked[0].headers["x-goog-api-key"] == KEY["YOUTUBE_KEY"]
     (row,) = VIDEO_METRICS.model.validate(fetch.rows).iter_rows(named=True)
     assert row.pop("collection_id") == fetch.log["collection_id"]
@@ -140,7 +141,7 @@ def test_one_failing_batch_does_not_stop_the_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("age", "settled"), [(0, False), (3, False), (4, True), (30, True)])
 def test_a_date_settles_four_days_later(age: int, settled: bool) -> None:
-    body = answer({"items": [video("ytapDemo001")]}, stats_url("ytapDemo001"))
+    body = answer({"items": [video("ytapDemo001")]}, videos_url(id="ytapDemo001"))
     later = Exchange(body.url, 200, {}, body.body, NOW + timedelta(days=age))
     (row,) = YouTubeStats().parse(Responses(TODAY, [later])).rows
     assert row["is_settled"] is settled
@@ -150,7 +151,7 @@ def record(root: Path, ids: list[str], views: int, at: datetime, status: int = 2
     """Record one response with several videos and their views."""
     items = [video(one, viewCount=str(views)) for one in ids]
     body = json.dumps({"items": items}).encode()
-    recording = Recording("GET", stats_url(",".join(ids)), at, status, {}, body)
+    recording = Recording("GET", videos_url(id=",".join(ids)), at, status, {}, body)
     append_recording(day_folder(make_settings(root).recordings, TODAY), "youtube_stats", recording)
 
 
@@ -214,7 +215,7 @@ def test_a_recorded_failure_is_replayed_for_its_own_videos_only(tmp_path: Path) 
 def test_a_video_that_was_missing_in_the_recording_is_missing(tmp_path: Path) -> None:
     record(tmp_path, ["ytapDemo001"], 7, NOW)
     folder = day_folder(make_settings(tmp_path).recordings, TODAY)
-    gone = Recording("GET", stats_url(",".join(sorted(IDS))), NOW, 200, {}, b'{"items": []}')
+    gone = Recording("GET", videos_url(id=",".join(sorted(IDS))), NOW, 200, {}, b'{"items": []}')
     append_recording(folder, "youtube_stats", gone)
     (fetch,) = replay_metrics(tmp_path, ["ytapDemo001"])
     assert (fetch.log["outcome"], fetch.rows.height) == ("ok", 0)
