@@ -312,7 +312,7 @@ def _naming_damage(settings: Settings, partial: Path, earlier: Copy | None) -> I
         yield
     except LakeDamagedError as error:
         newest = (
-            (f"the newest valid backup is {earlier.folder}")
+            f"the newest valid backup is {earlier.folder}"
             if earlier
             else "there is no valid backup"
         )

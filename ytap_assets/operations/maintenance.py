@@ -406,7 +406,7 @@ def _doubt_catalog(platform: Platform, earlier: Sequence[Copy]) -> str | None:
     with platform.lake.lock.hold():
         reason = find_newer_copy(settings, earlier)
     return (
-        (f"{reason}; no backup was deleted, no snapshot expired and no file was deleted")
+        f"{reason}; no backup was deleted, no snapshot expired and no file was deleted"
         if reason
         else None
     )

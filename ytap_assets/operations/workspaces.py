@@ -522,9 +522,8 @@ def preview_removal(
 def explain_no_rows(entity: Entity, name: str) -> str:
     """The warning for a name that no row has, with the source that is probably meant."""
     nearest = suggest_source(name) if entity == "source" else None
-    return (f"no row refers to {entity} {name!r}") + (
-        f"; did you mean `{nearest}`?" if nearest else ""
-    )
+    advice = f"; did you mean `{nearest}`?" if nearest else ""
+    return f"no row refers to {entity} {name!r}{advice}"
 
 
 def _split_name(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:

@@ -129,7 +129,7 @@ def draw_sources(sources: Sequence[SourceStories], *, width: int = WIDE) -> str 
         for s in shown
     ]
     names += [
-        (f"{clip(name_source(s.source))}: {spell_number(s.spam)} stories that are spam")
+        f"{clip(name_source(s.source))}: {spell_number(s.spam)} stories that are spam"
         for s in shown
     ]
     return _finish(chart, names, width)

@@ -97,7 +97,7 @@ def test_most_rows_of_many_days(ages: range, is_doubted: bool) -> None:
 def test_what_would_go_is_named() -> None:
     rows = {date(2026, 1, 1) + timedelta(days=n): 10 for n in range(40)}
     found = doubt_retention(rows, date(2026, 2, 5))
-    assert found == ("350 of 400 rows would be deleted, of 35 days from 2026-01-01 to 2026-02-04")
+    assert found == "350 of 400 rows would be deleted, of 35 days from 2026-01-01 to 2026-02-04"
     assert doubt_retention({}, TODAY) is None
 
 
