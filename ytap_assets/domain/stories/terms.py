@@ -318,9 +318,9 @@ def _character_pairs(runs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-# What follows is written by `scripts/count_common_words.py`, which counted 89,658 distinct titles
-# of Hacker News, Reddit and YouTube. Words are as `stem` leaves them.
+# `_BANDS` is written by `scripts/count_common_words.py`. Its words are stems (`stem`).
 _BANDS = {
+    # Of 89,658 distinct titles of Hacker News, Reddit and YouTube.
     0.05: """
         a and for i in is of on the to with
     """,
@@ -530,6 +530,6 @@ _BANDS = {
 }
 
 COMMON_SHARES = {word: share for share, words in _BANDS.items() for word in words.split()}
-"""The share of titles in general that have a word, rounded down to the band. With these shares, a
-window of forty titles knows that "how" says little."""
+"""The share of titles in general that contain a word, rounded down to the band. With these shares,
+common words such as "how" get a low weight also in a window of forty titles."""
 _COMMON_WORDS, _SHARES = list(COMMON_SHARES), list(COMMON_SHARES.values())

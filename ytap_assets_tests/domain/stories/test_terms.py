@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -98,3 +101,23 @@ def test_what_a_large_window_repeats_proves_less_there() -> None:
 def test_common_words_are_shares_of_stems() -> None:
     assert COMMON_SHARES["the"] >= 0.05
     assert all(0 < share < 1 for share in COMMON_SHARES.values())
+
+
+def test_the_script_replaces_its_assignment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "scripts")
+    script = importlib.import_module("count_common_words")
+    before = '"""A module."""\n\nOTHERS = {\n    1: "x",\n}\n\n# About the bands.\n_BANDS = '
+    after = "\n\nSHARES = {\n    word for words in _BANDS.values() for word in words.split()\n}\n"
+    shares = pl.DataFrame({"word": ["of", "new", "and"], "share": [0.06, 0.03, 0.05]})
+
+    written = script.replace_bands(
+        f'{before}{{\n    0.5: """\n    old\n    """,\n}}{after}', shares, 9
+    )
+
+    assert written.startswith(before)
+    assert written.endswith(after)
+    assert script.replace_bands(written, shares, 9) == written
+    names: dict[str, dict[float, str]] = {}
+    exec(written, names)  # noqa: S102 - the module above
+    words = {share: tuple(words.split()) for share, words in names["_BANDS"].items()}
+    assert words == dict.fromkeys(script.BANDS, ()) | {0.05: ("and", "of"), 0.02: ("new",)}
