@@ -86,7 +86,7 @@ def _cell(path: Path, row: dict[str, str], names: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Read, learn, write, tell."""
+    """Read the texts, train the model, write it, and print a summary."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

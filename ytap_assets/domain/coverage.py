@@ -1,7 +1,7 @@
-"""Coverage of the past: for which days each source answered, still can, or no longer can.
+"""Coverage of the past: the days that each source returned, still can return, or no longer can.
 
-Belongs here: judging a day of a target by what was planned, logged and imported. Does not belong
-here: asking (`sources`), or drawing it (`reports`).
+Belongs here: the state of a day of a target, from what was planned, logged and imported. Does not
+belong here: fetching (`sources`), or charts of it (`reports`).
 """
 
 from __future__ import annotations
@@ -32,29 +32,28 @@ _SHOWN_REASONS = 5
 def describe_coverage(
     plan: pl.DataFrame, log: pl.DataFrame, imported: pl.DataFrame, *, today: date
 ) -> pl.DataFrame:
-    """Judge every planned target on every day.
+    """The state of every planned target on every day.
 
     Args:
         plan: What the workspace wants: ``workspace_id``, ``day``, ``source``, ``target``,
-            ``history``, ``lacks_key`` (it cannot be asked yet). Days after ``today`` are left out.
-        log: Rows of `collection_log` of these days; targets that are planned no more count too,
-            but nothing heals them.
+            ``history``, ``lacks_key`` (its key is missing). Days after ``today`` are left out.
+        log: Rows of `collection_log` of these days. Targets that are no longer planned are
+            included, but are never ``healable``.
         imported: Rows of `raw_trends` from files: ``workspace_id``, ``day``, ``source``.
         today: The UTC date.
 
     Returns:
         Rows of `collection_coverage`.
     """
-    asked = log.filter(pl.col("history") != "file")
+    fetches = log.filter(pl.col("history") != "file")
     planned = plan.select(
         "workspace_id", *_TARGET, "history", "lacks_key", pl.lit(value=True).alias("is_planned")
     )
-    wanted = pl.concat([planned, _planned_once(asked)]).unique(
+    wanted = pl.concat([planned, _planned_once(fetches)]).unique(
         ["workspace_id", *_TARGET], keep="first", maintain_order=True
     )
-    fetches = _count_fetches(asked)
     known = wanted.filter(pl.col("day") <= today).join(
-        fetches, on=["workspace_id", *_TARGET], how="left"
+        _count_fetches(fetches), on=["workspace_id", *_TARGET], how="left"
     )
     judged = known.with_columns(
         _judge(today).alias("state"), pl.col("fetches", "rows").fill_null(0)
@@ -67,7 +66,7 @@ def describe_coverage(
 def summarize_by_source(coverage: pl.DataFrame) -> pl.DataFrame:
     """The best state of each source on each day: ``day``, ``source``, ``state``.
 
-    A day of which a file tells is known, whatever the source could answer.
+    A day with imported rows is ``imported``, unless the source answered.
     """
     order = pl.Enum(_BEST_FIRST)
     return (
@@ -78,7 +77,7 @@ def summarize_by_source(coverage: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_healable(coverage: pl.DataFrame) -> pl.DataFrame:
-    """Days that are over and not answered, but can be.
+    """Past days without an answer that the source can still return.
 
     Returns:
         ``workspace_id``, ``source``, ``target``, ``days`` (how many), ``first_day``, ``last_day``.
@@ -119,7 +118,7 @@ def find_failed_targets(log: pl.DataFrame) -> pl.DataFrame:
 
 
 def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
-    """The log of each day on which a target that was asked gave no answer, in order.
+    """The log of each day on which a requested target did not answer, in order.
 
     Args:
         log: Rows of `collection_log`.
@@ -131,7 +130,7 @@ def split_failed_days(log: pl.DataFrame) -> dict[date, pl.DataFrame]:
 
 
 def summarize_failed_targets(log: pl.DataFrame) -> str | None:
-    """How many of the targets that were asked failed, and why; None if none did.
+    """How many of the requested targets failed, and why; None if none did.
 
     Args:
         log: Rows of `collection_log`.
@@ -139,20 +138,20 @@ def summarize_failed_targets(log: pl.DataFrame) -> str | None:
     failed = find_failed_targets(log).group_by("reason").agg(pl.col("targets").sum())
     if failed.is_empty():
         return None
-    asked = log.filter(pl.col("outcome").is_in([*ANSWERED, *FAILED])).n_unique(
+    requested = log.filter(pl.col("outcome").is_in([*ANSWERED, *FAILED])).n_unique(
         ["workspace_id", *_TARGET]
     )
     reasons = failed.sort("targets", "reason", descending=[True, False])
     shown = [f"{reason} ({count})" for reason, count in reasons.head(_SHOWN_REASONS).iter_rows()]
     if more := reasons.height - len(shown):
         shown.append(f"{more} more reason{'s' if more > 1 else ''}")
-    return f"{failed.get_column('targets').sum()} of {asked} targets failed: {'; '.join(shown)}"
+    return f"{failed.get_column('targets').sum()} of {requested} targets failed: {'; '.join(shown)}"
 
 
 def is_nothing_collected(log: pl.DataFrame) -> bool:
-    """Whether targets were asked and none answered.
+    """Whether targets were requested and none answered.
 
-    A target without a recording does not count as asked: under replay there is nothing to wait for.
+    A target without a recording does not count as requested: a retry under replay would not help.
 
     Args:
         log: Rows of `collection_log`.
@@ -162,16 +161,16 @@ def is_nothing_collected(log: pl.DataFrame) -> bool:
     return is_failed and outcomes.isdisjoint(ANSWERED)
 
 
-def _planned_once(asked: pl.DataFrame) -> pl.DataFrame:
-    """What was asked then, though nobody plans it now."""
+def _planned_once(fetches: pl.DataFrame) -> pl.DataFrame:
+    """The targets of past fetches, as targets that are no longer planned."""
     no_longer = (pl.lit(value=False).alias(name) for name in ("lacks_key", "is_planned"))
-    return asked.sort("started_at").select("workspace_id", *_TARGET, "history", *no_longer)
+    return fetches.sort("started_at").select("workspace_id", *_TARGET, "history", *no_longer)
 
 
-def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
+def _count_fetches(fetches: pl.DataFrame) -> pl.DataFrame:
     answered = pl.col("outcome").is_in(ANSWERED)
     return (
-        asked.sort("started_at", "collection_id")
+        fetches.sort("started_at", "collection_id")
         .group_by("workspace_id", *_TARGET)
         .agg(
             pl.col("outcome").last(),
@@ -184,10 +183,10 @@ def _count_fetches(asked: pl.DataFrame) -> pl.DataFrame:
 
 
 def _judge(today: date) -> pl.Expr:
-    """The state of a target on a day, from its history and how its fetches ended.
+    """The state of a target on a day, from its history and the outcomes of its fetches.
 
-    A source that needs a key says so first: no backfill helps before the key is there. Nor does
-    one help a target that the config names no more, or a workspace that does not collect.
+    ``disabled`` precedes ``healable``, since a backfill needs the key. Targets that the config no
+    longer names, and those of workspaces that do not collect, are never ``healable``.
     """
     outcome = pl.col("outcome")
     return (

@@ -5,7 +5,7 @@ ledger (`operations.due`), or starting runs. ADR 0024 gives the reasons.
 
 Today is collected several times, in slots of the workspace's interval that begin at 00:00 UTC.
 A past day is settled once it has closed: at the first 02:00 of the workspace's clock after the
-day's end. Sources that answer for past days are then asked once more, or for the first time after
+day's end. Sources that return past days are then requested once more, or for the first time after
 an outage. For the others the gap is recorded once, as ``unrecoverable``.
 """
 
@@ -34,7 +34,7 @@ LONGEST_RETRY = timedelta(days=1)
 Reason = Literal["first", "interval", "retry", "final", "missed", "gap"]
 """``first``: today was not collected yet. ``interval``: a new slot began. ``retry``: the last try
 failed. ``final``: the day has closed since it was collected. ``missed``: a past day without an
-answer. ``gap``: a past day that the source cannot answer for; it is recorded."""
+answer. ``gap``: a past day that the source cannot return; it is recorded."""
 
 _INSTANT: pl.DataType = pl.Datetime("us", "UTC")
 _TARGET = ("workspace_id", "source", "target")
@@ -67,10 +67,10 @@ DUE = pl.Schema(
 
 
 def closes_at(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant from the end of a UTC day on at which a clock shows 02:00.
+    """The first 02:00 in a timezone at or after the end of a UTC day.
 
-    Where the clock shows 02:00 twice on a date, it is the first of the two. Where it skips 02:00,
-    it is the moment at which it would have been.
+    If 02:00 occurs twice on a date, the first of the two is used. If it is skipped, the instant at
+    which it would have been.
     """
     end = datetime.combine(day + timedelta(days=1), time(), UTC)
     local = end.astimezone(zone).date()
@@ -88,13 +88,13 @@ def find_due_targets(
 
     Args:
         plan: `PLAN`: one row per workspace and target that its config names. ``registered_on`` is
-            null for a workspace that is not in the registry yet. ``kind`` tells sources of one
-            name apart. ``is_queryable``: the source answers for past days. ``is_daily``: it is
-            asked once for a day, when the day is over. ``lacks_key``: it cannot be asked.
-        asked_from: `ASKED_FROM`: from when on a source is asked about a day, for every day that
+            null for a workspace that is not in the registry yet. ``kind`` distinguishes sources
+            of the same name. ``is_queryable``: the source returns past days. ``is_daily``: it is
+            requested once for a day, when the day is over. ``lacks_key``: its key is missing.
+        asked_from: `ASKED_FROM`: from when on a source is requested for a day, for every day that
             may be due: today and the past days, none of them more than `LOOKBACK_DAYS` ago.
         log: Rows of `collection_log` of these days: ``workspace_id``, ``day``, ``source``,
-            ``target``, ``outcome``, ``started_at``. Imported files are no part of it.
+            ``target``, ``outcome``, ``started_at``. Without imported files.
         now: The present.
 
     Returns:
@@ -104,7 +104,7 @@ def find_due_targets(
     fetches = log.with_columns(
         is_answer=pl.col("outcome").is_in(ANSWERED),
         is_failure=pl.col("outcome").is_in(REQUEST_FAILED),
-        # A clock that was ahead left entries of the future; they say nothing of the present.
+        # A clock that was ahead left entries with future times; they are ignored.
         is_known=pl.col("started_at") <= now + SKEW,
     )
     wanted = (
@@ -127,7 +127,7 @@ def find_unreplayed_targets(
 ) -> pl.DataFrame:
     """`find_due_targets` under replay, where a day is collected once, whatever the outcome.
 
-    The clock stands still there, and a collection that is repeated leaves no trace in the log.
+    The clock does not advance there, and a repeated collection adds nothing to the log.
     """
     fetches = log.with_columns(is_known=pl.lit(value=True))
     new = (
@@ -145,10 +145,10 @@ def find_unreplayed_targets(
 def limit_calls(
     due: pl.DataFrame, costs: Mapping[int, int], *, left: int, today: date
 ) -> pl.DataFrame:
-    """Leave out past days of the targets that a quota does not suffice for.
+    """Leave out past days of targets beyond what is left of a quota.
 
-    The oldest days come first. One answer serves all workspaces that ask for the same target and
-    day. Today is not limited: the ledger refuses what is too much, and the log says so.
+    The oldest days come first. One response serves all workspaces that request the same target and
+    day. Today is not limited: the ledger refuses calls beyond the quota, and the log records it.
 
     Args:
         due: `DUE`.
@@ -192,7 +192,7 @@ def find_due_metrics(
 ) -> pl.DataFrame:
     """The workspaces and days whose video metrics are due.
 
-    A past day cannot be asked for any more: one without an answer is due once, to be recorded.
+    A past day cannot be requested: one without an answer is due once, to be recorded.
 
     Args:
         videos: One row per workspace that collects and has a video: ``workspace_id``,
@@ -253,17 +253,17 @@ def find_due_metrics(
 
 
 def _find_first_days(plan: pl.DataFrame, fetches: pl.DataFrame, today: date) -> pl.DataFrame:
-    """``first_day``: since when a workspace is known to exist, as far back as days may be due.
+    """``first_day``: the first day of each workspace that may be due.
 
-    That is the day of its registration. One that is registered for longer was at work since its
-    first fetch of these days: an outage that leaves none of them is not caught up, since a wrong
-    clock looks the same.
+    It is the day of the registration, at most `LOOKBACK_DAYS` ago. For a workspace that was
+    registered earlier it is the day of the first fetch in the log: an outage of all these days is
+    not caught up, since a wrong clock looks the same.
     """
     oldest = today - timedelta(days=LOOKBACK_DAYS)
-    asked = fetches.filter("is_known").group_by("workspace_id")
+    known_fetches = fetches.filter("is_known").group_by("workspace_id")
     since = plan.group_by("workspace_id").agg(pl.col("registered_on").first())
     both = since.join(
-        asked.agg(pl.col("started_at").min().dt.date().alias("asked_on")),
+        known_fetches.agg(pl.col("started_at").min().dt.date().alias("asked_on")),
         on="workspace_id",
         how="left",
     )
@@ -283,7 +283,7 @@ def _list_closings(wanted: pl.DataFrame) -> pl.DataFrame:
 
 
 def _summarize_days(fetches: pl.DataFrame) -> pl.DataFrame:
-    """How each target was asked about each day.
+    """The fetches of each target and day.
 
     Returns:
         `_FETCH`, ``is_answered`` (ever), ``is_unrecoverable``, ``is_disabled``, ``answered_at``
@@ -300,18 +300,18 @@ def _summarize_days(fetches: pl.DataFrame) -> pl.DataFrame:
         .max()
         .alias("answered_at"),
     )
-    # A key that was missing in the morning and is there now is tried at once, not after a pause
-    # that grew over days: so it counts within its day only.
+    # A missing key counts as a failure of its day only: when the key is added, the next try follows
+    # at once, not after a pause that grew over days.
     failed = fetches.filter(pl.col("is_failure") | (outcome == "disabled"))
     return _add_failures(days, failed, "answered_at", "day")
 
 
 def _summarize_targets(fetches: pl.DataFrame) -> pl.DataFrame:
-    """How each target was asked, whatever the day.
+    """The fetches of each target, for any day.
 
     Returns:
         `_TARGET`, ``first_asked_at``; for all days ``any_answered_at``, ``any_failed_from``,
-        ``any_failed_at`` and ``exhausted_at``; and for days that were asked about while they lasted
+        ``any_failed_at`` and ``exhausted_at``; and for days that were requested before their end
         ``now_answered_at``, ``now_failed_from`` and ``now_failed_at``.
     """
     started, known = pl.col("started_at"), fetches.filter("is_known")
@@ -355,9 +355,9 @@ def _add_failures(
 def _find_newer_targets(state: pl.DataFrame, fetches: pl.DataFrame) -> pl.DataFrame:
     """The targets that did not exist yet when a day was collected.
 
-    A day was collected when the target could have been asked, before it was asked for the first
-    time at all. Later collections say nothing: a known target may have been left out, since it
-    failed or its quota was used up.
+    These are days of which something was collected when the target could have been requested, but
+    before its first request. Later collections prove nothing: a known target may have been left
+    out, since it failed or its quota was used up.
 
     Returns:
         `_FETCH`, and ``is_newer`` (true).
@@ -440,22 +440,22 @@ def _is_new_slot(now: datetime, interval: timedelta | pl.Expr) -> pl.Expr:
 
 
 def _is_waiting(first: str, last: str, longest: timedelta | pl.Expr, now: datetime) -> pl.Expr:
-    """Whether what has failed since ``first``, lastly at ``last``, is not to be tried again yet.
+    """Whether the pause after failures, the first at ``first`` and the last at ``last``, lasts.
 
-    It is after 15, 30, 60 ... minutes, up to the longest pause. False if nothing failed.
+    The pauses are 15, 30, 60 ... minutes, up to ``longest``. False if nothing failed.
     """
     pause = pl.col(last) - pl.col(first) + pl.lit(FIRST_RETRY)
     return _holds(pl.col(last) + pl.min_horizontal(pause, longest) > now)
 
 
 def _is_exhausted(now: datetime, answered_at: str = "answered_at") -> pl.Expr:
-    """Whether the quota was used up at the last try, and has not been reset since."""
+    """Whether the quota was exhausted at the last try and has not been reset since."""
     is_last = _is_later("exhausted_at", answered_at)
     return is_last & _holds(pl.col("exhausted_at") >= last_quota_reset(now))
 
 
 def _is_keyless() -> pl.Expr:
-    """Whether the log says already that the key is missing."""
+    """Whether the key is missing and the log already records it."""
     return pl.col("lacks_key") & _holds("is_disabled")
 
 

@@ -69,10 +69,10 @@ class Due:
 
     Attributes:
         collections: The days to collect of each workspace, in order.
-        targets: For each workspace and day the targets to ask, as (source, target).
-        metrics: The days of which each workspace's video metrics are to be collected, in order.
-        reasons: Why, for each workspace that has something due, in a line.
-        problems: The workspaces that cannot be worked on, and why.
+        targets: The targets to request of each workspace and day, as (source, target).
+        metrics: The days of each workspace whose video metrics are due, in order.
+        reasons: Why days of a workspace are due, in a line.
+        problems: The workspaces that cannot be collected, and why.
     """
 
     collections: dict[str, list[date]] = field(default_factory=dict)
@@ -213,10 +213,10 @@ def _asked_from(catalog: Catalog, days: Days) -> pl.DataFrame:
 def _limit_by_quotas(
     settings: Settings, due: pl.DataFrame, plan: pl.DataFrame, catalog: Catalog, now: datetime
 ) -> pl.DataFrame:
-    """Leave out past days that quotas do not suffice for.
+    """Leave out past days beyond what is left of the quotas.
 
-    One collection of everything that is asked today is kept in reserve. Where the ledger cannot be
-    read, no past day is asked that it counts.
+    The calls of one collection of today are reserved. If the ledger cannot be read, no past day
+    that counts against it is requested.
     """
     today = now.date()
     asked = plan.filter(~pl.col("is_daily")).unique(["kind", "target"])
@@ -281,7 +281,7 @@ def _find_metrics(
 
 
 def _find_unreplayed_videos(videos: pl.DataFrame, asked: pl.DataFrame, today: date) -> pl.DataFrame:
-    """The workspaces with a published video that was not asked about today yet."""
+    """The workspaces with a published video that has not been requested today."""
     end = datetime.combine(today, time.max, UTC)
     out = videos.filter(pl.col("published_at").is_null() | (pl.col("published_at") <= end))
     known = asked.select("workspace_id", pl.col("target").str.split(",").alias("video_id"))

@@ -1,4 +1,4 @@
-"""Tables of evidence: what was asked, what came back, what is unreadable, and what is covered."""
+"""Tables about collection: fetches, stored responses, quarantined rows, and covered days."""
 
 from __future__ import annotations
 

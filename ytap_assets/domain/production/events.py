@@ -229,7 +229,7 @@ def current_states(events: pl.DataFrame) -> dict[Script, str]:
     """The current states of scripts.
 
     Args:
-        events: Rows of `production_events`, in any order: all events of the scripts asked about.
+        events: Rows of `production_events`, in any order: all events of the scripts.
             Columns ``workspace_id``, ``script_id``, ``seq``, ``to_state``.
 
     Returns:

@@ -207,9 +207,9 @@ def claim_content(
     """The content of scripts: of each kind, the last one in the log, or the pending one.
 
     Args:
-        scripts: The scripts asked about.
+        scripts: The scripts.
         contents: Their content in the log (`read_contents`).
-        new: Events to come.
+        new: Events that are not stored yet.
     """
     claims = {script: dict(contents.get(script, {})) for script in scripts}
     for event in new:

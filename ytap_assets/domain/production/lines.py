@@ -41,8 +41,8 @@ class FieldError(ValueError):
 class Fields:
     """The fields of one object. Blank texts count as absent.
 
-    A key is known once it was asked for. Any other is allowed, unless it is a known one written
-    otherwise (`Title`, `topicUrl`, `segment`): what it holds would be read by no rule.
+    A key becomes known when it is read. Other keys are allowed, except different spellings of a
+    known one (`Title`, `topicUrl`, `segment`), since their values would be ignored.
     """
 
     def __init__(self, content: Mapping[str, Any]) -> None:

@@ -62,7 +62,7 @@ _SINCE = {
     "_video_approved": "_video_review",
     "_gates": "_moved",
 }
-"""What no longer holds once something else happened."""
+"""Values that do not outlast a later event, with that event's column in `_find_rows`."""
 
 
 _TEXT_LIST = r"""^\[("([^"\\]|\\.)*",?)*\]$"""
@@ -146,7 +146,7 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_fact(name: str) -> pl.Expr:
-    """What a payload says; a value of the wrong type is as good as none."""
+    """The value of a fact in the payloads; null if it is missing or has the wrong type."""
     speaks = pl.col("type").is_in(list(_FACTS[name]))
     text = pl.when(speaks).then(pl.col("payload")).str.json_path_match(f"$.{name}")
     dtype = PRODUCTION_RECORDS.schema[name]
@@ -160,7 +160,7 @@ def _read_fact(name: str) -> pl.Expr:
 
 
 def _read_gates(payloads: pl.Series) -> pl.Series:
-    """The lists of failed gates; anything but a list of texts is as good as none."""
+    """The lists of failed gates; empty if the payload has no list of texts."""
     text = pl.col("payload").str.json_path_match("$.failed_gates")
     lists = pl.when(text.str.contains(_TEXT_LIST)).then(text).str.json_decode(pl.List(pl.String))
     empty = pl.lit([], dtype=pl.List(pl.String))
@@ -171,7 +171,7 @@ def _read_gates(payloads: pl.Series) -> pl.Series:
 
 @dataclass(frozen=True)
 class Record:
-    """The columns of `production_records` that decisions look at."""
+    """The columns of `production_records` that decisions use."""
 
     script_id: str
     state: str
@@ -290,7 +290,7 @@ def find_taken_topics(records: pl.DataFrame, events: pl.DataFrame) -> pl.DataFra
         records: Rows of `production_records` in the states `TAKEN`, of any workspaces. Columns
             `TAKEN_COLUMNS`.
         events: Rows of `production_events`: all events of the scripts whose records do not hold
-            on all days asked about. Their records are not looked at.
+            on all requested days. Their records are ignored.
 
     Returns:
         ``workspace_id``, ``script_id``, ``title``, ``canonical_url`` (null if the script names

@@ -56,9 +56,9 @@ KEY = ("workspace_id", "day")
 VIDEO = ("workspace_id", "platform", "video_id")
 SCRIPT = ("workspace_id", "script_id")
 WAITING = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW)
-"""The states a script leaves only when somebody has looked at it."""
+"""The states in which a script waits for a review."""
 OBSERVED = ("views", "likes", "comments", "engagement_rate_pct", "title", "published_at")
-"""What an observation may tell of a video; unknown where null."""
+"""The columns of an observation of a video; null if unknown."""
 RECORD_COLUMNS = (
     *SCRIPT,
     "state",

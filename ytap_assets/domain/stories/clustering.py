@@ -1,13 +1,13 @@
-"""Groups of titles that are about the same story, merged best pair first, in rounds.
+"""Agglomerative clustering of titles about the same story, in rounds.
 
-Belongs here: which groups become one, and what that costs. Does not belong here: what a title's
-terms are (`terms`), what forbids a merger (`serials`), names of stories (`grouping`).
+Belongs here: which groups are merged, and the limits of the cost. Does not belong here: a title's
+terms (`terms`), what prevents a merge (`serials`), ids of stories (`grouping`).
 
 A group is the sum of its titles' vectors, so the mean similarity (cosine) of the pairs between two
-groups of n and m titles is one product of sums, divided by n x m. In each round every group looks
-for its best partner; those that chose each other become one, and small groups that chose one of
-them join. Only groups that changed look again, and a round reads only the rows of groups that
-changed and of the groups that share a term with them.
+groups of n and m titles is the product of their sums, divided by n x m. In each round the best
+partner of every group is found. Two groups that are each other's best partner are merged. A group
+whose best partner is much larger is merged with it, too. A round compares only pairs with a group
+that changed, and reads only the rows of these groups and of those that share a term with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ytap_assets.domain.stories.terms import SCALE, number_words, weigh_terms
 
 _ROUNDS = 120
 _BATCH_ROWS = 750_000
-"""So many rows of candidate pairs are held at once."""
+"""The most rows of candidate pairs in memory at once."""
 _LEAST_WEIGHT = 0.02
 _LEAST_LISTED = 30
 _MOST_DOUBT = 1.3
@@ -33,16 +33,20 @@ class Rules:
     """When two groups, of n and m titles, are one story.
 
     Attributes:
-        similarity: Mean similarity of their pairs that large groups need.
-        similarity_of_two: What two single titles need beside it; / sqrt(n x m) for groups.
-        evidence: What the shared terms must prove (nats; see `weigh_terms`), for large groups.
-        evidence_of_two: What two single titles need beside it, less where they
-            are more alike: x (1.3 - similarity), / sqrt(n x m) for groups.
-        across_days: Times the similarity, where one group has no title of the day itself.
-        suggestions: Terms in more groups than this / groups, but at least `_LEAST_LISTED`, suggest
-            no partners; they still count. It bounds the work.
-        listed_share: How much of the similarity the other terms must bring for a closer look.
-        hub: A group this many times larger takes in smaller ones while it merges with another.
+        similarity: The least mean similarity of their pairs, for large groups.
+        similarity_of_two: Added to ``similarity`` for two single titles; divided by sqrt(n x m) for
+            groups.
+        evidence: The least evidence of the shared terms (nats; see `weigh_terms`), for large
+            groups.
+        evidence_of_two: Added to ``evidence`` for two single titles, times (1.3 - their
+            similarity); divided by sqrt(n x m) for groups.
+        across_days: A factor of the least similarity if one group has no title of the day itself.
+        suggestions: Terms in more groups than this / groups, but at least `_LEAST_LISTED`, are not
+            used to find candidates, which limits the cost. They count in the similarity.
+        listed_share: The share of the least similarity that a pair's other terms must reach for
+            all of its terms to be compared.
+        hub: How many times larger a best partner must be to be merged with a group that is not
+            its own best partner.
     """
 
     similarity: float = 0.04
@@ -87,10 +91,10 @@ def merge_groups(
 
 
 def score_pairs(left: pl.Series, right: pl.Series, rules: Rules | None = None) -> pl.Series:
-    """How surely the titles of each pair tell the same story: 1 and above is yes.
+    """The score of each pair of titles; 1 or more means the same story.
 
-    The smaller of likeness / needed likeness and evidence / needed evidence; 0 for parts of one
-    series.
+    The smaller of similarity / least similarity and evidence / least evidence; 0 for different
+    parts of a series.
 
     Args:
         left: Titles.
@@ -149,21 +153,21 @@ class _Merging:
         self.rules = rules
         self.n, self.is_fixed, self.is_away = groups["n"], groups["is_fixed"], groups["is_away"]
         self._index_terms(groups["workspace_no"], vectors)
-        # What has one value throughout contradicts nothing.
+        # A key with a single value cannot conflict.
         marks = marks.filter(pl.col("value").n_unique().over("key") > 1)
         self.marks = Segments(groups.height, marks)
         has_marks = self.marks.count > 0
-        # A group with marks, or fixed, might contradict another that joins in the same round.
+        # Groups with marks and fixed groups may conflict with others merged in the same round.
         self.is_careful = self.is_fixed | has_marks
         self.into, self.has_merged = groups["group"], False
         self.pairs = _no_pairs()
         self.changed = groups["group"].filter(~self.is_fixed)
 
     def _index_terms(self, workspaces: pl.Series, vectors: pl.DataFrame) -> None:
-        """The vectors by group, which follow the mergers, and by term, as they were at first."""
+        """Store the vectors by group, updated with each merge, and by term, never updated."""
         by_term = vectors.with_columns(pl.col("term").rle_id())
         runs = by_term.get_column("term").rle().struct.field("len")
-        # A term of one group alone, as most are, never meets itself in another.
+        # Most terms are in one group only, and are in no pair.
         by_term = by_term.filter(pl.lit(runs).gather(pl.col("term")) > 1)
         by_term = by_term.with_columns(pl.col("term").rle_id(), pl.col("weight").cast(pl.Int32))
         counts = by_term.get_column("term").rle().struct.field("len")
@@ -191,10 +195,10 @@ class _Merging:
         return self.into
 
     def _find_pairs(self) -> pl.DataFrame:
-        """The pairs of a changed group and any other that may become one."""
+        """The pairs of a changed group and any other that may be merged."""
         changed = self.changed.alias("group").to_frame()
         parts = list(split_rows(changed, self.vectors.lengths(self.changed), by="group"))
-        # Listed twice: to hold the rows of all groups at once would take more memory.
+        # The terms are read twice, which takes less memory than the rows of all groups.
         wanted = pl.repeat(value=False, n=self.frequency.len(), dtype=pl.Boolean, eager=True)
         for part in parts:
             wanted.scatter(self._list_terms(part)["term"].unique(), True)  # noqa: FBT003
@@ -210,14 +214,14 @@ class _Merging:
         return pl.concat(found)
 
     def _list_terms(self, groups: pl.DataFrame) -> pl.DataFrame:
-        """Of some groups the terms that suggest partners: ``group, term, weight``."""
+        """The terms of groups that are used to find candidates: ``group, term, weight``."""
         frequency = self._of(self.frequency, "term")
         is_listed = (frequency >= 2) & (frequency <= self._of(self.listed, "term"))
         rows = self.vectors.join(groups, "group").filter(is_listed)
         return rows.filter(self._has_weight("group"))
 
     def _list_groups(self, terms: pl.Series) -> Segments:
-        """The groups, as they are now, that have each of the terms: ``other, weight_b``."""
+        """The current groups that contain each of the terms: ``other, weight_b``."""
         rows = self.postings.read(terms, "term").with_columns(
             group=pl.lit(self.into).gather(pl.col("group"))
         )
@@ -231,11 +235,11 @@ class _Merging:
         )
 
     def _sum_products(self, mine: pl.DataFrame, lists: Segments) -> pl.DataFrame:
-        """The groups that share a listed term with some: ``group, other, dot``."""
+        """The pairs of groups that share a listed term: ``group, other, dot``."""
         is_changed = pl.repeat(value=False, n=self.n.len(), dtype=pl.Boolean, eager=True)
         is_changed.scatter(self.changed, True)  # noqa: FBT003
         group, other = pl.col("group"), pl.col("other")
-        # A pair of two changed groups is met from both sides.
+        # A pair of two changed groups is found twice.
         once = (group < other) | (~self._of(is_changed, "other") & (group != other))
         sums = (
             lists.join(mine, "term")
@@ -253,7 +257,7 @@ class _Merging:
         return pl.lit(fact).gather(pl.col(which))
 
     def _judge(self, sums: pl.DataFrame) -> pl.DataFrame:
-        """Of candidates (``group``, ``other``, ``dot`` of their listed terms) those that may."""
+        """The candidates (``group``, ``other``, ``dot`` of listed terms) that may be merged."""
         rules, of = self.rules, self._of
         pairs = sums.with_columns(n=of(self.n, "group"), n_other=of(self.n, "other"))
         root = (pl.col("n") * pl.col("n_other")).cast(pl.Float64).sqrt()
@@ -277,7 +281,7 @@ class _Merging:
         return self._without_conflicts(pairs)
 
     def _compare(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """With ``dot`` and ``evidence`` over all terms that two groups share."""
+        """The pairs with ``dot`` and ``evidence`` of all terms that both groups have."""
         pairs = pairs.with_row_index("pair")
         key = join_key("pair", "term")
         found = []
@@ -305,7 +309,7 @@ class _Merging:
         return pairs.join(find_conflicts(marked, marks), on=["group", "other"], how="anti")
 
     def _choose_moves(self) -> pl.DataFrame:
-        """Who becomes part of whom in this round: ``group``, ``into``."""
+        """The merges of this round: ``group``, ``into``."""
         turned = self.pairs.select(
             group="other", other="group", n="n_other", n_other="n", rank="rank"
         )
@@ -331,7 +335,7 @@ class _Merging:
         return pl.concat([couple, joining])
 
     def _apply(self, moves: pl.DataFrame) -> None:
-        """Make the moves; what was known of pairs with a changed group is forgotten."""
+        """Merge groups, and remove the pairs that contain one of them."""
         self.changed = moves.get_column("into").unique().sort()
         touched = pl.concat([self.changed, moves.get_column("group")])
         target = pl.int_range(self.n.len(), dtype=pl.UInt32, eager=True)
@@ -351,7 +355,7 @@ class _Merging:
             "group",
             "term",
         )
-        # A term that several of the merged groups had is in one group now.
+        # A term that several merged groups had is now in one group.
         lost = (
             after.filter(pl.col("len") > 1)
             .group_by("term")
@@ -365,7 +369,7 @@ class _Merging:
         self._sum_facts(touched, target)
 
     def _sum_facts(self, touched: pl.Series, target: pl.Series) -> None:
-        """What the groups that changed are now, in all."""
+        """Update the size and the flags of the groups that changed."""
         facts = pl.DataFrame(
             {
                 "group": target.gather(touched),
@@ -387,14 +391,14 @@ class _Merging:
 
 
 class Segments:
-    """Rows of many keys (numbers from 0 on), each key's rows in one piece.
+    """Rows of many keys (numbers from 0), with the rows of each key in one contiguous piece.
 
-    Replaced rows are appended and the old ones stay unread, so a change costs no more than what
-    changes.
+    Replaced rows are appended and the old ones are no longer read, so the cost of a change is
+    proportional to its rows.
     """
 
     def __init__(self, keys: int, rows: pl.DataFrame) -> None:
-        """``rows`` with their key in the first column, in any order."""
+        """Take ``rows``, with their key in the first column, in any order."""
         name, *rest = rows.columns
         rows = rows.sort(name)
         runs = rows.get_column(name).rle()
@@ -406,7 +410,7 @@ class Segments:
 
     @classmethod
     def of_runs(cls, rows: pl.DataFrame, start: pl.Series, count: pl.Series) -> Segments:
-        """Rows that are in pieces already."""
+        """Segments of rows that are already sorted by key."""
         made = cls.__new__(cls)
         made.rows, made.start, made.count = rows, start.cast(pl.UInt32), count.cast(pl.UInt32)
         return made
@@ -436,7 +440,7 @@ class Segments:
         return many.drop("place").hstack(self.rows.select(pl.all().gather(place)).get_columns())
 
     def replace(self, keys: pl.Series, rows: pl.DataFrame) -> None:
-        """Give some keys other rows; keys without any have none from now on."""
+        """Replace the rows of some keys; those without new rows have none."""
         name = rows.columns[0]
         rows = rows.sort(name)
         runs = rows.get_column(name).rle()
@@ -463,7 +467,7 @@ def split_rows(frame: pl.DataFrame, lengths: pl.Series, *, by: str) -> Iterator[
 
 
 def join_key(high: str, low: str) -> pl.Expr:
-    """Two columns as one number: to group or join by it takes half the time of two."""
+    """Two columns as one number: grouping and joining by it takes half the time."""
     return pl.col(high).cast(pl.UInt64) * 2**32 + pl.col(low)
 
 

@@ -269,7 +269,7 @@ def _counted(words: pl.DataFrame) -> pl.DataFrame:
 
 
 def _last(words: pl.DataFrame) -> pl.DataFrame:
-    """A last one is any but the first: the ``final day`` may be day 5, and is not day 1."""
+    """The values that a last part may have: all but 1, so ``final day`` may be day 5, not day 1."""
     words = words.filter(pl.col("word").is_in(list(_LAST)))
     counted = words.select("title_no", key=_value(pl.col("after"), _MARKERS))
     counted = counted.filter(pl.col("key").is_in(_ENDING))
@@ -278,7 +278,7 @@ def _last(words: pl.DataFrame) -> pl.DataFrame:
 
 
 def _parts(marks: pl.DataFrame) -> pl.DataFrame:
-    """Which part a title is, whatever the parts are called: ``第三話`` is no ``①`` and no 上."""
+    """The part that a title is, however parts are called: ``第三話`` is not ``①`` or ``上``."""
     is_part = pl.col("key").str.contains(_PARTS) & pl.col("value").str.contains(_PART_NUMBER)
     numbered = marks.filter(is_part)
     halves = marks.filter(pl.col("key") == "half").with_columns(
@@ -343,7 +343,7 @@ def _dated(words: pl.DataFrame) -> pl.DataFrame:
         key=pl.lit("date"),
         value=pl.when(is_written).then(word).when(is_parted).then(parts),
     )
-    # A title may tell of several years: the same word says that the year is of the same thing.
+    # A title may name several years. Years next to the same word are compared.
     name = pl.when(before.is_in(_NO_NAMES)).then(before_that).otherwise(pl.coalesce(before, after))
     yearly = words.filter(word.str.contains(_WHOLE_YEAR)).select(
         "title_no", key=pl.format("year {}", name), value=word
@@ -352,7 +352,7 @@ def _dated(words: pl.DataFrame) -> pl.DataFrame:
 
 
 def _versions(words: pl.DataFrame) -> pl.DataFrame:
-    """A number with dots behind a name: of two dots, or where the title tells of a release.
+    """A number with dots after a name: with two dots, or in a title about a release.
 
     ``Rust 1.80 released``, but not ``6.3 earthquake`` or ``1.2 billion``.
     """

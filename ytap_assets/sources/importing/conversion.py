@@ -69,7 +69,7 @@ _STANDARD_TIMES = (
     "%a, %d %b %Y %H:%M:%S %#z",
     "%d %b %Y %H:%M:%S %#z",
 )
-# Between 1990 and 2100, the number of digits tells seconds from smaller units.
+# Between 1990 and 2100, the number of digits distinguishes seconds from smaller units.
 _SINCE_1970 = r"^([0-9]{9,10}|[0-9]{12,13}|[0-9]{15,16}|[0-9]{18,19})(?:\.([0-9]{1,9}))?$"
 _UNITS = {
     "second": "s",

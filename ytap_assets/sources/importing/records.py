@@ -58,9 +58,9 @@ class Content:
     def open_text(self) -> Iterator[TextIO]:
         """Open the file's text from its start; may be called repeatedly.
 
-        Line ends are kept as they are and a byte order mark is left out. Bytes that are not
-        UTF-8 become lone surrogates, so that only the rows that hold them are lost
-        (`is_damaged`); in UTF-16, which only its mark tells, they become U+FFFD.
+        Line ends are unchanged and a byte order mark is removed. Invalid bytes of UTF-8 become
+        lone surrogates, so that only the rows that contain them are damaged (`is_damaged`). A file
+        is read as UTF-16 only if it has a byte order mark; invalid bytes then become U+FFFD.
 
         Raises:
             ImportRefusedError: The packed data is broken or unpacks to more than `MAX_BYTES`.
