@@ -1,6 +1,6 @@
-"""Labelled texts, found by their shape: pairs with a verdict, headlines with their story.
+"""Labelled texts: pairs with a label, and headlines with their story.
 
-Belongs here: reading them, and the measures on them. Does not belong here: contestants.
+Belongs here: reading them, and the quality measures. Does not belong here: the compared methods.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAME_STORY_FROM = 4.0
-"""STS: from this score (of 5) on a pair counts as the same story."""
+"""STS: a pair with this score (of 5) or more is the same story."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two texts, and whether people called them the same."""
+    """Two texts, and whether people labelled them as the same."""
 
     left: str
     right: str
@@ -29,7 +29,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Headline:
-    """A headline, where and when it stood (milliseconds), and its story."""
+    """A headline, its publisher, its time (milliseconds), and its story."""
 
     item_id: str
     title: str
@@ -56,7 +56,7 @@ def read_pairs(folder: Path) -> dict[str, list[Pair]]:
 
 
 def read_headlines(folder: Path) -> list[Headline]:
-    """The headlines of every file that has a title, a story and a time."""
+    """The headlines of every file with titles, stories and times."""
     found: list[Headline] = []
     for path in sorted(folder.glob("*.csv*")):
         rows = csv.DictReader(io.StringIO(_read_text(path), newline=""), escapechar="\\")
@@ -70,7 +70,7 @@ def read_headlines(folder: Path) -> list[Headline]:
 
 
 def is_held_out(text: str, salt: str = "") -> bool:
-    """One half of everything, by its hash: what is tuned on never counts in the report."""
+    """Whether a text is in the half that is reported and not used for tuning, by its hash."""
     return hashlib.sha256((salt + text).encode()).digest()[0] % 2 == 1
 
 

@@ -1,7 +1,7 @@
-"""The contestants of `publish.py`: three ways to put a partition's frame where it stays.
+"""The methods compared in `publish.py`: three ways to store a partition's frame.
 
-Each is called as its users call it: ours through `Lake.publish`, the I/O managers through
-``handle_output`` with an output context that Dagster built.
+Each is called as users call it: ours through `Lake.publish`, the I/O managers through
+``handle_output`` with an output context built by Dagster.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ _PARTITIONS = dg.MultiPartitionsDefinition(
 
 
 class Publisher(Protocol):
-    """One way to publish."""
+    """A way to publish."""
 
     def prepare(self, workspace_id: str, day: date, frame: pl.DataFrame) -> Callable[[], object]:
-        """The call that publishes a partition; what Dagster prepares for a step is done before."""
+        """The call that publishes a partition; Dagster's preparation of a step is done before."""
 
     def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
         """A partitioned asset that publishes the frame, and the resources it needs."""
 
     def fetch(self) -> pl.DataFrame:
-        """Everything that was published: workspace_id, day, story_id, members."""
+        """All published rows: workspace_id, day, story_id, members."""
 
 
 class Ours:
@@ -162,7 +162,7 @@ PUBLISHERS: dict[str, Callable[[Path, dg.DagsterInstance], Publisher]] = {
 
 
 def ephemeral_instance() -> dg.DagsterInstance:
-    """Dagster in memory, knowing the workspaces."""
+    """An in-memory Dagster instance with the workspaces as partitions."""
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions(WORKSPACE, list(WORKSPACES))
     return instance

@@ -1,10 +1,10 @@
-"""What the ranking gives where nothing was tuned: each part of the data left out whole.
+"""The ranking with constants from other data (cross-validation): each part is left out once.
 
-A part is a subreddit, a day or a month. The constants of momentum are chosen again on the other
-parts, from a grid, and judged on the part that was left out, beside each rival, in pairs. The
-formula of `domain.scoring.items` and `.baselines` stands here again, in plain Python over the grid.
-What is usual for a list are the medians of the other parts, drawn to those of the lists before it
-in its own part as the product does.
+A part is a subreddit, a day or a month. The constants of momentum are chosen on the other parts,
+from a grid, and evaluated on the part that was left out, paired with each rival. The formula of
+`domain.scoring.items` and `.baselines` is repeated here in plain Python for the grid. The baselines
+of a list are the medians of the other parts, shrunk towards those of the earlier lists of its own
+part, as the product does.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ MEASURES = ("NDCG@10", "Spearman")
 REFITTED = "constants of the other parts"
 LEAST_DIFFERENCE = -0.005
 BEATEN = ("raw count", "base score")
-"""Rivals that must be beaten for certain; the others may be as good."""
+"""Rivals for which the lower bound of the difference must be above 0."""
 
 
 def own_constants(source: str) -> Constants:
-    """The product's."""
+    """The constants of the product."""
     course = GrowthCurves().by_source[source]
     basis = "views" if source == "youtube" else "points"
     steepness = DEFAULT_BASELINES[source, basis].steepness
@@ -74,19 +74,19 @@ def own_constants(source: str) -> Constants:
 def judge_left_out(
     parts: Mapping[str, Lists], source: str, kind: str, block: int
 ) -> tuple[dict[str, Any], dict[str, bool]]:
-    """The differences from each rival on parts that nothing was tuned on; prints them.
+    """The differences from each rival on parts that were not used for tuning; prints them.
 
     Args:
         parts: The lists of each part: ``count``, ``hours_old``, ``gained_per_hour``, ``final``
-            (what became of each item), and what `RIVALS` and `OURS` need.
-        source: Whose constants these are.
+            (the later count of each item), and the columns of `RIVALS` and `OURS`.
+        source: The source of the lists.
         kind: What a part is, for the table.
-        block: So many neighbouring lists are drawn together.
+        block: How many neighboring lists are resampled together.
 
     Returns:
         The figures, and which requirements hold: the lower bound of the difference above -0.005
-        from each rival, and above 0 from the raw count and the base score. A single part is judged
-        with the product's constants.
+        from each rival, and above 0 from the raw count and the base score. A single part is
+        evaluated with the product's constants.
     """
     found = {name: _rivals(lists) for name, lists in parts.items()}
     if len(parts) > 1:
@@ -143,9 +143,9 @@ def _choose(
     found: Mapping[str, Mapping[str, list[Pair]]],
     source: str,
 ) -> Constants:
-    """The constants that do best on the other parts, each with what is usual in it.
+    """The constants that are best on the other parts, with the baselines of each part.
 
-    NDCG@10 decides, among those that order the many no worse than any rival.
+    They are chosen by NDCG@10, among those whose mean Spearman is not below that of any rival.
     """
     others = [name for name in parts if name != left_out]
     least = max(_mean([p for name in others for p in found[name][rival]], 1) for rival in RIVALS)
@@ -170,7 +170,7 @@ def _cached_values(name: str, lists: Lists, constants: Constants, source: str) -
 
 
 def _rivals(lists: Lists) -> dict[str, list[Pair]]:
-    """NDCG@10 and Spearman of each rival, and of the product as it is, on each list."""
+    """NDCG@10 and Spearman of each rival, and of the product, on each list."""
     ways = {**RIVALS, OURS: pl.col("final_score")}
     return {
         name: [
@@ -185,10 +185,10 @@ def _values(lists: Lists, constants: Constants, source: str, others: Lists) -> l
     """NDCG@10 and Spearman of the formula on each list.
 
     Args:
-        lists: What is ranked, in the order of time.
-        constants: Those of the formula.
-        source: Whose fading it is.
-        others: Lists that say what is usual until the own lists before do.
+        lists: The lists to rank, in the order of time.
+        constants: The constants of the formula.
+        source: The source, for its decay.
+        others: The lists that give the baselines until there are earlier lists of the part.
     """
     usual = _medians([case for one in others for case in _cases(one)], constants, source)
     pairs, past = [], list[Case]()

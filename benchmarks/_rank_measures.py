@@ -1,4 +1,4 @@
-"""How well a ranking foretold what came of things: NDCG@10, Spearman, and their uncertainty."""
+"""Quality of a ranking compared with later counts: NDCG@10, Spearman, and confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BLOCK = 5
 
 
 def ndcg(scores: Sequence[float], gains: Sequence[float], depth: int = DEPTH) -> float:
-    """Normalized discounted cumulative gain of the first places; ties stand as they are given."""
+    """Normalized discounted cumulative gain of the first places; ties stay in the given order."""
     order = sorted(range(len(scores)), key=lambda i: -scores[i])[:depth]
     best = sorted(gains, reverse=True)[:depth]
     ideal = _discounted(best)
@@ -25,7 +25,7 @@ def _discounted(gains: Sequence[float]) -> float:
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Rank correlation; equal values share the mean of their ranks; 0 where one is constant."""
+    """Rank correlation; ties get the mean of their ranks; 0 if one side is constant."""
     a, b = _ranks(one), _ranks(other)
     if len(set(a)) < 2 or len(set(b)) < 2:
         return 0.0
@@ -47,9 +47,9 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval of a mean over neighbours in time, by resampling blocks of five.
+    """The 95 % interval of a mean of consecutive values, by resampling blocks of five.
 
-    A post is in about five ticks in a row, so single ticks would feign certainty.
+    A post is in about five ticks in a row, so the interval from single ticks would be too narrow.
     """
     return paired_interval([values], BLOCK)
 
@@ -58,9 +58,10 @@ def paired_interval(parts: Sequence[Sequence[float]], block: int) -> tuple[float
     """The 95 % interval of a mean over all values, by resampling blocks within each part.
 
     Args:
-        parts: Differences of two ways on the same lists (hence paired), by subreddit, day or
-            month. Where each part is a single value, the parts themselves are drawn.
-        block: So many neighbours are drawn together, going round at the end of a part.
+        parts: Differences of two methods on the same lists (hence paired), by subreddit, day or
+            month. If each part has a single value, the parts are resampled.
+        block: How many consecutive values are resampled together; the start of a part follows its
+            end.
     """
     if all(len(part) == 1 for part in parts):
         parts, block = [[value for part in parts for value in part]], 1

@@ -1,4 +1,4 @@
-"""Ranking posts at every half hour of a Reddit score history."""
+"""Ranking of posts at every half hour of a Reddit score history."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from ytap_assets.domain.scoring.baselines import measure_baselines
 STEP = timedelta(minutes=30)
 WINDOW = timedelta(minutes=15)
 FULL = 0.2
-"""A half hour counts where it has at least this share of the fullest one's posts: a history
-begins and ends with a few posts of one age."""
+"""The least share of the posts of the largest half hour for one to be counted: a history begins and
+ends with a few posts of the same age."""
 FEWEST = 20
 
 
 @dataclass(frozen=True)
 class Tick:
-    """One half hour: its candidates with what each way gives them, and what became of them."""
+    """One half hour: its candidates with the score of each method, and their later counts."""
 
     at: datetime
     posts: pl.DataFrame
 
 
 def rank_reddit(data: Path) -> tuple[dict[str, Any], dict[str, bool]]:
-    """Rank every history found, print tables, and return the figures and what holds."""
+    """Rank each history, print tables, and return the figures and which requirements hold."""
     histories = find_histories(data)
     if not histories:
         print("No Reddit score history (reddit/score_history_*): left out.")
@@ -63,7 +63,7 @@ def rank_reddit(data: Path) -> tuple[dict[str, Any], dict[str, bool]]:
 
 
 def _parts_of(ticks: Mapping[str, Sequence[Tick]]) -> tuple[dict[str, list[pl.DataFrame]], str]:
-    """The half hours that count, by subreddit; of a single subreddit, by day."""
+    """The half hours with enough posts, by subreddit; of a single subreddit, by day."""
     parts: dict[str, list[pl.DataFrame]] = {}
     for name, each in ticks.items():
         for tick in _full(each):
@@ -98,7 +98,7 @@ def figures_of(values: dict[str, tuple[list[float], list[float]]]) -> dict[str, 
 
 
 def make_ticks(rows: pl.DataFrame) -> list[Tick]:
-    """Each half hour's candidates, ranked by what is known then; baselines are of earlier ones."""
+    """The candidates of each half hour, ranked by what is known then, with earlier baselines."""
     finals = rows.group_by("item_id").agg(
         final=pl.col("points").last(), last_at=pl.col("observed_at").last()
     )
@@ -132,7 +132,7 @@ def _parts(posts: pl.DataFrame, at: datetime) -> tuple[pl.Series, pl.Expr]:
 def compare(
     ticks: Sequence[Tick], part: Callable[[pl.DataFrame], pl.DataFrame], title: str
 ) -> dict[str, tuple[list[float], list[float]]]:
-    """NDCG@10 and Spearman of each way at each half hour; prints their means."""
+    """NDCG@10 and Spearman of each method at each half hour; prints their means."""
     ways = {**RIVALS, OURS: pl.col("final_score")}
     values: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in ways}
     for tick in ticks:

@@ -1,7 +1,7 @@
-"""The product's own way from observations to final scores, each item a story of its own.
+"""From observations to final scores with the product's functions, each item as its own story.
 
-Spam rules are off: the histories hold no titles of use, and a floor of 100 votes would hide what
-is to be foretold.
+Spam rules are disabled: the histories have no usable titles, and a minimum of 100 votes would hide
+the posts whose growth is to be predicted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ytap_assets.domain.scoring.items import (
 
 
 def measure(rows: pl.DataFrame) -> pl.DataFrame:
-    """The items of some rows of `raw_trends`, measured, with their base scores."""
+    """The measured items of rows of `raw_trends`, with their base scores."""
     seen = merge_observations(rows)
     items = latest_observations(seen).with_columns(is_spam=pl.lit(value=False))
     return measure_items(add_base_scores(items), measure_gains(seen))
@@ -37,7 +37,7 @@ def rank(items: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     return members.join(scores, on=keys, how="left", maintain_order="left")
 
 
-# What a user would pick instead, each from a row's points or views, comments and age.
+# Simple formulas to compare with, each of a row's points or views, comments and age.
 RIVALS = {
     "raw count": pl.coalesce("points", "views").cast(pl.Float64),
     "base score": pl.col("base_score"),

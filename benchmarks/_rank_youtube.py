@@ -1,4 +1,4 @@
-"""Ranking videos at first sight in daily lists, against their views five days later."""
+"""Ranking of videos when first observed in daily lists, against their views five days later."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOW = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def rank_youtube(data: Path) -> tuple[dict[str, Any], dict[str, bool]]:
-    """Rank each month's new videos, print tables, and return the figures and what holds."""
+    """Rank each month's new videos, print tables; returns figures and which requirements hold."""
     folder = data / "youtube_trending_daily"
     files = sorted(folder.glob("default/*.csv*")) or sorted(folder.glob("*/*.csv*"))
     rows = [rows for file in files if (rows := _read(file)) is not None]
@@ -87,7 +87,7 @@ def _read(file: Path) -> pl.DataFrame | None:
 
 
 def _first_sights(items: pl.DataFrame) -> list[pl.DataFrame]:
-    """Each month's new videos with final scores, ``later`` views and what they ``gained``."""
+    """Each month's new videos with final scores, ``later`` views and ``gained`` views."""
     known = items.filter(pl.col("views").is_not_null())
     first = known.sort("day").unique("item_id", keep="first", maintain_order=True)
     afterwards = known.select("item_id", pl.col("day") - LATER, later="views")
@@ -103,7 +103,7 @@ def _first_sights(items: pl.DataFrame) -> list[pl.DataFrame]:
 
 
 def _best_months(values: dict[str, list[list[float]]], name: str) -> int:
-    """In how many months a way has the best Spearman with the views."""
+    """The number of months in which a method has the best Spearman with the views."""
     months = zip(*(values[other] for other in values), strict=True)
     place = list(values).index(name)
     return sum(max(both[1] for both in month) == month[place][1] for month in months)

@@ -1,7 +1,7 @@
-"""What the benchmarks share: taking turns, printing a table, ending with one JSON object.
+"""Shared code of the benchmarks: calls in turn, tables, and the JSON object of the last line.
 
-Contestants take turns within one run, so that a busy machine slows all of them alike; medians are
-compared.
+The compared methods run in turn within one process, so that a busy machine slows all of them
+alike; medians are compared.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def read_arguments(description: str | None) -> Path:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder of its own, removed at the end whatever happens."""
+    """A temporary folder, removed at the end even after an error."""
     folder = Path(tempfile.mkdtemp(prefix="ytap-benchmark-"))
     try:
         yield folder
@@ -47,7 +47,7 @@ def temporary_folder() -> Iterator[Path]:
 def take_turns(
     contestants: Mapping[str, Callable[[], object]], rounds: int
 ) -> dict[str, list[float]]:
-    """Seconds of each call, by contestant; the first round warms up and is left out."""
+    """Seconds of each call, by method; the first round is a warm-up and not counted."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for turn in range(rounds + 1):
         for name, call in contestants.items():
@@ -64,7 +64,7 @@ def median_ms(seconds: Sequence[float]) -> float:
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: the first column to the left, the others to the right."""
+    """Print a table: the first column left-aligned, the others right-aligned."""
     cells = [[str(cell) for cell in row] for row in (head, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
     print(f"\n{title}")
@@ -80,7 +80,7 @@ def finish(benchmark: str, figures: Mapping[str, Any], held: Mapping[str, bool])
     """Print the last line, one JSON object.
 
     Returns:
-        The exit code: 1 where a requirement does not hold.
+        The exit code: 1 if a requirement does not hold.
     """
     result = {"benchmark": benchmark, **figures, "held": dict(held), "machine": _machine()}
     print(json.dumps(result))

@@ -1,7 +1,7 @@
-"""What a user would take instead: exact titles, Jaccard, rapidfuzz, each with a threshold.
+"""Simple methods to compare with: exact titles, Jaccard, rapidfuzz, each with a threshold.
 
-Belongs here: likeness of two titles, and groups by single links. Does not belong here: data,
-measures.
+Belongs here: similarity of two titles, and single-link clusters. Does not belong here: data,
+quality measures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def jaccard(left: str, right: str) -> float:
 
 
 def token_set_ratio(left: str, right: str) -> float:
-    """rapidfuzz's, 0 to 1."""
+    """The token set ratio of rapidfuzz, 0 to 1."""
     return fuzz.token_set_ratio(left, right) / 100
 
 
@@ -45,7 +45,7 @@ RIVALS: dict[str, Likeness] = {
 
 
 def link_all(titles: Sequence[str], rival: str, least: float) -> list[tuple[float, int, int]]:
-    """All pairs at least so alike, most alike first: every pair is compared."""
+    """All pairs with at least the given similarity, most similar first; every pair is compared."""
     links: list[tuple[float, int, int]] = []
     if rival == "title Jaccard":
         sets = [frozenset(title.split()) for title in titles]
@@ -66,7 +66,7 @@ def link_all(titles: Sequence[str], rival: str, least: float) -> list[tuple[floa
 
 
 def single_links(count: int, links: Iterable[tuple[float, int, int]], least: float) -> list[int]:
-    """The group of each title, where any link of at least so much joins."""
+    """The cluster of each title; any link above the threshold joins two clusters."""
     parent = list(range(count))
 
     def root(i: int) -> int:

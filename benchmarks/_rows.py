@@ -1,4 +1,4 @@
-"""Synthetic rows for the benchmarks: right in shape and size, and the same every time."""
+"""Synthetic rows for the benchmarks, valid for their tables and the same at each call."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _WORDS = ("rust", "database", "kernel", "browser", "chip", "compiler", "robot", 
 
 
 def day_after(days: int) -> date:
-    """A day, counted from the first."""
+    """The day so many days after the first."""
     return FIRST_DAY + timedelta(days=days)
 
 
 def scored_trends(workspace_id: str, days: int, per_day: int, *, first: int = 0) -> pl.DataFrame:
-    """Rows of ``scored_trends`` of one workspace, over an unbroken range of days."""
+    """Rows of ``scored_trends`` of one workspace, for consecutive days."""
     number = pl.col("number")
     return _conformed(
         _by_day(workspace_id, days, per_day, first)
@@ -70,7 +70,7 @@ def scored_trends(workspace_id: str, days: int, per_day: int, *, first: int = 0)
 
 
 def raw_trends(workspace_id: str, days: int, per_day: int) -> pl.DataFrame:
-    """Rows of ``raw_trends`` of one workspace, over an unbroken range of days."""
+    """Rows of ``raw_trends`` of one workspace, for consecutive days."""
     number = pl.col("number")
     return _conformed(
         _by_day(workspace_id, days, per_day, 0).with_columns(
@@ -100,7 +100,7 @@ def raw_trends(workspace_id: str, days: int, per_day: int) -> pl.DataFrame:
 
 
 def production_records(workspace_id: str, per_state: int, states: int) -> pl.DataFrame:
-    """Rows of ``production_records`` of one workspace, equally many in each of the first states."""
+    """Rows of ``production_records`` of one workspace, evenly distributed over the first states."""
     number = pl.col("number")
     start = datetime.combine(FIRST_DAY, time(), UTC)
     is_made = number % 5 > 0
@@ -134,7 +134,7 @@ def production_records(workspace_id: str, per_state: int, states: int) -> pl.Dat
 
 
 def _by_day(workspace_id: str, days: int, per_day: int, first: int) -> pl.DataFrame:
-    """One row per day and place within it; ``number`` counts over all days."""
+    """One row per day and place; ``number`` counts over all days."""
     number = pl.col("number")
     day = pl.lit(FIRST_DAY) + pl.duration(days=number // per_day)
     rows = pl.int_range(first * per_day, (first + days) * per_day, dtype=pl.Int64)
@@ -152,7 +152,7 @@ def _conformed(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _hex(number: pl.Expr) -> pl.Expr:
-    """Sixteen letters and digits that look random and are not."""
+    """Sixteen hexadecimal digits that look random but are computed from the number."""
     return number.hash(seed=1).cast(pl.String).str.pad_start(20, "0").str.slice(0, 16)
 
 

@@ -1,7 +1,7 @@
 """A history of Reddit scores, read from files, as rows of `raw_trends`.
 
-A file holds ``posts``, by id or as a list: each with ``created_utc`` and ``updates``, by Unix time
-``{score, num_comments, ...}``. Any number of folders ``reddit/score_history_*`` may be there.
+A file contains ``posts``, by id or as a list: each with ``created_utc`` and ``updates``, by Unix
+time ``{score, num_comments, ...}``. There can be any number of folders ``reddit/score_history_*``.
 """
 
 from __future__ import annotations

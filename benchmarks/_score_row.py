@@ -1,4 +1,4 @@
-"""The base score and the spam rules row by row, as one would write them in plain Python."""
+"""The base score and the spam rules row by row, in plain Python."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def score_row_with_spam(row: dict[str, Any], rules: SpamRules) -> dict[str, Any]
 
 
 def find_reasons(row: dict[str, Any], rules: SpamRules) -> list[str]:
-    """The names of the rules that speak against one trend."""
+    """The names of the rules that match one trend."""
     title = unicodedata.normalize("NFKC", row["title"])
     checks = {
         "minimum_engagement": _is_below_minimum(row, rules),

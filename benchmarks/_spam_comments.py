@@ -1,8 +1,8 @@
-"""The part of the spam benchmark about comments: files that nothing was learned from.
+"""The part of the spam benchmark about comments: files that were not used for training.
 
-Two ways: each file left out, learned from all the others; and each file judged by what one other
-taught. Scores of all files are pooled, and one threshold lets through at most 1 % of all their
-honest comments: so a score must mean the same from file to file.
+In two ways: each file with a model of all the others, and with a model of one other. The scores of
+all files are pooled, and one threshold is chosen at which at most 1 % of all honest comments are
+false positives. So a score must have the same meaning in each file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SUBSTRINGS = (
     "win",
     "giveaway",
 )
-"""What a user would write down first."""
+"""A simple blocklist."""
 BLOCKLIST, RULES, MODEL, BOTH = "substring blocklist", "rules", "model", "rules + model"
 RIVALS = (BLOCKLIST, RULES, MODEL)
 Scorer = Callable[[pl.DataFrame], list[float]]
@@ -47,7 +47,7 @@ Scorer = Callable[[pl.DataFrame], list[float]]
 
 @dataclass(frozen=True)
 class Judged:
-    """The comments of one file, with what each contestant gives them."""
+    """The comments of one file, with the score of each method."""
 
     name: str
     is_spam: list[bool]
@@ -55,7 +55,7 @@ class Judged:
 
 
 def judge_comments(comments: Sequence[Comments]) -> tuple[dict[str, Any], dict[str, bool]]:
-    """Figures of every file judged by what other files taught, and which requirements hold."""
+    """Figures of every file with models of other files, and which requirements hold."""
     figures: dict[str, Any] = {}
     held: dict[str, bool] = {}
     for name, title, learned in (
@@ -93,7 +93,7 @@ def train(
     *,
     spam_share: float | None = None,
 ) -> SpamModel:
-    """The product's model of labelled comments, and of titles taken to be honest."""
+    """The product's model of labelled comments, and of titles that are assumed to be honest."""
     texts = [one.rows["title"] for one in comments]
     labels = [one.rows["is_labelled_spam"] for one in comments]
     if honest is not None:
@@ -103,7 +103,7 @@ def train(
 
 
 def contestants(model: SpamModel) -> dict[str, Scorer]:
-    """What gives each row a score; the higher, the more speaks for spam."""
+    """The methods that give each row a score; a higher score means more likely spam."""
     return {
         BLOCKLIST: lambda rows: [float(count) for count in count_substrings(rows["title"])],
         RULES: lambda rows: find_spam(rows, SpamRules())["spam_probability"].to_list(),
@@ -113,7 +113,7 @@ def contestants(model: SpamModel) -> dict[str, Scorer]:
 
 
 def count_substrings(texts: pl.Series) -> pl.Series:
-    """How many of the substrings each text holds."""
+    """How many of the substrings each text contains."""
     lower = texts.str.to_lowercase()
     return pl.select(
         pl.sum_horizontal(lower.str.contains(one, literal=True) for one in SUBSTRINGS)
@@ -121,7 +121,7 @@ def count_substrings(texts: pl.Series) -> pl.Series:
 
 
 def measure(judged: Sequence[Judged], title: str) -> dict[str, Any]:
-    """Recall of each contestant at a false-positive rate of at most 1 %; prints it by file."""
+    """Recall of each method at a false-positive rate of at most 1 %; prints it by file."""
     names = [BLOCKLIST, RULES, MODEL, BOTH]
     pooled = {name: _pooled_recall(judged, name) for name in names}
     by_file = {
@@ -174,7 +174,7 @@ def _pooled_recall(judged: Sequence[Judged], name: str) -> float:
 
 
 def recall_at_1pct(scores: Sequence[float], is_spam: Sequence[bool]) -> float:
-    """The share of the spam above the lowest score that at most 1 % of the honest texts exceed."""
+    """The share of spam above the lowest score that at most 1 % of the honest texts exceed."""
     pairs = list(zip(scores, is_spam, strict=True))
     honest = sorted((score for score, spam in pairs if not spam), reverse=True)
     threshold = honest[int(MAX_FALSE * len(honest))]
@@ -183,7 +183,7 @@ def recall_at_1pct(scores: Sequence[float], is_spam: Sequence[bool]) -> float:
 
 
 def _resample(judged: Sequence[Judged], names: Sequence[str]) -> list[dict[str, float]]:
-    """Pooled recalls of comments drawn again, within each file and class; for all alike."""
+    """Pooled recalls of resampled comments, within each file and class; equal for all methods."""
     rng = random.Random(20261126)
     drawn = []
     for _ in range(RESAMPLES):

@@ -1,4 +1,4 @@
-"""What the spam benchmark reads: labelled comments, titles of trends, and our labels of some."""
+"""Data of the spam benchmark: labelled comments, titles of trends, and labels of some titles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLE_FOLDERS = (
     ("hacker_news", "hn"),
     ("reddit", "reddit"),
 )
-# Files that do not say when they were made are taken to be of this day; no text rule asks for it.
+# The day of files that do not give theirs; no rule about texts uses it.
 _SOME_DAY = date(2026, 1, 1)
 _NOW = datetime(2026, 12, 31, tzinfo=UTC)
 
@@ -85,7 +85,7 @@ def _import_all(data: Path) -> Iterator[pl.DataFrame]:
 
 
 def _import(path: Path, source: str) -> pl.DataFrame | None:
-    """The file's rows; None where it is of no known format (category lists, error bodies)."""
+    """The file's rows; None if its format is unknown (category lists, error bodies)."""
     for day in (None, _SOME_DAY):
         try:
             fetch = read_trend_file(
@@ -98,5 +98,5 @@ def _import(path: Path, source: str) -> pl.DataFrame | None:
 
 
 def read_labels() -> pl.DataFrame:
-    """Our labels: source, item_id, label (spam or honest), why."""
+    """The labels of titles: source, item_id, label (spam or honest), why."""
     return pl.read_csv(LABELS, schema_overrides=dict.fromkeys(("item_id", "why"), pl.String))

@@ -1,6 +1,6 @@
-"""What grouping costs: seconds and memory by the number of titles of one day.
+"""The cost of grouping: seconds and memory by the number of titles of one day.
 
-Belongs here: the third part of `stories.py`. Does not belong here: how good the groups are.
+Belongs here: the third part of `stories.py`. Does not belong here: the quality of the groups.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ KNOWN = ("workspace_id", "day", "source", "item_id", "story_id", "title", "canon
 
 
 def nothing_known() -> pl.DataFrame:
-    """No member was ever published."""
+    """No earlier members."""
     return pl.DataFrame(schema=dict.fromkeys(KNOWN, pl.String) | {"day": pl.Date})
 
 
 def nothing_renamed() -> pl.DataFrame:
-    """No id was ever replaced."""
+    """No replaced ids."""
     at = pl.Datetime("us", "UTC")
     return pl.DataFrame(
         schema={
@@ -46,7 +46,7 @@ def nothing_renamed() -> pl.DataFrame:
 
 
 def measure_cost(real: list[str], figures: dict[str, Any], held: dict[str, bool]) -> None:
-    """Time and memory at each size, each in a process of its own, whose memory is its own."""
+    """Time and memory at each size, each in its own process."""
     rows: list[Sequence[object]] = []
     seconds = []
     for size in SIZES:

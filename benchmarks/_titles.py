@@ -1,7 +1,6 @@
-"""The real titles of a data folder, and as many more as are asked for, made of them.
+"""The real titles of a data folder, and any number of synthetic ones made of them.
 
-Belongs here: what more than one measurement of titles reads. Does not belong here: what is
-measured.
+Belongs here: what several benchmarks of titles read. Does not belong here: measurements.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _SYLLABLES = "ba be bo da do ka ki ko la le li lo ma mi mo na ne no ra ri ro sa 
 
 
 def read_titles(data: Path) -> pl.DataFrame:
-    """The distinct titles of all recorded trending tables: ``title``, ``source``."""
+    """The distinct titles of all recorded trend files: ``title``, ``source``."""
     frames = [pl.DataFrame(schema={"title": pl.String, "source": pl.String})]
     for part, source in PARTS.items():
         for path in sorted(path for path in data.glob(f"{part}/**/*") if path.is_file()):
@@ -36,11 +35,11 @@ def read_titles(data: Path) -> pl.DataFrame:
 
 
 def make_titles(real: list[str], count: int, seed: int = 1) -> list[str]:
-    """Titles made of real ones, whose vocabulary goes on growing.
+    """Synthetic titles made of real ones, with a vocabulary that continues to grow.
 
     Three of four are as long as a real title and made of runs of `RUN` words of real titles, so
-    that words and phrases are as common as they are, with one word in `NEW_WORDS` replaced by a
-    made-up name. One of four is a near copy of a title made before, with one word replaced.
+    that words and phrases have the same frequencies. A share `NEW_WORDS` of their words is replaced
+    by made-up names. One of four is a near copy of an earlier title, with one word replaced.
     """
     chance = random.Random(seed)
     words = [words for words in (title.split() for title in real) if words]

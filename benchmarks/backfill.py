@@ -1,12 +1,12 @@
-"""A backfill of one workspace over 365 days through the whole graph: one range, or day by day.
+"""A backfill of one workspace over 365 days through the whole graph: as one range, or day by day.
 
 The range is what `ytap materialize '*' --from --to` and a backfill in the UI do: one run per
-stage of the graph. Run per partition is what Dagster does with assets that have no
+stage of the graph. A run per partition is what Dagster does with assets without
 `BackfillPolicy.single_run()`; here it is measured over 10 days and extrapolated. Both run in this
-process: the start of a process per run, some seconds each under the daemon, is not even counted
-against run per partition. Every day, Hacker News answers with 40 stories.
+process, so the start of a process per run (some seconds each under the daemon) is not counted.
+Every day, Hacker News returns 40 stories.
 
-How much of it is Dagster's own event log is measured by timing what writes to it.
+The share of Dagster's own event log is measured by timing its writes.
 
     python benchmarks/backfill.py [DATA_FOLDER]
 
@@ -58,7 +58,7 @@ BY_DAY = " or ".join(
 
 @dataclass(frozen=True)
 class Cost:
-    """What the runs of the day-grained assets took."""
+    """The cost of the runs of the day-grained assets."""
 
     seconds: float
     event_log: float
@@ -80,7 +80,7 @@ def main() -> int:
 
 
 def time_event_log() -> list[float]:
-    """Time every write to Dagster's event log from now on; the list gets the seconds of each."""
+    """Time every following write to Dagster's event log; the seconds are added to the list."""
     seconds: list[float] = []
 
     def timed(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,7 +93,7 @@ def time_event_log() -> list[float]:
 
         return call
 
-    # A batch stores its events one by one within its own call, which is what counts then.
+    # A batch stores its events one by one within its own call; only the call of the batch counts.
     depth = [0]
 
     def outermost(write: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,12 +125,12 @@ def prepare(data: Path, days: Sequence[date]) -> Platform:
 
 
 def make_title(chance: random.Random) -> str:
-    """Seven made-up words: most stories of a day have nothing to do with each other."""
+    """Seven made-up words, so that most stories of a day are unrelated."""
     return " ".join("".join(chance.choices(_SYLLABLES, k=3)) for _ in range(7))
 
 
 def record_day(day: date) -> Recording:
-    """Hacker News' answer for a day."""
+    """The response of Hacker News for a day."""
     begin, chance = datetime.combine(day, time(), UTC), random.Random(day.toordinal())
 
     hits = [

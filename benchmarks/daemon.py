@@ -1,15 +1,15 @@
-"""Many workspaces under Dagster's daemon, unattended, from recordings.
+"""Many workspaces under Dagster's daemon, from recordings.
 
-Workspaces as the demo's `tech`, each with scripts and videos of its own, are put into an empty data
-folder, and `ytap ui` is started. Its sensors and schedules do the rest: register the workspaces,
-promote the 14 scripts of each, collect the day and its metrics, and write the reports of both. The
-benchmark only reads Dagster's runs and /proc. It ends when both were collected and nothing was
+Copies of the demo's workspace `tech`, each with its own scripts and videos, are put into an empty
+data folder, and `ytap ui` is started. Its sensors and schedules register the workspaces, promote
+the 14 scripts of each, collect the day and its metrics, and write the reports of both. The
+benchmark only reads Dagster's runs and /proc. It ends when both were collected and no run was
 active or started for 150 seconds. The last line is one JSON object.
 
     python benchmarks/daemon.py [WORKSPACES]
 
-A stage is timed from its first run's creation, when the tick requests it, to its last run's end;
-what waits for a tick (schedules tick every 10 minutes) is not part of it.
+The time of a stage is from the creation of its first run, when the tick requests it, to the end of
+its last run. The time until a tick (schedules tick every 10 minutes) is not included.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from ytap_assets.tables import PRODUCTION_RECORDS, WORKSPACE_REPORTS
 WORKSPACES = 40
 PORT = 3917
 LIMIT_S = 600
-"""How long promoting every inbox, and collecting and reporting every workspace, may take."""
+"""The most time for promoting every inbox, and for collecting and reporting every workspace."""
 _QUIET_S, _GIVE_UP_S = 150, 5400
 _STAGES = ("registries", "production", "collection", "metrics", "reports")
 
@@ -93,7 +93,7 @@ def main() -> int:
 
 
 def watch(data: Path) -> dict[str, Any]:
-    """Run `ytap ui` on a data folder until it is idle, and say what it took."""
+    """Run `ytap ui` on a data folder until it is idle, and return its cost."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -162,9 +162,9 @@ def list_session(session: int) -> Iterator[tuple[int, float, float]]:
 
 
 def summarize(records: Sequence[dg.RunRecord]) -> dict[str, Any]:
-    """Runs, failures and seconds of each stage, and of either collection with its reports.
+    """Runs, failures and seconds of each stage, and of both collections with their reports.
 
-    Reports that were requested before a run of the metrics ended are those of the collection.
+    Reports requested before the end of a run of the metrics count as those of the collection.
     """
     by_stage: dict[str, list[dg.RunRecord]] = defaultdict(list)
     for one in records:

@@ -1,13 +1,13 @@
-"""A day of many workspaces, from recordings, beside an earlier commit.
+"""A day of many workspaces, from recordings, compared with an earlier commit.
 
-Workspaces as the demo's `tech`, each with scripts and videos of its own, are collected, promoted,
-ranked and reported for one day: every asset. Each commit works in processes of its own, in turns
-with the other. The last line is one JSON object.
+Copies of the demo's workspace `tech`, each with its own scripts and videos, are collected,
+promoted, ranked and reported for one day: every asset. Each commit runs in its own processes, in
+turns with the other. The last line is one JSON object.
 
     python benchmarks/fleet.py [WORKSPACES] [--commit COMMIT] [--copies]
 
 With `--copies` all workspaces have the same scripts and videos instead. Processor time is that of
-the whole process, start included. A commit is a snapshot of the lake.
+the whole process, including its start. Commits to the lake are counted by its snapshots.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 BEFORE = "05a2b44"
 DAY = date(2026, 11, 19)
 FACTOR = 6
-"""How much less processor time a workspace-day has to take than at the commit before."""
+"""How many times the processor time of a workspace-day must be lower than at the earlier commit."""
 WORKSPACES = 40
 
 
@@ -47,9 +47,11 @@ def main() -> int:
     )
     # `make bench` gives every benchmark the folder of real data, which this one does not need.
     parser.add_argument("workspaces", nargs="?", default=str(WORKSPACES), metavar="WORKSPACES")
-    parser.add_argument("--commit", default=BEFORE, help="What is measured beside this checkout.")
     parser.add_argument(
-        "--copies", action="store_true", help="All have the same scripts and videos."
+        "--commit", default=BEFORE, help="The commit to compare this checkout with."
+    )
+    parser.add_argument(
+        "--copies", action="store_true", help="Give all workspaces the same scripts and videos."
     )
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -93,7 +95,7 @@ def main() -> int:
 
 
 def measure(checkout: Path, data: Path, count: int, *, are_copies: bool) -> dict[str, Any]:
-    """Run `collect_day` with the package of a checkout, in a process of its own."""
+    """Run `collect_day` with the package of a checkout, in its own process."""
     shutil.rmtree(data, ignore_errors=True)
     copy_workspaces(checkout / "data", data, count, are_copies=are_copies)
     environment = {
@@ -110,9 +112,9 @@ def measure(checkout: Path, data: Path, count: int, *, are_copies: bool) -> dict
 
 
 def copy_workspaces(demo: Path, data: Path, count: int, *, are_copies: bool = False) -> None:
-    """Copy the demo's recordings, and its workspace `tech` so many times.
+    """Copy the demo's recordings, and its workspace `tech` the given number of times.
 
-    Each copy has its own uid and, unless they are exact copies, scripts and videos of its own.
+    Each copy has its own uid and, unless they are exact copies, its own scripts and videos.
     """
     shutil.copytree(demo / "recordings", data / "recordings")
     names = [f"tech{number:03}" for number in range(count)]
@@ -127,7 +129,7 @@ def copy_workspaces(demo: Path, data: Path, count: int, *, are_copies: bool = Fa
 
 
 def make_own(folder: Path, number: int) -> None:
-    """Give a workspace's scripts and videos contents of their own: none is another one's copy."""
+    """Change a workspace's scripts and videos so that they are no copies of another's."""
     scripts = folder / "scripts.jsonl"
     lines = scripts.read_text(encoding="utf-8").replace('"title": "', f'"title": "{number} ')
     scripts.write_text(lines, encoding="utf-8")
@@ -149,7 +151,7 @@ def make_own(folder: Path, number: int) -> None:
 
 
 def collect_day(data: Path, count: int) -> dict[str, Any]:
-    """Make every asset of every workspace for one day, and say what it took."""
+    """Make every asset of every workspace for one day, and return the cost."""
     platform = Platform.from_env()
     names = sorted(path.name for path in (data / "workspaces").iterdir())
     began = time.perf_counter()

@@ -1,18 +1,17 @@
-"""The cost of one more day after 30, 120 and 365 days of history.
+"""The cost of another day after 30, 120 and 365 days of history.
 
 Three installations with the same workspaces differ only in the length of their history. In turn,
-each gets new days: the whole product is materialized for the day, then the lake is maintained,
-which makes a copy of it first, and the check-up is run. Processor time is compared, by the medians
-of several days.
+each gets new days: all assets are materialized for the day, the lake is maintained, which makes a
+backup first, and `ytap doctor` is run. Processor time is compared, by the medians of several days.
 
 The history is made of one day that ran through the whole graph: its rows are published again for
-every earlier day, under ids and addresses of their own, and the lake is maintained once. Every day,
-also a measured one, brings each workspace 40 trends and 32 scripts about trends of the day before.
-One script is published, the others are cancelled: 69 events of the history, 74 of a measured day.
-365 days of four workspaces have 100,000 events, and inbox files with their lines. Every published
-video has a row of counts for each day. Those of the measured days are stored before the clock
-starts: the requests for counts grow with the number of videos, not with the history of a video.
-Dagster's event log holds the runs of the measured days only.
+every earlier day, with other ids and URLs, and the lake is maintained once. Every day, also a
+measured one, brings each workspace 40 trends and 32 scripts about trends of the day before. One
+script is published, the others are cancelled: 69 events of the history, 74 of a measured day. 365
+days of four workspaces have 100,000 events, and inbox files with their lines. Every published video
+has a row of counts for each day. Those of the measured days are stored before the measurement: the
+number of requests for counts depends on the number of videos, not on the history of a video.
+Dagster's event log contains the runs of the measured days only.
 
     python benchmarks/growth.py [DATA_FOLDER]
 
@@ -94,11 +93,11 @@ _ONE_DAY = timedelta(days=1)
 
 @dataclass
 class Installation:
-    """One with a history.
+    """An installation with a history.
 
     Attributes:
-        platform: The installation, at the present of the day that is measured.
-        times: Processor seconds by what was done.
+        platform: The installation; its present is the day that is measured.
+        times: Processor seconds by step.
     """
 
     platform: Platform
@@ -126,7 +125,7 @@ def main() -> int:
 
 
 def make_history(data: Path, template: Platform, days: int, present: list[date]) -> Platform:
-    """An installation with so many days before the first that is measured."""
+    """An installation with the given number of days before the first that is measured."""
     history = [TODAY - timedelta(days=age) for age in reversed(range(1, days + 1))]
     for name in WORKSPACES_MADE:
         shutil.copytree(DEMO / TEMPLATE, data / "workspaces" / name)
@@ -222,7 +221,7 @@ def store(platform: Platform, table: Table, rows: pl.DataFrame, workspace_id: st
 
 
 def repeat_days(rows: pl.DataFrame, days: int) -> pl.DataFrame:
-    """A day's rows for each of so many days until today, under ids of their own."""
+    """A day's rows for each of the given days until today, with other ids."""
     ids = [name for name in (*_IDS, *_ADDRESSES) if name in rows.columns]
     instants = [name for name, kind in rows.schema.items() if isinstance(kind, pl.Datetime)]
     ages = pl.DataFrame({"_age": range(days)}, schema={"_age": pl.Int64})
@@ -286,7 +285,7 @@ def repeat_events(events: pl.DataFrame, days: list[date], workspace_id: str) -> 
 
 
 def count_views(platform: Platform, days: list[date]) -> None:
-    """Store a row of counts of each of the days for every video published by then."""
+    """Store a row of counts for each of the days and each video published by then."""
     for name in WORKSPACES_MADE:
         videos = platform.lake.reader(name).read(VIDEOS)
         published = pl.col("published_at").dt.date()
@@ -312,7 +311,7 @@ def count_views(platform: Platform, days: list[date]) -> None:
 
 
 def live_through(one: Installation, day: date, *, is_counted: bool) -> None:
-    """Do a day's work.
+    """Do all work of a day.
 
     Raises:
         RuntimeError: A run failed, or the day's scripts were not promoted.

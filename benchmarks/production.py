@@ -1,9 +1,9 @@
-"""What promoting scripts costs: an inbox of 150,000 lines, and 250 inboxes with 14 scripts each.
+"""The cost of promoting scripts: an inbox of 150,000 lines, and 250 inboxes with 14 scripts each.
 
-The large inbox holds scripts that were submitted and cancelled long ago; a run over it finds
-nothing new. The small inboxes hold scripts that pass all five promotions, each with its video and
-its upload, in one run for each 50 workspaces; then the same workspaces are examined with nothing
-new, by a run and by the five sensors' shared preview. Figures are processor time of this process.
+The large inbox contains scripts that were submitted and cancelled long ago, so a run finds nothing
+new. The small inboxes contain scripts that pass all five promotions, each with its video and its
+upload, in one run for each 50 workspaces. Then the same workspaces are examined with nothing new,
+by a run and by the five sensors' shared preview. Figures are processor time of this process.
 
     python benchmarks/production.py [DATA_FOLDER]
 
@@ -65,14 +65,14 @@ def main() -> int:
 
 
 def open_platform(folder: Path) -> Platform:
-    """An installation whose clock stands."""
+    """An installation with a fixed clock."""
     folder.mkdir()
     settings = Settings.from_env({"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"})
     return Platform(settings, now=lambda: NOW)
 
 
 def script_line(name: str, workspace_id: str) -> str:
-    """A script with which nothing is wrong, as a line of the inbox."""
+    """A valid script, as a line of the inbox."""
     content = {
         "script_id": name,
         "title": f"About {workspace_id} {name}",

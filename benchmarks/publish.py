@@ -1,9 +1,9 @@
-"""Publishing a partition of 500 rows: time, and what is lost when 8 processes publish at once.
+"""Publishing a partition of 500 rows: time, and losses when 8 processes publish at once.
 
-Ours beside the I/O managers of dagster-duckdb-polars and dagster-polars. "call" is the publish
-itself: `Lake.publish` with conforming, checks, lock and commit; ``handle_output`` with all it
-does. "step" is the whole step of a Dagster run, as Dagster times it: for ours with four asset
-checks and the metadata. A partition is published when it is new, and again over itself.
+Ours is compared with the I/O managers of dagster-duckdb-polars and dagster-polars. "call" is the
+publish itself: `Lake.publish` with conforming, checks, lock and commit; ``handle_output`` with all
+its work. "step" is the whole step of a Dagster run, as timed by Dagster; ours includes four asset
+checks and the metadata. A partition is published when it is new, and again to replace it.
 
     python benchmarks/publish.py [DATA_FOLDER]
 
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def measure_calls(publishers: dict[str, Publisher]) -> Times:
-    """Seconds per publish, the contestants taking turns, by case and contestant."""
+    """Seconds per publish, with the methods in turn, by case and method."""
     times: Times = {(case, name): [] for case in CASES for name in publishers}
     for case, version in CASES.items():
         for day in range(CALLS):
@@ -80,7 +80,7 @@ def measure_calls(publishers: dict[str, Publisher]) -> Times:
 
 
 def measure_steps(publishers: dict[str, Publisher], instance: dg.DagsterInstance) -> Times:
-    """Seconds per step of a Dagster run, the contestants taking turns."""
+    """Seconds per step of a Dagster run, with the methods in turn."""
     times: Times = {(case, name): [] for case in CASES for name in publishers}
     for case, version in CASES.items():
         for day in STEPS:
@@ -100,7 +100,7 @@ def measure_steps(publishers: dict[str, Publisher], instance: dg.DagsterInstance
 
 
 def measure_crowds(folder: Path) -> dict[str, dict[str, Any]]:
-    """Eight processes, each publishing to partitions of its own in one table at once."""
+    """Eight processes, each publishing to partitions of its own in one table at the same time."""
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(WRITERS)
     crowds = {}
@@ -128,7 +128,7 @@ def measure_crowds(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def write_many(name: str, folder: Path, writer: int) -> dict[str, Any]:
-    """What one of the processes does."""
+    """The work of one of the processes."""
     _be_quiet()
     workspace_id = f"writer-{writer}"
     frames = [make_rows(workspace_id, day, 1) for day in range(PUBLISHES)]
@@ -152,13 +152,13 @@ def write_many(name: str, folder: Path, writer: int) -> dict[str, Any]:
 
 
 def make_rows(workspace_id: str, day: int, version: int) -> pl.DataFrame:
-    """A partition's rows; ``members`` says which publish they are of."""
+    """A partition's rows; ``members`` identifies the publish that wrote them."""
     rows = scored_trends(workspace_id, 1, ROWS, first=day)
     return rows.with_columns(members=pl.lit(version, pl.Int64))
 
 
 def count_damaged(rows: pl.DataFrame, partitions: int, version: int) -> int:
-    """How many partitions are not there, or not just as they were published last."""
+    """The number of partitions that are missing or differ from the last publish."""
     whole = (
         rows.group_by("workspace_id", "day")
         .agg(
@@ -228,7 +228,7 @@ def _take_barrier(start: Barrier) -> None:
 
 
 def _be_quiet() -> None:
-    """What Dagster and its integrations say of every call would drown the tables."""
+    """Silence Dagster and its integrations, whose output of each call would hide the tables."""
     warnings.simplefilter("ignore")
     logging.disable(logging.INFO)
 

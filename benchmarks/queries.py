@@ -1,8 +1,8 @@
-"""Questions over the whole lake: 250 workspaces x 365 days x 20 rows, beside one Parquet file.
+"""Queries over the whole lake, 250 workspaces x 365 days x 20 rows, and over one Parquet file.
 
-The rows of ``scored_trends`` come through our own publishing, a quarter of a year at a time, and
-are then maintained. The same questions are put to the lake and to one Parquet file with the same
-rows, sorted alike (the limit of what DuckDB can do), before maintenance and after.
+The rows of ``scored_trends`` are published by the product, a quarter of a year at a time, and then
+maintained. The same queries are run on the lake and on one Parquet file with the same rows in the
+same order (the limit of what DuckDB can do), before maintenance and after.
 
     python benchmarks/queries.py [DATA_FOLDER]
 
@@ -87,14 +87,14 @@ def fill(lake: Lake) -> None:
 
 
 def copy_to_file(settings: Settings, file: Path) -> None:
-    """The same rows, sorted alike, in one Parquet file."""
+    """The same rows, in the same order, in one Parquet file."""
     order = ", ".join(("workspace_id", *SCORED_TRENDS.sort_by))
     with attach(settings, read_only=True) as connection:
         connection.execute(f"COPY (FROM {SCORED_TRENDS.name} ORDER BY {order}) TO '{file}'")
 
 
 def measure(settings: Settings, file: Path) -> Medians:
-    """Median milliseconds of every question, to the lake and to the file, taking turns."""
+    """Median milliseconds of every query, on the lake and on the file, in turn."""
     medians: Medians = {}
     with attach(settings, read_only=True) as connection:
         for question, statement in QUESTIONS.items():

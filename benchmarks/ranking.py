@@ -1,17 +1,18 @@
-"""What was known at a moment, ranked, against what became of it.
+"""Rankings from what was known at a time, compared with later counts.
 
-Reddit: at every half hour of a score history the posts seen in the last 15 minutes are ranked by
-what is known then, and compared with their last known scores: NDCG@10 on log(1 + score) and
+Reddit: at every half hour of a score history the posts observed in the last 15 minutes are ranked
+by what is known then, and compared with their last known scores: NDCG@10 on log(1 + score) and
 Spearman, means over the half hours. YouTube: the videos of each month of the daily lists, ranked
-at first sight, against their views five days later, and against what they gained in these days.
+at their first observation, against their views five days later, and against the views that they
+gained in these days.
 
-What is usual (the baselines) comes from earlier half hours, or earlier months, alone.
+Baselines come from earlier half hours, or earlier months, only.
 
-Nothing tuned: each subreddit (of a single one, each day) and each month is left out once, the
+Cross-validation: each subreddit (of a single one, each day) and each month is left out once, the
 constants are chosen on the rest, and the differences from each rival are given with intervals of
 paired blocks: five half hours, in which about the same posts are ranked, or a month. Their lower
-bounds must be above -0.005, and above 0 for the raw count and the base score. What became of an
-item is its last count; what a video gained is shown, and nothing is required of it.
+bounds must be above -0.005, and above 0 for the raw count and the base score. The reference of an
+item is its last count. The gained views of a video are shown without a requirement.
 
     python benchmarks/ranking.py [DATA_FOLDER]
 """

@@ -1,7 +1,7 @@
-"""One workspace's records of one state, out of a million, beside a scan of the same as JSONL.
+"""One workspace's records of one state, of a million, compared with a scan of a JSONL file.
 
-A list of scripts is what many tools keep as JSONL. Asked are 25,000 of 1,000,000 records, and a
-mean over them. The lake answers through `Reader`, as an asset reads, and through SQL; the JSONL
+Many tools store a list of scripts as JSONL. The queries return 25,000 of 1,000,000 records, and a
+mean over them. The lake is queried through `Reader`, as an asset reads, and through SQL; the JSONL
 file is scanned with Python's json, with Polars and with DuckDB.
 
     python benchmarks/records.py [DATA_FOLDER]
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def fill(settings: Settings, file: Path) -> None:
-    """The same records in the lake and in the file, a workspace after the other."""
+    """The same records in the lake and in the file, one workspace after the other."""
     with Lake.open(settings) as lake, file.open("ab") as stream:
         for number in range(WORKSPACES):
             workspace_id = f"channel-{number}"
@@ -74,7 +74,7 @@ def fill(settings: Settings, file: Path) -> None:
 
 
 def ask_for_records(lake: Lake, connection: duckdb.DuckDBPyConnection, file: Path) -> Calls:
-    """Ways to fetch whole records; each returns how many there were."""
+    """The methods that read whole records; each returns their number."""
     return {
         LAKE: lambda: float(_read(lake, None).height),
         "lake, SQL": lambda: float(
@@ -89,7 +89,7 @@ def ask_for_records(lake: Lake, connection: duckdb.DuckDBPyConnection, file: Pat
 
 
 def ask_for_mean(lake: Lake, connection: duckdb.DuckDBPyConnection, file: Path) -> Calls:
-    """Ways to a mean over the records."""
+    """The methods that compute a mean over the records."""
     mean = partial(_mean_of, connection)
     return {
         LAKE: lambda: float(_read(lake, [COST]).get_column(COST).sum() / PER_STATE),
@@ -101,10 +101,10 @@ def ask_for_mean(lake: Lake, connection: duckdb.DuckDBPyConnection, file: Path) 
 
 
 def measure(calls: Calls) -> dict[str, float]:
-    """Median milliseconds of each way, taking turns.
+    """Median milliseconds of each method, in turn.
 
     Raises:
-        AssertionError: Two ways answer differently.
+        AssertionError: Two methods give different results.
     """
     answers = {name: round(call(), 3) for name, call in calls.items()}
     if len(set(answers.values())) != 1:

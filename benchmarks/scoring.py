@@ -1,12 +1,12 @@
-"""Scoring a million trends: columns at a time beside the same formula row by row.
+"""Scoring a million trends: by columns, compared with the same formula row by row.
 
-Both sides take the same frame and give the same columns, with the same values. The row-by-row side
-is plain Python: it goes through the frame's rows, computes each one's score, and makes a frame of
-the results. What its formula alone takes, on dicts that are there already and staying dicts, is
-told beside. Then the whole of what is done to an item: the spam rules with it, and all else that
-our side does on the way to the final score. Memory is that of a process of its own for each side.
+Both methods take the same frame and return the same columns with the same values. The row-by-row
+method is plain Python: it iterates over the frame's rows, computes each score, and makes a frame of
+the results. The time of its formula alone, from dicts to dicts, is shown as well. Then the spam
+rules are included, and all further steps of our method up to the final score. Memory is measured in
+a separate process for each method.
 
-Our side is short, so in each turn it is called five times.
+Our method takes little time, so it is called five times in each turn.
 
     python benchmarks/scoring.py [DATA_FOLDER]
 
@@ -120,18 +120,18 @@ def make_trends(count: int) -> pl.DataFrame:
 
 
 def score_columns(trends: pl.DataFrame) -> pl.DataFrame:
-    """Our side."""
+    """Score by columns."""
     return add_base_scores(trends).select(SCORES)
 
 
 def score_rows(trends: pl.DataFrame) -> pl.DataFrame:
-    """The other side."""
+    """Score row by row."""
     scores = [score_row(row) for row in trends.iter_rows(named=True)]
     return pl.DataFrame(scores, schema=_SCHEMA)
 
 
 def compare_scores(trends: pl.DataFrame) -> tuple[dict[str, float], int]:
-    """Median seconds of either side, taking turns; how many trends they score differently."""
+    """Median seconds of both methods, in turn; and how many trends they score differently."""
     frame = trends.select(_ROW)
     differences = _count_differences(frame)
     rows = frame.to_dicts()
@@ -173,7 +173,7 @@ def _count_differences(frame: pl.DataFrame) -> int:
 
 
 def compare_whole(trends: pl.DataFrame) -> dict[str, float]:
-    """Seconds of either side with the spam rules, on fewer trends."""
+    """Seconds of both methods with the spam rules, on fewer trends."""
     frame = trends.drop("is_spam")
     rows, rules = frame.select({*_ROW, *_TITLE} - {"is_spam"}).to_dicts(), SpamRules()
     ours = find_spam(frame, rules)["is_spam"]
@@ -200,7 +200,7 @@ def compare_whole(trends: pl.DataFrame) -> dict[str, float]:
 
 
 def time_steps(trends: pl.DataFrame) -> dict[str, float]:
-    """Processor time of each step from observations to final scores; every trend its own story."""
+    """Processor time of each step up to the final scores; every trend is its own story."""
     seconds: dict[str, float] = {}
 
     def timed(step: str, call: Callable[[], pl.DataFrame]) -> pl.DataFrame:
@@ -225,7 +225,7 @@ def time_steps(trends: pl.DataFrame) -> dict[str, float]:
 
 
 def measure_memory(frame: pl.DataFrame) -> dict[str, tuple[float, float]]:
-    """Peak MB of a process that reads the trends and scores them, by side; and beyond reading."""
+    """Peak MB of a process that reads and scores the trends, by method; and without reading."""
     with temporary_folder() as folder:
         file = folder / "trends.parquet"
         frame.write_parquet(file)
@@ -250,9 +250,9 @@ def _score_alone(side: str, file: Path, answer: Connection) -> None:
 
 
 def _peak() -> float:
-    """The most memory this process has held, in MB.
+    """The peak memory of this process, in MB.
 
-    Linux hands a parent's peak to its children in `getrusage`; `/proc` counts from the start.
+    On Linux `getrusage` includes the parent's peak in a child; `/proc` does not.
     """
     status = Path("/proc/self/status")
     if status.is_file():

@@ -1,12 +1,12 @@
-"""How much spam is caught, and how many other titles with it, beside a substring blocklist.
+"""Recall and false positives of the spam detection, compared with a substring blocklist.
 
     python benchmarks/spam.py [DATA_FOLDER]
 
-Comments: each labelled file is judged by what other files taught, all others or one. Recall is
-given at a false-positive rate of at most 1 %, pooled over the files, with intervals from comments
-drawn again; rules and model together must be as good as the model alone and as the blocklist,
-within 0.02. Titles: real ones that a person labelled (`labels/titles.csv`), found in the data by
-their ids.
+Comments: each labelled file is scored by models of the other files, of all others or of one. Recall
+is given at a false-positive rate of at most 1 %, pooled over the files, with intervals from
+resampled comments; rules and model together must be as good as the model alone and as the
+blocklist, within 0.02. Titles: real ones that a person labelled (`labels/titles.csv`), found in the
+data by their ids.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def judge_titles(titles: pl.DataFrame, comments: Sequence[Comments]) -> dict[str, Any]:
-    """What each contestant does to the titles that a person labelled."""
+    """The result of each method on the titles that a person labelled."""
     labelled = read_labels().join(titles, on=["source", "item_id"], how="inner")
     others = titles.join(read_labels(), on=["source", "item_id"], how="anti")
     others = others.filter(~pl.col("title").is_in(labelled["title"].implode()))
@@ -105,19 +105,19 @@ _MINIMUM = "minimum_engagement:"
 
 
 def _some_honest(others: pl.DataFrame) -> pl.Series:
-    """Unlabelled titles, assumed to be no spam: the same number of each source."""
+    """Unlabelled titles that are assumed to be honest: the same number of each source."""
     mixed = others.sort(pl.col("item_id").hash(seed=1), "item_id")
     return mixed.group_by("source", maintain_order=True).head(HONEST_PER_SOURCE)["title"]
 
 
 def _killed(rows: pl.DataFrame, rules: SpamRules, model: SpamModel | None = None) -> pl.Series:
-    """Whether anything but too little engagement is held against a title."""
+    """Whether a title is spam for any reason except too little engagement."""
     off = rules.extended(limits={"rules_off": frozenset({"minimum_engagement"})})
     return find_spam(rows, off, model)["is_spam"]
 
 
 def _flagged_share(others: pl.DataFrame, model: SpamModel) -> dict[str, Any]:
-    """How many of all the other titles are flagged; nobody labelled them."""
+    """The number of all other titles that are flagged; they are not labelled."""
     rules = _killed(others, SpamRules())
     both = _killed(others, SpamRules(), model)
     told = find_spam(others.filter(both), SpamRules(), model)
@@ -139,7 +139,7 @@ def _print_titles(head: str, rows: pl.DataFrame) -> None:
 
 
 def measure_speed(titles: pl.DataFrame) -> dict[str, Any]:
-    """Seconds of the rules on a million rows: the titles, again and again on other days."""
+    """Seconds of the rules on a million rows: the titles, repeated on other days."""
     times = math.ceil(ROWS / titles.height)
     rows = pl.concat(
         [

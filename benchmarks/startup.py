@@ -1,12 +1,12 @@
-"""How soon the command line answers, beside what it is built on.
+"""The time until the command line responds, compared with the libraries that it is built on.
 
-Every command is started anew, the commands taking turns, so that a busy machine slows all of them
-alike; medians are compared. The last line is one JSON object.
+Every command is started in a new process. The commands run in turn, so that a busy machine slows
+all of them alike; medians are compared. The last line is one JSON object.
 
     python benchmarks/startup.py [DATA_FOLDER]
 
-A data folder with a lake that holds the workspace `tech` is asked; without one, an empty lake is
-made in a temporary folder.
+The data folder is used if it has a lake with the workspace `tech`; otherwise an empty lake is
+created in a temporary folder.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def pick_data(given: Path, folder: Path) -> Path:
-    """The data folder to ask: the given one, if it has a lake; else a new one, its lake empty."""
+    """The given data folder if it has a lake, otherwise a new one with an empty lake."""
     if (given / "lake" / "catalog.sqlite").is_file():
         return given.absolute()
     environment = {**os.environ, "YTAP_DATA": str(folder)}
@@ -79,7 +79,7 @@ def pick_data(given: Path, folder: Path) -> Path:
 
 
 def start(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command to its end."""
+    """Run a command until it ends."""
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -1,19 +1,19 @@
-"""Which titles tell the same story: quality on labelled texts, stability, and cost.
+"""Grouping of titles into stories: quality on labelled texts, stability, and cost.
 
-1. Pairs (MRPC; STS headlines, where a score of 4 and more is the same story): precision, recall
-   and F1 of `score_pairs` beside exact titles, Jaccard and rapidfuzz, each at the threshold that is
-   best on one half of the pairs, reported on the other.
-2. Clusters of headlines: B-cubed. The rivals join by single links, at the threshold that is best on
-   the headlines of one half of the stories; reported on the other half, and on all. Ours runs with
-   its options as they are, and on random halves of the stories besides. Then day by day, the last
-   day first, and one day made again and again with more items; how many ids that changes, whether
-   every published id still stands for a story, and whether the order of days makes a difference.
+1. Pairs (MRPC; STS headlines, where a score of 4 or more is the same story): precision, recall
+   and F1 of `score_pairs`, compared with exact titles, Jaccard and rapidfuzz, each at the threshold
+   that is best on one half of the pairs, reported on the other.
+2. Clusters of headlines: B-cubed. The rivals use single links, at the threshold that is best on the
+   headlines of one half of the stories; reported on the other half, and on all. Ours uses its
+   default options, and is also reported on random halves of the stories. Then day by day, the last
+   day first, and one day that is made again repeatedly with more items: how many ids change,
+   whether every published id still refers to a story, and whether the order of days has an effect.
 3. Titles per second at 10,000, 100,000 and 1,000,000 titles of one day, made of the real ones.
 
     python benchmarks/stories.py [DATA_FOLDER]
 
-TF-IDF with average links over all pairs (scikit-learn) is left out: it is no dependency. ADR 0029
-has its figures.
+TF-IDF with average links over all pairs (scikit-learn) is not included, since scikit-learn is not a
+dependency. ADR 0029 has its figures.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _judge_pairs(scored: Sequence[tuple[float, bool]], least: float) -> Measures
 def measure_clusters(
     headlines: list[Headline], figures: dict[str, Any], held: dict[str, bool]
 ) -> None:
-    """Part 2: all at once."""
+    """Part 2: all titles at once."""
     tuning = [h for h in headlines if not is_held_out(h.story)]
     testing = [h for h in headlines if is_held_out(h.story)]
     rows: list[Sequence[object]] = []
@@ -191,7 +191,7 @@ def _judge_members(members: pl.DataFrame, headlines: list[Headline]) -> Measures
 
 
 def measure_days(headlines: list[Headline], figures: dict[str, Any], held: dict[str, bool]) -> None:
-    """Part 2: as stories arrive."""
+    """Part 2: day by day."""
     chance = random.Random(1)
     order = chance.sample(range(len(headlines)), len(headlines))
     start = min(h.at for h in headlines)
@@ -247,8 +247,8 @@ def _run(batches: list[pl.DataFrame]) -> tuple[pl.DataFrame, int, int]:
     """Publish batch after batch, each with the days after it, as the lake does.
 
     Returns:
-        The members at last in order, how many items ever changed their id, and how many published
-        ids stand for no story at last.
+        The final members in order, how many items ever changed their id, and how many published ids
+        do not refer to a story in the end.
     """
     items, known, changed = batches[0].clear(), nothing_known(), 0
     aliases = nothing_renamed()
