@@ -236,7 +236,7 @@ class Reddit(Section):
     @field_validator("subreddits")
     @classmethod
     def _read_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Extract the names: ``r/rust``, ``/r/rust/`` and the page's address are accepted."""
+        """Extract the names from ``r/rust``, ``/r/rust/`` or the URL of the page."""
         names = tuple(map(_read_subreddit, value))
         refuse_repeats((name.casefold(), text) for name, text in zip(names, value, strict=True))
         return names
@@ -341,7 +341,7 @@ class Sources(Section):
 
 
 def _limit(about: str, name: str, example: float) -> Any:
-    """A limit of the spam rules, with its general value as default."""
+    """A threshold of the spam rules; the default is its general value."""
     general = f"; {getattr(SpamRules, name)} if not given"
     return Field(default=None, description=f"{about}{general}", examples=[example])
 

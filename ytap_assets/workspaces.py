@@ -382,8 +382,8 @@ def _find_empty(document: Document) -> dict[Path, str]:
 def _explain(problem: ErrorDetails, model: type[Section], document: Document | None = None) -> str:
     """Describe a validation error, without terms of Python.
 
-    Values are shown only where another type than text is expected or was read, and never those of
-    keys that may contain a secret.
+    Values are shown only if a type other than text is expected or was read, and never those of keys
+    that may contain a secret.
     """
     path, kind = problem["loc"], problem["type"]
     if kind == "extra_forbidden":
@@ -421,9 +421,9 @@ def _explain_misread(path: Path, value: object, written: str | None) -> str:
     """Describe an unquoted text that YAML read as another type.
 
     Args:
-        path: Its path.
+        path: The path of the key.
         value: The value read by YAML.
-        written: Its spelling, empty if there is none; None if unknown.
+        written: Its spelling; empty if there is none, None if unknown.
     """
     match value:
         case list():

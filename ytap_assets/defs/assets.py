@@ -1,11 +1,11 @@
 """The assets and the jobs that make them. Every function's docstring is shown in the UI.
 
-- what each table's asset does with a slice, and the stage it is made in
-- tables without a step of their own, which are written beside the rows that they belong to: the
-  evidence, which collectors append to, the aliases of stories, and what was read of inbox files;
-  they are in the same commit as the rows, so they are shown as downstream of whoever writes them,
-  and their checks look at what is stored
-- the lake's housekeeping: maintain the lake, try whether its newest copy restores
+- how each table's asset makes a slice, and the stage in which it is made
+- tables without their own step, which are written together with other rows: the tables about
+  collection, the aliases of stories, and the lines read of inbox files; they are in the same commit
+  as these rows, so they are shown as downstream of the assets that write them, and their checks
+  read the stored rows
+- maintenance of the lake, and the test whether its newest backup can be restored
 """
 
 from collections.abc import Iterable, Iterator, Mapping

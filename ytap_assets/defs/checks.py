@@ -424,7 +424,7 @@ def _show_cases(result: CheckResult) -> dict[str, Any]:
 def _list_finders(
     table: Table, watches: Sequence[Watch]
 ) -> list[tuple[str, str, Callable[[pl.DataFrame], pl.DataFrame]]]:
-    """Each check of values: its name, what it calls its findings, and how it finds them."""
+    """Each check of values: its name, the name of its findings, and its function."""
     finders = [(watch.name, "to look at", watch.find) for watch in watches]
     if any(column.expected for column in table.columns):
 

@@ -1,7 +1,7 @@
 """Materialize from the command line: the same runs as from the UI, in this process.
 
-A stage is one step (`table_assets.build_stage`), so a selection is cut into one run for each of its
-stages, for all workspaces and however many days. Assets without partitions are no part of this.
+A stage is one step (`table_assets.build_stage`), so a selection is divided into one run for each of
+its stages, for all workspaces and days. Assets without partitions are not supported.
 """
 
 import json
@@ -355,7 +355,7 @@ def _explain(error: SerializableErrorInfo | None) -> str:
 
 
 def _list_warnings(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """Which targets of a run's collections gave no answer, by asset."""
+    """The targets of a run's collections that did not answer, by asset."""
     found = []
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
         event = entry.dagster_event

@@ -186,7 +186,7 @@ def _describe_notes(written: Written, scope: Scope, own: Scope) -> dict[str, Any
 
 
 def _show_note(value: object) -> Any:
-    """A picture as one that the UI shows; it is an image, so nothing in it can act."""
+    """A note as metadata of the UI; a picture as an image, in which SVG cannot run scripts."""
     if isinstance(value, Markdown):
         return dg.MetadataValue.md(value.text)
     if not isinstance(value, Picture):

@@ -291,8 +291,8 @@ def _one_at_a_time(
 ) -> Iterator[None]:
     """Wait until no other run makes tables of the stage.
 
-    Of two runs that make the same rows, the one that read first could be the one that publishes
-    last, and replace newer rows. Pools only order the runs that the daemon starts.
+    Otherwise, of two runs that make the same rows, the one that read first could publish last and
+    replace newer rows. Pools only order the runs that the daemon starts.
     """
     lock = FileLock(stage_lock(platform, stage.name))
     try:
@@ -526,10 +526,10 @@ class _StageRun:
 
 
 def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
-    """The slice that a day belongs to.
+    """The slice that contains a day.
 
     Raises:
-        ValueError: It belongs to none.
+        ValueError: No slice contains it.
     """
     for one in slices:
         if (

@@ -278,7 +278,7 @@ def _run_regex(run: str) -> str:
 
 
 def _word_regex(word: str) -> str:
-    """The regex of a word of a script with spaces, with the prefixes of Arabic and Hebrew."""
+    """The regex of a word in a script with spaces, including the prefixes of Arabic and Hebrew."""
     script = unicodedata.name(word[0], "").partition(" ")[0]
     if script == "ARABIC":
         rest = _without_article(word)
@@ -388,7 +388,7 @@ def _refuse_unmatchable(regex: str) -> None:
 
 
 def _without_class(match: re.Match[str]) -> str:
-    """Empty if some member of a class can be in a text; else its first member."""
+    """A line break if some member of a class can be in a text; otherwise its first member."""
     inside = match[0][1:-1]
     characters = [_character_of(one) for one in _WRITTEN_CHARACTER.finditer(inside)]
     rest = _WRITTEN_CHARACTER.sub("", inside)
@@ -421,7 +421,7 @@ def _refuse_character(character: str) -> None:
 
 @lru_cache(maxsize=_CACHED_TEXTS)
 def _seen(text: str) -> str:
-    """A text as seen by patterns. ASCII is unchanged except for entities and control characters."""
+    """A text as patterns are applied to it; in ASCII, entities and control characters change."""
     if text.isascii() and "&" not in text and not _CONTROL.search(text):
         return text
     clean: str = plain_punctuation(normalize_texts(pl.Series([text]))["clean"]).item()

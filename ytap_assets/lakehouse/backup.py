@@ -1,19 +1,19 @@
-"""Copy the lake, and put a copy back in its place, or into a temporary one to verify it.
+"""Back up the lake, and restore a backup to its place or to a temporary one to verify it.
 
-Parquet files never change once written. So a file that the newest good copy holds, with the same
-name and size, is linked from that copy; a new file is decoded once and its bytes are copied. No
-file of a copy is ever a link to the lake's: what damages the lake in place leaves its copies as
-they are.
+Parquet files never change once written. So a file that the newest valid backup contains, with the
+same name and size, is linked from that backup; a new file is decoded once and its bytes are copied.
+A backup never contains a link to a file of the lake, so damage to the lake's files does not change
+its backups.
 
-A file that is linked must have the same checksum in the lake and in the copy still. Both are read
-where maintenance may write the file anew, since damage would be written with it; of the others, a
-part with each copy, so that `ROTATION` copies read all of them. Reading all of them each time costs
-as much as the lake is large. The restore drill reads all of the newest copy.
+A linked file must still have the same checksum in the lake and in the backup. Both are read if
+maintenance may rewrite the file, since damage would be rewritten, too. Of the others, each backup
+reads a part, so that `ROTATION` backups read all of them: reading all of them each time would cost
+as much as a complete copy. The weekly verification reads all files of the newest backup.
 
-A restore replaces all of a lake or nothing of it.
+A restore replaces the whole lake or nothing.
 
-Belongs here: making a copy and restoring one. Does not belong here: looking at copies, and whether
-one is whole (`copies`).
+Belongs here: creating and restoring a backup. Does not belong here: listing backups, and whether
+one is complete (`copies`).
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def _fill(
 def _count_copied(
     connection: duckdb.DuckDBPyConnection, settings: Settings, facts: CatalogFacts
 ) -> dict[str, int]:
-    """Rows by table.
+    """The number of rows by table.
 
     Raises:
         LakeDamagedError: A file that was not read before is damaged at its end.
@@ -473,7 +473,7 @@ def _stage(backup: Backup, staging: Path, catalog: Path) -> None:
 
 
 class _Replacement:
-    """Put staged files and a catalog in the place of a lake's; all of it, or nothing.
+    """The replacement of a lake's files and catalog by staged ones: of all of them or none.
 
     The caller holds the write lock.
     """

@@ -144,7 +144,7 @@ class LockHolder:
 
 
 def _identify(path: Path) -> LockHolder:
-    """The holder, as Linux names it; other systems do not."""
+    """The holder; without its process on systems other than Linux."""
     facts = path.stat()
     since = datetime.fromtimestamp(facts.st_mtime, UTC)
     locks = _PROC / "locks"

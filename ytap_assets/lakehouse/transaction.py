@@ -384,11 +384,11 @@ class Transaction:
         return stored.cast(schema)
 
     def _last_seq(self, table: Table) -> int:
-        """A number that no row's ``seq`` exceeds: the greatest, where no row was deleted.
+        """An upper bound of the stored ``seq``; the maximum, unless rows were deleted.
 
-        DuckLake keeps it among the newest statistics of the table, in a table of a few hundred
-        rows; `max(seq)` reads every file. They hold for the newest snapshot only, which is this
-        transaction's, since it holds the write lock; nor do they know of its own rows yet.
+        DuckLake stores it in the statistics of the table; `max(seq)` reads every file. The
+        statistics are those of the newest snapshot, which is this transaction's, since it holds the
+        write lock. They do not include the rows of this transaction.
         """
         if (last := self._last_seqs.get(table.name)) is not None:
             return last
@@ -420,7 +420,7 @@ class Transaction:
 
 
 def _is_between(frame: pl.DataFrame, on: Sequence[str]) -> tuple[str, list[object]]:
-    """A condition that a row's values lie between those of a frame, and what is bound to it."""
+    """A condition that a row's values are between those of a frame, and its parameters."""
     lowest = frame.select(pl.col(on).min()).row(0)
     highest = frame.select(pl.col(on).max()).row(0)
     bounds = dict(zip(on, zip(lowest, highest, strict=True), strict=True))

@@ -192,7 +192,7 @@ def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_models(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:
-    """Spam models that configs name; each is read once, however many name it."""
+    """Spam models in configs; each is read once."""
     users: dict[str, list[Workspace]] = {}
     for workspace in (one.workspace for one in listed if one.workspace is not None):
         if workspace.spam.model is not None:
@@ -226,7 +226,7 @@ def _check_sources(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
-    """Phrases that look like several: each list is found with its commas or not at all."""
+    """Phrases that are probably lists: they match only including their commas."""
     for workspace in (one.workspace for one in listed if one.workspace is not None):
         lists = {
             "keywords": workspace.keywords,
@@ -430,7 +430,7 @@ def _version(name: str) -> str | None:
 
 
 def _existing(place: Path, *, of_any_kind: bool = False) -> Path:
-    """The folder, or the nearest one above that exists; or else whatever stands there."""
+    """The nearest existing folder at or above a path; with ``of_any_kind``, also a file."""
     above = (place, *place.parents)
     return next(path for path in above if path.is_dir() or (of_any_kind and path.exists()))
 
@@ -546,7 +546,7 @@ def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
 
 
 def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
-    """Folders that were renamed, copied or replaced, and rows whose name no folder has."""
+    """Renamed, copied or replaced folders, and rows of workspaces without a folder."""
     for name, why in conflicts.items():
         yield Finding("setup", f"identity of {name}", "fail", why)
     for orphan in survey.orphans:

@@ -194,7 +194,7 @@ class ProductionInputs:
         )
 
     def _find_waiting(self, records: pl.DataFrame) -> dict[str, set[str]]:
-        """The scripts that wait for a video, or may in a moment, by workspace."""
+        """The scripts before `ready_for_publish`, and those of the inbox, by workspace."""
         waiting = group_scripts(records.filter(pl.col("state") != READY_FOR_PUBLISH))
         return {
             name: {*waiting[name], *(row.script_id for row in self.inboxes.rows(name, SCRIPTS))}

@@ -158,10 +158,9 @@ def fold_unfolded(reader: BatchReader) -> Unfolded:
 
 
 def _find_unfolded(reader: BatchReader) -> tuple[dict[str, int], pl.DataFrame]:
-    """The last event that the stored records know, by workspace; and the scripts with later ones.
+    """The last event in the stored records, by workspace, and the scripts with later ones.
 
-    All scripts of a workspace whose records an older version of the rules has computed are among
-    them.
+    All scripts of a workspace are included if an older version of the rules computed its records.
     """
     versions = reader.read_bounds(PRODUCTION_RECORDS, "fold_version")
     bounds = reader.read_bounds(PRODUCTION_RECORDS, "last_seq")

@@ -327,7 +327,7 @@ def _write_index(batch: Batch, slices: list[Slice], rows: pl.DataFrame) -> None:
 
 
 def _read_month(batch: Batch, rows: pl.DataFrame, month: date) -> pl.DataFrame:
-    """A workspace's rows of a month; read where they are older than those at hand."""
+    """A workspace's rows of a month; read from the lake if they are not among ``rows``."""
     if month >= _stored_since(batch):
         return rows.filter(pl.col("day").dt.month_start() == month)
     end = (month + timedelta(days=31)).replace(day=1) - _DAY

@@ -1,7 +1,7 @@
-"""Store what sources and files delivered: rows, evidence and counts.
+"""Store the results of sources and files: rows, evidence and counts.
 
-Belongs here: what a commit holds (`store_fetches`), and when to commit (`Batches`), so that a fetch
-is not lost by what comes after it. Does not belong here: asking the sources (`collect`).
+Belongs here: the content of a commit (`store_fetches`), and when to commit (`Batches`), so that a
+fetch is not lost by later failures. Does not belong here: fetching (`collect`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class _Checked:
-    """A workspace's fetches, ready to be stored."""
+    """The checked rows of a workspace's fetches."""
 
     rows: CheckedRows
     payloads: CheckedRows

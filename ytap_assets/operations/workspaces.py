@@ -1,14 +1,15 @@
-"""Create, list, identify, archive and unarchive workspaces; say what removing something means.
+"""Create, list, identify, archive and unarchive workspaces; show the effects of a removal.
 
-Belongs here: what a person does to a workspace as a whole, and converting the older JSON configs.
-Does not belong here: the config's shape (`ytap_assets.workspaces`), or writing a workspace's rows.
+Belongs here: user operations on a whole workspace, and the conversion of the older JSON configs.
+Does not belong here: the schema of the config (`ytap_assets.workspaces`), or writing a workspace's
+rows.
 
-Both older generations of configs name seven things that the config of today names too; they are
-moved there if they are of the type expected there. Everything else (voices, personas, visual
-manuals, hints of earlier migrations) is kept as it is under ``extra``.
+Both older generations of configs have seven settings that the current config has, too. They are
+converted if they have the expected type. Everything else (voices, personas, visual manuals, hints
+of earlier migrations) is stored unchanged under ``extra``.
 
-What deleting or disabling something means for every table is declared in `tables`: `Table.about`,
-`ENTITIES` and `REMOVALS`. Nothing here deletes.
+The effects of deleting or disabling something are declared for every table in `tables`:
+`Table.about`, `ENTITIES` and `REMOVALS`. Nothing here deletes.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every page costs one call of a quota bucket. Responses do not depend on the workspace, since the key
 belongs to the installation. Counts are texts, and are missing if the owner hides them: missing is
-null, not 0. Playlists and search results name videos without counts; `VideoList` joins them with
+null, not 0. Playlists and search results contain videos without counts; `VideoList` joins them with
 the response of `videos.list`.
 
 Does not belong here: which lists are collected (`youtube`).

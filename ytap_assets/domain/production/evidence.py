@@ -1,13 +1,12 @@
-"""Everything a decision may look at: what was found beside the log, and copies in other workspaces.
+"""The evidence for decisions: what was found outside the event log, and copies in other workspaces.
 
 Belongs here: the evidence of a batch of workspaces, and the rules by which one script or video in
 several workspaces is recognized. Does not belong here: reading files or other workspaces' events
 (`operations`).
 
-What a script says, a video's largest file and a YouTube video have an id that does not depend on
-the workspace. Of two workspaces with the same content, the one whose event came first has the
-original; the other one's script is a copy, for as long as the original is not rejected or
-cancelled.
+The text of a script, a video's largest file and a YouTube video have an id that does not depend on
+the workspace. Of two workspaces with the same content, the one with the earlier event has the
+original. The script of the other one is a copy until the original is rejected or cancelled.
 """
 
 from __future__ import annotations

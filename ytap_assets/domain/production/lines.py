@@ -101,10 +101,10 @@ class Fields:
 
 @lru_cache(maxsize=4096)
 def _find_meant(key: str, known: tuple[str, ...], absent: tuple[str, ...]) -> str | None:
-    """The known key that another spelling or a typing slip stands for; None if none is.
+    """The known key of which a key is another spelling or a misspelling; None if there is none.
 
-    A slip is looked for among the keys that are absent. Keys that differ by a word (``created_by``,
-    ``created_at``) are different ones.
+    A misspelled key is compared with the absent keys only. Keys that differ by a word
+    (``created_by``, ``created_at``) are different keys.
     """
     if len(key) > _LONGEST_KEY:
         return None

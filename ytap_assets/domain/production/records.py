@@ -1,12 +1,12 @@
-"""Records: every script as its events leave it, and what else follows from the log.
+"""Records: the state of every script after its events, and other facts from the log.
 
-Belongs here: the fold of events to records, typed views of records, what the log says beyond them,
-the days on which scripts changed state, and the registry of published videos. Does not belong here:
-whether an event was allowed (`events`); the fold takes the log as it is.
+Belongs here: the fold of events to records, typed views of records, facts from the log that records
+do not contain, the days on which scripts changed state, and the registry of published videos. Does
+not belong here: whether an event is allowed (`events`); the fold does not check it.
 
-A record's columns are all of one kind: what the last event with a value for it says. So one pass
-finds, per script and column, that event's row, and the values are gathered from there. A million
-events fold in about two seconds that way; filtering within each group took eleven.
+Each column of a record has the value of the last event that has one. So one pass finds that event's
+row for each script and column, and the values are gathered from these rows. A million events are
+folded in about two seconds; filtering within each group took eleven.
 """
 
 from __future__ import annotations

@@ -513,7 +513,7 @@ def _latest(metrics: pl.DataFrame, column: str) -> pl.DataFrame:
 
 
 def _all_by_day(metrics: pl.DataFrame, videos: pl.DataFrame) -> pl.DataFrame:
-    """Everything known of a video on each day it was observed on."""
+    """All known values of a video on each day with an observation."""
     observed = metrics.sort("observed_at").group_by(*VIDEO, "day")
     daily = observed.agg(pl.col(OBSERVED).drop_nulls().last(), pl.col("observed_at").last())
     gains = _add_gains(daily, videos).drop("observed_at").sort(*VIDEO, "day")

@@ -1,9 +1,9 @@
-"""Each day's row of `workspace_reports`, and everything the page of the day shows.
+"""Each day's row of `workspace_reports`, and the content of the day's page.
 
-Belongs here: the records of a page, their rows of the frames and their order, and what is stale,
-failed or missing in a day's report. Does not belong here: counting (`numbers`), what is wrong with
-single rows, or colours and links (`reports`). Texts and URLs in the records came from outside:
-untrusted input.
+Belongs here: the records of a page, the selection and order of their rows, and what is stale,
+failed or missing in a day's report. Does not belong here: counting (`numbers`), checks of single
+rows, or colors and links (`reports`). Texts and URLs in the records come from outside and are
+untrusted.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ class SpamModel:
 
 
 def _feature(name: object) -> str:
-    """The feature with a name in a file."""
+    """The feature for a name in a model's file."""
     if isinstance(name, str):
         if name in _BY_NAME:
             return _BY_NAME[name]

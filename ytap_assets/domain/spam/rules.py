@@ -1,8 +1,8 @@
 """The settings of spam detection: the general lists, the thresholds, and a workspace's additions.
 
 Belongs here: lists and numbers. Does not belong here: how they are matched (`detection`). Each
-general entry was tried on tens of thousands of real titles; an entry that also matches legitimate
-titles is not included. A single word rarely qualifies: news about gambling is not gambling spam.
+general entry was tested on tens of thousands of real titles; an entry that also matches legitimate
+titles is not included. A single word is rarely enough: news about gambling is not gambling spam.
 """
 
 from __future__ import annotations

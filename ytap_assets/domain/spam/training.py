@@ -117,7 +117,7 @@ def _measure_rules(texts: pl.Series, labelled: Mapping[str, float], share: float
 
 
 def _distinct(texts: pl.Series, is_spam: pl.Series) -> dict[str, float]:
-    """1 for spam and 0 for other texts, by tokenized text, sorted."""
+    """The label of each distinct tokenized text (1: spam, 0: other), sorted; without ties."""
     votes = (
         pl.DataFrame({"read": tokenize_texts(texts), "spam": is_spam})
         .drop_nulls()

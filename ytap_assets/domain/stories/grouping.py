@@ -240,7 +240,7 @@ class _Titles:
 
 
 def _read_texts(titles: pl.Series) -> _Texts:
-    """Read distinct titles, some at a time, which bounds the memory that it takes."""
+    """Read distinct titles, in batches to limit the memory."""
     texts = titles.alias("title").to_frame().with_row_index("title_no")
     all_words, vocabularies, all_marks = [], [], []
     for start in range(0, max(1, texts.height), _TITLES_AT_ONCE):

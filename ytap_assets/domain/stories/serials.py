@@ -92,7 +92,7 @@ _TENS = {word: f"{ten}0" for ten, word in enumerate(numerals.TENS.split(), start
 
 
 def _by_stems(*dictionaries: Mapping[str, str]) -> list[dict[str, str]]:
-    """Dictionaries by the stems of their words; where two have one stem, the first counts."""
+    """Dictionaries by the stems of their words; if words have one stem, the first is used."""
     words = [word for words in dictionaries for word in words]
     stems = dict(zip(words, fold(words), strict=True))
     return [
@@ -452,7 +452,7 @@ def _find_candidates(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame
 
 
 def _with_neighbours(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
-    """Each word, and the two before and the two after, with its ``number`` in the vocabulary."""
+    """Each word with the two words before and after it, and its ``number`` in the vocabulary."""
     words = words.with_columns(number="word").with_columns(
         pl.lit(vocabulary).gather(pl.col("word")).alias("word")
     )

@@ -186,7 +186,7 @@ def _run_lengths(rows: pl.DataFrame) -> pl.Series:
 
 
 def _information(terms: pl.DataFrame, vocabulary: pl.Series) -> pl.Series:
-    """What each word says (nats)."""
+    """The information of each word (nats)."""
     word = pl.col("word")
     common = word.replace_strict(_COMMON_WORDS, _SHARES, default=0.0, return_dtype=pl.Float64)
     form = pl.when(word.is_in(_FORM_WORDS.implode())).then(_FORM_SHARE).otherwise(0.0)

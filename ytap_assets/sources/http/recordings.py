@@ -1,8 +1,8 @@
-"""Recorded exchanges: `recordings/<day>/<source>.jsonl`, one exchange a line; recording, replaying.
+"""Recorded exchanges: recording and replaying `recordings/<day>/<source>.jsonl`, one per line.
 
-A line holds the request (method and URL, no headers, so no secrets), the time, and the response.
-The two transports write such files (`RecordTransport`) and answer from them (`ReplayTransport`);
-the code above them is the same as for the network.
+A line contains the request (method and URL, no headers, so no secrets), the time, and the response.
+`RecordTransport` writes such files, and `ReplayTransport` returns responses from them. The other
+code is the same as for the network.
 """
 
 from __future__ import annotations

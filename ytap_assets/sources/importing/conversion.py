@@ -1,8 +1,8 @@
-"""Conversion of records of text into columns of `raw_trends`, as one format declares them.
+"""Conversion of text records into columns of `raw_trends`, as declared by a format.
 
-Each kind of value has one Polars expression and one sentence. A text is parsed only where its
-meaning is certain. Every row gets either all its values or the reasons why it cannot be read.
-Does not belong here: which column is of which kind (`formats.yaml`).
+Each kind of value has one Polars expression and one sentence. A text is parsed only if its meaning
+is unambiguous. Every row gets either all its values or the reasons why it cannot be read. Does not
+belong here: the kind of each column (`formats.yaml`).
 """
 
 from __future__ import annotations

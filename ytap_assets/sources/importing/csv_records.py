@@ -154,7 +154,7 @@ def _iterate(lines: _Lines, delimiter: str) -> Iterator[_Record]:
 
 
 def _read_loosely(lines: _Lines, delimiter: str) -> _Record:
-    """The next record, which has malformed quotes."""
+    """The next record, if it has malformed quotes."""
     cells: list[str] = []
     fault = None
     try:

@@ -1,9 +1,9 @@
 """Records of a JSON document or of JSON lines, found along a path such as ``hits.*``.
 
 The steps of a path are separated by dots: a key, ``*`` for every element, ``{x}`` for every element
-with its key kept as column ``x``, ``@json`` for text that is itself a JSON document. Each step is
-applied as often as it is written, so the cost of JSON nested in JSON is bounded by the path. Does
-not belong here: what the cells mean.
+with its key as column ``x``, ``@json`` for text that is itself a JSON document. Each step is
+applied as often as it occurs in the path, which limits the cost of JSON nested in JSON. Does not
+belong here: the meaning of the cells.
 """
 
 from __future__ import annotations
