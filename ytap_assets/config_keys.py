@@ -233,7 +233,7 @@ def _render(model: type[BaseModel], content: Mapping[str, Any], indent: str) -> 
 
 
 def _propose(name: str, field: FieldInfo) -> Iterator[str]:
-    """The lines that would set a key, with what it is for."""
+    """The lines that would set a key, with its description."""
     section, is_list = _section(field)
     about = field.description or (_first_line(section) if section else "")
     if section is None:

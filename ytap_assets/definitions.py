@@ -1,4 +1,4 @@
-"""The code location that `workspace.yaml` names."""
+"""The code location of `workspace.yaml`."""
 
 from ytap_assets.defs.build import build_definitions
 

@@ -108,7 +108,7 @@ def _explain(folder: int, part: str, error: OSError) -> str:
 
 
 def _say_why(error: OSError) -> str:
-    """The error, and what to do if that is known."""
+    """The error, and what to do, if known."""
     advice = ": check its permissions" if isinstance(error, PermissionError) else ""
     return f"{error.strerror}{advice}"
 

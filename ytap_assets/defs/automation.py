@@ -262,7 +262,7 @@ def _find_outdated(
 
 
 def _digest_config(platform: Platform, workspace_id: str) -> str:
-    """A digest of a config's content; of its absence, where it cannot be read."""
+    """A digest of a config's content, or of the fact that it cannot be read."""
     try:
         content = platform.workspaces.read_config(workspace_id)
     except ConfigError:

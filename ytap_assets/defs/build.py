@@ -1,6 +1,6 @@
-"""Put the code location together. Importing a module does nothing; `build_definitions` does.
+"""Build the code location. Importing a module has no effect; `build_definitions` has.
 
-Also here: what assets of your own may ask for beside the platform, the lake for `dagster-duckdb`.
+Also here: the resource for your own assets, the lake for `dagster-duckdb`.
 """
 
 import warnings

@@ -1,11 +1,11 @@
-"""The checks every table has in the UI, made from its declaration by one factory.
+"""The asset checks of every table, made from its declaration by one factory.
 
-``schema``, ``key`` and ``partition`` are structure: a failure means nothing was written.
-``ranges`` is business: it warns, the rows stay. So does what a table's asset watches besides.
-``answered``, of tables that are collected, says which targets gave no answer.
+``schema``, ``key`` and ``partition`` check the structure; if one fails, nothing was written.
+``ranges`` checks values: it warns, and the rows remain. So do the watches of a table's asset.
+``answered``, of collected tables, lists the targets that did not answer.
 
 A check fails as long as the newest result of any partition is a failure, whichever partitions the
-last run covered (ADR 0021). What fails is a table in the metadata of each result, from which the
+last run covered (ADR 0021). The failures are a table in the metadata of each result, from which the
 next run's result is made.
 """
 

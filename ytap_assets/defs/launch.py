@@ -242,7 +242,7 @@ def _order(planned: Sequence[Planned], stage_of: Mapping[str, Stage]) -> list[Pl
 
 
 def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
-    """Why a selection selects nothing, and what there is."""
+    """Why a selection is empty, and what can be selected."""
     known = sorted(key.to_user_string() for key in makeable)
     unknown = [word for word in _WORD.findall(selection) if word not in known]
     nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
@@ -290,7 +290,7 @@ def _run_stage(
 
 
 def _name_subset(stage: Stage, assets: Sequence[str]) -> Sequence[str]:
-    """The assets, or none if they are all of the stage's."""
+    """The assets; empty if they are all assets of the stage."""
     whole = {one.table.name for one in TABLE_ASSETS if one.stage == stage}
     return () if whole == set(assets) else assets
 
@@ -325,7 +325,7 @@ def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
 
 
 def _list_failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:
-    """Why a run failed, by workspace; under an empty name what concerns all of them."""
+    """Why a run failed, by workspace; failures of the whole run have an empty name."""
     failures: dict[str, str] = {}
     for event in result.get_step_failure_events():
         said = event.step_failure_data.user_failure_data

@@ -1,8 +1,8 @@
 """What a run reports to Dagster: materializations, failed partitions and check results.
 
-A run over hundreds of partitions reports them in batches (ADR 10), since one at a time takes a
-commit to the event log each. Nothing of this goes through the outputs of the step: Dagster would
-report one materialization without a partition for a run that was started without a partition key.
+A run over hundreds of partitions reports them in batches (ADR 10), since each single report takes a
+commit to the event log. The outputs of the step are not used: Dagster would report one
+materialization without a partition for a run that was started without a partition key.
 """
 
 import base64

@@ -1,16 +1,16 @@
-"""The one way from tables to assets.
+"""Assets of tables.
 
-An asset is a function of a `Batch` that says for every slice what was written, or why nothing was.
-Everything else, from partitions to checks and metadata, comes from the table's declaration.
+An asset is a function of a `Batch` that returns for every slice what was written, or why nothing
+was. Everything else, from partitions to checks and metadata, comes from the table's declaration.
 
-The assets of a stage (`Stage`) are made in one step, table by table. There are two ways to start
-it (ADR 0025): the stage's multi-asset, for partitions that are chosen in the UI, and the stage's
-job, for the workspaces and days in its config. A range of partition keys of two dimensions is all
-workspaces of a stretch times all its days; "these 50 workspaces but the broken one" is no range.
+The assets of a stage (`Stage`) are made in one step, table by table. There are two ways to start it
+(ADR 0025): the stage's multi-asset, for partitions selected in the UI, and the stage's job, for the
+workspaces and days in its config. A range of partition keys of two dimensions covers consecutive
+workspaces with all days of the range, so it cannot express any other set of workspaces.
 
-A slice that fails stops no other: what needs its rows is left out for it, the others go on, and the
-step fails at the end and names every failure. What was published before a failure or an
-interruption is reported and checked all the same.
+A slice that fails does not affect the others. Tables that need its rows are not made for it, and
+the step fails at the end with every failure. Rows published before a failure or an interruption are
+reported and checked as well.
 """
 
 import inspect
@@ -369,7 +369,7 @@ class _StageRun:
         self._raise_failures()
 
     def _make_batch(self, parts: Sequence[Scope], run: Run, config: Mapping[str, Any]) -> set[str]:
-        """Make every table for a batch; the tables of which rows were written."""
+        """Make every table for a batch; returns the tables with written rows."""
         ranges: dict[str, list[Days | None]] = {}
         for part in parts:
             ranges.setdefault(part.workspace_id, []).append(part.days)
@@ -433,7 +433,7 @@ class _StageRun:
         return self._report(asset, {**results, **part.published})
 
     def _report(self, asset: TableAsset, results: Results) -> bool:
-        """Judge what became of slices, and report what was written; whether anything was."""
+        """Report and check the results of slices; returns whether rows were written."""
         name = asset.table.name
         written = {scope: one for scope, one in results.items() if isinstance(one, Written)}
         try:
@@ -450,7 +450,7 @@ class _StageRun:
         return bool(written)
 
     def _finish(self, name: str, finish: Callable[[Platform], object]) -> None:
-        """Do something once, when the slices are made; an error does not hide other failures."""
+        """Run a final function once, after all slices; its error does not hide other failures."""
         try:
             finish(self._platform)
         except Exception as error:  # whatever it is: raised when all is reported

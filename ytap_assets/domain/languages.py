@@ -173,7 +173,7 @@ def check_language(text: str) -> str:
 
 
 def _find_language(text: str) -> str | None:
-    """The code of the language with the nearest English name."""
+    """The code of the language with the most similar English name."""
     if len(text) < _SHORTEST_NAME:  # a code: a similar one is another language
         return None
     codes = {name: code for code, name in _NAMES.items()}

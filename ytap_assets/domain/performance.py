@@ -1,9 +1,9 @@
-"""Results: the engagement of a video, and what each source brought.
+"""Results: the engagement of a video, and the results of each source.
 
-A source brings items, stories, scripts, videos, views, costs and revenue. A script is credited to
-one source, the first to show its topic, so that sums over sources are sums over scripts. Belongs
-here: formulas on the counts of a video, crediting and counting. Does not belong here: sums over a
-workspace for a report (`reporting`).
+The results of a source are items, stories, scripts, videos, views, costs and revenue. A script is
+credited to one source, the first to show its topic, so that sums over sources are sums over
+scripts. Belongs here: formulas on the counts of a video, crediting and counting. Does not belong
+here: sums over a workspace for a report (`reporting`).
 """
 
 from __future__ import annotations

@@ -217,9 +217,9 @@ def _compile_phrases(phrases: tuple[str, ...]) -> pl.DataFrame:
 
 
 def _choose_words(words_of: Sequence[list[str]]) -> list[str]:
-    """Choose each phrase's search word: its longest, or one that fewer phrases have.
+    """Choose each phrase's search word: its longest, or one that occurs in fewer phrases.
 
-    A title with a word of all phrases would be tested against each of them.
+    A title that contains a word of all phrases would be tested against each of them.
     """
     longest = Counter(max(words, key=len) for words in words_of)
     shared = Counter(word for words in words_of for word in set(words))
@@ -233,11 +233,11 @@ def _choose_words(words_of: Sequence[list[str]]) -> list[str]:
 
 
 def _phrase_regex(parts: Sequence[tuple[str, str]]) -> str:
-    """The regex of one phrase; next to a mark at its end (``C++``), any character is allowed.
+    """The regex of one phrase; next to a symbol at its end (``C++``), any character is allowed.
 
     Args:
-        parts: Pairs of which one is empty: a run of a script without spaces or of Korean, which is
-            free with them and whose words carry particles; or a word of another script.
+        parts: Pairs of which one is empty: a run of a script without spaces or of Korean, in which
+            spaces are optional and words may have particles; or a word of another script.
     """
     regex, before_is_free = "(?i)", False
     for number, (free, spaced) in enumerate(parts):

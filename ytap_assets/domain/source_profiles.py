@@ -1,7 +1,7 @@
-"""What is declared for each source: one `SourceProfile` a source of trends, and the quotas.
+"""The declarations of the sources: one `SourceProfile` for each source of trends, and the quotas.
 
-A source without a profile uses the defaults of `SourceProfile`. The numbers of growth curves and
-baselines are measured; `docs/scoring.md` says on what.
+A source without a profile uses the defaults of `SourceProfile`. The constants of growth curves and
+baselines are measured; `docs/scoring.md` describes the data.
 
 Does not belong here: how a source is fetched (`sources`), the formulas (`scoring`, `spam`).
 """

@@ -286,7 +286,7 @@ def _decode(connection: duckdb.DuckDBPyConnection, source: Path, file: LakeFile)
     """Read every value of a Parquet file.
 
     Raises:
-        LakeDamagedError: It cannot be read, or holds another number of rows than the catalog says.
+        LakeDamagedError: It cannot be read, or its number of rows differs from the catalog.
     """
     try:
         row = connection.execute(
@@ -411,7 +411,7 @@ def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
 
 
 def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str, int]:
-    """Restore a copy into a temporary place; the rows of its tables, of which all are read."""
+    """Restore a backup to a temporary folder; the rows of its tables, all of which are read."""
     with naming_failures(settings.backups), scratch(settings.backups / "verify") as at:
         restored = Settings(at, at / "lake" / CATALOG_NAME, at / "lake" / FILES_NAME)
         restore(restored, folder, now)
@@ -556,10 +556,10 @@ def _keep_catalog(catalog: Path, target: Path) -> None:
 
 
 def _empty_journal(catalog: Path, timeout_s: float) -> None:
-    """Write the catalog's journal into it: beside another catalog it would be read as its own.
+    """Write the journal into the catalog, since SQLite would apply it to another one in its place.
 
     Raises:
-        BackupError: A reader or a writer held the journal for too long.
+        BackupError: A reader or a writer used the journal for too long.
     """
     if catalog.is_file():
         try:

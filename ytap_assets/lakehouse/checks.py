@@ -296,7 +296,7 @@ def _widens(have: pl.DataType, want: pl.DataType) -> bool:
 
 
 def _prepare(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame in the table's shape, with stand-ins for what an append numbers.
+    """The frame with the table's columns, with placeholders for the numbers that an append assigns.
 
     Raises:
         PublishRefusedError: Columns are missing, unexpected or of another type.
@@ -450,7 +450,7 @@ def _check_owners(frame: pl.DataFrame, workspace_ids: Collection[str], today: da
 
 
 def _not_finite(frame: pl.DataFrame) -> list[pl.DataFrame]:
-    """Cases of numbers that are none, a frame for each column that holds some."""
+    """Cases of numbers that are not finite, as a frame for each column that has some."""
     return [
         frame.select(
             pl.lit(name).alias("column"),
@@ -484,7 +484,7 @@ def _all_checks(table: Table, names: tuple[str, ...]) -> pa.DataFrameSchema:
 
 @cache
 def _value_checks(table: Table, names: tuple[str, ...]) -> pa.DataFrameSchema:
-    """The checks of values alone, for frames whose columns, types and nulls are known."""
+    """The checks of values only, for frames whose columns, types and nulls are checked."""
     schema = _all_checks(table, names)
     checked = {name: deepcopy(column) for name, column in schema.columns.items() if column.checks}
     for column in checked.values():

@@ -373,7 +373,7 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def _is_left(marker: Path) -> bool:
-    """Whether a marker is there that no living process holds."""
+    """Whether there is a marker that no running process holds."""
     try:
         descriptor = os.open(marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

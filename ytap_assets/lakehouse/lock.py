@@ -86,7 +86,7 @@ class WriteLock:
                 time.sleep(_POLL_S)
 
     def _is_nobody_next(self) -> bool:
-        """Whether nobody has waited for so long that the others have to wait."""
+        """Whether no other process or thread has claimed the next turn."""
         try:
             with _open(self._next, os.O_RDONLY) as place:
                 return _try_lock(place, fcntl.LOCK_SH)

@@ -339,7 +339,7 @@ class _Checker:
     def _stored(self) -> set[str]:
         """Macros and views that a writer stored in the lake.
 
-        They would be taken for the function or view of their name, and do what they like.
+        They would replace the function or view of their name, with any effect.
         """
         metadata = f"__ducklake_metadata_{LAKE}"
         rows = self._connection.execute(

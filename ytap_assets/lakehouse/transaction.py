@@ -70,7 +70,7 @@ class Appended:
 
 @dataclass(frozen=True)
 class _Change:
-    """A statement that changes the lake, with its values and the rows it takes."""
+    """A statement that changes the lake, with its parameters and its input rows."""
 
     statement: str
     values: tuple[object, ...] = ()
@@ -472,7 +472,7 @@ def split_parts(table: Table, incoming: pl.DataFrame, stored: pl.DataFrame) -> A
 
 
 def _anchor(table: Table) -> list[str]:
-    """The columns of the identity that rows of every age have."""
+    """The columns of the identity that rows of all ages have."""
     late = {column.name for column in table.columns if column.default is not None}
     return [name for name in table.identity if name not in late]
 
@@ -480,7 +480,7 @@ def _anchor(table: Table) -> list[str]:
 def _older_than_identity(
     table: Table, stored: pl.DataFrame, incoming: pl.DataFrame
 ) -> list[pl.DataFrame]:
-    """Rows older than a column of the identity, once for each value of it that comes in."""
+    """Rows that are older than a column of the identity, once for each incoming value of it."""
     anchor, identity = _anchor(table), list(table.identity)
     late = [column for column in table.columns if column.name in set(identity) - set(anchor)]
     if not late:

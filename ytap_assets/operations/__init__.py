@@ -1,7 +1,6 @@
-"""One function per thing a user can ask for.
+"""One function for each user operation.
 
-An operation joins what the packages below keep apart: it reads from sources or the lake, calls the
-rules, and writes through the lake. `ytap` (`cli`) calls the same operations as the Dagster assets
-(`defs`). Belongs here: that joining. Does not belong here: rules (`domain`), SQL (`lakehouse`),
-Dagster.
+An operation connects the packages below: it reads from sources or the lake, calls the rules, and
+writes to the lake. `ytap` (`cli`) calls the same operations as the Dagster assets (`defs`). Does
+not belong here: rules (`domain`), SQL (`lakehouse`), Dagster.
 """

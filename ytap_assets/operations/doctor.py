@@ -397,7 +397,7 @@ def _check_lock(settings: Settings) -> Finding:
 
 
 def _check_pins() -> Iterator[Finding]:
-    """What has to be of one exact version, and whether the extensions are made for it."""
+    """Libraries that are pinned to one version, and whether the extensions are made for it."""
     try:
         wanted = metadata.requires(_PROJECT) or []
     except metadata.PackageNotFoundError:
@@ -638,7 +638,7 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
 
 
 def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
-    """Lists that were ranked before their stories were grouped again, or were not ranked at all."""
+    """Lists that were ranked before their stories were grouped again, or not at all."""
     since = (now - _RANKED).date()
     days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id", since=since)
     behind = days.group_by("workspace_id", maintain_order=True).agg("day")
@@ -707,7 +707,7 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
 
 
 def _judge_attempt(attempt: Attempt | None, now: datetime) -> Iterator[Finding]:
-    """A backup that failed: the lake may be damaged where a check-up reads no content."""
+    """A failed backup: files whose content is not read by `ytap doctor` may be damaged."""
     if attempt is not None and attempt.problem is not None:
         when = span(abs((now - attempt.at).total_seconds()))
         detail = f"failed {when} ago, and no backup was made since: {attempt.problem}"

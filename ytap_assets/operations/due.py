@@ -1,12 +1,12 @@
 """What is due now, for all workspaces together: collections, metrics, and promotions of scripts.
 
-Belongs here: the reads and the frames that the rules of `domain.due` take, and the previews that
-the promotion sensors of a process share. Does not belong here: the rules, what a preview is
+Belongs here: reading the frames for the rules of `domain.due`, and the previews that the promotion
+sensors of a process share. Does not belong here: the rules, the content of a preview
 (`production`), or starting runs (`defs`).
 
 `find_due` reads the configs, the registry, two columns of ``videos`` and, of the last 30 days, six
-columns of `collection_log` and a summary of it. The cost grows with the fetches of these days, and
-not with the age of the lake, but for ``videos``: 16 bytes per published video.
+columns of `collection_log` and a summary of it. The cost depends on the number of fetches of these
+days and not on the age of the lake, except for ``videos``: 16 bytes per published video.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _find_trends(
     now: datetime,
     catalog: Catalog,
 ) -> pl.DataFrame:
-    """The targets that are due, of any number of days: `DUE`."""
+    """The due targets of any number of days: `DUE`."""
     is_replay = platform.settings.transport == "replay"
     plan = _plan(platform.settings, workspaces, registry, catalog, lacks_keys=not is_replay)
     asked_from = _asked_from(catalog, days)

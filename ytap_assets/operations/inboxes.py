@@ -1,9 +1,9 @@
-"""How far inbox files have been read, and their lines: cursors and an index in the lake.
+"""Stored state of inbox files: cursors and an index of lines in the lake.
 
-A run parses only the lines that follow the cursor of their file. Lines that say something new are
-kept in ``inbox_lines``, so that a decision or an upload that has no effect yet still has one later.
-Lines that cannot be read go to ``quarantined_rows``, once each. Belongs here: what is stored of
-inbox files. Does not belong here: the files (`inbox_files`), or what follows from their lines.
+A run parses only the lines after the cursor of their file. New lines are stored in ``inbox_lines``,
+so that a decision or an upload without an effect yet can have one later. Lines that cannot be read
+go to ``quarantined_rows``, once each. Belongs here: what is stored of inbox files. Does not belong
+here: the files (`inbox_files`), or the effects of their lines.
 """
 
 from __future__ import annotations
@@ -393,7 +393,7 @@ def find_news(
 
 
 def _find_moved(inboxes: Inboxes, workspace_id: str) -> dict[str, Cursor]:
-    """The cursors of a workspace's files that are to be stored anew, by file."""
+    """The cursors of a workspace's files that have changed, by file."""
     moved: dict[str, Cursor] = {}
     for name, file in inboxes.files[workspace_id].items():
         before = inboxes.cursors.get((workspace_id, name), Cursor())

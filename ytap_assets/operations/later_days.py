@@ -84,7 +84,7 @@ def publish_with_later_days(batch: Batch, dependence: Dependence) -> Results:
 
 
 def _publish(batch: Batch, dependence: Dependence) -> Results:
-    """Publish one slice of each workspace; try again those that other runs change meanwhile."""
+    """Publish one slice of each workspace; repeat those that other runs change meanwhile."""
     results: Results = {}
     waiting = {one.workspace_id: one for one in batch.slices}
     for _ in range(_TRIES):
@@ -201,7 +201,7 @@ def _conformed(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
 def _check(
     table: Table, plan: _Plan
 ) -> tuple[dict[str, list[CheckedRows]], dict[str, PublishRefusedError]]:
-    """The rows to write by workspace, its slice first, and the workspaces that are refused."""
+    """The checked rows by workspace, its slice first, and the workspaces that are refused."""
     frames: dict[Scope, pl.DataFrame] = {}
     owned = plan.made.partition_by("workspace_id", as_dict=True)
     for name, days in plan.days.items():

@@ -247,7 +247,7 @@ def _keep_record(settings: Settings, name: str, record: Attempt) -> None:
 
 
 def _read_record(settings: Settings, name: str, kind: type[_Record]) -> _Record | None:
-    """A record as it was kept; one that cannot be read is one of a failure."""
+    """A stored record of a backup; one that cannot be read counts as that of a failure."""
     path = settings.state / name
     if not path.exists():
         return None
@@ -272,7 +272,10 @@ def _is_automatic(folder: Path) -> bool:
 
 
 def _compare(made: Backup, before: Backup) -> str | None:
-    """How far a copy falls short of one before; rows, since merging makes files few."""
+    """Why a backup is suspiciously smaller than an earlier one; None if it is not.
+
+    Rows are compared and not files, since merging reduces the number of files.
+    """
     if made.lake_id != before.lake_id:
         return "it is a backup of another lake"
     if before.tables is None or before.rows is None:

@@ -139,10 +139,10 @@ class Platform:
     def _identify(
         self, workspace_ids: Iterable[str], run: Run | None = None
     ) -> dict[str, Workspace | Exception]:
-        """The workspaces' configs, or why a workspace cannot be worked on.
+        """The workspaces' configs, or why a workspace cannot be used.
 
         The registry is read once per process, and again only if it lacks one of the workspaces.
-        With a run, all workspaces that are new are registered in one commit.
+        With a run, all new workspaces are registered in one commit.
         """
         found: dict[str, Workspace | Exception] = {}
         for workspace_id in workspace_ids:

@@ -228,7 +228,7 @@ class ProductionInputs:
         return joined.filter(is_candidate).drop("_is_named")
 
     def _read_topics(self, open_records: pl.DataFrame) -> pl.DataFrame:
-        """What scripts are about, where some are in review or will be."""
+        """The topics of taken scripts of workspaces in which scripts are in review or will be."""
         in_review = open_records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
         reviewing = set(in_review["workspace_id"])
         reviewing |= {name for name in self.inboxes.files if self.inboxes.rows(name, SCRIPTS)}
@@ -363,7 +363,7 @@ class ProductionInputs:
         return texts + self._find_foreign_uploads()[workspace_id]
 
     def _find_foreign_uploads(self) -> dict[str, list[str]]:
-        """The uploads on channels that the config does not list, in words, by workspace."""
+        """Messages about uploads to channels that the config does not list, by workspace."""
         last: dict[str, list[Upload]] = defaultdict(list)
         if any(files[UPLOADS].opened.cursor.accepted for files in self.inboxes.files.values()):
             columns = ["workspace_id", "file", "generation", "line", "script_id"]
@@ -611,7 +611,7 @@ def _measure(file: BinaryIO, expected: FileFact, *, with_hash: bool) -> FileFact
 
 @dataclass(frozen=True)
 class _Opened:
-    """An opened file; two are the same if their stamps are."""
+    """An opened file, compared by its stamp only."""
 
     stamp: tuple[int, ...]
     file: BinaryIO = field(compare=False)

@@ -137,7 +137,7 @@ def write_overview(platform: Platform) -> Path:
 def _count(
     batch: Batch, snapshot_id: int
 ) -> tuple[pl.DataFrame, dict[tuple[str, date], ReportDay]]:
-    """The batch's rows of ``workspace_reports``, and what the page of each day shows."""
+    """The batch's rows of ``workspace_reports``, and the content of each day's page."""
     settings, now = batch.platform.settings, batch.now
     inputs = _read_inputs(batch, batch.reader(as_of=snapshot_id))
     calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in one.own_days)
@@ -225,15 +225,15 @@ def _read_metrics(reader: BatchReader, videos: pl.DataFrame, days: Days) -> pl.D
     """Rows of the days and of the one before, and the last counts of videos not observed then.
 
     Args:
-        reader: Where to read.
+        reader: The reader of the lake.
         videos: ``workspace_id``, ``video_id``, and ``since``: the date of publication, or null.
         days: First and last day reported.
 
     Returns:
-        Rows of `video_metrics`. What was observed of a video before them is one row: the last
-        known value of each column, dated to the last day of them. A video of which all counts are
-        known on the day before has none. One of which only some are known is looked up a week back;
-        one that was not observed at all, as far back as it takes.
+        Rows of `video_metrics`. Earlier observations of a video are combined into one row: the last
+        known value of each column, with the day of the last of them. There is none for a video with
+        all counts on the day before. For one with some counts, a week is searched; for one that was
+        not observed at all, the whole history.
     """
     columns = list(INPUT_COLUMNS[VIDEO_METRICS.name])
     first = days[0] - _DAY
@@ -272,7 +272,7 @@ def _read_stored(batch: Batch) -> pl.DataFrame:
 
     Returns:
         `INDEX_COLUMNS` of the months that end within `INDEX_DAYS` before the first day, and of all
-        days after it.
+        later days.
     """
     days = (_stored_since(batch), date.max)
     return batch.reader().read(WORKSPACE_REPORTS, days=days, columns=INDEX_COLUMNS)

@@ -238,16 +238,16 @@ def _stack(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 def _keep_whole(
     table: Table, rows: pl.DataFrame, scope: Scope, found: CheckedRows | PublishRefusedError
 ) -> tuple[CheckedRows, pl.DataFrame]:
-    """The rows that pass, and the others with their ``number`` within the fetch and ``reason``.
+    """The valid rows, and the others with their ``number`` within the fetch and ``reason``.
 
-    A row is refused for its types before anything else is looked at, so it goes on until all that
-    is left passes.
+    A row is refused for its types before other checks, so the check is repeated until all remaining
+    rows pass.
 
     Args:
         table: The table.
         rows: A workspace's rows.
         scope: The workspace.
-        found: What their check found.
+        found: The result of their check.
 
     Raises:
         PublishRefusedError: The frame itself is wrong.
@@ -278,7 +278,7 @@ def _keep_whole(
 
 
 def _quarantine(broken: pl.DataFrame, workspace_id: str, now: datetime) -> pl.DataFrame:
-    """Broken rows as rows of ``quarantined_rows`` of the workspace that fetched them."""
+    """Invalid rows as rows of ``quarantined_rows`` of the workspace that fetched them."""
     if broken.is_empty():
         return QUARANTINED_ROWS.empty()
     rows: list[dict[str, Any]] = []
@@ -352,7 +352,7 @@ def _rename(rows: CheckedRows, names: pl.DataFrame) -> CheckedRows:
 def _drop_unchanged(
     log: pl.DataFrame, names: pl.DataFrame, added: Sequence[Appended]
 ) -> pl.DataFrame:
-    """Without the entries of collections that were in the log and brought nothing more."""
+    """The log without the entries of stored collections that have no new rows."""
     again = names.select("workspace_id", collection_id=_NEW_NAME)
     brought = pl.concat([part.accepted.select(_COLLECTION) for part in added])
     unchanged = again.join(brought, on=_COLLECTION, how="anti")

@@ -1,7 +1,7 @@
 """From observations to the ranked list: detect spam, cluster stories, rank, show and count results.
 
 Belongs here: the tables ``trend_stories``, ``story_aliases``, ``scored_trends`` and
-``source_performance``, and looking at the ranked list. Does not belong here: the rules (`domain`),
+``source_performance``, and queries of the ranked list. Does not belong here: the rules (`domain`),
 or collecting (`collect`).
 """
 
@@ -116,7 +116,7 @@ def cluster_stories(batch: Batch) -> Results:
 
 
 def _measure_items(batch: Batch) -> pl.DataFrame:
-    """The batch's items as rows of ``trend_stories`` whose stories are not known yet."""
+    """The batch's items as rows of ``trend_stories``, without their stories."""
     configs = {
         name: ItemConfig(
             source_weights=workspace.scoring.source_weights,
@@ -248,7 +248,7 @@ def score(batch: Batch) -> Results:
 
 
 def _read_topics(batch: Batch) -> pl.DataFrame:
-    """The topics that were taken on a day of the batch, or on a later one."""
+    """The topics that were taken on a day of the batch or later."""
     reader = batch.reader()
     first = min((day for one in batch.slices for day in one.own_days), default=batch.now.date())
     events = read_changed_events(reader, datetime.combine(first, time(), UTC))
@@ -270,7 +270,7 @@ def _find_regrouped(batch: Batch) -> dict[str, list[date]]:
 
 
 def _rank_days(part: Batch, topics: pl.DataFrame) -> pl.DataFrame:
-    """The rows of ``scored_trends`` of some days, as if each list were the first of its day."""
+    """The rows of ``scored_trends`` of some days, without regard to stored ranks."""
     return rank_stories(
         part.read(TREND_STORIES),
         part.read(TREND_STORIES, before=BASELINE_DAYS, columns=list(BASELINE_COLUMNS)),

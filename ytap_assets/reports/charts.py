@@ -1,9 +1,9 @@
 """Charts as SVG: bars within a page, and a calendar of coverage.
 
-The bars are drawn by pygal and coloured by the page's own style sheet (``templates/style.css``), so
+The bars are drawn by pygal and colored by the page's own style sheet (``templates/style.css``), so
 that they follow the reader's light or dark scheme. The calendar has a row per source and a square
-per day, coloured by what is known: within a page it is HTML, so that its texts keep their size on a
-phone; as a picture of its own it has its colours in it. Does not belong here: judging a day
+per day, colored by the state of the day. Within a page it is HTML, so that its text is readable on
+a phone; as a separate picture it contains its colors. Does not belong here: the state of a day
 (`domain.coverage`).
 """
 
@@ -156,7 +156,7 @@ def _finish(chart: Any, names: Sequence[str], width: int) -> str:
 
 
 def _prune(node: Element) -> None:
-    """Take out what needs a script, what the page styles itself, and comments."""
+    """Remove elements that need a script, styles that the page has, and comments."""
     for child in list(node):
         if child.tag in _KEPT and "overlay" not in child.attrib.get("class", ""):
             _prune(child)
@@ -206,7 +206,7 @@ def arrange_coverage(
 
 
 def _label(days: tuple[date, ...]) -> tuple[str, ...]:
-    """The first day and every Monday by their dates, as far as they have room."""
+    """The dates of the first day and of every Monday, if there is space."""
     labels, free_from = [], 0
     for number, day in enumerate(days):
         has_room = number == 0 or len(days) - number >= _LABEL_DAYS

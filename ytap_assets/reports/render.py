@@ -1,7 +1,7 @@
 """Pages: a report from a `ReportDay`, indexes from rows of `workspace_reports`.
 
-Belongs here: the template environment and what templates are given. Every text is escaped by the
-environment, but for the charts, whose serializer has escaped theirs, and Markdown, whose template
+Belongs here: the template environment and the values passed to templates. The environment escapes
+every text, except charts, which are escaped by their serializer, and Markdown, whose template
 quotes every text from outside.
 """
 

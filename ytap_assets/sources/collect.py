@@ -1,11 +1,11 @@
 """Collecting: a session with the platforms, and the fetches of a workspace for given days.
 
-Every fetch ends in a `Fetch` with its outcome, whatever the platform or the source's code does; no
-source stops another.
+Every fetch ends in a `Fetch` with its outcome, whatever the platform or the source's code does. A
+source that fails does not affect the others.
 
-Live and recording, the present is the clock that is passed in. On replay the present of a day is
+When live or recording, the present is that of the given clock. On replay the present of a day is
 the end of its recordings, so replaying a day twice gives the same rows. `today` is set when the
-session is opened: a session that runs past midnight finishes its day.
+session is opened: a session that runs past midnight completes its day.
 
 Does not belong here: storing the fetches (`operations`).
 """

@@ -274,7 +274,7 @@ def _list_name(exchange: Exchange) -> str:
 
 
 def _find_link(content: str | None) -> str | None:
-    """What the post links to; the feed has it only in the entry's HTML."""
+    """The link of the post; in the feed, it is only in the entry's HTML."""
     found = _LINK.search(content or "")
     return _read_reddit_url(decode_entities(found[1]), "link") if found else None
 

@@ -549,7 +549,7 @@ class Production:
             self.__dict__.pop(name, None)
 
     def _note(self, events: Sequence[Event]) -> None:
-        """Keep what is looked up by script or event in step with the events."""
+        """Update the lookups by script and event with new events."""
         for event in events:
             script = (event.workspace_id, event.script_id)
             self._known_ids.add((event.workspace_id, event.event_id))

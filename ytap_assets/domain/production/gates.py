@@ -215,7 +215,7 @@ def find_topic_rivals(topics: pl.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def _later_of_same(topics: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The scripts in review that are not the first of their topic, each with the first."""
+    """The scripts in review that are not the first of their topic, each with the first one."""
     same = topics.filter(pl.col(key).is_not_null())
     names = ["workspace_id", key]
     firsts = same.unique(names, keep="first", maintain_order=True)

@@ -1,26 +1,27 @@
 """The inbox files: scripts, people's decisions and uploads, one JSON object per line.
 
-Belongs here: what a line of each file must hold, the event that a decision becomes, and whether it
-counts. Does not belong here: reading the files, whether a script is any good (`gates`), or what
-follows from decisions and uploads (`promotions`).
+Belongs here: the required content of a line of each file, the event of a decision, and whether it
+has an effect. Does not belong here: reading the files, checking scripts (`gates`), or the effects
+of decisions and uploads (`promotions`).
 
-A line of `scripts.jsonl` is bad when no record can be made of it; a script that merely lacks
-something is submitted, and held back by a gate that says what.
+A line of `scripts.jsonl` is bad if no record can be made of it. A script that only lacks a field is
+submitted, and a gate that names the field stays closed.
 
-When a decision of `approvals.jsonl` counts:
+When a decision of `approvals.jsonl` has an effect:
 
 - Once. Its content is its identity and the id of its event; equal lines are one decision.
 - Not before its date.
-- Only in the state in which it was first read. One that is read and does not count is received: an
-  event binds it to the state that the script is in, or to the time before there was a script. It
-  does not count after the script has left that state: a video that came into review later is not
-  the one that was decided about. This rests on the log; the file may be cut or edited afterwards.
-- About what stood there when it was written: not if it is dated before the script came into its
-  state, nor if it stands above a line that has moved the script since. Lines are appended, so it
-  was written before that move.
+- Only in the state in which it was first read. A decision that is read without an effect is
+  received: an event binds it to the current state of the script, or to the time before there was a
+  script. It has no effect after the script has left that state, since a video that came into review
+  later is not the one that was decided about. This depends on the log only; the file may be
+  truncated or edited afterwards.
+- Only on the state at the time it was written. A decision that is dated before the script entered
+  its state has no effect. The same applies to one above a line that has moved the script since:
+  lines are appended, so it was written before that move.
 
-A cancellation is about the script and not about what is in review: only the first two hold for it,
-and no state binds it.
+A cancellation applies to the script and not to what is in review: only the first two rules apply,
+and it is not bound to a state.
 """
 
 from __future__ import annotations

@@ -144,10 +144,10 @@ class PromotionContext:
     def _list_received(self) -> list[Decision]:
         """The decisions to bind to the state that the script is in, or leaves.
 
-        All that did not count, where the script stays. Where a promotion moves it, the others may
-        be about what comes next: only those that wait for their date are bound. Where a decision
-        moves it, those above that one in the file are bound too; a decision at a keyboard comes
-        after the whole file.
+        If the script stays in its state, all decisions without an effect. If a promotion moves it,
+        the others may be about the next state, so only those with a future date are bound. If a
+        decision moves it, those above that one in the file are bound, too; a decision of `ytap
+        script` follows the whole file.
         """
         unbound = [
             decision
@@ -366,7 +366,7 @@ def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
 
 
 def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
-    """The closed gate of a copy, right after the event that shows it to be one."""
+    """The closed gate of a copy, directly after the event by which it became one."""
     why = describe_copy(evidence.copies.get(move.script_id, ()))
     if why is None or move.to_state is None:
         return []

@@ -364,7 +364,7 @@ def report_days(
 def _pick_scripts(
     records: pl.DataFrame,
 ) -> tuple[dict[str, pl.DataFrame], dict[str, pl.DataFrame]]:
-    """The scripts that wait for a person, and the others that are held back, by workspace."""
+    """The scripts that wait for a review, and the others with a closed gate, by workspace."""
     is_waiting = pl.col("state").is_in(WAITING)
     has_failed = (pl.col("state") == READY_FOR_GENERATION) & pl.col("job_status").eq_missing(
         "failed"
@@ -544,7 +544,7 @@ def _stale_scores(inputs: ReportInputs) -> pl.DataFrame:
 
 
 def _missing_targets(log: pl.DataFrame, words: dict[str, str]) -> pl.DataFrame:
-    """Targets that gave nothing, and those that answered once but no longer."""
+    """Targets without a response, and those that no longer respond."""
     never = pl.col("answer_at").is_null()
     relevant = pl.col("outcome").is_in(list(words)) & (never | pl.col("outcome").is_in(FAILED))
     said = pl.col("outcome").replace_strict(words, default=None, return_dtype=pl.String)
@@ -601,7 +601,7 @@ def _enumerate(column: str) -> pl.Expr:
 
 
 def _missing_metrics(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
-    """Videos that nothing is known of, and days on which none was looked at."""
+    """Videos without any observation, and days on which no video was observed."""
     owned = ("workspace_id", "video_id")
     first = inputs.metrics.group_by(owned).agg(pl.col("day").min().alias("known"))
     # A video whose time of publication is unknown may have been there on any day.

@@ -145,7 +145,7 @@ def proof_needed(rules: Rules, likeness: pl.Expr, root: pl.Expr) -> pl.Expr:
 
 
 class _Merging:
-    """The groups as they are, and the pairs that could merge but have not yet."""
+    """The current groups, and the pairs that may be merged."""
 
     def __init__(
         self, groups: pl.DataFrame, vectors: pl.DataFrame, marks: pl.DataFrame, rules: Rules

@@ -196,12 +196,12 @@ class _Texts:
 class _Titles:
     """The distinct titles of each workspace; their ``title_no`` is the row.
 
-    Titles of the same words are one. They are numbered in the order of their words, so any two of a
-    workspace have the same order in any set of them.
+    Titles with the same words are one. They are numbered in the order of their words, so any two of
+    a workspace have the same order in any set of them.
 
     Attributes:
         rows: ``workspace_no``, ``text_no``.
-        texts: What the texts say.
+        texts: The words and marks of the texts.
     """
 
     rows: pl.DataFrame
@@ -346,7 +346,7 @@ def _unite_surely(
 
 
 def _with_known_story(today: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:
-    """The day's items with the ``story_id`` of past members, where it is known."""
+    """The day's items with the ``story_id`` of past members, if known."""
     if past.is_empty():
         return today
     nearest = past.sort("day", "story_id", descending=[True, False])
@@ -425,11 +425,11 @@ def _explain_day(today: pl.DataFrame, past: pl.DataFrame, terms: pl.DataFrame) -
 def _measure_similarity(
     asked: pl.DataFrame, titles: pl.DataFrame, terms: pl.DataFrame
 ) -> pl.DataFrame:
-    """Of titles, to the other titles of their story; 1 where there are none.
+    """The similarity of titles to the other titles of their story; 1 if there are none.
 
     Args:
-        asked: ``workspace_no``, ``story_id``, ``title_no``, each once.
-        titles: The same of all members of the day and of the days before.
+        asked: ``workspace_no``, ``story_id``, ``title_no``, unique.
+        titles: The same columns of all members of the day and of the days before.
         terms: `terms.weigh_terms` of their titles.
 
     Returns:

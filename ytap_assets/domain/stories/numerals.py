@@ -1,7 +1,7 @@
-"""Numbers and days as titles write them: in letters, Roman, Han and other digits; data and folding.
+"""Numbers and days in titles: in letters, Roman, Han and other digits; data and folding.
 
-Belongs here: which words and characters stand for which number, weekday or month, in several
-languages. Does not belong here: what such a word says of a title (`serials`), likeness (`terms`).
+Belongs here: the number, weekday or month of words and characters, in several languages. Does not
+belong here: what such a word means in a title (`serials`), similarity (`terms`).
 """
 
 from __future__ import annotations

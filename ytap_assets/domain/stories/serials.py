@@ -1,8 +1,8 @@
 """Parts of a series, which share almost every word and are different stories.
 
-Belongs here: what of a title says which part it is (an episode, a date, a version, the sides of a
-match, a number or weekday in a title that otherwise repeats), and which groups contradict each
-other by it. Does not belong here: how numbers are written (`numerals`), likeness.
+Belongs here: the words of a title that identify its part (an episode, a date, a version, the sides
+of a match, a number or weekday in a title that otherwise repeats), and which groups conflict
+because of them. Does not belong here: how numbers are written (`numerals`), similarity.
 """
 
 from __future__ import annotations
@@ -212,10 +212,10 @@ def find_conflicts(pairs: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(words: pl.DataFrame) -> pl.DataFrame:
-    """A number beside a word that counts.
+    """A number next to a word that is counted.
 
     ``Episode 12``, ``12. Bölüm``, ``第12話``, ``Part II``, ``Teil drei``, ``the second part``,
-    ``2 of 5``; an ordinal counts the word behind it, a Roman numeral that of the name before it.
+    ``2 of 5``. An ordinal belongs to the word after it, a Roman numeral to the name before it.
     """
     words = words.filter(
         pl.any_horizontal(pl.col("digits", "nth", "letters", "roman").is_not_null())
@@ -520,7 +520,7 @@ def _read_vocabulary(vocabulary: pl.Series) -> pl.DataFrame:
 
 
 def _value(word: pl.Expr, values: Mapping[str, str]) -> pl.Expr:
-    """What a dictionary says of a word; null if it does not have it."""
+    """The value of a word in a dictionary; null if there is none."""
     return word.replace_strict(
         list(values), list(values.values()), default=None, return_dtype=pl.String
     )

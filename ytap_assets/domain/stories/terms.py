@@ -145,7 +145,7 @@ def weigh_terms(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
 
 
 def _number_terms(words: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """``title_no, term`` of each word, and of each term ``workspace_no, word, size``."""
+    """``title_no, term`` of each word, and ``workspace_no, word, size`` of each term."""
     if "workspace_no" not in words.columns:
         words = words.with_columns(workspace_no=pl.lit(0, pl.UInt32))
     key = pl.col("workspace_no").cast(pl.UInt64) * 2**32 + pl.col("word")
@@ -206,7 +206,7 @@ def _information(terms: pl.DataFrame, vocabulary: pl.Series) -> pl.Series:
 
 
 def _share() -> pl.Expr:
-    """What part of all titles have a term for certain, at least `RAREST_SHARE`."""
+    """The lower bound of the share of all titles that have a term, at least `RAREST_SHARE`."""
     certain = pl.col("titles") - _CERTAIN * pl.col("titles").sqrt()
     return (certain / (pl.col("size") + GENERAL_TITLES)).clip(lower_bound=RAREST_SHARE)
 

@@ -324,7 +324,7 @@ class ReplayTransport(httpx.AsyncBaseTransport):
         )
 
     def _find(self, method: str, url: str) -> dict[str, RequestKey | None]:
-        """The exchange for each id of a list; for any other request, under an empty id."""
+        """The exchange of each id of a list; that of any other request has an empty id."""
         rest, ids = split_ids(url)
         if not ids:
             key = request_key(method, url)

@@ -196,7 +196,7 @@ def _proven_number(text: pl.Expr) -> pl.Expr:
 
 
 def _shows(text: pl.Expr, proof: str, *, but_no: str) -> pl.Expr:
-    """Whether a column shows its thousands separator without ambiguity."""
+    """Whether the thousands separator of a column is unambiguous."""
     return text.str.contains(proof).any() & ~text.str.contains(but_no).any()
 
 
@@ -241,15 +241,15 @@ def _instant(text: pl.Expr, column: Column, _reading: FileContext) -> pl.Expr:
 
 
 def _left(text: pl.Expr, read: pl.Expr) -> pl.Expr:
-    """The texts not parsed yet, because each further parser costs time."""
+    """The texts that are not parsed yet, since each further parser costs time."""
     return pl.when(read.is_null()).then(text)
 
 
 def _trust(text: pl.Expr, pattern: str, parse: Callable[[pl.Expr, str], pl.Expr]) -> pl.Expr:
-    """Times parsed by a pattern; none if the column shows that day and month are exchanged.
+    """Times parsed by a pattern; none if the column probably has day and month exchanged.
 
-    That is where some texts can be read with day and month exchanged only, and none as declared
-    only: the others, such as `9/7/2016`, could be either.
+    That is so if some texts can be read only with day and month exchanged, and none only as
+    declared. Other texts, such as `9/7/2016`, could be either.
     """
     read = parse(text, pattern)
     exchanged = {"%d": "%m", "%m": "%d"}

@@ -1,10 +1,10 @@
 """Records of a CSV file, including damaged ones.
 
-The csv module reads what the recorded tables hold: bare carriage returns, quotes inside quoted
-cells, line breaks in cells, an end in the middle of a cell. Where it gives up on a record, or where
-an unclosed quote has absorbed records, the damaged record is quarantined and reading continues at
-the next line that begins a record. DuckDB's reader miscounts some of these files. Does not belong
-here: what the cells mean.
+The csv module can read what occurs in the recorded tables: bare carriage returns, quotes inside
+quoted cells, line breaks in cells, an end in the middle of a cell. If it cannot read a record, or
+an unclosed quote contains further records, the damaged record is quarantined and reading continues
+at the next line that begins a record. DuckDB's reader miscounts some of these files. Does not
+belong here: the meaning of the cells.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The declarations of file formats, and the entries of `formats.yaml`.
 
-Belongs here: what an entry may contain and whether it is valid, both of known formats and of files
-that are known to hold no observations (section ``refused``). Does not belong here: how a kind of
-value is parsed (`conversion`), or any particular format (`formats.yaml`).
+Belongs here: the permitted content of an entry, both of known formats and of files without
+observations (section ``refused``). Does not belong here: how a kind of value is parsed
+(`conversion`), or any particular format (`formats.yaml`).
 """
 
 from __future__ import annotations
