@@ -20,7 +20,6 @@ from ytap_assets.lakehouse.connection import (
     commit_times,
     extension_file,
     list_tables,
-    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes, stored_columns
@@ -224,7 +223,6 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
     place = settings.catalog
     try:
         with closing(attach(settings, read_only=True)) as connection:
-            skip_join_order(connection)
             connection.execute("BEGIN")
             place = settings.data_path  # the catalog is readable, so a data file is not
             yield Inspection(connection)

@@ -32,7 +32,6 @@ from ytap_assets.lakehouse.connection import (
     attach,
     connect,
     list_tables,
-    skip_join_order,
     stored_at,
 )
 from ytap_assets.lakehouse.errors import LakeError, StatementRefusedError
@@ -379,7 +378,7 @@ def _reads_nothing(statement: str) -> bool:
 
 
 def _open_whole(settings: Settings, as_of: int | None) -> duckdb.DuckDBPyConnection:
-    connection = _limit_memory(attach(settings, read_only=True), settings)
+    connection = _limit_memory(attach(settings, read_only=True, few_files=None), settings)
     if as_of is not None:
         for table in _tables(connection):
             source = _source(connection, table, int(as_of))
@@ -397,7 +396,6 @@ def _open_copy(
     copy.execute("SET temp_directory = ''")
     lake = attach(settings, read_only=True)
     try:
-        skip_join_order(lake)
         _check_known(lake, settings, workspace_id, as_of)
         # All tables as of one snapshot, or a commit in between would be seen by half.
         newest = f"AT (VERSION => {_newest(lake)})"

@@ -546,8 +546,9 @@ class Production:
             )
         )
         self._rivals = self._contexts = None
-        for name in ("_states", "_known_ids", "_logs", "contents"):
-            self.__dict__.pop(name, None)
+        for name, attribute in vars(type(self)).items():
+            if isinstance(attribute, cached_property):
+                self.__dict__.pop(name, None)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Keep what is looked up by script or event in step with the events."""
