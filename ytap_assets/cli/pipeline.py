@@ -224,7 +224,7 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     write_table(names, rows, say, right=right, columns=terminal_columns())
     for one in outcomes:
         for warning in one.warnings:
-            note(f"warning: {clean(warning)}; see `collection_log`")
+            note(f"warning: {clean(warning)}")
     for one in outcomes:
         for workspace_id, reason in one.failures.items():
             name = workspace_id or _name_some(one.workspace_ids)
