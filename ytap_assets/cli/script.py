@@ -106,6 +106,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
             (*row, [one.text for one in found.ignored if one.script_id == row[0]]) for row in rows
         ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
+    if shape == "table" and not ordered.is_empty():
+        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its texts in full")
     for one in found.ignored:
         note(f"approvals.jsonl: {'waits' if one.waits else 'ignored'}: {one_line(one.text)}")
     for problem in found.problems:
@@ -134,7 +136,8 @@ def show(script: str, workspace: str) -> None:
         PRODUCTION_EVENTS, columns=_EVENTS, wanted={"script_id": [script]}
     )
     say("")
-    write_table(_EVENTS, events.sort("seq").iter_rows(), say, columns=terminal_columns())
+    rows = events.sort("seq").iter_rows()
+    write_table(_EVENTS, rows, say, columns=terminal_columns(), whole_last=True)
 
 
 @scripts.command("approve", epilog=examples("ytap script approve ep-12 -w tech --as Ada"))
