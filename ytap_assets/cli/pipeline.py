@@ -354,7 +354,8 @@ def _show_story(account: StoryAccount) -> None:
         f" final score {row['final_score']:.2f}, base score {_spell_base_score(row)}"
     )
     if row["first_ranked_at"] is not None:
-        say(f"first ranked {row['first_ranked_at']:%Y-%m-%d %H:%M} UTC: {row['first_position']}")
+        first = f"{row['first_ranked_at']:%Y-%m-%d %H:%M} UTC"
+        say(f"first ranked {first} at position {row['first_position']}")
     if account.former_ids:
         say(f"formerly {', '.join(account.former_ids)}")
     for url in dict.fromkeys((row["url"], row["discussion_url"])):

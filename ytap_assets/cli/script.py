@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -145,13 +145,16 @@ def show(script: str, workspace: str) -> None:
 def approve(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
     """Approve the script or its video, whichever is in review."""
     platform = open_platform()
-    state = str(_find(platform, workspace, script)["state"])
+    record = _find(platform, workspace, script)
+    state = str(record["state"])
     if state not in _BY_STATE:
         raise TransitionRefusedError(
-            f"script {script} is in {state}: neither the script nor a video waits for review; `ytap"
-            f" script show {script} -w {workspace}` shows its history"
+            f"script {script} has the state {state}: neither the script nor a video waits for"
+            f" review; `ytap script show {script} -w {workspace}` shows its history"
         )
     _decide(platform, workspace, script, _BY_STATE[state], actor, reason)
+    for gate in cast("list[str]", record["failed_gates"]):
+        note(f"closed gate: {one_line(gate)}")
 
 
 @scripts.command(
@@ -221,7 +224,7 @@ def _decide(
         )
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
-    say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
+    say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; its state is {clean(state)}")
     if action in _BY_STATE.values():
         note(
             "It is promoted in the next run, if all its gates are open;"

@@ -44,6 +44,8 @@ _EVENTS_PER_BATCH = 5_000
 _WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
+_COMMANDS = {"lake_maintenance": "ytap maintain", "restore_drill": "ytap backup --verify"}
+"""What makes the assets without partitions."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -249,9 +251,13 @@ def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
     known = sorted(key.to_user_string() for key in makeable)
     unknown = [word for word in _WORD.findall(selection) if word not in known]
     nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
-    advice = f"; did you mean `{nearest}`?" if nearest else ""
-    there_are = f"the assets are {', '.join(known)}"
-    return f"selection {selection!r} selects no asset that can be materialized{advice}; {there_are}"
+    command = next((_COMMANDS[word] for word in unknown if word in _COMMANDS), None)
+    advice = f"the assets are {', '.join(known)}"
+    if nearest:
+        advice = f"did you mean `{nearest}`?"
+    if command:
+        advice = f"run `{command}`"
+    return f"selection {selection!r} selects no asset that can be materialized; {advice}"
 
 
 def group_by_assets(
