@@ -17,6 +17,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -131,34 +132,33 @@ ANY_PATH = click.Path(path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
-one_workspace = click.option(
+
+def _take_one(_ctx: click.Context, _param: click.Parameter, named: tuple[str, ...]) -> str | None:
+    """The only workspace of a repeatable option: click would take the last one.
+
+    Raises:
+        click.BadParameter: Several were given.
+    """
+    if len(named) > 1:
+        raise click.BadParameter(f"this command takes one workspace, not {', '.join(named)}")
+    return named[0] if named else None
+
+
+_workspace = partial(
+    click.option,
     "--workspace",
     "-w",
-    required=True,
+    multiple=True,
     metavar="ID",
-    help="The workspace.",
     shell_complete=complete_workspace,
 )
-maybe_workspace = click.option(
-    "--workspace",
-    "-w",
-    metavar="ID",
-    help="Run on a copy of this workspace's rows.",
-    shell_complete=complete_workspace,
-)
+one_workspace = _workspace(required=True, callback=_take_one, help="The workspace.")
+maybe_workspace = _workspace(callback=_take_one, help="Run on a copy of this workspace's rows.")
 
 
 def some_workspaces(command: _Command) -> _Command:
     """The options ``--workspace``, which can be repeated, and ``--all-workspaces``."""
-    named = click.option(
-        "--workspace",
-        "-w",
-        "workspaces",
-        multiple=True,
-        metavar="ID",
-        help="A workspace; can be repeated.",
-        shell_complete=complete_workspace,
-    )
+    named = _workspace("workspaces", help="A workspace; can be repeated.")
     every = click.option(
         "--all-workspaces", is_flag=True, help="All workspaces that are not archived."
     )

@@ -224,7 +224,7 @@ def _report(outcomes: Sequence[RunOutcome], days: tuple[date, date]) -> None:
     write_table(names, rows, say, right=right, columns=terminal_columns())
     for one in outcomes:
         for warning in one.warnings:
-            note(f"warning: {clean(warning)}; see `collection_log`")
+            note(f"warning: {clean(warning)}")
     for one in outcomes:
         for workspace_id, reason in one.failures.items():
             name = workspace_id or _name_some(one.workspace_ids)
@@ -354,7 +354,8 @@ def _show_story(account: StoryAccount) -> None:
         f" final score {row['final_score']:.2f}, base score {_spell_base_score(row)}"
     )
     if row["first_ranked_at"] is not None:
-        say(f"first ranked {row['first_ranked_at']:%Y-%m-%d %H:%M} UTC: {row['first_position']}")
+        first = f"{row['first_ranked_at']:%Y-%m-%d %H:%M} UTC"
+        say(f"first ranked {first} at position {row['first_position']}")
     if account.former_ids:
         say(f"formerly {', '.join(account.former_ids)}")
     for url in dict.fromkeys((row["url"], row["discussion_url"])):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -106,6 +106,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
             (*row, [one.text for one in found.ignored if one.script_id == row[0]]) for row in rows
         ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
+    if shape == "table" and not ordered.is_empty():
+        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its texts in full")
     for one in found.ignored:
         note(f"approvals.jsonl: {'waits' if one.waits else 'ignored'}: {one_line(one.text)}")
     for problem in found.problems:
@@ -134,7 +136,8 @@ def show(script: str, workspace: str) -> None:
         PRODUCTION_EVENTS, columns=_EVENTS, wanted={"script_id": [script]}
     )
     say("")
-    write_table(_EVENTS, events.sort("seq").iter_rows(), say, columns=terminal_columns())
+    rows = events.sort("seq").iter_rows()
+    write_table(_EVENTS, rows, say, columns=terminal_columns(), whole_last=True)
 
 
 @scripts.command("approve", epilog=examples("ytap script approve ep-12 -w tech --as Ada"))
@@ -142,13 +145,16 @@ def show(script: str, workspace: str) -> None:
 def approve(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
     """Approve the script or its video, whichever is in review."""
     platform = open_platform()
-    state = str(_find(platform, workspace, script)["state"])
+    record = _find(platform, workspace, script)
+    state = str(record["state"])
     if state not in _BY_STATE:
         raise TransitionRefusedError(
-            f"script {script} is in {state}: neither the script nor a video waits for review; `ytap"
-            f" script show {script} -w {workspace}` shows its history"
+            f"script {script} has the state {state}: neither the script nor a video waits for"
+            f" review; `ytap script show {script} -w {workspace}` shows its history"
         )
     _decide(platform, workspace, script, _BY_STATE[state], actor, reason)
+    for gate in cast("list[str]", record["failed_gates"]):
+        note(f"closed gate: {one_line(gate)}")
 
 
 @scripts.command(
@@ -218,7 +224,7 @@ def _decide(
         )
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
-    say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; it is in {clean(state)}")
+    say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; its state is {clean(state)}")
     if action in _BY_STATE.values():
         note(
             "It is promoted in the next run, if all its gates are open;"

@@ -54,6 +54,8 @@ _T = TypeVar("_T")
 _GRACE_S = 10
 _SPARE_BYTES = 256 * 1024**2
 _HINTS = {
+    "Parser Error": "the syntax is described at https://duckdb.org/docs/stable/sql/introduction",
+    "Referenced column": "`ytap sql 'describe TABLE'` lists the columns of a table",
     "Table with name": "`ytap sql 'show tables'` lists the tables",
     "read-only": (
         "the lake is read-only here; `ytap materialize`, `import` and `script` write to it"
@@ -344,7 +346,7 @@ def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
 
 
 def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
-    """DuckDB's message without the excerpt of the statement, with what to do."""
+    """DuckDB's message without the excerpt of the statement, and what to do if it does not say."""
     whole = text = str(error)
     hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
     if hint is None and reads_lake and (line := describe_database_error(error)) is not None:
@@ -352,7 +354,10 @@ def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
     # An excerpt of the statement, and advice on settings that are locked, follow these.
     for end in (_EXCERPT, "\nDatabase is launched", "\nPossible solutions"):
         text = text.partition(end)[0]
-    return f"{' '.join(text.split())}; {hint or 'fix the statement'}"
+    text = " ".join(text.split())
+    if hint is None:
+        return text
+    return f"{text} {hint}" if text.endswith("?") else f"{text.rstrip('.:!')}; {hint}"
 
 
 _PROMPT, _MORE = "ytap> ", "  ... "

@@ -34,6 +34,7 @@ from ytap_assets.defs.table_assets import FAILED, Stage, batch_config, order_ass
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days
+from ytap_assets.operations.inboxes import count_bad_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 
@@ -43,6 +44,8 @@ _EVENTS_PER_BATCH = 5_000
 _WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
+_COMMANDS = {"lake_maintenance": "ytap maintain", "restore_drill": "ytap backup --verify"}
+"""What makes the assets without partitions."""
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -75,7 +78,8 @@ class RunOutcome:
         assets: What was to be made.
         failures: Why it failed, by workspace; under an empty name what concerns all of them.
         seconds: How long it took.
-        warnings: What did not go well though the run is ok: the targets that gave no answer.
+        warnings: What did not go well though the run is ok, and where to see more: targets that
+            gave no answer, inbox lines that cannot be read.
     """
 
     run_id: str
@@ -99,6 +103,7 @@ class RunOutcome:
 
 @dataclass(frozen=True)
 class _Launch:
+    platform: Platform
     definitions: dg.Definitions
     instance: dg.DagsterInstance
     on_step: Callable[[str], None]
@@ -165,7 +170,7 @@ def materialize_range(
         fail_dead_runs(instance, home, daemons_too=False)
         sync_workspaces(instance, platform)
         # The daemon must not start again what was killed on a command line.
-        launch = _Launch(definitions, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
+        launch = _Launch(platform, definitions, instance, on_step, tags | {MAX_RETRIES_TAG: "0"})
         failed: dict[str, set[str]] = {name: set() for name in sorted(set(workspace_ids))}
         for planned in stages:
             for assets, owners in group_by_assets(planned, failed).items():
@@ -246,9 +251,13 @@ def _explain_unknown(selection: str, makeable: Collection[dg.AssetKey]) -> str:
     known = sorted(key.to_user_string() for key in makeable)
     unknown = [word for word in _WORD.findall(selection) if word not in known]
     nearest = next((found for word in unknown if (found := find_nearest(word, known))), None)
-    advice = f"; did you mean `{nearest}`?" if nearest else ""
-    there_are = f"the assets are {', '.join(known)}"
-    return f"selection {selection!r} selects no asset that can be materialized{advice}; {there_are}"
+    command = next((_COMMANDS[word] for word in unknown if word in _COMMANDS), None)
+    advice = f"the assets are {', '.join(known)}"
+    if nearest:
+        advice = f"did you mean `{nearest}`?"
+    if command:
+        advice = f"run `{command}`"
+    return f"selection {selection!r} selects no asset that can be materialized; {advice}"
 
 
 def group_by_assets(
@@ -267,7 +276,7 @@ def _run_stage(
 ) -> RunOutcome:
     run_id = str(uuid4())
     _place_runs(launch.instance, stage.name)
-    began = monotonic()
+    began, first_day = monotonic(), launch.platform.now().date()
     launch.instance.add_event_listener(run_id, _announce(launch.on_step))
     result = launch.definitions.resolve_job_def(stage.name).execute_in_process(
         instance=launch.instance,
@@ -279,13 +288,22 @@ def _run_stage(
     if _was_interrupted(result):
         raise KeyboardInterrupt
     failures = _list_failures(result)
+    workspace_ids = [part.workspace_id for part in parts]
+    warnings: list[str] = []
+    if "" not in failures:
+        reader = launch.platform.lake.batch_reader(workspace_ids)
+        days = (first_day, launch.platform.now().date())
+        warnings = [
+            *_list_warnings(launch.instance, run_id),
+            *_warn_of_lines(count_bad_lines(reader, run_id, days)),
+        ]
     return RunOutcome(
         run_id=run_id,
-        workspace_ids=[part.workspace_id for part in parts],
+        workspace_ids=workspace_ids,
         assets=list(assets),
         failures=failures,
         seconds=monotonic() - began,
-        warnings=[] if "" in failures else _list_warnings(launch.instance, run_id),
+        warnings=warnings,
     )
 
 
@@ -362,8 +380,18 @@ def _list_warnings(instance: dg.DagsterInstance, run_id: str) -> list[str]:
         one = event.asset_check_evaluation_data if event else None
         failed = one and one.metadata.get(FAILED_TARGETS)
         if one and failed:
-            found.append(f"{one.asset_key.to_user_string()}: {failed.value}")
+            name = one.asset_key.to_user_string()
+            found.append(f"{name}: {failed.value}; see `collection_log`")
     return found
+
+
+def _warn_of_lines(counts: Mapping[str, int]) -> list[str]:
+    """How many inbox lines a run put into quarantine, by workspace, and where they are shown."""
+    return [
+        f"{name}: lines that cannot be read, now in quarantine: {number}; `ytap script list -w"
+        f" {name}` shows them"
+        for name, number in counts.items()
+    ]
 
 
 def _is_dagsters(error: SerializableErrorInfo) -> bool:

@@ -43,6 +43,7 @@ from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
+from ytap_assets.reports.words import count
 from ytap_assets.tables import Table
 
 OWNERS = ["team:data-platform"]
@@ -446,7 +447,7 @@ class _StageRun:
         rows = sum(one.rows for one in written.values())
         owners = {scope.workspace_id for scope in written}
         who = ", ".join(owners) if len(owners) == 1 else f"{len(owners)} workspaces"
-        self._context.log.info(f"{name}: {rows} rows of {who}")
+        self._context.log.info(f"{name}: {count(rows, 'row')} of {who}")
         return bool(written)
 
     def _finish(self, name: str, finish: Callable[[Platform], object]) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from ytap_assets.config_keys import find_nearest
+from ytap_assets.domain.text import has_non_ascii
 
 # ISO 639-1 code, ISO 639-2 codes (the terminological one first), and name.
 _LANGUAGES = """
@@ -284,7 +285,7 @@ def detect_other_language(texts: pl.Series, language: str) -> pl.Series:
     # Most titles need neither test: ASCII is Latin, and one word of the language is enough.
     doubtful = texts.is_not_null()
     if script == _LATIN:
-        doubtful &= texts.str.len_bytes() != texts.str.len_chars()
+        doubtful &= has_non_ascii(texts)
     rows = doubtful.arg_true()
     is_other = is_other.scatter(rows, _has_foreign_script(texts.gather(rows), script))
     if code in _COMMON_WORDS:

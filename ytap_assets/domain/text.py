@@ -12,9 +12,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from typing import TypeVar
 
 import polars as pl
 
+_Texts = TypeVar("_Texts", pl.Expr, pl.Series)
 _BREAK = "\x00"
 SCRIPT_EDGE = "\x1f"
 """Marks the beginning and end of a script without spaces, or of Korean; removed from all texts."""
@@ -160,10 +162,23 @@ def normalize_texts(texts: pl.Series) -> pl.DataFrame:
 def plain_punctuation(clean: pl.Series) -> pl.Series:
     """Replace typographic apostrophes, quotes and dashes, for patterns."""
     # None of them is ASCII, and most texts are.
-    rows = (clean.str.len_bytes() != clean.str.len_chars()).arg_true()
+    rows = has_non_ascii(clean).arg_true()
     if rows.is_empty():
         return clean
     return clean.clone().scatter(rows, clean.gather(rows).str.replace_many(_TYPOGRAPHIC))
+
+
+def has_non_ascii(texts: _Texts) -> _Texts:
+    """Whether each text has characters outside ASCII; null for null."""
+    return texts.str.len_bytes() != texts.str.len_chars()
+
+
+def replace_lists(lists: pl.Series, rows: pl.Series, new: pl.Series) -> pl.Series:
+    """Lists of texts with those of some rows replaced: `Series.scatter` refuses lists."""
+    places = pl.int_range(lists.len() + new.len(), dtype=pl.UInt32, eager=True)
+    places = places.head(lists.len()).scatter(rows, places.tail(new.len()))
+    # Polars gathers lists from several chunks many times slower.
+    return pl.concat([lists, new.alias(lists.name)], rechunk=True).gather(places)
 
 
 def join_scripts(normal: pl.Expr) -> pl.Expr:

@@ -50,7 +50,6 @@ from ytap_assets.lakehouse.connection import (
     attach,
     list_tables,
     require_catalog,
-    skip_join_order,
 )
 from ytap_assets.lakehouse.copies import (
     CATALOG_NAME,
@@ -420,7 +419,6 @@ def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str
                 translate_errors(restored),
                 closing(attach(restored, read_only=True)) as connection,
             ):
-                skip_join_order(connection)
                 return _count_rows(connection, reads_all=True)
         except (duckdb.Error, LakeDamagedError) as error:
             message = " ".join(str(error).split())

@@ -111,13 +111,19 @@ def connect(*, extensions: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
 
 
 def attach(
-    settings: Settings, *, read_only: bool, sleep: Callable[[float], None] = time.sleep
+    settings: Settings,
+    *,
+    read_only: bool,
+    few_files: int | None = _FEW_FILES,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> duckdb.DuckDBPyConnection:
     """Connect and attach the lake as the default database.
 
     Args:
         settings: Where it is.
         read_only: Whether it is only read.
+        few_files: Up to so many data files, joins are left in the order in which they are written.
+            None for statements of users, which may join anything in any order.
         sleep: Waits so many seconds, while another program keeps the catalog locked.
 
     Raises:
@@ -128,7 +134,7 @@ def attach(
         CatalogBusyError: Another program keeps the catalog locked for too long.
     """
     require_catalog(settings)
-    return _attach(settings, read_only=read_only, creates=False, sleep=sleep)
+    return _attach(settings, read_only=read_only, creates=False, few_files=few_files, sleep=sleep)
 
 
 def require_catalog(settings: Settings) -> None:
@@ -199,6 +205,7 @@ def _attach(
     *,
     read_only: bool,
     creates: bool,
+    few_files: int | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> duckdb.DuckDBPyConnection:
     connection = connect(extensions=_EXTENSIONS)
@@ -207,38 +214,39 @@ def _attach(
         connection.execute("SET GLOBAL threads = 1")
         statement = attach_statement(settings, read_only=read_only, creates=creates)
         _attach_lake(connection, settings, statement, read_only=read_only, sleep=sleep)
+        disabled = _choose_optimizers(connection, few_files)
         connection.execute("RESET GLOBAL threads")
     except BaseException:
         connection.close()
         raise
+    connection.execute(f"SET GLOBAL disabled_optimizers = '{disabled}'")
     # A file never changes once it is written, so its footer needs to be read only once.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
-    # DuckLake answers for every snapshot with the newest column statistics (its issue 1377): a
-    # condition on rows that were deleted since drops them from old snapshots, from the change feed
-    # and from transactions that began before. The setting is the whole instance's, whose cursors
-    # read old and new snapshots side by side, so it cannot be set for the old ones alone. It costs
-    # a count, minimum or maximum of a whole table its shortcut, and a new partition 8 ms: what it
-    # held before is looked for in the files (`docs/ducklake.md`).
-    connection.execute(f"SET GLOBAL disabled_optimizers = '{_WRONG_OPTIMIZER}'")
     return connection
 
 
-def skip_join_order(connection: duckdb.DuckDBPyConnection, *, few_files: int = _FEW_FILES) -> None:
-    """Leave joins of a small lake in the order in which they are written.
+def _choose_optimizers(connection: duckdb.DuckDBPyConnection, few_files: int | None) -> str:
+    """The optimizers that are disabled, as DuckDB's setting names them.
 
-    The optimizer of their order asks DuckLake for the statistics of every column that is read. Of a
-    table that never had rows, DuckLake keeps none, and asks its catalog again for each column (its
-    pull request 1313): 2 ms of processor time a column. On a lake of many files the optimizer is
-    worth more, because it shortens DuckLake's own search for files. For connections whose
-    statements are the lakehouse's: those of users may join anything in any order.
+    DuckLake answers for every snapshot with the newest column statistics (its issue 1377): a
+    condition on rows that were deleted since drops them from old snapshots, from the change feed
+    and from transactions that began before. The setting is the whole instance's, whose cursors
+    read old and new snapshots side by side, so it cannot be set for the old ones alone. It costs
+    a count, minimum or maximum of a whole table its shortcut, and a new partition 8 ms: what it
+    held before is looked for in the files (`docs/ducklake.md`).
 
-    Args:
-        connection: One that has the lake attached.
-        few_files: Up to so many data files, a lake is small.
+    The optimizer of joins asks DuckLake for the statistics of every column that is read. Of a table
+    that never had rows, DuckLake keeps none, and asks its catalog again for each column (its pull
+    request 1313): 2 ms of processor time a column. On a lake of many files the optimizer is worth
+    more, because it shortens DuckLake's own search for files.
     """
-    count = f"SELECT count(*) FROM __ducklake_metadata_{LAKE}.ducklake_data_file"
-    if connection.execute(count).fetchall()[0][0] <= few_files:
-        connection.execute(f"SET GLOBAL disabled_optimizers = '{_WRONG_OPTIMIZER},join_order'")
+    if few_files is None:
+        return _WRONG_OPTIMIZER
+    [count] = connection.execute(
+        f"SELECT count(*) FROM __ducklake_metadata_{LAKE}.ducklake_data_file"
+        " WHERE end_snapshot IS NULL"
+    ).fetchall()[0]
+    return f"{_WRONG_OPTIMIZER},join_order" if count <= few_files else _WRONG_OPTIMIZER
 
 
 def _attach_lake(

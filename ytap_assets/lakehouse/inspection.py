@@ -20,7 +20,6 @@ from ytap_assets.lakehouse.connection import (
     attach,
     commit_times,
     extension_file,
-    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, Stored, plan_changes, stored_columns
@@ -228,7 +227,6 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
     place = settings.catalog
     try:
         with closing(attach(settings, read_only=True)) as connection:
-            skip_join_order(connection)
             connection.execute("BEGIN")
             place = settings.data_path  # the catalog is readable, so a data file is not
             yield Inspection(connection)

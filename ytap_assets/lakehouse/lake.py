@@ -23,7 +23,6 @@ from ytap_assets.lakehouse.connection import (
     is_made_by_itself,
     make_catalog,
     require_catalog,
-    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
@@ -70,7 +69,6 @@ class Lake:
         # What a pipeline reads and writes at a time is small: handing pieces of it from thread to
         # thread cost a publish half as much CPU again, and runs stand side by side in any case.
         connection.execute("SET GLOBAL threads = 1")
-        skip_join_order(connection)
 
     @classmethod
     def open(

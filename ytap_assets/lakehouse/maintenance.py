@@ -111,16 +111,12 @@ def maintain(
         DiskFullError: There is no space left to merge into.
     """
     with lake.lock.hold():
-        check_files(read_catalog(lake.settings.catalog), lake.settings)
+        facts = read_catalog(lake.settings.catalog)
+        check_files(facts, lake.settings)
     with lake.cursor() as cursor:
         before = _count_files(cursor)
-    with lake.all_cores(), lake.write(run) as transaction:
-        transaction.compact("ducklake_rewrite_data_files", delete_threshold=_HALF)
-    for least, most in pairwise((0, *MERGE_BELOW)):
-        with lake.all_cores(), lake.write(run) as transaction:
-            transaction.compact(
-                "ducklake_merge_adjacent_files", min_file_size=least, max_file_size=most
-            )
+    if find_rewritten(facts.files):
+        _compact(lake, run)
     swept = _Swept(refusal=doubt)
     if doubt is None:
         try:
@@ -129,6 +125,17 @@ def maintain(
             swept.refusal = str(error)
     with lake.cursor() as cursor:
         return Maintained(before, _count_files(cursor), **asdict(swept))
+
+
+def _compact(lake: Lake, run: Run) -> None:
+    """Rewrite half-deleted files and merge small ones; each call reads every table's statistics."""
+    with lake.all_cores(), lake.write(run) as transaction:
+        transaction.compact("ducklake_rewrite_data_files", delete_threshold=_HALF)
+    for least, most in pairwise((0, *MERGE_BELOW)):
+        with lake.all_cores(), lake.write(run) as transaction:
+            transaction.compact(
+                "ducklake_merge_adjacent_files", min_file_size=least, max_file_size=most
+            )
 
 
 def find_rewritten(files: Mapping[str, LakeFile]) -> frozenset[str]:

@@ -34,7 +34,7 @@ _STORED_TYPES = {
     "float64": "DOUBLE",
     "timestamptz": "TIMESTAMP WITH TIME ZONE",
 }
-"""DuckDB's names of types that DuckLake stores under another name."""
+"""DuckDB's names of declared types that DuckLake stores under another name."""
 
 _COLUMNS = """
 SELECT t.table_name, c.column_name, c.column_type, item.column_type AS item_type, note.value
@@ -42,8 +42,8 @@ FROM ducklake_column c
 JOIN ducklake_table t USING (table_id)
 JOIN ducklake_schema s USING (schema_id)
 LEFT JOIN ducklake_column item
-    ON item.table_id = c.table_id AND item.parent_column = c.column_id
-    AND item.end_snapshot IS NULL
+    ON c.column_type = 'list' AND item.table_id = c.table_id
+    AND item.parent_column = c.column_id AND item.end_snapshot IS NULL
 LEFT JOIN ducklake_column_tag note
     ON note.table_id = c.table_id AND note.column_id = c.column_id
     AND note.key = 'comment' AND note.end_snapshot IS NULL

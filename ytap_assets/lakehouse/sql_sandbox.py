@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from ytap_assets.lakehouse.connection import (
     attach,
     connect,
     list_tables,
-    skip_join_order,
     stored_at,
 )
 from ytap_assets.lakehouse.errors import LakeError, StatementRefusedError
@@ -251,7 +251,7 @@ class _Checker:
                 " day IN ('2026-11-01', '2026-11-02')`"
             )
         reason = _READ_ONLY if kind in WRITING else _WAY_OUT
-        raise StatementRefusedError(f"{kind.name} of this form: {reason}")
+        raise StatementRefusedError(f"this {kind.name} statement: {reason}")
 
     def _check_parts(self, match: re.Match[str]) -> str:
         parts = match.groupdict()
@@ -297,7 +297,7 @@ class _Checker:
             case "SHOW_REF":
                 name = _fold(node["table_name"]).strip('"')
                 if name not in _SHOWN and name not in self._tables:
-                    raise _unknown_table(name)
+                    raise self._unknown_table(name)
             case "TABLE_FUNCTION":
                 self._check_function(node["function"], _TABLE_FUNCTIONS)
             case "FUNCTION" | "WINDOW":
@@ -317,13 +317,20 @@ class _Checker:
         for schema, views in _VIEWS.items():
             if name in views and places <= {"system", schema} and name not in self._stored:
                 return
-        raise _unknown_table(".".join((*sorted(places), name)))
+        raise self._unknown_table(".".join((*sorted(places), name)))
 
     def _check_function(self, node: dict[str, Any], allowed: frozenset[str] | None) -> None:
         name = _fold(node["function_name"])
         is_refused = name in REFUSED_FUNCTIONS if allowed is None else name not in allowed
         if is_refused or name in self._stored:
             raise StatementRefusedError(f"{name}: {_WAY_OUT}")
+
+    def _unknown_table(self, name: str) -> StatementRefusedError:
+        nearest = get_close_matches(name, self._tables, n=1)
+        advice = f"; did you mean {nearest[0]}?" if nearest else f": {_WAY_OUT}"
+        return StatementRefusedError(
+            f"{name} is not a table of the lake (`ytap sql 'show tables'` lists the tables){advice}"
+        )
 
     @cached_property
     def _tables(self) -> set[str]:
@@ -361,12 +368,6 @@ def _parts(node: dict[str, Any], scope: frozenset[str]) -> Iterator[tuple[Any, f
             yield part, scope
 
 
-def _unknown_table(name: str) -> StatementRefusedError:
-    return StatementRefusedError(
-        f"{name} is not a table of the lake (`ytap sql 'show tables'` lists the tables): {_WAY_OUT}"
-    )
-
-
 def _fold(name: str) -> str:
     """A name as DuckDB compares it: only ASCII letters are folded."""
     return name.lower() if name.isascii() else name
@@ -379,7 +380,7 @@ def _reads_nothing(statement: str) -> bool:
 
 
 def _open_whole(settings: Settings, as_of: int | None) -> duckdb.DuckDBPyConnection:
-    connection = _limit_memory(attach(settings, read_only=True), settings)
+    connection = _limit_memory(attach(settings, read_only=True, few_files=None), settings)
     if as_of is not None:
         for table in _tables(connection):
             source = _source(connection, table, int(as_of))
@@ -397,7 +398,6 @@ def _open_copy(
     copy.execute("SET temp_directory = ''")
     lake = attach(settings, read_only=True)
     try:
-        skip_join_order(lake)
         _check_known(lake, settings, workspace_id, as_of)
         # All tables as of one snapshot, or a commit in between would be seen by half.
         newest = f"AT (VERSION => {_newest(lake)})"

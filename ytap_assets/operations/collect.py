@@ -148,8 +148,8 @@ def _collect(batch: Batch, table: Table, ask: _Ask, catalog: Catalog) -> Results
             for slice_ in batch.slices
         }
         unfinished = [one for one in batch.slices if isinstance(results[one.scope], Exception)]
-    except Exception as error:  # the lake: no slice is known to be stored as a whole
-        results = dict.fromkeys((one.scope for one in batch.slices), error)
+    except Exception as error:  # whatever it is: no slice is known to be stored as a whole
+        results = {one.scope: failed.get(one.scope, error) for one in batch.slices}
     finally:
         # Also where it is interrupted: the days that are stored are reported.
         for slice_ in unfinished:

@@ -79,7 +79,7 @@ from ytap_assets.workspaces import Workspace, Workspaces
 
 Area = Literal["setup", "sources", "freshness", "health", "versions"]
 AREAS: tuple[Area, ...] = get_args(Area)
-Verdict = Literal["ok", "warn", "fail"]
+Verdict = Literal["ok", "warn", "fail", "not checked"]
 Probe = Callable[[str], str | None]
 
 _PROJECT = "ytap-assets"
@@ -97,6 +97,10 @@ _TOMORROW = timedelta(days=1)
 _LOOKED_BACK, _STILL_ASKED = timedelta(days=30), timedelta(days=2)
 _RANKED = timedelta(days=92)
 """How far back ranks are compared with their stories, so that the check-up reads no more."""
+_CATCH_UP = (
+    "`ytap ui` collects at regular times; set `status: paused` in the config of a workspace that"
+    " has imported history only"
+)
 _MOST_LISTED = 10
 _OPTIONAL = "metrics"  # a workspace that published nothing has none
 
@@ -108,7 +112,8 @@ class Finding:
     Attributes:
         area: The area of the check.
         subject: What was checked.
-        verdict: ``ok``; ``warn``: it works, but needs attention; ``fail``: it does not work.
+        verdict: ``ok``; ``warn``: it works, but needs attention; ``fail``: it does not work;
+            ``not checked``: that needs an option.
         detail: The result, and what to do if it is not ``ok``.
     """
 
@@ -312,9 +317,8 @@ def _check_reach(settings: Settings, probe: Probe | None) -> Iterator[Finding]:
         return
     for host in sorted(CATALOG.hosts):
         if probe is None:
-            yield Finding(
-                "sources", host, "ok", "not checked; check it with `ytap doctor --online`"
-            )
+            detail = "`ytap doctor --online` checks whether it responds"
+            yield Finding("sources", host, "not checked", detail)
             continue
         problem = probe(host)
         yield Finding("sources", host, "fail" if problem else "ok", problem or "responds")
@@ -592,7 +596,7 @@ def _is_regular(table: Table) -> bool:
 def _describe_ages(table: Table, behind: Sequence[str], known: dict[str, Age]) -> str:
     due = f"due every {span(table.cadence_minutes * 60)}"
     if behind:
-        return f"{due}; behind: {', '.join(behind)}"
+        return f"{due}; behind: {', '.join(behind)}; {_CATCH_UP}"
     rows = sum(age.rows for age in known.values())
     return f"{due}; {count(rows, 'row')} in {count(len(known), 'workspace')}"
 
@@ -643,7 +647,8 @@ def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     days = inspection.differing_days(TREND_STORIES, SCORED_TRENDS, "story_id", since=since)
     behind = days.group_by("workspace_id", maintain_order=True).agg("day")
     if behind.is_empty():
-        yield Finding("freshness", "ranks", "ok", "every list contains its day's stories")
+        detail = f"every list of the last {_RANKED.days} days contains its day's stories"
+        yield Finding("freshness", "ranks", "ok", detail)
     for workspace_id, theirs in behind.head(_MOST_LISTED).rows():
         command = (
             f"`ytap materialize 'key:scored_trends+' -w {workspace_id} --from {min(theirs)}"

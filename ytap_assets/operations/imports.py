@@ -1,4 +1,4 @@
-"""Store rows without a request: from files, and from responses that are stored already.
+"""Store rows without a request: import files, and parse stored responses again.
 
 Recorded trending tables are imported into ``raw_trends``, as observations of their day. After a
 parser was fixed, stored responses are parsed again, and rows that were not stored are added.
@@ -8,6 +8,7 @@ here: parsers (`sources`), or what counts as stored already (`store`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -28,6 +29,7 @@ from ytap_assets.sources.importing import check_region, describe_reasons, read_t
 from ytap_assets.sources.source import Fetch, Source
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS, RAW_TRENDS, Table
 
+_LOG = logging.getLogger(__name__)
 DIFFERENCES = pl.Schema(
     {
         "workspace_id": pl.String,
@@ -288,10 +290,10 @@ def _parse_batch(reader: Reader, part: pl.DataFrame, run: Run, catalog: Catalog)
         try:
             fetch = _parse_fetch(source, responses, entry, run)
         except Exception as error:  # whatever a parser does with one fetch, others go on
-            problems.append(
-                f"{entry['source']} {entry['target']} of {entry['day']}: the parser failed:"
-                f" {type(error).__name__}: {error}"
-            )
+            failed = f"{entry['source']} {entry['target']} of {entry['day']}: the parser failed"
+            problems.append(f"{failed}: {type(error).__name__}: {error}")
+            if not isinstance(error, YtapError):
+                _LOG.exception(failed)
         else:
             fetches.setdefault(source.table, []).append(fetch)
     return _Batch(fetches, problems)

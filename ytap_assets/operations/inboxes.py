@@ -24,7 +24,7 @@ from ytap_assets.domain.production.lines import BadLine, Line
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
-from ytap_assets.lakehouse.reader import BatchReader
+from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
@@ -426,6 +426,24 @@ def find_new_bad_lines(
         if (workspace_id, name) not in known:
             found[workspace_id].append(name)
     return dict(found)
+
+
+def count_bad_lines(reader: BatchReader, run_id: str, days: Days) -> dict[str, int]:
+    """How many bad lines a run put into quarantine, by workspace with any.
+
+    Args:
+        reader: Reads the workspaces.
+        run_id: The run.
+        days: The first and last day on which it may have read the files.
+    """
+    log = reader.read(
+        COLLECTION_LOG,
+        days=days,
+        columns=["workspace_id", "quarantined"],
+        wanted={"source": [SOURCE], "run_id": [run_id]},
+    )
+    counts = log.remove(quarantined=0).group_by("workspace_id").agg(pl.col("quarantined").sum())
+    return dict(counts.sort("workspace_id").iter_rows())
 
 
 def _read_quarantined(reader: BatchReader, names: Collection[str]) -> set[tuple[str, str]]:

@@ -48,6 +48,7 @@ from ytap_assets.domain.production.promotions import (
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets.errors import ConfigError, UnknownScriptError
 from ytap_assets.lakehouse.checks import PASSED, Scope, check_rows
+from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import APPROVALS
 from ytap_assets.operations.inboxes import (
@@ -101,28 +102,39 @@ def advance(batch: Batch, promotion: str) -> Results:
     chosen = _choose(promotion)
     outcomes = {one.workspace_id: _Outcome() for one in batch.slices}
     waiting = batch.slices
-    for _ in range(_MAX_ROUNDS):
-        try:
+    try:
+        for _ in range(_MAX_ROUNDS):
             inputs = ProductionInputs(Batch(batch.platform, waiting, batch.run))
             made = _Decisions(inputs, chosen)
             made.decide_all()
             moves_cursors = any(one.name == SUBMIT for one in chosen)
             for workspace_id, stored in _commit(made, moves_cursors=moves_cursors).items():
                 outcomes[workspace_id].add(stored)
-            batch.note(_describe_stored(batch, outcomes))
             notes_of = made.inputs.describe()
-        except Exception as raised:  # whatever it is: what earlier rounds stored is reported
+            for workspace_id, error in made.failed.items():
+                outcomes[workspace_id].fail(error)
+            for workspace_id, notes in notes_of.items():
+                outcomes[workspace_id].notes = notes
+            waiting = tuple(one for one in waiting if outcomes[one.workspace_id].is_unsettled)
+            if not waiting:
+                break
+        else:
+            busy = CatalogBusyError(
+                f"{batch.platform.settings.catalog}: other runs promoted the same scripts in each"
+                f" of {_MAX_ROUNDS} attempts; the next run decides them"
+            )
             for one in waiting:
-                outcomes[one.workspace_id].fail(raised)
-            break
-        for workspace_id, error in made.failed.items():
-            outcomes[workspace_id].fail(error)
-        for workspace_id, notes in notes_of.items():
-            outcomes[workspace_id].notes = notes
-        waiting = tuple(one for one in waiting if outcomes[one.workspace_id].is_unsettled)
-        if not waiting:
-            break
-    return _to_results(batch, outcomes)
+                outcomes[one.workspace_id].fail(busy)
+    except Exception as raised:  # whatever it is: what earlier rounds stored is reported
+        for one in waiting:
+            outcomes[one.workspace_id].fail(raised)
+    finally:  # also where it is interrupted
+        batch.note(_describe_stored(batch, outcomes))
+    newest = batch.platform.lake.snapshot_id()
+    return {
+        one.scope: outcomes[one.workspace_id].error or outcomes[one.workspace_id].describe(newest)
+        for one in batch.slices
+    }
 
 
 @dataclass
@@ -168,15 +180,6 @@ class _Stored:
     refused: int = 0
     is_unsettled: bool = False
     snapshot_id: int = 0
-
-
-def _to_results(batch: Batch, outcomes: Mapping[str, _Outcome]) -> Results:
-    batch.note(_describe_stored(batch, outcomes))
-    newest = batch.platform.lake.snapshot_id()
-    return {
-        one.scope: outcomes[one.workspace_id].error or outcomes[one.workspace_id].describe(newest)
-        for one in batch.slices
-    }
 
 
 def _describe_stored(batch: Batch, outcomes: Mapping[str, _Outcome]) -> dict[Scope, Written]:

@@ -189,7 +189,10 @@ def name_task(script: Script) -> str:
     """The task of a person for a script."""
     if script.job_status == "failed" and script.state == "ready_for_generation":
         return "Generation failed"
-    if script.failed_gates and (script.script_approved_by or script.video_approved_by):
+    approver = script.video_approved_by
+    if script.state != "video_pending_review":
+        approver = approver or script.script_approved_by
+    if script.failed_gates and approver:
         return "Approved, blocked by a gate"
     return _TASKS.get(script.state, name_state(script.state))
 

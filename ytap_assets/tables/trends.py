@@ -73,8 +73,8 @@ class TrendStories(Rows):
     channel_title: Text = column("The publishing channel's name.", null=True)
     published_at: Instant = column("When it was published.", null=True)
     observed_at: Instant = column(
-        "Time of the latest observation that counts for the day; one made after the day is given as"
-        " the day's last second."
+        "Time of the latest observation that counts for the day; one made after the day, or"
+        " imported with a date only, is given as the day's last second."
     )
     first_observed_at: Instant = column(
         "When it was first observed that day; after the day: its last second. Null in rows older"
@@ -89,10 +89,14 @@ class TrendStories(Rows):
         "Points + comments; YouTube: likes + comments, else views / 50.", null=True
     )
     engagement_basis: Text = column("What engagement was computed from.")
-    hours_old: Float = column("observed_at - published_at, in hours.", null=True)
+    hours_old: Float = column(
+        "observed_at - published_at, in hours; up to 24 too high if imported with a date only.",
+        null=True,
+    )
     momentum_basis: Text = column("The count used for ranking, or `rank`, or `unknown`.")
     engagement_per_hour: Float = column(
-        "The `momentum_basis` count per hour since publication.", null=True
+        "The `momentum_basis` count per hour since publication, for an age of hours_old.",
+        null=True,
     )
     gained_per_hour: Float = column(
         "Gain per hour between the last two observations; null if there is only one.", null=True
@@ -155,7 +159,9 @@ class ScoredTrends(Rows):
         null=True,
     )
     engagement_per_hour: Float = column(
-        "The `momentum_basis` count of its members there, per hour since publication.", null=True
+        "The `momentum_basis` count of its members there, per hour since publication; ages are"
+        " hours_old in trend_stories.",
+        null=True,
     )
     gained_per_hour: Float = column(
         "Their gain per hour between the last two observations.", null=True
@@ -186,13 +192,17 @@ class ScoredTrends(Rows):
     discussion_url: Text = column("The page of its discussion.", null=True)
     published_at: Instant = column("When it was published.", null=True)
     observed_at: Instant = column(
-        "When that member was last observed; after the day: the day's last second."
+        "When that member was last observed; after the day, or imported with a date only: the day's"
+        " last second."
     )
     engagement: Float = column(
         "Points + comments; YouTube: likes + comments, else views / 50.", null=True
     )
     engagement_basis: Text = column("What engagement was computed from.")
-    hours_old: Float = column("observed_at - published_at, in hours.", null=True)
+    hours_old: Float = column(
+        "observed_at - published_at, in hours; up to 24 too high if imported with a date only.",
+        null=True,
+    )
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 if published_at is unknown.")
     source_weight: Float = column("The weight of the source.")

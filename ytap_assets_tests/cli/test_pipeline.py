@@ -216,7 +216,7 @@ def test_materialize_makes_an_asset_for_every_workspace(platform: Platform, ytap
     workspaces.save(archived)
     result = ytap("materialize", "channels", "--all-workspaces")
     assert result.exit_code == 0, result.output
-    assert "[1/1] channels: 1 rows of tech" in result.stderr
+    assert "[1/1] channels: 1 row of tech" in result.stderr
     [row] = [line.split() for line in result.stdout.splitlines() if line.startswith("tech ")]
     assert (row[1], row[-1]) == ("ok", "channels")
     query = "select workspace_id, channel_id from channels"
@@ -338,6 +338,16 @@ def test_a_mistyped_asset_is_answered_with_the_nearest(platform: Platform, ytap:
     assert "did you mean `scored_trends`?" in ytap.refused(
         2, "materialize", "scored_trend", "-w", "tech"
     )
+
+
+@pytest.mark.parametrize(
+    ("asset", "command"),
+    [("lake_maintenance", "`ytap maintain`"), ("restore_drill", "`ytap backup --verify`")],
+)
+def test_an_asset_without_partitions_is_answered_with_its_command(
+    platform: Platform, ytap: Ytap, asset: str, command: str
+) -> None:
+    assert command in ytap.refused(2, "materialize", asset, "-w", "tech")
 
 
 @pytest.mark.parametrize(

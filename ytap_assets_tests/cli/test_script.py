@@ -86,9 +86,18 @@ def test_an_approval_is_written_down_with_its_author(submitted: Platform, ytap: 
     assert "script_approved" in shown
 
 
+def test_show_prints_a_long_reason_in_full_and_the_list_names_it(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    reason = "too long " * 40 + "in the end"
+    ytap.ok("script", "reject", "ep-1", "-w", "finance", "--reason", reason)
+    assert reason in ytap.ok("script", "show", "ep-1", "-w", "finance")
+    assert "`ytap script show SCRIPT -w finance`" in ytap.ok("script", "list", "-w", "finance")
+
+
 def test_a_rejection_is_final(submitted: Platform, ytap: Ytap) -> None:
     assert ytap.ok("script", "reject", "ep-1", "-w", "finance", "--as", "Ada").endswith(
-        "it is in rejected\n"
+        "its state is rejected\n"
     )
     for act in ("approve", "reject", "send-back", "cancel"):
         assert "rejected" in ytap.refused(1, "script", act, "ep-1", "-w", "finance", "--as", "Bob")
@@ -173,8 +182,23 @@ def test_approving_what_waits_for_no_review_is_told_in_plain_words(
 ) -> None:
     ytap.ok("script", "cancel", "ep-1", "-w", "finance", "--as", "Ada")
     line = ytap.refused(1, "script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
-    assert line.startswith("script ep-1 is in cancelled: neither the script nor a video waits")
+    assert line.startswith(
+        "script ep-1 has the state cancelled: neither the script nor a video waits"
+    )
     assert "script_approved" not in line
+
+
+def test_an_approval_names_the_gates_that_are_closed(submitted: Platform, ytap: Ytap) -> None:
+    inbox = submitted.workspaces.folder("finance") / "scripts.jsonl"
+    line = json.loads(inbox.read_text(encoding="utf-8"))
+    del line["hook"]
+    with inbox.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line | {"script_id": "ep-2", "title": "Another"}) + "\n")
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "go")), ALL_PROMOTIONS)
+
+    said = ytap("script", "approve", "ep-2", "-w", "finance", "--as", "Ada").stderr
+
+    assert "closed gate: schema: missing hook\n" in said
 
 
 def test_nothing_is_decided_in_an_archived_workspace(submitted: Platform, ytap: Ytap) -> None:

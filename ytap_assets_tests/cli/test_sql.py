@@ -61,6 +61,20 @@ def test_a_missing_table_says_how_to_list_them(ytap: Ytap) -> None:
     assert "ytap sql 'show tables'" in ytap.refused(2, "sql", "from nothing_there")
 
 
+@pytest.mark.parametrize("arguments", [(), ("-w", "tech")])
+def test_a_mistyped_table_is_answered_with_the_nearest(
+    lake: Platform, ytap: Ytap, arguments: tuple[str, ...]
+) -> None:
+    line = ytap.refused(2, "sql", "from raw_trend", *arguments).casefold()
+    assert "did you mean" in line
+    assert "raw_trends" in line
+    assert "?;" not in line
+
+
+def test_a_refused_statement_is_named(lake: Platform, ytap: Ytap) -> None:
+    assert "this DELETE statement: not allowed" in ytap.refused(2, "sql", "delete from videos")
+
+
 def test_an_error_cannot_steer_the_terminal(ytap: Ytap) -> None:
     assert "\x1b" not in ytap.refused(2, "sql", 'from "\x1b[2J"')
 

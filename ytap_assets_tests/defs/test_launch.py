@@ -209,7 +209,25 @@ def test_targets_that_did_not_answer_are_told(
     (outcome,) = materialize_range(platform, "raw_trends", workspace_ids=["tech"], days=(DAY, DAY))
 
     assert outcome.ok
-    assert outcome.warnings == ["raw_trends: 1 of 2 targets failed: timed out (1)"]
+    assert outcome.warnings == [
+        "raw_trends: 1 of 2 targets failed: timed out (1); see `collection_log`"
+    ]
+
+
+def test_bad_inbox_lines_are_a_warning_of_the_run_that_quarantines_them(platform: Platform) -> None:
+    inbox = platform.workspaces.folder("tech") / "scripts.jsonl"
+    inbox.write_text("no JSON\nnor this\n", encoding="utf-8")
+    names = ["finance", "tech"]
+
+    first, again = (
+        materialize_range(platform, "production_events", workspace_ids=names, days=(DAY, DAY))[0]
+        for _ in range(2)
+    )
+
+    [warning] = first.warnings
+    assert warning.startswith("tech: lines that cannot be read, now in quarantine: 2")
+    assert "`ytap script list -w tech`" in warning
+    assert again.warnings == []
 
 
 def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:

@@ -190,7 +190,7 @@ def test_the_essentials_of_a_report_are_shown_where_it_is_made(demo: Demo) -> No
     shown = event.asset_materialization.metadata["essentials"]
     assert isinstance(shown, dg.MarkdownMetadataValue)
     assert shown.value is not None
-    assert "Waiting for review" in shown.value
+    assert "In review" in shown.value
 
 
 def test_a_failing_source_is_named_in_its_report_and_the_others_went_on(demo: Demo) -> None:

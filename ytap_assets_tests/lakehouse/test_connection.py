@@ -22,7 +22,6 @@ from ytap_assets.lakehouse.connection import (
     extension_file,
     list_tables,
     make_catalog,
-    skip_join_order,
 )
 from ytap_assets.lakehouse.errors import LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
@@ -126,13 +125,13 @@ def test_a_table_without_rows_is_read_without_a_question_for_each_column(lake: L
     assert asked == [(1,)]
 
 
-@pytest.mark.parametrize(("few_files", "is_skipped"), [(1, True), (0, False)])
+@pytest.mark.parametrize(("few_files", "is_skipped"), [(1, True), (0, False), (None, False)])
 def test_joins_are_ordered_where_there_are_many_files(
-    lake: Lake, few_files: int, is_skipped: bool
+    lake: Lake, few_files: int | None, is_skipped: bool
 ) -> None:
     publish(lake, NOTES, notes("tech", [DAY], ["one"]), one_day("tech"))
-    with closing(attach(lake.settings, read_only=True)) as connection:
-        skip_join_order(connection, few_files=few_files)
+    publish(lake, NOTES, notes("tech", [DAY], ["two"]), one_day("tech"))
+    with closing(attach(lake.settings, read_only=True, few_files=few_files)) as connection:
         disabled = str(_setting(connection, "disabled_optimizers"))
     assert "statistics_propagation" in disabled
     assert ("join_order" in disabled) is is_skipped

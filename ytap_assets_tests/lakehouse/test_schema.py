@@ -354,6 +354,16 @@ def test_what_would_lose_data_is_refused_with_the_way_out(
     assert lake.reader("tech").read(SIGHTINGS).get_column("title").to_list() == ["t"]
 
 
+@pytest.mark.parametrize("stored", ["MAP(VARCHAR, VARCHAR)", "STRUCT(a VARCHAR)", "VARCHAR[][]"])
+def test_a_column_of_another_nested_type_is_refused(lake: Lake, stored: str) -> None:
+    _evolve(lake, GROWN)
+    with lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.sightings DROP COLUMN tags")
+        cursor.execute(f"ALTER TABLE lake.sightings ADD COLUMN tags {stored}")
+    with pytest.raises(SchemaConflictError, match=r"sightings\.tags is .* and VARCHAR\[\] in"):
+        _evolve(lake, GROWN)
+
+
 def test_a_conflict_in_one_table_changes_no_other(lake: Lake) -> None:
     other = replace(GROWN, name="others")
     conflict = replace(SIGHTINGS, model=RetypedSightings)

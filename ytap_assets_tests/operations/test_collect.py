@@ -97,11 +97,20 @@ def test_a_day_of_which_a_part_is_stored_when_the_lake_fails_is_a_failure(
         commit(self)
         raise LockTimeoutError("another process holds the lock")
 
+    ask = collect.collect_trends
+
+    async def fail_for_finance(workspace: Workspace, *rest: Any, **named: Any) -> list[Fetch]:
+        if workspace.workspace_id == "finance":
+            raise ValueError("no target")
+        return await ask(workspace, *rest, **named)
+
+    monkeypatch.setattr(collect, "collect_trends", fail_for_finance)
     monkeypatch.setattr(Batches, "commit", fail_at_the_end)
-    batch, _ = platform.batch({"tech": [(FIRST, FIRST)]}, RUN)
-    (failing,) = collect_trends(batch).values()
+    batch, _ = platform.batch({"tech": [(FIRST, FIRST)], "finance": [(FIRST, FIRST)]}, RUN)
+    failing, own = collect_trends(batch).values()
 
     assert isinstance(failing, LockTimeoutError)
+    assert isinstance(own, ValueError)  # a slice's own reason is kept
     assert list(batch.published) == [Scope("tech", FIRST, FIRST)]
     assert stored_days(platform) == [FIRST]
 

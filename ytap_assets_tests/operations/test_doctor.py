@@ -243,7 +243,7 @@ def test_hosts_are_asked_only_when_wanted(platform: Platform) -> None:
         return "no route" if host == "www.reddit.com" else None
 
     offline = examine(live, now=platform.now())
-    assert {one.verdict for one in offline if one.area == "sources"} == {"ok"}
+    assert {one.verdict for one in offline if one.area == "sources"} == {"not checked"}
     online = {one.subject: one for one in examine(live, now=platform.now(), probe=probe)}
     assert set(asked) == CATALOG.hosts
     assert (online["www.reddit.com"].verdict, online["www.reddit.com"].detail) == (
@@ -308,6 +308,7 @@ def test_stale_workspaces_are_named_and_idle_ones_are_not(platform: Platform) ->
     assert (found.area, found.verdict) == ("freshness", "warn")
     assert "tech 3 days" in found.detail
     assert "finance" not in found.detail
+    assert "`status: paused`" in found.detail
     tech = platform.workspaces.get("tech")
     platform.workspaces.save(tech.model_copy(update={"status": "archived"}))
     assert find(platform, "raw_trends").verdict == "ok"

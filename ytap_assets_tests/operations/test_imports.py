@@ -539,12 +539,17 @@ def test_a_fetch_that_can_be_read_now_is_logged_as_read(platform: Platform) -> N
     }
 
 
-def test_a_parser_that_fails_on_one_fetch_stops_no_other(platform: Platform) -> None:
+def test_a_parser_that_fails_on_one_fetch_stops_no_other(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
     collect(platform, '"crash"', name="c1")
     collect(platform, item("a", "One"), name="c2")
     done = read_again(platform, writes=True)
     assert [problem for problem in done.problems if "ZeroDivisionError" in problem]
     assert len(done.problems) == 1
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
     assert platform.lake.reader("tech").read(RAW_TRENDS)["item_id"].to_list() == ["a"]
 
 

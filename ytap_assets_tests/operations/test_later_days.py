@@ -29,7 +29,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.effort import examples
+from ytap_assets_tests.effort import IS_SOAK, examples
 from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.promoting import advance_one
@@ -45,7 +45,8 @@ TITLES = (
     "A cheese museum opens its doors",
 )
 NUMBERS = count()
-EXAMPLES = examples(1)  # beside the written ones; each is many commits
+# Each example is many commits, and a shrunk one would take minutes.
+PHASES = (Phase.explicit, Phase.generate) if IS_SOAK else (Phase.explicit,)
 
 
 def day_of(number: int) -> date:
@@ -134,9 +135,9 @@ CHAIN = [(day, day, day % 2, 5) for day in range(LAST + 1)] + [(2, 1, 4, 7)]
 
 
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(1),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a shrunk case would take minutes
+    phases=PHASES,
 )
 @example(looks=CHAIN, late=[(0, 3, 1, 2)], early_days=[4, 3], order=[4, 2, 0, 3, 1])
 @given(looks=LOOKS, late=LOOKS, early_days=DAYS, order=st.permutations(range(LAST + 1)))
@@ -173,9 +174,9 @@ def test_any_order_of_days_gives_the_same(
 
 
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(1),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    phases=PHASES,
 )
 @example(looks=[CHAIN, CHAIN, CHAIN[1:]], late=[(0, 3, 1, 2)], order=[4, 2, 0, 3, 1])
 @given(

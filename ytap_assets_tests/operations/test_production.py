@@ -397,7 +397,7 @@ def test_decisions_that_do_nothing_are_told(platform: Platform) -> None:
     assert [text.split(": ", 2)[2] for text in notes["ignored_decisions_reasons"]] == [
         "decided before the script entered script_pending_review"
         " (2026-11-19T08:00:00+00:00); decide again",
-        "the script is in script_pending_review; approve_video needs video_pending_review",
+        "the script has the state script_pending_review; approve_video needs video_pending_review",
         "there is no script with this id yet",
     ]
 

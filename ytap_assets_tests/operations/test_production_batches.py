@@ -19,10 +19,10 @@ from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope
-from ytap_assets.lakehouse.errors import LockTimeoutError
+from ytap_assets.lakehouse.errors import CatalogBusyError, LockTimeoutError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations import inboxes, production_inputs, records
+from ytap_assets.operations import inboxes, production, production_inputs, records
 from ytap_assets.operations.platform import Batch, Platform, Written
 from ytap_assets.operations.production import advance, decide_on_script
 from ytap_assets.operations.records import fold_records, list_videos, refold_records
@@ -415,6 +415,37 @@ def test_originals_and_copies_of_a_batch_are_decided_again_where_another_was_fas
     rows = stored(platform).filter(pl.col("type") == "gates_evaluated")
     assert rows["workspace_id"].to_list() == ["finance", "tech"]
     assert rows["reason"].str.contains(f"workspace {third} has the same text").all()
+
+
+def test_a_workspace_whose_scripts_never_settle_fails(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each round, another run changes what the scripts are copies of."""
+    monkeypatch.setattr(production, "_MAX_ROUNDS", 2)
+    [third] = save_many(platform, 1)
+    for name in ("tech", "finance"):
+        write_lines(platform, name, "scripts.jsonl", script("one"))
+
+    def store_original() -> None:
+        advance(batch_of(platform, third), "all")
+
+    def reject_original() -> None:
+        decide_on_script(platform, third, "one", "reject", actor="A", reason=None, run=RUN)
+
+    # The clock is read at the beginning of a round, and before its commit.
+    between = iter([lambda: None, store_original, lambda: None, reject_original])
+
+    def now() -> datetime:
+        next(between)()
+        return platform.now()
+
+    late = Platform(platform.settings, now=now)
+    with late.lake:
+        batch = replace(batch_of(platform, "finance", "tech"), platform=late)
+        results = advance(batch, "all")
+
+    assert isinstance(results[Scope("finance")], CatalogBusyError)
+    assert isinstance(results[Scope("tech")], CatalogBusyError)
 
 
 def test_a_copy_of_an_event_without_content_id_and_of_one_with_it_is_submitted(

@@ -372,7 +372,7 @@ def test_an_empty_day_reads_well() -> None:
     page = check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
     assert "No story scored. No video published." in page.text
     assert "no trends observed" in page.text
-    assert "No script or video was waiting for review at the end of the day." in page.text
+    assert "No script or video was in review at the end of the day." in page.text
     assert "No views are known for these days." in page.text
     assert "None" not in page.text
     assert "nan" not in page.text
@@ -384,6 +384,12 @@ def test_imported_observations_are_not_called_missing() -> None:
     assert "The day's observations were imported" in check_safe(imported).text
     assert "Nothing was fetched for this day." in check_safe(nothing).text
     assert "Nothing was fetched" not in imported
+
+
+def test_a_cost_that_is_not_known_is_not_called_0() -> None:
+    results = SOURCE_PERFORMANCE.frame([result(MONDAY, "hn", published=0)])
+    (_, html), *_ = pages(ReportInputs(performance=results))
+    assert "Hacker News 1 1 1 1 1 0 \N{EN DASH} \N{EN DASH} \N{EN DASH}" in check_safe(html).text
 
 
 def test_history_of_other_days_is_left_out() -> None:
@@ -552,7 +558,7 @@ def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
     ):
         assert line in text
     [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
-    assert "**Waiting for review: 0. Blocked by a gate: 0.**" in render_essentials(nothing)
+    assert "**In review: 0. Blocked by a gate: 0.**" in render_essentials(nothing)
     assert "None" not in render_essentials(nothing)
 
 

@@ -146,6 +146,14 @@ def test_only_ids_of_youtube_lead_to_a_video() -> None:
             {"failed_gates": ("budget",), "script_approved_by": "person:ada"},
             "Approved, blocked by a gate",
         ),
+        (
+            {
+                "state": "video_pending_review",
+                "failed_gates": ("quality",),
+                "script_approved_by": "policy",
+            },
+            "Review the video",
+        ),
         ({"state": "ready_for_generation", "job_status": "failed"}, "Generation failed"),
         ({"state": "ready_for_publish", "job_status": "failed"}, "Check the gate"),
     ],

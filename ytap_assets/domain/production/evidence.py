@@ -545,8 +545,9 @@ class Production:
             )
         )
         self._rivals = self._contexts = None
-        for name in ("_states", "_known_ids", "_logs", "contents"):
-            self.__dict__.pop(name, None)
+        for name, attribute in vars(type(self)).items():
+            if isinstance(attribute, cached_property):
+                self.__dict__.pop(name, None)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Update the lookups by script and event with new events."""

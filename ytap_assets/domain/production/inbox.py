@@ -308,7 +308,7 @@ def decision_event(
     event_type = ACTIONS[decision.action]
     to_state = RULES[event_type].to_state
     if state not in RULES[event_type].from_states:
-        found = "has no record yet" if state is None else f"is in {state}"
+        found = "has no record yet" if state is None else f"has the state {state}"
         possible = " or ".join(str(one) for one in RULES[event_type].from_states)
         raise TransitionRefusedError(
             f"script {decision.script_id} {found}: {_CANNOT[decision.action]}; the action is"
@@ -479,7 +479,9 @@ def find_obstacle(
         return Obstacle("there is no script with this id yet")
     if not is_possible(decision.action, record.state):
         needed = ", ".join(str(state) for state in RULES[ACTIONS[decision.action]].from_states)
-        return Obstacle(f"the script is in {record.state}; {decision.action} needs {needed}")
+        return Obstacle(
+            f"the script has the state {record.state}; {decision.action} needs {needed}"
+        )
     if decision.action != "cancel" and (
         reason := _find_other_subject(decision, standing, record, now)
     ):

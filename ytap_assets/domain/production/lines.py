@@ -27,6 +27,7 @@ _SCRIPT_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _LIMIT = 10**9
 _LONGEST_KEY = 100
 _SHOWN_KEY = 40
+_SHOWN_VALUE = 40
 _SHORTEST_KEY = 4
 """Shorter keys are near many words."""
 _ALIKE = 0.6
@@ -136,6 +137,11 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
+def show_value(value: object) -> str:
+    """The beginning of an invalid value, in quotes, for a message about it."""
+    return repr(str(value)[:_SHOWN_VALUE])
+
+
 def text_up_to(limit: int) -> Callable[[Any], str]:
     """A reader of texts of at most ``limit`` characters."""
 
@@ -190,9 +196,10 @@ def read_usd_micros(value: Any) -> int:
 
 def _as_number(value: Any) -> Decimal | float:
     if isinstance(value, bool) or not isinstance(value, (Decimal, int, float)):
-        raise FieldError("expected a number")
+        raise FieldError(f"expected a number, not {show_value(value)}")
     if not -_LIMIT <= value <= _LIMIT:
-        raise FieldError(f"expected a number between -{_LIMIT:,} and {_LIMIT:,}")
+        limits = f"between -{_LIMIT:,} and {_LIMIT:,}"
+        raise FieldError(f"expected a number {limits}, not {show_value(value)}")
     return value
 
 
@@ -207,9 +214,10 @@ def usd_to_micros(amount: Decimal | float | str) -> int:
     try:
         dollars = Decimal(str(amount))
     except ArithmeticError as error:
-        raise FieldError(f"{str(amount)[:40]!r} is not an amount of dollars") from error
+        raise FieldError(f"{show_value(amount)} is not an amount of dollars") from error
     if not dollars.is_finite() or not 0 <= dollars <= _LIMIT:
-        raise FieldError(f"expected an amount of dollars between 0 and {_LIMIT:,}")
+        limits = f"between 0 and {_LIMIT:,}"
+        raise FieldError(f"expected an amount of dollars {limits}, not {show_value(amount)}")
     return int((dollars * 1_000_000).to_integral_value(ROUND_HALF_UP))
 
 

@@ -21,6 +21,7 @@ from ytap_assets.domain.production.lines import (
     read_number,
     read_script_id,
     read_usd_micros,
+    show_value,
     text_matching,
 )
 from ytap_assets.errors import YtapError
@@ -143,13 +144,13 @@ def is_file_name(text: str) -> bool:
 
 def _read_size(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**62:
-        raise FieldError("expected a number of bytes")
+        raise FieldError(f"expected a number of bytes, not {show_value(value)}")
     return value
 
 
 def _read_sha256(value: Any) -> str:
     if not isinstance(value, str) or not _SHA256.fullmatch(value.lower()):
-        raise FieldError("expected 64 hexadecimal digits")
+        raise FieldError(f"expected 64 hexadecimal digits, not {show_value(value)}")
     return value.lower()
 
 

@@ -26,7 +26,7 @@ from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring.baselines import place
 from ytap_assets.domain.scoring.items import UNKNOWN, may_repeat
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES
-from ytap_assets.domain.text import comparable_titles, normalize_texts
+from ytap_assets.domain.text import comparable_titles, normalize_texts, replace_lists
 from ytap_assets.errors import ConfigError
 
 _EXPONENT = (0.0, 3.0)
@@ -231,11 +231,8 @@ def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
     """A list for each item, of the phrases in their order."""
     found = found.sort("item", maintain_order=True)
     lists = found.group_by("item", maintain_order=True).agg("phrase")
-    none = pl.Series([[]], dtype=pl.List(pl.String))
-    places = pl.zeros(count, dtype=pl.UInt32, eager=True)
-    places = places.scatter(lists["item"], pl.int_range(1, lists.height + 1, eager=True))
-    # Gathering lists from several chunks takes eight times as long.
-    return pl.concat([none, lists["phrase"]], rechunk=True).gather(places).alias(name)
+    none = pl.Series(name, [[]], dtype=pl.List(pl.String)).new_from_index(0, count)
+    return replace_lists(none, lists["item"], lists["phrase"])
 
 
 @dataclass(frozen=True)
@@ -369,12 +366,7 @@ def _sort_lists(lists: pl.Series) -> pl.Series:
         return lists
     values = lists.gather(rows).alias("value").to_frame().with_columns(row=rows).explode("value")
     ordered = values.sort("row", "value").group_by("row", maintain_order=True).agg("value")
-    places = pl.int_range(lists.len(), dtype=pl.UInt32, eager=True)
-    places = places.scatter(
-        rows, pl.int_range(lists.len(), lists.len() + rows.len(), dtype=pl.UInt32, eager=True)
-    )
-    both = pl.concat([lists, ordered["value"].alias(lists.name)], rechunk=True)
-    return both.gather(places)
+    return replace_lists(lists, rows, ordered["value"])
 
 
 def _by_story(rows: pl.DataFrame, count: int) -> pl.DataFrame:
@@ -546,7 +538,7 @@ def _rank(stories: pl.DataFrame) -> pl.DataFrame:
     ties = keys.filter(is_tied).select("row", tie=pl.col("story_id").rank("dense"))
     tie = pl.zeros(keys.height, dtype=pl.UInt32, eager=True).scatter(ties["row"], ties["tie"])
     ordered = keys.drop("story_id").with_columns(tie=tie)
-    # Column after column, the first one last: sorting by several at once takes three times as long.
+    # Column after column, the first one last: sorting by several at once takes 1.8 times as long.
     for name in ("tie", "momentum", "final_score", "day_no"):
         is_score = name in {"momentum", "final_score"}
         ordered = ordered.sort(name, descending=is_score, maintain_order=True)

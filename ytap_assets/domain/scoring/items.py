@@ -119,7 +119,7 @@ def merge_observations(trends: pl.DataFrame) -> pl.DataFrame:
 def may_repeat(frame: pl.DataFrame, key: Sequence[str]) -> pl.Series:
     """Whether another row may have a row's key, by its hash: true wherever one has it.
 
-    It takes a third of the time of a comparison of the keys, of which few are repeated. What
+    It takes about half the time of a comparison of the keys, of which few are repeated. What
     follows must be right for a row whose key no other has.
     """
     return frame.select(key).hash_rows().is_duplicated()

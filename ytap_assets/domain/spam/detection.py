@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
@@ -29,16 +28,20 @@ import polars as pl
 from ytap_assets.domain.phrases import find_phrases, join_regexes, mask_phrases
 from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import PINNED_PATTERNS, RuleName, SpamRules
-from ytap_assets.domain.text import join_scripts, normalize_texts, plain_punctuation
+from ytap_assets.domain.text import (
+    has_non_ascii,
+    join_scripts,
+    normalize_texts,
+    plain_punctuation,
+    replace_lists,
+)
 from ytap_assets.domain.urls import ascii_host, canonical_urls
 
 # No reason contains it: it is not printable, and phrases are shown without it.
 _SEPARATOR = "\x1f"
 PATTERN_CHARACTERS = 2_000
 """Patterns are matched against the beginning of a text; no platform has longer titles."""
-_NOT_ASCII = r"[^\x00-\x7F]"
 _NO_MODEL = SpamModel(0, {})
-_FIRST_WORDS = 8
 _HOST = r"^\s*(?:(?i:https?):[/\\]*|[/\\]{2,})(?:[^/\\?#]*@)?([^/\\?#:@]+)"
 
 
@@ -90,10 +93,11 @@ def find_spam(
     found = found.with_columns(is_spam=(likely >= least) & (likely > 0))
     rows = found["is_spam"].arg_true()
     reasons = prepared[rows].hstack(found[rows]).select(_join_reasons(matches, least)).to_series()
+    no_reasons = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, trends.height)
     return trends.with_columns(
         found["is_spam"],
         found["spam_probability"],
-        spam_reasons=_spread(reasons, rows, trends.height),
+        spam_reasons=replace_lists(no_reasons, rows, reasons),
     )
 
 
@@ -169,15 +173,6 @@ def _join_reasons(matches: Sequence[Match], least: float) -> pl.Expr:
     return joined.str.split(_SEPARATOR)
 
 
-def _spread(lists: pl.Series, rows: pl.Series, count: int) -> pl.Series:
-    """The lists of some rows, and empty ones for all others."""
-    places = pl.zeros(count, dtype=pl.UInt32, eager=True)
-    places = places.scatter(rows, pl.int_range(1, rows.len() + 1, eager=True))
-    none = pl.Series([[]], dtype=pl.List(pl.String))
-    # Gathering lists from several chunks takes forty times as long.
-    return pl.concat([none, lists], rechunk=True).gather(places)
-
-
 def _prepare(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
     """Compute the inputs of the rules once."""
     forms = normalize_texts(trends["title"])
@@ -192,54 +187,25 @@ def _prepare(trends: pl.DataFrame, rules: SpamRules) -> pl.DataFrame:
         forms["clean"].alias("text"),
         channel=pl.coalesce("channel_id", "channel_title"),
         # Emoji are counted only in titles with characters outside ASCII.
-        foreign=pl.when(_is_foreign(pl.col("title"))).then("title"),
+        foreign=pl.when(has_non_ascii(pl.col("title"))).then("title"),
         host=_farm_host(trends["url"], rules),
     )
     seen = _observe_style(_count_same_titles(seen, rules), rules)
     return seen.with_columns(
         *_find_listed_phrases(forms, rules),
-        *_count_words(seen["text"], rules.min_repeated_words),
+        *_count_words(seen["text"]),
         # A workspace's own pattern can take microseconds per character, and titles are untrusted.
         beginning=plain_punctuation(seen["text"].str.slice(0, PATTERN_CHARACTERS)),
     )
 
 
-def _is_foreign(text: pl.Expr) -> pl.Expr:
-    """Whether a text has characters outside ASCII."""
-    return text.str.len_bytes() != text.str.len_chars()
-
-
-def _count_words(texts: pl.Series, least: int) -> tuple[pl.Series, pl.Series]:
-    """``words`` of each text, and ``different`` ones; null where too few can be repeated."""
-    lower = texts.str.to_lowercase()
-    rows = _may_repeat_words(lower).arg_true()
-    lists = lower.gather(rows).str.split(" ")
-    is_empty = lists.list.count_matches("")
-    words = lists.list.len() - is_empty
-    different = lists.list.n_unique() - (is_empty > 0)
-    unknown = pl.Series([None], dtype=pl.UInt32).new_from_index(0, texts.len())
-    is_long = words >= least
-    return (
-        unknown.alias("words").scatter(rows.filter(is_long), words.filter(is_long)),
-        unknown.alias("different").scatter(rows.filter(is_long), different.filter(is_long)),
-    )
-
-
-def _may_repeat_words(texts: pl.Series) -> pl.Series:
-    """Where at most a third of the words can be different: false only if more are.
-
-    With n words and at most n / 3 different ones, two of any n / 3 + 1 words are equal. So the
-    first words tell for texts that are not long; splitting whole texts takes twice the time. One
-    of the first may be empty, as of a space at the beginning; two empty ones are equal.
-    """
-    parts = texts.str.splitn(" ", _FIRST_WORDS + 1).struct.unnest()
-    *first, rest = parts.columns
-    more = 3 * (_FIRST_WORDS - 1) - (_FIRST_WORDS + 1)
-    is_long = pl.col(rest).str.count_matches(" ", literal=True) >= more
-    is_repeated = pl.any_horizontal(
-        pl.col(one) == pl.col(other) for one, other in combinations(first, 2)
-    )
-    return parts.select((is_long | is_repeated).fill_null(value=False)).to_series()
+def _count_words(texts: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """``words`` of each text, and how many are ``different``, ignoring case."""
+    parts = texts.str.to_lowercase().str.split(" ")
+    is_empty = parts.list.count_matches("")
+    words = parts.list.len() - is_empty
+    different = parts.list.n_unique() - (is_empty > 0)
+    return words.alias("words"), different.alias("different")
 
 
 def _find_listed_phrases(forms: pl.DataFrame, rules: SpamRules) -> list[pl.Series]:
@@ -287,7 +253,7 @@ def _farm_host(urls: pl.Series, rules: SpamRules) -> pl.Series:
     # The literal search covers ASCII only; hosts may have other letters, or be escaped.
     read = _unescape(urls).alias("url").to_frame()
     named = pl.col("url").str.contains_any(farms, ascii_case_insensitive=True)
-    rows = read.select(named | _is_foreign(pl.col("url"))).to_series().arg_true()
+    rows = read.select(named | has_non_ascii(pl.col("url"))).to_series().arg_true()
     if rows.is_empty():
         return host
     urls = urls.gather(rows)
@@ -319,7 +285,7 @@ def _is_host(name: str, known: Iterable[str]) -> pl.Expr:
 
 
 def _in_ascii(hosts: pl.Series) -> pl.Series:
-    foreign = hosts.filter(hosts.str.contains(_NOT_ASCII)).unique()
+    foreign = hosts.filter(has_non_ascii(hosts)).unique()
     if foreign.is_empty():
         return hosts
     return hosts.replace(foreign, pl.Series(map(ascii_host, foreign), dtype=pl.String))

@@ -12,7 +12,7 @@ from typing import TypeVar
 import polars as pl
 
 from ytap_assets.domain.stories.numerals import fold_letters, fold_numbers, split_signs, unaccent
-from ytap_assets.domain.text import NO_TITLE
+from ytap_assets.domain.text import NO_TITLE, has_non_ascii
 
 SCALE = 1024
 """Weights are whole numbers, this for a length of 1: sums of them do not depend on their order."""
@@ -292,7 +292,7 @@ def _plain(titles: pl.Series) -> pl.Expr:
     seen = titles.str.replace_all(INVISIBLE, "").str.slice(0, MAX_CHARACTERS)
     seen = seen.set(seen.str.contains(NO_TITLE), None)
     # Most titles are plain ASCII, which has no accents.
-    rows = (seen.str.len_bytes() != seen.str.len_chars()).arg_true()
+    rows = has_non_ascii(seen).arg_true()
     plain = pl.select(unaccent(split_signs(pl.lit(seen.gather(rows))))).to_series()
     return fold_numbers(
         fold_letters(pl.lit(seen.scatter(rows, plain)))

@@ -98,7 +98,7 @@ def test_a_line_is_one_event_however_often_it_is_read() -> None:
             "ready_for_generation",
             "allowed in script_pending_review or video_pending_review",
         ),
-        ("cancel", "published", "script one is in published: it cannot be cancelled"),
+        ("cancel", "published", "script one has the state published: it cannot be cancelled"),
         (
             "published",
             "ready_for_publish",
@@ -150,7 +150,7 @@ def test_acts_that_did_nothing_are_explained() -> None:
     assert reasons[0].startswith("decided before the script entered video_pending_review")
     assert reasons[1] == "already approved by person:ada"
     assert reasons[2] == (
-        "the script is in video_pending_review; approve_script needs script_pending_review"
+        "the script has the state video_pending_review; approve_script needs script_pending_review"
     )
     assert reasons[3] == "there is no script with this id yet"
 

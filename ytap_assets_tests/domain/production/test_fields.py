@@ -95,7 +95,7 @@ def test_path_tricks_are_no_script_ids(script_id: str) -> None:
     ("read", "value", "says"),
     [
         (read_number, True, "expected a number"),
-        (read_number, "90", "expected a number"),
+        (read_number, "90", "expected a number, not '90'"),
         (read_number, float("nan"), "between"),
         (read_number, 10**10, "between -1,000,000,000 and 1,000,000,000"),
         (read_number, Decimal("-1e200"), "between"),
@@ -138,6 +138,6 @@ def test_all_problems_of_optional_fields_are_told_at_once() -> None:
 def test_what_is_needed_must_be_there() -> None:
     with pytest.raises(FieldError, match=r"^a: missing$"):
         Fields({"a": " "}).need("a", text_up_to(5))
-    with pytest.raises(FieldError, match=r"^a: expected a number$"):
+    with pytest.raises(FieldError, match=r"^a: expected a number, not 'x'$"):
         Fields({"a": "x"}).need("a", read_number)
     assert Fields({"a": 0}).need("a", read_number) == 0

@@ -77,7 +77,10 @@ def test_its_name_depends_on_all_that_it_says_and_not_on_how_it_is_written() -> 
         (manifest(files=[ENTRY | {"size_bytes": -1}]), "size_bytes: expected a number of bytes"),
         (manifest(files=[ENTRY | {"size_bytes": 1.5}]), "size_bytes: expected a number of bytes"),
         (manifest(files=[ENTRY | {"size_bytes": True}]), "size_bytes: expected a number of bytes"),
-        (manifest(files=[ENTRY | {"sha256": "abc"}]), "sha256: expected 64 hexadecimal digits"),
+        (
+            manifest(files=[ENTRY | {"sha256": "abc"}]),
+            "sha256: expected 64 hexadecimal digits, not 'abc'",
+        ),
         (manifest(cost_usd="2"), "cost_usd: expected a number"),
         (manifest(cost_usd=-2), "cost_usd: expected an amount"),
         (manifest(quality_score="high"), "quality_score: expected a number"),

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -233,6 +233,7 @@ def test_every_rule_that_catches_gives_its_reason() -> None:
     st.lists(st.sampled_from(["free", "Free", "money", "now", "", "\u00e9"]), max_size=30)
     | st.lists(st.sampled_from(list("abcdefghij ")), max_size=30)
 )
+@example(list("abcdefgh") * 3)
 def test_repeated_words_are_those_of_the_whole_title(words: list[str]) -> None:
     said = [word.lower() for word in " ".join(words).split()]
     is_repeated = len(said) >= 6 and len(set(said)) * 3 <= len(said)
