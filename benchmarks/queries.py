@@ -71,16 +71,16 @@ def main() -> int:
 
 
 def fill(lake: Lake) -> None:
-    """A commit per workspace, a file per quarter."""
-    for number in range(WORKSPACES):
-        workspace_id = f"channel-{number:03}"
+    """A commit per quarter, which writes a file per workspace."""
+    names = [f"channel-{number:03}" for number in range(WORKSPACES)]
+    for first, days in QUARTERS:
         checked = [
             check_rows(
                 SCORED_TRENDS,
-                scored_trends(workspace_id, days, PER_DAY, first=first),
-                Scope(workspace_id, day_after(first), day_after(first + days - 1)),
+                scored_trends(name, days, PER_DAY, first=first),
+                Scope(name, day_after(first), day_after(first + days - 1)),
             )
-            for first, days in QUARTERS
+            for name in names
         ]
         with lake.write(_RUN) as transaction:
             transaction.publish_all(checked)
