@@ -138,9 +138,8 @@ def import_trends(
             ahead = fetch.rows.filter(pl.col("observed_at") > platform.now() + SKEW)
             if not ahead.is_empty():
                 warn(
-                    f"{fetch.log['target']}: {ahead.height} rows have a date in the future, up to"
-                    f" {ahead.select(pl.col('day').max()).item()}; check the year and the order of"
-                    " day and month"
+                    f"{fetch.log['target']}: rows with a date in the future: {ahead.height}, up to"
+                    f" {ahead['day'].max()!s}; check the year and the order of day and month"
                 )
             if fetch.rows.is_empty():
                 reasons[fetch.log["collection_id"]] = describe_reasons(fetch.quarantined)

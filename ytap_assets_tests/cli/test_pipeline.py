@@ -290,7 +290,7 @@ def test_rows_of_days_to_come_are_told_at_once(
     path.write_text(HEADER_OF_POINTS + POINT.format(year=2027), encoding="utf-8")
     result = ytap("import", "trends", path, "-w", "tech", "--source", "youtube")
     assert result.exit_code == 0, result.stderr
-    assert "warning: points.csv: 1 rows have a date in the future, up to 2027-" in result.stderr
+    assert "warning: points.csv: rows with a date in the future: 1, up to 2027-" in result.stderr
 
 
 def test_videos_of_monitored_channels_can_be_imported(
