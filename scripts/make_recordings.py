@@ -117,7 +117,7 @@ class Demo:
         if 0 < demo_items.age_hours(job, self.at) < _HOT_HOURS:
             stories.insert(7, job)
         ids = [demo_items.hn_id(item) for item in stories]
-        yield Answer("hn", hn.TOP_STORIES_URL, documents.to_json(ids))
+        yield Answer("hn", hn.top_stories_url(), documents.to_json(ids))
         for item in stories:
             is_null = (self.day, item["t"]) == _NULL_ITEM
             body = b"null" if is_null else documents.firebase_item(item, self.at)

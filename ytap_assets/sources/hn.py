@@ -48,8 +48,6 @@ MAX_HITS = 1_000
 _HIT_FIELDS = ("objectID", "title", "url", "points", "num_comments", "created_at_i")
 _ALGOLIA = "hn.algolia.com"
 _FIREBASE = "hacker-news.firebaseio.com"
-TOP_STORIES_URL = f"https://{_FIREBASE}/v0/topstories.json"
-"""The front page's ranking."""
 _MAX_REQUESTS = 64
 _MAX_FAILED_ITEMS = 3
 _FRONT_PAGE = 30
@@ -242,7 +240,7 @@ class HackerNewsFrontPage(TrendSource):
 
         The fetch continues after a story that fails, up to `_MAX_FAILED_ITEMS` of them.
         """
-        ranking = await query.get(TOP_STORIES_URL)
+        ranking = await query.get(top_stories_url())
         yield ranking
         failed: list[SourceError] = []
         ranks = _rank_stories(ranking)
@@ -277,13 +275,18 @@ class HackerNewsFrontPage(TrendSource):
         )
 
 
+def top_stories_url() -> str:
+    """The URL of the front page's ranking."""
+    return f"https://{_FIREBASE}/v0/topstories.json"
+
+
 def item_url(item_id: str) -> str:
     """The URL of one item."""
     return f"https://{_FIREBASE}/v0/item/{item_id}.json"
 
 
 def _is_ranking(exchange: Exchange) -> bool:
-    return exchange.url == TOP_STORIES_URL
+    return exchange.url == top_stories_url()
 
 
 def _list_front_page_items(exchange: Exchange) -> Sequence[object]:

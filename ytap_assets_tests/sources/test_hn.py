@@ -12,11 +12,11 @@ import pytest
 
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.hn import (
-    TOP_STORIES_URL,
     HackerNewsByDate,
     HackerNewsFrontPage,
     by_date_url,
     item_url,
+    top_stories_url,
 )
 from ytap_assets.sources.source import Parsed, Responses
 from ytap_assets_tests.sources.support import (
@@ -68,7 +68,7 @@ def story(**changes: object) -> dict[str, Any]:
 
 
 def front_page(*items: object, ids: object = (9, 123)) -> Parsed:
-    exchanges = [answer(ids, TOP_STORIES_URL)]
+    exchanges = [answer(ids, top_stories_url())]
     exchanges += [answer(item, item_url("123")) for item in items]
     return HackerNewsFrontPage().parse(Responses(TODAY, exchanges))
 
@@ -366,7 +366,7 @@ def test_past_days_are_fetched_by_date_and_not_by_front_page(tmp_path: Path) -> 
 def firebase(broken: dict[str, httpx.Response], count: int = 40) -> Any:
     def handler(request: httpx.Request) -> httpx.Response:
         url = str(request.url)
-        if url == TOP_STORIES_URL:
+        if url == top_stories_url():
             return httpx.Response(200, json=list(range(1, count + 1)))
         number = url.rpartition("/")[2].removesuffix(".json")
         default = httpx.Response(200, json=story(id=int(number) if number.isdecimal() else 0))
