@@ -257,7 +257,8 @@ def write_table(
     for row in rows:
         count += 1
         if limit is None or count <= limit:
-            shown.append([to_cell(value) for value in row])
+            last = len(row) - 1 if whole_last else None
+            shown.append([to_cell(value, whole=n == last) for n, value in enumerate(row)])
     header = [clean(name) for name in names]
     fitting = len(header) if whole_last else count_fitting(header, shown, columns)
     lines = layout(
@@ -318,11 +319,13 @@ def to_text(value: object) -> str:
     return text
 
 
-def to_cell(value: object) -> str:
-    """A value as escaped text of a table's cell."""
+def to_cell(value: object, *, whole: bool = False) -> str:
+    """A value as escaped text of a table's cell, truncated unless ``whole``."""
     if value is None:
         return NULL
-    text = to_text(value)[:_MAX_CELL_TEXT]
+    text = to_text(value)
+    if not whole:
+        text = text[:_MAX_CELL_TEXT]
     return "\\u2205" if text == NULL else clean(text)
 
 

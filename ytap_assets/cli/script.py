@@ -131,7 +131,7 @@ def show(script: str, workspace: str) -> None:
     record = _find(platform, workspace, script)
     longest = max(map(len, record))
     for name, value in record.items():
-        say(f"{name:<{longest}}  {to_cell(value)}")
+        say(f"{name:<{longest}}  {to_cell(value, whole=True)}")
     events = platform.lake.reader(workspace).read(
         PRODUCTION_EVENTS, columns=_EVENTS, wanted={"script_id": [script]}
     )

@@ -347,12 +347,12 @@ def _wrong_statements() -> tuple[type[duckdb.Error], ...]:
 
 def _explain(error: duckdb.Error, *, reads_lake: bool) -> str:
     """DuckDB's message without the excerpt of the statement, and what to do if it does not say."""
-    whole = text = str(error)
-    hint = next((hint for sign, hint in _HINTS.items() if sign in whole), None)
+    text, _, _ = str(error).partition(_EXCERPT)
+    hint = next((hint for sign, hint in _HINTS.items() if sign in text), None)
     if hint is None and reads_lake and (line := describe_database_error(error)) is not None:
         return line
-    # An excerpt of the statement, and advice on settings that are locked, follow these.
-    for end in (_EXCERPT, "\nDatabase is launched", "\nPossible solutions"):
+    # Advice on settings, which are locked, follows these.
+    for end in ("\nDatabase is launched", "\nPossible solutions"):
         text = text.partition(end)[0]
     text = " ".join(text.split())
     if hint is None:

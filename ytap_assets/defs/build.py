@@ -100,7 +100,7 @@ class LakeDuckDBResource(DuckDBResource):
             LakeMissingError: There is no lake yet.
         """
         settings = Settings(Path(self.data), Path(self.catalog), Path(self.data_path))
-        connection = attach(settings, read_only=True)
+        connection = attach(settings, read_only=True, few_files=None)
         try:
             yield connection
         finally:

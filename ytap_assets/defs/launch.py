@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -37,6 +38,7 @@ from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.inboxes import count_bad_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
+from ytap_assets.tables import PRODUCTION_EVENTS
 
 CODE_LOCATION = "ytap_assets.definitions"
 _CONFIG = "dagster.yaml"
@@ -291,12 +293,9 @@ def _run_stage(
     workspace_ids = [part.workspace_id for part in parts]
     warnings: list[str] = []
     if "" not in failures:
-        reader = launch.platform.lake.batch_reader(workspace_ids)
-        days = (first_day, launch.platform.now().date())
-        warnings = [
-            *_list_warnings(launch.instance, run_id),
-            *_warn_of_lines(count_bad_lines(reader, run_id, days)),
-        ]
+        warnings = _list_warnings(launch.instance, run_id)
+        if PRODUCTION_EVENTS.name in assets:
+            warnings += _list_bad_lines(launch.platform, workspace_ids, run_id, first_day)
     return RunOutcome(
         run_id=run_id,
         workspace_ids=workspace_ids,
@@ -383,6 +382,18 @@ def _list_warnings(instance: dg.DagsterInstance, run_id: str) -> list[str]:
             name = one.asset_key.to_user_string()
             found.append(f"{name}: {failed.value}; see `collection_log`")
     return found
+
+
+def _list_bad_lines(
+    platform: Platform, workspace_ids: Sequence[str], run_id: str, first_day: date
+) -> list[str]:
+    """Warnings of the inbox lines that a run put into quarantine."""
+    days = (first_day, platform.now().date())
+    try:
+        reader = platform.lake.batch_reader(workspace_ids)
+        return _warn_of_lines(count_bad_lines(reader, run_id, days))
+    except Exception as error:  # whatever it is: the run is over, and its outcome is known
+        return [f"inbox lines in quarantine cannot be counted: {error}"]
 
 
 def _warn_of_lines(counts: Mapping[str, int]) -> list[str]:

@@ -155,7 +155,7 @@ def find_rewritten(files: Mapping[str, LakeFile]) -> frozenset[str]:
         for name in names
         if len(names) > 1 and size < len(MERGE_BELOW)
     }
-    halved = {name for name, file in current.items() if (file.deleted or 0) > _HALF * file.rows}
+    halved = {name for name, file in current.items() if (file.deleted or 0) >= _HALF * file.rows}
     return frozenset(merged | halved)
 
 

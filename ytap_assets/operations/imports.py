@@ -9,6 +9,7 @@ here: parsers (`sources`), or what counts as stored already (`store`).
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +25,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.store import Batches, Preview, Stored, preview_fetches, store_fetches
 from ytap_assets.sources.catalog import CATALOG, Catalog
-from ytap_assets.sources.collect import parse_payloads
+from ytap_assets.sources.collect import make_loggable, parse_payloads
 from ytap_assets.sources.importing import check_region, describe_reasons, read_trend_file
 from ytap_assets.sources.source import Fetch, Source
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS, RAW_TRENDS, Table
@@ -292,7 +293,9 @@ def _parse_batch(reader: Reader, part: pl.DataFrame, run: Run, catalog: Catalog)
             failed = f"{entry['source']} {entry['target']} of {entry['day']}: the parser failed"
             problems.append(f"{failed}: {type(error).__name__}: {error}")
             if not isinstance(error, YtapError):
-                _LOG.exception(failed)
+                # Not `exception`: the trace may quote the response, with what steers a terminal.
+                trace = "".join(traceback.format_exception(error))
+                _LOG.error("%s:\n%s", make_loggable(failed), make_loggable(trace, keep="\n"))
         else:
             fetches.setdefault(source.table, []).append(fetch)
     return _Batch(fetches, problems)

@@ -413,15 +413,15 @@ def _unexpected(error: Exception, what: str, context: FetchContext) -> Unexpecte
     """The error of an unknown exception; its traceback is logged, without secrets."""
     redact = context.client.config.redactor.text
     trace = redact("".join(traceback.format_exception(error)))
-    _LOG.error("%s failed unexpectedly:\n%s", what, _printable(trace, keep="\n"))
-    text = _printable(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
+    _LOG.error("%s failed unexpectedly:\n%s", what, make_loggable(trace, keep="\n"))
+    text = make_loggable(redact(f"{type(error).__name__}: {error}")[:_SHOWN_CHARS])
     return UnexpectedError(
         f"{text}: an error in ytap; the traceback is in the log; the responses are in raw_payloads"
         " and can be parsed again"
     )
 
 
-def _printable(text: str, *, keep: str = "") -> str:
+def make_loggable(text: str, *, keep: str = "") -> str:
     """The text without characters that cannot be logged or stored, such as surrogates."""
     return "".join(char if char.isprintable() or char in keep else "\ufffd" for char in text)
 

@@ -71,6 +71,12 @@ def test_a_mistyped_table_is_answered_with_the_nearest(
     assert "?;" not in line
 
 
+def test_the_text_of_a_statement_gives_no_hint(ytap: Ytap) -> None:
+    line = ytap.refused(2, "sql", "select 'Parser Error, Out of Memory' + 1")
+    assert "syntax" not in line
+    assert "YTAP_SQL_MEMORY" not in line
+
+
 def test_a_refused_statement_is_named(lake: Platform, ytap: Ytap) -> None:
     assert "this DELETE statement: not allowed" in ytap.refused(2, "sql", "delete from videos")
 

@@ -55,6 +55,16 @@ def test_writing_through_it_is_refused(platform: Platform) -> None:
         connection.execute("DELETE FROM accounts")
 
 
+def test_joins_through_it_may_be_written_in_any_order(platform: Platform) -> None:
+    publish_account(platform)
+    resource = LakeDuckDBResource.of(platform.settings)
+
+    with resource.get_connection() as connection:
+        [disabled] = connection.execute("SELECT current_setting('disabled_optimizers')").fetchone()
+
+    assert "join_order" not in disabled
+
+
 def test_loading_the_code_location_warns_of_nothing(platform: Platform) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -11,9 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ytap_assets.defs import launch
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.launch import group_by_assets, materialize_range, plan_stages, prepare_home
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.errors import LakeDamagedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
@@ -228,6 +230,25 @@ def test_bad_inbox_lines_are_a_warning_of_the_run_that_quarantines_them(platform
     assert warning.startswith("tech: lines that cannot be read, now in quarantine: 2")
     assert "`ytap script list -w tech`" in warning
     assert again.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("selection", "count"), [("channels", 0), ("key:production_events or key:videos", 1)]
+)
+def test_a_damaged_log_does_not_hide_how_the_run_went(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, selection: str, count: int
+) -> None:
+    def fail(*_: object) -> dict[str, int]:
+        raise LakeDamagedError("collection_log is damaged")
+
+    monkeypatch.setattr(launch, "count_bad_lines", fail)
+
+    outcomes = materialize_range(platform, selection, workspace_ids=["tech"], days=(DAY, DAY))
+
+    assert [one.ok for one in outcomes] == [True]
+    assert [text for one in outcomes for text in one.warnings] == [
+        "inbox lines in quarantine cannot be counted: collection_log is damaged"
+    ] * count
 
 
 def test_an_interrupted_run_is_the_last_one(platform: Platform) -> None:

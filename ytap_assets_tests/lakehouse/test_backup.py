@@ -590,8 +590,8 @@ def test_a_file_that_stands_alone_or_is_of_an_old_snapshot_is_not_written_anew()
         "main/t/w=a/old.parquet": LakeFile("t", 1_000, 10, None),
         "main/t/w=b/one.parquet": LakeFile("t", 1_000, 10, 0),
         "main/t/w=b/large.parquet": LakeFile("t", 2**20, 10, 0),
-        "main/t/w=c/halved.parquet": LakeFile("t", 2**27, 10, 6),
-        "main/t/w=c/whole.parquet": LakeFile("t", 2**27, 10, 5),
+        "main/t/w=c/halved.parquet": LakeFile("t", 2**27, 10, 5),
+        "main/t/w=c/whole.parquet": LakeFile("t", 2**27, 10, 4),
     }
     assert find_rewritten(files) == {"main/t/w=c/halved.parquet"}
 

@@ -15,10 +15,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
+from ytap_assets.lakehouse.catalog import read_catalog
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.maintenance import find_rewritten
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 from ytap_assets_tests.lakehouse.samples import (
@@ -90,16 +92,19 @@ def test_merging_keeps_every_snapshot_readable(lake: Lake, present: datetime) ->
         assert_frame_equal(old, rows, check_row_order=False)
 
 
-def test_half_deleted_files_are_rewritten(lake: Lake, present: datetime) -> None:
+@pytest.mark.parametrize("deleted", [5, 6])
+def test_half_deleted_files_are_rewritten(lake: Lake, present: datetime, deleted: int) -> None:
     publish(lake, NOTES, notes("tech", days(10), "ab"), Scope("tech", days(10)[0], days(10)[9]))
-    publish(lake, NOTES, NOTES.empty(), Scope("tech", days(10)[0], days(10)[5]))
+    [name] = read_catalog(lake.settings.catalog).files
+    publish(lake, NOTES, NOTES.empty(), Scope("tech", days(10)[0], days(10)[deleted - 1]))
+    assert name in find_rewritten(read_catalog(lake.settings.catalog).files)
     maintain(lake, present)
     with closing(sqlite3.connect(lake.settings.catalog)) as connection:
         live = connection.execute(
             "SELECT record_count FROM ducklake_data_file WHERE end_snapshot IS NULL"
         ).fetchall()
-    assert live == [(8,)]
-    assert lake.reader("tech").read(NOTES).height == 8
+    assert live == [(20 - 2 * deleted,)]
+    assert lake.reader("tech").read(NOTES).height == 20 - 2 * deleted
 
 
 def test_the_snapshot_of_a_merge_names_its_run(lake: Lake, present: datetime) -> None:
