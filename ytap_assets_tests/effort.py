@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 
 _TIMES = int(os.environ.get("YTAP_EXAMPLES_TIMES", "1"))
-IS_SOAK = _TIMES > 1
-"""Whether `make soak` runs: some properties cost many commits an example, and try random ones there
-alone."""
 
 
 def examples(usual: int) -> int:

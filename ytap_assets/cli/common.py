@@ -139,7 +139,7 @@ def _take_one(_ctx: click.Context, _param: click.Parameter, named: tuple[str, ..
     Raises:
         click.BadParameter: Several were given.
     """
-    if len(named) > 1:
+    if len(set(named)) > 1:
         raise click.BadParameter(f"this command takes one workspace, not {', '.join(named)}")
     return named[0] if named else None
 

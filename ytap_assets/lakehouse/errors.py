@@ -80,7 +80,7 @@ class LakeReadOnlyError(LakeError):
 
 
 class CatalogBusyError(LakeError):
-    """Another program locked the catalog or wrote to it; nothing was written."""
+    """Another program locked the catalog or wrote to it; the last attempt wrote nothing."""
 
 
 class SnapshotMissingError(LakeError, QuestionError):

@@ -29,7 +29,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
 )
 from ytap_assets.workspaces import Workspace
-from ytap_assets_tests.effort import IS_SOAK, examples
+from ytap_assets_tests.effort import examples
 from ytap_assets_tests.operations.alone import publish_alone, run_alone
 from ytap_assets_tests.operations.test_production import script, write_lines
 from ytap_assets_tests.promoting import advance_one
@@ -45,8 +45,8 @@ TITLES = (
     "A cheese museum opens its doors",
 )
 NUMBERS = count()
-# Each example is many commits, and a shrunk one would take minutes.
-PHASES = (Phase.explicit, Phase.generate) if IS_SOAK else (Phase.explicit,)
+# A shrunk case would take minutes: each example is many commits.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 
 
 def day_of(number: int) -> date:
