@@ -71,7 +71,7 @@ _MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours
     epilog=examples(
         "ytap materialize '*' --all-workspaces",
         "ytap materialize scored_trends --workspace tech --from 2026-11-01 --to 2026-11-20",
-        "ytap materialize '+workspace_reports' -w tech -w fitness",
+        "ytap materialize '+key:workspace_reports' -w tech -w fitness",
     )
 )
 @click.argument("selection")
@@ -269,7 +269,7 @@ def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> N
             f"{'+' if few else ''}' --workspace {workspace} --from {min(days)} --to {end}"
         )
         if not few:
-            note("With `scored_trends+` each of these days gets a report, also those without rows")
+            note("With `key:scored_trends+` each day gets a report, also those without rows")
     for row in outcome.filter(accepted=0).iter_rows(named=True):
         if row["duplicates"]:
             note(f"{clean(row['target'])}: nothing new: all its rows are in raw_trends already")

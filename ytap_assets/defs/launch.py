@@ -149,7 +149,7 @@ def materialize_range(
 
     Args:
         platform: The installation.
-        selection: Dagster's selection syntax: ``*``, ``scored_trends``, ``+workspace_reports``.
+        selection: Dagster's selection syntax: ``*``, ``scored_trends``, ``+key:workspace_reports``.
         workspace_ids: For whom.
         days: First and last day.
         on_step: Called with a line for every step that begins.
@@ -200,7 +200,7 @@ def plan_stages(definitions: dg.Definitions, selection: str) -> list[Planned]:
         raise ConfigError(
             f"selection {selection!r} cannot be parsed; join several assets with `or`, as in"
             " 'key:scored_trends or key:video_metrics', and add the upstream assets with +, as in"
-            " '+workspace_reports'"
+            " '+key:workspace_reports'"
         ) from error
     if not chosen:
         raise ConfigError(_explain_unknown(selection, makeable))

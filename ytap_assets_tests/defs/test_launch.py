@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Collection
 from datetime import date, timedelta
@@ -85,6 +86,25 @@ def test_what_needs_something_that_failed_is_left_out_and_reports_are_not(
 def test_a_selection_of_nothing_is_refused(platform: Platform, selection: str) -> None:
     with pytest.raises(ConfigError, match="selection"):
         plan_stages(build_definitions(platform=platform), selection)
+
+
+def test_documented_selections_with_a_plus_reach_the_end_of_the_graph(platform: Platform) -> None:
+    root = Path(launch.__file__).parents[2]
+    pages = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("ytap_assets/**/*.py")]
+    found = {
+        (page.name, selection)
+        for page in pages
+        for selection in re.findall(
+            r"['`](\+[a-z][a-z_: ]*|[a-z][a-z_: ]*\+)['`]", page.read_text(encoding="utf-8")
+        )
+    }
+    assert {"cli.md", "trends.md", "importing.md", "pipeline.py", "launch.py", "doctor.py"} <= {
+        name for name, _ in found
+    }
+    for _, selection in found:
+        chosen = set().union(*names(platform, selection))
+        ends = {"scored_trends", "workspace_reports"}
+        assert ends | ({"raw_trends"} if selection.startswith("+") else set()) <= chosen, selection
 
 
 def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None:
