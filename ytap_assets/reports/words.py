@@ -115,9 +115,9 @@ def spell_hours(hours: float | None) -> str:
     return f"{hours / 24:,.0f} days"
 
 
-def spell_wait(since: datetime, day: date) -> str:
-    """How long something had waited at the end of a day."""
-    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+def spell_wait(since: datetime, day: date, generated_at: datetime) -> str:
+    """How long something had waited at the end of a day, or at the report's time in that day."""
+    end = min(datetime.combine(day + timedelta(days=1), time(), UTC), generated_at)
     return spell_hours((end - since).total_seconds() / 3600)
 
 

@@ -64,8 +64,14 @@ def test_ages_are_spelled(hours: float | None, text: str) -> None:
 
 def test_waiting_is_counted_until_the_end_of_the_day() -> None:
     since = datetime(2026, 11, 16, 18, tzinfo=UTC)
-    assert words.spell_wait(since, date(2026, 11, 16)) == "6 h"
-    assert words.spell_wait(since, date(2026, 11, 19)) == "3 days"
+    later = datetime(2026, 11, 21, tzinfo=UTC)
+    assert words.spell_wait(since, date(2026, 11, 16), later) == "6 h"
+    assert words.spell_wait(since, date(2026, 11, 19), later) == "3 days"
+
+
+def test_waiting_of_an_unfinished_day_is_counted_until_the_report() -> None:
+    since = datetime(2026, 11, 16, 18, tzinfo=UTC)
+    assert words.spell_wait(since, since.date(), datetime(2026, 11, 16, 19, tzinfo=UTC)) == "1 h"
 
 
 @pytest.mark.parametrize(
