@@ -271,14 +271,16 @@ def reparse(
     row is kept (conflicting). The network is not used.
     """
     from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
+    from ytap_assets.operations.platform import check_order
 
+    days = (first or date.min, last or date.max)
+    check_order(days)
     platform, run = open_platform(may_only_read=not writes), new_run("parse stored responses again")
     wanted, broken = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     problems = [str(error) for error in broken]
     find = platform.workspaces.get_open if writes else platform.workspace
     for workspace_id in wanted:
         find(workspace_id)  # report a wrong name before anything is done
-    days = (first or date.min, last or date.max)
     differing: list[tuple[object, ...]] = []
     fetches = 0
     for workspace_id in wanted:
@@ -288,7 +290,14 @@ def reparse(
         problems += (f"workspace {workspace_id}: {problem}" for problem in done.problems)
     write_rows(DIFFERENCES.names(), differing, shape, say, columns=terminal_columns())
     what = "stored" if writes else "not stored; store it with --write"
-    note(f"{fetches} fetches parsed again: " + (what if differing else "nothing differs"))
+    what = (
+        what
+        if differing
+        else "nothing differs"
+        if fetches
+        else "no response of these days is stored"
+    )
+    note(f"fetches parsed again: {fetches}; {what}")
     report_problems(problems)
     if problems:
         raise click.exceptions.Exit(FAILED)

@@ -450,6 +450,16 @@ class Batch:
         return is_within
 
 
+def check_order(days: Days) -> None:
+    """Refuse days of which the first is after the last.
+
+    Raises:
+        ConfigError: It is.
+    """
+    if days[0] > days[1]:
+        raise ConfigError(f"{days[0]} is after {days[1]}; give the earlier day first")
+
+
 def split_slices(batch: Batch, frame: pl.DataFrame) -> dict[Scope, pl.DataFrame]:
     """A frame of several workspaces by slice of the batch; a slice without rows is empty.
 

@@ -228,6 +228,11 @@ def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None
     assert ytap.ok("reparse", "-w", "tech", "-f", "csv", "--to", "2026-11-19") == (
         shown.splitlines()[0] + "\n"
     )
+    none = "no response of these days is stored"
+    assert none in ytap("reparse", "-w", "tech", "--to", "2026-11-19").stderr
+    assert none not in ytap("reparse", "-w", "tech").stderr
+    backwards = ("--from", "2026-11-20", "--to", "2026-11-19")
+    assert "earlier day first" in ytap.refused(2, "reparse", "-w", "tech", *backwards)
     assert ytap.ok("reparse", "--all-workspaces", "--write", "-f", "csv") == shown
     assert ytap.ok(*COUNT) == "n\n1\n"
     assert ytap.ok("reparse", "-w", "tech", "-f", "csv") == shown.splitlines()[0] + "\n"
