@@ -67,6 +67,11 @@ def create(
     say(f"{made.workspace_id} created: {clean(str(path))}")
     if made.extra:
         say(f"kept under extra: {clean(', '.join(made.extra))}")
+    if unread := [key for key in made.extra if key in type(made).model_fields]:
+        note(
+            f"warning: {', '.join(unread)}: also the names of config keys, but without effect under"
+            " extra; set them in the config"
+        )
 
 
 @workspace.command("list", epilog=examples("ytap workspace list"))

@@ -53,6 +53,18 @@ def test_an_older_config_is_converted(ytap: Ytap, settings: Settings, tmp_path: 
     assert workspace.extra == {"voice": {"speed": 1.1}}
 
 
+def test_config_keys_of_an_older_config_that_are_kept_under_extra_are_named(
+    ytap: Ytap, tmp_path: Path
+) -> None:
+    old = tmp_path / "old.json"
+    old.write_text(json.dumps({"name": "Old", "budget": 5, "voice": "echo"}), encoding="utf-8")
+    made = ytap("workspace", "create", "tech", "--from", old)
+    assert made.exit_code == 0
+    assert "warning: name, budget: " in made.stderr
+    old.write_text(json.dumps({"voice": "echo"}), encoding="utf-8")
+    assert ytap("workspace", "create", "finance", "--from", old).stderr == ""
+
+
 def test_an_older_config_that_cannot_be_read(ytap: Ytap, tmp_path: Path) -> None:
     bad = tmp_path / "bad\x1b[31m.json"
     bad.write_text("{", encoding="utf-8")
