@@ -47,7 +47,7 @@ MAX_INBOX_BYTES = 256 * 1024 * 1024
 UNFINISHED_FOR = timedelta(hours=24)
 """How long an unfinished line stands unchanged before it is put into quarantine."""
 
-_SHOWN_LINES = 5
+_SHOWN_LINES = 20
 _SHOWN_KEY = 40
 _CHUNK = 1024 * 1024
 _READERS: Mapping[str, Callable[[Fields], Any]] = {
@@ -204,8 +204,7 @@ class InboxFile:
         start = self.opened.cursor
         texts = [f"{self.name}: {text}" for text in self.last_bad]
         if more := start.bad + len(self.parsed.bad) - len(texts):
-            query = f"select place, reason from quarantined_rows where origin = '{self.name}'"
-            texts.append(f'{self.name}: {more} more such lines; `ytap sql "{query}"` lists them')
+            texts.append(f"{self.name}: {more} more such {'line' if more == 1 else 'lines'}")
         # Programs send a script again to be sure; a person who decides again means it.
         numbers = [*start.last_repeated, *map(str, self.parsed.repeated)][-_SHOWN_LINES:]
         texts += [

@@ -355,11 +355,14 @@ class ProductionInputs:
 
     def list_problems(self, workspace_id: str) -> list[str]:
         """What of a workspace's inbox files has no effect; each text begins with a file's name."""
-        texts = [
-            text
-            for file in self.inboxes.files[workspace_id].values()
-            for text in (*file.find_problems(), *file.describe_lines())
-        ]
+        texts: list[str] = []
+        for name, file in self.inboxes.files[workspace_id].items():
+            texts += (*file.find_problems(), *file.describe_lines())
+            if file.opened.cursor.bad:  # stored by a run
+                query = (
+                    f"select place, reason, original from quarantined_rows where origin = '{name}'"
+                )
+                texts.append(f'{name}: `ytap sql "{query}" -w {workspace_id}` lists them in full')
         return texts + self._find_foreign_uploads()[workspace_id]
 
     def _find_foreign_uploads(self) -> dict[str, list[str]]:

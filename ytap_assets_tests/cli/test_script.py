@@ -170,11 +170,20 @@ def test_keys_that_no_rule_reads_are_named_once(submitted: Platform, ytap: Ytap)
 
 def test_of_many_bad_lines_the_last_are_named(submitted: Platform, ytap: Ytap) -> None:
     folder = submitted.workspaces.folder("finance")
-    (folder / "uploads.jsonl").write_text("{no\n" * 20, encoding="utf-8")
+    (folder / "uploads.jsonl").write_text("{no\n" * 21, encoding="utf-8")
     said = ytap("script", "list", "-w", "finance").stderr.splitlines()
-    assert [line for line in said if "line 15 could" in line] == []
-    assert "uploads.jsonl: line 16 could not be read" in said[0]
-    assert "uploads.jsonl: 15 more" in said[5]
+    assert [line for line in said if "line 1 could" in line] == []
+    assert "uploads.jsonl: line 2 could not be read" in said[0]
+    assert said[20] == "uploads.jsonl: 1 more such line"
+    assert "quarantined_rows" not in "".join(said)
+
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "promote")), ALL_PROMOTIONS)
+
+    said = ytap("script", "list", "-w", "finance").stderr.splitlines()
+    query = next(line.split("`")[1] for line in said if "quarantined_rows" in line)
+    found = ytap.ok(*shlex.split(query)[1:], "--format", "csv")
+    assert found.count("uploads.jsonl") == 0
+    assert found.count("{no") == 21
 
 
 def test_approving_what_waits_for_no_review_is_told_in_plain_words(

@@ -82,7 +82,7 @@ def test_a_file_read_bit_by_bit_says_what_it_says_as_a_whole(
     choices = st.sampled_from(
         [*LINES[name], "{no", "[]", '{"script_id": "a", "mood": 1}', "\ufeff"]
     )
-    lines = data.draw(st.lists(st.tuples(choices, ENDS), max_size=8))
+    lines = data.draw(st.lists(st.tuples(choices, ENDS), max_size=24))
     content = "".join(line + end for line, end in lines).encode()
     content = content[: data.draw(st.integers(0, len(content)))]
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=4)))
