@@ -20,7 +20,7 @@ run: $(VENV)/run ## Make the environment and run the whole graph on the demo's r
 	$(DEMO) $(BIN)/ytap summary
 
 ui: $(VENV)/run ## Open Dagster on the same lake at http://127.0.0.1:3000 (PORT=... to move it, VERBOSE=1 for every tick)
-	$(DEMO) $(BIN)/ytap ui --port $(PORT) $(if $(VERBOSE),--verbose)
+	exec env $(DEMO) $(BIN)/ytap ui --port $(PORT) $(if $(VERBOSE),--verbose)
 
 test: $(VENV)/dev ## Make the environment and run the tests (a few minutes)
 	$(BIN)/pytest -n logical --dist loadfile
