@@ -251,9 +251,11 @@ def _check_keys(path: Path, mapping: yaml.MappingNode, *, allows_merging: bool) 
             if not allows_merging:
                 raise _refusal("merge keys (<<) are not supported; repeat the keys", key)
         elif key.tag != _TEXT:
+            is_number = mapping.flow_style and key.tag in _NUMBERS
+            comma = "; a decimal comma is written as a point, as in 3.5" if is_number else ""
             raise _refusal(
                 f"YAML does not read the key {_name(path, key) or '(empty)'} as text; put it in"
-                " quotes",
+                f" quotes{comma}",
                 key,
             )
         line = key.start_mark.line + 1

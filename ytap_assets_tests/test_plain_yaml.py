@@ -171,6 +171,7 @@ def test_keys_are_all_read_or_refused(keys: list[str]) -> None:
         ("a: 'x\nb: 2\n", "close the quotes"),
         ("a: [x, y\nb: 2\n", "close the bracket"),
         ("a: ,x\n", "put the text in quotes"),
+        ("a: {b: 3,5}\n", "decimal comma"),
     ],
 )
 def test_what_is_not_yaml_says_what_to_do(text: str, advice: str) -> None:
