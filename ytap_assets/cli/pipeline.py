@@ -347,6 +347,8 @@ def _show_list(stories: pl.DataFrame) -> None:
 
 
 def _show_story(account: StoryAccount) -> None:
+    from ytap_assets.domain.urls import distinct_pages
+
     row: dict[str, Any] = account.story
     say(clean(row["title"]))
     say(
@@ -358,9 +360,8 @@ def _show_story(account: StoryAccount) -> None:
         say(f"first ranked {first} at position {row['first_position']}")
     if account.former_ids:
         say(f"formerly {', '.join(account.former_ids)}")
-    for url in dict.fromkeys((row["url"], row["discussion_url"])):
-        if url:
-            say(clean(url))
+    for url in distinct_pages((row["url"], row["discussion_url"])):
+        say(clean(url))
     say("")
     say("why")
     for reason in (*row["reasons"], *row["spam_reasons"]):

@@ -510,6 +510,15 @@ def canonical_url(url: str) -> str:
     return canonical if len(canonical) <= MAX_CHARACTERS else _hashed(text)
 
 
+def distinct_pages(urls: Iterable[str | None]) -> list[str]:
+    """The URLs without nulls and without further spellings of an earlier URL."""
+    found: dict[str, str] = {}
+    for url in urls:
+        if url:
+            found.setdefault(canonical_url(url), url)
+    return list(found.values())
+
+
 def ascii_host(host: str) -> str | None:
     """A host in ASCII and lower case (IDNA); None if it cannot be encoded."""
     host = host.lower()

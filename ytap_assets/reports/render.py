@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ytap_assets.domain.reporting.numbers import COVERAGE_DAYS, RESULT_DAYS
 from ytap_assets.domain.reporting.pages import ReportDay
+from ytap_assets.domain.urls import distinct_pages
 from ytap_assets.reports import words
 from ytap_assets.reports.charts import (
     HISTORY_DAYS,
@@ -174,6 +175,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(
         link=words.find_link,
+        distinct_pages=distinct_pages,
         video_link=words.find_video_link,
         file_name=lambda day: f"{day.isoformat()}.html",
         headline=words.write_headline,

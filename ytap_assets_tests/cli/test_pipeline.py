@@ -387,7 +387,8 @@ def ranked(platform: Platform) -> Platform:
         return trend("tech", name, url=f"https://{name}.example/", published_at=morning, **given)
 
     rows = [see(str(n), points=100 + 10 * n) for n in range(11)]
-    best = see("best", points=9000, title=HOSTILE)
+    talk = "http://www.best.example/?utm_source=x"  # another spelling of its page
+    best = see("best", points=9000, title=HOSTILE, discussion_url=talk)
     append_trends(platform, *rows, best, see("spam", title="Free gift cards for all"))
     for work in (cluster_stories, score):
         run_alone(work, platform, "tech", DAY)
@@ -424,6 +425,7 @@ def test_a_story_is_explained_by_its_place_and_by_its_id(ranked: Platform, ytap:
     by_place = ytap.ok("trends", "explain", "1", "-w", "tech")
     assert "position 1 of 13" in by_place
     assert "https://best.example/" in by_place
+    assert by_place.count("best.example") == 1
     assert "cross_source_boost     1.00" in by_place
     assert "\x1b" not in by_place
     story_id = by_place.partition("story ")[2].partition(",")[0]

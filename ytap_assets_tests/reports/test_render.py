@@ -88,6 +88,9 @@ HOSTILE_URLS = [
 ]
 
 
+WATCH = "https://www.youtube.com/watch?v=dQw4w9WgXcQ"
+
+
 class Page(HTMLParser):
     """What a browser would make of a page, as far as safety goes."""
 
@@ -175,6 +178,15 @@ def check_safe(html: str) -> Page:
         " base-uri 'none'; form-action 'none'"
     ]
     return page
+
+
+def test_a_discussion_is_linked_only_if_it_is_another_page() -> None:
+    rows = [
+        story(MONDAY, 1, url="https://youtu.be/dQw4w9WgXcQ", discussion_url=WATCH),
+        story(MONDAY, 2, url="https://example.org/", discussion_url=WATCH),
+    ]
+    (_, html), *_ = pages(ReportInputs(scored=SCORED_TRENDS.frame(rows)))
+    assert check_safe(html).text.count("discussion") == 1
 
 
 def full_inputs(
