@@ -172,7 +172,7 @@ def open_sql(
     """
     if workspace_id is not None:
         check_workspace_id(workspace_id)
-    if _reads_nothing(statement):
+    if as_of is None and _reads_nothing(statement):
         return _lock_down(_limit_memory(connect(), settings), reads_files=False)
     if workspace_id is None:
         return _open_whole(settings, as_of)

@@ -42,7 +42,10 @@ def test_as_of_a_snapshot(lake: Platform, ytap: Ytap) -> None:
     now = ytap.ok("sql", count, "-w", "tech", "-f", "json")
     then = ytap.ok("sql", count, "-w", "tech", "-f", "json", "--as-of", str(before))
     assert (json.loads(now), json.loads(then)) == ([{"n": 3}], [{"n": 2}])
-    assert "snapshot 999" in ytap.refused(2, "sql", count, "--as-of", "999")
+    for statement in (count, "select 1"):
+        for whose in ((), ("-w", "tech")):
+            line = ytap.refused(2, "sql", statement, "--as-of", "999", *whose)
+            assert "snapshot 999" in line
 
 
 def test_every_statement_of_a_text_is_answered(nowhere: Ytap) -> None:
