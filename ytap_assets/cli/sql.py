@@ -139,24 +139,33 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
 def attach() -> None:
     """Print the statements that attach the lake in DuckDB's own shell.
 
-    The first loads the extensions, the second attaches the lake read-only. Both are for the DuckDB
-    version of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of
-    the first.
+    The first loads the extensions, the second attaches the lake read-only, the third makes reads of
+    old snapshots (`AT (VERSION => n)`) correct. They are for the DuckDB version of this
+    installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of the first.
     """
     for line in attach_lines(Settings.from_env()):
         say(line)
 
 
-def attach_lines(settings: Settings) -> tuple[str, str]:
-    """The two lines that load the extensions and attach the lake."""
-    from ytap_assets.lakehouse.connection import LAKE, attach_statement, extension_file
+def attach_lines(settings: Settings) -> tuple[str, str, str]:
+    """The lines that load the extensions, attach the lake and make old snapshots readable."""
+    from ytap_assets.lakehouse.connection import (
+        LAKE,
+        WRONG_OPTIMIZER,
+        attach_statement,
+        extension_file,
+    )
 
     files = {name: extension_file(name) for name in ("ducklake", "sqlite_scanner")}
     loads = [
         f"LOAD {quote(str(file))};" if file else f"INSTALL {name}; LOAD {name};"
         for name, file in files.items()
     ]
-    return " ".join(loads), f"{attach_statement(settings, read_only=True)}; USE {LAKE};"
+    return (
+        " ".join(loads),
+        f"{attach_statement(settings, read_only=True)}; USE {LAKE};",
+        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)};",
+    )
 
 
 def quote(text: str) -> str:

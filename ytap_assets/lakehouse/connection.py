@@ -47,7 +47,8 @@ _DAMAGES = (
 )
 _JOURNALS = ("-wal", "-journal")
 _END_OF_NUMBERS = 2**63
-_WRONG_OPTIMIZER = "statistics_propagation"
+WRONG_OPTIMIZER = "statistics_propagation"
+"""Must be disabled to read old snapshots (`_choose_optimizers`)."""
 _FEW_FILES = 1_000
 # The extension files whose signature DuckDB has checked in this process, as they were then.
 _checked: dict[Path, tuple[int, ...]] = {}
@@ -241,12 +242,12 @@ def _choose_optimizers(connection: duckdb.DuckDBPyConnection, few_files: int | N
     more, because it shortens DuckLake's own search for files.
     """
     if few_files is None:
-        return _WRONG_OPTIMIZER
+        return WRONG_OPTIMIZER
     [count] = connection.execute(
         f"SELECT count(*) FROM __ducklake_metadata_{LAKE}.ducklake_data_file"
         " WHERE end_snapshot IS NULL"
     ).fetchall()[0]
-    return f"{_WRONG_OPTIMIZER},join_order" if count <= few_files else _WRONG_OPTIMIZER
+    return f"{WRONG_OPTIMIZER},join_order" if count <= few_files else WRONG_OPTIMIZER
 
 
 def _attach_lake(

@@ -199,11 +199,13 @@ def test_csv_holds_what_the_lake_holds(lake: Platform, ytap: Ytap) -> None:
 
 
 def test_duckdbs_own_shell_attaches_the_lake_read_only(lake: Platform, ytap: Ytap) -> None:
-    load, attach = ytap.ok("attach").splitlines()
-    assert (load, attach) == attach_lines(lake.settings)
+    lines = ytap.ok("attach").splitlines()
+    assert tuple(lines) == attach_lines(lake.settings)
     with duckdb.connect() as plain:
-        plain.execute(load)
-        plain.execute(attach)
+        for line in lines:
+            plain.execute(line)
+        setting = "select current_setting('disabled_optimizers')"
+        assert plain.execute(setting).fetchall() == [("statistics_propagation",)]
         assert plain.execute("select count(*) from raw_trends").fetchall() == [(3,)]
         with pytest.raises(duckdb.Error, match="read-only"):
             plain.execute("delete from raw_trends")
