@@ -89,7 +89,11 @@ def check_specs(
         watches: What the table is watched for besides.
         is_collected: Whether its rows are fetched from sources.
     """
-    described: dict[str, str] = {str(name): text for name, text in texts.items()}
+    # The UI shows "non-blocking" beside them.
+    refused = (
+        " If it fails, the rows of the workspace are not published." if texts is CHECKS else ""
+    )
+    described: dict[str, str] = {str(name): text + refused for name, text in texts.items()}
     if any(column.expected for column in table.columns):
         described[RANGES] = (
             "Values are within the expected range. Values outside it are kept and shown."
