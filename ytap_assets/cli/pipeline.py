@@ -256,6 +256,9 @@ def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> N
     write_table(
         ("file", *names[1:]), rows, say, right=right, columns=terminal_columns(), limit=None
     )
+    if outcome["quarantined"].sum():
+        query = "select origin, place, reason, original from quarantined_rows"
+        note(f'Rows in quarantine: ytap sql "{query}" -w {workspace}')
     new = outcome.remove(accepted=0)
     last = platform.day_range()[1] or platform.now().date()
     days = [day for name in ("first_day", "day") for day in new[name].drop_nulls() if day <= last]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -165,6 +166,21 @@ def test_again_changes_nothing(platform: Platform, ytap: Ytap, tmp_path: Path) -
     result = ytap(*importing(stories))
     assert (result.exit_code, "a.csv: nothing new: " in result.stderr) == (0, True)
     assert ytap.ok("sql", COUNT, "-f", "csv") == "n,days\n2,1\n"
+
+
+def test_rows_in_quarantine_are_shown_by_the_advised_statement(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    stories = write_stories(tmp_path / "a.csv", 1, 2)
+    assert "quarantined_rows" not in ytap(*importing(stories)).stderr
+    with stories.open("a", encoding="utf-8") as file:
+        file.write("x,Story,,1,2,u,9/16/2016 3:20\n")
+    result = ytap(*importing(stories))
+    assert result.exit_code == 0
+    [line] = [line for line in result.stderr.splitlines() if "quarantined_rows" in line]
+    shown = ytap.ok(*shlex.split(line.partition("ytap ")[2]), "-f", "csv")
+    assert len(shown.splitlines()) == 2
+    assert "column id contains 'x'" in shown
 
 
 def test_a_file_of_which_no_row_can_be_read_fails_with_the_reason(
