@@ -57,6 +57,7 @@ from ytap_assets.reports.render import (
     INDEX_COLUMNS,
     INDEX_DAYS,
     OVERVIEW_COLUMNS,
+    link_next_day,
     render_essentials,
     render_index,
     render_month,
@@ -181,11 +182,18 @@ def _write_pages(
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
     failed: dict[date, Exception] = {}
-    for day in slice_.own_days:
+    # From the last day on, so that the next day's page exists when a page links to it.
+    for day in reversed(slice_.own_days):
         report = reports[slice_.workspace_id, day]
-        path = report_file(slice_.platform.settings, slice_.workspace_id, day)
+        path, before, after = (
+            report_file(slice_.platform.settings, slice_.workspace_id, one)
+            for one in (day, day - _DAY, day + _DAY)
+        )
         try:
-            write_report(path, render_report(report, recent))
+            page = render_report(report, recent)
+            write_report(path, link_next_day(page, day + _DAY) if after.is_file() else page)
+            if day == slice_.own_days[0] and before.is_file():
+                write_report(before, link_next_day(before.read_text("utf-8"), day))
         except Exception as error:  # whatever it is: the other pages are written
             failed[day] = error
         else:

@@ -57,6 +57,8 @@ INDEX_DAYS = 92
 COMPARED = ("views", "views_gained", "stories")
 """What a page compares with the days before."""
 _USUAL_AT_LEAST = 3
+_INDEX_LINK = '<a href="index.html">All days</a>'
+"""As in `report.html`; texts cannot contain it, because their tags are escaped."""
 
 
 def render_report(report: ReportDay, history: pl.DataFrame) -> str:
@@ -101,6 +103,12 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
             days_drawn=HISTORY_DAYS,
         )
     )
+
+
+def link_next_day(page: str, day: date) -> str:
+    """Add a link to the report of the next day to a page, if it has none."""
+    link = f'<a href="{day}.html" rel="next">{day} →</a>'
+    return page if link in page else page.replace(_INDEX_LINK, link + _INDEX_LINK, 1)
 
 
 def render_index(name: str, rows: pl.DataFrame, *, total: int, months: Sequence[date] = ()) -> str:

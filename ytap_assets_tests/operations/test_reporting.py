@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
@@ -154,6 +155,30 @@ def test_a_workspace_of_a_batch_has_the_report_it_has_alone(platform: Platform) 
         assert text.replace(f"snapshot {again['snapshot_id']}", "") == html.replace(
             f"snapshot {numbers['snapshot_id']}", ""
         )
+
+
+def list_next(platform: Platform, day: date) -> list[str]:
+    return re.findall(r'href="([^"]+)" rel="next"', page(platform, day))
+
+
+def test_a_page_links_to_the_next_day_once_that_has_a_page(platform: Platform) -> None:
+    first, yesterday = ago(2), ago(1)
+    make(platform, yesterday)
+    assert list_next(platform, yesterday) == []
+    make(platform, TODAY)
+    assert list_next(platform, yesterday) == [f"{TODAY}.html"]
+    make_reports(Batch(platform, (platform.slice("tech", (first, TODAY), RUN),), RUN))
+    assert list_next(platform, first) == [f"{yesterday}.html"]
+    assert list_next(platform, yesterday) == [f"{TODAY}.html"]
+    make(platform, TODAY)
+    assert list_next(platform, yesterday) == [f"{TODAY}.html"]
+    assert list_next(platform, TODAY) == []
+
+
+def test_a_page_does_not_link_to_a_day_whose_page_cannot_be_written(platform: Platform) -> None:
+    report_file(platform.settings, "tech", TODAY).mkdir(parents=True)
+    make_reports(Batch(platform, (platform.slice("tech", (ago(1), TODAY), RUN),), RUN))
+    assert list_next(platform, ago(1)) == []
 
 
 def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
