@@ -289,14 +289,12 @@ def reparse(
         fetches += done.fetches
         problems += (f"workspace {workspace_id}: {problem}" for problem in done.problems)
     write_rows(DIFFERENCES.names(), differing, shape, say, columns=terminal_columns())
-    what = "stored" if writes else "not stored; store it with --write"
-    what = (
-        what
-        if differing
-        else "nothing differs"
-        if fetches
-        else "no response of these days is stored"
-    )
+    if differing:
+        what = "stored" if writes else "not stored; store it with --write"
+    elif fetches or problems:
+        what = "nothing differs"
+    else:
+        what = "no stored response to parse in these days"
     note(f"fetches parsed again: {fetches}; {what}")
     report_problems(problems)
     if problems:

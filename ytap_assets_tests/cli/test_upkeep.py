@@ -228,7 +228,7 @@ def test_stored_responses_are_read_again(platform: Platform, ytap: Ytap) -> None
     assert ytap.ok("reparse", "-w", "tech", "-f", "csv", "--to", "2026-11-19") == (
         shown.splitlines()[0] + "\n"
     )
-    none = "no response of these days is stored"
+    none = "no stored response to parse in these days"
     assert none in ytap("reparse", "-w", "tech", "--to", "2026-11-19").stderr
     assert none not in ytap("reparse", "-w", "tech").stderr
     backwards = ("--from", "2026-11-20", "--to", "2026-11-19")
