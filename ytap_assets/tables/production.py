@@ -75,7 +75,10 @@ class ProductionRecords(Rows):
         "Estimated cost, in micro-dollars.", null=True, expected=(0, 10**12)
     )
     cost_usd_micros: Int = column(
-        "Cost of the finished video, in micro-dollars.", null=True, expected=(0, 10**12)
+        "Cost of the last finished version of the video, in micro-dollars, also if it was rejected"
+        " or cancelled; earlier versions are not included.",
+        null=True,
+        expected=(0, 10**12),
     )
     quality_score: Float = column(
         "Quality of the finished video, 0-100.", null=True, expected=(0, 100)
