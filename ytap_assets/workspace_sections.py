@@ -479,7 +479,11 @@ class Budget(Section):
     """Limits on the cost of a video."""
 
     per_video_usd: Annotated[float, _Number] = Field(
-        default=3.0, ge=0, le=1_000_000, description="Maximum cost of a video, in US dollars"
+        default=3.0,
+        ge=0,
+        le=1_000_000,
+        description="Maximum of a video's estimated cost, and of the cost of its last version"
+        " alone, in US dollars",
     )
 
 

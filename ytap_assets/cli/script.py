@@ -86,8 +86,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     """List a workspace's scripts and their states.
 
     Also lists decisions that wait for their date or have no effect, with the reason (in JSON and
-    CSV also in the column ignored_decisions), inbox lines that cannot be parsed, and what the next
-    run will accept.
+    CSV also in the column ignored_decisions), inbox lines that cannot be parsed, public videos of
+    scripts that are not cleared, and what the next run will accept.
     """
     from ytap_assets.operations.production import survey_scripts
     from ytap_assets.tables.production import STATES

@@ -146,10 +146,12 @@ def _verify(folder: Path | None) -> None:
 def restore(folder: Path, is_sure: bool) -> None:
     """Restore a backup; the current lake is kept beside it.
 
-    The checksum of every file of the backup is verified before anything is changed.
+    First shows how many commits of the current lake the backup does not contain, and the last
+    decisions of people in them. The checksum of every file of the backup is verified before
+    anything is changed.
     """
     from ytap_assets.lakehouse.copies import read_manifest
-    from ytap_assets.operations.maintenance import restore_lake
+    from ytap_assets.operations.maintenance import describe_dropped, restore_lake
 
     platform = open_platform()
     found = read_manifest(folder.absolute())
@@ -157,6 +159,8 @@ def restore(folder: Path, is_sure: bool) -> None:
         f"backup of {found.made_at:%Y-%m-%d %H:%M} UTC: {len(found.files)} files,"
         f" {found.size_bytes / 10**6:.1f} MB"
     )
+    for text in describe_dropped(platform.settings, folder):
+        say(one_line(text))
     if not is_sure:
         question = (
             f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes skips this"

@@ -144,15 +144,16 @@ class Inspection:
         columns: Sequence[str],
         *,
         known: str | None = None,
-        after: datetime | None = None,
+        after: datetime | int | None = None,
     ) -> pl.DataFrame:
         """Rows of all workspaces; no rows if the table does not exist yet.
 
         Args:
             table: What to read.
             columns: Which columns, in this order.
-            known: A column that has to be known, if not all rows are wanted.
-            after: The instant that it has to be after, if not all known ones are wanted.
+            known: A column that has to be known, if not all rows are wanted; ``snapshot_id`` is the
+                snapshot that added a row.
+            after: The value that it has to be after, if not all known ones are wanted.
         """
         if table.name not in self._stored:
             return table.empty().select(columns)

@@ -48,8 +48,9 @@ from ytap_assets.lakehouse.inspection import (
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
+    SCRIPTS,
     UPLOADS,
-    find_foreign_uploads,
+    find_upload_problems,
 )
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.maintenance import Attempt, Drill, last_attempt, last_drill
@@ -252,14 +253,20 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
 def _check_inboxes(
     settings: Settings, listed: Sequence[Listed], now: datetime
 ) -> Iterator[Finding]:
-    """Inbox files and lines that cannot be read, decisions dated ahead, unknown channels."""
+    """Inbox files and lines that cannot be read, decisions dated ahead, doubtful uploads."""
     are_well = True
     workspaces = Workspaces(settings)
     configs = {one.workspace_id: one.workspace for one in listed}
     folders = {name: workspaces.folder(name) for name in workspaces.ids()}
     for workspace_id, state in inspect_inboxes(settings, folders, now).items():
         config = configs.get(workspace_id)
-        for problem in find_foreign_uploads(state.uploads, config) if config else ():
+        submitted = {row.script_id for row in state.files[SCRIPTS].parsed.rows}
+        problems = (
+            find_upload_problems(state.uploads, config, state.states, submitted, now)
+            if config
+            else ()
+        )
+        for problem in problems:
             are_well = False
             yield Finding("health", f"inbox {workspace_id}/{UPLOADS}", "warn", problem)
         for name, file in state.files.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -21,6 +21,7 @@ from ytap_assets.domain.production.inbox import (
     find_new_decisions,
     find_new_scripts,
     find_new_uploads,
+    find_upload_problem,
     merge_uploads,
     read_decision,
     read_submission,
@@ -315,27 +316,45 @@ def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
     return InboxFile(opened, compare_lines(opened.lines, is_new))
 
 
-def find_foreign_uploads(uploads: Iterable[Upload], workspace: Workspace) -> list[str]:
-    """The uploads on channels that the config does not list as the workspace's own.
+def find_upload_problems(
+    uploads: Iterable[Upload],
+    workspace: Workspace,
+    states: Mapping[str, str],
+    submitted: Collection[str],
+    now: datetime,
+) -> list[str]:
+    """The uploads of scripts that were not cleared, and those on channels of others.
 
-    They count nevertheless, since the video is published. But either the line or the config is
-    wrong, and the feeds of unlisted channels are not read.
+    The latter count nevertheless, since the video is published. But either the line or the config
+    is wrong, and the feeds of channels that the config does not list are not read.
 
     Args:
         uploads: The workspace's upload log, in order.
         workspace: The workspace.
+        states: The states of its scripts; those without a record are absent.
+        submitted: The scripts of new lines, which may have no record yet.
+        now: The present.
     """
+    merged = merge_uploads(uploads)
     own = {channel.id for channel in workspace.channels}
+    uncleared = [
+        f"{UPLOADS}: script {script_id}: {problem}"
+        for script_id, upload in merged.items()
+        if script_id in states or script_id not in submitted
+        if (problem := find_upload_problem(upload, states.get(script_id), now))
+    ]
     foreign = [
-        upload
-        for upload in merge_uploads(uploads).values()
+        f"{UPLOADS}: script {script_id}: channel {upload.channel_id} is not a channel of the"
+        " workspace; add it to `channels` in config.yaml, or correct it with another line"
+        for script_id, upload in merged.items()
         if upload.channel_id is not None and upload.channel_id not in own
     ]
-    texts = [
-        f"{UPLOADS}: script {upload.script_id}: channel {upload.channel_id} is not a channel of the"
-        " workspace; add it to `channels` in config.yaml, or correct it with another line"
-        for upload in foreign[-_SHOWN_LINES:]
+    return [
+        *_shorten(uncleared, "uploads of scripts that were not cleared for publication"),
+        *_shorten(foreign, "uploads on channels that config.yaml does not list"),
     ]
-    if more := len(foreign) - len(texts):
-        texts.append(f"{UPLOADS}: {more} more uploads on channels that config.yaml does not list")
-    return texts
+
+
+def _shorten(texts: list[str], what: str) -> list[str]:
+    more = len(texts) - _SHOWN_LINES
+    return texts[-_SHOWN_LINES:] + ([f"{UPLOADS}: {more} more {what}"] if more > 0 else [])

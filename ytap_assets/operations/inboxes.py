@@ -43,6 +43,7 @@ from ytap_assets.tables import (
     COLLECTION_LOG,
     INBOX_CURSORS,
     INBOX_LINES,
+    PRODUCTION_RECORDS,
     QUARANTINED_ROWS,
     Table,
 )
@@ -171,12 +172,14 @@ class InboxState:
     Attributes:
         files: The files by name, each read from its cursor on.
         ahead: How many decisions are dated ahead of the clock.
-        uploads: Its uploads on named channels, in the order of the file.
+        uploads: Its uploads, in the order of the file.
+        states: The states of its scripts.
     """
 
     files: dict[str, InboxFile]
     ahead: int
     uploads: list[Upload]
+    states: dict[str, str]
 
 
 def inspect_inboxes(
@@ -192,15 +195,17 @@ def inspect_inboxes(
         now: The present.
     """
     stored, ahead, named = INBOX_CURSORS.empty(), INBOX_LINES.empty(), INBOX_LINES.empty()
+    records = PRODUCTION_RECORDS.empty().select("workspace_id", "script_id", "state")
     upload = ["script_id", "video_id", "channel_id", "published_at"]
     # What is wrong with the lake is another finding of the same check-up.
     with suppress(LakeError), inspect_lake(settings) as inspection:
         columns = [*_GENERATION, "line", *upload]
         # All or none: cursors without the lines before them would hide these lines.
-        stored, ahead, named = (
+        stored, ahead, named, records = (
             inspection.read(INBOX_CURSORS, _CURSOR_COLUMNS),
             inspection.read(INBOX_LINES, _GENERATION, known="decided_at", after=now),
-            inspection.read(INBOX_LINES, columns, known="channel_id").sort("line"),
+            inspection.read(INBOX_LINES, columns, known="video_id").sort("line"),
+            inspection.read(PRODUCTION_RECORDS, records.columns),
         )
     cursors = _to_cursors(stored)
     opened = {
@@ -216,11 +221,15 @@ def inspect_inboxes(
     known = named.join(current, on=_GENERATION, how="semi", maintain_order="left")
     for workspace_id, *values in known.select("workspace_id", *upload).iter_rows():
         uploads[workspace_id].append(Upload(*values))
+    states: dict[str, dict[str, str]] = defaultdict(dict)
+    for workspace_id, script_id, state in records.iter_rows():
+        states[workspace_id][script_id] = state
     return {
         name: InboxState(
             files,
             waiting[name] + sum(one.at > now for one in files[APPROVALS].parsed.rows),
             [*uploads[name], *files[UPLOADS].parsed.rows],
+            states[name],
         )
         for name, files in opened.items()
     }

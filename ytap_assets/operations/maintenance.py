@@ -18,17 +18,30 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import polars as pl
+
 from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_retention
+from ytap_assets.domain.production.inbox import ACTIONS
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
-from ytap_assets.lakehouse.copies import Backup, Copy, find_newer_copy, hold_copies, list_copies
+from ytap_assets.lakehouse.catalog import read_commits
+from ytap_assets.lakehouse.copies import (
+    CATALOG_NAME,
+    Backup,
+    Copy,
+    check_sizes,
+    find_newer_copy,
+    hold_copies,
+    list_copies,
+)
 from ytap_assets.lakehouse.errors import BackupError, LakeError
+from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
-from ytap_assets.tables import RAW_PAYLOADS, TABLES
+from ytap_assets.tables import PRODUCTION_EVENTS, RAW_PAYLOADS, TABLES
 
 KEEP_BACKUPS = 7
 _AUTOMATIC = "auto-"
@@ -41,6 +54,8 @@ _MAX_RECORD_BYTES = 1_000_000
 _ALLOW = "--allow-large-deletion"
 _HALF = 0.5
 _FEW_ROWS = 100
+_SHOWN_DECISIONS = 10
+_PERSON = "person:"
 _LOG = logging.getLogger(__name__)
 
 
@@ -141,6 +156,45 @@ def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = Non
     # A backup that failed was one of the lake that is replaced.
     (settings.state / _ATTEMPT).unlink(missing_ok=True)
     return backup
+
+
+def describe_dropped(settings: Settings, folder: Path) -> list[str]:
+    """What a restore of a copy would drop: commits, and people's decisions among them, in words.
+
+    Names in the texts are untrusted input.
+
+    Raises:
+        BackupError: The copy is incomplete.
+    """
+    check_sizes(folder.absolute())
+    columns = ["workspace_id", "script_id", "type", "occurred_at", "actor", "seq"]
+    try:
+        known = read_commits(folder.absolute() / CATALOG_NAME, is_copy=True)
+        with inspect_lake(settings) as inspection:
+            commits = read_commits(settings.catalog)
+            if commits.lake_id != known.lake_id:
+                return ["the backup is of another lake; no commit of the current lake is in it"]
+            # Not the copy's newest: after a restore, other commits may have its number.
+            common = [number for number, at in known.times.items() if not commits.lacks(number, at)]
+            last = max(common, default=0)
+            events = inspection.read(PRODUCTION_EVENTS, columns, known="snapshot_id", after=last)
+    except LakeError as error:
+        return [f"it is not known which commits of the current lake the backup lacks: {error}"]
+    decided = events.filter(pl.col("actor").str.starts_with(_PERSON)).sort("seq", descending=True)
+    actions = {event: action for action, event in ACTIONS.items()}
+    more = decided.height - _SHOWN_DECISIONS
+    return [
+        f"commits of the current lake that are not in the backup: {commits.newest - last};"
+        f" decisions of people in them: {decided.height}",
+        *(
+            f"{actions.get(event, event)} of script {script_id} of {workspace_id},"
+            f" {at:%Y-%m-%d %H:%M} by {actor.removeprefix(_PERSON)}"
+            for workspace_id, script_id, event, at, actor, _ in decided.head(
+                _SHOWN_DECISIONS
+            ).iter_rows()
+        ),
+        *([f"and {more} earlier decisions"] if more > 0 else []),
+    ]
 
 
 def verify_backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> Verified:

@@ -252,7 +252,7 @@ class ScriptSurvey:
     Attributes:
         records: Its records as the log has them: columns as in ``production_records``.
         ignored: The decisions of the approvals file that have no effect as things stand, in order.
-        problems: What of its inbox files has no effect; each text begins with a file's name.
+        problems: What is wrong with its inbox files; each text begins with a file's name.
         due: The scripts that the next run would take in or promote, by promotion.
     """
 
@@ -283,7 +283,7 @@ def survey_scripts(platform: Platform, workspace_id: str) -> ScriptSurvey:
     return ScriptSurvey(
         records,
         inputs.list_ignored(workspace_id, records),
-        inputs.list_problems(workspace_id),
+        inputs.list_problems(workspace_id, records),
         due,
     )
 

@@ -57,7 +57,7 @@ from ytap_assets.operations.inbox_files import (
     SCRIPTS,
     UPLOADS,
     InboxFile,
-    find_foreign_uploads,
+    find_upload_problems,
 )
 from ytap_assets.operations.inboxes import (
     decisions_and_uploads,
@@ -331,9 +331,9 @@ class ProductionInputs:
     def describe(self) -> dict[str, dict[str, Any]]:
         """The problems of each workspace's inbox files, for the metadata."""
         ignored = self.production.find_ignored(self.found, self.now)
-        foreign = self._find_foreign_uploads()
+        uploads = self._find_upload_problems(self.production.records, of_new_lines=True)
         return {
-            name: _describe(files, ignored[name], foreign[name], self.now)
+            name: _describe(files, ignored[name], uploads[name], self.now)
             for name, files in self.inboxes.files.items()
         }
 
@@ -353,8 +353,13 @@ class ProductionInputs:
         )
         return [_describe_ignored(*one) for one in ignored[workspace_id]]
 
-    def list_problems(self, workspace_id: str) -> list[str]:
-        """What of a workspace's inbox files has no effect; each text begins with a file's name."""
+    def list_problems(self, workspace_id: str, records: pl.DataFrame) -> list[str]:
+        """What is wrong with a workspace's inbox files; each text begins with a file's name.
+
+        Args:
+            workspace_id: The workspace.
+            records: All its records.
+        """
         texts: list[str] = []
         for name, file in self.inboxes.files[workspace_id].items():
             texts += (*file.find_problems(), *file.describe_lines())
@@ -363,28 +368,37 @@ class ProductionInputs:
                     f"select place, reason, original from quarantined_rows where origin = '{name}'"
                 )
                 texts.append(f'{name}: `ytap sql "{query}" -w {workspace_id}` lists them in full')
-        return texts + self._find_foreign_uploads()[workspace_id]
+        return texts + self._find_upload_problems(records, of_new_lines=False)[workspace_id]
 
-    def _find_foreign_uploads(self) -> dict[str, list[str]]:
-        """Messages about uploads to channels that the config does not list, by workspace."""
-        last: dict[str, list[Upload]] = defaultdict(list)
-        if any(files[UPLOADS].opened.cursor.accepted for files in self.inboxes.files.values()):
-            columns = ["workspace_id", "file", "generation", "line", "script_id"]
-            rows = self.reader.read(
-                INBOX_LINES,
-                columns=[*columns, "video_id", "channel_id"],
-                wanted={"file": [UPLOADS]},
-            )
-            current = self.inboxes.read
-            stored = rows.join(current, on=current.columns, how="semi").drop_nulls("channel_id")
-            latest = stored.sort("line").unique(SCRIPT, keep="last", maintain_order=True)
-            columns = ["workspace_id", "script_id", "video_id", "channel_id"]
-            for name, script_id, video_id, channel_id in latest.select(columns).iter_rows():
-                last[name].append(Upload(script_id, video_id, channel_id, None))
+    def _find_upload_problems(
+        self, records: pl.DataFrame, *, of_new_lines: bool
+    ) -> dict[str, list[str]]:
+        """Messages about the uploads of all workspaces (`find_upload_problems`).
+
+        Args:
+            records: Rows of ``production_records`` that are newer than the stored ones.
+            of_new_lines: Whether only new lines are examined; stored ones grow with the history.
+        """
+        rows = INBOX_LINES.empty()
+        has_stored = any(
+            files[UPLOADS].opened.cursor.accepted for files in self.inboxes.files.values()
+        )
+        if has_stored and not of_new_lines:
+            rows = self.reader.read(INBOX_LINES, wanted={"file": [UPLOADS]})
+        uploads = decisions_and_uploads(rows, self.inboxes)[1]
+        columns = [*SCRIPT, "state"]
+        scripts = {upload.script_id for own in uploads.values() for upload in own}
+        stored = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", scripts, columns=columns)
+        states: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, script_id, state in pl.concat([stored, records.select(columns)]).iter_rows():
+            states[name][script_id] = state
         return {
-            one.workspace_id: find_foreign_uploads(
-                [*last[one.workspace_id], *self.inboxes.rows(one.workspace_id, UPLOADS)],
+            one.workspace_id: find_upload_problems(
+                uploads[one.workspace_id],
                 one.workspace,
+                states[one.workspace_id],
+                {row.script_id for row in self.inboxes.rows(one.workspace_id, SCRIPTS)},
+                self.now,
             )
             for one in self._slices
         }
@@ -393,7 +407,7 @@ class ProductionInputs:
 def _describe(
     files: Mapping[str, InboxFile],
     ignored: Sequence[tuple[Decision, Obstacle]],
-    foreign: Sequence[str],
+    uploads: Sequence[str],
     now: datetime,
 ) -> dict[str, Any]:
     described = [_describe_ignored(*one) for one in ignored]
@@ -407,8 +421,8 @@ def _describe(
     for name, waits in (("ignored_decisions", False), ("waiting_decisions", True)):
         if reasons := [one.text for one in described if one.waits == waits]:
             notes[f"{name}_reasons"] = reasons[:_SHOWN_DECISIONS]
-    if problems or foreign:
-        notes["inbox_problems"] = [*problems, *foreign]
+    if problems or uploads:
+        notes["inbox_problems"] = [*problems, *uploads]
     if lines:
         notes["inbox_lines"] = lines
     return notes

@@ -70,11 +70,15 @@ class ProductionRecords(Rows):
     hook: Text = column("The script's first line. Untrusted input.", null=True)
     topic_url: Text = column("The page of its topic, if the script names one.", null=True)
     generation_method: Text = column("How its video is made.", null=True)
+    # Up to the largest budget of a config; the gate `budget` compares with the workspace's own.
     estimated_cost_usd_micros: Int = column(
-        "Estimated cost, in micro-dollars.", null=True, expected=(0, 3_000_000)
+        "Estimated cost, in micro-dollars.", null=True, expected=(0, 10**12)
     )
     cost_usd_micros: Int = column(
-        "Cost of the finished video, in micro-dollars.", null=True, expected=(0, 3_000_000)
+        "Cost of the last finished version of the video, in micro-dollars, also if it was rejected"
+        " or cancelled; earlier versions are not included.",
+        null=True,
+        expected=(0, 10**12),
     )
     quality_score: Float = column(
         "Quality of the finished video, 0-100.", null=True, expected=(0, 100)

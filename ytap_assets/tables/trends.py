@@ -237,7 +237,9 @@ class SourcePerformance(Rows):
         null=True,
     )
     cost_usd_micros: Int = column(
-        "Known costs of the videos published that day, in micro-dollars.", null=True
+        "Known costs of the published versions of the videos published that day, in micro-dollars;"
+        " earlier versions and videos that were not published are not included.",
+        null=True,
     )
     revenue_usd_micros: Int = column(
         "Revenue of such videos that day, in micro-dollars; null until revenue is collected.",

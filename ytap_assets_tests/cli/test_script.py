@@ -72,6 +72,18 @@ def test_waiting_decisions_and_unfinished_lines_are_named_beside_the_list(
     assert "takes effect then" in row["ignored_decisions"][0]
 
 
+def test_a_public_video_that_nobody_approved_is_named_beside_the_list(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    line = {"script_id": "ep-1", "video_id": "ytapDemo001", "published_at": "2026-11-19T15:00:00Z"}
+    uploads = submitted.workspaces.folder("finance") / "uploads.jsonl"
+    uploads.write_text(json.dumps(line) + "\n", encoding="utf-8")
+
+    listed = ytap("script", "list", "-w", "finance")
+
+    assert "uploads.jsonl: script ep-1: the video ytapDemo001 is public since" in listed.stderr
+
+
 def test_an_unknown_state_is_misuse(submitted: Platform, ytap: Ytap) -> None:
     result = ytap("script", "list", "-w", "finance", "--state", "forgotten")
     assert result.exit_code == 2

@@ -27,7 +27,8 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     assert (asked.exit_code, ytap.ok(*COUNT)) == (1, "n\n2\n")
     assert "error: not restored; the lake is unchanged" in asked.stderr
     assert "--yes" in asked.output
-    ytap.ok("restore", tmp_path / "copy", "--yes")
+    assert "not in the backup: 1;" in asked.stdout
+    assert "not in the backup: 1;" in ytap.ok("restore", tmp_path / "copy", "--yes")
     assert ytap.ok(*COUNT) == "n\n1\n"
 
 

@@ -144,6 +144,7 @@ def test_what_is_found_in_inboxes_does_not_depend_on_what_a_run_has_read(
     assert findings() == before
     assert [one.subject for one in before] == [
         "inbox tech/uploads.jsonl",
+        "inbox tech/uploads.jsonl",
         "inbox tech/approvals.jsonl",
         "inbox tech/approvals.jsonl",
     ]
@@ -194,8 +195,10 @@ def test_one_is_not_many(platform: Platform) -> None:
 
 def test_an_upload_on_a_channel_that_the_config_does_not_list_is_named(platform: Platform) -> None:
     line = '{"script_id": "one", "video_id": "ytapDemo001", "channel_id": "UC%s"}\n' % ("x" * 22)
-    path = platform.workspaces.folder("tech") / "uploads.jsonl"
-    path.write_text(line, encoding="utf-8")
+    folder = platform.workspaces.folder("tech")
+    (folder / "uploads.jsonl").write_text(line, encoding="utf-8")
+    script = '{"script_id": "one", "created_at": "2026-11-19T08:00:00Z"}\n'
+    (folder / "scripts.jsonl").write_text(script, encoding="utf-8")
 
     found = find(platform, "inbox tech/uploads.jsonl")
 
@@ -204,6 +207,22 @@ def test_an_upload_on_a_channel_that_the_config_does_not_list_is_named(platform:
         "script one: channel UCxxxxxxxxxxxxxxxxxxxxxx is not a channel of the workspace"
         in found.detail
     )
+
+
+def test_a_public_video_of_a_script_that_was_not_cleared_is_named(platform: Platform) -> None:
+    folder = platform.workspaces.folder("finance")
+    script = '{"script_id": "one", "created_at": "2026-11-19T08:00:00Z"}\n'
+    (folder / "scripts.jsonl").write_text(script, encoding="utf-8")
+    line = {"script_id": "one", "video_id": "ytapDemo001", "published_at": "2026-11-19T15:00:00Z"}
+    (folder / "uploads.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert find(platform, "inboxes").verdict == "ok"
+
+    advance_one(platform.slice("finance", None, RUN), "all")
+
+    found = find(platform, "inbox finance/uploads.jsonl")
+    assert found.verdict == "warn"
+    assert "ytapDemo001 is public since 2026-11-19 15:00 UTC" in found.detail
+    assert "script_pending_review" in found.detail
 
 
 def test_secrets_are_told_by_name_and_never_by_value(platform: Platform) -> None:

@@ -28,6 +28,7 @@ from ytap_assets.operations.doctor import Finding, examine_backups, examine_lake
 from ytap_assets.operations.maintenance import (
     apply_retention,
     backup_lake,
+    describe_dropped,
     drill_restore,
     find_doubt,
     last_drill,
@@ -37,9 +38,11 @@ from ytap_assets.operations.maintenance import (
     restore_lake,
 )
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.production import decide_on_script
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS
 from ytap_assets.workspaces import CONFIG_NAME, Retention
+from ytap_assets_tests.promoting import advance_one
 
 RUN = Run("run-1", "test", "maintain")
 TODAY = date(2026, 11, 20)
@@ -385,6 +388,66 @@ def test_a_record_of_a_restore_does_not_excuse_what_is_older_or_was_copied_since
         found = _find_history(again)
         assert (found.verdict, str(copy) in found.detail) == ("fail", True)
     again.lake.close()
+
+
+def _submit(platform: Platform, *script_ids: str) -> None:
+    inbox = platform.workspaces.folder("finance") / "scripts.jsonl"
+    lines = [{"script_id": one, "created_at": "2026-11-19T08:00:00Z"} for one in script_ids]
+    inbox.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    advance_one(platform.slice("finance", None, RUN), "submit_scripts")
+
+
+def _cancel(platform: Platform, script_id: str) -> None:
+    decide_on_script(platform, "finance", script_id, "cancel", actor="Ada", reason=None, run=RUN)
+
+
+def test_a_restore_names_the_decisions_that_it_drops(platform: Platform) -> None:
+    _submit(platform, *(f"s{number}" for number in range(13)))
+    _cancel(platform, "s0")
+    first = maintain_lake(platform, RUN).backup
+    [text] = describe_dropped(platform.settings, first.folder)
+    assert text.endswith(": 0")
+    for number in range(1, 13):
+        _cancel(platform, f"s{number}")
+    maintain_lake(platform, RUN)  # merges the files of the events
+    commits = platform.lake.snapshot_id() - (first.snapshot_id or 0)
+
+    summary, *shown, more = describe_dropped(platform.settings, first.folder)
+
+    assert f"backup: {commits}; decisions" in summary
+    assert summary.endswith(": 12")
+    assert shown[0] == f"cancel of script s12 of finance, {platform.now():%Y-%m-%d %H:%M} by Ada"
+    assert len(shown) == 10
+    assert "2 earlier" in more
+
+
+def test_commits_after_a_restore_are_not_those_of_a_later_backup(platform: Platform) -> None:
+    _submit(platform, "s0", "s1", "s2")
+    first = maintain_lake(platform, RUN).backup.folder
+    for script_id in ("s0", "s1"):
+        _cancel(platform, script_id)
+    second = maintain_lake(platform, RUN).backup.folder
+    platform.lake.close()
+    restore_lake(platform, first)
+    again = Platform(platform.settings, now=platform.now)
+    _cancel(again, "s2")
+
+    assert "decisions of people in them: 1" in describe_dropped(again.settings, second)[0]
+    again.lake.close()
+
+
+def test_what_a_restore_drops_is_not_known_of_another_or_a_damaged_lake(
+    platform: Platform, tmp_path: Path
+) -> None:
+    copy = backup_lake(platform, tmp_path / "copy").folder
+    other = Settings(tmp_path, tmp_path / "other" / "catalog.sqlite", tmp_path / "other" / "files")
+    Lake.create(other).close()
+    platform.lake.close()
+
+    assert "another lake" in describe_dropped(other, copy)[0]
+    os.truncate(other.catalog, 0)
+    [text] = describe_dropped(other, copy)
+    assert "not known" in text
 
 
 SECOND = timedelta(seconds=1)

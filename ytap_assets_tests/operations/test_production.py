@@ -23,6 +23,7 @@ from ytap_assets.operations.production import (
     Preview,
     decide_on_script,
     preview,
+    survey_scripts,
 )
 from ytap_assets.operations.records import list_records
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
@@ -411,6 +412,45 @@ def test_decisions_that_did_something_are_not_told(platform: Platform) -> None:
 
     assert notes["ignored_decisions"] == 0
     assert "ignored_decisions_reasons" not in notes
+
+
+def test_a_public_video_of_no_cleared_script_is_reported_until_it_is_corrected(
+    platform: Platform,
+) -> None:
+    write_lines(platform, "tech", "scripts.jsonl", script("one"), script("two"))
+    write_video(platform, "tech", "one")
+    advance_one(slice_of(platform), "submit_scripts")
+    decide_on_script(platform, "tech", "two", "reject", actor="Ada", reason=None, run=RUN)
+
+    def upload(script_id: str, number: int) -> dict[str, str]:
+        video_id = f"ytapDemo{number:03}"
+        return {
+            "script_id": script_id,
+            "video_id": video_id,
+            "published_at": "2026-11-20T06:00:00Z",
+        }
+
+    write_lines(platform, "tech", "uploads.jsonl", upload("oen", 1), upload("two", 2))
+    notes = advance_one(slice_of(platform), ALL_PROMOTIONS).notes
+    unknown, rejected = notes["inbox_problems"]
+    assert unknown.startswith("uploads.jsonl: script oen: ")
+    assert rejected.startswith("uploads.jsonl: script two: the video ytapDemo002 is public")
+    # A run names those of new lines; the list of scripts names all.
+    assert "inbox_problems" not in advance_one(slice_of(platform), ALL_PROMOTIONS).notes
+    assert survey_scripts(platform, "tech").problems == [unknown, rejected]
+
+    write_lines(platform, "tech", "uploads.jsonl", upload("one", 1))
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
+    assert survey_scripts(platform, "tech").problems == []
+    assert states(platform) == {"one": "published", "two": "rejected"}
+
+
+def test_uploads_without_a_cleared_script_are_counted_beyond_twenty(platform: Platform) -> None:
+    lines = [{"script_id": f"s{n}", "video_id": f"ytapDemo{n:03}"} for n in range(22)]
+    write_lines(platform, "tech", "uploads.jsonl", *lines)
+    problems = advance_one(slice_of(platform), ALL_PROMOTIONS).notes["inbox_problems"]
+    assert len(problems) == 21
+    assert "2 more" in problems[-1]
 
 
 def test_a_decision_at_the_keyboard_binds_those_that_wait(platform: Platform) -> None:

@@ -10,7 +10,17 @@ import polars as pl
 import pytest
 
 import ytap_assets.tables
-from ytap_assets.tables import TABLES, Table, base, collect_tables, evidence, trends
+from ytap_assets.domain.plausibility import flag_ranges
+from ytap_assets.tables import (
+    PRODUCTION_RECORDS,
+    TABLES,
+    Table,
+    base,
+    collect_tables,
+    evidence,
+    trends,
+)
+from ytap_assets.workspace_sections import Budget
 
 every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
@@ -99,6 +109,15 @@ def test_expected_ranges_are_ranges_of_numbers(table: Table) -> None:
             low, high = column.expected
             assert low < high, column.name
             assert column.dtype.is_numeric(), column.name
+
+
+def test_no_budget_of_a_config_is_outside_the_expected_range_of_a_cost() -> None:
+    largest = round(Budget(per_video_usd=1_000_000).per_video_usd * 10**6)
+    costs = [name for name in PRODUCTION_RECORDS.schema if name.endswith("cost_usd_micros")]
+    rows = PRODUCTION_RECORDS.frame([dict.fromkeys(costs, largest)])
+    flags = flag_ranges(rows, PRODUCTION_RECORDS.columns)
+    flagged = dict(flags.select("column", "outside").iter_rows())
+    assert [flagged[name] for name in costs] == [0, 0]
 
 
 @every_table

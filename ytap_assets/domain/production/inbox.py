@@ -37,7 +37,14 @@ from urllib.parse import urlsplit
 import polars as pl
 
 from ytap_assets.domain.ids import is_channel_id, is_video_id
-from ytap_assets.domain.production.events import RULES, Event, digest, evidence_id
+from ytap_assets.domain.production.events import (
+    PUBLISHED,
+    READY_FOR_PUBLISH,
+    RULES,
+    Event,
+    digest,
+    evidence_id,
+)
 from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
@@ -190,6 +197,28 @@ def merge_uploads(uploads: Iterable[Upload]) -> dict[str, Upload]:
             published_at=upload.published_at or before.published_at,
         )
     return merged
+
+
+def find_upload_problem(upload: Upload, state: str | None, now: datetime) -> str | None:
+    """Why an upload is not of a script that was cleared for publication; None if it is.
+
+    A video that is not public yet may be uploaded before that.
+
+    Args:
+        upload: The upload.
+        state: The script's state; None if there is no such script.
+        now: The present.
+    """
+    if state is None:
+        return f"there is no script with this id yet (video {upload.video_id})"
+    if state in (READY_FOR_PUBLISH, PUBLISHED):
+        return None
+    if upload.published_at is None or upload.published_at > now:
+        return None
+    return (
+        f"the video {upload.video_id} is public since {upload.published_at:%Y-%m-%d %H:%M} UTC, but"
+        f" the script has the state {state}"
+    )
 
 
 def read_upload(fields: Fields) -> Upload:

@@ -236,6 +236,7 @@ class PromotionContext:
         payload: Mapping[str, Any],
         evidence: object = None,
         content_id: str | None = None,
+        reason: str | None = None,
     ) -> None:
         """Move the script; ``at`` None is now."""
         self._add(
@@ -243,6 +244,7 @@ class PromotionContext:
             actor=f"sensor:{self.promotion}",
             at=self.date(at or self.now),
             evidence=evidence,
+            reason=reason,
             payload=payload,
             content_id=content_id,
         )
@@ -580,6 +582,7 @@ def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) ->
             ]
         )
         return
+    cleared_at = candidate.record.state_since
     candidate.promote(
         "published",
         at=published_at,
@@ -590,6 +593,10 @@ def _publish(candidate: PromotionContext, upload: Upload, evidence: Evidence) ->
         },
         evidence=upload.video_id,
         content_id=upload_content_id(upload.video_id),
+        reason=f"public since {published_at:%Y-%m-%d %H:%M} UTC, before the script was cleared for"
+        f" publication at {cleared_at:%Y-%m-%d %H:%M} UTC"
+        if published_at < cleared_at
+        else None,
     )
     candidate.events += _mark_copy(candidate.events[-1], evidence, candidate.now)
 

@@ -778,6 +778,15 @@ def test_a_video_published_before_it_was_cleared_keeps_its_date() -> None:
     record = world.record()
     assert record["published_at"] == hours(1)
     assert record["state_since"] == hours(30) + timedelta(microseconds=1)
+    reason = world.log["reason"].to_list()[-1]
+    assert f"{hours(1):%Y-%m-%d %H:%M} UTC, before" in reason
+    assert f"at {hours(30):%Y-%m-%d %H:%M} UTC" in reason
+
+
+def test_a_video_published_after_it_was_cleared_needs_no_reason() -> None:
+    world = full_world()
+    world.settle()
+    assert (world.types()[-1], world.log["reason"].to_list()[-1]) == ("published", None)
 
 
 def test_a_video_belongs_to_one_script() -> None:

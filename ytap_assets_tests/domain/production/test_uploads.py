@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.inbox import Upload
+from ytap_assets.domain.production.inbox import Upload, find_upload_problem
 from ytap_assets_tests.domain.production.worlds import hours, parse_uploads
 
 CHANNEL = "UC" + "a" * 22
@@ -49,6 +49,28 @@ def test_what_is_no_upload_is_a_bad_line(changes: dict[str, Any], reason: str) -
     parsed = parse_uploads(log(LINE | changes))
     assert parsed.rows == ()
     assert reason in parsed.bad[0].reason
+
+
+@pytest.mark.parametrize(
+    ("state", "published", "problem"),
+    [
+        (None, None, "no script with this id"),
+        (None, 5, "no script with this id"),
+        ("rejected", 5, "public since"),
+        ("cancelled", 5, "public since"),
+        ("video_pending_review", 5, "public since"),
+        ("video_pending_review", 7, None),
+        ("rejected", None, None),
+        ("ready_for_publish", 5, None),
+        ("published", 5, None),
+    ],
+)
+def test_a_public_video_needs_a_script_that_was_cleared(
+    state: str | None, published: int | None, problem: str | None
+) -> None:
+    at = None if published is None else hours(published)
+    found = find_upload_problem(Upload("one", "ytapDemo001", None, at), state, hours(6))
+    assert (found is None) if problem is None else (found is not None and problem in found)
 
 
 def test_a_script_has_one_video_and_a_video_one_script() -> None:
