@@ -140,17 +140,19 @@ def attach() -> None:
     """Print the statements that attach the lake in DuckDB's own shell.
 
     The first loads the extensions, the second attaches the lake read-only, the third makes reads of
-    old snapshots (`AT (VERSION => n)`) correct. They are for the DuckDB version of this
-    installation; for another one use `INSTALL ducklake; INSTALL sqlite;` instead of the first.
+    old snapshots (`AT (VERSION => n)`), and reads while files are merged, correct. They are for the
+    DuckDB version of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;`
+    instead of the first.
     """
     for line in attach_lines(Settings.from_env()):
         say(line)
 
 
 def attach_lines(settings: Settings) -> tuple[str, str, str]:
-    """The lines that load the extensions, attach the lake and make old snapshots readable."""
+    """The lines that load the extensions, attach the lake and set what correct reads need."""
     from ytap_assets.lakehouse.connection import (
         LAKE,
+        WHOLE_CATALOG_SCANS,
         WRONG_OPTIMIZER,
         attach_statement,
         extension_file,
@@ -164,7 +166,7 @@ def attach_lines(settings: Settings) -> tuple[str, str, str]:
     return (
         " ".join(loads),
         f"{attach_statement(settings, read_only=True)}; USE {LAKE};",
-        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)};",
+        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)}; SET {WHOLE_CATALOG_SCANS};",
     )
 
 

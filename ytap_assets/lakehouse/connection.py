@@ -49,6 +49,8 @@ _JOURNALS = ("-wal", "-journal")
 _END_OF_NUMBERS = 2**63
 WRONG_OPTIMIZER = "statistics_propagation"
 """Must be disabled to read old snapshots (`_choose_optimizers`)."""
+WHOLE_CATALOG_SCANS = "sqlite_disable_multithreaded_scans = true"
+"""The setting without which a table can be read as empty while its files are merged."""
 _FEW_FILES = 1_000
 # The extension files whose signature DuckDB has checked in this process, as they were then.
 _checked: dict[Path, tuple[int, ...]] = {}
@@ -213,6 +215,10 @@ def _attach(
     try:
         # The other threads would only wait here, which took a third of the processor time.
         connection.execute("SET GLOBAL threads = 1")
+        # A parallel scan of a catalog's table reads up to the largest rowid of an earlier moment.
+        # A merge of files that is committed in between replaces rows by ones with larger rowids,
+        # so the list of a table's files was empty, and the table with it (`docs/ducklake.md`).
+        connection.execute(f"SET GLOBAL {WHOLE_CATALOG_SCANS}")
         statement = attach_statement(settings, read_only=read_only, creates=creates)
         _attach_lake(connection, settings, statement, read_only=read_only, sleep=sleep)
         disabled = _choose_optimizers(connection, few_files)

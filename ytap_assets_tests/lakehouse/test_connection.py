@@ -137,6 +137,13 @@ def test_joins_are_ordered_where_there_are_many_files(
     assert ("join_order" in disabled) is is_skipped
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_scan_of_the_catalog_is_not_split_by_rowids(lake: Lake, read_only: bool) -> None:
+    """Split, the first read of a table whose files are being merged may find it empty."""
+    with closing(attach(lake.settings, read_only=read_only)) as connection:
+        assert _setting(connection, "sqlite_disable_multithreaded_scans") is True
+
+
 def test_tables_are_listed_with_their_schemas(lake: Lake) -> None:
     with lake.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA {LAKE}.own")

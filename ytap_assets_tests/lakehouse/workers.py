@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
@@ -174,16 +175,28 @@ def _take_turn(transaction: Transaction, version: int) -> None:
 def read(*, data: str, in_sandbox: bool) -> None:
     """Read until the input closes; report every inconsistency, and how often it read."""
     reads = 0
-    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+    settings, turns = _settings(data), Turns()
+    with Lake.open(settings, tables=SAMPLES) as lake:
         report("reading")
         while not select.select([sys.stdin], [], [], PAUSE_S)[0]:
-            for problem in _look_in_sandbox(lake.settings) if in_sandbox else _look(lake):
+            for problem in _look_in_sandbox(settings) if in_sandbox else _look(lake, turns):
                 report("inconsistent", problem)
+            # The first read of a connection takes longest, so that most can happen meanwhile.
+            with Lake.open(settings, tables=SAMPLES) as fresh:
+                for problem in _look(fresh, turns):
+                    report("inconsistent", problem)
             reads += 1
     report("reads", reads)
 
 
-def _look(lake: Lake) -> Iterator[str]:
+@dataclass
+class Turns:
+    """How many turns were seen; none is ever lost."""
+
+    seen: int = 0
+
+
+def _look(lake: Lake, turns: Turns) -> Iterator[str]:
     shared = lake.reader("shared").read(NOTES)
     versions = shared.get_column("version").unique().to_list()
     if (len(versions), shared.height) not in {(0, 0), (1, len(SHARED_DAYS) * len(ROWS))}:
@@ -191,6 +204,9 @@ def _look(lake: Lake) -> Iterator[str]:
     entries = lake.reader("shared").read(LOGS).sort("seq")
     if entries.get_column("found").to_list()[1:] != entries.get_column("left").to_list()[:-1]:
         yield f"turns {entries.select('seq', 'found', 'left').rows()}"
+    if entries.height < turns.seen:
+        yield f"{entries.height} turns, after {turns.seen}"
+    turns.seen = max(turns.seen, entries.height)
     if entries.get_column("seq").to_list() != list(range(1, entries.height + 1)):
         yield f"seq {entries.get_column('seq').to_list()}"
 
