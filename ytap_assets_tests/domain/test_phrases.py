@@ -330,6 +330,8 @@ def test_a_phrase_is_what_is_found_in_itself(text: str) -> None:
 def test_any_phrase_is_found_where_it_stands(phrase: str, place: str) -> None:
     # Marks alone are gaps between characters of a script without spaces.
     assume(place != "日本{}日本" or any(map(str.isalnum, phrase)))
+    # The parenthesis behind it would complete the target of a Markdown link, which is no text.
+    assume(place != "({})" or "](" not in phrase)
     assert is_found(phrase, place.format(phrase))
 
 
