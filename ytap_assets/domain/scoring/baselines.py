@@ -99,7 +99,8 @@ def measure_baselines(past: pl.DataFrame) -> pl.DataFrame:
         usual_velocity=pl.col("velocity").median(),
     )
     usual = _draw_to_defaults(medians, ("usual_expected", "usual_velocity"), is_scale=True)
-    hotness_of = known.join(usual, on=key).select(*key, hotness_column())
+    scales = usual.with_columns(steepness=_steepness())
+    hotness_of = known.join(scales, on=key).select(*key, _hotness())
     quantiles = hotness_of.group_by(key, maintain_order=True).agg(
         pl.len().alias("items"),
         *(
@@ -111,11 +112,11 @@ def measure_baselines(past: pl.DataFrame) -> pl.DataFrame:
     return usual.join(knots, on=key, maintain_order="left")
 
 
-def hotness_column() -> pl.Expr:
-    """``hotness``, from the two measures, what is usual for both, and the source's steepness."""
+def _hotness() -> pl.Expr:
+    """``hotness``, from the two measures, what is usual for both, and ``steepness``."""
     usual = pl.col("expected_engagement") / pl.col("usual_expected")
     fast = pl.col("velocity") / (TAKE_OFF * pl.col("usual_velocity"))
-    return (usual + fast.pow(_steepness())).alias("hotness")
+    return (usual + fast.pow("steepness")).alias("hotness")
 
 
 def _steepness() -> pl.Expr:
@@ -148,16 +149,15 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     keys = dated.select(key).unique().filter(pl.col("momentum_basis").is_in(COUNTS))
     defaults = _default_baselines(keys.join(baselines, on=key, how="anti"))
     joined = dated.select(*key, "expected_engagement", "velocity", "rank_share").join(
-        _add_slopes(pl.concat([baselines, defaults.select(baselines.columns)])),
+        _add_constants(pl.concat([baselines, defaults.select(baselines.columns)])),
         on=key,
         how="left",
         maintain_order="left",
     )
-    weight = pl.when(is_declared()).then(1.0).otherwise(_weight())
     counted, is_ranked = pl.col("momentum_basis").is_in(COUNTS), pl.col("momentum_basis") == RANK
     placed = joined.select(
-        hotness_column(),
-        weight.alias("weight"),
+        _hotness(),
+        "weight",
         _KNOTS[0],
         *_LOGS,
         *_SLOPES,
@@ -175,10 +175,16 @@ def place(frame: pl.DataFrame, baselines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _add_slopes(baselines: pl.DataFrame) -> pl.DataFrame:
-    """Add the knots' logarithms, and the slope of the line from each to the next."""
+def _add_constants(baselines: pl.DataFrame) -> pl.DataFrame:
+    """Add what is the same for all rows of a baseline.
+
+    ``steepness``, ``weight``, the knots' logarithms, and the slope of the line from each to the
+    next.
+    """
     return baselines.with_columns(
-        pl.col(knot).log().alias(log) for knot, log in zip(_KNOTS, _LOGS, strict=True)
+        *(pl.col(knot).log().alias(log) for knot, log in zip(_KNOTS, _LOGS, strict=True)),
+        steepness=_steepness(),
+        weight=pl.when(is_declared()).then(1.0).otherwise(_weight()),
     ).with_columns(
         ((low - high) / (pl.col(start) - pl.col(end))).alias(slope)
         for slope, (start, end), (low, high) in zip(

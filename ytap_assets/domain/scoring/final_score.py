@@ -179,6 +179,7 @@ def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFra
     titles = normalize_texts(items["title"].str.slice(0, _MOST_CHARACTERS))
     texts_of = titles.with_columns(items["category"])
     in_titles, anywhere = [_NOTHING], [_NOTHING]
+    is_in_category = False
     for phrases, workspaces in _group_by(topics, lambda topic: tuple(topic.phrases)).items():
         if not phrases:
             continue
@@ -186,6 +187,7 @@ def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFra
         texts = _gather_rows(texts_of, rows)
         titled = find_phrases(texts, phrases)
         in_categories = _find_in_categories(texts["category"], phrases)
+        is_in_category |= not in_categories.is_empty()
         both = order_found(pl.concat([titled, in_categories])) if in_categories.height else titled
         for found, some in ((in_titles, titled), (anywhere, both)):
             found.append(some.select("phrase", item=rows.gather(some["row"])))
@@ -194,9 +196,13 @@ def match_topics(items: pl.DataFrame, topics: Mapping[str, Topic]) -> pl.DataFra
         rows = _find_rows(items["workspace_id"], workspaces)
         texts = _gather_rows(titles.select("clean"), rows)
         is_other = is_other.scatter(rows, detect_other_language(texts["clean"], language))
+    matched_in_title = _list_phrases(pl.concat(in_titles), items.height)
+    matched = matched_in_title
+    if is_in_category:
+        matched = _list_phrases(pl.concat(anywhere), items.height)
     return items.with_columns(
-        _list_phrases(pl.concat(anywhere), items.height, "matched"),
-        _list_phrases(pl.concat(in_titles), items.height, "matched_in_title"),
+        matched.alias("matched"),
+        matched_in_title.alias("matched_in_title"),
         is_other.alias("is_other_language"),
     )
 
@@ -227,11 +233,11 @@ def _find_in_categories(category: pl.Series, phrases: Sequence[str]) -> pl.DataF
     return rows.join(matched, on="category").select(*FOUND)
 
 
-def _list_phrases(found: pl.DataFrame, count: int, name: str) -> pl.Series:
+def _list_phrases(found: pl.DataFrame, count: int) -> pl.Series:
     """A list for each item, of the phrases in their order."""
     found = found.sort("item", maintain_order=True)
     lists = found.group_by("item", maintain_order=True).agg("phrase")
-    none = pl.Series(name, [[]], dtype=pl.List(pl.String)).new_from_index(0, count)
+    none = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, count)
     return replace_lists(none, lists["item"], lists["phrase"])
 
 
