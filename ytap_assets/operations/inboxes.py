@@ -173,7 +173,7 @@ class InboxState:
         files: The files by name, each read from its cursor on.
         ahead: How many decisions are dated ahead of the clock.
         uploads: Its uploads, in the order of the file.
-        states: The states of its scripts.
+        states: The states of the scripts of these uploads.
     """
 
     files: dict[str, InboxFile]
@@ -221,8 +221,12 @@ def inspect_inboxes(
     known = named.join(current, on=_GENERATION, how="semi", maintain_order="left")
     for workspace_id, *values in known.select("workspace_id", *upload).iter_rows():
         uploads[workspace_id].append(Upload(*values))
+    uploaded = {one.script_id for own in uploads.values() for one in own}
+    uploaded |= {one.script_id for files in opened.values() for one in files[UPLOADS].parsed.rows}
     states: dict[str, dict[str, str]] = defaultdict(dict)
-    for workspace_id, script_id, state in records.iter_rows():
+    for workspace_id, script_id, state in records.filter(
+        pl.col("script_id").is_in(list(uploaded))
+    ).iter_rows():
         states[workspace_id][script_id] = state
     return {
         name: InboxState(
