@@ -387,8 +387,14 @@ class ProductionInputs:
             rows = self.reader.read(INBOX_LINES, wanted={"file": [UPLOADS]})
         uploads = decisions_and_uploads(rows, self.inboxes)[1]
         columns = [*SCRIPT, "state"]
-        scripts = {upload.script_id for own in uploads.values() for upload in own}
-        stored = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", scripts, columns=columns)
+        known = set(records.select(SCRIPT).iter_rows())
+        unknown = {
+            upload.script_id
+            for name, own in uploads.items()
+            for upload in own
+            if (name, upload.script_id) not in known
+        }
+        stored = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", unknown, columns=columns)
         states: dict[str, dict[str, str]] = defaultdict(dict)
         for name, script_id, state in pl.concat([stored, records.select(columns)]).iter_rows():
             states[name][script_id] = state
