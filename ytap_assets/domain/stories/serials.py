@@ -430,7 +430,7 @@ def _find_candidates(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame
         )
     )
 
-    def test_result(test: str, by: str = "word") -> pl.Expr:
+    def result_of(test: str, by: str = "word") -> pl.Expr:
         return pl.lit(tests[test]).gather(pl.col(by))
 
     near = words.with_columns(before=_neighbour(1), after=_neighbour(-1))
@@ -438,14 +438,14 @@ def _find_candidates(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame
     is_apart = (
         before.is_null()
         | after.is_null()
-        | test_result("is_number", "before")
-        | test_result("is_number", "after")
+        | result_of("is_number", "before")
+        | result_of("is_number", "after")
     )
     candidates = near.filter(
-        test_result("is_candidate")
-        | (test_result("is_short") & is_apart)
-        | (test_result("is_last_name") & after.is_null())
-        | (test_result("in_letters") & test_result("is_marker", "before"))
+        result_of("is_candidate")
+        | (result_of("is_short") & is_apart)
+        | (result_of("is_last_name") & after.is_null())
+        | (result_of("in_letters") & result_of("is_marker", "before"))
     )
     has_candidate = pl.col("title_no").is_in(candidates.get_column("title_no").unique().implode())
     return words.filter(has_candidate)
