@@ -166,7 +166,7 @@ def attach_lines(settings: Settings) -> tuple[str, str, str]:
     return (
         " ".join(loads),
         f"{attach_statement(settings, read_only=True)}; USE {LAKE};",
-        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)}; SET {WHOLE_CATALOG_SCANS};",
+        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)}; SET GLOBAL {WHOLE_CATALOG_SCANS};",
     )
 
 

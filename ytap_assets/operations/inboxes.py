@@ -208,19 +208,23 @@ def inspect_inboxes(
             inspection.read(PRODUCTION_RECORDS, records.columns),
         )
     cursors = _to_cursors(stored)
-    opened = {
-        name: {
-            file: compare_inbox(open_inbox(folder, file, cursors.get((name, file))), ())
-            for file in INBOX_FILES
-        }
+    found = {
+        (name, file): open_inbox(folder, file, cursors.get((name, file)))
         for name, folder in folders.items()
+        for file in INBOX_FILES
     }
-    current = Inboxes(opened, cursors, {}).read
+    current = _frame_generations(
+        (*key, one.cursor.generation) for key, one in found.items() if one.cursor.size_bytes
+    )
     waiting = Counter(ahead.join(current, on=_GENERATION, how="semi")["workspace_id"])
     uploads: dict[str, list[Upload]] = defaultdict(list)
     known = named.join(current, on=_GENERATION, how="semi", maintain_order="left")
     for workspace_id, *values in known.select("workspace_id", *upload).iter_rows():
         uploads[workspace_id].append(Upload(*values))
+    opened: dict[str, dict[str, InboxFile]] = defaultdict(dict)
+    for (name, file), one in found.items():
+        # A second video of a script is refused, so the first one has to be known.
+        opened[name][file] = compare_inbox(one, uploads[name] if file == UPLOADS else ())
     uploaded = {one.script_id for own in uploads.values() for one in own}
     uploaded |= {one.script_id for files in opened.values() for one in files[UPLOADS].parsed.rows}
     states: dict[str, dict[str, str]] = defaultdict(dict)

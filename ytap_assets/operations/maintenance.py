@@ -24,7 +24,7 @@ from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_ret
 from ytap_assets.domain.production.inbox import ACTIONS
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
-from ytap_assets.lakehouse.catalog import read_commits
+from ytap_assets.lakehouse.catalog import Commits, read_commits
 from ytap_assets.lakehouse.copies import (
     CATALOG_NAME,
     Backup,
@@ -33,6 +33,8 @@ from ytap_assets.lakehouse.copies import (
     find_newer_copy,
     hold_copies,
     list_copies,
+    read_manifest,
+    read_restored,
 )
 from ytap_assets.lakehouse.errors import BackupError, LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
@@ -174,9 +176,7 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
             commits = read_commits(settings.catalog)
             if commits.lake_id != known.lake_id:
                 return ["the backup is of another lake; no commit of the current lake is in it"]
-            # Not the copy's newest: after a restore, other commits may have its number.
-            common = [number for number, at in known.times.items() if not commits.lacks(number, at)]
-            last = max(common, default=0)
+            last, is_certain = _find_last_common(settings, folder.absolute(), commits, known)
             events = inspection.read(PRODUCTION_EVENTS, columns, known="snapshot_id", after=last)
     except LakeError as error:
         return [f"it is not known which commits of the current lake the backup lacks: {error}"]
@@ -184,7 +184,8 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
     actions = {event: action for action, event in ACTIONS.items()}
     more = decided.height - _SHOWN_DECISIONS
     return [
-        f"commits of the current lake that are not in the backup: {commits.newest - last};"
+        f"commits of the current lake that are not in the backup:"
+        f" {'' if is_certain else 'at least '}{commits.newest - last};"
         f" decisions of people in them: {decided.height}",
         *(
             f"{actions.get(event, event)} of script {script_id} of {workspace_id},"
@@ -195,6 +196,23 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
         ),
         *([f"and {more} earlier decisions"] if more > 0 else []),
     ]
+
+
+def _find_last_common(
+    settings: Settings, folder: Path, commits: Commits, known: Commits
+) -> tuple[int, bool]:
+    """The newest commit that the current lake shares with a copy, and whether that is certain.
+
+    It is not the copy's newest commit in every case: after a restore of an older copy, other
+    commits have the same numbers. The record of that restore says where they began, also once the
+    snapshots of that time have expired.
+    """
+    common = [number for number, at in known.times.items() if not commits.lacks(number, at)]
+    last = max(common, default=0)
+    restored, sequence = read_restored(settings), read_manifest(folder).sequence or 0
+    if restored and restored.lake_id == commits.lake_id and sequence <= restored.sequence:
+        last = min(last, restored.snapshot_id)
+    return last, last in commits.times or restored is None
 
 
 def verify_backup(settings: Settings, folder: Path, *, now: datetime | None = None) -> Verified:

@@ -377,13 +377,21 @@ class ProductionInputs:
 
         Args:
             records: Rows of ``production_records`` that are newer than the stored ones.
-            of_new_lines: Whether only new lines are examined; stored ones grow with the history.
+            of_new_lines: Whether only the scripts of new lines are examined: all stored lines grow
+                with the history.
         """
         rows = INBOX_LINES.empty()
         has_stored = any(
             files[UPLOADS].opened.cursor.accepted for files in self.inboxes.files.values()
         )
-        if has_stored and not of_new_lines:
+        if has_stored and of_new_lines:
+            named = {
+                row.script_id
+                for name in self.inboxes.files
+                for row in self.inboxes.rows(name, UPLOADS)
+            }
+            rows = read_lines_of(self.reader, named, files=(UPLOADS,))
+        elif has_stored:
             rows = self.reader.read(INBOX_LINES, wanted={"file": [UPLOADS]})
         uploads = decisions_and_uploads(rows, self.inboxes)[1]
         columns = [*SCRIPT, "state"]

@@ -11,6 +11,7 @@ observed, and the windows of days that a page shows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -31,6 +32,7 @@ from ytap_assets.domain.reporting.numbers import (
     as_calendar,
 )
 from ytap_assets.domain.reporting.pages import Edition, ReportDay, report_days, summarize_days
+from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.operations.platform import (
@@ -64,6 +66,7 @@ from ytap_assets.reports.render import (
     render_overview,
     render_report,
 )
+from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
@@ -78,7 +81,9 @@ from ytap_assets.tables import (
     Table,
 )
 
+_LOG = logging.getLogger(__name__)
 _DAY = timedelta(days=1)
+_MAX_PAGE_BYTES = 64 * 2**20
 _LOOK_BACK = (7, 35)
 """How many days back the last counts of an unobserved video are looked for, before all days are."""
 _OWNED = ["workspace_id", "video_id"]
@@ -192,14 +197,31 @@ def _write_pages(
         try:
             page = render_report(report, recent)
             write_report(path, link_next_day(page, day + _DAY) if after.is_file() else page)
-            if day == slice_.own_days[0] and before.is_file():
-                write_report(before, link_next_day(before.read_text("utf-8"), day))
         except Exception as error:  # whatever it is: the other pages are written
             failed[day] = error
         else:
             # A browser opens no file for a page it was served, so the summary is shown itself.
             notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
+            if day == slice_.own_days[0] and before.is_file():
+                _link_from(before, day)
     return notes, failed
+
+
+def _link_from(before: Path, day: date) -> None:
+    """Add the link to a day's page to the page of the day before.
+
+    That page may have been edited, or replaced. Its other bytes are kept; a page that cannot be
+    read or written stays as it is, and a warning is logged: the day's own report does not need it.
+    """
+    try:
+        kept = read_below(before.parent, before.name, max_bytes=_MAX_PAGE_BYTES)
+        content = kept.content if kept else b""
+        page = content.decode("utf-8", "surrogateescape")
+        linked = link_next_day(page, day).encode("utf-8", "surrogateescape")
+        if linked != content:
+            write_below(before.parent, before.name, linked)
+    except (FileRefusedError, OSError) as error:
+        _LOG.warning("%s gets no link to the report of %s: %s", before, day, error)
 
 
 def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:

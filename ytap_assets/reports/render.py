@@ -106,7 +106,7 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
 
 
 def link_next_day(page: str, day: date) -> str:
-    """Add a link to the report of the next day to a page, if it has none."""
+    """Add a link to the report of the next day to a page, if it has none; nothing else changes."""
     link = f'<a href="{day}.html" rel="next">{day} →</a>'
     return page if link in page else page.replace(_INDEX_LINK, link + _INDEX_LINK, 1)
 

@@ -206,6 +206,9 @@ def test_duckdbs_own_shell_attaches_the_lake_read_only(lake: Platform, ytap: Yta
             plain.execute(line)
         setting = "select current_setting('disabled_optimizers')"
         assert plain.execute(setting).fetchall() == [("statistics_propagation",)]
+        # DuckLake reads its catalog on connections of its own.
+        setting = "select current_setting('sqlite_disable_multithreaded_scans')"
+        assert plain.cursor().execute(setting).fetchall() == [(True,)]
         assert plain.execute("select count(*) from raw_trends").fetchall() == [(3,)]
         with pytest.raises(duckdb.Error, match="read-only"):
             plain.execute("delete from raw_trends")

@@ -152,6 +152,33 @@ def test_what_is_found_in_inboxes_does_not_depend_on_what_a_run_has_read(
     assert all(not file.opened.tail for file in state.files.values())
 
 
+def test_a_second_video_of_a_script_takes_no_public_one_out_of_sight(platform: Platform) -> None:
+    """Neither before a run has refused its line nor after."""
+    folder = platform.workspaces.folder("tech")
+    public = {
+        "script_id": "one",
+        "video_id": "ytapDemo001",
+        "published_at": "2026-11-20T06:00:00Z",
+    }
+    second = {"script_id": "one", "video_id": "ytapDemo002"}
+    script = {"script_id": "one", "created_at": "2026-11-19T08:00:00Z"}
+    (folder / "scripts.jsonl").write_text(json.dumps(script) + "\n", encoding="utf-8")
+    (folder / "uploads.jsonl").write_text(json.dumps(public) + "\n", encoding="utf-8")
+    advance_one(platform.slice("tech", None, RUN), "all")
+
+    def find_public() -> list[str]:
+        found = examine(platform.settings, now=platform.now())
+        return [one.detail for one in found if "is public since" in one.detail]
+
+    before = find_public()
+    assert len(before) == 1
+    with (folder / "uploads.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(second) + "\n")
+    assert find_public() == before
+    advance_one(platform.slice("tech", None, RUN), "all")
+    assert find_public() == before
+
+
 def test_inboxes_are_read_from_their_beginning_where_a_table_cannot_be_read(
     platform: Platform,
 ) -> None:

@@ -439,6 +439,13 @@ def test_a_public_video_of_no_cleared_script_is_reported_until_it_is_corrected(
     assert "inbox_problems" not in advance_one(slice_of(platform), ALL_PROMOTIONS).notes
     assert survey_scripts(platform, "tech").problems == [unknown, rejected]
 
+    # A line that says less of the same video takes nothing back.
+    again = {"script_id": "two", "video_id": "ytapDemo002"}
+    uploads = (upload("oen", 1), upload("two", 2), again)
+    write_lines(platform, "tech", "uploads.jsonl", *uploads)
+    problems = advance_one(slice_of(platform), ALL_PROMOTIONS).notes["inbox_problems"]
+    assert problems == [rejected]
+
     write_lines(platform, "tech", "uploads.jsonl", upload("one", 1))
     advance_one(slice_of(platform), ALL_PROMOTIONS)
     assert survey_scripts(platform, "tech").problems == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -179,6 +180,32 @@ def test_a_page_does_not_link_to_a_day_whose_page_cannot_be_written(platform: Pl
     report_file(platform.settings, "tech", TODAY).mkdir(parents=True)
     make_reports(Batch(platform, (platform.slice("tech", (ago(1), TODAY), RUN),), RUN))
     assert list_next(platform, ago(1)) == []
+
+
+def test_a_page_that_was_edited_keeps_its_bytes_but_for_the_link(platform: Platform) -> None:
+    make(platform, ago(1))
+    path = report_file(platform.settings, "tech", ago(1))
+    edited = path.read_bytes().replace(b"\n", b"\r\n") + b"<!-- gesch\xe4tzt -->\r\n"
+    path.write_bytes(edited)
+    make(platform, TODAY)
+    link = f'<a href="{TODAY}.html" rel="next">{TODAY} \N{RIGHTWARDS ARROW}</a>'.encode()
+    assert path.read_bytes().count(link) == 1
+    assert path.read_bytes().replace(link, b"") == edited
+
+
+def test_a_page_of_yesterday_that_is_a_link_is_left_alone(
+    platform: Platform, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make(platform, ago(1))
+    path = report_file(platform.settings, "tech", ago(1))
+    elsewhere = path.rename(tmp_path / "elsewhere.html")
+    path.symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    make(platform, TODAY)
+    assert path.is_symlink()
+    assert elsewhere.read_bytes() == before
+    assert row(platform)["day"] == TODAY
+    assert str(path) in caplog.text
 
 
 def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:

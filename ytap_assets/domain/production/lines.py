@@ -246,6 +246,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # LF, CRLF or CR. A CR at the very end may be half of a CRLF that is still being written.
 _LINE_END = re.compile(rb"\n|\r(?!\n|\Z)")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_LONGEST_INTEGER = 300
 _DEEPEST = 50
 
 
@@ -430,6 +431,7 @@ def parse_object(text: bytes) -> dict[str, Any]:
         content = json.loads(
             text.decode("utf-8-sig"),
             parse_float=_parse_fraction,
+            parse_int=_parse_integer,
             parse_constant=_refuse_constant,
             object_pairs_hook=unique_keys,
         )
@@ -445,6 +447,12 @@ def parse_object(text: bytes) -> dict[str, Any]:
         raise FieldError("expected a JSON object: {...}")
     _check_storable(content)
     return content
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > _LONGEST_INTEGER:
+        raise FieldError("a number is too large or too small")
+    return int(text)
 
 
 def _parse_fraction(text: str) -> Decimal:
