@@ -11,6 +11,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import ALL_PROMOTIONS
 from ytap_assets_tests.cli.conftest import Ytap
+from ytap_assets_tests.operations.test_production import write_video
 from ytap_assets_tests.promoting import advance_one
 
 HOSTILE = "Title \x1b[31m"
@@ -96,6 +97,26 @@ def test_an_approval_is_written_down_with_its_author(submitted: Platform, ytap: 
     shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
     assert "person:Ada" in shown
     assert "script_approved" in shown
+
+
+def test_an_approval_of_the_script_does_not_approve_its_video(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    command = ("script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    line = ytap.refused(1, *command, "--video")
+    assert "`ytap script approve ep-1 -w finance` approves the script" in line
+    ytap.ok(*command)
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "go")), ALL_PROMOTIONS)
+    write_video(submitted, "finance", "ep-1")
+    advance_one(submitted.slice("finance", None, Run("run-3", "test", "go")), ALL_PROMOTIONS)
+    shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
+    assert "video_pending_review" in shown
+
+    line = ytap.refused(1, *command)
+
+    assert "`ytap script approve ep-1 -w finance --video` approves the video" in line
+    assert ytap.ok("script", "show", "ep-1", "-w", "finance") == shown
+    assert "video approved by Ada" in ytap.ok(*command, "--video")
 
 
 def test_show_prints_a_long_reason_in_full_and_the_list_names_it(
