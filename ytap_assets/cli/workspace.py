@@ -98,8 +98,22 @@ def show_all() -> None:
         columns=terminal_columns(),
         whole_last=has_problem,
     )
+    if not rows:
+        _note_missing_lake()
     if not is_whole or any(one.problem for one in listed):
         raise click.exceptions.Exit(FAILED)
+
+
+def _note_missing_lake() -> None:
+    """Say that there is no lake either: the data folder may be a mistyped one."""
+    from ytap_assets.lakehouse.connection import require_catalog
+    from ytap_assets.lakehouse.errors import LakeMissingError
+    from ytap_assets.settings import Settings
+
+    try:
+        require_catalog(Settings.from_env())
+    except LakeMissingError as error:
+        note(one_line(str(error)))
 
 
 def _row(one: Listed) -> tuple[object, ...]:

@@ -18,10 +18,8 @@ from ytap_assets.lakehouse.checks import (
     Scope,
     check_batch,
 )
-from ytap_assets.lakehouse.errors import (
-    LakeError,
-    LakeMissingError,
-)
+from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
@@ -78,16 +76,22 @@ class Platform:
         """The lake, attached at the first use.
 
         Raises:
+            LakeMissingError: As `check_lake`.
+            LakeError: As `Lake.open`.
+        """
+        self.check_lake()
+        return Lake.open(self.settings, may_only_read=self._may_only_read)
+
+    def check_lake(self) -> None:
+        """See that there is a lake, or that one is made here by itself; nothing is created.
+
+        Raises:
             LakeMissingError: There is none, and it is not made by itself: the data folder holds no
                 workspace, so it may be a mistyped one; or see `Lake.open`.
+            LakeDamagedError: Its catalog is empty.
         """
-        if not self.settings.catalog.is_file() and not self.workspaces.ids():
-            raise LakeMissingError(
-                f"there is no lake at {self.settings.catalog}, and no workspace in"
-                f" {self.settings.workspaces}; check YTAP_DATA, or create a workspace with `ytap"
-                " workspace create` or an empty lake with `ytap lake create`"
-            )
-        return Lake.open(self.settings, may_only_read=self._may_only_read)
+        if not (is_made_by_itself(self.settings) and self.workspaces.ids()):
+            require_catalog(self.settings)
 
     def day_range(self) -> tuple[date, date | None]:
         """The days that can be asked for: the first, and the last one.

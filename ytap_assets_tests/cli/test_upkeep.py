@@ -50,7 +50,18 @@ def test_what_is_no_backup(ytap: Ytap, nowhere: Ytap, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "not a complete backup" in ytap.refused(1, "restore", tmp_path / "empty", "--yes")
     assert ytap("restore", tmp_path / "missing", "--yes").exit_code == 2
-    assert "no lake" in nowhere.refused(1, "backup")
+
+
+def test_a_folder_without_anything_is_told_in_the_same_words(nowhere: Ytap) -> None:
+    lines = {
+        nowhere.refused(1, *command)
+        for command in (["backup"], ["maintain"], ["summary"], ["sql", "from raw_trends"])
+    }
+    lines.add(nowhere("workspace", "list").stderr.rstrip("\n"))
+
+    [line] = lines
+    assert "check YTAP_DATA" in line
+    assert not nowhere.data.exists()
 
 
 def test_a_place_that_is_no_folder_is_told_in_a_line(ytap: Ytap, tmp_path: Path) -> None:
