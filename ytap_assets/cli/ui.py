@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from ytap_assets.cli.common import announce_transport, examples
+from ytap_assets.cli.common import announce_transport, examples, open_platform
 from ytap_assets.cli.output import note
 from ytap_assets.errors import ConfigError
 
@@ -53,15 +53,13 @@ def ui(port: int, *, verbose: bool) -> None:
 
     from ytap_assets.defs.launch import prepare_home
     from ytap_assets.defs.runs import fail_dead_runs
-    from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
-    from ytap_assets.settings import Settings
 
-    settings = Settings.from_env()
-    if not is_made_by_itself(settings):
-        require_catalog(settings)
+    platform = open_platform()
+    settings = platform.settings
+    platform.check_lake()
+    _check_port(port)
     home = prepare_home(settings)
     _hold(home / "ui.lock")
-    _check_port(port)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
@@ -172,7 +170,7 @@ def _check_port(port: int) -> None:
             listener.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                problem = "is in use by another program, perhaps by Dagster on another data folder"
+                problem = "is in use by another program, perhaps by another `ytap ui`"
             else:
                 problem = f"cannot be opened: {error.strerror}"
             raise ConfigError(

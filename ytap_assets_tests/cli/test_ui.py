@@ -9,6 +9,7 @@ import sys
 from ytap_assets.cli.ui import select_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
+from ytap_assets_tests.cli.conftest import Ytap
 
 SENSOR = "2026-11-20 09:00:00 +0000 - dagster.daemon.SensorDaemon"
 RUN = "2026-11-20 09:00:00 +0000 - dagster - DEBUG - daily_collection - 0f0e8f6e - 12"
@@ -92,6 +93,12 @@ def test_a_port_in_use_is_said_before_anything_is_started(
     assert line.startswith(f"error: port {port} of 127.0.0.1 is in use")
     assert "--port N" in line
     assert not settings.transport_file.exists()
+    assert not settings.dagster_home.exists()
+
+
+def test_nothing_is_started_where_there_is_neither_a_lake_nor_a_workspace(nowhere: Ytap) -> None:
+    assert "check YTAP_DATA" in nowhere.refused(1, "ui")
+    assert not nowhere.data.exists()
 
 
 WRITES = """
