@@ -177,9 +177,6 @@ def probe_host(host: str, *, transport: httpx.BaseTransport | None = None) -> st
 
 
 def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
-    if not listed:
-        detail = "none; create one with `ytap workspace create`"
-        yield Finding("setup", "workspaces", "warn", detail)
     for one in listed:
         subject = f"workspace {one.workspace_id}"
         if one.workspace is None:
@@ -464,6 +461,7 @@ def examine_lake(
             findings = [
                 *_check_facts(settings, facts),
                 *_check_history(newer),
+                *_check_folders(settings, listed, survey),
                 *_check_identities(survey, conflicts),
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
@@ -478,9 +476,11 @@ def examine_lake(
         survey = Survey({}, ())
         identities = _check_identities(survey, _find_conflicts(survey, listed))
         verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
-        return [Finding("setup", "lake", verdict, str(error)), *identities]
+        folders = _check_folders(settings, listed, survey)
+        return [Finding("setup", "lake", verdict, str(error)), *folders, *identities]
     except LakeError as error:
-        return [Finding("health", "lake", "fail", str(error))]
+        folders = _check_folders(settings, listed, None)
+        return [Finding("health", "lake", "fail", str(error)), *folders]
 
 
 def judge_age(table: Table, age: timedelta) -> Verdict:
@@ -554,6 +554,33 @@ def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
 def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
     workspaces = [one.workspace for one in listed if one.workspace]
     return find_conflicts(workspaces, survey.registered)
+
+
+def _check_folders(
+    settings: Settings, listed: Sequence[Listed], survey: Survey | None
+) -> Iterator[Finding]:
+    """A missing workspace; it fails if the lake has some, which all lost their folders.
+
+    Args:
+        settings: The installation.
+        listed: The workspaces with a folder.
+        survey: The workspaces of the lake; None if it cannot be read.
+    """
+    if listed:
+        return
+    verdict: Verdict = "warn"
+    detail = f"none in {settings.workspaces}"
+    if survey is not None and survey.orphans:
+        verdict = "fail"
+        names = [one.workspace_id for one in survey.orphans]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        detail += (
+            f", but the lake has rows of {', '.join(names[:_SHOWN])}{more}; check YTAP_DATA, or"
+            " bring the folders back; the findings `rows of ...` say how"
+        )
+    elif survey is not None:
+        detail += "; create one with `ytap workspace create`"
+    yield Finding("setup", "workspaces", verdict, detail)
 
 
 def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from ytap_assets.operations.doctor import AREAS, Finding, examine, judge_age, pr
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.trends import cluster_stories, score
+from ytap_assets.operations.workspaces import identify_workspace
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.state import open_ledger
@@ -523,6 +525,22 @@ def test_versions_are_those_that_are_pinned(platform: Platform) -> None:
 )
 def test_spans_in_words(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_lake_without_any_folder_fails_with_the_way_back(platform: Platform) -> None:
+    identify_workspace(platform.workspaces, "tech", {})
+    platform.register("tech", RUN)
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    shutil.rmtree(platform.settings.workspaces)
+
+    folders = find(platform, "workspaces")
+    rows = find(platform, "rows of tech")
+
+    assert folders.verdict == "fail"
+    assert "finance, tech" in folders.detail
+    assert "ytap workspace create`" not in folders.detail
+    assert "backup" in rows.detail
+    assert "`ytap workspace identify tech --adopt`" in rows.detail
 
 
 def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> None:
