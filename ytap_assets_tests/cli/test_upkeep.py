@@ -28,8 +28,24 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     assert "error: not restored; the lake is unchanged" in asked.stderr
     assert "--yes" in asked.output
     assert "not in the backup: 1;" in asked.stdout
-    assert "not in the backup: 1;" in ytap.ok("restore", tmp_path / "copy", "--yes")
+    restored = ytap.ok("restore", tmp_path / "copy", "--yes")
+    assert "not in the backup: 1;" in restored
     assert ytap.ok(*COUNT) == "n\n1\n"
+    kept = [Path(name) for name in restored.splitlines()[-1].split() if ".before-" in name]
+    assert [path.exists() for path in kept] == [True, True]
+
+
+def test_a_backup_is_restored_where_there_is_no_lake(
+    platform: Platform, ytap: Ytap, nowhere: Ytap, tmp_path: Path
+) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    ytap.ok("backup", tmp_path / "copy")
+
+    restored = nowhere("restore", tmp_path / "copy", "--yes")
+
+    assert restored.exit_code == 0
+    assert "materialize" not in restored.output
+    assert "kept" not in restored.output
 
 
 def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
@@ -39,6 +55,13 @@ def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) 
     line = ytap.refused(1, "restore", tmp_path / "copy", stdin="")
     assert line == "no confirmation was given; nothing was changed"
     assert ytap.ok(*COUNT) == "n\n2\n"
+
+
+def test_a_backup_names_what_it_does_not_include(ytap: Ytap, tmp_path: Path) -> None:
+    made = ytap("backup", tmp_path / "copy")
+    assert made.exit_code == 0
+    assert f"not included: {ytap.data / 'workspaces'}" in made.stderr
+    assert "Not included" in ytap.ok("backup", "--help")
 
 
 def test_a_backup_is_never_written_over(ytap: Ytap, tmp_path: Path) -> None:
