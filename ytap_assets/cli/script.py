@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -107,7 +108,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
     if shape == "table" and not ordered.is_empty():
-        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its texts in full")
+        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its text")
     for one in found.ignored:
         note(f"approvals.jsonl: {'waits' if one.waits else 'ignored'}: {one_line(one.text)}")
     for problem in found.problems:
@@ -124,7 +125,11 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
 @_script
 @one_workspace
 def show(script: str, workspace: str) -> None:
-    """Show a script's record and all its events."""
+    """Show a script's record, its text and all its events.
+
+    The text is that of body and segments, as the event of its submission has it.
+    """
+    from ytap_assets.domain.production.records import script_text
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)
@@ -133,10 +138,14 @@ def show(script: str, workspace: str) -> None:
     for name, value in record.items():
         say(f"{name:<{longest}}  {to_cell(value, whole=True)}")
     events = platform.lake.reader(workspace).read(
-        PRODUCTION_EVENTS, columns=_EVENTS, wanted={"script_id": [script]}
+        PRODUCTION_EVENTS, columns=[*_EVENTS, "payload"], wanted={"script_id": [script]}
     )
+    for payload in events.filter(type="script_submitted")["payload"]:
+        say("")
+        for line in script_text(json.loads(payload)).splitlines():
+            say(clean(line))
     say("")
-    rows = events.sort("seq").iter_rows()
+    rows = events.select(_EVENTS).sort("seq").iter_rows()
     write_table(_EVENTS, rows, say, columns=terminal_columns(), whole_last=True)
 
 

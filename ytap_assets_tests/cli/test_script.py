@@ -119,6 +119,21 @@ def test_an_approval_of_the_script_does_not_approve_its_video(
     assert "video approved by Ada" in ytap.ok(*command, "--video")
 
 
+def test_show_prints_the_text_that_is_to_be_approved(submitted: Platform, ytap: Ytap) -> None:
+    inbox = submitted.workspaces.folder("finance") / "scripts.jsonl"
+    line = json.loads(inbox.read_text(encoding="utf-8")) | {"script_id": "ep-2", "title": "Two"}
+    del line["body"]
+    line["segments"] = ["First\x1b[2J", {"text": "second " * 300 + "in the end"}]
+    with inbox.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "go")), ALL_PROMOTIONS)
+
+    assert "\nSomething worth knowing.\n" in ytap.ok("script", "show", "ep-1", "-w", "finance")
+    shown = ytap.ok("script", "show", "ep-2", "-w", "finance")
+    assert "\nFirst\\x1b[2J\n" in shown
+    assert "second " * 300 + "in the end\n" in shown
+
+
 def test_show_prints_a_long_reason_in_full_and_the_list_names_it(
     submitted: Platform, ytap: Ytap
 ) -> None:
