@@ -75,7 +75,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
     Table,
 )
-from ytap_assets.tables.evidence import NO_RESPONSE
+from ytap_assets.tables.evidence import ANSWERED, NO_RESPONSE, REQUEST_FAILED
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Area = Literal["setup", "sources", "freshness", "health", "versions"]
@@ -657,9 +657,7 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
     unresponsive = find_unresponsive_targets(log, asked_since=(now - _STILL_ASKED).date())
     if unresponsive.is_empty():
-        yield Finding(
-            "freshness", "targets", "ok", f"all responded within {MIN_UNRESPONSIVE_DAYS} days"
-        )
+        yield _judge_responses(log)
     for row in unresponsive.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
@@ -673,6 +671,22 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
             f"{more} more {'do' if more > 1 else 'does'} not respond; collection_log lists them"
         )
         yield Finding("freshness", "targets", "warn", detail)
+
+
+def _judge_responses(log: pl.DataFrame) -> Finding:
+    """The targets that responded, where none failed on enough days to be named."""
+    target = ["workspace_id", "source", "target"]
+    requests = log.filter(pl.col("outcome").is_in([*ANSWERED, *REQUEST_FAILED]))
+    responses = requests.filter(pl.col("outcome").is_in(ANSWERED)).select(target).n_unique()
+    asked = requests.select(target).n_unique()
+    if not asked:
+        detail = f"none requested within {_LOOKED_BACK.days} days"
+        return Finding("freshness", "targets", "ok", detail)
+    detail = (
+        f"{responses} of {asked} responded within {_LOOKED_BACK.days} days; none failed on its last"
+        f" {MIN_UNRESPONSIVE_DAYS} days with requests"
+    )
+    return Finding("freshness", "targets", "ok" if responses else "warn", detail)
 
 
 def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:

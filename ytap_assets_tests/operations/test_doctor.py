@@ -389,6 +389,21 @@ def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: dat
     )
 
 
+def test_targets_that_never_responded_are_not_said_to_have_responded(
+    platform: Platform, now: datetime
+) -> None:
+    lost = [
+        {**fetch("transient_error", now), "target": name, "collection_id": name}
+        for name in ("UC1", "UC2")
+    ]
+    append(platform, COLLECTION_LOG, *lost)
+    found = find(platform, "targets")
+    assert (found.verdict, found.detail[:6]) == ("warn", "0 of 2")
+    append(platform, COLLECTION_LOG, {**fetch("ok", now), "target": "UC1"})
+    found = find(platform, "targets")
+    assert (found.verdict, found.detail[:6]) == ("ok", "1 of 2")
+
+
 def test_many_silent_targets_are_counted(platform: Platform, now: datetime) -> None:
     for number in range(12):
         lost = [fetch("malformed", now - timedelta(days=ago)) for ago in range(3)]
