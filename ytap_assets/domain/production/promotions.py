@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
+    PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     RULES,
@@ -367,9 +368,19 @@ def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
     ]
 
 
+def _describe_copy(candidate: PromotionContext, evidence: Evidence) -> str | None:
+    script_id = candidate.record.script_id
+    originals = evidence.copies.get(script_id, ())
+    return describe_copy(originals, (candidate.workspace_id, script_id))
+
+
 def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
     """The closed gate of a copy, directly after the event by which it became one."""
-    why = describe_copy(evidence.copies.get(move.script_id, ()))
+    why = describe_copy(
+        evidence.copies.get(move.script_id, ()),
+        (move.workspace_id, move.script_id),
+        is_published=move.to_state == PUBLISHED,
+    )
     if why is None or move.to_state is None:
         return []
     failed = [f"copy: {why}"]
@@ -406,7 +417,7 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
                 banned=banned.get(candidate.record.script_id),
                 budget_usd_micros=rules.budget_usd_micros,
                 rival=evidence.rivals.get(candidate.record.script_id),
-                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+                copy=_describe_copy(candidate, evidence),
             )
             candidate.pass_gates(
                 gates,
@@ -490,7 +501,7 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
                 approved_by=candidate.approved_by,
                 budget_usd_micros=rules.budget_usd_micros,
                 manifest_problems=_recheck_video(candidate, folder),
-                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+                copy=_describe_copy(candidate, evidence),
             )
             candidate.pass_gates(
                 gates,
