@@ -122,6 +122,29 @@ class Platform:
         first, last = self.day_range()
         return first, last or max(self.now().date(), datetime.now(UTC).date())
 
+    def check_days(self, days: Days) -> None:
+        """See that a run may be asked for a range of days.
+
+        Raises:
+            ConfigError: The first day is after the last, or a day is not one of `askable_days`.
+            LakeError: There is a lake, and it cannot be opened.
+        """
+        first, last = self.askable_days()
+        is_recorded = self.day_range()[1] is not None
+        if days[0] > last:
+            end = f"after {last}, the last recorded day"
+            raise ConfigError(
+                f"{days[0]} is {end if is_recorded else f'in the future: today is {last} (UTC)'}"
+            )
+        check_order(days)
+        if not first <= days[0] <= days[1] <= last:
+            asked = f"{days[0]}..{days[1]}" if days[0] < days[1] else f"{days[0]}"
+            end = f"{last}, the last recorded day" if is_recorded else f"today, {last}"
+            raise ConfigError(
+                f"{asked}: the days must be between {first} and {end}; YTAP_FIRST_DAY sets an"
+                " earlier first day"
+            )
+
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, after verifying that the lake's rows of its name are its own.
 

@@ -273,7 +273,11 @@ def test_what_is_wanted_has_to_be_clear(
         (["channels", "-w", "nobody"], "does not exist"),
         (
             ["scored_trends", "-w", "tech", "--from", "2999-01-01", "--to", "2999-01-02"],
-            "must be between",
+            "2999-01-01 is after 2026-11-20, the last recorded day",
+        ),
+        (
+            ["scored_trends", "-w", "tech", "--from", "2999-01-01"],
+            "2999-01-01 is after 2026-11-20, the last recorded day",
         ),
         (["scored_trends", "-w", "tech", "--from", "2026-11-02", "--to", "2026-11-01"], "is after"),
     ],

@@ -179,6 +179,13 @@ def test_days_outside_the_partitions_are_refused(
         materialize_range(platform, "accounts", workspace_ids=["tech"], days=days)
 
 
+def test_a_first_day_in_the_future_is_called_that(platform: Platform) -> None:
+    with pytest.raises(ConfigError, match="2999-01-01 is in the future"):
+        materialize_range(
+            platform, "accounts", workspace_ids=["tech"], days=(date(2999, 1, 1), DAY)
+        )
+
+
 def test_a_workspace_that_is_not_there_is_refused(platform: Platform) -> None:
     with pytest.raises(ConfigError, match="nowhere"):
         materialize_range(platform, "accounts", workspace_ids=["nowhere"], days=(DAY, DAY))
