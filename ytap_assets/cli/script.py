@@ -251,7 +251,9 @@ def _decide(
     from ytap_assets.operations.production import decide_on_script
 
     name = (getpass.getuser() if actor is None else actor).strip()
-    if not (name and name.isprintable() and len(name) <= _MAX_NAME):
+    if not name:
+        raise click.BadParameter("the name is empty", param_hint="--as")
+    if not (name.isprintable() and len(name) <= _MAX_NAME):
         raise click.BadParameter(
             f"a name has one line and at most {_MAX_NAME} characters", param_hint="--as"
         )

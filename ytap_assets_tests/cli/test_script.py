@@ -245,6 +245,20 @@ def test_approving_what_waits_for_no_review_is_told_in_plain_words(
     assert "script_approved" not in line
 
 
+def test_a_second_approval_stores_nothing_and_says_so(submitted: Platform, ytap: Ytap) -> None:
+    command = ("script", "approve", "ep-1", "-w", "finance", "--as")
+    ytap.ok(*command, "Ada")
+    shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
+    for name in ("Ada", "Bob"):
+        assert "already approved by person:Ada" in ytap.refused(1, *command, name)
+    assert ytap.ok("script", "show", "ep-1", "-w", "finance") == shown
+
+
+def test_an_empty_name_is_called_empty(submitted: Platform, ytap: Ytap) -> None:
+    said = ytap("script", "approve", "ep-1", "-w", "finance", "--as", " ").stderr
+    assert "the name is empty" in said
+
+
 def test_an_approval_names_the_gates_that_are_closed(submitted: Platform, ytap: Ytap) -> None:
     inbox = submitted.workspaces.folder("finance") / "scripts.jsonl"
     line = json.loads(inbox.read_text(encoding="utf-8"))

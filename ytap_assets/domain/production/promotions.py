@@ -58,6 +58,7 @@ from ytap_assets.domain.production.inbox import (
 )
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
+from ytap_assets.errors import TransitionRefusedError
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -199,9 +200,15 @@ class PromotionContext:
         """What a decision at a keyboard does to the script.
 
         Raises:
-            TransitionRefusedError: The decision is not possible in the script's state.
+            TransitionRefusedError: The decision is not possible in the script's state, or approves
+                again what is approved already.
         """
         event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
+        if event.to_state is None and self._approved_by:
+            raise TransitionRefusedError(
+                f"script {decision.script_id} has the state {self.record.state}: already approved"
+                f" by {self._approved_by}; nothing was stored"
+            )
         if event.to_state is not None:
             event = replace(event, occurred_at=self.date(decision.at))
         self.events.append(event)
