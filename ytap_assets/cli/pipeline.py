@@ -85,7 +85,10 @@ def materialize(
     first: date | None,
     last: date | None,
 ) -> None:
-    """Materialize assets for workspaces and days, with one run per stage of the graph."""
+    """Materialize assets for workspaces and days.
+
+    Each stage of the graph is one run.
+    """
     platform = open_platform()
     wanted, problems = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     to = last or platform.now().date()

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 def maintain(
     keep: int, sweep_anyway: Path | None, trust_clock: bool, allow_large_deletion: bool
 ) -> None:
-    """Back up the lake, apply the retention, merge files and expire snapshots.
+    """Back up the lake, merge its files, and apply the retention.
 
     Payloads past their retention are deleted, small files merged, old snapshots expired, and
     unreferenced files deleted. The newest automatic backups are kept. A deletion that cannot be
@@ -283,11 +283,11 @@ def reparse(
     writes: bool,
     shape: Format,
 ) -> None:
-    """Parse stored responses again with the current parsers, and show the differences.
+    """Parse stored responses again, and show the differences.
 
-    Use it after a parser was fixed. Rows are only added: those of items without a row (added), and
-    those that differ from an item's stored rows (changed). In a table with unique keys the stored
-    row is kept (conflicting). The network is not used.
+    Use it after a parser was fixed: the current parsers are used. Rows are only added: those of
+    items without a row (added), and those that differ from an item's stored rows (changed). In a
+    table with unique keys the stored row is kept (conflicting). The network is not used.
     """
     from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
     from ytap_assets.operations.platform import check_order
@@ -332,10 +332,10 @@ def reparse(
 @one_workspace
 @output_format
 def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
-    """Show the effect of deleting or disabling something on the rows about it.
+    """Show the effect of deleting or disabling something.
 
-    NAME is a source, the id of a channel or video, or an account's platform and handle. Changes
-    nothing.
+    The effect is that on the rows about it. NAME is a source, the id of a channel or video, or an
+    account's platform and handle. Changes nothing.
     """
     from ytap_assets.operations.workspaces import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show, identify, archive and unarchive workspaces."""
+    """Create, list, show, identify and archive workspaces."""
 
 
 @workspace.command(
@@ -173,9 +173,10 @@ def show(workspace_id: str) -> None:
 @click.option("--new", is_flag=True, help="Write a new uid, for a copied folder.")
 @click.option("--adopt", is_flag=True, help="Write the uid that the lake has for the workspace.")
 def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -> None:
-    """Write a uid into a workspace's config, without other changes to the file.
+    """Write a uid into a workspace's config.
 
-    The uid identifies the workspace if its folder is renamed, copied or replaced.
+    The file is not changed otherwise. The uid identifies the workspace if its folder is renamed,
+    copied or replaced.
     """
     from ytap_assets.errors import ConfigError
     from ytap_assets.operations.workspaces import identify_workspace, read_registry
