@@ -125,6 +125,22 @@ def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None
     assert days.to_list() == [DAY + timedelta(n) for n in range(3)]
 
 
+def test_a_step_says_what_is_new_and_what_failed(platform: Platform) -> None:
+    platform.workspaces = ListsAnAccountTwice(platform.settings)
+    steps: list[str] = []
+
+    outcomes = materialize_range(
+        platform,
+        "key:accounts or key:production_events",
+        workspace_ids=["tech"],
+        days=(DAY, DAY),
+        on_step=steps.append,
+    )
+
+    assert [one.ok for one in outcomes] == [False, True]
+    assert steps == ["accounts: failed", "production_events: 0 new rows of tech"]
+
+
 def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
     platform: Platform,
 ) -> None:
