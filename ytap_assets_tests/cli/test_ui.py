@@ -64,6 +64,16 @@ def test_errors_outside_of_a_record_are_shown_after_one_that_is_left_out() -> No
     assert shown(noise, *lines[:2], noise, *lines[2:], noise, "the reason of the last") == lines
 
 
+def test_a_failure_is_shown_without_its_stack_trace() -> None:
+    record = f"{RUN} - STEP_FAILURE - Execution of step failed.".replace("DEBUG", "ERROR")
+    reason = ["dagster._core.definitions.events.Failure: workspace 'gaming' does not exist", ""]
+    trace = ["Stack Trace:", '  File "execute_plan.py", line 243, in sequence', "    yield", ""]
+    other = "ValueError: no"
+
+    assert shown(record, *reason, *trace, record, *reason) == [record, *reason] * 2
+    assert shown(record, other, *trace) == [record, other, *trace]
+
+
 # The port is taken by the process itself: sockets are blocked in this one.
 OCCUPIED = """
 import socket, sys
