@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -243,6 +244,19 @@ def test_approving_what_waits_for_no_review_is_told_in_plain_words(
         "script ep-1 has the state cancelled: neither the script nor a video waits"
     )
     assert "script_approved" not in line
+
+
+def test_a_restore_says_that_its_decisions_have_to_be_made_again(
+    submitted: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    ytap.ok("backup", tmp_path / "copy")
+    ytap.ok("script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    submitted.lake.close()
+
+    restored = ytap("restore", tmp_path / "copy", "--yes")
+
+    assert "approve_script of script ep-1 of finance" in restored.stdout
+    assert "repeat those" in restored.stderr
 
 
 def test_a_second_approval_stores_nothing_and_says_so(submitted: Platform, ytap: Ytap) -> None:
