@@ -44,8 +44,8 @@ lock: $(VENV)/dev ## Pin the newest allowed versions again
 	$(BIN)/uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements-dev.lock
 
-clean: ## Remove what was made: environment, lake, reports, Dagster's home
-	rm -rf $(VENV) data/lake data/reports data/dagster_home data/backups data/state
+clean: ## Remove .venv, data/lake, data/reports, data/dagster_home and data/state; backups stay
+	rm -rf $(VENV) data/lake data/reports data/dagster_home data/state
 
 # The locks are complete, so pip has nothing to resolve (--no-deps); that is faster, too.
 $(VENV)/run: requirements.lock pyproject.toml

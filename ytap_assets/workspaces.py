@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from ytap_assets.config_keys import (
     explain_unknown,
+    find_nearest,
     fold_handle,
     fold_name,
     refuse_repeats,
@@ -62,6 +63,7 @@ __all__ = [
 ]
 CONFIG_NAME = "config.yaml"
 _MAX_CONFIG_BYTES = 1_000_000
+_SHOWN_IDS = 20
 _CACHED_CONFIGS = 1024
 """A run reads each config several times, and parsing takes 5 ms."""
 _MAY_BE_SECRET = ("credential_ref",)
@@ -306,11 +308,22 @@ class Workspaces:
         except FileRefusedError as error:
             raise ConfigError(f"{folder}: {error}") from error
         if found is None:
-            known = ", ".join(self.ids()) or (
-                "there are none; create one with `ytap workspace create`"
-            )
-            raise ConfigError(f"workspace {workspace_id!r} does not exist ({known})")
+            advice = self._advise(workspace_id)
+            raise ConfigError(f"workspace {workspace_id!r} does not exist; {advice}")
         return found.content
+
+    def _advise(self, workspace_id: str) -> str:
+        """What to do about the id of a workspace that does not exist."""
+        known = self.ids()
+        if not known:
+            return (
+                f"there is none in {self.root}; check YTAP_DATA, or create one with `ytap workspace"
+                " create`"
+            )
+        nearest = find_nearest(workspace_id, known)
+        question = f"did you mean {nearest}? " if nearest else ""
+        more = ", ..." if len(known) > _SHOWN_IDS else ""
+        return f"{question}the workspaces are {', '.join(known[:_SHOWN_IDS])}{more}"
 
     def save(self, workspace: Workspace) -> pathlib.Path:
         """Write a workspace's config; the file is replaced atomically."""

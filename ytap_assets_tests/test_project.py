@@ -70,3 +70,12 @@ def test_the_files_of_common_changes_exist() -> None:
     assert len(names) > 10
     missing = [name for name in names if not {*ROOT.glob(name), *ROOT.glob(f"ytap_assets/{name}")}]
     assert missing == []
+
+
+def test_make_clean_removes_what_its_help_names_and_no_backup() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(VENV)", ".venv")
+    found = re.search(r"^clean: ## (.*)\n\trm -rf (.*)$", makefile, re.MULTILINE)
+    assert found is not None
+    named, removed = found[1], found[2].split()
+    assert [path for path in removed if path not in named] == []
+    assert "data/backups" not in removed

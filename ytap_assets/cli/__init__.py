@@ -63,7 +63,7 @@ def app() -> None:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the shell script for the completion of commands and workspaces."""
+    """Print the shell's completion of commands and workspaces."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)

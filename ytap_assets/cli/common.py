@@ -177,7 +177,8 @@ def choose_workspaces(
         click.UsageError: Neither option was given, or both, or every workspace is archived.
     """
     if all_workspaces == bool(named):
-        raise click.UsageError("give --workspace, or --all-workspaces")
+        both = ", not both" if named else ""
+        raise click.UsageError(f"give --workspace or --all-workspaces{both}")
     if named:
         return list(dict.fromkeys(named)), []
     usable, problems = platform.usable()
@@ -185,8 +186,9 @@ def choose_workspaces(
     if not wanted:
         report_problems(problems.values())
         raise click.UsageError(
-            "there is no active workspace; create one with `ytap workspace create`, or restore an"
-            " archived one with `ytap workspace unarchive`"
+            f"there is no active workspace in {one_line(str(platform.workspaces.root))}; check"
+            " YTAP_DATA, create one with `ytap workspace create`, or restore an archived one with"
+            " `ytap workspace unarchive`"
         )
     return wanted, list(problems.values())
 

@@ -85,7 +85,10 @@ def materialize(
     first: date | None,
     last: date | None,
 ) -> None:
-    """Materialize assets for workspaces and days, with one run per stage of the graph."""
+    """Materialize assets for workspaces and days.
+
+    Each stage of the graph is one run.
+    """
     platform = open_platform()
     wanted, problems = choose_workspaces(platform, workspaces, all_workspaces=all_workspaces)
     to = last or platform.now().date()
@@ -268,8 +271,9 @@ def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> N
         # What follows the ranks is a report of every day, of those without rows too.
         few = (end - min(days)).days < _MOST_REPORTS
         note(
-            f"To rank these days: ytap materialize 'key:trend_stories or key:scored_trends"
-            f"{'+' if few else ''}' --workspace {workspace} --from {min(days)} --to {end}"
+            "To rank these days: ytap materialize 'key:collection_coverage or key:trend_stories or"
+            f" key:scored_trends{'+' if few else ''}' --workspace {workspace} --from {min(days)}"
+            f" --to {end}"
         )
         if not few:
             note("With `key:scored_trends+` each day gets a report, also those without rows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,7 +30,7 @@ _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
 _EVENTS = ("seq", "occurred_at", "type", "from_state", "to_state", "actor", "reason")
 _MAX_NAME = 100
 _SHOWN = 5
-_BY_STATE = {"script_pending_review": "approve_script", "video_pending_review": "approve_video"}
+_APPROVALS = {"approve_script": "script_pending_review", "approve_video": "video_pending_review"}
 
 _DONE = {
     "approve_script": "script approved",
@@ -107,7 +108,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         ]
     write_rows(names, rows, shape, say, columns=terminal_columns())
     if shape == "table" and not ordered.is_empty():
-        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its texts in full")
+        say(f"`ytap script show SCRIPT -w {workspace}` shows a script with its text")
     for one in found.ignored:
         note(f"approvals.jsonl: {'waits' if one.waits else 'ignored'}: {one_line(one.text)}")
     for problem in found.problems:
@@ -124,7 +125,11 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
 @_script
 @one_workspace
 def show(script: str, workspace: str) -> None:
-    """Show a script's record and all its events."""
+    """Show a script's record, its text and all its events.
+
+    The text is that of body and segments, as the event of its submission has it.
+    """
+    from ytap_assets.domain.production.records import script_text
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)
@@ -133,28 +138,61 @@ def show(script: str, workspace: str) -> None:
     for name, value in record.items():
         say(f"{name:<{longest}}  {to_cell(value, whole=True)}")
     events = platform.lake.reader(workspace).read(
-        PRODUCTION_EVENTS, columns=_EVENTS, wanted={"script_id": [script]}
+        PRODUCTION_EVENTS, columns=[*_EVENTS, "payload"], wanted={"script_id": [script]}
     )
+    for payload in events.filter(type="script_submitted")["payload"]:
+        say("")
+        for line in script_text(json.loads(payload)).splitlines():
+            say(clean(line))
     say("")
-    rows = events.sort("seq").iter_rows()
+    rows = events.select(_EVENTS).sort("seq").iter_rows()
     write_table(_EVENTS, rows, say, columns=terminal_columns(), whole_last=True)
 
 
-@scripts.command("approve", epilog=examples("ytap script approve ep-12 -w tech --as Ada"))
+@scripts.command(
+    "approve",
+    epilog=examples(
+        "ytap script approve ep-12 -w tech --as Ada",
+        "ytap script approve ep-12 -w tech --as Ada --video",
+    ),
+)
 @_deciding
-def approve(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
-    """Approve the script or its video, whichever is in review."""
+@click.option("--video", "is_video", is_flag=True, help="Approve the video, not the script.")
+def approve(
+    script: str, workspace: str, actor: str | None, reason: str | None, *, is_video: bool
+) -> None:
+    """Approve a script, or with --video its video.
+
+    An approval is stored only while the script, or the video, is in review.
+    """
     platform = open_platform()
     record = _find(platform, workspace, script)
-    state = str(record["state"])
-    if state not in _BY_STATE:
-        raise TransitionRefusedError(
-            f"script {script} has the state {state}: neither the script nor a video waits for"
-            f" review; `ytap script show {script} -w {workspace}` shows its history"
-        )
-    _decide(platform, workspace, script, _BY_STATE[state], actor, reason)
+    action = "approve_video" if is_video else "approve_script"
+    _check_review(action, script, workspace, str(record["state"]))
+    _decide(platform, workspace, script, action, actor, reason)
     for gate in cast("list[str]", record["failed_gates"]):
         note(f"closed gate: {one_line(gate)}")
+
+
+def _check_review(action: str, script: str, workspace: str, state: str) -> None:
+    """See that what is to be approved is in review.
+
+    Raises:
+        TransitionRefusedError: It is not; the message names the command for what is in review.
+    """
+    if state == _APPROVALS[action]:
+        return
+    command = f"ytap script approve {script} -w {workspace}"
+    if state == _APPROVALS["approve_video"]:
+        problem = f"its video is in review, not the script; `{command} --video` approves the video"
+    elif state == _APPROVALS["approve_script"]:
+        problem = f"the script is in review, not a video; `{command}` approves the script"
+    else:
+        problem = (
+            "neither the script nor a video waits for review;"
+            f" `ytap script show {script} -w {workspace}` shows its history"
+        )
+    raise TransitionRefusedError(f"script {script} has the state {state}: {problem}")
 
 
 @scripts.command(
@@ -213,7 +251,9 @@ def _decide(
     from ytap_assets.operations.production import decide_on_script
 
     name = (getpass.getuser() if actor is None else actor).strip()
-    if not (name and name.isprintable() and len(name) <= _MAX_NAME):
+    if not name:
+        raise click.BadParameter("the name is empty", param_hint="--as")
+    if not (name.isprintable() and len(name) <= _MAX_NAME):
         raise click.BadParameter(
             f"a name has one line and at most {_MAX_NAME} characters", param_hint="--as"
         )
@@ -225,7 +265,7 @@ def _decide(
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
     say(f"{clean(script)}: {_DONE[action]} by {clean(name)}; its state is {clean(state)}")
-    if action in _BY_STATE.values():
+    if action in _APPROVALS:
         note(
             "It is promoted in the next run, if all its gates are open;"
             f" {_describe_next_run(workspace)}"

@@ -137,7 +137,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
 
 @click.command(epilog=examples("ytap attach", "ytap attach > lake.sql && duckdb -init lake.sql"))
 def attach() -> None:
-    """Print the statements that attach the lake in DuckDB's own shell.
+    """Print the statements that attach the lake in DuckDB.
 
     The first loads the extensions, the second attaches the lake read-only, the third makes reads of
     old snapshots (`AT (VERSION => n)`), and reads while files are merged, correct. They are for the
@@ -501,7 +501,7 @@ QUESTIONS = (
 
 @click.command(epilog=examples("ytap summary"))
 def summary() -> None:
-    """Show the rows of each table, the newest reports, and example queries."""
+    """Show rows per table, the newest reports, and queries."""
     from ytap_assets.lakehouse.sql_sandbox import open_shell
     from ytap_assets.workspaces import Workspaces
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from ytap_assets.cli.common import announce_transport, examples
+from ytap_assets.cli.common import announce_transport, examples, open_platform
 from ytap_assets.cli.output import note
 from ytap_assets.errors import ConfigError
 
@@ -29,6 +29,8 @@ _SHOWN = re.compile(
 _HIDDEN = re.compile(r"EventLogConsumerDaemon - WARNING - No cursor for event type ")
 """Said once of every new data folder, and nothing is wrong."""
 _TRACEBACK = "Traceback (most recent call last):"
+_FAILURE = "dagster._core.definitions.events.Failure: "
+_STACK = "Stack Trace:"
 _BARE_PROBLEM = re.compile(r"(?:WARNING|ERROR|CRITICAL|[\w.]*(?:Error|Exception))\b")
 """How the web server (uvicorn) and Python begin an error that is no record of Dagster's."""
 
@@ -53,15 +55,13 @@ def ui(port: int, *, verbose: bool) -> None:
 
     from ytap_assets.defs.launch import prepare_home
     from ytap_assets.defs.runs import fail_dead_runs
-    from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
-    from ytap_assets.settings import Settings
 
-    settings = Settings.from_env()
-    if not is_made_by_itself(settings):
-        require_catalog(settings)
+    platform = open_platform()
+    settings = platform.settings
+    platform.check_lake()
+    _check_port(port)
     home = prepare_home(settings)
     _hold(home / "ui.lock")
-    _check_port(port)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
@@ -107,17 +107,22 @@ def select_lines(lines: Iterable[str]) -> Iterator[str]:
     Its daemon writes two lines for every sensor and tick, 200 a minute, whether or not there was
     anything to do. A line that begins no record belongs to the record before it, unless it begins
     an error that another process wrote without a record. A traceback is shown to its end, whatever
-    other processes write between its lines.
+    other processes write between its lines. A `Failure` is one of ours and says its reason, so its
+    stack trace, which Dagster writes for the step and again for the run, is left out.
     """
-    is_shown, in_traceback = True, False
+    is_shown, in_traceback, is_failure = True, False, False
     for line in lines:
         text = _COLOUR.sub("", line)
         if record := _RECORD.match(text):
             is_shown = record[1] in _SHOWN_LEVELS or bool(_SHOWN.search(text))
             is_shown = is_shown and not _HIDDEN.search(text)
+            is_failure = False
             if is_shown:
                 yield line
             continue
+        is_failure = is_failure or text.startswith(_FAILURE)
+        if is_failure and text.strip() == _STACK:
+            is_shown = False
         begins = _TRACEBACK in text
         is_shown = is_shown or begins or bool(_BARE_PROBLEM.match(text))
         if is_shown or in_traceback:
@@ -172,7 +177,7 @@ def _check_port(port: int) -> None:
             listener.listen(1)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                problem = "is in use by another program, perhaps by Dagster on another data folder"
+                problem = "is in use by another program, perhaps by another `ytap ui`"
             else:
                 problem = f"cannot be opened: {error.strerror}"
             raise ConfigError(

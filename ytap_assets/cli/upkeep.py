@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 def maintain(
     keep: int, sweep_anyway: Path | None, trust_clock: bool, allow_large_deletion: bool
 ) -> None:
-    """Back up the lake, apply the retention, merge files and expire snapshots.
+    """Back up the lake, merge its files, and apply the retention.
 
     Payloads past their retention are deleted, small files merged, old snapshots expired, and
     unreferenced files deleted. The newest automatic backups are kept. A deletion that cannot be
@@ -105,6 +105,9 @@ def maintain(
 def backup(folder: Path | None, verifies: bool) -> None:
     """Back up the lake, or verify a backup.
 
+    Not included are the workspaces' folders: configs with their uids, inbox files, decisions and
+    videos. Back them up separately; without its config a workspace cannot use a restored lake.
+
     FOLDER is a new folder; by default one in the data folder's backups. With --verify it is a
     backup, by default the newest: the checksum of every file is compared, the backup is restored
     into a temporary folder, and the rows of its tables are counted.
@@ -114,10 +117,15 @@ def backup(folder: Path | None, verifies: bool) -> None:
     if verifies:
         _verify(folder)
         return
-    made = backup_lake(open_platform(), folder)
+    platform = open_platform()
+    made = backup_lake(platform, folder)
     say(
         f"{clean(str(made.folder))}: {len(made.files)} files, {made.size_bytes / 10**6:.1f} MB,"
         f" DuckDB {made.duckdb_version}"
+    )
+    folders = clean(str(platform.settings.workspaces))
+    note(
+        f"not included: {folders} (configs, inbox files, decisions, videos); back it up separately"
     )
 
 
@@ -159,7 +167,8 @@ def restore(folder: Path, is_sure: bool) -> None:
         f"backup of {found.made_at:%Y-%m-%d %H:%M} UTC: {len(found.files)} files,"
         f" {found.size_bytes / 10**6:.1f} MB"
     )
-    for text in describe_dropped(platform.settings, folder):
+    dropped = describe_dropped(platform.settings, folder)
+    for text in dropped:
         say(one_line(text))
     if not is_sure:
         question = (
@@ -168,8 +177,14 @@ def restore(folder: Path, is_sure: bool) -> None:
         )
         if not click.confirm(question):
             fail("not restored; the lake is unchanged")
-    restore_lake(platform, folder)
-    say("restored; the previous lake is kept as *.before-<time>")
+    kept = restore_lake(platform, folder)
+    places = " and ".join(clean(str(path)) for path in kept)
+    say(f"restored; the previous lake is kept: {places}" if kept else "restored")
+    if len(dropped) > 1:
+        note(
+            "The decisions listed above are not in the restored lake; repeat those that were made"
+            " with `ytap script`."
+        )
 
 
 @click.command(epilog=examples("ytap doctor", "ytap doctor --online", "ytap doctor -f json"))
@@ -268,11 +283,11 @@ def reparse(
     writes: bool,
     shape: Format,
 ) -> None:
-    """Parse stored responses again with the current parsers, and show the differences.
+    """Parse stored responses again, and show the differences.
 
-    Use it after a parser was fixed. Rows are only added: those of items without a row (added), and
-    those that differ from an item's stored rows (changed). In a table with unique keys the stored
-    row is kept (conflicting). The network is not used.
+    Use it after a parser was fixed: the current parsers are used. Rows are only added: those of
+    items without a row (added), and those that differ from an item's stored rows (changed). In a
+    table with unique keys the stored row is kept (conflicting). The network is not used.
     """
     from ytap_assets.operations.imports import DIFFERENCES, reparse_payloads
     from ytap_assets.operations.platform import check_order
@@ -317,10 +332,10 @@ def reparse(
 @one_workspace
 @output_format
 def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
-    """Show the effect of deleting or disabling something on the rows about it.
+    """Show the effect of deleting or disabling something.
 
-    NAME is a source, the id of a channel or video, or an account's platform and handle. Changes
-    nothing.
+    The effect is that on the rows about it. NAME is a source, the id of a channel or video, or an
+    account's platform and handle. Changes nothing.
     """
     from ytap_assets.operations.workspaces import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS

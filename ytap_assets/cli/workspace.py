@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show, identify, archive and unarchive workspaces."""
+    """Create, list, show, identify and archive workspaces."""
 
 
 @workspace.command(
@@ -98,8 +98,22 @@ def show_all() -> None:
         columns=terminal_columns(),
         whole_last=has_problem,
     )
+    if not rows:
+        _note_missing_lake()
     if not is_whole or any(one.problem for one in listed):
         raise click.exceptions.Exit(FAILED)
+
+
+def _note_missing_lake() -> None:
+    """Say that there is no lake either: the data folder may be a mistyped one."""
+    from ytap_assets.lakehouse.connection import require_catalog
+    from ytap_assets.lakehouse.errors import LakeMissingError
+    from ytap_assets.settings import Settings
+
+    try:
+        require_catalog(Settings.from_env())
+    except LakeMissingError as error:
+        note(one_line(str(error)))
 
 
 def _row(one: Listed) -> tuple[object, ...]:
@@ -159,9 +173,10 @@ def show(workspace_id: str) -> None:
 @click.option("--new", is_flag=True, help="Write a new uid, for a copied folder.")
 @click.option("--adopt", is_flag=True, help="Write the uid that the lake has for the workspace.")
 def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -> None:
-    """Write a uid into a workspace's config, without other changes to the file.
+    """Write a uid into a workspace's config.
 
-    The uid identifies the workspace if its folder is renamed, copied or replaced.
+    The file is not changed otherwise. The uid identifies the workspace if its folder is renamed,
+    copied or replaced.
     """
     from ytap_assets.errors import ConfigError
     from ytap_assets.operations.workspaces import identify_workspace, read_registry

@@ -36,7 +36,7 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import Days
 from ytap_assets.operations.inboxes import count_bad_lines
-from ytap_assets.operations.platform import Platform, check_order
+from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.tables import PRODUCTION_EVENTS
 
@@ -419,14 +419,6 @@ def _root_cause(event: dg.DagsterEvent) -> SerializableErrorInfo:
 
 
 def _check_range(platform: Platform, workspace_ids: Sequence[str], days: Days) -> None:
-    check_order(days)
-    first, last = platform.askable_days()
-    if not first <= days[0] <= days[1] <= last:
-        is_recorded = platform.day_range()[1] is not None
-        end = f"{last}, the last recorded day" if is_recorded else f"today, {last}"
-        raise ConfigError(
-            f"{days[0]}..{days[1]}: the days must be between {first} and {end}; YTAP_FIRST_DAY sets"
-            " an earlier first day"
-        )
+    platform.check_days(days)
     for workspace_id in workspace_ids:
         platform.workspaces.get_open(workspace_id)

@@ -444,10 +444,7 @@ class _StageRun:
             self._others.append(f"{name}: {self._explain(name, error)}")
             shown = {key: {} for scope in written for key in partition_keys(scope)}
         self._events.add_materializations(asset.table, shown)
-        rows = sum(one.rows for one in written.values())
-        owners = {scope.workspace_id for scope in written}
-        who = ", ".join(owners) if len(owners) == 1 else f"{len(owners)} workspaces"
-        self._context.log.info(f"{name}: {count(rows, 'row')} of {who}")
+        self._context.log.info(_describe_written(asset.table, written))
         return bool(written)
 
     def _finish(self, name: str, finish: Callable[[Platform], object]) -> None:
@@ -541,6 +538,16 @@ def _find_slice(day: Scope, slices: Iterable[Scope]) -> Scope:
         ):
             return one
     raise ValueError(f"{day} is in no slice of the batch")
+
+
+def _describe_written(table: Table, written: Mapping[Scope, Written]) -> str:
+    """How many rows of a table were written, in words; of an append-only table, the new ones."""
+    if not written:
+        return f"{table.name}: failed"
+    rows = sum(one.rows for one in written.values())
+    owners = {scope.workspace_id for scope in written}
+    who = ", ".join(owners) if len(owners) == 1 else f"{len(owners)} workspaces"
+    return f"{table.name}: {count(rows, 'new row' if table.mode == 'append' else 'row')} of {who}"
 
 
 def _find_refused(batch: Batch) -> dict[Scope, Exception]:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import duckdb
 
+from ytap_assets.domain.ids import is_workspace_id
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_journals, list_parquet
 from ytap_assets.lakehouse.errors import (
@@ -183,10 +184,21 @@ def _has_copies(settings: Settings) -> bool:
     return any(settings.backups.glob("*/manifest.json"))
 
 
+def _has_workspaces(settings: Settings) -> bool:
+    configs = settings.workspaces.glob("*/config.yaml")
+    return any(is_workspace_id(path.parent.name) for path in configs)
+
+
 def _describe_missing(settings: Settings) -> str:
     """Where no lake is, what put it there, and the ways out."""
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
+    if is_made_by_itself(settings) and not _has_workspaces(settings):
+        return (
+            f"there is no lake at {settings.catalog}, and no workspace in {settings.workspaces};"
+            " check YTAP_DATA, or create a workspace with `ytap workspace create` or an empty lake"
+            " with `ytap lake create`"
+        )
     if is_made_by_itself(settings):
         return (
             f"there is no lake at {settings.catalog}; `ytap materialize` and `ytap import` create"

@@ -68,6 +68,7 @@ _WAY_OUT = (
     " databases or settings; `ytap attach` prints the statements that attach the lake in DuckDB's"
     " own shell"
 )
+_EXPORTS = frozenset({StatementType.COPY, StatementType.EXPORT})
 
 
 WRITING = frozenset(
@@ -205,7 +206,7 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
                 " interrupted; use a join with a table, or a VALUES list of fewer rows"
             )
         if statement.type not in _HARMLESS:
-            raise StatementRefusedError(f"{statement.type.name}: {_WAY_OUT}")
+            raise StatementRefusedError(f"{statement.type.name}: {_advise(statement.type)}")
     if not reads_lake(connection):
         return [*statements]
     checker = _Checker(connection)
@@ -220,6 +221,13 @@ def reads_lake(connection: duckdb.DuckDBPyConnection) -> bool:
             "SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [LAKE]
         ).fetchone()
     return found is not None
+
+
+def _advise(kind: StatementType) -> str:
+    """Why a kind of statement is not allowed, and what to do instead."""
+    if kind not in _EXPORTS:
+        return _WAY_OUT
+    return f"{_WAY_OUT}; to write a result to a file: `ytap sql --format csv STATEMENT > FILE`"
 
 
 class _Checker:

@@ -75,7 +75,7 @@ from ytap_assets.tables import (
     TREND_STORIES,
     Table,
 )
-from ytap_assets.tables.evidence import NO_RESPONSE
+from ytap_assets.tables.evidence import ANSWERED, NO_RESPONSE, REQUEST_FAILED
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Area = Literal["setup", "sources", "freshness", "health", "versions"]
@@ -177,9 +177,6 @@ def probe_host(host: str, *, transport: httpx.BaseTransport | None = None) -> st
 
 
 def _check_workspaces(listed: Sequence[Listed]) -> Iterator[Finding]:
-    if not listed:
-        detail = "none; create one with `ytap workspace create`"
-        yield Finding("setup", "workspaces", "warn", detail)
     for one in listed:
         subject = f"workspace {one.workspace_id}"
         if one.workspace is None:
@@ -464,6 +461,7 @@ def examine_lake(
             findings = [
                 *_check_facts(settings, facts),
                 *_check_history(newer),
+                *_check_folders(settings, listed, survey),
                 *_check_identities(survey, conflicts),
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
@@ -478,9 +476,11 @@ def examine_lake(
         survey = Survey({}, ())
         identities = _check_identities(survey, _find_conflicts(survey, listed))
         verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
-        return [Finding("setup", "lake", verdict, str(error)), *identities]
+        folders = _check_folders(settings, listed, survey)
+        return [Finding("setup", "lake", verdict, str(error)), *folders, *identities]
     except LakeError as error:
-        return [Finding("health", "lake", "fail", str(error))]
+        folders = _check_folders(settings, listed, None)
+        return [Finding("health", "lake", "fail", str(error)), *folders]
 
 
 def judge_age(table: Table, age: timedelta) -> Verdict:
@@ -554,6 +554,33 @@ def _check_future(ages: Sequence[Age], now: datetime) -> Iterator[Finding]:
 def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
     workspaces = [one.workspace for one in listed if one.workspace]
     return find_conflicts(workspaces, survey.registered)
+
+
+def _check_folders(
+    settings: Settings, listed: Sequence[Listed], survey: Survey | None
+) -> Iterator[Finding]:
+    """A missing workspace; it fails if the lake has some, which all lost their folders.
+
+    Args:
+        settings: The installation.
+        listed: The workspaces with a folder.
+        survey: The workspaces of the lake; None if it cannot be read.
+    """
+    if listed:
+        return
+    verdict: Verdict = "warn"
+    detail = f"none in {settings.workspaces}"
+    if survey is not None and survey.orphans:
+        verdict = "fail"
+        names = [one.workspace_id for one in survey.orphans]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        detail += (
+            f", but the lake has rows of {', '.join(names[:_SHOWN])}{more}; check YTAP_DATA, or"
+            " bring the folders back; the findings `rows of ...` say how"
+        )
+    elif survey is not None:
+        detail += "; create one with `ytap workspace create`"
+    yield Finding("setup", "workspaces", verdict, detail)
 
 
 def _check_identities(survey: Survey, conflicts: Mapping[str, str]) -> Iterator[Finding]:
@@ -630,9 +657,7 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
     log = inspection.recent(COLLECTION_LOG, "started_at", now - _LOOKED_BACK, names)
     unresponsive = find_unresponsive_targets(log, asked_since=(now - _STILL_ASKED).date())
     if unresponsive.is_empty():
-        yield Finding(
-            "freshness", "targets", "ok", f"all responded within {MIN_UNRESPONSIVE_DAYS} days"
-        )
+        yield _judge_responses(log)
     for row in unresponsive.head(_MOST_LISTED).iter_rows(named=True):
         subject = f"{row['source']} {row['target']} of {row['workspace_id']}"
         detail = (
@@ -646,6 +671,22 @@ def _check_targets(inspection: Inspection, now: datetime) -> Iterator[Finding]:
             f"{more} more {'do' if more > 1 else 'does'} not respond; collection_log lists them"
         )
         yield Finding("freshness", "targets", "warn", detail)
+
+
+def _judge_responses(log: pl.DataFrame) -> Finding:
+    """The targets that responded, where none failed on enough days to be named."""
+    target = ["workspace_id", "source", "target"]
+    requests = log.filter(pl.col("outcome").is_in([*ANSWERED, *REQUEST_FAILED]))
+    responses = requests.filter(pl.col("outcome").is_in(ANSWERED)).select(target).n_unique()
+    asked = requests.select(target).n_unique()
+    if not asked:
+        detail = f"none requested within {_LOOKED_BACK.days} days"
+        return Finding("freshness", "targets", "ok", detail)
+    detail = (
+        f"{responses} of {asked} responded within {_LOOKED_BACK.days} days; none failed on its last"
+        f" {MIN_UNRESPONSIVE_DAYS} days with requests"
+    )
+    return Finding("freshness", "targets", "ok" if responses else "warn", detail)
 
 
 def _check_ranks(inspection: Inspection, now: datetime) -> Iterator[Finding]:

@@ -298,17 +298,21 @@ def _hash_start(file: BinaryIO, size: int) -> Any:
     return digest
 
 
-def compare_inbox(opened: OpenedFile, earlier: Iterable[Any]) -> InboxFile:
+def compare_inbox(
+    opened: OpenedFile, earlier: Iterable[Any] = (), *, accepted: Mapping[str, str] | None = None
+) -> InboxFile:
     """A file whose lines are compared with its earlier ones.
 
     Args:
         opened: The file.
         earlier: What the lines before its cursor say: all that are about the scripts and videos
             that later lines name. Of a script, its id and its digest.
+        accepted: Of a file of scripts, the digests that were accepted by script id, also those of
+            lines of the file before it was rewritten.
     """
     is_new: Callable[[Any], bool]
     if opened.name == SCRIPTS:
-        is_new = find_new_scripts(dict(earlier))
+        is_new = find_new_scripts(dict(earlier), accepted or {})
     elif opened.name == APPROVALS:
         is_new = find_new_decisions(earlier)
     else:

@@ -110,12 +110,14 @@ def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
                 opened[key] = open_inbox(folder, name, cursors.get(key))
         except Exception as error:  # whatever it is: the other workspaces are worked on
             failed[one.workspace_id] = error
-    earlier = _read_earlier(reader, opened)
+    earlier, accepted = _read_earlier(reader, opened)
     files: dict[str, dict[str, InboxFile]] = defaultdict(dict)
     for (workspace_id, name), one_file in opened.items():
         if workspace_id not in failed:
             files[workspace_id][name] = compare_inbox(
-                one_file, earlier.get((workspace_id, name), ())
+                one_file,
+                earlier.get((workspace_id, name), ()),
+                accepted=accepted.get(workspace_id) if name == SCRIPTS else None,
             )
     return Inboxes(dict(files), cursors, failed)
 
@@ -134,19 +136,29 @@ def _to_cursors(rows: pl.DataFrame) -> dict[tuple[str, str], Cursor]:
 
 def _read_earlier(
     reader: BatchReader, opened: Mapping[tuple[str, str], OpenedFile]
-) -> dict[tuple[str, str], list[Any]]:
-    """What earlier lines say of the scripts and videos in new lines, by file."""
+) -> tuple[dict[tuple[str, str], list[Any]], dict[str, dict[str, str]]]:
+    """What earlier lines say of the scripts and videos in new lines.
+
+    Returns:
+        What the earlier lines of a file say, by file; and the digests with which scripts were first
+        accepted, also from lines before their file was rewritten, by workspace and script.
+    """
     continued = {
         key: one for key, one in opened.items() if one.cursor.size_bytes and one.lines.good
     }
-    if not continued:
-        return {}
+    rewritten = {
+        key: one
+        for key, one in opened.items()
+        if key[1] == SCRIPTS and one.cursor.generation > 1 and one.lines.good
+    }
+    if not continued and not rewritten:
+        return {}, {}
     generations = _frame_generations(
         (*key, one.cursor.generation) for key, one in continued.items()
     )
     scripts = {
         line.row.script_id
-        for (_, name), one in continued.items()
+        for (_, name), one in (continued | rewritten).items()
         if name != UPLOADS
         for line in one.lines.good
     }
@@ -155,14 +167,21 @@ def _read_earlier(
         parts.append(read_lines_of(reader, scripts, files=(SCRIPTS, APPROVALS)))
     if any(name == UPLOADS for _, name in continued):  # a new line may be about any video
         parts.append(reader.read(INBOX_LINES, wanted={"file": [UPLOADS]}))
-    rows = pl.concat(parts).join(generations, on=generations.columns, how="semi")
+    stored = pl.concat(parts)
+    rows = stored.join(generations, on=generations.columns, how="semi")
     earlier: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for row in rows.sort("line").iter_rows(named=True):
         key = (row["workspace_id"], row["file"])
         earlier[key].append(
             (row["script_id"], row["digest"]) if row["file"] == SCRIPTS else _from_row(row)
         )
-    return earlier
+    accepted: dict[str, dict[str, str]] = defaultdict(dict)
+    first = stored.filter(file=SCRIPTS).sort("generation", "line")
+    for workspace_id, script_id, digest in first.select(
+        "workspace_id", "script_id", "digest"
+    ).iter_rows():
+        accepted[workspace_id].setdefault(script_id, digest)
+    return earlier, accepted
 
 
 @dataclass(frozen=True)

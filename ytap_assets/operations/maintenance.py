@@ -36,7 +36,7 @@ from ytap_assets.lakehouse.copies import (
     read_manifest,
     read_restored,
 )
-from ytap_assets.lakehouse.errors import BackupError, LakeError
+from ytap_assets.lakehouse.errors import BackupError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.transaction import Run
@@ -147,17 +147,33 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
         _LOG.warning("the outcome of the backup cannot be recorded: %s", error)
 
 
-def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> Backup:
+def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> list[Path]:
     """Restore a copy; the previous lake is kept beside it.
+
+    Returns:
+        Where the previous catalog and its files are kept; empty if there were none.
 
     Raises:
         BackupError: The copy is damaged, or was made by a newer DuckDB.
     """
     settings = platform.settings
-    backup = restore(settings, folder.absolute(), now or datetime.now(UTC))
+    earlier = _list_kept(settings)
+    restore(settings, folder.absolute(), now or datetime.now(UTC))
     # A backup that failed was one of the lake that is replaced.
     (settings.state / _ATTEMPT).unlink(missing_ok=True)
-    return backup
+    return [path for path in _list_kept(settings) if path not in earlier]
+
+
+def _list_kept(settings: Settings) -> list[Path]:
+    """The catalogs and folders of files that restores kept; catalogs without their journals."""
+    return [
+        path
+        for place in (settings.catalog, settings.data_path)
+        if place.parent.is_dir()
+        for path in sorted(place.parent.iterdir())
+        if path.name.startswith(f"{place.name}.before-")
+        and not path.name.endswith(("-wal", "-shm"))
+    ]
 
 
 def describe_dropped(settings: Settings, folder: Path) -> list[str]:
@@ -178,6 +194,8 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
                 return ["the backup is of another lake; no commit of the current lake is in it"]
             last, is_certain = _find_last_common(settings, folder.absolute(), commits, known)
             events = inspection.read(PRODUCTION_EVENTS, columns, known="snapshot_id", after=last)
+    except LakeMissingError:
+        return [f"no lake is replaced: there is none at {settings.catalog}"]
     except LakeError as error:
         return [f"it is not known which commits of the current lake the backup lacks: {error}"]
     decided = events.filter(pl.col("actor").str.starts_with(_PERSON)).sort("seq", descending=True)

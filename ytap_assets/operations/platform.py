@@ -18,10 +18,8 @@ from ytap_assets.lakehouse.checks import (
     Scope,
     check_batch,
 )
-from ytap_assets.lakehouse.errors import (
-    LakeError,
-    LakeMissingError,
-)
+from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
@@ -78,16 +76,22 @@ class Platform:
         """The lake, attached at the first use.
 
         Raises:
+            LakeMissingError: As `check_lake`.
+            LakeError: As `Lake.open`.
+        """
+        self.check_lake()
+        return Lake.open(self.settings, may_only_read=self._may_only_read)
+
+    def check_lake(self) -> None:
+        """See that there is a lake, or that one is made here by itself; nothing is created.
+
+        Raises:
             LakeMissingError: There is none, and it is not made by itself: the data folder holds no
                 workspace, so it may be a mistyped one; or see `Lake.open`.
+            LakeDamagedError: Its catalog is empty.
         """
-        if not self.settings.catalog.is_file() and not self.workspaces.ids():
-            raise LakeMissingError(
-                f"there is no lake at {self.settings.catalog}, and no workspace in"
-                f" {self.settings.workspaces}; check YTAP_DATA, or create a workspace with `ytap"
-                " workspace create` or an empty lake with `ytap lake create`"
-            )
-        return Lake.open(self.settings, may_only_read=self._may_only_read)
+        if not (is_made_by_itself(self.settings) and self.workspaces.ids()):
+            require_catalog(self.settings)
 
     def day_range(self) -> tuple[date, date | None]:
         """The days that can be asked for: the first, and the last one.
@@ -117,6 +121,29 @@ class Platform:
         """
         first, last = self.day_range()
         return first, last or max(self.now().date(), datetime.now(UTC).date())
+
+    def check_days(self, days: Days) -> None:
+        """See that a run may be asked for a range of days.
+
+        Raises:
+            ConfigError: The first day is after the last, or a day is not one of `askable_days`.
+            LakeError: There is a lake, and it cannot be opened.
+        """
+        first, last = self.askable_days()
+        is_recorded = self.day_range()[1] is not None
+        if days[0] > last:
+            end = f"after {last}, the last recorded day"
+            raise ConfigError(
+                f"{days[0]} is {end if is_recorded else f'in the future: today is {last} (UTC)'}"
+            )
+        check_order(days)
+        if not first <= days[0] <= days[1] <= last:
+            asked = f"{days[0]}..{days[1]}" if days[0] < days[1] else f"{days[0]}"
+            end = f"{last}, the last recorded day" if is_recorded else f"today, {last}"
+            raise ConfigError(
+                f"{asked}: the days must be between {first} and {end}; YTAP_FIRST_DAY sets an"
+                " earlier first day"
+            )
 
     def workspace(self, workspace_id: str) -> Workspace:
         """A workspace's config, after verifying that the lake's rows of its name are its own.

@@ -309,7 +309,8 @@ def decide_on_script(
     Raises:
         ConfigError: There is no such workspace, or it is archived.
         UnknownScriptError: There is no such script.
-        TransitionRefusedError: The decision is not possible in the script's state.
+        TransitionRefusedError: The decision is not possible in the script's state, or approves
+            again what is approved already.
     """
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)

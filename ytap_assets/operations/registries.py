@@ -51,10 +51,16 @@ class Orphan:
     def __str__(self) -> str:
         newest = f", the newest of {self.newest_at:%Y-%m-%d %H:%M} UTC" if self.newest_at else ""
         found = f"{self.rows:,} rows in {self.tables} tables{newest}, but no folder"
-        if self.uid is None:
-            return found
-        renamed = f"; the folder was renamed to {self.renamed_to!r}, which has this uid"
-        return f"{found}; its uid is {self.uid}{renamed if self.renamed_to else ''}"
+        if self.uid is not None:
+            found += f"; its uid is {self.uid}"
+        if self.renamed_to:
+            return f"{found}; the folder was renamed to {self.renamed_to!r}, which has this uid"
+        name = self.workspace_id
+        adopt = f" and `ytap workspace identify {name} --adopt`" if self.uid is not None else ""
+        return (
+            f"{found}; restore the folder from your own backup, or create it with `ytap workspace"
+            f" create {name}`{adopt}"
+        )
 
 
 def read_registered(reader: CrossReader) -> dict[str, str | None]:

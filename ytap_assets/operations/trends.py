@@ -390,10 +390,24 @@ def list_top(
     if stories.is_empty():
         raise ConfigError(
             f"workspace {workspace_id} has no scored trends on {day};"
-            f" `ytap materialize '*' -w {workspace_id} --from {day} --to {day}` collects and ranks"
-            " that day"
+            f" {_advise_ranking(platform, workspace_id, day)}"
         )
     return day, stories if with_spam else stories.filter(~pl.col("is_spam"))
+
+
+def _advise_ranking(platform: Platform, workspace_id: str, day: date) -> str:
+    """How a day without a list is ranked, or why it cannot be."""
+    try:
+        platform.check_days((day, day))
+    except ConfigError as error:
+        return str(error)
+    command = f"`ytap materialize '*' -w {workspace_id} --from {day} --to {day}`"
+    if day >= platform.now().date():
+        return f"{command} collects and ranks it"
+    return (
+        f"{command} ranks the rows of that day, and collects it from the sources that return past"
+        " days"
+    )
 
 
 def explain_story(

@@ -193,7 +193,7 @@ def name_task(script: Script) -> str:
     if script.state != "video_pending_review":
         approver = approver or script.script_approved_by
     if script.failed_gates and approver:
-        return "Approved, blocked by a gate"
+        return "Approved; check the gate"
     return _TASKS.get(script.state, name_state(script.state))
 
 

@@ -95,8 +95,8 @@ def test_the_advice_after_an_import_names_the_days_that_are_new(
     said, again = ytap(*load).stderr, ytap(*load).stderr
 
     assert (
-        "ytap materialize 'key:trend_stories or key:scored_trends+' --workspace tech"
-        " --from 2026-11-18 --to 2026-11-19\n"
+        "ytap materialize 'key:collection_coverage or key:trend_stories or key:scored_trends+'"
+        " --workspace tech --from 2026-11-18 --to 2026-11-19\n"
     ) in said
     assert "ytap materialize" not in again
 
@@ -111,7 +111,10 @@ def test_years_of_history_are_not_advised_to_become_reports(
 
     said = ytap("import", "trends", file, "-w", "tech", "--source", "youtube").stderr
 
-    assert "'key:trend_stories or key:scored_trends' --workspace tech --from 2024-11-18" in said
+    assert (
+        "'key:collection_coverage or key:trend_stories or key:scored_trends' --workspace tech"
+        " --from 2024-11-18" in said
+    )
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, *outcomes: str) -> None:
@@ -273,7 +276,11 @@ def test_what_is_wanted_has_to_be_clear(
         (["channels", "-w", "nobody"], "does not exist"),
         (
             ["scored_trends", "-w", "tech", "--from", "2999-01-01", "--to", "2999-01-02"],
-            "must be between",
+            "2999-01-01 is after 2026-11-20, the last recorded day",
+        ),
+        (
+            ["scored_trends", "-w", "tech", "--from", "2999-01-01"],
+            "2999-01-01 is after 2026-11-20, the last recorded day",
         ),
         (["scored_trends", "-w", "tech", "--from", "2026-11-02", "--to", "2026-11-01"], "is after"),
     ],

@@ -214,7 +214,7 @@ def test_what_is_no_text_is_told_in_a_line(ytap: Ytap, arguments: tuple[str, ...
         (["sql", "select 1", "-f", "xml"], "Invalid value for '--format' / '-f': 'xml' is not"),
         (["script", "nope"], "No such command 'nope'"),
         (["ui", "--port", "70000"], "Invalid value for '--port'"),
-        (["materialize", "*"], "give --workspace, or --all-workspaces"),
+        (["materialize", "*"], "give --workspace or --all-workspaces"),
     ],
 )
 def test_misuse_is_told_in_a_line(ytap: Ytap, arguments: list[str], line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import ALL_PROMOTIONS
 from ytap_assets_tests.cli.conftest import Ytap
+from ytap_assets_tests.operations.test_production import write_video
 from ytap_assets_tests.promoting import advance_one
 
 HOSTILE = "Title \x1b[31m"
@@ -96,6 +98,41 @@ def test_an_approval_is_written_down_with_its_author(submitted: Platform, ytap: 
     shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
     assert "person:Ada" in shown
     assert "script_approved" in shown
+
+
+def test_an_approval_of_the_script_does_not_approve_its_video(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    command = ("script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    line = ytap.refused(1, *command, "--video")
+    assert "`ytap script approve ep-1 -w finance` approves the script" in line
+    ytap.ok(*command)
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "go")), ALL_PROMOTIONS)
+    write_video(submitted, "finance", "ep-1")
+    advance_one(submitted.slice("finance", None, Run("run-3", "test", "go")), ALL_PROMOTIONS)
+    shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
+    assert "video_pending_review" in shown
+
+    line = ytap.refused(1, *command)
+
+    assert "`ytap script approve ep-1 -w finance --video` approves the video" in line
+    assert ytap.ok("script", "show", "ep-1", "-w", "finance") == shown
+    assert "video approved by Ada" in ytap.ok(*command, "--video")
+
+
+def test_show_prints_the_text_that_is_to_be_approved(submitted: Platform, ytap: Ytap) -> None:
+    inbox = submitted.workspaces.folder("finance") / "scripts.jsonl"
+    line = json.loads(inbox.read_text(encoding="utf-8")) | {"script_id": "ep-2", "title": "Two"}
+    del line["body"]
+    line["segments"] = ["First\x1b[2J", {"text": "second " * 300 + "in the end"}]
+    with inbox.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    advance_one(submitted.slice("finance", None, Run("run-2", "test", "go")), ALL_PROMOTIONS)
+
+    assert "\nSomething worth knowing.\n" in ytap.ok("script", "show", "ep-1", "-w", "finance")
+    shown = ytap.ok("script", "show", "ep-2", "-w", "finance")
+    assert "\nFirst\\x1b[2J\n" in shown
+    assert "second " * 300 + "in the end\n" in shown
 
 
 def test_show_prints_a_long_reason_in_full_and_the_list_names_it(
@@ -207,6 +244,33 @@ def test_approving_what_waits_for_no_review_is_told_in_plain_words(
         "script ep-1 has the state cancelled: neither the script nor a video waits"
     )
     assert "script_approved" not in line
+
+
+def test_a_restore_says_that_its_decisions_have_to_be_made_again(
+    submitted: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    ytap.ok("backup", tmp_path / "copy")
+    ytap.ok("script", "approve", "ep-1", "-w", "finance", "--as", "Ada")
+    submitted.lake.close()
+
+    restored = ytap("restore", tmp_path / "copy", "--yes")
+
+    assert "approve_script of script ep-1 of finance" in restored.stdout
+    assert "repeat those" in restored.stderr
+
+
+def test_a_second_approval_stores_nothing_and_says_so(submitted: Platform, ytap: Ytap) -> None:
+    command = ("script", "approve", "ep-1", "-w", "finance", "--as")
+    ytap.ok(*command, "Ada")
+    shown = ytap.ok("script", "show", "ep-1", "-w", "finance")
+    for name in ("Ada", "Bob"):
+        assert "already approved by person:Ada" in ytap.refused(1, *command, name)
+    assert ytap.ok("script", "show", "ep-1", "-w", "finance") == shown
+
+
+def test_an_empty_name_is_called_empty(submitted: Platform, ytap: Ytap) -> None:
+    said = ytap("script", "approve", "ep-1", "-w", "finance", "--as", " ").stderr
+    assert "the name is empty" in said
 
 
 def test_an_approval_names_the_gates_that_are_closed(submitted: Platform, ytap: Ytap) -> None:

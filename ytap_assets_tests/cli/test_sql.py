@@ -107,7 +107,10 @@ def test_without_a_workspace_no_other_files_are_reached(
 ) -> None:
     line = ytap.refused(2, "sql", "from read_text('/etc/hostname')")
     assert "other files" in line
-    assert "COPY" in ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
+    line = ytap.refused(2, "sql", f"copy raw_trends to '{tmp_path}/out.csv'")
+    assert "COPY" in line
+    assert "--format csv" in line
+    assert "--format csv" not in ytap.refused(2, "sql", "attach 'other.db'")
     result = ytap("shell", stdin=f"copy raw_trends to '{tmp_path}/out.csv';\n")
     assert (result.exit_code, "error: COPY: not allowed" in result.stderr) == (2, True)
     assert not (tmp_path / "out.csv").exists()

@@ -9,6 +9,7 @@ import sys
 from ytap_assets.cli.ui import select_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
+from ytap_assets_tests.cli.conftest import Ytap
 
 SENSOR = "2026-11-20 09:00:00 +0000 - dagster.daemon.SensorDaemon"
 RUN = "2026-11-20 09:00:00 +0000 - dagster - DEBUG - daily_collection - 0f0e8f6e - 12"
@@ -63,6 +64,16 @@ def test_errors_outside_of_a_record_are_shown_after_one_that_is_left_out() -> No
     assert shown(noise, *lines[:2], noise, *lines[2:], noise, "the reason of the last") == lines
 
 
+def test_a_failure_is_shown_without_its_stack_trace() -> None:
+    record = f"{RUN} - STEP_FAILURE - Execution of step failed.".replace("DEBUG", "ERROR")
+    reason = ["dagster._core.definitions.events.Failure: workspace 'gaming' does not exist", ""]
+    trace = ["Stack Trace:", '  File "execute_plan.py", line 243, in sequence', "    yield", ""]
+    other = "ValueError: no"
+
+    assert shown(record, *reason, *trace, record, *reason) == [record, *reason] * 2
+    assert shown(record, other, *trace) == [record, other, *trace]
+
+
 # The port is taken by the process itself: sockets are blocked in this one.
 OCCUPIED = """
 import socket, sys
@@ -92,6 +103,12 @@ def test_a_port_in_use_is_said_before_anything_is_started(
     assert line.startswith(f"error: port {port} of 127.0.0.1 is in use")
     assert "--port N" in line
     assert not settings.transport_file.exists()
+    assert not settings.dagster_home.exists()
+
+
+def test_nothing_is_started_where_there_is_neither_a_lake_nor_a_workspace(nowhere: Ytap) -> None:
+    assert "check YTAP_DATA" in nowhere.refused(1, "ui")
+    assert not nowhere.data.exists()
 
 
 WRITES = """

@@ -28,8 +28,24 @@ def test_a_backup_is_put_back(platform: Platform, ytap: Ytap, tmp_path: Path) ->
     assert "error: not restored; the lake is unchanged" in asked.stderr
     assert "--yes" in asked.output
     assert "not in the backup: 1;" in asked.stdout
-    assert "not in the backup: 1;" in ytap.ok("restore", tmp_path / "copy", "--yes")
+    restored = ytap.ok("restore", tmp_path / "copy", "--yes")
+    assert "not in the backup: 1;" in restored
     assert ytap.ok(*COUNT) == "n\n1\n"
+    kept = [Path(name) for name in restored.splitlines()[-1].split() if ".before-" in name]
+    assert [path.exists() for path in kept] == [True, True]
+
+
+def test_a_backup_is_restored_where_there_is_no_lake(
+    platform: Platform, ytap: Ytap, nowhere: Ytap, tmp_path: Path
+) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    ytap.ok("backup", tmp_path / "copy")
+
+    restored = nowhere("restore", tmp_path / "copy", "--yes")
+
+    assert restored.exit_code == 0
+    assert "materialize" not in restored.output
+    assert "kept" not in restored.output
 
 
 def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
@@ -41,6 +57,13 @@ def test_nobody_to_ask_means_no(platform: Platform, ytap: Ytap, tmp_path: Path) 
     assert ytap.ok(*COUNT) == "n\n2\n"
 
 
+def test_a_backup_names_what_it_does_not_include(ytap: Ytap, tmp_path: Path) -> None:
+    made = ytap("backup", tmp_path / "copy")
+    assert made.exit_code == 0
+    assert f"not included: {ytap.data / 'workspaces'}" in made.stderr
+    assert "Not included" in ytap.ok("backup", "--help")
+
+
 def test_a_backup_is_never_written_over(ytap: Ytap, tmp_path: Path) -> None:
     ytap.ok("backup", tmp_path / "copy")
     assert "already exists" in ytap.refused(1, "backup", tmp_path / "copy")
@@ -50,7 +73,18 @@ def test_what_is_no_backup(ytap: Ytap, nowhere: Ytap, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert "not a complete backup" in ytap.refused(1, "restore", tmp_path / "empty", "--yes")
     assert ytap("restore", tmp_path / "missing", "--yes").exit_code == 2
-    assert "no lake" in nowhere.refused(1, "backup")
+
+
+def test_a_folder_without_anything_is_told_in_the_same_words(nowhere: Ytap) -> None:
+    lines = {
+        nowhere.refused(1, *command)
+        for command in (["backup"], ["maintain"], ["summary"], ["sql", "from raw_trends"])
+    }
+    lines.add(nowhere("workspace", "list").stderr.rstrip("\n"))
+
+    [line] = lines
+    assert "check YTAP_DATA" in line
+    assert not nowhere.data.exists()
 
 
 def test_a_place_that_is_no_folder_is_told_in_a_line(ytap: Ytap, tmp_path: Path) -> None:

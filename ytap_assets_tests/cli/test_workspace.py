@@ -154,6 +154,21 @@ def test_identify_asks_for_one_thing(ytap: Ytap, options: tuple[str, ...]) -> No
     assert "give " in ytap.refused(2, "workspace", "identify", *options)
 
 
+def test_a_mistyped_workspace_is_told_with_the_nearest_one(ytap: Ytap) -> None:
+    assert "check YTAP_DATA" in ytap.refused(2, "workspace", "show", "gamng")
+    for name in ("cooking", "gaming"):
+        ytap.ok("workspace", "create", name)
+    line = ytap.refused(2, "workspace", "show", "gamng")
+    assert "did you mean gaming?" in line
+    assert "cooking, gaming" in line
+
+
+def test_a_choice_of_workspaces_is_one_or_the_other(ytap: Ytap) -> None:
+    ytap.ok("workspace", "create", "tech")
+    both = ytap("materialize", "*", "-w", "tech", "--all-workspaces")
+    assert (both.exit_code, "not both" in both.stderr) == (2, True)
+
+
 def test_the_list_is_shown_where_the_lake_cannot_be_read(ytap: Ytap, settings: Settings) -> None:
     ytap.ok("workspace", "create", "tech")
     settings.catalog.write_bytes(b"no catalog")

@@ -125,6 +125,22 @@ def test_a_range_of_days_is_one_run_and_one_snapshot(platform: Platform) -> None
     assert days.to_list() == [DAY + timedelta(n) for n in range(3)]
 
 
+def test_a_step_says_what_is_new_and_what_failed(platform: Platform) -> None:
+    platform.workspaces = ListsAnAccountTwice(platform.settings)
+    steps: list[str] = []
+
+    outcomes = materialize_range(
+        platform,
+        "key:accounts or key:production_events",
+        workspace_ids=["tech"],
+        days=(DAY, DAY),
+        on_step=steps.append,
+    )
+
+    assert [one.ok for one in outcomes] == [False, True]
+    assert steps == ["accounts: failed", "production_events: 0 new rows of tech"]
+
+
 def test_a_refusal_is_told_and_the_report_and_the_other_workspace_are_made(
     platform: Platform,
 ) -> None:
@@ -177,6 +193,13 @@ def test_days_outside_the_partitions_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="the days must be between"):
         materialize_range(platform, "accounts", workspace_ids=["tech"], days=days)
+
+
+def test_a_first_day_in_the_future_is_called_that(platform: Platform) -> None:
+    with pytest.raises(ConfigError, match="2999-01-01 is in the future"):
+        materialize_range(
+            platform, "accounts", workspace_ids=["tech"], days=(date(2999, 1, 1), DAY)
+        )
 
 
 def test_a_workspace_that_is_not_there_is_refused(platform: Platform) -> None:

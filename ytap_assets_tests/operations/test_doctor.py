@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from ytap_assets.operations.doctor import AREAS, Finding, examine, judge_age, pr
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.trends import cluster_stories, score
+from ytap_assets.operations.workspaces import identify_workspace
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.state import open_ledger
@@ -414,6 +416,21 @@ def test_a_channel_that_is_silent_for_days_is_named(platform: Platform, now: dat
     )
 
 
+def test_targets_that_never_responded_are_not_said_to_have_responded(
+    platform: Platform, now: datetime
+) -> None:
+    lost = [
+        {**fetch("transient_error", now), "target": name, "collection_id": name}
+        for name in ("UC1", "UC2")
+    ]
+    append(platform, COLLECTION_LOG, *lost)
+    found = find(platform, "targets")
+    assert (found.verdict, found.detail[:6]) == ("warn", "0 of 2")
+    append(platform, COLLECTION_LOG, {**fetch("ok", now), "target": "UC1"})
+    found = find(platform, "targets")
+    assert (found.verdict, found.detail[:6]) == ("ok", "1 of 2")
+
+
 def test_many_silent_targets_are_counted(platform: Platform, now: datetime) -> None:
     for number in range(12):
         lost = [fetch("malformed", now - timedelta(days=ago)) for ago in range(3)]
@@ -550,6 +567,22 @@ def test_versions_are_those_that_are_pinned(platform: Platform) -> None:
 )
 def test_spans_in_words(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_lake_without_any_folder_fails_with_the_way_back(platform: Platform) -> None:
+    identify_workspace(platform.workspaces, "tech", {})
+    platform.register("tech", RUN)
+    append(platform, RAW_TRENDS, trend("tech", platform.now()))
+    shutil.rmtree(platform.settings.workspaces)
+
+    folders = find(platform, "workspaces")
+    rows = find(platform, "rows of tech")
+
+    assert folders.verdict == "fail"
+    assert "finance, tech" in folders.detail
+    assert "ytap workspace create`" not in folders.detail
+    assert "backup" in rows.detail
+    assert "`ytap workspace identify tech --adopt`" in rows.detail
 
 
 def test_a_renamed_folder_fails_and_its_rows_are_named(platform: Platform) -> None:

@@ -24,7 +24,8 @@ from ytap_assets.operations.inbox_files import (
     open_inbox,
 )
 from ytap_assets.operations.platform import Platform
-from ytap_assets.tables import INBOX_CURSORS, INBOX_LINES, PRODUCTION_EVENTS
+from ytap_assets.operations.production import ALL_PROMOTIONS, survey_scripts
+from ytap_assets.tables import INBOX_CURSORS, INBOX_LINES, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.effort import examples
 from ytap_assets_tests.operations.test_production import (
     script,
@@ -33,7 +34,7 @@ from ytap_assets_tests.operations.test_production import (
     write_lines,
     write_video,
 )
-from ytap_assets_tests.promoting import advance_one
+from ytap_assets_tests.promoting import advance_one, stored_records
 
 APPROVAL = {
     "script_id": "one",
@@ -188,6 +189,33 @@ def test_lines_that_were_taken_may_be_moved_to_another_file(platform: Platform) 
         (SCRIPTS, 2, 2),
     ]
     assert reader.read(INBOX_LINES).height == 6
+
+
+def test_an_edited_line_of_an_accepted_script_is_reported_once_and_has_no_effect(
+    platform: Platform,
+) -> None:
+    folder = platform.workspaces.folder("tech")
+    lines = [json.dumps(script(name)) + "\n" for name in ("one", "two")]
+    inbox = folder / SCRIPTS
+    inbox.write_text("".join(lines), encoding="utf-8")
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
+    edited = json.dumps(script("two", estimated_cost_usd=0.5)) + "\n"
+    inbox.write_text(lines[0] + edited, encoding="utf-8")
+    problem = "scripts.jsonl: line 2 could not be read: script_id: the line differs"
+
+    assert survey_scripts(platform, "tech").problems[0].startswith(problem)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
+    assert survey_scripts(platform, "tech").problems[0].startswith(problem)
+    with inbox.open("a", encoding="utf-8") as file:
+        file.write(edited)
+    advance_one(slice_of(platform), ALL_PROMOTIONS)
+
+    rows = platform.lake.reader("tech").read(QUARANTINED_ROWS)
+    assert rows["place"].sort().to_list() == ["line 2", "line 3"]
+    costs = stored_records(slice_of(platform))["estimated_cost_usd_micros"]
+    assert costs.to_list() == [1_250_000, 1_250_000]
+    inbox.write_text("".join(lines), encoding="utf-8")
+    assert survey_scripts(platform, "tech").problems == []
 
 
 def test_another_promotion_leaves_the_lines_for_the_one_that_reads_them(platform: Platform) -> None:

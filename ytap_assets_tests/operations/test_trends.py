@@ -229,6 +229,21 @@ def test_what_is_not_there_is_told(
         explain_story(platform, "tech", story, day)
 
 
+@pytest.mark.parametrize(
+    ("day", "said"),
+    [
+        (date(2000, 1, 1), "2000-01-01: the days must be between"),
+        (date(2999, 1, 1), "2999-01-01 is in the future"),
+        (DAY - timedelta(days=1), "from the sources that return past days"),
+    ],
+)
+def test_only_a_day_that_can_be_made_is_advised(platform: Platform, day: date, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        list_top(platform, "tech", day)
+    assert said in str(error.value)
+    assert ("ytap materialize" in str(error.value)) is (day < DAY and day.year > 2000)
+
+
 def test_a_workspace_without_scores_says_how_to_make_them(platform: Platform) -> None:
     with pytest.raises(ConfigError, match=r"no scored trends yet; `ytap materialize"):
         list_top(platform, "finance")

@@ -150,7 +150,7 @@ def test_only_ids_of_youtube_lead_to_a_video() -> None:
         ({"failed_gates": ("budget",)}, "Review the script"),
         (
             {"failed_gates": ("budget",), "script_approved_by": "person:ada"},
-            "Approved, blocked by a gate",
+            "Approved; check the gate",
         ),
         (
             {

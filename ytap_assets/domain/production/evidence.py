@@ -310,14 +310,24 @@ class ContentLog:
         return state in TAKEN
 
 
-def describe_copy(originals: Sequence[Original]) -> str | None:
-    """Why a copy is blocked, and how to resolve it; None if there is no original."""
+def describe_copy(
+    originals: Sequence[Original], copy: Script, *, is_published: bool = False
+) -> str | None:
+    """Why a copy is blocked, and how to resolve it; None if there is no original.
+
+    Args:
+        originals: The scripts with the same content.
+        copy: The copy.
+        is_published: Whether the copy is published, so that it cannot be cancelled.
+    """
     if not originals:
         return None
-    first = originals[0]
+    if is_published:
+        return f"{originals[0]}; this script is published and cannot be cancelled"
+    workspace_id, script_id = copy
     return (
-        f"{first}; cancel one of the two (`ytap script cancel {first.script_id} -w"
-        f" {first.workspace_id}`, or the same for this one)"
+        f"{originals[0]}; cancel this script, which came later: `ytap script cancel {script_id} -w"
+        f" {workspace_id}`"
     )
 
 

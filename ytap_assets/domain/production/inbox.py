@@ -82,20 +82,30 @@ class Submission:
         return digest([self.script_id, self.created_at.isoformat(), self.payload])
 
 
-def find_new_scripts(earlier: Mapping[str, str]) -> Callable[[Submission], bool]:
+def find_new_scripts(
+    earlier: Mapping[str, str], accepted: Mapping[str, str]
+) -> Callable[[Submission], bool]:
     """Tells new scripts from repeated ones; another script of the same id is a bad line.
 
     Args:
         earlier: The digests of the scripts in earlier lines, by script id.
+        accepted: The same of lines that were accepted before the file was rewritten: an equal line
+            is a line of the new file, an edited one is a bad line.
     """
     seen = dict(earlier)
 
     def is_new(script: Submission) -> bool:
-        first = seen.setdefault(script.script_id, "")
+        script_id = script.script_id
+        first = seen.get(script_id, "")
+        if not first and accepted.get(script_id, script.digest) != script.digest:
+            raise FieldError(
+                f"script_id: the line differs from the accepted one of script {script_id} and has"
+                " no effect; cancel the script and submit it under another script_id"
+            )
         if not first:
-            seen[script.script_id] = script.digest
+            seen[script_id] = script.digest
         elif first != script.digest:
-            raise FieldError(f"script_id: an earlier line has another script {script.script_id}")
+            raise FieldError(f"script_id: an earlier line has another script {script_id}")
         return not first
 
     return is_new

@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
+    PUBLISHED,
     READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     RULES,
@@ -57,6 +58,7 @@ from ytap_assets.domain.production.inbox import (
 )
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
+from ytap_assets.errors import TransitionRefusedError
 
 _INSTANT = timedelta(microseconds=1)
 
@@ -198,9 +200,15 @@ class PromotionContext:
         """What a decision at a keyboard does to the script.
 
         Raises:
-            TransitionRefusedError: The decision is not possible in the script's state.
+            TransitionRefusedError: The decision is not possible in the script's state, or approves
+                again what is approved already.
         """
         event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
+        if event.to_state is None and self._approved_by:
+            raise TransitionRefusedError(
+                f"script {decision.script_id} has the state {self.record.state}: already approved"
+                f" by {self._approved_by}; nothing was stored"
+            )
         if event.to_state is not None:
             event = replace(event, occurred_at=self.date(decision.at))
         self.events.append(event)
@@ -367,9 +375,19 @@ def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
     ]
 
 
+def _describe_copy(candidate: PromotionContext, evidence: Evidence) -> str | None:
+    script_id = candidate.record.script_id
+    originals = evidence.copies.get(script_id, ())
+    return describe_copy(originals, (candidate.workspace_id, script_id))
+
+
 def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
     """The closed gate of a copy, directly after the event by which it became one."""
-    why = describe_copy(evidence.copies.get(move.script_id, ()))
+    why = describe_copy(
+        evidence.copies.get(move.script_id, ()),
+        (move.workspace_id, move.script_id),
+        is_published=move.to_state == PUBLISHED,
+    )
     if why is None or move.to_state is None:
         return []
     failed = [f"copy: {why}"]
@@ -406,7 +424,7 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
                 banned=banned.get(candidate.record.script_id),
                 budget_usd_micros=rules.budget_usd_micros,
                 rival=evidence.rivals.get(candidate.record.script_id),
-                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+                copy=_describe_copy(candidate, evidence),
             )
             candidate.pass_gates(
                 gates,
@@ -490,7 +508,7 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
                 approved_by=candidate.approved_by,
                 budget_usd_micros=rules.budget_usd_micros,
                 manifest_problems=_recheck_video(candidate, folder),
-                copy=describe_copy(evidence.copies.get(candidate.record.script_id, ())),
+                copy=_describe_copy(candidate, evidence),
             )
             candidate.pass_gates(
                 gates,

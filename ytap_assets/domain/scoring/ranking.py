@@ -195,11 +195,14 @@ def _lines() -> Iterator[tuple[pl.Expr, pl.Expr]]:
 def _momentum_line() -> pl.Expr:
     source = _name("momentum_source")
     basis, top = pl.col("momentum_basis"), _top_pct()
+    place = pl.when(pl.col("top_share") <= 0.5).then(pl.format("in the {}", top)).otherwise(top)
     return (
         pl.when(basis.is_in(COUNTS))
         .then(pl.format("{} {} an hour, {} {}", _short("engagement_per_hour"), basis, top, source))
+        .when((basis == RANK) & pl.col("top_share").is_null())
+        .then(pl.format("{} {}", top, source))
         .when(basis == RANK)
-        .then(pl.format("by its rank {} its list on {}", top, source))
+        .then(pl.format("ranked {} its list on {}", place, source))
         .otherwise(pl.format("no count is known on {}; ranked as a typical item", source))
     )
 

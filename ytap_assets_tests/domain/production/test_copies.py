@@ -192,11 +192,14 @@ def test_a_stored_original_that_is_given_up_in_the_batch_is_free_for_those_after
 
 def test_the_reason_names_the_other_script_and_the_way_out_once() -> None:
     one = [Original("tech", "one", "script:a"), Original("tech", "one", "video:b")]
-    why = str(describe_copy(one))
+    copy = ("finance", "later")
+    why = str(describe_copy(one, copy))
     assert "script one of workspace tech has the same text; " in why
-    assert "ytap script cancel one -w tech" in why
-    assert describe_copy([*one, Original("food", "x", "script:c")]) == why
-    assert describe_copy([]) is None
+    assert "ytap script cancel later -w finance" in why
+    assert "cancel one" not in why
+    assert describe_copy([*one, Original("food", "x", "script:c")], copy) == why
+    assert describe_copy([], copy) is None
+    assert "ytap script cancel" not in str(describe_copy(one, copy, is_published=True))
 
 
 def test_the_events_that_bring_content_name_it() -> None:

@@ -43,7 +43,7 @@ def hours(count: float) -> datetime:
 
 def parse_scripts(text: bytes | str) -> Parsed[Submission]:
     """The lines of an inbox that is read for the first time."""
-    return compare_lines(read_lines(text, read_submission), find_new_scripts({}))
+    return compare_lines(read_lines(text, read_submission), find_new_scripts({}, {}))
 
 
 def parse_uploads(text: bytes | str) -> Parsed[Upload]:

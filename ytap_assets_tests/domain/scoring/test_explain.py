@@ -71,7 +71,15 @@ def test_momentum_is_said_first() -> None:
         ({"engagement_per_hour": 2e6}, "2 million points an hour, top 2 % of Hacker News"),
         (
             {"momentum_basis": "rank", "momentum_source": "reddit", "top_share": 1 / 26},
-            "by its rank top 4 % of its list on Reddit",
+            "ranked in the top 4 % of its list on Reddit",
+        ),
+        (
+            {"momentum_basis": "rank", "momentum_source": "reddit", "top_share": 0.7},
+            "ranked in the lower half of its list on Reddit",
+        ),
+        (
+            {"momentum_basis": "rank", "momentum_source": "reddit", "top_share": None},
+            "no past items to compare it with on Reddit",
         ),
         (
             {"momentum_basis": "unknown", "momentum_source": "lobsters", "top_share": None},
