@@ -86,6 +86,10 @@ _EXPECTED = {
         "expected `key: value` lines below it, indented",
     ),
 }
+_BOUNDS = {
+    "greater_than_equal": ("of at least", "ge"),
+    "less_than_equal": ("of at most", "le"),
+}
 _REMOVED: Mapping[Path, str] = {
     ("reports",): "ytap sends no reports; remove it, or move it below `extra:`",
     ("retention", "metrics_days"): "metrics are never deleted; remove it",
@@ -94,7 +98,8 @@ _REMOVED: Mapping[Path, str] = {
 _HEAD = """\
 # The config of a workspace. docs/config.md explains every key.
 # A line that begins with # is not read: to set its key, remove the "# " before it and before the
-# line of the block that it is in. A # behind a space begins a comment: such a text needs quotes.
+# line of the block that it is in. After a space, # begins a comment: put a text that contains " #"
+# in quotes.
 
 """
 SectionT = TypeVar("SectionT", bound=Section)
@@ -411,8 +416,23 @@ def _explain(problem: ErrorDetails, model: type[Section], document: Document | N
         return f"expected keys and their values, such as `{item}`"
     if kind in _EXPECTED:
         return _EXPECTED[kind]
-    message = problem["msg"].removeprefix("Value error, ")
-    return message.replace("Input should be", "expected", 1)
+    return _explain_limit(problem) or problem["msg"].removeprefix("Value error, ").replace(
+        "Input should be", "expected", 1
+    )
+
+
+def _explain_limit(problem: ErrorDetails) -> str | None:
+    """The limit that a number or a list exceeds; None for other errors."""
+    kind, context = problem["type"], problem.get("ctx", {})
+    if kind == "too_long":
+        most, found = context["max_length"], context["actual_length"]
+        return f"expected at most {most:,} entries, not {found:,}"
+    if kind not in _BOUNDS:
+        return None
+    words, name = _BOUNDS[kind]
+    bound = context[name]
+    limit = int(bound) if bound == int(bound) else bound
+    return f"expected a number {words} {limit:,}, not {_show_value(problem['input'])}"
 
 
 def _show_value(value: object) -> str:

@@ -283,6 +283,10 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
         ("scoring: {source_weights: {Mastodon!: 2}}", r"'Mastodon!' is not a source"),
         ("scoring: {weights: {keyword_stp: 1}}", r"did you mean `keyword_step`"),
         ("name: Other", r"the key `name` occurs twice, in lines 1 and 3"),
+        ("budget: {per_video_usd: -1}", r"number of at least 0, not -1 \(line 3\)"),
+        ("budget: {per_video_usd: 2000000}", r"number of at most 1,000,000, not 2000000 "),
+        ("scoring: {views_per_engagement: 0}", r"number of at least 0\.01, not 0 "),
+        (f"sources: {{youtube: {{searches: {list('abcdefghijk')}}}}}", r"at most 10 .*not 11 "),
     ],
 )
 def test_what_would_not_apply_is_refused_with_key_and_line(lines: str, said: str) -> None:

@@ -76,8 +76,10 @@ _MEMBERS = ("source", "item_id", "joined_by", "similarity", "engagement", "hours
 )
 @click.argument("selection")
 @some_workspaces
-@click.option("--from", "first", type=Day(), help="First day; by default the last day.")
-@click.option("--to", "last", type=Day(), help="Last day; by default today.")
+@click.option(
+    "--from", "first", type=Day(), help="First day; if omitted, only the last day is materialized."
+)
+@click.option("--to", "last", type=Day(), help="Last day; if omitted, today.")
 def materialize(
     selection: str,
     workspaces: tuple[str, ...],
@@ -282,7 +284,7 @@ def _show_import(platform: Platform, workspace: str, outcome: pl.DataFrame) -> N
             note(f"{clean(row['target'])}: nothing new: all its rows are in raw_trends already")
 
 
-_day = click.option("--day", type=Day(), help="The day; by default the last scored day.")
+_day = click.option("--day", type=Day(), help="The day; if omitted, the last ranked day.")
 
 
 @click.group("trends")

@@ -237,7 +237,9 @@ def refold(workspace: str) -> None:
     for error in unusable.values():
         raise error
     differing = refold_records(batch)[workspace]
-    say(f"{workspace}: {differing} stored records differed from the log")
+    say(
+        f"{workspace}: stored records that differed from the events, and were replaced: {differing}"
+    )
 
 
 def _decide(

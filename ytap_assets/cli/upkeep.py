@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     "--sweep-anyway",
     type=ANY_PATH,
     metavar="DATA-PATH",
-    help="Delete unreferenced files even if they are most files; give the folder of the files.",
+    help="Delete unreferenced files also if they are more than half of all files. DATA-PATH is the"
+    " lake's folder of files, as a confirmation.",
 )
 @click.option(
     "--trust-clock",
@@ -156,7 +157,7 @@ def restore(folder: Path, is_sure: bool) -> None:
 
     First shows how many commits of the current lake the backup does not contain, and the last
     decisions of people in them. The checksum of every file of the backup is verified before
-    anything is changed.
+    anything is changed. To undo a restore, move the kept catalog and files back: docs/recovery.md.
     """
     from ytap_assets.lakehouse.copies import read_manifest
     from ytap_assets.operations.maintenance import describe_dropped, restore_lake
@@ -271,8 +272,8 @@ def upgrade(is_dry: bool) -> None:
     )
 )
 @some_workspaces
-@click.option("--from", "first", type=Day(), help="First day; by default the first stored day.")
-@click.option("--to", "last", type=Day(), help="Last day; by default the last stored day.")
+@click.option("--from", "first", type=Day(), help="First day; if omitted, the first stored day.")
+@click.option("--to", "last", type=Day(), help="Last day; if omitted, the last stored day.")
 @click.option("--write", "writes", is_flag=True, help="Store the new rows.")
 @output_format
 def reparse(

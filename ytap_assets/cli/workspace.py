@@ -36,10 +36,10 @@ def workspace() -> None:
     ),
 )
 @click.argument("workspace_id", metavar="ID")
-@click.option("--name", help="Display name; by default the id.")
-@click.option("--vertical", help="Subject area; by default general.")
-@click.option("--language", help="Language; by default en.")
-@click.option("--timezone", help="Timezone; by default UTC.")
+@click.option("--name", help="Display name; if omitted, the id.")
+@click.option("--vertical", help="Subject area; if omitted, 'general'.")
+@click.option("--language", help="Language, as an ISO 639 code; if omitted, 'en'.")
+@click.option("--timezone", help="Timezone, as an IANA name; if omitted, 'UTC'.")
 @click.option("--from", "origin", type=FILE, help="Convert an older JSON config, without loss.")
 def create(
     workspace_id: str,
@@ -69,8 +69,8 @@ def create(
         say(f"kept under extra: {clean(', '.join(made.extra))}")
     if unread := [key for key in made.extra if key in type(made).model_fields]:
         note(
-            f"warning: {', '.join(unread)}: also the names of config keys, but without effect under"
-            " extra; set them in the config"
+            f"warning: keys under extra have no effect, but the config has keys of the same name:"
+            f" {', '.join(unread)}; set these in {clean(str(path))}"
         )
 
 

@@ -389,7 +389,7 @@ def _check_day(source: Source, context: FetchContext) -> None:
         raise UnrecoverableError(f"{context.day} is in the future")
     if context.day < context.today and source.history != "date_queryable":
         raise UnrecoverableError(
-            f"{source.name} returns only current data ({source.history}), and {context.day} is over"
+            f"{source.name} returns only the present, and {context.day} is in the past"
         )
 
 

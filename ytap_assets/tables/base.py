@@ -6,7 +6,7 @@ per group), or applying a declaration to the lake (`lakehouse`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -58,6 +58,7 @@ def column(
     default: str | float | bool | None = None,
     expected: tuple[float, float] | None = None,
     renamed_from: tuple[str, ...] = (),
+    isin: Sequence[str] | Mapping[Any, str] | None = None,
     **structure: Any,
 ) -> Any:
     """Declare one column.
@@ -69,13 +70,18 @@ def column(
         expected: A business range. Values outside it are flagged and kept; they never block.
         renamed_from: The column's former names. A lake that has one of them is upgraded by a
             rename, and snapshots from before it are read under the present name.
-        structure: Pandera's own checks (``isin``, ``str_matches``, ``ge`` ...), which block.
+        isin: The only values allowed, if they are few; with their meanings, if the names do not
+            say enough. The comment lists them. Any other value blocks.
+        structure: Pandera's other checks (``str_matches``, ``ge`` ...), which block.
 
     Raises:
         TypeError: ``renamed_from`` is not a tuple; a text would be read as one-letter names.
     """
     if not isinstance(renamed_from, tuple):
         raise TypeError(f"renamed_from={renamed_from!r}: give a tuple, as in ('former_name',)")
+    if isin is not None:
+        comment = f"{comment} {_list_values(isin)}"
+        structure["isin"] = tuple(isin)
     return pa.Field(
         description=comment,
         nullable=null,
@@ -85,13 +91,20 @@ def column(
     )
 
 
+def _list_values(values: Sequence[str] | Mapping[Any, str]) -> str:
+    if isinstance(values, Mapping):
+        return f"Values: {'; '.join(f'`{name}`: {text}' for name, text in values.items())}."
+    return f"Values: {', '.join(f'`{name}`' for name in values)}."
+
+
+WORKSPACE_ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
 # In the regular expressions of Polars, $ is the end of the text, never before a final newline.
 class Rows(pa.DataFrameModel):
     """The base of every table's model: exactly these columns, each row owned by a workspace."""
 
-    workspace_id: Text = column(
-        "The workspace that owns the row.", str_matches=r"^[a-z0-9][a-z0-9_-]{0,62}$"
-    )
+    workspace_id: Text = column("The workspace that owns the row.", str_matches=WORKSPACE_ID)
 
     class Config:
         """The columns are exact: none is missing, none is added."""

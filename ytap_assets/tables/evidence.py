@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal
 
 from ytap_assets.tables.base import Bool, Bytes, Day, Instant, Int, Rows, Table, Text, column
 
@@ -18,8 +19,20 @@ Outcome = Literal[
     "not_recorded",
     "disabled",
 ]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-"""The outcomes of a fetch. ``unrecoverable``: the source can no longer return that day."""
+_OUTCOMES: Mapping[Outcome, str] = {
+    "ok": "the response was parsed",
+    "not_modified": "the stored response is still current",
+    "transient_error": "a later attempt may succeed",
+    "permanent_error": "further attempts fail until the request, the key or the config changes",
+    "quota_exhausted": "the quota is used up until its reset",
+    "malformed": "the response or file does not have the expected format",
+    "too_large": "the response exceeds the size limit",
+    "unrecoverable": "the source cannot return that day",
+    "not_recorded": "in a replay, the recordings do not contain the request",
+    "disabled": "a required key or setting is missing",
+}
+OUTCOMES: tuple[Outcome, ...] = tuple(_OUTCOMES)
+"""The outcomes of a fetch."""
 ANSWERED: tuple[Outcome, ...] = ("ok", "not_modified")
 """The outcomes of a successful fetch."""
 REQUEST_FAILED: tuple[Outcome, ...] = (
@@ -36,17 +49,29 @@ FAILED: tuple[Outcome, ...] = (*NO_RESPONSE, "not_recorded")
 
 A source that is switched off, or cannot answer for a past day, has not failed.
 """
-HISTORIES = ("date_queryable", "as_of_now", "snapshot_only", "file")
+_HISTORIES = {
+    "date_queryable": "the items of that day",
+    "as_of_now": "known items with their current counts",
+    "snapshot_only": "nothing, only the current list is available",
+    "file": "not a source, but an imported file or an inbox file",
+}
+HISTORIES: tuple[str, ...] = tuple(_HISTORIES)
 """What a source returns for past days; ``file`` denotes an import."""
 CoverageState = Literal[
     "answered", "imported", "open", "healable", "disabled", "unrecoverable", "not_recorded"
 ]
-COVERAGE_STATES: tuple[CoverageState, ...] = get_args(CoverageState)
-"""``answered``: the source responded at least once. ``imported``: files contain rows of that day.
-``open``: no response yet, and the day is not over. ``healable``: no response, but the source can
-still return that day. ``disabled``: a key is missing. ``unrecoverable``: the day is over, and the
-source returns only the present, or the config no longer includes the target. ``not_recorded``: a
-replay without a recording for it."""
+_COVERAGE_STATES: Mapping[CoverageState, str] = {
+    "answered": "the source responded at least once",
+    "imported": "files contain rows of that day",
+    "open": "no response yet, and the day is not over",
+    "healable": "no response, but the source can still return that day",
+    "disabled": "a key is missing",
+    "unrecoverable": "the day is over, and the source returns only the present, or the config no"
+    " longer includes the target",
+    "not_recorded": "a replay without a recording of that day",
+}
+COVERAGE_STATES: tuple[CoverageState, ...] = tuple(_COVERAGE_STATES)
+"""The states of a day of a target."""
 
 
 class CollectionLog(Rows):
@@ -55,76 +80,88 @@ class CollectionLog(Rows):
     Append-only.
     """
 
-    day: Day = column("The UTC date that was requested.")
+    day: Day = column(
+        "The UTC date that was requested; the last day of the rows of an imported file; the date"
+        " on which an inbox file was read."
+    )
     collection_id: Text = column(
         "Identifies the fetch; a suffix `-2`, `-3` ... marks a fetch stored again with new rows."
     )
-    source: Text = column("The platform; `inbox` for inbox files.")
+    source: Text = column("The source's name, such as `reddit`; `inbox` for inbox files.")
     target: Text = column(
         "What was requested: a subreddit, a region, a channel, an imported file, an inbox file."
     )
-    history: Text = column(
-        "What the source returns for past days.",
-        isin=HISTORIES,
+    history: Text = column("What the source returns for past days.", isin=_HISTORIES)
+    outcome: Text = column("How the fetch ended.", isin=_OUTCOMES)
+    detail: Text = column(
+        "The error and what to do, or what is incomplete; null if the fetch is complete.", null=True
     )
-    outcome: Text = column("The outcome of the fetch.", isin=OUTCOMES)
-    detail: Text = column("The error and what to do, or what is incomplete.", null=True)
-    http_status: Int = column("The last HTTP status.", null=True)
-    attempts: Int = column("Requests sent, retries included.", ge=0)
+    http_status: Int = column("The HTTP status of the last response; null without one.", null=True)
+    attempts: Int = column("Number of requests sent, retries included.", ge=0)
     started_at: Instant = column("When the fetch began.")
     finished_at: Instant = column("When the fetch ended.")
-    fetched: Int = column("Rows received: accepted + quarantined + duplicates.", ge=0)
-    accepted: Int = column("Rows stored.", ge=0)
-    quarantined: Int = column("Rows that could not be parsed; see quarantined_rows.", ge=0)
-    duplicates: Int = column("Rows that were already stored.", ge=0)
-    run_id: Text = column("The run that made the fetch.")
+    fetched: Int = column("Number of rows received: accepted + quarantined + duplicates.", ge=0)
+    accepted: Int = column("Number of rows stored.", ge=0)
+    quarantined: Int = column(
+        "Number of rows that could not be parsed; see quarantined_rows.", ge=0
+    )
+    duplicates: Int = column("Number of rows that were already stored.", ge=0)
+    run_id: Text = column(
+        "The id of the run that made the fetch: a Dagster run, or `cli-...` of a command."
+    )
 
 
 class RawPayloads(Rows):
     """One row per response, with the unmodified body for parsing it again. Append-only."""
 
     day: Day = column("The UTC date that was requested.")
-    payload_id: Text = column("Identifies the payload.")
-    collection_id: Text = column("The entry of collection_log it belongs to.")
-    source: Text = column("The platform.")
+    payload_id: Text = column("The id of the stored response.")
+    collection_id: Text = column("The fetch it belongs to; see collection_log.")
+    source: Text = column("The source's name, such as `reddit`.")
     url: Text = column(
         "The requested URL, without secrets; a fragment holds options of the parser."
     )
-    http_status: Int = column("The HTTP status.")
-    content_type: Text = column("The Content-Type header.", null=True)
+    http_status: Int = column("The HTTP status of the response.")
+    content_type: Text = column("The Content-Type header of the response.", null=True)
     fetched_at: Instant = column("When the response arrived.")
-    size_bytes: Int = column("Length of the body as received, decompressed.", ge=0)
+    size_bytes: Int = column("Length of the decompressed body, in bytes.", ge=0)
     sha256: Text = column("SHA-256 of the body, in hex.")
     is_truncated: Bool = column("Whether the body was cut at the size limit.")
-    body: Bytes = column("The body's bytes.")
+    body: Bytes = column("The decompressed body.")
 
 
 class QuarantinedRows(Rows):
     """Source rows that could not be parsed, with the reason and the original. Append-only."""
 
-    day: Day = column("The UTC date that was requested.")
-    quarantine_id: Text = column("Identifies the row: a hash of its origin, place and text.")
-    collection_id: Text = column("The entry of collection_log it belongs to.")
-    source: Text = column("The platform.")
-    origin: Text = column("The URL or the file it came from.")
-    place: Text = column("The position in it: `line 12`, `item 3`.")
-    reason: Text = column("Why it could not be parsed.")
+    day: Day = column("The day of the fetch, as in collection_log.")
+    quarantine_id: Text = column("The id of the row: a hash of its origin, place and text.")
+    collection_id: Text = column("The fetch it belongs to; see collection_log.")
+    source: Text = column("The source's name, such as `reddit`; `inbox` for inbox files.")
+    origin: Text = column("The URL or the file that contained the row.")
+    place: Text = column("The row's position in the origin: `line 12`, `item 3`.")
+    reason: Text = column("Why the row could not be parsed.")
     original: Text = column("The row as received. Untrusted input.")
-    quarantined_at: Instant = column("When it was quarantined.")
+    quarantined_at: Instant = column("When the row was quarantined.")
 
 
 class CollectionCoverage(Rows):
     """One row per day and target of a source: whether the day was collected, or still can be."""
 
-    day: Day = column("The UTC date.")
-    source: Text = column("The platform.")
-    target: Text = column("A subreddit, a chart, a channel ...; `files` for what was imported.")
-    history: Text = column("What the source returns for past days.", isin=HISTORIES)
-    state: Text = column("The state of the day for this target.", isin=COVERAGE_STATES)
-    outcome: Text = column("The outcome of the last fetch; null if there was none.", null=True)
-    detail: Text = column("The error of the last fetch, or what is incomplete.", null=True)
+    day: Day = column("The UTC date whose collection is described.")
+    source: Text = column("The source's name, such as `reddit`.")
+    target: Text = column("A subreddit, a chart, a channel ...; `files` for imported rows.")
+    history: Text = column("What the source returns for past days.", isin=_HISTORIES)
+    state: Text = column(
+        "Whether the day was collected for the target, or still can be.", isin=_COVERAGE_STATES
+    )
+    outcome: Text = column(
+        "How the last fetch ended, as in collection_log; null without a fetch.", null=True
+    )
+    detail: Text = column("The detail of the last fetch, as in collection_log.", null=True)
     fetches: Int = column("Number of fetches for the day.", ge=0)
-    rows: Int = column("Rows fetched for the day, including rows that were already stored.", ge=0)
+    rows: Int = column(
+        "Number of rows fetched for the day, including rows that were already stored.", ge=0
+    )
     answered_at: Instant = column("When a fetch for the day last succeeded.", null=True)
 
 

@@ -41,19 +41,31 @@ EVENT_TYPES = (
 class ProductionEvents(Rows):
     """Everything that happened to every script, in the order of commits. Append-only."""
 
-    event_id: Text = column("ULID or a hash of the evidence; the idempotency key.")
-    seq: Int = column("The order of commits over all workspaces.", ge=1)
-    script_id: Text = column("The script.", str_length={"min_value": 1, "max_value": 200})
-    type: Text = column("What happened.", isin=EVENT_TYPES)
-    from_state: Text = column("The state before it; null for a new record.", null=True, isin=STATES)
-    to_state: Text = column(
-        "The state after it; null if it does not change the state.", null=True, isin=STATES
+    event_id: Text = column(
+        "The id of the event: a ULID, or a hash of its evidence. An event whose id is stored is"
+        " not stored again."
     )
-    actor: Text = column("Who: `person:NAME`, `policy`, `sensor:NAME`, `import`.")
-    occurred_at: Instant = column("When it happened.")
-    recorded_at: Instant = column("When it was recorded.")
-    reason: Text = column("The reason, as text.", null=True)
-    payload: Text = column("The evidence, as a JSON object.")
+    seq: Int = column("The event's number in the order of commits over all workspaces.", ge=1)
+    script_id: Text = column("The id of the script.", str_length={"min_value": 1, "max_value": 200})
+    type: Text = column("The kind of event.", isin=EVENT_TYPES)
+    from_state: Text = column(
+        "The script's state before the event; null for a new record.", null=True, isin=STATES
+    )
+    to_state: Text = column(
+        "The script's state after the event; null if the event does not change it.",
+        null=True,
+        isin=STATES,
+    )
+    actor: Text = column(
+        "Who caused the event: `person:NAME`, `policy`, `sensor:NAME`, `import`. The name of a"
+        " person is not authenticated."
+    )
+    occurred_at: Instant = column(
+        "The time of the evidence, such as an approval; if it has none, of the recording."
+    )
+    recorded_at: Instant = column("When the event was stored.")
+    reason: Text = column("The reason for the event, as text. Untrusted input.", null=True)
+    payload: Text = column("The evidence of the event, as a JSON object. Untrusted input.")
     content_id: Text = column(
         "Identifies a script's content, a video's largest file or a YouTube video, equal in all"
         " workspaces; null if the event has none.",
@@ -64,15 +76,19 @@ class ProductionEvents(Rows):
 class ProductionRecords(Rows):
     """One row per script: its current state, computed from production_events."""
 
-    script_id: Text = column("The script.")
-    state: Text = column("Current state.", isin=STATES)
+    script_id: Text = column("The id of the script.")
+    state: Text = column("The script's current state.", isin=STATES)
     title: Text = column("The script's title. Untrusted input.", null=True)
     hook: Text = column("The script's first line. Untrusted input.", null=True)
-    topic_url: Text = column("The page of its topic, if the script names one.", null=True)
-    generation_method: Text = column("How its video is made.", null=True)
+    topic_url: Text = column("The page about the script's topic, if the script has one.", null=True)
+    generation_method: Text = column(
+        "The `generation_method` of the script, such as `animation`.", null=True
+    )
     # Up to the largest budget of a config; the gate `budget` compares with the workspace's own.
     estimated_cost_usd_micros: Int = column(
-        "Estimated cost, in micro-dollars.", null=True, expected=(0, 10**12)
+        "The script's estimate of the cost of its video, in micro-dollars.",
+        null=True,
+        expected=(0, 10**12),
     )
     cost_usd_micros: Int = column(
         "Cost of the last finished version of the video, in micro-dollars, also if it was rejected"
@@ -84,18 +100,26 @@ class ProductionRecords(Rows):
         "Quality of the finished video, 0-100.", null=True, expected=(0, 100)
     )
     duration_s: Float = column("Length of the video, in seconds.", null=True, expected=(30, 3600))
-    video_id: Text = column("The YouTube id, once published.", null=True)
-    channel_id: Text = column("The channel it was published on.", null=True)
-    script_approved_by: Text = column("Who approved the script.", null=True)
-    video_approved_by: Text = column("Who approved the video.", null=True)
-    failed_gates: Texts = column("The gates that are closed, each with the reason.")
-    job_status: Text = column("The latest generation job's status.", null=True)
-    job_attempts: Int = column("Generation jobs queued so far.", ge=0)
+    video_id: Text = column("The YouTube id of the published video.", null=True)
+    channel_id: Text = column("The id of the channel on which the video was published.", null=True)
+    script_approved_by: Text = column(
+        "Who approved the script: `person:NAME` or `policy`.", null=True
+    )
+    video_approved_by: Text = column(
+        "Who approved the video: `person:NAME` or `policy`.", null=True
+    )
+    failed_gates: Texts = column("The closed gates of the script, each with the reason.")
+    job_status: Text = column(
+        "The status of the latest generation job: `queued`, `processing`, `completed` or `failed`;"
+        " null without a job.",
+        null=True,
+    )
+    job_attempts: Int = column("Number of generation jobs that were queued.", ge=0)
     created_at: Instant = column("When the script was submitted.")
-    state_since: Instant = column("When it entered its state.")
-    published_at: Instant = column("When it was published.", null=True)
-    events: Int = column("How many events it is computed from.", ge=1)
-    last_seq: Int = column("The last event's seq.", ge=1)
+    state_since: Instant = column("When the script entered its current state.")
+    published_at: Instant = column("When the video was published.", null=True)
+    events: Int = column("Number of events from which the record is computed.", ge=1)
+    last_seq: Int = column("The seq of the script's last event.", ge=1)
     fold_version: Int = column(
         "The version of the rules that computed the record; an older one is computed again.",
         default=0,
@@ -106,40 +130,54 @@ class ProductionRecords(Rows):
 class InboxCursors(Rows):
     """How far each inbox file has been read. The next run reads only what follows."""
 
-    file: Text = column("The inbox file.")
+    file: Text = column("The inbox file: `scripts.jsonl`, `approvals.jsonl` or `uploads.jsonl`.")
     generation: Int = column(
-        "Number of times the file was read from its beginning: the first time, and after it was"
-        " rotated, truncated or rewritten.",
+        "Number of times the file was read from its beginning: once at first, and again whenever"
+        " it was rotated, truncated or rewritten.",
         ge=0,
     )
-    size_bytes: Int = column("Bytes read: all complete lines.", ge=0)
-    sha256: Text = column("SHA-256 of what was read, in hex.")
+    size_bytes: Int = column("Number of bytes read: all complete lines.", ge=0)
+    sha256: Text = column("SHA-256 of the bytes read, in hex.")
     stamp: Text = column("Device, inode, size and times of the file when it was read.")
-    lines: Int = column("Lines read, blank ones included.", ge=0)
-    accepted: Int = column("Lines that contained a new script, decision or upload.", ge=0)
-    repeated: Int = column("Lines that were equal to an earlier line.", ge=0)
-    bad: Int = column("Lines that could not be parsed; see quarantined_rows.", ge=0)
+    lines: Int = column("Number of lines read, blank ones included.", ge=0)
+    accepted: Int = column("Number of lines that contained a new script, decision or upload.", ge=0)
+    repeated: Int = column("Number of lines that were equal to an earlier line.", ge=0)
+    bad: Int = column("Number of lines that could not be parsed; see quarantined_rows.", ge=0)
     last_repeated: Texts = column("The numbers of the last repeated lines.")
     last_bad: Texts = column("The last lines that could not be parsed, with the reason.")
-    unread_keys: Texts = column("Keys that no rule reads, the first ten. Untrusted input.")
+    unread_keys: Texts = column(
+        "The first ten keys of the lines that no rule reads. Untrusted input."
+    )
     read_at: Instant = column("When the file was read.")
 
 
 class InboxLines(Rows):
     """Lines of the inbox files that contained a new script, decision or upload. Append-only."""
 
-    file: Text = column("The inbox file.")
+    file: Text = column("The inbox file: `scripts.jsonl`, `approvals.jsonl` or `uploads.jsonl`.")
     generation: Int = column("The generation of the file; see inbox_cursors.", ge=1)
     line: Int = column("The line's number in the file.", ge=1)
-    script_id: Text = column("The script it is about.")
-    digest: Text = column("Hash of the content of a line of scripts.jsonl.", null=True)
-    act: Text = column("What was decided.", null=True)
-    actor: Text = column("Who decided. The name is not authenticated.", null=True)
-    decided_at: Instant = column("When it was decided.", null=True)
-    reason: Text = column("The reason, as text. Untrusted input.", null=True)
-    video_id: Text = column("The uploaded video's YouTube id.", null=True)
-    channel_id: Text = column("The channel it was uploaded to.", null=True)
-    published_at: Instant = column("When it was published.", null=True)
+    script_id: Text = column("The id of the script in the line.")
+    digest: Text = column("In scripts.jsonl, a hash of the line's content.", null=True)
+    act: Text = column(
+        "In approvals.jsonl, the decision: `approve_script`, `approve_video`, `reject`,"
+        " `send_back` or `cancel`.",
+        null=True,
+    )
+    actor: Text = column(
+        "In approvals.jsonl, the name of the person who decided. Not authenticated.", null=True
+    )
+    decided_at: Instant = column("In approvals.jsonl, the time of the decision.", null=True)
+    reason: Text = column(
+        "In approvals.jsonl, the reason for the decision. Untrusted input.", null=True
+    )
+    video_id: Text = column("In uploads.jsonl, the YouTube id of the video.", null=True)
+    channel_id: Text = column(
+        "In uploads.jsonl, the id of the channel to which the video was uploaded.", null=True
+    )
+    published_at: Instant = column(
+        "In uploads.jsonl, when the video is or was published.", null=True
+    )
 
 
 PRODUCTION_EVENTS = Table(

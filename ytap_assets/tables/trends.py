@@ -12,23 +12,29 @@ class RawTrends(Rows):
     """
 
     day: Day = column("The UTC date of the observation.")
-    source: Text = column("The platform: reddit, hn, youtube, youtube_channel, or another.")
+    source: Text = column(
+        "The source's name: `reddit`, `hn`, `youtube` (charts and searches), `youtube_channel`"
+        " (monitored channels), or that of a custom source."
+    )
     item_id: Text = column("The item's id on its platform.", str_length={"min_value": 1})
     observed_at: Instant = column(
-        "When it was observed. If an import gives only the day: the last second of that day."
+        "When the item was observed. If an import has only a date: the last second of that day."
     )
     title: Text = column("The title as the platform shows it. Untrusted input.")
-    url: Text = column("What the item links to; its own page if it has no link.", null=True)
+    url: Text = column(
+        "The page to which the item links; without a link, the item's own page.", null=True
+    )
     discussion_url: Text = column("The item's page on its platform.", null=True)
     published_at: Instant = column("When the item was published.", null=True)
     points: Int = column("Upvotes (Reddit) or points (HN).", null=True)
     comments: Int = column(
         "Comments, as counted by the platform.", null=True, expected=(0, 10_000_000)
     )
-    likes: Int = column("Likes, if the platform reports them.", null=True, expected=(0, 10**9))
-    views: Int = column("Views.", null=True, expected=(0, 10**11))
+    likes: Int = column("Likes, as counted by the platform.", null=True, expected=(0, 10**9))
+    views: Int = column("Views, as counted by the platform.", null=True, expected=(0, 10**11))
     list_name: Text = column(
-        "The list it was in: `r/python/hot`, `US/10`; empty in rows older than the column.",
+        "The list that contained the item: `r/python/hot`, `US/10`; empty in rows older than the"
+        " column.",
         default="",
     )
     part: Int = column(
@@ -37,14 +43,16 @@ class RawTrends(Rows):
         default=0,
         ge=0,
     )
-    rank: Int = column("Position in the list; 1 is the top.", null=True)
-    region: Text = column("ISO 3166 country of the list, if there is one.", null=True)
-    category: Text = column("Subreddit, chart, or category of the list.", null=True)
-    channel_id: Text = column("The publishing channel's id.", null=True)
-    channel_title: Text = column("The publishing channel's name.", null=True)
-    duration_s: Int = column("Length in seconds, for videos.", null=True)
-    is_promoted: Bool = column("Stickied, pinned or paid for.", null=True)
-    collection_id: Text = column("The entry of collection_log that stored it.")
+    rank: Int = column("The item's position in the list; 1 is the top.", null=True)
+    region: Text = column(
+        "The country of the list, as an ISO 3166 code; null if the list has none.", null=True
+    )
+    category: Text = column("The subreddit, chart or category of the list.", null=True)
+    channel_id: Text = column("The id of the channel that published the item.", null=True)
+    channel_title: Text = column("The name of the channel that published the item.", null=True)
+    duration_s: Int = column("Length of a video, in seconds.", null=True)
+    is_promoted: Bool = column("Whether the item is stickied, pinned or paid for.", null=True)
+    collection_id: Text = column("The fetch or import that stored the row; see collection_log.")
 
 
 class TrendStories(Rows):
@@ -53,71 +61,92 @@ class TrendStories(Rows):
     All members of a story are listed, with how each was matched.
     """
 
-    day: Day = column("The UTC date.")
-    source: Text = column("The platform.")
+    day: Day = column("The UTC date on which the item was observed.")
+    source: Text = column("The source's name, such as `reddit`.")
     item_id: Text = column("The item's id on its platform.")
     story_id: Text = column("The story's id, stable across days; see story_aliases.")
     joined_by: Text = column(
-        "How it was matched: the story's `first` item that day, the same `url`, or its `title`.",
-        isin=("first", "url", "title"),
+        "How the item was matched with the story.",
+        isin={
+            "first": "the story's first item that day",
+            "url": "the same URL as another item",
+            "title": "a similar title",
+        },
     )
-    similarity: Float = column("Similarity of its title to the story's titles, 0-1.", null=True)
-    title: Text = column("The title. Untrusted input.")
+    similarity: Float = column(
+        "Similarity of the item's title to the story's titles; 0: none, 1: equal.", null=True
+    )
+    title: Text = column("The item's title. Untrusted input.")
     canonical_url: Text = column(
-        "The URL without tracking, mobile and short forms; if it identifies no page, that of the"
-        " discussion, else `source:item_id`."
+        "The item's URL without tracking, mobile and short forms; if it identifies no page, the"
+        " discussion's URL, else `source:item_id`."
     )
-    url: Text = column("The URL as the source gave it.", null=True)
-    discussion_url: Text = column("The page of its discussion.", null=True)
-    category: Text = column("Subreddit, chart, or category of the list.", null=True)
-    channel_title: Text = column("The publishing channel's name.", null=True)
-    published_at: Instant = column("When it was published.", null=True)
+    url: Text = column("The item's URL as the source gave it.", null=True)
+    discussion_url: Text = column("The page of the item's discussion.", null=True)
+    category: Text = column("The subreddit, chart or category of the list.", null=True)
+    channel_title: Text = column("The name of the channel that published the item.", null=True)
+    published_at: Instant = column("When the item was published.", null=True)
     observed_at: Instant = column(
         "Time of the latest observation that counts for the day; one made after the day, or"
         " imported with a date only, is given as the day's last second."
     )
     first_observed_at: Instant = column(
-        "When it was first observed that day; after the day: its last second. Null in rows older"
-        " than the column.",
+        "When the item was first observed that day; if it was observed only after the day, the"
+        " day's last second. Null in rows older than the column.",
         null=True,
     )
     observation_count: Int = column(
-        "Number of observations that day.", renamed_from=("looks",), ge=1
+        "Number of observations of the item that day.", renamed_from=("looks",), ge=1
     )
-    rank: Int = column("Position in the list; 1 is the top.", null=True)
+    rank: Int = column("The item's position in the list; 1 is the top.", null=True)
     engagement: Float = column(
-        "Points + comments; YouTube: likes + comments, else views / 50.", null=True
+        "Points + comments; without points likes + comments, without these views / 50"
+        " (`scoring.views_per_engagement`).",
+        null=True,
     )
-    engagement_basis: Text = column("What engagement was computed from.")
+    engagement_basis: Text = column(
+        "The counts in engagement: `points+comments`, `points`, `likes+comments`, `likes`,"
+        " `views/50`, `comments` or `none`."
+    )
     hours_old: Float = column(
         "observed_at - published_at, in hours; up to 24 too high if imported with a date only.",
         null=True,
     )
-    momentum_basis: Text = column("The count used for ranking, or `rank`, or `unknown`.")
+    momentum_basis: Text = column(
+        "The count used for ranking: `points`, `views`, `likes` or `comments`; `rank` without a"
+        " count or an age, `unknown` without a rank too."
+    )
     engagement_per_hour: Float = column(
         "The `momentum_basis` count per hour since publication, for an age of hours_old.",
         null=True,
     )
     gained_per_hour: Float = column(
-        "Gain per hour between the last two observations; null if there is only one.", null=True
+        "Gain of the `momentum_basis` count per hour between the last two observations; null if"
+        " there is only one.",
+        null=True,
     )
     velocity: Float = column(
         "engagement_per_hour, reduced if the latest observations show a slower gain.",
         null=True,
         renamed_from=("pace",),
     )
-    expected_engagement: Float = column("The projected final count, decayed by age.", null=True)
+    expected_engagement: Float = column(
+        "The projected final `momentum_basis` count, decayed by age.", null=True
+    )
     rank_share: Float = column(
         "rank / (length of the list + 1), if rank is used for ranking.", null=True
     )
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 if published_at is unknown.")
-    source_weight: Float = column("The weight of the source.")
-    is_spam: Bool = column("Whether it counts as spam.")
+    source_weight: Float = column("The weight of the item's source in the base score.")
+    is_spam: Bool = column("Whether the item counts as spam.")
     spam_probability: Float = column(
-        "Probability of spam, 0-1, from the rules and the model together.", null=True
+        "Probability that the item is spam, 0-1, from the rules and the model together.",
+        null=True,
     )
-    spam_reasons: Texts = column("The rules that match, if it counts as spam.")
+    spam_reasons: Texts = column(
+        "The spam rules that match, such as `blocklist: free robux`; empty if the item is not spam."
+    )
     base_score: Float = column(
         "(engagement + recency) x weight, x 0.1 if spam; 2 decimals. An unknown engagement is 0."
     )
@@ -130,87 +159,130 @@ class StoryAliases(Rows):
     """
 
     former_story_id: Text = column("A former id; no story of trend_stories has it.")
-    story_id: Text = column("The story that most of its items belong to now.")
+    story_id: Text = column("The story to which most items of the former story belong now.")
     renamed_at: Instant = column("When the id was last replaced.")
 
 
 class ScoredTrends(Rows):
     """One row per workspace, day and story: its rank, and every factor of its score."""
 
-    day: Day = column("The UTC date.")
-    position: Int = column("Rank in the workspace's day, by final score; 1 is the best.", ge=1)
+    day: Day = column("The UTC date whose stories are ranked.")
+    position: Int = column(
+        "The story's position in the workspace's day, by final score; 1 is the best.", ge=1
+    )
     first_position: Int = column(
-        "Its rank when it first appeared in the day's list. Null in rows older than the column.",
+        "The story's position when it first appeared in the day's list. Null in rows older than the"
+        " column.",
         null=True,
         ge=1,
     )
     first_ranked_at: Instant = column(
-        "When it first appeared there. Null in rows older than the column.",
+        "When the story first appeared in the day's list. Null in rows older than the column.",
         null=True,
     )
     story_id: Text = column("The story's id, stable across days; see story_aliases.")
-    title: Text = column("The title of its best member. Untrusted input.")
+    title: Text = column(
+        "The title of the story's best member, the item with the highest base score. Untrusted"
+        " input."
+    )
     final_score: Float = column("Momentum x relevance x boost x weights; see docs/scoring.md.")
-    momentum: Float = column("Rank of the story compared with past items of its source, 0-10.")
-    momentum_source: Text = column("The source in which it ranks highest.")
-    momentum_basis: Text = column("The count used for ranking there, or `rank`, or `unknown`.")
+    momentum: Float = column(
+        "The story's counts compared with past items of the same source, 0-10; higher is better:"
+        " 1.6 is the median, 4.4 the top 10 %, 6.8 the top 1 %."
+    )
+    momentum_source: Text = column("The source in which the story's momentum is highest.")
+    momentum_basis: Text = column(
+        "The count of momentum_source used for ranking: `points`, `views`, `likes` or `comments`;"
+        " `rank` without a count or an age, `unknown` without a rank too."
+    )
     top_share: Float = column(
-        "Share of that source's items with the same or a higher hotness (docs/scoring.md).",
+        "Share of the past items of momentum_source with the same or a higher hotness, 0-1; lower"
+        " is better. See docs/scoring.md.",
         null=True,
     )
     engagement_per_hour: Float = column(
-        "The `momentum_basis` count of its members there, per hour since publication; ages are"
-        " hours_old in trend_stories.",
+        "The `momentum_basis` count per hour since publication, summed over the story's members in"
+        " momentum_source; ages are hours_old in trend_stories.",
         null=True,
     )
     gained_per_hour: Float = column(
-        "Their gain per hour between the last two observations.", null=True
+        "Gain of the `momentum_basis` count per hour between the last two observations, summed over"
+        " the story's members in momentum_source.",
+        null=True,
     )
-    expected_engagement: Float = column("The projected final count, decayed by age.", null=True)
-    relevance: Float = column("How well it matches the workspace's topics, 0.5-2.", ge=0.5, le=2)
-    relevance_reasons: Texts = column("The workspace's phrases in its titles and categories.")
-    is_other_language: Bool = column("Whether every title is clearly in another language.")
+    expected_engagement: Float = column(
+        "The projected final `momentum_basis` count, decayed by age, summed over the story's"
+        " members in momentum_source.",
+        null=True,
+    )
+    relevance: Float = column(
+        "How well the story matches the workspace's topics, 0.5-2; higher is better.",
+        ge=0.5,
+        le=2,
+    )
+    relevance_reasons: Texts = column(
+        "The workspace's keywords, and its vertical, that occur in the story's titles and"
+        " categories."
+    )
+    is_other_language: Bool = column(
+        "Whether every title of the story is clearly in another language than the workspace's."
+    )
     cross_source_boost: Float = column(
-        "Boost for members on several platforms, 1-1.5; members that are spam do not count.",
+        "Boost for members on several platforms, from 1 (one platform) to 1.5; members that are"
+        " spam do not count.",
         ge=1,
         le=1.5,
     )
-    learned_weight: Float = column("Weight learned from past results of such stories, 0.5-2.")
-    production_factor: Float = column("0 if it was already produced by that day, else 1.")
-    spam_factor: Float = column("Factor for spam; 1 if the story is not spam.")
-    reasons: Texts = column("The explanation of its rank, one line per factor.")
+    learned_weight: Float = column(
+        "Weight learned from the results of published videos about such stories, 0.5-2; 1 is"
+        " neutral."
+    )
+    production_factor: Float = column(
+        "0 if a script about the story was already produced by that day, else 1."
+    )
+    spam_factor: Float = column(
+        "`scoring.weights.spam` of the config if every member is spam, else 1."
+    )
+    reasons: Texts = column("The explanation of the story's position, one text per factor.")
     is_spam: Bool = column("Whether every member is spam.")
-    spam_reasons: Texts = column("The spam rules that match its best member.")
+    spam_reasons: Texts = column("The spam rules that match the best member, if it counts as spam.")
     base_score: Float = column(
-        "The base score of its best member: (engagement + recency) x weight. An unknown"
+        "The base score of the best member: (engagement + recency) x weight. An unknown"
         " engagement is 0."
     )
-    source: Text = column("The source of its best member.")
-    item_id: Text = column("Its id.")
-    canonical_url: Text = column("Its URL without tracking, mobile and short forms.")
-    url: Text = column("Its URL as the source gave it.", null=True)
-    discussion_url: Text = column("The page of its discussion.", null=True)
-    published_at: Instant = column("When it was published.", null=True)
+    source: Text = column("The source of the best member.")
+    item_id: Text = column("The best member's id on its platform.")
+    canonical_url: Text = column(
+        "The best member's URL without tracking, mobile and short forms; see trend_stories."
+    )
+    url: Text = column("The best member's URL as the source gave it.", null=True)
+    discussion_url: Text = column("The page of the best member's discussion.", null=True)
+    published_at: Instant = column("When the best member was published.", null=True)
     observed_at: Instant = column(
-        "When that member was last observed; after the day, or imported with a date only: the day's"
-        " last second."
+        "When the best member was last observed; if that was after the day, or imported with a date"
+        " only, the day's last second."
     )
     engagement: Float = column(
-        "Points + comments; YouTube: likes + comments, else views / 50.", null=True
+        "Points + comments; without points likes + comments, without these views / 50"
+        " (`scoring.views_per_engagement`).",
+        null=True,
     )
-    engagement_basis: Text = column("What engagement was computed from.")
+    engagement_basis: Text = column(
+        "The counts in engagement: `points+comments`, `points`, `likes+comments`, `likes`,"
+        " `views/50`, `comments` or `none`."
+    )
     hours_old: Float = column(
         "observed_at - published_at, in hours; up to 24 too high if imported with a date only.",
         null=True,
     )
     engagement_score: Float = column("min(engagement / 1000, 10).")
     recency_score: Float = column("max(0, 10 - hours_old / 2); 0 if published_at is unknown.")
-    source_weight: Float = column("The weight of the source.")
+    source_weight: Float = column("The weight of the best member's source in the base score.")
     total_engagement: Float = column(
-        "Engagement of all members together.", null=True, renamed_from=("heat",)
+        "Sum of the engagement of all members.", null=True, renamed_from=("heat",)
     )
-    members: Int = column("Number of distinct items in the story that day.", ge=1)
-    sources: Texts = column("The sources of its members.")
+    members: Int = column("Number of distinct items of the story that day.", ge=1)
+    sources: Texts = column("The sources of the story's members.")
 
 
 class SourcePerformance(Rows):
@@ -220,34 +292,44 @@ class SourcePerformance(Rows):
     earlier trend are attributed to `unattributed`.
     """
 
-    day: Day = column("The UTC date.")
-    source: Text = column("The platform, or `unattributed`.")
-    observations: Int = column("Rows of raw_trends.", ge=0)
-    items: Int = column("Distinct items.", ge=0)
-    spam_items: Int = column("How many of them are spam; null without items.", null=True, ge=0)
+    day: Day = column("The UTC date that is counted.")
+    source: Text = column(
+        "The source's name, such as `reddit`; `unattributed` for scripts without an earlier trend."
+    )
+    observations: Int = column("Number of rows of raw_trends.", ge=0)
+    items: Int = column("Number of distinct items.", ge=0)
+    spam_items: Int = column("Number of items that are spam; null without items.", null=True, ge=0)
     spam_pct: Float = column(
         "spam_items / items x 100; null without items.", null=True, expected=(0, 100)
     )
-    stories: Int = column("Stories with at least one of its items.", ge=0)
-    top_ten: Int = column("How many of them are in the day's top ten.", ge=0)
-    chosen: Int = column("Scripts submitted that day whose topic it showed first.", ge=0)
-    published: Int = column("Videos of such scripts published that day.", ge=0)
+    stories: Int = column("Number of stories with at least one item of the source.", ge=0)
+    top_ten: Int = column(
+        "Number of stories with an item of the source in the day's top ten.", ge=0
+    )
+    chosen: Int = column(
+        "Number of scripts submitted that day that are attributed to the source.", ge=0
+    )
+    published: Int = column(
+        "Number of videos published that day whose script is attributed to the source.", ge=0
+    )
     views_gained: Int = column(
-        "Views such videos gained that day, from 0 on their first day; null if unknown.",
+        "Views that videos attributed to the source gained that day; a video's first day counts"
+        " from 0. Null if unknown.",
         null=True,
     )
     cost_usd_micros: Int = column(
-        "Known costs of the published versions of the videos published that day, in micro-dollars;"
-        " earlier versions and videos that were not published are not included.",
+        "Known costs of the published versions of the videos counted in `published`, in"
+        " micro-dollars; earlier versions and unpublished videos are not included.",
         null=True,
     )
     revenue_usd_micros: Int = column(
-        "Revenue of such videos that day, in micro-dollars; null until revenue is collected.",
+        "Revenue of videos attributed to the source that day, in micro-dollars; always null,"
+        " because no revenue is collected.",
         null=True,
     )
     roi_pct: Float = column("(revenue - cost) / cost x 100; null without both.", null=True)
     missing: Texts = column(
-        "Reasons for null values; null in rows older than the column.", null=True
+        "Why values of the row are null, as texts; null in rows older than the column.", null=True
     )
 
 

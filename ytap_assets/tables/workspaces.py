@@ -7,6 +7,7 @@ observed on platforms and made of it (`trends`), or the scripts that become vide
 from __future__ import annotations
 
 from ytap_assets.tables.base import (
+    WORKSPACE_ID,
     Bool,
     Day,
     Float,
@@ -26,106 +27,147 @@ class Workspaces(Rows):
     A workspace is registered before its first row is written.
     """
 
+    workspace_id: Text = column(
+        "The workspace's id, which is the name of its folder.", str_matches=WORKSPACE_ID
+    )
     uid: Text = column(
-        "The identity in the workspace's config, a ULID; null if it has none.",
+        "The `uid` of the workspace's config, a ULID; null if the config has none.",
         null=True,
         str_matches=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$",
     )
-    name: Text = column("The display name.")
-    vertical: Text = column("Its subject area.")
-    language: Text = column("Its language.")
-    timezone: Text = column("Its timezone, an IANA name.")
-    status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
-    collects: Bool = column("Whether data is collected for it.")
-    first_seen_at: Instant = column("When it was registered.")
-    tone: Text = column("The tone of its scripts.", null=True)
-    visual_style: Text = column("The visual style of its videos.", null=True)
+    name: Text = column("The workspace's display name.")
+    vertical: Text = column("The workspace's subject area, such as `technology`.")
+    language: Text = column("The workspace's language, as an ISO 639 code.")
+    timezone: Text = column("The workspace's timezone, as an IANA name.")
+    status: Text = column(
+        "The status in the workspace's config.",
+        isin={
+            "active": "data is collected and processed",
+            "paused": "nothing is collected",
+            "archived": "nothing is processed",
+        },
+    )
+    collects: Bool = column(
+        "Whether data is collected: the status is active, and `data_collection_enabled` is true."
+    )
+    first_seen_at: Instant = column("When the workspace was registered in the lake.")
+    tone: Text = column("The tone of the scripts: `brand.tone` of the config.", null=True)
+    visual_style: Text = column(
+        "The look of the videos: `brand.visual_style` of the config.", null=True
+    )
 
 
 class Channels(Rows):
     """The workspace's own and monitored channels, from its config."""
 
-    channel_id: Text = column("The YouTube channel id.", str_matches=r"^UC[A-Za-z0-9_-]{22}$")
-    title: Text = column("The channel's name.", null=True)
-    is_own: Bool = column("Own channel (true) or monitored (false).")
-    status: Text = column("active, paused or archived.", isin=("active", "paused", "archived"))
+    channel_id: Text = column(
+        "The YouTube id of the channel.", str_matches=r"^UC[A-Za-z0-9_-]{22}$"
+    )
+    title: Text = column("The channel's display name in the config.", null=True)
+    is_own: Bool = column(
+        "Whether the workspace publishes on the channel (true) or monitors it (false)."
+    )
+    status: Text = column(
+        "The status in the config. A monitored channel is collected while it is active.",
+        isin=("active", "paused", "archived"),
+    )
 
 
 class Accounts(Rows):
     """The workspace's accounts on platforms, from its config."""
 
-    platform: Text = column("youtube, instagram, mastodon ...")
-    handle: Text = column("The account's name on its platform.")
+    platform: Text = column("The platform's name: `youtube`, `instagram`, `mastodon` ...")
+    handle: Text = column("The account's handle on the platform.")
     credential_ref: Text = column(
-        "The name of the environment variable that holds the secret.", null=True
+        "The name of the environment variable that contains the account's secret.", null=True
     )
-    has_consent: Bool = column("Whether the owner consented to the collection.")
-    is_enabled: Bool = column("Whether its metrics may be collected.")
+    has_consent: Bool = column("Whether the account's owner consented to the collection.")
+    is_enabled: Bool = column("Whether the account's metrics may be collected.")
 
 
 class Videos(Rows):
     """The videos a workspace published, from the production log."""
 
-    video_id: Text = column("The YouTube id.", str_matches=r"^[A-Za-z0-9_-]{11}$")
-    script_id: Text = column("The script it was made from.")
-    channel_id: Text = column("The channel it is on.", null=True)
+    video_id: Text = column("The video's YouTube id.", str_matches=r"^[A-Za-z0-9_-]{11}$")
+    script_id: Text = column("The id of the script of the video.")
+    channel_id: Text = column("The id of the channel on which it was published.", null=True)
     title: Text = column("The script's title. Untrusted input.", null=True)
-    generation_method: Text = column("How it was made.", null=True)
-    published_at: Instant = column("When it was published.", null=True)
+    generation_method: Text = column(
+        "The `generation_method` of the script, such as `animation`.", null=True
+    )
+    published_at: Instant = column("When the video was published.", null=True)
 
 
 class VideoMetrics(Rows):
     """One observation of a video's counts on a platform, for a date. Append-only."""
 
-    day: Day = column("The metric date (UTC).")
-    platform: Text = column("The platform that returned the counts.")
+    day: Day = column("The UTC date that the counts are for.")
+    platform: Text = column("The platform that returned the counts: `youtube`.")
     video_id: Text = column("The video's id on the platform.")
     observed_at: Instant = column("When the counts were fetched.")
-    views: Int = column("Views, cumulative.", null=True, expected=(0, 10**11))
-    likes: Int = column("Likes, cumulative.", null=True, expected=(0, 10**10))
-    comments: Int = column("Comments, cumulative.", null=True, expected=(0, 10**9))
+    views: Int = column("Views since publication.", null=True, expected=(0, 10**11))
+    likes: Int = column("Likes since publication.", null=True, expected=(0, 10**10))
+    comments: Int = column("Comments since publication.", null=True, expected=(0, 10**9))
     engagement_rate_pct: Float = column(
-        "(likes + comments + shares) / views x 100; null without views.",
+        "(likes + comments + shares) / views x 100; null without views or likes.",
         null=True,
         expected=(0, 100),
     )
-    title: Text = column("The title at that time. Untrusted input.", null=True)
-    channel_id: Text = column("The channel.", null=True)
-    published_at: Instant = column("When it was published, according to the platform.", null=True)
-    duration_s: Int = column("Length in seconds.", null=True, expected=(30, 3600))
-    is_settled: Bool = column("Whether the platform no longer revises the date (4 days past it).")
-    collection_id: Text = column("The entry of collection_log that stored it.")
+    title: Text = column(
+        "The video's title when the counts were fetched. Untrusted input.", null=True
+    )
+    channel_id: Text = column("The id of the video's channel.", null=True)
+    published_at: Instant = column(
+        "When the video was published, according to the platform.", null=True
+    )
+    duration_s: Int = column("Length of the video, in seconds.", null=True, expected=(30, 3600))
+    is_settled: Bool = column(
+        "Whether the counts of the date are final: it is at least 4 days in the past, and the"
+        " platform no longer revises them."
+    )
+    collection_id: Text = column("The fetch that returned the counts; see collection_log.")
 
 
 class WorkspaceReports(Rows):
     """One row per workspace and day: the numbers of its report, and the path of the file."""
 
-    day: Day = column("The UTC date.")
-    report_path: Text = column("The HTML file, relative to the data folder.")
-    snapshot_id: Int = column("The snapshot of the lake that it was generated from.")
-    generated_at: Instant = column("When it was generated.")
-    trends_observed: Int = column("Rows of raw_trends that day.", ge=0)
-    stories: Int = column("Stories scored that day.", ge=0)
-    stories_spam: Int = column("How many of them are spam.", ge=0)
-    top_title: Text = column("The day's best story. Untrusted input.", null=True)
-    top_score: Float = column("Its final score.", null=True)
-    scripts_waiting: Int = column("Scripts waiting for a person at the end of the day.", ge=0)
-    scripts_in_production: Int = column("Scripts in any of the four states.", ge=0)
-    videos_published: Int = column("Videos published that day.", ge=0)
+    day: Day = column("The UTC date that the report is about.")
+    report_path: Text = column("The path of the HTML file, relative to the data folder.")
+    snapshot_id: Int = column("The snapshot of the lake from which the report was generated.")
+    generated_at: Instant = column("When the report was generated.")
+    trends_observed: Int = column("Number of rows of raw_trends that day.", ge=0)
+    stories: Int = column("Number of stories in scored_trends that day.", ge=0)
+    stories_spam: Int = column("Number of stories of the day that are spam.", ge=0)
+    top_title: Text = column(
+        "The title of the story at the first position. Untrusted input.", null=True
+    )
+    top_score: Float = column("The final score of the story at the first position.", null=True)
+    scripts_waiting: Int = column(
+        "Number of scripts in one of the two review states at the end of the day.", ge=0
+    )
+    scripts_in_production: Int = column(
+        "Number of scripts in one of the four states before publication at the end of the day.",
+        ge=0,
+    )
+    videos_published: Int = column("Number of videos published that day.", ge=0)
     views: Int = column(
-        "Views of the workspace's videos, by the latest counts of that day.", null=True
+        "Total views of the workspace's videos, by their latest counts up to that day.", null=True
     )
     views_gained: Int = column(
-        "Views gained since the previous day, if both are known; a video's first day from 0.",
+        "Views gained since the previous day, of videos with counts on both days; a video's first"
+        " day counts from 0.",
         null=True,
     )
     engagement_rate_pct: Float = column(
-        "Mean engagement of those videos.", null=True, expected=(0, 100)
+        "Mean engagement rate of the workspace's videos, by their latest counts up to that day;"
+        " rates above 100 are not included.",
+        null=True,
+        expected=(0, 100),
     )
-    fetches: Int = column("Fetches that day.", ge=0)
-    fetches_failed: Int = column("How many of them failed.", ge=0)
-    rows_quarantined: Int = column("Rows quarantined that day.", ge=0)
-    missing: Texts = column("What is stale, failed or missing in the report.")
+    fetches: Int = column("Number of rows of collection_log that day.", ge=0)
+    fetches_failed: Int = column("Number of fetches of the day that failed.", ge=0)
+    rows_quarantined: Int = column("Number of rows of quarantined_rows that day.", ge=0)
+    missing: Texts = column("The data that is stale, failed or missing in the report, as texts.")
 
 
 WORKSPACES = Table(

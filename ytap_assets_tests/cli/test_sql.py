@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from ytap_assets.cli.sql import QUESTIONS, attach_lines, is_complete
 from ytap_assets.operations.platform import Platform
+from ytap_assets.tables import VIDEOS
 from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend
 
 
@@ -339,12 +340,13 @@ def test_a_failure_does_not_end_it_and_is_in_the_exit_code(ytap: Ytap) -> None:
 
 def test_tables_and_what_their_columns_mean(platform: Platform, ytap: Ytap) -> None:
     asked = ("shell", "-f", "csv")
+    meaning = next(one.comment for one in VIDEOS.columns if one.name == "video_id")
     for output in (
         ytap.ok(*asked, stdin=".tables\n.schema videos\n"),
         ytap.ok(*asked, "-w", "tech", stdin=".tables\n.schema videos\n"),
     ):
         assert "raw_trends,0" in output.splitlines()
-        assert "video_id,VARCHAR,The YouTube id." in output.splitlines()
+        assert f"video_id,VARCHAR,{meaning}" in output.splitlines()
 
 
 def test_a_workspace_is_all_there_is_to_see(platform: Platform, ytap: Ytap) -> None:

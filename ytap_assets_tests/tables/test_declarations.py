@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from types import ModuleType
+from typing import get_args
 
 import polars as pl
 import pytest
@@ -56,6 +57,27 @@ def test_everything_is_described(table: Table) -> None:
     assert table.description.endswith(".")
     for column in table.columns:
         assert len(column.comment) > 5, column.name
+
+
+@every_table
+def test_a_comment_lists_the_values_of_its_column(table: Table) -> None:
+    for name, declared in table.model.to_schema().columns.items():
+        for check in declared.checks:
+            for value in check.statistics.get("allowed_values", ()):
+                assert f"`{value}`" in declared.description, name
+
+
+def test_values_are_listed_with_their_meanings() -> None:
+    named = base.column("The size.", isin=("small", "large"))
+    told = base.column("The size.", isin={"small": "below 10", "large": "the others"})
+    assert named.description == "The size. Values: `small`, `large`."
+    assert told.description == "The size. Values: `small`: below 10; `large`: the others."
+    assert base.column("The size.").description == "The size."
+
+
+def test_every_outcome_and_state_has_a_meaning() -> None:
+    assert get_args(evidence.Outcome) == evidence.OUTCOMES
+    assert get_args(evidence.CoverageState) == evidence.COVERAGE_STATES
 
 
 @every_table
