@@ -44,7 +44,9 @@ lock: $(VENV)/dev ## Pin the newest allowed versions again
 	$(BIN)/uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements-dev.lock
 
-clean: ## Remove .venv, data/lake, data/reports, data/dagster_home and data/state; backups stay
+clean: ## Remove .venv, data/lake, data/reports, data/dagster_home and data/state; not if there are backups
+	@if ls -A data/backups 2>/dev/null | grep -q .; then \
+		echo "data/backups contains backups of data/lake; nothing was removed; move or delete them first" >&2; exit 1; fi
 	rm -rf $(VENV) data/lake data/reports data/dagster_home data/state
 
 # The locks are complete, so pip has nothing to resolve (--no-deps); that is faster, too.
