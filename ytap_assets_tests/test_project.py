@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -72,10 +74,19 @@ def test_the_files_of_common_changes_exist() -> None:
     assert missing == []
 
 
-def test_make_clean_removes_what_its_help_names_and_no_backup() -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("$(VENV)", ".venv")
-    found = re.search(r"^clean: ## (.*)\n\trm -rf (.*)$", makefile, re.MULTILINE)
-    assert found is not None
-    named, removed = found[1], found[2].split()
-    assert [path for path in removed if path not in named] == []
-    assert "data/backups" not in removed
+def test_make_clean_removes_what_its_help_names_and_nothing_where_there_are_backups(
+    tmp_path: Path,
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    backups, lake = tmp_path / "data" / "backups", tmp_path / "data" / "lake"
+    for folder in (backups / "auto-1", lake):
+        folder.mkdir(parents=True)
+    clean = ["make", "-C", str(tmp_path), "clean"]
+    assert subprocess.run(clean, capture_output=True, check=False).returncode != 0
+    assert lake.is_dir()
+    shutil.rmtree(backups)
+    ran = subprocess.run(clean, capture_output=True, check=True, text=True)
+    assert not lake.exists()
+    [command] = re.findall(r"^rm -rf (.*)$", ran.stdout, re.MULTILINE)
+    told = subprocess.run([*clean[:-1], "help"], capture_output=True, check=True, text=True).stdout
+    assert [path for path in command.split() if path not in told] == []
