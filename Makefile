@@ -41,8 +41,10 @@ bench: $(VENV)/dev ## Run the benchmarks (BENCHMARK_DATA=... names another data 
 lock: $(VENV)/dev ## Pin the newest allowed versions again
 	$(BIN)/uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --group build --group dev --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-annotate --no-header --upgrade -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --group build --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -c requirements.lock -o requirements-cluster.lock
+	$(BIN)/uv pip compile pyproject.toml --extra cluster --group build --group dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -c requirements-cluster.lock -o requirements-dev.lock
 
 clean: ## Remove .venv, data/lake, data/reports, data/dagster_home and data/state; not if there are backups
 	@if ls -A data/backups 2>/dev/null | grep -q .; then \

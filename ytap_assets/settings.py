@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, cast
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.safe_files import read_below
@@ -49,6 +50,33 @@ _MAX_BATCH = 1_000
 _MAX_SECONDS = 86_400
 _MEMORY = re.compile(r"([1-9][0-9]{0,5}) ?(MiB|GiB)")
 _LEAST_MEMORY_MIB = 64
+_SCHEMES = ("postgresql", "postgres")
+_SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service")
+"""Parameters of a connection that hold no secret, by their names in PostgreSQL's library."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """The PostgreSQL database of a lake's catalog. It has no password: libpq finds that by itself.
+
+    Attributes:
+        parameters: The connection's parameters, by their names in libpq.
+        schema: The schema of the catalog's tables.
+    """
+
+    parameters: tuple[tuple[str, str], ...]
+    schema: str = "ytap"
+
+    def __str__(self) -> str:
+        """For messages: `postgresql://ytap@db.example:5432/lakes?schema=ytap`."""
+        known = {name: quote(value, safe="/:") for name, value in self.parameters}
+        user = f"{known['user']}@" if "user" in known else ""
+        host, port = known.get("host", ""), f":{known['port']}" if "port" in known else ""
+        place = f"[{host}]" if ":" in host else host
+        rest = [f"{name}={known[name]}" for name in _PARAMETERS if name in known]
+        query = "&".join([*rest, f"schema={self.schema}"])
+        return f"postgresql://{user}{place}{port}/{known.get('dbname', '')}?{query}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +85,9 @@ class Settings:
 
     Attributes:
         data: The data folder (``YTAP_DATA``, default ``data``).
-        catalog: The lake's catalog: a SQLite file (``YTAP_CATALOG``).
+        catalog: The lake's catalog, where it is a SQLite file (``YTAP_CATALOG``).
+        database: The PostgreSQL database that is the catalog instead (``YTAP_CATALOG``, as a URL);
+            None for the file.
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
             in the data folder, else ``live``).
@@ -78,6 +108,7 @@ class Settings:
     data: Path
     catalog: Path
     data_path: Path
+    database: Database | None = None
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
@@ -101,10 +132,12 @@ class Settings:
         catalog, data_path = _default_lake(data)
         remembered = _remembered_transport(data)
         transport = env.get("YTAP_TRANSPORT") or remembered or "live"
+        database = _database(env, "YTAP_CATALOG")
         return cls(
             data=data,
-            catalog=_local_path(env, "YTAP_CATALOG", catalog),
+            catalog=catalog if database else _local_path(env, "YTAP_CATALOG", catalog),
             data_path=_files_folder(env, data_path),
+            database=database,
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
@@ -124,6 +157,11 @@ class Settings:
             ),
         )
 
+    @property
+    def catalog_name(self) -> str:
+        """The catalog, for messages: its file, or its database without a password."""
+        return str(self.database or self.catalog)
+
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None if it is not set."""
         return self.secrets.get(f"{_CREDENTIALS}{name}") or None
@@ -133,7 +171,7 @@ class Settings:
         """The variables that move the lake from the data folder's default place."""
         catalog, data_path = _default_lake(self.data)
         moved = {
-            "YTAP_CATALOG": self.catalog != catalog,
+            "YTAP_CATALOG": self.database is not None or self.catalog != catalog,
             "YTAP_DATA_PATH": self.data_path != data_path,
         }
         return tuple(name for name, is_moved in moved.items() if is_moved)
@@ -282,11 +320,69 @@ def _check_pattern(name: str, folder: Path) -> Path:
     return folder
 
 
+def _database(env: Mapping[str, str], name: str) -> Database | None:
+    """The database of a URL; None if the variable is not one of PostgreSQL."""
+    text = env.get(name) or ""
+    return parse_database(text, name) if text.partition("://")[0] in _SCHEMES else None
+
+
+def parse_database(text: str, name: str) -> Database:
+    """Read the URL of a PostgreSQL database, such as `postgresql://ytap@db.example/lakes`.
+
+    Args:
+        text: The URL; `?schema=` names the schema of the catalog's tables.
+        name: The variable or option that it comes from.
+
+    Raises:
+        ConfigError: It is no such URL, or contains a password, which the message does not repeat.
+    """
+    shown = text.rpartition("@")[2][:80]
+    try:
+        url = urlsplit(text)
+        port, password = url.port, url.password
+    except ValueError as error:
+        raise ConfigError(f"{name}={shown!r}: not a URL: {error}") from None
+    given = parse_qsl(url.query, keep_blank_values=True)
+    if password is not None or any("password" in key for key, _ in given):
+        raise ConfigError(
+            f"{name}: contains a password, which logs and process lists could show; remove it, and"
+            " set PGPASSWORD, or put it into a password file (PGPASSFILE) or a service file"
+        )
+    unknown = sorted({key for key, _ in given} - {*_PARAMETERS, "schema"})
+    if unknown or len(dict(given)) < len(given) or url.fragment:
+        raise ConfigError(
+            f"{name}={shown!r}: expected postgresql://USER@HOST:PORT/DATABASE, with"
+            f" {', '.join(_PARAMETERS)} and schema as its parameters, each once"
+        )
+    options = dict(given)
+    schema = options.pop("schema", "ytap")
+    if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+        raise ConfigError(
+            f"{name}: schema={schema[:40]!r}: expected a name of at most 31 lower-case letters,"
+            " digits and underscores that begins with a letter, but not with pg_"
+        )
+    place = {
+        "host": unquote(url.hostname or ""),
+        "port": "" if port is None else str(port),
+        "user": unquote(url.username or ""),
+        "dbname": unquote(url.path.removeprefix("/")),
+    }
+    found = {key: value for key, value in {**place, **options}.items() if value}
+    if not all(value.isprintable() for value in found.values()):
+        raise ConfigError(f"{name}={shown!r}: contains a control character")
+    if "dbname" not in found and "service" not in found:
+        raise ConfigError(f"{name}={shown!r}: names no database; append one, such as /lakes")
+    return Database(tuple(found.items()), schema)
+
+
 def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
     """A path that every library accepts: UTF-8, without control characters, not too long."""
     text = env.get(name)
     if text and ("://" in text or text.startswith("postgres:")):
-        raise ConfigError(f"{name}={text.split('@')[-1]!r}: only local paths are supported")
+        urls = " and URLs such as postgresql://USER@HOST/DATABASE" if name == "YTAP_CATALOG" else ""
+        raise ConfigError(
+            f"{name}={text.split('@')[-1][:80]!r}: only local paths{urls} are supported"
+        )
     path = Path(text).absolute() if text else default
     try:
         lengths = [len(part.encode()) for part in path.parts]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
+from ytap_assets_tests.databases import Lakes, Server, find_server
 from ytap_assets_tests.effort import examples
 
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
@@ -32,8 +33,15 @@ hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--update-snapshot` accepts the asset graph as it is."""
+    """`--update-snapshot` accepts the asset graph as it is; `--catalog` chooses the lakes' kind."""
     parser.addoption("--update-snapshot", action="store_true", default=False)
+    parser.addoption("--catalog", choices=["sqlite", "postgres"], default="sqlite")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of one kind of catalog with the other kind."""
+    if item.get_closest_marker("sqlite") and item.config.getoption("--catalog") != "sqlite":
+        pytest.skip("about a catalog in a SQLite file")
 
 
 def pytest_collection_finish() -> None:
@@ -69,20 +77,35 @@ def now() -> datetime:
 
 
 @pytest.fixture(scope="session")
-def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("empty_lake")
-    Lake.open(Settings.from_env({"YTAP_DATA": str(folder)})).close()
-    return folder / "lake"
+def server() -> Iterator[Server]:
+    """A PostgreSQL server; the test is skipped where there is none."""
+    with find_server() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def lakes(request: pytest.FixtureRequest) -> Lakes:
+    """Makes lakes of the kind that `--catalog` names."""
+    is_default = request.config.getoption("--catalog") == "sqlite"
+    return Lakes(None if is_default else request.getfixturevalue("server"))
+
+
+@pytest.fixture(scope="session")
+def empty_lake(tmp_path_factory: pytest.TempPathFactory, lakes: Lakes) -> Settings:
+    """An empty lake; copied, never opened again."""
+    settings = lakes.place(tmp_path_factory.mktemp("empty_lake"))
+    Lake.create(settings).close()
+    return settings
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_lake: Path) -> Settings:
+def settings(tmp_path: Path, empty_lake: Settings, lakes: Lakes) -> Iterator[Settings]:
     """Replay without recordings, on a temporary data folder with an empty lake.
 
     Copying a lake is several times faster than making one.
     """
-    shutil.copytree(empty_lake, tmp_path / "lake")
-    return Settings.from_env({"YTAP_DATA": str(tmp_path), "YTAP_TRANSPORT": "replay"})
+    with lakes.copy(empty_lake, tmp_path) as copied:
+        yield replace(copied, transport="replay")
 
 
 @pytest.fixture

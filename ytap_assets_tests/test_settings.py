@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ytap_assets.errors import ConfigError
-from ytap_assets.settings import Settings
+from ytap_assets.settings import Settings, parse_database
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "36501", "1e3", "9" * 5000, "٣", "ten"])
@@ -146,3 +147,68 @@ def test_what_is_in_place_of_the_remembered_transport_is_named(
     shutil.rmtree(state)
     state.touch()
     assert Settings.from_env({"YTAP_DATA": str(tmp_path)}).remembered is None
+
+
+def test_a_catalog_may_be_a_database(tmp_path: Path) -> None:
+    url = "postgresql://ytap@db.example:5433/lakes?sslmode=verify-full&schema=night"
+    settings = Settings.from_env({"YTAP_DATA": str(tmp_path), "YTAP_CATALOG": url})
+    assert settings.database is not None
+    assert dict(settings.database.parameters) == {
+        "host": "db.example",
+        "port": "5433",
+        "user": "ytap",
+        "dbname": "lakes",
+        "sslmode": "verify-full",
+    }
+    assert settings.database.schema == "night"
+    assert settings.catalog_name == url
+    assert settings.lake_variables == ("YTAP_CATALOG",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///lakes",
+        "postgres://a%40b@[::1]/a%20b%3F%25",
+        "postgresql://?service=lake",
+        "postgresql://h/d",
+    ],
+)
+def test_the_name_of_a_database_is_read_again_as_the_same(url: str) -> None:
+    database = parse_database(url, "url")
+    assert parse_database(str(database), "url") == database
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ytap:swordfish@db.example/lakes",
+        "postgresql://ytap:@db.example/lakes",
+        "postgresql://db.example/lakes?password=swordfish",
+        "postgresql://db.example/lakes?sslpassword=swordfish",
+        "postgresql://swordfish@[::1/lakes",
+    ],
+)
+def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Settings.from_env({"YTAP_CATALOG": url})
+    assert "swordfish" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://db.example", "names no database"),
+        ("postgresql://db.example:port/lakes", "not a URL"),
+        ("postgresql://db.example/lakes?sslmod=require", "sslmode"),
+        ("postgresql://db.example/lakes?schema=a&schema=b", "each once"),
+        ("postgresql://db.example/lakes?schema=Night", "schema='Night'"),
+        ("postgresql://db.example/lakes?schema=pg_catalog", "schema='pg_catalog'"),
+        ("postgresql://db.example/la%00kes", "control character"),
+        ("mysql://db.example/lakes", "postgresql://USER@HOST/DATABASE"),
+    ],
+)
+def test_a_url_of_no_database_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        Settings.from_env({"YTAP_CATALOG": url})

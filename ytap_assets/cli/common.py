@@ -334,7 +334,7 @@ def describe_database_error(error: BaseException) -> str | None:
     if not isinstance(error, duckdb.Error):
         return None
     settings = Settings.from_env()
-    explained = explain_error(error, settings.catalog, settings.data_path)
+    explained = explain_error(error, settings)
     if explained is not None:
         return str(explained)
     return f"{error}; {UNREADABLE}" if is_unreadable(error) else None

@@ -103,7 +103,7 @@ def sql(statement: str, workspace: str | None, shape: Format, as_of: int | None)
     with explain_duckdb():
         settings = Settings.from_env()
         with closing(open_sql(settings, text, workspace_id=workspace, as_of=as_of)) as connection:
-            run_statements(connection, text, shape, seconds=settings.sql_seconds)
+            run_statements(connection, text, shape, settings=settings)
 
 
 @click.command(
@@ -118,6 +118,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
     A statement ends with a semicolon; see .help. Without a workspace the shell first shows how to
     attach the same lake in DuckDB's own shell.
     """
+    from ytap_assets.lakehouse.connection import attach_lines
     from ytap_assets.lakehouse.sql_sandbox import open_shell
 
     settings = Settings.from_env()
@@ -129,8 +130,7 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
             note("The same lake in DuckDB's own shell, read-only:")
             for line in attach_lines(settings):
                 note(f"  {line}")
-        seconds = settings.sql_seconds
-        failed = Shell(connection, shape, is_interactive=is_interactive, seconds=seconds).run()
+        failed = Shell(connection, shape, is_interactive=is_interactive, settings=settings).run()
     if failed and not is_interactive:
         raise click.exceptions.Exit(failed)
 
@@ -144,30 +144,10 @@ def attach() -> None:
     DuckDB version of this installation; for another one use `INSTALL ducklake; INSTALL sqlite;`
     instead of the first.
     """
+    from ytap_assets.lakehouse.connection import attach_lines
+
     for line in attach_lines(Settings.from_env()):
         say(line)
-
-
-def attach_lines(settings: Settings) -> tuple[str, str, str]:
-    """The lines that load the extensions, attach the lake and set what correct reads need."""
-    from ytap_assets.lakehouse.connection import (
-        LAKE,
-        WHOLE_CATALOG_SCANS,
-        WRONG_OPTIMIZER,
-        attach_statement,
-        extension_file,
-    )
-
-    files = {name: extension_file(name) for name in ("ducklake", "sqlite_scanner")}
-    loads = [
-        f"LOAD {quote(str(file))};" if file else f"INSTALL {name}; LOAD {name};"
-        for name, file in files.items()
-    ]
-    return (
-        " ".join(loads),
-        f"{attach_statement(settings, read_only=True)}; USE {LAKE};",
-        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)}; SET GLOBAL {WHOLE_CATALOG_SCANS};",
-    )
 
 
 def quote(text: str) -> str:
@@ -181,7 +161,7 @@ def run_statements(
     shape: Format,
     values: Sequence[str] | None = None,
     *,
-    seconds: int,
+    settings: Settings,
 ) -> None:
     """Run every statement of a text and write its rows.
 
@@ -190,20 +170,22 @@ def run_statements(
         text: The statements.
         shape: The format of the rows.
         values: The statement's parameters.
-        seconds: The time limit of DuckDB for a statement; the time to write the rows is not
-            counted.
+        settings: Where the lake is, and the time limit of DuckDB for a statement; the time to
+            write the rows is not counted.
 
     Raises:
         StatementRefusedError: One could reach more than the lake; none is run.
         WrongStatementError: The text is not UTF-8.
         StatementError: A statement takes too long or too much memory.
     """
+    from ytap_assets.lakehouse.connection import find_catalog
     from ytap_assets.lakehouse.sql_sandbox import WRITING, parse, reads_lake
 
     if not all(map(_is_utf8, (text, *(values or ())))):
         raise WrongStatementError("the statement is not UTF-8 text; save it as UTF-8")
     with explain_duckdb(reads_lake=reads_lake(connection)), _bounded_memory(connection):
-        for statement in _Work(connection, seconds).do(lambda: parse(connection, text)):
+        catalog, seconds = find_catalog(settings), settings.sql_seconds
+        for statement in _Work(connection, seconds).do(lambda: parse(connection, text, catalog)):
             work = _Work(connection, seconds)
             result = work.do(partial(connection.execute, statement, values))
             fetch = partial(_fetch, work, result)
@@ -408,12 +390,12 @@ class Shell:
         shape: Format,
         *,
         is_interactive: bool,
-        seconds: int,
+        settings: Settings,
     ) -> None:
         self._connection = connection
         self._shape = shape
         self._is_interactive = is_interactive
-        self._seconds = seconds
+        self._settings = settings
         self._failed = 0  # the exit code
         if is_interactive:
             import readline
@@ -471,7 +453,7 @@ class Shell:
 
     def _execute(self, text: str, values: list[str] | None = None) -> None:
         try:
-            run_statements(self._connection, text, self._shape, values, seconds=self._seconds)
+            run_statements(self._connection, text, self._shape, values, settings=self._settings)
         except YtapError as error:
             self._fail(str(error), MISUSED if is_misuse(error) else FAILED)
         except (KeyboardInterrupt, RuntimeError) as error:

@@ -173,13 +173,13 @@ def restore(folder: Path, is_sure: bool) -> None:
         say(one_line(text))
     if not is_sure:
         question = (
-            f"Replace the lake at {clean(str(platform.settings.catalog))}? (--yes skips this"
+            f"Replace the lake at {clean(platform.settings.catalog_name)}? (--yes skips this"
             " question)"
         )
         if not click.confirm(question):
             fail("not restored; the lake is unchanged")
     kept = restore_lake(platform, folder)
-    places = " and ".join(clean(str(path)) for path in kept)
+    places = " and ".join(clean(place) for place in kept)
     say(f"restored; the previous lake is kept: {places}" if kept else "restored")
     if len(dropped) > 1:
         note(
@@ -228,7 +228,7 @@ def create() -> None:
     settings = Settings.from_env()
     Lake.create(settings).close()
     say(
-        f"{clean(str(settings.catalog))}: created an empty lake; its files are in"
+        f"{clean(settings.catalog_name)}: created an empty lake; its files are in"
         f" {settings.data_path}"
     )
 

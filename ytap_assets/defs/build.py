@@ -6,7 +6,6 @@ Also here: the resource for your own assets, the lake for `dagster-duckdb`.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -88,7 +87,7 @@ class LakeDuckDBResource(DuckDBResource):
         """The resource for an installation."""
         return cls(
             data=str(settings.data),
-            catalog=str(settings.catalog),
+            catalog=settings.catalog_name,
             data_path=str(settings.data_path),
         )
 
@@ -99,7 +98,8 @@ class LakeDuckDBResource(DuckDBResource):
         Raises:
             LakeMissingError: There is no lake yet.
         """
-        settings = Settings(Path(self.data), Path(self.catalog), Path(self.data_path))
+        places = {"DATA": self.data, "CATALOG": self.catalog, "DATA_PATH": self.data_path}
+        settings = Settings.from_env({f"YTAP_{name}": place for name, place in places.items()})
         connection = attach(settings, read_only=True, few_files=None)
         try:
             yield connection

@@ -21,9 +21,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,24 +32,13 @@ from zlib import crc32
 import duckdb
 
 from ytap_assets.lakehouse.catalog import (
+    LAKE,
+    Catalog,
     CatalogFacts,
     LakeFile,
     check_files,
-    check_integrity,
-    check_not_empty,
-    is_made_by_lake,
-    list_journals,
-    list_parents,
-    list_parquet,
-    read_catalog,
-    read_commits,
 )
-from ytap_assets.lakehouse.connection import (
-    LAKE,
-    attach,
-    list_tables,
-    require_catalog,
-)
+from ytap_assets.lakehouse.connection import attach, find_catalog, list_tables, require_catalog
 from ytap_assets.lakehouse.copies import (
     CATALOG_NAME,
     FILES_NAME,
@@ -65,7 +53,6 @@ from ytap_assets.lakehouse.copies import (
     check_content,
     check_sizes,
     copy_bytes,
-    copy_catalog,
     damaged,
     describe,
     hold_copies,
@@ -75,22 +62,23 @@ from ytap_assets.lakehouse.copies import (
     newest_good,
     newest_sequence,
     open_backup,
+    open_copied,
     read_manifest,
     remove_leftovers,
     remove_restoring,
-    restored_file,
     scratch,
-    sync,
     write_manifest,
 )
 from ytap_assets.lakehouse.errors import (
     BackupError,
     DiskFullError,
     LakeDamagedError,
+    LakeError,
     translate_errors,
 )
-from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.files import is_made_by_lake, list_parents, list_parquet
 from ytap_assets.lakehouse.maintenance import find_rewritten
+from ytap_assets.lakehouse.sqlite_catalog import sync
 from ytap_assets.settings import Settings
 
 ROTATION = 28
@@ -141,8 +129,10 @@ def back_up(settings: Settings, folder: Path, now: datetime, *, reads_all: bool 
         earlier = newest_good(copies)
         with scratch(folder) as partial, _naming_damage(settings, partial, earlier):
             require_catalog(settings)
-            with WriteLock(settings.catalog).hold():
-                copy_catalog(settings.catalog, partial / CATALOG_NAME)
+            catalog = find_catalog(settings)
+            with catalog.lock().hold():
+                catalog.copy_to(partial / CATALOG_NAME)
+            sync(partial / CATALOG_NAME)
             made = Backup(
                 folder,
                 made_at=now,
@@ -175,15 +165,18 @@ def _check_target(settings: Settings, folder: Path) -> None:
             f"{folder} is inside the lake's data path, where maintenance would delete it; choose"
             " another folder"
         )
-    catalog = settings.catalog.resolve()
-    if folder.resolve().parent == catalog.parent and folder.name.startswith(catalog.name):
-        raise BackupError(
-            f"{folder} has the name of a file of the catalog {settings.catalog}; choose another"
-            " name"
-        )
+    if settings.database is None:
+        catalog = settings.catalog.resolve()
+        if folder.resolve().parent == catalog.parent and folder.name.startswith(catalog.name):
+            raise BackupError(f"{folder} has the name of a file of {catalog}; choose another name")
     for parent in folder.resolve().parents:
         if _is_copy(parent):
             raise BackupError(f"{folder} is inside the backup {parent}; choose another folder")
+
+
+def _at(settings: Settings, catalog: Path) -> Settings:
+    """The lake's files with another catalog, which is a file."""
+    return replace(settings, catalog=catalog, database=None)
 
 
 def _is_copy(folder: Path) -> bool:
@@ -198,28 +191,31 @@ def _fill(
     settings: Settings, made: Backup, partial: Path, earlier: Backup | None, *, reads_all: bool
 ) -> Backup:
     """Copy what a copied catalog refers to."""
-    catalog = partial / CATALOG_NAME
-    check_integrity(catalog, is_copy=True)
-    facts = read_catalog(catalog, is_copy=True)
+    catalog = open_copied(partial)
+    catalog.check_integrity()
+    facts = catalog.read_facts()
     check_files(facts, settings)
     (partial / FILES_NAME).mkdir()
     rewritten = find_rewritten(facts.files)
     copied: dict[str, Copied] = {}
-    with closing(attach(replace(settings, catalog=catalog), read_only=True)) as connection:
+    with closing(attach(_at(settings, catalog.path), read_only=True)) as connection:
         for name, file in sorted(facts.files.items()):
             source, target = settings.data_path / name, partial / FILES_NAME / name
             target.parent.mkdir(parents=True, exist_ok=True)
             is_read = reads_all or name in rewritten or _is_due(name, made.sequence or 0)
             known = None if is_read else _link_unread(source, target, name, file, earlier)
             copied[name] = known or _copy_file(connection, source, target, name, file, earlier)
-        tables = _count_copied(connection, settings, facts)
+        tables = _count_copied(connection, settings, catalog, facts)
     return replace(
         made, files=copied, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id, tables=tables
     )
 
 
 def _count_copied(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, facts: CatalogFacts
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    catalog: Catalog,
+    facts: CatalogFacts,
 ) -> dict[str, int]:
     """The number of rows by table.
 
@@ -227,7 +223,7 @@ def _count_copied(
         LakeDamagedError: A file that was not read before is damaged at its end.
     """
     try:
-        return _count_rows(connection, reads_all=False)
+        return _count_rows(connection, catalog, reads_all=False)
     except duckdb.Error as error:
         for name, file in sorted(facts.files.items()):
             _decode(connection, settings.data_path / name, file)
@@ -315,13 +311,13 @@ def _naming_damage(settings: Settings, partial: Path, earlier: Copy | None) -> I
             if earlier
             else "there is no valid backup"
         )
-        message = str(error).replace(str(partial / CATALOG_NAME), str(settings.catalog))
+        message = str(error).replace(str(partial / CATALOG_NAME), settings.catalog_name)
         raise BackupError(f"{message}; no backup was made; {newest}") from error
 
 
 def restore(
     settings: Settings, folder: Path, now: datetime, *, readers_s: float = _READERS_S
-) -> Backup:
+) -> list[str]:
     """Restore a copy; the previous lake is kept beside it as ``*.before-<time>``.
 
     The files are first copied into a separate folder, and their checksums are verified. Then, under
@@ -335,6 +331,9 @@ def restore(
         folder: The copy.
         now: The present; part of the names of kept files.
         readers_s: How long to wait for readers of the catalog that is replaced, in seconds.
+
+    Returns:
+        Where the previous catalog and its files are kept; empty if there were none.
 
     Raises:
         BackupError: The copy is damaged, or was made by a newer DuckDB; or a link, or a folder
@@ -356,24 +355,26 @@ def restore(
         remove_restoring(settings)
         _check_ways(data_path, backup)
         staging = data_path / f".restoring-{uuid4().hex}"
-        catalog = settings.catalog.with_name(f"{settings.catalog.name}{staging.name}")
-        record = settings.catalog.with_name(f"{settings.catalog.name}.restoring-{uuid4().hex}")
         try:
-            _stage(backup, staging, catalog)
-            _keep_journal(catalog)
-            commits = read_commits(folder / CATALOG_NAME, is_copy=True)
+            _stage(backup, staging)
+            catalog = find_catalog(settings)
+            copied, staged = open_copied(folder), catalog.stage(folder / CATALOG_NAME)
+            if staged.read_facts() != copied.read_facts():
+                raise damaged(copied.path)
+            commits = copied.read_commits()
             newest = newest_sequence(settings, list_copies(settings))
-            meant = Restored(commits.lake_id, commits.newest, newest)
-            record.write_text(json.dumps(asdict(meant)), encoding="utf-8")
-            with WriteLock(settings.catalog).hold():
+            note = json.dumps(asdict(Restored(commits.lake_id, commits.newest, newest)))
+            with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
-                _Replacement(settings, backup, suffix, readers_s).run(staging, catalog)
-                record.replace(restored_file(settings))
+                replacement = _Replacement(settings, backup, suffix)
+                kept = replacement.run(
+                    staging, lambda: catalog.replace_by(staged, suffix, note, readers_s)
+                )
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-            for file in (catalog, *list_journals(catalog), record):
-                file.unlink(missing_ok=True)
-    return backup
+            with suppress(LakeError):  # the next restore or maintenance removes it
+                find_catalog(settings).remove_staged()
+    return kept
 
 
 def verify(settings: Settings, folder: Path, now: datetime) -> Verified:
@@ -419,7 +420,7 @@ def _count_restored(settings: Settings, folder: Path, now: datetime) -> dict[str
                 translate_errors(restored),
                 closing(attach(restored, read_only=True)) as connection,
             ):
-                return _count_rows(connection, reads_all=True)
+                return _count_rows(connection, find_catalog(restored), reads_all=True)
         except (duckdb.Error, LakeDamagedError) as error:
             message = " ".join(str(error).split())
             raise BackupError(
@@ -451,7 +452,7 @@ def _check_ways(data_path: Path, backup: Backup) -> None:
             )
 
 
-def _stage(backup: Backup, staging: Path, catalog: Path) -> None:
+def _stage(backup: Backup, staging: Path) -> None:
     """Copy a backup's files beside the lake, each compared with its checksum on the way."""
     needed = backup.size_bytes + backup.catalog.size_bytes
     staging.mkdir(parents=True)
@@ -460,14 +461,11 @@ def _stage(backup: Backup, staging: Path, catalog: Path) -> None:
             f"{staging.parent}: {needed:,} bytes are needed and {free:,} are free; nothing was"
             " restored, and the lake is unchanged; free some space and run the command again"
         )
-    catalog.parent.mkdir(parents=True, exist_ok=True)
-    sources = {
-        staging / name: (FILES_NAME + "/" + name, file) for name, file in backup.files.items()
-    }
-    for target, (name, expected) in {**sources, catalog: (CATALOG_NAME, backup.catalog)}.items():
+    for name, expected in backup.files.items():
+        source, target = backup.folder / FILES_NAME / name, staging / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if copy_bytes(backup.folder / name, target) != expected:
-            raise damaged(backup.folder / name)
+        if copy_bytes(source, target) != expected:
+            raise damaged(source)
 
 
 class _Replacement:
@@ -476,24 +474,32 @@ class _Replacement:
     The caller holds the write lock.
     """
 
-    def __init__(self, settings: Settings, backup: Backup, suffix: str, readers_s: float) -> None:
-        self._readers_s = readers_s
-        self._catalog, self._data_path = settings.catalog, settings.data_path
+    def __init__(self, settings: Settings, backup: Backup, suffix: str) -> None:
+        self._data_path = settings.data_path
         self._names = list(backup.files)
         self._old = [
             name
             for name in list_parquet(self._data_path)
             if (is_made_by_lake(name) or name in backup.files) and not RESTORING.match(name)
         ]
-        self._kept_catalog = self._catalog.with_name(self._catalog.name + suffix)
         self._kept_files = self._data_path.with_name(self._data_path.name + suffix)
         self._placed: list[str] = []
-        for kept in (self._kept_catalog, self._kept_files):
-            if os.path.lexists(kept):
-                raise BackupError(f"{kept} already exists; run the command again")
+        kept = find_catalog(settings).find_kept(suffix)
+        if os.path.lexists(self._kept_files):
+            kept = str(self._kept_files)
+        if kept:
+            raise BackupError(f"{kept} already exists; run the command again")
 
-    def run(self, staging: Path, catalog: Path) -> None:
-        """Replace the lake."""
+    def run(self, staging: Path, replace_catalog: Callable[[], str | None]) -> list[str]:
+        """Replace the lake: the files first, since the catalog refers to them.
+
+        Args:
+            staging: The folder of the staged files.
+            replace_catalog: Replaces the catalog; returns where the previous one is kept.
+
+        Returns:
+            Where the previous catalog and its files are kept.
+        """
         try:
             self._keep()
             for name in self._names:
@@ -501,18 +507,16 @@ class _Replacement:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self._placed.append(name)
                 (staging / name).replace(target)
-            _empty_journal(self._catalog, self._readers_s)
-            catalog.replace(self._catalog)
+            kept = replace_catalog()
         except BaseException:
             self._undo()
             raise
         for name in set(self._old).difference(self._names):
             (self._data_path / name).unlink(missing_ok=True)
+        return [*([kept] if kept else []), *([str(self._kept_files)] if self._old else [])]
 
     def _keep(self) -> None:
         """Keep what is there: links suffice, since each file of the lake is replaced or removed."""
-        if self._catalog.is_file():
-            _keep_catalog(self._catalog, self._kept_catalog)
         for name in self._old:
             target = self._kept_files / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -527,63 +531,18 @@ class _Replacement:
             else:
                 (self._data_path / name).unlink(missing_ok=True)
         shutil.rmtree(self._kept_files, ignore_errors=True)
-        for kept in (self._kept_catalog, *list_journals(self._kept_catalog)):
-            kept.unlink(missing_ok=True)
 
 
-def _keep_journal(catalog: Path) -> None:
-    """Have a catalog keep its journal as a lake's does.
-
-    Else the first to attach it would change that, which SQLite refuses at once where another
-    program reads the catalog, instead of waiting.
-    """
-    with closing(sqlite3.connect(catalog)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _keep_catalog(catalog: Path, target: Path) -> None:
-    """Keep a catalog that is to be replaced; byte by byte where SQLite cannot read it."""
-    try:
-        copy_catalog(catalog, target)
-    except (LakeDamagedError, sqlite3.Error):
-        for journal in list_journals(target):
-            journal.unlink(missing_ok=True)
-        for suffix in ("", "-wal"):
-            if (file := catalog.with_name(catalog.name + suffix)).is_file():
-                shutil.copyfile(file, target.with_name(target.name + suffix))
-
-
-def _empty_journal(catalog: Path, timeout_s: float) -> None:
-    """Write the journal into the catalog, since SQLite would apply it to another one in its place.
-
-    Raises:
-        BackupError: A reader or a writer used the journal for too long.
-    """
-    if catalog.is_file():
-        try:
-            check_not_empty(catalog)
-            with closing(sqlite3.connect(catalog, timeout=timeout_s)) as connection:
-                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except (LakeDamagedError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            # The journal of a catalog that cannot be read was kept with it.
-            busy = "locked" in str(error)
-        if busy:
-            raise BackupError(
-                f"{catalog}: another program still uses it; end that program and run the command"
-                " again"
-            )
-    for journal in list_journals(catalog):
-        journal.unlink(missing_ok=True)
-
-
-def _count_rows(connection: duckdb.DuckDBPyConnection, *, reads_all: bool) -> dict[str, int]:
+def _count_rows(
+    connection: duckdb.DuckDBPyConnection, catalog: Catalog, *, reads_all: bool
+) -> dict[str, int]:
     """Rows by table at the newest snapshot, optionally decoding every value."""
     hashed = ", bit_xor(hash(t))" if reads_all else ""
     counts = {}
     # In one transaction: each statement outside one looks for the newest snapshot itself.
     connection.execute("BEGIN")
     try:
-        for schema, table in list_tables(connection):
+        for schema, table in list_tables(connection, catalog):
             place = ".".join('"' + part.replace('"', '""') + '"' for part in (LAKE, schema, table))
             row = connection.execute(f"SELECT count(*){hashed} FROM {place} t").fetchone()
             counts[table if schema == "main" else f"{schema}.{table}"] = int(row[0]) if row else 0

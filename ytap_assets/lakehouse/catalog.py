@@ -1,35 +1,37 @@
-"""What a SQLite catalog refers to, read from its file without attaching it.
+"""The catalog of a lake: one interface for a SQLite file and a PostgreSQL database.
 
-Backups, the sweep and the check-up compare a catalog with the files that are there. They read the
-catalog's own tables, which is possible also where DuckDB would refuse the lake, and where nothing
-may be written. Belongs here: reading a catalog's tables. Does not belong here: attaching a lake
-(`connection`), or judging what is found.
+A catalog is a set of tables in which DuckLake stores snapshots, tables and the names of files.
+Backups, the sweep and the check-up read these tables directly, which is possible also where DuckDB
+would refuse the lake, and where nothing may be written.
+
+Belongs here: what differs between the kinds of catalogs (`Catalog`), and what is read from any of
+them. Does not belong here: one kind (`sqlite_catalog`, `postgres_catalog`), attaching a lake
+(`connection`), the files themselves (`files`), or judging what is found.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import sqlite3
-import stat
-import unicodedata
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from ytap_assets.lakehouse.errors import LakeDamagedError, can_write, explain_error, is_cramped
-from ytap_assets.safe_files import describe_kind
+import duckdb
+
+from ytap_assets.lakehouse.errors import LakeDamagedError
+from ytap_assets.lakehouse.files import describe_place, find_unsafe_name, list_parquet
+from ytap_assets.lakehouse.lock import Lock
 from ytap_assets.settings import Settings
 
+LAKE = "lake"
 WAY_BACK = "restore a backup with `ytap restore FOLDER` (`ytap doctor` shows the newest)"
-_BUSY_S = 30.0
-_JOURNALS = ("-wal", "-shm", "-journal")
-_LONGEST_NAME, _LONGEST_PART = 1024, 255
-_LONGEST_SHOWN = 80
-_OURS = re.compile(
-    r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
-)
+Mode = Literal["read", "write", "create"]
+"""What a lake is attached for; only `create` makes the catalog's tables."""
+Rows = Sequence[tuple[object, ...]]
+Select = Callable[[str], Rows]
 _FILES = """
 SELECT s.path, t.path, f.path, s.path_is_relative AND t.path_is_relative AND f.path_is_relative,
        t.table_name, f.file_size_bytes, f.rows, f.deleted
@@ -44,10 +46,12 @@ FROM (
            CASE WHEN end_snapshot IS NULL THEN delete_count END
     FROM ducklake_delete_file
 ) f
-JOIN (SELECT table_id, schema_id, max(begin_snapshot), path, path_is_relative, table_name
-      FROM ducklake_table GROUP BY table_id) t USING (table_id)
-JOIN (SELECT schema_id, max(begin_snapshot), path, path_is_relative
-      FROM ducklake_schema GROUP BY schema_id) s USING (schema_id)
+JOIN (SELECT table_id, schema_id, path, path_is_relative, table_name,
+             row_number() OVER (PARTITION BY table_id ORDER BY begin_snapshot DESC) AS place
+      FROM ducklake_table) t ON t.table_id = f.table_id AND t.place = 1
+JOIN (SELECT schema_id, path, path_is_relative,
+             row_number() OVER (PARTITION BY schema_id ORDER BY begin_snapshot DESC) AS place
+      FROM ducklake_schema) s ON s.schema_id = t.schema_id AND s.place = 1
 """
 _FOLDERS = """
 SELECT DISTINCT s.path, t.path, s.path_is_relative AND t.path_is_relative
@@ -57,9 +61,6 @@ _COUNT = """
 SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklake_delete_file)
 """
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
-_SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
-_REPLACES = re.compile(r"\bON(\s|--[^\n]*\n|/\*.*?\*/)+CONFLICT\b", re.IGNORECASE | re.DOTALL)
-"""The conflict clause of a table, which may delete a row where another one is inserted."""
 _LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
 
 
@@ -107,7 +108,7 @@ class Commits:
 
     Attributes:
         lake_id: Names the lake, whatever its place.
-        times: The instant of each readable snapshot, as the catalog stores it, by number.
+        times: The instant of each readable snapshot, as text in UTC, by number.
     """
 
     lake_id: str
@@ -123,151 +124,238 @@ class Commits:
         return number > self.newest or self.times.get(number, time) != time
 
 
-def list_journals(catalog: Path) -> list[Path]:
-    """What SQLite may keep beside a catalog."""
-    return [catalog.with_name(catalog.name + suffix) for suffix in _JOURNALS]
+class Catalog(ABC):
+    """One catalog. `str` is its name in messages, without a password.
 
-
-def check_not_empty(catalog: Path) -> None:
-    """See that a catalog has any content.
-
-    It is not opened: to close a file gives up every lock that the process holds on it, those of
-    DuckDB's SQLite included. What else is no catalog, SQLite says.
-
-    Raises:
-        LakeDamagedError: It has none. SQLite would take that for a new database.
+    Attributes:
+        extensions: The extensions of DuckDB that attach a lake with such a catalog.
+        variables: What DuckDB is told before, as `NAME = VALUE`.
+        tables: What DuckDB puts before the name of a table of the catalog.
     """
-    if not catalog.stat().st_size:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: the file is empty; {WAY_BACK}")
 
+    extensions: tuple[str, ...]
+    variables: tuple[str, ...]
+    tables: str
 
-@contextmanager
-def open_catalog(catalog: Path, *, is_copy: bool = False) -> Iterator[sqlite3.Connection]:
-    """Open a catalog's file for reading.
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is one.
 
-    Where this process has the lake attached, no transaction may be open on it: to close the file
-    gives up the transaction's locks. Who holds the write lock knows that none is.
+        Raises:
+            CatalogUnreachableError: The server cannot be asked.
+        """
 
-    Args:
-        catalog: The file.
-        is_copy: Nobody writes to it: no journal is read, and nothing written beside it.
+    @abstractmethod
+    def check_content(self) -> None:
+        """See that an existing catalog is not empty.
 
-    Raises:
-        LakeDamagedError: It cannot be read; also for what is read while it is open.
-        DiskFullError: There is no space left, of which a read needs a little, too.
-        CatalogBusyError: Another program keeps it locked.
-    """
-    check_not_empty(catalog)
-    mode = "mode=ro&immutable=1" if is_copy or _is_frozen(catalog) else "mode=ro"
-    try:
-        uri = f"{catalog.absolute().as_uri()}?{mode}"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_S)) as connection:
-            yield connection
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite may quote a damaged schema
-        if (explained := explain_error(error, catalog, catalog.parent)) is not None:
-            raise explained from error
-        raise LakeDamagedError(
-            f"{catalog}: the catalog is damaged or cannot be read: {error}; {WAY_BACK}"
-        ) from error
+        Raises:
+            LakeDamagedError: It is.
+        """
 
+    @abstractmethod
+    def find_obstacle(self) -> str | None:
+        """What is in the place where a catalog would be created; None if nothing is."""
 
-def read_catalog(catalog: Path, *, is_copy: bool = False) -> CatalogFacts:
-    """Read what a catalog refers to.
+    @abstractmethod
+    def create(self, attach: Callable[[Catalog], None]) -> None:
+        """Create an empty catalog; it gets its name when it is complete.
 
-    Raises:
-        LakeDamagedError: It cannot be read, has no snapshot, holds values of a wrong type, or
-            refers to a file by a name that leads out of the data path.
-    """
-    try:
-        return _read_facts(catalog, is_copy=is_copy)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: {error}; {WAY_BACK}") from error
+        The caller holds the write lock.
 
+        Args:
+            attach: Attaches a lake with another catalog, which creates its tables.
+        """
 
-def read_commits(catalog: Path, *, is_copy: bool = False) -> Commits:
-    """Read which commits a catalog knows; none of its files.
+    @abstractmethod
+    def attach(self, connection: duckdb.DuckDBPyConnection, data_path: str, mode: Mode) -> None:
+        """Attach the lake as `LAKE`, the default database.
 
-    Raises:
-        LakeDamagedError: It cannot be read, or has no snapshot.
-    """
-    with open_catalog(catalog, is_copy=is_copy) as connection:
-        rows = connection.execute("SELECT snapshot_id, snapshot_time FROM ducklake_snapshot")
-        times = {number: str(time) for number, time in rows if isinstance(number, int)}
-        lake_id = connection.execute(_LAKE_ID).fetchone()
-    if not times or lake_id is None:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: it has no snapshot; {WAY_BACK}")
-    return Commits(str(lake_id[0]), times)
+        Raises:
+            LakeDamagedError: The catalog cannot be read.
+            LakeReadOnlyError: It is to be written to, and cannot be.
+            DiskFullError: There is no space left for what SQLite keeps beside the catalog.
+            CatalogBusyError: Another program keeps the catalog locked for too long.
+            CatalogUnreachableError: The server cannot be asked.
+        """
 
+    @abstractmethod
+    def attach_statement(self, data_path: str, mode: Mode) -> str:
+        """The ATTACH statement; the plain DuckDB command line takes it too.
 
-def _read_facts(catalog: Path, *, is_copy: bool) -> CatalogFacts:
-    with open_catalog(catalog, is_copy=is_copy) as connection:
-        connection.execute("BEGIN")  # one moment for all that is read
-        files = {
-            _join(catalog, *path, is_relative=ours): LakeFile(
-                str(table), int(size), int(rows), None if deleted is None else int(deleted)
-            )
-            for *path, ours, table, size, rows, deleted in connection.execute(_FILES)
-        }
-        [(count,)] = connection.execute(_COUNT).fetchall()
-        [(snapshot,)] = connection.execute(
-            "SELECT max(snapshot_id) FROM ducklake_snapshot"
-        ).fetchall()
-        lake_id = connection.execute(_LAKE_ID).fetchone()
-        scheduled = [
-            _join(catalog, path, is_relative=ours) for path, ours in connection.execute(_SCHEDULED)
-        ]
-        folders = [
-            _join(catalog, schema, table, "any.parquet", is_relative=ours)
-            for schema, table, ours in connection.execute(_FOLDERS)
-        ]
-    if snapshot is None or lake_id is None:
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: it has no snapshot; {WAY_BACK}")
-    if len(files) != count:
-        raise LakeDamagedError(
-            f"{catalog}: the catalog is damaged: of {count} files, only {len(files)} belong to a"
-            f" table and are listed once; {WAY_BACK}"
-        )
-    return CatalogFacts(
-        str(lake_id[0]),
-        int(snapshot),
-        files,
-        frozenset(scheduled),
-        frozenset(str(PurePosixPath(name).parent) for name in folders),
-    )
+        The data path is overridden so that a data folder can be moved.
+        """
 
+    @abstractmethod
+    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> Lock:
+        """The write lock, or another lock of this lake.
 
-def check_integrity(catalog: Path, *, is_copy: bool = False) -> None:
-    """Let SQLite look at every page of a catalog, and at what its schema would do by itself.
+        Args:
+            name: The other lock's name.
+            timeout_s: How long to wait for it, in seconds; the lock's default if None.
+        """
 
-    Raises:
-        LakeDamagedError: A page is damaged, or there is a trigger, a view, or a table that replaces
-            rows. DuckLake makes none, and each can change what a later write stores or a read sees.
-    """
-    with open_catalog(catalog, is_copy=is_copy) as connection:
-        [(verdict,), *_] = connection.execute("PRAGMA integrity_check(1)").fetchall()
-        schema = connection.execute(_SCHEMA).fetchall()
-    if verdict != "ok":
-        message = " ".join(str(verdict).split())
-        raise LakeDamagedError(f"{catalog}: the catalog is damaged: {message}; {WAY_BACK}")
-    for kind, name, sql in schema:
-        if kind in ("trigger", "view") or _REPLACES.search(str(sql)):
-            what = "conflict clause of the table" if kind == "table" else kind
+    @abstractmethod
+    def query(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> Rows:
+        """Run a query in the catalog's own database, through DuckDB.
+
+        It takes an eighth of what DuckDB needs to join the same tables.
+
+        Args:
+            cursor: Where the lake is attached.
+            statement: A query of the catalog's tables. Literals in it are part of the program, or
+                quoted.
+        """
+
+    @abstractmethod
+    def touch(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Begin to change the catalog, and undo it, to see whether another program locks it.
+
+        Raises:
+            duckdb.Error: It is locked.
+        """
+
+    @abstractmethod
+    def select(self) -> AbstractContextManager[Select]:
+        """Run queries without attaching the lake, all of them as of one moment.
+
+        Raises:
+            LakeDamagedError: The catalog cannot be read; also for what is read meanwhile.
+            DiskFullError: There is no space left, of which a read needs a little, too.
+            CatalogBusyError: Another program keeps the catalog locked.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+
+    @abstractmethod
+    def check_integrity(self) -> None:
+        """See that the catalog is whole, and holds nothing that changes what is written or read.
+
+        Raises:
+            LakeDamagedError: It is damaged, or has a trigger, a view, or a table that replaces
+                rows. DuckLake makes none.
+        """
+
+    @abstractmethod
+    def copy_to(self, target: Path) -> None:
+        """Copy the catalog, as it is at one moment, to a new SQLite file.
+
+        Raises:
+            LakeDamagedError: The catalog cannot be read.
+            OSError: The file cannot be written.
+        """
+
+    @abstractmethod
+    def stage(self, copy: Path) -> Catalog:
+        """Bring a copy, which `copy_to` made, into the place of this catalog, under another name.
+
+        Raises:
+            OSError: There is no space for it.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+
+    @abstractmethod
+    def remove_staged(self) -> None:
+        """Remove what `stage` made, also what a process left that was killed."""
+
+    @abstractmethod
+    def find_kept(self, suffix: str) -> str | None:
+        """The catalog that has the name of this one with a suffix; None if there is none."""
+
+    @abstractmethod
+    def replace_by(self, staged: Catalog, suffix: str, note: str, timeout_s: float) -> str | None:
+        """Replace this catalog by a staged one, at one moment; the caller holds the write lock.
+
+        Args:
+            staged: From `stage`.
+            suffix: The name under which this catalog is kept, behind its own name.
+            note: The note of the catalog from then on.
+            timeout_s: How long to wait for readers of this catalog, in seconds.
+
+        Returns:
+            Where this catalog is kept; None if there was none.
+
+        Raises:
+            BackupError: Readers used it for too long; nothing is changed.
+        """
+
+    @abstractmethod
+    def read_note(self) -> str | None:
+        """The note that the last `replace_by` made; None if there is none, or it is unreadable."""
+
+    def read_facts(self) -> CatalogFacts:
+        """Read what the catalog refers to.
+
+        Raises:
+            LakeDamagedError: It cannot be read, has no snapshot, holds values of a wrong type, or
+                refers to a file by a name that leads out of the data path.
+        """
+        try:
+            with self.select() as select:
+                return self._read_facts(select)
+        except (TypeError, ValueError, OverflowError) as error:
             raise LakeDamagedError(
-                f"{catalog}: contains the {what} {str(name)[:_LONGEST_SHOWN]!r}, which DuckLake"
-                " does not create and which can delete or hide rows; drop it from the catalog with"
-                f" SQLite; {WAY_BACK}"
+                f"{self}: the catalog is damaged: {error}; {WAY_BACK}"
+            ) from error
+
+    def read_commits(self) -> Commits:
+        """Read which commits the catalog knows; none of its files.
+
+        Raises:
+            LakeDamagedError: It cannot be read, or has no snapshot.
+        """
+        with self.select() as select:
+            rows = select("SELECT snapshot_id, snapshot_time FROM ducklake_snapshot")
+            times = {number: _in_utc(time) for number, time in rows if isinstance(number, int)}
+            lake_id = next(iter(select(_LAKE_ID)), None)
+        if not times or lake_id is None:
+            raise LakeDamagedError(
+                f"{self}: the catalog is damaged: it has no snapshot; {WAY_BACK}"
             )
+        return Commits(str(lake_id[0]), times)
 
+    def _read_facts(self, select: Select) -> CatalogFacts:
+        files = {
+            self._join(*path, is_relative=ours): LakeFile(
+                str(table), _int(size), _int(rows), None if deleted is None else _int(deleted)
+            )
+            for *path, ours, table, size, rows, deleted in select(_FILES)
+        }
+        [(count,)] = select(_COUNT)
+        [(snapshot,)] = select("SELECT max(snapshot_id) FROM ducklake_snapshot")
+        lake_id = next(iter(select(_LAKE_ID)), None)
+        scheduled = [self._join(path, is_relative=ours) for path, ours in select(_SCHEDULED)]
+        folders = [
+            self._join(schema, table, "any.parquet", is_relative=ours)
+            for schema, table, ours in select(_FOLDERS)
+        ]
+        if snapshot is None or lake_id is None:
+            raise LakeDamagedError(
+                f"{self}: the catalog is damaged: it has no snapshot; {WAY_BACK}"
+            )
+        if len(files) != count:
+            raise self._damaged(
+                f"of {count} files, only {len(files)} belong to a table and are listed once"
+            )
+        return CatalogFacts(
+            str(lake_id[0]),
+            _int(snapshot),
+            files,
+            frozenset(scheduled),
+            frozenset(str(PurePosixPath(name).parent) for name in folders),
+        )
 
-def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
-    """The regular Parquet files below a folder by their names there; links are not followed."""
-    found = {}
-    for folder, _, names in os.walk(data_path):
-        for name in names:
-            path = Path(folder, name)
-            if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
-                found[path.relative_to(data_path).as_posix()] = state
-    return found
+    def _damaged(self, why: object) -> LakeDamagedError:
+        return LakeDamagedError(f"{self}: the catalog is damaged: {why}; {WAY_BACK}")
+
+    def _join(self, *parts: object, is_relative: object) -> str:
+        name = str(PurePosixPath(*_texts(parts)))
+        problem = find_unsafe_name(name) if is_relative else "is absolute"
+        if problem:
+            raise LakeDamagedError(
+                f"{self}: refers to the file {name[:200]!r}, whose name {problem}; a lake's files"
+                f" are all below its data path; {WAY_BACK}"
+            )
+        return name
 
 
 def check_files(facts: CatalogFacts, settings: Settings) -> None:
@@ -287,65 +375,37 @@ def check_files(facts: CatalogFacts, settings: Settings) -> None:
     if bad:
         first = facts.files[bad[0]]
         state = f"{there[bad[0]].st_size:,} bytes long" if bad[0] in there else None
-        state = state or _describe_place(settings.data_path / bad[0])
+        state = state or describe_place(settings.data_path / bad[0])
         raise LakeDamagedError(
             f"{settings.data_path}: {len(bad)} of {len(facts.files)} files that the catalog"
-            f" {settings.catalog} refers to are missing or damaged, such as {bad[0]} of the table"
-            f" {first.table}, which is {state} and should have {first.size_bytes:,} bytes; check"
-            f" YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
+            f" {settings.catalog_name} refers to are missing or damaged, such as {bad[0]} of the"
+            f" table {first.table}, which is {state} and should have {first.size_bytes:,} bytes;"
+            f" check YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
         )
 
 
-def _describe_place(path: Path) -> str:
-    """What is in the place of a file, by whose name no regular file is there."""
+def quote(text: str) -> str:
+    """A text as a literal of SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _in_utc(time: object) -> str:
+    """An instant as text: SQLite has it as text in UTC, PostgreSQL as an instant in any zone."""
     try:
-        return describe_kind(path.lstat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return "missing"
+        instant = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
+    except ValueError:
+        return str(time)
+    return str(instant.astimezone(UTC)) if instant.tzinfo else str(instant)
 
 
-def find_unsafe_name(name: str) -> str | None:
-    """Why a name below the data path is none that a lake's Parquet file has; None if it is.
-
-    Whoever writes files by such names writes nowhere but below the folder that he means to.
-    """
-    parts = name.split("/")
-    if not name.endswith(".parquet"):
-        return "does not end in .parquet"
-    if name.startswith("/") or any(part in {"", ".", ".."} for part in parts):
-        return "is absolute or is outside the folder"
-    if any(sign == "\\" or unicodedata.category(sign) in {"Cc", "Cs"} for sign in name):
-        return "contains a backslash or a control character"
-    if len(name) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts):
-        return "is too long"
-    return None
+def _int(value: object) -> int:
+    if not isinstance(value, int | float | str):
+        raise TypeError(f"{str(value)[:40]!r} is not a number")
+    return int(value)
 
 
-def list_parents(name: str) -> list[str]:
-    """The folders above a name, below the data path."""
-    parts = name.split("/")
-    return ["/".join(parts[:end]) for end in range(1, len(parts))]
-
-
-def is_made_by_lake(name: str) -> bool:
-    """Whether a file's name is one that DuckLake gives."""
-    return _OURS.fullmatch(PurePosixPath(name).name) is not None
-
-
-def _is_frozen(catalog: Path) -> bool:
-    """Whether nothing can be written beside a catalog that nobody has open."""
-    journal, shared = (catalog.with_name(catalog.name + suffix) for suffix in ("-wal", "-shm"))
-    is_empty = not journal.is_file() or not journal.stat().st_size
-    is_full = is_cramped(catalog.parent) and not shared.exists()
-    return is_empty and (is_full or not can_write(catalog.parent))
-
-
-def _join(catalog: Path, *parts: str, is_relative: int) -> str:
-    name = str(PurePosixPath(*parts))
-    problem = find_unsafe_name(name) if is_relative else "is absolute"
-    if problem:
-        raise LakeDamagedError(
-            f"{catalog}: refers to the file {name[:200]!r}, whose name {problem}; a lake's files"
-            f" are all below its data path; {WAY_BACK}"
-        )
-    return name
+def _texts(values: Sequence[object]) -> list[str]:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{str(value)[:40]!r} is not a text")
+    return [str(value) for value in values]

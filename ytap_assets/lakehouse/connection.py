@@ -7,14 +7,9 @@ DuckDB downloads nothing by itself.
 
 from __future__ import annotations
 
-import shutil
 import sys
-import tempfile
 import time
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from importlib.abc import MetaPathFinder
 from importlib.util import find_spec
@@ -24,34 +19,19 @@ import duckdb
 
 from ytap_assets.domain.ids import is_workspace_id
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.catalog import WAY_BACK, check_not_empty, list_journals, list_parquet
+from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, quote
 from ytap_assets.lakehouse.errors import (
-    CatalogBusyError,
-    DiskFullError,
-    LakeDamagedError,
     LakeMissingError,
-    LakeReadOnlyError,
     SnapshotMissingError,
-    is_locked,
     translate_errors,
 )
+from ytap_assets.lakehouse.files import list_parquet
+from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.settings import Settings
 
-LAKE = "lake"
-_EXTENSIONS = ("ducklake", "sqlite_scanner")
-BUSY_TIMEOUT_S, BUSY_POLL_S = 30.0, 0.1
-_DAMAGES = (
-    "disk image is malformed",
-    "file is not a database",
-    "No snapshot found in DuckLake",
-    "new DuckLake is explicitly disabled",
-)
-_JOURNALS = ("-wal", "-journal")
 _END_OF_NUMBERS = 2**63
 WRONG_OPTIMIZER = "statistics_propagation"
 """Must be disabled to read old snapshots (`_choose_optimizers`)."""
-WHOLE_CATALOG_SCANS = "sqlite_disable_multithreaded_scans = true"
-"""The setting without which a table can be read as empty while its files are merged."""
 _FEW_FILES = 1_000
 # The extension files whose signature DuckDB has checked in this process, as they were then.
 _checked: dict[Path, tuple[int, ...]] = {}
@@ -136,9 +116,29 @@ def attach(
         LakeReadOnlyError: It is to be written to, and its folder cannot be.
         DiskFullError: There is no space left for what SQLite keeps beside the catalog.
         CatalogBusyError: Another program keeps the catalog locked for too long.
+        CatalogUnreachableError: The catalog's server cannot be reached.
     """
     require_catalog(settings)
-    return _attach(settings, read_only=read_only, creates=False, few_files=few_files, sleep=sleep)
+    catalog = find_catalog(settings, sleep=sleep)
+    return _attach(settings, catalog, "read" if read_only else "write", few_files=few_files)
+
+
+def find_catalog(settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> Catalog:
+    """The catalog that the settings name, which need not exist.
+
+    Args:
+        settings: The installation.
+        sleep: Waits so many seconds, while another program keeps a file locked.
+
+    Raises:
+        ConfigError: It is a PostgreSQL database, and the packages for it are not installed.
+    """
+    if settings.database is None:
+        return SqliteCatalog(settings.catalog, settings.data_path, sleep=sleep)
+    # It is an extra, whose packages may be absent.
+    from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog  # noqa: PLC0415
+
+    return PostgresCatalog(settings.database)
 
 
 def require_catalog(settings: Settings) -> None:
@@ -148,9 +148,10 @@ def require_catalog(settings: Settings) -> None:
         LakeMissingError: There is none; the message names the place, what set it, and what to do.
         LakeDamagedError: It is empty.
     """
-    if not settings.catalog.is_file():
+    catalog = find_catalog(settings)
+    if not catalog.exists():
         raise LakeMissingError(_describe_missing(settings))
-    check_not_empty(settings.catalog)
+    catalog.check_content()
 
 
 def find_obstacle(settings: Settings) -> str | None:
@@ -159,14 +160,9 @@ def find_obstacle(settings: Settings) -> str | None:
     A catalog that was moved, lost or emptied leaves files behind: a new one beside them would refer
     to none of them, and all of them would be orphans.
     """
-    catalog, data_path = settings.catalog, settings.data_path
-    if catalog.is_symlink() and not catalog.exists():
-        return f"{catalog} is a broken symbolic link"
-    if catalog.exists():
-        return f"{catalog} is {'a folder' if catalog.is_dir() else 'an existing file'}"
-    for suffix in _JOURNALS:
-        if (journal := catalog.with_name(catalog.name + suffix)).exists():
-            return f"{journal} is the journal of a missing catalog"
+    if obstacle := find_catalog(settings).find_obstacle():
+        return obstacle
+    data_path = settings.data_path
     if files := list_parquet(data_path):
         return f"{data_path} contains {len(files)} Parquet files of a missing catalog"
     return None
@@ -193,47 +189,39 @@ def _describe_missing(settings: Settings) -> str:
     """Where no lake is, what put it there, and the ways out."""
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
+    place = f"there is no lake at {settings.catalog_name}"
     if is_made_by_itself(settings) and not _has_workspaces(settings):
         return (
-            f"there is no lake at {settings.catalog}, and no workspace in {settings.workspaces};"
-            " check YTAP_DATA, or create a workspace with `ytap workspace create` or an empty lake"
-            " with `ytap lake create`"
+            f"{place}, and no workspace in {settings.workspaces}; check YTAP_DATA, or create a"
+            " workspace with `ytap workspace create` or an empty lake with `ytap lake create`"
         )
     if is_made_by_itself(settings):
-        return (
-            f"there is no lake at {settings.catalog}; `ytap materialize` and `ytap import` create"
-            " it"
-        )
-    values = {"YTAP_CATALOG": settings.catalog, "YTAP_DATA_PATH": settings.data_path}
+        return f"{place}; `ytap materialize` and `ytap import` create it"
+    values = {"YTAP_CATALOG": settings.catalog_name, "YTAP_DATA_PATH": settings.data_path}
     said = ", ".join(f"{name}={values[name]}" for name in moved) or f"YTAP_DATA={settings.data}"
     copies = f"{settings.backups} contains backups of a lake" if _has_copies(settings) else None
     found = f", and {obstacle or copies}" if obstacle or copies else ""
     create = "" if obstacle else ", or create an empty lake with `ytap lake create`"
     return (
-        f"there is no lake at {settings.catalog} ({said}){found}; correct the variable, or move the"
-        f" catalog back{create}; {WAY_BACK}"
+        f"{place} ({said}){found}; correct the variable, or move the catalog back{create};"
+        f" {WAY_BACK}"
     )
 
 
 def _attach(
-    settings: Settings,
-    *,
-    read_only: bool,
-    creates: bool,
-    few_files: int | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    settings: Settings, catalog: Catalog, mode: Mode, *, few_files: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    connection = connect(extensions=_EXTENSIONS)
+    connection = connect(extensions=catalog.extensions)
     try:
         # The other threads would only wait here, which took a third of the processor time.
         connection.execute("SET GLOBAL threads = 1")
-        # A parallel scan of a catalog's table reads up to the largest rowid of an earlier moment.
-        # A merge of files that is committed in between replaces rows by ones with larger rowids,
-        # so the list of a table's files was empty, and the table with it (`docs/ducklake.md`).
-        connection.execute(f"SET GLOBAL {WHOLE_CATALOG_SCANS}")
-        statement = attach_statement(settings, read_only=read_only, creates=creates)
-        _attach_lake(connection, settings, statement, read_only=read_only, sleep=sleep)
-        disabled = _choose_optimizers(connection, few_files)
+        for variable in catalog.variables:
+            connection.execute(f"SET GLOBAL {variable}")
+        with translate_errors(settings):
+            if mode != "read":
+                settings.data_path.mkdir(parents=True, exist_ok=True)
+            catalog.attach(connection, f"{settings.data_path}/", mode)
+        disabled = _choose_optimizers(connection, catalog, few_files)
         connection.execute("RESET GLOBAL threads")
     except BaseException:
         connection.close()
@@ -244,7 +232,9 @@ def _attach(
     return connection
 
 
-def _choose_optimizers(connection: duckdb.DuckDBPyConnection, few_files: int | None) -> str:
+def _choose_optimizers(
+    connection: duckdb.DuckDBPyConnection, catalog: Catalog, few_files: int | None
+) -> str:
     """The optimizers that are disabled, as DuckDB's setting names them.
 
     DuckLake answers for every snapshot with the newest column statistics (its issue 1377): a
@@ -261,143 +251,37 @@ def _choose_optimizers(connection: duckdb.DuckDBPyConnection, few_files: int | N
     """
     if few_files is None:
         return WRONG_OPTIMIZER
-    [count] = connection.execute(
-        f"SELECT count(*) FROM __ducklake_metadata_{LAKE}.ducklake_data_file"
-        " WHERE end_snapshot IS NULL"
-    ).fetchall()[0]
-    return f"{WRONG_OPTIMIZER},join_order" if count <= few_files else WRONG_OPTIMIZER
-
-
-def _attach_lake(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    statement: str,
-    *,
-    read_only: bool,
-    sleep: Callable[[float], None],
-) -> None:
-    with _translate_damage(settings.catalog):
-        try:
-            with translate_errors(settings):
-                if not read_only:
-                    settings.data_path.mkdir(parents=True, exist_ok=True)
-                _execute_patiently(connection, statement, sleep)
-                connection.execute(f"USE {LAKE}")
-        except (LakeReadOnlyError, DiskFullError):
-            if not (read_only and _attach_copy(connection, settings)):
-                raise
-
-
-def _execute_patiently(
-    connection: duckdb.DuckDBPyConnection, statement: str, sleep: Callable[[float], None]
-) -> None:
-    """Execute a statement again while another program keeps the catalog locked.
-
-    SQLite waits by itself for most locks, but never to change how a catalog keeps its journal.
-    """
-    began, waited = time.monotonic(), 0.0
-    while True:
-        try:
-            connection.execute(statement)
-        except duckdb.Error as error:
-            # What SQLite waited by itself counts, less a second for its rounding.
-            if not is_locked(error) or max(waited, time.monotonic() - began) >= BUSY_TIMEOUT_S - 1:
-                raise
-        else:
-            return
-        sleep(BUSY_POLL_S)
-        waited += BUSY_POLL_S
-
-
-@contextmanager
-def _translate_damage(catalog: Path) -> Iterator[None]:
-    """Turn what DuckDB raises over a damaged catalog into an error that says so.
-
-    Raises:
-        LakeDamagedError: The catalog cannot be read.
-    """
-    try:
-        yield
-    except (duckdb.Error, UnicodeDecodeError) as error:  # DuckDB may quote a damaged schema
-        if isinstance(error, duckdb.Error) and not any(sign in str(error) for sign in _DAMAGES):
-            raise
-        message = " ".join(str(error).split())
-        raise LakeDamagedError(
-            f"{catalog}: the catalog is damaged: {message}; {WAY_BACK}"
-        ) from error
-
-
-def _attach_copy(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
-    """Attach a copy of the catalog, for reading; the copy goes with the connection.
-
-    SQLite makes files beside a catalog even to read it. Where it cannot, because the folder is
-    read-only or the disk full, nobody else has the catalog open, so that a copy is whole.
-
-    Returns:
-        Whether there was a place for the copy.
-
-    Raises:
-        CatalogBusyError: Somebody wrote to it meanwhile.
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="ytap-catalog-"))
-        weakref.finalize(connection, shutil.rmtree, folder, ignore_errors=True)
-        before = _stamps(settings.catalog)
-        for file in before:
-            shutil.copyfile(file, folder / file.name)
-    except OSError:
-        return False
-    if _stamps(settings.catalog) != before:
-        raise CatalogBusyError(
-            f"{settings.catalog}: another program wrote to it at the same time; run the command"
-            " again"
-        )
-    copied = replace(settings, catalog=folder / settings.catalog.name)
-    connection.execute(attach_statement(copied, read_only=True))
-    connection.execute(f"USE {LAKE}")
-    return True
-
-
-def _stamps(catalog: Path) -> dict[Path, tuple[int, int]]:
-    """Size and time of the catalog and of its journal, where there is one."""
-    files = [catalog, catalog.with_name(f"{catalog.name}-wal")]
-    states = {file: file.stat() for file in files if file.exists()}
-    return {file: (state.st_size, state.st_mtime_ns) for file, state in states.items()}
+    [(count,)] = catalog.query(
+        connection, "SELECT count(*) FROM ducklake_data_file WHERE end_snapshot IS NULL"
+    )
+    is_small = int(str(count)) <= few_files
+    return f"{WRONG_OPTIMIZER},join_order" if is_small else WRONG_OPTIMIZER
 
 
 def make_catalog(settings: Settings) -> None:
-    """Make an empty lake; the caller holds the write lock.
+    """Make an empty lake; the caller holds the write lock."""
+    find_catalog(settings).create(lambda new: _attach(settings, new, "create").close())
 
-    The catalog gets its name only when it is complete: a process that finds the file may attach it
-    without waiting, and one that was killed here leaves nothing behind that counts.
+
+def attach_lines(settings: Settings) -> tuple[str, str, str]:
+    """Statements for DuckDB's own command line, which read the lake correctly.
+
+    Returns:
+        What loads the extensions, what attaches the lake read-only, and what is to be set.
     """
-    making = settings.catalog.with_name(f"{settings.catalog.name}.making")
-    for file in (making, *list_journals(making)):
-        file.unlink(missing_ok=True)
-    _attach(replace(settings, catalog=making), read_only=False, creates=True).close()
-    making.rename(settings.catalog)
-
-
-def attach_statement(settings: Settings, *, read_only: bool, creates: bool = False) -> str:
-    """The ATTACH statement; the plain DuckDB command line takes it too.
-
-    The data path is overridden so that a data folder can be moved. The inlining limit holds for
-    this attachment alone: it is for the tables that a new lake begins with, before the lake's own
-    option is stored (`schema.plan_changes`).
-    """
-    options = [
-        f"DATA_PATH {_quote(f'{settings.data_path}/')}",
-        "OVERRIDE_DATA_PATH true",
-        f"META_BUSY_TIMEOUT {BUSY_TIMEOUT_S * 1000:.0f}",
+    catalog = find_catalog(settings)
+    files = {name: extension_file(name) for name in catalog.extensions}
+    loads = [
+        f"LOAD {quote(str(file))};" if file else f"INSTALL {name}; LOAD {name};"
+        for name, file in files.items()
     ]
-    if not read_only and not creates:
-        options.append("CREATE_IF_NOT_EXISTS false")
-    if read_only:
-        options.append("READ_ONLY")
-    else:
-        options += ["META_JOURNAL_MODE 'WAL'", "DATA_INLINING_ROW_LIMIT 0"]
+    # GLOBAL, or they do not reach the connections on which DuckLake reads its catalog.
+    variables = [f"GLOBAL {variable}" for variable in catalog.variables]
     return (
-        f"ATTACH {_quote(f'ducklake:sqlite:{settings.catalog}')} AS {LAKE} ({', '.join(options)})"
+        " ".join(loads),
+        f"{catalog.attach_statement(f'{settings.data_path}/', 'read')}; USE {LAKE};",
+        f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)};"
+        + "".join(f" SET {variable};" for variable in variables),
     )
 
 
@@ -409,17 +293,19 @@ def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
     return [at for (at,) in rows]
 
 
-def list_tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+def list_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> list[tuple[str, str]]:
     """Schema and name of every table of the newest snapshot, in order.
 
     `duckdb_tables()` estimates the rows of every table: 60 ms of processor time for empty ones.
     """
-    catalog = f"__ducklake_metadata_{LAKE}"
-    return connection.execute(
-        f"SELECT schema_name, table_name FROM {catalog}.ducklake_table t"
-        f" JOIN {catalog}.ducklake_schema s USING (schema_id)"
-        " WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL ORDER BY ALL"
-    ).fetchall()
+    rows = catalog.query(
+        connection,
+        "SELECT schema_name, table_name FROM ducklake_table t"
+        " JOIN ducklake_schema s USING (schema_id)"
+        " WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL",
+    )
+    # Here, since the databases sort by different rules.
+    return sorted((str(schema), str(table)) for schema, table in rows)
 
 
 def stored_at(
@@ -474,8 +360,4 @@ def _load_extension(connection: duckdb.DuckDBPyConnection, name: str, file: Path
             f"duckdb-extension-{name.replace('_', '-')} is not built for DuckDB"
             f" {duckdb.__version__}; install the versions pinned in requirements.lock"
         )
-    connection.execute(f"LOAD {_quote(str(file))}")
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    connection.execute(f"LOAD {quote(str(file))}")

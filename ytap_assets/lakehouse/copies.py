@@ -12,9 +12,7 @@ copy (`backup`).
 
 from __future__ import annotations
 
-import errno
 import fcntl
-import glob
 import hashlib
 import json
 import os
@@ -24,7 +22,7 @@ import sqlite3
 import stat
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,15 +31,7 @@ from uuid import uuid4
 
 import duckdb
 
-from ytap_assets.errors import FileRefusedError
-from ytap_assets.lakehouse.catalog import (
-    check_integrity,
-    find_unsafe_name,
-    list_parents,
-    open_catalog,
-    read_catalog,
-    read_commits,
-)
+from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.errors import (
     CHECK_DISK,
     BackupError,
@@ -54,9 +44,9 @@ from ytap_assets.lakehouse.errors import (
     is_failing,
     is_full,
 )
-from ytap_assets.lakehouse.lock import WriteLock
+from ytap_assets.lakehouse.files import find_unsafe_name, list_parents
+from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.plain_yaml import unique_keys
-from ytap_assets.safe_files import read_below
 from ytap_assets.settings import Settings
 
 MANIFEST = "manifest.json"
@@ -73,13 +63,10 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"v?[0-9]{1,6}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,40}")
 _LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 MARKER = ".being-made-by-ytap"
-RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}(-wal|-shm|-journal)?")
+RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}")
 PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _WAIT_S = 120.0
 _CHUNK = 1 << 20
-_FAILED_READS = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-_RESTORED = ".restored"
-_MAX_RECORD_BYTES = 100_000
 
 
 @dataclass(frozen=True)
@@ -156,7 +143,7 @@ def find_newer_copy(settings: Settings, copies: Sequence[Copy]) -> str | None:
     Raises:
         LakeDamagedError: The catalog cannot be read.
     """
-    commits = read_commits(settings.catalog)
+    commits = find_catalog(settings).read_commits()
     restored = read_restored(settings)
     meant = -1
     if restored and restored.lake_id == commits.lake_id and commits.newest >= restored.snapshot_id:
@@ -168,13 +155,13 @@ def find_newer_copy(settings: Settings, copies: Sequence[Copy]) -> str | None:
         if copy.order[0] <= meant:
             continue
         try:
-            known = read_commits(copy.folder / CATALOG_NAME, is_copy=True)
+            known = open_copied(copy.folder).read_commits()
         except LakeDamagedError:  # a full check of the copies says so
             continue
         if commits.lacks(known.newest, known.times[known.newest]):
             return (
-                f"{settings.catalog} is older than the backup {copy.folder}: it does not have the"
-                f" snapshot {known.newest} of {known.times[known.newest]}, and its newest is"
+                f"{settings.catalog_name} is older than the backup {copy.folder}: it does not have"
+                f" the snapshot {known.newest} of {known.times[known.newest]}, and its newest is"
                 f" {commits.newest}; the catalog was replaced, or its journal (-wal) was lost;"
                 f" restore the newer state with `ytap restore {copy.folder}`; to keep the older"
                 " state, make a backup of it with `ytap backup` and restore that backup"
@@ -191,6 +178,11 @@ def newest_sequence(settings: Settings, copies: Sequence[Copy]) -> int:
     known = [restored.sequence] if restored else []
     known += [copy.order[0] for copy in copies]
     return max((number for number in known if number < MOST_SEQUENCE), default=0)
+
+
+def open_copied(folder: Path) -> SqliteCatalog:
+    """The catalog of a copy, whatever kind the lake's own is."""
+    return SqliteCatalog(folder / CATALOG_NAME, is_copy=True)
 
 
 def open_backup(folder: Path) -> Backup:
@@ -227,29 +219,21 @@ def check_sizes(folder: Path) -> Backup:
 
 def read_restored(settings: Settings) -> Restored | None:
     """The record of the last restore; None if there is none, or it cannot be read."""
-    file = restored_file(settings)
+    note = find_catalog(settings).read_note()
     try:
-        kept = read_below(file.parent, file.name, max_bytes=_MAX_RECORD_BYTES)
-        if kept is None:
-            return None
-        restored = Restored(**json.loads(kept.content))
-    except (FileRefusedError, ValueError, TypeError):
+        restored = Restored(**json.loads(note or ""))
+    except (ValueError, TypeError):
         return None
     counts = (restored.snapshot_id, restored.sequence)
     is_whole = all(isinstance(count, int) and count >= 0 for count in counts)
     return restored if is_whole else None
 
 
-def restored_file(settings: Settings) -> Path:
-    """Where the last restore is recorded: beside the catalog."""
-    return settings.catalog.with_name(settings.catalog.name + _RESTORED)
-
-
 def _inspect_copy(folder: Path) -> Copy:
     try:
         backup = check_sizes(folder)
         if backup.lake_id is None:  # of format 2, whose manifest does not say
-            facts = read_catalog(folder / CATALOG_NAME, is_copy=True)
+            facts = open_copied(folder).read_facts()
             backup = replace(backup, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id)
         return Copy(folder, backup, None)
     except (LakeError, OSError) as error:
@@ -293,10 +277,10 @@ def check_content(file: Path, expected: Copied) -> None:
 
 def check_catalog(backup: Backup) -> None:
     """See that a copied catalog can be read and refers to no file that was not copied with it."""
-    catalog = backup.folder / CATALOG_NAME
+    catalog = open_copied(backup.folder)
     try:
-        check_integrity(catalog, is_copy=True)
-        facts = read_catalog(catalog, is_copy=True)
+        catalog.check_integrity()
+        facts = catalog.read_facts()
     except LakeDamagedError as error:
         raise BackupError(f"{error}; use another backup") from error
     for name, file in facts.files.items():
@@ -322,14 +306,13 @@ def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[N
     Raises:
         BackupError: Another one held the lock for longer than the timeout.
     """
-    catalog = settings.catalog
-    lock = WriteLock(catalog.with_name(f"{catalog.name}.copying"), timeout_s=timeout_s)
+    lock = find_catalog(settings).lock("copying", timeout_s=timeout_s)
     with ExitStack() as held:
         try:
             held.enter_context(lock.hold())
         except LockTimeoutError as error:
             raise BackupError(
-                f"{lock.path}: another backup, restore or maintenance of this lake is running; wait"
+                f"{lock}: another backup, restore or maintenance of this lake is running; wait"
                 " until it ends, or end its process, which releases the lock"
             ) from error
         yield
@@ -350,13 +333,10 @@ def remove_leftovers(folder: Path) -> list[Path]:
 
 def remove_restoring(settings: Settings) -> None:
     """Remove what a killed restore left; the caller holds the copies' lock."""
-    catalog = settings.catalog
+    find_catalog(settings).remove_staged()
     for path in settings.data_path.glob(".restoring-*"):
         if RESTORING.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-    for path in catalog.parent.glob(f"{glob.escape(catalog.name)}.restoring-*"):
-        if RESTORING.fullmatch(path.name.removeprefix(catalog.name)):
-            path.unlink()
 
 
 @contextmanager
@@ -439,37 +419,6 @@ def copy_bytes(source: Path, target: Path) -> Copied:
         there.flush()
         os.fsync(there.fileno())
         return Copied(there.tell(), digest.hexdigest())
-
-
-def copy_catalog(source: Path, target: Path) -> None:
-    """Copy a catalog as it is at one moment, with what its journal holds, without a journal."""
-    with open_catalog(source) as here, closing(sqlite3.connect(target)) as there, _blaming(target):
-        here.backup(there)
-        there.execute("PRAGMA journal_mode = DELETE")
-    sync(target)
-
-
-@contextmanager
-def _blaming(target: Path) -> Iterator[None]:
-    """Tell what cannot be written from what cannot be read: that would be damage to the source.
-
-    Raises:
-        OSError: The target cannot be written.
-    """
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if is_full(error, target.parent):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
-        if is_failing(error) and error.sqlite_errorcode not in _FAILED_READS:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(target)) from error
-        raise
-
-
-def sync(file: Path) -> None:
-    """Have a file written onto the disk itself."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@
     - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to
     - `CatalogBusyError`: a program outside this project locked the catalog or wrote to it
+    - `CatalogUnreachableError`: the catalog's server cannot be reached, or ended the connection
     - `SnapshotMissingError`: the snapshot never existed, or has expired
     - `LakeMissingError`: there is no lake at the configured place
     - `LakeDamagedError`: the catalog is unreadable, or refers to missing files
@@ -47,7 +48,21 @@ _FULL = ("no space left on device", "database or disk is full", "disk quota exce
 _READ_ONLY = ("attempt to write a readonly database", "read-only file system")
 _LOCKED = ("database is locked", "database table is locked", "database schema is locked")
 _FAILING = ("disk i/o error", "input/output error", "file too large", "could not fsync")
+_CONFLICTS = ("conflict", "ducklake_snapshot_pkey", "maximum retry count")
 _VAGUE = ("disk i/o error", "could not write", "unable to open database file", "permission denied")
+_UNREACHABLE = (
+    "unable to connect to postgres",
+    "connection to server",
+    "could not translate host name",
+    "server closed the connection",
+    "terminating connection",
+    "the database system is",
+    "ssl connection has been closed",
+    "could not receive data from server",
+    "could not send data to server",
+    "no connection to the server",
+    "connection already closed",
+)
 _FILES = (".parquet", "catalog.sqlite", "disk image is malformed", "new DuckLake is explicitly")
 _CRAMPED_BYTES = 256 * 1024
 _FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -83,6 +98,10 @@ class CatalogBusyError(LakeError):
     """Another program locked the catalog or wrote to it; the last attempt wrote nothing."""
 
 
+class CatalogUnreachableError(LakeError):
+    """The catalog's server cannot be reached, or ended the connection; nothing was written."""
+
+
 class SnapshotMissingError(LakeError, QuestionError):
     """The snapshot never existed, or has expired."""
 
@@ -116,27 +135,58 @@ def translate_errors(settings: Settings) -> Iterator[None]:
         DiskFailureError: The disk, or a limit of the process, refused to read or write.
         LakeReadOnlyError: The lake's folder cannot be written to.
         CatalogBusyError: Another program kept the catalog locked, or wrote to it.
+        CatalogUnreachableError: The catalog's server cannot be reached.
     """
     try:
         yield
     except (duckdb.Error, sqlite3.Error, OSError) as error:
-        if (explained := explain_error(error, settings.catalog, settings.data_path)) is None:
+        if (explained := explain_error(error, settings)) is None:
             raise
         raise explained from error
 
 
-def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeError | None:
+def explain_error(error: BaseException, settings: Settings) -> LakeError | None:
     """Our exception for an error that the machine or another program caused; None for others."""
+    if settings.database is None:
+        return explain_file_error(error, settings.catalog, settings.data_path)
+    if isinstance(error, duckdb.Error) and is_unreachable(error):
+        return describe_unreachable(error, settings.catalog_name)
+    if _is_conflict(error):
+        return _describe_conflict(settings.catalog_name)
+    # Of a server's disk, nothing is known here: only the files are on this machine.
+    return explain_file_error(error, settings.data_path, settings.data_path)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error says that the catalog's server could not be reached or has gone away."""
+    return any(phrase in str(error).lower() for phrase in _UNREACHABLE)
+
+
+def describe_unreachable(error: BaseException, catalog: str) -> CatalogUnreachableError:
+    """Our exception for a server that cannot be reached; libpq's messages name no password."""
+    message = " ".join(str(error).split())
+    return CatalogUnreachableError(
+        f"{catalog}: the server cannot be reached, or ended the connection: {message[-300:]};"
+        " nothing was written; check the server, YTAP_CATALOG and the password, and run the"
+        " command again"
+    )
+
+
+def explain_file_error(error: BaseException, catalog: Path, data_path: Path) -> LakeError | None:
+    """`explain_error` for a catalog that is a file.
+
+    Args:
+        error: What was raised.
+        catalog: The file.
+        data_path: The folder of the lake's files.
+    """
     if is_locked(error):
         return CatalogBusyError(
             f"{catalog} is locked by another program, such as a database browser; nothing was"
             " written; end that program's transaction and run the command again"
         )
     if _is_conflict(error):
-        return CatalogBusyError(
-            f"{catalog}: another program wrote to the lake at the same time; nothing was written;"
-            " run the command again, and write to the lake only with `ytap` and Dagster"
-        )
+        return _describe_conflict(str(catalog))
     if (place := _find_read_only(error, catalog, data_path)) is not None:
         return LakeReadOnlyError(
             f"{place} cannot be written to; nothing was written; mount it for writing, or check its"
@@ -154,6 +204,13 @@ def explain_error(error: BaseException, catalog: Path, data_path: Path) -> LakeE
             f" nothing was changed; {CHECK_DISK}"
         )
     return None
+
+
+def _describe_conflict(catalog: str) -> CatalogBusyError:
+    return CatalogBusyError(
+        f"{catalog}: another program wrote to the lake at the same time; nothing was written; run"
+        " the command again, and write to the lake only with `ytap` and Dagster"
+    )
 
 
 def is_failing(error: BaseException) -> bool:
@@ -211,7 +268,9 @@ def _is_outside(error: BaseException) -> bool:
 
 
 def _is_conflict(error: BaseException) -> bool:
-    return isinstance(error, duckdb.TransactionException) and "conflict" in str(error).lower()
+    # With a database, the second commit from a snapshot inserts its number for the second time.
+    is_one = isinstance(error, duckdb.TransactionException)
+    return is_one and any(sign in str(error).lower() for sign in _CONFLICTS)
 
 
 def _find_read_only(error: BaseException, catalog: Path, data_path: Path) -> object:

@@ -15,12 +15,8 @@ from functools import cached_property
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import (
-    LAKE,
-    attach,
-    commit_times,
-    extension_file,
-)
+from ytap_assets.lakehouse.catalog import LAKE, Catalog
+from ytap_assets.lakehouse.connection import attach, commit_times, extension_file, find_catalog
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.schema import SchemaChange, Stored, plan_changes, stored_columns
 from ytap_assets.settings import Settings
@@ -73,13 +69,14 @@ class Age:
 class Inspection:
     """A lake, attached for reading only."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
         self._connection = connection
+        self._catalog = catalog
 
     @cached_property
     def _stored(self) -> dict[str, dict[str, Stored]]:
         """The stored columns by table and name, read once: the lake is read as of one snapshot."""
-        return stored_columns(self._connection)
+        return stored_columns(self._connection, self._catalog)
 
     def facts(self, tables: Mapping[str, Table]) -> LakeFacts:
         """The lake's facts, with the changes that the declared tables need."""
@@ -116,7 +113,7 @@ class Inspection:
         Raises:
             SchemaConflictError: They cannot be brought up; the message has the way out.
         """
-        return plan_changes(self._connection, tables.values())
+        return plan_changes(self._connection, self._catalog, tables.values())
 
     def commit_times(self) -> list[datetime]:
         """The commit time of each readable snapshot, in order."""
@@ -199,18 +196,18 @@ class Inspection:
         Inlined rows are readable, but never sorted or merged. Only a program that attaches the lake
         with other options writes them.
         """
-        metadata = f"__ducklake_metadata_{LAKE}"
-        kept = self._rows(
-            f"SELECT t.table_name, i.table_name FROM {metadata}.ducklake_inlined_data_tables i"
-            f" JOIN {metadata}.ducklake_table t USING (table_id) WHERE t.end_snapshot IS NULL"
+        kept = self._catalog.query(
+            self._connection,
+            "SELECT t.table_name, i.table_name AS place FROM ducklake_inlined_data_tables i"
+            " JOIN ducklake_table t USING (table_id) WHERE t.end_snapshot IS NULL",
         )
         counts: dict[str, int] = {}
         for table, place in kept:
-            [(count,)] = self._rows(
-                f'SELECT count(*) FROM {metadata}."{place}" WHERE end_snapshot IS NULL'
+            [(count,)] = self._catalog.query(
+                self._connection, f'SELECT count(*) FROM "{place}" WHERE end_snapshot IS NULL'
             )
-            if count:
-                counts[str(table)] = counts.get(str(table), 0) + _int(count)
+            if rows := _int(count):
+                counts[str(table)] = counts.get(str(table), 0) + rows
         return counts
 
     def _rows(self, statement: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
@@ -225,14 +222,14 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
         LakeMissingError: There is no lake.
         LakeError: Its catalog or files cannot be read.
     """
-    place = settings.catalog
+    place: object = settings.catalog_name
     try:
         with closing(attach(settings, read_only=True)) as connection:
             connection.execute("BEGIN")
             place = settings.data_path  # the catalog is readable, so a data file is not
-            yield Inspection(connection)
+            yield Inspection(connection, find_catalog(settings))
     except duckdb.Error as error:
-        if (explained := explain_error(error, settings.catalog, settings.data_path)) is not None:
+        if (explained := explain_error(error, settings)) is not None:
             raise explained from error
         message = " ".join(str(error).split())
         raise LakeError(

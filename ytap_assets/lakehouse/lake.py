@@ -11,14 +11,12 @@ from typing import Self
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.catalog import WAY_BACK
+from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import (
-    BUSY_POLL_S,
-    BUSY_TIMEOUT_S,
-    LAKE,
     attach,
     commit_times,
+    find_catalog,
     find_obstacle,
     is_made_by_itself,
     make_catalog,
@@ -32,18 +30,14 @@ from ytap_assets.lakehouse.errors import (
     is_locked,
     translate_errors,
 )
-from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
+from ytap_assets.lakehouse.sqlite_catalog import BUSY_POLL_S, BUSY_TIMEOUT_S
 from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
 _MOST_COMMITS = 5
-# A change of nothing in the catalog, to see whether it could be changed.
-_TOUCH = (
-    f"UPDATE __ducklake_metadata_{LAKE}.ducklake_metadata SET value = value WHERE key = 'version'"
-)
 
 
 class Lake:
@@ -64,7 +58,8 @@ class Lake:
         self.settings = settings
         self.refusal = refusal
         self._sleep = sleep
-        self.lock = WriteLock(settings.catalog)
+        self.catalog = find_catalog(settings)
+        self.lock = self.catalog.lock()
         self._connection = connection
         # What a pipeline reads and writes at a time is small: handing pieces of it from thread to
         # thread cost a publish half as much CPU again, and runs stand side by side in any case.
@@ -98,8 +93,9 @@ class Lake:
             DiskFullError: There is no space left.
             LakeReadOnlyError: Its folder cannot be written to.
             CatalogBusyError: Another program keeps the catalog locked.
+            CatalogUnreachableError: The catalog's server cannot be reached.
         """
-        is_new = not settings.catalog.is_file()
+        is_new = not find_catalog(settings).exists()
         if is_new and not is_made_by_itself(settings):
             require_catalog(settings)
         if is_new:
@@ -127,7 +123,7 @@ class Lake:
         if obstacle := find_obstacle(settings):
             use = (
                 "an existing lake needs no `ytap lake create`; "
-                if settings.catalog.is_file()
+                if find_catalog(settings).exists()
                 else ""
             )
             raise LakeError(f"{obstacle}; no lake was created; {use}{WAY_BACK}")
@@ -192,7 +188,7 @@ class Lake:
         if self.refusal is not None:
             raise self.refusal
         with translate_errors(self.settings), self.lock.hold(), self.cursor() as cursor:
-            transaction = Transaction(cursor, run)
+            transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
             try:
                 yield transaction
@@ -214,7 +210,7 @@ class Lake:
         while True:
             try:
                 with self.cursor() as cursor:
-                    _touch(cursor)
+                    self.catalog.touch(cursor)
             except CatalogBusyError:
                 if waited >= BUSY_TIMEOUT_S:
                     raise
@@ -241,9 +237,8 @@ class Lake:
     def preview_append(self, rows: CheckedRows) -> Appended:
         """Preview an append; nothing is written, and no lock is acquired."""
         with self.cursor() as cursor:
-            return Transaction(cursor, Run("preview", "lakehouse", "preview an append")).split(
-                rows.table, rows.frame
-            )
+            run = Run("preview", "lakehouse", "preview an append")
+            return Transaction(cursor, run, self.catalog).split(rows.table, rows.frame)
 
     def snapshot_id(self) -> int:
         """The newest snapshot."""
@@ -277,22 +272,15 @@ class Lake:
         with self.cursor() as cursor:
             # In one transaction: each statement outside one looks for the newest snapshot itself.
             cursor.execute("BEGIN")
-            if not plan_changes(cursor, tables.values()):
+            if not plan_changes(cursor, self.catalog, tables.values()):
                 return []
         with self.write(Run("schema", "lakehouse", "bring the tables up to date")) as transaction:
             return transaction.evolve(tables.values())
 
 
-def _touch(cursor: duckdb.DuckDBPyConnection) -> None:
-    cursor.execute("BEGIN")
-    try:
-        cursor.execute(_TOUCH)
-    finally:
-        cursor.execute("ROLLBACK")
-
-
 def _make(settings: Settings) -> None:
-    with translate_errors(settings), WriteLock(settings.catalog).hold():
+    catalog = find_catalog(settings)
+    with translate_errors(settings), catalog.lock().hold():
         # Another process may have made it meanwhile, and written to it.
-        if not settings.catalog.is_file() and find_obstacle(settings) is None:
+        if not catalog.exists() and find_obstacle(settings) is None:
             make_catalog(settings)

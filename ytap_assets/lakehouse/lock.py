@@ -2,7 +2,10 @@
 
 DuckLake lets two transactions that each read a state and then append both commit. Whatever must
 hold at commit (a key, a record's state) is therefore read inside this lock. A process that dies
-releases it: the kernel holds the lock, not the file.
+releases it: the kernel holds the lock of a file, the server that of a database.
+
+Belongs here: what a lock is, and the lock of a file. Does not belong here: the lock of a database
+(`postgres_catalog`).
 """
 
 from __future__ import annotations
@@ -10,22 +13,60 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ytap_assets.lakehouse.errors import LockTimeoutError
 
-_TIMEOUT_S = 120.0
+TIMEOUT_S = 120.0
 _PATIENCE_S = 5.0
 _POLL_S = 0.005
 _PROC = Path("/proc")
 
 
-class WriteLock:
-    """Only one holder at a time, over all processes of this machine and their threads.
+class Lock(ABC):
+    """Only one holder at a time, over all processes and their threads. `str` is its name.
+
+    Attributes:
+        timeout_s: How long to wait for it, in seconds.
+    """
+
+    timeout_s: float
+
+    @abstractmethod
+    def hold(self) -> AbstractContextManager[None]:
+        """Wait for the lock and hold it.
+
+        Raises:
+            LockTimeoutError: Others held it, one or several in turn, for longer than the timeout.
+            OSError: The lock's file cannot be opened for writing.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+
+    @abstractmethod
+    def find_holder(self) -> LockHolder | None:
+        """The current holder of the lock; None if it is free. Nothing is written for it.
+
+        Raises:
+            OSError: The lock's file cannot be read.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+
+    def _timed_out(self) -> LockTimeoutError:
+        holder = self.find_holder()
+        return LockTimeoutError(
+            f"{self}: waited for {self.timeout_s:.0f} s while others wrote to the lake; it is"
+            f" {f'held by {holder}' if holder else 'free'} now. Try again; end a process that does"
+            " not release it (the lock ends with its process)"
+        )
+
+
+class WriteLock(Lock):
+    """A lock of this machine.
 
     A free lock goes to the process that polls first. A process that has waited for ``patience_s``
     locks a second file, and the others do not try until it has had the lock, so that no process
@@ -34,7 +75,7 @@ class WriteLock:
     """
 
     def __init__(
-        self, catalog: Path, *, timeout_s: float = _TIMEOUT_S, patience_s: float = _PATIENCE_S
+        self, catalog: Path, *, timeout_s: float = TIMEOUT_S, patience_s: float = _PATIENCE_S
     ) -> None:
         """Configure the lock; nothing is opened yet.
 
@@ -48,24 +89,17 @@ class WriteLock:
         self._patience_s = patience_s
         self._next = catalog.with_name(f"{catalog.name}.next.lock")
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Wait for the lock and hold it.
-
-        Raises:
-            LockTimeoutError: Others held it, one or several in turn, for longer than the timeout.
-            OSError: The lock's file cannot be opened for writing.
-        """
+        """See `Lock.hold`."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # A descriptor of its own each time: with a shared one, two threads would hold it at once.
         with _open(self.path) as descriptor:
             if not self._acquire(descriptor):
-                holder = self.find_holder()
-                raise LockTimeoutError(
-                    f"{self.path}: waited for {self.timeout_s:.0f} s while others wrote to the"
-                    f" lake; it is {f'held by {holder}' if holder else 'free'} now. Try again;"
-                    " end a process that does not release it (the lock ends with its process)"
-                )
+                raise self._timed_out()
             os.utime(descriptor)  # when it was acquired
             yield
 
@@ -94,11 +128,7 @@ class WriteLock:
             return True
 
     def find_holder(self) -> LockHolder | None:
-        """The current holder of the lock; None if it is free. Nothing is written for it.
-
-        Raises:
-            OSError: The lock's file cannot be read.
-        """
+        """See `Lock.find_holder`."""
         if not self.path.is_file():
             return None
         with _open(self.path, os.O_RDONLY) as descriptor:
@@ -131,15 +161,18 @@ class LockHolder:
         since: When it acquired the lock, in UTC.
         pid: The process; None if the system does not say.
         program: Its name.
+        host: Its machine; None for this one.
     """
 
     since: datetime
     pid: int | None = None
     program: str | None = None
+    host: str | None = None
 
     def __str__(self) -> str:
         """For messages: `process 4711 (ytap) since 2026-11-20 12:00:00 UTC`."""
         who = "another process" if self.pid is None else f"process {self.pid} ({self.program})"
+        who += f" on {self.host}" if self.host else ""
         return f"{who} since {self.since:%Y-%m-%d %H:%M:%S} UTC"
 
 
@@ -152,11 +185,12 @@ def _identify(path: Path) -> LockHolder:
         for line in locks.read_text(encoding="ascii").splitlines():
             match line.split():
                 case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{facts.st_ino}"):
-                    return LockHolder(since, int(pid), _name_program(int(pid)))
+                    return LockHolder(since, int(pid), name_program(int(pid)))
     return LockHolder(since)
 
 
-def _name_program(pid: int) -> str | None:
+def name_program(pid: int) -> str | None:
+    """The name of a process of this machine; None if the system does not say."""
     try:
         return (_PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # it has ended meanwhile, or is another user's

@@ -16,17 +16,11 @@ from pathlib import Path, PurePosixPath
 
 import duckdb
 
-from ytap_assets.lakehouse.catalog import (
-    CatalogFacts,
-    LakeFile,
-    check_files,
-    is_made_by_lake,
-    list_parquet,
-    read_catalog,
-)
-from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.catalog import LAKE, CatalogFacts, LakeFile, check_files
+from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError, translate_errors
+from ytap_assets.lakehouse.files import is_made_by_lake, list_parquet
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
@@ -111,7 +105,7 @@ def maintain(
         DiskFullError: There is no space left to merge into.
     """
     with lake.lock.hold():
-        facts = read_catalog(lake.settings.catalog)
+        facts = lake.catalog.read_facts()
         check_files(facts, lake.settings)
     with lake.cursor() as cursor:
         before = _count_files(cursor)
@@ -211,7 +205,7 @@ def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False
         SweepRefusedError: The catalog refers to no file while the lake's files are there, or most
             of the files there would be deleted: it may be the catalog of another lake.
     """
-    facts = read_catalog(settings.catalog)
+    facts = find_catalog(settings).read_facts()
     check_files(facts, settings)
     there = list_parquet(settings.data_path)
     unknown = there.keys() - facts.files.keys() - facts.scheduled
@@ -233,13 +227,14 @@ def _check_plausible(
     )
     if made and not facts.files and not facts.scheduled:
         raise SweepRefusedError(
-            f"the catalog {settings.catalog} refers to no file, but {settings.data_path} contains"
-            f" {len(made)} files of a lake, such as {min(made)}; {way_out}"
+            f"the catalog {settings.catalog_name} refers to no file, but {settings.data_path}"
+            f" contains {len(made)} files of a lake, such as {min(made)}; {way_out}"
         )
     if len(orphans) > max(_FEW_FILES, _LARGEST_SHARE * count):
         raise SweepRefusedError(
-            f"the catalog {settings.catalog} does not refer to {len(orphans)} of the {count} files"
-            f" in {settings.data_path}, such as {min(orphans)}, which is more than half; {way_out}"
+            f"the catalog {settings.catalog_name} does not refer to {len(orphans)} of the {count}"
+            f" files in {settings.data_path}, such as {min(orphans)}, which is more than half;"
+            f" {way_out}"
         )
 
 
@@ -258,7 +253,7 @@ def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than:
     rows = cursor.execute(
         f"CALL {function}('{LAKE}', dry_run => true, older_than => ?)", [older_than]
     ).fetchall()
-    facts = read_catalog(settings.catalog)
+    facts = find_catalog(settings).read_facts()
     for (path,) in rows:
         file = Path(str(path))
         is_ours = file.is_relative_to(settings.data_path) and is_made_by_lake(file.name)

@@ -15,7 +15,8 @@ from itertools import pairwise
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE, stored_at
+from ytap_assets.lakehouse.catalog import LAKE
+from ytap_assets.lakehouse.connection import stored_at
 from ytap_assets.lakehouse.schema import select_declared
 from ytap_assets.tables import Table
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.catalog import LAKE, Catalog
 from ytap_assets.lakehouse.errors import SchemaConflictError
 from ytap_assets.tables import Column, Table
 
@@ -86,7 +86,7 @@ class Stored:
 
 
 def plan_changes(
-    connection: duckdb.DuckDBPyConnection, tables: Iterable[Table]
+    connection: duckdb.DuckDBPyConnection, catalog: Catalog, tables: Iterable[Table]
 ) -> list[SchemaChange]:
     """The steps that upgrade the lake to the declarations; empty if there are none.
 
@@ -94,8 +94,8 @@ def plan_changes(
         SchemaConflictError: A column's type changed, a column is no longer declared, or a new one
             has neither null nor a default for existing rows.
     """
-    stored = stored_columns(connection)
-    descriptions = _stored_descriptions(connection)
+    stored = stored_columns(connection, catalog)
+    descriptions = _stored_descriptions(connection, catalog)
     changes = _set_options(connection)
     for table in tables:
         if table.name not in stored:
@@ -214,16 +214,16 @@ def _comment(table: Table, column: Column, text: str | None) -> str:
     return f'COMMENT ON COLUMN {LAKE}.{table.name}."{column.name}" IS {_literal(text)}'
 
 
-def stored_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Stored]]:
+def stored_columns(
+    connection: duckdb.DuckDBPyConnection, catalog: Catalog
+) -> dict[str, dict[str, Stored]]:
     """The columns of every table of the newest snapshot, by table and name, in order."""
     # `duckdb_columns()` looks into every attached database and view, which takes ten times as long.
-    rows = connection.execute(
-        "FROM sqlite_query(?, ?)", [f"__ducklake_metadata_{LAKE}", _COLUMNS]
-    ).fetchall()
     stored: dict[str, dict[str, Stored]] = {}
-    for table, column, kind, item, comment in rows:
-        sql_type = _name_type(kind) if item is None else f"{_name_type(item)}[]"
-        stored.setdefault(table, {})[column] = Stored(sql_type, comment)
+    for table, column, kind, item, comment in catalog.query(connection, _COLUMNS):
+        sql_type = _name_type(str(kind)) if item is None else f"{_name_type(str(item))}[]"
+        text = None if comment is None else str(comment)
+        stored.setdefault(str(table), {})[str(column)] = Stored(sql_type, text)
     return stored
 
 
@@ -231,15 +231,15 @@ def _name_type(kind: str) -> str:
     return _STORED_TYPES.get(kind, kind.upper())
 
 
-def _stored_descriptions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+def _stored_descriptions(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> dict[str, str]:
     # `duckdb_tables()` estimates the rows of every table, which takes five times as long.
-    catalog = f"__ducklake_metadata_{LAKE}"
-    rows = connection.execute(
-        f"SELECT table_name, value FROM {catalog}.ducklake_table"
-        f" JOIN {catalog}.ducklake_tag ON object_id = table_id AND key = 'comment'"
-        " WHERE ducklake_table.end_snapshot IS NULL AND ducklake_tag.end_snapshot IS NULL"
-    ).fetchall()
-    return dict(rows)
+    rows = catalog.query(
+        connection,
+        "SELECT t.table_name, note.value FROM ducklake_table t JOIN ducklake_tag note"
+        " ON note.object_id = t.table_id AND note.key = 'comment'"
+        " WHERE t.end_snapshot IS NULL AND note.end_snapshot IS NULL",
+    )
+    return {str(table): str(text) for table, text in rows}
 
 
 def _literal(value: object) -> str:

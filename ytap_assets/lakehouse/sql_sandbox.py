@@ -28,10 +28,11 @@ from duckdb import StatementType
 
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.catalog import LAKE, Catalog
 from ytap_assets.lakehouse.connection import (
-    LAKE,
     attach,
     connect,
+    find_catalog,
     list_tables,
     stored_at,
 )
@@ -190,8 +191,15 @@ def open_shell(
     return _open_copy(settings, None, workspace_id, as_of)
 
 
-def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.Statement | str]:
+def parse(
+    connection: duckdb.DuckDBPyConnection, text: str, catalog: Catalog
+) -> list[duckdb.Statement | str]:
     """Split a text into statements, all of which may run in a sandbox.
+
+    Args:
+        connection: From `open_sql` or `open_shell`.
+        text: The statements.
+        catalog: The catalog of the lake.
 
     Raises:
         StatementRefusedError: One could reach more than the lake, or cannot be checked.
@@ -209,7 +217,7 @@ def parse(connection: duckdb.DuckDBPyConnection, text: str) -> list[duckdb.State
             raise StatementRefusedError(f"{statement.type.name}: {_advise(statement.type)}")
     if not reads_lake(connection):
         return [*statements]
-    checker = _Checker(connection)
+    checker = _Checker(connection, catalog)
     return [checker.check(statement) for statement in statements]
 
 
@@ -233,8 +241,9 @@ def _advise(kind: StatementType) -> str:
 class _Checker:
     """Checks statements over the whole lake by their parse trees."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
         self._connection = connection
+        self._catalog = catalog
 
     def check(self, statement: duckdb.Statement) -> str:
         """Check a statement.
@@ -356,7 +365,7 @@ class _Checker:
 
         They would replace the function or view of their name, with any effect.
         """
-        metadata = f"__ducklake_metadata_{LAKE}"
+        metadata = self._catalog.tables
         rows = self._connection.execute(
             f"SELECT macro_name FROM {metadata}.ducklake_macro"
             f" UNION ALL SELECT view_name FROM {metadata}.ducklake_view"
@@ -390,7 +399,7 @@ def _reads_nothing(statement: str) -> bool:
 def _open_whole(settings: Settings, as_of: int | None) -> duckdb.DuckDBPyConnection:
     connection = _limit_memory(attach(settings, read_only=True, few_files=None), settings)
     if as_of is not None:
-        for table in _tables(connection):
+        for table in _tables(connection, settings):
             source = _source(connection, table, int(as_of))
             connection.execute(f"CREATE TEMP VIEW {table} AS {source}")
     folder = f"{settings.data_path}/".replace("'", "''")
@@ -446,9 +455,9 @@ def _check_known(
     """
     config = settings.workspaces / workspace_id / "config.yaml"
     if config.is_file():
-        _check_identity(lake, config, workspace_id)
+        _check_identity(lake, settings, config, workspace_id)
         return
-    for table in _tables(lake):
+    for table in _tables(lake, settings):
         source = f"FROM {LAKE}.{table}" if as_of is None else _source(lake, table, int(as_of))
         found = lake.execute(
             f"SELECT 1 FROM ({source}) WHERE workspace_id = ? LIMIT 1", [workspace_id]
@@ -461,13 +470,15 @@ def _check_known(
     )
 
 
-def _check_identity(lake: duckdb.DuckDBPyConnection, config: Path, workspace_id: str) -> None:
+def _check_identity(
+    lake: duckdb.DuckDBPyConnection, settings: Settings, config: Path, workspace_id: str
+) -> None:
     """Compare the uid in the folder's config with the uid in the lake.
 
     The uid is first searched for in the form that `ytap workspace create` writes. The config is
     parsed, which takes as long as a small statement, only if that uid differs from the lake's.
     """
-    if "workspaces" not in _tables(lake):
+    if "workspaces" not in _tables(lake, settings):
         return  # a lake from before there were uids
     rows = lake.execute(f"SELECT workspace_id, upper(uid) FROM {LAKE}.workspaces").fetchall()
     owners: dict[str, str | None] = dict(rows)
@@ -531,8 +542,8 @@ def _newest(connection: duckdb.DuckDBPyConnection) -> int:
     return int(row[0]) if row else 0
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [name for _, name in list_tables(connection)]
+def _tables(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[str]:
+    return [name for _, name in list_tables(connection, find_catalog(settings))]
 
 
 def _shapes(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

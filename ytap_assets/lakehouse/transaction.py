@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from ytap_assets.lakehouse.catalog import LAKE, Catalog, quote
 from ytap_assets.lakehouse.checks import CheckedRows, Scope
-from ytap_assets.lakehouse.connection import LAKE
 from ytap_assets.lakehouse.errors import CatalogBusyError
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
@@ -33,14 +33,13 @@ _FIRST = "__first"
 _UNKNOWN = "__unknown"
 _BEFORE_ALL = -1
 _BROUGHT_BY = "collection_id"
-# As one query of SQLite's own: it takes an eighth of what DuckDB needs to join these tables.
 _NEWEST_SEQ = """
 SELECT known.max_value
 FROM ducklake_table_column_stats known
 JOIN ducklake_column c USING (table_id, column_id)
 JOIN ducklake_table t USING (table_id)
 JOIN ducklake_schema s USING (schema_id)
-WHERE s.schema_name = 'main' AND t.table_name = ? AND c.column_name = 'seq'
+WHERE s.schema_name = 'main' AND t.table_name = {table} AND c.column_name = 'seq'
   AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL
 """
 
@@ -84,8 +83,9 @@ class Transaction:
         snapshot_id: After the commit, its snapshot.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run, catalog: Catalog) -> None:
         self._cursor = cursor
+        self._catalog = catalog
         self._touched: list[str] = []
         self._undo: list[str] = []
         self._changes: list[_Change] = []
@@ -237,7 +237,7 @@ class Transaction:
 
         The snapshot keeps the statements that undo it, in the order in which they are to be run.
         """
-        changes = plan_changes(self._cursor, tables)
+        changes = plan_changes(self._cursor, self._catalog, tables)
         for change in changes:
             for statement in change.statements:
                 self._change(_Change(statement))
@@ -303,7 +303,8 @@ class Transaction:
 
     def roll_back(self) -> None:
         """Roll back; `Lake.write` calls it after an exception inside."""
-        with suppress(duckdb.TransactionException):  # a commit that failed has undone it already
+        # A commit that failed has undone it already, and so has a server that ended the connection.
+        with suppress(duckdb.Error):
             self._cursor.execute("ROLLBACK")
 
     def _ask(self, function: str) -> int:
@@ -395,12 +396,9 @@ class Transaction:
         # On a cursor of its own: a read that lasted until the commit would keep SQLite from ending
         # its journal.
         with closing(self._cursor.cursor()) as cursor:
-            found = cursor.execute(
-                "FROM sqlite_query(?, ?, params => row(?))",
-                [f"__ducklake_metadata_{LAKE}", _NEWEST_SEQ, table.name],
-            ).fetchall()
+            found = self._catalog.query(cursor, _NEWEST_SEQ.format(table=quote(table.name)))
         if len(found) == 1 and found[0][0] is not None:
-            return int(found[0][0])
+            return int(str(found[0][0]))
         # An empty table, one made just now, or files that another program added without any.
         row = self._cursor.execute(f"SELECT max(seq) FROM {LAKE}.{table.name}").fetchone()
         return int(row[0] or 0) if row else 0

@@ -33,8 +33,8 @@ from ytap_assets.domain.plausibility import (
 )
 from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.catalog import check_files, check_integrity, read_catalog
-from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.catalog import check_files
+from ytap_assets.lakehouse.connection import find_catalog, is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies, newest_good
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, can_write
 from ytap_assets.lakehouse.inspection import (
@@ -45,7 +45,6 @@ from ytap_assets.lakehouse.inspection import (
     inspect_lake,
     missing_extensions,
 )
-from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
     SCRIPTS,
@@ -85,7 +84,6 @@ Probe = Callable[[str], str | None]
 
 _PROJECT = "ytap-assets"
 _PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;,]+)")
-_EXTENSIONS = ("ducklake", "sqlite_scanner")
 _LIBRARIES = ("dagster", "polars", "pandera")
 _LITTLE_BYTES, _TOO_LITTLE_BYTES = 2 * 10**9, 2 * 10**8
 _PROBE_TIMEOUT_S = 10.0
@@ -156,7 +154,7 @@ def examine(
         _check_disk(settings),
         _check_writing(settings),
         _check_lock(settings),
-        *_check_pins(),
+        *_check_pins(settings),
         *_check_libraries(),
     ]
     return sorted(findings, key=lambda finding: AREAS.index(finding.area))
@@ -376,7 +374,8 @@ def _check_disk(settings: Settings) -> Finding:
 
 def _check_writing(settings: Settings) -> Finding:
     """Whether what a run writes to are folders that can be written to; nothing is tried."""
-    lake = (settings.catalog.parent, settings.data_path)
+    catalog = () if settings.database else (settings.catalog.parent,)
+    lake = (*catalog, settings.data_path)
     others = (settings.workspaces, settings.state, settings.reports, settings.dagster_home)
     places = dict.fromkeys((settings.data, *lake, *others))
     files = [str(place) for place in places if not _existing(place, of_any_kind=True).is_dir()]
@@ -395,7 +394,7 @@ def _check_writing(settings: Settings) -> Finding:
 
 def _check_lock(settings: Settings) -> Finding:
     try:
-        holder = WriteLock(settings.catalog).find_holder()
+        holder = find_catalog(settings).lock().find_holder()
     except OSError as error:
         return Finding("health", "write lock", "fail", f"{error.filename}: {error.strerror}")
     if holder is None:
@@ -404,7 +403,7 @@ def _check_lock(settings: Settings) -> Finding:
     return Finding("health", "write lock", "warn", detail)
 
 
-def _check_pins() -> Iterator[Finding]:
+def _check_pins(settings: Settings) -> Iterator[Finding]:
     """Libraries that are pinned to one version, and whether the extensions are made for it."""
     try:
         wanted = metadata.requires(_PROJECT) or []
@@ -417,7 +416,7 @@ def _check_pins() -> Iterator[Finding]:
         verdict: Verdict = "ok" if have == pin else "fail"
         advice = "" if have == pin else f", pinned {pin}; install requirements.lock"
         yield Finding("versions", name, verdict, f"{have or 'not installed'}{advice}")
-    for name in missing_extensions(_EXTENSIONS):
+    for name in missing_extensions(find_catalog(settings).extensions):
         detail = f"no build for DuckDB {duckdb_version()}; install requirements.lock"
         yield Finding("versions", f"extension {name}", "fail", detail)
 
@@ -449,8 +448,9 @@ def examine_lake(
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
     try:
         require_catalog(settings)
-        check_integrity(settings.catalog)
-        check_files(read_catalog(settings.catalog), settings)
+        catalog = find_catalog(settings)
+        catalog.check_integrity()
+        check_files(catalog.read_facts(), settings)
         newer = find_newer_copy(settings, list_copies(settings))
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
@@ -496,7 +496,7 @@ def _check_facts(settings: Settings, facts: LakeFacts) -> Iterator[Finding]:
         f"{count(facts.files, 'file')}, {facts.size_bytes / 10**6:.1f} MB,"
         f" {count(facts.snapshots, 'snapshot')}"
     )
-    yield Finding("setup", "lake", "ok", f"{settings.catalog}: {size}")
+    yield Finding("setup", "lake", "ok", f"{settings.catalog_name}: {size}")
     made = f"DuckLake {facts.format_version}, created by {facts.created_by}"
     yield Finding("versions", "catalog", "ok", made)
     if facts.conflict is not None:
@@ -737,7 +737,7 @@ def examine_backups(settings: Settings, now: datetime | None = None) -> Iterator
     copies = list_copies(settings)
     yield from _judge_attempt(last_attempt(settings), moment)
     if not copies:
-        if settings.catalog.is_file():
+        if find_catalog(settings).exists():
             detail = f"none in {settings.backups}; make one with `ytap backup` or `ytap maintain`"
             yield Finding("freshness", "backups", "warn", detail)
         return

@@ -24,15 +24,16 @@ from ytap_assets.domain.plausibility import doubt_clock, doubt_expiry, doubt_ret
 from ytap_assets.domain.production.inbox import ACTIONS
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
-from ytap_assets.lakehouse.catalog import Commits, read_commits
+from ytap_assets.lakehouse.catalog import Commits
+from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.copies import (
-    CATALOG_NAME,
     Backup,
     Copy,
     check_sizes,
     find_newer_copy,
     hold_copies,
     list_copies,
+    open_copied,
     read_manifest,
     read_restored,
 )
@@ -139,7 +140,9 @@ def _has_failed(settings: Settings) -> bool:
 
 
 def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
-    if not Path(attempt.folder).is_relative_to(settings.backups) or not settings.catalog.exists():
+    if not Path(attempt.folder).is_relative_to(settings.backups) or not (
+        find_catalog(settings).exists()
+    ):
         return
     try:
         _keep_record(settings, _ATTEMPT, attempt)
@@ -147,7 +150,7 @@ def _keep_attempt(settings: Settings, attempt: Attempt) -> None:
         _LOG.warning("the outcome of the backup cannot be recorded: %s", error)
 
 
-def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> list[Path]:
+def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = None) -> list[str]:
     """Restore a copy; the previous lake is kept beside it.
 
     Returns:
@@ -157,23 +160,10 @@ def restore_lake(platform: Platform, folder: Path, *, now: datetime | None = Non
         BackupError: The copy is damaged, or was made by a newer DuckDB.
     """
     settings = platform.settings
-    earlier = _list_kept(settings)
-    restore(settings, folder.absolute(), now or datetime.now(UTC))
+    kept = restore(settings, folder.absolute(), now or datetime.now(UTC))
     # A backup that failed was one of the lake that is replaced.
     (settings.state / _ATTEMPT).unlink(missing_ok=True)
-    return [path for path in _list_kept(settings) if path not in earlier]
-
-
-def _list_kept(settings: Settings) -> list[Path]:
-    """The catalogs and folders of files that restores kept; catalogs without their journals."""
-    return [
-        path
-        for place in (settings.catalog, settings.data_path)
-        if place.parent.is_dir()
-        for path in sorted(place.parent.iterdir())
-        if path.name.startswith(f"{place.name}.before-")
-        and not path.name.endswith(("-wal", "-shm"))
-    ]
+    return kept
 
 
 def describe_dropped(settings: Settings, folder: Path) -> list[str]:
@@ -187,15 +177,15 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
     check_sizes(folder.absolute())
     columns = ["workspace_id", "script_id", "type", "occurred_at", "actor", "seq"]
     try:
-        known = read_commits(folder.absolute() / CATALOG_NAME, is_copy=True)
+        known = open_copied(folder.absolute()).read_commits()
         with inspect_lake(settings) as inspection:
-            commits = read_commits(settings.catalog)
+            commits = find_catalog(settings).read_commits()
             if commits.lake_id != known.lake_id:
                 return ["the backup is of another lake; no commit of the current lake is in it"]
             last, is_certain = _find_last_common(settings, folder.absolute(), commits, known)
             events = inspection.read(PRODUCTION_EVENTS, columns, known="snapshot_id", after=last)
     except LakeMissingError:
-        return [f"no lake is replaced: there is none at {settings.catalog}"]
+        return [f"no lake is replaced: there is none at {settings.catalog_name}"]
     except LakeError as error:
         return [f"it is not known which commits of the current lake the backup lacks: {error}"]
     decided = events.filter(pl.col("actor").str.starts_with(_PERSON)).sort("seq", descending=True)

@@ -18,7 +18,7 @@ from ytap_assets.lakehouse.checks import (
     Scope,
     check_batch,
 )
-from ytap_assets.lakehouse.connection import is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.connection import find_catalog, is_made_by_itself, require_catalog
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
@@ -109,7 +109,7 @@ class Platform:
         recorded = self.settings.recorded_days() if self.settings.transport == "replay" else []
         recent = recorded[0] if recorded else self.now().date() - _RECENT
         first = self.settings.first_day or recent
-        if self.settings.catalog.is_file():
+        if find_catalog(self.settings).exists():
             stored = self.lake.cross_reader().first_day(RAW_TRENDS, since=_PLATFORMS_BEGAN)
             first = min(first, stored or first)
         return (min(first, recorded[-1]), recorded[-1]) if recorded else (first, None)

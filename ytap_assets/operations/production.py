@@ -120,8 +120,8 @@ def advance(batch: Batch, promotion: str) -> Results:
                 break
         else:
             busy = CatalogBusyError(
-                f"{batch.platform.settings.catalog}: other runs promoted the same scripts in each"
-                f" of {_MAX_ROUNDS} attempts; the next run decides them"
+                f"{batch.platform.settings.catalog_name}: other runs promoted the same scripts in"
+                f" each of {_MAX_ROUNDS} attempts; the next run decides them"
             )
             for one in waiting:
                 outcomes[one.workspace_id].fail(busy)

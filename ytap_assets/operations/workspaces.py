@@ -28,6 +28,7 @@ from ulid import ULID
 from ytap_assets.domain.languages import has_other_languages
 from ytap_assets.domain.spam.rules import RuleName, find_weak_rules
 from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import (
@@ -200,7 +201,7 @@ def survey_workspaces(settings: Settings, workspaces: Workspaces) -> Survey:
     Raises:
         LakeError: The lake cannot be read.
     """
-    if not settings.catalog.is_file():
+    if not find_catalog(settings).exists():
         return Survey({}, ())
     with inspect_lake(settings) as inspection:
         return compare_workspaces(inspection, workspaces, inspection.ages(TABLES.values()))
@@ -212,7 +213,7 @@ def read_registry(settings: Settings) -> Registered:
     Raises:
         LakeError: The lake cannot be read.
     """
-    if not settings.catalog.is_file():
+    if not find_catalog(settings).exists():
         return {}
     with inspect_lake(settings) as inspection:
         return _read_registry(inspection)

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from ytap_assets.cli.sql import QUESTIONS, attach_lines, is_complete
+from ytap_assets.cli.sql import QUESTIONS, is_complete
+from ytap_assets.lakehouse.connection import attach_lines
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import VIDEOS
 from ytap_assets_tests.cli.conftest import Ytap, append_trends, trend

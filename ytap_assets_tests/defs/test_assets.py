@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from ytap_assets.defs.assets import WRITTEN_BESIDE, evidence_checks, lake_maintenance, restore_drill
-from ytap_assets.lakehouse.connection import LAKE
+from ytap_assets.lakehouse.catalog import LAKE
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.maintenance import backup_lake, last_drill
 from ytap_assets.operations.platform import Platform

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,23 +10,29 @@ import pytest
 
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import Lakes
 from ytap_assets_tests.lakehouse.samples import SAMPLES
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def made_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with an empty lake of the sample tables; copied, never opened again."""
-    folder = tmp_path_factory.mktemp("made")
-    Lake.open(Settings.from_env({"YTAP_DATA": str(folder)}), tables=SAMPLES).close()
-    return folder
+def made_lake(tmp_path_factory: pytest.TempPathFactory, lakes: Lakes) -> Settings:
+    """An empty lake of the sample tables; copied, never opened again."""
+    settings = lakes.place(tmp_path_factory.mktemp("made"))
+    Lake.create(settings, tables=SAMPLES).close()
+    return settings
 
 
 @pytest.fixture(scope="module")
-def shared_lake(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+def shared_lake(
+    made_lake: Settings, lakes: Lakes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lake]:
     """A lake for the tests of a module that each keep to a workspace of their own."""
-    with Lake.open(_copy(made_lake, tmp_path_factory.mktemp("shared")), tables=SAMPLES) as lake:
+    with (
+        lakes.copy(made_lake, tmp_path_factory.mktemp("shared") / "data") as settings,
+        Lake.open(settings, tables=SAMPLES) as lake,
+    ):
         yield lake
 
 
@@ -38,15 +43,16 @@ def workspace() -> str:
 
 
 @pytest.fixture
-def settings(made_lake: Path, tmp_path: Path) -> Settings:
+def settings(made_lake: Settings, lakes: Lakes, tmp_path: Path) -> Iterator[Settings]:
     """The settings of a lake of one's own, with the sample tables."""
-    return _copy(made_lake, tmp_path)
+    with lakes.copy(made_lake, tmp_path / "data") as copied:
+        yield copied
 
 
 @pytest.fixture
-def empty_settings(tmp_path: Path) -> Settings:
+def empty_settings(lakes: Lakes, tmp_path: Path) -> Settings:
     """The settings of a place where there is no lake yet."""
-    return Settings.from_env({"YTAP_DATA": str(tmp_path / "nothing")})
+    return lakes.place(tmp_path / "nothing")
 
 
 @pytest.fixture
@@ -54,8 +60,3 @@ def lake(settings: Settings) -> Iterator[Lake]:
     """A lake of one's own, with the sample tables."""
     with Lake.open(settings, tables=SAMPLES) as lake:
         yield lake
-
-
-def _copy(made: Path, folder: Path) -> Settings:
-    shutil.copytree(made, folder / "data")
-    return Settings.from_env({"YTAP_DATA": str(folder / "data")})

@@ -21,15 +21,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.backup import ROTATION, back_up, restore, verify
-from ytap_assets.lakehouse.catalog import (
-    LakeFile,
-    check_files,
-    check_integrity,
-    read_catalog,
-    read_commits,
-)
+from ytap_assets.lakehouse.catalog import LakeFile, check_files
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.connection import attach, find_catalog
 from ytap_assets.lakehouse.copies import Backup, Copied, hold_copies, open_backup, read_restored
 from ytap_assets.lakehouse.errors import (
     BackupError,
@@ -93,6 +87,7 @@ def test_a_restore_brings_back_rows_and_history(lake: Lake, backup: Backup) -> N
         assert _versions(restored) == [4, 4]
 
 
+@pytest.mark.sqlite
 def test_a_restore_keeps_the_old_lake_beside_it(lake: Lake, backup: Backup) -> None:
     _publish(lake, 3)
     lake.close()
@@ -120,6 +115,7 @@ def test_a_restore_under_an_open_lake_is_seen_by_it(lake: Lake, backup: Backup) 
         assert _versions(other) == [4, 4]
 
 
+@pytest.mark.sqlite
 def test_a_journal_of_the_old_catalog_is_not_read_as_the_new_ones(
     lake: Lake, backup: Backup
 ) -> None:
@@ -266,7 +262,7 @@ def test_what_is_no_file_in_the_place_of_one_is_named_and_not_read(
     file.unlink()
     make(file)
     for look in (
-        lambda: check_files(read_catalog(lake.settings.catalog), lake.settings),
+        lambda: check_files(lake.catalog.read_facts(), lake.settings),
         lambda: back_up(lake.settings, tmp_path / "copy", NOW),
         lambda: maintain(lake, datetime.now(UTC), RUN),
     ):
@@ -480,7 +476,8 @@ def test_a_copy_of_the_format_before_is_taken(lake: Lake, backup: Backup) -> Non
     old = {"format": 2, **{name: content[name] for name in kept}}
     (backup.folder / "manifest.json").write_text(json.dumps(old))
     _publish(lake, 3)
-    assert restore(lake.settings, backup.folder, NOW).sequence is None
+    assert open_backup(backup.folder).sequence is None
+    restore(lake.settings, backup.folder, NOW)
     assert _versions(lake) == [2, 2]
 
 
@@ -576,7 +573,7 @@ def test_every_file_is_compared_once_in_a_rotation(lake: Lake) -> None:
 def test_what_maintenance_may_write_anew_is_compared_each_time(lake: Lake) -> None:
     for day in (DAY, DAY + timedelta(days=1)):
         publish(lake, NOTES, notes("tech", [day], "ab", version=1), Scope("tech", day, day))
-    facts = read_catalog(lake.settings.catalog)
+    facts = lake.catalog.read_facts()
     assert find_rewritten(facts.files) == set(facts.files)
     back_up(lake.settings, lake.settings.backups / "0", NOW)
     _flip_twice(lake.settings.data_path / min(facts.files))
@@ -619,6 +616,7 @@ def test_no_first_copy_is_made_of_a_file_that_cannot_be_decoded(lake: Lake, tmp_
     assert not list(tmp_path.glob("bad*"))
 
 
+@pytest.mark.sqlite
 def test_no_copy_is_made_where_the_catalog_counts_other_rows(lake: Lake, tmp_path: Path) -> None:
     _publish(lake, 1)
     with closing(sqlite3.connect(lake.settings.catalog)) as connection:
@@ -647,6 +645,7 @@ def _damage_unread_page(catalog: Path) -> None:
         stream.write(bytes(size))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "damage",
     [_damage_pages, _damage_unread_page, lambda catalog: os.truncate(catalog, 0)],
@@ -668,6 +667,7 @@ def test_a_damaged_catalog_is_not_copied_and_is_restored(
         assert _versions(restored) == [2, 2]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["catalog.sqlite", "files"])
 def test_an_earlier_lake_is_not_replaced(lake: Lake, backup: Backup, name: str) -> None:
     kept = lake.settings.catalog.with_name(f"{name}.before-20261120T120000000000")
@@ -705,6 +705,7 @@ def test_a_link_in_the_way_is_not_followed(lake: Lake, backup: Backup, tmp_path:
     assert not list(lake.settings.catalog.parent.rglob("*before*"))
 
 
+@pytest.mark.sqlite
 def test_a_restore_that_fails_leaves_the_lake_as_it_was(lake: Lake, backup: Backup) -> None:
     _publish(lake, 3)
     catalog, data_path = lake.settings.catalog, lake.settings.data_path
@@ -749,7 +750,7 @@ def test_two_backups_at_once_wait_for_each_other(lake: Lake) -> None:
 def test_an_older_duckdbs_backup_is_taken(lake: Lake, backup: Backup) -> None:
     _rewrite(backup.folder, duckdb_version="1.4.9")
     _publish(lake, 3)
-    assert restore(lake.settings, backup.folder, NOW).duckdb_version == "1.4.9"
+    restore(lake.settings, backup.folder, NOW)
     assert _versions(lake) == [2, 2]
 
 
@@ -764,15 +765,17 @@ def _damage_schema(settings: Settings) -> bytes:
     return content
 
 
+@pytest.mark.sqlite
 def test_a_schema_that_is_no_text_is_damage_and_a_restore_replaces_it(
     lake: Lake, backup: Backup, tmp_path: Path
 ) -> None:
     lake.close()
     settings = lake.settings
     damaged = _damage_schema(settings)
-    for look in (check_integrity, read_catalog, read_commits):
+    catalog = find_catalog(settings)
+    for look in (catalog.check_integrity, catalog.read_facts, catalog.read_commits):
         with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
-            look(settings.catalog)
+            look()
     for read_only in (True, False):
         with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
             attach(settings, read_only=read_only)
@@ -786,6 +789,7 @@ def test_a_schema_that_is_no_text_is_damage_and_a_restore_replaces_it(
         assert _versions(restored) == [2, 2]
 
 
+@pytest.mark.sqlite
 def test_a_pipe_in_place_of_the_record_of_a_restore_is_not_waited_for(lake: Lake) -> None:
     record = Path(f"{lake.settings.catalog}.restored")
     os.mkfifo(record)
@@ -800,6 +804,7 @@ _HOSTILE = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("kind", _HOSTILE)
 def test_what_a_catalog_would_do_by_itself_is_refused(
     lake: Lake, backup: Backup, tmp_path: Path, kind: str
@@ -820,11 +825,12 @@ def test_what_a_catalog_would_do_by_itself_is_refused(
             use(lake.settings, backup.folder, NOW)
     assert not list(lake.settings.catalog.parent.glob("*before*"))
     with pytest.raises(LakeDamagedError, match=f"contains the {kind}.*'hostile'.*drop it"):
-        check_integrity(lake.settings.catalog)
+        lake.catalog.check_integrity()
     with pytest.raises(BackupError, match=f"contains the {kind}"):
         back_up(lake.settings, tmp_path / "another", NOW)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "change",
     [
@@ -842,7 +848,7 @@ def test_values_of_a_wrong_type_in_a_catalog_are_damage(lake: Lake, change: str)
         connection.execute(change)
         connection.commit()
     with pytest.raises(LakeDamagedError, match="the catalog is damaged"):
-        read_catalog(lake.settings.catalog)
+        lake.catalog.read_facts()
 
 
 @pytest.mark.parametrize("sequence", [10**9 - 1, 10**9, 10**15])

@@ -11,6 +11,7 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import place_of
 from ytap_assets_tests.lakehouse.processes import Worker
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -30,14 +31,14 @@ def _run_all(settings: Settings, *, writers: int, readers: int, rounds: int) -> 
     config = settings.workspaces / "shared" / "config.yaml"
     config.parent.mkdir(parents=True)
     config.touch()  # readers ask for it before it has rows
-    data = str(settings.data)
+    place = place_of(settings)
     with Lake.open(settings, tables=SAMPLES) as lake, ExitStack() as stack:
         reading = [
-            stack.enter_context(Worker("read", data=data, in_sandbox=number == 0))
+            stack.enter_context(Worker("read", **place, in_sandbox=number == 0))
             for number in range(readers)
         ]
         writing = [
-            stack.enter_context(Worker("write", data=data, number=number, rounds=rounds))
+            stack.enter_context(Worker("write", **place, number=number, rounds=rounds))
             for number in range(writers)
         ]
         for worker in reading:
@@ -78,6 +79,7 @@ def test_eight_writers_and_four_readers_for_long(settings: Settings) -> None:
     _run_all(settings, writers=8, readers=4, rounds=40)
 
 
+@pytest.mark.sqlite
 def test_processes_make_the_lake_together(empty_settings: Settings) -> None:
     with ExitStack() as stack:
         workers = [
@@ -130,6 +132,7 @@ def test_readers_see_what_was_there_while_a_write_is_under_way(lake: Lake) -> No
     assert lake.reader("tech").read(NOTES).get_column("version").to_list() == [2, 2, 2]
 
 
+@pytest.mark.sqlite
 def test_readers_do_not_wait_for_a_commit(lake: Lake) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "ab", version=1), one_day("tech"))
     statement = "SELECT count(*) FROM notes"

@@ -14,12 +14,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ytap_assets.lakehouse.catalog import LAKE
 from ytap_assets.lakehouse.connection import (
-    LAKE,
     attach,
-    attach_statement,
     connect,
     extension_file,
+    find_catalog,
     list_tables,
     make_catalog,
 )
@@ -92,6 +92,7 @@ def test_nothing_unsigned_is_loaded_once_the_lake_is_attached(
             connection.execute(f"LOAD '{changed}'")
 
 
+@pytest.mark.sqlite
 def test_an_extension_that_was_changed_is_refused(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +138,7 @@ def test_joins_are_ordered_where_there_are_many_files(
     assert ("join_order" in disabled) is is_skipped
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_scan_of_the_catalog_is_not_split_by_rowids(lake: Lake, read_only: bool) -> None:
     """Split, the first read of a table whose files are being merged may find it empty."""
@@ -151,7 +153,7 @@ def test_tables_are_listed_with_their_schemas(lake: Lake) -> None:
         cursor.execute(f"CREATE VIEW {LAKE}.seen AS SELECT 1 AS n")
         cursor.execute(f"DROP TABLE {LAKE}.{NOTES.name}")
         expected = [("main", name) for name in SAMPLES if name != NOTES.name]
-        assert list_tables(cursor) == sorted([*expected, ("own", "more")])
+        assert list_tables(cursor, lake.catalog) == sorted([*expected, ("own", "more")])
 
 
 @pytest.mark.parametrize("read_only", [True, False])
@@ -169,8 +171,9 @@ def test_a_read_only_lake_refuses_writes(settings: Settings) -> None:
         connection.execute(f"DELETE FROM {LAKE}.notes")
 
 
+@pytest.mark.sqlite
 def test_the_attach_statement_is_one_a_person_can_type(settings: Settings) -> None:
-    statement = attach_statement(settings, read_only=True)
+    statement = find_catalog(settings).attach_statement(f"{settings.data_path}/", "read")
     assert statement == (
         f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake (DATA_PATH '{settings.data_path}/',"
         " OVERRIDE_DATA_PATH true, META_BUSY_TIMEOUT 30000, READ_ONLY)"
@@ -186,6 +189,7 @@ def test_a_data_folder_may_have_an_odd_name(tmp_path: Path) -> None:
     assert list(folder.rglob("*.parquet"))
 
 
+@pytest.mark.sqlite
 def test_a_catalog_is_complete_as_soon_as_it_is_seen(empty_settings: Settings) -> None:
     catalog = empty_settings.catalog
     catalog.parent.mkdir(parents=True)
@@ -199,6 +203,7 @@ def test_a_catalog_is_complete_as_soon_as_it_is_seen(empty_settings: Settings) -
     assert snapshots == (1,)
 
 
+@pytest.mark.sqlite
 def test_what_a_killed_making_left_is_no_obstacle(empty_settings: Settings) -> None:
     catalog = empty_settings.catalog
     catalog.parent.mkdir(parents=True)

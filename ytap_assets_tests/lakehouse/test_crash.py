@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import sys
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from ytap_assets.lakehouse.copies import list_copies, open_backup
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import change_catalog, place_of
 from ytap_assets_tests.lakehouse.processes import Worker
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -108,9 +107,9 @@ def _kill_many(settings: Settings, kills: int, seed: int) -> Counter[str]:
     chance = random.Random(seed)
     phases: Counter[str] = Counter()
     expected = Expected()
-    worker = Worker("churn", data=str(settings.data), seed=seed)
+    worker = Worker("churn", **place_of(settings), seed=seed)
     for number in range(kills):
-        successor = Worker("churn", data=str(settings.data), seed=seed + number + 1)
+        successor = Worker("churn", **place_of(settings), seed=seed + number + 1)
         _shoot(worker, chance)
         phases[_phase(worker.reports)] += 1
         done, intended = _hear(worker.reports, expected)
@@ -125,10 +124,9 @@ def _kill_many(settings: Settings, kills: int, seed: int) -> Counter[str]:
 def _referred(settings: Settings) -> set[str]:
     """Names of the files that the catalog refers to, or is about to delete."""
     tables = ("ducklake_data_file", "ducklake_delete_file", "ducklake_files_scheduled_for_deletion")
-    with closing(sqlite3.connect(settings.catalog)) as connection:
-        rows = connection.execute(
-            " UNION ALL ".join(f"SELECT path FROM {table}" for table in tables)
-        ).fetchall()
+    rows = change_catalog(
+        settings, " UNION ALL ".join(f"SELECT path FROM {table}" for table in tables)
+    )
     return {Path(path).name for (path,) in rows}
 
 
@@ -173,7 +171,7 @@ def _kill_restores(settings: Settings, folder: Path, kills: int) -> None:
             back_up(settings, folder / f"backup-{version}", now)
     backups = [str(folder / f"backup-{version}") for version in (1, 2)]
     for _ in range(kills):
-        with Worker("put_back", data=str(settings.data), backups=backups) as worker:
+        with Worker("put_back", **place_of(settings), backups=backups) as worker:
             worker.go()
             for _ in range(chance.randrange(1, 4)):
                 worker.wait_for("restoring")
@@ -200,7 +198,7 @@ def test_a_killed_backup_leaves_whole_copies_alone(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", [DAY], ROWS, version=1), one_day("tech"))
     for _ in range(3):
-        with Worker("copy_often", data=str(settings.data)) as worker:
+        with Worker("copy_often", **place_of(settings)) as worker:
             worker.go()
             for _ in range(chance.randrange(1, 4)):
                 worker.wait_for("copying")

@@ -33,6 +33,8 @@ from ytap_assets_tests.lakehouse.samples import (
 
 OLD, NEW = notes("tech", [DAY], "a", version=1), notes("tech", [DAY], "abc", version=2)
 
+pytestmark = pytest.mark.sqlite
+
 
 class Holder:
     """Another program that holds the catalog, until somebody has waited for it so often."""

@@ -113,6 +113,7 @@ def test_no_space_for_a_copy_or_a_restore(tmp_path: Path, settings: Settings) ->
     assert outcomes[-1][1:4] == ["ok", "ok", "ok"]
 
 
+@pytest.mark.sqlite
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path, settings: Settings) -> None:
     frozen = tmp_path / "frozen"
     shutil.copytree(settings.data, frozen)

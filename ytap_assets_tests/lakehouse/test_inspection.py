@@ -23,6 +23,7 @@ from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_TRENDS, TABLES
+from ytap_assets_tests.databases import attach_plainly
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     NOTES,
@@ -65,10 +66,7 @@ def test_rows_that_no_file_holds_are_counted(settings: Settings) -> None:
     with closing(attach(settings, read_only=False)) as writer:
         writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
         writer.execute("USE memory; DETACH lake")
-        writer.execute(
-            f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake"
-            f" (DATA_PATH '{settings.data_path}/', OVERRIDE_DATA_PATH true)"
-        )
+        writer.execute(attach_plainly(settings))
         for item in ("a", "b"):
             writer.execute(
                 "INSERT INTO lake.sightings BY NAME SELECT 'tech' AS workspace_id, ? AS item_id",
@@ -95,6 +93,7 @@ def test_nothing_to_look_at(empty_settings: Settings) -> None:
         pass
 
 
+@pytest.mark.sqlite
 def test_a_damaged_catalog_is_told(settings: Settings) -> None:
     settings.catalog.write_bytes(b"not a catalog" * 1_000)
     with pytest.raises(LakeError, match="catalog is damaged"), inspect_lake(settings):
@@ -174,6 +173,10 @@ def test_a_damaged_file_is_not_blamed_on_the_catalog(settings: Settings) -> None
         inspect_lake(settings) as inspection,
     ):
         inspection.recent(NOTES, "day", datetime(2000, 1, 1, tzinfo=UTC), ["note_id"])
+
+
+@pytest.mark.sqlite
+def test_a_damaged_catalog_is_named(settings: Settings) -> None:
     settings.catalog.write_bytes(bytes(5000))
     with (
         pytest.raises(LakeError, match=f"^{settings.catalog}: the catalog is damaged"),

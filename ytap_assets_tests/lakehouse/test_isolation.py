@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.connection import attach, find_catalog
 from ytap_assets.lakehouse.errors import StatementRefusedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.sql_sandbox import open_shell, open_sql, parse
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import Lakes
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
@@ -58,10 +58,15 @@ class Prison:
 
 
 @pytest.fixture(scope="module")
-def prison(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prison]:
+def prison(
+    made_lake: Settings, lakes: Lakes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prison]:
     root = tmp_path_factory.mktemp("prison")
-    shutil.copytree(made_lake, root / "data")
-    settings = Settings.from_env({"YTAP_DATA": str(root / "data"), "YTAP_SQL_MEMORY": "1GiB"})
+    with lakes.copy(made_lake, root / "data") as copied:
+        yield from _imprison(replace(copied, sql_memory=2**30), root)
+
+
+def _imprison(settings: Settings, root: Path) -> Iterator[Prison]:
     old = 0
     with Lake.open(settings, tables=SAMPLES) as lake:
         for number in (1, 2):
@@ -311,6 +316,7 @@ def test_nothing_comes_out_of_an_attempt_alone(prison: Prison, attempt: str) -> 
         _attempt(prison, connection, [statement])
 
 
+@pytest.mark.sqlite
 def test_a_log_file_neither_is_written_nor_ends_the_process(prison: Prison) -> None:
     """DuckDB ended the process over these, so they run in a process of their own."""
     options = f"storage = 'file', storage_path = '{prison.places['out']}'"
@@ -381,17 +387,17 @@ def test_nothing_outside_comes_out_of_the_whole_lake(prison: Prison, *, as_of: b
     snapshot = prison.old if as_of else None
     with closing(open_shell(prison.settings, workspace_id=None, as_of=snapshot)) as connection:
         for attempt in (*ATTEMPTS.values(), *ESCAPES):
-            out = _run_checked(connection, _statement(prison, attempt))
+            out = _run_checked(connection, prison, _statement(prison, attempt))
             assert not FOREIGN.search(out), attempt
-        assert f"{CANARY}-ROW" in _run_checked(connection, "FROM notes")
+        assert f"{CANARY}-ROW" in _run_checked(connection, prison, "FROM notes")
     assert _state(prison) == before
 
 
-def _run_checked(connection: duckdb.DuckDBPyConnection, statement: str) -> str:
+def _run_checked(connection: duckdb.DuckDBPyConnection, prison: Prison, statement: str) -> str:
     """What `ytap sql` would bring out."""
     out = []
     try:
-        for part in parse(connection, statement):
+        for part in parse(connection, statement, find_catalog(prison.settings)):
             result = connection.execute(part)
             out += [str(result.description), str(result.fetchall())]
     except (duckdb.Error, StatementRefusedError) as error:
@@ -422,7 +428,7 @@ def test_no_statement_over_the_whole_lake_deletes_a_file(settings: Settings) -> 
     with closing(open_shell(settings, workspace_id=None)) as connection:
         for attempt in DELETIONS:
             with pytest.raises(StatementRefusedError):
-                parse(connection, attempt)
+                parse(connection, attempt, lake.catalog)
         assert sorted(settings.data_path.rglob("*.parquet")) == files
         with suppress(duckdb.InvalidInputException):  # the catalog is read-only, the files are not
             connection.execute(DELETIONS[0]).fetchall()
@@ -448,6 +454,7 @@ def test_a_statement_that_reads_nothing_is_locked_in_too(
         _attempt(prison, connection, [_statement(prison, one) for one in ATTEMPTS.values()])
 
 
+@pytest.mark.sqlite
 def test_the_canaries_would_be_seen(prison: Prison) -> None:
     """The same readings on an open connection find what the locked one must not."""
     with closing(attach(prison.settings, read_only=True)) as connection:

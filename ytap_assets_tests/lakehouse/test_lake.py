@@ -17,9 +17,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.backup import back_up
-from ytap_assets.lakehouse.catalog import read_catalog
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.connection import attach, find_catalog
 from ytap_assets.lakehouse.errors import LakeDamagedError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
@@ -63,6 +62,7 @@ def test_the_data_folder_can_be_moved(settings: Settings, tmp_path: Path) -> Non
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, frame, one_day("tech"))
     moved = Settings.from_env({"YTAP_DATA": str(tmp_path / "else where" / "data")})
+    moved = replace(moved, database=settings.database)
     moved.data.parent.mkdir()
     shutil.move(settings.data, moved.data)
     with Lake.open(moved, tables=SAMPLES) as lake:
@@ -89,6 +89,7 @@ def test_files_and_catalog_can_live_apart(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.sqlite
 def test_a_large_payload_stays_out_of_the_catalog(empty_settings: Settings) -> None:
     body = bytes(range(256)) * 40_000
     row = {
@@ -116,7 +117,7 @@ def test_evidence_and_events_are_appended_in_one_commit(empty_settings: Settings
         "finished_at": AT, "fetched": 0, "accepted": 0, "quarantined": 0, "duplicates": 0,
         "run_id": "r",
     }  # fmt: skip
-    with Lake.open(empty_settings) as lake, lake.write(RUN) as transaction:
+    with Lake.create(empty_settings) as lake, lake.write(RUN) as transaction:
         for table, row in ((PRODUCTION_EVENTS, event), (COLLECTION_LOG, entry)):
             rows = check_rows(table, table.frame([row]), Scope("tech"))
             assert transaction.append(rows).accepted.height == 1
@@ -183,6 +184,7 @@ MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(("change", "message"), MISSING.values(), ids=MISSING.keys())
 def test_a_missing_lake_is_not_an_empty_lake(
     settings: Settings, change: Callable[[Settings], Settings], message: str
@@ -207,6 +209,7 @@ def test_a_lake_is_made_where_it_is_asked_for(settings: Settings) -> None:
         assert lake.reader("tech").read(NOTES).is_empty()
 
 
+@pytest.mark.sqlite
 def test_no_lake_is_made_over_another(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
@@ -242,6 +245,7 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED.keys())
 def test_a_damaged_catalog_is_named_with_the_way_back(
     settings: Settings, damage: Callable[[Path], object]
@@ -257,5 +261,5 @@ def test_a_damaged_catalog_is_named_with_the_way_back(
     with pytest.raises(LakeDamagedError, match=message):
         Lake.open(settings, tables=SAMPLES)
     with pytest.raises(LakeDamagedError, match=message):
-        read_catalog(settings.catalog)
+        find_catalog(settings).read_facts()
     assert settings.catalog.stat().st_size == size

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +13,6 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
-from ytap_assets.lakehouse.catalog import read_catalog
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
@@ -23,6 +20,7 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import find_rewritten
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import change_catalog
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     LOGS,
@@ -53,12 +51,6 @@ def maintain(lake: Lake, now: datetime, run: Run = RUN) -> maintenance.Maintaine
 
 def _files(lake: Lake) -> list[Path]:
     return sorted(lake.settings.data_path.rglob("*.parquet"))
-
-
-def _change(lake: Lake, statement: str, values: tuple[object, ...]) -> None:
-    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
-        connection.execute(statement, values)
-        connection.commit()
 
 
 def _fill(lake: Lake) -> None:
@@ -95,14 +87,13 @@ def test_merging_keeps_every_snapshot_readable(lake: Lake, present: datetime) ->
 @pytest.mark.parametrize("deleted", [5, 6])
 def test_half_deleted_files_are_rewritten(lake: Lake, present: datetime, deleted: int) -> None:
     publish(lake, NOTES, notes("tech", days(10), "ab"), Scope("tech", days(10)[0], days(10)[9]))
-    [name] = read_catalog(lake.settings.catalog).files
+    [name] = lake.catalog.read_facts().files
     publish(lake, NOTES, NOTES.empty(), Scope("tech", days(10)[0], days(10)[deleted - 1]))
-    assert name in find_rewritten(read_catalog(lake.settings.catalog).files)
+    assert name in find_rewritten(lake.catalog.read_facts().files)
     maintain(lake, present)
-    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
-        live = connection.execute(
-            "SELECT record_count FROM ducklake_data_file WHERE end_snapshot IS NULL"
-        ).fetchall()
+    live = change_catalog(
+        lake.settings, "SELECT record_count FROM ducklake_data_file WHERE end_snapshot IS NULL"
+    )
     assert live == [(20 - 2 * deleted,)]
     assert lake.reader("tech").read(NOTES).height == 20 - 2 * deleted
 
@@ -138,10 +129,10 @@ def test_a_snapshot_younger_than_the_window_never_expires(
     publish(lake, NOTES, notes("tech", [DAY], "a", version=2), one_day("tech"))
     now = present.replace(hour=hour, minute=30)
     limit = now - timedelta(days=lake.settings.snapshot_days)
-    _change(
-        lake,
-        "UPDATE ducklake_snapshot SET snapshot_time = ? WHERE snapshot_id = ?",
-        (f"{limit + timedelta(minutes=5):%Y-%m-%d %H:%M:%S.%f+00}", young),
+    change_catalog(
+        lake.settings,
+        "UPDATE ducklake_snapshot SET snapshot_time ="
+        f" '{limit + timedelta(minutes=5):%Y-%m-%d %H:%M:%S.%f+00}' WHERE snapshot_id = {young}",
     )
     maintain(lake, now)
     assert lake.reader("tech", as_of=young).read(NOTES).get_column("version").to_list() == [1]
@@ -155,10 +146,10 @@ def test_files_that_a_reader_may_still_hold_stay_for_an_hour(
     maintain(lake, present)
     held = _files(lake)
     now = present.replace(hour=hour, minute=30)
-    _change(
-        lake,
-        "UPDATE ducklake_files_scheduled_for_deletion SET schedule_start = ?",
-        (f"{now - timedelta(minutes=55):%Y-%m-%d %H:%M:%S.%f+00}",),
+    change_catalog(
+        lake.settings,
+        "UPDATE ducklake_files_scheduled_for_deletion SET schedule_start ="
+        f" '{now - timedelta(minutes=55):%Y-%m-%d %H:%M:%S.%f+00}'",
     )
     assert maintain(lake, now).files_deleted == 0
     assert set(held) <= set(_files(lake))
@@ -212,7 +203,11 @@ def test_no_link_leads_the_sweep_elsewhere(lake: Lake, present: datetime, tmp_pa
 
 def _other_catalog(lake: Lake, name: str) -> Settings:
     """The same files under an empty catalog of another name, as a mistyped setting gives."""
-    other = replace(lake.settings, catalog=lake.settings.catalog.with_name(name))
+    database = lake.settings.database
+    if database is not None:
+        other = replace(lake.settings, database=replace(database, schema="other"))
+    else:
+        other = replace(lake.settings, catalog=lake.settings.catalog.with_name(name))
     apart = replace(other, data_path=lake.settings.data / "apart")
     Lake.create(apart, tables=SAMPLES).close()
     return other
@@ -252,12 +247,12 @@ def test_nothing_is_merged_or_swept_where_files_are_missing(lake: Lake, present:
     assert (_files(lake), lake.snapshot_id()) == (files, snapshot)
 
 
-def _schedule(lake: Lake, path: str, *, is_relative: int) -> None:
+def _schedule(lake: Lake, path: str, *, is_relative: str) -> None:
     """Say in the catalog that a file may be deleted since long ago."""
-    _change(
-        lake,
-        "INSERT INTO ducklake_files_scheduled_for_deletion VALUES (0, ?, ?, '2020-01-01')",
-        (path, is_relative),
+    change_catalog(
+        lake.settings,
+        "INSERT INTO ducklake_files_scheduled_for_deletion"
+        f" VALUES (0, '{path}', {is_relative}, '2020-01-01')",
     )
 
 
@@ -267,7 +262,7 @@ def test_a_file_that_a_snapshot_refers_to_is_never_cleaned_up(
     publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     [file] = _files(lake)
     name = file.relative_to(lake.settings.data_path).as_posix()
-    _schedule(lake, name, is_relative=1)
+    _schedule(lake, name, is_relative="true")
     done = maintain(lake, present)
     assert done.files_deleted == 0
     assert f"would delete {file}" in (done.refusal or "")
@@ -279,7 +274,7 @@ def test_a_scheduled_file_outside_the_lake_is_never_cleaned_up(
 ) -> None:
     _fill(lake)
     outside = _leave(tmp_path / "outside", "a", present)
-    _schedule(lake, str(outside), is_relative=0)
+    _schedule(lake, str(outside), is_relative="false")
     with pytest.raises(LakeDamagedError, match="below its data path"):
         maintain(lake, present + MONTH)
     assert outside.exists()

@@ -5,9 +5,8 @@ DuckLake keeps the newest column statistics only, and DuckDB's optimizer believe
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -21,6 +20,7 @@ from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.sql_sandbox import open_sql
 from ytap_assets.settings import Settings
+from ytap_assets_tests.databases import Lakes
 from ytap_assets_tests.lakehouse.samples import (
     LOGS,
     NOTES,
@@ -72,11 +72,15 @@ def _answer(connection: duckdb.DuckDBPyConnection, shape: str, rows: str) -> lis
 
 
 @pytest.fixture(scope="module")
-def shrunk(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, int]:
+def shrunk(
+    made_lake: Settings, lakes: Lakes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Settings, int]]:
     """A lake whose later days, with the nulls, are deleted and rewritten; and a snapshot before."""
-    folder = tmp_path_factory.mktemp("shrunk") / "data"
-    shutil.copytree(made_lake, folder)
-    settings = Settings.from_env({"YTAP_DATA": str(folder)})
+    with lakes.copy(made_lake, tmp_path_factory.mktemp("shrunk") / "data") as settings:
+        yield settings, _shrink(settings)
+
+
+def _shrink(settings: Settings) -> int:
     earlier = notes("tech", DAYS[:3], IDS, version=1)
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("art", DAYS[:1], IDS[:5]), Scope("art", DAYS[0], DAYS[0]))
@@ -86,7 +90,7 @@ def shrunk(made_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
         publish(lake, NOTES, NOTES.empty(), Scope("art"))
         publish(lake, NOTES, NOTES.empty(), Scope("tech", LATER, DAYS[-1]))
         _rewrite(lake)
-    return settings, before
+    return before
 
 
 def test_readers_of_an_old_snapshot_see_its_rows(shrunk: tuple[Settings, int]) -> None:
@@ -175,15 +179,18 @@ CHANGES = st.lists(
 )
 @given(changes=CHANGES, is_empty=st.booleans())
 def test_every_snapshot_answers_as_it_did(
-    made_lake: Path,
+    made_lake: Settings,
+    lakes: Lakes,
     tmp_path_factory: pytest.TempPathFactory,
     changes: list[Change],
     *,
     is_empty: bool,
 ) -> None:
-    folder = tmp_path_factory.mktemp("old") / "data"
-    shutil.copytree(made_lake, folder)
-    settings = Settings.from_env({"YTAP_DATA": str(folder)})
+    with lakes.copy(made_lake, tmp_path_factory.mktemp("old") / "data") as settings:
+        _compare_snapshots(settings, changes, is_empty=is_empty)
+
+
+def _compare_snapshots(settings: Settings, changes: list[Change], *, is_empty: bool) -> None:
     truth: dict[int, pl.DataFrame] = {}
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", DAYS, IDS[:20], version=3, weight=0.5), WHOLE)

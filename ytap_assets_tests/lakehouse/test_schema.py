@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from ytap_assets.tables.base import (
     Texts,
     column,
 )
+from ytap_assets_tests.databases import attach_plainly, change_catalog
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     RUN,
@@ -163,7 +163,7 @@ def _describe(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
 
 
 def test_every_table_is_made_with_its_comments_and_order(empty_settings: Settings) -> None:
-    with Lake.open(empty_settings) as lake:
+    with Lake.create(empty_settings) as lake:
         assert lake.evolve(TABLES) == []
         with lake.cursor() as cursor:
             tables = cursor.execute(
@@ -218,11 +218,12 @@ def test_a_renamed_column_keeps_its_rows_and_old_snapshots_are_readable(lake: La
         assert past.read(SIGHTINGS)["title"].to_list() == ["one"]
         maintain(lake, datetime.now(UTC), RUN)
     with lake.cursor() as cursor:
+        tables = lake.catalog.tables
         [(order,)] = cursor.execute(
             "SELECT string_agg(expression, ', ' ORDER BY sort_key_index)"
-            " FROM __ducklake_metadata_lake.ducklake_sort_expression"
-            " JOIN __ducklake_metadata_lake.ducklake_sort_info USING (sort_id, table_id)"
-            " JOIN __ducklake_metadata_lake.ducklake_table t USING (table_id)"
+            f" FROM {tables}.ducklake_sort_expression"
+            f" JOIN {tables}.ducklake_sort_info USING (sort_id, table_id)"
+            f" JOIN {tables}.ducklake_table t USING (table_id)"
             " WHERE t.table_name = 'sightings' AND ducklake_sort_info.end_snapshot IS NULL"
         ).fetchall()
     assert order.replace('"', "") == "day, thing_id"
@@ -303,7 +304,7 @@ def test_snapshots_from_before_a_column_are_readable(lake: Lake) -> None:
 
 
 def test_snapshots_from_before_a_table_hold_no_rows(empty_settings: Settings) -> None:
-    with Lake.open(empty_settings, tables={}) as lake:
+    with Lake.create(empty_settings, tables={}) as lake:
         before = lake.snapshot_id()
         _evolve(lake, GROWN)
         append(lake, GROWN, GROWN.frame([_grown_row("new")]), "tech")
@@ -426,10 +427,7 @@ def _insert_plainly(settings: Settings) -> None:
     """Insert a row as somebody does who attaches the lake without our options."""
     with closing(attach(settings, read_only=True)) as plain:
         plain.execute("USE memory; DETACH lake")
-        plain.execute(
-            f"ATTACH 'ducklake:sqlite:{settings.catalog}' AS lake"
-            f" (DATA_PATH '{settings.data_path}/', OVERRIDE_DATA_PATH true)"
-        )
+        plain.execute(attach_plainly(settings))
         plain.execute(
             "INSERT INTO lake.sightings BY NAME SELECT 'x' AS workspace_id, 'i' AS item_id"
         )
@@ -441,8 +439,7 @@ def test_a_writer_that_knows_nothing_of_us_writes_files_too(settings: Settings) 
 
 
 def test_a_lake_without_the_option_gets_it_once(settings: Settings) -> None:
-    with closing(sqlite3.connect(settings.catalog)) as catalog, catalog:
-        catalog.execute("DELETE FROM ducklake_metadata WHERE key = 'data_inlining_row_limit'")
+    change_catalog(settings, "DELETE FROM ducklake_metadata WHERE key = 'data_inlining_row_limit'")
     with Lake.open(settings, tables=SAMPLES) as lake:
         snapshot = lake.snapshot_id()
     _insert_plainly(settings)

@@ -13,7 +13,7 @@ import pytest
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse import sql_sandbox
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.connection import attach, find_catalog
 from ytap_assets.lakehouse.errors import (
     LakeError,
     LakeMissingError,
@@ -286,10 +286,10 @@ REFUSED = {
     "statement", [line.strip() for text in REFUSED.values() for line in text.strip().splitlines()]
 )
 def test_a_statement_that_could_reach_more_is_not_run(
-    whole: duckdb.DuckDBPyConnection, statement: str
+    whole: duckdb.DuckDBPyConnection, two: Lake, statement: str
 ) -> None:
     with pytest.raises(StatementRefusedError, match=r"`ytap attach`|`PIVOT t ON|lake is read-only"):
-        parse(whole, statement)
+        parse(whole, statement, two.catalog)
 
 
 @pytest.mark.parametrize(
@@ -326,8 +326,10 @@ def test_a_statement_that_could_reach_more_is_not_run(
         " day BETWEEN '2026-01-01' AND now(), CASE WHEN version > 1 THEN 1 END FROM notes",
     ],
 )
-def test_statements_that_read_are_run(whole: duckdb.DuckDBPyConnection, statement: str) -> None:
-    for part in parse(whole, statement):
+def test_statements_that_read_are_run(
+    whole: duckdb.DuckDBPyConnection, two: Lake, statement: str
+) -> None:
+    for part in parse(whole, statement, two.catalog):
         whole.execute(part).fetchall()
 
 
@@ -338,28 +340,30 @@ def test_a_statement_that_takes_long_to_plan_is_not_run(
     longest = "SELECT true" + " AND true" * 20_000
     with closing(open_shell(two.settings, workspace_id=workspace_id)) as connection:
         with pytest.raises(StatementRefusedError, match="characters"):
-            parse(connection, f"SELECT 1; {longest}")
-        assert parse(connection, "SELECT 'x'" + " " * 1000)
+            parse(connection, f"SELECT 1; {longest}", two.catalog)
+        assert parse(connection, "SELECT 'x'" + " " * 1000, two.catalog)
 
 
-def test_what_is_run_is_what_was_checked(whole: duckdb.DuckDBPyConnection) -> None:
+def test_what_is_run_is_what_was_checked(whole: duckdb.DuckDBPyConnection, two: Lake) -> None:
     text = (
         "/* EXPLAIN */ EXPLAIN -- FROM 'x.db'\n ANALYZE SELECT 1 /* '*/;"
         " CREATE /* ' */ TEMP TABLE t AS/**/SELECT 2"
     )
-    assert parse(whole, text) == [
+    assert parse(whole, text, two.catalog) == [
         "EXPLAIN   ANALYZE  SELECT 1 /* '*/",
         "CREATE   TEMP TABLE t AS /**/SELECT 2",
     ]
 
 
-def test_a_failed_transaction_can_be_rolled_back(whole: duckdb.DuckDBPyConnection) -> None:
+def test_a_failed_transaction_can_be_rolled_back(
+    whole: duckdb.DuckDBPyConnection, two: Lake
+) -> None:
     whole.execute("BEGIN")
     with pytest.raises(duckdb.ConversionException):
         whole.execute("SELECT 'x'::INT")
-    for part in parse(whole, "ROLLBACK"):
+    for part in parse(whole, "ROLLBACK", two.catalog):
         whole.execute(part)
-    [count] = parse(whole, "SELECT count(*) FROM notes")
+    [count] = parse(whole, "SELECT count(*) FROM notes", two.catalog)
     assert whole.execute(count).fetchall() == [(5,)]
 
 
@@ -370,6 +374,7 @@ def test_a_failed_transaction_can_be_rolled_back(whole: duckdb.DuckDBPyConnectio
 )
 def test_deep_nesting_is_no_traceback(
     whole: duckdb.DuckDBPyConnection,
+    two: Lake,
     before: str,
     opening: str,
     middle: str,
@@ -377,14 +382,16 @@ def test_deep_nesting_is_no_traceback(
     depth: int,
 ) -> None:
     with suppress(StatementRefusedError, duckdb.Error):
-        parse(whole, before + opening * depth + middle + ending * depth)
+        parse(whole, before + opening * depth + middle + ending * depth, two.catalog)
     assert whole.execute("SELECT 1").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize("kind", ['USE "x"', "CREATE TABLE t (a INT)", "DROP VIEW v"])
-def test_comments_do_not_make_the_check_slow(whole: duckdb.DuckDBPyConnection, kind: str) -> None:
+def test_comments_do_not_make_the_check_slow(
+    whole: duckdb.DuckDBPyConnection, two: Lake, kind: str
+) -> None:
     with pytest.raises(StatementRefusedError):
-        parse(whole, "/*x*/" * 3000 + kind)
+        parse(whole, "/*x*/" * 3000 + kind, two.catalog)
 
 
 def test_macros_and_views_of_another_writer_are_not_run(settings: Settings) -> None:
@@ -403,7 +410,7 @@ def test_macros_and_views_of_another_writer_are_not_run(settings: Settings) -> N
             "SELECT LOWER(note_id) OVER () FROM notes",
         ):
             with pytest.raises(StatementRefusedError):
-                parse(connection, statement)
+                parse(connection, statement, find_catalog(settings))
 
 
 def test_functions_that_sound_like_more_than_computing_are_known() -> None:
@@ -496,7 +503,7 @@ def test_as_of_a_snapshot(lake: Lake, workspace_id: str | None) -> None:
 def test_as_of_a_time_before_some_tables(
     empty_settings: Settings, workspace_id: str | None
 ) -> None:
-    with Lake.open(empty_settings, tables={"notes": NOTES}) as lake:
+    with Lake.create(empty_settings, tables={"notes": NOTES}) as lake:
         publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
         before = lake.snapshot_id()
         lake.evolve({"sightings": SIGHTINGS})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +18,7 @@ from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run, split_parts
+from ytap_assets_tests.databases import attach_plainly, change_catalog
 from ytap_assets_tests.effort import examples
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -234,9 +234,7 @@ def test_the_last_number_is_known_without_reading_the_files(lake: Lake) -> None:
 )
 def test_rows_without_statistics_are_read_for_the_last_number(lake: Lake, change: str) -> None:
     append(lake, LOGS, logs("art", ["a", "b"]), "art")
-    with closing(sqlite3.connect(lake.settings.catalog)) as connection:
-        connection.execute(change)
-        connection.commit()
+    change_catalog(lake.settings, change)
     append(lake, LOGS, logs("tech", ["c"]), "tech")
     assert _seqs(lake) == {"a": 1, "b": 2, "c": 3}
 
@@ -246,10 +244,7 @@ def _write_elsewhere(lake: Lake, *statements: str) -> None:
     with closing(attach(lake.settings, read_only=False)) as writer:
         writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
         writer.execute("USE memory; DETACH lake")
-        writer.execute(
-            f"ATTACH 'ducklake:sqlite:{lake.settings.catalog}' AS lake"
-            f" (DATA_PATH '{lake.settings.data_path}/', OVERRIDE_DATA_PATH true)"
-        )
+        writer.execute(attach_plainly(lake.settings))
         for statement in statements:
             writer.execute(statement)
 

@@ -77,8 +77,12 @@ def _watch_phases() -> None:
         log.addHandler(_Phases())
 
 
+_place: dict[str, str] = {}
+"""The catalog, where it is a database."""
+
+
 def _settings(data: str, **others: str) -> Settings:
-    return Settings.from_env({"YTAP_DATA": data, "YTAP_SNAPSHOT_DAYS": "1", **others})
+    return Settings.from_env({"YTAP_DATA": data, "YTAP_SNAPSHOT_DAYS": "1", **_place, **others})
 
 
 def _newest_version(lake: Lake) -> int:
@@ -222,9 +226,11 @@ def _look_in_sandbox(settings: Settings) -> Iterator[str]:
 def put_back(*, data: str, backups: list[str]) -> None:
     """Restore one backup after the other until killed; never may the catalog be missing."""
     settings = _settings(data)
+    is_file = settings.database is None
 
     def look(event: str, _: tuple[object, ...]) -> None:
-        if event in {"os.rename", "os.remove", "os.link"} and not settings.catalog.is_file():
+        is_change = event in {"os.rename", "os.remove", "os.link"}
+        if is_file and is_change and not settings.catalog.is_file():
             report("missing", event)
 
     sys.addaudithook(look)
@@ -372,6 +378,8 @@ ROLES: dict[str, Callable[..., None]] = {
 def main(role: str, arguments: str) -> None:
     """Play a role once the parent says so."""
     keywords: dict[str, Any] = json.loads(arguments)
+    if database := keywords.pop("database", None):
+        _place["YTAP_CATALOG"] = database
     if role != "hold":
         report("ready")
         sys.stdin.readline()

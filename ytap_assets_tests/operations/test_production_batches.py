@@ -141,16 +141,17 @@ WITHOUT_SHRINKING = [one for one in hypothesis.Phase if one is not hypothesis.Ph
 """An example takes two seconds."""
 
 
+@pytest.mark.sqlite
 @hypothesis.settings(max_examples=examples(4), phases=WITHOUT_SHRINKING)
 @hypothesis.given(plans=st.lists(PLANS, min_size=3, max_size=3), forgets=st.booleans())
 def test_one_batch_stands_as_one_workspace_after_another(
     plans: list[dict[str, Any]],
     forgets: bool,
-    empty_lake: Path,
+    empty_lake: Settings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("batch")
-    shutil.copytree(empty_lake, folder / "lake")
+    shutil.copytree(empty_lake.data / "lake", folder / "lake")
     settings = Settings.from_env({"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"})
     batched = Platform(settings, now=lambda: NOW)
     for name, plan in zip(NAMES, plans, strict=True):

@@ -1,0 +1,138 @@
+"""Databases of the tests' own on a PostgreSQL server; nothing is left in it.
+
+The server is that of `YTAP_TEST_POSTGRES`, a URL without a password, or the one of this machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.errors import CatalogUnreachableError
+from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog
+from ytap_assets.settings import Database, Settings, parse_database
+
+_DEFAULT = "postgresql://root@127.0.0.1:5432/postgres"
+_numbers = itertools.count(1)
+
+
+class Server:
+    """A server on which databases are created, each for one test."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._made: list[str] = []
+
+    def url(self, template: str | None = None) -> str:
+        """The URL of a new database, which is empty or a copy of another one's."""
+        name = f"ytap_test_{os.getpid()}_{next(_numbers)}"
+        source = f' TEMPLATE "{_name(template)}" STRATEGY file_copy' if template else ""
+        self._execute(f'CREATE DATABASE "{name}"{source}')
+        self._made.append(name)
+        parameters = dict(self._database.parameters) | {"dbname": name}
+        return str(replace(self._database, parameters=tuple(parameters.items())))
+
+    def drop(self, url: str) -> None:
+        """Drop a database, and end who uses it."""
+        self._execute(f'DROP DATABASE IF EXISTS "{_name(url)}" WITH (FORCE)')
+        self._made.remove(_name(url))
+
+    def end_sessions(self, url: str) -> None:
+        """End all sessions of a database, as a server does that restarts."""
+        self._execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{_name(url)}' AND pid <> pg_backend_pid()"
+        )
+
+    def drop_all(self) -> None:
+        """Drop what is left."""
+        for name in [*self._made]:
+            self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            self._made.remove(name)
+
+    def _execute(self, statement: str) -> None:
+        with (
+            closing(PostgresCatalog(self._database).connect()) as session,
+            session.cursor() as cursor,
+        ):
+            cursor.execute(statement)
+
+
+@contextmanager
+def find_server() -> Iterator[Server]:
+    """The server; the test is skipped where none answers."""
+    database = parse_database(os.environ.get("YTAP_TEST_POSTGRES", _DEFAULT), "YTAP_TEST_POSTGRES")
+    server = Server(database)
+    try:
+        server.drop(server.url())
+    except (CatalogUnreachableError, psycopg2.Error) as error:
+        pytest.skip(f"no PostgreSQL server on which databases can be created: {error}")
+    yield server
+    server.drop_all()
+
+
+class Lakes:
+    """Makes places for lakes, and copies lakes, of one kind of catalog."""
+
+    def __init__(self, server: Server | None) -> None:
+        """Take the server; None for catalogs in SQLite files."""
+        self._server = server
+
+    def place(self, data: Path) -> Settings:
+        """A place where there is no lake."""
+        env = {"YTAP_DATA": str(data)}
+        if self._server is not None:
+            env["YTAP_CATALOG"] = self._server.url()
+        return Settings.from_env(env)
+
+    @contextmanager
+    def copy(self, lake: Settings, data: Path) -> Iterator[Settings]:
+        """A copy of a lake that nobody has open; its database is dropped at the end."""
+        shutil.copytree(lake.data, data, dirs_exist_ok=True)
+        env = {"YTAP_DATA": str(data)}
+        if self._server is None:
+            yield Settings.from_env(env)
+            return
+        url = self._server.url(template=str(lake.database))
+        yield Settings.from_env({**env, "YTAP_CATALOG": url})
+        self._server.drop(url)
+
+
+def place_of(settings: Settings) -> dict[str, Any]:
+    """Where a lake is, as arguments of a worker."""
+    return {"data": str(settings.data), "database": str(settings.database or "")}
+
+
+def attach_plainly(settings: Settings) -> str:
+    """The statement of somebody who attaches a lake for writing without our options."""
+    catalog = find_catalog(settings)
+    statement = catalog.attach_statement(f"{settings.data_path}/", "write")
+    return statement.replace(", DATA_INLINING_ROW_LIMIT 0", "")
+
+
+def change_catalog(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
+    """Run a statement in a catalog's own database; its rows, if it has any."""
+    if settings.database is None:
+        with closing(sqlite3.connect(settings.catalog)) as file, file:
+            return file.execute(statement).fetchall()
+    with (
+        closing(PostgresCatalog(settings.database).connect()) as session,
+        session.cursor() as cursor,
+    ):
+        cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def _name(url: str) -> str:
+    return dict(parse_database(url, "url").parameters)["dbname"]

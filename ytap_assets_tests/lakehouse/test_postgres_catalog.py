@@ -1,0 +1,309 @@
+"""What is particular to a catalog in a PostgreSQL database.
+
+Everything that holds for any catalog is tested with `pytest --catalog postgres`, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from polars.testing import assert_frame_equal
+
+from ytap_assets.lakehouse.backup import back_up, restore, verify
+from ytap_assets.lakehouse.catalog import Catalog
+from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import attach, attach_lines, find_catalog
+from ytap_assets.lakehouse.copies import read_restored
+from ytap_assets.lakehouse.errors import (
+    BackupError,
+    CatalogBusyError,
+    CatalogUnreachableError,
+    LakeDamagedError,
+    LakeMissingError,
+    LockTimeoutError,
+)
+from ytap_assets.lakehouse.inspection import inspect_lake
+from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.settings import Settings, parse_database
+from ytap_assets_tests.databases import Server, attach_plainly, change_catalog
+from ytap_assets_tests.lakehouse.samples import (
+    DAY,
+    LOGS,
+    NOTES,
+    RUN,
+    SAMPLES,
+    append,
+    logs,
+    notes,
+    one_day,
+    publish,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def url(server: Server) -> Iterator[str]:
+    """An empty database."""
+    url = server.url()
+    yield url
+    server.drop(url)
+
+
+@pytest.fixture
+def place(url: str, tmp_path: Path) -> Settings:
+    """Where there is no lake yet."""
+    return Settings.from_env({"YTAP_DATA": str(tmp_path / "served"), "YTAP_CATALOG": url})
+
+
+@pytest.fixture
+def served(place: Settings) -> Iterator[Lake]:
+    """A lake in a database."""
+    with Lake.create(place, tables=SAMPLES) as lake:
+        yield lake
+
+
+def _publish(lake: Lake, version: int) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab", version=version), one_day("tech"))
+
+
+def _versions(lake: Lake) -> list[int]:
+    return lake.reader("tech").read(NOTES)["version"].to_list()
+
+
+def test_a_lake_in_a_database_is_made_on_request_only(place: Settings) -> None:
+    with pytest.raises(LakeMissingError, match="ytap lake create"):
+        Lake.open(place, tables=SAMPLES)
+    assert not find_catalog(place).exists()
+
+
+def test_what_a_killed_making_left_is_removed(place: Settings) -> None:
+    def die(_: Catalog) -> None:
+        raise KeyboardInterrupt
+
+    catalog = find_catalog(place)
+    with pytest.raises(KeyboardInterrupt):
+        catalog.create(die)
+    assert (catalog.exists(), catalog.find_obstacle()) == (False, None)
+    with Lake.create(place, tables=SAMPLES) as lake:
+        _publish(lake, 1)
+
+
+def test_a_backup_moves_a_lake_from_a_file_into_a_database_and_back(
+    tmp_path: Path, place: Settings
+) -> None:
+    filed = Settings.from_env({"YTAP_DATA": str(tmp_path / "filed")})
+    with Lake.create(filed, tables=SAMPLES) as lake:
+        for version in (1, 2):
+            _publish(lake, version)
+            append(lake, LOGS, logs("tech", [f"{version}"]), "tech")
+        rows, snapshots = lake.cross_reader().read_across(LOGS), lake.snapshots()
+        old = lake.snapshot_id() - 2
+        facts = lake.catalog.read_facts()
+        back_up(filed, tmp_path / "from file", NOW)
+    restore(place, tmp_path / "from file", NOW)
+    with Lake.open(place, tables=SAMPLES) as lake:
+        assert lake.catalog.read_facts() == facts
+        assert_frame_equal(lake.cross_reader().read_across(LOGS), rows, check_row_order=False)
+        assert_frame_equal(lake.snapshots(), snapshots)
+        assert lake.reader("tech", as_of=old).read(NOTES)["version"].to_list() == [1, 1]
+        _publish(lake, 3)
+        append(lake, LOGS, logs("tech", ["3"]), "tech")
+        facts, snapshots = lake.catalog.read_facts(), lake.snapshots()
+        assert lake.cross_reader().read_across(LOGS)["seq"].sort().to_list() == [1, 2, 3]
+        backup = back_up(place, tmp_path / "from database", NOW)
+        assert verify(place, backup.folder, NOW).tables["logs"] == 3
+    again = Settings.from_env({"YTAP_DATA": str(tmp_path / "again")})
+    restore(again, backup.folder, NOW)
+    with Lake.open(again, tables=SAMPLES) as lake:
+        assert lake.catalog.read_facts() == facts
+        assert_frame_equal(lake.snapshots(), snapshots)
+        assert _versions(lake) == [3, 3]
+        _publish(lake, 4)
+
+
+def test_a_restore_keeps_the_previous_catalog_and_its_files(served: Lake, tmp_path: Path) -> None:
+    settings = served.settings
+    _publish(served, 1)
+    backup = back_up(settings, tmp_path / "backup", NOW)
+    _publish(served, 2)
+    facts = served.catalog.read_facts()
+    served.close()
+    restore(settings, backup.folder, NOW)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        assert _versions(lake) == [1, 1]
+    restored = read_restored(settings)
+    assert restored is not None
+    assert restored.snapshot_id == backup.snapshot_id
+    assert settings.database is not None
+    kept = replace(settings.database, schema="ytap_before_20261120t120000000000")
+    files = settings.data_path.with_name("files.before-20261120T120000000000")
+    before = replace(settings, database=kept, data_path=files)
+    assert find_catalog(before).read_facts() == facts
+    with Lake.open(before, tables=SAMPLES) as lake:
+        assert _versions(lake) == [2, 2]
+
+
+def test_a_restore_waits_for_readers_and_changes_nothing_where_they_stay(
+    served: Lake, tmp_path: Path
+) -> None:
+    _publish(served, 1)
+    backup = back_up(served.settings, tmp_path / "backup", NOW)
+    _publish(served, 2)
+    with served.cursor() as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM lake.notes").fetchall()
+        with pytest.raises(BackupError, match="another program still uses it"):
+            restore(served.settings, backup.folder, NOW, readers_s=0.1)
+        reader.execute("ROLLBACK")
+    assert _versions(served) == [2, 2]
+    assert not list(served.settings.data.rglob("*before*"))
+
+
+def test_of_two_commits_from_one_snapshot_the_second_fails(served: Lake) -> None:
+    """Also where somebody writes without the lock: DuckLake would append the rows of both."""
+    append(served, LOGS, logs("tech", ["a"]), "tech")
+
+    def append_meanwhile() -> None:
+        with served.write(RUN) as transaction:
+            assert transaction.reader("tech").read(LOGS).height == 1
+            with closing(attach(served.settings, read_only=False)) as other:
+                other.execute(
+                    "INSERT INTO lake.logs BY NAME"
+                    " SELECT * REPLACE (9 AS seq, 'x' AS log_id) FROM lake.logs"
+                )
+            transaction.append(check_rows(LOGS, logs("tech", ["b"]), Scope("tech")))
+
+    with pytest.raises(CatalogBusyError, match="wrote to the lake at the same time"):
+        append_meanwhile()
+    assert served.reader("tech").read(LOGS)["seq"].sort().to_list() == [1, 9]
+
+
+def test_the_lock_has_one_holder_who_is_named(served: Lake) -> None:
+    lock, other = served.catalog.lock(), served.catalog.lock(timeout_s=0.05)
+    assert other.find_holder() is None
+    with lock.hold():
+        holder = other.find_holder()
+        assert holder is not None
+        with pytest.raises(LockTimeoutError, match=f"held by process {holder.pid}"), other.hold():
+            pass
+        with served.catalog.lock("another").hold():
+            pass
+    with other.hold():
+        assert lock.find_holder() is not None
+
+
+def test_the_lock_ends_with_its_session(served: Lake, server: Server) -> None:
+    lock, other = served.catalog.lock(), served.catalog.lock(timeout_s=0.05)
+    with lock.hold():
+        server.end_sessions(str(served.settings.database))
+        with other.hold():
+            pass
+    with lock.hold():
+        pass
+
+
+def test_a_writer_that_lost_the_lock_commits_nothing_over_others(
+    served: Lake, server: Server
+) -> None:
+    _publish(served, 1)
+
+    def publish_late() -> None:
+        with served.write(RUN) as transaction:
+            transaction.reader("tech").read(NOTES)
+            server.end_sessions(str(served.settings.database))
+            with Lake.open(served.settings, tables=SAMPLES) as other:
+                _publish(other, 2)
+            frame = notes("tech", [DAY], "ab", version=3)
+            transaction.publish_all([check_rows(NOTES, frame, one_day("tech"))])
+
+    with pytest.raises(CatalogUnreachableError):
+        publish_late()
+    assert _versions(served) == [2, 2]
+    _publish(served, 4)
+    assert _versions(served) == [4, 4]
+
+
+def test_connections_that_dropped_are_made_again(served: Lake, server: Server) -> None:
+    _publish(served, 1)
+    server.end_sessions(str(served.settings.database))
+    assert _versions(served) == [1, 1]
+    server.end_sessions(str(served.settings.database))
+    _publish(served, 2)
+    assert _versions(served) == [2, 2]
+
+
+def test_a_server_that_does_not_answer_is_named(place: Settings) -> None:
+    assert place.database is not None
+    parameters = dict(place.database.parameters) | {"port": "1"}
+    settings = replace(
+        place, database=replace(place.database, parameters=tuple(parameters.items()))
+    )
+    for use in (
+        lambda: Lake.open(settings),
+        lambda: attach(settings, read_only=True),
+        lambda: find_catalog(settings).lock().find_holder(),
+        lambda: find_catalog(settings).lock().hold().__enter__(),
+    ):
+        with pytest.raises(CatalogUnreachableError, match=r"127\.0\.0\.1:1/"):
+            use()
+
+
+def test_no_password_is_in_what_is_printed(
+    place: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "swordfish")
+    with Lake.create(place, tables=SAMPLES) as lake, lake.cursor() as cursor:
+        shown = [*attach_lines(place), repr(place), str(lake.lock), str(lake.catalog)]
+        shown += [str(row) for row in cursor.execute("FROM duckdb_databases()").fetchall()]
+    assert "swordfish" not in json.dumps(shown)
+    assert str(parse_database(place.catalog_name, "url")) == place.catalog_name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW hostile AS SELECT 1",
+        "CREATE RULE hostile AS ON INSERT TO ducklake_snapshot DO ALSO DELETE FROM ducklake_tag",
+        "CREATE FUNCTION hostile() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        " CREATE TRIGGER hostile BEFORE INSERT ON ducklake_data_file FOR EACH ROW"
+        " EXECUTE FUNCTION hostile()",
+    ],
+)
+def test_what_a_catalog_would_do_by_itself_is_refused(served: Lake, statement: str) -> None:
+    served.catalog.check_integrity()
+    change_catalog(served.settings, statement)
+    with pytest.raises(LakeDamagedError, match=r"hostile|_RETURN"):
+        served.catalog.check_integrity()
+
+
+def test_statistics_of_columns_are_found_by_an_index(served: Lake) -> None:
+    rows = change_catalog(
+        served.settings,
+        "SELECT indexdef FROM pg_indexes WHERE tablename = 'ducklake_file_column_stats'",
+    )
+    assert any("(table_id, column_id)" in str(row) for row in rows)
+
+
+def test_rows_in_the_catalog_are_copied_too(served: Lake, tmp_path: Path) -> None:
+    """Another program may have written them; no file holds them."""
+    with closing(attach(served.settings, read_only=False)) as writer:
+        writer.execute("CALL lake.set_option('data_inlining_row_limit', 10)")
+        writer.execute("USE memory; DETACH lake")
+        writer.execute(attach_plainly(served.settings))
+        writer.execute(
+            "INSERT INTO lake.sightings BY NAME SELECT 'tech' AS workspace_id, 'i' AS item_id"
+        )
+    with inspect_lake(served.settings) as inspection:
+        assert inspection.inlined_rows() == {"sightings": 1}
+    backup = back_up(served.settings, tmp_path / "backup", NOW)
+    again = Settings.from_env({"YTAP_DATA": str(tmp_path / "again")})
+    restore(again, backup.folder, NOW)
+    with inspect_lake(again) as inspection:
+        assert inspection.inlined_rows() == {"sightings": 1}
