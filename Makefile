@@ -25,9 +25,13 @@ ui: $(VENV)/run ## Open Dagster on the same lake at http://127.0.0.1:3000 (PORT=
 test: $(VENV)/dev ## Make the environment and run the tests (a few minutes)
 	$(BIN)/pytest -n logical --dist loadfile
 
-soak: $(VENV)/dev ## Run the long tests: kills, full disk, many writers, many examples of every property
+soak: $(VENV)/dev ## Run the long tests: kills, full disk, many writers, many examples, every kind of lake
 	$(BIN)/pytest -m soak -s
 	YTAP_EXAMPLES_TIMES=10 $(BIN)/pytest -n logical --dist loadfile -m 'hypothesis and not soak'
+	$(BIN)/pytest -n logical --dist loadfile --catalog postgres ytap_assets_tests/lakehouse
+	$(BIN)/pytest -n logical --dist loadfile --files s3 ytap_assets_tests/lakehouse
+	$(BIN)/pytest -n logical --dist loadfile --catalog postgres --files s3 ytap_assets_tests/lakehouse
+	$(BIN)/pytest -m soak -s --catalog postgres --files s3 ytap_assets_tests/lakehouse
 
 lint: $(VENV)/dev ## Check style, types and who imports whom
 	$(BIN)/ruff format --check .

@@ -44,6 +44,10 @@ _LONGEST_NAME, _LONGEST_PATH = 200, 3_000
 """Bytes; the system's limits are 255 and 4096, and names of our own are added."""
 _PATTERN = re.compile(r"[*?\[\]]")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_URLS = {
+    "YTAP_CATALOG": "postgresql://USER@HOST/DATABASE",
+    "YTAP_DATA_PATH": "s3://BUCKET/PREFIX",
+}
 _SQL_SECONDS = 300
 _BATCH_WORKSPACES = 50
 _MAX_BATCH = 1_000
@@ -52,6 +56,13 @@ _MEMORY = re.compile(r"([1-9][0-9]{0,5}) ?(MiB|GiB)")
 _LEAST_MEMORY_MIB = 64
 _SCHEMES = ("postgresql", "postgres")
 _SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_BUCKET = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
+    r"/(?P<prefix>[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7})/?"
+    r"(?:\?(?P<query>.*))?"
+)
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
 _PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service")
 """Parameters of a connection that hold no secret, by their names in PostgreSQL's library."""
 
@@ -80,6 +91,29 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """The place of a lake's files in S3. It has no key: the usual chain of providers finds that.
+
+    Attributes:
+        name: The bucket.
+        prefix: What the keys of the files begin with, without a slash at the end.
+        endpoint: The URL of a server that is not Amazon's; None for Amazon's.
+        region: The region; None for the one that the environment says.
+    """
+
+    name: str
+    prefix: str
+    endpoint: str | None = None
+    region: str | None = None
+
+    def __str__(self) -> str:
+        """For messages: `s3://bucket/prefix`, with endpoint and region if they are given."""
+        given = {"endpoint": self.endpoint, "region": self.region}
+        query = "&".join(f"{key}={value}" for key, value in given.items() if value)
+        return f"s3://{self.name}/{self.prefix}{f'?{query}' if query else ''}"
+
+
+@dataclass(frozen=True)
 class Settings:
     """The installation's settings, read once from the environment.
 
@@ -89,6 +123,8 @@ class Settings:
         database: The PostgreSQL database that is the catalog instead (``YTAP_CATALOG``, as a URL);
             None for the file.
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
+        bucket: The place in S3 where they are instead (``YTAP_DATA_PATH``, as a URL); None for the
+            folder.
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
             in the data folder, else ``live``).
         remembered: The transport stored in the data folder; None before the first collection.
@@ -109,6 +145,7 @@ class Settings:
     catalog: Path
     data_path: Path
     database: Database | None = None
+    bucket: Bucket | None = None
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
@@ -133,11 +170,13 @@ class Settings:
         remembered = _remembered_transport(data)
         transport = env.get("YTAP_TRANSPORT") or remembered or "live"
         database = _database(env, "YTAP_CATALOG")
+        bucket = _bucket(env, "YTAP_DATA_PATH")
         return cls(
             data=data,
             catalog=catalog if database else _local_path(env, "YTAP_CATALOG", catalog),
-            data_path=_files_folder(env, data_path),
+            data_path=data_path if bucket else _files_folder(env, data_path),
             database=database,
+            bucket=bucket,
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
@@ -162,6 +201,11 @@ class Settings:
         """The catalog, for messages: its file, or its database without a password."""
         return str(self.database or self.catalog)
 
+    @property
+    def files_name(self) -> str:
+        """The place of the lake's files, for messages."""
+        return str(self.bucket or self.data_path)
+
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None if it is not set."""
         return self.secrets.get(f"{_CREDENTIALS}{name}") or None
@@ -172,7 +216,7 @@ class Settings:
         catalog, data_path = _default_lake(self.data)
         moved = {
             "YTAP_CATALOG": self.database is not None or self.catalog != catalog,
-            "YTAP_DATA_PATH": self.data_path != data_path,
+            "YTAP_DATA_PATH": self.bucket is not None or self.data_path != data_path,
         }
         return tuple(name for name, is_moved in moved.items() if is_moved)
 
@@ -375,11 +419,45 @@ def parse_database(text: str, name: str) -> Database:
     return Database(tuple(found.items()), schema)
 
 
+def _bucket(env: Mapping[str, str], name: str) -> Bucket | None:
+    """The place in S3 of a URL; None if the variable is not one of S3."""
+    text = env.get(name) or ""
+    return parse_bucket(text, name) if text.startswith("s3://") else None
+
+
+def parse_bucket(text: str, name: str) -> Bucket:
+    """Read the URL of a place in S3, such as `s3://bucket/lake?region=eu-central-1`.
+
+    Args:
+        text: The URL; `?endpoint=http://host:port` names a server that is not Amazon's.
+        name: The variable or option that it comes from.
+
+    Raises:
+        ConfigError: It is no such URL, or contains a key, which the message does not repeat.
+    """
+    match = _BUCKET.fullmatch(text)
+    given = parse_qsl(match["query"] or "", keep_blank_values=True) if match else []
+    options = dict(given)
+    endpoint, region = options.pop("endpoint", None), options.pop("region", None)
+    if not match or options or len(given) != len({key for key, _ in given}):
+        raise ConfigError(
+            f"{name}: expected s3://BUCKET/PREFIX, with letters, digits and . _ - in its parts, and"
+            " with endpoint and region as its parameters, each once; keys come from the"
+            " environment or a profile (AWS_ACCESS_KEY_ID, AWS_PROFILE)"
+        )
+    if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
+        raise ConfigError(f"{name}: endpoint: expected a URL such as https://HOST:PORT")
+    if region is not None and not _REGION.fullmatch(region):
+        raise ConfigError(f"{name}: region={region[:40]!r}: expected one such as eu-central-1")
+    return Bucket(match["bucket"], match["prefix"], endpoint, region)
+
+
 def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
     """A path that every library accepts: UTF-8, without control characters, not too long."""
     text = env.get(name)
     if text and ("://" in text or text.startswith("postgres:")):
-        urls = " and URLs such as postgresql://USER@HOST/DATABASE" if name == "YTAP_CATALOG" else ""
+        url = _URLS.get(name)
+        urls = f" and URLs such as {url}" if url else ""
         raise ConfigError(
             f"{name}={text.split('@')[-1][:80]!r}: only local paths{urls} are supported"
         )

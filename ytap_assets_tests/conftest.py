@@ -20,7 +20,7 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
-from ytap_assets_tests.databases import Lakes, Server, find_server
+from ytap_assets_tests.databases import Lakes, Server, find_server, run_s3
 from ytap_assets_tests.effort import examples
 
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
@@ -33,15 +33,18 @@ hypothesis.settings.load_profile("ours")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--update-snapshot` accepts the asset graph as it is; `--catalog` chooses the lakes' kind."""
+    """`--update-snapshot` accepts the asset graph as it is; two options choose the lakes."""
     parser.addoption("--update-snapshot", action="store_true", default=False)
     parser.addoption("--catalog", choices=["sqlite", "postgres"], default="sqlite")
+    parser.addoption("--files", choices=["folder", "s3"], default="folder")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip tests of one kind of catalog with the other kind."""
+    """Skip tests of one kind of lake with the other kinds."""
     if item.get_closest_marker("sqlite") and item.config.getoption("--catalog") != "sqlite":
         pytest.skip("about a catalog in a SQLite file")
+    if item.get_closest_marker("folder") and item.config.getoption("--files") != "folder":
+        pytest.skip("about files in a folder")
 
 
 def pytest_collection_finish() -> None:
@@ -85,9 +88,22 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def lakes(request: pytest.FixtureRequest) -> Lakes:
-    """Makes lakes of the kind that `--catalog` names."""
+    """Makes lakes of the kind that `--catalog` and `--files` name."""
     is_default = request.config.getoption("--catalog") == "sqlite"
-    return Lakes(None if is_default else request.getfixturevalue("server"))
+    has_folder = request.config.getoption("--files") == "folder"
+    return Lakes(
+        None if is_default else request.getfixturevalue("server"),
+        None if has_folder else request.getfixturevalue("bucket"),
+    )
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The URL of a place in S3, on a server of the session's own."""
+    with run_s3() as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "tests")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "swordfish")
+        yield url
 
 
 @pytest.fixture(scope="session")

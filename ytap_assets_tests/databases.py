@@ -1,4 +1,7 @@
-"""Databases of the tests' own on a PostgreSQL server; nothing is left in it.
+"""Lakes of every kind: in files, on a PostgreSQL server, in S3.
+
+Databases are the tests' own, and nothing is left on the server. S3 is a server that runs as long as
+the tests.
 
 The server is that of `YTAP_TEST_POSTGRES`, a URL without a password, or the one of this machine.
 """
@@ -9,6 +12,8 @@ import itertools
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -83,24 +88,37 @@ def find_server() -> Iterator[Server]:
 
 
 class Lakes:
-    """Makes places for lakes, and copies lakes, of one kind of catalog."""
+    """Makes places for lakes, and copies lakes, of one kind."""
 
-    def __init__(self, server: Server | None) -> None:
-        """Take the server; None for catalogs in SQLite files."""
+    def __init__(self, server: Server | None, bucket: str | None) -> None:
+        """Take the servers.
+
+        Args:
+            server: Of catalogs; None for SQLite files.
+            bucket: The URL of a place in S3; None for folders.
+        """
         self._server = server
+        self._bucket = bucket
 
     def place(self, data: Path) -> Settings:
         """A place where there is no lake."""
-        env = {"YTAP_DATA": str(data)}
+        env = self._place_of_files(data)
         if self._server is not None:
             env["YTAP_CATALOG"] = self._server.url()
         return Settings.from_env(env)
 
+    def _place_of_files(self, data: Path) -> dict[str, str]:
+        env = {"YTAP_DATA": str(data)}
+        if self._bucket is not None:
+            place, _, query = self._bucket.partition("?")
+            env["YTAP_DATA_PATH"] = f"{place}/{os.getpid()}-{next(_numbers)}?{query}"
+        return env
+
     @contextmanager
     def copy(self, lake: Settings, data: Path) -> Iterator[Settings]:
-        """A copy of a lake that nobody has open; its database is dropped at the end."""
+        """A copy of an empty lake that nobody has open; its database is dropped at the end."""
         shutil.copytree(lake.data, data, dirs_exist_ok=True)
-        env = {"YTAP_DATA": str(data)}
+        env = self._place_of_files(data)
         if self._server is None:
             yield Settings.from_env(env)
             return
@@ -109,9 +127,25 @@ class Lakes:
         self._server.drop(url)
 
 
+@contextmanager
+def run_s3() -> Iterator[str]:
+    """Run an S3 server with a bucket; the URL of a place in it."""
+    # In a process of its own: the tests' may open no sockets.
+    command = [sys.executable, "-m", "ytap_assets_tests.s3_server"]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        endpoint = server.stdout.readline().decode().strip()
+        yield f"s3://lakes/tests?endpoint={endpoint}&region=us-east-1"
+        server.terminate()
+
+
 def place_of(settings: Settings) -> dict[str, Any]:
     """Where a lake is, as arguments of a worker."""
-    return {"data": str(settings.data), "database": str(settings.database or "")}
+    return {
+        "data": str(settings.data),
+        "database": str(settings.database or ""),
+        "bucket": str(settings.bucket or ""),
+    }
 
 
 def attach_plainly(settings: Settings) -> str:

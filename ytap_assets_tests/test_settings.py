@@ -212,3 +212,37 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
 def test_a_url_of_no_database_is_refused(url: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(reason)):
         Settings.from_env({"YTAP_CATALOG": url})
+
+
+def test_the_files_may_be_in_s3(tmp_path: Path) -> None:
+    env = {"YTAP_DATA": str(tmp_path), "YTAP_DATA_PATH": "s3://my.bucket/lake/one/?region=eu-1"}
+    settings = Settings.from_env(env)
+    assert settings.bucket is not None
+    assert (settings.bucket.name, settings.bucket.prefix) == ("my.bucket", "lake/one")
+    assert settings.files_name == "s3://my.bucket/lake/one?region=eu-1"
+    assert settings.lake_variables == ("YTAP_DATA_PATH",)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://bucket",
+        "s3://bucket/",
+        "s3://key:swordfish@bucket/lake",
+        "s3://bucket/lake?secret=swordfish",
+        "s3://bucket/a/../b",
+        "s3://bucket/a//b",
+        "s3://bucket/a*b",
+        "s3://bucket/.hidden",
+        "s3://bucket/lake?region=a&region=b",
+        "s3://bucket/lake?endpoint=http://user:swordfish@host",
+        "s3://bucket/lake?region=swordfish'",
+        "S3://bucket/lake",
+        "gs://bucket/lake",
+    ],
+)
+def test_a_url_of_no_place_in_s3_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="YTAP_DATA_PATH") as refused:
+        Settings.from_env({"YTAP_DATA_PATH": url})
+    assert "swordfish@" not in str(refused.value)
+    assert "=swordfish" not in str(refused.value)

@@ -47,10 +47,9 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sweep-anyway",
-    type=ANY_PATH,
     metavar="DATA-PATH",
     help="Delete unreferenced files also if they are more than half of all files. DATA-PATH is the"
-    " lake's folder of files, as a confirmation.",
+    " lake's place of files, as a confirmation.",
 )
 @click.option(
     "--trust-clock",
@@ -63,7 +62,7 @@ if TYPE_CHECKING:
     help="Allow the deletion of most payloads or snapshots.",
 )
 def maintain(
-    keep: int, sweep_anyway: Path | None, trust_clock: bool, allow_large_deletion: bool
+    keep: int, sweep_anyway: str | None, trust_clock: bool, allow_large_deletion: bool
 ) -> None:
     """Back up the lake, merge its files, and apply the retention.
 
@@ -229,7 +228,7 @@ def create() -> None:
     Lake.create(settings).close()
     say(
         f"{clean(settings.catalog_name)}: created an empty lake; its files are in"
-        f" {settings.data_path}"
+        f" {clean(settings.files_name)}"
     )
 
 

@@ -88,7 +88,7 @@ class LakeDuckDBResource(DuckDBResource):
         return cls(
             data=str(settings.data),
             catalog=settings.catalog_name,
-            data_path=str(settings.data_path),
+            data_path=settings.files_name,
         )
 
     @contextmanager

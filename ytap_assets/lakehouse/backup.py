@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 from zlib import crc32
 
 import duckdb
@@ -38,25 +36,25 @@ from ytap_assets.lakehouse.catalog import (
     LakeFile,
     check_files,
 )
-from ytap_assets.lakehouse.connection import attach, find_catalog, list_tables, require_catalog
+from ytap_assets.lakehouse.connection import (
+    attach,
+    find_catalog,
+    find_files,
+    list_tables,
+    require_catalog,
+)
 from ytap_assets.lakehouse.copies import (
     CATALOG_NAME,
     FILES_NAME,
     MANIFEST,
     MARKER,
-    RESTORING,
     Backup,
-    Copied,
     Copy,
     Restored,
     check_catalog,
     check_content,
     check_sizes,
-    copy_bytes,
-    damaged,
-    describe,
     hold_copies,
-    link,
     list_copies,
     naming_failures,
     newest_good,
@@ -76,7 +74,16 @@ from ytap_assets.lakehouse.errors import (
     LakeError,
     translate_errors,
 )
-from ytap_assets.lakehouse.files import is_made_by_lake, list_parents, list_parquet
+from ytap_assets.lakehouse.files import (
+    Copied,
+    Files,
+    Staged,
+    damaged,
+    describe,
+    is_made_by_lake,
+    is_staged,
+    link,
+)
 from ytap_assets.lakehouse.maintenance import find_rewritten
 from ytap_assets.lakehouse.sqlite_catalog import sync
 from ytap_assets.settings import Settings
@@ -194,28 +201,26 @@ def _fill(
     catalog = open_copied(partial)
     catalog.check_integrity()
     facts = catalog.read_facts()
-    check_files(facts, settings)
+    files = find_files(settings)
+    check_files(facts, settings.catalog_name, files)
     (partial / FILES_NAME).mkdir()
     rewritten = find_rewritten(facts.files)
     copied: dict[str, Copied] = {}
     with closing(attach(_at(settings, catalog.path), read_only=True)) as connection:
         for name, file in sorted(facts.files.items()):
-            source, target = settings.data_path / name, partial / FILES_NAME / name
+            target = partial / FILES_NAME / name
             target.parent.mkdir(parents=True, exist_ok=True)
             is_read = reads_all or name in rewritten or _is_due(name, made.sequence or 0)
-            known = None if is_read else _link_unread(source, target, name, file, earlier)
-            copied[name] = known or _copy_file(connection, source, target, name, file, earlier)
-        tables = _count_copied(connection, settings, catalog, facts)
+            known = None if is_read else _link_unread(files, target, name, file, earlier)
+            copied[name] = known or _copy_file(connection, files, target, name, file, earlier)
+        tables = _count_copied(connection, files, catalog, facts)
     return replace(
         made, files=copied, lake_id=facts.lake_id, snapshot_id=facts.snapshot_id, tables=tables
     )
 
 
 def _count_copied(
-    connection: duckdb.DuckDBPyConnection,
-    settings: Settings,
-    catalog: Catalog,
-    facts: CatalogFacts,
+    connection: duckdb.DuckDBPyConnection, files: Files, catalog: Catalog, facts: CatalogFacts
 ) -> dict[str, int]:
     """The number of rows by table.
 
@@ -226,9 +231,9 @@ def _count_copied(
         return _count_rows(connection, catalog, reads_all=False)
     except duckdb.Error as error:
         for name, file in sorted(facts.files.items()):
-            _decode(connection, settings.data_path / name, file)
+            _decode(connection, files, name, file)
         message = " ".join(str(error).split())
-        raise LakeDamagedError(f"{settings.data_path}: damaged: {message}") from error
+        raise LakeDamagedError(f"{files}: damaged: {message}") from error
 
 
 def _is_due(name: str, sequence: int) -> bool:
@@ -236,7 +241,7 @@ def _is_due(name: str, sequence: int) -> bool:
 
 
 def _link_unread(
-    source: Path, target: Path, name: str, file: LakeFile, earlier: Backup | None
+    files: Files, target: Path, name: str, file: LakeFile, earlier: Backup | None
 ) -> Copied | None:
     """Link a file of the same name and size from the copy before; None if there is none.
 
@@ -247,12 +252,12 @@ def _link_unread(
         return None
     kept = earlier.folder / FILES_NAME / name
     # Copies of older versions of ytap are links to the lake's files.
-    return known if not kept.samefile(source) and link(kept, target) else None
+    return known if not files.is_same(name, kept) and link(kept, target) else None
 
 
 def _copy_file(
     connection: duckdb.DuckDBPyConnection,
-    source: Path,
+    files: Files,
     target: Path,
     name: str,
     file: LakeFile,
@@ -261,32 +266,33 @@ def _copy_file(
     """Take one file into a copy: a link to the same file of the copy before, or its bytes."""
     known = earlier.files.get(name) if earlier else None
     if earlier is None or known is None:
-        _decode(connection, source, file)
-        return copy_bytes(source, target)
+        _decode(connection, files, name, file)
+        return files.fetch(name, target)
     kept = earlier.folder / FILES_NAME / name
     is_kept = describe(kept) == known  # where it is not, that copy is damaged and says nothing
-    if is_kept and describe(source) != known:
+    if is_kept and files.describe(name) != known:
         raise LakeDamagedError(
-            f"{source}, of the table {file.table}: damaged: its content differs from its last"
-            f" backup; copy the undamaged file {kept} to its place, or restore a backup"
+            f"{files.root}{name}, of the table {file.table}: damaged: its content differs from its"
+            f" last backup; copy the undamaged file {kept} to its place, or restore a backup"
         )
     if not is_kept:
-        _decode(connection, source, file)
-    if is_kept and not kept.samefile(source) and link(kept, target):
+        _decode(connection, files, name, file)
+    if is_kept and not files.is_same(name, kept) and link(kept, target):
         return known
-    return copy_bytes(source, target)
+    return files.fetch(name, target)
 
 
-def _decode(connection: duckdb.DuckDBPyConnection, source: Path, file: LakeFile) -> None:
+def _decode(connection: duckdb.DuckDBPyConnection, files: Files, name: str, file: LakeFile) -> None:
     """Read every value of a Parquet file.
 
     Raises:
         LakeDamagedError: It cannot be read, or its number of rows differs from the catalog.
     """
+    source = files.root + name
     try:
         row = connection.execute(
             "SELECT count(*), bit_xor(hash(f)) FROM read_parquet(?, hive_partitioning => false) f",
-            [str(source)],
+            [source],
         ).fetchone()
     except duckdb.Error as error:
         message = " ".join(str(error).split())
@@ -350,14 +356,17 @@ def restore(
             f"{folder} was made by DuckDB {backup.duckdb_version}, newer than the installed"
             f" {duckdb.__version__}; install that version first"
         )
-    data_path = settings.data_path
-    with naming_failures(data_path), hold_copies(settings):
+    files, catalog = find_files(settings), find_catalog(settings)
+    with naming_failures(settings.data_path), hold_copies(settings):
         remove_restoring(settings)
-        _check_ways(data_path, backup)
-        staging = data_path / f".restoring-{uuid4().hex}"
+        files.check_ways(backup.files)
         try:
-            _stage(backup, staging)
-            catalog = find_catalog(settings)
+            staged_files = files.stage(
+                {
+                    name: (folder / FILES_NAME / name, expected)
+                    for name, expected in backup.files.items()
+                }
+            )
             copied, staged = open_copied(folder), catalog.stage(folder / CATALOG_NAME)
             if staged.read_facts() != copied.read_facts():
                 raise damaged(copied.path)
@@ -366,14 +375,13 @@ def restore(
             note = json.dumps(asdict(Restored(commits.lake_id, commits.newest, newest)))
             with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
-                replacement = _Replacement(settings, backup, suffix)
-                kept = replacement.run(
-                    staging, lambda: catalog.replace_by(staged, suffix, note, readers_s)
-                )
+                replacement = _Replacement(files, staged_files, list(backup.files), suffix)
+                if place := catalog.find_kept(suffix) or replacement.find_kept():
+                    raise BackupError(f"{place} already exists; run the command again")
+                kept = replacement.run(lambda: catalog.replace_by(staged, suffix, note, readers_s))
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            with suppress(LakeError):  # the next restore or maintenance removes it
-                find_catalog(settings).remove_staged()
+            with suppress(LakeError, OSError):  # the next restore or maintenance removes it
+                remove_restoring(settings)
     return kept
 
 
@@ -432,105 +440,57 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.removeprefix("v").split(".") if part.isdecimal())
 
 
-def _check_ways(data_path: Path, backup: Backup) -> None:
-    """See that no link leads out of the data path, and no folder is, where files will be written.
-
-    Pipes and devices in the place of a file are replaced: they hold nothing of the lake.
-    """
-    ways = {way for name in backup.files for way in (name, *list_parents(name))}
-    for way in sorted(ways):
-        place = data_path / way
-        if place.is_symlink():
-            raise BackupError(
-                f"{place} is a symbolic link, which a restore does not follow; remove it first"
-            )
-        if place.exists() and place.is_dir() == (way in backup.files):
-            kinds = ("folder", "file") if way in backup.files else ("file", "folder")
-            raise BackupError(
-                f"{place} is a {kinds[0]}, and the backup has a {kinds[1]} of that name; move it"
-                " away first"
-            )
-
-
-def _stage(backup: Backup, staging: Path) -> None:
-    """Copy a backup's files beside the lake, each compared with its checksum on the way."""
-    needed = backup.size_bytes + backup.catalog.size_bytes
-    staging.mkdir(parents=True)
-    if (free := shutil.disk_usage(staging).free) < needed:
-        raise DiskFullError(
-            f"{staging.parent}: {needed:,} bytes are needed and {free:,} are free; nothing was"
-            " restored, and the lake is unchanged; free some space and run the command again"
-        )
-    for name, expected in backup.files.items():
-        source, target = backup.folder / FILES_NAME / name, staging / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if copy_bytes(source, target) != expected:
-            raise damaged(source)
-
-
 class _Replacement:
     """The replacement of a lake's files and catalog by staged ones: of all of them or none.
 
     The caller holds the write lock.
     """
 
-    def __init__(self, settings: Settings, backup: Backup, suffix: str) -> None:
-        self._data_path = settings.data_path
-        self._names = list(backup.files)
+    def __init__(self, files: Files, staged: Staged, names: list[str], suffix: str) -> None:
+        self._files, self._staged, self._names = files, staged, names
         self._old = [
             name
-            for name in list_parquet(self._data_path)
-            if (is_made_by_lake(name) or name in backup.files) and not RESTORING.match(name)
+            for name in files.list_parquet()
+            if (is_made_by_lake(name) or name in names) and not is_staged(name)
         ]
-        self._kept_files = self._data_path.with_name(self._data_path.name + suffix)
+        self._kept = files.beside(suffix)
         self._placed: list[str] = []
-        kept = find_catalog(settings).find_kept(suffix)
-        if os.path.lexists(self._kept_files):
-            kept = str(self._kept_files)
-        if kept:
-            raise BackupError(f"{kept} already exists; run the command again")
 
-    def run(self, staging: Path, replace_catalog: Callable[[], str | None]) -> list[str]:
+    def find_kept(self) -> str | None:
+        """The place of the files that are kept, if anything is there already."""
+        return str(self._kept) if self._kept.exists() else None
+
+    def run(self, replace_catalog: Callable[[], str | None]) -> list[str]:
         """Replace the lake: the files first, since the catalog refers to them.
 
         Args:
-            staging: The folder of the staged files.
             replace_catalog: Replaces the catalog; returns where the previous one is kept.
 
         Returns:
             Where the previous catalog and its files are kept.
         """
         try:
-            self._keep()
+            for name in self._old:
+                self._files.keep(name, self._kept)
             for name in self._names:
-                target = self._data_path / name
-                target.parent.mkdir(parents=True, exist_ok=True)
                 self._placed.append(name)
-                (staging / name).replace(target)
+                self._staged.put(name)
             kept = replace_catalog()
         except BaseException:
             self._undo()
             raise
         for name in set(self._old).difference(self._names):
-            (self._data_path / name).unlink(missing_ok=True)
-        return [*([kept] if kept else []), *([str(self._kept_files)] if self._old else [])]
-
-    def _keep(self) -> None:
-        """Keep what is there: links suffice, since each file of the lake is replaced or removed."""
-        for name in self._old:
-            target = self._kept_files / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not link(self._data_path / name, target):
-                copy_bytes(self._data_path / name, target)
+            self._files.delete(name)
+        return [*([kept] if kept else []), *([str(self._kept)] if self._old else [])]
 
     def _undo(self) -> None:
         old = set(self._old)
         for name in self._placed:
             if name in old:
-                (self._kept_files / name).replace(self._data_path / name)
+                self._kept.keep(name, self._files)
             else:
-                (self._data_path / name).unlink(missing_ok=True)
-        shutil.rmtree(self._kept_files, ignore_errors=True)
+                self._files.delete(name)
+        self._kept.remove()
 
 
 def _count_rows(

@@ -22,9 +22,8 @@ from typing import Literal
 import duckdb
 
 from ytap_assets.lakehouse.errors import LakeDamagedError
-from ytap_assets.lakehouse.files import describe_place, find_unsafe_name, list_parquet
+from ytap_assets.lakehouse.files import Files, find_unsafe_name
 from ytap_assets.lakehouse.lock import Lock
-from ytap_assets.settings import Settings
 
 LAKE = "lake"
 WAY_BACK = "restore a backup with `ytap restore FOLDER` (`ytap doctor` shows the newest)"
@@ -358,29 +357,34 @@ class Catalog(ABC):
         return name
 
 
-def check_files(facts: CatalogFacts, settings: Settings) -> None:
+def check_files(facts: CatalogFacts, catalog: object, files: Files) -> None:
     """See that every file a catalog refers to is there, of the size that it records.
 
     A pipe or a device in the place of a file counts as missing: to read it would wait for ever.
 
+    Args:
+        facts: What the catalog refers to.
+        catalog: Its name, for the message.
+        files: The files.
+
     Raises:
         LakeDamagedError: Some are not; the message names the first, its table, and what to do.
     """
-    there = list_parquet(settings.data_path)
+    there = files.list_parquet()
     bad = [
         name
         for name, file in sorted(facts.files.items())
-        if name not in there or there[name].st_size != file.size_bytes
+        if name not in there or there[name].size_bytes != file.size_bytes
     ]
     if bad:
         first = facts.files[bad[0]]
-        state = f"{there[bad[0]].st_size:,} bytes long" if bad[0] in there else None
-        state = state or describe_place(settings.data_path / bad[0])
+        state = f"{there[bad[0]].size_bytes:,} bytes long" if bad[0] in there else None
+        state = state or files.describe_absence(bad[0])
         raise LakeDamagedError(
-            f"{settings.data_path}: {len(bad)} of {len(facts.files)} files that the catalog"
-            f" {settings.catalog_name} refers to are missing or damaged, such as {bad[0]} of the"
-            f" table {first.table}, which is {state} and should have {first.size_bytes:,} bytes;"
-            f" check YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
+            f"{files}: {len(bad)} of {len(facts.files)} files that the catalog {catalog} refers to"
+            f" are missing or damaged, such as {bad[0]} of the table {first.table}, which is"
+            f" {state} and should have {first.size_bytes:,} bytes; check YTAP_DATA_PATH and"
+            f" YTAP_CATALOG; {WAY_BACK}"
         )
 
 

@@ -25,7 +25,7 @@ from ytap_assets.lakehouse.errors import (
     SnapshotMissingError,
     translate_errors,
 )
-from ytap_assets.lakehouse.files import list_parquet
+from ytap_assets.lakehouse.files import Files, LocalFiles
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.settings import Settings
 
@@ -141,6 +141,20 @@ def find_catalog(settings: Settings, *, sleep: Callable[[float], None] = time.sl
     return PostgresCatalog(settings.database)
 
 
+def find_files(settings: Settings) -> Files:
+    """The files of the lake that the settings name, of which there may be none.
+
+    Raises:
+        ConfigError: They are in S3, and the packages for it are not installed.
+    """
+    if settings.bucket is None:
+        return LocalFiles(settings.data_path)
+    # It is an extra, whose packages may be absent.
+    from ytap_assets.lakehouse.s3_files import S3Files  # noqa: PLC0415
+
+    return S3Files(settings.bucket)
+
+
 def require_catalog(settings: Settings) -> None:
     """See that there is a catalog, which is not opened.
 
@@ -162,9 +176,9 @@ def find_obstacle(settings: Settings) -> str | None:
     """
     if obstacle := find_catalog(settings).find_obstacle():
         return obstacle
-    data_path = settings.data_path
-    if files := list_parquet(data_path):
-        return f"{data_path} contains {len(files)} Parquet files of a missing catalog"
+    files = find_files(settings)
+    if there := files.list_parquet():
+        return f"{files} contains {len(there)} Parquet files of a missing catalog"
     return None
 
 
@@ -197,7 +211,7 @@ def _describe_missing(settings: Settings) -> str:
         )
     if is_made_by_itself(settings):
         return f"{place}; `ytap materialize` and `ytap import` create it"
-    values = {"YTAP_CATALOG": settings.catalog_name, "YTAP_DATA_PATH": settings.data_path}
+    values = {"YTAP_CATALOG": settings.catalog_name, "YTAP_DATA_PATH": settings.files_name}
     said = ", ".join(f"{name}={values[name]}" for name in moved) or f"YTAP_DATA={settings.data}"
     copies = f"{settings.backups} contains backups of a lake" if _has_copies(settings) else None
     found = f", and {obstacle or copies}" if obstacle or copies else ""
@@ -211,16 +225,19 @@ def _describe_missing(settings: Settings) -> str:
 def _attach(
     settings: Settings, catalog: Catalog, mode: Mode, *, few_files: int | None = None
 ) -> duckdb.DuckDBPyConnection:
-    connection = connect(extensions=catalog.extensions)
+    files = find_files(settings)
+    connection = connect(extensions=(*catalog.extensions, *files.extensions))
     try:
         # The other threads would only wait here, which took a third of the processor time.
         connection.execute("SET GLOBAL threads = 1")
         for variable in catalog.variables:
             connection.execute(f"SET GLOBAL {variable}")
+        if files.preparation:
+            connection.execute(files.preparation)
         with translate_errors(settings):
             if mode != "read":
-                settings.data_path.mkdir(parents=True, exist_ok=True)
-            catalog.attach(connection, f"{settings.data_path}/", mode)
+                files.create()
+            catalog.attach(connection, files.root, mode)
         disabled = _choose_optimizers(connection, catalog, few_files)
         connection.execute("RESET GLOBAL threads")
     except BaseException:
@@ -267,19 +284,22 @@ def attach_lines(settings: Settings) -> tuple[str, str, str]:
     """Statements for DuckDB's own command line, which read the lake correctly.
 
     Returns:
-        What loads the extensions, what attaches the lake read-only, and what is to be set.
+        What loads the extensions and finds the key of the files, what attaches the lake read-only,
+        and what is to be set.
     """
-    catalog = find_catalog(settings)
-    files = {name: extension_file(name) for name in catalog.extensions}
+    catalog, files = find_catalog(settings), find_files(settings)
+    found = {name: extension_file(name) for name in (*catalog.extensions, *files.extensions)}
     loads = [
         f"LOAD {quote(str(file))};" if file else f"INSTALL {name}; LOAD {name};"
-        for name, file in files.items()
+        for name, file in found.items()
     ]
+    if files.preparation:
+        loads.append(f"{files.preparation};")
     # GLOBAL, or they do not reach the connections on which DuckLake reads its catalog.
     variables = [f"GLOBAL {variable}" for variable in catalog.variables]
     return (
         " ".join(loads),
-        f"{catalog.attach_statement(f'{settings.data_path}/', 'read')}; USE {LAKE};",
+        f"{catalog.attach_statement(files.root, 'read')}; USE {LAKE};",
         f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)};"
         + "".join(f" SET {variable};" for variable in variables),
     )

@@ -13,7 +13,6 @@ copy (`backup`).
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -31,7 +30,7 @@ from uuid import uuid4
 
 import duckdb
 
-from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.errors import (
     CHECK_DISK,
     BackupError,
@@ -44,7 +43,7 @@ from ytap_assets.lakehouse.errors import (
     is_failing,
     is_full,
 )
-from ytap_assets.lakehouse.files import find_unsafe_name, list_parents
+from ytap_assets.lakehouse.files import Copied, damaged, describe, find_unsafe_name, list_parents
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.plain_yaml import unique_keys
 from ytap_assets.settings import Settings
@@ -63,7 +62,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"v?[0-9]{1,6}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,40}")
 _LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 MARKER = ".being-made-by-ytap"
-RESTORING = re.compile(r"\.restoring-[0-9a-f]{32}")
 PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _WAIT_S = 120.0
 _CHUNK = 1 << 20
@@ -292,13 +290,6 @@ def check_catalog(backup: Backup) -> None:
             )
 
 
-def damaged(file: Path) -> BackupError:
-    """The error for a file of a copy whose content is not what was copied."""
-    return BackupError(
-        f"{file}: damaged: its checksum differs from the manifest; use another backup"
-    )
-
-
 @contextmanager
 def hold_copies(settings: Settings, *, timeout_s: float = _WAIT_S) -> Iterator[None]:
     """Block other backups, restores and cleanups of this lake meanwhile; writers are not blocked.
@@ -334,9 +325,7 @@ def remove_leftovers(folder: Path) -> list[Path]:
 def remove_restoring(settings: Settings) -> None:
     """Remove what a killed restore left; the caller holds the copies' lock."""
     find_catalog(settings).remove_staged()
-    for path in settings.data_path.glob(".restoring-*"):
-        if RESTORING.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+    find_files(settings).remove_staged()
 
 
 @contextmanager
@@ -397,43 +386,6 @@ def naming_failures(place: Path) -> Iterator[None]:
         raise
 
 
-def link(source: Path, target: Path) -> bool:
-    """Give a file a second name; False if the file systems cannot."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:  # another file system, or one without links, or too many of them
-        return False
-    return True
-
-
-def copy_bytes(source: Path, target: Path) -> Copied:
-    """Copy a regular file to a new name, onto the disk itself, and describe what was read."""
-    digest = hashlib.sha256()
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as here, target.open("xb") as there:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BackupError(f"{source}: not a regular file")
-        while chunk := here.read(_CHUNK):
-            digest.update(chunk)
-            there.write(chunk)
-        there.flush()
-        os.fsync(there.fileno())
-        return Copied(there.tell(), digest.hexdigest())
-
-
-@dataclass(frozen=True)
-class Copied:
-    """A file as it was copied.
-
-    Attributes:
-        size_bytes: Its size.
-        sha256: Of its content, in hexadecimal digits.
-    """
-
-    size_bytes: int
-    sha256: str
-
-
 @dataclass(frozen=True)
 class Backup:
     """One complete copy.
@@ -470,13 +422,6 @@ class Backup:
     def rows(self) -> int | None:
         """The rows of all tables; None if the copy does not say."""
         return None if self.tables is None else sum(self.tables.values())
-
-
-def describe(file: Path) -> Copied:
-    """A file's size and checksum; reads the whole file."""
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        return Copied(stream.tell(), digest)
 
 
 def write_manifest(backup: Backup, folder: Path) -> None:

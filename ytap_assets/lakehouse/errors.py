@@ -9,6 +9,7 @@
     - `LakeReadOnlyError`: the lake's folder cannot be written to
     - `CatalogBusyError`: a program outside this project locked the catalog or wrote to it
     - `CatalogUnreachableError`: the catalog's server cannot be reached, or ended the connection
+    - `FilesUnreachableError`: the server of the files cannot be reached, or refused a request
     - `SnapshotMissingError`: the snapshot never existed, or has expired
     - `LakeMissingError`: there is no lake at the configured place
     - `LakeDamagedError`: the catalog is unreadable, or refers to missing files
@@ -102,6 +103,10 @@ class CatalogUnreachableError(LakeError):
     """The catalog's server cannot be reached, or ended the connection; nothing was written."""
 
 
+class FilesUnreachableError(LakeError):
+    """The server of the lake's files cannot be reached, or refused a request."""
+
+
 class SnapshotMissingError(LakeError, QuestionError):
     """The snapshot never existed, or has expired."""
 
@@ -147,6 +152,13 @@ def translate_errors(settings: Settings) -> Iterator[None]:
 
 def explain_error(error: BaseException, settings: Settings) -> LakeError | None:
     """Our exception for an error that the machine or another program caused; None for others."""
+    if settings.bucket is not None and _is_request(error):
+        message = " ".join(str(error).split())
+        return FilesUnreachableError(
+            f"{settings.files_name}: cannot be reached, or refused a request: {message[:300]};"
+            " nothing was written; check the server, YTAP_DATA_PATH and the key, and run the"
+            " command again"
+        )
     if settings.database is None:
         return explain_file_error(error, settings.catalog, settings.data_path)
     if isinstance(error, duckdb.Error) and is_unreachable(error):
@@ -155,6 +167,14 @@ def explain_error(error: BaseException, settings: Settings) -> LakeError | None:
         return _describe_conflict(settings.catalog_name)
     # Of a server's disk, nothing is known here: only the files are on this machine.
     return explain_file_error(error, settings.data_path, settings.data_path)
+
+
+def _is_request(error: BaseException) -> bool:
+    """Whether DuckDB raised an error over a request for one of the lake's files."""
+    if isinstance(error, duckdb.HTTPException):
+        return True
+    text = str(error)
+    return isinstance(error, duckdb.IOException) and ("s3://" in text or " HTTP " in text)
 
 
 def is_unreachable(error: BaseException) -> bool:

@@ -1,38 +1,334 @@
-"""The files below a lake's data path: which there are, and which names a lake's files have."""
+"""The files of a lake: one interface for a folder and for a prefix in S3.
+
+Belongs here: what differs between the kinds of places (`Files`), the place that is a folder, and
+which names a lake's files have. Does not belong here: a prefix in S3 (`s3_files`), or which files a
+catalog refers to (`catalog`).
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import stat
 import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
+from uuid import uuid4
 
+from ytap_assets.lakehouse.errors import BackupError, DiskFullError
 from ytap_assets.safe_files import describe_kind
 
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
 )
+_STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
+_CHUNK = 1 << 20
 
 
-def list_parquet(data_path: Path) -> dict[str, os.stat_result]:
-    """The regular Parquet files below a folder by their names there; links are not followed."""
-    found = {}
-    for folder, _, names in os.walk(data_path):
-        for name in names:
-            path = Path(folder, name)
-            if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
-                found[path.relative_to(data_path).as_posix()] = state
-    return found
+@dataclass(frozen=True)
+class Copied:
+    """A file as it was copied.
+
+    Attributes:
+        size_bytes: Its size.
+        sha256: Of its content, in hexadecimal digits.
+    """
+
+    size_bytes: int
+    sha256: str
 
 
-def describe_place(path: Path) -> str:
-    """What is in the place of a file, by whose name no regular file is there."""
+@dataclass(frozen=True)
+class FileState:
+    """A file that is there.
+
+    Attributes:
+        size_bytes: Its size.
+        modified_at: When it was written, in seconds since 1970 in UTC.
+    """
+
+    size_bytes: int
+    modified_at: float
+
+
+class Files(ABC):
+    """The files of a lake, by their names below a place. `str` is the place, for messages.
+
+    Attributes:
+        extensions: The extensions of DuckDB that read and write them.
+    """
+
+    extensions: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def preparation(self) -> str | None:
+        """The statement that a connection of DuckDB needs to reach them; it contains no key."""
+        return None
+
+    @property
+    @abstractmethod
+    def root(self) -> str:
+        """The place, as DuckDB takes it; it ends with a slash."""
+
+    @abstractmethod
+    def create(self) -> None:
+        """Create the place, where it has to be."""
+
+    @abstractmethod
+    def list_parquet(self) -> dict[str, FileState]:
+        """The Parquet files there, by name."""
+
+    @abstractmethod
+    def describe_absence(self, name: str) -> str:
+        """What is in the place of a file that `list_parquet` does not list."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Delete a file; it may be gone."""
+
+    @abstractmethod
+    def describe(self, name: str) -> Copied:
+        """A file's size and checksum; reads the whole file."""
+
+    @abstractmethod
+    def fetch(self, name: str, target: Path) -> Copied:
+        """Copy a file to a new one of this machine, and describe what was read."""
+
+    @abstractmethod
+    def is_same(self, name: str, file: Path) -> bool:
+        """Whether a file of this machine is another name of the same file."""
+
+    @abstractmethod
+    def check_ways(self, names: Iterable[str]) -> None:
+        """See that files can be written by these names, and nowhere else.
+
+        Raises:
+            BackupError: Something is in the way.
+        """
+
+    @abstractmethod
+    def stage(self, sources: Mapping[str, tuple[Path, Copied]]) -> Staged:
+        """Prepare files of this machine to be put there, each compared with its checksum.
+
+        Args:
+            sources: The files, with the expected sizes and checksums, by the names they will have.
+
+        Raises:
+            BackupError: A file differs from what is expected.
+            DiskFullError: There is no space for them.
+        """
+
+    @abstractmethod
+    def remove_staged(self) -> None:
+        """Remove what `stage` made, also what a process left that was killed."""
+
+    @abstractmethod
+    def beside(self, suffix: str) -> Files:
+        """The place with a suffix behind its name."""
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether anything is there."""
+
+    @abstractmethod
+    def keep(self, name: str, kept: Files) -> None:
+        """Copy a file to another place, under the same name, in place of a file there."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Remove the whole place; only for one that was made by `keep`."""
+
+    def find_name(self, path: str) -> str | None:
+        """The name of a file whose path DuckDB gives; None if it is not below the place."""
+        name = path.removeprefix(self.root)
+        return None if name == path or find_unsafe_name(name) else name
+
+
+class Staged(ABC):
+    """Files that are ready to be put into their places."""
+
+    @abstractmethod
+    def put(self, name: str) -> None:
+        """Put one there, in place of a file of that name."""
+
+
+class LocalFiles(Files):
+    """A folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder, which need not exist."""
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def root(self) -> str:
+        """See `Files.root`."""
+        return f"{self.folder}/"
+
+    def create(self) -> None:
+        """See `Files.create`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def list_parquet(self) -> dict[str, FileState]:
+        """See `Files.list_parquet`. Only regular files; links are not followed."""
+        found = {}
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = Path(folder, name)
+                if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
+                    place = path.relative_to(self.folder).as_posix()
+                    found[place] = FileState(state.st_size, state.st_mtime)
+        return found
+
+    def describe_absence(self, name: str) -> str:
+        """See `Files.describe_absence`."""
+        try:
+            return describe_kind((self.folder / name).lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return "missing"
+
+    def delete(self, name: str) -> None:
+        """See `Files.delete`."""
+        (self.folder / name).unlink(missing_ok=True)
+
+    def describe(self, name: str) -> Copied:
+        """See `Files.describe`."""
+        return describe(self.folder / name)
+
+    def fetch(self, name: str, target: Path) -> Copied:
+        """See `Files.fetch`."""
+        return copy_bytes(self.folder / name, target)
+
+    def is_same(self, name: str, file: Path) -> bool:
+        """See `Files.is_same`."""
+        return file.samefile(self.folder / name)
+
+    def check_ways(self, names: Iterable[str]) -> None:
+        """See `Files.check_ways`.
+
+        No link may lead out of the folder, and no folder may be in the place of a file. Pipes and
+        devices in such a place are replaced: they hold nothing of the lake.
+        """
+        wanted = set(names)
+        for way in sorted({way for name in wanted for way in (name, *list_parents(name))}):
+            place = self.folder / way
+            if place.is_symlink():
+                raise BackupError(
+                    f"{place} is a symbolic link, which a restore does not follow; remove it first"
+                )
+            if place.exists() and place.is_dir() == (way in wanted):
+                kinds = ("folder", "file") if way in wanted else ("file", "folder")
+                raise BackupError(
+                    f"{place} is a {kinds[0]}, and the backup has a {kinds[1]} of that name; move"
+                    " it away first"
+                )
+
+    def stage(self, sources: Mapping[str, tuple[Path, Copied]]) -> Staged:
+        """See `Files.stage`. They are copied into a folder on the same disk."""
+        staging = self.folder / f".restoring-{uuid4().hex}"
+        staging.mkdir(parents=True)
+        needed = sum(expected.size_bytes for _, expected in sources.values())
+        if (free := shutil.disk_usage(staging).free) < needed:
+            raise DiskFullError(
+                f"{self}: {needed:,} bytes are needed and {free:,} are free; nothing was restored,"
+                " and the lake is unchanged; free some space and run the command again"
+            )
+        for name, (source, expected) in sources.items():
+            target = staging / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if copy_bytes(source, target) != expected:
+                raise damaged(source)
+        return _StagedFolder(staging, self.folder)
+
+    def remove_staged(self) -> None:
+        """See `Files.remove_staged`."""
+        for path in self.folder.glob(".restoring-*"):
+            if _STAGED.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+
+    def beside(self, suffix: str) -> LocalFiles:
+        """See `Files.beside`."""
+        return LocalFiles(self.folder.with_name(self.folder.name + suffix))
+
+    def exists(self) -> bool:
+        """See `Files.exists`."""
+        return os.path.lexists(self.folder)
+
+    def keep(self, name: str, kept: Files) -> None:
+        """See `Files.keep`. A link is sufficient: files are replaced or removed, never changed."""
+        target = Path(kept.root, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not link(self.folder / name, target):  # also where there is such a file
+            part = target.with_name(f".{target.name}.part")
+            part.unlink(missing_ok=True)
+            copy_bytes(self.folder / name, part)
+            part.replace(target)
+
+    def remove(self) -> None:
+        """See `Files.remove`."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _StagedFolder(Staged):
+    staging: Path
+    folder: Path
+
+    def put(self, name: str) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (self.staging / name).replace(target)
+
+
+def is_staged(name: str) -> bool:
+    """Whether a file's name is one below a folder of staged files."""
+    return _STAGED.match(name) is not None
+
+
+def damaged(file: Path) -> BackupError:
+    """The error for a file of a copy whose content is not what was copied."""
+    return BackupError(
+        f"{file}: damaged: its checksum differs from the manifest; use another backup"
+    )
+
+
+def link(source: Path, target: Path) -> bool:
+    """Give a file a second name; False if the file systems cannot."""
     try:
-        return describe_kind(path.lstat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return "missing"
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # another file system, or one without links, or too many of them
+        return False
+    return True
+
+
+def copy_bytes(source: Path, target: Path) -> Copied:
+    """Copy a regular file to a new name, onto the disk itself, and describe what was read."""
+    digest = hashlib.sha256()
+    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as here, target.open("xb") as there:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BackupError(f"{source}: not a regular file")
+        while chunk := here.read(_CHUNK):
+            digest.update(chunk)
+            there.write(chunk)
+        there.flush()
+        os.fsync(there.fileno())
+        return Copied(there.tell(), digest.hexdigest())
+
+
+def describe(file: Path) -> Copied:
+    """A file's size and checksum; reads the whole file."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return Copied(stream.tell(), digest)
 
 
 def find_unsafe_name(name: str) -> str | None:

@@ -226,7 +226,7 @@ def inspect_lake(settings: Settings) -> Iterator[Inspection]:
     try:
         with closing(attach(settings, read_only=True)) as connection:
             connection.execute("BEGIN")
-            place = settings.data_path  # the catalog is readable, so a data file is not
+            place = settings.files_name  # the catalog is readable, so a data file is not
             yield Inspection(connection, find_catalog(settings))
     except duckdb.Error as error:
         if (explained := explain_error(error, settings)) is not None:

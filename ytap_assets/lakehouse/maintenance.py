@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import duckdb
 
 from ytap_assets.lakehouse.catalog import LAKE, CatalogFacts, LakeFile, check_files
-from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError, translate_errors
-from ytap_assets.lakehouse.files import is_made_by_lake, list_parquet
+from ytap_assets.lakehouse.files import is_made_by_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
@@ -106,7 +106,7 @@ def maintain(
     """
     with lake.lock.hold():
         facts = lake.catalog.read_facts()
-        check_files(facts, lake.settings)
+        check_files(facts, lake.catalog, find_files(lake.settings))
     with lake.cursor() as cursor:
         before = _count_files(cursor)
     if find_rewritten(facts.files):
@@ -187,7 +187,7 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
         swept.snapshots_expired = len(expired)
         swept.files_deleted = _clean_up(cursor, settings, sweep_before - _TEXT_COMPARED)
         for name in plan.orphans:
-            (settings.data_path / name).unlink(missing_ok=True)
+            find_files(settings).delete(name)
             swept.orphans_deleted += 1
         log.debug("maintained")
 
@@ -206,12 +206,13 @@ def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False
             of the files there would be deleted: it may be the catalog of another lake.
     """
     facts = find_catalog(settings).read_facts()
-    check_files(facts, settings)
-    there = list_parquet(settings.data_path)
+    files = find_files(settings)
+    check_files(facts, settings.catalog_name, files)
+    there = files.list_parquet()
     unknown = there.keys() - facts.files.keys() - facts.scheduled
     made = {name for name in unknown if is_made_by_lake(name)}
     ours = {name for name in made if _is_below(name, facts.folders)}
-    orphans = {name for name in ours if there[name].st_mtime < older_than.timestamp()}
+    orphans = {name for name in ours if there[name].modified_at < older_than.timestamp()}
     if not anyway:
         _check_plausible(settings, facts, made, orphans, len(there))
     return Sweep(tuple(sorted(orphans)), tuple(sorted(unknown - ours)))
@@ -223,17 +224,17 @@ def _check_plausible(
     way_out = (
         "nothing was deleted; check YTAP_CATALOG and YTAP_DATA_PATH, or restore a backup with `ytap"
         " restore FOLDER`; to delete these files, run `ytap maintain --sweep-anyway"
-        f" {settings.data_path}`"
+        f" {settings.files_name}`"
     )
     if made and not facts.files and not facts.scheduled:
         raise SweepRefusedError(
-            f"the catalog {settings.catalog_name} refers to no file, but {settings.data_path}"
+            f"the catalog {settings.catalog_name} refers to no file, but {settings.files_name}"
             f" contains {len(made)} files of a lake, such as {min(made)}; {way_out}"
         )
     if len(orphans) > max(_FEW_FILES, _LARGEST_SHARE * count):
         raise SweepRefusedError(
             f"the catalog {settings.catalog_name} does not refer to {len(orphans)} of the {count}"
-            f" files in {settings.data_path}, such as {min(orphans)}, which is more than half;"
+            f" files in {settings.files_name}, such as {min(orphans)}, which is more than half;"
             f" {way_out}"
         )
 
@@ -254,12 +255,12 @@ def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than:
         f"CALL {function}('{LAKE}', dry_run => true, older_than => ?)", [older_than]
     ).fetchall()
     facts = find_catalog(settings).read_facts()
+    files = find_files(settings)
     for (path,) in rows:
-        file = Path(str(path))
-        is_ours = file.is_relative_to(settings.data_path) and is_made_by_lake(file.name)
-        if not is_ours or file.relative_to(settings.data_path).as_posix() in facts.files:
+        name = files.find_name(str(path))
+        if name is None or not is_made_by_lake(name) or name in facts.files:
             raise SweepRefusedError(
-                f"DuckLake would delete {file}, which belongs to a snapshot or not to the lake; no"
+                f"DuckLake would delete {path}, which belongs to a snapshot or not to the lake; no"
                 " file of an expired snapshot was deleted; please report this"
             )
     return len(_call(cursor, function, older_than)) if rows else 0

@@ -28,11 +28,12 @@ from duckdb import StatementType
 
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.errors import ConfigError
-from ytap_assets.lakehouse.catalog import LAKE, Catalog
+from ytap_assets.lakehouse.catalog import LAKE, Catalog, quote
 from ytap_assets.lakehouse.connection import (
     attach,
     connect,
     find_catalog,
+    find_files,
     list_tables,
     stored_at,
 )
@@ -402,8 +403,7 @@ def _open_whole(settings: Settings, as_of: int | None) -> duckdb.DuckDBPyConnect
         for table in _tables(connection, settings):
             source = _source(connection, table, int(as_of))
             connection.execute(f"CREATE TEMP VIEW {table} AS {source}")
-    folder = f"{settings.data_path}/".replace("'", "''")
-    connection.execute(f"SET allowed_directories = ['{folder}']")
+    connection.execute(f"SET allowed_directories = [{quote(find_files(settings).root)}]")
     return _lock_down(connection, reads_files=True)
 
 

@@ -34,7 +34,12 @@ from ytap_assets.domain.plausibility import (
 from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import check_files
-from ytap_assets.lakehouse.connection import find_catalog, is_made_by_itself, require_catalog
+from ytap_assets.lakehouse.connection import (
+    find_catalog,
+    find_files,
+    is_made_by_itself,
+    require_catalog,
+)
 from ytap_assets.lakehouse.copies import Copy, find_newer_copy, list_copies, newest_good
 from ytap_assets.lakehouse.errors import LakeError, LakeMissingError, can_write
 from ytap_assets.lakehouse.inspection import (
@@ -375,7 +380,7 @@ def _check_disk(settings: Settings) -> Finding:
 def _check_writing(settings: Settings) -> Finding:
     """Whether what a run writes to are folders that can be written to; nothing is tried."""
     catalog = () if settings.database else (settings.catalog.parent,)
-    lake = (*catalog, settings.data_path)
+    lake = (*catalog, *(() if settings.bucket else (settings.data_path,)))
     others = (settings.workspaces, settings.state, settings.reports, settings.dagster_home)
     places = dict.fromkeys((settings.data, *lake, *others))
     files = [str(place) for place in places if not _existing(place, of_any_kind=True).is_dir()]
@@ -450,7 +455,7 @@ def examine_lake(
         require_catalog(settings)
         catalog = find_catalog(settings)
         catalog.check_integrity()
-        check_files(catalog.read_facts(), settings)
+        check_files(catalog.read_facts(), catalog, find_files(settings))
         newer = find_newer_copy(settings, list_copies(settings))
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)

@@ -419,7 +419,7 @@ def maintain_lake(
     run: Run,
     *,
     keep: int = KEEP_BACKUPS,
-    sweep_anyway: Path | None = None,
+    sweep_anyway: str | Path | None = None,
     trust_clock: bool = False,
     allow_large_deletion: bool = False,
     now: datetime | None = None,
@@ -449,8 +449,8 @@ def maintain_lake(
             remain.
     """
     settings = platform.settings
-    if sweep_anyway is not None and sweep_anyway.resolve() != settings.data_path.resolve():
-        raise ConfigError(f"{sweep_anyway} is not the data path, which is {settings.data_path}")
+    if sweep_anyway is not None and not _is_data_path(settings, str(sweep_anyway)):
+        raise ConfigError(f"{sweep_anyway} is not the data path, which is {settings.files_name}")
     moment = now or datetime.now(UTC)
     platform.lake.snapshot_id()  # a lake that is not there yet is made: an empty one is maintained
     commits = platform.lake.commit_times()  # before the maintenance makes its own
@@ -512,6 +512,12 @@ def _doubt_expiry(platform: Platform, commits: Sequence[datetime], now: datetime
         f"{reason} (YTAP_SNAPSHOT_DAYS={days}, and today is {now:%Y-%m-%d}); nothing was expired or"
         f" deleted; to expire them, run `ytap maintain {_ALLOW}`"
     )
+
+
+def _is_data_path(settings: Settings, place: str) -> bool:
+    if settings.bucket is not None:
+        return place.rstrip("/") in {settings.files_name, settings.files_name.partition("?")[0]}
+    return Path(place).resolve() == settings.data_path.resolve()
 
 
 def apply_retention(

@@ -23,8 +23,8 @@ from polars.testing import assert_frame_equal
 from ytap_assets.lakehouse.backup import ROTATION, back_up, restore, verify
 from ytap_assets.lakehouse.catalog import LakeFile, check_files
 from ytap_assets.lakehouse.checks import Scope
-from ytap_assets.lakehouse.connection import attach, find_catalog
-from ytap_assets.lakehouse.copies import Backup, Copied, hold_copies, open_backup, read_restored
+from ytap_assets.lakehouse.connection import attach, find_catalog, find_files
+from ytap_assets.lakehouse.copies import Backup, hold_copies, open_backup, read_restored
 from ytap_assets.lakehouse.errors import (
     BackupError,
     DiskFailureError,
@@ -32,6 +32,7 @@ from ytap_assets.lakehouse.errors import (
     LakeError,
     LakeMissingError,
 )
+from ytap_assets.lakehouse.files import Copied
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import find_rewritten, maintain
 from ytap_assets.settings import Settings
@@ -56,6 +57,7 @@ def backup(lake: Lake, tmp_path: Path) -> Backup:
     return back_up(lake.settings, tmp_path / "backups" / "first ?#%20", NOW)
 
 
+@pytest.mark.folder
 def test_a_backup_says_what_it_holds(lake: Lake, backup: Backup) -> None:
     assert open_backup(backup.folder) == backup
     assert backup.made_at == NOW
@@ -87,6 +89,7 @@ def test_a_restore_brings_back_rows_and_history(lake: Lake, backup: Backup) -> N
         assert _versions(restored) == [4, 4]
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 def test_a_restore_keeps_the_old_lake_beside_it(lake: Lake, backup: Backup) -> None:
     _publish(lake, 3)
@@ -166,6 +169,7 @@ def test_maintenance_leaves_a_backup_alone(lake: Lake, backup: Backup) -> None:
         assert _versions(restored) == [2, 2]
 
 
+@pytest.mark.folder
 def test_no_copy_is_made_where_files_are_missing(lake: Lake, tmp_path: Path) -> None:
     _publish(lake, 1)
     elsewhere = replace(lake.settings, data_path=tmp_path / "elsewhere")
@@ -232,6 +236,7 @@ def test_a_limit_on_the_size_of_files_is_no_damage(lake: Lake, tmp_path: Path, s
     assert open_backup(made.folder) == made
 
 
+@pytest.mark.folder
 def test_a_limit_on_the_size_of_files_refuses_a_publish(lake: Lake) -> None:
     _publish(lake, 1)
     with pytest.raises(DiskFailureError, match="nothing was changed"), _file_size_limit(1):
@@ -241,6 +246,7 @@ def test_a_limit_on_the_size_of_files_refuses_a_publish(lake: Lake) -> None:
     assert _versions(lake) == [3, 3]
 
 
+@pytest.mark.folder
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -262,7 +268,7 @@ def test_what_is_no_file_in_the_place_of_one_is_named_and_not_read(
     file.unlink()
     make(file)
     for look in (
-        lambda: check_files(lake.catalog.read_facts(), lake.settings),
+        lambda: check_files(lake.catalog.read_facts(), lake.catalog, find_files(lake.settings)),
         lambda: back_up(lake.settings, tmp_path / "copy", NOW),
         lambda: maintain(lake, datetime.now(UTC), RUN),
     ):
@@ -485,6 +491,7 @@ def _inodes(folder: Path) -> set[int]:
     return {file.stat().st_ino for file in folder.rglob("*.parquet")}
 
 
+@pytest.mark.folder
 def test_a_copy_shares_no_file_with_the_lake(lake: Lake, backup: Backup) -> None:
     assert not _inodes(backup.folder) & _inodes(lake.settings.data_path)
     for file in lake.settings.data_path.rglob("*.parquet"):
@@ -510,6 +517,7 @@ def test_copies_share_the_files_that_did_not_change(lake: Lake) -> None:
     assert second.rows == 2
 
 
+@pytest.mark.folder
 def test_a_copy_after_one_that_is_linked_to_the_lake_is_not(lake: Lake) -> None:
     _publish(lake, 1)
     first = back_up(lake.settings, lake.settings.backups / "one", NOW)
@@ -552,6 +560,7 @@ def _flip_twice(file: Path) -> None:
     file.write_bytes(content)
 
 
+@pytest.mark.folder
 def test_every_file_is_compared_once_in_a_rotation(lake: Lake) -> None:
     _publish(lake, 1)
     first = back_up(lake.settings, lake.settings.backups / "0", NOW)
@@ -570,6 +579,7 @@ def test_every_file_is_compared_once_in_a_rotation(lake: Lake) -> None:
         assert verify(lake.settings, copy.folder, NOW).backup.files == first.files
 
 
+@pytest.mark.folder
 def test_what_maintenance_may_write_anew_is_compared_each_time(lake: Lake) -> None:
     for day in (DAY, DAY + timedelta(days=1)):
         publish(lake, NOTES, notes("tech", [day], "ab", version=1), Scope("tech", day, day))
@@ -593,6 +603,7 @@ def test_a_file_that_stands_alone_or_is_of_an_old_snapshot_is_not_written_anew()
     assert find_rewritten(files) == {"main/t/w=c/halved.parquet"}
 
 
+@pytest.mark.folder
 @pytest.mark.parametrize(("damage", "message"), LAKE_DAMAGES.values(), ids=LAKE_DAMAGES.keys())
 def test_no_copy_is_made_of_a_damaged_file(
     lake: Lake, damage: Callable[[Path], object], message: str
@@ -605,6 +616,7 @@ def test_no_copy_is_made_of_a_damaged_file(
     assert [path.name for path in lake.settings.backups.iterdir()] == ["good"]
 
 
+@pytest.mark.folder
 def test_no_first_copy_is_made_of_a_file_that_cannot_be_decoded(lake: Lake, tmp_path: Path) -> None:
     _publish(lake, 1)
     [file] = lake.settings.data_path.rglob("*.parquet")
@@ -667,6 +679,7 @@ def test_a_damaged_catalog_is_not_copied_and_is_restored(
         assert _versions(restored) == [2, 2]
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["catalog.sqlite", "files"])
 def test_an_earlier_lake_is_not_replaced(lake: Lake, backup: Backup, name: str) -> None:
@@ -694,6 +707,7 @@ def test_only_what_a_killed_backup_left_is_removed(lake: Lake, tmp_path: Path) -
     assert (left.exists(), foreign.exists()) == (False, True)
 
 
+@pytest.mark.folder
 def test_a_link_in_the_way_is_not_followed(lake: Lake, backup: Backup, tmp_path: Path) -> None:
     table = lake.settings.data_path / "main" / "notes"
     shutil.move(table, tmp_path / "elsewhere")
@@ -722,6 +736,7 @@ def test_a_restore_that_fails_leaves_the_lake_as_it_was(lake: Lake, backup: Back
     assert _versions(lake) == [3, 3]
 
 
+@pytest.mark.folder
 def test_what_a_copy_names_is_kept_before_it_is_replaced(lake: Lake, backup: Backup) -> None:
     """A file by a name that no lake gives, and the same name in a copy from elsewhere."""
     theirs, content = lake.settings.data_path / "models" / "m.parquet", b"somebody's"
@@ -871,6 +886,7 @@ def test_a_pipe_in_place_of_a_marker_hangs_nothing(lake: Lake) -> None:
     assert left.is_dir()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal", ".lock", ".restored"])
 def test_no_copy_takes_the_place_of_a_file_of_the_catalog(lake: Lake, suffix: str) -> None:
     lake.close()

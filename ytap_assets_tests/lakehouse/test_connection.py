@@ -203,6 +203,7 @@ def test_a_catalog_is_complete_as_soon_as_it_is_seen(empty_settings: Settings) -
     assert snapshots == (1,)
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 def test_what_a_killed_making_left_is_no_obstacle(empty_settings: Settings) -> None:
     catalog = empty_settings.catalog

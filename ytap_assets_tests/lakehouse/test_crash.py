@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.connection import find_files
 from ytap_assets.lakehouse.copies import list_copies, open_backup
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
@@ -141,7 +142,7 @@ def _check_kills(
         maintain(lake, datetime.now(UTC) + LATER, RUN)
         assert _found(lake) == expected
         publish(lake, NOTES, notes("tech", [DAY], ROWS, version=0), one_day("tech"))
-    files = {file.name for file in settings.data_path.rglob("*.parquet")}
+    files = {Path(name).name for name in find_files(settings).list_parquet()}
     assert files == _referred(settings)
     return phases
 

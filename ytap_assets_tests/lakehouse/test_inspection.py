@@ -163,6 +163,7 @@ def test_ages_by_workspace(tmp_path: Path) -> None:
     assert recent.get_column("workspace_id").to_list() == ["tech"]
 
 
+@pytest.mark.folder
 def test_a_damaged_file_is_not_blamed_on_the_catalog(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:
         publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))

@@ -21,7 +21,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ytap_assets.lakehouse.connection import attach, find_catalog
+from ytap_assets.lakehouse.connection import attach, find_catalog, find_files
 from ytap_assets.lakehouse.errors import StatementRefusedError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.sql_sandbox import open_shell, open_sql, parse
@@ -98,7 +98,8 @@ def _plant(root: Path, settings: Settings) -> dict[str, str]:
         connection.commit()
     with closing(duckdb.connect(root / "plain.duckdb")) as database:
         database.execute(f"CREATE TABLE t AS SELECT '{CANARY}-DUCKDB' AS a")
-    [rows, *_] = settings.data_path.glob("main/notes/workspace_id=finance/*.parquet")
+    files = find_files(settings)
+    [rows, *_] = [name for name in files.list_parquet() if "notes/workspace_id=finance/" in name]
     return {
         "root": str(root),
         "config": str(config),
@@ -107,8 +108,8 @@ def _plant(root: Path, settings: Settings) -> dict[str, str]:
         "parquet": str(root / "plain.parquet"),
         "sqlite": str(root / "plain.sqlite"),
         "duckdb": str(root / "plain.duckdb"),
-        "rows": str(rows),
-        "files": str(settings.data_path),
+        "rows": files.root + rows,
+        "files": files.root.rstrip("/"),
         "catalog": str(settings.catalog),
         "out": str(root / "out"),
     }
@@ -316,6 +317,7 @@ def test_nothing_comes_out_of_an_attempt_alone(prison: Prison, attempt: str) -> 
         _attempt(prison, connection, [statement])
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 def test_a_log_file_neither_is_written_nor_ends_the_process(prison: Prison) -> None:
     """DuckDB ended the process over these, so they run in a process of their own."""
@@ -418,6 +420,7 @@ DELETIONS = (
 )
 
 
+@pytest.mark.folder
 def test_no_statement_over_the_whole_lake_deletes_a_file(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:
         for number in (1, 2):

@@ -57,6 +57,7 @@ def test_two_lakes_in_one_process_see_each_others_commits(lake: Lake) -> None:
         assert lake.snapshot_id() == other.snapshot_id()
 
 
+@pytest.mark.folder
 def test_the_data_folder_can_be_moved(settings: Settings, tmp_path: Path) -> None:
     frame = notes("tech", [DAY], "ab", version=1)
     with Lake.open(settings, tables=SAMPLES) as lake:
@@ -89,6 +90,7 @@ def test_files_and_catalog_can_live_apart(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 def test_a_large_payload_stays_out_of_the_catalog(empty_settings: Settings) -> None:
     body = bytes(range(256)) * 40_000
@@ -184,6 +186,7 @@ MISSING: dict[str, tuple[Callable[[Settings], Settings], str]] = {
 }
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("change", "message"), MISSING.values(), ids=MISSING.keys())
 def test_a_missing_lake_is_not_an_empty_lake(
@@ -209,6 +212,7 @@ def test_a_lake_is_made_where_it_is_asked_for(settings: Settings) -> None:
         assert lake.reader("tech").read(NOTES).is_empty()
 
 
+@pytest.mark.folder
 @pytest.mark.sqlite
 def test_no_lake_is_made_over_another(settings: Settings) -> None:
     with Lake.open(settings, tables=SAMPLES) as lake:

@@ -105,6 +105,7 @@ def test_the_snapshot_of_a_merge_names_its_run(lake: Lake, present: datetime) ->
     assert last == ("dagster", "maintain the lake", "run-9")
 
 
+@pytest.mark.folder
 def test_old_snapshots_expire_and_their_files_go_a_day_later(lake: Lake, present: datetime) -> None:
     for version in range(3):
         publish(lake, NOTES, notes("tech", [DAY], "ab", version=version), one_day("tech"))
@@ -165,6 +166,7 @@ def _leave(folder: Path, digit: str, written: datetime) -> Path:
     return file
 
 
+@pytest.mark.folder
 def test_orphans_are_swept_and_young_ones_stay(lake: Lake, present: datetime) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     folder = _files(lake)[0].parent
@@ -177,6 +179,7 @@ def test_orphans_are_swept_and_young_ones_stay(lake: Lake, present: datetime) ->
     assert lake.reader("tech").read(NOTES).height == 1
 
 
+@pytest.mark.folder
 def test_what_the_lake_did_not_make_is_never_swept(lake: Lake, present: datetime) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     long_ago = present - timedelta(days=400)
@@ -191,6 +194,7 @@ def test_what_the_lake_did_not_make_is_never_swept(lake: Lake, present: datetime
     assert all(file.exists() for file in foreign)
 
 
+@pytest.mark.folder
 def test_no_link_leads_the_sweep_elsewhere(lake: Lake, present: datetime, tmp_path: Path) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
     outside = _leave(tmp_path / "outside", "a", present - timedelta(days=400))
@@ -213,21 +217,21 @@ def _other_catalog(lake: Lake, name: str) -> Settings:
     return other
 
 
+@pytest.mark.folder
 def test_an_empty_catalog_sweeps_nothing(lake: Lake, present: datetime) -> None:
     _fill(lake)
     files = _files(lake)
     with Lake.open(_other_catalog(lake, "typo.sqlite"), tables=SAMPLES) as typo:
         done = maintain(typo, present + MONTH)
         assert (done.orphans_deleted, done.snapshots_expired, _files(lake)) == (0, 0, files)
-        assert re.search(
-            r"typo.sqlite refers to no file, .* contains 12 .*--sweep-anyway", done.refusal or ""
-        )
+        assert re.search(r" refers to no file, .* contains 12 .*--sweep-anyway", done.refusal or "")
         assert (
             maintenance.maintain(typo, present + MONTH, RUN, sweep_anyway=True).orphans_deleted
             == 12
         )
 
 
+@pytest.mark.folder
 def test_most_files_are_not_swept(lake: Lake, present: datetime) -> None:
     _fill(lake)
     with Lake.open(_other_catalog(lake, "small.sqlite"), tables=SAMPLES) as small:
@@ -238,6 +242,7 @@ def test_most_files_are_not_swept(lake: Lake, present: datetime) -> None:
     assert "does not refer to 12 of the 13 files" in (done.refusal or "")
 
 
+@pytest.mark.folder
 def test_nothing_is_merged_or_swept_where_files_are_missing(lake: Lake, present: datetime) -> None:
     _fill(lake)
     _files(lake)[0].unlink()
@@ -256,6 +261,7 @@ def _schedule(lake: Lake, path: str, *, is_relative: str) -> None:
     )
 
 
+@pytest.mark.folder
 def test_a_file_that_a_snapshot_refers_to_is_never_cleaned_up(
     lake: Lake, present: datetime
 ) -> None:
@@ -304,6 +310,7 @@ def test_an_empty_lake_is_maintained_too(lake: Lake, present: datetime) -> None:
     assert (done.files_before, done.files_after, done.orphans_deleted) == (0, 0, 0)
 
 
+@pytest.mark.folder
 def test_a_file_that_is_gone_already_does_not_stop_the_sweep(lake: Lake, present: datetime) -> None:
     _fill(lake)
     before = set(_files(lake))
@@ -315,6 +322,7 @@ def test_a_file_that_is_gone_already_does_not_stop_the_sweep(lake: Lake, present
     assert len(_files(lake)) == 2
 
 
+@pytest.mark.folder
 def test_a_file_is_merged_with_others_of_its_size_only(
     lake: Lake, present: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_without_a_workspace_the_whole_lake_is_seen_read_only(two: Lake) -> None
         assert connection.execute("SELECT count(*) FROM logs").fetchall() == [(2,)]
 
 
+@pytest.mark.folder
 def test_of_the_files_only_the_lakes_own_are_in_reach(two: Lake, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a\n1\n")
     (tmp_path / "beside").mkdir()

@@ -249,6 +249,7 @@ def _write_elsewhere(lake: Lake, *statements: str) -> None:
             writer.execute(statement)
 
 
+@pytest.mark.folder
 def test_numbers_go_on_after_whatever_became_of_the_rows(lake: Lake) -> None:
     append(lake, LOGS, logs("tech", "abc"), "tech")
     append(lake, LOGS, logs("art", "de"), "art")
@@ -352,6 +353,7 @@ def test_a_commit_that_changes_nothing_tells_the_snapshot_that_was_there(lake: L
     assert transaction.snapshot_id == lake.snapshot_id() == before
 
 
+@pytest.mark.folder
 def test_rows_are_stored_in_the_declared_order(shared_lake: Lake, workspace: str) -> None:
     frame = notes(workspace, reversed(days(3)), ["c", "a", "b"])
     publish(shared_lake, NOTES, frame, Scope(workspace, days(3)[0], days(3)[2]))

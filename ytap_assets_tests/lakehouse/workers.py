@@ -378,8 +378,9 @@ ROLES: dict[str, Callable[..., None]] = {
 def main(role: str, arguments: str) -> None:
     """Play a role once the parent says so."""
     keywords: dict[str, Any] = json.loads(arguments)
-    if database := keywords.pop("database", None):
-        _place["YTAP_CATALOG"] = database
+    for name, variable in {"database": "YTAP_CATALOG", "bucket": "YTAP_DATA_PATH"}.items():
+        if place := keywords.pop(name, None):
+            _place[variable] = place
     if role != "hold":
         report("ready")
         sys.stdin.readline()
