@@ -42,6 +42,10 @@ from ytap_assets.tables import PRODUCTION_EVENTS
 
 CODE_LOCATION = "ytap_assets.definitions"
 _CONFIG = "dagster.yaml"
+_GENERATED = (
+    "# Dagster's own settings. `ytap` keeps the copy in DAGSTER_HOME (data/dagster_home) as"
+)
+"""The first line of a generated one, as of every version; what follows in it differs."""
 _EVENTS_PER_BATCH = 5_000
 _WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
@@ -113,17 +117,20 @@ class _Launch:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Make DAGSTER_HOME and see that the tracked `dagster.yaml` is in it, for this home.
+    """Make DAGSTER_HOME and see that a `dagster.yaml` is in it.
 
-    It is replaced in one step, and only where it differs: another process may be reading it. What
-    this process and its children write to the event log comes in batches.
+    It is the tracked one, for this home, unless there is one that a deployment wrote itself: such a
+    file does not begin with the tracked one's first line, and is left as it is. The tracked one is
+    replaced in one step, and only where it differs: another process may be reading it. What this
+    process and its children write to the event log comes in batches.
     """
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_EVENTS_PER_BATCH))
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     wanted = home_config(home)
     config = home / _CONFIG
-    if not config.is_file() or config.read_text(encoding="utf-8") != wanted:
+    found = config.read_text(encoding="utf-8") if config.is_file() else _GENERATED
+    if found.startswith(_GENERATED) and found != wanted:
         partial = home / f"{_CONFIG}.{os.getpid()}.part"
         partial.write_text(wanted, encoding="utf-8")
         partial.replace(config)

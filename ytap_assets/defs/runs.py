@@ -4,9 +4,11 @@ The rules are functions of runs and times; `automation` calls them.
 
 Runs whose process is gone are marked as failed; Dagster would count them as running for ever. A
 process that runs anything holds a lock on a file of its own, and its runs carry the file's name.
-The kernel holds the lock, not the file: it ends with the process, however that ends. Runs of the
-daemon carry no such name. Their code server notices a worker that died; what it leaves behind when
-it dies itself is seen to when Dagster is opened again, by whoever holds the only daemon's lock.
+The kernel holds the lock, not the file: it ends with the process, however that ends. It says
+nothing on another machine, so the runs carry the machine's name, too, and no machine judges the
+processes of another. Runs of the daemon carry no such name. Their code server notices a worker that
+died; what it leaves behind when it dies itself is seen to when Dagster is opened again, by whoever
+holds the only daemon's lock.
 """
 
 import fcntl
@@ -14,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +42,7 @@ from ytap_assets.workspaces import Workspaces
 
 PROCESS_TAG = ".dagster/ytap_process"
 """Tags with this prefix are hidden in the UI: nobody there has a use for a process's lock."""
+HOST_TAG = ".dagster/ytap_host"
 _FOLDER = "processes"
 _GONE = (
     "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
@@ -249,13 +253,13 @@ def announce_process(home: Path) -> Iterator[dict[str, str]]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         try:
-            yield {PROCESS_TAG: path.name}
+            yield {PROCESS_TAG: path.name, HOST_TAG: socket.gethostname()}
         finally:
             path.unlink()
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, home: Path, *, daemons_too: bool) -> list[str]:
-    """Mark runs as failed whose process is gone.
+    """Mark runs as failed whose process, on this machine, is gone.
 
     Args:
         instance: Where the runs are known.
@@ -265,8 +269,10 @@ def fail_dead_runs(instance: dg.DagsterInstance, home: Path, *, daemons_too: boo
     Returns:
         The ids of these runs.
     """
-    dead = []
+    dead, here = [], socket.gethostname()
     for run in instance.get_runs(dg.RunsFilter(statuses=_BEGUN)):
+        if run.tags.get(HOST_TAG, here) != here:
+            continue
         process = run.tags.get(PROCESS_TAG)
         if daemons_too if process is None else not _is_alive(home / _FOLDER / process):
             instance.report_run_failed(run, _GONE)

@@ -323,7 +323,8 @@ def test_the_home_has_the_tracked_config_and_nothing_half_written(
     prepare_home(settings)
     assert (config.stat().st_ino, config.stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
 
-    config.write_text("run_monitoring: {}", encoding="utf-8")
+    older = wanted.splitlines()[0] + "\nrun_monitoring: {}"
+    config.write_text(older, encoding="utf-8")
     seen: list[str] = []
     replace = Path.replace
 
@@ -333,9 +334,17 @@ def test_the_home_has_the_tracked_config_and_nothing_half_written(
 
     monkeypatch.setattr(Path, "replace", note)
     prepare_home(settings)
-    assert seen == ["run_monitoring: {}"]
+    assert seen == [older]
     assert config.read_text(encoding="utf-8") == wanted
     assert [path.name for path in settings.dagster_home.iterdir()] == ["dagster.yaml"]
+
+
+def test_a_deployments_own_config_is_left_as_it_is(settings: Settings) -> None:
+    config = prepare_home(settings) / "dagster.yaml"
+    own = "\n".join(config.read_text(encoding="utf-8").splitlines()[1:])
+    config.write_text(own, encoding="utf-8")
+    prepare_home(settings)
+    assert config.read_text(encoding="utf-8") == own
 
 
 def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> None:

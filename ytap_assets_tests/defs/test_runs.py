@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from ytap_assets.defs.assets import COLLECTION, REGISTRIES, REPORTS
 from ytap_assets.defs.automation import dead_runs
 from ytap_assets.defs.runs import (
+    HOST_TAG,
     PROCESS_TAG,
     Partition,
     PastRun,
@@ -167,11 +170,12 @@ def test_a_run_of_one_partition_key_is_found_by_its_tags() -> None:
 
 _SAYS = "the process of this run ended"
 ALIVE = """
+import json
 import sys
 from pathlib import Path
 from ytap_assets.defs.runs import announce_process
 with announce_process(Path(sys.argv[1])) as tags:
-    print(*tags.values(), flush=True)
+    print(json.dumps(tags), flush=True)
     sys.stdin.read()
 """
 
@@ -186,7 +190,7 @@ def other_process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[
         text=True,
     ) as process:
         assert process.stdout is not None
-        yield process, {PROCESS_TAG: process.stdout.readline().strip()}
+        yield process, json.loads(process.stdout.readline())
         process.kill()
 
 
@@ -238,6 +242,15 @@ def test_a_daemons_run_is_dead_only_where_no_daemon_is(
     run = begin(instance, {})
 
     assert fail_dead_runs(instance, tmp_path, daemons_too=daemons_too) == [run] * daemons_too
+
+
+def test_a_process_of_another_machine_is_not_judged(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    begin(instance, {PROCESS_TAG: "gone.lock", HOST_TAG: "another"})
+    mine = begin(instance, {PROCESS_TAG: "gone.lock", HOST_TAG: socket.gethostname()})
+
+    assert fail_dead_runs(instance, tmp_path, daemons_too=False) == [mine]
 
 
 def test_the_sensor_frees_the_queue(platform: Platform, instance: dg.DagsterInstance) -> None:
