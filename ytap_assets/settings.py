@@ -54,6 +54,10 @@ _MAX_BATCH = 1_000
 _MAX_SECONDS = 86_400
 _MEMORY = re.compile(r"([1-9][0-9]{0,5}) ?(MiB|GiB)")
 _LEAST_MEMORY_MIB = 64
+NO_CLUSTER = (
+    "the packages for PostgreSQL and S3 are not installed; install requirements-cluster.lock, or"
+    " correct YTAP_CATALOG and YTAP_DATA_PATH"
+)
 _SCHEMES = ("postgresql", "postgres")
 _SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _BUCKET = re.compile(

@@ -27,7 +27,7 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.files import Files, LocalFiles
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
-from ytap_assets.settings import Settings
+from ytap_assets.settings import NO_CLUSTER, Settings
 
 _END_OF_NUMBERS = 2**63
 WRONG_OPTIMIZER = "statistics_propagation"
@@ -135,9 +135,10 @@ def find_catalog(settings: Settings, *, sleep: Callable[[float], None] = time.sl
     """
     if settings.database is None:
         return SqliteCatalog(settings.catalog, settings.data_path, sleep=sleep)
-    # It is an extra, whose packages may be absent.
-    from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog  # noqa: PLC0415
-
+    try:  # it is an extra, whose packages may be absent
+        from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(NO_CLUSTER) from error
     return PostgresCatalog(settings.database)
 
 
@@ -149,10 +150,13 @@ def find_files(settings: Settings) -> Files:
     """
     if settings.bucket is None:
         return LocalFiles(settings.data_path)
-    # It is an extra, whose packages may be absent.
+    # PyArrow's file system takes a while to be imported.
     from ytap_assets.lakehouse.s3_files import S3Files  # noqa: PLC0415
 
-    return S3Files(settings.bucket)
+    files = S3Files(settings.bucket)
+    if any(extension_file(name) is None for name in files.extensions):
+        raise ConfigError(NO_CLUSTER)
+    return files
 
 
 def require_catalog(settings: Settings) -> None:

@@ -185,12 +185,11 @@ def _identify(path: Path) -> LockHolder:
         for line in locks.read_text(encoding="ascii").splitlines():
             match line.split():
                 case [_, "FLOCK", _, "WRITE", pid, place, *_] if place.endswith(f":{facts.st_ino}"):
-                    return LockHolder(since, int(pid), name_program(int(pid)))
+                    return LockHolder(since, int(pid), _name_program(int(pid)))
     return LockHolder(since)
 
 
-def name_program(pid: int) -> str | None:
-    """The name of a process of this machine; None if the system does not say."""
+def _name_program(pid: int) -> str | None:
     try:
         return (_PROC / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
     except OSError:  # it has ended meanwhile, or is another user's

@@ -12,9 +12,7 @@ Needs the packages of the extra `cluster`: a driver, and DuckDB's extension.
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -26,8 +24,11 @@ from pathlib import Path
 from zlib import crc32
 
 import duckdb
+import psycopg2
+from psycopg2 import errorcodes
+from psycopg2.extensions import QuotedString
+from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, Rows, Select, quote
 from ytap_assets.lakehouse.connection import connect
 from ytap_assets.lakehouse.errors import (
@@ -37,28 +38,15 @@ from ytap_assets.lakehouse.errors import (
     describe_unreachable,
     is_unreachable,
 )
-from ytap_assets.lakehouse.lock import TIMEOUT_S, Lock, LockHolder, name_program
+from ytap_assets.lakehouse.lock import TIMEOUT_S, Lock, LockHolder
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
+from ytap_assets.postgres import connect as connect_database
+from ytap_assets.postgres import list_parameters, write_parameters
 from ytap_assets.settings import Database
 
-try:
-    import psycopg2
-    from psycopg2 import errorcodes
-    from psycopg2.extensions import QuotedString
-    from psycopg2.extensions import connection as Connection  # noqa: N812
-except ModuleNotFoundError as error:  # pragma: no cover
-    raise ConfigError(
-        "YTAP_CATALOG is a PostgreSQL database, and the packages for it are not installed; install"
-        " requirements-cluster.lock"
-    ) from error
-
 _METADATA = f"__ducklake_metadata_{LAKE}"
-_CONNECT_S = 10
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-"""A connection that is cut off counts as ended after 25 s, by both sides."""
 _LOCKS = 0x79746170
 """The first of the two numbers of our advisory locks: `ytap` in ASCII."""
-_LONGEST_APPLICATION = 63
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 _HOLDER = """
 SELECT a.application_name, a.state_change FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -130,7 +118,7 @@ class PostgresCatalog(Catalog):
 
     def attach(self, connection: duckdb.DuckDBPyConnection, data_path: str, mode: Mode) -> None:
         """See `Catalog.attach`."""
-        statement = self._attach_as(self._parameters(), data_path, mode)
+        statement = self._attach_as(list_parameters(self.database), data_path, mode)
         try:
             connection.execute(statement)
             connection.execute(f"USE {LAKE}")
@@ -148,7 +136,7 @@ class PostgresCatalog(Catalog):
 
     def attach_statement(self, data_path: str, mode: Mode) -> str:
         """See `Catalog.attach_statement`. It has no password."""
-        parameters = self._parameters()
+        parameters = list_parameters(self.database)
         del parameters["application_name"]  # that of another process
         return self._attach_as(parameters, data_path, mode)
 
@@ -161,7 +149,7 @@ class PostgresCatalog(Catalog):
         if mode == "write":
             options.append("CREATE_IF_NOT_EXISTS false")
         options.append("READ_ONLY" if mode == "read" else "DATA_INLINING_ROW_LIMIT 0")
-        place = f"ducklake:postgres:{_write_parameters(parameters)}"
+        place = f"ducklake:postgres:{write_parameters(parameters)}"
         return f"ATTACH {quote(place)} AS {LAKE} ({', '.join(options)})"
 
     def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> Lock:
@@ -277,7 +265,7 @@ class PostgresCatalog(Catalog):
         """
         with closing(connect(extensions=("sqlite_scanner", "postgres_scanner"))) as connection:
             connection.execute("SET GLOBAL threads = 1")
-            server = quote(_write_parameters(self._parameters()))
+            server = quote(write_parameters(list_parameters(self.database)))
             schema = quote(self.database.schema)
             access = ", READ_ONLY" if into_copy else ""
             connection.execute(
@@ -317,16 +305,6 @@ class PostgresCatalog(Catalog):
         with self._session(is_reading=True) as session:
             return {str(name) for (name,) in _fetch(session, _TABLES, (schema,))}
 
-    def _parameters(self) -> dict[str, str]:
-        """The connection's parameters, without a password."""
-        return {
-            "connect_timeout": str(_CONNECT_S),
-            **dict(self.database.parameters),
-            "application_name": _name_application(),
-            "options": f"-csearch_path={self.database.schema}",
-            **{name: str(value) for name, value in _KEEPALIVES.items()},
-        }
-
     def connect(self) -> Connection:
         """A connection of its own, whose statements commit at once.
 
@@ -334,7 +312,7 @@ class PostgresCatalog(Catalog):
             CatalogUnreachableError: The server cannot be reached, or refuses the user.
         """
         try:
-            session = psycopg2.connect(_write_parameters(self._parameters()))
+            session = connect_database(self.database)
         except psycopg2.Error as error:
             raise describe_unreachable(error, str(self)) from None
         session.autocommit = True
@@ -448,26 +426,12 @@ class AdvisoryLock(Lock):
         return None
 
 
-def _name_application() -> str:
-    """The name of this process in the server's list of sessions."""
-    name = f"ytap {os.getpid()} {name_program(os.getpid()) or 'python'} {socket.gethostname()}"
-    return name[:_LONGEST_APPLICATION]
-
-
 def _read_application(name: str, since: object) -> LockHolder:
     moment = since if isinstance(since, datetime) else datetime.now(UTC)
     match name.split(maxsplit=3):
         case ["ytap", pid, program, host] if pid.isdecimal():
             return LockHolder(moment.astimezone(UTC), int(pid), program, host)
     return LockHolder(moment.astimezone(UTC))
-
-
-def _write_parameters(parameters: dict[str, str]) -> str:
-    """A connection string of libpq."""
-    quoted = {
-        name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in parameters.items()
-    }
-    return " ".join(f"{name}='{value}'" for name, value in quoted.items())
 
 
 def _literal(session: Connection, text: str) -> str:

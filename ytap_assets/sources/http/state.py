@@ -32,11 +32,12 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ytap_assets.domain.plausibility import LONGEST_PAUSE
 from ytap_assets.domain.source_profiles import BUCKETS, Bucket, next_quota_reset
-from ytap_assets.settings import Settings
+from ytap_assets.errors import ConfigError
+from ytap_assets.settings import NO_CLUSTER, Settings
 from ytap_assets.sources.http.exchange import (
     NOT_MODIFIED,
     OK,
@@ -247,12 +248,21 @@ class QuotaUsage:
     is_exhausted: bool
 
 
+class _Rows(Protocol):
+    """A transaction on a ledger: `sqlite3.Connection`, or what behaves like it."""
+
+    def execute(self, statement: str, values: tuple[object, ...] = ..., /) -> Any: ...
+
+
 class QuotaLedger:
     """Calls per bucket and reset, for all workspaces and processes.
 
     Each attempt is reserved before it is sent, since platforms count retries too. A bucket that the
     platform reports as used up stays so until its reset, whatever was counted.
     """
+
+    _order = "rowid"
+    """The order in which rows were inserted."""
 
     def __init__(self, path: Path, buckets: Iterable[Bucket] = BUCKETS) -> None:
         """Take the ledger's file, which is created with the first call.
@@ -279,7 +289,7 @@ class QuotaLedger:
             usage = _read_usage(ledger, bucket, resets_at)
             if usage.is_exhausted or usage.calls >= bucket.limit:
                 raise QuotaExhaustedError(_describe_exhausted(bucket, usage, resets_at))
-            _write_usage(ledger, bucket, resets_at, QuotaUsage(usage.calls + 1, is_exhausted=False))
+            self._write(ledger, bucket, resets_at, QuotaUsage(usage.calls + 1, is_exhausted=False))
 
     def mark_exhausted(self, bucket: Bucket, now: datetime) -> None:
         """Store that the platform reports the bucket as used up: no call before its reset.
@@ -290,7 +300,7 @@ class QuotaLedger:
         resets_at = next_quota_reset(now)
         with self._open(now) as ledger:
             calls = _read_usage(ledger, bucket, resets_at).calls
-            _write_usage(ledger, bucket, resets_at, QuotaUsage(calls, is_exhausted=True))
+            self._write(ledger, bucket, resets_at, QuotaUsage(calls, is_exhausted=True))
 
     def usage(self, bucket: Bucket, now: datetime) -> QuotaUsage:
         """The usage of a bucket.
@@ -301,12 +311,27 @@ class QuotaLedger:
         with self._open(now) as ledger:
             return _read_usage(ledger, bucket, next_quota_reset(now))
 
+    def _write(self, ledger: _Rows, bucket: Bucket, resets_at: datetime, usage: QuotaUsage) -> None:
+        row = (bucket.name, resets_at.isoformat(), usage.calls, int(usage.is_exhausted))
+        ledger.execute(
+            "INSERT INTO spending (bucket, resets_at, calls, is_parked) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (bucket, resets_at)"
+            " DO UPDATE SET calls = excluded.calls, is_parked = excluded.is_parked",
+            row,
+        )
+        ledger.execute(
+            "DELETE FROM spending WHERE bucket = ? AND resets_at NOT IN"
+            " (SELECT resets_at FROM spending WHERE bucket = ?"
+            f" ORDER BY {self._order} DESC LIMIT ?)",
+            (bucket.name, bucket.name, _RETAINED_RESETS),
+        )
+
     @contextmanager
-    def _open(self, now: datetime) -> Iterator[sqlite3.Connection]:
+    def _open(self, now: datetime) -> Iterator[_Rows]:
         try:
             create_state_file(self.path, _QUOTA_TABLE)
             with open_state_file(self.path, is_durable=True) as connection:
-                _check_clock(_read_resets(connection, self._known), now)
+                check_clock(read_resets(connection, self._known), now)
                 yield connection
         except (sqlite3.Error, OSError, ValueError) as error:
             raise PermanentError(
@@ -318,11 +343,21 @@ class QuotaLedger:
 
 
 def open_ledger(settings: Settings) -> QuotaLedger:
-    """The ledger of the installation."""
-    return QuotaLedger(settings.state / "quota.sqlite")
+    """The ledger of the installation: in the catalog's database, where there is one.
+
+    Raises:
+        ConfigError: The packages for such a database are not installed.
+    """
+    if settings.database is None:
+        return QuotaLedger(settings.state / "quota.sqlite")
+    try:  # it is an extra, whose packages may be absent
+        from ytap_assets.sources.http.shared_ledger import SharedQuotaLedger  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(NO_CLUSTER) from error
+    return SharedQuotaLedger(settings.database)
 
 
-def _read_resets(ledger: sqlite3.Connection, known: frozenset[str]) -> list[datetime]:
+def read_resets(ledger: _Rows, known: frozenset[str]) -> list[datetime]:
     """The resets that calls are counted for; every row is validated, there are few.
 
     Raises:
@@ -346,7 +381,7 @@ def _read_resets(ledger: sqlite3.Connection, known: frozenset[str]) -> list[date
     return resets
 
 
-def _check_clock(resets: list[datetime], now: datetime) -> None:
+def check_clock(resets: list[datetime], now: datetime) -> None:
     """Check that the counts and the clock agree.
 
     Raises:
@@ -368,24 +403,12 @@ def _check_clock(resets: list[datetime], now: datetime) -> None:
         )
 
 
-def _read_usage(ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime) -> QuotaUsage:
+def _read_usage(ledger: _Rows, bucket: Bucket, resets_at: datetime) -> QuotaUsage:
     found = ledger.execute(
         "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
         (bucket.name, resets_at.isoformat()),
     ).fetchone()
     return QuotaUsage(found[0], bool(found[1])) if found else QuotaUsage(0, is_exhausted=False)
-
-
-def _write_usage(
-    ledger: sqlite3.Connection, bucket: Bucket, resets_at: datetime, usage: QuotaUsage
-) -> None:
-    row = (bucket.name, resets_at.isoformat(), usage.calls, usage.is_exhausted)
-    ledger.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?, ?)", row)
-    ledger.execute(  # a row that is replaced gets a new rowid
-        "DELETE FROM spending WHERE bucket = ? AND rowid NOT IN"
-        " (SELECT rowid FROM spending WHERE bucket = ? ORDER BY rowid DESC LIMIT ?)",
-        (bucket.name, bucket.name, _RETAINED_RESETS),
-    )
 
 
 def _describe_exhausted(bucket: Bucket, usage: QuotaUsage, resets_at: datetime) -> str:
