@@ -17,15 +17,13 @@ import inspect
 import json
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
-from filelock import FileLock, Timeout
 from pydantic import Field, field_validator
 
 from ytap_assets.defs.checks import Evaluation, Watch, check_specs, table_metadata
@@ -40,6 +38,9 @@ from ytap_assets.defs.partitions import (
 from ytap_assets.defs.run_events import RunEvents, describe_partitions
 from ytap_assets.errors import ConfigError, YtapError
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.errors import LockTimeoutError
+from ytap_assets.lakehouse.lock import Lock
 from ytap_assets.lakehouse.reader import Days, unbroken_ranges
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
@@ -286,6 +287,10 @@ def _step_name(stage: Stage) -> str:
     return f"make_{stage.name}"
 
 
+_LONGEST_STAGE_S = 86_400.0
+"""How long a run waits for another one of its stage; Dagster ends that one earlier."""
+
+
 @contextmanager
 def _one_at_a_time(
     stage: Stage, platform: Platform, context: dg.OpExecutionContext
@@ -295,23 +300,18 @@ def _one_at_a_time(
     Otherwise, of two runs that make the same rows, the one that read first could publish last and
     replace newer rows. Pools only order the runs that the daemon starts.
     """
-    lock = FileLock(stage_lock(platform, stage.name))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        context.log.info(f"waiting for another run of the stage {stage.name}")
-        lock.acquire()
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(stage_lock(platform, stage.name, timeout_s=0).hold())
+        except LockTimeoutError:
+            context.log.info(f"waiting for another run of the stage {stage.name}")
+            held.enter_context(stage_lock(platform, stage.name, timeout_s=_LONGEST_STAGE_S).hold())
         yield
-    finally:
-        lock.release()
 
 
-def stage_lock(platform: Platform, name: str) -> Path:
-    """The lock of a stage; the kernel releases it where a process dies."""
-    folder = platform.settings.state / "stages"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{name}.lock"
+def stage_lock(platform: Platform, name: str, *, timeout_s: float) -> Lock:
+    """The lock of a stage, beside the lake's write lock; it ends with its process."""
+    return find_catalog(platform.settings).lock(f"stage-{name}", timeout_s=timeout_s)
 
 
 class _StageRun:

@@ -15,10 +15,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
-from filelock import FileLock, Timeout
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ytap_assets.defs import table_assets
 from ytap_assets.defs.assets import EVIDENCE
 from ytap_assets.defs.checks import Failing, Watch, list_unanswered, update_failing
 from ytap_assets.defs.partitions import group_partitions, partition_key
@@ -33,7 +33,8 @@ from ytap_assets.defs.table_assets import (
     stage_lock,
 )
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.errors import LakeError
+from ytap_assets.lakehouse.errors import LakeError, LockTimeoutError
+from ytap_assets.lakehouse.lock import Lock
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import NothingCollectedError
@@ -1004,34 +1005,33 @@ def test_a_day_that_fails_leaves_the_other_days_of_its_slice(
 def test_a_run_excludes_other_runs_of_its_stage_until_it_ends(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    lock = FileLock(stage_lock(platform, BY_WORKSPACE.name))
+    lock = stage_lock(platform, BY_WORKSPACE.name, timeout_s=0)
 
     def make(slice_: Slice) -> pl.DataFrame:
-        with pytest.raises(Timeout):
-            lock.acquire(timeout=0)
+        with pytest.raises(LockTimeoutError), lock.hold():
+            pass
         return accounts(slice_, "@a")
 
     for _ in range(2):
         assert run_stage(platform, instance, [make_asset(ACCOUNTS, make)], [TECH]).success
-        with lock.acquire(timeout=0):
+        with lock.hold():
             pass
 
 
 def test_a_run_waits_for_another_run_of_its_stage(
     platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = stage_lock(platform, BY_WORKSPACE.name)
-    waits, acquire = Event(), FileLock.acquire
+    waits = Event()
 
-    def note(self: FileLock, timeout: float | None = None, **options: Any) -> Any:
-        if timeout is None and self.lock_file == str(path):
+    def note(platform: Platform, name: str, *, timeout_s: float) -> Lock:
+        if timeout_s:
             waits.set()
-        return acquire(self, timeout, **options)
+        return stage_lock(platform, name, timeout_s=timeout_s)
 
-    monkeypatch.setattr(FileLock, "acquire", note)
+    monkeypatch.setattr(table_assets, "stage_lock", note)
     assets = [make_asset(ACCOUNTS, lambda s: accounts(s, "@a"))]
     with ThreadPoolExecutor(1) as pool:
-        with FileLock(path).acquire(timeout=0):
+        with stage_lock(platform, BY_WORKSPACE.name, timeout_s=0).hold():
             run = pool.submit(run_stage, platform, instance, assets, [TECH])
             assert waits.wait(timeout=60)
             assert stored(platform, ACCOUNTS, "tech", "handle") == []
