@@ -26,7 +26,8 @@ def list_parameters(database: Database) -> dict[str, str]:
         "connect_timeout": str(_CONNECT_S),
         **dict(database.parameters),
         "application_name": _name_application(),
-        "options": f"-csearch_path={database.schema}",
+        # A session that holds a lock is idle meanwhile.
+        "options": f"-csearch_path={database.schema} -cidle_session_timeout=0",
         **{name: str(value) for name, value in _KEEPALIVES.items()},
     }
 

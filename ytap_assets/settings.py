@@ -60,6 +60,7 @@ NO_CLUSTER = (
 )
 _SCHEMES = ("postgresql", "postgres")
 _SCHEMA = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_SCHEME = re.compile(r"(?:postgres(?:ql)?|s3|s3a|mysql|jdbc|sqlite):", re.IGNORECASE)
 _BUCKET = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
     r"/(?P<prefix>[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}(?:/[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}){0,7})/?"
@@ -67,6 +68,8 @@ _BUCKET = re.compile(
 )
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
+_RESERVED = re.compile(r"^pg_|_(?:making|restoring|state)$|_before_")
+_SECRET = re.compile(r"(?:passw\w*|pwd|secret\w*)\s*=", re.IGNORECASE)
 _PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service")
 """Parameters of a connection that hold no secret, by their names in PostgreSQL's library."""
 
@@ -384,18 +387,21 @@ def parse_database(text: str, name: str) -> Database:
     Raises:
         ConfigError: It is no such URL, or contains a password, which the message does not repeat.
     """
-    shown = text.rpartition("@")[2][:80]
     try:
         url = urlsplit(text)
         port, password = url.port, url.password
-    except ValueError as error:
-        raise ConfigError(f"{name}={shown!r}: not a URL: {error}") from None
-    given = parse_qsl(url.query, keep_blank_values=True)
-    if password is not None or any("password" in key for key, _ in given):
+        user = unquote(url.username or "")
+    except ValueError:  # its message may repeat a password
+        raise ConfigError(
+            f"{name}: not a URL such as postgresql://USER@HOST:PORT/DATABASE"
+        ) from None
+    if password is not None or ":" in user or _SECRET.search(text):
         raise ConfigError(
             f"{name}: contains a password, which logs and process lists could show; remove it, and"
             " set PGPASSWORD, or put it into a password file (PGPASSFILE) or a service file"
         )
+    shown = text.partition("?")[0].rpartition("@")[2][:80]
+    given = parse_qsl(url.query, keep_blank_values=True)
     unknown = sorted({key for key, _ in given} - {*_PARAMETERS, "schema"})
     if unknown or len(dict(given)) < len(given) or url.fragment:
         raise ConfigError(
@@ -404,15 +410,16 @@ def parse_database(text: str, name: str) -> Database:
         )
     options = dict(given)
     schema = options.pop("schema", "ytap")
-    if not _SCHEMA.fullmatch(schema) or schema.startswith("pg_"):
+    if not _SCHEMA.fullmatch(schema) or _RESERVED.search(schema):
         raise ConfigError(
             f"{name}: schema={schema[:40]!r}: expected a name of at most 31 lower-case letters,"
-            " digits and underscores that begins with a letter, but not with pg_"
+            " digits and underscores that begins with a letter, but not with pg_, and neither ends"
+            " in _making, _restoring or _state nor contains _before_, as those of our own do"
         )
     place = {
         "host": unquote(url.hostname or ""),
         "port": "" if port is None else str(port),
-        "user": unquote(url.username or ""),
+        "user": user,
         "dbname": unquote(url.path.removeprefix("/")),
     }
     found = {key: value for key, value in {**place, **options}.items() if value}
@@ -459,12 +466,11 @@ def parse_bucket(text: str, name: str) -> Bucket:
 def _local_path(env: Mapping[str, str], name: str, default: Path) -> Path:
     """A path that every library accepts: UTF-8, without control characters, not too long."""
     text = env.get(name)
-    if text and ("://" in text or text.startswith("postgres:")):
+    if text and ("://" in text or _SCHEME.match(text) or _SECRET.search(text)):
         url = _URLS.get(name)
         urls = f" and URLs such as {url}" if url else ""
-        raise ConfigError(
-            f"{name}={text.split('@')[-1][:80]!r}: only local paths{urls} are supported"
-        )
+        # It may contain a password, so it is not repeated.
+        raise ConfigError(f"{name}: only local paths{urls} are supported")
     path = Path(text).absolute() if text else default
     try:
         lengths = [len(part.encode()) for part in path.parts]

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -72,6 +72,7 @@ from ytap_assets.lakehouse.errors import (
     DiskFullError,
     LakeDamagedError,
     LakeError,
+    RestoreInDoubtError,
     translate_errors,
 )
 from ytap_assets.lakehouse.files import (
@@ -80,6 +81,7 @@ from ytap_assets.lakehouse.files import (
     Staged,
     damaged,
     describe,
+    is_below,
     is_made_by_lake,
     is_staged,
     link,
@@ -231,7 +233,7 @@ def _count_copied(
         return _count_rows(connection, catalog, reads_all=False)
     except duckdb.Error as error:
         for name, file in sorted(facts.files.items()):
-            _decode(connection, files, name, file)
+            _decode(connection, files.root + name, files.root + name, file)
         message = " ".join(str(error).split())
         raise LakeDamagedError(f"{files}: damaged: {message}") from error
 
@@ -266,8 +268,7 @@ def _copy_file(
     """Take one file into a copy: a link to the same file of the copy before, or its bytes."""
     known = earlier.files.get(name) if earlier else None
     if earlier is None or known is None:
-        _decode(connection, files, name, file)
-        return files.fetch(name, target)
+        return _fetch(connection, files, target, name, file)
     kept = earlier.folder / FILES_NAME / name
     is_kept = describe(kept) == known  # where it is not, that copy is damaged and says nothing
     if is_kept and files.describe(name) != known:
@@ -275,24 +276,35 @@ def _copy_file(
             f"{files.root}{name}, of the table {file.table}: damaged: its content differs from its"
             f" last backup; copy the undamaged file {kept} to its place, or restore a backup"
         )
-    if not is_kept:
-        _decode(connection, files, name, file)
     if is_kept and not files.is_same(name, kept) and link(kept, target):
         return known
-    return files.fetch(name, target)
+    return _fetch(connection, files, target, name, file)
 
 
-def _decode(connection: duckdb.DuckDBPyConnection, files: Files, name: str, file: LakeFile) -> None:
+def _fetch(
+    connection: duckdb.DuckDBPyConnection, files: Files, target: Path, name: str, file: LakeFile
+) -> Copied:
+    """Copy a file's bytes, and read every value of the copy: it may be damaged on its way."""
+    copied = files.fetch(name, target)
+    _decode(connection, str(target), files.root + name, file)
+    if copied.size_bytes != file.size_bytes:
+        raise LakeDamagedError(
+            f"{files.root}{name}, of the table {file.table}: {copied.size_bytes:,} bytes were read"
+            f" instead of {file.size_bytes:,}; check the disk or the server, and try again"
+        )
+    return copied
+
+
+def _decode(connection: duckdb.DuckDBPyConnection, place: str, source: str, file: LakeFile) -> None:
     """Read every value of a Parquet file.
 
     Raises:
         LakeDamagedError: It cannot be read, or its number of rows differs from the catalog.
     """
-    source = files.root + name
     try:
         row = connection.execute(
             "SELECT count(*), bit_xor(hash(f)) FROM read_parquet(?, hive_partitioning => false) f",
-            [source],
+            [place],
         ).fetchone()
     except duckdb.Error as error:
         message = " ".join(str(error).split())
@@ -375,7 +387,8 @@ def restore(
             note = json.dumps(asdict(Restored(commits.lake_id, commits.newest, newest)))
             with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
-                replacement = _Replacement(files, staged_files, list(backup.files), suffix)
+                facts = [copied.read_facts(), *_current_facts(catalog)]
+                replacement = _Replacement(files, staged_files, list(backup.files), suffix, facts)
                 if place := catalog.find_kept(suffix) or replacement.find_kept():
                     raise BackupError(f"{place} already exists; run the command again")
                 kept = replacement.run(lambda: catalog.replace_by(staged, suffix, note, readers_s))
@@ -446,12 +459,33 @@ class _Replacement:
     The caller holds the write lock.
     """
 
-    def __init__(self, files: Files, staged: Staged, names: list[str], suffix: str) -> None:
+    def __init__(
+        self,
+        files: Files,
+        staged: Staged,
+        names: list[str],
+        suffix: str,
+        facts: Sequence[CatalogFacts],
+    ) -> None:
+        """Find what is replaced.
+
+        Args:
+            files: The lake's files.
+            staged: What will be put there.
+            names: The names of these files.
+            suffix: Behind the name of the place where the previous files are kept.
+            facts: Of the backup, and of the current catalog if it can be read: what they refer to
+                is never deleted by an undo, and files elsewhere are those of another lake.
+        """
         self._files, self._staged, self._names = files, staged, names
+        self._referred = {name for one in facts[1:] for name in one.files}
+        folders = frozenset(folder for one in facts for folder in one.folders)
         self._old = [
             name
             for name in files.list_parquet()
-            if (is_made_by_lake(name) or name in names) and not is_staged(name)
+            if name in names
+            or name in self._referred
+            or (is_made_by_lake(name) and is_below(name, folders) and not is_staged(name))
         ]
         self._kept = files.beside(suffix)
         self._placed: list[str] = []
@@ -476,6 +510,8 @@ class _Replacement:
                 self._placed.append(name)
                 self._staged.put(name)
             kept = replace_catalog()
+        except RestoreInDoubtError:
+            raise  # either lake may be the one that is there
         except BaseException:
             self._undo()
             raise
@@ -488,9 +524,17 @@ class _Replacement:
         for name in self._placed:
             if name in old:
                 self._kept.keep(name, self._files)
-            else:
+            elif name not in self._referred:
                 self._files.delete(name)
         self._kept.remove()
+
+
+def _current_facts(catalog: Catalog) -> list[CatalogFacts]:
+    """What the current catalog refers to, if there is one that can be read."""
+    try:
+        return [catalog.read_facts()] if catalog.exists() else []
+    except LakeDamagedError:
+        return []
 
 
 def _count_rows(

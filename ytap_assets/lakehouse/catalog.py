@@ -60,7 +60,7 @@ _COUNT = """
 SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklake_delete_file)
 """
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
-_LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
+LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
 
 
 @dataclass(frozen=True)
@@ -305,7 +305,7 @@ class Catalog(ABC):
         with self.select() as select:
             rows = select("SELECT snapshot_id, snapshot_time FROM ducklake_snapshot")
             times = {number: _in_utc(time) for number, time in rows if isinstance(number, int)}
-            lake_id = next(iter(select(_LAKE_ID)), None)
+            lake_id = next(iter(select(LAKE_ID)), None)
         if not times or lake_id is None:
             raise LakeDamagedError(
                 f"{self}: the catalog is damaged: it has no snapshot; {WAY_BACK}"
@@ -321,7 +321,7 @@ class Catalog(ABC):
         }
         [(count,)] = select(_COUNT)
         [(snapshot,)] = select("SELECT max(snapshot_id) FROM ducklake_snapshot")
-        lake_id = next(iter(select(_LAKE_ID)), None)
+        lake_id = next(iter(select(LAKE_ID)), None)
         scheduled = [self._join(path, is_relative=ours) for path, ours in select(_SCHEDULED)]
         folders = [
             self._join(schema, table, "any.parquet", is_relative=ours)

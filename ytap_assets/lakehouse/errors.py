@@ -16,6 +16,7 @@
     - `StatementRefusedError`: a statement would reach more than the lake
     - `SweepRefusedError`: deleting files is not safe
     - `BackupError`: a backup is damaged or cannot be restored
+        - `RestoreInDoubtError`: it is not known whether the lake was replaced
 
 DuckDB reports a full disk in four ways. One is "disk I/O error": SQLite could not create its shared
 memory file, which reads need as well. Belongs here: recognizing a full disk, a folder without write
@@ -49,7 +50,8 @@ _FULL = ("no space left on device", "database or disk is full", "disk quota exce
 _READ_ONLY = ("attempt to write a readonly database", "read-only file system")
 _LOCKED = ("database is locked", "database table is locked", "database schema is locked")
 _FAILING = ("disk i/o error", "input/output error", "file too large", "could not fsync")
-_CONFLICTS = ("conflict", "ducklake_snapshot_pkey", "maximum retry count")
+_CONFLICTS = ("conflict", "ducklake_snapshot_pkey")
+_REFUSED = ("permission denied", "read-only transaction")
 _VAGUE = ("disk i/o error", "could not write", "unable to open database file", "permission denied")
 _UNREACHABLE = (
     "unable to connect to postgres",
@@ -131,6 +133,10 @@ class BackupError(LakeError):
     """A backup is damaged or cannot be restored."""
 
 
+class RestoreInDoubtError(BackupError):
+    """It is not known whether the lake was replaced; the files of both are kept."""
+
+
 @contextmanager
 def translate_errors(settings: Settings) -> Iterator[None]:
     """Translate errors that the machine or another program caused into our own exceptions.
@@ -163,6 +169,12 @@ def explain_error(error: BaseException, settings: Settings) -> LakeError | None:
         return explain_file_error(error, settings.catalog, settings.data_path)
     if isinstance(error, duckdb.Error) and is_unreachable(error):
         return describe_unreachable(error, settings.catalog_name)
+    text = " ".join(str(error).split())
+    if isinstance(error, duckdb.Error) and any(sign in text for sign in _REFUSED):
+        return LakeReadOnlyError(
+            f"{settings.catalog_name}: the server refused to write: {text[-300:]}; nothing was"
+            " written"
+        )
     if _is_conflict(error):
         return _describe_conflict(settings.catalog_name)
     # Of a server's disk, nothing is known here: only the files are on this machine.
@@ -187,8 +199,7 @@ def describe_unreachable(error: BaseException, catalog: str) -> CatalogUnreachab
     message = " ".join(str(error).split())
     return CatalogUnreachableError(
         f"{catalog}: the server cannot be reached, or ended the connection: {message[-300:]};"
-        " nothing was written; check the server, YTAP_CATALOG and the password, and run the"
-        " command again"
+        " check the server, YTAP_CATALOG and the password, and run the command again"
     )
 
 
@@ -289,6 +300,7 @@ def _is_outside(error: BaseException) -> bool:
 
 def _is_conflict(error: BaseException) -> bool:
     # With a database, the second commit from a snapshot inserts its number for the second time.
+    # DuckLake's own text on retries contains neither sign.
     is_one = isinstance(error, duckdb.TransactionException)
     return is_one and any(sign in str(error).lower() for sign in _CONFLICTS)
 

@@ -357,3 +357,8 @@ def list_parents(name: str) -> list[str]:
 def is_made_by_lake(name: str) -> bool:
     """Whether a file's name is one that DuckLake gives."""
     return _OURS.fullmatch(PurePosixPath(name).name) is not None
+
+
+def is_below(name: str, folders: frozenset[str]) -> bool:
+    """Whether a file is below one of the folders, by their names."""
+    return any(str(parent) in folders for parent in PurePosixPath(name).parents)

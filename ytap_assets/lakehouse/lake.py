@@ -11,7 +11,7 @@ from typing import Self
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK
+from ytap_assets.lakehouse.catalog import LAKE, LAKE_ID, WAY_BACK
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import (
     attach,
@@ -24,10 +24,12 @@ from ytap_assets.lakehouse.connection import (
 )
 from ytap_assets.lakehouse.errors import (
     CatalogBusyError,
+    CatalogUnreachableError,
     DiskFullError,
     LakeError,
     LakeReadOnlyError,
     is_locked,
+    is_unreachable,
     translate_errors,
 )
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
@@ -64,6 +66,7 @@ class Lake:
         # What a pipeline reads and writes at a time is small: handing pieces of it from thread to
         # thread cost a publish half as much CPU again, and runs stand side by side in any case.
         connection.execute("SET GLOBAL threads = 1")
+        self._lake_id = self._find_identity()
 
     @classmethod
     def open(
@@ -191,12 +194,34 @@ class Lake:
             transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
             try:
+                self._check_identity()
                 yield transaction
                 self._commit(transaction)
             except BaseException:
                 transaction.roll_back()
                 raise
             transaction.note_snapshot()
+
+    def _find_identity(self) -> str:
+        # On a cursor of its own: a read that lasted until the commit would keep SQLite from ending
+        # its journal.
+        with closing(self._connection.cursor()) as cursor:
+            return str(self.catalog.query(cursor, LAKE_ID)[0][0])
+
+    def _check_identity(self) -> None:
+        """See that the lake is still the one that was attached.
+
+        After a restore of another one in its place, DuckLake writes by the old one's numbers of
+        tables, where nobody finds the rows.
+
+        Raises:
+            LakeError: It is another one.
+        """
+        if self._find_identity() != self._lake_id:
+            raise LakeError(
+                f"{self.catalog}: another lake was restored in its place while this process had it"
+                " open; nothing was written; start the process again"
+            )
 
     def wait_for_catalog(self) -> None:
         """Wait until no other program holds the catalog's own lock, as SQLite does not by itself.
@@ -225,6 +250,8 @@ class Lake:
             try:
                 transaction.commit()
             except duckdb.Error as error:
+                if self.settings.database is not None and is_unreachable(error):
+                    raise self._describe_doubt(error) from error
                 if not is_locked(error):
                     raise
             else:
@@ -233,6 +260,15 @@ class Lake:
             self.wait_for_catalog()
             transaction.repeat()
         transaction.commit()
+
+    def _describe_doubt(self, error: BaseException) -> CatalogUnreachableError:
+        message = " ".join(str(error).split())
+        return CatalogUnreachableError(
+            f"{self.catalog}: the connection ended during the commit, so it is not known whether"
+            f" the server made it: {message[-200:]}; run `ytap doctor`: if it names missing files,"
+            " the commit was made and DuckLake deleted its files, and the newest backup has to be"
+            " restored; else run the command again"
+        )
 
     def preview_append(self, rows: CheckedRows) -> Appended:
         """Preview an append; nothing is written, and no lock is acquired."""

@@ -20,7 +20,7 @@ from ytap_assets.lakehouse.catalog import LAKE, CatalogFacts, LakeFile, check_fi
 from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError, translate_errors
-from ytap_assets.lakehouse.files import is_made_by_lake
+from ytap_assets.lakehouse.files import is_below, is_made_by_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
@@ -211,7 +211,7 @@ def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False
     there = files.list_parquet()
     unknown = there.keys() - facts.files.keys() - facts.scheduled
     made = {name for name in unknown if is_made_by_lake(name)}
-    ours = {name for name in made if _is_below(name, facts.folders)}
+    ours = {name for name in made if is_below(name, facts.folders)}
     orphans = {name for name in ours if there[name].modified_at < older_than.timestamp()}
     if not anyway:
         _check_plausible(settings, facts, made, orphans, len(there))
@@ -237,10 +237,6 @@ def _check_plausible(
             f" files in {settings.files_name}, such as {min(orphans)}, which is more than half;"
             f" {way_out}"
         )
-
-
-def _is_below(name: str, folders: frozenset[str]) -> bool:
-    return any(str(parent) in folders for parent in PurePosixPath(name).parents)
 
 
 def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than: datetime) -> int:

@@ -33,8 +33,10 @@ from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, Rows, S
 from ytap_assets.lakehouse.connection import connect
 from ytap_assets.lakehouse.errors import (
     BackupError,
+    CatalogUnreachableError,
     LakeDamagedError,
     LakeReadOnlyError,
+    RestoreInDoubtError,
     describe_unreachable,
     is_unreachable,
 )
@@ -61,6 +63,11 @@ UNION ALL
 SELECT 'rule', r.rulename FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class
 WHERE c.relnamespace = current_schema()::regnamespace
 """
+_NOTE = """
+SELECT obj_description(oid, 'pg_namespace') FROM pg_namespace WHERE nspname = %s
+"""
+_UNFINISHED = "ytap: not complete; it is removed by the next restore or maintenance"
+_TABLE_NAME = re.compile(r"ducklake_[a-z0-9_]{1,54}")
 _TABLES = """
 SELECT relname FROM pg_class
 WHERE relnamespace = to_regnamespace(%s) AND relkind IN ('r', 'p') ORDER BY relname
@@ -98,12 +105,32 @@ class PostgresCatalog(Catalog):
         """See `Catalog.create`."""
         making = self._beside("making")
         with self._session() as session:
-            _execute(session, f'DROP SCHEMA IF EXISTS "{making.database.schema}" CASCADE')
-            _execute(session, f'CREATE SCHEMA "{making.database.schema}"')
+            making._begin(session)
         attach(making)
         with self._session() as session:
             _execute(session, f'DROP SCHEMA IF EXISTS "{self.database.schema}"')
             self._take_name_of(session, making)
+
+    def _begin(self, session: Connection) -> None:
+        """Create the schema of a catalog that is not complete, in place of one that was left."""
+        schema = self.database.schema
+        self._drop_unfinished(session)
+        _execute(session, f'CREATE SCHEMA "{schema}"')
+        _execute(session, f'COMMENT ON SCHEMA "{schema}" IS {_literal(session, _UNFINISHED)}')
+
+    def _drop_unfinished(self, session: Connection) -> None:
+        """Drop the schema of a catalog that was not completed.
+
+        Raises:
+            BackupError: The schema is not one that was begun here.
+        """
+        schema = self.database.schema
+        for (note,) in _fetch(session, _NOTE, (schema,)):
+            if note != _UNFINISHED:
+                raise BackupError(
+                    f"{self}: the schema is in the way, and was not made by ytap; rename it"
+                )
+            _execute(session, f'DROP SCHEMA "{schema}" CASCADE')
 
     def _take_name_of(self, session: Connection, other: PostgresCatalog) -> None:
         """Rename a complete catalog to this one's name."""
@@ -114,6 +141,7 @@ class PostgresCatalog(Catalog):
             f'CREATE INDEX IF NOT EXISTS ytap_column_stats ON "{schema}"'
             ".ducklake_file_column_stats (table_id, column_id)",
         )
+        _execute(session, f'COMMENT ON SCHEMA "{schema}" IS NULL')
         _execute(session, f'ALTER SCHEMA "{schema}" RENAME TO "{self.database.schema}"')
 
     def attach(self, connection: duckdb.DuckDBPyConnection, data_path: str, mode: Mode) -> None:
@@ -195,8 +223,7 @@ class PostgresCatalog(Catalog):
         """See `Catalog.stage`."""
         staged = self._beside("restoring")
         with self._session() as session:
-            _execute(session, f'DROP SCHEMA IF EXISTS "{staged.database.schema}" CASCADE')
-            _execute(session, f'CREATE SCHEMA "{staged.database.schema}"')
+            staged._begin(session)
         with closing(connect(extensions=self.extensions)) as connection:
             staged.attach(connection, f"{copy.parent}/", "create")
         staged._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
@@ -205,8 +232,7 @@ class PostgresCatalog(Catalog):
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
         with self._session() as session:
-            schema = self._beside("restoring").database.schema
-            _execute(session, f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+            self._beside("restoring")._drop_unfinished(session)
 
     def find_kept(self, suffix: str) -> str | None:
         """See `Catalog.find_kept`."""
@@ -221,10 +247,30 @@ class PostgresCatalog(Catalog):
         """
         if not isinstance(staged, PostgresCatalog):
             raise TypeError(f"{staged} is in no database")
-        kept, schema = self._keep_as(suffix), self.database.schema
-        has_one = self.exists()
+        kept, has_one = self._keep_as(suffix), self.exists()
+        try:
+            self._replace_by(staged, kept if has_one else None, note, timeout_s)
+        except CatalogUnreachableError as error:
+            # The server may have committed, and the connection have ended before it said so.
+            try:
+                is_done = self.read_note() == note
+            except CatalogUnreachableError:
+                raise RestoreInDoubtError(
+                    f"{self}: the connection ended while the catalog was replaced, so it is not"
+                    f" known whether it was; both lakes' files are kept, the previous ones under"
+                    f" {suffix}; once the server answers, `ytap doctor` shows which lake is there;"
+                    " restore the backup again"
+                ) from error
+            if not is_done:
+                raise
+        return str(kept) if has_one else None
+
+    def _replace_by(
+        self, staged: PostgresCatalog, kept: PostgresCatalog | None, note: str, timeout_s: float
+    ) -> None:
+        schema = self.database.schema
         with self._session() as session:
-            if has_one:
+            if kept is not None:
                 _execute(session, f"SET LOCAL lock_timeout = {max(1, round(timeout_s * 1000))}")
                 try:
                     _execute(session, f'LOCK TABLE "{schema}".ducklake_snapshot')
@@ -241,18 +287,12 @@ class PostgresCatalog(Catalog):
                 _execute(session, f'DROP SCHEMA IF EXISTS "{schema}"')
             self._take_name_of(session, staged)
             _execute(session, f'COMMENT ON SCHEMA "{schema}" IS {_literal(session, note)}')
-        return str(kept) if has_one else None
 
     def read_note(self) -> str | None:
         """See `Catalog.read_note`. It is the comment of the schema."""
         with self._session(is_reading=True) as session:
-            rows = _fetch(
-                session,
-                "SELECT obj_description(to_regnamespace(%s), 'pg_namespace')",
-                (self.database.schema,),
-            )
-        [(note,)] = rows
-        return None if note is None else str(note)
+            rows = _fetch(session, _NOTE, (self.database.schema,))
+        return next((str(note) for (note,) in rows if note is not None), None)
 
     def _keep_as(self, suffix: str) -> PostgresCatalog:
         return self._beside(_UNSAFE.sub("_", suffix.lower()).strip("_"))
@@ -276,6 +316,12 @@ class PostgresCatalog(Catalog):
             there = _list_attached(connection, "file", "main")
             source, target = ("server", "file") if into_copy else ("file", "server")
             names = (here if into_copy else there) - {"sqlite_sequence"}
+            for name in names:
+                if not _TABLE_NAME.fullmatch(name):
+                    # A copy is untrusted input, and a name of a table is part of a statement.
+                    raise BackupError(
+                        f"{copy}: contains the table {name[:80]!r}, which DuckLake does not create"
+                    )
             known = there if into_copy else here
             connection.execute("BEGIN")
             for name in sorted(names):

@@ -81,14 +81,15 @@ class S3Files(Files):
         """See `Files.create`. The bucket has to be there, and a prefix needs nothing."""
 
     def list_parquet(self) -> dict[str, FileState]:
-        """See `Files.list_parquet`."""
+        """See `Files.list_parquet`. A name that no lake's file can have is nobody's here."""
         selector = fs.FileSelector(self._place, recursive=True, allow_not_found=True)
         with self._translate():
             found = self._system.get_file_info(selector)
         return {
             one.path.removeprefix(f"{self._place}/"): FileState(one.size, one.mtime.timestamp())
             for one in found
-            if one.type == fs.FileType.File and one.path.endswith(".parquet")
+            if one.type == fs.FileType.File
+            and find_unsafe_name(one.path.removeprefix(f"{self._place}/")) is None
         }
 
     def describe_absence(self, name: str) -> str:  # noqa: ARG002

@@ -150,7 +150,8 @@ _FORMS: dict[StatementType, tuple[str, ...]] = {
     ),
     StatementType.SET: (
         r"~(?P<head>SET VARIABLE \w+~(?:=|TO\b))(?P<value>.+)",
-        r"~(?P<head>USE \w+(?:\.\w+)?)~;?~",
+        # Not any other database: the catalog's own may be in one with tables of others.
+        r"~(?P<head>USE (?:lake|memory|temp)(?:\.main)?)~;?~",
     ),
     StatementType.DROP: (r"~(?P<head>DROP TABLE(?: IF EXISTS)? (?P<dropped>[a-z_]\w*))~;?~",),
     StatementType.TRANSACTION: (r"~(?P<head>\w+(?: \w+)*)~;?~",),
@@ -245,6 +246,7 @@ class _Checker:
     def __init__(self, connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> None:
         self._connection = connection
         self._catalog = catalog
+        self._made: set[str] = set()
 
     def check(self, statement: duckdb.Statement) -> str:
         """Check a statement.
@@ -282,7 +284,11 @@ class _Checker:
             self._check_select(body)
             head = f"{head} {body}"
         if made := parts.get("made"):
+            self._made.add(_fold(made))
             self._tables.add(_fold(made))
+        if self._made and head.upper().startswith(("ROLLBACK", "ABORT")):
+            # What was made is gone: such a name would be looked for elsewhere.
+            self._tables -= self._made
         if dropped := parts.get("dropped"):
             self._tables.discard(_fold(dropped))
         return head

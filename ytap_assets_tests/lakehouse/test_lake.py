@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.lakehouse.backup import back_up
+from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach, find_catalog
 from ytap_assets.lakehouse.errors import LakeDamagedError, LakeError, LakeMissingError
@@ -267,3 +267,16 @@ def test_a_damaged_catalog_is_named_with_the_way_back(
     with pytest.raises(LakeDamagedError, match=message):
         find_catalog(settings).read_facts()
     assert settings.catalog.stat().st_size == size
+
+
+def test_nothing_is_written_into_another_lake_that_was_restored_meanwhile(
+    settings: Settings, tmp_path: Path
+) -> None:
+    other = Settings.from_env({"YTAP_DATA": str(tmp_path / "other")})
+    with Lake.create(other, tables=SAMPLES) as lake:
+        backup = back_up(other, tmp_path / "backup", datetime.now(UTC))
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        publish(lake, NOTES, notes("tech", [DAY], "a"), one_day("tech"))
+        restore(settings, backup.folder, datetime.now(UTC))
+        with pytest.raises(LakeError, match="another lake was restored"):
+            publish(lake, NOTES, notes("tech", [DAY], "b"), one_day("tech"))

@@ -6,7 +6,8 @@ Everything that holds for any catalog is tested with `pytest --catalog postgres`
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.catalog import Catalog
 from ytap_assets.lakehouse.checks import Scope, check_rows
@@ -27,9 +29,11 @@ from ytap_assets.lakehouse.errors import (
     LakeDamagedError,
     LakeMissingError,
     LockTimeoutError,
+    StatementRefusedError,
 )
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.sql_sandbox import open_shell, parse
 from ytap_assets.settings import Settings, parse_database
 from ytap_assets_tests.databases import Server, attach_plainly, change_catalog
 from ytap_assets_tests.lakehouse.samples import (
@@ -307,3 +311,72 @@ def test_rows_in_the_catalog_are_copied_too(served: Lake, tmp_path: Path) -> Non
     restore(again, backup.folder, NOW)
     with inspect_lake(again) as inspection:
         assert inspection.inlined_rows() == {"sightings": 1}
+
+
+@pytest.mark.parametrize("schema", ["ytap_making", "ytap_restoring", "ytap_state", "a_before_b"])
+def test_no_lake_has_the_name_of_a_schema_of_ours(url: str, schema: str) -> None:
+    with pytest.raises(ConfigError, match="schema="):
+        Settings.from_env({"YTAP_CATALOG": url.replace("schema=ytap", f"schema={schema}")})
+
+
+@pytest.mark.parametrize("schema", ["ytap_making", "ytap_restoring"])
+def test_a_schema_that_is_not_ours_is_never_dropped(
+    place: Settings, served: Lake, tmp_path: Path, schema: str
+) -> None:
+    backup = back_up(place, tmp_path / "backup", NOW)
+    change_catalog(place, f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.mine (a int)")
+    uses: dict[str, Callable[[], object]] = {
+        "ytap_making": lambda: find_catalog(place).create(lambda _: None),
+        "ytap_restoring": lambda: restore(place, backup.folder, NOW),
+    }
+    with pytest.raises(BackupError, match="not made by ytap"):
+        uses[schema]()
+    assert change_catalog(place, f"SELECT count(*) FROM {schema}.mine") == [(0,)]
+
+
+def test_a_name_of_a_table_in_a_copy_is_no_statement(
+    served: Lake, place: Settings, tmp_path: Path
+) -> None:
+    backup = back_up(place, tmp_path / "backup", NOW)
+    catalog = backup.folder / "catalog.sqlite"
+    hostile = 'z" AS SELECT 1 AS a; DROP TABLE lake.notes; --'
+    with closing(sqlite3.connect(catalog)) as connection:
+        connection.execute('CREATE TABLE "' + hostile.replace('"', '""') + '" (a int)')
+    with pytest.raises(BackupError, match="which DuckLake does not create"):
+        find_catalog(place).stage(catalog)
+
+
+def test_a_statement_reads_no_other_table_of_the_database(served: Lake) -> None:
+    _publish(served, 1)
+    change_catalog(served.settings, "CREATE TABLE public.customers AS SELECT 'CANARY' AS name")
+    change_catalog(served.settings, "CREATE TABLE public.notes AS SELECT 'CANARY' AS name")
+    metadata = "__ducklake_metadata_lake.public"
+    for text in (
+        f"USE {metadata}; FROM notes",
+        f"BEGIN; CREATE TEMP TABLE customers AS SELECT 1; ROLLBACK; USE {metadata}; FROM customers",
+        "BEGIN; CREATE TEMP TABLE customers AS SELECT 1; ROLLBACK; FROM customers",
+        f"FROM {metadata}.customers",
+    ):
+        with (
+            closing(open_shell(served.settings, workspace_id=None)) as connection,
+            pytest.raises(StatementRefusedError),
+        ):
+            parse(connection, text, served.catalog)
+
+
+def test_a_refusal_of_the_server_is_no_conflict(served: Lake) -> None:
+    change_catalog(
+        served.settings, "ALTER TABLE ytap.ducklake_snapshot ADD CHECK (snapshot_id < 3)"
+    )
+    _publish(served, 1)
+    with pytest.raises(Exception, match="violates check constraint") as refused:
+        _publish(served, 2)
+    assert not isinstance(refused.value, CatalogBusyError)
+
+
+def test_a_lock_outlives_the_servers_limit_on_idle_sessions(served: Lake) -> None:
+    name = dict(served.settings.database.parameters)["dbname"] if served.settings.database else ""
+    change_catalog(served.settings, f'ALTER DATABASE "{name}" SET idle_session_timeout = 1')
+    with served.catalog.lock().hold():
+        change_catalog(served.settings, "SELECT pg_sleep(0.2)")
+        assert served.catalog.lock().find_holder() is not None

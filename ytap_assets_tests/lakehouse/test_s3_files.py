@@ -254,3 +254,28 @@ def test_the_printed_statements_attach_it(remote: Lake) -> None:
 def test_a_bucket_is_told_as_it_is_given() -> None:
     bucket = Bucket("lakes", "night/one", "http://127.0.0.1:9000", "us-east-1")
     assert parse_bucket(str(bucket), "url") == bucket
+
+
+def test_a_lake_below_the_prefix_of_another_keeps_its_files(
+    remote: Lake, files: Files, tmp_path: Path
+) -> None:
+    _publish(remote, 1)
+    backup = back_up(remote.settings, tmp_path / "backup", NOW)
+    assert remote.settings.bucket is not None
+    inner = replace(remote.settings.bucket, prefix=f"{remote.settings.bucket.prefix}/inner")
+    nested = replace(remote.settings, catalog=tmp_path / "nested.sqlite", bucket=inner)
+    with Lake.create(nested, tables=SAMPLES) as lake:
+        _publish(lake, 7)
+        remote.close()
+        restore(remote.settings, backup.folder, NOW)
+        assert _versions(lake) == [7, 7]
+
+
+def test_keys_that_no_lake_has_are_nobodys(remote: Lake, files: Files, tmp_path: Path) -> None:
+    assert isinstance(files, S3Files)
+    strange = "main/notes/a\\b/ducklake-01234567-89ab-cdef-0123-456789abcdef.parquet"
+    with files._system.open_output_stream(f"{files._place}/{strange}") as stream:
+        stream.write(b"x")
+    assert strange not in files.list_parquet()
+    done = maintain(remote, datetime.now(UTC) + timedelta(days=90), RUN)
+    assert done.refusal is None
