@@ -512,7 +512,7 @@ def test_several_ranges_of_days_are_replaced_together(shared_lake: Lake, workspa
 
 
 def test_single_rows_are_replaced_and_all_others_stay(shared_lake: Lake, workspace: str) -> None:
-    names = [f"{workspace}{number}" for number in range(3)]
+    names = [f"{workspace}-{number}" for number in range(3)]
     for name in names:
         publish(shared_lake, MARKS, marks(name, a=1, b=2, c=3), Scope(name))
     parts = [check_rows(MARKS, marks(name, b=7), Scope(name)) for name in names[:2]]
