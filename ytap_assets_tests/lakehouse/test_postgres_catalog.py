@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from polars.testing import assert_frame_equal
@@ -29,10 +30,12 @@ from ytap_assets.lakehouse.errors import (
     LakeDamagedError,
     LakeMissingError,
     LockTimeoutError,
+    RestoreInDoubtError,
     StatementRefusedError,
 )
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog
 from ytap_assets.lakehouse.sql_sandbox import open_shell, parse
 from ytap_assets.settings import Settings, parse_database
 from ytap_assets_tests.databases import Server, attach_plainly, change_catalog
@@ -380,3 +383,55 @@ def test_a_lock_outlives_the_servers_limit_on_idle_sessions(served: Lake) -> Non
     with served.catalog.lock().hold():
         change_catalog(served.settings, "SELECT pg_sleep(0.2)")
         assert served.catalog.lock().find_holder() is not None
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_restore_whose_answer_is_lost_is_known_by_its_note(
+    served: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_made: bool
+) -> None:
+    """No transport stands between the driver and the server, so its call is replaced."""
+    _publish(served, 1)
+    backup = back_up(served.settings, tmp_path / "backup", NOW)
+    _publish(served, 2)
+    served.close()
+    replace_it = PostgresCatalog._replace_by
+
+    def lose_the_answer(catalog: PostgresCatalog, *arguments: Any) -> None:
+        if is_made:
+            replace_it(catalog, *arguments)
+        raise CatalogUnreachableError("the answer is lost")
+
+    monkeypatch.setattr(PostgresCatalog, "_replace_by", lose_the_answer)
+    if is_made:
+        assert len(restore(served.settings, backup.folder, NOW)) == 2
+    else:
+        with pytest.raises(CatalogUnreachableError):
+            restore(served.settings, backup.folder, NOW)
+    with Lake.open(served.settings, tables=SAMPLES) as lake:
+        assert _versions(lake) == ([1, 1] if is_made else [2, 2])
+
+
+def test_a_restore_in_doubt_undoes_nothing(
+    served: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _publish(served, 1)
+    backup = back_up(served.settings, tmp_path / "backup", NOW)
+    _publish(served, 2)
+    served.close()
+    replace_it = PostgresCatalog._replace_by
+
+    def go_away(catalog: PostgresCatalog, *arguments: Any) -> None:
+        replace_it(catalog, *arguments)
+        monkeypatch.setattr(PostgresCatalog, "read_note", lose)
+        lose()
+
+    def lose(*_: object) -> None:
+        raise CatalogUnreachableError("the server is gone")
+
+    monkeypatch.setattr(PostgresCatalog, "_replace_by", go_away)
+    with pytest.raises(RestoreInDoubtError, match="not known"):
+        restore(served.settings, backup.folder, NOW)
+    with Lake.open(served.settings, tables=SAMPLES) as lake:
+        assert _versions(lake) == [1, 1]
+    files = served.settings.data_path.with_name("files.before-20261120T120000000000")
+    assert len(list(files.rglob("*.parquet"))) == 2
