@@ -22,7 +22,7 @@ from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.catalog import Catalog
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach, attach_lines, find_catalog
-from ytap_assets.lakehouse.copies import read_restored
+from ytap_assets.lakehouse.copies import Backup, read_restored
 from ytap_assets.lakehouse.errors import (
     BackupError,
     CatalogBusyError,
@@ -78,6 +78,15 @@ def served(place: Settings) -> Iterator[Lake]:
 
 def _publish(lake: Lake, version: int) -> None:
     publish(lake, NOTES, notes("tech", [DAY], "ab", version=version), one_day("tech"))
+
+
+def _back_up_older(lake: Lake, tmp_path: Path) -> Backup:
+    """A backup of version 1 of a lake that has version 2 and is closed."""
+    _publish(lake, 1)
+    backup = back_up(lake.settings, tmp_path / "backup", NOW)
+    _publish(lake, 2)
+    lake.close()
+    return backup
 
 
 def _versions(lake: Lake) -> list[int]:
@@ -390,10 +399,7 @@ def test_a_restore_whose_answer_is_lost_is_known_by_its_note(
     served: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_made: bool
 ) -> None:
     """No transport stands between the driver and the server, so its call is replaced."""
-    _publish(served, 1)
-    backup = back_up(served.settings, tmp_path / "backup", NOW)
-    _publish(served, 2)
-    served.close()
+    backup = _back_up_older(served, tmp_path)
     replace_it = PostgresCatalog._replace_by
 
     def lose_the_answer(catalog: PostgresCatalog, *arguments: Any) -> None:
@@ -414,10 +420,7 @@ def test_a_restore_whose_answer_is_lost_is_known_by_its_note(
 def test_a_restore_in_doubt_undoes_nothing(
     served: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _publish(served, 1)
-    backup = back_up(served.settings, tmp_path / "backup", NOW)
-    _publish(served, 2)
-    served.close()
+    backup = _back_up_older(served, tmp_path)
     replace_it = PostgresCatalog._replace_by
 
     def go_away(catalog: PostgresCatalog, *arguments: Any) -> None:
