@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from zlib import crc32
 
@@ -504,8 +503,3 @@ def _list_attached(connection: duckdb.DuckDBPyConnection, database: str, schema:
         [database, schema],
     ).fetchall()
     return {str(name) for (name,) in rows}
-
-
-def is_installed() -> bool:
-    """Whether the packages for such a catalog are installed."""
-    return all(find_spec(name) for name in ("psycopg2", "duckdb_extension_postgres_scanner"))

@@ -350,7 +350,7 @@ def _check_transport(settings: Settings) -> Finding:
 def _check_quotas(settings: Settings, now: datetime) -> Iterator[Finding]:
     """What is spent of each bucket; nothing where nothing was ever counted."""
     ledger = open_ledger(settings)
-    for bucket in BUCKETS if ledger.path.is_file() else ():
+    for bucket in BUCKETS if ledger.exists() else ():
         try:
             spending = ledger.usage(bucket, now)
         except SourceError as error:

@@ -49,6 +49,15 @@ class SharedQuotaLedger(QuotaLedger):
         self._database = database
         self._schema = f"{database.schema}_state"
 
+    def exists(self) -> bool:
+        """See `QuotaLedger.exists`; a server that does not answer is told by what is read next."""
+        try:
+            with closing(connect(self._database)) as session, session.cursor() as cursor:
+                cursor.execute("SELECT to_regclass(%s)", (f"{self._schema}.spending",))
+                return cursor.fetchone() != (None,)
+        except psycopg2.Error:
+            return True
+
     @contextmanager
     def _open(self, now: datetime) -> Iterator[_Statements]:
         number = crc32(self._schema.encode()) - 2**31

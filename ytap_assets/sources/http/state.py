@@ -277,6 +277,10 @@ class QuotaLedger:
         self.path = path
         self._known = frozenset(bucket.name for bucket in buckets)
 
+    def exists(self) -> bool:
+        """Whether any call was counted."""
+        return self.path.is_file()
+
     def reserve(self, bucket: Bucket, now: datetime) -> None:
         """Count one call, before it is sent.
 

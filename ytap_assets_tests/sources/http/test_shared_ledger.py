@@ -13,6 +13,7 @@ import pytest
 from ytap_assets.domain.source_profiles import BUCKETS, YOUTUBE_UNITS, Bucket
 from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.operations.doctor import examine
 from ytap_assets.settings import Settings
 from ytap_assets.sources.http.exchange import PermanentError, QuotaExhaustedError
 from ytap_assets.sources.http.shared_ledger import SharedQuotaLedger
@@ -42,8 +43,10 @@ def make_ledger(settings: Settings) -> Callable[[], SharedQuotaLedger]:
 def test_machines_count_in_one_ledger(
     settings: Settings, make_ledger: Callable[[], SharedQuotaLedger], tmp_path: Path
 ) -> None:
+    assert not make_ledger().exists()
     for _ in range(FEW.limit):
         make_ledger().reserve(FEW, NOW)
+    assert make_ledger().exists()
     with pytest.raises(QuotaExhaustedError, match="limit of 3 calls"):
         make_ledger().reserve(FEW, NOW)
     assert make_ledger().usage(FEW, NOW) == QuotaUsage(3, is_exhausted=False)
@@ -114,3 +117,10 @@ def test_a_restore_of_the_lake_leaves_the_ledger_alone(
     make_ledger().reserve(FEW, NOW)
     restore(settings, backup.folder, NOW)
     assert make_ledger().usage(FEW, NOW).calls == 1
+
+
+def test_a_check_up_shows_what_is_counted_there(settings: Settings) -> None:
+    Lake.create(settings).close()
+    open_ledger(settings).reserve(YOUTUBE_UNITS, NOW)
+    subjects = {one.subject: one.detail for one in examine(settings, now=NOW)}
+    assert subjects[f"quota {YOUTUBE_UNITS.name}"].startswith("1 of ")
