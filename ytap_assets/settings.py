@@ -21,6 +21,7 @@ from ytap_assets.safe_files import read_below
 
 Transport = Literal["live", "record", "replay"]
 _TRANSPORTS = ("live", "record", "replay")
+WorkspaceSource = Literal["folder", "lake"]
 _REMEMBERED = ("live", "replay")
 _MAX_TRANSPORT_BYTES = 100
 _CREDENTIALS = "YTAP_SECRET_"
@@ -28,6 +29,7 @@ VARIABLES = (
     "YTAP_DATA",
     "YTAP_CATALOG",
     "YTAP_DATA_PATH",
+    "YTAP_WORKSPACES",
     "YTAP_TRANSPORT",
     "YTAP_FIRST_DAY",
     "YTAP_EVERY_HOURS",
@@ -132,6 +134,8 @@ class Settings:
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
         bucket: The place in S3 where they are instead (``YTAP_DATA_PATH``, as a URL); None for the
             folder.
+        workspace_source: Where configs and inbox files are read (``YTAP_WORKSPACES``): ``folder``,
+            the data folder's; or ``lake``, where they were pushed.
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
             in the data folder, else ``live``).
         remembered: The transport stored in the data folder; None before the first collection.
@@ -153,6 +157,7 @@ class Settings:
     data_path: Path
     database: Database | None = None
     bucket: Bucket | None = None
+    workspace_source: WorkspaceSource = "folder"
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
@@ -184,6 +189,7 @@ class Settings:
             data_path=data_path if bucket else _files_folder(env, data_path),
             database=database,
             bucket=bucket,
+            workspace_source=_workspace_source(env, "YTAP_WORKSPACES"),
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
@@ -320,6 +326,13 @@ def _transport(text: str, origin: object, known: Sequence[str] = _TRANSPORTS) ->
     if text not in known:
         raise ConfigError(f"{origin}={text[:40]!r}: expected one of {', '.join(known)}")
     return cast("Transport", text)
+
+
+def _workspace_source(env: Mapping[str, str], name: str) -> WorkspaceSource:
+    text = env.get(name) or "folder"
+    if text not in ("folder", "lake"):
+        raise ConfigError(f"{name}={text[:40]!r}: expected folder or lake")
+    return cast("WorkspaceSource", text)
 
 
 def _remembered_transport(data: Path) -> Transport | None:

@@ -55,6 +55,7 @@ from ytap_assets.tables import (
     INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
+    PUSHED_FILES,
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
     RAW_TRENDS,
@@ -69,7 +70,7 @@ from ytap_assets.tables import (
 )
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, INBOX_CURSORS, INBOX_LINES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, PUSHED_FILES, INBOX_CURSORS, INBOX_LINES)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -268,6 +269,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         PRODUCTION_EVENTS,
         production_events,
         PRODUCTION,
+        reads=(PUSHED_FILES,),
         kinds=frozenset({"python", "duckdb"}),
         beside=(INBOX_CURSORS, INBOX_LINES),
     ),

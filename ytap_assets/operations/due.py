@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from threading import Lock
 
 import polars as pl
@@ -44,7 +43,7 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.http.exchange import PermanentError
 from ytap_assets.sources.http.state import open_ledger
-from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, VIDEOS, WORKSPACES
+from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, PUSHED_FILES, VIDEOS, WORKSPACES
 from ytap_assets.tables.evidence import HISTORIES
 from ytap_assets.workspaces import CONFIG_NAME, Workspace
 
@@ -337,7 +336,7 @@ class Previews:
 
     The mark is made of the workspace's last event and of the state of its config, its inbox files
     and the manifests of the scripts that wait, so that neither the log nor a config is read where
-    nothing has changed.
+    nothing has changed. Where these files are in the lake, it is the last of them that was pushed.
     """
 
     def __init__(self) -> None:
@@ -345,6 +344,7 @@ class Previews:
         self._lock = Lock()
         self._snapshot_id: int | None = None
         self._last_seqs: dict[str, int] = {}
+        self._last_pushed: dict[str, int] = {}
         self._known: dict[str, Previewed] = {}
         self._requested: dict[str, tuple[str, str]] = {}
 
@@ -365,15 +365,19 @@ class Previews:
         with self._lock:
             snapshot_id = platform.lake.snapshot_id()
             if snapshot_id != self._snapshot_id:
-                self._last_seqs = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+                reader = platform.lake.cross_reader()
+                self._last_seqs = reader.last_seqs(PRODUCTION_EVENTS)
+                if platform.settings.workspace_source == "lake":
+                    self._last_pushed = reader.last_seqs(PUSHED_FILES)
                 self._snapshot_id = snapshot_id
             found: dict[str, Previewed | Exception] = {}
             changed: dict[str, str] = {}
             for name in workspace_ids:
-                folder = platform.workspaces.folder(name)
-                base = f"{self._last_seqs.get(name, 0)} {bucket(name)} {_stamp_files(folder)}"
+                base = (
+                    f"{self._last_seqs.get(name, 0)} {bucket(name)} {self._stamp(platform, name)}"
+                )
                 known = self._known.get(name)
-                if known is not None and known.mark == _mark(base, folder, known.preview):
+                if known is not None and known.mark == _mark(platform, name, base, known.preview):
                     found[name] = known
                 else:
                     changed[name] = base
@@ -381,6 +385,14 @@ class Previews:
             for start in range(0, len(names), size):
                 found |= self._preview(platform, names[start : start + size], changed)
             return found
+
+    def _stamp(self, platform: Platform, name: str) -> str:
+        """The state of a workspace's config and inbox files."""
+        if platform.settings.workspace_source == "lake":
+            return str(self._last_pushed.get(name, 0))
+        folder = platform.workspaces.folder(name)
+        files = (CONFIG_NAME, *INBOX_FILES)
+        return _digest([f"{file} {stamp(folder / file)}" for file in files])
 
     def _preview(
         self, platform: Platform, names: Iterable[str], bases: dict[str, str]
@@ -414,13 +426,10 @@ class Previews:
             return self._requested[workspace_id] == (mark, sensor)
 
 
-def _stamp_files(folder: Path) -> str:
-    names = (CONFIG_NAME, *INBOX_FILES)
-    return _digest([f"{name} {stamp(folder / name)}" for name in names])
-
-
-def _mark(base: str, folder: Path, known: Preview) -> str:
-    return _join(base, stamp_folders(folder, known.waiting))
+def _mark(platform: Platform, name: str, base: str, known: Preview) -> str:
+    if platform.settings.workspace_source == "lake":  # a pushed manifest is in the base
+        return _join(base, known.stamps)
+    return _join(base, stamp_folders(platform.workspaces.folder(name), known.waiting))
 
 
 def _join(base: str, stamps: dict[str, str]) -> str:

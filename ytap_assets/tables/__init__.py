@@ -35,6 +35,7 @@ from ytap_assets.tables.trends import (
 from ytap_assets.tables.workspaces import (
     ACCOUNTS,
     CHANNELS,
+    PUSHED_FILES,
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
@@ -50,6 +51,7 @@ __all__ = [
     "INBOX_LINES",
     "PRODUCTION_EVENTS",
     "PRODUCTION_RECORDS",
+    "PUSHED_FILES",
     "QUARANTINED_ROWS",
     "RAW_PAYLOADS",
     "RAW_TRENDS",
