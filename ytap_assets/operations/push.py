@@ -20,7 +20,7 @@ from typing import Any
 
 from ytap_assets.domain.production.events import IN_PRODUCTION, READY_FOR_PUBLISH
 from ytap_assets.domain.production.lines import find_last_end, is_script_id
-from ytap_assets.domain.production.manifest import MANIFEST_NAME
+from ytap_assets.domain.production.manifest import MANIFEST_NAME, VideoFolder
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
 from ytap_assets.lakehouse.errors import CatalogBusyError
@@ -197,9 +197,9 @@ class Pusher:
                 pushed[name].problems.append(why)
         videos = self._list_videos(ready)
         done: set[Key] = set()
+        problems: dict[Key, str] = {}
         overtaken = 0
         while True:
-            problems: dict[Key, str] = {}
             changes = self._compare_inboxes(ready, videos, done, problems)
             stored = self._store(changes) if changes else []
             _report(pushed, stored)
@@ -260,26 +260,39 @@ class Pusher:
         for name in names:
             for file, script_id in self._list_files(videos.get(name, ())):
                 key = (name, file)
+                after = newest.get(key)
                 if key in done or left <= 0:
                     continue
+                problems.pop(key, None)
                 try:
                     change = (
-                        self._compare_file(key, newest.get(key), left)
+                        self._compare_file(key, after, left)
                         if script_id is None
-                        else self._compare_video(key, script_id, newest.get(key))
+                        else self._compare_video(key, script_id, after)
                     )
                 except FileRefusedError as error:
                     problems[key] = f"{error}; its lines are not pushed"
-                    continue
+                    change = self._refuse(key, after, str(error))
                 except OSError as error:
                     problems[key] = f"{file} cannot be read: {error.strerror}"
-                    continue
+                    change = self._refuse(key, after, problems[key])
                 if isinstance(change, str):
                     problems[key] = change
                 elif change is not None:
                     changes.append(change)
                     left -= change.size_bytes
         return changes
+
+    def _refuse(self, key: Key, after: Part | None, why: str) -> _Change | None:
+        """That a file may not be read, so that nothing is decided without it; None if it is known.
+
+        A file of another folder stays as it is.
+        """
+        name, file = key
+        if (after and after.problem == why) or self._find_owner(after, file):
+            return None
+        facts = write_facts(VideoFolder(b"", {}, {file: why}))
+        return _Change(after, [self._row(name, file, after, b"") | {"facts": facts}])
 
     @staticmethod
     def _list_files(scripts: Iterable[str]) -> Iterator[tuple[str, str | None]]:
@@ -304,14 +317,18 @@ class Pusher:
                     return None
                 first = after.size_bytes if after is not None else 0
                 digest = hash_start(opened, first)
-                is_continued = after is not None and digest.hexdigest() == after.sha256
+                is_continued = (
+                    after is not None and after.facts is None and digest.hexdigest() == after.sha256
+                )
                 if not is_continued:
                     first, digest = 0, hashlib.sha256()
                 opened.seek(first)
                 tail = opened.read(limit)
                 check_size(file, first + len(tail))
         except FileNotFoundError:
-            return None
+            if after is None or after.problem is None or self._find_owner(after, file):
+                return None
+            return _Change(after, [self._row(name, file, after, b"")])  # what was refused is gone
         if not tail and (is_continued or after is None):
             return None
         if not is_continued and (why := self._find_owner(after, file)):

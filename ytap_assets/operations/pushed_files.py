@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Literal, NamedTuple, NoReturn
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
@@ -50,6 +51,12 @@ class Part(NamedTuple):
     stamp: str
     pushed_at: datetime
     pushed_from: str
+    facts: str | None
+
+    @property
+    def problem(self) -> str | None:
+        """Why an inbox file could not be pushed; None if it was."""
+        return read_facts(b"", self.facts).refused.get(self.file) if self.facts else None
 
 
 def name_manifest(script_id: str) -> str:
@@ -153,7 +160,7 @@ class PushedWorkspaces(Workspaces):
                 found[name] = self._describe_missing(name) if content is None else content
         return found
 
-    def write_config(self, workspace_id: str, text: bytes) -> NoReturn:  # noqa: ARG002
+    def write_config(self, workspace_id: str, text: bytes) -> Path:  # noqa: ARG002
         """Refuse: configs in the lake are pushed.
 
         Raises:
@@ -208,6 +215,9 @@ class _Stored:
 
     def open(self, read: Read, contents: Mapping[int, bytes]) -> OpenedFile:
         """What follows the cursor; see `open_inbox`."""
+        if problem := self.newest.problem:
+            before = Cursor(generation=self.cursor.generation)
+            return OpenedFile(self.newest.file, before, problem=problem)
         content = b"".join(contents[part.seq] for part in self.needed)
         cursor, size = self.cursor, self.cursor.size_bytes
         is_new = self.start == "anew"
@@ -344,17 +354,18 @@ def read_pushed_videos(
     rows = read(PUSHED_FILES, columns=["seq", "content", "facts"], seqs=list(owners))
     for seq, content, facts in rows.iter_rows():
         workspace_id, script_id = owners[seq]
-        found[workspace_id][script_id] = _read_facts(content, facts)
+        found[workspace_id][script_id] = read_facts(content, facts)
     return found
 
 
 def write_facts(folder: VideoFolder) -> str:
-    """What was found of a video's files, as the column ``facts`` has it."""
+    """What was found of files, as the column ``facts`` has it; `read_facts` reads it."""
     found = {name: [fact.size_bytes, fact.sha256] for name, fact in folder.found.items()}
     return json.dumps({"found": found, "refused": dict(folder.refused)}, sort_keys=True)
 
 
-def _read_facts(manifest: bytes, facts: str) -> VideoFolder:
+def read_facts(manifest: bytes, facts: str) -> VideoFolder:
+    """A video folder as it was pushed."""
     known: Mapping[str, Any] = json.loads(facts)
     found = {name: FileFact(*fact) for name, fact in known["found"].items()}
     return VideoFolder(manifest, found, known["refused"])

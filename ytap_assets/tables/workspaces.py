@@ -81,7 +81,8 @@ class PushedFiles(Rows):
     sha256: Text = column("SHA-256 of the file up to the end of the part, in hex.")
     facts: Text = column(
         "Of a manifest, the files that it names, as a JSON object: the sizes and checksums of those"
-        " that were found, and why others could not be read. Untrusted input.",
+        " that were found, and why others could not be read. Of an inbox file that could not be"
+        " read, the reason. Untrusted input.",
         null=True,
     )
     stamp: Text = column(
