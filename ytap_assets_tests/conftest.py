@@ -22,7 +22,6 @@ from ytap_assets.settings import Settings
 from ytap_assets.workspaces import Approval, Brand, Workspace, Workspaces
 from ytap_assets_tests.databases import Lakes, Server, find_server, run_s3
 from ytap_assets_tests.effort import examples
-from ytap_assets_tests.pushing import PushingPlatform
 
 _SHARED = Path(os.environ.get("YTAP_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -38,7 +37,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshot", action="store_true", default=False)
     parser.addoption("--catalog", choices=["sqlite", "postgres"], default="sqlite")
     parser.addoption("--files", choices=["folder", "s3"], default="folder")
-    parser.addoption("--workspaces", choices=["folder", "lake"], default="folder")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -127,7 +125,7 @@ def settings(tmp_path: Path, empty_lake: Settings, lakes: Lakes) -> Iterator[Set
 
 
 @pytest.fixture
-def platform(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Platform]:
+def platform(settings: Settings) -> Iterator[Platform]:
     """Two workspaces: `tech`, whose policy approves, and `finance`, where people do."""
     workspaces = Workspaces(settings)
     workspaces.save(
@@ -140,12 +138,7 @@ def platform(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Pla
         )
     )
     workspaces.save(Workspace(workspace_id="finance", name="Finance", vertical="finance"))
-    if request.config.getoption("--workspaces") == "lake":
-        platform: Platform = PushingPlatform(
-            replace(settings, workspace_source="lake"), now=lambda: NOW
-        )
-    else:
-        platform = Platform(settings, now=lambda: NOW)
+    platform = Platform(settings, now=lambda: NOW)
     yield platform
     platform.lake.close()
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.production_inputs import stamp
 from ytap_assets.operations.push import Pushed, Pusher
 from ytap_assets.operations.pushed_files import PushedConfigs, PushedWorkspaces
 from ytap_assets.settings import Settings
@@ -51,7 +48,7 @@ class _Source(Platform):
     @property
     def lake(self) -> Lake:
         """The other installation's lake."""
-        return self._other.opened if isinstance(self._other, PushingPlatform) else self._other.lake
+        return self._other.lake
 
 
 class _Both(PushedWorkspaces):
@@ -64,15 +61,13 @@ class _Both(PushedWorkspaces):
 class PushingPlatform(Platform):
     """Reads workspaces from the lake, and pushes its folders whenever a file has changed."""
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime]) -> None:
-        super().__init__(settings, now=now)
+    def __init__(self, other: Platform) -> None:
+        """Take an installation whose folders and lake these are."""
+        settings = replace(other.settings, workspace_source="lake")
+        super().__init__(settings, now=other.now)
         self.workspaces = _Both(settings, PushedConfigs(lambda: self.lake).read)
+        self._other = other
         self._pushed: list[str] | None = None
-
-    @cached_property
-    def opened(self) -> Lake:
-        """The lake, without a push."""
-        return Lake.open(self.settings)
 
     @property
     def lake(self) -> Lake:
@@ -80,13 +75,9 @@ class PushingPlatform(Platform):
         found = self._fingerprint()
         if found != self._pushed:
             self._pushed = found
-            push(self)
-        return self.opened
+            push(self._other)
+        return self._other.lake
 
     def _fingerprint(self) -> list[str]:
-        seen: list[str] = []
-        for folder, _, names in os.walk(self.settings.workspaces):
-            for name in [*names, "."]:
-                facts = os.lstat(os.path.join(folder, name))  # noqa: PTH118
-                seen.append(f"{folder}/{name} {facts.st_ino} {facts.st_size} {facts.st_mtime_ns}")
-        return sorted(seen)
+        places = sorted(self.settings.workspaces.rglob("*"))
+        return [f"{place} {stamp(place)}" for place in places]

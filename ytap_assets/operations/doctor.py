@@ -259,9 +259,12 @@ def _check_inboxes(
     settings: Settings, workspaces: Workspaces, listed: Sequence[Listed], now: datetime
 ) -> Iterator[Finding]:
     """Inbox files and lines that cannot be read, decisions dated ahead, doubtful uploads."""
+    states = inspect_inboxes(settings, workspaces, now)
+    if states is None:  # what is wrong with the lake is another finding
+        return
     are_well = True
     configs = {one.workspace_id: one.workspace for one in listed}
-    for workspace_id, state in inspect_inboxes(settings, workspaces, now).items():
+    for workspace_id, state in states.items():
         config = configs.get(workspace_id)
         submitted = {row.script_id for row in state.files[SCRIPTS].parsed.rows}
         problems = (

@@ -208,10 +208,11 @@ class InboxState:
 
 def inspect_inboxes(
     settings: Settings, workspaces: Workspaces, now: datetime
-) -> dict[str, InboxState]:
+) -> dict[str, InboxState] | None:
     """The inbox files of workspaces, by workspace; nothing is changed.
 
-    Where the lake cannot be read, the files are read from their beginning.
+    Where the lake cannot be read, the files are read from their beginning. None if they are in the
+    lake, too.
 
     Args:
         settings: The installation.
@@ -244,7 +245,7 @@ def inspect_inboxes(
             for file in INBOX_FILES
         }
     if found is None:
-        return {}
+        return None
     current = _frame_generations(
         (*key, one.cursor.generation) for key, one in found.items() if one.cursor.size_bytes
     )
