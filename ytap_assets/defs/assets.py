@@ -55,6 +55,7 @@ from ytap_assets.tables import (
     INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
+    PUSHED_CONFIGS,
     PUSHED_FILES,
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
@@ -70,7 +71,8 @@ from ytap_assets.tables import (
 )
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, PUSHED_FILES, INBOX_CURSORS, INBOX_LINES)
+PUSHED = (PUSHED_CONFIGS, PUSHED_FILES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -219,6 +221,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         WORKSPACES,
         workspaces,
         REGISTRIES,
+        reads=(PUSHED_CONFIGS,),
         watches=(
             Watch(
                 "identity",

@@ -170,10 +170,12 @@ class CrossReader:
         days: Days | None = None,
         columns: Sequence[str] | None = None,
         wanted: Wanted | None = None,
+        at_least: AtLeast | None = None,
         seqs: Collection[int] | None = None,
     ) -> pl.DataFrame:
         """Rows of a table of all workspaces; arguments and errors as `BatchReader.read`."""
-        return _read(self._cursors, table, days, columns, wanted or {}, None, seqs=seqs)
+        kept = wanted or {}
+        return _read(self._cursors, table, days, columns, kept, None, at_least=at_least, seqs=seqs)
 
     def read_spans(
         self,

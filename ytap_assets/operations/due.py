@@ -33,7 +33,7 @@ from ytap_assets.domain.due import (
     limit_calls,
 )
 from ytap_assets.domain.source_profiles import BUCKETS
-from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.reader import CrossReader, Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import INBOX_FILES
 from ytap_assets.operations.platform import Batch, Platform
@@ -43,7 +43,14 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.http.exchange import PermanentError
 from ytap_assets.sources.http.state import open_ledger
-from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, PUSHED_FILES, VIDEOS, WORKSPACES
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    PRODUCTION_EVENTS,
+    PUSHED_CONFIGS,
+    PUSHED_FILES,
+    VIDEOS,
+    WORKSPACES,
+)
 from ytap_assets.tables.evidence import HISTORIES
 from ytap_assets.workspaces import CONFIG_NAME, Workspace
 
@@ -344,7 +351,7 @@ class Previews:
         self._lock = Lock()
         self._snapshot_id: int | None = None
         self._last_seqs: dict[str, int] = {}
-        self._last_pushed: dict[str, int] = {}
+        self._last_pushed: dict[tuple[str, str], int] = {}
         self._known: dict[str, Previewed] = {}
         self._requested: dict[str, tuple[str, str]] = {}
 
@@ -367,9 +374,9 @@ class Previews:
             if snapshot_id != self._snapshot_id:
                 reader = platform.lake.cross_reader()
                 self._last_seqs = reader.last_seqs(PRODUCTION_EVENTS)
-                if platform.settings.workspace_source == "lake":
-                    self._last_pushed = reader.last_seqs(PUSHED_FILES)
                 self._snapshot_id = snapshot_id
+                if platform.settings.workspace_source == "lake":
+                    self._find_pushed(reader)
             found: dict[str, Previewed | Exception] = {}
             changed: dict[str, str] = {}
             for name in workspace_ids:
@@ -386,10 +393,22 @@ class Previews:
                 found |= self._preview(platform, names[start : start + size], changed)
             return found
 
+    def _find_pushed(self, reader: CrossReader) -> None:
+        """Take the numbers of what was pushed since the last look."""
+        for table in (PUSHED_CONFIGS, PUSHED_FILES):
+            known = self._last_pushed
+            last = max((seq for (name, _), seq in known.items() if name == table.name), default=0)
+            rows = reader.read_across(
+                table, columns=["workspace_id", "seq"], at_least={"seq": last + 1}
+            )
+            newest = rows.group_by("workspace_id").agg(pl.col("seq").max())
+            known.update({(table.name, name): seq for name, seq in newest.iter_rows()})
+
     def _stamp(self, platform: Platform, name: str) -> str:
         """The state of a workspace's config and inbox files."""
         if platform.settings.workspace_source == "lake":
-            return str(self._last_pushed.get(name, 0))
+            tables = (PUSHED_CONFIGS.name, PUSHED_FILES.name)
+            return " ".join(str(self._last_pushed.get((table, name), 0)) for table in tables)
         folder = platform.workspaces.folder(name)
         files = (CONFIG_NAME, *INBOX_FILES)
         return _digest([f"{file} {stamp(folder / file)}" for file in files])

@@ -4,7 +4,7 @@ A push brings what is new. It can be repeated at any time, also after an interru
 continues what is stored is continued, whoever pushed it last. Any other file replaces what the same
 folder pushed before, and is refused if another folder did. What is missing in a folder stays
 stored: the scripts and the videos of a workspace may be made on two machines. Belongs here: writing
-``pushed_files``. Does not belong here: reading it (`pushed_files`).
+``pushed_configs`` and ``pushed_files``. Does not belong here: reading it (`pushed_files`).
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ from ytap_assets.operations.pushed_files import (
     PushedWorkspaces,
     name_manifest,
     read_newest,
+    read_newest_configs,
     read_pushed_configs,
     write_facts,
 )
 from ytap_assets.operations.registries import find_conflict, read_registered
 from ytap_assets.safe_files import open_below, open_folder
-from ytap_assets.tables import PRODUCTION_RECORDS, PUSHED_FILES
+from ytap_assets.tables import PRODUCTION_RECORDS, PUSHED_CONFIGS, PUSHED_FILES, Table
 from ytap_assets.workspaces import CONFIG_NAME, Workspace, Workspaces, parse_workspace
 
 PART_BYTES = 4 * 1024 * 1024
@@ -135,7 +136,7 @@ class Pusher:
         if changes:
             with self._lake.write(self._run) as transaction:
                 changes, problems = self._compare_configs(transaction.cross_reader(), configs)
-                transaction.append_all(_check(changes))
+                transaction.append_all(_check(PUSHED_CONFIGS, changes))
         _report(pushed, changes)
         for name, why in problems.items():
             pushed[name].problems.append(why)
@@ -145,7 +146,7 @@ class Pusher:
         self, reader: CrossReader, configs: Sequence[tuple[Workspace, bytes]]
     ) -> tuple[list[_Change], dict[str, str]]:
         """The configs that differ from the stored ones, and why others may not be stored."""
-        newest = read_newest(reader.read_across, [CONFIG_NAME])
+        newest = read_newest_configs(reader.read_across)
         stored = read_pushed_configs(reader.read_across)
         known, _ = PushedWorkspaces(self._settings, lambda: stored).readable()
         everyone = {one.workspace_id: one for one in (*known, *(one for one, _ in configs))}
@@ -155,7 +156,7 @@ class Pusher:
         problems: dict[str, str] = {}
         for workspace, text in configs:
             name = workspace.workspace_id
-            after = newest.get((name, CONFIG_NAME))
+            after = newest.get(name)
             why = find_conflict(workspace, registered, everyone.values())
             if why is None and stored.get(name) != text:
                 why = self._find_owner(after, CONFIG_NAME)
@@ -431,18 +432,16 @@ class Pusher:
         with self._lake.write(self._run) as transaction:
             newest = read_newest(transaction.batch_reader(names).read, files)
             fresh = [change for change in changes if newest.get(change.key) == change.after]
-            transaction.append_all(_check(fresh))
+            transaction.append_all(_check(PUSHED_FILES, fresh))
         return fresh
 
 
-def _check(changes: Sequence[_Change]) -> list[CheckedRows]:
+def _check(table: Table, changes: Sequence[_Change]) -> list[CheckedRows]:
     """The rows of changes, checked, by workspace."""
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for change in changes:
         rows[change.key[0]] += change.rows
-    return [
-        check_rows(PUSHED_FILES, PUSHED_FILES.frame(own), Scope(name)) for name, own in rows.items()
-    ]
+    return [check_rows(table, table.frame(own), Scope(name)) for name, own in rows.items()]
 
 
 def _cut(tail: bytes) -> list[tuple[int, int]]:

@@ -1,9 +1,9 @@
 """Reading the files of workspaces that were pushed into the lake, in place of the folders' files.
 
-With `YTAP_WORKSPACES=lake`, configs, inbox files and what is known of videos come from the table
-``pushed_files``. What is read of an inbox file is what would be read of the file itself: the same
-bytes from the same cursor on. Belongs here: reading. Does not belong here: writing (`push`), or
-what the files mean.
+With `YTAP_WORKSPACES=lake`, configs come from the table ``pushed_configs``, inbox files and what is
+known of videos from ``pushed_files``. What is read of an inbox file is what would be read of the
+file itself: the same bytes from the same cursor on. Belongs here: reading. Does not belong here:
+writing (`push`), or what the files mean.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations.inbox_files import INBOX_FILES, Cursor, OpenedFile
 from ytap_assets.settings import Settings
-from ytap_assets.tables import PUSHED_FILES
+from ytap_assets.tables import PUSHED_CONFIGS, PUSHED_FILES, Table
 from ytap_assets.workspaces import CONFIG_NAME, Workspaces
 
 VIDEOS = "videos"
@@ -64,43 +64,51 @@ def name_manifest(script_id: str) -> str:
     return f"{VIDEOS}/{script_id}/{MANIFEST_NAME}"
 
 
-def read_newest(read: Read, files: Sequence[str]) -> dict[tuple[str, str], Part]:
+def read_newest(
+    read: Read, files: Sequence[str], *, table: Table = PUSHED_FILES
+) -> dict[tuple[str, str], Part]:
     """The newest part of each file, by workspace and file.
 
     Args:
         read: Reads the workspaces.
         files: The names of the files.
+        table: The table that has them.
     """
-    rows = read(PUSHED_FILES, columns=Part._fields, wanted={"file": files})
+    rows = read(table, columns=Part._fields, wanted={"file": files})
     newest = rows.sort("seq").unique(_FILE, keep="last")
     return {(row[0], row[1]): Part(*row) for row in newest.iter_rows()}
 
 
-def _read_contents(read: Read, seqs: Collection[int]) -> dict[int, bytes]:
+def _read_contents(
+    read: Read, seqs: Collection[int], *, table: Table = PUSHED_FILES
+) -> dict[int, bytes]:
     """The bytes of parts, by their numbers."""
     if not seqs:
         return {}
-    return dict(read(PUSHED_FILES, columns=["seq", "content"], seqs=seqs).iter_rows())
+    return dict(read(table, columns=["seq", "content"], seqs=seqs).iter_rows())
+
+
+def read_newest_configs(read: Read) -> dict[str, Part]:
+    """What is known of the newest config of every workspace, in order of their ids."""
+    newest = read_newest(read, [CONFIG_NAME], table=PUSHED_CONFIGS)
+    return {part.workspace_id: part for part in sorted(newest.values())}
 
 
 def read_pushed_configs(read: Read) -> dict[str, bytes]:
     """The newest config of every workspace, in order of their ids."""
-    newest = sorted(read_newest(read, [CONFIG_NAME]).values())
-    contents = _read_contents(read, [part.seq for part in newest])
-    return {part.workspace_id: contents[part.seq] for part in newest}
+    newest = read_newest_configs(read)
+    seqs = [part.seq for part in newest.values()]
+    contents = _read_contents(read, seqs, table=PUSHED_CONFIGS)
+    return {name: contents[part.seq] for name, part in newest.items()}
 
 
 class PushedConfigs:
-    """The pushed configs, read again whenever there is a newer one.
-
-    A look costs a question for the newest snapshot, and after a commit a read of the numbers of the
-    configs' rows: for all workspaces together, so many as there are.
-    """
+    """The pushed configs, read again whenever one was pushed: of all workspaces together."""
 
     def __init__(self, lake: Callable[[], Lake]) -> None:
         """Take what opens the lake; it is not opened yet."""
         self._lake = lake
-        self._known: tuple[int, Mapping[str, int], Mapping[str, bytes]] = (-1, {}, {})
+        self._known: tuple[int | None, Mapping[str, bytes]] = (None, {})
 
     def read(self) -> Mapping[str, bytes]:
         """The newest config of every workspace, in order of their ids.
@@ -109,17 +117,10 @@ class PushedConfigs:
             LakeError: The lake cannot be read.
         """
         lake = self._lake()
-        snapshot_id = lake.snapshot_id()
-        known_id, known_seqs, configs = self._known
-        if snapshot_id == known_id:
-            return configs
-        read = lake.cross_reader().read_across
-        seqs = {part.workspace_id: part.seq for part in read_newest(read, [CONFIG_NAME]).values()}
-        if seqs != known_seqs:
-            contents = _read_contents(read, list(seqs.values()))
-            configs = {name: contents[seqs[name]] for name in sorted(seqs)}
-        self._known = (snapshot_id, seqs, configs)
-        return configs
+        last_seq = lake.last_seq(PUSHED_CONFIGS)
+        if last_seq != self._known[0]:
+            self._known = (last_seq, read_pushed_configs(lake.cross_reader().read_across))
+        return self._known[1]
 
 
 class PushedWorkspaces(Workspaces):
@@ -184,7 +185,7 @@ def open_workspaces(settings: Settings) -> Workspaces:
     if settings.workspace_source == "folder":
         return Workspaces(settings)
     with inspect_lake(settings) as inspection:
-        has_any = inspection.has(PUSHED_FILES)
+        has_any = inspection.has(PUSHED_CONFIGS)
         configs = read_pushed_configs(inspection.cross_reader().read_across) if has_any else {}
     return PushedWorkspaces(settings, lambda: configs)
 

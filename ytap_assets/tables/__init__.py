@@ -35,6 +35,7 @@ from ytap_assets.tables.trends import (
 from ytap_assets.tables.workspaces import (
     ACCOUNTS,
     CHANNELS,
+    PUSHED_CONFIGS,
     PUSHED_FILES,
     VIDEO_METRICS,
     VIDEOS,
@@ -51,6 +52,7 @@ __all__ = [
     "INBOX_LINES",
     "PRODUCTION_EVENTS",
     "PRODUCTION_RECORDS",
+    "PUSHED_CONFIGS",
     "PUSHED_FILES",
     "QUARANTINED_ROWS",
     "RAW_PAYLOADS",

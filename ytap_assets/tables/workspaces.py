@@ -59,7 +59,7 @@ class Workspaces(Rows):
 
 
 class PushedFiles(Rows):
-    """Configs, inbox files and facts about videos that were pushed into the lake. Append-only.
+    """Inbox files and facts about videos that were pushed into the lake. Append-only.
 
     A file is stored in parts, each continuing the one before; a file that was replaced begins a new
     generation. Processes with `YTAP_WORKSPACES=lake` read them in place of the folders' files.
@@ -67,8 +67,8 @@ class PushedFiles(Rows):
 
     seq: Int = column("The part's number in the order of commits over all workspaces.", ge=1)
     file: Text = column(
-        "The file in the workspace's folder: `config.yaml`, an inbox file such as `scripts.jsonl`,"
-        " or the manifest of a video, `videos/SCRIPT/manifest.json`."
+        "The file in the workspace's folder: `config.yaml`; an inbox file, such as"
+        " `scripts.jsonl`; or the manifest of a video, `videos/SCRIPT/manifest.json`."
     )
     generation: Int = column(
         "Number of times the file was pushed from its beginning: once at first, and again whenever"
@@ -92,6 +92,13 @@ class PushedFiles(Rows):
     modified_at: Instant = column("When an inbox file was last changed.", null=True)
     pushed_at: Instant = column("When the part was pushed.")
     pushed_from: Text = column("The machine and data folder that it was pushed from.")
+
+
+class PushedConfigs(PushedFiles):
+    """Every version of a workspace's config that was pushed into the lake. Append-only.
+
+    Processes with `YTAP_WORKSPACES=lake` read the newest ones in place of the folders' configs.
+    """
 
 
 class Channels(Rows):
@@ -224,6 +231,16 @@ PUSHED_FILES = Table(
     mode="append",
     group="registries",
     sort_by=("file", "seq"),
+    sequenced=True,
+)
+PUSHED_CONFIGS = Table(
+    name="pushed_configs",
+    model=PushedConfigs,
+    key=("workspace_id", "file", "generation", "first_byte"),
+    grain="workspace",
+    mode="append",
+    group="registries",
+    sort_by=("seq",),
     sequenced=True,
 )
 CHANNELS = Table(
