@@ -27,7 +27,7 @@ from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.operations.workspaces import identify_workspace
 from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.http.state import open_ledger
+from ytap_assets.sources.http.state import LEDGER, open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
@@ -456,7 +456,7 @@ def test_spent_quotas_are_told(platform: Platform, now: datetime) -> None:
     )
     ledger.mark_exhausted(YOUTUBE_SEARCH, now)
     assert find(platform, subject).verdict == "warn"
-    ledger.path.write_bytes(b"not a ledger at all" * 500)
+    (platform.settings.state / LEDGER).write_bytes(b"not a ledger at all" * 500)
     assert find(platform, subject).verdict == "fail"
 
 
