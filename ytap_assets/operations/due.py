@@ -374,9 +374,9 @@ class Previews:
             if snapshot_id != self._snapshot_id:
                 reader = platform.lake.cross_reader()
                 self._last_seqs = reader.last_seqs(PRODUCTION_EVENTS)
-                self._snapshot_id = snapshot_id
                 if platform.settings.workspace_source == "lake":
                     self._find_pushed(reader)
+                self._snapshot_id = snapshot_id
             found: dict[str, Previewed | Exception] = {}
             changed: dict[str, str] = {}
             for name in workspace_ids:

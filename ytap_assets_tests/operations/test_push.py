@@ -256,6 +256,33 @@ def test_of_two_folders_one_continues_the_other_or_is_refused(
     assert bool(push(worker, "tech")["tech"].problems) == (not is_continued)
 
 
+@pytest.mark.parametrize(("theirs", "is_continued"), [(A + B, True), (A + C, False)])
+def test_what_another_folder_pushed_in_the_meantime_is_never_overwritten(
+    worker: Platform,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: str,
+    is_continued: bool,
+) -> None:
+    inbox(worker.settings).write_text(A, encoding="utf-8")
+    push(worker)
+    second = other_folder(worker, tmp_path_factory)
+    inbox(second).write_text(theirs, encoding="utf-8")
+    inbox(worker.settings).write_text(A + B + C, encoding="utf-8")
+    store = pushing.Pusher._store
+
+    def store_late(pusher: Any, changes: Any) -> Any:
+        monkeypatch.setattr(pushing.Pusher, "_store", store)
+        assert push(worker, "tech", settings=second)["tech"].problems == []
+        return store(pusher, changes)
+
+    monkeypatch.setattr(pushing.Pusher, "_store", store_late)
+    problems = push(worker, "tech")["tech"].problems
+
+    assert stored(worker, SCRIPTS) == (A + B + C if is_continued else theirs).encode()
+    assert bool(problems) == (not is_continued)
+
+
 def test_a_config_and_a_manifest_of_another_folder_are_not_replaced(
     worker: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
