@@ -39,13 +39,26 @@ class Server:
         self._database = database
         self._made: list[str] = []
 
-    def url(self, template: str | None = None) -> str:
-        """The URL of a new database, which is empty or a copy of another one's."""
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        parameters = dict(self._database.parameters)
+        return parameters["host"], int(parameters["port"])
+
+    def url(self, template: str | None = None, port: int | None = None) -> str:
+        """The URL of a new database, which is empty or a copy of another one's.
+
+        Args:
+            template: The URL of the other.
+            port: Of a proxy before the server.
+        """
         name = f"ytap_test_{os.getpid()}_{next(_numbers)}"
         source = f' TEMPLATE "{_name(template)}" STRATEGY file_copy' if template else ""
         self._execute(f'CREATE DATABASE "{name}"{source}')
         self._made.append(name)
         parameters = dict(self._database.parameters) | {"dbname": name}
+        if port is not None:
+            parameters |= {"host": "127.0.0.1", "port": str(port)}
         return str(replace(self._database, parameters=tuple(parameters.items())))
 
     def drop(self, url: str) -> None:
@@ -90,21 +103,23 @@ def find_server() -> Iterator[Server]:
 class Lakes:
     """Makes places for lakes, and copies lakes, of one kind."""
 
-    def __init__(self, server: Server | None, bucket: str | None) -> None:
+    def __init__(self, server: Server | None, bucket: str | None, port: int | None = None) -> None:
         """Take the servers.
 
         Args:
             server: Of catalogs; None for SQLite files.
             bucket: The URL of a place in S3; None for folders.
+            port: Of a proxy before the server of catalogs; None for none.
         """
         self._server = server
         self._bucket = bucket
+        self._port = port
 
     def place(self, data: Path) -> Settings:
         """A place where there is no lake."""
         env = self._place_of_files(data)
         if self._server is not None:
-            env["YTAP_CATALOG"] = self._server.url()
+            env["YTAP_CATALOG"] = self._server.url(port=self._port)
         return Settings.from_env(env)
 
     def _place_of_files(self, data: Path) -> dict[str, str]:
