@@ -20,7 +20,7 @@ Faults of S3, each with a number N, concern the Nth request that writes an objec
 - `lose N`: it is done, and the connection ends without an answer
 - `stall N`: it is never answered
 
-`pass` ends every fault.
+`pass` ends every fault; `ask` changes nothing.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ class _Orders:
     def listen(self, apply: Any = None) -> None:
         """Take orders, until there are no more."""
         for line in sys.stdin:
-            happened, self.happened, self.writes = self.happened, 0, 0
-            self.fault = line.strip()
-            if apply is not None:
-                apply(self.fault)
+            happened, order = self.happened, line.strip()
+            if order != "ask":
+                self.fault, self.happened, self.writes = order, 0, 0
+                if apply is not None:
+                    apply(order)
             sys.stdout.write(f"{happened}\n")
             sys.stdout.flush()
 
@@ -117,15 +118,23 @@ class _PostgresProxy:
         def apply(fault: str) -> None:
             if fault == "cut":
                 self._orders.happen()
-                loop.call_soon_threadsafe(lambda: [one.transport.abort() for one in self._open])
+                loop.call_soon_threadsafe(self._end_all)
 
         await loop.run_in_executor(None, self._orders.listen, apply)
+
+    def _end_all(self) -> None:
+        for one in self._open:
+            one.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         if self._orders.fault == "refuse":
             client.transport.abort()
             return
-        answers, server = await asyncio.open_connection(*self._upstream)
+        try:
+            answers, server = await asyncio.open_connection(*self._upstream)
+        except ConnectionError:  # the server is being restarted
+            client.transport.abort()
+            return
         self._open |= {client, server}
         back = asyncio.create_task(self._answer(answers, client))
         try:

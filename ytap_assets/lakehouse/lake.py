@@ -205,6 +205,7 @@ class Lake:
             self._watch(),
             self.cursor() as cursor,
         ):
+            self.recover_commits()
             transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
             try:
@@ -314,8 +315,8 @@ class Lake:
         return CatalogUnreachableError(
             f"{self.catalog}: the connection ended during the commit, and the server does not"
             f" answer, so it is not known whether the commit was made: {message[-200:]}; its files"
-            " are kept, and the next process that opens the lake for writing puts them back if it"
-            " was; run the command again when the server answers"
+            " are kept, and the next write to the lake puts them back if it was; run the command"
+            " again when the server answers"
         )
 
     def preview_append(self, rows: CheckedRows) -> Appended:
