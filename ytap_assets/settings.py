@@ -28,6 +28,7 @@ VARIABLES = (
     "YTAP_DATA",
     "YTAP_CATALOG",
     "YTAP_DATA_PATH",
+    "YTAP_FILES",
     "YTAP_TRANSPORT",
     "YTAP_FIRST_DAY",
     "YTAP_EVERY_HOURS",
@@ -47,6 +48,7 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _URLS = {
     "YTAP_CATALOG": "postgresql://USER@HOST/DATABASE",
     "YTAP_DATA_PATH": "s3://BUCKET/PREFIX",
+    "YTAP_FILES": "s3://BUCKET/PREFIX",
 }
 _SQL_SECONDS = 300
 _BATCH_WORKSPACES = 50
@@ -99,7 +101,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The place of a lake's files in S3. It has no key: the usual chain of providers finds that.
+    """A place of files in S3. It has no key: the usual chain of providers finds that.
 
     Attributes:
         name: The bucket.
@@ -132,6 +134,10 @@ class Settings:
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
         bucket: The place in S3 where they are instead (``YTAP_DATA_PATH``, as a URL); None for the
             folder.
+        files: The folder of reports, models and backups (``YTAP_FILES``); None for the data
+            folder.
+        store_bucket: The place in S3 where reports and models are instead (``YTAP_FILES``, as a
+            URL); None for the folder.
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
             in the data folder, else ``live``).
         remembered: The transport stored in the data folder; None before the first collection.
@@ -153,6 +159,8 @@ class Settings:
     data_path: Path
     database: Database | None = None
     bucket: Bucket | None = None
+    files: Path | None = None
+    store_bucket: Bucket | None = None
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
@@ -178,12 +186,15 @@ class Settings:
         transport = env.get("YTAP_TRANSPORT") or remembered or "live"
         database = _database(env, "YTAP_CATALOG")
         bucket = _bucket(env, "YTAP_DATA_PATH")
+        store_bucket = _bucket(env, "YTAP_FILES")
         return cls(
             data=data,
             catalog=catalog if database else _local_path(env, "YTAP_CATALOG", catalog),
             data_path=data_path if bucket else _files_folder(env, data_path),
             database=database,
             bucket=bucket,
+            files=None if store_bucket else _local_path(env, "YTAP_FILES", data),
+            store_bucket=store_bucket,
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
@@ -228,9 +239,19 @@ class Settings:
         return tuple(name for name, is_moved in moved.items() if is_moved)
 
     @property
+    def store(self) -> Path:
+        """The folder of reports, models and backups; with a bucket, of backups only."""
+        return self.files or self.data
+
+    @property
+    def store_name(self) -> str:
+        """The place of reports and models, for messages."""
+        return str(self.store_bucket or self.store)
+
+    @property
     def backups(self) -> Path:
         """The default folder of backups."""
-        return self.data / "backups"
+        return self.store / "backups"
 
     @property
     def workspaces(self) -> Path:
@@ -246,16 +267,6 @@ class Settings:
     def state(self) -> Path:
         """The folder of the sources' state: cached responses, used quotas."""
         return self.data / "state"
-
-    @property
-    def reports(self) -> Path:
-        """The folder of report files."""
-        return self.data / "reports"
-
-    @property
-    def models(self) -> Path:
-        """The folder of learned models."""
-        return self.data / "models"
 
     @property
     def dagster_home(self) -> Path:

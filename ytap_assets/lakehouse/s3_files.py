@@ -31,10 +31,10 @@ from ytap_assets.lakehouse.files import (
     describe,
     find_unsafe_name,
 )
+from ytap_assets.s3 import connect
 from ytap_assets.settings import Bucket
 
 _CHUNK = 1 << 20
-_CONNECT_S, _REQUEST_S = 10, 60
 _MOST_REQUESTS = 16
 
 
@@ -58,13 +58,7 @@ class S3Files(Files):
 
     @cached_property
     def _system(self) -> fs.S3FileSystem:
-        scheme, _, host = (self._bucket.endpoint or "").rpartition("://")
-        return fs.S3FileSystem(
-            **({"endpoint_override": host, "scheme": scheme} if host else {}),
-            **({"region": self._bucket.region} if self._bucket.region else {}),
-            connect_timeout=_CONNECT_S,
-            request_timeout=_REQUEST_S,
-        )
+        return connect(self._bucket)
 
     @property
     def preparation(self) -> str:
