@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -50,6 +50,7 @@ _URLS = {
     "YTAP_DATA_PATH": "s3://BUCKET/PREFIX",
     "YTAP_FILES": "s3://BUCKET/PREFIX",
 }
+_URLS |= {"--to-catalog": _URLS["YTAP_CATALOG"], "--to-data": _URLS["YTAP_DATA_PATH"]}
 _SQL_SECONDS = 300
 _BATCH_WORKSPACES = 50
 _MAX_BATCH = 1_000
@@ -224,6 +225,30 @@ class Settings:
         """The place of the lake's files, for messages."""
         return str(self.bucket or self.data_path)
 
+    def at(self, catalog: tuple[str, str], data_path: tuple[str, str]) -> Settings:
+        """The same installation with its lake elsewhere.
+
+        Args:
+            catalog: An option's name and its value, which is like that of ``YTAP_CATALOG``.
+            data_path: The same for ``YTAP_DATA_PATH``.
+
+        Raises:
+            ConfigError: A value is invalid; the message names the option.
+        """
+        given = dict((catalog, data_path))
+        for name, value in given.items():
+            if not value:
+                raise ConfigError(f"{name}: is empty")
+        database, bucket = _database(given, catalog[0]), _bucket(given, data_path[0])
+        file, folder = _default_lake(self.data)
+        return replace(
+            self,
+            catalog=file if database else _local_path(given, catalog[0], file),
+            data_path=folder if bucket else _files_folder(given, folder, data_path[0]),
+            database=database,
+            bucket=bucket,
+        )
+
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None if it is not set."""
         return self.secrets.get(f"{_CREDENTIALS}{name}") or None
@@ -368,8 +393,8 @@ def _data_folder(env: Mapping[str, str]) -> Path:
     return _check_pattern("YTAP_DATA", folder)
 
 
-def _files_folder(env: Mapping[str, str], default: Path) -> Path:
-    return _check_pattern("YTAP_DATA_PATH", _local_path(env, "YTAP_DATA_PATH", default))
+def _files_folder(env: Mapping[str, str], default: Path, name: str = "YTAP_DATA_PATH") -> Path:
+    return _check_pattern(name, _local_path(env, name, default))
 
 
 def _check_pattern(name: str, folder: Path) -> Path:
