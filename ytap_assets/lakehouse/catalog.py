@@ -130,11 +130,13 @@ class Catalog(ABC):
         extensions: The extensions of DuckDB that attach a lake with such a catalog.
         variables: What DuckDB is told before, as `NAME = VALUE`.
         tables: What DuckDB puts before the name of a table of the catalog.
+        may_lose_answers: Whether a commit may be made whose answer does not arrive.
     """
 
     extensions: tuple[str, ...]
     variables: tuple[str, ...]
     tables: str
+    may_lose_answers: bool
 
     @abstractmethod
     def exists(self) -> bool:
@@ -280,6 +282,23 @@ class Catalog(ABC):
     @abstractmethod
     def read_note(self) -> str | None:
         """The note that the last `replace_by` made; None if there is none, or it is unreadable."""
+
+    def find_commit(self, commit_id: str) -> int | None:
+        """The snapshot of a commit, once no commit is under way; None if it was not made.
+
+        Args:
+            commit_id: The id that `Transaction` gave it.
+
+        Raises:
+            LakeDamagedError: The catalog cannot be read.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+        with self.select() as select:
+            rows = select(
+                "SELECT snapshot_id FROM ducklake_snapshot_changes WHERE commit_extra_info"
+                f" LIKE {quote(f'%{commit_id}%')}"
+            )
+        return next((_int(number) for (number,) in rows), None)
 
     def read_facts(self) -> CatalogFacts:
         """Read what the catalog refers to.

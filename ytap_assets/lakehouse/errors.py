@@ -197,6 +197,8 @@ def is_unreachable(error: BaseException) -> bool:
 def describe_unreachable(error: BaseException, catalog: str) -> CatalogUnreachableError:
     """Our exception for a server that cannot be reached; libpq's messages name no password."""
     message = " ".join(str(error).split())
+    # Before the last failure, DuckLake names its own settings, which would not help.
+    message = message[max(0, message.rfind("Failed to ")) :]
     return CatalogUnreachableError(
         f"{catalog}: the server cannot be reached, or ended the connection: {message[-300:]};"
         " check the server, YTAP_CATALOG and the password, and run the command again"

@@ -82,15 +82,15 @@ class Files(ABC):
 
     @abstractmethod
     def list_parquet(self) -> dict[str, FileState]:
-        """The Parquet files there, by name."""
+        """The Parquet files there, by name; none of a name that begins with a dot."""
 
     @abstractmethod
     def describe_absence(self, name: str) -> str:
         """What is in the place of a file that `list_parquet` does not list."""
 
     @abstractmethod
-    def delete(self, name: str) -> None:
-        """Delete a file; it may be gone."""
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, each of which may be gone."""
 
     @abstractmethod
     def describe(self, name: str) -> Copied:
@@ -130,15 +130,15 @@ class Files(ABC):
 
     @abstractmethod
     def beside(self, suffix: str) -> Files:
-        """The place with a suffix behind its name."""
+        """The place with a suffix behind its name; one within it if that begins with a slash."""
 
     @abstractmethod
     def exists(self) -> bool:
         """Whether anything is there."""
 
     @abstractmethod
-    def keep(self, name: str, kept: Files) -> None:
-        """Copy a file to another place, under the same name, in place of a file there."""
+    def keep(self, names: Iterable[str], kept: Files) -> None:
+        """Copy files to another place, under the same names, in place of files there."""
 
     @abstractmethod
     def remove(self) -> None:
@@ -180,7 +180,9 @@ class LocalFiles(Files):
     def list_parquet(self) -> dict[str, FileState]:
         """See `Files.list_parquet`. Only regular files; links are not followed."""
         found = {}
-        for folder, _, names in os.walk(self.folder):
+        for folder, folders, names in os.walk(self.folder):
+            if Path(folder) == self.folder:
+                folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
                 path = Path(folder, name)
                 if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
@@ -195,9 +197,10 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
 
-    def delete(self, name: str) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """See `Files.delete`."""
-        (self.folder / name).unlink(missing_ok=True)
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""
@@ -256,21 +259,22 @@ class LocalFiles(Files):
 
     def beside(self, suffix: str) -> LocalFiles:
         """See `Files.beside`."""
-        return LocalFiles(self.folder.with_name(self.folder.name + suffix))
+        return LocalFiles(Path(f"{self.folder}{suffix}"))
 
     def exists(self) -> bool:
         """See `Files.exists`."""
         return os.path.lexists(self.folder)
 
-    def keep(self, name: str, kept: Files) -> None:
+    def keep(self, names: Iterable[str], kept: Files) -> None:
         """See `Files.keep`. A link is sufficient: files are replaced or removed, never changed."""
-        target = Path(kept.root, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not link(self.folder / name, target):  # also where there is such a file
-            part = target.with_name(f".{target.name}.part")
-            part.unlink(missing_ok=True)
-            copy_bytes(self.folder / name, part)
-            part.replace(target)
+        for name in names:
+            target = Path(kept.root, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not link(self.folder / name, target):  # also where there is such a file
+                part = target.with_name(f".{target.name}.part")
+                part.unlink(missing_ok=True)
+                copy_bytes(self.folder / name, part)
+                part.replace(target)
 
     def remove(self) -> None:
         """See `Files.remove`."""
@@ -286,11 +290,6 @@ class _StagedFolder(Staged):
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (self.staging / name).replace(target)
-
-
-def is_staged(name: str) -> bool:
-    """Whether a file's name is one below a folder of staged files."""
-    return _STAGED.match(name) is not None
 
 
 def damaged(file: Path) -> BackupError:

@@ -46,6 +46,7 @@ from ytap_assets.postgres import list_parameters, write_parameters
 from ytap_assets.settings import Database
 
 _METADATA = f"__ducklake_metadata_{LAKE}"
+_COMMIT_MS = 30_000
 _LOCKS = 0x79746170
 """The first of the two numbers of our advisory locks: `ytap` in ASCII."""
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
@@ -78,6 +79,7 @@ class PostgresCatalog(Catalog):
 
     extensions = ("ducklake", "postgres_scanner")
     variables = ("ducklake_max_retry_count = 0",)
+    may_lose_answers = True
 
     def __init__(self, database: Database) -> None:
         """Take the database; nothing is connected yet."""
@@ -198,6 +200,20 @@ class PostgresCatalog(Catalog):
         """See `Catalog.select`."""
         with self._session(is_reading=True) as session:
             yield lambda statement: _fetch(session, statement)
+
+    def find_commit(self, commit_id: str) -> int | None:
+        """See `Catalog.find_commit`.
+
+        A commit has inserted its snapshot before it ends, and with it a lock that this waits for.
+        """
+        with self._session() as session:
+            _execute(session, f"SET LOCAL lock_timeout = {_COMMIT_MS}")
+            table = f'"{self.database.schema}".ducklake_snapshot'
+            try:
+                _execute(session, f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            except psycopg2.Error as error:
+                raise describe_unreachable(error, str(self)) from None
+        return super().find_commit(commit_id)
 
     def check_integrity(self) -> None:
         """See `Catalog.check_integrity`. The pages themselves are the server's to check."""

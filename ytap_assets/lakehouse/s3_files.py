@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,7 @@ from ytap_assets.settings import Bucket
 
 _CHUNK = 1 << 20
 _CONNECT_S, _REQUEST_S = 10, 60
+_MOST_REQUESTS = 16
 
 
 class S3Files(Files):
@@ -85,21 +87,29 @@ class S3Files(Files):
         selector = fs.FileSelector(self._place, recursive=True, allow_not_found=True)
         with self._translate():
             found = self._system.get_file_info(selector)
-        return {
+        states = {
             one.path.removeprefix(f"{self._place}/"): FileState(one.size, one.mtime.timestamp())
             for one in found
             if one.type == fs.FileType.File
-            and find_unsafe_name(one.path.removeprefix(f"{self._place}/")) is None
+        }
+        return {
+            name: state
+            for name, state in states.items()
+            if not name.startswith(".") and find_unsafe_name(name) is None
         }
 
     def describe_absence(self, name: str) -> str:  # noqa: ARG002
         """See `Files.describe_absence`."""
         return "missing"
 
-    def delete(self, name: str) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """See `Files.delete`."""
-        with self._translate(), suppress(FileNotFoundError):
-            self._system.delete_file(self._path(name))
+
+        def delete_one(name: str) -> None:
+            with self._translate(), suppress(FileNotFoundError):
+                self._system.delete_file(self._path(name))
+
+        _for_each(names, delete_one)
 
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""
@@ -158,16 +168,19 @@ class S3Files(Files):
         """See `Files.exists`."""
         return bool(self.list_parquet())
 
-    def keep(self, name: str, kept: Files) -> None:
-        """See `Files.keep`. The server copies it."""
-        with self._translate():
-            self._system.copy_file(self._path(name), f"{kept.root}{name}".removeprefix("s3://"))
+    def keep(self, names: Iterable[str], kept: Files) -> None:
+        """See `Files.keep`. The server copies them."""
+
+        def copy_one(name: str) -> None:
+            with self._translate():
+                self._system.copy_file(self._path(name), f"{kept.root}{name}".removeprefix("s3://"))
+
+        _for_each(names, copy_one)
 
     def remove(self) -> None:
         """See `Files.remove`."""
         with suppress(FilesUnreachableError):
-            for name in self.list_parquet():
-                self.delete(name)
+            self.delete(self.list_parquet())
 
     def _path(self, name: str) -> str:
         if problem := find_unsafe_name(name):
@@ -186,6 +199,12 @@ class S3Files(Files):
                 f"{self}: cannot be reached, or refused a request: {message}; check the server,"
                 " YTAP_DATA_PATH and the key, and run the command again"
             ) from None
+
+
+def _for_each(names: Iterable[str], work: Callable[[str], None]) -> None:
+    """Send requests side by side: each mostly waits for the server."""
+    with ThreadPoolExecutor(_MOST_REQUESTS) as pool:
+        list(pool.map(work, names))
 
 
 @dataclass(frozen=True)

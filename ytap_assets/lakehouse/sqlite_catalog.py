@@ -64,6 +64,7 @@ class SqliteCatalog(Catalog):
     # merge of files that is committed in between replaces rows by ones with larger rowids, so the
     # list of a table's files was empty, and the table with it (`docs/ducklake.md`).
     variables = ("sqlite_disable_multithreaded_scans = true",)
+    may_lose_answers = False
     tables = f"__ducklake_metadata_{LAKE}"
 
     def __init__(
