@@ -257,10 +257,16 @@ class Catalog(ABC):
     def stage(self, copy: Path) -> Catalog:
         """Bring a copy, which `copy_to` made, into the place of this catalog, under another name.
 
+        What was staged before is removed.
+
         Raises:
             OSError: There is no space for it.
             CatalogUnreachableError: The server cannot be asked.
         """
+
+    @abstractmethod
+    def find_staged(self) -> Catalog | None:
+        """What `stage` made; None if there is nothing. It may not be whole."""
 
     @abstractmethod
     def remove_staged(self) -> None:

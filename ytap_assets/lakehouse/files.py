@@ -14,10 +14,11 @@ import shutil
 import stat
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import ClassVar, Protocol
 from uuid import uuid4
 
 from ytap_assets.lakehouse.errors import BackupError, DiskFullError
@@ -55,6 +56,20 @@ class FileState:
 
     size_bytes: int
     modified_at: float
+
+
+class Source(Protocol):
+    """What a file's content is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, so many at most; none at the end."""
+
+
+class Sink(Protocol):
+    """What a file's content is written to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write all of it."""
 
 
 class Files(ABC):
@@ -97,12 +112,27 @@ class Files(ABC):
         """A file's size and checksum; reads the whole file."""
 
     @abstractmethod
+    def read(self, name: str) -> AbstractContextManager[Source]:
+        """A file's content, from its beginning."""
+
+    @abstractmethod
     def fetch(self, name: str, target: Path) -> Copied:
         """Copy a file to a new one of this machine, and describe what was read."""
 
     @abstractmethod
+    def receive(self, name: str, source: Files) -> Copied:
+        """Copy a file of another place here, under the same name, and describe what was read.
+
+        If the source fails, an incomplete file may be left.
+        """
+
+    @abstractmethod
     def is_same(self, name: str, file: Path) -> bool:
         """Whether a file of this machine is another name of the same file."""
+
+    @abstractmethod
+    def free_bytes(self) -> int | None:
+        """The space that is left in the place, which was created; None if there is no limit."""
 
     @abstractmethod
     def check_ways(self, names: Iterable[str]) -> None:
@@ -206,13 +236,34 @@ class LocalFiles(Files):
         """See `Files.describe`."""
         return describe(self.folder / name)
 
+    def read(self, name: str) -> AbstractContextManager[Source]:
+        """See `Files.read`."""
+        return _read_regular(self.folder / name)
+
     def fetch(self, name: str, target: Path) -> Copied:
         """See `Files.fetch`."""
         return copy_bytes(self.folder / name, target)
 
+    def receive(self, name: str, source: Files) -> Copied:
+        """See `Files.receive`. The file gets its name when it is complete."""
+        staging = self.folder / f".restoring-{uuid4().hex}"
+        staging.mkdir(parents=True)
+        try:
+            copied = source.fetch(name, staging / "part")
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (staging / "part").replace(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return copied
+
     def is_same(self, name: str, file: Path) -> bool:
         """See `Files.is_same`."""
         return file.samefile(self.folder / name)
+
+    def free_bytes(self) -> int:
+        """See `Files.free_bytes`."""
+        return shutil.disk_usage(self.folder).free
 
     def check_ways(self, names: Iterable[str]) -> None:
         """See `Files.check_ways`.
@@ -225,13 +276,13 @@ class LocalFiles(Files):
             place = self.folder / way
             if place.is_symlink():
                 raise BackupError(
-                    f"{place} is a symbolic link, which a restore does not follow; remove it first"
+                    f"{place} is a symbolic link, which is not followed; remove it first"
                 )
             if place.exists() and place.is_dir() == (way in wanted):
                 kinds = ("folder", "file") if way in wanted else ("file", "folder")
                 raise BackupError(
-                    f"{place} is a {kinds[0]}, and the backup has a {kinds[1]} of that name; move"
-                    " it away first"
+                    f"{place} is a {kinds[0]}, and a {kinds[1]} has to be put there; move it away"
+                    " first"
                 )
 
     def stage(self, sources: Mapping[str, tuple[Path, Copied]]) -> Staged:
@@ -310,17 +361,31 @@ def link(source: Path, target: Path) -> bool:
 
 def copy_bytes(source: Path, target: Path) -> Copied:
     """Copy a regular file to a new name, onto the disk itself, and describe what was read."""
-    digest = hashlib.sha256()
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as here, target.open("xb") as there:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BackupError(f"{source}: not a regular file")
-        while chunk := here.read(_CHUNK):
-            digest.update(chunk)
-            there.write(chunk)
+    with _read_regular(source) as here, target.open("xb") as there:
+        copied = pump(here, there)
         there.flush()
         os.fsync(there.fileno())
-        return Copied(there.tell(), digest.hexdigest())
+        return copied
+
+
+@contextmanager
+def _read_regular(file: Path) -> Iterator[Source]:
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BackupError(f"{file}: not a regular file")
+        yield stream
+
+
+def pump(here: Source, there: Sink | None = None) -> Copied:
+    """Read to the end, copy what is read where it is to be copied, and describe it."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := here.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if there is not None:
+            there.write(chunk)
+    return Copied(size, digest.hexdigest())
 
 
 def describe(file: Path) -> Copied:

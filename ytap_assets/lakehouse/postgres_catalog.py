@@ -251,6 +251,11 @@ class PostgresCatalog(Catalog):
         staged._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
         return staged
 
+    def find_staged(self) -> PostgresCatalog | None:
+        """See `Catalog.find_staged`."""
+        staged = self._beside("restoring")
+        return staged if staged.read_note() == _UNFINISHED and staged.exists() else None
+
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
         with self._session() as session:

@@ -297,13 +297,28 @@ class SqliteCatalog(Catalog):
         with closing(sqlite3.connect(staged)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         sync(staged)
+        for path in self._list_staged():
+            if not path.name.startswith(staged.name):
+                path.unlink()
         return SqliteCatalog(staged)
+
+    def find_staged(self) -> SqliteCatalog | None:
+        """See `Catalog.find_staged`. The oldest: another one was not complete when it was left."""
+        files = [path for path in self._list_staged() if not path.name.endswith(_JOURNALS)]
+        oldest = min(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return SqliteCatalog(oldest) if oldest else None
 
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
-        for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.restoring-*"):
-            if _STAGED.fullmatch(path.name.removeprefix(self.path.name)):
-                path.unlink()
+        for path in self._list_staged():
+            path.unlink()
+
+    def _list_staged(self) -> list[Path]:
+        return [
+            path
+            for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.restoring-*")
+            if _STAGED.fullmatch(path.name.removeprefix(self.path.name))
+        ]
 
     def find_kept(self, suffix: str) -> str | None:
         """See `Catalog.find_kept`."""
