@@ -12,7 +12,7 @@ them. Does not belong here: one kind (`sqlite_catalog`, `postgres_catalog`), att
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -188,11 +188,19 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> Lock:
+    def lock(
+        self,
+        name: str | None = None,
+        *,
+        parts: Collection[str] = (),
+        timeout_s: float | None = None,
+    ) -> Lock:
         """The write lock, or another lock of this lake.
 
         Args:
             name: The other lock's name.
+            parts: What of it is locked; everything if empty. Who locks other parts is not excluded
+                by a server; a lock of files has no parts.
             timeout_s: How long to wait for it, in seconds; the lock's default if None.
         """
 

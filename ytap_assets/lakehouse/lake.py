@@ -211,6 +211,7 @@ class Lake:
             try:
                 self._check_identity()
                 yield transaction
+                run.check()
                 if self._commit_files is None:
                     self._commit(transaction)
                 else:

@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -207,8 +207,15 @@ class SqliteCatalog(Catalog):
             options += ["META_JOURNAL_MODE 'WAL'", "DATA_INLINING_ROW_LIMIT 0"]
         return f"ATTACH {quote(f'ducklake:sqlite:{self.path}')} AS {LAKE} ({', '.join(options)})"
 
-    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> WriteLock:
+    def lock(
+        self,
+        name: str | None = None,
+        *,
+        parts: Collection[str] = (),
+        timeout_s: float | None = None,
+    ) -> WriteLock:
         """See `Catalog.lock`."""
+        del parts
         beside = self.path.with_name(f"{self.path.name}.{name}") if name else self.path
         return WriteLock(beside, timeout_s=TIMEOUT_S if timeout_s is None else timeout_s)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -53,11 +53,13 @@ class Run:
         run_id: The Dagster run, or the command's own id.
         actor: ``dagster``, ``cli`` or a test's name.
         what: A short description of the operation.
+        check: Called before a commit; raises if the run may not write any more.
     """
 
     run_id: str
     actor: str
     what: str
+    check: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
