@@ -30,6 +30,8 @@ _OURS = re.compile(
 )
 _STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
 _CHUNK = 1 << 20
+COMMITS = "/.commits"
+"""Behind a place: where files of commits are kept whose answer may be lost (`commit_files`)."""
 
 
 @dataclass(frozen=True)
