@@ -141,7 +141,7 @@ def test_what_was_kept_goes_after_an_hour(lake: Lake, proxy: Proxy) -> None:
     files = CommitFiles(lake.catalog, find_files(lake.settings), lambda _: None)
     assert files.recover(now) == 1
     assert len(_kept(lake)) == 1
-    assert files.recover(now + timedelta(hours=1, seconds=5)) == 0
+    assert files.recover(now + timedelta(hours=1, minutes=5)) == 0
     assert (_versions(lake), _kept(lake)) == ([2, 2], set())
 
 
