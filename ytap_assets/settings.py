@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, cast
@@ -30,6 +30,7 @@ VARIABLES = (
     "YTAP_CATALOG",
     "YTAP_DATA_PATH",
     "YTAP_WORKSPACES",
+    "YTAP_FILES",
     "YTAP_TRANSPORT",
     "YTAP_FIRST_DAY",
     "YTAP_EVERY_HOURS",
@@ -49,7 +50,9 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _URLS = {
     "YTAP_CATALOG": "postgresql://USER@HOST/DATABASE",
     "YTAP_DATA_PATH": "s3://BUCKET/PREFIX",
+    "YTAP_FILES": "s3://BUCKET/PREFIX",
 }
+_URLS |= {"--to-catalog": _URLS["YTAP_CATALOG"], "--to-data": _URLS["YTAP_DATA_PATH"]}
 _SQL_SECONDS = 300
 _BATCH_WORKSPACES = 50
 _MAX_BATCH = 1_000
@@ -101,7 +104,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The place of a lake's files in S3. It has no key: the usual chain of providers finds that.
+    """A place of files in S3. It has no key: the usual chain of providers finds that.
 
     Attributes:
         name: The bucket.
@@ -136,6 +139,10 @@ class Settings:
             folder.
         workspace_source: Where configs and inbox files are read (``YTAP_WORKSPACES``): ``folder``,
             the data folder's; or ``lake``, where they were pushed.
+        files: The folder of reports, models and backups (``YTAP_FILES``); None for the data
+            folder.
+        store_bucket: The place in S3 where reports and models are instead (``YTAP_FILES``, as a
+            URL); None for the folder.
         transport: ``live``, ``record`` or ``replay`` (``YTAP_TRANSPORT``; else the one stored
             in the data folder, else ``live``).
         remembered: The transport stored in the data folder; None before the first collection.
@@ -158,6 +165,8 @@ class Settings:
     database: Database | None = None
     bucket: Bucket | None = None
     workspace_source: WorkspaceSource = "folder"
+    files: Path | None = None
+    store_bucket: Bucket | None = None
     transport: Transport = "live"
     remembered: Transport | None = None
     first_day: date | None = None
@@ -183,6 +192,7 @@ class Settings:
         transport = env.get("YTAP_TRANSPORT") or remembered or "live"
         database = _database(env, "YTAP_CATALOG")
         bucket = _bucket(env, "YTAP_DATA_PATH")
+        store_bucket = _bucket(env, "YTAP_FILES")
         return cls(
             data=data,
             catalog=catalog if database else _local_path(env, "YTAP_CATALOG", catalog),
@@ -190,6 +200,8 @@ class Settings:
             database=database,
             bucket=bucket,
             workspace_source=_workspace_source(env, "YTAP_WORKSPACES"),
+            files=None if store_bucket else _local_path(env, "YTAP_FILES", data),
+            store_bucket=store_bucket,
             transport=_transport(transport, "YTAP_TRANSPORT"),
             remembered=remembered,
             first_day=_day(env, "YTAP_FIRST_DAY"),
@@ -219,6 +231,30 @@ class Settings:
         """The place of the lake's files, for messages."""
         return str(self.bucket or self.data_path)
 
+    def at(self, catalog: tuple[str, str], data_path: tuple[str, str]) -> Settings:
+        """The same installation with its lake elsewhere.
+
+        Args:
+            catalog: An option's name and its value, which is like that of ``YTAP_CATALOG``.
+            data_path: The same for ``YTAP_DATA_PATH``.
+
+        Raises:
+            ConfigError: A value is invalid; the message names the option.
+        """
+        given = dict((catalog, data_path))
+        for name, value in given.items():
+            if not value:
+                raise ConfigError(f"{name}: is empty")
+        database, bucket = _database(given, catalog[0]), _bucket(given, data_path[0])
+        file, folder = _default_lake(self.data)
+        return replace(
+            self,
+            catalog=file if database else _local_path(given, catalog[0], file),
+            data_path=folder if bucket else _files_folder(given, folder, data_path[0]),
+            database=database,
+            bucket=bucket,
+        )
+
     def secret(self, name: str) -> str | None:
         """The secret ``YTAP_SECRET_<name>``, or None if it is not set."""
         return self.secrets.get(f"{_CREDENTIALS}{name}") or None
@@ -234,9 +270,19 @@ class Settings:
         return tuple(name for name, is_moved in moved.items() if is_moved)
 
     @property
+    def store(self) -> Path:
+        """The folder of reports, models and backups; with a bucket, of backups only."""
+        return self.files or self.data
+
+    @property
+    def store_name(self) -> str:
+        """The place of reports and models, for messages."""
+        return str(self.store_bucket or self.store)
+
+    @property
     def backups(self) -> Path:
         """The default folder of backups."""
-        return self.data / "backups"
+        return self.store / "backups"
 
     @property
     def workspaces(self) -> Path:
@@ -252,16 +298,6 @@ class Settings:
     def state(self) -> Path:
         """The folder of the sources' state: cached responses, used quotas."""
         return self.data / "state"
-
-    @property
-    def reports(self) -> Path:
-        """The folder of report files."""
-        return self.data / "reports"
-
-    @property
-    def models(self) -> Path:
-        """The folder of learned models."""
-        return self.data / "models"
 
     @property
     def dagster_home(self) -> Path:
@@ -370,8 +406,8 @@ def _data_folder(env: Mapping[str, str]) -> Path:
     return _check_pattern("YTAP_DATA", folder)
 
 
-def _files_folder(env: Mapping[str, str], default: Path) -> Path:
-    return _check_pattern("YTAP_DATA_PATH", _local_path(env, "YTAP_DATA_PATH", default))
+def _files_folder(env: Mapping[str, str], default: Path, name: str = "YTAP_DATA_PATH") -> Path:
+    return _check_pattern(name, _local_path(env, name, default))
 
 
 def _check_pattern(name: str, folder: Path) -> Path:

@@ -14,6 +14,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -39,13 +40,26 @@ class Server:
         self._database = database
         self._made: list[str] = []
 
-    def url(self, template: str | None = None) -> str:
-        """The URL of a new database, which is empty or a copy of another one's."""
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        parameters = dict(self._database.parameters)
+        return parameters["host"], int(parameters["port"])
+
+    def url(self, template: str | None = None, port: int | None = None) -> str:
+        """The URL of a new database, which is empty or a copy of another one's.
+
+        Args:
+            template: The URL of the other.
+            port: Of a proxy before the server.
+        """
         name = f"ytap_test_{os.getpid()}_{next(_numbers)}"
         source = f' TEMPLATE "{_name(template)}" STRATEGY file_copy' if template else ""
         self._execute(f'CREATE DATABASE "{name}"{source}')
         self._made.append(name)
         parameters = dict(self._database.parameters) | {"dbname": name}
+        if port is not None:
+            parameters |= {"host": "127.0.0.1", "port": str(port)}
         return str(replace(self._database, parameters=tuple(parameters.items())))
 
     def drop(self, url: str) -> None:
@@ -90,21 +104,23 @@ def find_server() -> Iterator[Server]:
 class Lakes:
     """Makes places for lakes, and copies lakes, of one kind."""
 
-    def __init__(self, server: Server | None, bucket: str | None) -> None:
+    def __init__(self, server: Server | None, bucket: str | None, port: int | None = None) -> None:
         """Take the servers.
 
         Args:
             server: Of catalogs; None for SQLite files.
             bucket: The URL of a place in S3; None for folders.
+            port: Of a proxy before the server of catalogs; None for none.
         """
         self._server = server
         self._bucket = bucket
+        self._port = port
 
     def place(self, data: Path) -> Settings:
         """A place where there is no lake."""
         env = self._place_of_files(data)
         if self._server is not None:
-            env["YTAP_CATALOG"] = self._server.url()
+            env["YTAP_CATALOG"] = self._server.url(port=self._port)
         return Settings.from_env(env)
 
     def _place_of_files(self, data: Path) -> dict[str, str]:
@@ -125,6 +141,68 @@ class Lakes:
         url = self._server.url(template=str(lake.database))
         yield Settings.from_env({**env, "YTAP_CATALOG": url})
         self._server.drop(url)
+
+
+class OwnServer(Server):
+    """A server of the tests' own, which may be restarted."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        super().__init__(parse_database(f"postgresql://root@127.0.0.1:{port}/postgres", "own"))
+        self._folder = folder
+
+    def restart(self, mode: str) -> None:
+        """Restart it.
+
+        Args:
+            mode: `fast` ends all sessions; `immediate` is a crash, from which it recovers.
+        """
+        control(self._folder, "restart", "-m", mode, "-w")
+
+
+@contextmanager
+def run_server() -> Iterator[OwnServer]:
+    """Run a server of the tests' own; the test is skipped where PostgreSQL is not installed."""
+    if _BINARIES is None or os.getuid() != 0:
+        pytest.skip("a server of the tests' own needs PostgreSQL's programs, and root")
+    folder = Path(tempfile.mkdtemp(prefix="ytap-postgres-"))
+    shutil.chown(folder, "postgres")
+    try:
+        control(folder, "initdb", "-o", "--auth=trust --username=root --no-sync")
+        port = _start(folder)
+        try:
+            yield OwnServer(folder, port)
+        finally:
+            control(folder, "stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+def control(folder: Path, *arguments: str) -> None:
+    """Run `pg_ctl` on a server's folder, as the user that may."""
+    assert _BINARIES is not None
+    program = [str(_BINARIES / "pg_ctl"), "-D", str(folder), "-s", "-l", f"{folder}/log"]
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+    subprocess.run([*user, *program, *arguments], check=True, cwd=folder)
+
+
+def _start(folder: Path) -> int:
+    """Start a server on a port that is free; tests open no sockets to look for one."""
+    for attempt in range(20):
+        port = 20_000 + (os.getpid() * 7 + attempt * 997) % 12_000
+        options = (
+            f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder}"
+        )
+        try:
+            control(folder, "start", "-w", "-o", options)
+        except subprocess.CalledProcessError:
+            continue
+        return port
+    raise RuntimeError(f"no server started: {(folder / 'log').read_text(encoding='utf-8')[-500:]}")
+
+
+_BINARIES = next(
+    (path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))), None
+)
 
 
 @contextmanager

@@ -514,15 +514,16 @@ def _show_rows(lake: duckdb.DuckDBPyConnection) -> None:
 
 
 def _show_reports(lake: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    from ytap_assets.reports.files import overview_file
+    from ytap_assets.file_store import find_store
+    from ytap_assets.reports.files import OVERVIEW
 
+    store = find_store(settings)
     reports = lake.execute(_REPORTS).fetchall()
     say(f"\nReports: {sum(count for _, count, _, _ in reports)}, the newest of each workspace:")
     for workspace_id, _, day, path in reports:
-        say(f"  {workspace_id} {day}  {clean(str(settings.data / path))}")
-    overview = overview_file(settings)
-    if overview.is_file():
-        say(f"All workspaces: {clean(str(overview))}")
+        say(f"  {workspace_id} {day}  {clean(str(store.locate(path)))}")
+    if store.exists(OVERVIEW):
+        say(f"All workspaces: {clean(str(store.locate(OVERVIEW)))}")
 
 
 COMMANDS = (sql, shell, attach, summary)

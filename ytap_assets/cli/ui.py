@@ -54,7 +54,7 @@ def ui(port: int, *, verbose: bool) -> None:
     import dagster as dg
 
     from ytap_assets.defs.launch import prepare_home
-    from ytap_assets.defs.runs import fail_dead_runs
+    from ytap_assets.defs.liveness import fail_dead_runs
 
     platform = open_platform()
     settings = platform.settings

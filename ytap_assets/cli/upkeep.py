@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,10 @@ from ytap_assets.cli.output import (
 )
 
 if TYPE_CHECKING:
+    from ytap_assets.lakehouse.lake_copy import History
     from ytap_assets.tables.base import Entity
+
+_SHOWN_EACH = 100
 
 
 @click.command(epilog=examples("ytap maintain", "ytap maintain --keep 14"))
@@ -214,7 +218,7 @@ def doctor(is_online: bool, shape: Format) -> None:
 
 @click.group()
 def lake() -> None:
-    """Create an empty lake, or upgrade one of an older version."""
+    """Create an empty lake, copy one to another place, or upgrade one of an older version."""
 
 
 @lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))
@@ -233,6 +237,68 @@ def create() -> None:
         f"{clean(settings.catalog_name)}: created an empty lake; its files are in"
         f" {clean(settings.files_name)}"
     )
+
+
+@lake.command(
+    "copy",
+    epilog=examples(
+        "ytap lake copy --to-catalog postgresql://ytap@db.example/lakes --to-data s3://bucket/lake",
+        "ytap lake copy --to-catalog /srv/lake/catalog.sqlite --to-data /srv/lake/files",
+    ),
+)
+@click.option("--to-catalog", required=True, help="The new catalog; a value as of YTAP_CATALOG.")
+@click.option("--to-data", required=True, help="The new files; a value as of YTAP_DATA_PATH.")
+@click.option(
+    "--history",
+    type=click.Choice(["keep", "leave"]),
+    default="keep",
+    show_default=True,
+    help="Copy all readable snapshots, or the newest rows only.",
+)
+@output_format
+def copy(to_catalog: str, to_data: str, history: History, shape: Format) -> None:
+    """Copy the lake to another catalog and place of files, of any kind.
+
+    The copy is of the newest snapshot. Every row is read at both ends and compared; with a
+    difference, the exit code is 1 and there is no lake at the target. Run the command again to
+    continue a copy that was interrupted. The lake itself is not changed.
+    """
+    from ytap_assets.lakehouse.lake_copy import copy_lake
+    from ytap_assets.settings import Settings
+
+    settings = Settings.from_env()
+    target = settings.at(("--to-catalog", to_catalog), ("--to-data", to_data))
+    made = copy_lake(settings, target, history, _show_sent)
+    rows = [
+        (one.table, one.workspaces, one.rows, "different" if one.problems else "equal")
+        for one in made.tables
+    ]
+    names = ("table", "workspaces", "rows", "checksum")
+    write_rows(names, rows, shape, say, columns=terminal_columns())
+    for one in made.tables:
+        for problem in one.problems:
+            note(f"{clean(one.table)}: {one_line(problem)}")
+    if not made.is_equal:
+        fail(
+            "the copy is not usable, and is not a lake: its rows differ. The lake is unchanged. Run"
+            " the command again: files that differ are sent again"
+        )
+    note(
+        f"copied snapshot {made.snapshot_id} of {made.snapshot_at}: {made.files} files, of which"
+        f" {made.sent} ({made.sent_bytes / 10**6:.1f} MB) were sent now; readable snapshots in the"
+        f" copy: {made.snapshots} ({'all' if history == 'keep' else 'without history'})"
+    )
+    note(
+        "to use the copy, set these variables for every process, and do not write to the old lake"
+        " any more:"
+    )
+    note(f"YTAP_CATALOG={shlex.quote(target.catalog_name)}")
+    note(f"YTAP_DATA_PATH={shlex.quote(target.files_name)}")
+
+
+def _show_sent(_name: str, sent: int, files: int) -> None:
+    if sent % _SHOWN_EACH == 0:
+        note(f"{sent:,} of {files:,} files sent")
 
 
 @lake.command("upgrade", epilog=examples("ytap lake upgrade --dry-run", "ytap lake upgrade"))

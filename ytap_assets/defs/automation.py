@@ -33,6 +33,7 @@ from ytap_assets.defs.assets import (
     STAGE_JOBS,
     TARGETS,
 )
+from ytap_assets.defs.liveness import fail_dead_runs
 from ytap_assets.defs.partitions import (
     WORKSPACE,
     WORKSPACES,
@@ -42,7 +43,6 @@ from ytap_assets.defs.partitions import (
 )
 from ytap_assets.defs.runs import (
     Partition,
-    fail_dead_runs,
     find_retries,
     find_scope,
     list_active,

@@ -29,8 +29,8 @@ from ytap_assets.config_keys import find_nearest
 from ytap_assets.defs.assets import TABLE_ASSETS
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.checks import FAILED_TARGETS
+from ytap_assets.defs.liveness import announce_process, fail_dead_runs
 from ytap_assets.defs.partitions import describe_run, sync_workspaces
-from ytap_assets.defs.runs import announce_process, fail_dead_runs
 from ytap_assets.defs.table_assets import FAILED, Stage, batch_config, order_assets
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope
@@ -46,7 +46,7 @@ _GENERATED = (
     "# Dagster's own settings. `ytap` keeps the copy in DAGSTER_HOME (data/dagster_home) as"
 )
 """The first line of a generated one, as of every version; what follows in it differs."""
-_EVENTS_PER_BATCH = 5_000
+EVENTS_PER_BATCH = 5_000
 _WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
@@ -124,7 +124,7 @@ def prepare_home(settings: Settings) -> Path:
     replaced in one step, and only where it differs: another process may be reading it. What this
     process and its children write to the event log comes in batches.
     """
-    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_EVENTS_PER_BATCH))
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(EVENTS_PER_BATCH))
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     wanted = home_config(home)
@@ -175,7 +175,10 @@ def materialize_range(
     stages = plan_stages(definitions, selection)
     outcomes: list[RunOutcome] = []
     home = prepare_home(platform.settings)
-    with dg.DagsterInstance.from_config(str(home)) as instance, announce_process(home) as tags:
+    with (
+        dg.DagsterInstance.from_config(str(home)) as instance,
+        announce_process(home, instance) as tags,
+    ):
         fail_dead_runs(instance, home, daemons_too=False)
         sync_workspaces(instance, platform)
         # The daemon must not start again what was killed on a command line.

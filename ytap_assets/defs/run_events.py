@@ -1,14 +1,16 @@
 """What a run reports to Dagster: materializations, failed partitions and check results.
 
 A run over hundreds of partitions reports them in batches (ADR 10), since each single report takes a
-commit to the event log. The outputs of the step are not used: Dagster would report one
+commit to the event log. A batch has events of one kind, since the log in PostgreSQL refuses others.
+The outputs of the step are not used: Dagster would report one
 materialization without a partition for a run that was started without a partition key.
 """
 
 import base64
 import os
+import time
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import dagster as dg
@@ -36,6 +38,9 @@ Type = dg.DagsterEventType
 
 class RunEvents:
     """Collects the events of a step and stores them in batches."""
+
+    _last_ms: ClassVar[int] = 0
+    """The time of the newest event of this process, in ms."""
 
     def __init__(self, context: dg.OpExecutionContext) -> None:
         """Take the context of the step."""
@@ -90,15 +95,32 @@ class RunEvents:
             self._add(Type.ASSET_CHECK_EVALUATION, one, text)
 
     def flush(self) -> None:
-        """Store what was collected, in one batch."""
+        """Store what was collected, in a batch of each kind.
+
+        Materializations are in the order of their partitions, so that the last day of a range is
+        the latest one. No two events share a millisecond: the UI shows one event of an asset a
+        millisecond, and takes any that share one for the latest.
+        """
         events, self._events = self._events, []
-        batch = str(uuid4())
-        for number, event in enumerate(events, 1):
-            self._instance.report_dagster_event(
-                event,
-                self._run.run_id,
-                batch_metadata=DagsterEventBatchMetadata(batch, is_end=number == len(events)),
-            )
+        kinds = dict.fromkeys(event.event_type for event in events)
+        for kind in kinds:
+            batch = str(uuid4())
+            own = [event for event in events if event.event_type == kind]
+            if kind == Type.ASSET_MATERIALIZATION:
+                own.sort(key=_order)
+            for number, event in enumerate(own, 1):
+                self._instance.report_dagster_event(
+                    event,
+                    self._run.run_id,
+                    batch_metadata=DagsterEventBatchMetadata(batch, is_end=number == len(own)),
+                    timestamp=self._next_timestamp(),
+                )
+
+    @classmethod
+    def _next_timestamp(cls) -> float:
+        now = time.time()
+        cls._last_ms = max(int(now * 1000), cls._last_ms + 1)
+        return max(now, (cls._last_ms + 0.2) / 1000)  # not rounded to the one before
 
     def _add(self, kind: dg.DagsterEventType, data: Any, message: str) -> None:
         self._events.append(
@@ -114,6 +136,11 @@ class RunEvents:
                 pid=os.getpid(),
             )
         )
+
+
+def _order(event: DagsterEvent) -> tuple[str, str]:
+    key = event.asset_key
+    return key.to_user_string() if key else "", event.partition or ""
 
 
 def describe_partitions(

@@ -1,32 +1,20 @@
 """Runs of stages: which are requested, which are tried again, which are marked as failed.
 
-The rules are functions of runs and times; `automation` calls them.
-
-Runs whose process is gone are marked as failed; Dagster would count them as running for ever. A
-process that runs anything holds a lock on a file of its own, and its runs carry the file's name.
-The kernel holds the lock, not the file: it ends with the process, however that ends. It says
-nothing on another machine, so the runs carry the machine's name, too, and no machine judges the
-processes of another. Runs of the daemon carry no such name. Their code server notices a worker that
-died; what it leaves behind when it dies itself is seen to when Dagster is opened again, by whoever
-holds the only daemon's lock.
+The rules are functions of runs and times; `automation` calls them. Whether a run is alive is not
+theirs to say (`liveness`).
 """
 
-import fcntl
 import hashlib
 import json
 import logging
-import os
-import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import dagster as dg
 
+from ytap_assets.defs.liveness import BEGUN, PROCESS_TAG
 from ytap_assets.defs.partitions import (
     DAY,
     WORKSPACE,
@@ -40,25 +28,11 @@ from ytap_assets.defs.table_assets import FAILED_TAG, Stage, batch_config
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.workspaces import Workspaces
 
-PROCESS_TAG = ".dagster/ytap_process"
-"""Tags with this prefix are hidden in the UI: nobody there has a use for a process's lock."""
-HOST_TAG = ".dagster/ytap_host"
-_FOLDER = "processes"
-_GONE = (
-    "the process of this run ended (it was killed, or the machine stopped); uncommitted changes"
-    " were rolled back, and the run can be started again"
-)
 FIRST_RERUN = timedelta(minutes=5)
 """How long a partition that failed waits for its next try; each further failure doubles it."""
 LONGEST_RERUN = timedelta(hours=6)
 _MOST_RUNS = 250
-_BEGUN = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-_ACTIVE = [dg.DagsterRunStatus.QUEUED, *_BEGUN]
+_ACTIVE = [dg.DagsterRunStatus.QUEUED, *BEGUN]
 _NEVER = datetime.min.replace(tzinfo=UTC)
 Partition = tuple[str, date | None]
 """A workspace and a day; None for assets without days."""
@@ -239,58 +213,3 @@ def _list_partitions(parts: Iterable[Scope]) -> frozenset[Partition]:
     return frozenset(
         (part.workspace_id, day) for part in parts for day in (*part.each_day(),) or (None,)
     )
-
-
-@contextmanager
-def announce_process(home: Path) -> Iterator[dict[str, str]]:
-    """Mark this process as alive, until the end of the block or of the process.
-
-    Yields:
-        The tags its runs carry.
-    """
-    path = home / _FOLDER / f"{uuid4()}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield {PROCESS_TAG: path.name, HOST_TAG: socket.gethostname()}
-        finally:
-            path.unlink()
-
-
-def fail_dead_runs(instance: dg.DagsterInstance, home: Path, *, daemons_too: bool) -> list[str]:
-    """Mark runs as failed whose process, on this machine, is gone.
-
-    Args:
-        instance: Where the runs are known.
-        home: DAGSTER_HOME.
-        daemons_too: Also those of daemons; only for one who knows that no daemon is running.
-
-    Returns:
-        The ids of these runs.
-    """
-    dead, here = [], socket.gethostname()
-    for run in instance.get_runs(dg.RunsFilter(statuses=_BEGUN)):
-        if run.tags.get(HOST_TAG, here) != here:
-            continue
-        process = run.tags.get(PROCESS_TAG)
-        if daemons_too if process is None else not _is_alive(home / _FOLDER / process):
-            instance.report_run_failed(run, _GONE)
-            dead.append(run.run_id)
-    return dead
-
-
-def _is_alive(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        path.unlink(missing_ok=True)
-        return False
-    finally:
-        os.close(descriptor)

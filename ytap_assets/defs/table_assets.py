@@ -16,10 +16,11 @@ reported and checked as well.
 import inspect
 import json
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -189,8 +190,8 @@ def build_stage(
             )
         op_context = context.op_execution_context
         parts = group_partitions(context.partition_keys)
-        with _one_at_a_time(stage, platform, op_context):
-            _StageRun(op_context, platform, wanted, parts).make(op_context.op_config or {})
+        with _one_at_a_time(stage, platform, op_context, parts) as lock:
+            _StageRun(op_context, platform, wanted, parts, lock).make(op_context.op_config or {})
         yield from ()  # every asset is skippable: the step reports its materializations itself
 
     return make
@@ -273,8 +274,8 @@ def build_job(assets: Sequence[TableAsset]) -> dg.JobDefinition:
             )
         wanted = {name: one for name, one in ordered.items() if name in (config.tables or ordered)}
         parts = config.parts(by_day=stage.by_day)
-        with _one_at_a_time(stage, platform, context):
-            _StageRun(context, platform, wanted, parts).make(config.options)
+        with _one_at_a_time(stage, platform, context, parts) as lock:
+            _StageRun(context, platform, wanted, parts, lock).make(config.options)
 
     @dg.job(name=stage.name, description=stage.description, executor_def=dg.in_process_executor)
     def job() -> None:
@@ -293,25 +294,34 @@ _LONGEST_STAGE_S = 86_400.0
 
 @contextmanager
 def _one_at_a_time(
-    stage: Stage, platform: Platform, context: dg.OpExecutionContext
-) -> Iterator[None]:
-    """Wait until no other run makes tables of the stage.
+    stage: Stage, platform: Platform, context: dg.OpExecutionContext, parts: Iterable[Scope]
+) -> Iterator[Lock]:
+    """Wait until no other run makes tables of the stage for the same workspaces.
 
     Otherwise, of two runs that make the same rows, the one that read first could publish last and
     replace newer rows. Pools only order the runs that the daemon starts.
     """
+    names = {part.workspace_id for part in parts}
     with ExitStack() as held:
+        lock = stage_lock(platform, stage.name, names, timeout_s=0)
         try:
-            held.enter_context(stage_lock(platform, stage.name, timeout_s=0).hold())
+            held.enter_context(lock.hold())
         except LockTimeoutError:
             context.log.info(f"waiting for another run of the stage {stage.name}")
-            held.enter_context(stage_lock(platform, stage.name, timeout_s=_LONGEST_STAGE_S).hold())
-        yield
+            lock = stage_lock(platform, stage.name, names, timeout_s=_LONGEST_STAGE_S)
+            held.enter_context(lock.hold())
+        yield lock
 
 
-def stage_lock(platform: Platform, name: str, *, timeout_s: float) -> Lock:
-    """The lock of a stage, beside the lake's write lock; it ends with its process."""
-    return find_catalog(platform.settings).lock(f"stage-{name}", timeout_s=timeout_s)
+def stage_lock(
+    platform: Platform, name: str, workspace_ids: Collection[str], *, timeout_s: float
+) -> Lock:
+    """The lock of a stage for workspaces, beside the lake's write lock; it ends with its process.
+
+    Where the catalog is a file, it is the lock of the whole stage.
+    """
+    catalog = find_catalog(platform.settings)
+    return catalog.lock(f"stage-{name}", parts=workspace_ids, timeout_s=timeout_s)
 
 
 class _StageRun:
@@ -323,8 +333,10 @@ class _StageRun:
         platform: Platform,
         wanted: Mapping[str, tuple[TableAsset, frozenset[str]]],
         parts: Sequence[Scope],
+        lock: Lock,
     ) -> None:
         self._context = context
+        self._lock = lock
         self._platform = platform
         self._wanted = wanted
         self._parts = parts
@@ -353,7 +365,8 @@ class _StageRun:
         if not self._parts:
             raise dg.Failure("the run has no partitions", allow_retries=False)
         _name_run(context, self._parts)
-        run = Run(context.run.run_id, "dagster", f"materialize {', '.join(self._wanted)}")
+        what = f"materialize {', '.join(self._wanted)}"
+        run = Run(context.run.run_id, "dagster", what, self._lock.check)
         written = set()
         try:
             for parts in cut_batches(self._parts, self._platform.settings.batch_workspaces):
@@ -361,7 +374,7 @@ class _StageRun:
                 self._events.flush()
             for name, (asset, _) in self._wanted.items():
                 if asset.finish is not None and name in written:
-                    self._finish(name, asset.finish)
+                    self._finish(name, partial(self._finish_alone, name, asset.finish))
         finally:
             # Also where the run is interrupted: what is published is reported and checked.
             self._events.flush()
@@ -453,6 +466,13 @@ class _StageRun:
             finish(self._platform)
         except Exception as error:  # whatever it is: raised when all is reported
             self._others.append(f"{name}: {self._explain(name, error)}")
+
+    def _finish_alone(
+        self, name: str, finish: Callable[[Platform], object], platform: Platform
+    ) -> None:
+        """What is of all workspaces is made by one run at a time, of the newest rows."""
+        with find_catalog(platform.settings).lock(f"finish-{name}").hold():
+            finish(platform)
 
     def _report_checks(self, asset: TableAsset) -> None:
         """The checks of a table, and the rows of the tables that are written beside it."""

@@ -83,7 +83,6 @@ from ytap_assets.lakehouse.files import (
     describe,
     is_below,
     is_made_by_lake,
-    is_staged,
     link,
 )
 from ytap_assets.lakehouse.maintenance import find_rewritten
@@ -485,7 +484,7 @@ class _Replacement:
             for name in files.list_parquet()
             if name in names
             or name in self._referred
-            or (is_made_by_lake(name) and is_below(name, folders) and not is_staged(name))
+            or (is_made_by_lake(name) and is_below(name, folders))
         ]
         self._kept = files.beside(suffix)
         self._placed: list[str] = []
@@ -504,8 +503,7 @@ class _Replacement:
             Where the previous catalog and its files are kept.
         """
         try:
-            for name in self._old:
-                self._files.keep(name, self._kept)
+            self._files.keep(self._old, self._kept)
             for name in self._names:
                 self._placed.append(name)
                 self._staged.put(name)
@@ -515,17 +513,13 @@ class _Replacement:
         except BaseException:
             self._undo()
             raise
-        for name in set(self._old).difference(self._names):
-            self._files.delete(name)
+        self._files.delete(set(self._old).difference(self._names))
         return [*([kept] if kept else []), *([str(self._kept)] if self._old else [])]
 
     def _undo(self) -> None:
-        old = set(self._old)
-        for name in self._placed:
-            if name in old:
-                self._kept.keep(name, self._files)
-            elif name not in self._referred:
-                self._files.delete(name)
+        old, placed = set(self._old), set(self._placed)
+        self._kept.keep(placed & old, self._files)
+        self._files.delete(placed - old - self._referred)
         self._kept.remove()
 
 

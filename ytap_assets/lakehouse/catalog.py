@@ -12,7 +12,7 @@ them. Does not belong here: one kind (`sqlite_catalog`, `postgres_catalog`), att
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import Literal
 import duckdb
 
 from ytap_assets.lakehouse.errors import LakeDamagedError
-from ytap_assets.lakehouse.files import Files, find_unsafe_name
+from ytap_assets.lakehouse.files import COMMITS, Files, find_unsafe_name
 from ytap_assets.lakehouse.lock import Lock
 
 LAKE = "lake"
@@ -130,11 +130,13 @@ class Catalog(ABC):
         extensions: The extensions of DuckDB that attach a lake with such a catalog.
         variables: What DuckDB is told before, as `NAME = VALUE`.
         tables: What DuckDB puts before the name of a table of the catalog.
+        may_lose_answers: Whether a commit may be made whose answer does not arrive.
     """
 
     extensions: tuple[str, ...]
     variables: tuple[str, ...]
     tables: str
+    may_lose_answers: bool
 
     @abstractmethod
     def exists(self) -> bool:
@@ -186,11 +188,19 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> Lock:
+    def lock(
+        self,
+        name: str | None = None,
+        *,
+        parts: Collection[str] = (),
+        timeout_s: float | None = None,
+    ) -> Lock:
         """The write lock, or another lock of this lake.
 
         Args:
             name: The other lock's name.
+            parts: What of it is locked; everything if empty. Who locks other parts is not excluded
+                by a server; a lock of files has no parts.
             timeout_s: How long to wait for it, in seconds; the lock's default if None.
         """
 
@@ -247,10 +257,16 @@ class Catalog(ABC):
     def stage(self, copy: Path) -> Catalog:
         """Bring a copy, which `copy_to` made, into the place of this catalog, under another name.
 
+        What was staged before is removed.
+
         Raises:
             OSError: There is no space for it.
             CatalogUnreachableError: The server cannot be asked.
         """
+
+    @abstractmethod
+    def find_staged(self) -> Catalog | None:
+        """What `stage` made; None if there is nothing. It may not be whole."""
 
     @abstractmethod
     def remove_staged(self) -> None:
@@ -280,6 +296,23 @@ class Catalog(ABC):
     @abstractmethod
     def read_note(self) -> str | None:
         """The note that the last `replace_by` made; None if there is none, or it is unreadable."""
+
+    def find_commit(self, commit_id: str) -> int | None:
+        """The snapshot of a commit, once no commit is under way; None if it was not made.
+
+        Args:
+            commit_id: The id that `Transaction` gave it.
+
+        Raises:
+            LakeDamagedError: The catalog cannot be read.
+            CatalogUnreachableError: The server cannot be asked.
+        """
+        with self.select() as select:
+            rows = select(
+                "SELECT snapshot_id FROM ducklake_snapshot_changes WHERE commit_extra_info"
+                f" LIKE {quote(f'%{commit_id}%')}"
+            )
+        return next((_int(number) for (number,) in rows), None)
 
     def read_facts(self) -> CatalogFacts:
         """Read what the catalog refers to.
@@ -380,11 +413,17 @@ def check_files(facts: CatalogFacts, catalog: object, files: Files) -> None:
         first = facts.files[bad[0]]
         state = f"{there[bad[0]].size_bytes:,} bytes long" if bad[0] in there else None
         state = state or files.describe_absence(bad[0])
+        kept = {name.partition("/")[2] for name in files.beside(COMMITS).list_parquet()}
+        way = (
+            "they belong to a commit whose answer was lost, and were kept; `ytap maintain` puts"
+            " them back"
+            if kept.issuperset(bad)
+            else f"check YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
+        )
         raise LakeDamagedError(
             f"{files}: {len(bad)} of {len(facts.files)} files that the catalog {catalog} refers to"
             f" are missing or damaged, such as {bad[0]} of the table {first.table}, which is"
-            f" {state} and should have {first.size_bytes:,} bytes; check YTAP_DATA_PATH and"
-            f" YTAP_CATALOG; {WAY_BACK}"
+            f" {state} and should have {first.size_bytes:,} bytes; {way}"
         )
 
 

@@ -99,6 +99,7 @@ def attach(
     *,
     read_only: bool,
     few_files: int | None = _FEW_FILES,
+    catalog: Catalog | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> duckdb.DuckDBPyConnection:
     """Connect and attach the lake as the default database.
@@ -108,6 +109,7 @@ def attach(
         read_only: Whether it is only read.
         few_files: Up to so many data files, joins are left in the order in which they are written.
             None for statements of users, which may join anything in any order.
+        catalog: A catalog of the same files that is not that of the settings.
         sleep: Waits so many seconds, while another program keeps the catalog locked.
 
     Raises:
@@ -118,8 +120,9 @@ def attach(
         CatalogBusyError: Another program keeps the catalog locked for too long.
         CatalogUnreachableError: The catalog's server cannot be reached.
     """
-    require_catalog(settings)
-    catalog = find_catalog(settings, sleep=sleep)
+    if catalog is None:
+        require_catalog(settings)
+        catalog = find_catalog(settings, sleep=sleep)
     return _attach(settings, catalog, "read" if read_only else "write", few_files=few_files)
 
 
@@ -322,8 +325,10 @@ def commit_times(connection: duckdb.DuckDBPyConnection) -> list[datetime]:
     return [at for (at,) in rows]
 
 
-def list_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> list[tuple[str, str]]:
-    """Schema and name of every table of the newest snapshot, in order.
+def list_tables(
+    connection: duckdb.DuckDBPyConnection, catalog: Catalog, *, as_of: int = _END_OF_NUMBERS - 1
+) -> list[tuple[str, str]]:
+    """Schema and name of every table of a snapshot, by default the newest, in order.
 
     `duckdb_tables()` estimates the rows of every table: 60 ms of processor time for empty ones.
     """
@@ -331,7 +336,9 @@ def list_tables(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> list
         connection,
         "SELECT schema_name, table_name FROM ducklake_table t"
         " JOIN ducklake_schema s USING (schema_id)"
-        " WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL",
+        f" WHERE t.begin_snapshot <= {as_of} AND s.begin_snapshot <= {as_of}"
+        f" AND coalesce(t.end_snapshot > {as_of}, TRUE)"
+        f" AND coalesce(s.end_snapshot > {as_of}, TRUE)",
     )
     # Here, since the databases sort by different rules.
     return sorted((str(schema), str(table)) for schema, table in rows)

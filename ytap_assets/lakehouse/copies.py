@@ -64,7 +64,7 @@ _LAKE_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 MARKER = ".being-made-by-ytap"
 PARTIAL = re.compile(r".+\.[0-9a-f]{32}\.part")
 _WAIT_S = 120.0
-_CHUNK = 1 << 20
+_UNDONE = "nothing was changed, and incomplete files were removed"
 
 
 @dataclass(frozen=True)
@@ -360,8 +360,12 @@ def _is_left(marker: Path) -> bool:
 
 
 @contextmanager
-def naming_failures(place: Path) -> Iterator[None]:
+def naming_failures(place: Path, state: str = _UNDONE) -> Iterator[None]:
     """Turn failures of the disk and of SQLite into errors that say what to do.
+
+    Args:
+        place: Where it is written.
+        state: What is true afterwards.
 
     Raises:
         DiskFullError: There is no space left.
@@ -373,13 +377,12 @@ def naming_failures(place: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error, duckdb.Error, UnicodeDecodeError) as error:
         if is_full(error, place):
             raise DiskFullError(
-                f"no space left on the disk of {place}; nothing was changed, and incomplete files"
-                " were removed; free some space and run the command again"
+                f"no space left on the disk of {place}; {state}; free some space and run the"
+                " command again"
             ) from error
         if is_failing(error):
             raise DiskFailureError(
-                f"{place}: {describe_failure(error)}; nothing was changed, and incomplete files"
-                f" were removed; {CHECK_DISK}"
+                f"{place}: {describe_failure(error)}; {state}; {CHECK_DISK}"
             ) from error
         if isinstance(error, sqlite3.Error | UnicodeDecodeError):
             raise BackupError(f"{place}: {error}; check the disk and the permissions") from error

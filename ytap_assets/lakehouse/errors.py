@@ -4,6 +4,7 @@
     - `checks.PublishRefusedError`: a frame failed a check; the previous rows stay
     - `SchemaConflictError`: the lake's tables and the declarations cannot be reconciled
     - `LockTimeoutError`: others held the write lock for too long
+    - `LockLostError`: the lock of a run ended before the run
     - `DiskFullError`: there is no space left
     - `DiskFailureError`: the disk, or a limit of the process, refused to read or write
     - `LakeReadOnlyError`: the lake's folder cannot be written to
@@ -83,6 +84,10 @@ class SchemaConflictError(LakeError):
 
 class LockTimeoutError(LakeError):
     """Other processes held the write lock for too long, one or several in turn."""
+
+
+class LockLostError(LakeError):
+    """The server ended the session that held a lock; another process may hold it by now."""
 
 
 class DiskFullError(LakeError):
@@ -197,6 +202,8 @@ def is_unreachable(error: BaseException) -> bool:
 def describe_unreachable(error: BaseException, catalog: str) -> CatalogUnreachableError:
     """Our exception for a server that cannot be reached; libpq's messages name no password."""
     message = " ".join(str(error).split())
+    # Before the last failure, DuckLake names its own settings, which would not help.
+    message = message[max(0, message.rfind("Failed to ")) :]
     return CatalogUnreachableError(
         f"{catalog}: the server cannot be reached, or ended the connection: {message[-300:]};"
         " check the server, YTAP_CATALOG and the password, and run the command again"

@@ -14,10 +14,11 @@ import shutil
 import stat
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import ClassVar, Protocol
 from uuid import uuid4
 
 from ytap_assets.lakehouse.errors import BackupError, DiskFullError
@@ -29,6 +30,8 @@ _OURS = re.compile(
 )
 _STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
 _CHUNK = 1 << 20
+COMMITS = "/.commits"
+"""Behind a place: where files of commits are kept whose answer may be lost (`commit_files`)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,20 @@ class FileState:
     modified_at: float
 
 
+class Source(Protocol):
+    """What a file's content is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, so many at most; none at the end."""
+
+
+class Sink(Protocol):
+    """What a file's content is written to."""
+
+    def write(self, content: bytes, /) -> object:
+        """Write all of it."""
+
+
 class Files(ABC):
     """The files of a lake, by their names below a place. `str` is the place, for messages.
 
@@ -82,27 +99,42 @@ class Files(ABC):
 
     @abstractmethod
     def list_parquet(self) -> dict[str, FileState]:
-        """The Parquet files there, by name."""
+        """The Parquet files there, by name; none of a name that begins with a dot."""
 
     @abstractmethod
     def describe_absence(self, name: str) -> str:
         """What is in the place of a file that `list_parquet` does not list."""
 
     @abstractmethod
-    def delete(self, name: str) -> None:
-        """Delete a file; it may be gone."""
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, each of which may be gone."""
 
     @abstractmethod
     def describe(self, name: str) -> Copied:
         """A file's size and checksum; reads the whole file."""
 
     @abstractmethod
+    def read(self, name: str) -> AbstractContextManager[Source]:
+        """A file's content, from its beginning."""
+
+    @abstractmethod
     def fetch(self, name: str, target: Path) -> Copied:
         """Copy a file to a new one of this machine, and describe what was read."""
 
     @abstractmethod
+    def receive(self, name: str, source: Files) -> Copied:
+        """Copy a file of another place here, under the same name, and describe what was read.
+
+        If the source fails, an incomplete file may be left.
+        """
+
+    @abstractmethod
     def is_same(self, name: str, file: Path) -> bool:
         """Whether a file of this machine is another name of the same file."""
+
+    @abstractmethod
+    def free_bytes(self) -> int | None:
+        """The space that is left in the place, which was created; None if there is no limit."""
 
     @abstractmethod
     def check_ways(self, names: Iterable[str]) -> None:
@@ -130,15 +162,15 @@ class Files(ABC):
 
     @abstractmethod
     def beside(self, suffix: str) -> Files:
-        """The place with a suffix behind its name."""
+        """The place with a suffix behind its name; one within it if that begins with a slash."""
 
     @abstractmethod
     def exists(self) -> bool:
         """Whether anything is there."""
 
     @abstractmethod
-    def keep(self, name: str, kept: Files) -> None:
-        """Copy a file to another place, under the same name, in place of a file there."""
+    def keep(self, names: Iterable[str], kept: Files) -> None:
+        """Copy files to another place, under the same names, in place of files there."""
 
     @abstractmethod
     def remove(self) -> None:
@@ -180,7 +212,9 @@ class LocalFiles(Files):
     def list_parquet(self) -> dict[str, FileState]:
         """See `Files.list_parquet`. Only regular files; links are not followed."""
         found = {}
-        for folder, _, names in os.walk(self.folder):
+        for folder, folders, names in os.walk(self.folder):
+            if Path(folder) == self.folder:
+                folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
                 path = Path(folder, name)
                 if name.endswith(".parquet") and stat.S_ISREG((state := path.lstat()).st_mode):
@@ -195,21 +229,43 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return "missing"
 
-    def delete(self, name: str) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """See `Files.delete`."""
-        (self.folder / name).unlink(missing_ok=True)
+        for name in names:
+            (self.folder / name).unlink(missing_ok=True)
 
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""
         return describe(self.folder / name)
 
+    def read(self, name: str) -> AbstractContextManager[Source]:
+        """See `Files.read`."""
+        return _read_regular(self.folder / name)
+
     def fetch(self, name: str, target: Path) -> Copied:
         """See `Files.fetch`."""
         return copy_bytes(self.folder / name, target)
 
+    def receive(self, name: str, source: Files) -> Copied:
+        """See `Files.receive`. The file gets its name when it is complete."""
+        staging = self.folder / f".restoring-{uuid4().hex}"
+        staging.mkdir(parents=True)
+        try:
+            copied = source.fetch(name, staging / "part")
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (staging / "part").replace(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return copied
+
     def is_same(self, name: str, file: Path) -> bool:
         """See `Files.is_same`."""
         return file.samefile(self.folder / name)
+
+    def free_bytes(self) -> int:
+        """See `Files.free_bytes`."""
+        return shutil.disk_usage(self.folder).free
 
     def check_ways(self, names: Iterable[str]) -> None:
         """See `Files.check_ways`.
@@ -222,13 +278,13 @@ class LocalFiles(Files):
             place = self.folder / way
             if place.is_symlink():
                 raise BackupError(
-                    f"{place} is a symbolic link, which a restore does not follow; remove it first"
+                    f"{place} is a symbolic link, which is not followed; remove it first"
                 )
             if place.exists() and place.is_dir() == (way in wanted):
                 kinds = ("folder", "file") if way in wanted else ("file", "folder")
                 raise BackupError(
-                    f"{place} is a {kinds[0]}, and the backup has a {kinds[1]} of that name; move"
-                    " it away first"
+                    f"{place} is a {kinds[0]}, and a {kinds[1]} has to be put there; move it away"
+                    " first"
                 )
 
     def stage(self, sources: Mapping[str, tuple[Path, Copied]]) -> Staged:
@@ -256,21 +312,22 @@ class LocalFiles(Files):
 
     def beside(self, suffix: str) -> LocalFiles:
         """See `Files.beside`."""
-        return LocalFiles(self.folder.with_name(self.folder.name + suffix))
+        return LocalFiles(Path(f"{self.folder}{suffix}"))
 
     def exists(self) -> bool:
         """See `Files.exists`."""
         return os.path.lexists(self.folder)
 
-    def keep(self, name: str, kept: Files) -> None:
+    def keep(self, names: Iterable[str], kept: Files) -> None:
         """See `Files.keep`. A link is sufficient: files are replaced or removed, never changed."""
-        target = Path(kept.root, name)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not link(self.folder / name, target):  # also where there is such a file
-            part = target.with_name(f".{target.name}.part")
-            part.unlink(missing_ok=True)
-            copy_bytes(self.folder / name, part)
-            part.replace(target)
+        for name in names:
+            target = Path(kept.root, name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not link(self.folder / name, target):  # also where there is such a file
+                part = target.with_name(f".{target.name}.part")
+                part.unlink(missing_ok=True)
+                copy_bytes(self.folder / name, part)
+                part.replace(target)
 
     def remove(self) -> None:
         """See `Files.remove`."""
@@ -286,11 +343,6 @@ class _StagedFolder(Staged):
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         (self.staging / name).replace(target)
-
-
-def is_staged(name: str) -> bool:
-    """Whether a file's name is one below a folder of staged files."""
-    return _STAGED.match(name) is not None
 
 
 def damaged(file: Path) -> BackupError:
@@ -311,17 +363,31 @@ def link(source: Path, target: Path) -> bool:
 
 def copy_bytes(source: Path, target: Path) -> Copied:
     """Copy a regular file to a new name, onto the disk itself, and describe what was read."""
-    digest = hashlib.sha256()
-    descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as here, target.open("xb") as there:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise BackupError(f"{source}: not a regular file")
-        while chunk := here.read(_CHUNK):
-            digest.update(chunk)
-            there.write(chunk)
+    with _read_regular(source) as here, target.open("xb") as there:
+        copied = pump(here, there)
         there.flush()
         os.fsync(there.fileno())
-        return Copied(there.tell(), digest.hexdigest())
+        return copied
+
+
+@contextmanager
+def _read_regular(file: Path) -> Iterator[Source]:
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BackupError(f"{file}: not a regular file")
+        yield stream
+
+
+def pump(here: Source, there: Sink | None = None) -> Copied:
+    """Read to the end, copy what is read where it is to be copied, and describe it."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := here.read(_CHUNK):
+        digest.update(chunk)
+        size += len(chunk)
+        if there is not None:
+            there.write(chunk)
+    return Copied(size, digest.hexdigest())
 
 
 def describe(file: Path) -> Copied:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import datetime
 from typing import Self
 
@@ -13,10 +14,12 @@ import polars as pl
 
 from ytap_assets.lakehouse.catalog import LAKE, LAKE_ID, WAY_BACK
 from ytap_assets.lakehouse.checks import CheckedRows
+from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import (
     attach,
     commit_times,
     find_catalog,
+    find_files,
     find_obstacle,
     is_made_by_itself,
     make_catalog,
@@ -29,7 +32,6 @@ from ytap_assets.lakehouse.errors import (
     LakeError,
     LakeReadOnlyError,
     is_locked,
-    is_unreachable,
     translate_errors,
 )
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
@@ -39,6 +41,7 @@ from ytap_assets.lakehouse.transaction import Appended, Run, Transaction
 from ytap_assets.settings import Settings
 from ytap_assets.tables import TABLES, Table
 
+log = logging.getLogger(__name__)
 _MOST_COMMITS = 5
 
 
@@ -67,6 +70,11 @@ class Lake:
         # thread cost a publish half as much CPU again, and runs stand side by side in any case.
         connection.execute("SET GLOBAL threads = 1")
         self._lake_id = self._find_identity()
+        self._commit_files = (
+            CommitFiles(self.catalog, find_files(settings), sleep)
+            if self.catalog.may_lose_answers
+            else None
+        )
 
     @classmethod
     def open(
@@ -111,6 +119,7 @@ class Lake:
                 raise
             connection, refusal = attach(settings, read_only=True, sleep=sleep), error
         lake = cls(settings, connection, refusal=refusal, sleep=sleep)
+        lake.recover_commits()
         lake.evolve(TABLES if tables is None else tables)
         return lake
 
@@ -190,17 +199,36 @@ class Lake:
         """
         if self.refusal is not None:
             raise self.refusal
-        with translate_errors(self.settings), self.lock.hold(), self.cursor() as cursor:
+        with (
+            translate_errors(self.settings),
+            self.lock.hold(),
+            self._watch(),
+            self.cursor() as cursor,
+        ):
+            self.recover_commits()
             transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
             try:
                 self._check_identity()
                 yield transaction
-                self._commit(transaction)
+                run.check()
+                if self._commit_files is None:
+                    self._commit(transaction)
+                else:
+                    self._commit_kept(transaction, self._commit_files)
             except BaseException:
                 transaction.roll_back()
                 raise
             transaction.note_snapshot()
+
+    def _watch(self) -> AbstractContextManager[None]:
+        kept = self._commit_files
+        return nullcontext() if kept is None else kept.watch(self._connection)
+
+    def recover_commits(self, now: datetime | None = None) -> None:
+        """Put back files of commits whose answer was lost, as `CommitFiles.recover` says."""
+        if self._commit_files is not None and (count := self._commit_files.recover(now)):
+            log.warning("%s: put back %d files of a commit", self.catalog, count)
 
     def _find_identity(self) -> str:
         # On a cursor of its own: a read that lasted until the commit would keep SQLite from ending
@@ -250,8 +278,6 @@ class Lake:
             try:
                 transaction.commit()
             except duckdb.Error as error:
-                if self.settings.database is not None and is_unreachable(error):
-                    raise self._describe_doubt(error) from error
                 if not is_locked(error):
                     raise
             else:
@@ -261,13 +287,37 @@ class Lake:
             transaction.repeat()
         transaction.commit()
 
+    def _commit_kept(self, transaction: Transaction, files: CommitFiles) -> None:
+        """Commit to a server, whose answer may be lost; see `commit_files`.
+
+        Raises:
+            CatalogUnreachableError: It is not known whether the server made the commit.
+        """
+        files.keep(self._connection, transaction.commit_id)
+        try:
+            transaction.commit()
+        except BaseException as error:
+            try:
+                transaction.snapshot_id = files.settle(transaction.commit_id)
+            except CatalogUnreachableError:
+                raise self._describe_doubt(error) from error
+            if transaction.snapshot_id is None or not isinstance(error, duckdb.Error):
+                raise
+            log.warning(
+                "%s: the answer to a commit was lost; it was made, as snapshot %d",
+                self.catalog,
+                transaction.snapshot_id,
+            )
+        else:
+            files.forget(transaction.commit_id)
+
     def _describe_doubt(self, error: BaseException) -> CatalogUnreachableError:
         message = " ".join(str(error).split())
         return CatalogUnreachableError(
-            f"{self.catalog}: the connection ended during the commit, so it is not known whether"
-            f" the server made it: {message[-200:]}; run `ytap doctor`: if it names missing files,"
-            " the commit was made and DuckLake deleted its files, and the newest backup has to be"
-            " restored; else run the command again"
+            f"{self.catalog}: the connection ended during the commit, and the server does not"
+            f" answer, so it is not known whether the commit was made: {message[-200:]}; its files"
+            " are kept, and the next write to the lake puts them back if it was; run the command"
+            " again when the server answers"
         )
 
     def preview_append(self, rows: CheckedRows) -> Appended:

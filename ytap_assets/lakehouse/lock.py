@@ -48,6 +48,14 @@ class Lock(ABC):
         """
 
     @abstractmethod
+    def check(self) -> None:
+        """See that the lock is still held, by who holds it.
+
+        Raises:
+            LockLostError: Its server ended the session that held it.
+        """
+
+    @abstractmethod
     def find_holder(self) -> LockHolder | None:
         """The current holder of the lock; None if it is free. Nothing is written for it.
 
@@ -102,6 +110,9 @@ class WriteLock(Lock):
                 raise self._timed_out()
             os.utime(descriptor)  # when it was acquired
             yield
+
+    def check(self) -> None:
+        """See `Lock.check`. The kernel holds it for as long as the process lives."""
 
     def _acquire(self, descriptor: int) -> bool:
         """Whether the lock was acquired in time."""

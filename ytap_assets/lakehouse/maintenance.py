@@ -105,6 +105,7 @@ def maintain(
         DiskFullError: There is no space left to merge into.
     """
     with lake.lock.hold():
+        lake.recover_commits(now)
         facts = lake.catalog.read_facts()
         check_files(facts, lake.catalog, find_files(lake.settings))
     with lake.cursor() as cursor:
@@ -186,9 +187,8 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
         expired = _call(cursor, "ducklake_expire_snapshots", keep_since - _TEXT_COMPARED)
         swept.snapshots_expired = len(expired)
         swept.files_deleted = _clean_up(cursor, settings, sweep_before - _TEXT_COMPARED)
-        for name in plan.orphans:
-            find_files(settings).delete(name)
-            swept.orphans_deleted += 1
+        find_files(settings).delete(plan.orphans)
+        swept.orphans_deleted = len(plan.orphans)
         log.debug("maintained")
 
 

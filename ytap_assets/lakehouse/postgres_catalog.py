@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,6 +35,7 @@ from ytap_assets.lakehouse.errors import (
     CatalogUnreachableError,
     LakeDamagedError,
     LakeReadOnlyError,
+    LockLostError,
     RestoreInDoubtError,
     describe_unreachable,
     is_unreachable,
@@ -46,6 +47,7 @@ from ytap_assets.postgres import list_parameters, write_parameters
 from ytap_assets.settings import Database
 
 _METADATA = f"__ducklake_metadata_{LAKE}"
+_COMMIT_MS = 30_000
 _LOCKS = 0x79746170
 """The first of the two numbers of our advisory locks: `ytap` in ASCII."""
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
@@ -78,6 +80,7 @@ class PostgresCatalog(Catalog):
 
     extensions = ("ducklake", "postgres_scanner")
     variables = ("ducklake_max_retry_count = 0",)
+    may_lose_answers = True
 
     def __init__(self, database: Database) -> None:
         """Take the database; nothing is connected yet."""
@@ -179,9 +182,15 @@ class PostgresCatalog(Catalog):
         place = f"ducklake:postgres:{write_parameters(parameters)}"
         return f"ATTACH {quote(place)} AS {LAKE} ({', '.join(options)})"
 
-    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> Lock:
+    def lock(
+        self,
+        name: str | None = None,
+        *,
+        parts: Collection[str] = (),
+        timeout_s: float | None = None,
+    ) -> Lock:
         """See `Catalog.lock`."""
-        return AdvisoryLock(self, name, TIMEOUT_S if timeout_s is None else timeout_s)
+        return AdvisoryLock(self, name, parts, TIMEOUT_S if timeout_s is None else timeout_s)
 
     def query(self, cursor: duckdb.DuckDBPyConnection, statement: str) -> Rows:
         """See `Catalog.query`."""
@@ -198,6 +207,20 @@ class PostgresCatalog(Catalog):
         """See `Catalog.select`."""
         with self._session(is_reading=True) as session:
             yield lambda statement: _fetch(session, statement)
+
+    def find_commit(self, commit_id: str) -> int | None:
+        """See `Catalog.find_commit`.
+
+        A commit has inserted its snapshot before it ends, and with it a lock that this waits for.
+        """
+        with self._session() as session:
+            _execute(session, f"SET LOCAL lock_timeout = {_COMMIT_MS}")
+            table = f'"{self.database.schema}".ducklake_snapshot'
+            try:
+                _execute(session, f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            except psycopg2.Error as error:
+                raise describe_unreachable(error, str(self)) from None
+        return super().find_commit(commit_id)
 
     def check_integrity(self) -> None:
         """See `Catalog.check_integrity`. The pages themselves are the server's to check."""
@@ -227,6 +250,11 @@ class PostgresCatalog(Catalog):
             staged.attach(connection, f"{copy.parent}/", "create")
         staged._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
         return staged
+
+    def find_staged(self) -> PostgresCatalog | None:
+        """See `Catalog.find_staged`."""
+        staged = self._beside("restoring")
+        return staged if staged.read_note() == _UNFINISHED and staged.exists() else None
 
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
@@ -393,15 +421,24 @@ class PostgresCatalog(Catalog):
 class AdvisoryLock(Lock):
     """A lock of the server, which gives it to those who wait in the order of their arrival.
 
-    It ends with the session that holds it. The session is kept for the next time.
+    It ends with the session that holds it. The session is kept for the next time. Each part is a
+    lock of its own. All of them are acquired in one order, so that no two processes wait for each
+    other.
     """
 
-    def __init__(self, catalog: PostgresCatalog, name: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, catalog: PostgresCatalog, name: str | None, parts: Collection[str], timeout_s: float
+    ) -> None:
         """Configure the lock; nothing is connected yet."""
         self._catalog = catalog
         self._name = name or "write"
         self.timeout_s = timeout_s
-        self._number = crc32(f"{catalog.database.schema}:{self._name}".encode()) - 2**31
+        names = [f"{self._name}/{part}" for part in parts] or [self._name]
+        schema = catalog.database.schema
+        self._numbers = sorted({crc32(f"{schema}:{one}".encode()) - 2**31 for one in names})
+        # Parts are many: by chance, one could have the number of the write lock.
+        self._kind = _LOCKS + 1 if parts else _LOCKS
+        self._held: Connection | None = None
         self._idle: list[Connection] = []
         self._guard = threading.Lock()
 
@@ -411,11 +448,24 @@ class AdvisoryLock(Lock):
     @contextmanager
     def hold(self) -> Iterator[None]:
         """See `Lock.hold`."""
-        session = self._acquire()
+        session = self._held = self._acquire()
         try:
             yield
         finally:
+            self._held = None
             self._release(session)
+
+    def check(self) -> None:
+        """See `Lock.check`."""
+        if self._held is None:
+            return
+        try:
+            _execute(self._held, "SELECT 1")
+        except psycopg2.Error:
+            raise LockLostError(
+                f"{self}: the server ended the session that held it, so that another process may"
+                " hold it by now; nothing was written; start the run again"
+            ) from None
 
     def _acquire(self) -> Connection:
         with self._guard:
@@ -443,18 +493,23 @@ class AdvisoryLock(Lock):
         limit = max(1, round(self.timeout_s * 1000))
         try:
             _execute(session, f"SET lock_timeout = {limit}")
-            _execute(session, f"SELECT pg_advisory_lock({_LOCKS}, {self._number})")
+            numbers = ", ".join(map(str, self._numbers))
+            _execute(
+                session,
+                f"SELECT pg_advisory_lock({self._kind}, number)"
+                f" FROM unnest(ARRAY[{numbers}]) AS number",
+            )
         except psycopg2.Error as error:
             if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE:
                 raise
-            self._keep(session)
+            self._release(session)  # those of the parts that were free
             raise self._timed_out() from None
         return session
 
     def _release(self, session: Connection) -> None:
         # Where the session has ended, so has the lock.
         with suppress(psycopg2.Error):
-            _execute(session, f"SELECT pg_advisory_unlock({_LOCKS}, {self._number})")
+            _execute(session, "SELECT pg_advisory_unlock_all()")
         self._keep(session)
 
     def _keep(self, session: Connection) -> None:
@@ -465,7 +520,7 @@ class AdvisoryLock(Lock):
     def find_holder(self) -> LockHolder | None:
         """See `Lock.find_holder`."""
         with closing(self._catalog.connect()) as session:
-            rows = _fetch(session, _HOLDER, (_LOCKS, self._number % 2**32))
+            rows = _fetch(session, _HOLDER, (self._kind, self._numbers[0] % 2**32))
         for application, since in rows:
             return _read_application(str(application), since)
         return None

@@ -9,15 +9,15 @@ Needs DuckDB's extensions of the extra `cluster`.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pyarrow import fs
+from pyarrow import NativeFile, fs
 
 from ytap_assets.lakehouse.catalog import quote
 from ytap_assets.lakehouse.errors import FilesUnreachableError
@@ -25,15 +25,17 @@ from ytap_assets.lakehouse.files import (
     Copied,
     Files,
     FileState,
+    Source,
     Staged,
     damaged,
     describe,
     find_unsafe_name,
+    pump,
 )
+from ytap_assets.s3 import connect
 from ytap_assets.settings import Bucket
 
-_CHUNK = 1 << 20
-_CONNECT_S, _REQUEST_S = 10, 60
+_MOST_REQUESTS = 16
 
 
 class S3Files(Files):
@@ -56,13 +58,7 @@ class S3Files(Files):
 
     @cached_property
     def _system(self) -> fs.S3FileSystem:
-        scheme, _, host = (self._bucket.endpoint or "").rpartition("://")
-        return fs.S3FileSystem(
-            **({"endpoint_override": host, "scheme": scheme} if host else {}),
-            **({"region": self._bucket.region} if self._bucket.region else {}),
-            connect_timeout=_CONNECT_S,
-            request_timeout=_REQUEST_S,
-        )
+        return connect(self._bucket)
 
     @property
     def preparation(self) -> str:
@@ -83,48 +79,64 @@ class S3Files(Files):
     def list_parquet(self) -> dict[str, FileState]:
         """See `Files.list_parquet`. A name that no lake's file can have is nobody's here."""
         selector = fs.FileSelector(self._place, recursive=True, allow_not_found=True)
-        with self._translate():
+        with self.translate():
             found = self._system.get_file_info(selector)
-        return {
+        states = {
             one.path.removeprefix(f"{self._place}/"): FileState(one.size, one.mtime.timestamp())
             for one in found
             if one.type == fs.FileType.File
-            and find_unsafe_name(one.path.removeprefix(f"{self._place}/")) is None
+        }
+        return {
+            name: state
+            for name, state in states.items()
+            if not name.startswith(".") and find_unsafe_name(name) is None
         }
 
     def describe_absence(self, name: str) -> str:  # noqa: ARG002
         """See `Files.describe_absence`."""
         return "missing"
 
-    def delete(self, name: str) -> None:
+    def delete(self, names: Iterable[str]) -> None:
         """See `Files.delete`."""
-        with self._translate(), suppress(FileNotFoundError):
-            self._system.delete_file(self._path(name))
+
+        def delete_one(name: str) -> None:
+            with self.translate(), suppress(FileNotFoundError):
+                self._system.delete_file(self._path(name))
+
+        _for_each(names, delete_one)
 
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""
-        digest, size = hashlib.sha256(), 0
-        with self._translate(), self._system.open_input_stream(self._path(name)) as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-                size += len(chunk)
-        return Copied(size, digest.hexdigest())
+        with self.read(name) as here:
+            return pump(here)
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[Source]:
+        """See `Files.read`."""
+        with self.translate():
+            stream = self._system.open_input_stream(self._path(name))
+        with closing(stream):
+            yield _Stream(self, stream)
 
     def fetch(self, name: str, target: Path) -> Copied:
         """See `Files.fetch`."""
-        digest = hashlib.sha256()
-        with target.open("xb") as there:
-            with self._translate(), self._system.open_input_stream(self._path(name)) as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-                    there.write(chunk)
+        with self.read(name) as here, target.open("xb") as there:
+            copied = pump(here, there)
             there.flush()
             os.fsync(there.fileno())
-            return Copied(there.tell(), digest.hexdigest())
+            return copied
+
+    def receive(self, name: str, source: Files) -> Copied:
+        """See `Files.receive`. Nothing is written to a disk of this machine."""
+        with source.read(name) as here:
+            return self._write(name, here)
 
     def is_same(self, name: str, file: Path) -> bool:  # noqa: ARG002
         """See `Files.is_same`. No file of a machine is one of S3."""
         return False
+
+    def free_bytes(self) -> None:
+        """See `Files.free_bytes`."""
 
     def check_ways(self, names: Iterable[str]) -> None:
         """See `Files.check_ways`. There are no links and folders."""
@@ -138,13 +150,17 @@ class S3Files(Files):
 
     def put(self, source: Path, name: str) -> Copied:
         """Send a file of this machine; it is there when it is complete."""
-        digest = hashlib.sha256()
         with source.open("rb") as here:
-            with self._translate(), self._system.open_output_stream(self._path(name)) as stream:
-                while chunk := here.read(_CHUNK):
-                    digest.update(chunk)
-                    stream.write(chunk)
-            return Copied(here.tell(), digest.hexdigest())
+            return self._write(name, here)
+
+    def _write(self, name: str, here: Source) -> Copied:
+        with self.translate():
+            stream = self._system.open_output_stream(self._path(name))
+        try:
+            return pump(here, _Stream(self, stream))
+        finally:
+            with self.translate():
+                stream.close()
 
     def remove_staged(self) -> None:
         """See `Files.remove_staged`. There is nothing."""
@@ -158,16 +174,19 @@ class S3Files(Files):
         """See `Files.exists`."""
         return bool(self.list_parquet())
 
-    def keep(self, name: str, kept: Files) -> None:
-        """See `Files.keep`. The server copies it."""
-        with self._translate():
-            self._system.copy_file(self._path(name), f"{kept.root}{name}".removeprefix("s3://"))
+    def keep(self, names: Iterable[str], kept: Files) -> None:
+        """See `Files.keep`. The server copies them."""
+
+        def copy_one(name: str) -> None:
+            with self.translate():
+                self._system.copy_file(self._path(name), f"{kept.root}{name}".removeprefix("s3://"))
+
+        _for_each(names, copy_one)
 
     def remove(self) -> None:
         """See `Files.remove`."""
         with suppress(FilesUnreachableError):
-            for name in self.list_parquet():
-                self.delete(name)
+            self.delete(self.list_parquet())
 
     def _path(self, name: str) -> str:
         if problem := find_unsafe_name(name):
@@ -175,7 +194,12 @@ class S3Files(Files):
         return f"{self._place}/{name}"
 
     @contextmanager
-    def _translate(self) -> Iterator[None]:
+    def translate(self) -> Iterator[None]:
+        """Turn errors of the server into ours.
+
+        Raises:
+            FilesUnreachableError: The server cannot be reached, or refused a request.
+        """
         try:
             yield
         except FileNotFoundError:
@@ -186,6 +210,29 @@ class S3Files(Files):
                 f"{self}: cannot be reached, or refused a request: {message}; check the server,"
                 " YTAP_DATA_PATH and the key, and run the command again"
             ) from None
+
+
+def _for_each(names: Iterable[str], work: Callable[[str], None]) -> None:
+    """Send requests side by side: each mostly waits for the server."""
+    with ThreadPoolExecutor(_MOST_REQUESTS) as pool:
+        list(pool.map(work, names))
+
+
+@dataclass(frozen=True)
+class _Stream:
+    """A file that is read or written, whose errors are ours; those of the other side stay."""
+
+    files: S3Files
+    stream: NativeFile
+
+    def read(self, size: int, /) -> bytes:
+        with self.files.translate():
+            content: bytes = self.stream.read(size)
+            return content
+
+    def write(self, content: bytes, /) -> None:
+        with self.files.translate():
+            self.stream.write(content)
 
 
 @dataclass(frozen=True)

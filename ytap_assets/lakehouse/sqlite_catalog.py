@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -64,6 +64,7 @@ class SqliteCatalog(Catalog):
     # merge of files that is committed in between replaces rows by ones with larger rowids, so the
     # list of a table's files was empty, and the table with it (`docs/ducklake.md`).
     variables = ("sqlite_disable_multithreaded_scans = true",)
+    may_lose_answers = False
     tables = f"__ducklake_metadata_{LAKE}"
 
     def __init__(
@@ -206,8 +207,15 @@ class SqliteCatalog(Catalog):
             options += ["META_JOURNAL_MODE 'WAL'", "DATA_INLINING_ROW_LIMIT 0"]
         return f"ATTACH {quote(f'ducklake:sqlite:{self.path}')} AS {LAKE} ({', '.join(options)})"
 
-    def lock(self, name: str | None = None, *, timeout_s: float | None = None) -> WriteLock:
+    def lock(
+        self,
+        name: str | None = None,
+        *,
+        parts: Collection[str] = (),
+        timeout_s: float | None = None,
+    ) -> WriteLock:
         """See `Catalog.lock`."""
+        del parts
         beside = self.path.with_name(f"{self.path.name}.{name}") if name else self.path
         return WriteLock(beside, timeout_s=TIMEOUT_S if timeout_s is None else timeout_s)
 
@@ -289,13 +297,28 @@ class SqliteCatalog(Catalog):
         with closing(sqlite3.connect(staged)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
         sync(staged)
+        for path in self._list_staged():
+            if not path.name.startswith(staged.name):
+                path.unlink()
         return SqliteCatalog(staged)
+
+    def find_staged(self) -> SqliteCatalog | None:
+        """See `Catalog.find_staged`. The oldest: another one was not complete when it was left."""
+        files = [path for path in self._list_staged() if not path.name.endswith(_JOURNALS)]
+        oldest = min(files, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return SqliteCatalog(oldest) if oldest else None
 
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
-        for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.restoring-*"):
-            if _STAGED.fullmatch(path.name.removeprefix(self.path.name)):
-                path.unlink()
+        for path in self._list_staged():
+            path.unlink()
+
+    def _list_staged(self) -> list[Path]:
+        return [
+            path
+            for path in self.path.parent.glob(f"{glob.escape(self.path.name)}.restoring-*")
+            if _STAGED.fullmatch(path.name.removeprefix(self.path.name))
+        ]
 
     def find_kept(self, suffix: str) -> str | None:
         """See `Catalog.find_kept`."""

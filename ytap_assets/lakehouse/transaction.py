@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+from uuid import uuid4
 
 import duckdb
 import polars as pl
@@ -52,11 +53,13 @@ class Run:
         run_id: The Dagster run, or the command's own id.
         actor: ``dagster``, ``cli`` or a test's name.
         what: A short description of the operation.
+        check: Called before a commit; raises if the run may not write any more.
     """
 
     run_id: str
     actor: str
     what: str
+    check: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Transaction:
 
     Attributes:
         snapshot_id: After the commit, its snapshot.
+        commit_id: Identifies the commit in its snapshot's extra information.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, run: Run, catalog: Catalog) -> None:
@@ -93,6 +97,7 @@ class Transaction:
         self._run = run
         self._before = 0
         self.snapshot_id: int | None = None
+        self.commit_id = uuid4().hex
 
     def reader(self, workspace_id: str) -> Reader:
         """Read one workspace inside the transaction; the rows are unchanged at the commit."""
@@ -263,7 +268,11 @@ class Transaction:
 
     def commit(self) -> None:
         """Commit with a message that names the run; `Lake.write` calls it."""
-        facts = {"run_id": self._run.run_id, "wrote": self._touched}
+        facts = {
+            "run_id": self._run.run_id,
+            "commit_id": self.commit_id,
+            "wrote": self._touched,
+        }
         extra = json.dumps(facts | ({"undo": self._undo} if self._undo else {}))
         self._cursor.execute(
             f"CALL {LAKE}.set_commit_message(?, ?, extra_info => ?)",
@@ -298,6 +307,8 @@ class Transaction:
         the question cannot be answered (the commit took the last of the disk), what is committed
         stays committed and the number stays unknown.
         """
+        if self.snapshot_id is not None:
+            return
         with suppress(duckdb.Error):
             self.snapshot_id = max(self._before, self._ask("ducklake_last_committed_snapshot"))
 

@@ -32,7 +32,8 @@ from ytap_assets.domain.plausibility import (
     find_unresponsive_targets,
 )
 from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, FileRefusedError
+from ytap_assets.file_store import find_store
 from ytap_assets.lakehouse.catalog import check_files
 from ytap_assets.lakehouse.connection import (
     find_catalog,
@@ -68,6 +69,7 @@ from ytap_assets.operations.workspaces import (
     find_idle_settings,
     list_workspaces,
 )
+from ytap_assets.reports.files import OVERVIEW
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.exchange import SourceError
@@ -163,6 +165,7 @@ def examine(
         *examine_backups(settings),
         _check_disk(settings),
         _check_writing(settings),
+        *_check_store(settings),
         _check_lock(settings),
         *_check_pins(settings),
         *_check_libraries(),
@@ -387,7 +390,8 @@ def _check_writing(settings: Settings) -> Finding:
     """Whether what a run writes to are folders that can be written to; nothing is tried."""
     catalog = () if settings.database else (settings.catalog.parent,)
     lake = (*catalog, *(() if settings.bucket else (settings.data_path,)))
-    others = (settings.workspaces, settings.state, settings.reports, settings.dagster_home)
+    reports = () if settings.store_bucket else (settings.store / "reports",)
+    others = (settings.workspaces, settings.state, *reports, settings.dagster_home)
     places = dict.fromkeys((settings.data, *lake, *others))
     files = [str(place) for place in places if not _existing(place, of_any_kind=True).is_dir()]
     refusing = [str(place) for place in places if not can_write(place)]
@@ -401,6 +405,18 @@ def _check_writing(settings: Settings) -> Finding:
         advice = "; mount the folder for writing, or check its permissions"
         return Finding("health", "folders", "fail", detail + advice)
     return Finding("health", "folders", "ok", "writable")
+
+
+def _check_store(settings: Settings) -> Iterator[Finding]:
+    """Whether the server of reports and models answers; nothing is written."""
+    if settings.store_bucket is None:
+        return
+    try:
+        find_store(settings).exists(OVERVIEW)
+    except FileRefusedError as error:
+        yield Finding("health", "reports and models", "fail", str(error))
+    else:
+        yield Finding("health", "reports and models", "ok", f"{settings.store_name} answers")
 
 
 def _check_lock(settings: Settings) -> Finding:

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -33,6 +32,7 @@ from ytap_assets.domain.reporting.numbers import (
 )
 from ytap_assets.domain.reporting.pages import Edition, ReportDay, report_days, summarize_days
 from ytap_assets.errors import FileRefusedError
+from ytap_assets.file_store import FileStore, find_store
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import BatchReader, Days
 from ytap_assets.operations.platform import (
@@ -48,12 +48,12 @@ from ytap_assets.operations.platform import (
 )
 from ytap_assets.operations.records import read_changed_events
 from ytap_assets.reports.files import (
-    index_file,
+    OVERVIEW,
+    encode_page,
     list_reports,
-    month_file,
-    overview_file,
-    report_file,
-    write_report,
+    name_index,
+    name_month,
+    name_report,
 )
 from ytap_assets.reports.render import (
     INDEX_COLUMNS,
@@ -66,7 +66,6 @@ from ytap_assets.reports.render import (
     render_overview,
     render_report,
 )
-from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
@@ -125,7 +124,7 @@ def make_reports(batch: Batch) -> Results:
     return results
 
 
-def write_overview(platform: Platform) -> Path:
+def write_overview(platform: Platform) -> None:
     """Write the one page over all workspaces: a line for each, with links to its reports.
 
     The only part of the reports that reads across workspaces. It takes names, days and counts;
@@ -133,18 +132,20 @@ def write_overview(platform: Platform) -> Path:
 
     Raises:
         OSError: The page cannot be written.
+        FileRefusedError: The server cannot be reached, or refused it.
     """
     rows = platform.lake.cross_reader().read_newest(WORKSPACE_REPORTS, columns=OVERVIEW_COLUMNS)
     readable, _ = platform.workspaces.readable()
     names = {one.workspace_id: one.name for one in readable}
-    return write_report(overview_file(platform.settings), render_overview(names, rows))
+    page = encode_page(render_overview(names, rows))
+    find_store(platform.settings).write(OVERVIEW, page)
 
 
 def _count(
     batch: Batch, snapshot_id: int
 ) -> tuple[pl.DataFrame, dict[tuple[str, date], ReportDay]]:
     """The batch's rows of ``workspace_reports``, and the content of each day's page."""
-    settings, now = batch.platform.settings, batch.now
+    now = batch.now
     inputs = _read_inputs(batch, batch.reader(as_of=snapshot_id))
     calendar = as_calendar((one.workspace_id, day) for one in batch.slices for day in one.own_days)
     summary = summarize_days(calendar, inputs)
@@ -164,10 +165,7 @@ def _count(
         (report.edition.workspace_id, report.day): report
         for report in report_days(editions, summary, inputs)
     }
-    paths = [
-        report_file(settings, *key).relative_to(settings.data).as_posix()
-        for key in summary.select(KEY).iter_rows()
-    ]
+    paths = [name_report(*key) for key in summary.select(KEY).iter_rows()]
     numbers = summary.with_columns(
         pl.Series("report_path", paths, dtype=pl.String),
         pl.lit(snapshot_id).alias("snapshot_id"),
@@ -184,6 +182,7 @@ def _write_pages(
     Returns:
         What a person sees of each day, and why the pages of the other days were not written.
     """
+    store = find_store(slice_.platform.settings)
     recent = history.filter(workspace_id=slice_.workspace_id)
     notes: dict[date, dict[str, Any]] = {}
     failed: dict[date, Exception] = {}
@@ -191,37 +190,39 @@ def _write_pages(
     for day in reversed(slice_.own_days):
         report = reports[slice_.workspace_id, day]
         path, before, after = (
-            report_file(slice_.platform.settings, slice_.workspace_id, one)
-            for one in (day, day - _DAY, day + _DAY)
+            name_report(slice_.workspace_id, one) for one in (day, day - _DAY, day + _DAY)
         )
         try:
             page = render_report(report, recent)
-            write_report(path, link_next_day(page, day + _DAY) if after.is_file() else page)
+            page = link_next_day(page, day + _DAY) if store.exists(after) else page
+            store.write(path, encode_page(page))
         except Exception as error:  # whatever it is: the other pages are written
             failed[day] = error
         else:
             # A browser opens no file for a page it was served, so the summary is shown itself.
-            notes[day] = {"essentials": Markdown(render_essentials(report)), "report": path}
-            if day == slice_.own_days[0] and before.is_file():
-                _link_from(before, day)
+            essentials = Markdown(render_essentials(report))
+            notes[day] = {"essentials": essentials, "report": store.locate(path)}
+            if day == slice_.own_days[0]:
+                _link_from(store, before, day)
     return notes, failed
 
 
-def _link_from(before: Path, day: date) -> None:
-    """Add the link to a day's page to the page of the day before.
+def _link_from(store: FileStore, before: str, day: date) -> None:
+    """Add the link to a day's page to the page of the day before, if there is one.
 
     That page may have been edited, or replaced. Its other bytes are kept; a page that cannot be
     read or written stays as it is, and a warning is logged: the day's own report does not need it.
     """
     try:
-        kept = read_below(before.parent, before.name, max_bytes=_MAX_PAGE_BYTES)
-        content = kept.content if kept else b""
+        content = store.read(before, max_bytes=_MAX_PAGE_BYTES)
+        if content is None:
+            return
         page = content.decode("utf-8", "surrogateescape")
         linked = link_next_day(page, day).encode("utf-8", "surrogateescape")
         if linked != content:
-            write_below(before.parent, before.name, linked)
+            store.write(before, linked)
     except (FileRefusedError, OSError) as error:
-        _LOG.warning("%s gets no link to the report of %s: %s", before, day, error)
+        _LOG.warning("%s gets no link to the report of %s: %s", store.locate(before), day, error)
 
 
 def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
@@ -341,19 +342,20 @@ def _write_indexes(batch: Batch, rows: pl.DataFrame, results: Results) -> None:
 
 
 def _write_index(batch: Batch, slices: list[Slice], rows: pl.DataFrame) -> None:
-    settings, workspace = batch.platform.settings, slices[0].workspace
-    made = list_reports(settings, workspace.workspace_id)
+    store, workspace = find_store(batch.platform.settings), slices[0].workspace
+    made = list_reports(store, workspace.workspace_id)
     begin = max(rows["day"]) - timedelta(days=INDEX_DAYS - 1)
     months = sorted({day.replace(day=1) for day in made if day.replace(day=1) < begin})
     new = {day.replace(day=1) for one in slices for day in one.own_days}
     for month in months:
-        file = month_file(settings, workspace.workspace_id, month)
-        if month in new or not file.is_file():
-            write_report(file, render_month(workspace.name, month, _read_month(batch, rows, month)))
+        name = name_month(workspace.workspace_id, month)
+        if month in new or not store.exists(name):
+            of_month = _read_month(batch, rows, month)
+            store.write(name, encode_page(render_month(workspace.name, month, of_month)))
     listed = rows.filter(pl.col("day") >= begin)
     total = listed.height + sum(day < begin for day in made)
     page = render_index(workspace.name, listed, total=total, months=months)
-    write_report(index_file(settings, workspace.workspace_id), page)
+    store.write(name_index(workspace.workspace_id), encode_page(page))
 
 
 def _read_month(batch: Batch, rows: pl.DataFrame, month: date) -> pl.DataFrame:

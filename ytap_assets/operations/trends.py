@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import lru_cache
-from pathlib import Path
 
 import polars as pl
 
@@ -30,7 +29,8 @@ from ytap_assets.domain.spam.model import SpamModel
 from ytap_assets.domain.spam.rules import SpamRules
 from ytap_assets.domain.stories import STORY_MEMBERS, StoryOptions, group_stories, rename_stories
 from ytap_assets.domain.urls import canonical_urls
-from ytap_assets.errors import ConfigError
+from ytap_assets.errors import ConfigError, FileRefusedError
+from ytap_assets.file_store import find_store
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.reader import Reader
 from ytap_assets.lakehouse.transaction import Transaction
@@ -38,7 +38,6 @@ from ytap_assets.operations.later_days import Dependence, publish_with_later_day
 from ytap_assets.operations.platform import Batch, Platform, Results, isolated
 from ytap_assets.operations.records import read_changed_events
 from ytap_assets.plain_yaml import unique_keys
-from ytap_assets.safe_files import describe_kind
 from ytap_assets.settings import Settings
 from ytap_assets.tables import (
     PRODUCTION_RECORDS,
@@ -191,32 +190,21 @@ def spam_model(settings: Settings, workspace: Workspace) -> SpamModel | None:
     name = workspace.spam.model
     if name is None:
         return None
-    path = settings.models / name
+    store, file = find_store(settings), f"models/{name}"
     try:
-        return _parse_model(_read_model(path))
-    except ConfigError as error:
+        return _parse_model(store.read(file, max_bytes=_MAX_MODEL_BYTES))
+    except (ConfigError, FileRefusedError) as error:
         raise ConfigError(
-            f"spam.model of workspace {workspace.workspace_id!r}: {path}: {error}"
+            f"spam.model of workspace {workspace.workspace_id!r}: {store.locate(file)}: {error}"
         ) from error
-
-
-def _read_model(path: Path) -> bytes:
-    try:
-        if path.exists() and not path.is_file():  # opening a pipe would block
-            raise ConfigError(f"{describe_kind(path.stat().st_mode)}; put the model's file there")
-        with path.open("rb") as file:
-            content = file.read(_MAX_MODEL_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"{error.strerror}; train a model with scripts/train_spam_model.py, or remove the key"
-        ) from error
-    if len(content) > _MAX_MODEL_BYTES:
-        raise ConfigError(f"larger than {_MAX_MODEL_BYTES} bytes; not a spam model")
-    return content
 
 
 @lru_cache(maxsize=_CACHED_MODELS)
-def _parse_model(content: bytes) -> SpamModel:
+def _parse_model(content: bytes | None) -> SpamModel:
+    if content is None:
+        raise ConfigError(
+            "No such file; train a model with scripts/train_spam_model.py, or remove the key"
+        )
     try:
         parsed = json.loads(content, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as error:

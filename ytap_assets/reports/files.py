@@ -1,4 +1,4 @@
-"""Where report files are, and writing them in one step.
+"""The names of report files, below the place of files (`file_store`).
 
 Imports neither Polars nor templates: `ytap summary` names the reports through here.
 """
@@ -8,67 +8,61 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import date
-from pathlib import Path
 
 from ytap_assets.domain.ids import check_workspace_id
-from ytap_assets.safe_files import write_below
-from ytap_assets.settings import Settings
+from ytap_assets.file_store import FileStore
 
-INDEX_NAME = "index.html"
+OVERVIEW = "reports/index.html"
+"""The file that lists all workspaces."""
 _REPORT = re.compile(r"(\d{4}-\d{2}-\d{2})\.html", re.ASCII)
 
 
-def report_file(settings: Settings, workspace_id: str, day: date) -> Path:
-    """The file of a workspace's report of a day: ``<reports>/<workspace_id>/<day>.html``.
+def name_report(workspace_id: str, day: date) -> str:
+    """The file of a workspace's report of a day: ``reports/<workspace_id>/<day>.html``.
 
     Raises:
         ConfigError: The workspace's name is invalid.
     """
-    return settings.reports / check_workspace_id(workspace_id) / f"{day.isoformat()}.html"
+    return f"{_folder(workspace_id)}/{day.isoformat()}.html"
 
 
-def index_file(settings: Settings, workspace_id: str) -> Path:
+def name_index(workspace_id: str) -> str:
     """The file that lists a workspace's reports.
 
     Raises:
         ConfigError: The workspace's name is invalid.
     """
-    return settings.reports / check_workspace_id(workspace_id) / INDEX_NAME
+    return f"{_folder(workspace_id)}/index.html"
 
 
-def list_reports(settings: Settings, workspace_id: str) -> list[date]:
-    """The days of which a workspace has a report, in order.
-
-    Raises:
-        ConfigError: The workspace's name is invalid.
-    """
-    folder = settings.reports / check_workspace_id(workspace_id)
-    days = []
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if found := _REPORT.fullmatch(path.name):
-            with suppress(ValueError):  # no day, and no file of ours
-                days.append(date.fromisoformat(found[1]))
-    return sorted(days)
-
-
-def month_file(settings: Settings, workspace_id: str, month: date) -> Path:
+def name_month(workspace_id: str, month: date) -> str:
     """The file that lists a workspace's reports of a month: ``<year>-<month>.html``.
 
     Raises:
         ConfigError: The workspace's name is invalid.
     """
-    return settings.reports / check_workspace_id(workspace_id) / f"{month:%Y-%m}.html"
+    return f"{_folder(workspace_id)}/{month:%Y-%m}.html"
 
 
-def overview_file(settings: Settings) -> Path:
-    """The file that lists all workspaces."""
-    return settings.reports / INDEX_NAME
-
-
-def write_report(path: Path, page: str) -> Path:
-    """Write a page; a reader sees the file as it was, or the whole new one.
+def list_reports(store: FileStore, workspace_id: str) -> list[date]:
+    """The days of which a workspace has a report, in order.
 
     Raises:
-        OSError: The file cannot be written; what was there stays.
+        ConfigError: The workspace's name is invalid.
+        FileRefusedError: The place cannot be read.
     """
-    return write_below(path.parent, path.name, page.encode("utf-8", "replace"))
+    days = []
+    for name in store.list_names(_folder(workspace_id)):
+        if found := _REPORT.fullmatch(name):
+            with suppress(ValueError):  # no day, and no file of ours
+                days.append(date.fromisoformat(found[1]))
+    return sorted(days)
+
+
+def encode_page(page: str) -> bytes:
+    """A page as it is stored; text that UTF-8 cannot express becomes a question mark."""
+    return page.encode("utf-8", "replace")
+
+
+def _folder(workspace_id: str) -> str:
+    return f"reports/{check_workspace_id(workspace_id)}"

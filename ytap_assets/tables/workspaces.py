@@ -176,7 +176,9 @@ class WorkspaceReports(Rows):
     """One row per workspace and day: the numbers of its report, and the path of the file."""
 
     day: Day = column("The UTC date that the report is about.")
-    report_path: Text = column("The path of the HTML file, relative to the data folder.")
+    report_path: Text = column(
+        "The path of the HTML file, relative to YTAP_FILES, by default the data folder."
+    )
     snapshot_id: Int = column("The snapshot of the lake from which the report was generated.")
     generated_at: Instant = column("When the report was generated.")
     trends_observed: Int = column("Number of rows of raw_trends that day.", ge=0)

@@ -286,3 +286,42 @@ def test_what_a_removal_means_is_shown(platform: Platform, ytap: Ytap) -> None:
     assert "warning" not in ytap("impact", "source", "hn", "-w", "tech").stderr
     assert "`hn`" in ytap("impact", "source", "hackernews", "-w", "tech").stderr
     assert "workspace" in ytap.refused(2, "impact", "workspace", "tech", "-w", "tech")
+
+
+def test_a_lake_is_copied_and_used_at_its_new_place(
+    platform: Platform, ytap: Ytap, tmp_path: Path
+) -> None:
+    append_trends(platform, trend("tech", "t1"), trend("tech", "t2"))
+    append_trends(platform, trend("finance", "t1"))
+    catalog, files = tmp_path / "new place" / "catalog.sqlite", tmp_path / "new place" / "files"
+    command = ("lake", "copy", "--to-catalog", catalog, "--to-data", files)
+
+    made = ytap(*command, "-f", "json")
+
+    assert made.exit_code == 0
+    rows = {row["table"]: row for row in json.loads(made.stdout)}
+    assert rows["raw_trends"] == {
+        "table": "raw_trends",
+        "workspaces": 2,
+        "rows": 3,
+        "checksum": "equal",
+    }
+    assert f"YTAP_CATALOG='{catalog}'\nYTAP_DATA_PATH='{files}'\n" in made.stderr
+    assert Ytap(ytap.data, catalog=catalog, data_path=files).ok(*COUNT) == "n\n3\n"
+    assert "existing file" in ytap.refused(1, *command)
+    assert "--to-data" in ytap.refused(2, "lake", "copy", "--to-catalog", catalog)
+
+
+def test_a_copy_without_history_says_so(platform: Platform, ytap: Ytap, tmp_path: Path) -> None:
+    append_trends(platform, trend("tech", "t1"))
+    place = ("--to-catalog", tmp_path / "c.sqlite", "--to-data", tmp_path / "files")
+    made = ytap("lake", "copy", *place, "--history", "leave")
+    assert made.exit_code == 0
+    assert "readable snapshots in the copy: 1 (without history)" in made.stderr
+
+
+def test_a_password_in_the_place_of_a_copy_is_not_repeated(ytap: Ytap, tmp_path: Path) -> None:
+    url = "postgresql://ytap:swordfish@db.example/lakes"
+    line = ytap.refused(2, "lake", "copy", "--to-catalog", url, "--to-data", tmp_path / "files")
+    assert line.startswith("--to-catalog")
+    assert "swordfish" not in line

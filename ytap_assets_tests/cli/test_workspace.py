@@ -228,7 +228,10 @@ def test_a_spam_model_that_is_not_there_is_an_error_behind_the_config(
 
     assert shown.exit_code == 2
     assert "model: nothere.json" in shown.stdout
-    assert f"error: spam.model of workspace 'tech': {settings.models}/nothere.json" in shown.stderr
+    assert (
+        f"error: spam.model of workspace 'tech': {settings.store}/models/nothere.json"
+        in shown.stderr
+    )
 
 
 def test_workspaces_are_pushed_and_read_without_a_folder(ytap: Ytap, settings: Settings) -> None:

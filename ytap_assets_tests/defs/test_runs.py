@@ -1,15 +1,8 @@
-"""What is requested again, how partitions become runs, and runs that were killed."""
+"""What is requested again, and how partitions become runs."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -18,14 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ytap_assets.defs.assets import COLLECTION, REGISTRIES, REPORTS
-from ytap_assets.defs.automation import dead_runs
+from ytap_assets.defs.liveness import PROCESS_TAG
 from ytap_assets.defs.runs import (
-    HOST_TAG,
-    PROCESS_TAG,
     Partition,
     PastRun,
-    announce_process,
-    fail_dead_runs,
     find_failed,
     find_retries,
     find_scope,
@@ -166,98 +155,3 @@ def test_a_run_of_one_partition_key_is_found_by_its_tags() -> None:
     tags = {"dagster/partition/workspace": "a", "dagster/partition/day": "2026-11-20"}
     assert find_scope(dg.DagsterRun("collection", tags=tags)) == [Scope("a", DAY, DAY)]
     assert find_scope(dg.DagsterRun("collection")) == []
-
-
-_SAYS = "the process of this run ended"
-ALIVE = """
-import json
-import sys
-from pathlib import Path
-from ytap_assets.defs.runs import announce_process
-with announce_process(Path(sys.argv[1])) as tags:
-    print(json.dumps(tags), flush=True)
-    sys.stdin.read()
-"""
-
-
-@pytest.fixture
-def other_process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """A process that has announced itself, and the tags of its runs."""
-    with subprocess.Popen(
-        [sys.executable, "-c", ALIVE, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        yield process, json.loads(process.stdout.readline())
-        process.kill()
-
-
-def begin(instance: dg.DagsterInstance, tags: dict[str, str]) -> str:
-    run = dg.DagsterRun(
-        job_name="any", run_id=str(uuid4()), status=dg.DagsterRunStatus.STARTED, tags=tags
-    )
-    return instance.add_run(run).run_id
-
-
-def status(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
-    run = instance.get_run_by_id(run_id)
-    assert run is not None
-    return run.status
-
-
-def test_a_run_of_a_living_process_is_left_alone(
-    instance: dg.DagsterInstance,
-    tmp_path: Path,
-    other_process: tuple[subprocess.Popen[str], dict[str, str]],
-) -> None:
-    with announce_process(tmp_path) as mine:
-        runs = [begin(instance, other_process[1]), begin(instance, mine)]
-        assert fail_dead_runs(instance, tmp_path, daemons_too=True) == []
-
-    assert {status(instance, run) for run in runs} == {dg.DagsterRunStatus.STARTED}
-
-
-def test_a_run_of_a_killed_process_fails_and_says_why(
-    instance: dg.DagsterInstance,
-    tmp_path: Path,
-    other_process: tuple[subprocess.Popen[str], dict[str, str]],
-) -> None:
-    process, tags = other_process
-    run = begin(instance, tags)
-    process.kill()
-    process.wait()
-
-    assert fail_dead_runs(instance, tmp_path, daemons_too=False) == [run]
-    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
-    assert fail_dead_runs(instance, tmp_path, daemons_too=False) == []
-    assert any(_SAYS in str(entry.dagster_event) for entry in instance.all_logs(run))
-
-
-@pytest.mark.parametrize("daemons_too", [True, False])
-def test_a_daemons_run_is_dead_only_where_no_daemon_is(
-    instance: dg.DagsterInstance, tmp_path: Path, daemons_too: bool
-) -> None:
-    run = begin(instance, {})
-
-    assert fail_dead_runs(instance, tmp_path, daemons_too=daemons_too) == [run] * daemons_too
-
-
-def test_a_process_of_another_machine_is_not_judged(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    begin(instance, {PROCESS_TAG: "gone.lock", HOST_TAG: "another"})
-    mine = begin(instance, {PROCESS_TAG: "gone.lock", HOST_TAG: socket.gethostname()})
-
-    assert fail_dead_runs(instance, tmp_path, daemons_too=False) == [mine]
-
-
-def test_the_sensor_frees_the_queue(platform: Platform, instance: dg.DagsterInstance) -> None:
-    run = begin(instance, {PROCESS_TAG: "gone.lock"})
-    with dg.build_sensor_context(instance=instance, resources={"platform": platform}) as context:
-        tick = dead_runs(context)
-
-    assert isinstance(tick, dg.SkipReason)
-    assert tick.skip_message == f"marked as failed: {run}"
-    assert status(instance, run) == dg.DagsterRunStatus.FAILURE

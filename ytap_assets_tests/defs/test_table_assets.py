@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Event
@@ -33,7 +33,7 @@ from ytap_assets.defs.table_assets import (
     stage_lock,
 )
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.errors import LakeError, LockTimeoutError
+from ytap_assets.lakehouse.errors import LakeError, LockLostError, LockTimeoutError
 from ytap_assets.lakehouse.lock import Lock
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
@@ -1005,7 +1005,7 @@ def test_a_day_that_fails_leaves_the_other_days_of_its_slice(
 def test_a_run_excludes_other_runs_of_its_stage_until_it_ends(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    lock = stage_lock(platform, BY_WORKSPACE.name, timeout_s=0)
+    lock = stage_lock(platform, BY_WORKSPACE.name, ["tech"], timeout_s=0)
 
     def make(slice_: Slice) -> pl.DataFrame:
         with pytest.raises(LockTimeoutError), lock.hold():
@@ -1018,20 +1018,47 @@ def test_a_run_excludes_other_runs_of_its_stage_until_it_ends(
             pass
 
 
+def test_a_run_whose_lock_was_lost_writes_nothing_more(
+    platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(Lock):
+        timeout_s = 0.0
+
+        def hold(self) -> AbstractContextManager[None]:
+            return nullcontext()
+
+        def find_holder(self) -> None:
+            return None
+
+        def check(self) -> None:
+            raise LockLostError("the lock was lost")
+
+    monkeypatch.setattr(table_assets, "stage_lock", lambda *_, **__: Lost())
+
+    result = run_stage(
+        platform, instance, [make_asset(ACCOUNTS, lambda s: accounts(s, "@a"))], [TECH]
+    )
+
+    assert "the lock was lost" in result.failure
+    assert stored(platform, ACCOUNTS, "tech", "handle") == []
+
+
 def test_a_run_waits_for_another_run_of_its_stage(
     platform: Platform, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = Event()
 
-    def note(platform: Platform, name: str, *, timeout_s: float) -> Lock:
+    def note(
+        platform: Platform, name: str, workspace_ids: Collection[str], *, timeout_s: float
+    ) -> Lock:
         if timeout_s:
             waits.set()
-        return stage_lock(platform, name, timeout_s=timeout_s)
+        return stage_lock(platform, name, workspace_ids, timeout_s=timeout_s)
 
     monkeypatch.setattr(table_assets, "stage_lock", note)
     assets = [make_asset(ACCOUNTS, lambda s: accounts(s, "@a"))]
     with ThreadPoolExecutor(1) as pool:
-        with stage_lock(platform, BY_WORKSPACE.name, timeout_s=0).hold():
+        with stage_lock(platform, BY_WORKSPACE.name, ["tech"], timeout_s=0).hold():
             run = pool.submit(run_stage, platform, instance, assets, [TECH])
             assert waits.wait(timeout=60)
             assert stored(platform, ACCOUNTS, "tech", "handle") == []

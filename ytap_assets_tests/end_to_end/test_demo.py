@@ -169,7 +169,7 @@ def test_no_number_of_the_demo_is_nan(demo: Demo) -> None:
 
 
 def test_the_overview_names_every_workspace_and_links_pages_that_are_there(demo: Demo) -> None:
-    reports = demo.platform.settings.reports
+    reports = demo.platform.settings.store / "reports"
     page = (reports / "index.html").read_text(encoding="utf-8")
     links = re.findall(r'href="([^"]+)"', page)
     assert sorted(links) == sorted(

@@ -57,7 +57,7 @@ def comments(tmp_path: Path) -> Path:
 def test_the_file_it_writes_is_a_workspaces_model(
     train: Train, comments: Path, settings: Settings
 ) -> None:
-    code, told, errors = train(comments, "--out", settings.models / "mine.json")
+    code, told, errors = train(comments, "--out", settings.store / "models" / "mine.json")
     assert code == 0, errors
     assert "read     4 texts, 2 of them spam" in told
     model = spam_model(settings, parse_workspace("tech", CONFIG, origin="here"))

@@ -51,7 +51,7 @@ class Expected:
         return Expected({**self.versions, **dict.fromkeys(span, version)}, [*self.logged, version])
 
 
-def _hear(reports: list[str], before: Expected) -> tuple[Expected, Expected]:
+def hear(reports: list[str], before: Expected) -> tuple[Expected, Expected]:
     """What was acknowledged, and what the operation that was cut off would have made of it."""
     done = intended = before
     for report in reports:
@@ -69,7 +69,7 @@ def _phase(reports: list[str]) -> str:
     return phases[-1] if phases else "opening"
 
 
-def _found(lake: Lake) -> Expected:
+def find(lake: Lake) -> Expected:
     """What the lake holds; fails where a partition is torn or a row is there twice."""
     reader = lake.reader("tech")
     partitions = (
@@ -113,9 +113,9 @@ def _kill_many(settings: Settings, kills: int, seed: int) -> Counter[str]:
         successor = Worker("churn", **place_of(settings), seed=seed + number + 1)
         _shoot(worker, chance)
         phases[_phase(worker.reports)] += 1
-        done, intended = _hear(worker.reports, expected)
+        done, intended = hear(worker.reports, expected)
         with Lake.open(settings, tables=SAMPLES) as lake:
-            expected = _found(lake)
+            expected = find(lake)
         assert expected in (done, intended), (number, worker.reports[-8:], done, expected)
         worker = successor
     worker.kill()
@@ -138,9 +138,9 @@ def _check_kills(
     with capsys.disabled():
         sys.stdout.write(f"\n{kills} kills, by the phase they fell in: {dict(phases)}\n")
     with Lake.open(settings, tables=SAMPLES) as lake:
-        expected = _found(lake)
+        expected = find(lake)
         maintain(lake, datetime.now(UTC) + LATER, RUN)
-        assert _found(lake) == expected
+        assert find(lake) == expected
         publish(lake, NOTES, notes("tech", [DAY], ROWS, version=0), one_day("tech"))
     files = {Path(name).name for name in find_files(settings).list_parquet()}
     assert files == _referred(settings)

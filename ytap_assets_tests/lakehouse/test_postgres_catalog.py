@@ -29,12 +29,14 @@ from ytap_assets.lakehouse.errors import (
     CatalogUnreachableError,
     LakeDamagedError,
     LakeMissingError,
+    LockLostError,
     LockTimeoutError,
     RestoreInDoubtError,
     StatementRefusedError,
 )
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
+from ytap_assets.lakehouse.lock import Lock
 from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog
 from ytap_assets.lakehouse.sql_sandbox import open_shell, parse
 from ytap_assets.settings import Settings, parse_database
@@ -223,6 +225,37 @@ def test_the_lock_ends_with_its_session(served: Lake, server: Server) -> None:
             pass
     with lock.hold():
         pass
+
+
+def test_parts_of_a_lock_exclude_each_other_only_where_they_are_the_same(served: Lake) -> None:
+    def lock(*parts: str) -> Lock:
+        return served.catalog.lock("stage", parts=parts, timeout_s=0.05)
+
+    with lock("a", "b").hold():
+        with lock("c", "d").hold(), served.catalog.lock().hold():
+            pass
+        with pytest.raises(LockTimeoutError), lock("0", "b", "c").hold():
+            pass
+        # What was acquired before the other part is free again.
+        with lock("0").hold(), lock("c").hold():
+            pass
+    with lock("b").hold():
+        pass
+
+
+def test_a_run_that_lost_its_lock_commits_nothing(served: Lake, server: Server) -> None:
+    lock = served.catalog.lock("stage", parts=["tech"], timeout_s=0.05)
+    run = replace(RUN, check=lock.check)
+    frame = check_rows(LOGS, logs("tech", ["a"]), Scope("tech"))
+    with lock.hold():
+        with served.write(run) as transaction:
+            transaction.append(frame)
+        server.end_sessions(str(served.settings.database))
+        served.reader("tech").read(LOGS)  # its connection is made again
+        again = check_rows(LOGS, logs("tech", ["b"]), Scope("tech"))
+        with pytest.raises(LockLostError), served.write(run) as transaction:
+            transaction.append(again)
+    assert served.reader("tech").read(LOGS).height == 1
 
 
 def test_a_writer_that_lost_the_lock_commits_nothing_over_others(

@@ -87,10 +87,10 @@ def test_files_are_put_listed_fetched_and_deleted(files: Files, tmp_path: Path) 
     assert (tmp_path / "fetched").read_bytes() == b"content"
     assert files.describe(name) == copied
     beside = files.beside(".before-1")
-    files.keep(name, beside)
+    files.keep([name], beside)
     assert beside.describe(name) == copied
     for _ in range(2):
-        files.delete(name)
+        files.delete([name])
     assert files.list_parquet() == {}
     assert beside.exists()
     beside.remove()
@@ -195,7 +195,7 @@ def test_a_file_that_is_gone_or_of_another_size_is_damage(
     facts = remote.catalog.read_facts()
     for content in (b"short", None):
         if content is None:
-            files.delete(name)
+            files.delete([name])
         else:
             _put(files, name, content, tmp_path)
         with pytest.raises(LakeDamagedError, match="missing or damaged"):

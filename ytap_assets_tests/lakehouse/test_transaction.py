@@ -323,7 +323,8 @@ def test_every_snapshot_names_its_run_and_what_it_wrote(lake: Lake) -> None:
             "dagster",
             "materialize notes",
             "run-7",
-            '{"run_id": "run-7", "wrote": ["notes tech 2026-11-01", "logs tech"]}',
+            f'{{"run_id": "run-7", "commit_id": "{transaction.commit_id}",'
+            ' "wrote": ["notes tech 2026-11-01", "logs tech"]}',
         )
     ]
 

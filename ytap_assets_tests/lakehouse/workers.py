@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ import polars as pl
 from ytap_assets.errors import YtapError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lock import WriteLock
@@ -56,6 +58,7 @@ SHARED_DAYS = days(3)
 ROWS = [f"note-{number}" for number in range(40)]
 ENTRIES = 5
 PAUSE_S = 0.1
+_HTTP_TIMEOUT_S = 2
 LATER = timedelta(days=3)
 """Maintenance that thinks it is so much later expires everything that can expire."""
 
@@ -121,20 +124,42 @@ def churn(*, data: str, seed: int) -> None:
     _watch_phases()
     chance = random.Random(seed)
     with Lake.open(_settings(data), tables=SAMPLES) as lake:
-        first = _newest_version(lake) + 1
-        for version in count(first):
-            kind = "maintain" if version % 7 == 0 else chance.choice(["publish", "append", "both"])
-            low = chance.randrange(len(CHURN_DAYS))
-            high = min(low + chance.randrange(3), len(CHURN_DAYS) - 1)
-            report("intent", kind, version, low, high)
-            if kind == "maintain":
-                maintain(lake, datetime.now(UTC) + LATER, RUN)
-                low, high, kind = 0, 0, "append"
-            with lake.write(Run(f"run-{version}", "churn", kind)) as transaction:
-                if kind in {"publish", "both"}:
-                    _publish(transaction, "tech", version, low, high)
-                _append(transaction, "tech", version)
+        for version in count(_newest_version(lake) + 1):
+            _write_once(lake, chance, version)
             report("ack", version)
+
+
+def endure(*, data: str, seed: int) -> None:
+    """`churn` over servers that fail, until the input closes: what they refuse is left out."""
+    chance, settings = random.Random(seed), _settings(data)
+    with Lake.open(settings, tables=SAMPLES) as lake:
+        if settings.bucket is not None:
+            with lake.cursor() as cursor:
+                cursor.execute(f"SET GLOBAL http_timeout = {_HTTP_TIMEOUT_S}")
+        for version in count(_newest_version(lake) + 1):
+            if select.select([sys.stdin], [], [], 0)[0]:
+                return
+            try:
+                _write_once(lake, chance, version)
+            except LakeError as error:
+                report("refused", version, f"{type(error).__name__}: {error}")
+                time.sleep(PAUSE_S)
+            else:
+                report("ack", version)
+
+
+def _write_once(lake: Lake, chance: random.Random, version: int) -> None:
+    kind = "maintain" if version % 7 == 0 else chance.choice(["publish", "append", "both"])
+    low = chance.randrange(len(CHURN_DAYS))
+    high = min(low + chance.randrange(3), len(CHURN_DAYS) - 1)
+    report("intent", kind, version, low, high)
+    if kind == "maintain":
+        maintain(lake, datetime.now(UTC) + LATER, RUN)
+        low, high, kind = 0, 0, "append"
+    with lake.write(Run(f"run-{version}", "churn", kind)) as transaction:
+        if kind in {"publish", "both"}:
+            _publish(transaction, "tech", version, low, high)
+        _append(transaction, "tech", version)
 
 
 def _publish(
@@ -369,7 +394,7 @@ def _free(disk: Path) -> int:
 ROLES: dict[str, Callable[..., None]] = {
     role.__name__: role
     for role in (
-        *(hold, commit, make, churn, write, read, put_back, fill),
+        *(hold, commit, make, churn, endure, write, read, put_back, fill),
         *(copy, copy_often, copy_read_only, degrade),
     )
 }

@@ -25,7 +25,7 @@ from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.operations.workspaces import identify_workspace
-from ytap_assets.settings import Settings
+from ytap_assets.settings import Settings, parse_bucket
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.state import LEDGER, open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
@@ -207,9 +207,9 @@ def test_a_spam_model_that_is_not_there_is_named_once(platform: Platform) -> Non
         platform.workspaces.save(changed)
 
     missing = find(platform, "spam model nothere.json")
-    platform.settings.models.mkdir()
+    (platform.settings.store / "models").mkdir()
     text = json.dumps(SpamModel(0, {}).to_dict())
-    (platform.settings.models / "nothere.json").write_text(text, encoding="utf-8")
+    (platform.settings.store / "models/nothere.json").write_text(text, encoding="utf-8")
     there = find(platform, "spam model nothere.json")
 
     assert (missing.area, missing.verdict, there.verdict) == ("setup", "fail", "ok")
@@ -663,3 +663,16 @@ def test_a_mistyped_variable_is_named_with_the_one_it_is_like(platform: Platform
         "warn",
         "unknown variable; did you mean YTAP_TRANSPORT?",
     )
+
+
+def test_a_place_of_reports_in_s3_is_asked(
+    platform: Platform, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "tests")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "swordfish")
+    gone = "s3://lakes/files?endpoint=http://127.0.0.1:9&region=us-east-1"
+    found = [
+        find(platform, "reports and models", store_bucket=parse_bucket(url, "url"))
+        for url in (bucket, gone)
+    ]
+    assert [one.verdict for one in found] == ["ok", "fail"]

@@ -18,7 +18,7 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
 from ytap_assets.operations.reporting import make_reports, write_overview
-from ytap_assets.reports.files import index_file, month_file, report_file
+from ytap_assets.reports.files import OVERVIEW, name_index, name_month, name_report
 from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
@@ -62,7 +62,7 @@ def row(platform: Platform, day: date = TODAY, workspace_id: str = "tech") -> di
 
 
 def page(platform: Platform, day: date = TODAY, workspace_id: str = "tech") -> str:
-    return report_file(platform.settings, workspace_id, day).read_text(encoding="utf-8")
+    return (platform.settings.store / name_report(workspace_id, day)).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("days", [1, 5, 30, 400])
@@ -177,14 +177,14 @@ def test_a_page_links_to_the_next_day_once_that_has_a_page(platform: Platform) -
 
 
 def test_a_page_does_not_link_to_a_day_whose_page_cannot_be_written(platform: Platform) -> None:
-    report_file(platform.settings, "tech", TODAY).mkdir(parents=True)
+    (platform.settings.store / name_report("tech", TODAY)).mkdir(parents=True)
     make_reports(Batch(platform, (platform.slice("tech", (ago(1), TODAY), RUN),), RUN))
     assert list_next(platform, ago(1)) == []
 
 
 def test_a_page_that_was_edited_keeps_its_bytes_but_for_the_link(platform: Platform) -> None:
     make(platform, ago(1))
-    path = report_file(platform.settings, "tech", ago(1))
+    path = platform.settings.store / name_report("tech", ago(1))
     edited = path.read_bytes().replace(b"\n", b"\r\n") + b"<!-- gesch\xe4tzt -->\r\n"
     path.write_bytes(edited)
     make(platform, TODAY)
@@ -197,7 +197,7 @@ def test_a_page_of_yesterday_that_is_a_link_is_left_alone(
     platform: Platform, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(platform, ago(1))
-    path = report_file(platform.settings, "tech", ago(1))
+    path = platform.settings.store / name_report("tech", ago(1))
     elsewhere = path.rename(tmp_path / "elsewhere.html")
     path.symlink_to(elsewhere)
     before = elsewhere.read_bytes()
@@ -209,7 +209,7 @@ def test_a_page_of_yesterday_that_is_a_link_is_left_alone(
 
 
 def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
-    folder = report_file(platform.settings, "tech", TODAY).parent
+    folder = (platform.settings.store / name_report("tech", TODAY)).parent
     folder.parent.mkdir(parents=True)
     folder.write_text("a file in the place of the folder")
     found = make(platform, TODAY, workspaces=("tech", "finance"))
@@ -221,7 +221,7 @@ def test_a_page_that_cannot_be_written_fails_alone(platform: Platform) -> None:
 
 def test_a_page_that_cannot_be_written_leaves_the_other_days(platform: Platform) -> None:
     first = TODAY - timedelta(days=1)
-    report_file(platform.settings, "tech", first).mkdir(parents=True)
+    (platform.settings.store / name_report("tech", first)).mkdir(parents=True)
     slice_ = platform.slice("tech", (first, TODAY), RUN)
     found = make_reports(Batch(platform, (slice_,), RUN))
     assert isinstance(found[Scope("tech", first, first)], OSError)
@@ -234,7 +234,7 @@ def test_a_page_that_cannot_be_written_leaves_the_other_days(platform: Platform)
 
 
 def test_an_index_that_cannot_be_written_loses_no_rows(platform: Platform) -> None:
-    index_file(platform.settings, "tech").mkdir(parents=True)
+    (platform.settings.store / name_index("tech")).mkdir(parents=True)
     slice_ = platform.slice("tech", (TODAY, TODAY), RUN)
     batch = Batch(platform, (slice_,), RUN)
     found = make_reports(batch)
@@ -275,12 +275,12 @@ def test_older_months_have_pages_of_their_own(platform: Platform) -> None:
     old, older = date(2026, 6, 30), date(2026, 6, 1)
     for days in ((older,), (old,), (TODAY,)):
         make(platform, *days)
-    index = index_file(platform.settings, "tech").read_text(encoding="utf-8")
+    index = (platform.settings.store / name_index("tech")).read_text(encoding="utf-8")
     assert f"{TODAY}.html" in index
     assert f"{old}.html" not in index
     assert "3 daily reports" in index
     assert "2026-06.html" in index
-    month = month_file(platform.settings, "tech", older).read_text(encoding="utf-8")
+    month = (platform.settings.store / name_month("tech", older)).read_text(encoding="utf-8")
     assert f"{old}.html" in month
     assert f"{older}.html" in month
     assert f"{TODAY}.html" not in month
@@ -289,18 +289,19 @@ def test_older_months_have_pages_of_their_own(platform: Platform) -> None:
 def test_a_month_is_listed_again_when_one_of_its_reports_is_made(platform: Platform) -> None:
     make(platform, TODAY)
     make(platform, date(2026, 6, 2))
-    file = month_file(platform.settings, "tech", date(2026, 6, 1))
+    file = platform.settings.store / name_month("tech", date(2026, 6, 1))
     assert "2026-06-02.html" in file.read_text(encoding="utf-8")
     make(platform, date(2026, 6, 3))
     assert "2026-06-03.html" in file.read_text(encoding="utf-8")
-    index = index_file(platform.settings, "tech").read_text(encoding="utf-8")
+    index = (platform.settings.store / name_index("tech")).read_text(encoding="utf-8")
     assert f"{TODAY}.html" in index
 
 
 def test_the_overview_shows_the_newest_report_of_each_workspace(platform: Platform) -> None:
     make(platform, ago(1), TODAY)
     make(platform, ago(2), workspaces=("finance",))
-    html = write_overview(platform).read_text(encoding="utf-8")
+    write_overview(platform)
+    html = (platform.settings.store / OVERVIEW).read_text(encoding="utf-8")
     assert f"tech/{TODAY}.html" in html
     assert f"finance/{ago(2)}.html" in html
     assert "3 daily reports" in html

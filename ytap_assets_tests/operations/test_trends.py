@@ -262,8 +262,8 @@ def workspace(spam: str = "{}") -> Workspace:
 
 
 def write_model(settings: Settings, content: str | bytes) -> None:
-    settings.models.mkdir(parents=True, exist_ok=True)
-    (settings.models / "m.json").write_bytes(
+    (settings.store / "models").mkdir(parents=True, exist_ok=True)
+    (settings.store / "models/m.json").write_bytes(
         content.encode() if isinstance(content, str) else content
     )
 
@@ -319,9 +319,9 @@ def test_a_model_that_cannot_be_read_is_refused_by_file_and_key(
 
 
 def test_a_pipe_in_place_of_a_model_is_not_waited_for(settings: Settings) -> None:
-    settings.models.mkdir(parents=True)
-    os.mkfifo(settings.models / "m.json")
-    with pytest.raises(ConfigError, match=r"m\.json: a pipe, not a file"):
+    (settings.store / "models").mkdir(parents=True)
+    os.mkfifo(settings.store / "models/m.json")
+    with pytest.raises(ConfigError, match=r"m\.json is a pipe, not a file"):
         spam_model(settings, workspace("{model: m.json}"))
 
 
