@@ -68,7 +68,7 @@ _MADE = (RAW_TRENDS, COLLECTION_COVERAGE, TREND_STORIES, SCORED_TRENDS, SOURCE_P
 _COMPARED = (*_MADE, COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _BATCH = "benchmark/batch"
 _FOLDER = r"/\S*/recordings/"
-_GIVE_UP_S = 1200
+_GIVE_UP_S, _IDLE_S = 1200, 120
 _BEGUN = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.QUEUED)
 _SCHEDULES = ("collection_schedule", "metrics_schedule", "maintenance_schedule", "drill_schedule")
 _SENSORS = ("report_after_success", "report_after_failure", "workspace_folders")
@@ -155,7 +155,7 @@ class Load:
         """Launch its runs."""
         self._deployment = deployment
         self._batches = backfill.cut()
-        self.began = time.monotonic()
+        self.began = self._worked_at = time.monotonic()
         self._instance = deployment.open_instance()
         for number, parts in enumerate(self._batches):
             tags = describe_run(parts) | {_BATCH: str(number)}
@@ -176,10 +176,28 @@ class Load:
         return hosts
 
     def is_done(self) -> bool:
-        """Whether each batch has a run that succeeded."""
+        """Whether each batch has a run that succeeded.
+
+        Raises:
+            RuntimeError: A batch has none, and no run was at work for a while.
+        """
         runs = self.list_runs()
         made = {run.tags[_BATCH] for run in runs if run.status == dg.DagsterRunStatus.SUCCESS}
+        if any(not run.is_finished for run in runs):
+            self._worked_at = time.monotonic()
+        if len(made) < len(self._batches) and time.monotonic() - self._worked_at > _IDLE_S:
+            raise RuntimeError(f"batches without a run that succeeded: {self._explain(runs)}")
         return len(made) == len(self._batches)
+
+    def _explain(self, runs: Sequence[dg.DagsterRun]) -> list[str]:
+        """Why runs failed."""
+        kind = dg.DagsterEventType.RUN_FAILURE
+        return [
+            str(entry.dagster_event and entry.dagster_event.message)
+            for run in runs
+            if run.status == dg.DagsterRunStatus.FAILURE
+            for entry in self._instance.all_logs(run.run_id, of_type=kind)
+        ]
 
     def wait_for(self, what: str, condition: Callable[[], bool]) -> float:
         """Wait; the seconds that it took.
@@ -206,7 +224,7 @@ class Load:
             return names <= {host for one, host in self.find_hosts().items() if one in begun}
 
         self.wait_for(f"runs on {names}", works)
-        time.sleep(6)
+        time.sleep(2)
 
     def finish(self) -> dict[str, Any]:
         """Wait for its end.
@@ -221,12 +239,7 @@ class Load:
         )
         runs = self.list_runs()
         statuses = [run.status.value for run in runs]
-        reasons = []
-        for run in runs:
-            if run.status == dg.DagsterRunStatus.FAILURE:
-                failed = dg.DagsterEventType.RUN_FAILURE
-                entries = self._instance.all_logs(run.run_id, of_type=failed)
-                reasons += [str(one.dagster_event and one.dagster_event.message) for one in entries]
+        reasons = self._explain(runs)
         self._instance.dispose()
         return {
             "seconds": seconds,
