@@ -366,6 +366,8 @@ def main() -> int:
     if obstacle := find_obstacle():
         print(f"left out: {obstacle}")
         return finish("hosts", {"left_out": obstacle}, {})
+    # Ended as by Ctrl-C, it still ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     names = [f"tech{number:03}" for number in range(given.workspaces)]
