@@ -19,6 +19,7 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
 
+from ytap_assets.cli.ui import _check_launcher
 from ytap_assets.defs.liveness import PROCESS_TAG, hold_lock, is_locked
 from ytap_assets.defs.workers import WorkerRunLauncher, build_worker, run_process
 from ytap_assets.errors import ConfigError
@@ -166,6 +167,16 @@ def test_a_worker_needs_its_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with pytest.raises(ConfigError, match="WorkerRunLauncher"):
         build_worker()
+
+
+def test_ytap_ui_starts_no_second_daemon_beside_that_of_the_workers(cluster: Cluster) -> None:
+    with (
+        cluster.open() as instance,
+        pytest.raises(ConfigError, match=r"WorkerRunLauncher.*deploying"),
+    ):
+        _check_launcher(instance, cluster.home)
+    with dg.DagsterInstance.ephemeral() as instance:
+        _check_launcher(instance, cluster.home)
 
 
 @pytest.fixture
