@@ -268,3 +268,16 @@ def test_a_run_outlives_its_worker_and_is_not_executed_by_another(
         with worker(cluster, broker):
             wait(lambda: status_of(instance, run) == Status.SUCCESS)
         assert len([*tmp_path.glob(f"{run.run_id}.*")]) == 1
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_stopped_waits_for_its_runs(
+    cluster: Cluster, broker: str, tmp_path: Path
+) -> None:
+    with cluster.open() as instance, worker(cluster, broker) as stopped:
+        run = begin(instance, folder=tmp_path, lasts_s=10)
+        send(cluster, run, broker)
+        wait(lambda: [*tmp_path.glob(f"{run.run_id}.*")] != [])
+        stopped.terminate()
+        stopped.wait(timeout=60)
+        assert status_of(instance, run) == Status.SUCCESS
