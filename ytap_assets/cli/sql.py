@@ -485,13 +485,13 @@ QUESTIONS = (
 def summary() -> None:
     """Show rows per table, the newest reports, and queries."""
     from ytap_assets.lakehouse.sql_sandbox import open_shell
-    from ytap_assets.workspaces import Workspaces
+    from ytap_assets.operations.pushed_files import open_workspaces
 
     settings = Settings.from_env()
     with explain_duckdb(), closing(open_shell(settings, workspace_id=None)) as lake:
         _show_rows(lake)
         _show_reports(lake, settings)
-    report_problems(Workspaces(settings).readable()[1].values())
+    report_problems(open_workspaces(settings).readable()[1].values())
     say("\nExample queries:")
     for question in QUESTIONS:
         say(f'  {own_command()} sql "{question}"')

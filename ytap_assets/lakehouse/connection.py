@@ -211,6 +211,11 @@ def _describe_missing(settings: Settings) -> str:
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
     place = f"there is no lake at {settings.catalog_name}"
+    if is_made_by_itself(settings) and settings.workspace_source == "lake":
+        return (
+            f"{place}; check YTAP_DATA and YTAP_CATALOG, or create an empty lake with `ytap lake"
+            " create`, and push workspaces into it with `ytap workspace push`"
+        )
     if is_made_by_itself(settings) and not _has_workspaces(settings):
         return (
             f"{place}, and no workspace in {settings.workspaces}; check YTAP_DATA, or create a"
