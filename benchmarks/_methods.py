@@ -27,6 +27,7 @@ from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS
 
 DAYS = 60
 NAMES = [f"channel-{number:03}" for number in range(50)]
+_QUIET: dict[str, str | bool | int | float | list[str]] = {"enable_progress_bar": "false"}
 _TRY_AGAIN_S, _GIVE_UP_S = 0.01, 120
 _RUN = Run("benchmark", "benchmark", "compare catalogs")
 
@@ -90,14 +91,14 @@ class Native:
         began = perf_counter()
         while True:
             try:
-                return duckdb.connect(str(self._file))
+                return duckdb.connect(str(self._file), config=_QUIET)
             except duckdb.IOException as error:
                 if "lock" not in str(error) or perf_counter() - began > _GIVE_UP_S:
                     raise
             time.sleep(_TRY_AGAIN_S)
 
     def fill(self, parts: list[pl.DataFrame]) -> None:
-        self._kept = duckdb.connect(str(self._file))
+        self._kept = self._open()
         frame = pl.concat(parts)
         order = ", ".join(("workspace_id", *SCORED_TRENDS.sort_by))
         self._kept.execute(f"CREATE TABLE scored_trends AS FROM frame ORDER BY {order}")
