@@ -34,7 +34,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import yaml
-from _cluster import ROOT, Deployment, Host, find_obstacle
+from _cluster import ROOT, Deployment, find_obstacle
 from _report import finish, print_table, temporary_folder
 from backfill import LAST, record_day
 
@@ -61,14 +61,14 @@ from ytap_assets.tables import (
 
 MODES = ("throughput", "faults", "failover")
 WORKSPACES, DAYS = 40, 30
-RUNS = 8
-"""Into how many runs a backfill is cut."""
+RUNS, LONG_RUNS = 8, 4
+"""Into how many runs a backfill is cut; fewer where something fails in their middle."""
 WORKERS = (1, 2, 4)
 _MADE = (RAW_TRENDS, COLLECTION_COVERAGE, TREND_STORIES, SCORED_TRENDS, SOURCE_PERFORMANCE)
 _COMPARED = (*_MADE, COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _BATCH = "benchmark/batch"
 _FOLDER = r"/\S*/recordings/"
-_GIVE_UP_S = 1200
+_GIVE_UP_S, _IDLE_S = 1200, 120
 _BEGUN = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.QUEUED)
 _SCHEDULES = ("collection_schedule", "metrics_schedule", "maintenance_schedule", "drill_schedule")
 _SENSORS = ("report_after_success", "report_after_failure", "workspace_folders")
@@ -101,9 +101,9 @@ class Backfill:
             day = self.days[0] + timedelta(number)
             append_recording(day_folder(data / "recordings", day), "hn", record_day(day))
 
-    def cut(self) -> list[list[Scope]]:
-        """The slices of each run."""
-        size = -(-len(self.names) // RUNS)
+    def cut(self, runs: int) -> list[list[Scope]]:
+        """The slices of each of so many runs."""
+        size = -(-len(self.names) // runs)
         parts = [Scope(name, *self.days) for name in self.names]
         return [parts[n : n + size] for n in range(0, len(parts), size)]
 
@@ -151,11 +151,10 @@ def compare(expected: Mapping[str, pl.DataFrame], found: Mapping[str, pl.DataFra
 class Load:
     """A backfill under way in a deployment."""
 
-    def __init__(self, deployment: Deployment, backfill: Backfill) -> None:
+    def __init__(self, deployment: Deployment, backfill: Backfill, runs: int) -> None:
         """Launch its runs."""
-        self._deployment = deployment
-        self._batches = backfill.cut()
-        self.began = time.monotonic()
+        self._batches = backfill.cut(runs)
+        self.began = self._worked_at = time.monotonic()
         self._instance = deployment.open_instance()
         for number, parts in enumerate(self._batches):
             tags = describe_run(parts) | {_BATCH: str(number)}
@@ -166,20 +165,41 @@ class Load:
         return [run for run in self._instance.get_runs() if _BATCH in run.tags]
 
     def find_hosts(self) -> dict[str, str]:
-        """The host of each of its runs that were begun, by the run's id."""
+        """The host of each of its runs that are at work, by the run's id."""
         hosts = {}
         for one in self.list_runs():
-            for entry in self._instance.all_logs(one.run_id):
+            if one.status != dg.DagsterRunStatus.STARTED:
+                continue
+            kind = dg.DagsterEventType.ENGINE_EVENT
+            for entry in self._instance.all_logs(one.run_id, of_type=kind):
                 message = (entry.dagster_event and entry.dagster_event.message) or ""
                 if message.startswith("Executed on "):
                     hosts[one.run_id] = message.removeprefix("Executed on ").rstrip(".")
         return hosts
 
     def is_done(self) -> bool:
-        """Whether each batch has a run that succeeded."""
+        """Whether each batch has a run that succeeded.
+
+        Raises:
+            RuntimeError: A batch has none, and no run was at work for a while.
+        """
         runs = self.list_runs()
         made = {run.tags[_BATCH] for run in runs if run.status == dg.DagsterRunStatus.SUCCESS}
+        if any(not run.is_finished for run in runs):
+            self._worked_at = time.monotonic()
+        if len(made) < len(self._batches) and time.monotonic() - self._worked_at > _IDLE_S:
+            raise RuntimeError(f"batches without a run that succeeded: {self._explain(runs)}")
         return len(made) == len(self._batches)
+
+    def _explain(self, runs: Sequence[dg.DagsterRun]) -> list[str]:
+        """Why runs failed."""
+        kind = dg.DagsterEventType.RUN_FAILURE
+        return [
+            str(entry.dagster_event and entry.dagster_event.message)
+            for run in runs
+            if run.status == dg.DagsterRunStatus.FAILURE
+            for entry in self._instance.all_logs(run.run_id, of_type=kind)
+        ]
 
     def wait_for(self, what: str, condition: Callable[[], bool]) -> float:
         """Wait; the seconds that it took.
@@ -194,19 +214,21 @@ class Load:
                     (run.run_id, run.status.value, run.tags[_BATCH]) for run in self.list_runs()
                 ]
                 raise RuntimeError(f"{what}: {runs}")
-            time.sleep(1)
+            time.sleep(0.5)
         return round(time.monotonic() - began, 1)
 
-    def wait_for_work_on(self, hosts: Sequence[Host]) -> None:
-        """Wait until each of some hosts has worked on a run for some seconds."""
-        names = {host.name for host in hosts}
+    def wait_for_work(self) -> dict[str, str]:
+        """Wait until two hosts are at work; the ids of their runs, by host."""
+        found: dict[str, str] = {}
 
-        def works() -> bool:
-            begun = {run.run_id for run in self.list_runs() if run.status in _BEGUN}
-            return names <= {host for one, host in self.find_hosts().items() if one in begun}
+        def are_at_work() -> bool:
+            found.clear()
+            found.update({host: one for one, host in self.find_hosts().items()})
+            return len(found) > 1
 
-        self.wait_for(f"runs on {names}", works)
-        time.sleep(6)
+        self.wait_for("runs on two hosts", are_at_work)
+        time.sleep(1)
+        return found
 
     def finish(self) -> dict[str, Any]:
         """Wait for its end.
@@ -221,12 +243,7 @@ class Load:
         )
         runs = self.list_runs()
         statuses = [run.status.value for run in runs]
-        reasons = []
-        for run in runs:
-            if run.status == dg.DagsterRunStatus.FAILURE:
-                failed = dg.DagsterEventType.RUN_FAILURE
-                entries = self._instance.all_logs(run.run_id, of_type=failed)
-                reasons += [str(one.dagster_event and one.dagster_event.message) for one in entries]
+        reasons = self._explain(runs)
         self._instance.dispose()
         return {
             "seconds": seconds,
@@ -262,7 +279,7 @@ def measure_throughput(backfill: Backfill, expected: Mapping[str, pl.DataFrame])
     partitions = len(backfill.names) * ((backfill.days[1] - backfill.days[0]).days + 1)
     for workers in WORKERS:
         with temporary_folder() as folder, deploy(backfill, folder, workers) as deployment:
-            done = Load(deployment, backfill).finish()
+            done = Load(deployment, backfill, RUNS).finish()
             problems = check(deployment, expected)
         rate = round(partitions / done["seconds"], 1)
         figures[str(workers)] = {**done, "partitions_per_s": rate, "differences": problems}
@@ -275,21 +292,15 @@ def measure_throughput(backfill: Backfill, expected: Mapping[str, pl.DataFrame])
 def try_faults(backfill: Backfill, expected: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     """Kill a worker host and cut another one off, while both work; it comes back later."""
     with temporary_folder() as folder, deploy(backfill, folder, 3) as deployment:
-        killed, cut, _ = deployment.hosts
-        load = Load(deployment, backfill)
-        load.wait_for_work_on([killed, cut])
+        load = Load(deployment, backfill, LONG_RUNS)
+        at_work = load.wait_for_work()
+        killed, cut = [host for host in deployment.hosts if host.name in at_work][:2]
         killed.kill()
         cut.set_link("down")
-        lost = {
-            one.run_id
-            for one in load.list_runs()
-            if one.status == dg.DagsterRunStatus.STARTED
-            and load.find_hosts().get(one.run_id) in (killed.name, cut.name)
-        }
+        lost = {at_work[killed.name], at_work[cut.name]}
 
         def is_noticed() -> bool:
-            ended = {run.run_id for run in load.list_runs() if run.is_finished}
-            return lost <= ended
+            return lost <= {run.run_id for run in load.list_runs() if run.is_finished}
 
         noticed = load.wait_for("the lost runs are noticed", is_noticed)
         cut.set_link("up")
@@ -297,7 +308,7 @@ def try_faults(backfill: Backfill, expected: Mapping[str, pl.DataFrame]) -> dict
         # What the host that was cut off still does, it does now.
         time.sleep(20)
         problems = check(deployment, expected)
-    figures = {**done, "lost": len(lost), "noticed_s": noticed, "differences": problems}
+    figures = {**done, "noticed_s": noticed, "differences": problems}
     print(f"  {figures}", flush=True)
     return figures
 
@@ -306,26 +317,24 @@ def try_failover(backfill: Backfill, expected: Mapping[str, pl.DataFrame]) -> di
     """Restart one part after the other while runs work, each killed first."""
     recovery: dict[str, float] = {}
     with temporary_folder() as folder, deploy(backfill, folder, 2) as deployment:
-        load = Load(deployment, backfill)
-        load.wait_for_work_on(deployment.hosts)
+        load = Load(deployment, backfill, RUNS)
+        load.wait_for_work()
         deployment.stop("webserver", signal.SIGKILL)
         deployment.start("webserver")
         recovery["webserver"] = round(deployment.wait_for_webserver(), 1)
         deployment.stop("daemon", signal.SIGKILL)
         time.sleep(10)
         deployment.start("daemon")
-        host = deployment.hosts[0]
+        host, before = deployment.hosts[0], load.find_hosts()
         host.kill()
         deployment.start_worker(host)
-        before = load.find_hosts()
         recovery["worker"] = load.wait_for(
             "the worker takes a run",
             lambda: (
                 load.is_done()
                 or any(
-                    name == host.name
+                    name == host.name and one not in before
                     for one, name in load.find_hosts().items()
-                    if one not in before
                 )
             ),
         )
@@ -353,6 +362,8 @@ def main() -> int:
     if obstacle := find_obstacle():
         print(f"left out: {obstacle}")
         return finish("hosts", {"left_out": obstacle}, {})
+    # Ended as by Ctrl-C, it still ends what it started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     names = [f"tech{number:03}" for number in range(given.workspaces)]

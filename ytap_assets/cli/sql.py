@@ -135,8 +135,20 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
         raise click.exceptions.Exit(failed)
 
 
-@click.command(epilog=examples("ytap attach", "ytap attach > lake.sql && duckdb -init lake.sql"))
-def attach() -> None:
+@click.command(
+    epilog=examples(
+        "ytap attach",
+        "ytap attach > lake.sql && duckdb -init lake.sql",
+        "ytap attach --as europe >> lakes.sql",
+    )
+)
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Attach the lake under this name, beside others; the default database stays.",
+)
+def attach(name: str | None) -> None:
     """Print the statements that attach the lake in DuckDB.
 
     The first loads the extensions, the second attaches the lake read-only, the third makes reads of
@@ -146,7 +158,7 @@ def attach() -> None:
     """
     from ytap_assets.lakehouse.connection import attach_lines
 
-    for line in attach_lines(Settings.from_env()):
+    for line in attach_lines(Settings.from_env(), name):
         say(line)
 
 

@@ -11,12 +11,16 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ytap_assets.cli.common import announce_transport, examples, open_platform
 from ytap_assets.cli.output import note
 from ytap_assets.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance
 
 _HOST = "127.0.0.1"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -63,6 +67,7 @@ def ui(port: int, *, verbose: bool) -> None:
     home = prepare_home(settings)
     _hold(home / "ui.lock")
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        _check_launcher(instance, home)
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)
     note(f"http://{_HOST}:{port} (stop it with Ctrl-C)")
@@ -159,6 +164,19 @@ def show_selected() -> None:
     for line in select_lines(sys.stdin):
         sys.stdout.write(line)
         sys.stdout.flush()
+
+
+def _check_launcher(instance: DagsterInstance, home: Path) -> None:
+    """See that the instance is of one machine.
+
+    Raises:
+        ConfigError: Runs are sent to workers, containers or pods: their deployment has a daemon.
+    """
+    if instance.run_launcher.supports_check_run_worker_health:
+        raise ConfigError(
+            f"{home}/dagster.yaml names the run launcher {type(instance.run_launcher).__name__}:"
+            " the deployment has a web server and a daemon of its own; see docs/deploying.md"
+        )
 
 
 def _check_port(port: int) -> None:

@@ -1,7 +1,8 @@
 """What a run reports to Dagster: materializations, failed partitions and check results.
 
 A run over hundreds of partitions reports them in batches (ADR 10), since each single report takes a
-commit to the event log. A batch has events of one kind, since the log in PostgreSQL refuses others.
+commit to the event log. A batch has events of one kind, and of a kind that Dagster's logs take in
+batches, since the log in PostgreSQL refuses others.
 The outputs of the step are not used: Dagster would report one
 materialization without a partition for a run that was started without a partition key.
 """
@@ -16,6 +17,7 @@ from uuid import uuid4
 import dagster as dg
 import polars as pl
 from dagster._core.events import (
+    BATCH_WRITABLE_EVENTS,
     AssetMaterializationPlannedData,
     AssetObservationData,
     DagsterEvent,
@@ -23,6 +25,7 @@ from dagster._core.events import (
     StepMaterializationData,
 )
 
+from ytap_assets.defs.event_log import BatchedEventLog
 from ytap_assets.defs.partitions import partition_keys
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.operations.platform import Markdown, Picture, Platform, Written
@@ -103,16 +106,19 @@ class RunEvents:
         """
         events, self._events = self._events, []
         kinds = dict.fromkeys(event.event_type for event in events)
+        takes_all = isinstance(self._instance.event_log_storage, BatchedEventLog)
         for kind in kinds:
             batch = str(uuid4())
             own = [event for event in events if event.event_type == kind]
             if kind == Type.ASSET_MATERIALIZATION:
                 own.sort(key=_order)
+            is_batch = kind in BATCH_WRITABLE_EVENTS or takes_all
             for number, event in enumerate(own, 1):
+                part = DagsterEventBatchMetadata(batch, is_end=number == len(own))
                 self._instance.report_dagster_event(
                     event,
                     self._run.run_id,
-                    batch_metadata=DagsterEventBatchMetadata(batch, is_end=number == len(own)),
+                    batch_metadata=part if is_batch else None,
                     timestamp=self._next_timestamp(),
                 )
 

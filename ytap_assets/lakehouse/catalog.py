@@ -181,7 +181,7 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def attach_statement(self, data_path: str, mode: Mode) -> str:
+    def attach_statement(self, data_path: str, mode: Mode, name: str = LAKE) -> str:
         """The ATTACH statement; the plain DuckDB command line takes it too.
 
         The data path is overridden so that a data folder can be moved.

@@ -83,9 +83,13 @@ class Files(ABC):
 
     extensions: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def preparation(self) -> str | None:
-        """The statement that a connection of DuckDB needs to reach them; it contains no key."""
+    def prepare(self, lake: str = "lake") -> str | None:
+        """The statement that a connection of DuckDB needs to reach them; it contains no key.
+
+        Args:
+            lake: The name under which the lake is attached.
+        """
+        del lake
         return None
 
     @property

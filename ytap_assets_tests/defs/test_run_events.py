@@ -14,6 +14,7 @@ from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.tables import SCORED_TRENDS
 
 DAYS = [f"2026-11-{number:02}|tech" for number in (20, 18, 19, 16, 17)]
+kind = dg.DagsterEventType
 KEY = dg.AssetKey(SCORED_TRENDS.name)
 
 
@@ -52,7 +53,10 @@ def test_materializations_are_in_the_order_of_partitions_and_share_no_millisecon
     assert stamps == sorted(stamps, reverse=True)
 
 
-def test_a_batch_has_events_of_one_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("takes_all", [True, False])
+def test_a_batch_has_events_of_one_kind_that_the_log_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, takes_all: bool
+) -> None:
     batches: list[set[Any]] = []
     store = SqliteEventLogStorage.store_event_batch
 
@@ -62,8 +66,14 @@ def test_a_batch_has_events_of_one_kind(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
     monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", note)
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
-    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+    log = {"module": "ytap_assets.defs.event_log", "class": "BatchedEventLog"}
+    own = {"event_log_storage": log | {"config": {"base_dir": str(tmp_path)}}}
+    settings = {"telemetry": {"enabled": False}} | (own if takes_all else {})
+    with dg.DagsterInstance.local_temp(str(tmp_path), settings) as instance:
         report(instance, DAYS)
+        [run] = instance.get_runs()
+        checks = instance.all_logs(run.run_id, of_type=kind.ASSET_CHECK_EVALUATION)
 
-    kind = dg.DagsterEventType
-    assert batches == [{kind.ASSET_MATERIALIZATION}, {kind.ASSET_CHECK_EVALUATION}]
+    expected = [{kind.ASSET_MATERIALIZATION}, {kind.ASSET_CHECK_EVALUATION}]
+    assert batches == expected[: 2 if takes_all else 1]
+    assert len(checks) == len(DAYS)

@@ -19,6 +19,7 @@ from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin
 
+from ytap_assets.cli.ui import _check_launcher
 from ytap_assets.defs.liveness import PROCESS_TAG, hold_lock, is_locked
 from ytap_assets.defs.workers import WorkerRunLauncher, build_worker, run_process
 from ytap_assets.errors import ConfigError
@@ -168,6 +169,16 @@ def test_a_worker_needs_its_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyP
         build_worker()
 
 
+def test_ytap_ui_starts_no_second_daemon_beside_that_of_the_workers(cluster: Cluster) -> None:
+    with (
+        cluster.open() as instance,
+        pytest.raises(ConfigError, match=r"WorkerRunLauncher.*deploying"),
+    ):
+        _check_launcher(instance, cluster.home)
+    with dg.DagsterInstance.ephemeral() as instance:
+        _check_launcher(instance, cluster.home)
+
+
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[str]:
     """The URL of a Redis server of the test's own; the test is skipped where there is none."""
@@ -257,3 +268,16 @@ def test_a_run_outlives_its_worker_and_is_not_executed_by_another(
         with worker(cluster, broker):
             wait(lambda: status_of(instance, run) == Status.SUCCESS)
         assert len([*tmp_path.glob(f"{run.run_id}.*")]) == 1
+
+
+@pytest.mark.soak
+def test_a_worker_that_is_stopped_waits_for_its_runs(
+    cluster: Cluster, broker: str, tmp_path: Path
+) -> None:
+    with cluster.open() as instance, worker(cluster, broker) as stopped:
+        run = begin(instance, folder=tmp_path, lasts_s=10)
+        send(cluster, run, broker)
+        wait(lambda: [*tmp_path.glob(f"{run.run_id}.*")] != [])
+        stopped.terminate()
+        stopped.wait(timeout=60)
+        assert status_of(instance, run) == Status.SUCCESS
