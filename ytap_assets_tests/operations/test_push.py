@@ -462,6 +462,18 @@ def test_a_check_up_reads_what_was_pushed(worker: Platform) -> None:
     worker.settings.workspaces.mkdir()
 
 
+def test_rows_without_a_pushed_config_are_told(worker: Platform) -> None:
+    in_folder = Platform(replace(worker.settings, workspace_source="folder"), now=lambda: NOW)
+    write_lines(worker, "tech", SCRIPTS, script("one"))
+    advance_one(slice_of(in_folder), ALL_PROMOTIONS)
+    in_folder.lake.close()
+
+    found = {one.subject: one.detail for one in examine(worker.settings, now=NOW)}
+
+    assert "ytap workspace push tech" in found["rows of tech"]
+    assert "ytap workspace push --all" in found["workspaces"]
+
+
 def test_a_cursor_of_the_folder_goes_on_in_the_lake_and_back(worker: Platform) -> None:
     """The setting can be changed at any time: no line counts twice."""
     in_folder = Platform(replace(worker.settings, workspace_source="folder"), now=lambda: NOW)
