@@ -127,6 +127,15 @@ class Host:
                 )
             )  # fmt: skip
 
+    def executes(self, run_id: str) -> bool:
+        """Whether a process of the host executes a run."""
+        pids = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, check=True)
+        commands = []
+        for pid in pids.stdout.decode().split():
+            with suppress(OSError):
+                commands.append(Path("/proc", pid, "cmdline").read_bytes())
+        return any(run_id.encode() in command for command in commands)
+
     def kill(self) -> None:
         """End every process of the host at once."""
         pids = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, check=False)
