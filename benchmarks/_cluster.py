@@ -190,7 +190,7 @@ class Deployment:
         run("ip", "addr", "add", f"{ADDRESS}/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
         self._start_postgres()
-        self.start_broker()
+        self._start_broker()
         with (self.folder / "s3.log").open("wb") as log:
             s3 = subprocess.Popen(
                 [sys.executable, "-m", "ytap_assets_tests.s3_server", ADDRESS],
@@ -243,7 +243,7 @@ class Deployment:
         """Restart the server; every session ends."""
         self._restart_postgres()
 
-    def start_broker(self) -> None:
+    def _start_broker(self) -> None:
         """Start Redis, which keeps its messages in a file."""
         self._programs["broker"] = subprocess.Popen(
             ["redis-server", "--bind", ADDRESS, "--port", str(REDIS_PORT), "--protected-mode", "no",
@@ -284,7 +284,10 @@ class Deployment:
             raise RuntimeError(done.stdout + done.stderr)
 
     def start(self, name: str) -> None:
-        """Start a control program: `code`, `webserver` or `daemon`."""
+        """Start a control program (`code`, `webserver` or `daemon`), or the broker."""
+        if name == "broker":
+            self._start_broker()
+            return
         workspace = str(self.folder / "control" / "dagster_home" / "workspace.yaml")
         module = ["-m", "ytap_assets.definitions", "-h", "127.0.0.1", "-p", str(CODE_PORT)]
         command = {
