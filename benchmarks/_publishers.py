@@ -22,6 +22,7 @@ from dagster_polars import PolarsParquetIOManager
 from ytap_assets.defs.partitions import DAY, WORKSPACE, partition_key
 from ytap_assets.defs.table_assets import Stage, TableAsset, build_stage
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import (
@@ -35,7 +36,7 @@ from ytap_assets.settings import Settings
 from ytap_assets.tables import SCORED_TRENDS
 from ytap_assets.workspaces import Workspace
 
-WORKSPACES = ("tech", *(f"writer-{number}" for number in range(8)))
+WORKSPACES = ("tech", *(f"writer-{number}" for number in range(16)))
 _RUN = Run("benchmark", "benchmark", "publish a partition")
 _NAME = SCORED_TRENDS.name
 _EXPRESSIONS = {"partition_expr": {WORKSPACE: "workspace_id", DAY: "day"}}
@@ -48,24 +49,42 @@ _PARTITIONS = dg.MultiPartitionsDefinition(
 )
 
 
-class Publisher(Protocol):
-    """A way to publish."""
+class Storing(Protocol):
+    """A way to store partitions."""
 
     def prepare(self, workspace_id: str, day: date, frame: pl.DataFrame) -> Callable[[], object]:
         """The call that publishes a partition; Dagster's preparation of a step is done before."""
-
-    def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
-        """A partitioned asset that publishes the frame, and the resources it needs."""
 
     def fetch(self) -> pl.DataFrame:
         """All published rows: workspace_id, day, story_id, members."""
 
 
+class Publisher(Storing, Protocol):
+    """A way to publish from a Dagster asset."""
+
+    def asset(self, frame: pl.DataFrame) -> tuple[dg.AssetsDefinition, dict[str, Any]]:
+        """A partitioned asset that publishes the frame, and the resources it needs."""
+
+
 class Ours:
     """The lakehouse: conformed, checked, under the write lock, in one transaction."""
 
-    def __init__(self, folder: Path, _instance: dg.DagsterInstance) -> None:
-        self._platform = Platform(_settings(folder))
+    def __init__(
+        self,
+        folder: Path,
+        _instance: dg.DagsterInstance,
+        place: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a data folder.
+
+        Args:
+            folder: The data folder.
+            place: Where the lake is, as variables; in the data folder if None.
+        """
+        settings = _settings(folder, place or {})
+        if place and not find_catalog(settings).exists():
+            Lake.create(settings).close()
+        self._platform = Platform(settings)
         for workspace_id in WORKSPACES:
             config = Workspace(workspace_id=workspace_id, name=workspace_id, vertical="none")
             if not (self._platform.workspaces.folder(workspace_id) / "config.yaml").is_file():
@@ -103,6 +122,7 @@ class Stock:
         self._database = folder / "stock.duckdb"
         self._instance = instance
         self._resource = DuckDBPolarsIOManager(database=str(self._database))
+        self._config = {"database": str(self._database), "connection_config": {}}
         self._manager = self._resource.create_io_manager(None)
 
     def prepare(self, workspace_id: str, day: date, frame: pl.DataFrame) -> Callable[[], object]:
@@ -111,7 +131,7 @@ class Stock:
             definition_metadata=_EXPRESSIONS,
             partition_key=partition_key(workspace_id, day),
             asset_partitions_def=_PARTITIONS,
-            resource_config={"database": str(self._database), "connection_config": {}},
+            resource_config=self._config,
             instance=self._instance,
         )
         return partial(self._manager.handle_output, context, frame)
@@ -168,8 +188,9 @@ def ephemeral_instance() -> dg.DagsterInstance:
     return instance
 
 
-def _settings(folder: Path) -> Settings:
-    return Settings.from_env({"YTAP_DATA": str(folder), "YTAP_FIRST_DAY": FIRST_DAY.isoformat()})
+def _settings(folder: Path, place: Mapping[str, str]) -> Settings:
+    first_day = FIRST_DAY.isoformat()
+    return Settings.from_env({"YTAP_DATA": str(folder), "YTAP_FIRST_DAY": first_day, **place})
 
 
 def _returning(frame: pl.DataFrame) -> dg.AssetsDefinition:

@@ -18,10 +18,9 @@ from time import perf_counter
 from typing import Any
 
 import duckdb
+from _lakes import DAYS, PER_DAY, WORKSPACES, fill_year
 from _report import finish, median_ms, print_table, read_arguments, take_turns, temporary_folder
-from _rows import day_after, scored_trends
 
-from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
@@ -29,13 +28,10 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 from ytap_assets.tables import SCORED_TRENDS
 
-WORKSPACES = 250
-QUARTERS = ((0, 90), (90, 91), (181, 92), (273, 92))
-PER_DAY = 20
 ROUNDS = 15
 LIMIT = 3.0
 ALL = "all workspaces"
-_RUN = Run("benchmark", "benchmark", "publish a year")
+_RUN = Run("benchmark", "benchmark", "maintain")
 _ONE = "workspace_id = 'channel-123'"
 QUESTIONS = {
     ALL: "SELECT workspace_id, count(*), round(avg(base_score), 6), sum(is_spam::INT) FROM {}"
@@ -58,7 +54,7 @@ def main() -> int:
         file = folder / "one.parquet"
         began = perf_counter()
         with Lake.open(settings) as lake:
-            fill(lake)
+            fill_year(lake)
             published = perf_counter()
             copy_to_file(settings, file)
             before = measure(settings, file)
@@ -68,22 +64,6 @@ def main() -> int:
         after = measure(settings, file)
     files = {"before": done.files_before, "after": done.files_after}
     return report(before, after, files, seconds)
-
-
-def fill(lake: Lake) -> None:
-    """A commit per quarter, which writes a file per workspace."""
-    names = [f"channel-{number:03}" for number in range(WORKSPACES)]
-    for first, days in QUARTERS:
-        checked = [
-            check_rows(
-                SCORED_TRENDS,
-                scored_trends(name, days, PER_DAY, first=first),
-                Scope(name, day_after(first), day_after(first + days - 1)),
-            )
-            for name in names
-        ]
-        with lake.write(_RUN) as transaction:
-            transaction.publish_all(checked)
 
 
 def copy_to_file(settings: Settings, file: Path) -> None:
@@ -122,7 +102,7 @@ def report(
         [q, before[q]["lake"], after[q]["lake"], after[q]["file"], ratios[q]] for q in QUESTIONS
     ]
     print_table(
-        f"{WORKSPACES * 365 * PER_DAY:,} rows, median ms",
+        f"{WORKSPACES * DAYS * PER_DAY:,} rows, median ms",
         ["", "lake, before", "lake, maintained", "one Parquet file", "maintained / file"],
         [*rows, ["files", files["before"], files["after"], 1, ""]],
     )

@@ -21,6 +21,7 @@ from ytap_assets.safe_files import read_below
 
 Transport = Literal["live", "record", "replay"]
 _TRANSPORTS = ("live", "record", "replay")
+WorkspaceSource = Literal["folder", "lake"]
 _REMEMBERED = ("live", "replay")
 _MAX_TRANSPORT_BYTES = 100
 _CREDENTIALS = "YTAP_SECRET_"
@@ -28,6 +29,7 @@ VARIABLES = (
     "YTAP_DATA",
     "YTAP_CATALOG",
     "YTAP_DATA_PATH",
+    "YTAP_WORKSPACES",
     "YTAP_FILES",
     "YTAP_TRANSPORT",
     "YTAP_FIRST_DAY",
@@ -135,6 +137,8 @@ class Settings:
         data_path: The folder of the lake's Parquet files (``YTAP_DATA_PATH``).
         bucket: The place in S3 where they are instead (``YTAP_DATA_PATH``, as a URL); None for the
             folder.
+        workspace_source: Where configs and inbox files are read (``YTAP_WORKSPACES``): ``folder``,
+            the data folder's; or ``lake``, where they were pushed.
         files: The folder of reports, models and backups (``YTAP_FILES``); None for the data
             folder.
         store_bucket: The place in S3 where reports and models are instead (``YTAP_FILES``, as a
@@ -160,6 +164,7 @@ class Settings:
     data_path: Path
     database: Database | None = None
     bucket: Bucket | None = None
+    workspace_source: WorkspaceSource = "folder"
     files: Path | None = None
     store_bucket: Bucket | None = None
     transport: Transport = "live"
@@ -194,6 +199,7 @@ class Settings:
             data_path=data_path if bucket else _files_folder(env, data_path),
             database=database,
             bucket=bucket,
+            workspace_source=_workspace_source(env, "YTAP_WORKSPACES"),
             files=None if store_bucket else _local_path(env, "YTAP_FILES", data),
             store_bucket=store_bucket,
             transport=_transport(transport, "YTAP_TRANSPORT"),
@@ -356,6 +362,13 @@ def _transport(text: str, origin: object, known: Sequence[str] = _TRANSPORTS) ->
     if text not in known:
         raise ConfigError(f"{origin}={text[:40]!r}: expected one of {', '.join(known)}")
     return cast("Transport", text)
+
+
+def _workspace_source(env: Mapping[str, str], name: str) -> WorkspaceSource:
+    text = env.get(name) or "folder"
+    if text not in ("folder", "lake"):
+        raise ConfigError(f"{name}={text[:40]!r}: expected folder or lake")
+    return cast("WorkspaceSource", text)
 
 
 def _remembered_transport(data: Path) -> Transport | None:

@@ -1,15 +1,15 @@
 """The config of a workspace: `data/workspaces/<workspace_id>/config.yaml`.
 
 Belongs here: a workspace, and reading and writing its config. Does not belong here: the config's
-sections (`workspace_sections`), or operations on a workspace's data. Every error names the file and
-the key.
+sections (`workspace_sections`), configs in the lake (`operations.pushed_files`), or operations on a
+workspace's data. Every error names the file and the key.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -242,10 +242,21 @@ class Workspace(Section):
 
 
 class Workspaces:
-    """The workspaces of an installation, read from their folders."""
+    """The workspaces of an installation, read from their folders.
+
+    Attributes:
+        root: The folder with one folder per workspace.
+        place: Where the workspaces are, for messages.
+        first_step: What to do where there is none.
+        way_back: What to do where there is none any more.
+    """
+
+    first_step = "check YTAP_DATA, or create one with `ytap workspace create`"
+    way_back = "check YTAP_DATA, or bring the folders back"
 
     def __init__(self, settings: Settings) -> None:
         self.root = settings.workspaces
+        self.place = str(settings.workspaces)
 
     def folder(self, workspace_id: str) -> pathlib.Path:
         """The workspace's folder, whether or not it exists.
@@ -260,7 +271,7 @@ class Workspaces:
 
         Folders with invalid names are not workspaces: `readable` reports them.
         """
-        return [name for name in self._folders() if is_workspace_id(name)]
+        return [name for name in self._list() if is_workspace_id(name)]
 
     def readable(self) -> tuple[list[Workspace], dict[str, ConfigError]]:
         """All workspaces with a readable config, so that one error does not affect the others.
@@ -268,13 +279,9 @@ class Workspaces:
         Returns:
             The workspaces in order of their ids, and the errors of the others, by folder.
         """
-        workspaces: list[Workspace] = []
-        problems: dict[str, ConfigError] = {}
-        for name in self._folders():
-            try:
-                workspaces.append(self.get(name))
-            except ConfigError as error:
-                problems[name] = error
+        found = self.get_all()
+        workspaces = [one for one in found.values() if isinstance(one, Workspace)]
+        problems = {name: one for name, one in found.items() if isinstance(one, ConfigError)}
         return workspaces, problems
 
     def get(self, workspace_id: str) -> Workspace:
@@ -283,9 +290,34 @@ class Workspaces:
         Raises:
             ConfigError: It does not exist, or is invalid; the message names file and key.
         """
-        text = self.read_config(workspace_id)
-        origin = str(self.folder(workspace_id) / CONFIG_NAME)
-        return parse_workspace(workspace_id, text, origin=origin)
+        return self._parse(workspace_id, self.read_config(workspace_id))
+
+    def get_all(self, names: Iterable[str] | None = None) -> dict[str, Workspace | ConfigError]:
+        """Read several workspaces' configs, or all: each config, or why it cannot be read."""
+        found: dict[str, Workspace | ConfigError] = {}
+        for name, text in self.read_configs(names).items():
+            try:
+                found[name] = text if isinstance(text, ConfigError) else self._parse(name, text)
+            except ConfigError as error:
+                found[name] = error
+        return found
+
+    def read_configs(self, names: Iterable[str] | None = None) -> dict[str, bytes | ConfigError]:
+        """Read several workspaces' configs as bytes, or all; as `get_all`."""
+        found: dict[str, bytes | ConfigError] = {}
+        for name in self._list() if names is None else names:
+            try:
+                found[name] = self.read_config(name)
+            except ConfigError as error:
+                found[name] = error
+        return found
+
+    def _parse(self, workspace_id: str, text: bytes) -> Workspace:
+        return parse_workspace(workspace_id, text, origin=self.origin(workspace_id))
+
+    def origin(self, workspace_id: str) -> str:
+        """Where a workspace's config is, for messages."""
+        return str(self.folder(workspace_id) / CONFIG_NAME)
 
     def get_open(self, workspace_id: str) -> Workspace:
         """`get`, for an operation that changes the workspace's data.
@@ -313,18 +345,19 @@ class Workspaces:
         except FileRefusedError as error:
             raise ConfigError(f"{folder}: {error}") from error
         if found is None:
-            advice = self._advise(workspace_id)
-            raise ConfigError(f"workspace {workspace_id!r} does not exist; {advice}")
+            raise self._describe_missing(workspace_id)
         return found.content
+
+    def _describe_missing(self, workspace_id: str) -> ConfigError:
+        return ConfigError(
+            f"workspace {workspace_id!r} does not exist; {self._advise(workspace_id)}"
+        )
 
     def _advise(self, workspace_id: str) -> str:
         """What to do about the id of a workspace that does not exist."""
         known = self.ids()
         if not known:
-            return (
-                f"there is none in {self.root}; check YTAP_DATA, or create one with `ytap workspace"
-                " create`"
-            )
+            return f"there is none in {self.place}; {self.first_step}"
         nearest = find_nearest(workspace_id, known)
         question = f"did you mean {nearest}? " if nearest else ""
         more = ", ..." if len(known) > _SHOWN_IDS else ""
@@ -338,7 +371,7 @@ class Workspaces:
         """Replace a workspace's config atomically; a link in its place is replaced too."""
         return write_below(self.folder(workspace_id), CONFIG_NAME, text)
 
-    def _folders(self) -> list[str]:
+    def _list(self) -> list[str]:
         """The folders with a config, in order; empty if there is no workspaces folder."""
         return sorted(path.parent.name for path in self.root.glob(f"*/{CONFIG_NAME}"))
 

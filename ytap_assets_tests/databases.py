@@ -97,8 +97,10 @@ def find_server() -> Iterator[Server]:
         server.drop(server.url())
     except (CatalogUnreachableError, psycopg2.Error) as error:
         pytest.skip(f"no PostgreSQL server on which databases can be created: {error}")
-    yield server
-    server.drop_all()
+    try:
+        yield server
+    finally:
+        server.drop_all()
 
 
 class Lakes:
@@ -213,8 +215,10 @@ def run_s3() -> Iterator[str]:
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE) as server:
         assert server.stdout is not None
         endpoint = server.stdout.readline().decode().strip()
-        yield f"s3://lakes/tests?endpoint={endpoint}&region=us-east-1"
-        server.terminate()
+        try:
+            yield f"s3://lakes/tests?endpoint={endpoint}&region=us-east-1"
+        finally:
+            server.terminate()
 
 
 def place_of(settings: Settings) -> dict[str, Any]:

@@ -144,6 +144,8 @@ def test_every_setting_has_an_effect(tmp_path: Path) -> None:
         "YTAP_DATA": str(tmp_path),
         "YTAP_CATALOG": str(tmp_path / "c.sqlite"),
         "YTAP_DATA_PATH": str(tmp_path / "files"),
+        "YTAP_FILES": str(tmp_path / "store"),
+        "YTAP_WORKSPACES": "lake",
         "YTAP_TRANSPORT": "record",
         "YTAP_FIRST_DAY": "2024-01-31",
         "YTAP_SNAPSHOT_DAYS": "7",

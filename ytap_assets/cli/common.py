@@ -186,9 +186,9 @@ def choose_workspaces(
     if not wanted:
         report_problems(problems.values())
         raise click.UsageError(
-            f"there is no active workspace in {one_line(str(platform.workspaces.root))}; check"
-            " YTAP_DATA, create one with `ytap workspace create`, or restore an archived one with"
-            " `ytap workspace unarchive`"
+            f"there is no active workspace in {one_line(platform.workspaces.place)};"
+            f" {platform.workspaces.first_step}, or restore an archived one with `ytap workspace"
+            " unarchive`"
         )
     return wanted, list(problems.values())
 

@@ -135,8 +135,20 @@ def shell(workspace: str | None, shape: Format, as_of: int | None) -> None:
         raise click.exceptions.Exit(failed)
 
 
-@click.command(epilog=examples("ytap attach", "ytap attach > lake.sql && duckdb -init lake.sql"))
-def attach() -> None:
+@click.command(
+    epilog=examples(
+        "ytap attach",
+        "ytap attach > lake.sql && duckdb -init lake.sql",
+        "ytap attach --as europe >> lakes.sql",
+    )
+)
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Attach the lake under this name, beside others; the default database stays.",
+)
+def attach(name: str | None) -> None:
     """Print the statements that attach the lake in DuckDB.
 
     The first loads the extensions, the second attaches the lake read-only, the third makes reads of
@@ -146,7 +158,7 @@ def attach() -> None:
     """
     from ytap_assets.lakehouse.connection import attach_lines
 
-    for line in attach_lines(Settings.from_env()):
+    for line in attach_lines(Settings.from_env(), name):
         say(line)
 
 
@@ -485,13 +497,13 @@ QUESTIONS = (
 def summary() -> None:
     """Show rows per table, the newest reports, and queries."""
     from ytap_assets.lakehouse.sql_sandbox import open_shell
-    from ytap_assets.workspaces import Workspaces
+    from ytap_assets.operations.pushed_files import open_workspaces
 
     settings = Settings.from_env()
     with explain_duckdb(), closing(open_shell(settings, workspace_id=None)) as lake:
         _show_rows(lake)
         _show_reports(lake, settings)
-    report_problems(Workspaces(settings).readable()[1].values())
+    report_problems(open_workspaces(settings).readable()[1].values())
     say("\nExample queries:")
     for question in QUESTIONS:
         say(f'  {own_command()} sql "{question}"')

@@ -127,6 +127,9 @@ def backup(folder: Path | None, verifies: bool) -> None:
         f"{clean(str(made.folder))}: {len(made.files)} files, {made.size_bytes / 10**6:.1f} MB,"
         f" DuckDB {made.duckdb_version}"
     )
+    if platform.settings.workspace_source == "lake":
+        note("included as far as they were pushed: configs, inbox files, decisions; not: videos")
+        return
     folders = clean(str(platform.settings.workspaces))
     note(
         f"not included: {folders} (configs, inbox files, decisions, videos); back it up separately"

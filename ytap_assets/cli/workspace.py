@@ -1,13 +1,22 @@
-"""``ytap workspace``: create, list, show, identify, archive, unarchive."""
+"""``ytap workspace``: create, list, show, identify, archive, push; and ``ytap inbox push``."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ytap_assets.cli.common import FAILED, FILE, complete_workspace, examples, workspace_id
+from ytap_assets.cli.common import (
+    FAILED,
+    FILE,
+    complete_workspace,
+    examples,
+    new_run,
+    open_platform,
+    workspace_id,
+)
 from ytap_assets.cli.output import (
     clean,
     note,
@@ -65,6 +74,7 @@ def create(
         origin=origin,
     )
     say(f"{made.workspace_id} created: {clean(str(path))}")
+    _note_push([made.workspace_id])
     if made.extra:
         say(f"kept under extra: {clean(', '.join(made.extra))}")
     if unread := [key for key in made.extra if key in type(made).model_fields]:
@@ -84,7 +94,10 @@ def show_all() -> None:
     from ytap_assets.operations.workspaces import list_workspaces
 
     names = ("workspace", "status", "collects", "vertical", "name", "channels", "problem")
-    workspaces = _workspaces()
+    from ytap_assets.operations.pushed_files import open_workspaces
+    from ytap_assets.settings import Settings
+
+    workspaces = open_workspaces(Settings.from_env())
     survey, is_whole = _survey(workspaces)
     listed = list_workspaces(workspaces, survey.registered)
     rows = [_row(one) for one in listed]
@@ -145,14 +158,15 @@ def show(workspace_id: str) -> None:
     Also lists settings that have no effect, with the reason. Exits with 2 if its spam model cannot
     be read.
     """
+    from ytap_assets.operations.pushed_files import open_workspaces
     from ytap_assets.operations.trends import spam_model
     from ytap_assets.operations.workspaces import find_idle_settings
     from ytap_assets.settings import Settings
     from ytap_assets.workspaces import dump_workspace
 
-    workspaces = _workspaces()
+    workspaces = open_workspaces(Settings.from_env())
     config = workspaces.get(workspace_id)
-    say(f"# {clean(str(workspaces.folder(workspace_id)))}")
+    say(f"# {clean(workspaces.origin(workspace_id))}")
     for line in dump_workspace(config).splitlines():
         say(clean(line))
     for key, why in find_idle_settings(config):
@@ -189,6 +203,7 @@ def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -
     workspaces = _workspaces()
     registered = read_registry(Settings.from_env())
     problems: list[ConfigError] = []
+    written: list[str] = []
     for name in [workspace_id] if workspace_id is not None else workspaces.ids():
         try:
             uid = identify_workspace(workspaces, name, registered, new=new, adopt=adopt)
@@ -198,6 +213,8 @@ def identify(workspace_id: str | None, everyone: bool, new: bool, adopt: bool) -
             problems.append(error)
         else:
             say(f"{name} now has the uid {uid}" if uid else f"{name} keeps its uid")
+            written += [name] if uid else []
+    _note_push(written)
     report_problems(problems)
     if problems:
         raise click.exceptions.Exit(FAILED)
@@ -211,6 +228,7 @@ def archive(workspace_id: str) -> None:
 
     was_open = archive_workspace(_workspaces(), workspace_id)
     say(f"{workspace_id} {'is' if was_open else 'was already'} archived; its data stays")
+    _note_push([workspace_id] if was_open else [])
 
 
 @workspace.command("unarchive", epilog=examples("ytap workspace unarchive tech"))
@@ -221,13 +239,92 @@ def unarchive(workspace_id: str) -> None:
 
     was_archived = unarchive_workspace(_workspaces(), workspace_id)
     say(f"{workspace_id} {'is active again' if was_archived else 'was not archived'}")
+    _note_push([workspace_id] if was_archived else [])
+
+
+def _to_push(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of the commands that push."""
+    named = click.argument("names", metavar="[ID]...", nargs=-1, shell_complete=complete_workspace)
+    every = click.option("--all", "everyone", is_flag=True, help="All workspaces with a folder.")
+    replace = click.option(
+        "--replace", "replaces", is_flag=True, help="Replace files that another folder pushed."
+    )
+    return named(every(replace(command)))
+
+
+@workspace.command("push", epilog=examples("ytap workspace push tech", "ytap workspace push --all"))
+@_to_push
+def push_configs(names: tuple[str, ...], everyone: bool, replaces: bool) -> None:
+    """Push configs into the lake, where processes with YTAP_WORKSPACES=lake read them.
+
+    Exits with 1 if a config was not pushed: it is invalid, its folder was renamed or copied, or
+    another folder pushed another one.
+    """
+    folders = _workspaces()
+    _push("push configs", _choose(names, everyone, folders.ids()), replaces=replaces)
+
+
+@click.group()
+def inbox() -> None:
+    """Push inbox files into the lake."""
+
+
+@inbox.command("push", epilog=examples("ytap inbox push tech", "ytap inbox push --all"))
+@_to_push
+def push_inboxes(names: tuple[str, ...], everyone: bool, replaces: bool) -> None:
+    """Push what is new in inbox files, and the manifests of videos, into the lake.
+
+    Processes with YTAP_WORKSPACES=lake read them there. The configs have to be pushed before. The
+    files that a manifest names are compared with it here, and are not stored. Exits with 1 if a
+    file was not pushed: it cannot be read, or does not continue what another folder pushed.
+    """
+    found = _workspaces().get_all()
+    archived = {name for name, one in found.items() if getattr(one, "is_archived", False)}
+    chosen = _choose(names, everyone, [name for name in found if name not in archived])
+    _push("push inboxes", chosen, replaces=replaces)
+
+
+def _choose(names: Sequence[str], everyone: bool, known: Sequence[str]) -> list[str]:
+    if everyone == bool(names):
+        raise click.UsageError("give the ID of a workspace, or --all")
+    return list(known) if everyone else list(dict.fromkeys(names))
+
+
+def _push(
+    what: Literal["push configs", "push inboxes"], names: list[str], *, replaces: bool
+) -> None:
+    """Push, and report what was stored."""
+    from ytap_assets.operations.push import Pusher
+
+    pusher = Pusher(open_platform(), new_run(what), replaces=replaces)
+    push = pusher.push_configs if what == "push configs" else pusher.push_inboxes
+    pushed = push(names)
+    for name, one in pushed.items():
+        for file, size in one.files.items():
+            say(f"{name} {clean(file)}: {size:,} bytes pushed")
+    problems = [problem for one in pushed.values() for problem in one.problems]
+    if not problems and not any(one.files for one in pushed.values()):
+        note(f"nothing to push; workspaces compared: {len(names)}")
+    for problem in problems:
+        note(f"error: {one_line(problem)}")
+    if problems:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _note_push(names: Sequence[str]) -> None:
+    """Say that changed configs have to be pushed, where the lake's are read."""
+    from ytap_assets.settings import Settings
+
+    if names and Settings.from_env().workspace_source == "lake":
+        note(f"push the change into the lake with `ytap workspace push {' '.join(names)}`")
 
 
 def _workspaces() -> Workspaces:
+    """The workspaces' folders, which commands that change a config write to."""
     from ytap_assets.settings import Settings
     from ytap_assets.workspaces import Workspaces
 
     return Workspaces(Settings.from_env())
 
 
-COMMANDS = (workspace,)
+COMMANDS = (workspace, inbox)

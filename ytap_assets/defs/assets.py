@@ -55,6 +55,8 @@ from ytap_assets.tables import (
     INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
+    PUSHED_CONFIGS,
+    PUSHED_FILES,
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
     RAW_TRENDS,
@@ -69,7 +71,8 @@ from ytap_assets.tables import (
 )
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, INBOX_CURSORS, INBOX_LINES)
+PUSHED = (PUSHED_CONFIGS, PUSHED_FILES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -218,6 +221,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         WORKSPACES,
         workspaces,
         REGISTRIES,
+        reads=(PUSHED_CONFIGS,),
         watches=(
             Watch(
                 "identity",
@@ -268,6 +272,7 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         PRODUCTION_EVENTS,
         production_events,
         PRODUCTION,
+        reads=(PUSHED_FILES,),
         kinds=frozenset({"python", "duckdb"}),
         beside=(INBOX_CURSORS, INBOX_LINES),
     ),

@@ -4,7 +4,7 @@ A schedule requests what `operations.due` finds due, and what failed. A sensor r
 pure function decide, and requests runs:
 
 - one per promotion: a script's evidence is there -> promote it
-- the workspaces' folders changed -> the partitions follow
+- workspaces were added, removed or archived -> the partitions follow
 - a config changed, and a registry differs from it -> its registries
 - a collection or metrics run ended, successful or failed -> the reports of its days
 - partitions of registries or reports failed -> the same partitions again
@@ -219,7 +219,7 @@ def workspace_folders(
     if gone:
         changes.append(WORKSPACES.build_delete_request(gone))
     before: dict[str, str] = json.loads(context.cursor or "{}")
-    digests = {name: _digest_config(platform, name) for name in {*known, *added} - {*gone}}
+    digests = _digest_configs(platform, sorted({*known, *added} - {*gone}))
     changed = [name for name, digest in digests.items() if before.get(name) != digest]
     try:
         outdated = _find_outdated(platform, context.instance, changed)
@@ -251,23 +251,18 @@ def _find_outdated(
     if not changed:
         return []
     outdated = {name for name, _ in list_active(instance, REGISTRIES.name)} & set(changed)
-    workspaces: list[Workspace] = []
-    for name in changed:
-        try:
-            workspaces.append(platform.workspaces.get(name))
-        except ConfigError:
-            outdated.add(name)
+    configs = platform.workspaces.get_all(changed)
+    outdated |= {name for name, one in configs.items() if isinstance(one, ConfigError)}
+    workspaces = [one for one in configs.values() if isinstance(one, Workspace)]
     reader = platform.lake.batch_reader([one.workspace_id for one in workspaces])
     return sorted(outdated | find_outdated(reader, workspaces, platform.now()))
 
 
-def _digest_config(platform: Platform, workspace_id: str) -> str:
-    """A digest of a config's content, or of the fact that it cannot be read."""
-    try:
-        content = platform.workspaces.read_config(workspace_id)
-    except ConfigError:
-        content = b""
-    return hashlib.sha256(content).hexdigest()[:16]
+def _digest_configs(platform: Platform, names: Sequence[str]) -> dict[str, str]:
+    """A digest of each config's content, or of the fact that it cannot be read."""
+    found = platform.workspaces.read_configs(names)
+    contents = {name: one if isinstance(one, bytes) else b"" for name, one in found.items()}
+    return {name: hashlib.sha256(content).hexdigest()[:16] for name, content in contents.items()}
 
 
 @dg.sensor(

@@ -133,16 +133,14 @@ def group_partitions(keys: Iterable[str]) -> list[Scope]:
 def find_archived(workspaces: Workspaces) -> set[str]:
     """The workspaces whose config says that they are archived.
 
-    One whose config cannot be read is not among them: its runs fail and say why. Every file is read
-    again at each call, and parsed only where it changed: this is asked every minute.
+    One whose config cannot be read is not among them: its runs fail and say why. Every config is
+    read again at each call, and parsed only where it changed: this is asked every minute.
     """
     archived = set()
-    for name in workspaces.ids():
-        try:
-            if _is_archived(name, workspaces.read_config(name)):
+    for name, config in workspaces.read_configs().items():
+        with suppress(ConfigError):
+            if isinstance(config, bytes) and _is_archived(name, config):
                 archived.add(name)
-        except ConfigError:
-            continue
     return archived
 
 
@@ -187,11 +185,9 @@ def find_changes(
     """
     workspaces = platform.workspaces
     added, gone = compare_workspaces(workspaces.ids(), find_archived(workspaces), known)
-    readable: list[Workspace] = []
-    for name in added:
-        # One that cannot be read yet gets a partition: runs of it fail and say why.
-        with suppress(ConfigError):
-            readable.append(workspaces.get(name))
+    # One that cannot be read yet gets a partition: runs of it fail and say why.
+    found = workspaces.get_all(added).values()
+    readable = [one for one in found if isinstance(one, Workspace)]
     refused = platform.find_conflicts(readable)
     return [name for name in added if name not in refused], gone, refused
 

@@ -22,7 +22,7 @@ from typing import Literal
 import duckdb
 
 from ytap_assets.lakehouse.errors import LakeDamagedError
-from ytap_assets.lakehouse.files import Files, find_unsafe_name
+from ytap_assets.lakehouse.files import COMMITS, Files, find_unsafe_name
 from ytap_assets.lakehouse.lock import Lock
 
 LAKE = "lake"
@@ -181,7 +181,7 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def attach_statement(self, data_path: str, mode: Mode) -> str:
+    def attach_statement(self, data_path: str, mode: Mode, name: str = LAKE) -> str:
         """The ATTACH statement; the plain DuckDB command line takes it too.
 
         The data path is overridden so that a data folder can be moved.
@@ -413,11 +413,17 @@ def check_files(facts: CatalogFacts, catalog: object, files: Files) -> None:
         first = facts.files[bad[0]]
         state = f"{there[bad[0]].size_bytes:,} bytes long" if bad[0] in there else None
         state = state or files.describe_absence(bad[0])
+        kept = {name.partition("/")[2] for name in files.beside(COMMITS).list_parquet()}
+        way = (
+            "they belong to a commit whose answer was lost, and were kept; `ytap maintain` puts"
+            " them back"
+            if kept.issuperset(bad)
+            else f"check YTAP_DATA_PATH and YTAP_CATALOG; {WAY_BACK}"
+        )
         raise LakeDamagedError(
             f"{files}: {len(bad)} of {len(facts.files)} files that the catalog {catalog} refers to"
             f" are missing or damaged, such as {bad[0]} of the table {first.table}, which is"
-            f" {state} and should have {first.size_bytes:,} bytes; check YTAP_DATA_PATH and"
-            f" YTAP_CATALOG; {WAY_BACK}"
+            f" {state} and should have {first.size_bytes:,} bytes; {way}"
         )
 
 

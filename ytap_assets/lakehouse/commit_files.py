@@ -19,9 +19,8 @@ import duckdb
 
 from ytap_assets.lakehouse.catalog import Catalog
 from ytap_assets.lakehouse.errors import CatalogUnreachableError
-from ytap_assets.lakehouse.files import Files
+from ytap_assets.lakehouse.files import COMMITS, Files
 
-_PLACE = "/.commits"
 _ATTEMPTS, _PAUSE_S = 30, 2.0
 _ABANDONED = timedelta(hours=1)
 _WRITTEN = """
@@ -110,11 +109,11 @@ class CommitFiles:
         Returns:
             How many files were put back.
         """
-        kept = self._files.beside(_PLACE).list_parquet()
+        kept = self._files.beside(COMMITS).list_parquet()
         count = self._put_back(sorted({name.split("/")[0] for name in kept}))
         if now is not None:
             limit = (now - _ABANDONED).astimezone(UTC).timestamp()
-            self._files.beside(_PLACE).delete(
+            self._files.beside(COMMITS).delete(
                 [name for name, state in kept.items() if state.modified_at < limit]
             )
         return count
@@ -131,4 +130,4 @@ class CommitFiles:
         return len(lost)
 
     def _place_of(self, commit_id: str) -> Files:
-        return self._files.beside(f"{_PLACE}/{commit_id}")
+        return self._files.beside(f"{COMMITS}/{commit_id}")

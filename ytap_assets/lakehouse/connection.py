@@ -7,6 +7,7 @@ DuckDB downloads nothing by itself.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ _END_OF_NUMBERS = 2**63
 WRONG_OPTIMIZER = "statistics_propagation"
 """Must be disabled to read old snapshots (`_choose_optimizers`)."""
 _FEW_FILES = 1_000
+_LAKE_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 # The extension files whose signature DuckDB has checked in this process, as they were then.
 _checked: dict[Path, tuple[int, ...]] = {}
 
@@ -211,6 +213,11 @@ def _describe_missing(settings: Settings) -> str:
     moved = settings.lake_variables
     obstacle = find_obstacle(settings)
     place = f"there is no lake at {settings.catalog_name}"
+    if is_made_by_itself(settings) and settings.workspace_source == "lake":
+        return (
+            f"{place}; check YTAP_DATA and YTAP_CATALOG, or create an empty lake with `ytap lake"
+            " create`, and push workspaces into it with `ytap workspace push`"
+        )
     if is_made_by_itself(settings) and not _has_workspaces(settings):
         return (
             f"{place}, and no workspace in {settings.workspaces}; check YTAP_DATA, or create a"
@@ -239,8 +246,8 @@ def _attach(
         connection.execute("SET GLOBAL threads = 1")
         for variable in catalog.variables:
             connection.execute(f"SET GLOBAL {variable}")
-        if files.preparation:
-            connection.execute(files.preparation)
+        if preparation := files.prepare():
+            connection.execute(preparation)
         with translate_errors(settings):
             if mode != "read":
                 files.create()
@@ -287,26 +294,40 @@ def make_catalog(settings: Settings) -> None:
     find_catalog(settings).create(lambda new: _attach(settings, new, "create").close())
 
 
-def attach_lines(settings: Settings) -> tuple[str, str, str]:
+def attach_lines(settings: Settings, name: str | None = None) -> tuple[str, str, str]:
     """Statements for DuckDB's own command line, which read the lake correctly.
+
+    Args:
+        settings: Where it is.
+        name: The name under which it is attached, beside other lakes; None for the default
+            database, named `LAKE`.
 
     Returns:
         What loads the extensions and finds the key of the files, what attaches the lake read-only,
         and what is to be set.
+
+    Raises:
+        ConfigError: The name is not one of lower-case letters, digits and underscores.
     """
+    if name is not None and not _LAKE_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{name[:40]!r}: a lake's name has lower-case letters, digits and _, and begins with a"
+            " letter"
+        )
     catalog, files = find_catalog(settings), find_files(settings)
-    found = {name: extension_file(name) for name in (*catalog.extensions, *files.extensions)}
     loads = [
-        f"LOAD {quote(str(file))};" if file else f"INSTALL {name}; LOAD {name};"
-        for name, file in found.items()
+        f"LOAD {quote(str(file))};" if file else f"INSTALL {extension}; LOAD {extension};"
+        for extension in (*catalog.extensions, *files.extensions)
+        for file in (extension_file(extension),)
     ]
-    if files.preparation:
-        loads.append(f"{files.preparation};")
+    if preparation := files.prepare(name or LAKE):
+        loads.append(f"{preparation};")
     # GLOBAL, or they do not reach the connections on which DuckLake reads its catalog.
     variables = [f"GLOBAL {variable}" for variable in catalog.variables]
+    use = f" USE {LAKE};" if name is None else ""
     return (
         " ".join(loads),
-        f"{catalog.attach_statement(files.root, 'read')}; USE {LAKE};",
+        f"{catalog.attach_statement(files.root, 'read', name or LAKE)};{use}",
         f"SET disabled_optimizers = {quote(WRONG_OPTIMIZER)};"
         + "".join(f" SET {variable};" for variable in variables),
     )

@@ -30,6 +30,8 @@ _OURS = re.compile(
 )
 _STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
 _CHUNK = 1 << 20
+COMMITS = "/.commits"
+"""Behind a place: where files of commits are kept whose answer may be lost (`commit_files`)."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,13 @@ class Files(ABC):
 
     extensions: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def preparation(self) -> str | None:
-        """The statement that a connection of DuckDB needs to reach them; it contains no key."""
+    def prepare(self, lake: str = "lake") -> str | None:
+        """The statement that a connection of DuckDB needs to reach them; it contains no key.
+
+        Args:
+            lake: The name under which the lake is attached.
+        """
+        del lake
         return None
 
     @property

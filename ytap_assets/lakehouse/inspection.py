@@ -7,7 +7,7 @@ is necessary. Belongs here: facts. Does not belong here: judging them (`operatio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ import polars as pl
 from ytap_assets.lakehouse.catalog import LAKE, Catalog
 from ytap_assets.lakehouse.connection import attach, commit_times, extension_file, find_catalog
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
+from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.schema import SchemaChange, Stored, plan_changes, stored_columns
 from ytap_assets.settings import Settings
 from ytap_assets.tables import Table
@@ -135,6 +136,14 @@ class Inspection:
             ages += [Age(table.name, str(w), _int(n), _instant(at)) for w, n, at in rows]
         return ages
 
+    def has(self, table: Table) -> bool:
+        """Whether the table exists in the lake."""
+        return table.name in self._stored
+
+    def cross_reader(self) -> CrossReader:
+        """Read across workspaces, as of the same snapshot."""
+        return CrossReader(lambda: nullcontext(self._connection))
+
     def read(
         self,
         table: Table,
@@ -152,7 +161,7 @@ class Inspection:
                 snapshot that added a row.
             after: The value that it has to be after, if not all known ones are wanted.
         """
-        if table.name not in self._stored:
+        if not self.has(table):
             return table.empty().select(columns)
         names = ", ".join(f'"{name}"' for name in columns)
         where = f' WHERE "{known}" IS NOT NULL' if known else ""

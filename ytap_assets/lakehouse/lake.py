@@ -326,6 +326,14 @@ class Lake:
             run = Run("preview", "lakehouse", "preview an append")
             return Transaction(cursor, run, self.catalog).split(rows.table, rows.frame)
 
+    def last_seq(self, table: Table) -> int:
+        """An upper bound of the numbers in a sequenced table: higher after every append.
+
+        It is stored in the catalog, so no file is read.
+        """
+        with self.cursor() as cursor:
+            return Transaction(cursor, Run("", "lakehouse", "look"), self.catalog).last_seq(table)
+
     def snapshot_id(self) -> int:
         """The newest snapshot."""
         with self.cursor() as cursor:

@@ -436,14 +436,13 @@ def sum_rows(connection: duckdb.DuckDBPyConnection, schema: str, table: str, sna
     """Rows, and the sum of a hash of each row's values, by workspace, in any order of rows."""
     place = f"{_quote_name(schema, table)} AT (VERSION => {snapshot})"
     columns = connection.execute(f"FROM {place} LIMIT 0").description or ()
+    values = [_quote_name(name) for name, *_ in columns]
     # To the hash, an empty list is the same as none.
-    lists = "".join(
-        f", {_quote_name(name)} IS NULL" for name, kind, *_ in columns if str(kind).endswith("]")
-    )
+    values += [f"{_quote_name(name)} IS NULL" for name, kind, *_ in columns if "[" in str(kind)]
     owner = "workspace_id" if any(name == "workspace_id" for name, *_ in columns) else "NULL"
     rows = connection.execute(
-        f"SELECT {owner}::VARCHAR, count(*), sum(hash(t{lists})::HUGEINT)"
-        f" FROM (FROM {place}) t GROUP BY ALL"
+        f"SELECT {owner}::VARCHAR, count(*), sum(hash({', '.join(values)})::HUGEINT)"
+        f" FROM {place} GROUP BY ALL"
     ).fetchall()
     return {workspace: (count, checksum) for workspace, count, checksum in rows}
 

@@ -164,13 +164,15 @@ class PostgresCatalog(Catalog):
                 f"{self}: the catalog is damaged: {message[-300:]}; {WAY_BACK}"
             ) from None
 
-    def attach_statement(self, data_path: str, mode: Mode) -> str:
+    def attach_statement(self, data_path: str, mode: Mode, name: str = LAKE) -> str:
         """See `Catalog.attach_statement`. It has no password."""
         parameters = list_parameters(self.database)
         del parameters["application_name"]  # that of another process
-        return self._attach_as(parameters, data_path, mode)
+        return self._attach_as(parameters, data_path, mode, name)
 
-    def _attach_as(self, parameters: dict[str, str], data_path: str, mode: Mode) -> str:
+    def _attach_as(
+        self, parameters: dict[str, str], data_path: str, mode: Mode, name: str = LAKE
+    ) -> str:
         options = [
             f"DATA_PATH {quote(data_path)}",
             "OVERRIDE_DATA_PATH true",
@@ -180,7 +182,7 @@ class PostgresCatalog(Catalog):
             options.append("CREATE_IF_NOT_EXISTS false")
         options.append("READ_ONLY" if mode == "read" else "DATA_INLINING_ROW_LIMIT 0")
         place = f"ducklake:postgres:{write_parameters(parameters)}"
-        return f"ATTACH {quote(place)} AS {LAKE} ({', '.join(options)})"
+        return f"ATTACH {quote(place)} AS {name} ({', '.join(options)})"
 
     def lock(
         self,

@@ -7,7 +7,7 @@ tables and columns come from the declarations.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, timedelta
 from itertools import pairwise
@@ -46,6 +46,7 @@ class BatchReader:
         columns: Sequence[str] | None = None,
         wanted: Wanted | None = None,
         at_least: AtLeast | None = None,
+        seqs: Collection[int] | None = None,
     ) -> pl.DataFrame:
         """These workspaces' rows of a table.
 
@@ -55,6 +56,7 @@ class BatchReader:
             columns: Which columns, in this order; all if None.
             wanted: Column -> values to keep; of workspaces, only the reader's own.
             at_least: Column -> the least value to keep.
+            seqs: The numbers of the rows to keep, of a sequenced table; all rows if None.
 
         Raises:
             SnapshotMissingError: The snapshot does not exist, or has expired.
@@ -62,7 +64,9 @@ class BatchReader:
         among = set((wanted or {}).get("workspace_id", self.workspace_ids))
         owners = [one for one in self.workspace_ids if one in among]
         kept = {**(wanted or {}), "workspace_id": owners}
-        return _read(self._cursors, table, days, columns, kept, self.as_of, at_least or {})
+        return _read(
+            self._cursors, table, days, columns, kept, self.as_of, at_least=at_least, seqs=seqs
+        )
 
     def read_bounds(self, table: Table, column: str) -> dict[str, tuple[int, int]]:
         """The least and the greatest value of a column of numbers, by workspace with rows."""
@@ -166,9 +170,12 @@ class CrossReader:
         days: Days | None = None,
         columns: Sequence[str] | None = None,
         wanted: Wanted | None = None,
+        at_least: AtLeast | None = None,
+        seqs: Collection[int] | None = None,
     ) -> pl.DataFrame:
         """Rows of a table of all workspaces; arguments and errors as `BatchReader.read`."""
-        return _read(self._cursors, table, days, columns, wanted or {}, None)
+        kept = wanted or {}
+        return _read(self._cursors, table, days, columns, kept, None, at_least=at_least, seqs=seqs)
 
     def read_spans(
         self,
@@ -278,7 +285,9 @@ def _read(
     columns: Sequence[str] | None,
     wanted: Wanted,
     as_of: int | None,
+    *,
     at_least: AtLeast | None = None,
+    seqs: Collection[int] | None = None,
     spans: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     names, at_least = list(columns or table.schema), at_least or {}
@@ -292,6 +301,10 @@ def _read(
     if days is not None:
         conditions += " AND day BETWEEN ? AND ?"
         values += list(days)
+    if seqs is not None:
+        among = "SELECT unnest(from_json(?, '[\"BIGINT\"]'))"
+        conditions += f" AND seq BETWEEN ? AND ? AND seq IN ({among})"
+        values += [min(seqs, default=0), max(seqs, default=0), json.dumps(sorted(seqs))]
     selected = ", ".join(f'"{name}"' for name in names)
     schema = {name: table.schema[name] for name in names}
     if spans:

@@ -60,9 +60,8 @@ class S3Files(Files):
     def _system(self) -> fs.S3FileSystem:
         return connect(self._bucket)
 
-    @property
-    def preparation(self) -> str:
-        """See `Files.preparation`. The secret is one of the connection, and never stored."""
+    def prepare(self, lake: str = "lake") -> str:
+        """See `Files.prepare`. The secret is one of the connection, and never stored."""
         options = {"SCOPE": self.root}
         if self._bucket.region:
             options["REGION"] = self._bucket.region
@@ -71,7 +70,7 @@ class S3Files(Files):
             options |= {"ENDPOINT": host, "URL_STYLE": "path"}
             options["USE_SSL"] = "true" if scheme == "https" else "false"
         given = "".join(f", {name} {quote(value)}" for name, value in options.items())
-        return f"CREATE SECRET lake_files (TYPE s3, PROVIDER credential_chain{given})"
+        return f"CREATE SECRET {lake}_files (TYPE s3, PROVIDER credential_chain{given})"
 
     def create(self) -> None:
         """See `Files.create`. The bucket has to be there, and a prefix needs nothing."""

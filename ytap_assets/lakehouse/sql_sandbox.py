@@ -455,12 +455,13 @@ def _check_known(
     """Check that the workspace exists or has rows: rows stay readable without their folder.
 
     A folder that was renamed, copied or replaced is refused: the rows of its name are not its own.
+    Configs in the lake are compared when they are pushed.
 
     Raises:
         ConfigError: There is neither, or the folder is not the workspace that the lake knows.
     """
     config = settings.workspaces / workspace_id / "config.yaml"
-    if config.is_file():
+    if settings.workspace_source == "folder" and config.is_file():
         _check_identity(lake, settings, config, workspace_id)
         return
     for table in _tables(lake, settings):

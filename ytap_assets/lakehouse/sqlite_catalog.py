@@ -190,7 +190,7 @@ class SqliteCatalog(Catalog):
         connection.execute(f"USE {LAKE}")
         return True
 
-    def attach_statement(self, data_path: str, mode: Mode) -> str:
+    def attach_statement(self, data_path: str, mode: Mode, name: str = LAKE) -> str:
         """See `Catalog.attach_statement`."""
         options = [
             f"DATA_PATH {quote(data_path)}",
@@ -205,7 +205,7 @@ class SqliteCatalog(Catalog):
             # The inlining limit holds for this attachment alone: it is for the tables that a new
             # lake begins with, before the lake's own option is stored (`schema.plan_changes`).
             options += ["META_JOURNAL_MODE 'WAL'", "DATA_INLINING_ROW_LIMIT 0"]
-        return f"ATTACH {quote(f'ducklake:sqlite:{self.path}')} AS {LAKE} ({', '.join(options)})"
+        return f"ATTACH {quote(f'ducklake:sqlite:{self.path}')} AS {name} ({', '.join(options)})"
 
     def lock(
         self,

@@ -199,7 +199,7 @@ class Transaction:
         split = self.split(table, frame)
         accepted = split.accepted
         if table.sequenced:
-            first = self._last_seq(table) + 1
+            first = self.last_seq(table) + 1
             seq = pl.int_range(first, first + accepted.height, dtype=pl.Int64).alias("seq")
             accepted = accepted.with_columns(seq)
             self._last_seqs[table.name] = first + accepted.height - 1
@@ -395,7 +395,7 @@ class Transaction:
         ).pl()
         return stored.cast(schema)
 
-    def _last_seq(self, table: Table) -> int:
+    def last_seq(self, table: Table) -> int:
         """An upper bound of the stored ``seq``; the maximum, unless rows were deleted.
 
         DuckLake stores it in the statistics of the table; `max(seq)` reads every file. The

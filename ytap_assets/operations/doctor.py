@@ -59,6 +59,7 @@ from ytap_assets.operations.inbox_files import (
 )
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.maintenance import Attempt, Drill, last_attempt, last_drill
+from ytap_assets.operations.pushed_files import PushedWorkspaces, open_workspaces
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.trends import spam_model
 from ytap_assets.operations.workspaces import (
@@ -144,19 +145,23 @@ def examine(
         clock: The machine's time, by default. Snapshots are dated by it, also under replay.
         probe: Asks a host, and returns what is wrong with it; None leaves the network alone.
     """
-    listed = list_workspaces(Workspaces(settings))
+    try:
+        workspaces = open_workspaces(settings)
+    except LakeError:  # what is wrong with the lake is a finding
+        workspaces = PushedWorkspaces(settings, dict)
+    listed = list_workspaces(workspaces)
     findings = [
         *_check_workspaces(listed),
         *_check_sources(listed),
         *_check_models(settings, listed),
         *_check_phrases(listed),
-        *_check_inboxes(settings, listed, now),
+        *_check_inboxes(settings, workspaces, listed, now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
         _check_transport(settings),
         *_check_reach(settings, probe),
         *_check_quotas(settings, now),
-        *examine_lake(settings, listed, now, clock or datetime.now(UTC)),
+        *examine_lake(settings, workspaces, listed, now, clock or datetime.now(UTC)),
         *examine_backups(settings),
         _check_disk(settings),
         _check_writing(settings),
@@ -254,14 +259,15 @@ def _check_phrases(listed: Sequence[Listed]) -> Iterator[Finding]:
 
 
 def _check_inboxes(
-    settings: Settings, listed: Sequence[Listed], now: datetime
+    settings: Settings, workspaces: Workspaces, listed: Sequence[Listed], now: datetime
 ) -> Iterator[Finding]:
     """Inbox files and lines that cannot be read, decisions dated ahead, doubtful uploads."""
+    states = inspect_inboxes(settings, workspaces, now)
+    if states is None:  # what is wrong with the lake is another finding
+        return
     are_well = True
-    workspaces = Workspaces(settings)
     configs = {one.workspace_id: one.workspace for one in listed}
-    folders = {name: workspaces.folder(name) for name in workspaces.ids()}
-    for workspace_id, state in inspect_inboxes(settings, folders, now).items():
+    for workspace_id, state in states.items():
         config = configs.get(workspace_id)
         submitted = {row.script_id for row in state.files[SCRIPTS].parsed.rows}
         problems = (
@@ -464,7 +470,11 @@ def _existing(place: Path, *, of_any_kind: bool = False) -> Path:
 
 
 def examine_lake(
-    settings: Settings, listed: Sequence[Listed], now: datetime, clock: datetime
+    settings: Settings,
+    workspaces: Workspaces,
+    listed: Sequence[Listed],
+    now: datetime,
+    clock: datetime,
 ) -> list[Finding]:
     """Check the lake up, reading only; a lake that cannot be read is a finding too."""
     try:
@@ -476,13 +486,13 @@ def examine_lake(
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)
             ages = inspection.ages(TABLES.values())
-            survey = compare_workspaces(inspection, Workspaces(settings), ages)
+            survey = compare_workspaces(inspection, workspaces, ages)
             conflicts = _find_conflicts(survey, listed)
             usable = [one for one in listed if one.workspace_id not in conflicts]
             findings = [
                 *_check_facts(settings, facts),
                 *_check_history(newer),
-                *_check_folders(settings, listed, survey),
+                *_check_folders(workspaces, listed, survey),
                 *_check_identities(survey, conflicts),
                 *_check_clock(inspection.commit_times(), clock),
                 *_check_future(ages, now),
@@ -497,10 +507,10 @@ def examine_lake(
         survey = Survey({}, ())
         identities = _check_identities(survey, _find_conflicts(survey, listed))
         verdict: Verdict = "warn" if is_made_by_itself(settings) else "fail"
-        folders = _check_folders(settings, listed, survey)
+        folders = _check_folders(workspaces, listed, survey)
         return [Finding("setup", "lake", verdict, str(error)), *folders, *identities]
     except LakeError as error:
-        folders = _check_folders(settings, listed, None)
+        folders = _check_folders(workspaces, listed, None)
         return [Finding("health", "lake", "fail", str(error)), *folders]
 
 
@@ -578,29 +588,29 @@ def _find_conflicts(survey: Survey, listed: Sequence[Listed]) -> dict[str, str]:
 
 
 def _check_folders(
-    settings: Settings, listed: Sequence[Listed], survey: Survey | None
+    workspaces: Workspaces, listed: Sequence[Listed], survey: Survey | None
 ) -> Iterator[Finding]:
     """A missing workspace; it fails if the lake has some, which all lost their folders.
 
     Args:
-        settings: The installation.
+        workspaces: Where they are read.
         listed: The workspaces with a folder.
         survey: The workspaces of the lake; None if it cannot be read.
     """
     if listed:
         return
     verdict: Verdict = "warn"
-    detail = f"none in {settings.workspaces}"
+    detail = f"none in {workspaces.place}"
     if survey is not None and survey.orphans:
         verdict = "fail"
         names = [one.workspace_id for one in survey.orphans]
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         detail += (
-            f", but the lake has rows of {', '.join(names[:_SHOWN])}{more}; check YTAP_DATA, or"
-            " bring the folders back; the findings `rows of ...` say how"
+            f", but the lake has rows of {', '.join(names[:_SHOWN])}{more}; {workspaces.way_back};"
+            " the findings `rows of ...` say how"
         )
     elif survey is not None:
-        detail += "; create one with `ytap workspace create`"
+        detail += f"; {workspaces.first_step}"
     yield Finding("setup", "workspaces", verdict, detail)
 
 

@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 from threading import Lock
 
 import polars as pl
@@ -34,7 +33,7 @@ from ytap_assets.domain.due import (
     limit_calls,
 )
 from ytap_assets.domain.source_profiles import BUCKETS
-from ytap_assets.lakehouse.reader import Days
+from ytap_assets.lakehouse.reader import CrossReader, Days
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import INBOX_FILES
 from ytap_assets.operations.platform import Batch, Platform
@@ -44,7 +43,14 @@ from ytap_assets.settings import Settings
 from ytap_assets.sources.catalog import CATALOG, Catalog
 from ytap_assets.sources.http.exchange import PermanentError
 from ytap_assets.sources.http.state import open_ledger
-from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, VIDEOS, WORKSPACES
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    PRODUCTION_EVENTS,
+    PUSHED_CONFIGS,
+    PUSHED_FILES,
+    VIDEOS,
+    WORKSPACES,
+)
 from ytap_assets.tables.evidence import HISTORIES
 from ytap_assets.workspaces import CONFIG_NAME, Workspace
 
@@ -337,7 +343,7 @@ class Previews:
 
     The mark is made of the workspace's last event and of the state of its config, its inbox files
     and the manifests of the scripts that wait, so that neither the log nor a config is read where
-    nothing has changed.
+    nothing has changed. Where these files are in the lake, it is the last of them that was pushed.
     """
 
     def __init__(self) -> None:
@@ -345,6 +351,7 @@ class Previews:
         self._lock = Lock()
         self._snapshot_id: int | None = None
         self._last_seqs: dict[str, int] = {}
+        self._last_pushed: dict[tuple[str, str], int] = {}
         self._known: dict[str, Previewed] = {}
         self._requested: dict[str, tuple[str, str]] = {}
 
@@ -365,15 +372,19 @@ class Previews:
         with self._lock:
             snapshot_id = platform.lake.snapshot_id()
             if snapshot_id != self._snapshot_id:
-                self._last_seqs = platform.lake.cross_reader().last_seqs(PRODUCTION_EVENTS)
+                reader = platform.lake.cross_reader()
+                self._last_seqs = reader.last_seqs(PRODUCTION_EVENTS)
+                if platform.settings.workspace_source == "lake":
+                    self._find_pushed(reader)
                 self._snapshot_id = snapshot_id
             found: dict[str, Previewed | Exception] = {}
             changed: dict[str, str] = {}
             for name in workspace_ids:
-                folder = platform.workspaces.folder(name)
-                base = f"{self._last_seqs.get(name, 0)} {bucket(name)} {_stamp_files(folder)}"
+                base = (
+                    f"{self._last_seqs.get(name, 0)} {bucket(name)} {self._stamp(platform, name)}"
+                )
                 known = self._known.get(name)
-                if known is not None and known.mark == _mark(base, folder, known.preview):
+                if known is not None and known.mark == _mark(platform, name, base, known.preview):
                     found[name] = known
                 else:
                     changed[name] = base
@@ -381,6 +392,26 @@ class Previews:
             for start in range(0, len(names), size):
                 found |= self._preview(platform, names[start : start + size], changed)
             return found
+
+    def _find_pushed(self, reader: CrossReader) -> None:
+        """Take the numbers of what was pushed since the last look."""
+        for table in (PUSHED_CONFIGS, PUSHED_FILES):
+            known = self._last_pushed
+            last = max((seq for (name, _), seq in known.items() if name == table.name), default=0)
+            rows = reader.read_across(
+                table, columns=["workspace_id", "seq"], at_least={"seq": last + 1}
+            )
+            newest = rows.group_by("workspace_id").agg(pl.col("seq").max())
+            known.update({(table.name, name): seq for name, seq in newest.iter_rows()})
+
+    def _stamp(self, platform: Platform, name: str) -> str:
+        """The state of a workspace's config and inbox files."""
+        if platform.settings.workspace_source == "lake":
+            tables = (PUSHED_CONFIGS.name, PUSHED_FILES.name)
+            return " ".join(str(self._last_pushed.get((table, name), 0)) for table in tables)
+        folder = platform.workspaces.folder(name)
+        files = (CONFIG_NAME, *INBOX_FILES)
+        return _digest([f"{file} {stamp(folder / file)}" for file in files])
 
     def _preview(
         self, platform: Platform, names: Iterable[str], bases: dict[str, str]
@@ -414,13 +445,10 @@ class Previews:
             return self._requested[workspace_id] == (mark, sensor)
 
 
-def _stamp_files(folder: Path) -> str:
-    names = (CONFIG_NAME, *INBOX_FILES)
-    return _digest([f"{name} {stamp(folder / name)}" for name in names])
-
-
-def _mark(base: str, folder: Path, known: Preview) -> str:
-    return _join(base, stamp_folders(folder, known.waiting))
+def _mark(platform: Platform, name: str, base: str, known: Preview) -> str:
+    if platform.settings.workspace_source == "lake":  # a pushed manifest is in the base
+        return _join(base, known.stamps)
+    return _join(base, stamp_folders(platform.workspaces.folder(name), known.waiting))
 
 
 def _join(base: str, stamps: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -92,8 +92,8 @@ class OpenedFile:
         stamp: Device, inode, size and times.
         modified_at: When it was last changed; None if there is none, or it may not be read.
         problem: Why it may not be read; None if it may.
-        digest: The SHA-256 of what stands before the tail, to be continued; None if the file
-            has not changed since it was read.
+        hash_to: The SHA-256 of the file up to a number of bytes of the tail; None if the file has
+            not changed since it was read.
     """
 
     name: str
@@ -102,7 +102,7 @@ class OpenedFile:
     stamp: str = ""
     modified_at: datetime | None = None
     problem: str | None = None
-    digest: Any = field(default=None, compare=False)
+    hash_to: Callable[[int], str] | None = field(default=None, compare=False)
 
     @cached_property
     def lines(self) -> Lines[Any]:
@@ -169,17 +169,15 @@ class InboxFile:
     def next_cursor(self) -> Cursor:
         """How far the file has been read by now: all lines that have an end."""
         start, lines = self.opened.cursor, self.opened.lines
-        if self.opened.digest is None or (not start.size_bytes and not lines.ended):
+        if self.opened.hash_to is None or (not start.size_bytes and not lines.ended):
             return start
-        digest = self.opened.digest.copy()
-        digest.update(self.opened.tail[: lines.ended])
         repeated = [str(number) for number in self.parsed.repeated if number <= lines.last_ended]
         bad = [one for one in self.parsed.bad if one.line <= lines.last_ended]
         keys = dict.fromkeys([*start.unread_keys, *self.parsed.unread])
         return Cursor(
             generation=start.generation,
             size_bytes=start.size_bytes + lines.ended,
-            sha256=digest.hexdigest(),
+            sha256=self.opened.hash_to(lines.ended),
             stamp=self.opened.stamp,
             lines=lines.last_ended,
             accepted=start.accepted + len(self.indexed()),
@@ -254,25 +252,16 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
     try:
         with open_folder(folder) as root, open_below(root, name) as file:
             facts = os.fstat(file.fileno())
-            _check_size(name, facts.st_size)
-            stamp = " ".join(
-                str(fact)
-                for fact in (
-                    facts.st_dev,
-                    facts.st_ino,
-                    facts.st_size,
-                    facts.st_mtime_ns,
-                    facts.st_ctime_ns,
-                )
-            )
+            check_size(name, facts.st_size)
+            stamp = describe_stat(facts)
             cursor, digest = stored, None
             if not stored.size_bytes or stamp != stored.stamp:
-                digest = _hash_start(file, stored.size_bytes)
+                digest = hash_start(file, stored.size_bytes)
                 if not stored.size_bytes or digest.hexdigest() != stored.sha256:
                     cursor, digest = again, hashlib.sha256()
             file.seek(cursor.size_bytes)
             tail = file.read(MAX_INBOX_BYTES - cursor.size_bytes + 1)
-            _check_size(name, len(tail) + cursor.size_bytes)
+            check_size(name, len(tail) + cursor.size_bytes)
     except FileNotFoundError:
         return OpenedFile(name, Cursor(generation=stored.generation))
     except FileRefusedError as error:
@@ -281,15 +270,33 @@ def open_inbox(folder: Path, name: str, stored: Cursor | None = None) -> OpenedF
         problem = f"{name} cannot be read: {error.strerror}"
         return OpenedFile(name, Cursor(generation=stored.generation), problem=problem)
     modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
-    return OpenedFile(name, cursor, tail, stamp, modified_at, digest=digest)
+    hash_to = None if digest is None else partial(_continue, digest, tail)
+    return OpenedFile(name, cursor, tail, stamp, modified_at, hash_to=hash_to)
 
 
-def _check_size(name: str, size: int) -> None:
+def describe_stat(facts: os.stat_result) -> str:
+    """Changes whenever a file does: its device, inode, size and times."""
+    times = (facts.st_mtime_ns, facts.st_ctime_ns)
+    return " ".join(map(str, (facts.st_dev, facts.st_ino, facts.st_size, *times)))
+
+
+def _continue(digest: Any, tail: bytes, size: int) -> str:
+    digest = digest.copy()
+    digest.update(tail[:size])
+    return str(digest.hexdigest())
+
+
+def check_size(name: str, size: int) -> None:
+    """See that an inbox file is not too large.
+
+    Raises:
+        FileRefusedError: It is.
+    """
     if size > MAX_INBOX_BYTES:
         raise FileRefusedError(f"{name} is larger than {MAX_INBOX_BYTES:,} bytes")
 
 
-def _hash_start(file: BinaryIO, size: int) -> Any:
+def hash_start(file: BinaryIO, size: int) -> Any:
     """The SHA-256 of a file's first bytes, to be continued."""
     digest = hashlib.sha256()
     while size > 0 and (chunk := file.read(min(size, _CHUNK))):

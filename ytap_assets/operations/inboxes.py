@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -38,15 +37,18 @@ from ytap_assets.operations.inbox_files import (
     open_inbox,
 )
 from ytap_assets.operations.platform import Slice
+from ytap_assets.operations.pushed_files import open_pushed
 from ytap_assets.settings import Settings
 from ytap_assets.tables import (
     COLLECTION_LOG,
     INBOX_CURSORS,
     INBOX_LINES,
     PRODUCTION_RECORDS,
+    PUSHED_FILES,
     QUARANTINED_ROWS,
     Table,
 )
+from ytap_assets.workspaces import Workspaces
 
 SOURCE = "inbox"
 MANY = 5_000
@@ -99,9 +101,12 @@ def open_inboxes(slices: Iterable[Slice], reader: BatchReader) -> Inboxes:
         slices: The workspaces.
         reader: Reads these workspaces.
     """
-    cursors = _read_cursors(reader)
+    slices, cursors = list(slices), _read_cursors(reader)
     opened: dict[tuple[str, str], OpenedFile] = {}
     failed: dict[str, Exception] = {}
+    if slices and slices[0].platform.settings.workspace_source == "lake":
+        opened = open_pushed(reader.read, [one.workspace_id for one in slices], cursors)
+        slices = []
     for one in slices:
         folder = one.platform.workspaces.folder(one.workspace_id)
         try:
@@ -202,17 +207,20 @@ class InboxState:
 
 
 def inspect_inboxes(
-    settings: Settings, folders: Mapping[str, Path], now: datetime
-) -> dict[str, InboxState]:
+    settings: Settings, workspaces: Workspaces, now: datetime
+) -> dict[str, InboxState] | None:
     """The inbox files of workspaces, by workspace; nothing is changed.
 
-    Where the lake cannot be read, the files are read from their beginning.
+    Where the lake cannot be read, the files are read from their beginning. None if they are in the
+    lake, too.
 
     Args:
         settings: The installation.
-        folders: The workspaces' folders.
+        workspaces: Its workspaces.
         now: The present.
     """
+    names = workspaces.ids()
+    found: dict[tuple[str, str], OpenedFile] | None = None
     stored, ahead, named = INBOX_CURSORS.empty(), INBOX_LINES.empty(), INBOX_LINES.empty()
     records = PRODUCTION_RECORDS.empty().select("workspace_id", "script_id", "state")
     upload = ["script_id", "video_id", "channel_id", "published_at"]
@@ -226,12 +234,18 @@ def inspect_inboxes(
             inspection.read(INBOX_LINES, columns, known="video_id").sort("line"),
             inspection.read(PRODUCTION_RECORDS, records.columns),
         )
-    cursors = _to_cursors(stored)
-    found = {
-        (name, file): open_inbox(folder, file, cursors.get((name, file)))
-        for name, folder in folders.items()
-        for file in INBOX_FILES
-    }
+        if settings.workspace_source == "lake" and inspection.has(PUSHED_FILES):
+            read = inspection.cross_reader().read_across
+            found = open_pushed(read, names, _to_cursors(stored))
+    if settings.workspace_source == "folder":
+        cursors = _to_cursors(stored)
+        found = {
+            (name, file): open_inbox(workspaces.folder(name), file, cursors.get((name, file)))
+            for name in names
+            for file in INBOX_FILES
+        }
+    if found is None:
+        return None
     current = _frame_generations(
         (*key, one.cursor.generation) for key, one in found.items() if one.cursor.size_bytes
     )
@@ -562,7 +576,7 @@ def _store_bad_lines(
         one.workspace_id: [
             file
             for file in inboxes.files[one.workspace_id].values()
-            if file.count_bad_lines(now) and (file.opened.tail or file.opened.digest is not None)
+            if file.count_bad_lines(now) and (file.opened.tail or file.opened.hash_to is not None)
         ]
         for one in slices
     }

@@ -23,6 +23,7 @@ from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, Days, Wanted
 from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.operations.pushed_files import PushedConfigs, PushedWorkspaces
 from ytap_assets.operations.registries import (
     find_conflicts,
     is_registered,
@@ -58,7 +59,11 @@ class Platform:
         """
         self.settings = settings
         self._may_only_read = may_only_read
-        self.workspaces = Workspaces(settings)
+        self.workspaces = (
+            PushedWorkspaces(settings, PushedConfigs(lambda: self.lake).read)
+            if settings.workspace_source == "lake"
+            else Workspaces(settings)
+        )
         self.now = now or settings.now
         self._registered: dict[str, str | None] = {}
 
@@ -87,10 +92,12 @@ class Platform:
 
         Raises:
             LakeMissingError: There is none, and it is not made by itself: the data folder holds no
-                workspace, so it may be a mistyped one; or see `Lake.open`.
+                workspace, so it may be a mistyped one; or see `Lake.open`. Workspaces in the lake
+                need a lake that was created.
             LakeDamagedError: Its catalog is empty.
         """
-        if not (is_made_by_itself(self.settings) and self.workspaces.ids()):
+        is_in_folders = self.settings.workspace_source == "folder"
+        if not (is_in_folders and is_made_by_itself(self.settings) and self.workspaces.ids()):
             require_catalog(self.settings)
 
     def day_range(self) -> tuple[date, date | None]:
@@ -171,12 +178,7 @@ class Platform:
         The registry is read once per process, and again only if it lacks one of the workspaces.
         With a run, all new workspaces are registered in one commit.
         """
-        found: dict[str, Workspace | Exception] = {}
-        for workspace_id in workspace_ids:
-            try:
-                found[workspace_id] = self.workspaces.get(workspace_id)
-            except ConfigError as error:
-                found[workspace_id] = error
+        found: dict[str, Workspace | Exception] = {**self.workspaces.get_all(workspace_ids)}
         workspaces = [one for one in found.values() if isinstance(one, Workspace)]
         conflicts = self.find_conflicts(workspaces)
         is_new = any(

@@ -66,6 +66,11 @@ from ytap_assets.operations.inboxes import (
     read_wanted,
 )
 from ytap_assets.operations.platform import Batch, Slice
+from ytap_assets.operations.pushed_files import (
+    VIDEOS,
+    read_pushed_videos,
+    stamp_pushed_videos,
+)
 from ytap_assets.operations.records import SCRIPT, fold_unfolded, group_scripts, replace_scripts
 from ytap_assets.safe_files import open_below, open_folder, read_open
 from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
@@ -78,7 +83,6 @@ _NO_HOLDERS = (
 )
 _SHOWN_DECISIONS = 5
 _LONG_TAIL_BYTES = 64 * 1024
-_VIDEOS = "videos"
 _MAX_MANIFEST_BYTES = 1_000_000
 _CHUNK_BYTES = 1024 * 1024
 _MANY_SCRIPTS = 256
@@ -159,8 +163,7 @@ class ProductionInputs:
         lines = lines.join(about, on=SCRIPT, how="semi", maintain_order="left")
         self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
         self.waiting = self._find_waiting(open_records)
-        folder = self.batch.platform.workspaces.folder
-        self.stamps = {name: stamp_folders(folder(name), own) for name, own in self.waiting.items()}
+        self.stamps = self._stamp_videos()
         candidates = self._find_candidates(open_records)
         # All of them: the candidate of that name may be another workspace's.
         others = read_wanted(self.reader, PRODUCTION_RECORDS, "script_id", asked)
@@ -170,6 +173,35 @@ class ProductionInputs:
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
         self.production = Production(records, events, self._read_topics(open_records))
         self.found = self._find(group_scripts(known), open_records)
+
+    @property
+    def _is_in_lake(self) -> bool:
+        return self.batch.platform.settings.workspace_source == "lake"
+
+    def _stamp_videos(self) -> dict[str, dict[str, str]]:
+        if self._is_in_lake:
+            return stamp_pushed_videos(self.reader.read, self.waiting)
+        folder = self.batch.platform.workspaces.folder
+        return {name: stamp_folders(folder(name), own) for name, own in self.waiting.items()}
+
+    def _read_videos(
+        self, incomplete: Mapping[str, Collection[str]]
+    ) -> Mapping[str, Mapping[str, VideoFolder]]:
+        """The video folders by workspace and script.
+
+        Args:
+            incomplete: The scripts whose videos a run found incomplete, by workspace.
+        """
+        if self._is_in_lake:
+            return read_pushed_videos(self.reader.read, self.stamps)
+        folders: dict[str, VideoFolders] = {}
+        for name, own in self.stamps.items():
+            hashed = {
+                script_id: not self.is_preview or script_id in incomplete.get(name, ())
+                for script_id in own
+            }
+            folders[name] = VideoFolders(self.batch.platform.workspaces.folder(name), hashed)
+        return folders
 
     def _scripts_of_new_lines(self) -> tuple[pl.DataFrame, set[str]]:
         """The scripts that new lines submit, and the names of all that new lines are about."""
@@ -251,21 +283,16 @@ class ProductionInputs:
         is_incomplete = (
             pl.col("failed_gates").list.eval(pl.element().str.starts_with("manifest")).list.any()
         )
-        incomplete = group_scripts(open_records.filter(is_incomplete))
+        videos = self._read_videos(group_scripts(open_records.filter(is_incomplete)))
         found: dict[str, Found] = {}
         for one in self._slices:
             name = one.workspace_id
-            hashed = {
-                script_id: not self.is_preview or script_id in incomplete.get(name, ())
-                for script_id in self.stamps[name]
-            }
-            folder = self.batch.platform.workspaces.folder(name)
             found[name] = Found(
                 rules=workspace_rules(one.workspace),
                 submissions=self.inboxes.rows(name, SCRIPTS),
                 decisions=self._decisions[name],
                 decisions_problem=self.inboxes.files[name][APPROVALS].problem,
-                folders=VideoFolders(folder, hashed),
+                folders=videos[name],
                 uploads=self._uploads[name],
                 seen_videos=seen.get(name, {}),
                 owners=owners.get(name, {}),
@@ -552,7 +579,7 @@ def stamp_folders(workspace: Path, scripts: Collection[str]) -> dict[str, str]:
     The files that a manifest names are not looked at: it is written last, and there may be
     thousands. What stands where a folder should be counts as what it is; a link is not followed.
     """
-    videos = workspace / _VIDEOS
+    videos = workspace / VIDEOS
     if videos.is_symlink():
         return dict.fromkeys(scripts, stamp(videos) or "")
     if len(scripts) > _MANY_SCRIPTS:
@@ -598,7 +625,7 @@ def find_folder(workspace: Path, script_id: str, *, with_hash: bool) -> VideoFol
             root = opened.enter_context(open_folder(workspace))
         except FileNotFoundError:
             return None
-        return _find_folder(root, f"{_VIDEOS}/{script_id}", with_hash=with_hash)
+        return _find_folder(root, f"{VIDEOS}/{script_id}", with_hash=with_hash)
 
 
 def _find_folder(root: int, name: str, *, with_hash: bool) -> VideoFolder | None:
@@ -611,7 +638,7 @@ def _find_folder(root: int, name: str, *, with_hash: bool) -> VideoFolder | None
         return VideoFolder(b"", {}, {MANIFEST_NAME: str(error)})
     found: dict[str, FileFact] = {}
     refused: dict[str, str] = {}
-    for file_name, expected in _read_files(content).items():
+    for file_name, expected in list_manifest_files(content).items():
         try:
             with open_below(root, f"{name}/{file_name}") as file:
                 found[file_name] = _measure(file, expected, with_hash=with_hash)
@@ -624,7 +651,8 @@ def _find_folder(root: int, name: str, *, with_hash: bool) -> VideoFolder | None
     return VideoFolder(content, found, refused)
 
 
-def _read_files(manifest: bytes) -> Mapping[str, FileFact]:
+def list_manifest_files(manifest: bytes) -> Mapping[str, FileFact]:
+    """The files that a manifest names; none if it cannot be read."""
     try:
         return parse_manifest(manifest).files
     except ManifestError:

@@ -47,7 +47,15 @@ from ytap_assets.sources.http.exchange import (
 )
 from ytap_assets.sources.http.recordings import RecordTransport, ReplayTransport, day_folder
 from ytap_assets.sources.http.safety import redacted_logs
-from ytap_assets.sources.http.state import ResponseCache, RetryAfterStore, open_ledger
+from ytap_assets.sources.http.state import (
+    CACHE,
+    LEDGER,
+    RETRY_AFTER,
+    QuotaLedger,
+    ResponseCache,
+    RetryAfterStore,
+    open_state,
+)
 from ytap_assets.sources.source import (
     Fetch,
     FetchContext,
@@ -69,7 +77,6 @@ Targets = Mapping[date, Collection[tuple[str, str]]]
 """The targets to fetch of each day, as (source, target)."""
 
 _LOG = logging.getLogger(__name__)
-_CACHE, _RETRY_AFTER = "answers.sqlite", "parked.sqlite"
 _NOT_SECRET = frozenset({"YTAP_SECRET_REDDIT_USER"})
 """Public names that are set like secrets; redacting a common word would damage payloads."""
 _SHOWN_CHARS = 300
@@ -114,6 +121,7 @@ class Session:
         self._today = self._now().astimezone(UTC).date()
         self._network = network
         self._use_cache = use_cache
+        self._state = open_state(settings)
         self._config = HttpConfig(
             hosts=catalog.hosts,
             clock=self._now,
@@ -121,8 +129,8 @@ class Session:
             rate_limiter=RateLimiter(catalog.spacing_s, monotonic),
             retries=retries or RetryPolicy(),
             timeouts=timeouts or Timeouts(),
-            retry_after=RetryAfterStore(settings.state / _RETRY_AFTER),
-            ledger=open_ledger(settings),
+            retry_after=RetryAfterStore(self._state(RETRY_AFTER)),
+            ledger=QuotaLedger(self._state(LEDGER)),
         )
         for name, secret in settings.secrets.items():
             if name not in _NOT_SECRET:
@@ -162,7 +170,7 @@ class Session:
             client = await self._open_client(self._record(day), self._config)
         else:
             if self._live is None:
-                cache = ResponseCache(self.settings.state / _CACHE) if self._use_cache else None
+                cache = ResponseCache(self._state(CACHE)) if self._use_cache else None
                 config = replace(self._config, cache=cache)
                 self._live = await self._open_client(self._network(), config)
             client = self._live

@@ -35,6 +35,8 @@ from ytap_assets.tables.trends import (
 from ytap_assets.tables.workspaces import (
     ACCOUNTS,
     CHANNELS,
+    PUSHED_CONFIGS,
+    PUSHED_FILES,
     VIDEO_METRICS,
     VIDEOS,
     WORKSPACE_REPORTS,
@@ -50,6 +52,8 @@ __all__ = [
     "INBOX_LINES",
     "PRODUCTION_EVENTS",
     "PRODUCTION_RECORDS",
+    "PUSHED_CONFIGS",
+    "PUSHED_FILES",
     "QUARANTINED_ROWS",
     "RAW_PAYLOADS",
     "RAW_TRENDS",

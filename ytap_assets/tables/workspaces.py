@@ -9,6 +9,7 @@ from __future__ import annotations
 from ytap_assets.tables.base import (
     WORKSPACE_ID,
     Bool,
+    Bytes,
     Day,
     Float,
     Instant,
@@ -55,6 +56,49 @@ class Workspaces(Rows):
     visual_style: Text = column(
         "The look of the videos: `brand.visual_style` of the config.", null=True
     )
+
+
+class PushedFiles(Rows):
+    """Inbox files and facts about videos that were pushed into the lake. Append-only.
+
+    A file is stored in parts, each continuing the one before; a file that was replaced begins a new
+    generation. Processes with `YTAP_WORKSPACES=lake` read them in place of the folders' files.
+    """
+
+    seq: Int = column("The part's number in the order of commits over all workspaces.", ge=1)
+    file: Text = column(
+        "The file in the workspace's folder: `config.yaml`; an inbox file, such as"
+        " `scripts.jsonl`; or the manifest of a video, `videos/SCRIPT/manifest.json`."
+    )
+    generation: Int = column(
+        "Number of times the file was pushed from its beginning: once at first, and again whenever"
+        " it did not continue what was stored.",
+        ge=1,
+    )
+    first_byte: Int = column("The position of the part in the file.", ge=0)
+    content: Bytes = column("The bytes of the part. Untrusted input.")
+    size_bytes: Int = column("Size of the file up to the end of the part.", ge=0)
+    sha256: Text = column("SHA-256 of the file up to the end of the part, in hex.")
+    facts: Text = column(
+        "Of a manifest, the files that it names, as a JSON object: the sizes and checksums of those"
+        " that were found, and why others could not be read. Of an inbox file that could not be"
+        " read, the reason. Untrusted input.",
+        null=True,
+    )
+    stamp: Text = column(
+        "Device, inode, size and times of an inbox file that was pushed to its end; of a manifest,"
+        " a hash of those of the video's files. Otherwise empty."
+    )
+    modified_at: Instant = column("When an inbox file was last changed.", null=True)
+    pushed_at: Instant = column("When the part was pushed.")
+    pushed_from: Text = column("The machine and data folder that it was pushed from.")
+
+
+class PushedConfigs(PushedFiles):
+    """Every version of a workspace's config that was pushed into the lake. Append-only.
+
+    Processes with `YTAP_WORKSPACES=lake` read the newest ones in place of the folders' configs.
+    """
 
 
 class Channels(Rows):
@@ -180,6 +224,26 @@ WORKSPACES = Table(
     mode="derived",
     group="registries",
     sort_by=("uid",),
+)
+PUSHED_FILES = Table(
+    name="pushed_files",
+    model=PushedFiles,
+    key=("workspace_id", "file", "generation", "first_byte"),
+    grain="workspace",
+    mode="append",
+    group="registries",
+    sort_by=("file", "seq"),
+    sequenced=True,
+)
+PUSHED_CONFIGS = Table(
+    name="pushed_configs",
+    model=PushedConfigs,
+    key=("workspace_id", "file", "generation", "first_byte"),
+    grain="workspace",
+    mode="append",
+    group="registries",
+    sort_by=("seq",),
+    sequenced=True,
 )
 CHANNELS = Table(
     name="channels",

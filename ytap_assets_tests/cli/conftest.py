@@ -25,6 +25,7 @@ _OTHER_SETTINGS = (
     "YTAP_SNAPSHOT_DAYS",
     "YTAP_SQL_MEMORY",
     "YTAP_SQL_SECONDS",
+    "YTAP_WORKSPACES",
 )
 
 
@@ -36,12 +37,14 @@ class Ytap:
     transport: str = "replay"
     catalog: Path | None = None
     data_path: Path | None = None
+    workspaces: str | None = None
 
     def __call__(self, *arguments: str | Path, stdin: str | None = None) -> Result:
         environment: dict[str, str | None] = dict.fromkeys(_OTHER_SETTINGS)
         environment |= {"YTAP_DATA": str(self.data), "YTAP_TRANSPORT": self.transport}
         elsewhere = {"YTAP_CATALOG": self.catalog, "YTAP_DATA_PATH": self.data_path}
         environment |= {name: str(path) for name, path in elsewhere.items() if path}
+        environment["YTAP_WORKSPACES"] = self.workspaces
         return CliRunner(env=environment).invoke(app, list(map(str, arguments)), input=stdin)
 
     def ok(self, *arguments: str | Path, stdin: str | None = None) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -230,3 +232,46 @@ def test_a_spam_model_that_is_not_there_is_an_error_behind_the_config(
         f"error: spam.model of workspace 'tech': {settings.store}/models/nothere.json"
         in shown.stderr
     )
+
+
+def test_workspaces_are_pushed_and_read_without_a_folder(ytap: Ytap, settings: Settings) -> None:
+    worker = replace(ytap, workspaces="lake")
+    assert "ytap workspace push" in worker.refused(2, "materialize", "workspaces", "-w", "tech")
+    created = worker("workspace", "create", "tech")
+    assert "ytap workspace push tech" in created.stderr
+    (settings.workspaces / "tech" / "scripts.jsonl").write_text("{no\n", encoding="utf-8")
+    assert "ytap workspace push tech" in ytap.refused(1, "inbox", "push", "--all")
+
+    size = (settings.workspaces / "tech" / "config.yaml").stat().st_size
+    assert ytap.ok("workspace", "push", "--all") == f"tech config.yaml: {size:,} bytes pushed\n"
+    assert ytap.ok("inbox", "push", "tech") == "tech scripts.jsonl: 4 bytes pushed\n"
+    again = ytap("inbox", "push", "tech")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "workspaces compared: 1" in again.stderr
+    shutil.rmtree(settings.workspaces)
+
+    assert "tech" in worker.ok("workspace", "list")
+    assert "name: tech" in worker.ok("workspace", "show", "tech")
+    assert "tech" in worker.ok("sql", "select workspace_id from pushed_files", "-w", "tech")
+    worker.ok("materialize", "workspaces", "-w", "tech")
+    worker.ok("summary")
+
+
+def test_archiving_changes_the_folder_and_is_pushed(ytap: Ytap) -> None:
+    worker = replace(ytap, workspaces="lake")
+    worker.ok("workspace", "create", "tech")
+    worker.ok("workspace", "push", "tech")
+    archived = worker("workspace", "archive", "tech")
+    assert "ytap workspace push tech" in archived.stderr
+    assert "active" in worker.ok("workspace", "list")
+    worker.ok("workspace", "push", "tech")
+    assert "archived" in worker.ok("workspace", "list")
+    assert worker.ok("inbox", "push", "--all") == ""
+    assert "archived" in worker.refused(1, "inbox", "push", "tech")
+
+
+@pytest.mark.parametrize("command", ["workspace", "inbox"])
+def test_what_is_pushed_is_named(ytap: Ytap, command: str) -> None:
+    assert "--all" in ytap.refused(2, command, "push")
+    assert "--all" in ytap.refused(2, command, "push", "tech", "--all")
+    assert "does not exist" in ytap.refused(1, command, "push", "nobody")

@@ -34,6 +34,7 @@ from ytap_assets.tables import VIDEOS
 from ytap_assets.workspaces import Account, Brand, Status, Workspace
 from ytap_assets_tests.defs.inboxes import asked, put_script, tick
 from ytap_assets_tests.operations.alone import publish_alone
+from ytap_assets_tests.pushing import push
 
 DAY = date(2026, 11, 20)
 ONE_DAY = {"dagster/partition/workspace": "tech", "dagster/partition/day": "2026-11-20"}
@@ -65,6 +66,31 @@ def test_an_archived_workspace_loses_its_partition_and_gets_it_back(
     instance.delete_dynamic_partition("workspace", "tech")
     assert change("archived") == {}
     assert change("active") == {"AddDynamicPartitionsRequest": ["tech"]}
+
+
+def test_partitions_and_registries_follow_what_is_pushed(
+    platform: Platform, instance: dg.DagsterInstance
+) -> None:
+    worker = Platform(replace(platform.settings, workspace_source="lake"), now=platform.now)
+    nothing = tick(worker, instance, "workspace_folders")
+    push(platform)
+    instance.delete_dynamic_partition("workspace", "tech")
+
+    seen = tick(worker, instance, "workspace_folders")
+    instance.add_dynamic_partitions("workspace", ["tech"])
+    make_registries(worker, "finance", "tech")
+    unchanged, cursor = request_registries(worker, instance)
+    tech = platform.workspaces.get("tech")
+    platform.workspaces.save(tech.model_copy(update={"name": "Technology"}))
+    saved, cursor = request_registries(worker, instance, cursor)
+    push(platform, "tech")
+    pushed, _ = request_registries(worker, instance, cursor)
+    worker.lake.close()
+
+    assert not nothing.dynamic_partitions_requests  # as where no folder is mounted
+    [added] = seen.dynamic_partitions_requests or []
+    assert list(added.partition_keys) == ["tech"]
+    assert (unchanged, saved, pushed) == ([], [], ["tech"])
 
 
 def test_folders_that_are_as_they_were_change_nothing(

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ytap_assets.lakehouse.catalog import check_files
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import find_files
-from ytap_assets.lakehouse.errors import CatalogUnreachableError
+from ytap_assets.lakehouse.errors import CatalogUnreachableError, LakeDamagedError
+from ytap_assets.lakehouse.files import COMMITS
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
@@ -67,7 +69,7 @@ def _versions(lake: Lake) -> list[int]:
 
 
 def _kept(lake: Lake) -> set[str]:
-    return set(find_files(lake.settings).beside("/.commits").list_parquet())
+    return set(find_files(lake.settings).beside(COMMITS).list_parquet())
 
 
 @pytest.mark.parametrize("fault", ["lose-answer", "commit-later"])
@@ -118,6 +120,9 @@ def test_a_commit_in_doubt_is_put_in_order_later(
         _publish(lake, 2)
     assert len(_kept(lake)) == 1
     assert proxy.order("pass") == 1
+    if is_made:
+        with pytest.raises(LakeDamagedError, match="`ytap maintain` puts them back"):
+            check_files(lake.catalog.read_facts(), lake.catalog, find_files(lake.settings))
     ways: dict[str, Callable[[], object]] = {
         "open": lambda: Lake.open(lake.settings, tables=SAMPLES).close(),
         "maintain": lambda: maintain(lake, NOW, RUN),
@@ -136,7 +141,7 @@ def test_what_was_kept_goes_after_an_hour(lake: Lake, proxy: Proxy) -> None:
     files = CommitFiles(lake.catalog, find_files(lake.settings), lambda _: None)
     assert files.recover(now) == 1
     assert len(_kept(lake)) == 1
-    assert files.recover(now + timedelta(hours=1, seconds=5)) == 0
+    assert files.recover(now + timedelta(hours=1, minutes=5)) == 0
     assert (_versions(lake), _kept(lake)) == ([2, 2], set())
 
 

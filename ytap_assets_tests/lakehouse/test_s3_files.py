@@ -18,6 +18,7 @@ import duckdb
 import pytest
 from polars.testing import assert_frame_equal
 
+from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.catalog import check_files
 from ytap_assets.lakehouse.connection import attach_lines, find_files
@@ -249,6 +250,19 @@ def test_the_printed_statements_attach_it(remote: Lake) -> None:
         for line in attach_lines(remote.settings):
             plain.execute(line)
         assert plain.execute("SELECT count(*) FROM notes").fetchall() == [(2,)]
+
+
+def test_lakes_of_different_kinds_are_attached_side_by_side(remote: Lake, lake: Lake) -> None:
+    _publish(remote, 1)
+    publish(lake, NOTES, notes("tech", [DAY], "abc", version=1), one_day("tech"))
+    with duckdb.connect() as plain:
+        for name, settings in {"asia": remote.settings, "europe": lake.settings}.items():
+            for line in attach_lines(settings, name):
+                plain.execute(line)
+        plain.execute("CREATE VIEW notes AS FROM asia.notes UNION ALL BY NAME FROM europe.notes")
+        assert plain.execute("SELECT count(*) FROM notes").fetchall() == [(5,)]
+    with pytest.raises(ConfigError, match="a lake's name"):
+        attach_lines(lake.settings, 'x" (READ_ONLY); --')
 
 
 def test_a_bucket_is_told_as_it_is_given() -> None:

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ytap_assets.lakehouse.connection import find_files
+from ytap_assets.lakehouse.files import COMMITS
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
@@ -137,7 +138,7 @@ def _endure(stage: Stage, rounds: int, seed: int) -> Counter[str]:
         assert _fold(reports, set(found.logged)) == found
         maintain(lake, datetime.now(UTC) + LATER, RUN)
         assert find(lake) == found
-        assert find_files(stage.settings).beside("/.commits").list_parquet() == {}
+        assert find_files(stage.settings).beside(COMMITS).list_parquet() == {}
     happened["refused"] = sum(report.startswith("refused") for report in reports)
     happened["in doubt"] = sum(IN_DOUBT in report for report in reports)
     happened["acknowledged"] = sum(report.startswith("ack") for report in reports)

@@ -27,7 +27,7 @@ from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.operations.workspaces import identify_workspace
 from ytap_assets.settings import Settings, parse_bucket
 from ytap_assets.sources.catalog import CATALOG
-from ytap_assets.sources.http.state import open_ledger
+from ytap_assets.sources.http.state import LEDGER, open_ledger
 from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
@@ -150,7 +150,8 @@ def test_what_is_found_in_inboxes_does_not_depend_on_what_a_run_has_read(
         "inbox tech/approvals.jsonl",
         "inbox tech/approvals.jsonl",
     ]
-    state = inspect_inboxes(platform.settings, {"tech": folder}, platform.now())["tech"]
+    states = inspect_inboxes(platform.settings, platform.workspaces, platform.now()) or {}
+    state = states["tech"]
     assert all(not file.opened.tail for file in state.files.values())
 
 
@@ -191,7 +192,8 @@ def test_inboxes_are_read_from_their_beginning_where_a_table_cannot_be_read(
     with platform.lake.cursor() as cursor:
         cursor.execute("ALTER TABLE lake.inbox_lines DROP COLUMN decided_at")
 
-    state = inspect_inboxes(platform.settings, {"tech": folder}, platform.now())["tech"]
+    states = inspect_inboxes(platform.settings, platform.workspaces, platform.now()) or {}
+    state = states["tech"]
 
     assert state.ahead == 1
 
@@ -454,7 +456,7 @@ def test_spent_quotas_are_told(platform: Platform, now: datetime) -> None:
     )
     ledger.mark_exhausted(YOUTUBE_SEARCH, now)
     assert find(platform, subject).verdict == "warn"
-    ledger.path.write_bytes(b"not a ledger at all" * 500)
+    (platform.settings.state / LEDGER).write_bytes(b"not a ledger at all" * 500)
     assert find(platform, subject).verdict == "fail"
 
 

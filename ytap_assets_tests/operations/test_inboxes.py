@@ -135,7 +135,7 @@ def test_a_run_without_news_parses_no_line_and_writes_nothing(
     write_lines(platform, "tech", APPROVALS, APPROVAL | {"script_id": "nobody"})
     first = advance_one(slice_of(platform), "all")
     monkeypatch.delattr("ytap_assets.domain.production.lines.parse_object")
-    monkeypatch.setattr(inbox_files, "_hash_start", None)
+    monkeypatch.setattr(inbox_files, "hash_start", None)
 
     again = advance_one(slice_of(platform), "all")
 

@@ -298,7 +298,9 @@ def _list_files(platform: Platform) -> set[Path]:
 
 
 def _find_history(platform: Platform) -> Finding:
-    found = examine_lake(platform.settings, [], platform.now(), datetime.now(UTC))
+    found = examine_lake(
+        platform.settings, platform.workspaces, [], platform.now(), datetime.now(UTC)
+    )
     return next(one for one in found if one.subject == "history")
 
 

@@ -16,6 +16,7 @@ from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.recordings import Recording, append_recording, day_folder
 from ytap_assets.sources.http.state import QuotaLedger
+from ytap_assets.sources.http.state_file import StateFile
 from ytap_assets.sources.source import Fetch, Responses
 from ytap_assets.sources.youtube import YouTubeCharts, YouTubeSearch, chart_url, search_url
 from ytap_assets.sources.youtube_data import videos_url
@@ -150,7 +151,7 @@ def test_invalid_results_are_quarantined(tmp_path: Path) -> None:
 
 
 def test_results_are_stored_if_their_counts_fail(tmp_path: Path) -> None:
-    ledger = QuotaLedger(tmp_path / "state" / "quota.sqlite")
+    ledger = QuotaLedger(StateFile(tmp_path / "state" / "quota.sqlite"))
     ledger.mark_exhausted(YOUTUBE_UNITS, NOW)
     (fetch,) = collect(tmp_path, Platform(hit("videoAAAAAA")))
     assert fetch.log["outcome"] == "quota_exhausted"
@@ -207,7 +208,7 @@ def test_a_search_is_cached_for_hours_while_the_counts_are_fetched_again(tmp_pat
     (fetch,) = collect(tmp_path, platform, clock=clock)
     assert [request.url.path[-6:] for request in platform.asked] == ["search", "videos", "videos"]
     assert fetch.rows["observed_at"].to_list() == [clock.now()]
-    ledger = QuotaLedger(tmp_path / "state" / "quota.sqlite")
+    ledger = QuotaLedger(StateFile(tmp_path / "state" / "quota.sqlite"))
     assert ledger.usage(YOUTUBE_SEARCH, NOW).calls == 1
 
 

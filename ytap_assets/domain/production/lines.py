@@ -378,6 +378,16 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
     )
 
 
+def find_last_end(text: bytes) -> int:
+    """How many bytes the lines that have an end take; the last line may have none.
+
+    Args:
+        text: The end of a file.
+    """
+    # As `_LINE_END`: of a CR before an LF, the LF is found.
+    return max(text.rfind(b"\n"), text.rfind(b"\r", 0, max(len(text) - 1, 0))) + 1
+
+
 def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
     """Separate new lines from repeated ones.
 

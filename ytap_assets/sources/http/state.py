@@ -1,21 +1,21 @@
-"""State that outlives a process, in small SQLite files: cache, Retry-After delays, quota ledger.
+"""State that outlives a process: cached responses, Retry-After delays, used quotas.
 
-`open_state_file` is one exclusive transaction on such a file. The response cache and the
-Retry-After store are optional: a file that is corrupt, locked or missing counts as empty, a corrupt
-one is replaced, and a warning is logged (`try_state_file`). The quota ledger is not: if it cannot
-be read, requests that it counts are refused, since an empty ledger would allow the quota to be
-spent twice (`docs/adr/0009-search-bucket.md`).
+It is in files of the data folder, or in the catalog's database, where there is one, for all its
+machines (`open_state`). The response cache and the Retry-After store are optional: what is corrupt,
+locked, missing or out of reach counts as empty, what is corrupt is replaced, and a warning is
+logged (`_try`). The quota ledger is not: if it cannot be read, requests that it counts are refused,
+since an empty ledger would allow the quota to be spent twice (`docs/adr/0009-search-bucket.md`).
 
-The cache is one file per installation, shared by its workspaces and processes. A fresh response is
+The cache is one per installation, shared by its workspaces and processes. A fresh response is
 reused. Concurrent requests for the same URL are coalesced into one. An older response is
 revalidated with its ETag or Last-Modified (304). The cache stores only responses that do not depend
 on the workspace (`Request.is_public`), without secrets, under a hash of their URL. hishel is not
 used: it sends each of 40 concurrent requests, and takes freshness from the server instead of the
 source (`docs/adr/0028-libraries.md`).
 
-Does not belong here: which request counts against which bucket (the platforms' modules), when a
-bucket is reset (`domain.source_profiles`), or how a request is sent (`client`, which passes it to
-`send_cached`).
+Does not belong here: files and databases (`state_file`, `shared_state`), which request counts
+against which bucket (the platforms' modules), when a bucket is reset (`domain.source_profiles`), or
+how a request is sent (`client`, which passes it to `send_cached`).
 """
 
 from __future__ import annotations
@@ -23,16 +23,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import sqlite3
-import tempfile
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from ytap_assets.domain.plausibility import LONGEST_PAUSE
 from ytap_assets.domain.source_profiles import BUCKETS, Bucket, next_quota_reset
@@ -46,30 +42,19 @@ from ytap_assets.sources.http.exchange import (
     QuotaExhaustedError,
     Request,
 )
+from ytap_assets.sources.http.state_file import Rows, State, StateError, StateFile
 
 _LOG = logging.getLogger(__name__)
-_ENVIRONMENT_CODES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PERM,
-    }
-)
-_LOCK_TIMEOUT_S = 10.0
-"""How long to wait for another process's transaction; one takes milliseconds."""
+LEDGER, RETRY_AFTER, CACHE = "quota.sqlite", "parked.sqlite", "answers.sqlite"
+"""The names of the files."""
 _RETRY_AFTER_TABLE = (
-    "CREATE TABLE IF NOT EXISTS parked (host TEXT PRIMARY KEY, ends_at REAL NOT NULL)"
+    "CREATE TABLE IF NOT EXISTS parked (host TEXT PRIMARY KEY, ends_at DOUBLE PRECISION NOT NULL)"
 )
 _MAX_RETRY_AFTER_S = 86_400.0
 """A longer Retry-After is cut to a day; a longer stored one means that the clock jumped."""
 _QUOTA_TABLE = (
     "CREATE TABLE spending (bucket TEXT NOT NULL, resets_at TEXT NOT NULL,"
-    " calls INTEGER NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
+    " calls BIGINT NOT NULL, is_parked INTEGER NOT NULL, PRIMARY KEY (bucket, resets_at))"
 )
 _RETAINED_RESETS = 60
 """How many resets are retained; older rows are deleted by insertion order, not by the clock."""
@@ -77,12 +62,14 @@ _TOLERANCE = timedelta(minutes=10)
 """Another process may be past a reset that this one is just before."""
 _INSTANT = timedelta(microseconds=1)
 _CACHE_TABLES = (
-    "CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY, fetched_at REAL NOT NULL,"
-    " size INTEGER NOT NULL, headers TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS answers (name TEXT PRIMARY KEY,"
+    " fetched_at DOUBLE PRECISION NOT NULL, size INTEGER NOT NULL, headers TEXT NOT NULL,"
+    " body BLOB NOT NULL, digest TEXT NOT NULL)",
     # A covering index for eviction, which then reads no bodies.
     "CREATE INDEX IF NOT EXISTS newest ON answers (fetched_at, size)",
-    "CREATE TABLE IF NOT EXISTS claims (name TEXT PRIMARY KEY, ends_at REAL NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS claims (name TEXT PRIMARY KEY, ends_at DOUBLE PRECISION NOT NULL)",
 )
+_ANSWER = ("name", "fetched_at", "size", "headers", "body", "digest")
 _MAX_BODY_BYTES = 4 * 1024 * 1024
 _MAX_AGE = timedelta(days=7)
 _MAX_AHEAD_S = 86_400.0
@@ -94,105 +81,52 @@ _MAX_POLLS = 300
 T = TypeVar("T")
 
 
-@contextmanager
-def open_state_file(path: Path, *tables: str, is_durable: bool) -> Iterator[sqlite3.Connection]:
-    """One exclusive transaction, committed as a whole or not at all.
+def open_state(settings: Settings) -> Callable[[str], State]:
+    """The places of an installation's state, by the names of their files.
 
-    The file is closed afterwards, so that no process holds it for long.
-
-    Args:
-        path: The file; it and its folder are created if missing.
-        *tables: The statements that create its tables if missing.
-        is_durable: Whether a commit survives a loss of power; if not, the file may be corrupted.
+    Each is a file of the data folder. If the catalog is in a database, all are one place there,
+    whatever their names: a process keeps one connection.
 
     Raises:
-        sqlite3.Error: The file cannot be used: locked for long, no space, or corrupt.
-        OSError: Its folder cannot be created.
+        ConfigError: The packages for such a database are not installed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with closing(_connect(path, is_durable=is_durable)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                for table in tables:
-                    connection.execute(table)
-                yield connection
-            except BaseException:
-                with suppress(sqlite3.Error):  # a corrupt file cannot be rolled back either
-                    connection.rollback()
-                raise
-            connection.commit()
-    except UnicodeDecodeError as error:  # a corrupt name, quoted in SQLite's error message
-        raise sqlite3.DatabaseError(str(error)) from error
+    if settings.database is None:
+        return lambda name: StateFile(settings.state / name)
+    try:  # it is an extra, whose packages may be absent
+        from ytap_assets.sources.http.shared_state import StateDatabase  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(NO_CLUSTER) from error
+    shared = StateDatabase(settings.database)
+    return lambda _: shared
 
 
-def create_state_file(path: Path, *tables: str) -> None:
-    """Create a file with its tables if there is none; it is renamed to its path when complete.
-
-    An existing file is left unchanged, whatever it holds: an empty one, which SQLite would take for
-    a new database, was not created here and has no tables.
+def open_ledger(settings: Settings) -> QuotaLedger:
+    """The ledger of the installation.
 
     Raises:
-        sqlite3.Error: It cannot be created.
-        OSError: Its folder cannot be created.
+        ConfigError: As `open_state`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as folder:
-        created = Path(folder, path.name)
-        with open_state_file(created, *tables, is_durable=True):
-            pass
-        try:
-            os.link(created, path)
-        except OSError:  # another process created it meanwhile, or links are not supported
-            if not path.exists():
-                created.replace(path)
+    return QuotaLedger(open_state(settings)(LEDGER))
 
 
-def _connect(path: Path, *, is_durable: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT_S, isolation_level=None)
-    if not is_durable:
-        try:
-            connection.execute("PRAGMA synchronous=OFF")
-            connection.execute("PRAGMA journal_mode=MEMORY")
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+def _try(state: State, *tables: str, work: Callable[[Rows], T]) -> T | None:
+    """The result of ``work`` on optional state; None if it cannot be used.
 
-
-def try_state_file(path: Path, *tables: str, work: Callable[[sqlite3.Connection], T]) -> T | None:
-    """The result of ``work`` on an optional file; None if the file cannot be used.
-
-    A corrupt file is removed, so that the next write creates it again. A warning is logged.
+    Damaged tables are removed, so that the next write creates them again. A warning is logged.
     """
-    # Only the text is logged: a stored error would hold the connection, and so the lock.
     try:
-        with open_state_file(path, *tables, is_durable=False) as connection:
-            return work(connection)
-    except OSError as error:
-        _LOG.warning("%s is ignored: %s", path, str(error))
-    except sqlite3.Error as error:
-        if _is_environmental(error):
-            _LOG.warning("%s is ignored: %s", path, str(error))
-        else:
-            _LOG.warning("%s is damaged (%s) and is created again", path, str(error))
-            _remove(path)
+        with state.open(*tables, is_durable=False) as rows:
+            return work(rows)
+    except StateError as error:
+        if not error.is_damaged:
+            _LOG.warning("%s is ignored: %s", state, error)
+            return None
+        _LOG.warning("%s is damaged (%s) and is created again", state, error)
+    try:
+        state.discard(*tables)
+    except StateError as error:
+        _LOG.warning("%s cannot be removed: %s", state, error)
     return None
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:  # for example a read-only folder
-        _LOG.warning("%s cannot be removed: %s", path, str(error))
-
-
-def _is_environmental(error: sqlite3.Error) -> bool:
-    """Whether the cause is the environment (a lock, a full disk) and not the file's content."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _ENVIRONMENT_CODES
 
 
 class RetryAfterStore:
@@ -202,36 +136,40 @@ class RetryAfterStore:
     its requests too early. The store is optional, like the response cache.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Take the file, which is created with the first host."""
-        self.path = path
+    def __init__(self, state: State) -> None:
+        """Take the place."""
+        self._state = state
 
     def add(self, host: str, seconds: float, now: datetime) -> None:
         """Store that ``host`` accepts no request for so many seconds."""
         ends_at = now.timestamp() + min(seconds, _MAX_RETRY_AFTER_S)
 
-        def write(connection: sqlite3.Connection) -> None:
+        def write(rows: Rows) -> None:
             at = now.timestamp()
-            connection.execute(
+            rows.execute(
                 "DELETE FROM parked WHERE ends_at NOT BETWEEN ? AND ?",
                 (at, at + _MAX_RETRY_AFTER_S),
             )
-            connection.execute("INSERT OR REPLACE INTO parked VALUES (?, ?)", (host, ends_at))
+            rows.execute(
+                "INSERT INTO parked VALUES (?, ?)"
+                " ON CONFLICT (host) DO UPDATE SET ends_at = excluded.ends_at",
+                (host, ends_at),
+            )
 
-        try_state_file(self.path, _RETRY_AFTER_TABLE, work=write)
+        _try(self._state, _RETRY_AFTER_TABLE, work=write)
 
     def remaining(self, now: datetime) -> Mapping[str, float]:
         """The seconds that remain for each such host."""
-        if not self.path.is_file():
+        if self._state.is_absent():
             return {}
         at = now.astimezone(UTC).timestamp()
-        rows = try_state_file(
-            self.path,
+        found = _try(
+            self._state,
             _RETRY_AFTER_TABLE,
-            work=lambda file: file.execute("SELECT host, ends_at FROM parked").fetchall(),
+            work=lambda rows: rows.execute("SELECT host, ends_at FROM parked").fetchall(),
         )
         # A corrupt file may hold values of any type.
-        waits = {str(host): end - at for host, end in rows or () if isinstance(end, float)}
+        waits = {str(host): end - at for host, end in found or () if isinstance(end, float)}
         return {host: wait for host, wait in waits.items() if 0 < wait <= _MAX_RETRY_AFTER_S}
 
 
@@ -248,12 +186,6 @@ class QuotaUsage:
     is_exhausted: bool
 
 
-class _Rows(Protocol):
-    """A transaction on a ledger: `sqlite3.Connection`, or what behaves like it."""
-
-    def execute(self, statement: str, values: tuple[object, ...] = ..., /) -> Any: ...
-
-
 class QuotaLedger:
     """Calls per bucket and reset, for all workspaces and processes.
 
@@ -261,25 +193,22 @@ class QuotaLedger:
     platform reports as used up stays so until its reset, whatever was counted.
     """
 
-    _order = "rowid"
-    """The order in which rows were inserted."""
+    def __init__(self, state: State, buckets: Iterable[Bucket] = BUCKETS) -> None:
+        """Take the ledger's place.
 
-    def __init__(self, path: Path, buckets: Iterable[Bucket] = BUCKETS) -> None:
-        """Take the ledger's file, which is created with the first call.
-
-        If the file is missing, counting starts at 0: moving it away is how an operator resets it.
+        If nothing is stored, counting starts at 0: `State.way_out` is how an operator resets it.
 
         Args:
-            path: The file.
+            state: The place.
             buckets: The known buckets. A row of any other bucket is an error: its name may be
                 corrupt, and its calls would be counted from 0 again.
         """
-        self.path = path
+        self._state = state
         self._known = frozenset(bucket.name for bucket in buckets)
 
     def exists(self) -> bool:
         """Whether any call was counted."""
-        return self.path.is_file()
+        return self._state.has("spending")
 
     def reserve(self, bucket: Bucket, now: datetime) -> None:
         """Count one call, before it is sent.
@@ -315,7 +244,7 @@ class QuotaLedger:
         with self._open(now) as ledger:
             return _read_usage(ledger, bucket, next_quota_reset(now))
 
-    def _write(self, ledger: _Rows, bucket: Bucket, resets_at: datetime, usage: QuotaUsage) -> None:
+    def _write(self, ledger: Rows, bucket: Bucket, resets_at: datetime, usage: QuotaUsage) -> None:
         row = (bucket.name, resets_at.isoformat(), usage.calls, int(usage.is_exhausted))
         ledger.execute(
             "INSERT INTO spending (bucket, resets_at, calls, is_parked) VALUES (?, ?, ?, ?)"
@@ -326,42 +255,26 @@ class QuotaLedger:
         ledger.execute(
             "DELETE FROM spending WHERE bucket = ? AND resets_at NOT IN"
             " (SELECT resets_at FROM spending WHERE bucket = ?"
-            f" ORDER BY {self._order} DESC LIMIT ?)",
+            f" ORDER BY {self._state.order} DESC LIMIT ?)",
             (bucket.name, bucket.name, _RETAINED_RESETS),
         )
 
     @contextmanager
-    def _open(self, now: datetime) -> Iterator[_Rows]:
+    def _open(self, now: datetime) -> Iterator[Rows]:
         try:
-            create_state_file(self.path, _QUOTA_TABLE)
-            with open_state_file(self.path, is_durable=True) as connection:
-                check_clock(read_resets(connection, self._known), now)
-                yield connection
-        except (sqlite3.Error, OSError, ValueError) as error:
+            with self._state.open(_QUOTA_TABLE, is_durable=True) as ledger:
+                check_clock(read_resets(ledger, self._known), now)
+                yield ledger
+        except (StateError, ValueError) as error:
             raise PermanentError(
-                f"{self.path} cannot be used ({error}); requests that count against a quota are not"
-                " sent. If it is damaged or was written with a wrong clock, move it away; the count"
-                " then starts at 0",
+                f"{self._state} cannot be used ({error}); requests that count against a quota are"
+                " not sent. If it is damaged or was written with a wrong clock,"
+                f" {self._state.way_out}; the count then starts at 0",
                 attempts=0,
             ) from error
 
 
-def open_ledger(settings: Settings) -> QuotaLedger:
-    """The ledger of the installation: in the catalog's database, where there is one.
-
-    Raises:
-        ConfigError: The packages for such a database are not installed.
-    """
-    if settings.database is None:
-        return QuotaLedger(settings.state / "quota.sqlite")
-    try:  # it is an extra, whose packages may be absent
-        from ytap_assets.sources.http.shared_ledger import SharedQuotaLedger  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise ConfigError(NO_CLUSTER) from error
-    return SharedQuotaLedger(settings.database)
-
-
-def read_resets(ledger: _Rows, known: frozenset[str]) -> list[datetime]:
+def read_resets(ledger: Rows, known: frozenset[str]) -> list[datetime]:
     """The resets that calls are counted for; every row is validated, there are few.
 
     Raises:
@@ -407,7 +320,7 @@ def check_clock(resets: list[datetime], now: datetime) -> None:
         )
 
 
-def _read_usage(ledger: _Rows, bucket: Bucket, resets_at: datetime) -> QuotaUsage:
+def _read_usage(ledger: Rows, bucket: Bucket, resets_at: datetime) -> QuotaUsage:
     found = ledger.execute(
         "SELECT calls, is_parked FROM spending WHERE bucket = ? AND resets_at = ?",
         (bucket.name, resets_at.isoformat()),
@@ -428,32 +341,40 @@ class ResponseCache:
     """The latest response to each URL, limited in number, size and age."""
 
     def __init__(
-        self, path: Path, *, max_entries: int = 2_000, max_bytes: int = 64 * 1024 * 1024
+        self, state: State, *, max_entries: int = 2_000, max_bytes: int = 64 * 1024 * 1024
     ) -> None:
-        """Take the file, which is created on the first write, and its limits.
+        """Take the place, and its limits.
 
         Args:
-            path: The file.
+            state: The place.
             max_entries: How many responses are stored.
             max_bytes: How many bytes of compressed bodies are stored.
         """
-        self.path = path
+        self._state = state
         self._max_entries = max_entries
         self._max_bytes = max_bytes
 
     def find(self, url: str) -> Exchange | None:
         """The stored response to ``url``, or None."""
-        if not self.path.is_file():
+        if self._state.is_absent():
             return None
         name = _hash_url(url)
 
-        def read(connection: sqlite3.Connection) -> tuple[float, str, bytes, str] | None:
-            found = connection.execute(
+        def read(rows: Rows) -> tuple[float, str, bytes, str] | None:
+            found = rows.execute(
                 "SELECT fetched_at, headers, body, digest FROM answers WHERE name = ?", (name,)
+            ).fetchone()
+            if found is None:
+                return None
+            fetched_at, headers, body, digest = found
+            row = (
+                fetched_at,
+                headers,
+                bytes(body) if isinstance(body, memoryview) else body,
+                digest,
             )
-            row: tuple[float, str, bytes, str] | None = found.fetchone()
-            if row is not None and not _is_intact(name, *row):
-                raise sqlite3.DatabaseError("a response does not match its digest")
+            if not _is_intact(name, *row):
+                raise StateError("a response does not match its digest", is_damaged=True)
             return row
 
         row = self._try(read)
@@ -472,19 +393,19 @@ class ResponseCache:
         """Claim the request for ``url``; False while another task or process holds the claim."""
         name, at = _hash_url(url), now.timestamp()
 
-        def write(connection: sqlite3.Connection) -> bool:
+        def write(rows: Rows) -> bool:
             bounds = (at, at + _CLAIM_S)  # a claim from the future is as invalid as an expired one
-            connection.execute("DELETE FROM claims WHERE ends_at NOT BETWEEN ? AND ?", bounds)
-            claimed = connection.execute(
-                "INSERT OR IGNORE INTO claims VALUES (?, ?)", (name, at + _CLAIM_S)
+            rows.execute("DELETE FROM claims WHERE ends_at NOT BETWEEN ? AND ?", bounds)
+            claimed = rows.execute(
+                "INSERT INTO claims VALUES (?, ?) ON CONFLICT DO NOTHING", (name, at + _CLAIM_S)
             )
-            return claimed.rowcount == 1
+            return bool(claimed.rowcount == 1)
 
         return self._try(write) is not False
 
     def release(self, url: str) -> None:
         """Release the claim of ``url``."""
-        self._try(lambda file: file.execute("DELETE FROM claims WHERE name = ?", (_hash_url(url),)))
+        self._try(lambda rows: rows.execute("DELETE FROM claims WHERE name = ?", (_hash_url(url),)))
 
     def store(self, exchange: Exchange) -> None:
         """Store a response; a revalidated one (304) replaces the earlier one."""
@@ -495,39 +416,47 @@ class ResponseCache:
         headers, body = json.dumps(dict(exchange.headers)), zlib.compress(exchange.body, 1)
         row = (name, at, len(body), headers, body, _digest(name, at, headers, body))
 
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?)", row)
+        def write(rows: Rows) -> None:
+            changes = ", ".join(f"{one} = excluded.{one}" for one in _ANSWER[1:])
+            rows.execute(
+                f"INSERT INTO answers ({', '.join(_ANSWER)}) VALUES (?, ?, ?, ?, ?, ?)"
+                f" ON CONFLICT (name) DO UPDATE SET {changes}",
+                row,
+            )
             # Responses from the future, of a clock that was ahead, would displace all later ones.
             oldest, newest = at - _MAX_AGE.total_seconds(), at + _MAX_AHEAD_S
-            connection.execute(
+            rows.execute(
                 "DELETE FROM answers WHERE fetched_at NOT BETWEEN ? AND ?", (oldest, newest)
             )
-            self._evict(connection)
+            self._evict(rows)
 
         self._try(write)
 
     def remove(self, urls: Iterable[str]) -> None:
         """Remove responses that could not be parsed, such as HTML in place of a feed."""
-        names = [(_hash_url(url),) for url in urls]
-        if names and self.path.is_file():
-            self._try(lambda file: file.executemany("DELETE FROM answers WHERE name = ?", names))
+        names = [_hash_url(url) for url in urls]
+        if names and not self._state.is_absent():
+            among = ", ".join("?" for _ in names)
+            self._try(
+                lambda rows: rows.execute(f"DELETE FROM answers WHERE name IN ({among})", names)
+            )
 
-    def _evict(self, connection: sqlite3.Connection) -> None:
+    def _evict(self, rows: Rows) -> None:
         """Remove the oldest responses above the limits, down to 90 % of them."""
-        found = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM answers")
+        found = rows.execute("SELECT count(*), coalesce(sum(size), 0) FROM answers")
         entries, size = found.fetchone()
         if entries <= self._max_entries and size <= self._max_bytes:
             return
-        connection.execute(
-            "DELETE FROM answers WHERE rowid IN (SELECT rowid FROM (SELECT rowid,"
+        rows.execute(
+            "DELETE FROM answers WHERE name IN (SELECT name FROM (SELECT name,"
             " row_number() OVER newest AS place, sum(size) OVER newest AS bytes"
-            " FROM answers WINDOW newest AS (ORDER BY fetched_at DESC, rowid DESC))"
+            " FROM answers WINDOW newest AS (ORDER BY fetched_at DESC, name)) AS ranked"
             " WHERE place > ? OR bytes > ?)",
             (self._max_entries * 0.9, self._max_bytes * 0.9),
         )
 
-    def _try(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        return try_state_file(self.path, *_CACHE_TABLES, work=work)
+    def _try(self, work: Callable[[Rows], T]) -> T | None:
+        return _try(self._state, *_CACHE_TABLES, work=work)
 
 
 def _hash_url(url: str) -> str:

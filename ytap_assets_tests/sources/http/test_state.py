@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ytap_assets.domain.source_profiles import BUCKETS, YOUTUBE_SEARCH, YOUTUBE_UNITS, Bucket
+from ytap_assets.settings import parse_database
 from ytap_assets.sources.collect import collect_trends
 from ytap_assets.sources.http.client import RateLimiter
 from ytap_assets.sources.http.exchange import (
@@ -30,6 +31,7 @@ from ytap_assets.sources.http.exchange import (
     SourceError,
     TransientError,
 )
+from ytap_assets.sources.http.shared_state import StateDatabase
 from ytap_assets.sources.http.state import (
     QuotaLedger,
     QuotaUsage,
@@ -38,8 +40,10 @@ from ytap_assets.sources.http.state import (
     is_fresh,
     open_ledger,
 )
+from ytap_assets.sources.http.state_file import State, StateFile
 from ytap_assets.sources.source import Fetch
 from ytap_assets.workspaces import Workspace
+from ytap_assets_tests.databases import Server
 from ytap_assets_tests.sources.support import (
     CHANNELS,
     CHARTS,
@@ -67,9 +71,24 @@ NAMED = (
 )
 
 
+OpenPlace = Callable[[], State]
+
+
+@pytest.fixture(params=["file", "database"])
+def open_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenPlace]:
+    """Opens the same empty place as another process does; of each kind."""
+    if request.param == "file":
+        yield lambda: StateFile(tmp_path / "state")
+        return
+    server: Server = request.getfixturevalue("server")
+    url = server.url()
+    yield lambda: StateDatabase(parse_database(url, "url"))
+    server.drop(url)
+
+
 def make_ledger(path: Path) -> QuotaLedger:
     """A ledger that also knows `FEW`."""
-    return QuotaLedger(path, (*BUCKETS, FEW))
+    return QuotaLedger(StateFile(path), (*BUCKETS, FEW))
 
 
 def test_a_bucket_has_its_limit_and_is_full_after_its_reset(tmp_path: Path) -> None:
@@ -167,7 +186,7 @@ def test_another_file_refuses_requests_and_is_not_changed(
 def test_an_invalid_row_refuses_requests(tmp_path: Path, change: str) -> None:
     ledger = make_ledger(tmp_path / "quota")
     ledger.reserve(FEW, NOW)
-    with closing(sqlite3.connect(ledger.path)) as connection:
+    with closing(sqlite3.connect(tmp_path / "quota")) as connection:
         connection.execute(f"UPDATE spending SET {change}")
         connection.commit()
     for work in (ledger.reserve, ledger.mark_exhausted, ledger.usage):
@@ -182,7 +201,7 @@ def test_a_clock_that_was_ahead_loses_no_count(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="the clock is behind, or was ahead") as caught:
         ledger.reserve(FEW, NOW)
     assert "until the reset of 2026-11-24 08:00 UTC" in str(caught.value)
-    with closing(sqlite3.connect(ledger.path)) as connection:
+    with closing(sqlite3.connect(tmp_path / "quota")) as connection:
         assert connection.execute("SELECT sum(calls) FROM spending").fetchone() == (2,)
 
 
@@ -209,7 +228,7 @@ def test_the_ledger_is_bounded(tmp_path: Path) -> None:
     for day in range(70):
         for bucket in (FEW, YOUTUBE_UNITS):
             ledger.reserve(bucket, NOW + timedelta(days=day))
-    with closing(sqlite3.connect(ledger.path)) as connection:
+    with closing(sqlite3.connect(tmp_path / "quota")) as connection:
         assert connection.execute("SELECT count(*) FROM spending").fetchone() == (120,)
     assert ledger.usage(FEW, NOW + timedelta(days=69)).calls == 1
 
@@ -237,10 +256,12 @@ from pathlib import Path
 from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.sources.http.exchange import QuotaExhaustedError
 from ytap_assets.sources.http.state import QuotaLedger
+from ytap_assets.sources.http.state_file import StateFile
 had = 0
+ledger = QuotaLedger(StateFile(Path(sys.argv[1])))
 for _ in range(60):
     try:
-        QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_SEARCH, datetime(2026, 11, 20, tzinfo=UTC))
+        ledger.reserve(YOUTUBE_SEARCH, datetime(2026, 11, 20, tzinfo=UTC))
         had += 1
     except QuotaExhaustedError:
         pass
@@ -267,8 +288,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from ytap_assets.domain.source_profiles import YOUTUBE_UNITS
 from ytap_assets.sources.http.state import QuotaLedger
+from ytap_assets.sources.http.state_file import StateFile
+ledger = QuotaLedger(StateFile(Path(sys.argv[1])))
 for number in itertools.count(1):
-    QuotaLedger(Path(sys.argv[1])).reserve(YOUTUBE_UNITS, datetime(2026, 11, 20, tzinfo=UTC))
+    ledger.reserve(YOUTUBE_UNITS, datetime(2026, 11, 20, tzinfo=UTC))
     print(number, flush=True)
 """
 
@@ -384,28 +407,28 @@ def test_a_short_retry_after_is_not_stored(tmp_path: Path) -> None:
     ("seconds", "later_s", "left"), [(60, 0, 60), (60, 60, None), (1e9, 0, 86_400)]
 )
 def test_a_stored_retry_after_ends_and_is_at_most_a_day(
-    tmp_path: Path, seconds: float, later_s: float, left: float | None
+    open_place: OpenPlace, seconds: float, later_s: float, left: float | None
 ) -> None:
-    RetryAfterStore(tmp_path / "parked").add("a.example", seconds, NOW)
-    waits = RetryAfterStore(tmp_path / "parked").remaining(NOW + timedelta(seconds=later_s))
+    RetryAfterStore(open_place()).add("a.example", seconds, NOW)
+    waits = RetryAfterStore(open_place()).remaining(NOW + timedelta(seconds=later_s))
     assert waits == ({} if left is None else {"a.example": left})
 
 
-def test_a_wrong_clock_blocks_no_host(tmp_path: Path) -> None:
-    RetryAfterStore(tmp_path / "parked").add("a.example", 60, NOW + timedelta(days=300))
-    assert RetryAfterStore(tmp_path / "parked").remaining(NOW) == {}
+def test_a_wrong_clock_blocks_no_host(open_place: OpenPlace) -> None:
+    RetryAfterStore(open_place()).add("a.example", 60, NOW + timedelta(days=300))
+    assert RetryAfterStore(open_place()).remaining(NOW) == {}
 
 
 def test_a_corrupt_file_counts_as_empty(tmp_path: Path) -> None:
     path = tmp_path / "parked"
     path.write_bytes(b"this is no database at all, not even a little one" * 99)
-    assert RetryAfterStore(path).remaining(NOW) == {}
-    RetryAfterStore(path).add("a.example", 60, NOW)
-    assert RetryAfterStore(path).remaining(NOW) == {"a.example": 60}
+    assert RetryAfterStore(StateFile(path)).remaining(NOW) == {}
+    RetryAfterStore(StateFile(path)).add("a.example", 60, NOW)
+    assert RetryAfterStore(StateFile(path)).remaining(NOW) == {"a.example": 60}
 
 
-def test_a_retry_after_stored_by_a_clock_ahead_is_invalid(tmp_path: Path) -> None:
-    hosts = RetryAfterStore(tmp_path / "parked")
+def test_a_retry_after_stored_by_a_clock_ahead_is_invalid(open_place: OpenPlace) -> None:
+    hosts = RetryAfterStore(open_place())
     hosts.add("a.example", 3600, NOW + timedelta(days=1200))
     assert hosts.remaining(NOW) == {}
     hosts.add("b.example", 60, NOW)
@@ -422,24 +445,24 @@ LATER_S = 301.0
 
 
 def ask_public(
-    path: Path, handler: Handler, waits: list[float], request: Request = PUBLIC
+    open_place: OpenPlace, handler: Handler, waits: list[float], request: Request = PUBLIC
 ) -> list[Exchange]:
     """Send a request, then again after each wait, each time with a new client."""
     clock = FakeClock()
 
     async def work(wait: float) -> Exchange:
         await clock.sleep(wait)
-        kept = ResponseCache(path)
+        kept = ResponseCache(open_place())
         async with make_client(handler, clock, cache=kept) as client:
             return await client.send(request)
 
     return [run(work(wait)) for wait in [0.0, *waits]]
 
 
-def test_an_unchanged_response_has_the_cached_body(tmp_path: Path) -> None:
+def test_an_unchanged_response_has_the_cached_body(open_place: OpenPlace) -> None:
     first = httpx.Response(200, content=b"[1]", headers={"etag": '"v1"', "content-type": "a/b"})
     handler = ScriptedHandler(first, httpx.Response(304))
-    before, after = ask_public(tmp_path / "answers", handler, [LATER_S])
+    before, after = ask_public(open_place, handler, [LATER_S])
     assert (before.status, after.status) == (200, 304)
     assert after.body == before.body == b"[1]"
     assert after.content_type == "a/b"
@@ -448,28 +471,28 @@ def test_an_unchanged_response_has_the_cached_body(tmp_path: Path) -> None:
     assert [each.headers.get("if-none-match") for each in handler.requests] == [None, '"v1"']
 
 
-def test_last_modified_is_used_without_an_etag(tmp_path: Path) -> None:
+def test_last_modified_is_used_without_an_etag(open_place: OpenPlace) -> None:
     stamp = "Fri, 20 Nov 2026 10:00:00 GMT"
     first = httpx.Response(200, content=b"x", headers={"last-modified": stamp})
     handler = ScriptedHandler(first, httpx.Response(304))
-    ask_public(tmp_path / "answers", handler, [LATER_S])
+    ask_public(open_place, handler, [LATER_S])
     assert handler.requests[1].headers["if-modified-since"] == stamp
 
 
-def test_a_fresh_response_is_reused(tmp_path: Path) -> None:
+def test_a_fresh_response_is_reused(open_place: OpenPlace) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
-    first, again, later = ask_public(tmp_path / "answers", handler, [299.0, 1.0])
+    first, again, later = ask_public(open_place, handler, [299.0, 1.0])
     assert again == replace(first, attempts=0)
     assert again.fetched_at == NOW
     assert later.attempts == 1
     assert len(handler.requests) == 2
 
 
-def test_a_revalidated_response_is_fresh_again(tmp_path: Path) -> None:
+def test_a_revalidated_response_is_fresh_again(open_place: OpenPlace) -> None:
     handler = ScriptedHandler(
         httpx.Response(200, content=b"[1]", headers={"etag": "1"}), httpx.Response(304)
     )
-    _, confirmed, again = ask_public(tmp_path / "answers", handler, [LATER_S, 10.0])
+    _, confirmed, again = ask_public(open_place, handler, [LATER_S, 10.0])
     assert (again.status, again.attempts, again.body) == (200, 0, b"[1]")
     assert again.fetched_at == confirmed.fetched_at
 
@@ -498,25 +521,24 @@ def test_a_response_from_the_future_is_not_fresh() -> None:
     ids=["304 unasked for", "404", "nothing"],
 )
 def test_error_responses_are_not_cached(
-    tmp_path: Path, answered: httpx.Response, ending: AbstractContextManager[object]
+    open_place: OpenPlace, answered: httpx.Response, ending: AbstractContextManager[object]
 ) -> None:
-    path = tmp_path / "answers"
 
     async def work() -> None:
         async with make_client(
-            lambda _: answered, FakeClock(), cache=ResponseCache(path)
+            lambda _: answered, FakeClock(), cache=ResponseCache(open_place())
         ) as client:
             with ending:
                 await client.send(PUBLIC)
 
     run(work())
-    assert ResponseCache(path).find(URL) is None
+    assert ResponseCache(open_place()).find(URL) is None
 
 
 def test_responses_that_are_not_public_are_not_cached(tmp_path: Path) -> None:
     private = Request(URL, "hn", secrets={"Authorization": "Bearer one-of-many-tokens"})
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": '"v1"'}))
-    ask_public(tmp_path / "answers", handler, [1.0], private)
+    ask_public(lambda: StateFile(tmp_path / "answers"), handler, [1.0], private)
     assert len(handler.requests) == 2
     assert "if-none-match" not in handler.requests[1].headers
     assert list(tmp_path.iterdir()) == []
@@ -577,12 +599,12 @@ def test_a_malformed_page_is_removed_from_the_cache(tmp_path: Path) -> None:
     assert (first.log["outcome"], second.log["outcome"]) == ("malformed", "ok")
 
 
-def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
+def ask_at_once(open_place: OpenPlace, handler: Handler) -> list[Exchange | BaseException]:
     """Three concurrent clients send the same request; a response takes half a second."""
     clock = SharedClock()
 
     async def ask_one() -> Exchange:
-        async with make_client(handler, clock, cache=ResponseCache(path)) as client:
+        async with make_client(handler, clock, cache=ResponseCache(open_place())) as client:
             return await client.send(PUBLIC)
 
     async def work() -> list[Exchange | BaseException]:
@@ -591,16 +613,16 @@ def ask_at_once(path: Path, handler: Handler) -> list[Exchange | BaseException]:
     return run(work())
 
 
-def test_concurrent_requests_are_coalesced(tmp_path: Path) -> None:
+def test_concurrent_requests_are_coalesced(open_place: OpenPlace) -> None:
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
-    answers = ask_at_once(tmp_path / "answers", handler)
+    answers = ask_at_once(open_place, handler)
     assert len(handler.requests) == 1
     told = [answer for answer in answers if isinstance(answer, Exchange)]
     assert [answer.body for answer in told] == [b"[1]"] * 3
     assert sorted(answer.attempts for answer in told) == [0, 0, 1]
 
 
-def test_concurrent_requests_in_a_long_queue_are_sent_once(tmp_path: Path) -> None:
+def test_concurrent_requests_in_a_long_queue_are_sent_once(open_place: OpenPlace) -> None:
     """The host's queue is longer than a claim lasts."""
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
     present = SharedClock()
@@ -608,7 +630,7 @@ def test_concurrent_requests_in_a_long_queue_are_sent_once(tmp_path: Path) -> No
 
     async def work() -> list[Exchange]:
         limiter = RateLimiter({HOST: 2.0}, present.monotonic)
-        cache = ResponseCache(tmp_path / "answers")
+        cache = ResponseCache(open_place())
         async with make_client(handler, present, cache=cache, rate_limiter=limiter) as client:
             asked = [client.send(request) for request in [*others, *[PUBLIC] * 10]]
             return await asyncio.gather(*asked)
@@ -618,50 +640,48 @@ def test_concurrent_requests_in_a_long_queue_are_sent_once(tmp_path: Path) -> No
     assert sorted(one.attempts for one in responses[len(others) :]) == [0] * 9 + [1]
 
 
-def test_a_waiting_request_is_sent_if_the_first_fails(tmp_path: Path) -> None:
+def test_a_waiting_request_is_sent_if_the_first_fails(open_place: OpenPlace) -> None:
     handler = ScriptedHandler(httpx.Response(404), httpx.Response(200, content=b"[1]"))
-    answers = ask_at_once(tmp_path / "answers", handler)
+    answers = ask_at_once(open_place, handler)
     assert len(handler.requests) == 2
     assert sum(isinstance(answer, PermanentError) for answer in answers) == 1
 
 
-def test_the_claim_of_a_killed_process_expires_after_a_minute(tmp_path: Path) -> None:
-    path = tmp_path / "answers"
-    assert ResponseCache(path).claim(URL, NOW)
-    assert not ResponseCache(path).claim(URL, NOW)
+def test_the_claim_of_a_killed_process_expires_after_a_minute(open_place: OpenPlace) -> None:
+    assert ResponseCache(open_place()).claim(URL, NOW)
+    assert not ResponseCache(open_place()).claim(URL, NOW)
     clock = FakeClock()
 
     async def work() -> Exchange:
         handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
-        async with make_client(handler, clock, cache=ResponseCache(path)) as client:
+        async with make_client(handler, clock, cache=ResponseCache(open_place())) as client:
             return await client.send(PUBLIC)
 
     assert run(work()).attempts == 1
     assert 60 <= sum(clock.slept) < 61
 
 
-def test_waiting_for_a_claim_ends_if_the_clock_does_not_advance(tmp_path: Path) -> None:
-    path = tmp_path / "answers"
-    assert ResponseCache(path).claim(URL, NOW)
+def test_waiting_for_a_claim_ends_if_the_clock_does_not_advance(open_place: OpenPlace) -> None:
+    assert ResponseCache(open_place()).claim(URL, NOW)
     clock = FakeClock()
 
     async def work() -> Exchange:
         handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
-        cache = ResponseCache(path)
+        cache = ResponseCache(open_place())
         async with make_client(handler, clock, clock=lambda: NOW, cache=cache) as client:
             return await client.send(PUBLIC)
 
     assert run(work()).body == b"[1]"
 
 
-def test_a_claim_from_the_future_is_invalid(tmp_path: Path) -> None:
-    kept = ResponseCache(tmp_path / "answers")
+def test_a_claim_from_the_future_is_invalid(open_place: OpenPlace) -> None:
+    kept = ResponseCache(open_place())
     assert kept.claim(URL, NOW + timedelta(days=400))
     assert kept.claim(URL, NOW)
 
 
-def test_only_the_newest_responses_are_cached(tmp_path: Path) -> None:
-    kept = ResponseCache(tmp_path / "answers", max_entries=10)
+def test_only_the_newest_responses_are_cached(open_place: OpenPlace) -> None:
+    kept = ResponseCache(open_place(), max_entries=10)
     for number in range(25):
         at = NOW + timedelta(seconds=number)
         kept.store(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
@@ -672,7 +692,7 @@ def test_only_the_newest_responses_are_cached(tmp_path: Path) -> None:
 
 def test_the_cache_stays_within_its_size(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    kept = ResponseCache(path, max_bytes=100_000)
+    kept = ResponseCache(StateFile(path), max_bytes=100_000)
     for number in range(60):
         noise = b"".join(b"%x" % (number * 7919 + n**3) for n in range(4000))
         at = NOW + timedelta(seconds=number)
@@ -682,16 +702,16 @@ def test_the_cache_stays_within_its_size(tmp_path: Path) -> None:
     assert path.stat().st_size < 250_000
 
 
-def test_a_response_of_last_month_is_removed(tmp_path: Path) -> None:
-    kept = ResponseCache(tmp_path / "answers")
+def test_a_response_of_last_month_is_removed(open_place: OpenPlace) -> None:
+    kept = ResponseCache(open_place())
     kept.store(Exchange(f"{URL}/old", 200, {}, b"x", NOW - timedelta(days=30)))
     kept.store(Exchange(URL, 200, {}, b"x", NOW))
     assert kept.find(f"{URL}/old") is None
     assert kept.find(URL) is not None
 
 
-def test_responses_from_the_future_are_removed(tmp_path: Path) -> None:
-    kept = ResponseCache(tmp_path / "answers", max_entries=10)
+def test_responses_from_the_future_are_removed(open_place: OpenPlace) -> None:
+    kept = ResponseCache(open_place(), max_entries=10)
     for number in range(12):
         at = NOW + timedelta(days=1200, seconds=number)
         kept.store(Exchange(f"{URL}/{number}", 200, {}, b"x", at))
@@ -720,9 +740,9 @@ def damage_row(path: Path) -> None:
 def test_a_corrupt_cache_counts_as_empty(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     path = tmp_path / "answers"
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]", headers={"etag": "1"}))
-    ask_public(path, handler, [])
+    ask_public(lambda: StateFile(path), handler, [])
     damage(path)
-    before, after = ask_public(path, handler, [1.0])
+    before, after = ask_public(lambda: StateFile(path), handler, [1.0])
     assert before.body == after.body == b"[1]"
     assert after.attempts == 0
     assert len(handler.requests) == 2
@@ -734,7 +754,7 @@ def good_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("good") / "answers"
     for number in range(4):
         kept = Exchange(f"{URL}/{number}", 200, {"etag": "1"}, BODY * number, NOW)
-        ResponseCache(path).store(kept)
+        ResponseCache(StateFile(path)).store(kept)
     return path
 
 
@@ -750,7 +770,7 @@ def test_a_corrupt_file_never_gives_a_wrong_response(
     good = good_file.read_bytes()
     at %= len(good)
     path.write_bytes(good[:at] + scar + (b"" if is_cut else good[at + len(scar) :]))
-    kept = ResponseCache(path)
+    kept = ResponseCache(StateFile(path))
     for number in range(1, 4):
         found = kept.find(f"{URL}/{number}")
         assert found is None or (found.body, found.fetched_at) == (BODY * number, NOW)
@@ -764,7 +784,7 @@ def test_a_corrupt_file_never_gives_a_wrong_response(
 def test_a_corrupt_file_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "answers").write_bytes(b"this is no database at all, not even a little one" * 99)
     with caplog.at_level(logging.WARNING):
-        assert ResponseCache(tmp_path / "answers").find(URL) is None
+        assert ResponseCache(StateFile(tmp_path / "answers")).find(URL) is None
     assert "is damaged" in caplog.text
     assert "is created again" in caplog.text
 
@@ -779,7 +799,7 @@ def test_a_corrupt_file_that_cannot_be_removed_is_ignored(
 
     monkeypatch.setattr(Path, "unlink", refuse)
     with caplog.at_level(logging.WARNING):
-        assert ResponseCache(tmp_path / "answers").find(URL) is None
+        assert ResponseCache(StateFile(tmp_path / "answers")).find(URL) is None
     assert "cannot be removed: [Errno 30] Read-only file system" in caplog.text
 
 
@@ -788,7 +808,7 @@ def test_a_folder_that_cannot_be_created_is_ignored(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     handler = ScriptedHandler(httpx.Response(200, content=b"[1]"))
-    answers = ask_public(tmp_path / "file" / "answers", handler, [1.0])
+    answers = ask_public(lambda: StateFile(tmp_path / "file" / "answers"), handler, [1.0])
     assert [answer.body for answer in answers] == [b"[1]"] * 2
     assert "is ignored" in caplog.text
 
@@ -799,7 +819,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from ytap_assets.sources.http.exchange import Exchange
 from ytap_assets.sources.http.state import ResponseCache
-kept = ResponseCache(Path(sys.argv[1]))
+from ytap_assets.sources.http.state_file import StateFile
+kept = ResponseCache(StateFile(Path(sys.argv[1])))
 for number in range(40):
     at = datetime(2026, 11, 20, 12, 0, number, tzinfo=UTC)
     kept.store(Exchange(f"https://api.example/{sys.argv[2]}/{number}", 200, {}, b"x" * 999, at))
@@ -810,7 +831,7 @@ for number in range(40):
 
 def test_several_processes_share_one_file(tmp_path: Path) -> None:
     path = tmp_path / "answers"
-    ResponseCache(path).store(Exchange("https://api.example/shared", 200, {}, b"x", NOW))
+    ResponseCache(StateFile(path)).store(Exchange("https://api.example/shared", 200, {}, b"x", NOW))
     processes = [
         subprocess.Popen(
             [sys.executable, "-W", "error", "-c", _WRITER, str(path), str(number)],
@@ -822,7 +843,7 @@ def test_several_processes_share_one_file(tmp_path: Path) -> None:
     for process in processes:
         _, complaints = process.communicate(timeout=60)
         assert (process.returncode, complaints) == (0, "")
-    kept = ResponseCache(path)
+    kept = ResponseCache(StateFile(path))
     for number in range(3):
         for each in range(40):
             assert kept.find(f"https://api.example/{number}/{each}") is not None
