@@ -150,16 +150,23 @@ class Host:
 class Deployment:
     """The shared servers, the control programs and the worker hosts."""
 
-    def __init__(self, folder: Path, prepare: Callable[[Path], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        make_workspaces: Callable[[Path], None],
+        make_recordings: Callable[[Path], None],
+    ) -> None:
         """Configure it; nothing is started.
 
         Args:
             folder: An empty folder for everything.
-            prepare: Fills a data folder with workspaces and recordings.
+            make_workspaces: Fills the data folder of the control host, which pushes them.
+            make_recordings: Fills the data folder of each host, which answers from them.
         """
         self.folder = folder
         self.hosts: list[Host] = []
-        self._prepare = prepare
+        self._make_workspaces = make_workspaces
+        self._make_recordings = make_recordings
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._stack = ExitStack()
         self._files = ""
@@ -201,7 +208,8 @@ class Deployment:
         endpoint = s3.stdout.readline().decode().strip()
         self._files = f"s3://lakes/bench?endpoint={endpoint}&region=us-east-1"
         control = self.folder / "control"
-        self._prepare(control)
+        self._make_workspaces(control)
+        self._make_recordings(control)
         for name in ("dagster.yaml", "workspace.yaml"):
             text = (ROOT / "deploy" / "cluster" / name).read_text(encoding="utf-8")
             home = control / "dagster_home"
@@ -210,6 +218,7 @@ class Deployment:
         run_in = self.environment(control)
         os.environ.update({name: run_in[name] for name in run_in if name.startswith("DAGSTER_")})
         self.ytap("lake", "create")
+        self.ytap("workspace", "push", "--all")
         self.start("code")
         self._wait_for_port(CODE_PORT)
         self.start("webserver")
@@ -262,6 +271,7 @@ class Deployment:
             "HOME": str(data),
             "YTAP_DATA": str(data),
             "YTAP_TRANSPORT": "replay",
+            "YTAP_WORKSPACES": "lake",
             "YTAP_CATALOG": f"postgresql://{database}/lakes",
             "YTAP_DATA_PATH": self._files,
             "DAGSTER_HOME": str(data / "dagster_home"),
@@ -317,7 +327,7 @@ class Deployment:
         number = len(self.hosts) + 11
         host = Host(f"ytap-bench-{number}", number, self.folder / f"host{number}")
         self.hosts.append(host)
-        self._prepare(host.folder)
+        self._make_recordings(host.folder)
         home = host.folder / "dagster_home"
         home.mkdir()
         shutil.copy(ROOT / "deploy" / "cluster" / "dagster.yaml", home)

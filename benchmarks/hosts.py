@@ -5,6 +5,8 @@ A deployment is made on this machine (`_cluster`): PostgreSQL, S3 and Redis, the
 are collected for 30 days from recordings that answer after 50 ms, in runs that are launched through
 the web server's API. The rows are compared with those of one process on a lake in files.
 
+Workers have no workspaces of their own: they read those that were pushed into the lake.
+
 - `throughput`: the same backfill with 1, 2 and 4 workers.
 - `faults`: with 3 workers, one is killed and one cut off the network while they work.
 - `failover`: with 2 workers, the web server, the daemon, a worker, the broker and the database are
@@ -88,8 +90,8 @@ class Backfill:
     names: Sequence[str]
     days: tuple[date, date]
 
-    def prepare(self, data: Path) -> None:
-        """Fill a data folder: workspaces without scripts or videos, and a recording of each day."""
+    def make_workspaces(self, data: Path) -> None:
+        """Fill a data folder: workspaces without scripts or videos."""
         demo = (ROOT / "data" / "workspaces" / "tech" / "config.yaml").read_text(encoding="utf-8")
         config = yaml.safe_load(demo)
         config["sources"] = {"hn": {"enabled": True, "min_points": 50}}
@@ -99,6 +101,9 @@ class Backfill:
             folder.mkdir(parents=True)
             own = config | {"uid": f"01M6A6FT00{number:016d}"}
             (folder / "config.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
+
+    def make_recordings(self, data: Path) -> None:
+        """Fill a data folder: a recording of each day."""
         for number in range((self.days[1] - self.days[0]).days + 1):
             day = self.days[0] + timedelta(number)
             append_recording(day_folder(data / "recordings", day), "hn", record_day(day))
@@ -111,7 +116,8 @@ class Backfill:
 
     def make_alone(self, folder: Path) -> dict[str, pl.DataFrame]:
         """The rows that one process makes on a lake in files."""
-        self.prepare(folder)
+        self.make_workspaces(folder)
+        self.make_recordings(folder)
         platform = Platform(
             Settings.from_env({"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"})
         )
@@ -280,7 +286,7 @@ class Load:
 @contextlib.contextmanager
 def deploy(backfill: Backfill, folder: Path, workers: int) -> Iterator[Deployment]:
     """A deployment whose schedules and reports are off, so that only the backfill writes."""
-    with Deployment(folder, backfill.prepare) as deployment:
+    with Deployment(folder, backfill.make_workspaces, backfill.make_recordings) as deployment:
         deployment.stop_automation("schedule", *_SCHEDULES)
         deployment.stop_automation("sensor", *_SENSORS)
         for _ in range(workers):
