@@ -320,17 +320,14 @@ def _read_earlier(files: Files, catalog: Catalog, lake_id: str) -> set[str]:
     staged = catalog.find_staged()
     if staged is None:
         return set()
-    try:
-        facts = staged.read_facts()
-        with staged.select() as select:
-            [(place,)] = select(_PLACE)
-    except (LakeDamagedError, ValueError):  # nothing was sent before it was complete
-        return set()
+    facts = staged.read_facts()
+    with staged.select() as select:
+        [(place,)] = select(_PLACE)
     if facts.lake_id != lake_id or place != files.root:
         which = "this" if facts.lake_id == lake_id else "another"
         raise LakeError(
-            f"{staged}: is left of an interrupted copy of {which} lake to {str(place)[:200]};"
-            " continue that one, or remove it and its files, or choose another catalog"
+            f"{staged}: is left of an interrupted copy or restore of {which} lake with files in"
+            f" {str(place)[:200]}; continue that one, or delete it, or choose another catalog"
         )
     return set(facts.files)
 
