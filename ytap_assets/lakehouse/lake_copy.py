@@ -410,6 +410,9 @@ def _compare(
         closing(attach(source, read_only=True)) as here,
         closing(attach(target, read_only=True, catalog=staged)) as there,
     ):
+        for connection in (here, there):
+            # Each file is read once. Kept in memory, they would fill it up to DuckDB's limit.
+            connection.execute("SET GLOBAL enable_external_file_cache = false")
         tables = list_tables(here, find_catalog(source), as_of=snapshot)
         copied = list_tables(there, staged, as_of=target_snapshot)
         for schema, table in sorted({*tables, *copied}):
