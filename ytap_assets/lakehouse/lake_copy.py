@@ -429,7 +429,7 @@ def _compare(
             except LakeDamagedError as error:
                 problems = (str(error),)
             rows = sum(count for count, _ in ours.values())
-            compared.append(ComparedTable(name, len(ours), rows, problems))
+            compared.append(ComparedTable(name, len(ours.keys() - {None}), rows, problems))
     return tuple(compared)
 
 

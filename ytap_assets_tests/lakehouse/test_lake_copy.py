@@ -318,6 +318,34 @@ def test_a_file_of_an_old_snapshot_is_compared_too(filled: Lake, target: Setting
 
 
 @pytest.mark.parametrize("history", ["keep", "leave"])
+def test_tables_of_others_are_copied_and_dropped_ones_are_history(
+    filled: Lake, target: Settings, history: Any
+) -> None:
+    with filled.cursor() as cursor:
+        for statement in (
+            "CREATE SCHEMA lake.other",
+            'CREATE TABLE lake.other."odd ""name" (a INTEGER, l INTEGER[])',
+            'INSERT INTO lake.other."odd ""name" VALUES (1, [2]), (1, [2]), (NULL, NULL)',
+            "CREATE TABLE lake.gone AS SELECT 1 AS a",
+        ):
+            cursor.execute(statement)
+        before = filled.snapshot_id()
+        cursor.execute("DROP TABLE lake.gone")
+
+    made = copy_lake(filled.settings, target, history)
+
+    assert made.is_equal
+    [other] = [one for one in made.tables if one.table == 'other.odd "name']
+    assert (other.workspaces, other.rows) == (0, 3)
+    assert "gone" not in [one.table for one in made.tables]
+    with Lake.open(target, tables=SAMPLES) as lake, lake.cursor() as cursor:
+        rows = cursor.execute('FROM lake.other."odd ""name" ORDER BY a').fetchall()
+        assert rows == [(1, [2]), (1, [2]), (None, None)]
+        if history == "keep":
+            assert cursor.execute(f"FROM lake.gone AT (VERSION => {before})").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("history", ["keep", "leave"])
 def test_writes_go_on_meanwhile_and_nothing_is_deleted(
     filled: Lake, target: Settings, history: Any
 ) -> None:
