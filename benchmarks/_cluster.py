@@ -127,6 +127,15 @@ class Host:
                 )
             )  # fmt: skip
 
+    def executes(self, run_id: str) -> bool:
+        """Whether a process of the host executes a run."""
+        pids = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, check=True)
+        commands = []
+        for pid in pids.stdout.decode().split():
+            with suppress(OSError):
+                commands.append(Path("/proc", pid, "cmdline").read_bytes())
+        return any(run_id.encode() in command for command in commands)
+
     def kill(self) -> None:
         """End every process of the host at once."""
         pids = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, check=False)
@@ -141,16 +150,23 @@ class Host:
 class Deployment:
     """The shared servers, the control programs and the worker hosts."""
 
-    def __init__(self, folder: Path, prepare: Callable[[Path], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        make_workspaces: Callable[[Path], None],
+        make_recordings: Callable[[Path], None],
+    ) -> None:
         """Configure it; nothing is started.
 
         Args:
             folder: An empty folder for everything.
-            prepare: Fills a data folder with workspaces and recordings.
+            make_workspaces: Fills the data folder of the control host, which pushes them.
+            make_recordings: Fills the data folder of each host, which answers from them.
         """
         self.folder = folder
         self.hosts: list[Host] = []
-        self._prepare = prepare
+        self._make_workspaces = make_workspaces
+        self._make_recordings = make_recordings
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._stack = ExitStack()
         self._files = ""
@@ -181,7 +197,7 @@ class Deployment:
         run("ip", "addr", "add", f"{ADDRESS}/24", "dev", BRIDGE)
         run("ip", "link", "set", BRIDGE, "up")
         self._start_postgres()
-        self.start_broker()
+        self._start_broker()
         with (self.folder / "s3.log").open("wb") as log:
             s3 = subprocess.Popen(
                 [sys.executable, "-m", "ytap_assets_tests.s3_server", ADDRESS],
@@ -192,7 +208,8 @@ class Deployment:
         endpoint = s3.stdout.readline().decode().strip()
         self._files = f"s3://lakes/bench?endpoint={endpoint}&region=us-east-1"
         control = self.folder / "control"
-        self._prepare(control)
+        self._make_workspaces(control)
+        self._make_recordings(control)
         for name in ("dagster.yaml", "workspace.yaml"):
             text = (ROOT / "deploy" / "cluster" / name).read_text(encoding="utf-8")
             home = control / "dagster_home"
@@ -201,6 +218,7 @@ class Deployment:
         run_in = self.environment(control)
         os.environ.update({name: run_in[name] for name in run_in if name.startswith("DAGSTER_")})
         self.ytap("lake", "create")
+        self.ytap("workspace", "push", "--all")
         self.start("code")
         self._wait_for_port(CODE_PORT)
         self.start("webserver")
@@ -234,7 +252,7 @@ class Deployment:
         """Restart the server; every session ends."""
         self._restart_postgres()
 
-    def start_broker(self) -> None:
+    def _start_broker(self) -> None:
         """Start Redis, which keeps its messages in a file."""
         self._programs["broker"] = subprocess.Popen(
             ["redis-server", "--bind", ADDRESS, "--port", str(REDIS_PORT), "--protected-mode", "no",
@@ -253,6 +271,7 @@ class Deployment:
             "HOME": str(data),
             "YTAP_DATA": str(data),
             "YTAP_TRANSPORT": "replay",
+            "YTAP_WORKSPACES": "lake",
             "YTAP_CATALOG": f"postgresql://{database}/lakes",
             "YTAP_DATA_PATH": self._files,
             "DAGSTER_HOME": str(data / "dagster_home"),
@@ -275,7 +294,10 @@ class Deployment:
             raise RuntimeError(done.stdout + done.stderr)
 
     def start(self, name: str) -> None:
-        """Start a control program: `code`, `webserver` or `daemon`."""
+        """Start a control program (`code`, `webserver` or `daemon`), or the broker."""
+        if name == "broker":
+            self._start_broker()
+            return
         workspace = str(self.folder / "control" / "dagster_home" / "workspace.yaml")
         module = ["-m", "ytap_assets.definitions", "-h", "127.0.0.1", "-p", str(CODE_PORT)]
         command = {
@@ -305,7 +327,7 @@ class Deployment:
         number = len(self.hosts) + 11
         host = Host(f"ytap-bench-{number}", number, self.folder / f"host{number}")
         self.hosts.append(host)
-        self._prepare(host.folder)
+        self._make_recordings(host.folder)
         home = host.folder / "dagster_home"
         home.mkdir()
         shutil.copy(ROOT / "deploy" / "cluster" / "dagster.yaml", home)

@@ -5,6 +5,8 @@ A deployment is made on this machine (`_cluster`): PostgreSQL, S3 and Redis, the
 are collected for 30 days from recordings that answer after 50 ms, in runs that are launched through
 the web server's API. The rows are compared with those of one process on a lake in files.
 
+Workers have no workspaces of their own: they read those that were pushed into the lake.
+
 - `throughput`: the same backfill with 1, 2 and 4 workers.
 - `faults`: with 3 workers, one is killed and one cut off the network while they work.
 - `failover`: with 2 workers, the web server, the daemon, a worker, the broker and the database are
@@ -28,6 +30,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +64,15 @@ from ytap_assets.tables import (
 
 MODES = ("throughput", "faults", "failover")
 WORKSPACES, DAYS = 40, 30
-RUNS, LONG_RUNS = 8, 4
-"""Into how many runs a backfill is cut; fewer where something fails in their middle."""
+RUNS, LONG_RUNS, MANY_RUNS = 8, 4, 20
+"""Into how many runs a backfill is cut: fewer where something fails in their middle, and more where
+one failure follows another."""
 WORKERS = (1, 2, 4)
 _MADE = (RAW_TRENDS, COLLECTION_COVERAGE, TREND_STORIES, SCORED_TRENDS, SOURCE_PERFORMANCE)
 _COMPARED = (*_MADE, COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 _BATCH = "benchmark/batch"
 _FOLDER = r"/\S*/recordings/"
-_GIVE_UP_S, _IDLE_S = 1200, 120
+_GIVE_UP_S, _IDLE_S = 1200, 45
 _BEGUN = (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.QUEUED)
 _SCHEDULES = ("collection_schedule", "metrics_schedule", "maintenance_schedule", "drill_schedule")
 _SENSORS = ("report_after_success", "report_after_failure", "workspace_folders")
@@ -86,8 +90,8 @@ class Backfill:
     names: Sequence[str]
     days: tuple[date, date]
 
-    def prepare(self, data: Path) -> None:
-        """Fill a data folder: workspaces without scripts or videos, and a recording of each day."""
+    def make_workspaces(self, data: Path) -> None:
+        """Fill a data folder: workspaces without scripts or videos."""
         demo = (ROOT / "data" / "workspaces" / "tech" / "config.yaml").read_text(encoding="utf-8")
         config = yaml.safe_load(demo)
         config["sources"] = {"hn": {"enabled": True, "min_points": 50}}
@@ -97,6 +101,9 @@ class Backfill:
             folder.mkdir(parents=True)
             own = config | {"uid": f"01M6A6FT00{number:016d}"}
             (folder / "config.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
+
+    def make_recordings(self, data: Path) -> None:
+        """Fill a data folder: a recording of each day."""
         for number in range((self.days[1] - self.days[0]).days + 1):
             day = self.days[0] + timedelta(number)
             append_recording(day_folder(data / "recordings", day), "hn", record_day(day))
@@ -109,7 +116,8 @@ class Backfill:
 
     def make_alone(self, folder: Path) -> dict[str, pl.DataFrame]:
         """The rows that one process makes on a lake in files."""
-        self.prepare(folder)
+        self.make_workspaces(folder)
+        self.make_recordings(folder)
         platform = Platform(
             Settings.from_env({"YTAP_DATA": str(folder), "YTAP_TRANSPORT": "replay"})
         )
@@ -153,12 +161,23 @@ class Load:
 
     def __init__(self, deployment: Deployment, backfill: Backfill, runs: int) -> None:
         """Launch its runs."""
+        self._deployment = deployment
         self._batches = backfill.cut(runs)
+        self.launched_again = 0
         self.began = self._worked_at = time.monotonic()
         self._instance = deployment.open_instance()
-        for number, parts in enumerate(self._batches):
-            tags = describe_run(parts) | {_BATCH: str(number)}
-            deployment.launch(COLLECTION.name, batch_config(COLLECTION, parts), tags)
+        for number in range(len(self._batches)):
+            self._launch(number)
+
+    def _launch(self, number: int) -> None:
+        parts = self._batches[number]
+        tags = describe_run(parts) | {_BATCH: str(number)}
+        self._deployment.launch(COLLECTION.name, batch_config(COLLECTION, parts), tags)
+
+    def list_begun(self) -> set[str]:
+        """The ids of its runs that have begun, and perhaps ended."""
+        waiting = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING)
+        return {run.run_id for run in self.list_runs() if run.status not in waiting}
 
     def list_runs(self) -> list[dg.DagsterRun]:
         """Its runs, the newest first; those that were tried again are among them."""
@@ -177,18 +196,30 @@ class Load:
                     hosts[one.run_id] = message.removeprefix("Executed on ").rstrip(".")
         return hosts
 
+    def has_begun_others(self, before: set[str]) -> bool:
+        """Whether runs have begun since, or there is none left to begin."""
+        return self.is_done() or not self.list_begun() <= before
+
     def is_done(self) -> bool:
         """Whether each batch has a run that succeeded.
 
+        Where no run was at work for a while, those of the others are launched again, once. In a
+        deployment the schedule does so, which is off here.
+
         Raises:
-            RuntimeError: A batch has none, and no run was at work for a while.
+            RuntimeError: A batch has none even so.
         """
         runs = self.list_runs()
         made = {run.tags[_BATCH] for run in runs if run.status == dg.DagsterRunStatus.SUCCESS}
         if any(not run.is_finished for run in runs):
             self._worked_at = time.monotonic()
         if len(made) < len(self._batches) and time.monotonic() - self._worked_at > _IDLE_S:
-            raise RuntimeError(f"batches without a run that succeeded: {self._explain(runs)}")
+            if self.launched_again:
+                raise RuntimeError(f"batches without a run that succeeded: {self._explain(runs)}")
+            for number in range(len(self._batches)):
+                if str(number) not in made:
+                    self._launch(number)
+                    self.launched_again += 1
         return len(made) == len(self._batches)
 
     def _explain(self, runs: Sequence[dg.DagsterRun]) -> list[str]:
@@ -255,7 +286,7 @@ class Load:
 @contextlib.contextmanager
 def deploy(backfill: Backfill, folder: Path, workers: int) -> Iterator[Deployment]:
     """A deployment whose schedules and reports are off, so that only the backfill writes."""
-    with Deployment(folder, backfill.prepare) as deployment:
+    with Deployment(folder, backfill.make_workspaces, backfill.make_recordings) as deployment:
         deployment.stop_automation("schedule", *_SCHEDULES)
         deployment.stop_automation("sensor", *_SENSORS)
         for _ in range(workers):
@@ -303,48 +334,68 @@ def try_faults(backfill: Backfill, expected: Mapping[str, pl.DataFrame]) -> dict
             return lost <= {run.run_id for run in load.list_runs() if run.is_finished}
 
         noticed = load.wait_for("the lost runs are noticed", is_noticed)
+        is_going_on = cut.executes(at_work[cut.name])
         cut.set_link("up")
+        stopped = load.wait_for(
+            "the run that was taken over stops", lambda: not cut.executes(at_work[cut.name])
+        )
         done = load.finish()
-        # What the host that was cut off still does, it does now.
-        time.sleep(20)
         problems = check(deployment, expected)
-    figures = {**done, "noticed_s": noticed, "differences": problems}
+    figures = {
+        **done,
+        "noticed_s": noticed,
+        "was_going_on": is_going_on,
+        "stopped_s": stopped,
+        "differences": problems,
+    }
     print(f"  {figures}", flush=True)
     return figures
 
 
 def try_failover(backfill: Backfill, expected: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    """Restart one part after the other while runs work, each killed first."""
+    """Kill and restart one part after the other while runs work; how long each took to recover."""
     recovery: dict[str, float] = {}
+    queued: dict[str, int] = {}
     with temporary_folder() as folder, deploy(backfill, folder, 2) as deployment:
-        load = Load(deployment, backfill, RUNS)
+        load = Load(deployment, backfill, MANY_RUNS)
         load.wait_for_work()
-        deployment.stop("webserver", signal.SIGKILL)
-        deployment.start("webserver")
-        recovery["webserver"] = round(deployment.wait_for_webserver(), 1)
-        deployment.stop("daemon", signal.SIGKILL)
-        time.sleep(10)
-        deployment.start("daemon")
-        host, before = deployment.hosts[0], load.find_hosts()
-        host.kill()
-        deployment.start_worker(host)
-        recovery["worker"] = load.wait_for(
-            "the worker takes a run",
-            lambda: (
-                load.is_done()
-                or any(
-                    name == host.name and one not in before
-                    for one, name in load.find_hosts().items()
-                )
-            ),
-        )
-        deployment.stop("broker", signal.SIGKILL)
-        time.sleep(20)
-        deployment.start_broker()
-        deployment.restart_postgres()
+        host = deployment.hosts[0]
+
+        def restart_worker() -> None:
+            host.kill()
+            deployment.start_worker(host)
+
+        def restart(name: str) -> None:
+            deployment.stop(name, signal.SIGKILL)
+            # Long enough that what needs it fails.
+            time.sleep(10)
+            deployment.start(name)
+
+        parts: dict[str, Callable[[], None]] = {
+            "webserver": partial(restart, "webserver"),
+            "daemon": partial(restart, "daemon"),
+            "worker": restart_worker,
+            "broker": partial(restart, "broker"),
+            "database": deployment.restart_postgres,
+        }
+        for name, act in parts.items():
+            act()
+            began, before = time.monotonic(), load.list_begun()
+            queued[name] = MANY_RUNS - len(before)
+            if name == "webserver":
+                deployment.wait_for_webserver()
+            else:
+                load.wait_for("the next run begins", partial(load.has_begun_others, before))
+            recovery[name] = round(time.monotonic() - began, 1)
         done = load.finish()
         problems = check(deployment, expected)
-    figures = {**done, "recovery_s": recovery, "differences": problems}
+    figures = {
+        **done,
+        "recovery_s": recovery,
+        "waiting_runs": queued,
+        "launched_again": load.launched_again,
+        "differences": problems,
+    }
     print(f"  {figures}", flush=True)
     return figures
 

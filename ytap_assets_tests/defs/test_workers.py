@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dagster as dg
@@ -27,6 +27,7 @@ from ytap_assets_tests.defs.clusters import Cluster
 from ytap_assets_tests.defs.jobs import marking
 
 ROOT = Path(__file__).parents[2]
+PASSWORD = "mellon-8412"  # noqa: S105
 Status = dg.DagsterRunStatus
 
 
@@ -78,14 +79,14 @@ def test_a_message_has_the_id_of_the_run_and_nothing_else(cluster: Cluster) -> N
 def test_a_broker_that_cannot_be_reached_is_an_error_after_which_dagster_queues_the_run_again(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("DAGSTER_BROKER_URL", "redis+socket://:swordfish@/nowhere/redis.sock")
+    monkeypatch.setenv("DAGSTER_BROKER_URL", f"redis+socket://:{PASSWORD}@/nowhere/redis.sock")
     with cluster.open() as instance:
         run = begin(instance)
         with pytest.raises(DagsterUserCodeUnreachableError, match="broker") as raised:
             launcher_of(instance).launch_run(LaunchRunContext(run, None))
         events = str(instance.all_logs(run.run_id))
 
-    assert "swordfish" not in f"{raised.value!r} {raised.value.__cause__} {events} {caplog.text}"
+    assert PASSWORD not in f"{raised.value!r} {raised.value.__cause__} {events} {caplog.text}"
 
 
 def test_a_run_is_alive_while_its_lock_is_held(
@@ -185,10 +186,11 @@ def broker(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("no redis-server")
-    socket = tmp_path / "redis.sock"
-    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    socket, config = tmp_path / "redis.sock", tmp_path / "redis.conf"
+    config.write_text(f'port 0\nunixsocket {socket}\nsave ""\nrequirepass {PASSWORD}\n')
+    command = [program, str(config)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=tmp_path) as server:
-        yield f"redis+socket://{socket}"
+        yield f"redis+socket://:{PASSWORD}@{socket}"
         server.terminate()
 
 
@@ -210,11 +212,28 @@ def worker(cluster: Cluster, broker: str) -> Iterator[subprocess.Popen[bytes]]:
         "-c",
         "2",
     ]
-    with subprocess.Popen(
-        [*command, "-l", "ERROR"], env=environment, cwd=cluster.home, start_new_session=True
-    ) as process:
+    with (
+        (cluster.home / "worker.log").open("ab") as log,
+        subprocess.Popen(
+            [*command, "-l", "DEBUG"],
+            env=environment,
+            cwd=cluster.home,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as process,
+    ):
         yield process
         process.kill()
+
+
+def read_commands() -> bytes:
+    """What the processes of this machine were started with."""
+    commands = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            commands.append(path.read_bytes())
+    return b"".join(commands)
 
 
 def wait(condition: Callable[[], bool]) -> None:
@@ -253,6 +272,12 @@ def test_a_worker_executes_stops_and_outlives_runs(
         again = begin(instance, folder=tmp_path)
         send(cluster, again, broker)
         wait(lambda: status_of(instance, again) == Status.SUCCESS)
+        events = "".join(str(entry) for run in runs for entry in instance.all_logs(run.run_id))
+        commands = read_commands()
+    log = (cluster.home / "worker.log").read_text(encoding="utf-8")
+    assert "ytap.execute_run" in log
+    assert b"ytap_assets.worker" in commands
+    assert PASSWORD not in log + events + commands.decode(errors="replace")
 
 
 @pytest.mark.soak
