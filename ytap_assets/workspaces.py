@@ -290,14 +290,14 @@ class Workspaces:
         Raises:
             ConfigError: It does not exist, or is invalid; the message names file and key.
         """
-        return self._parse(workspace_id, self.read_config(workspace_id))
+        return self.parse(workspace_id, self.read_config(workspace_id))
 
     def get_all(self, names: Iterable[str] | None = None) -> dict[str, Workspace | ConfigError]:
         """Read several workspaces' configs, or all: each config, or why it cannot be read."""
         found: dict[str, Workspace | ConfigError] = {}
         for name, text in self.read_configs(names).items():
             try:
-                found[name] = text if isinstance(text, ConfigError) else self._parse(name, text)
+                found[name] = text if isinstance(text, ConfigError) else self.parse(name, text)
             except ConfigError as error:
                 found[name] = error
         return found
@@ -312,7 +312,12 @@ class Workspaces:
                 found[name] = error
         return found
 
-    def _parse(self, workspace_id: str, text: bytes) -> Workspace:
+    def parse(self, workspace_id: str, text: bytes) -> Workspace:
+        """Parse the config that was read for a workspace.
+
+        Raises:
+            ConfigError: It is invalid; the message names file and key.
+        """
         return parse_workspace(workspace_id, text, origin=self.origin(workspace_id))
 
     def origin(self, workspace_id: str) -> str:

@@ -258,10 +258,10 @@ def _to_push(command: Callable[..., None]) -> Callable[..., None]:
 @workspace.command("push", epilog=examples("ytap workspace push tech", "ytap workspace push --all"))
 @_to_push
 def push_configs(names: tuple[str, ...], everyone: bool, replaces: bool) -> None:
-    """Push configs into the lake, where processes with YTAP_WORKSPACES=lake read them.
+    """Push configs into the lake.
 
-    Exits with 1 if a config was not pushed: it is invalid, its folder was renamed or copied, or
-    another folder pushed another one.
+    Processes with YTAP_WORKSPACES=lake read them there. Exits with 1 if a config was not pushed: it
+    is invalid, its folder was renamed or copied, or another folder pushed another one.
     """
     folders = _workspaces()
     _push("push configs", _choose(names, everyone, folders.ids()), replaces=replaces)
@@ -275,11 +275,12 @@ def inbox() -> None:
 @inbox.command("push", epilog=examples("ytap inbox push tech", "ytap inbox push --all"))
 @_to_push
 def push_inboxes(names: tuple[str, ...], everyone: bool, replaces: bool) -> None:
-    """Push what is new in inbox files, and the manifests of videos, into the lake.
+    """Push inbox files and manifests into the lake.
 
-    Processes with YTAP_WORKSPACES=lake read them there. The configs have to be pushed before. The
-    files that a manifest names are compared with it here, and are not stored. Exits with 1 if a
-    file was not pushed: it cannot be read, or does not continue what another folder pushed.
+    Only what is new is pushed. Processes with YTAP_WORKSPACES=lake read it there. The configs have
+    to be pushed before. The files that a manifest names are compared with it here, and are not
+    stored. Exits with 1 if a file was not pushed: it cannot be read, or does not continue what
+    another folder pushed.
     """
     found = _workspaces().get_all()
     archived = {name for name, one in found.items() if getattr(one, "is_archived", False)}

@@ -40,11 +40,11 @@ def names(platform: Platform, selection: str, failed: Collection[str] = ()) -> l
 class ListsAnAccountTwice(Workspaces):
     """Reads what no config can say, so that a publish is refused."""
 
-    def get(self, workspace_id: str) -> Workspace:
+    def parse(self, workspace_id: str, text: bytes) -> Workspace:
         """The workspace; `tech` with an account twice."""
         account = Account(platform="youtube", handle="@one")
         accounts = (account, account) if workspace_id == "tech" else ()
-        return super().get(workspace_id).model_copy(update={"accounts": accounts})
+        return super().parse(workspace_id, text).model_copy(update={"accounts": accounts})
 
 
 def test_everything_comes_in_stages_with_reports_at_the_end(
