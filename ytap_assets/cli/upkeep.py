@@ -218,7 +218,7 @@ def doctor(is_online: bool, shape: Format) -> None:
 
 @click.group()
 def lake() -> None:
-    """Create an empty lake, copy one to another place, or upgrade one of an older version."""
+    """Create, copy or upgrade a lake."""
 
 
 @lake.command("create", epilog=examples("YTAP_CATALOG=/srv/lake/catalog.sqlite ytap lake create"))

@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -221,6 +221,10 @@ class _Held(threading.Thread):
         """End the session, and with it the lock."""
         self._is_over.set()
         self.join()
+        # The server takes a moment to end a session that was closed.
+        with suppress(sa.exc.DBAPIError):
+            if self._session is not None:
+                self._session.execute(sa.select(sa.func.pg_advisory_unlock_all()))
         self._close()
 
 
