@@ -27,7 +27,6 @@ from ytap_assets.tables import RAW_TRENDS, SCORED_TRENDS
 
 DAYS = 60
 NAMES = [f"channel-{number:03}" for number in range(50)]
-_QUIET: dict[str, str | bool | int | float | list[str]] = {"enable_progress_bar": "false"}
 _TRY_AGAIN_S, _GIVE_UP_S = 0.01, 120
 _RUN = Run("benchmark", "benchmark", "compare catalogs")
 
@@ -91,7 +90,7 @@ class Native:
         began = perf_counter()
         while True:
             try:
-                return duckdb.connect(str(self._file), config=_QUIET)
+                return duckdb.connect(str(self._file))
             except duckdb.IOException as error:
                 if "lock" not in str(error) or perf_counter() - began > _GIVE_UP_S:
                     raise

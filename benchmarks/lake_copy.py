@@ -29,7 +29,7 @@ from _report import finish, print_table, read_arguments, temporary_folder
 from _servers import LOCAL, REMOTE, find_places
 
 from ytap_assets.lakehouse.backup import back_up, restore
-from ytap_assets.lakehouse.connection import find_files
+from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.lake_copy import LakeCopy, copy_lake
 from ytap_assets.lakehouse.maintenance import maintain
@@ -114,7 +114,7 @@ def measure_server(source: Settings, target: Settings) -> dict[str, Any]:
     """Seconds in which the target's server takes and gives the same files."""
     if target.bucket is None:
         return {}
-    names = list(find_files(source).list_parquet())
+    names = list(find_catalog(source).read_facts().files)
     place = find_files(target).beside(".server-alone")
     assert isinstance(place, S3Files)
     seconds = {}

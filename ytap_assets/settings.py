@@ -73,7 +73,7 @@ _BUCKET = re.compile(
 )
 _ENDPOINT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _REGION = re.compile(r"[a-z0-9-]{1,40}")
-_RESERVED = re.compile(r"^pg_|_(?:making|restoring|state)$|_before_")
+_RESERVED = re.compile(r"^pg_|_(?:making|staging|restoring|state)$|_before_")
 _SECRET = re.compile(r"(?:passw\w*|pwd|secret\w*)\s*=", re.IGNORECASE)
 _PARAMETERS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "passfile", "service")
 """Parameters of a connection that hold no secret, by their names in PostgreSQL's library."""
@@ -463,7 +463,8 @@ def parse_database(text: str, name: str) -> Database:
         raise ConfigError(
             f"{name}: schema={schema[:40]!r}: expected a name of at most 31 lower-case letters,"
             " digits and underscores that begins with a letter, but not with pg_, and neither ends"
-            " in _making, _restoring or _state nor contains _before_, as those of our own do"
+            " in _making, _staging, _restoring or _state nor contains _before_, as those of our own"
+            " do"
         )
     place = {
         "host": unquote(url.hostname or ""),

@@ -247,7 +247,10 @@ def _to_push(command: Callable[..., None]) -> Callable[..., None]:
     named = click.argument("names", metavar="[ID]...", nargs=-1, shell_complete=complete_workspace)
     every = click.option("--all", "everyone", is_flag=True, help="All workspaces with a folder.")
     replace = click.option(
-        "--replace", "replaces", is_flag=True, help="Replace files that another folder pushed."
+        "--replace",
+        "replaces",
+        is_flag=True,
+        help="Replace what another folder pushed; push videos again.",
     )
     return named(every(replace(command)))
 

@@ -257,7 +257,7 @@ class Catalog(ABC):
     def stage(self, copy: Path) -> Catalog:
         """Bring a copy, which `copy_to` made, into the place of this catalog, under another name.
 
-        What was staged before is removed.
+        What was staged before is there until the copy is complete, and removed then.
 
         Raises:
             OSError: There is no space for it.
@@ -266,7 +266,7 @@ class Catalog(ABC):
 
     @abstractmethod
     def find_staged(self) -> Catalog | None:
-        """What `stage` made; None if there is nothing. It may not be whole."""
+        """What `stage` made, complete; None if there is nothing."""
 
     @abstractmethod
     def remove_staged(self) -> None:

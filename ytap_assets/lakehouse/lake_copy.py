@@ -319,17 +319,14 @@ def _read_earlier(files: Files, catalog: Catalog, lake_id: str) -> set[str]:
     staged = catalog.find_staged()
     if staged is None:
         return set()
-    try:
-        facts = staged.read_facts()
-        with staged.select() as select:
-            [(place,)] = select(_PLACE)
-    except (LakeDamagedError, ValueError):  # nothing was sent before it was complete
-        return set()
+    facts = staged.read_facts()
+    with staged.select() as select:
+        [(place,)] = select(_PLACE)
     if facts.lake_id != lake_id or place != files.root:
         which = "this" if facts.lake_id == lake_id else "another"
         raise LakeError(
-            f"{staged}: is left of an interrupted copy of {which} lake to {str(place)[:200]};"
-            " continue that one, or remove it and its files, or choose another catalog"
+            f"{staged}: is left of an interrupted copy or restore of {which} lake with files in"
+            f" {str(place)[:200]}; continue that one, or delete it, or choose another catalog"
         )
     return set(facts.files)
 
@@ -412,6 +409,9 @@ def _compare(
         closing(attach(source, read_only=True)) as here,
         closing(attach(target, read_only=True, catalog=staged)) as there,
     ):
+        for connection in (here, there):
+            # Each file is read once. Kept in memory, they would fill it up to DuckDB's limit.
+            connection.execute("SET GLOBAL enable_external_file_cache = false")
         tables = list_tables(here, find_catalog(source), as_of=snapshot)
         copied = list_tables(there, staged, as_of=target_snapshot)
         for schema, table in sorted({*tables, *copied}):
@@ -428,7 +428,7 @@ def _compare(
             except LakeDamagedError as error:
                 problems = (str(error),)
             rows = sum(count for count, _ in ours.values())
-            compared.append(ComparedTable(name, len(ours), rows, problems))
+            compared.append(ComparedTable(name, len(ours.keys() - {None}), rows, problems))
     return tuple(compared)
 
 

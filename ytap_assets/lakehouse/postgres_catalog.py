@@ -245,12 +245,18 @@ class PostgresCatalog(Catalog):
 
     def stage(self, copy: Path) -> PostgresCatalog:
         """See `Catalog.stage`."""
-        staged = self._beside("restoring")
+        staging, staged = self._beside("staging"), self._beside("restoring")
         with self._session() as session:
-            staged._begin(session)
+            staging._begin(session)
         with closing(connect(extensions=self.extensions)) as connection:
-            staged.attach(connection, f"{copy.parent}/", "create")
-        staged._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
+            staging.attach(connection, f"{copy.parent}/", "create")
+        staging._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
+        with self._session() as session:
+            staged._drop_unfinished(session)
+            _execute(
+                session,
+                f'ALTER SCHEMA "{staging.database.schema}" RENAME TO "{staged.database.schema}"',
+            )
         return staged
 
     def find_staged(self) -> PostgresCatalog | None:
@@ -261,7 +267,8 @@ class PostgresCatalog(Catalog):
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""
         with self._session() as session:
-            self._beside("restoring")._drop_unfinished(session)
+            for purpose in ("staging", "restoring"):
+                self._beside(purpose)._drop_unfinished(session)
 
     def find_kept(self, suffix: str) -> str | None:
         """See `Catalog.find_kept`."""

@@ -48,7 +48,8 @@ _DAMAGES = (
     "new DuckLake is explicitly disabled",
 )
 _FAILED_READS = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-_STAGED = re.compile(r"\.restoring-[0-9a-f]{32}(-wal|-shm|-journal)?")
+_STAGED = re.compile(r"\.restoring-[0-9a-f]{32}(\.part)?(-wal|-shm|-journal)?")
+_COMPLETE = re.compile(r"\.restoring-[0-9a-f]{32}$")
 _MAX_NOTE_BYTES = 100_000
 _LONGEST_SHOWN = 80
 _SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY type, name"
@@ -291,22 +292,23 @@ class SqliteCatalog(Catalog):
         """See `Catalog.stage`."""
         staged = self.path.with_name(f"{self.path.name}.restoring-{uuid4().hex}")
         staged.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(copy, staged)
+        part = staged.with_name(f"{staged.name}.part")
+        shutil.copyfile(copy, part)
         # It keeps its journal as a lake's does. Else the first to attach it would change that,
         # which SQLite refuses at once where another program reads the catalog.
-        with closing(sqlite3.connect(staged)) as connection:
+        with closing(sqlite3.connect(part)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-        sync(staged)
+        sync(part)
+        part.rename(staged)
         for path in self._list_staged():
-            if not path.name.startswith(staged.name):
+            if path != staged:
                 path.unlink()
         return SqliteCatalog(staged)
 
     def find_staged(self) -> SqliteCatalog | None:
-        """See `Catalog.find_staged`. The oldest: another one was not complete when it was left."""
-        files = [path for path in self._list_staged() if not path.name.endswith(_JOURNALS)]
-        oldest = min(files, key=lambda path: path.stat().st_mtime_ns, default=None)
-        return SqliteCatalog(oldest) if oldest else None
+        """See `Catalog.find_staged`."""
+        complete = (path for path in self._list_staged() if _COMPLETE.search(path.name))
+        return next((SqliteCatalog(path) for path in complete), None)
 
     def remove_staged(self) -> None:
         """See `Catalog.remove_staged`."""

@@ -100,7 +100,8 @@ class Pusher:
             platform: Its lake, and the workspaces in its data folder, whatever ``YTAP_WORKSPACES``
                 says.
             run: Who pushes.
-            replaces: Whether files that another folder pushed are replaced.
+            replaces: Whether files that another folder pushed are replaced, and videos are pushed
+                again.
         """
         self._settings = platform.settings
         self._lake = platform.lake
@@ -363,12 +364,12 @@ class Pusher:
         names = [MANIFEST_NAME, *list_manifest_files(found.manifest)]
         stamps = "\n".join(f"{one} {stamp(place / one)}" for one in names)
         stamped = hashlib.sha256(stamps.encode("utf-8", "surrogatepass")).hexdigest()
-        if after is not None and after.pushed_from == self._from:
+        if after is not None and not self._replaces:
+            if after.pushed_from != self._from:
+                is_same = after.sha256 == hashlib.sha256(found.manifest).hexdigest()
+                return None if is_same else self._find_owner(after, file)
             if after.stamp == stamped:
                 return None
-        elif after is not None and not self._replaces:
-            is_same = after.sha256 == hashlib.sha256(found.manifest).hexdigest()
-            return None if is_same else self._find_owner(after, file)
         measured = find_folder(folder, script_id, with_hash=True)
         if measured is None:
             return None

@@ -9,16 +9,16 @@ writing (`push`), or what the files mean.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import polars as pl
+from pydantic import BaseModel, StrictInt, ValidationError
 
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.domain.production.manifest import MANIFEST_NAME, FileFact, VideoFolder
@@ -36,6 +36,14 @@ VIDEOS = "videos"
 Read = Callable[..., pl.DataFrame]
 """`BatchReader.read` or `CrossReader.read_across`."""
 _FILE = ["workspace_id", "file"]
+_UNREADABLE = "what was pushed of its files cannot be read; push it with --replace"
+
+
+class _Facts(BaseModel):
+    """The column ``facts``: size and checksum of each file, and why others could not be read."""
+
+    found: dict[str, tuple[StrictInt, str | None]]
+    refused: dict[str, str]
 
 
 class Part(NamedTuple):
@@ -56,7 +64,9 @@ class Part(NamedTuple):
     @property
     def problem(self) -> str | None:
         """Why an inbox file could not be pushed; None if it was."""
-        return read_facts(b"", self.facts).refused.get(self.file) if self.facts else None
+        if self.facts is None:
+            return None
+        return read_facts(b"", self.facts).refused.get(self.file, _UNREADABLE)
 
 
 def name_manifest(script_id: str) -> str:
@@ -361,12 +371,15 @@ def read_pushed_videos(
 
 def write_facts(folder: VideoFolder) -> str:
     """What was found of files, as the column ``facts`` has it; `read_facts` reads it."""
-    found = {name: [fact.size_bytes, fact.sha256] for name, fact in folder.found.items()}
-    return json.dumps({"found": found, "refused": dict(folder.refused)}, sort_keys=True)
+    found = {name: (fact.size_bytes, fact.sha256) for name, fact in folder.found.items()}
+    return _Facts(found=found, refused=dict(folder.refused)).model_dump_json()
 
 
-def read_facts(manifest: bytes, facts: str) -> VideoFolder:
-    """A video folder as it was pushed."""
-    known: Mapping[str, Any] = json.loads(facts)
-    found = {name: FileFact(*fact) for name, fact in known["found"].items()}
-    return VideoFolder(manifest, found, known["refused"])
+def read_facts(manifest: bytes, facts: str | None) -> VideoFolder:
+    """A video folder as it was pushed; one that is refused, if the facts are of another form."""
+    try:
+        known = _Facts.model_validate_json(facts or "")
+    except ValidationError:
+        return VideoFolder(manifest, {}, {MANIFEST_NAME: _UNREADABLE})
+    found = {name: FileFact(size, sha256) for name, (size, sha256) in known.found.items()}
+    return VideoFolder(manifest, found, known.refused)

@@ -39,6 +39,7 @@ class Orphan:
         tables: In how many tables.
         newest_at: When the newest was observed or created; None if unknown.
         renamed_to: The folder that has its uid now.
+        is_in_lake: Whether configs are read from the lake, so that none was pushed for it.
     """
 
     workspace_id: str
@@ -47,15 +48,19 @@ class Orphan:
     tables: int
     newest_at: datetime | None
     renamed_to: str | None
+    is_in_lake: bool = False
 
     def __str__(self) -> str:
         newest = f", the newest of {self.newest_at:%Y-%m-%d %H:%M} UTC" if self.newest_at else ""
-        found = f"{self.rows:,} rows in {self.tables} tables{newest}, but no folder"
+        lacks = "no config was pushed" if self.is_in_lake else "no folder"
+        found = f"{self.rows:,} rows in {self.tables} tables{newest}, but {lacks}"
         if self.uid is not None:
             found += f"; its uid is {self.uid}"
         if self.renamed_to:
             return f"{found}; the folder was renamed to {self.renamed_to!r}, which has this uid"
         name = self.workspace_id
+        if self.is_in_lake:
+            return f"{found}; push it with `ytap workspace push {name}` where its folder is"
         adopt = f" and `ytap workspace identify {name} --adopt`" if self.uid is not None else ""
         return (
             f"{found}; restore the folder from your own backup, or create it with `ytap workspace"
@@ -169,6 +174,8 @@ def find_orphans(
     registered: Registered,
     workspaces: Sequence[Workspace],
     folders: Collection[str],
+    *,
+    is_in_lake: bool = False,
 ) -> list[Orphan]:
     """The names in the lake that no folder has, in order.
 
@@ -177,6 +184,7 @@ def find_orphans(
         registered: The registry.
         workspaces: The workspaces whose config can be read.
         folders: The names of all folders, those whose config cannot be read too.
+        is_in_lake: Whether the configs are read from the lake.
     """
     by_uid = {one.uid: one.workspace_id for one in workspaces if one.uid is not None}
     lost: dict[str, list[Age]] = {}
@@ -194,6 +202,7 @@ def find_orphans(
                 tables=len(own),
                 newest_at=max((age.newest_at for age in own if age.newest_at), default=None),
                 renamed_to=by_uid.get(uid) if uid is not None else None,
+                is_in_lake=is_in_lake,
             )
         )
     return orphans

@@ -31,6 +31,7 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.connection import find_catalog
 from ytap_assets.lakehouse.inspection import Age, Inspection, inspect_lake
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.pushed_files import PushedWorkspaces
 from ytap_assets.operations.registries import (
     IDENTITY_COLUMNS,
     Orphan,
@@ -226,7 +227,9 @@ def compare_workspaces(
     registered = _read_registry(inspection)
     readable, problems = workspaces.readable()
     folders = {one.workspace_id for one in readable} | problems.keys()
-    return Survey(registered, find_orphans(ages, registered, readable, folders))
+    is_in_lake = isinstance(workspaces, PushedWorkspaces)
+    orphans = find_orphans(ages, registered, readable, folders, is_in_lake=is_in_lake)
+    return Survey(registered, orphans)
 
 
 def _read_registry(inspection: Inspection) -> Registered:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -317,6 +318,34 @@ def test_a_file_of_an_old_snapshot_is_compared_too(filled: Lake, target: Setting
 
 
 @pytest.mark.parametrize("history", ["keep", "leave"])
+def test_tables_of_others_are_copied_and_dropped_ones_are_history(
+    filled: Lake, target: Settings, history: Any
+) -> None:
+    with filled.cursor() as cursor:
+        for statement in (
+            "CREATE SCHEMA lake.other",
+            'CREATE TABLE lake.other."odd ""name" (a INTEGER, l INTEGER[])',
+            'INSERT INTO lake.other."odd ""name" VALUES (1, [2]), (1, [2]), (NULL, NULL)',
+            "CREATE TABLE lake.gone AS SELECT 1 AS a",
+        ):
+            cursor.execute(statement)
+        before = filled.snapshot_id()
+        cursor.execute("DROP TABLE lake.gone")
+
+    made = copy_lake(filled.settings, target, history)
+
+    assert made.is_equal
+    [other] = [one for one in made.tables if one.table == 'other.odd "name']
+    assert (other.workspaces, other.rows) == (0, 3)
+    assert "gone" not in [one.table for one in made.tables]
+    with Lake.open(target, tables=SAMPLES) as lake, lake.cursor() as cursor:
+        rows = cursor.execute('FROM lake.other."odd ""name" ORDER BY a').fetchall()
+        assert rows == [(1, [2]), (1, [2]), (None, None)]
+        if history == "keep":
+            assert cursor.execute(f"FROM lake.gone AT (VERSION => {before})").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("history", ["keep", "leave"])
 def test_writes_go_on_meanwhile_and_nothing_is_deleted(
     filled: Lake, target: Settings, history: Any
 ) -> None:
@@ -392,7 +421,7 @@ def test_files_of_the_lake_itself_are_never_taken_for_those_of_a_copy(
         copy_lake(source, target)
     with pytest.raises(Interrupted):
         copy_lake(source, replace(target, data_path=alias), progress=_interrupt_after(1))
-    with pytest.raises(LakeError, match="interrupted copy of this lake"):
+    with pytest.raises(LakeError, match="restore of this lake"):
         copy_lake(source, target)
 
 
@@ -416,7 +445,7 @@ def test_of_two_lakes_one_is_copied_to_a_place_at_a_time(
         copy_lake(filled.settings, target, progress=_interrupt_after(1))
     other = _elsewhere(filled.settings, tmp_path / "other")
     Lake.create(other, tables=SAMPLES).close()
-    with pytest.raises(LakeError, match="interrupted copy of another lake"):
+    with pytest.raises(LakeError, match="restore of another lake"):
         copy_lake(other, target)
     assert copy_lake(filled.settings, target).is_equal
 
@@ -444,6 +473,21 @@ def test_a_lake_whose_files_are_missing_or_damaged_is_not_copied(
     with pytest.raises(LakeDamagedError, match="marks"):
         copy_lake(filled.settings, target)
     assert not find_catalog(target).exists()
+
+
+def test_what_was_staged_stays_until_something_else_is(filled: Lake, tmp_path: Path) -> None:
+    """It is the record of an interrupted copy, and a process may end at any moment."""
+    catalog = filled.catalog
+    catalog.copy_to(tmp_path / "copy")
+    facts = catalog.stage(tmp_path / "copy").read_facts()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises((OSError, duckdb.Error)):
+        catalog.stage(tmp_path / "folder")
+    staged = catalog.find_staged()
+    assert staged is not None
+    assert staged.read_facts() == facts == catalog.read_facts()
+    catalog.remove_staged()
+    assert catalog.find_staged() is None
 
 
 def test_no_lake_no_copy(empty_settings: Settings, tmp_path: Path) -> None:

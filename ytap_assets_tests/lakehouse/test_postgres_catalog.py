@@ -358,13 +358,15 @@ def test_rows_in_the_catalog_are_copied_too(served: Lake, tmp_path: Path) -> Non
         assert inspection.inlined_rows() == {"sightings": 1}
 
 
-@pytest.mark.parametrize("schema", ["ytap_making", "ytap_restoring", "ytap_state", "a_before_b"])
+@pytest.mark.parametrize(
+    "schema", ["ytap_making", "ytap_staging", "ytap_restoring", "ytap_state", "a_before_b"]
+)
 def test_no_lake_has_the_name_of_a_schema_of_ours(url: str, schema: str) -> None:
     with pytest.raises(ConfigError, match="schema="):
         Settings.from_env({"YTAP_CATALOG": url.replace("schema=ytap", f"schema={schema}")})
 
 
-@pytest.mark.parametrize("schema", ["ytap_making", "ytap_restoring"])
+@pytest.mark.parametrize("schema", ["ytap_making", "ytap_staging", "ytap_restoring"])
 def test_a_schema_that_is_not_ours_is_never_dropped(
     place: Settings, served: Lake, tmp_path: Path, schema: str
 ) -> None:
@@ -372,6 +374,7 @@ def test_a_schema_that_is_not_ours_is_never_dropped(
     change_catalog(place, f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.mine (a int)")
     uses: dict[str, Callable[[], object]] = {
         "ytap_making": lambda: find_catalog(place).create(lambda _: None),
+        "ytap_staging": lambda: restore(place, backup.folder, NOW),
         "ytap_restoring": lambda: restore(place, backup.folder, NOW),
     }
     with pytest.raises(BackupError, match="not made by ytap"):

@@ -15,6 +15,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from ytap_assets.domain.production.manifest import (
+    MANIFEST_NAME,
+    FileFact,
+    VideoFolder,
+    check_folder,
+)
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.operations import push as pushing
@@ -35,7 +41,9 @@ from ytap_assets.operations.pushed_files import (
     Read,
     open_pushed,
     open_workspaces,
+    read_facts,
     read_newest,
+    write_facts,
 )
 from ytap_assets.settings import Settings
 from ytap_assets.tables import PRODUCTION_EVENTS, PUSHED_FILES
@@ -454,6 +462,18 @@ def test_a_check_up_reads_what_was_pushed(worker: Platform) -> None:
     worker.settings.workspaces.mkdir()
 
 
+def test_rows_without_a_pushed_config_are_told(worker: Platform) -> None:
+    in_folder = Platform(replace(worker.settings, workspace_source="folder"), now=lambda: NOW)
+    write_lines(worker, "tech", SCRIPTS, script("one"))
+    advance_one(slice_of(in_folder), ALL_PROMOTIONS)
+    in_folder.lake.close()
+
+    found = {one.subject: one.detail for one in examine(worker.settings, now=NOW)}
+
+    assert "ytap workspace push tech" in found["rows of tech"]
+    assert "ytap workspace push --all" in found["workspaces"]
+
+
 def test_a_cursor_of_the_folder_goes_on_in_the_lake_and_back(worker: Platform) -> None:
     """The setting can be changed at any time: no line counts twice."""
     in_folder = Platform(replace(worker.settings, workspace_source="folder"), now=lambda: NOW)
@@ -517,6 +537,28 @@ def test_what_is_read_of_the_lake_is_what_is_read_of_the_folder(
             for place, opened in (("folder", here), ("lake", there["tech", SCRIPTS])):
                 cursors[place] = compare_inbox(opened, ()).next_cursor()
             assert replace(cursors["lake"], stamp="") == replace(cursors["folder"], stamp="")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [None, "", "{", "[]", '{"found": {"v": [1]}, "refused": {}}', '{"found": {}, "refused": []}'],
+)
+def test_facts_of_another_form_refuse_the_video(facts: str | None) -> None:
+    """A lake that was restored may hold anything."""
+    folder = read_facts(b"{}", facts)
+    assert check_folder("one", folder) == (None, [folder.refused[MANIFEST_NAME]])
+
+
+@given(
+    found=st.dictionaries(st.text(), st.tuples(st.integers(0, 2**62), st.none() | st.text())),
+    refused=st.dictionaries(st.text(), st.text()),
+)
+def test_facts_are_read_as_they_were_written(
+    found: dict[str, tuple[int, str | None]], refused: dict[str, str]
+) -> None:
+    facts = {name: FileFact(*fact) for name, fact in found.items()}
+    folder = VideoFolder(b"{}", facts, refused)
+    assert read_facts(b"{}", write_facts(folder)) == folder
 
 
 def _newest(rows: list[dict[str, Any]]) -> Any:
