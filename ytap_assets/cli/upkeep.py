@@ -268,7 +268,7 @@ def copy(to_catalog: str, to_data: str, history: History, shape: Format) -> None
 
     settings = Settings.from_env()
     target = settings.at(("--to-catalog", to_catalog), ("--to-data", to_data))
-    made = copy_lake(settings, target, history, _show_sent)
+    made = copy_lake(settings, target, new_run("copy the lake"), history, _show_sent)
     rows = [
         (one.table, one.workspaces, one.rows, "different" if one.problems else "equal")
         for one in made.tables

@@ -52,6 +52,7 @@ from ytap_assets.lakehouse.errors import (
 )
 from ytap_assets.lakehouse.files import Copied, Files
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
+from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
 
 History = Literal["keep", "leave"]
@@ -113,6 +114,7 @@ class LakeCopy:
 def copy_lake(
     source: Settings,
     target: Settings,
+    run: Run,
     history: History = "keep",
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> LakeCopy:
@@ -127,6 +129,7 @@ def copy_lake(
     Args:
         source: The lake; unchanged afterwards.
         target: Where it is copied to; nothing may be there, except for an interrupted copy.
+        run: Who copies; named in the snapshot of a copy without history.
         history: ``keep`` copies every readable snapshot. ``leave`` copies the files of the newest
             one only, as one new snapshot, whose message names the source.
         progress: Called after each file that was sent: its name, how many were sent, and how many
@@ -163,7 +166,8 @@ def copy_lake(
             commits = copy.read_commits()
             check_files(copy.read_facts(), source.catalog_name, find_files(source))
             if history == "leave":
-                _drop_history(copy.path, f"{source.catalog_name}, snapshot {commits.newest}")
+                origin = f"{source.catalog_name}, snapshot {commits.newest}"
+                _drop_history(copy.path, origin, run)
             _settle(copy.path, files)
             facts = copy.read_facts()
             _clear_target(files, catalog, facts)
@@ -238,7 +242,7 @@ def _copy_catalog(source: Settings, folder: Path) -> SqliteCatalog:
     return copy
 
 
-def _drop_history(catalog: Path, origin: str) -> None:
+def _drop_history(catalog: Path, origin: str, run: Run) -> None:
     """Make one snapshot of a copied catalog, whose message names the origin.
 
     A commit has to change something: a table gets the comment that it has.
@@ -256,8 +260,12 @@ def _drop_history(catalog: Path, origin: str) -> None:
             ).fetchall()
             connection.execute("BEGIN")
             connection.execute(
-                f"CALL {LAKE}.set_commit_message('lakehouse', ?, extra_info => ?)",
-                [f"copied from {origin}", json.dumps({"copied_from": origin})],
+                f"CALL {LAKE}.set_commit_message(?, ?, extra_info => ?)",
+                [
+                    run.actor,
+                    f"copied from {origin}",
+                    json.dumps({"run_id": run.run_id, "copied_from": origin}),
+                ],
             )
             text = "NULL" if comment is None else quote(comment)
             connection.execute(f"COMMENT ON TABLE {name} IS {text}")

@@ -116,9 +116,9 @@ def test_a_lake_goes_into_a_database_and_s3_and_back(
     old = filled.reader("tech", as_of=filled.snapshot_id() - 5).read(NOTES)
     filled.close()
 
-    there = copy_lake(filled.settings, remote)
+    there = copy_lake(filled.settings, remote, RUN)
     home = _elsewhere(remote, tmp_path / "home")
-    back = copy_lake(remote, home)
+    back = copy_lake(remote, home, RUN)
 
     for made, settings in ((there, remote), (back, home)):
         assert made.is_equal
@@ -150,7 +150,7 @@ def test_a_copy_without_history_is_one_snapshot_that_says_where_it_is_from(
     frames, newest = _read(filled), filled.snapshot_id()
     layout = _read_layout(filled)
 
-    made = copy_lake(filled.settings, target, "leave")
+    made = copy_lake(filled.settings, target, RUN, "leave")
 
     assert (made.is_equal, made.snapshots, made.snapshot_id) == (True, 1, newest)
     assert made.files < len(filled.catalog.read_facts().files)
@@ -162,7 +162,8 @@ def test_a_copy_without_history_is_one_snapshot_that_says_where_it_is_from(
         assert snapshot["snapshot_id"] == newest + 1
         origin = f"{filled.settings.catalog_name}, snapshot {newest}"
         assert snapshot["commit_message"] == f"copied from {origin}"
-        assert json.loads(snapshot["commit_extra_info"]) == {"copied_from": origin}
+        assert json.loads(snapshot["commit_extra_info"])["copied_from"] == origin
+        assert (snapshot["author"], snapshot["run_id"]) == (RUN.actor, RUN.run_id)
         for version in (7, 8):
             append(lake, LOGS, logs("tech", [f"{version}"]), "tech")
         before = lake.catalog.read_facts().files
@@ -201,7 +202,7 @@ def _read_layout(lake: Lake) -> list[tuple[str, ...]]:
 def test_who_attaches_the_copy_without_a_place_finds_its_own_files(
     filled: Lake, target: Settings, history: Any
 ) -> None:
-    copy_lake(filled.settings, target, history)
+    copy_lake(filled.settings, target, RUN, history)
     [(place,)] = change_catalog(
         target, "SELECT value FROM ducklake_metadata WHERE key = 'data_path'"
     )
@@ -216,7 +217,7 @@ def test_an_interrupted_copy_is_continued(
     if kind == "remote":
         target = request.getfixturevalue("remote")
     with pytest.raises(Interrupted):
-        copy_lake(filled.settings, target, progress=_interrupt_after(1))
+        copy_lake(filled.settings, target, RUN, progress=_interrupt_after(1))
     assert not find_catalog(target).exists()
     with pytest.raises(LakeMissingError):
         Lake.open(target, tables=SAMPLES)
@@ -226,7 +227,7 @@ def test_an_interrupted_copy_is_continued(
 
     publish(filled, NOTES, notes("tech", [DAY], "abc", version=9), one_day("tech"))
     frames = _read(filled)
-    made = copy_lake(filled.settings, target)
+    made = copy_lake(filled.settings, target, RUN)
 
     assert made.is_equal
     assert made.sent == made.files - len(there)
@@ -239,14 +240,14 @@ def test_of_an_interrupted_copy_damaged_files_are_sent_again_and_old_ones_remove
     filled: Lake, target: Settings
 ) -> None:
     with pytest.raises(Interrupted):
-        copy_lake(filled.settings, target, progress=_interrupt_after(7))
+        copy_lake(filled.settings, target, RUN, progress=_interrupt_after(7))
     there = find_files(target).list_parquet()
     maintain(filled, datetime.now(UTC) + timedelta(days=40), RUN)
     kept = sorted(set(there) & set(filled.catalog.read_facts().files))
     assert 1 < len(kept) < len(there)
     _damage(target.data_path / kept[0])
 
-    made = copy_lake(filled.settings, target)
+    made = copy_lake(filled.settings, target, RUN)
 
     assert made.is_equal
     assert made.sent == made.files - len(kept) + 1
@@ -265,13 +266,13 @@ def test_a_copy_that_is_damaged_on_its_way_is_no_lake_and_is_mended(
             _damage(target.data_path / name)
             damaged.append(name)
 
-    made = copy_lake(filled.settings, target, progress=damage)
+    made = copy_lake(filled.settings, target, RUN, progress=damage)
 
     assert len(damaged) == 1
     assert not made.is_equal
     assert [one.table for one in made.tables if one.problems] == ["notes"]
     assert not find_catalog(target).exists()
-    again = copy_lake(filled.settings, target)
+    again = copy_lake(filled.settings, target, RUN)
     assert (again.is_equal, again.sent) == (True, 1)
 
 
@@ -293,7 +294,7 @@ def test_a_readable_file_with_other_rows_is_found_with_its_workspace(
         if sent == of:
             (target.data_path / current).write_bytes((target.data_path / other).read_bytes())
 
-    made = copy_lake(filled.settings, target, progress=replace_current)
+    made = copy_lake(filled.settings, target, RUN, progress=replace_current)
 
     [problem] = [text for one in made.tables for text in one.problems]
     assert "tech" in problem
@@ -310,10 +311,10 @@ def test_a_file_of_an_old_snapshot_is_compared_too(filled: Lake, target: Setting
             _damage(target.data_path / name)
 
     with pytest.raises(LakeError, match="not as they were sent") as error:
-        copy_lake(filled.settings, target, progress=damage)
+        copy_lake(filled.settings, target, RUN, progress=damage)
     assert old in str(error.value)
     assert not find_catalog(target).exists()
-    made = copy_lake(filled.settings, target)
+    made = copy_lake(filled.settings, target, RUN)
     assert (made.is_equal, made.sent) == (True, 1)
 
 
@@ -332,7 +333,7 @@ def test_tables_of_others_are_copied_and_dropped_ones_are_history(
         before = filled.snapshot_id()
         cursor.execute("DROP TABLE lake.gone")
 
-    made = copy_lake(filled.settings, target, history)
+    made = copy_lake(filled.settings, target, RUN, history)
 
     assert made.is_equal
     [other] = [one for one in made.tables if one.table == 'other.odd "name']
@@ -360,7 +361,7 @@ def test_writes_go_on_meanwhile_and_nothing_is_deleted(
             with pytest.raises(BackupError), hold_copies(filled.settings, timeout_s=0.1):
                 pass
 
-    made = copy_lake(filled.settings, target, history, write)
+    made = copy_lake(filled.settings, target, RUN, history, write)
 
     assert made.is_equal
     assert made.snapshot_id < filled.snapshot_id()
@@ -372,7 +373,7 @@ def test_writes_go_on_meanwhile_and_nothing_is_deleted(
 def test_a_backup_that_is_newer_than_the_copy_is_noticed(filled: Lake, target: Settings) -> None:
     backups = filled.settings.backups
     back_up(filled.settings, backups / "before", NOW)
-    copy_lake(filled.settings, target)
+    copy_lake(filled.settings, target, RUN)
     assert find_newer_copy(target, list_copies(target)) is None
     publish(filled, NOTES, notes("tech", [DAY], "z", version=9), one_day("tech"))
     back_up(filled.settings, backups / "after", NOW)
@@ -381,7 +382,7 @@ def test_a_backup_that_is_newer_than_the_copy_is_noticed(filled: Lake, target: S
 
 def test_a_copy_is_backed_up_and_restored(filled: Lake, target: Settings, tmp_path: Path) -> None:
     frames = _read(filled)
-    copy_lake(filled.settings, target, "leave")
+    copy_lake(filled.settings, target, RUN, "leave")
     backup = back_up(target, tmp_path / "backup", NOW)
     other = _elsewhere(filled.settings, tmp_path / "other")
     restore(other, backup.folder, NOW)
@@ -397,14 +398,14 @@ def test_where_something_is_nothing_is_copied(
     foreign.parent.mkdir(parents=True)
     foreign.write_bytes(b"mine")
     with pytest.raises(LakeError, match=r"foreign\.parquet"):
-        copy_lake(source, target)
+        copy_lake(source, target, RUN)
     assert foreign.read_bytes() == b"mine"
     foreign.unlink()
     Lake.create(target, tables=SAMPLES).close()
     with pytest.raises(LakeError, match="existing file"):
-        copy_lake(source, target)
+        copy_lake(source, target, RUN)
     with pytest.raises(LakeError, match=r"existing file|schema contains"):
-        copy_lake(source, replace(source, data_path=tmp_path / "files", bucket=None))
+        copy_lake(source, replace(source, data_path=tmp_path / "files", bucket=None), RUN)
     assert not (tmp_path / "files").exists()
 
 
@@ -418,11 +419,11 @@ def test_files_of_the_lake_itself_are_never_taken_for_those_of_a_copy(
         (target.data_path / name).parent.mkdir(parents=True, exist_ok=True)
         find_files(source).fetch(name, target.data_path / name)
     with pytest.raises(LakeError, match="no interrupted copy"):
-        copy_lake(source, target)
+        copy_lake(source, target, RUN)
     with pytest.raises(Interrupted):
-        copy_lake(source, replace(target, data_path=alias), progress=_interrupt_after(1))
+        copy_lake(source, replace(target, data_path=alias), RUN, progress=_interrupt_after(1))
     with pytest.raises(LakeError, match="restore of this lake"):
-        copy_lake(source, target)
+        copy_lake(source, target, RUN)
 
 
 @pytest.mark.folder
@@ -433,21 +434,21 @@ def test_a_copy_is_not_put_into_its_source(filled: Lake, tmp_path: Path) -> None
     for place in (source.data_path, source.data_path / "in", source.data_path.parent, link):
         target = replace(_elsewhere(source, tmp_path / "target"), data_path=place)
         with pytest.raises(LakeError, match="delete each other's files"):
-            copy_lake(source, target)
+            copy_lake(source, target, RUN)
     with pytest.raises(LakeError, match="among the backups"):
-        copy_lake(source, _elsewhere(source, source.backups / "copy"))
+        copy_lake(source, _elsewhere(source, source.backups / "copy"), RUN)
 
 
 def test_of_two_lakes_one_is_copied_to_a_place_at_a_time(
     filled: Lake, target: Settings, tmp_path: Path
 ) -> None:
     with pytest.raises(Interrupted):
-        copy_lake(filled.settings, target, progress=_interrupt_after(1))
+        copy_lake(filled.settings, target, RUN, progress=_interrupt_after(1))
     other = _elsewhere(filled.settings, tmp_path / "other")
     Lake.create(other, tables=SAMPLES).close()
     with pytest.raises(LakeError, match="restore of another lake"):
-        copy_lake(other, target)
-    assert copy_lake(filled.settings, target).is_equal
+        copy_lake(other, target, RUN)
+    assert copy_lake(filled.settings, target, RUN).is_equal
 
 
 @pytest.mark.folder
@@ -456,7 +457,7 @@ def test_a_link_in_the_way_is_not_followed(filled: Lake, target: Settings, tmp_p
     target.data_path.mkdir(parents=True)
     (target.data_path / "main").symlink_to(tmp_path / "outside")
     with pytest.raises(BackupError, match="symbolic link"):
-        copy_lake(filled.settings, target)
+        copy_lake(filled.settings, target, RUN)
     assert not list((tmp_path / "outside").iterdir())
 
 
@@ -468,10 +469,10 @@ def test_a_lake_whose_files_are_missing_or_damaged_is_not_copied(
     content = file.read_bytes()
     file.unlink()
     with pytest.raises(LakeDamagedError, match=file.name):
-        copy_lake(filled.settings, target)
+        copy_lake(filled.settings, target, RUN)
     file.write_bytes(b"\0" * len(content))
     with pytest.raises(LakeDamagedError, match="marks"):
-        copy_lake(filled.settings, target)
+        copy_lake(filled.settings, target, RUN)
     assert not find_catalog(target).exists()
 
 
@@ -493,7 +494,7 @@ def test_what_was_staged_stays_until_something_else_is(filled: Lake, tmp_path: P
 def test_no_lake_no_copy(empty_settings: Settings, tmp_path: Path) -> None:
     target = _elsewhere(empty_settings, tmp_path / "target")
     with pytest.raises(LakeMissingError):
-        copy_lake(empty_settings, target)
+        copy_lake(empty_settings, target, RUN)
     assert not (tmp_path / "target").exists()
 
 
