@@ -22,6 +22,7 @@ from ytap_assets.domain.ids import is_workspace_id
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, quote
 from ytap_assets.lakehouse.errors import (
+    FilesUnreachableError,
     LakeMissingError,
     SnapshotMissingError,
     translate_errors,
@@ -247,7 +248,7 @@ def _attach(
         for variable in catalog.variables:
             connection.execute(f"SET GLOBAL {variable}")
         if preparation := files.prepare():
-            connection.execute(preparation)
+            _find_key(connection, preparation, files)
         with translate_errors(settings):
             if mode != "read":
                 files.create()
@@ -261,6 +262,22 @@ def _attach(
     # A file never changes once it is written, so its footer needs to be read only once.
     connection.execute("SET GLOBAL parquet_metadata_cache = true")
     return connection
+
+
+def _find_key(connection: duckdb.DuckDBPyConnection, preparation: str, files: Files) -> None:
+    """Let DuckDB find the key of the files.
+
+    Raises:
+        FilesUnreachableError: There is none.
+    """
+    try:
+        connection.execute(preparation)
+    except duckdb.Error as error:
+        message = " ".join(str(error).split())
+        raise FilesUnreachableError(
+            f"{files}: no key was found: {message[:200]}; set AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY, or a profile with AWS_PROFILE"
+        ) from None
 
 
 def _choose_optimizers(

@@ -244,6 +244,16 @@ def test_no_key_is_in_what_is_printed_or_stored(remote: Lake) -> None:
     assert os.environ["AWS_SECRET_ACCESS_KEY"].encode() not in stored
 
 
+def test_a_missing_key_is_no_damage(remote: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nothing")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nothing")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(FilesUnreachableError, match="AWS_ACCESS_KEY_ID"):
+        Lake.open(remote.settings, tables=SAMPLES)
+
+
 def test_the_printed_statements_attach_it(remote: Lake) -> None:
     _publish(remote, 1)
     with duckdb.connect() as plain:
