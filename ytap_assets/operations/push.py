@@ -23,7 +23,7 @@ from ytap_assets.domain.production.lines import find_last_end, is_script_id
 from ytap_assets.domain.production.manifest import MANIFEST_NAME, VideoFolder
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.checks import CheckedRows, Scope, check_rows
-from ytap_assets.lakehouse.errors import CatalogBusyError
+from ytap_assets.lakehouse.errors import CatalogBusyError, LakeError
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import INBOX_FILES, check_size, describe_stat, hash_start
@@ -197,7 +197,7 @@ class Pusher:
                 ready.append(name)
             else:
                 pushed[name].problems.append(why)
-        videos = self._list_videos(ready)
+        videos = self._list_videos(ready, pushed)
         done: set[Key] = set()
         problems: dict[Key, str] = {}
         overtaken = 0
@@ -319,8 +319,13 @@ class Pusher:
                     return None
                 first = after.size_bytes if after is not None else 0
                 digest = hash_start(opened, first)
+                # An empty part has the place of what follows it, which needs a new generation.
+                is_empty = after is not None and after.facts is None and not after.size_bytes
                 is_continued = (
-                    after is not None and after.facts is None and digest.hexdigest() == after.sha256
+                    after is not None
+                    and after.facts is None
+                    and not is_empty
+                    and digest.hexdigest() == after.sha256
                 )
                 if not is_continued:
                     first, digest = 0, hashlib.sha256()
@@ -331,9 +336,9 @@ class Pusher:
             if after is None or after.problem is None or self._find_owner(after, file):
                 return None
             return _Change(after, [self._row(name, file, after, b"")])  # what was refused is gone
-        if not tail and (is_continued or after is None):
+        if not tail and (is_continued or is_empty or after is None):
             return None
-        if not is_continued and (why := self._find_owner(after, file)):
+        if not (is_continued or is_empty) and (why := self._find_owner(after, file)):
             return why
         is_whole = first + len(tail) >= facts.st_size
         modified_at = datetime.fromtimestamp(facts.st_mtime, UTC)
@@ -376,7 +381,9 @@ class Pusher:
         row = self._row(name, file, after, measured.manifest)
         return _Change(after, [row | {"facts": write_facts(measured), "stamp": stamped}])
 
-    def _list_videos(self, names: Sequence[str]) -> dict[str, list[str]]:
+    def _list_videos(
+        self, names: Sequence[str], pushed: Mapping[str, Pushed]
+    ) -> dict[str, list[str]]:
         """The scripts with a video folder that wait for a video, or have no record yet."""
         records = self._lake.batch_reader(names).read(
             PRODUCTION_RECORDS, columns=["workspace_id", "script_id", "state"]
@@ -388,6 +395,9 @@ class Pusher:
             try:
                 found = sorted(filter(is_script_id, (one.name for one in folder.iterdir())))
             except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:  # the other workspaces have theirs
+                pushed[name].problems.append(f"{folder}: {error.strerror}; no video was pushed")
                 continue
             known = {one: states.get((name, one)) for one in found}
             videos[name] = [one for one, state in known.items() if state in {None, *_WAITING}]
@@ -433,7 +443,9 @@ class Pusher:
         with self._lake.write(self._run) as transaction:
             newest = read_newest(transaction.batch_reader(names).read, files)
             fresh = [change for change in changes if newest.get(change.key) == change.after]
-            transaction.append_all(_check(PUSHED_FILES, fresh))
+            done = transaction.append_all(_check(PUSHED_FILES, fresh))
+            if any(not one.duplicates.is_empty() for one in done):
+                raise LakeError("parts of files have the place of stored ones; please report this")
         return fresh
 
 

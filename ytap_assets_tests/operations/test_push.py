@@ -314,6 +314,33 @@ def test_a_config_and_a_manifest_of_another_folder_are_not_replaced(
     }
 
 
+def test_what_follows_an_empty_file_is_stored(worker: Platform) -> None:
+    path = inbox(worker.settings)
+    for content in (A, "", B, B + C):
+        path.write_bytes(content.encode())
+        push(worker)
+    assert stored(worker, SCRIPTS) == (B + C).encode()
+
+
+def test_what_follows_a_link_that_was_refused_is_stored(worker: Platform, tmp_path: Path) -> None:
+    path = inbox(worker.settings)
+    path.symlink_to(tmp_path)
+    push(worker)
+    path.unlink()
+    push(worker)
+    path.write_bytes(A.encode())
+    push(worker)
+    assert stored(worker, SCRIPTS) == A.encode()
+
+
+def test_a_folder_of_videos_that_cannot_be_read_stops_no_other(worker: Platform) -> None:
+    push(worker)
+    (worker.settings.workspaces / "finance" / "videos").symlink_to("videos")
+    inbox(worker.settings).write_bytes(A.encode())
+    assert "no video was pushed" in " ".join(push(worker)["finance"].problems)
+    assert stored(worker, SCRIPTS) == A.encode()
+
+
 def test_what_a_folder_lacks_stays_stored(
     worker: Platform, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
