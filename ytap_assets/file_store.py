@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.safe_files import read_below, write_below
@@ -138,12 +139,17 @@ class _Prefix(FileStore):
                 return None
 
     def write(self, name: str, content: bytes) -> None:
-        # An object is there when it is complete.
-        with (
-            self._translate(name),
-            self._system.open_output_stream(self._path(name)) as file,
-        ):
-            file.write(content)
+        # PyArrow completes an object also where its writing is interrupted, so it gets another name
+        # first. The server copies it as a whole.
+        part = f"{name}.{uuid4().hex}.part"
+        with self._translate(name):
+            try:
+                with self._system.open_output_stream(self._path(part)) as file:
+                    file.write(content)
+                self._system.copy_file(self._path(part), self._path(name))
+            finally:
+                with suppress(FileNotFoundError):
+                    self._system.delete_file(self._path(part))
 
     @contextmanager
     def _translate(self, name: str) -> Iterator[None]:

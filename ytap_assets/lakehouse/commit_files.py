@@ -99,8 +99,16 @@ class CommitFiles:
         """Remove the second names of a commit, once it is known."""
         self._place_of(commit_id).remove()
 
+    def has_any(self) -> bool:
+        """Whether files are kept: of commits under way, or of such that may be in doubt."""
+        return self._files.beside(COMMITS).exists() and bool(
+            self._files.beside(COMMITS).list_parquet()
+        )
+
     def recover(self, now: datetime | None = None) -> int:
         """Put back what other processes could not, because they ended or no server answered.
+
+        The caller holds the write lock, so that no other process puts the same files back.
 
         Args:
             now: The present, to remove also the second names that are older than an hour; None to

@@ -119,7 +119,9 @@ class Lake:
                 raise
             connection, refusal = attach(settings, read_only=True, sleep=sleep), error
         lake = cls(settings, connection, refusal=refusal, sleep=sleep)
-        lake.recover_commits()
+        if lake._commit_files is not None and lake._commit_files.has_any():
+            with lake.lock.hold():
+                lake.recover_commits()
         lake.evolve(TABLES if tables is None else tables)
         return lake
 
@@ -299,7 +301,7 @@ class Lake:
         except BaseException as error:
             try:
                 transaction.snapshot_id = files.settle(transaction.commit_id)
-            except CatalogUnreachableError:
+            except (LakeError, OSError):
                 raise self._describe_doubt(error) from error
             if transaction.snapshot_id is None or not isinstance(error, duckdb.Error):
                 raise
@@ -314,8 +316,9 @@ class Lake:
     def _describe_doubt(self, error: BaseException) -> CatalogUnreachableError:
         message = " ".join(str(error).split())
         return CatalogUnreachableError(
-            f"{self.catalog}: the connection ended during the commit, and the server does not"
-            f" answer, so it is not known whether the commit was made: {message[-200:]}; its files"
+            f"{self.catalog}: the connection ended during the commit, and the server or the place"
+            " of the files does not answer, so it is not known whether the commit was made:"
+            f" {message[-200:]}; its files"
             " are kept, and the next write to the lake puts them back if it was; run the command"
             " again when the server answers"
         )

@@ -36,6 +36,7 @@ from ytap_assets.lakehouse.errors import (
     LakeDamagedError,
     LakeReadOnlyError,
     LockLostError,
+    LockTimeoutError,
     RestoreInDoubtError,
     describe_unreachable,
     is_unreachable,
@@ -484,12 +485,22 @@ class AdvisoryLock(Lock):
                 return self._wait(kept)
             except psycopg2.OperationalError:
                 kept.close()  # the server has ended it meanwhile
+            except LockTimeoutError:
+                raise
+            except BaseException:
+                kept.close()  # interrupted: it may have the lock
+                raise
         session = self._catalog.connect()
         try:
             return self._wait(session)
         except psycopg2.Error as error:
             session.close()
             raise describe_unreachable(error, str(self._catalog)) from None
+        except LockTimeoutError:
+            raise
+        except BaseException:
+            session.close()
+            raise
 
     def _wait(self, session: Connection) -> Connection:
         """Wait for the lock.
