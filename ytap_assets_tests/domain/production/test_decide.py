@@ -19,6 +19,7 @@ from ytap_assets.domain.production.inbox import ACTIONS, Decision, Upload, is_po
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
 from ytap_assets.domain.production.promotions import PROMOTIONS, list_candidates
 from ytap_assets.domain.production.records import fold_events
+from ytap_assets.errors import TransitionRefusedError
 from ytap_assets_tests.domain.production.test_states import is_legal
 from ytap_assets_tests.domain.production.worlds import (
     NOW,
@@ -894,8 +895,19 @@ class Studio:
         [candidate] = list_candidates(evidence, "decide", self.world.record()["state"], at)
         if is_possible(what, candidate.record.state):
             name = str(ULID())
+            if what == "approve_video" and self._is_approved:
+                with pytest.raises(TransitionRefusedError, match="already approved"):
+                    candidate.decide(decided("one", what, at), name)
+                return
             self.seen[name] = self.manifest
             self.world.append(candidate.decide(decided("one", what, at), name))
+
+    @property
+    def _is_approved(self) -> bool:
+        """Whether the video was approved since the script has its state."""
+        events = self.world.log.sort("seq")
+        since = events.filter(pl.col("to_state").is_not_null())["seq"].max()
+        return "video_approved" in events.filter(pl.col("seq") > since)["type"]
 
     def _rotate(self, mask: int) -> None:
         """Some of the lines that the platform has read are moved to another file."""
@@ -947,6 +959,10 @@ def begin(beginning: str) -> World:
         ("video", timedelta(minutes=-60)),
     ],
     "no video",
+)
+@example(
+    [("keyboard", "approve_video", timedelta()), ("keyboard", "approve_video", timedelta())],
+    "in review",
 )
 @settings(max_examples=examples(12), deadline=None)
 def test_whatever_the_clocks_say_no_video_goes_out_that_nobody_approved(
