@@ -24,7 +24,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.errors import CatalogUnreachableError
 from ytap_assets.lakehouse.postgres_catalog import PostgresCatalog
 from ytap_assets.settings import Database, Settings, parse_database
@@ -138,10 +138,10 @@ class Lakes:
         shutil.copytree(lake.data, data, dirs_exist_ok=True)
         env = self._place_of_files(data)
         if self._server is None:
-            yield Settings.from_env(env)
+            yield _mark(Settings.from_env(env), lake)
             return
         url = self._server.url(template=str(lake.database))
-        yield Settings.from_env({**env, "YTAP_CATALOG": url})
+        yield _mark(Settings.from_env({**env, "YTAP_CATALOG": url}), lake)
         self._server.drop(url)
 
 
@@ -205,6 +205,13 @@ def _start(folder: Path) -> int:
 _BINARIES = next(
     (path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))), None
 )
+
+
+def _mark(copied: Settings, lake: Settings) -> Settings:
+    """The place of a copied lake, with the mark of its catalog."""
+    if copied.bucket is not None:
+        find_files(copied).write_mark(find_files(lake).read_mark() or "")
+    return copied
 
 
 @contextmanager

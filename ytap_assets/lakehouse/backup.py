@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -390,11 +391,29 @@ def restore(
                 replacement = _Replacement(files, staged_files, list(backup.files), suffix, facts)
                 if place := catalog.find_kept(suffix) or replacement.find_kept():
                     raise BackupError(f"{place} already exists; run the command again")
-                kept = replacement.run(lambda: catalog.replace_by(staged, suffix, note, readers_s))
+                kept = replacement.run(
+                    lambda: _replace_catalog(
+                        files, partial(catalog.replace_by, staged, suffix, note, readers_s)
+                    )
+                )
         finally:
             with suppress(LakeError, OSError):  # the next restore or maintenance removes it
                 remove_restoring(settings)
     return kept
+
+
+def _replace_catalog(files: Files, replace: Callable[[], str | None]) -> str | None:
+    """Replace a catalog; the restored one and the place get a new mark when it is opened."""
+    mark = files.read_mark()
+    files.remove_mark()
+    try:
+        return replace()
+    except RestoreInDoubtError:
+        raise  # whichever is there gets a new one
+    except BaseException:
+        if mark is not None:
+            files.write_mark(mark)
+        raise
 
 
 def verify(settings: Settings, folder: Path, now: datetime) -> Verified:

@@ -60,6 +60,8 @@ _COUNT = """
 SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklake_delete_file)
 """
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
+MARK_KEY = "ytap_place"
+"""The key of ``ducklake_metadata`` whose value is the mark of the place of the files."""
 LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
 
 

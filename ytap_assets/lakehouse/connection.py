@@ -27,7 +27,7 @@ from ytap_assets.lakehouse.errors import (
     SnapshotMissingError,
     translate_errors,
 )
-from ytap_assets.lakehouse.files import Files, LocalFiles
+from ytap_assets.lakehouse.files import MARK, Files, LocalFiles
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.settings import NO_CLUSTER, Settings
 
@@ -189,6 +189,8 @@ def find_obstacle(settings: Settings) -> str | None:
     files = find_files(settings)
     if there := files.list_parquet():
         return f"{files} contains {len(there)} Parquet files of a missing catalog"
+    if files.read_mark() is not None:
+        return f"{files} is the place of another catalog's files: it contains {MARK}"
     return None
 
 

@@ -22,7 +22,7 @@ from typing import ClassVar, Protocol
 from uuid import uuid4
 
 from ytap_assets.lakehouse.errors import BackupError, DiskFullError
-from ytap_assets.safe_files import describe_kind
+from ytap_assets.safe_files import describe_kind, read_below, write_below
 
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
 _OURS = re.compile(
@@ -30,6 +30,9 @@ _OURS = re.compile(
 )
 _STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
 _CHUNK = 1 << 20
+MARK = ".catalog"
+"""The file that says which catalog has its files in a place; see `Lake.open`."""
+MARK_BYTES = 200
 COMMITS = "/.commits"
 """Behind a place: where files of commits are kept whose answer may be lost (`commit_files`)."""
 
@@ -175,6 +178,22 @@ class Files(ABC):
     @abstractmethod
     def keep(self, names: Iterable[str], kept: Files) -> None:
         """Copy files to another place, under the same names, in place of files there."""
+
+    @abstractmethod
+    def read_mark(self) -> str | None:
+        """The id of the catalog that has its files here; None if there is none.
+
+        Raises:
+            FileRefusedError: The file is none that was written here.
+        """
+
+    @abstractmethod
+    def write_mark(self, mark: str) -> None:
+        """Say which catalog has its files here."""
+
+    @abstractmethod
+    def remove_mark(self) -> None:
+        """Let the next catalog that is opened have its files here."""
 
     @abstractmethod
     def remove(self) -> None:
@@ -332,6 +351,19 @@ class LocalFiles(Files):
                 part.unlink(missing_ok=True)
                 copy_bytes(self.folder / name, part)
                 part.replace(target)
+
+    def read_mark(self) -> str | None:
+        """See `Files.read_mark`."""
+        found = read_below(self.folder, MARK, max_bytes=MARK_BYTES)
+        return None if found is None else found.content.decode("utf-8", "replace").strip()
+
+    def write_mark(self, mark: str) -> None:
+        """See `Files.write_mark`."""
+        write_below(self.folder, MARK, f"{mark}\n".encode())
+
+    def remove_mark(self) -> None:
+        """See `Files.remove_mark`."""
+        (self.folder / MARK).unlink(missing_ok=True)
 
     def remove(self) -> None:
         """See `Files.remove`."""

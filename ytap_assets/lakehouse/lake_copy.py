@@ -23,10 +23,19 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+from uuid import uuid4
 
 import duckdb
 
-from ytap_assets.lakehouse.catalog import LAKE, Catalog, CatalogFacts, LakeFile, check_files, quote
+from ytap_assets.lakehouse.catalog import (
+    LAKE,
+    MARK_KEY,
+    Catalog,
+    CatalogFacts,
+    LakeFile,
+    check_files,
+    quote,
+)
 from ytap_assets.lakehouse.connection import (
     attach,
     find_catalog,
@@ -50,7 +59,7 @@ from ytap_assets.lakehouse.errors import (
     LakeError,
     explain_error,
 )
-from ytap_assets.lakehouse.files import Copied, Files
+from ytap_assets.lakehouse.files import MARK, Copied, Files
 from ytap_assets.lakehouse.sqlite_catalog import SqliteCatalog
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.settings import Settings
@@ -168,7 +177,7 @@ def copy_lake(
             if history == "leave":
                 origin = f"{source.catalog_name}, snapshot {commits.newest}"
                 _drop_history(copy.path, origin, run)
-            _settle(copy.path, files)
+            mark = _settle(copy.path, files)
             facts = copy.read_facts()
             _clear_target(files, catalog, facts)
             staged = catalog.stage(copy.path)
@@ -185,6 +194,7 @@ def copy_lake(
             with catalog.lock().hold():
                 _check_place(catalog)
                 catalog.replace_by(staged, ".before-copy", json.dumps(asdict(note)), _READERS_S)
+                files.write_mark(mark)
             catalog.remove_staged()
     return LakeCopy(
         snapshot_id=commits.newest,
@@ -278,8 +288,8 @@ def _drop_history(catalog: Path, origin: str, run: Run) -> None:
             connection.execute(f"CALL ducklake_expire_snapshots('{LAKE}', versions => ?)", [old])
 
 
-def _settle(catalog: Path, files: Files) -> None:
-    """Make a copied catalog that of other files.
+def _settle(catalog: Path, files: Files) -> str:
+    """Make a copied catalog that of other files; the mark of their place.
 
     Who attaches it without naming their place must not be led to the source's. What waits for its
     deletion at the source is not sent.
@@ -291,7 +301,13 @@ def _settle(catalog: Path, files: Files) -> None:
                 [files.root],
             )
             connection.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
+            mark = uuid4().hex
+            connection.execute("DELETE FROM ducklake_metadata WHERE key = ?", [MARK_KEY])
+            connection.execute(
+                "INSERT INTO ducklake_metadata (key, value) VALUES (?, ?)", [MARK_KEY, mark]
+            )
         connection.execute("PRAGMA journal_mode = DELETE")
+    return mark
 
 
 def _clear_target(files: Files, catalog: Catalog, facts: CatalogFacts) -> None:
@@ -302,6 +318,11 @@ def _clear_target(files: Files, catalog: Catalog, facts: CatalogFacts) -> None:
         BackupError: Something is in the way of a file.
         DiskFullError: There is no space.
     """
+    if files.read_mark() is not None:
+        raise LakeError(
+            f"{files}: is the place of another catalog's files: it contains {MARK}; nothing was"
+            " copied; choose an empty place"
+        )
     earlier = _read_earlier(files, catalog, facts.lake_id)
     there = files.list_parquet()
     if foreign := sorted(there.keys() - earlier):

@@ -22,6 +22,8 @@ from pyarrow import NativeFile, fs
 from ytap_assets.lakehouse.catalog import quote
 from ytap_assets.lakehouse.errors import FilesUnreachableError
 from ytap_assets.lakehouse.files import (
+    MARK,
+    MARK_BYTES,
     Copied,
     Files,
     FileState,
@@ -181,6 +183,28 @@ class S3Files(Files):
                 self._system.copy_file(self._path(name), f"{kept.root}{name}".removeprefix("s3://"))
 
         _for_each(names, copy_one)
+
+    def read_mark(self) -> str | None:
+        """See `Files.read_mark`."""
+        with self.translate():
+            try:
+                with self._system.open_input_stream(f"{self._place}/{MARK}") as stream:
+                    return bytes(stream.read(MARK_BYTES)).decode("utf-8", "replace").strip()
+            except FileNotFoundError:
+                return None
+
+    def write_mark(self, mark: str) -> None:
+        """See `Files.write_mark`."""
+        with (
+            self.translate(),
+            self._system.open_output_stream(f"{self._place}/{MARK}") as stream,
+        ):
+            stream.write(f"{mark}\n".encode())
+
+    def remove_mark(self) -> None:
+        """See `Files.remove_mark`."""
+        with self.translate(), suppress(FileNotFoundError):
+            self._system.delete_file(f"{self._place}/{MARK}")
 
     def remove(self) -> None:
         """See `Files.remove`."""

@@ -18,12 +18,13 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.lakehouse.connection import attach, find_catalog
+from ytap_assets.lakehouse.connection import attach, find_catalog, find_files
 from ytap_assets.lakehouse.errors import LakeDamagedError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, RAW_PAYLOADS
+from ytap_assets_tests.databases import change_catalog
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
     NOTES,
@@ -280,3 +281,51 @@ def test_nothing_is_written_into_another_lake_that_was_restored_meanwhile(
         restore(settings, backup.folder, datetime.now(UTC))
         with pytest.raises(LakeError, match="another lake was restored"):
             publish(lake, NOTES, notes("tech", [DAY], "b"), one_day("tech"))
+
+
+def test_files_of_another_catalog_are_not_written_to(lake: Lake, empty_settings: Settings) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    Lake.create(empty_settings, tables=SAMPLES).close()
+    mixed = replace(empty_settings, data_path=lake.settings.data_path, bucket=lake.settings.bucket)
+    before = find_files(mixed).list_parquet()
+    with pytest.raises(LakeError, match="the place of another catalog's files"):
+        Lake.open(mixed, tables=SAMPLES)
+    assert find_files(mixed).list_parquet() == before
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_a_place_without_the_files_of_the_catalog_is_not_written_to(
+    lake: Lake, tmp_path: Path, has_files: bool
+) -> None:
+    if has_files:
+        publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    elsewhere = replace(lake.settings, data_path=tmp_path / "elsewhere", bucket=None)
+    with pytest.raises(LakeError, match="is not the place of the files"):
+        Lake.open(elsewhere, tables=SAMPLES)
+    assert not (tmp_path / "elsewhere").exists() or find_files(elsewhere).read_mark() is None
+
+
+def test_files_that_were_moved_without_their_mark_are_marked_again(lake: Lake) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    files = find_files(lake.settings)
+    before = files.read_mark()
+    files.remove_mark()
+    with Lake.open(lake.settings, tables=SAMPLES) as moved:
+        publish(moved, NOTES, notes("tech", [DAY], "abc"), one_day("tech"))
+    assert files.read_mark() not in {None, before}
+    with Lake.open(lake.settings, tables=SAMPLES) as again:
+        assert again.reader("tech").read(NOTES).height == 3
+
+
+def test_a_lake_from_before_marks_gets_one(lake: Lake) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    find_files(lake.settings).remove_mark()
+    change_catalog(lake.settings, "DELETE FROM ducklake_metadata WHERE key = 'ytap_place'")
+    Lake.open(lake.settings, tables=SAMPLES).close()
+    assert find_files(lake.settings).read_mark() is not None
+
+
+def test_no_lake_is_made_in_the_place_of_another(lake: Lake, empty_settings: Settings) -> None:
+    mixed = replace(empty_settings, data_path=lake.settings.data_path, bucket=lake.settings.bucket)
+    with pytest.raises(LakeError, match="the place of another catalog's files"):
+        Lake.create(mixed, tables=SAMPLES)

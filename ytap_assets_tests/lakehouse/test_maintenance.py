@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.lakehouse import maintenance
 from ytap_assets.lakehouse.checks import Scope
+from ytap_assets.lakehouse.connection import find_files
 from ytap_assets.lakehouse.copies import hold_copies
 from ytap_assets.lakehouse.errors import LakeDamagedError, SnapshotMissingError
 from ytap_assets.lakehouse.lake import Lake
@@ -206,7 +207,7 @@ def test_no_link_leads_the_sweep_elsewhere(lake: Lake, present: datetime, tmp_pa
 
 
 def _other_catalog(lake: Lake, name: str) -> Settings:
-    """The same files under an empty catalog of another name, as a mistyped setting gives."""
+    """The same files under an empty catalog of another name, marked as its own by hand."""
     database = lake.settings.database
     if database is not None:
         other = replace(lake.settings, database=replace(database, schema="other"))
@@ -214,6 +215,7 @@ def _other_catalog(lake: Lake, name: str) -> Settings:
         other = replace(lake.settings, catalog=lake.settings.catalog.with_name(name))
     apart = replace(other, data_path=lake.settings.data / "apart")
     Lake.create(apart, tables=SAMPLES).close()
+    find_files(other).write_mark(find_files(apart).read_mark() or "")
     return other
 
 

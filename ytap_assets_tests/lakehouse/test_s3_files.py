@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.catalog import check_files
-from ytap_assets.lakehouse.connection import attach_lines, find_files
+from ytap_assets.lakehouse.connection import attach, attach_lines, find_files
 from ytap_assets.lakehouse.errors import BackupError, FilesUnreachableError, LakeDamagedError
 from ytap_assets.lakehouse.files import Files
 from ytap_assets.lakehouse.lake import Lake
@@ -212,11 +212,13 @@ def test_a_server_that_does_not_answer_is_named(remote: Lake) -> None:
     settings = replace(remote.settings, bucket=gone)
     with pytest.raises(FilesUnreachableError, match=r"127\.0\.0\.1:1"):
         find_files(settings).list_parquet()
+    with pytest.raises(FilesUnreachableError, match=r"127\.0\.0\.1:1"):
+        Lake.open(settings, tables=SAMPLES)
     with (
-        Lake.open(settings, tables=SAMPLES) as lake,
-        pytest.raises(FilesUnreachableError, match=r"127\.0\.0\.1:1"),
+        closing(attach(settings, read_only=True)) as connection,
+        pytest.raises(duckdb.Error, match=r"127\.0\.0\.1:1"),
     ):
-        _versions(lake)
+        connection.execute("FROM notes")
 
 
 def test_a_statement_reads_nothing_beside_the_lake(remote: Lake, tmp_path: Path) -> None:

@@ -297,6 +297,7 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
     made = back_up(source, Path(data) / "copy", now)
     restore(target, made.folder, now)
     verify(target, made.folder, now)  # the folder of backups is there from now on
+    Lake.open(target, tables=SAMPLES).close()  # marks the place of the files
     before = _names(target.data)
     for number, leave in enumerate(free):
         ballast = _fill_up(Path(disk), leave)
@@ -311,9 +312,9 @@ def copy(*, data: str, disk: str, free: list[int]) -> None:
         verified = _attempt(partial(verify, target, made.folder, now))
         left += _names(target.backups)
         ballast.unlink()
-        before = _names(target.data)
         with Lake.open(target, tables=SAMPLES) as lake:
             report("outcome", json.dumps([leave, copied, restored, verified, left, _summary(lake)]))
+        before = _names(target.data)
 
 
 def copy_read_only(*, data: str, folder: str) -> None:
