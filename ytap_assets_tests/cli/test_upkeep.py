@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.files import MARK
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.tables import COLLECTION_LOG, RAW_PAYLOADS
@@ -184,7 +185,8 @@ def test_a_refused_sweep_ends_with_1(platform: Platform, ytap: Ytap) -> None:
     shutil.move(lake / "files", lake / "kept")
     (lake / "catalog.sqlite").unlink()
     ytap.ok("lake", "create")
-    shutil.rmtree(lake / "files", ignore_errors=True)
+    shutil.move(lake / "files" / MARK, lake / "kept" / MARK)
+    shutil.rmtree(lake / "files")
     shutil.move(lake / "kept", lake / "files")
     result = ytap("maintain")
     assert result.exit_code == 1

@@ -13,6 +13,7 @@ import pytest
 
 from ytap_assets.defs.assets import WRITTEN_BESIDE, evidence_checks, lake_maintenance, restore_drill
 from ytap_assets.lakehouse.catalog import LAKE
+from ytap_assets.lakehouse.files import MARK
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.maintenance import backup_lake, last_drill
 from ytap_assets.operations.platform import Platform
@@ -212,6 +213,7 @@ def test_a_refused_sweep_fails_the_run(platform: Platform) -> None:
     settings.catalog.unlink()
     other = Platform(settings, now=platform.now)
     other.lake.close()
+    shutil.move(settings.data_path / MARK, settings.data / "kept" / MARK)
     shutil.rmtree(settings.data_path)
     shutil.move(settings.data / "kept", settings.data_path)
     again = Platform(settings, now=platform.now)
