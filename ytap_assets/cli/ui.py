@@ -55,9 +55,7 @@ def ui(port: int, *, verbose: bool) -> None:
 
     Only one instance can run on a data folder: two daemons would start every run twice.
     """
-    import dagster as dg
-
-    from ytap_assets.defs.launch import prepare_home
+    from ytap_assets.defs.launch import open_instance, prepare_home
     from ytap_assets.defs.liveness import fail_dead_runs
 
     platform = open_platform()
@@ -66,7 +64,7 @@ def ui(port: int, *, verbose: bool) -> None:
     _check_port(port)
     home = prepare_home(settings)
     _hold(home / "ui.lock")
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         _check_launcher(instance, home)
         fail_dead_runs(instance, home, daemons_too=True)
     announce_transport(settings)

@@ -137,6 +137,35 @@ def prepare_home(settings: Settings) -> Path:
     return home
 
 
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Open Dagster's instance of a DAGSTER_HOME.
+
+    Raises:
+        ConfigError: Its `dagster.yaml` is invalid, names a variable that is not set, or its
+            database cannot be reached.
+    """
+    try:
+        instance = dg.DagsterInstance.from_config(str(home))
+        _ = instance.run_launcher  # made on the first use
+    except (ConfigError, OSError):
+        raise
+    except Exception as error:  # the file names classes, which may raise anything
+        raise ConfigError(
+            f"{home / _CONFIG}: Dagster cannot start with it: {_explain_instance(error)}"
+        ) from error
+    return instance
+
+
+def _explain_instance(error: Exception) -> str:
+    if isinstance(error, dg.DagsterInvalidConfigError):
+        text = "; ".join(one.message.split("\n\nStack Trace")[0] for one in error.errors)
+    elif isinstance(error, ModuleNotFoundError):
+        text = f"{error}; the URL of a PostgreSQL database begins with postgresql+psycopg2://"
+    else:
+        text = str(error.__cause__ or error)
+    return f"{type(error).__name__}: {' '.join(text.split())[:400]}"
+
+
 def home_config(home: Path) -> str:
     """The tracked `dagster.yaml`, with the folder of the home's event log."""
     tracked = Path(__file__).with_name(_CONFIG).read_text(encoding="utf-8")
@@ -176,7 +205,7 @@ def materialize_range(
     outcomes: list[RunOutcome] = []
     home = prepare_home(platform.settings)
     with (
-        dg.DagsterInstance.from_config(str(home)) as instance,
+        open_instance(home) as instance,
         announce_process(home, instance) as tags,
     ):
         fail_dead_runs(instance, home, daemons_too=False)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -32,7 +33,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts
 from kombu.exceptions import OperationalError
 
-from ytap_assets.defs.launch import EVENTS_PER_BATCH
+from ytap_assets.defs.launch import EVENTS_PER_BATCH, open_instance
 from ytap_assets.defs.liveness import (
     CHECK_S,
     GONE,
@@ -86,7 +87,12 @@ class WorkerRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         Args:
             broker: The URL of RabbitMQ (`amqp://`) or Redis (`redis://`).
             inst_data: Dagster's own.
+
+        Raises:
+            ConfigError: The URL is empty.
         """
+        if not broker.strip():
+            raise ConfigError("the broker of the workers is empty; set DAGSTER_BROKER_URL")
         self._inst_data = inst_data
         self._missing_since: dict[str, float] = {}
         self.celery = Celery("ytap", broker=broker, config_source=_APP)
@@ -158,9 +164,13 @@ def build_worker() -> Celery:
     """The Celery app of a worker, by the `dagster.yaml` in DAGSTER_HOME.
 
     Raises:
-        ConfigError: It names another run launcher, or its storage is no PostgreSQL database.
+        ConfigError: DAGSTER_HOME is not set, or `dagster.yaml` is invalid, names another run
+            launcher, or a storage that is no PostgreSQL database, or that cannot be reached.
     """
-    with dg.DagsterInstance.get() as instance:
+    home = os.environ.get("DAGSTER_HOME", "")
+    if not home:
+        raise ConfigError("DAGSTER_HOME is not set; a worker needs the dagster.yaml in it")
+    with open_instance(Path(home)) as instance:
         launcher = instance.run_launcher
         if not isinstance(launcher, WorkerRunLauncher) or find_database(instance) is None:
             raise ConfigError(

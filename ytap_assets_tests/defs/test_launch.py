@@ -14,7 +14,13 @@ import pytest
 
 from ytap_assets.defs import launch
 from ytap_assets.defs.build import build_definitions
-from ytap_assets.defs.launch import group_by_assets, materialize_range, plan_stages, prepare_home
+from ytap_assets.defs.launch import (
+    group_by_assets,
+    materialize_range,
+    open_instance,
+    plan_stages,
+    prepare_home,
+)
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.errors import LakeDamagedError
 from ytap_assets.lakehouse.lake import Lake
@@ -345,6 +351,15 @@ def test_a_deployments_own_config_is_left_as_it_is(settings: Settings) -> None:
     config.write_text(own, encoding="utf-8")
     prepare_home(settings)
     assert config.read_text(encoding="utf-8") == own
+
+
+@pytest.mark.parametrize("text", ["run_launcher: [", "run_launchr: {}", "storage: {sqlite: {}}"])
+def test_an_invalid_config_is_named(settings: Settings, text: str) -> None:
+    config = prepare_home(settings) / "dagster.yaml"
+    config.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"dagster\.yaml") as raised:
+        open_instance(prepare_home(settings))
+    assert len(str(raised.value)) < 700
 
 
 def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> None:

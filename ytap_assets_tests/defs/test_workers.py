@@ -170,6 +170,24 @@ def test_a_worker_needs_its_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyP
         build_worker()
 
 
+def test_a_worker_says_what_of_its_configuration_is_missing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(cluster.home))
+    for name, value in (
+        ("DAGSTER_BROKER_URL", " "),
+        ("DAGSTER_BROKER_URL", None),
+        ("DAGSTER_STORAGE_URL", None),
+        ("DAGSTER_HOME", None),
+    ):
+        if value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError, match=name):
+            build_worker()
+
+
 def test_ytap_ui_starts_no_second_daemon_beside_that_of_the_workers(cluster: Cluster) -> None:
     with (
         cluster.open() as instance,
