@@ -32,6 +32,14 @@ class FileStore(ABC):
         """Where a file is, for people: a path or a URL."""
 
     @abstractmethod
+    def check(self) -> None:
+        """See that the place is there, if it has to be; nothing is written.
+
+        Raises:
+            FileRefusedError: It is not, or the server cannot be asked.
+        """
+
+    @abstractmethod
     def exists(self, name: str) -> bool:
         """Whether there is such a file.
 
@@ -79,6 +87,9 @@ class _Folder(FileStore):
     def locate(self, name: str) -> Path:
         return self._folder / name
 
+    def check(self) -> None:
+        pass
+
     def exists(self, name: str) -> bool:
         return (self._folder / name).is_file()
 
@@ -114,6 +125,12 @@ class _Prefix(FileStore):
 
     def locate(self, name: str) -> str:
         return f"s3://{self._path(name)}"
+
+    def check(self) -> None:
+        from ytap_assets.s3 import require_bucket  # noqa: PLC0415
+
+        with self._translate(""):
+            require_bucket(self._system, self._bucket)
 
     def exists(self, name: str) -> bool:
         with self._translate(name):

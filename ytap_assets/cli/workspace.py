@@ -26,6 +26,7 @@ from ytap_assets.cli.output import (
     terminal_columns,
     write_table,
 )
+from ytap_assets.errors import ConfigError
 
 if TYPE_CHECKING:
     from ytap_assets.operations.workspaces import Listed, Survey
@@ -291,6 +292,8 @@ def push_inboxes(names: tuple[str, ...], everyone: bool, replaces: bool) -> None
 def _choose(names: Sequence[str], everyone: bool, known: Sequence[str]) -> list[str]:
     if everyone == bool(names):
         raise click.UsageError("give the ID of a workspace, or --all")
+    if everyone and not known:
+        raise ConfigError(f"{_workspaces().root} has no workspaces to push; check YTAP_DATA")
     return list(known) if everyone else list(dict.fromkeys(names))
 
 
@@ -328,7 +331,11 @@ def _workspaces() -> Workspaces:
     from ytap_assets.settings import Settings
     from ytap_assets.workspaces import Workspaces
 
-    return Workspaces(Settings.from_env())
+    settings = Settings.from_env()
+    folders = Workspaces(settings)
+    if settings.workspace_source == "lake":
+        folders.first_step = "change configs where their folders are, and push them"
+    return folders
 
 
 COMMANDS = (workspace, inbox)

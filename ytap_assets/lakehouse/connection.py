@@ -252,7 +252,7 @@ def _attach(
         if preparation := files.prepare():
             _find_key(connection, preparation, files)
         with translate_errors(settings):
-            if mode != "read":
+            if mode == "create":
                 files.create()
             catalog.attach(connection, files.root, mode)
         disabled = _choose_optimizers(connection, catalog, few_files)

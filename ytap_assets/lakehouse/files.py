@@ -102,7 +102,12 @@ class Files(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Create the place, where it has to be."""
+        """Create the place, where it has to be, and see that it can be written to.
+
+        Raises:
+            OSError: It cannot be created.
+            FilesUnreachableError: The server refused it.
+        """
 
     @abstractmethod
     def list_parquet(self) -> dict[str, FileState]:

@@ -512,7 +512,8 @@ class AdvisoryLock(Lock):
         # 0 would wait for ever.
         limit = max(1, round(self.timeout_s * 1000))
         try:
-            _execute(session, f"SET lock_timeout = {limit}")
+            # Not lock_timeout, which begins anew with each part.
+            _execute(session, f"SET statement_timeout = {limit}")
             numbers = ", ".join(map(str, self._numbers))
             _execute(
                 session,
@@ -520,7 +521,7 @@ class AdvisoryLock(Lock):
                 f" FROM unnest(ARRAY[{numbers}]) AS number",
             )
         except psycopg2.Error as error:
-            if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE:
+            if error.pgcode != errorcodes.QUERY_CANCELED:
                 raise
             self._release(session)  # those of the parts that were free
             raise self._timed_out() from None

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from uuid import uuid4
 
 from pyarrow import NativeFile, fs
 
@@ -34,7 +35,7 @@ from ytap_assets.lakehouse.files import (
     find_unsafe_name,
     pump,
 )
-from ytap_assets.s3 import connect
+from ytap_assets.s3 import BucketMissingError, connect, require_bucket
 from ytap_assets.settings import Bucket
 
 _MOST_REQUESTS = 16
@@ -75,7 +76,13 @@ class S3Files(Files):
         return f"CREATE SECRET {lake}_files (TYPE s3, PROVIDER credential_chain{given})"
 
     def create(self) -> None:
-        """See `Files.create`. The bucket has to be there, and a prefix needs nothing."""
+        """See `Files.create`. The bucket has to be there; a prefix needs nothing."""
+        path = f"{self._place}/.try-{uuid4().hex}"
+        with self.translate():
+            require_bucket(self._system, self._bucket)
+            with self._system.open_output_stream(path) as stream:
+                stream.write(b"")
+            self._system.delete_file(path)
 
     def list_parquet(self) -> dict[str, FileState]:
         """See `Files.list_parquet`. A name that no lake's file can have is nobody's here."""
@@ -225,6 +232,8 @@ class S3Files(Files):
         """
         try:
             yield
+        except BucketMissingError as error:
+            raise FilesUnreachableError(f"{self}: {error}") from None
         except FileNotFoundError:
             raise
         except OSError as error:

@@ -69,7 +69,6 @@ from ytap_assets.operations.workspaces import (
     find_idle_settings,
     list_workspaces,
 )
-from ytap_assets.reports.files import OVERVIEW
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.exchange import SourceError
@@ -412,7 +411,7 @@ def _check_store(settings: Settings) -> Iterator[Finding]:
     if settings.store_bucket is None:
         return
     try:
-        find_store(settings).exists(OVERVIEW)
+        find_store(settings).check()
     except FileRefusedError as error:
         yield Finding("health", "reports and models", "fail", str(error))
     else:

@@ -160,8 +160,9 @@ class Pusher:
             after = newest.get(name)
             why = find_conflict(workspace, registered, everyone.values())
             if why is None and stored.get(name) != text:
-                why = self._find_owner(after, CONFIG_NAME)
-                if why is None:
+                if owner := self._find_owner(after, CONFIG_NAME):
+                    why = f"workspace {name!r}: {owner}"
+                else:
                     changes.append(_Change(after, [self._row(name, CONFIG_NAME, after, text)]))
             if why is not None:
                 problems[name] = why

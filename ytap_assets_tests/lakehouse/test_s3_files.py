@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.catalog import check_files
-from ytap_assets.lakehouse.connection import attach, attach_lines, find_files
+from ytap_assets.lakehouse.connection import attach, attach_lines, find_catalog, find_files
 from ytap_assets.lakehouse.errors import BackupError, FilesUnreachableError, LakeDamagedError
 from ytap_assets.lakehouse.files import Files
 from ytap_assets.lakehouse.lake import Lake
@@ -219,6 +219,16 @@ def test_a_server_that_does_not_answer_is_named(remote: Lake) -> None:
         pytest.raises(duckdb.Error, match=r"127\.0\.0\.1:1"),
     ):
         connection.execute("FROM notes")
+
+
+def test_a_bucket_that_does_not_exist_is_told_before_a_lake_is_made(place: Settings) -> None:
+    assert place.bucket is not None
+    settings = replace(place, bucket=replace(place.bucket, name="no-such-bucket"))
+    with pytest.raises(FilesUnreachableError, match=r"'no-such-bucket' does not exist"):
+        Lake.create(settings, tables=SAMPLES)
+    assert not find_catalog(settings).exists()
+    Lake.create(place, tables=SAMPLES).close()
+    assert find_files(place).exists() is False
 
 
 def test_a_statement_reads_nothing_beside_the_lake(remote: Lake, tmp_path: Path) -> None:

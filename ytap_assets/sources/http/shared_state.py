@@ -21,8 +21,8 @@ from ytap_assets.postgres import connect
 from ytap_assets.settings import Database
 from ytap_assets.sources.http.state_file import LOCK_TIMEOUT_S, StateError, list_names
 
-_LOCKS = 0x79746171
-"""The first of the two numbers of its lock; the write lock's is one less."""
+_LOCKS = 0x79746172
+"""The first of the two numbers of its lock; those of a lake's locks are two and one less."""
 _PAUSE_S = 30.0
 """How long a server that was not reached is not asked for what is optional."""
 
