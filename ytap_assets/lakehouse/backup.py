@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -37,6 +38,7 @@ from ytap_assets.lakehouse.catalog import (
     LakeFile,
     check_files,
 )
+from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import (
     attach,
     find_catalog,
@@ -387,7 +389,11 @@ def restore(
             note = json.dumps(asdict(Restored(commits.lake_id, commits.newest, newest)))
             with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
-                facts = [copied.read_facts(), *_current_facts(catalog)]
+                current = _current_facts(catalog)
+                if current and catalog.may_lose_answers:
+                    # The previous lake is kept with every file that it refers to.
+                    CommitFiles(catalog, files, time.sleep).recover()
+                facts = [copied.read_facts(), *current]
                 replacement = _Replacement(files, staged_files, list(backup.files), suffix, facts)
                 if place := catalog.find_kept(suffix) or replacement.find_kept():
                     raise BackupError(f"{place} already exists; run the command again")

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from ytap_assets.lakehouse.catalog import Catalog
-from ytap_assets.lakehouse.errors import CatalogUnreachableError
+from ytap_assets.lakehouse.errors import CatalogUnreachableError, FilesUnreachableError
 from ytap_assets.lakehouse.files import COMMITS, Files
 
 _ATTEMPTS, _PAUSE_S = 30, 2.0
@@ -69,8 +69,15 @@ class CommitFiles:
             FilesUnreachableError: The server of the files refused it.
         """
         paths = [str(path) for (path,) in connection.execute(_WRITTEN).fetchall()]
-        names = [name for path in paths if (name := self._files.find_name(path)) is not None]
-        self._files.keep(names, self._place_of(commit_id))
+        names = {name for path in paths if (name := self._files.find_name(path)) is not None}
+        try:
+            self._files.keep(names, self._place_of(commit_id))
+        except (OSError, FilesUnreachableError):
+            # What the transaction itself has replaced is gone.
+            there = names & self._files.list_parquet().keys()
+            if there == names:
+                raise
+            self._files.keep(there, self._place_of(commit_id))
 
     def settle(self, commit_id: str) -> int | None:
         """Find out whether a commit was made whose answer was lost, and put its files back if so.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ytap_assets.lakehouse.backup import back_up, restore
 from ytap_assets.lakehouse.catalog import check_files
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.commit_files import CommitFiles
@@ -98,6 +99,16 @@ def test_a_commit_that_did_not_arrive_is_none(lake: Lake, proxy: Proxy) -> None:
     assert set(find_files(lake.settings).list_parquet()) == before
 
 
+def test_what_a_transaction_writes_and_replaces_is_not_looked_for(lake: Lake, proxy: Proxy) -> None:
+    proxy.order("lose-answer")
+    with lake.write(RUN) as transaction:
+        for version in (2, 3):
+            frame = notes("tech", [DAY], "ab", version=version)
+            transaction.publish_all([check_rows(NOTES, frame, one_day("tech"))])
+    assert proxy.order("pass") == 1
+    assert (_versions(lake), _kept(lake)) == ([3, 3], set())
+
+
 def test_a_merge_whose_answer_is_lost_is_found(lake: Lake, proxy: Proxy) -> None:
     for version in range(2, 6):
         publish(lake, NOTES, notes("tech", [DAY], "ab", version=version), one_day("tech"))
@@ -129,6 +140,22 @@ def test_a_commit_in_doubt_is_put_in_order_later(
     }
     ways[way]()
     assert _versions(lake) == ([2, 2] if is_made else [1, 1])
+
+
+def test_a_restore_keeps_the_files_of_a_commit_in_doubt(
+    lake: Lake, proxy: Proxy, tmp_path: Path
+) -> None:
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    proxy.order("lose-answer-and-server")
+    with pytest.raises(CatalogUnreachableError):
+        _publish(lake, 2)
+    proxy.order("pass")
+    [file] = [name.partition("/")[2] for name in _kept(lake)]
+    lake.close()
+    restore(lake.settings, tmp_path / "backup", NOW)
+    assert file in find_files(lake.settings).beside(f".before-{NOW:%Y%m%dT%H%M%S%f}").list_parquet()
+    with Lake.open(lake.settings, tables=SAMPLES) as again:
+        assert _versions(again) == [1, 1]
 
 
 def test_what_was_kept_goes_after_an_hour(lake: Lake, proxy: Proxy) -> None:
