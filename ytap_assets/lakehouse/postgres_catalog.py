@@ -51,6 +51,7 @@ _METADATA = f"__ducklake_metadata_{LAKE}"
 _COMMIT_MS = 30_000
 _LOCKS = 0x79746170
 """The first of the two numbers of our advisory locks: `ytap` in ASCII."""
+_PARTS_MS = 5_000
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 _HOLDER = """
 SELECT a.application_name, a.state_change FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -512,8 +513,9 @@ class AdvisoryLock(Lock):
         # 0 would wait for ever.
         limit = max(1, round(self.timeout_s * 1000))
         try:
-            # Not lock_timeout, which begins anew with each part.
-            _execute(session, f"SET statement_timeout = {limit}")
+            # The first begins anew with each part. The second leaves time for parts that are free.
+            _execute(session, f"SET lock_timeout = {limit}")
+            _execute(session, f"SET statement_timeout = {limit + _PARTS_MS}")
             numbers = ", ".join(map(str, self._numbers))
             _execute(
                 session,
@@ -521,7 +523,7 @@ class AdvisoryLock(Lock):
                 f" FROM unnest(ARRAY[{numbers}]) AS number",
             )
         except psycopg2.Error as error:
-            if error.pgcode != errorcodes.QUERY_CANCELED:
+            if error.pgcode not in (errorcodes.LOCK_NOT_AVAILABLE, errorcodes.QUERY_CANCELED):
                 raise
             self._release(session)  # those of the parts that were free
             raise self._timed_out() from None
