@@ -91,11 +91,11 @@ def test_no_space_for_the_commit_alone(tmp_path: Path) -> None:
     assert swept[1:] == [1, [ROWS, [len(free) - 1]]]
 
 
-def test_no_space_for_a_copy_or_a_restore(tmp_path: Path, settings: Settings) -> None:
+def test_no_space_for_a_copy_or_a_restore(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     prefix = _own_disk(disk)
     free = [0, 4096, 65_536, 200_000, 450_000, 600_000, 2_000_000]
-    arguments = {"data": str(settings.data), "disk": str(disk), "free": free}
+    arguments = {"data": str(tmp_path / "data"), "disk": str(disk), "free": free}
     with Worker("copy", prefix=prefix, **arguments) as worker:
         worker.go()
         assert worker.finish() == 0, worker.reports
