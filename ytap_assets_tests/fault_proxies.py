@@ -226,12 +226,10 @@ class _S3Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         fault = self.server.choose_fault() if self.command in {"PUT", "POST"} else None
-        length = int(self.headers.get("content-length") or 0)
+        body = self._read_body(half=fault == "half")
         if fault == "half":
-            self.rfile.read(length // 2)
             self.close_connection = True
             return
-        body = self.rfile.read(length)
         if fault == "stall":
             time.sleep(3600)
         if fault in {"500", "503"}:
@@ -248,6 +246,20 @@ class _S3Handler(BaseHTTPRequestHandler):
         self._answer(
             answer.status, {name.lower(): one for name, one in answer.getheaders()}, content
         )
+
+    def _read_body(self, *, half: bool) -> bytes:
+        """What was sent, or half of it; with its framing where that is in chunks."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            length = int(self.headers.get("content-length") or 0)
+            return self.rfile.read(length // 2 if half else length)
+        body = b""
+        while not half or not body:
+            head = self.rfile.readline()
+            size = int(head.split(b";")[0], 16)
+            body += head + self.rfile.read(size) + self.rfile.readline()
+            if size == 0:
+                break
+        return body
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815
 

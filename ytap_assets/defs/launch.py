@@ -47,6 +47,8 @@ _GENERATED = (
 )
 """The first line of a generated one, as of every version; what follows in it differs."""
 EVENTS_PER_BATCH = 5_000
+_VALUE = re.compile(r"""(?<=Value )".*?"(?= of type)|[^\s"'/]*@""")
+"""What an error quotes of a config, and the user and password of a URL."""
 _WORD = re.compile(r"\w+")
 _OURS = re.compile(r"^ytap_assets(\.\w+)+: ")
 _INTERRUPTED = "DagsterExecutionInterruptedError"
@@ -151,19 +153,23 @@ def open_instance(home: Path) -> dg.DagsterInstance:
         raise
     except Exception as error:  # the file names classes, which may raise anything
         raise ConfigError(
-            f"{home / _CONFIG}: Dagster cannot start with it: {_explain_instance(error)}"
+            f"{home / _CONFIG}: Dagster cannot start with it: {explain_instance(error)}"
         ) from error
     return instance
 
 
-def _explain_instance(error: Exception) -> str:
+def explain_instance(error: Exception) -> str:
+    """Why an instance cannot be opened, without values of its config, which may be passwords."""
+    if isinstance(error, ValueError):
+        return type(error).__name__  # it may quote what it could not read: a password
     if isinstance(error, dg.DagsterInvalidConfigError):
         text = "; ".join(one.message.split("\n\nStack Trace")[0] for one in error.errors)
     elif isinstance(error, ModuleNotFoundError):
         text = f"{error}; the URL of a PostgreSQL database begins with postgresql+psycopg2://"
     else:
         text = str(error.__cause__ or error)
-    return f"{type(error).__name__}: {' '.join(text.split())[:400]}"
+    text = _VALUE.sub("***", " ".join(text.split())) or "it is not what Dagster expects"
+    return f"{type(error).__name__}: {text[:400]}"
 
 
 def home_config(home: Path) -> str:

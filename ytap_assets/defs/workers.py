@@ -32,6 +32,7 @@ from dagster._core.launcher import (
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster._utils.interrupts import capture_interrupts
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
 
 from ytap_assets.defs.launch import EVENTS_PER_BATCH, open_instance
 from ytap_assets.defs.liveness import (
@@ -89,10 +90,15 @@ class WorkerRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
             inst_data: Dagster's own.
 
         Raises:
-            ConfigError: The URL is empty.
+            ConfigError: The URL is empty, or of no broker.
         """
         if not broker.strip():
             raise ConfigError("the broker of the workers is empty; set DAGSTER_BROKER_URL")
+        if broker.partition(":")[0].partition("+")[0] not in TRANSPORT_ALIASES:
+            raise ConfigError(
+                "the URL of the workers' broker begins with no known scheme; set DAGSTER_BROKER_URL"
+                " to one of RabbitMQ (amqp://, amqps://) or Redis (redis://, rediss://)"
+            )
         self._inst_data = inst_data
         self._missing_since: dict[str, float] = {}
         self.celery = Celery("ytap", broker=broker, config_source=_APP)

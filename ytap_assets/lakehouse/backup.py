@@ -37,6 +37,7 @@ from ytap_assets.lakehouse.catalog import (
     CatalogFacts,
     LakeFile,
     check_files,
+    check_place,
 )
 from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import (
@@ -79,6 +80,7 @@ from ytap_assets.lakehouse.errors import (
     translate_errors,
 )
 from ytap_assets.lakehouse.files import (
+    MARK,
     Copied,
     Files,
     Staged,
@@ -390,6 +392,8 @@ def restore(
             with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
                 current = _current_facts(catalog)
+                mark = copied.read_facts().mark
+                _check_place(files, catalog, current, mark)
                 if current and catalog.may_lose_answers:
                     # The previous lake is kept with every file that it refers to.
                     CommitFiles(catalog, files, time.sleep).recover()
@@ -399,7 +403,7 @@ def restore(
                     raise BackupError(f"{place} already exists; run the command again")
                 kept = replacement.run(
                     lambda: _replace_catalog(
-                        files, partial(catalog.replace_by, staged, suffix, note, readers_s)
+                        files, mark, partial(catalog.replace_by, staged, suffix, note, readers_s)
                     )
                 )
         finally:
@@ -408,9 +412,41 @@ def restore(
     return kept
 
 
-def _replace_catalog(files: Files, replace: Callable[[], str | None]) -> str | None:
-    """Replace a catalog; the restored one and the place get a new mark when it is opened."""
+def _check_place(
+    files: Files, catalog: Catalog, current: Sequence[CatalogFacts], restored: str | None
+) -> None:
+    """See that the place is that of the current catalog, or of the lost one that comes back.
+
+    The files of the current one may be lost, but not be somewhere else.
+
+    Raises:
+        BackupError: It is that of another catalog, whose files would be moved away.
+        LakeError: The current catalog's files are elsewhere.
+    """
+    found = files.read_mark()
+    for facts in current if found is None else ():
+        if facts.data_path != files.root:
+            check_place(facts, catalog, files)
+    expected = current[0].mark if current else restored
+    if found is not None and found != expected:
+        raise BackupError(
+            f"{files} is the place of another catalog's files, not of {catalog} or the backup:"
+            f" they have different marks ({MARK}); nothing was restored; check YTAP_CATALOG and"
+            " YTAP_DATA_PATH, which belong together; if no other catalog uses the place, remove"
+            f" {files.root}{MARK}"
+        )
+
+
+def _replace_catalog(
+    files: Files, restored: str | None, replace: Callable[[], str | None]
+) -> str | None:
+    """Replace a catalog.
+
+    If the restored one has not the mark of the place, both get a new one when it is opened.
+    """
     mark = files.read_mark()
+    if mark is not None and mark == restored:
+        return replace()
     files.remove_mark()
     try:
         return replace()

@@ -21,8 +21,8 @@ from typing import Literal
 
 import duckdb
 
-from ytap_assets.lakehouse.errors import LakeDamagedError
-from ytap_assets.lakehouse.files import COMMITS, Files, find_unsafe_name
+from ytap_assets.lakehouse.errors import LakeDamagedError, LakeError
+from ytap_assets.lakehouse.files import COMMITS, MARK, Files, find_unsafe_name
 from ytap_assets.lakehouse.lock import Lock
 
 LAKE = "lake"
@@ -62,6 +62,8 @@ SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklak
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
 MARK_KEY = "ytap_place"
 """The key of ``ducklake_metadata`` whose value is the mark of the place of the files."""
+READ_MARK = f"SELECT value FROM ducklake_metadata WHERE key = '{MARK_KEY}'"
+_DATA_PATH = "SELECT value FROM ducklake_metadata WHERE key = 'data_path' AND scope IS NULL"
 LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
 
 
@@ -94,6 +96,8 @@ class CatalogFacts:
         scheduled: Names of the files that no snapshot refers to any more and that wait for their
             deletion.
         folders: The tables' folders below the data path.
+        data_path: Where it says that its files are; if they were moved by hand, where they were.
+        mark: The mark that the place of the files has, too; None before both get one.
     """
 
     lake_id: str
@@ -101,6 +105,8 @@ class CatalogFacts:
     files: dict[str, LakeFile]
     scheduled: frozenset[str]
     folders: frozenset[str]
+    data_path: str
+    mark: str | None
 
 
 @dataclass(frozen=True)
@@ -357,6 +363,8 @@ class Catalog(ABC):
         [(count,)] = select(_COUNT)
         [(snapshot,)] = select("SELECT max(snapshot_id) FROM ducklake_snapshot")
         lake_id = next(iter(select(LAKE_ID)), None)
+        mark = next((str(mark) for (mark,) in select(READ_MARK)), None)
+        data_path = next((str(path) for (path,) in select(_DATA_PATH)), "")
         scheduled = [self._join(path, is_relative=ours) for path, ours in select(_SCHEDULED)]
         folders = [
             self._join(schema, table, "any.parquet", is_relative=ours)
@@ -376,6 +384,8 @@ class Catalog(ABC):
             files,
             frozenset(scheduled),
             frozenset(str(PurePosixPath(name).parent) for name in folders),
+            data_path,
+            mark,
         )
 
     def _damaged(self, why: object) -> LakeDamagedError:
@@ -390,6 +400,50 @@ class Catalog(ABC):
                 f" are all below its data path; {WAY_BACK}"
             )
         return name
+
+
+def check_place(facts: CatalogFacts, catalog: object, files: Files) -> bool:
+    """See that the files in a place are those of a catalog, and of no other.
+
+    Two catalogs with one place delete each other's files, and files in a wrong place are found by
+    no other process. So the catalog and the place have the same mark. Files that are lost are no
+    matter here, if others are there (`check_files`).
+
+    Args:
+        facts: What the catalog refers to, and its mark.
+        catalog: Its name, for the message.
+        files: The place.
+
+    Returns:
+        Whether both have the same mark. If not (the lake is new, older than marks, restored, or its
+        files were moved by hand), both may get a new one.
+
+    Raises:
+        LakeError: The place has another mark; or it has none, and only files that the catalog does
+            not refer to, or none of those that it refers to; or neither has any, and the catalog
+            says that its files are elsewhere.
+    """
+    mark = files.read_mark()
+    if mark is not None and mark == facts.mark:
+        return True
+    if mark is not None:
+        raise LakeError(
+            f"{files} is the place of another catalog's files, not of {catalog}: they have"
+            f" different marks ({MARK}); nothing was written; check YTAP_CATALOG and"
+            " YTAP_DATA_PATH, which belong together; if no other catalog uses the place, remove"
+            f" {files.root}{MARK}"
+        )
+    there = files.list_parquet().keys()
+    is_known = facts.mark is None or facts.data_path == files.root
+    if facts.files.keys() & there or (not (facts.files or there) and is_known):
+        return False
+    way = f"; if it is the right place, write {facts.mark} to {files.root}{MARK}"
+    raise LakeError(
+        f"{files} is not the place of the files of {catalog}: it has no {MARK}, and"
+        f" {len(there)} Parquet files, none of them among the {len(facts.files)} that the catalog"
+        " refers to; nothing was written; check YTAP_CATALOG and YTAP_DATA_PATH, which belong"
+        f" together; if the files are lost, {WAY_BACK}{way if facts.mark else ''}"
+    )
 
 
 def check_files(facts: CatalogFacts, catalog: object, files: Files) -> None:

@@ -23,6 +23,7 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, quote
 from ytap_assets.lakehouse.errors import (
     FilesUnreachableError,
+    LakeError,
     LakeMissingError,
     SnapshotMissingError,
     translate_errors,
@@ -189,8 +190,15 @@ def find_obstacle(settings: Settings) -> str | None:
     files = find_files(settings)
     if there := files.list_parquet():
         return f"{files} contains {len(there)} Parquet files of a missing catalog"
-    if files.read_mark() is not None:
-        return f"{files} is the place of another catalog's files: it contains {MARK}"
+    try:
+        mark = files.read_mark()
+    except LakeError as error:
+        return str(error)
+    if mark is not None:
+        return (
+            f"{files} is the place of another catalog's files: it contains {MARK}, which can be"
+            " removed if no other catalog uses the place"
+        )
     return None
 
 

@@ -21,7 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar, Protocol
 from uuid import uuid4
 
-from ytap_assets.lakehouse.errors import BackupError, DiskFullError
+from ytap_assets.errors import FileRefusedError
+from ytap_assets.lakehouse.errors import BackupError, DiskFullError, LakeError
 from ytap_assets.safe_files import describe_kind, read_below, write_below
 
 _LONGEST_NAME, _LONGEST_PART = 1024, 255
@@ -186,10 +187,10 @@ class Files(ABC):
 
     @abstractmethod
     def read_mark(self) -> str | None:
-        """The id of the catalog that has its files here; None if there is none.
+        """The mark of the catalog that has its files here; None if there is none.
 
         Raises:
-            FileRefusedError: The file is none that was written here.
+            LakeError: The file is none that was written here.
         """
 
     @abstractmethod
@@ -359,7 +360,12 @@ class LocalFiles(Files):
 
     def read_mark(self) -> str | None:
         """See `Files.read_mark`."""
-        found = read_below(self.folder, MARK, max_bytes=MARK_BYTES)
+        try:
+            found = read_below(self.folder, MARK, max_bytes=MARK_BYTES)
+        except FileRefusedError as error:
+            raise LakeError(
+                f"{self.folder}: {error}, and not the mark of a catalog; remove it"
+            ) from None
         return None if found is None else found.content.decode("utf-8", "replace").strip()
 
     def write_mark(self, mark: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 from uuid import uuid4
@@ -13,7 +14,7 @@ from uuid import uuid4
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.catalog import LAKE, LAKE_ID, MARK_KEY, WAY_BACK, quote
+from ytap_assets.lakehouse.catalog import LAKE, LAKE_ID, MARK_KEY, READ_MARK, WAY_BACK, check_place
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import (
@@ -35,7 +36,6 @@ from ytap_assets.lakehouse.errors import (
     is_locked,
     translate_errors,
 )
-from ytap_assets.lakehouse.files import MARK
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.lakehouse.sqlite_catalog import BUSY_POLL_S, BUSY_TIMEOUT_S
@@ -73,6 +73,7 @@ class Lake:
         connection.execute("SET GLOBAL threads = 1")
         self._lake_id = self._find_identity()
         self._files = find_files(settings)
+        self._is_placed = False
         self._commit_files = (
             CommitFiles(self.catalog, self._files, sleep) if self.catalog.may_lose_answers else None
         )
@@ -123,8 +124,9 @@ class Lake:
         if lake._commit_files is not None and lake._commit_files.has_any():
             with lake.lock.hold():
                 lake.recover_commits()
-        if refusal is None:
-            lake._check_place()
+        if refusal is None and not (may_only_read or lake._has_one_mark()):
+            with lake.lock.hold():
+                lake._check_place()
         lake.evolve(TABLES if tables is None else tables)
         return lake
 
@@ -210,6 +212,7 @@ class Lake:
             self._watch(),
             self.cursor() as cursor,
         ):
+            self._check_place()
             self.recover_commits()
             transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
@@ -231,62 +234,39 @@ class Lake:
         return nullcontext() if kept is None else kept.watch(self._connection)
 
     def _check_place(self) -> None:
-        """See that the files in the place are those of this catalog.
+        """See that the place has this catalog's files, as `check_place` says; mark both if needed.
 
-        Two catalogs with one place delete each other's files, and files in a wrong place are found
-        by no other process. So the catalog and the place have the same mark. Where one is missing
-        (the lake is new, older than marks, restored, or moved by hand), both get a new one, if the
-        place has every file that the catalog refers to.
+        The caller holds the write lock.
 
         Raises:
-            LakeError: They are those of another catalog, or not there.
+            LakeError: It has not.
         """
-        if self._read_mark() is not None and self._read_mark() == self._files.read_mark():
+        if self._has_one_mark():
             return
-        with self.lock.hold():
-            ours, theirs = self._read_mark(), self._files.read_mark()
-            if theirs is not None and theirs != ours:
-                raise LakeError(
-                    f"{self._files} is the place of another catalog's files, not of {self.catalog}:"
-                    f" they have different marks ({MARK}); nothing was written; check YTAP_CATALOG"
-                    " and YTAP_DATA_PATH, which belong together; if no other catalog uses the"
-                    f" place, remove {self._files.root}{MARK}"
-                )
-            if theirs is not None:
-                return
-            wanted = self.catalog.read_facts().files.keys()
-            lost = wanted - self._files.list_parquet().keys() if wanted else set()
-            if lost or (ours is not None and not wanted):
-                raise LakeError(
-                    f"{self._files} is not the place of the files of {self.catalog}: it has no"
-                    f" {MARK}, and {len(lost)} of {len(wanted)} files are missing; nothing was"
-                    " written; check YTAP_CATALOG and YTAP_DATA_PATH, which belong together; if it"
-                    f" is the right place, write {ours or 'any text'} to {self._files.root}{MARK}"
-                )
-            # What cannot be marked now (another program holds the catalog, the disk is full) can be
-            # read all the same, and is marked by the next process.
-            with suppress(CatalogBusyError, DiskFullError, LakeReadOnlyError):
-                self._mark()
+        self.wait_for_catalog()
+        facts = self.catalog.read_facts()
+        # A new catalog's or an old one's, so that an error can name it.
+        facts = replace(facts, mark=facts.mark or self._mark_catalog())
+        if not check_place(facts, self.catalog, self._files):
+            # A new one: the place where the files were before has the old one.
+            self._files.write_mark(self._mark_catalog())
+        self._is_placed = True
 
-    def _read_mark(self) -> str | None:
-        with self.cursor() as cursor:
-            rows = self.catalog.query(
-                cursor, f"SELECT value FROM ducklake_metadata WHERE key = {quote(MARK_KEY)}"
-            )
-        return next((str(mark) for (mark,) in rows), None)
+    def _has_one_mark(self) -> bool:
+        if not self._is_placed:
+            with self.cursor() as cursor:
+                ours = next((mark for (mark,) in self.catalog.query(cursor, READ_MARK)), None)
+            self._is_placed = ours is not None and ours == self._files.read_mark()
+        return self._is_placed
 
-    def _mark(self) -> None:
-        """Give the catalog and the place a new mark.
-
-        The catalog has it first: where the place has none, the next process gives it one.
-        """
+    def _mark_catalog(self) -> str:
         mark, metadata = uuid4().hex, f"{self.catalog.tables}.ducklake_metadata"
         with translate_errors(self.settings), self.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute(f"DELETE FROM {metadata} WHERE key = ?", [MARK_KEY])
             cursor.execute(f"INSERT INTO {metadata} (key, value) VALUES (?, ?)", [MARK_KEY, mark])
             cursor.execute("COMMIT")
-            self._files.write_mark(mark)
+        return mark
 
     def recover_commits(self, now: datetime | None = None) -> None:
         """Put back files of commits whose answer was lost, as `CommitFiles.recover` says."""

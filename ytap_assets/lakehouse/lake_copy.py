@@ -23,7 +23,6 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
-from uuid import uuid4
 
 import duckdb
 
@@ -177,7 +176,7 @@ def copy_lake(
             if history == "leave":
                 origin = f"{source.catalog_name}, snapshot {commits.newest}"
                 _drop_history(copy.path, origin, run)
-            mark = _settle(copy.path, files)
+            _settle(copy.path, files)
             facts = copy.read_facts()
             _clear_target(files, catalog, facts)
             staged = catalog.stage(copy.path)
@@ -194,7 +193,6 @@ def copy_lake(
             with catalog.lock().hold():
                 _check_place(catalog)
                 catalog.replace_by(staged, ".before-copy", json.dumps(asdict(note)), _READERS_S)
-                files.write_mark(mark)
             catalog.remove_staged()
     return LakeCopy(
         snapshot_id=commits.newest,
@@ -288,8 +286,8 @@ def _drop_history(catalog: Path, origin: str, run: Run) -> None:
             connection.execute(f"CALL ducklake_expire_snapshots('{LAKE}', versions => ?)", [old])
 
 
-def _settle(catalog: Path, files: Files) -> str:
-    """Make a copied catalog that of other files; the mark of their place.
+def _settle(catalog: Path, files: Files) -> None:
+    """Make a copied catalog that of other files; both get their mark when it is opened.
 
     Who attaches it without naming their place must not be led to the source's. What waits for its
     deletion at the source is not sent.
@@ -301,13 +299,8 @@ def _settle(catalog: Path, files: Files) -> str:
                 [files.root],
             )
             connection.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
-            mark = uuid4().hex
             connection.execute("DELETE FROM ducklake_metadata WHERE key = ?", [MARK_KEY])
-            connection.execute(
-                "INSERT INTO ducklake_metadata (key, value) VALUES (?, ?)", [MARK_KEY, mark]
-            )
         connection.execute("PRAGMA journal_mode = DELETE")
-    return mark
 
 
 def _clear_target(files: Files, catalog: Catalog, facts: CatalogFacts) -> None:
@@ -321,7 +314,7 @@ def _clear_target(files: Files, catalog: Catalog, facts: CatalogFacts) -> None:
     if files.read_mark() is not None:
         raise LakeError(
             f"{files}: is the place of another catalog's files: it contains {MARK}; nothing was"
-            " copied; choose an empty place"
+            " copied; choose an empty place, or remove it if no other catalog uses the place"
         )
     earlier = _read_earlier(files, catalog, facts.lake_id)
     there = files.list_parquet()

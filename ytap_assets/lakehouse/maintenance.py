@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 
 import duckdb
 
-from ytap_assets.lakehouse.catalog import LAKE, CatalogFacts, LakeFile, check_files
+from ytap_assets.lakehouse.catalog import LAKE, CatalogFacts, LakeFile, check_files, check_place
 from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
 from ytap_assets.lakehouse.errors import BackupError, SweepRefusedError, translate_errors
@@ -107,6 +107,7 @@ def maintain(
     with lake.lock.hold():
         lake.recover_commits(now)
         facts = lake.catalog.read_facts()
+        check_place(facts, lake.catalog, find_files(lake.settings))
         check_files(facts, lake.catalog, find_files(lake.settings))
     with lake.cursor() as cursor:
         before = _count_files(cursor)

@@ -198,6 +198,7 @@ class S3Files(Files):
                 with self._system.open_input_stream(f"{self._place}/{MARK}") as stream:
                     return bytes(stream.read(MARK_BYTES)).decode("utf-8", "replace").strip()
             except FileNotFoundError:
+                require_bucket(self._system, self._bucket)
                 return None
 
     def write_mark(self, mark: str) -> None:

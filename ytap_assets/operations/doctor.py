@@ -34,7 +34,7 @@ from ytap_assets.domain.plausibility import (
 from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.file_store import find_store
-from ytap_assets.lakehouse.catalog import check_files
+from ytap_assets.lakehouse.catalog import check_files, check_place
 from ytap_assets.lakehouse.connection import (
     find_catalog,
     find_files,
@@ -480,7 +480,9 @@ def examine_lake(
         require_catalog(settings)
         catalog = find_catalog(settings)
         catalog.check_integrity()
-        check_files(catalog.read_facts(), catalog, find_files(settings))
+        facts_of_files, files = catalog.read_facts(), find_files(settings)
+        check_place(facts_of_files, catalog, files)
+        check_files(facts_of_files, catalog, files)
         newer = find_newer_copy(settings, list_copies(settings))
         with inspect_lake(settings) as inspection:
             facts = inspection.facts(TABLES)

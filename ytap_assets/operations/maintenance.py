@@ -25,7 +25,7 @@ from ytap_assets.domain.production.inbox import ACTIONS
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.lakehouse.backup import Verified, back_up, restore, verify
 from ytap_assets.lakehouse.catalog import Commits
-from ytap_assets.lakehouse.connection import find_catalog
+from ytap_assets.lakehouse.connection import find_catalog, find_files
 from ytap_assets.lakehouse.copies import (
     Backup,
     Copy,
@@ -185,7 +185,12 @@ def describe_dropped(settings: Settings, folder: Path) -> list[str]:
             last, is_certain = _find_last_common(settings, folder.absolute(), commits, known)
             events = inspection.read(PRODUCTION_EVENTS, columns, known="snapshot_id", after=last)
     except LakeMissingError:
-        return [f"no lake is replaced: there is none at {settings.catalog_name}"]
+        there = find_files(settings).list_parquet()
+        kept = f"; {len(there)} files in {settings.files_name} are of a lake whose catalog is lost"
+        return [
+            f"no lake is replaced: there is none at {settings.catalog_name}"
+            + (f"{kept} or elsewhere, and are kept beside it" if there else "")
+        ]
     except LakeError as error:
         return [f"it is not known which commits of the current lake the backup lacks: {error}"]
     decided = events.filter(pl.col("actor").str.starts_with(_PERSON)).sort("seq", descending=True)

@@ -95,10 +95,13 @@ class Platform:
                 workspace, so it may be a mistyped one; or see `Lake.open`. Workspaces in the lake
                 need a lake that was created.
             LakeDamagedError: Its catalog is empty.
+            ConfigError: The lake is elsewhere, and there is no data folder with workspaces.
         """
         is_in_folders = self.settings.workspace_source == "folder"
         if not (is_in_folders and is_made_by_itself(self.settings) and self.workspaces.ids()):
             require_catalog(self.settings)
+        if is_in_folders and not self.settings.data.is_dir():
+            raise ConfigError(f"{self.settings.data} does not exist; check YTAP_DATA")
 
     def day_range(self) -> tuple[date, date | None]:
         """The days that can be asked for: the first, and the last one.

@@ -15,6 +15,7 @@ import pytest
 from ytap_assets.defs import launch
 from ytap_assets.defs.build import build_definitions
 from ytap_assets.defs.launch import (
+    explain_instance,
     group_by_assets,
     materialize_range,
     open_instance,
@@ -360,6 +361,20 @@ def test_an_invalid_config_is_named(settings: Settings, text: str) -> None:
     with pytest.raises(ConfigError, match=r"dagster\.yaml") as raised:
         open_instance(prepare_home(settings))
     assert len(str(raised.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("invalid literal for int() with base 10: 'Swordfish99'"),
+        OSError('could not translate host name "Swordfish99@127.0.0.1" to address'),
+        RuntimeError("postgresql+psycopg2://ytap:Swordfish99@db/dagster"),
+        RuntimeError('Value "Swordfish99" of type "<class \'int\'>" is not valid'),
+    ],
+)
+def test_what_is_said_of_a_config_has_no_password(error: Exception) -> None:
+    assert "Swordfish99" not in explain_instance(error)
+    assert type(error).__name__ in explain_instance(error)
 
 
 def test_a_run_that_cannot_write_says_who_is_in_the_way(platform: Platform) -> None:

@@ -176,6 +176,7 @@ def test_a_worker_says_what_of_its_configuration_is_missing(
     monkeypatch.setenv("DAGSTER_HOME", str(cluster.home))
     for name, value in (
         ("DAGSTER_BROKER_URL", " "),
+        ("DAGSTER_BROKER_URL", "http://127.0.0.1:6379"),
         ("DAGSTER_BROKER_URL", None),
         ("DAGSTER_STORAGE_URL", None),
         ("DAGSTER_HOME", None),

@@ -136,6 +136,60 @@ def test_a_journal_of_the_old_catalog_is_not_read_as_the_new_ones(
         assert _versions(restored) == [4, 4]
 
 
+def test_a_restore_into_the_same_place_keeps_the_mark(lake: Lake, tmp_path: Path) -> None:
+    back_up(lake.settings, tmp_path / "empty", NOW)
+    _publish(lake, 1)
+    back_up(lake.settings, tmp_path / "full", NOW)
+    mark = find_files(lake.settings).read_mark()
+    lake.close()
+    for number, name in enumerate(("full", "empty", "full")):
+        restore(lake.settings, tmp_path / name, NOW + timedelta(seconds=number))
+        Lake.open(lake.settings, tables=SAMPLES).close()
+        assert (mark, find_files(lake.settings).read_mark()) == (mark, mark)
+
+
+def test_no_restore_takes_the_place_of_another_catalog(
+    lake: Lake, empty_settings: Settings, tmp_path: Path
+) -> None:
+    _publish(lake, 1)
+    Lake.create(empty_settings, tables=SAMPLES).close()
+    back_up(empty_settings, tmp_path / "other", NOW)
+    mixed = replace(empty_settings, data_path=lake.settings.data_path, bucket=lake.settings.bucket)
+    before = find_files(mixed).list_parquet()
+    with pytest.raises(BackupError, match="the place of another catalog's files"):
+        restore(mixed, tmp_path / "other", NOW)
+    assert find_files(mixed).list_parquet() == before
+    assert _versions(lake) == [1, 1]
+    _publish(lake, 2)
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_no_restore_moves_a_catalog_to_another_place(
+    lake: Lake, tmp_path: Path, has_files: bool
+) -> None:
+    if has_files:
+        _publish(lake, 1)
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    elsewhere = replace(lake.settings, data_path=tmp_path / "elsewhere", bucket=None)
+    with pytest.raises(LakeError, match="is not the place of the files"):
+        restore(elsewhere, tmp_path / "backup", NOW)
+    _publish(lake, 2)
+    assert _versions(lake) == [2, 2]
+
+
+def test_lost_files_are_restored_with_their_place(empty_settings: Settings, tmp_path: Path) -> None:
+    lake = Lake.create(empty_settings, tables=SAMPLES)
+    _publish(lake, 1)
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    lake.close()
+    files = find_files(lake.settings)
+    files.delete(files.list_parquet())
+    files.remove_mark()
+    restore(lake.settings, tmp_path / "backup", NOW)
+    with Lake.open(lake.settings, tables=SAMPLES) as again:
+        assert _versions(again) == [1, 1]
+
+
 def test_a_backup_can_be_restored_where_there_is_no_lake(
     backup: Backup, empty_settings: Settings
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -24,6 +25,7 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.maintenance import maintain
 from ytap_assets.settings import Settings
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, RAW_PAYLOADS
+from ytap_assets_tests.conftest import NOW
 from ytap_assets_tests.databases import change_catalog
 from ytap_assets_tests.lakehouse.samples import (
     DAY,
@@ -323,6 +325,58 @@ def test_a_lake_from_before_marks_gets_one(lake: Lake) -> None:
     change_catalog(lake.settings, "DELETE FROM ducklake_metadata WHERE key = 'ytap_place'")
     Lake.open(lake.settings, tables=SAMPLES).close()
     assert find_files(lake.settings).read_mark() is not None
+
+
+def _leave_mark(lake: Lake, text: str) -> None:
+    find_files(lake.settings).write_mark(text)
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_who_only_reads_needs_no_mark_and_who_writes_needs_it(
+    empty_settings: Settings, has_files: bool
+) -> None:
+    lake = Lake.create(empty_settings, tables=SAMPLES)
+    if has_files:
+        publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    _leave_mark(lake, "another")
+    with Lake.open(lake.settings, tables=SAMPLES, may_only_read=True) as reader:
+        assert reader.reader("tech").read(NOTES).height == 2 * has_files
+        with pytest.raises(LakeError, match="the place of another catalog's files"):
+            publish(reader, NOTES, notes("tech", [DAY], "c"), one_day("tech"))
+    with pytest.raises(LakeError, match="the place of another catalog's files"):
+        maintain(lake, NOW, RUN)
+    find_files(lake.settings).remove_mark()
+    Lake.open(lake.settings, tables=SAMPLES).close()
+    assert find_files(lake.settings).read_mark() not in {None, "another"}
+    lake.close()
+
+
+def test_an_old_lake_that_lost_its_only_file_says_a_way_that_works(lake: Lake) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    files = find_files(lake.settings)
+    files.remove_mark()
+    change_catalog(lake.settings, "DELETE FROM ducklake_metadata WHERE key = 'ytap_place'")
+    files.delete(files.list_parquet())
+    with pytest.raises(LakeError, match=r"write [0-9a-f]{32} to ") as raised:
+        Lake.open(lake.settings, tables=SAMPLES)
+    mark = re.search(r"write ([0-9a-f]{32}) to ", str(raised.value))
+    assert mark is not None
+    files.write_mark(mark[1])
+    with Lake.open(lake.settings, tables=SAMPLES) as again:
+        publish(again, NOTES, notes("finance", [DAY], "c"), one_day("finance"))
+        assert again.reader("finance").read(NOTES).height == 1
+
+
+def test_a_catalog_without_files_does_not_take_the_place_of_others(
+    lake: Lake, empty_settings: Settings
+) -> None:
+    publish(lake, NOTES, notes("tech", [DAY], "ab"), one_day("tech"))
+    Lake.create(empty_settings, tables=SAMPLES).close()
+    find_files(lake.settings).remove_mark()
+    mixed = replace(empty_settings, data_path=lake.settings.data_path, bucket=lake.settings.bucket)
+    with pytest.raises(LakeError, match="is not the place of the files"):
+        Lake.open(mixed, tables=SAMPLES)
+    Lake.open(lake.settings, tables=SAMPLES).close()
 
 
 def test_no_lake_is_made_in_the_place_of_another(lake: Lake, empty_settings: Settings) -> None:

@@ -22,7 +22,6 @@ from ytap_assets.errors import ConfigError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.copies import Backup, Copy, list_copies, open_backup
 from ytap_assets.lakehouse.errors import BackupError, LakeMissingError
-from ytap_assets.lakehouse.files import MARK
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import Finding, examine_backups, examine_lake
@@ -284,12 +283,8 @@ def _keep_state(platform: Platform, folder: Path) -> None:
 
 
 def _put_back(platform: Platform, folder: Path) -> Platform:
-    """Put such a copy in place of the catalog that is there; the lake opened anew.
-
-    The mark of the place goes, as the error message says, since a restore made a new one.
-    """
+    """Put such a copy in place of the catalog that is there; the lake opened anew."""
     platform.lake.close()
-    (platform.settings.data_path / MARK).unlink()
     catalog = platform.settings.catalog
     for suffix in ("", "-wal", "-shm"):
         Path(f"{catalog}{suffix}").unlink(missing_ok=True)
