@@ -179,8 +179,8 @@ def restore(folder: Path, is_sure: bool) -> None:
         say(one_line(text))
     if not is_sure:
         question = (
-            f"Replace the lake at {clean(platform.settings.catalog_name)}? (--yes skips this"
-            " question)"
+            f"Replace the lake at {clean(platform.settings.catalog_name)}, with its files in"
+            f" {clean(platform.settings.files_name)}? (--yes skips this question)"
         )
         if not click.confirm(question):
             fail("not restored; the lake is unchanged")
