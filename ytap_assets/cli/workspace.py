@@ -292,7 +292,7 @@ def push_inboxes(names: tuple[str, ...], everyone: bool, replaces: bool) -> None
 def _choose(names: Sequence[str], everyone: bool, known: Sequence[str]) -> list[str]:
     if everyone == bool(names):
         raise click.UsageError("give the ID of a workspace, or --all")
-    if everyone and not known:
+    if everyone and not _workspaces().ids():
         raise ConfigError(f"{_workspaces().root} has no workspaces to push; check YTAP_DATA")
     return list(known) if everyone else list(dict.fromkeys(names))
 

@@ -192,6 +192,8 @@ def find_obstacle(settings: Settings) -> str | None:
         return f"{files} contains {len(there)} Parquet files of a missing catalog"
     try:
         mark = files.read_mark()
+    except FilesUnreachableError:
+        raise
     except LakeError as error:
         return str(error)
     if mark is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Self
@@ -125,7 +125,8 @@ class Lake:
             with lake.lock.hold():
                 lake.recover_commits()
         if refusal is None and not (may_only_read or lake._has_one_mark()):
-            with lake.lock.hold():
+            # What cannot be marked now can be read, and is compared again before it is written to.
+            with suppress(CatalogBusyError), lake.lock.hold():
                 lake._check_place()
         lake.evolve(TABLES if tables is None else tables)
         return lake
@@ -212,7 +213,9 @@ class Lake:
             self._watch(),
             self.cursor() as cursor,
         ):
-            self._check_place()
+            if not self._has_one_mark():
+                self.wait_for_catalog()
+                self._check_place()
             self.recover_commits()
             transaction = Transaction(cursor, run, self.catalog)
             transaction.begin()
@@ -240,10 +243,8 @@ class Lake:
 
         Raises:
             LakeError: It has not.
+            CatalogBusyError: Another program has the catalog locked, so that it cannot be marked.
         """
-        if self._has_one_mark():
-            return
-        self.wait_for_catalog()
         facts = self.catalog.read_facts()
         # A new catalog's or an old one's, so that an error can name it.
         facts = replace(facts, mark=facts.mark or self._mark_catalog())
