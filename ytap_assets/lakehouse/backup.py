@@ -394,6 +394,7 @@ def restore(
                 current = _current_facts(catalog)
                 mark = copied.read_facts().mark
                 _check_place(files, catalog, current, mark)
+                is_kept = bool(current) and current[0].mark == mark
                 if current and catalog.may_lose_answers:
                     # The previous lake is kept with every file that it refers to.
                     CommitFiles(catalog, files, time.sleep).recover()
@@ -403,7 +404,9 @@ def restore(
                     raise BackupError(f"{place} already exists; run the command again")
                 kept = replacement.run(
                     lambda: _replace_catalog(
-                        files, mark, partial(catalog.replace_by, staged, suffix, note, readers_s)
+                        files,
+                        partial(catalog.replace_by, staged, suffix, note, readers_s),
+                        keeps_mark=is_kept,
                     )
                 )
         finally:
@@ -438,15 +441,17 @@ def _check_place(
 
 
 def _replace_catalog(
-    files: Files, restored: str | None, replace: Callable[[], str | None]
+    files: Files, replace: Callable[[], str | None], *, keeps_mark: bool
 ) -> str | None:
     """Replace a catalog.
 
-    If the restored one has not the mark of the place, both get a new one when it is opened.
+    If the replaced and the restored one do not have the same mark, the restored one and the place
+    get a new mark when it is opened. So does one that replaces none: a catalog that was thought
+    lost, and is only elsewhere, is then refused.
     """
-    mark = files.read_mark()
-    if mark is not None and mark == restored:
+    if keeps_mark:
         return replace()
+    mark = files.read_mark()
     files.remove_mark()
     try:
         return replace()

@@ -126,6 +126,16 @@ class SqliteCatalog(Catalog):
         for file in (making, *list_journals(making)):
             file.unlink(missing_ok=True)
         attach(SqliteCatalog(making, self._data_path))
+        # On a full disk, SQLite leaves what it cannot write into the file in the journal, and says
+        # nothing.
+        try:
+            with closing(sqlite3.connect(making)) as connection:
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.OperationalError as error:
+            raise DiskFullError(
+                f"{self}: could not be completed: {error}; no lake was created; free some space and"
+                " run the command again"
+            ) from None
         making.rename(self.path)
 
     def attach(self, connection: duckdb.DuckDBPyConnection, data_path: str, mode: Mode) -> None:

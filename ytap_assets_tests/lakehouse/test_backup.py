@@ -177,6 +177,19 @@ def test_no_restore_moves_a_catalog_to_another_place(
     assert _versions(lake) == [2, 2]
 
 
+def test_a_catalog_that_was_thought_lost_is_refused_after_a_restore_in_its_place(
+    lake: Lake, empty_settings: Settings, tmp_path: Path
+) -> None:
+    _publish(lake, 1)
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    mixed = replace(empty_settings, data_path=lake.settings.data_path, bucket=lake.settings.bucket)
+    restore(mixed, tmp_path / "backup", NOW)
+    with Lake.open(mixed, tables=SAMPLES) as restored:
+        assert _versions(restored) == [1, 1]
+    with pytest.raises(LakeError, match="the place of another catalog's files"):
+        Lake.open(lake.settings, tables=SAMPLES)
+
+
 def test_lost_files_are_restored_with_their_place(empty_settings: Settings, tmp_path: Path) -> None:
     lake = Lake.create(empty_settings, tables=SAMPLES)
     _publish(lake, 1)

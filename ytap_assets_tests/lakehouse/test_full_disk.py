@@ -75,6 +75,24 @@ def test_no_space_for_files_and_catalog(tmp_path: Path) -> None:
     assert (files, seen) == (1, [ROWS, [len(free) - 1]])
 
 
+def test_no_space_for_a_new_lake(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    prefix = _own_disk(disk)
+    free = [4096, *range(80_000, 400_000, 20_000), 1_000_000]
+    with Worker("create", prefix=prefix, disk=str(disk), free=free) as worker:
+        worker.go()
+        assert worker.finish() == 0, worker.reports
+    outcomes = [
+        json.loads(r.removeprefix("outcome ")) for r in worker.reports if r[:7] == "outcome"
+    ]
+    assert len(outcomes) == len(free)
+    for leave, made, again, seen in outcomes:
+        assert made == "ok" or made.startswith("DiskFullError: "), (leave, made)
+        assert (again, seen) == ("ok", [ROWS, [1]]), leave
+    assert outcomes[0][1] != "ok"
+    assert outcomes[-1][1] == "ok"
+
+
 def test_no_space_for_the_commit_alone(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     prefix = _own_disk(disk)

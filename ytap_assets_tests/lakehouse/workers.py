@@ -288,6 +288,19 @@ def fill(*, data: str, disk: str, where: dict[str, str], free: list[int]) -> Non
         report("swept", json.dumps([orphans, files, _summary(lake)]))
 
 
+def create(*, disk: str, free: list[int]) -> None:
+    """Create lakes on a small disk with ever so little space left; write when there is some."""
+    for number, leave in enumerate(free):
+        settings = _settings(f"{disk}/{number}")
+        ballast = _fill_up(Path(disk), leave)
+        made = _attempt(partial(Lake.create, settings, tables=SAMPLES))
+        ballast.unlink()
+        with Lake.open(settings, tables=SAMPLES) as lake:
+            again = _try_to_publish(lake, 1)
+            report("outcome", json.dumps([leave, made, again, _summary(lake)]))
+        shutil.rmtree(settings.data)
+
+
 def copy(*, data: str, disk: str, free: list[int]) -> None:
     """Back up onto a small disk, and restore there, with ever so little space left."""
     source, target = _settings(data), _settings(f"{disk}/data")
@@ -395,7 +408,7 @@ def _free(disk: Path) -> int:
 ROLES: dict[str, Callable[..., None]] = {
     role.__name__: role
     for role in (
-        *(hold, commit, make, churn, endure, write, read, put_back, fill),
+        *(hold, commit, make, create, churn, endure, write, read, put_back, fill),
         *(copy, copy_often, copy_read_only, degrade),
     )
 }
