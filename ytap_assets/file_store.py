@@ -32,19 +32,11 @@ class FileStore(ABC):
         """Where a file is, for people: a path or a URL."""
 
     @abstractmethod
-    def check(self) -> None:
-        """See that the place is there, if it has to be; nothing is written.
-
-        Raises:
-            FileRefusedError: It is not, or the server cannot be asked.
-        """
-
-    @abstractmethod
     def exists(self, name: str) -> bool:
         """Whether there is such a file.
 
         Raises:
-            FileRefusedError: The server cannot be asked.
+            FileRefusedError: The server cannot be asked, or there is no such bucket.
         """
 
     @abstractmethod
@@ -87,9 +79,6 @@ class _Folder(FileStore):
     def locate(self, name: str) -> Path:
         return self._folder / name
 
-    def check(self) -> None:
-        pass
-
     def exists(self, name: str) -> bool:
         return (self._folder / name).is_file()
 
@@ -126,15 +115,14 @@ class _Prefix(FileStore):
     def locate(self, name: str) -> str:
         return f"s3://{self._path(name)}"
 
-    def check(self) -> None:
+    def exists(self, name: str) -> bool:
         from ytap_assets.s3 import require_bucket  # noqa: PLC0415
 
-        with self._translate(""):
-            require_bucket(self._system, self._bucket)
-
-    def exists(self, name: str) -> bool:
         with self._translate(name):
-            return bool(self._system.get_file_info(self._path(name)).is_file)
+            is_there = bool(self._system.get_file_info(self._path(name)).is_file)
+            if not is_there:
+                require_bucket(self._system, self._bucket)
+            return is_there
 
     def list_names(self, folder: str) -> list[str]:
         from pyarrow import fs  # noqa: PLC0415

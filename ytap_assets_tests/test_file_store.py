@@ -75,11 +75,10 @@ def test_a_server_that_is_not_there_is_named_and_the_variable(
     assert "swordfish" not in str(refused.value)
 
 
-def test_a_bucket_that_does_not_exist_is_named(store: FileStore, bucket: str) -> None:
-    store.check()
+def test_a_bucket_that_does_not_exist_is_named(bucket: str) -> None:
     url = bucket.replace("/lakes", "/no-such-bucket", 1)
     with pytest.raises(FileRefusedError, match="'no-such-bucket' does not exist"):
-        find_store(Settings.from_env({"YTAP_FILES": url})).check()
+        find_store(Settings.from_env({"YTAP_FILES": url})).exists(NAME)
 
 
 def test_a_place_that_is_no_folder_and_no_bucket_is_refused() -> None:

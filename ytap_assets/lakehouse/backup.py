@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -383,8 +382,13 @@ def restore(
                     for name, expected in backup.files.items()
                 }
             )
-            copied, staged = open_copied(folder), catalog.stage(folder / CATALOG_NAME)
-            if staged.read_facts() != copied.read_facts():
+            copied, current = open_copied(folder), _current_facts(catalog)
+            _check_place(files, catalog, current, copied.read_facts().mark)
+            # A catalog that was thought lost, and is only elsewhere, is refused by a new mark.
+            mark = files.read_mark() if current else None
+            facts = replace(copied.read_facts(), data_path=files.root, mark=mark)
+            staged = catalog.stage(folder / CATALOG_NAME, files.root, mark)
+            if staged.read_facts() != facts:
                 raise damaged(copied.path)
             commits = copied.read_commits()
             newest = newest_sequence(settings, list_copies(settings))
@@ -392,23 +396,22 @@ def restore(
             with catalog.lock().hold():
                 suffix = f".before-{now:%Y%m%dT%H%M%S%f}"
                 current = _current_facts(catalog)
-                mark = copied.read_facts().mark
-                _check_place(files, catalog, current, mark)
-                is_kept = bool(current) and current[0].mark == mark
+                if mark != (files.read_mark() if current else None):
+                    raise BackupError(
+                        f"{catalog} was made or opened meanwhile; nothing was restored; run the"
+                        " command again"
+                    )
                 if current and catalog.may_lose_answers:
                     # The previous lake is kept with every file that it refers to.
                     CommitFiles(catalog, files, time.sleep).recover()
-                facts = [copied.read_facts(), *current]
-                replacement = _Replacement(files, staged_files, list(backup.files), suffix, facts)
+                replacement = _Replacement(
+                    files, staged_files, list(backup.files), suffix, [facts, *current]
+                )
                 if place := catalog.find_kept(suffix) or replacement.find_kept():
                     raise BackupError(f"{place} already exists; run the command again")
-                kept = replacement.run(
-                    lambda: _replace_catalog(
-                        files,
-                        partial(catalog.replace_by, staged, suffix, note, readers_s),
-                        keeps_mark=is_kept,
-                    )
-                )
+                if not current:
+                    files.remove_mark()
+                kept = replacement.run(lambda: catalog.replace_by(staged, suffix, note, readers_s))
         finally:
             with suppress(LakeError, OSError):  # the next restore or maintenance removes it
                 remove_restoring(settings)
@@ -438,29 +441,6 @@ def _check_place(
             " YTAP_DATA_PATH, which belong together; if no other catalog uses the place, remove"
             f" {files.root}{MARK}"
         )
-
-
-def _replace_catalog(
-    files: Files, replace: Callable[[], str | None], *, keeps_mark: bool
-) -> str | None:
-    """Replace a catalog.
-
-    If the replaced and the restored one do not have the same mark, the restored one and the place
-    get a new mark when it is opened. So does one that replaces none: a catalog that was thought
-    lost, and is only elsewhere, is then refused.
-    """
-    if keeps_mark:
-        return replace()
-    mark = files.read_mark()
-    files.remove_mark()
-    try:
-        return replace()
-    except RestoreInDoubtError:
-        raise  # whichever is there gets a new one
-    except BaseException:
-        if mark is not None:
-            files.write_mark(mark)
-        raise
 
 
 def verify(settings: Settings, folder: Path, now: datetime) -> Verified:

@@ -262,10 +262,16 @@ class Catalog(ABC):
         """
 
     @abstractmethod
-    def stage(self, copy: Path) -> Catalog:
+    def stage(self, copy: Path, data_path: str, mark: str | None) -> Catalog:
         """Bring a copy, which `copy_to` made, into the place of this catalog, under another name.
 
-        What was staged before is there until the copy is complete, and removed then.
+        What was staged before is there until the copy is complete, and removed then. Whoever
+        attaches it without naming the place of its files is not led to those of the original.
+
+        Args:
+            copy: The copy; it is not changed.
+            data_path: Where the staged one says that its files are.
+            mark: Its mark; None to let it get one when it is opened.
 
         Raises:
             OSError: There is no space for it.
@@ -481,6 +487,23 @@ def check_files(facts: CatalogFacts, catalog: object, files: Files) -> None:
             f" are missing or damaged, such as {bad[0]} of the table {first.table}, which is"
             f" {state} and should have {first.size_bytes:,} bytes; {way}"
         )
+
+
+def list_settlements(metadata: str, data_path: str, mark: str | None) -> list[str]:
+    """Statements that make a copied catalog that of files elsewhere, with another mark.
+
+    Args:
+        metadata: The name of its table ``ducklake_metadata``.
+        data_path: Where its files are.
+        mark: Its mark; None for none.
+    """
+    statements = [
+        f"UPDATE {metadata} SET value = {quote(data_path)}"
+        " WHERE key = 'data_path' AND scope IS NULL",
+        f"DELETE FROM {metadata} WHERE key = {quote(MARK_KEY)}",
+    ]
+    values = f"{quote(MARK_KEY)}, {quote(mark or '')}"
+    return statements + ([f"INSERT INTO {metadata} (key, value) VALUES ({values})"] if mark else [])
 
 
 def quote(text: str) -> str:

@@ -20,7 +20,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +28,6 @@ import duckdb
 
 from ytap_assets.lakehouse.catalog import (
     LAKE,
-    MARK_KEY,
     Catalog,
     CatalogFacts,
     LakeFile,
@@ -176,10 +175,10 @@ def copy_lake(
             if history == "leave":
                 origin = f"{source.catalog_name}, snapshot {commits.newest}"
                 _drop_history(copy.path, origin, run)
-            _settle(copy.path, files)
-            facts = copy.read_facts()
+            _forget_deletions(copy.path)
+            facts = replace(copy.read_facts(), data_path=files.root, mark=None)
             _clear_target(files, catalog, facts)
-            staged = catalog.stage(copy.path)
+            staged = catalog.stage(copy.path, files.root, None)
             if staged.read_facts() != facts:
                 raise LakeError(f"{staged}: is not what was written; run the command again")
             snapshots = len(copy.read_commits().times)
@@ -286,20 +285,11 @@ def _drop_history(catalog: Path, origin: str, run: Run) -> None:
             connection.execute(f"CALL ducklake_expire_snapshots('{LAKE}', versions => ?)", [old])
 
 
-def _settle(catalog: Path, files: Files) -> None:
-    """Make a copied catalog that of other files; both get their mark when it is opened.
-
-    Who attaches it without naming their place must not be led to the source's. What waits for its
-    deletion at the source is not sent.
-    """
+def _forget_deletions(catalog: Path) -> None:
+    """Leave out of a copied catalog what waits for its deletion at the source: it is not sent."""
     with closing(sqlite3.connect(catalog)) as connection:
         with connection:
-            connection.execute(
-                "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path' AND scope IS NULL",
-                [files.root],
-            )
             connection.execute("DELETE FROM ducklake_files_scheduled_for_deletion")
-            connection.execute("DELETE FROM ducklake_metadata WHERE key = ?", [MARK_KEY])
         connection.execute("PRAGMA journal_mode = DELETE")
 
 

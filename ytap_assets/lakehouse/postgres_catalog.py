@@ -28,7 +28,16 @@ from psycopg2 import errorcodes
 from psycopg2.extensions import QuotedString
 from psycopg2.extensions import connection as Connection  # noqa: N812
 
-from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, Rows, Select, quote
+from ytap_assets.lakehouse.catalog import (
+    LAKE,
+    WAY_BACK,
+    Catalog,
+    Mode,
+    Rows,
+    Select,
+    list_settlements,
+    quote,
+)
 from ytap_assets.lakehouse.connection import connect
 from ytap_assets.lakehouse.errors import (
     BackupError,
@@ -245,7 +254,7 @@ class PostgresCatalog(Catalog):
         with closing(sqlite3.connect(target)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
 
-    def stage(self, copy: Path) -> PostgresCatalog:
+    def stage(self, copy: Path, data_path: str, mark: str | None) -> PostgresCatalog:
         """See `Catalog.stage`."""
         staging, staged = self._beside("staging"), self._beside("restoring")
         with self._session() as session:
@@ -255,6 +264,9 @@ class PostgresCatalog(Catalog):
         staging._transfer(SqliteCatalog(copy, is_copy=True), into_copy=False)
         with self._session() as session:
             staged._drop_unfinished(session)
+            metadata = f'"{staging.database.schema}".ducklake_metadata'
+            for statement in list_settlements(metadata, data_path, mark):
+                _execute(session, statement)
             _execute(
                 session,
                 f'ALTER SCHEMA "{staging.database.schema}" RENAME TO "{staged.database.schema}"',

@@ -22,7 +22,16 @@ from uuid import uuid4
 import duckdb
 
 from ytap_assets.errors import FileRefusedError
-from ytap_assets.lakehouse.catalog import LAKE, WAY_BACK, Catalog, Mode, Rows, Select, quote
+from ytap_assets.lakehouse.catalog import (
+    LAKE,
+    WAY_BACK,
+    Catalog,
+    Mode,
+    Rows,
+    Select,
+    list_settlements,
+    quote,
+)
 from ytap_assets.lakehouse.errors import (
     BackupError,
     CatalogBusyError,
@@ -298,7 +307,7 @@ class SqliteCatalog(Catalog):
             here.backup(there)
             there.execute("PRAGMA journal_mode = DELETE")
 
-    def stage(self, copy: Path) -> SqliteCatalog:
+    def stage(self, copy: Path, data_path: str, mark: str | None) -> SqliteCatalog:
         """See `Catalog.stage`."""
         staged = self.path.with_name(f"{self.path.name}.restoring-{uuid4().hex}")
         staged.parent.mkdir(parents=True, exist_ok=True)
@@ -307,6 +316,9 @@ class SqliteCatalog(Catalog):
         # It keeps its journal as a lake's does. Else the first to attach it would change that,
         # which SQLite refuses at once where another program reads the catalog.
         with closing(sqlite3.connect(part)) as connection:
+            with connection:
+                for statement in list_settlements("ducklake_metadata", data_path, mark):
+                    connection.execute(statement)
             connection.execute("PRAGMA journal_mode = WAL")
         sync(part)
         part.rename(staged)

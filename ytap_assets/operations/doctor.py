@@ -69,6 +69,7 @@ from ytap_assets.operations.workspaces import (
     find_idle_settings,
     list_workspaces,
 )
+from ytap_assets.reports.files import OVERVIEW
 from ytap_assets.settings import VARIABLES, Settings
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.exchange import SourceError
@@ -411,7 +412,7 @@ def _check_store(settings: Settings) -> Iterator[Finding]:
     if settings.store_bucket is None:
         return
     try:
-        find_store(settings).check()
+        find_store(settings).exists(OVERVIEW)
     except FileRefusedError as error:
         yield Finding("health", "reports and models", "fail", str(error))
     else:

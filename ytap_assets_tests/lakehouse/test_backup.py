@@ -141,11 +141,30 @@ def test_a_restore_into_the_same_place_keeps_the_mark(lake: Lake, tmp_path: Path
     _publish(lake, 1)
     back_up(lake.settings, tmp_path / "full", NOW)
     mark = find_files(lake.settings).read_mark()
+    assert mark is not None
     lake.close()
     for number, name in enumerate(("full", "empty", "full")):
         restore(lake.settings, tmp_path / name, NOW + timedelta(seconds=number))
         Lake.open(lake.settings, tables=SAMPLES).close()
-        assert (mark, find_files(lake.settings).read_mark()) == (mark, mark)
+        assert find_files(lake.settings).read_mark() == mark
+
+
+@pytest.mark.parametrize("has_files", [True, False])
+def test_a_lake_that_was_restored_elsewhere_is_at_home_there(
+    lake: Lake, empty_settings: Settings, tmp_path: Path, has_files: bool
+) -> None:
+    if has_files:
+        _publish(lake, 1)
+    back_up(lake.settings, tmp_path / "backup", NOW)
+    restore(empty_settings, tmp_path / "backup", NOW)
+    Lake.open(empty_settings, tables=SAMPLES).close()
+    files = find_files(empty_settings)
+    assert files.read_mark() not in {None, find_files(lake.settings).read_mark()}
+    files.delete(files.list_parquet())
+    files.remove_mark()
+    restore(empty_settings, tmp_path / "backup", NOW + timedelta(seconds=1))
+    with Lake.open(empty_settings, tables=SAMPLES) as again:
+        assert _versions(again) == [1, 1] * has_files
 
 
 def test_no_restore_takes_the_place_of_another_catalog(

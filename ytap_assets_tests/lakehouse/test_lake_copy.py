@@ -480,13 +480,14 @@ def test_what_was_staged_stays_until_something_else_is(filled: Lake, tmp_path: P
     """It is the record of an interrupted copy, and a process may end at any moment."""
     catalog = filled.catalog
     catalog.copy_to(tmp_path / "copy")
-    facts = catalog.stage(tmp_path / "copy").read_facts()
+    facts = catalog.stage(tmp_path / "copy", "elsewhere/", "a mark").read_facts()
+    assert facts == replace(catalog.read_facts(), data_path="elsewhere/", mark="a mark")
     (tmp_path / "folder").mkdir()
     with pytest.raises((OSError, duckdb.Error)):
-        catalog.stage(tmp_path / "folder")
+        catalog.stage(tmp_path / "folder", "", None)
     staged = catalog.find_staged()
     assert staged is not None
-    assert staged.read_facts() == facts == catalog.read_facts()
+    assert staged.read_facts() == facts
     catalog.remove_staged()
     assert catalog.find_staged() is None
 
