@@ -73,7 +73,6 @@ class Lake:
         connection.execute("SET GLOBAL threads = 1")
         self._lake_id = self._find_identity()
         self._files = find_files(settings)
-        self._is_placed = False
         self._commit_files = (
             CommitFiles(self.catalog, self._files, sleep) if self.catalog.may_lose_answers else None
         )
@@ -213,6 +212,7 @@ class Lake:
             self._watch(),
             self.cursor() as cursor,
         ):
+            # Each time: another catalog may have taken the place since this one was opened.
             if not self._has_one_mark():
                 self.wait_for_catalog()
                 self._check_place()
@@ -251,14 +251,11 @@ class Lake:
         if not check_place(facts, self.catalog, self._files):
             # A new one: the place where the files were before has the old one.
             self._files.write_mark(self._mark_catalog())
-        self._is_placed = True
 
     def _has_one_mark(self) -> bool:
-        if not self._is_placed:
-            with self.cursor() as cursor:
-                ours = next((mark for (mark,) in self.catalog.query(cursor, READ_MARK)), None)
-            self._is_placed = ours is not None and ours == self._files.read_mark()
-        return self._is_placed
+        with self.cursor() as cursor:
+            ours = next((mark for (mark,) in self.catalog.query(cursor, READ_MARK)), None)
+        return ours is not None and ours == self._files.read_mark()
 
     def _mark_catalog(self) -> str:
         mark, metadata = uuid4().hex, f"{self.catalog.tables}.ducklake_metadata"

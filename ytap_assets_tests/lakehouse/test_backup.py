@@ -207,6 +207,8 @@ def test_a_catalog_that_was_thought_lost_is_refused_after_a_restore_in_its_place
         assert _versions(restored) == [1, 1]
     with pytest.raises(LakeError, match="the place of another catalog's files"):
         Lake.open(lake.settings, tables=SAMPLES)
+    with pytest.raises(LakeError, match="the place of another catalog's files"):
+        _publish(lake, 2)  # which was open all the time
 
 
 def test_lost_files_are_restored_with_their_place(empty_settings: Settings, tmp_path: Path) -> None:
