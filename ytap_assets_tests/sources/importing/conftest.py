@@ -53,7 +53,7 @@ def read(tmp_path: Path, now: datetime) -> Read:
     ) -> Fetch:
         content = text.encode() if isinstance(text, str) else text
         path = tmp_path / name
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
         return read_trend_file(
             path,
             workspace_id=workspace_id,
