@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from ytap_assets.config_keys import MISTYPED, find_nearest, fold_name, refuse_repeats
@@ -57,6 +58,8 @@ _MAX_COUNT = 10**12
 _MAX_DAYS = 36_500
 _MAX_SEARCHES = 10
 _LONGEST_SEARCH = 100
+_LONGEST_NAME = 100
+_TWO = 2
 
 
 def suggest_source(name: str) -> str | None:
@@ -100,6 +103,7 @@ Patterns = Annotated[
     ],
     Field(max_length=MAX_PATTERNS),
 ]
+Dollars = Annotated[float, _Number, Field(ge=0, le=1_000_000)]
 Percent = Annotated[float, _Number, Field(ge=0, le=100)]
 Times = Annotated[int, _Number, Field(ge=1, le=1000)]
 Weight = Annotated[float, _Number, Field(ge=0, le=1000)]
@@ -464,6 +468,13 @@ class Scoring(Section):
         return value
 
 
+def _check_approver(value: str) -> str:
+    name = value.strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise ValueError(f"expected a name in one line of up to {_LONGEST_NAME} characters")
+    return name
+
+
 class Approval(Section):
     """Who approves: a person, or the policy as soon as all gates are open."""
 
@@ -473,15 +484,52 @@ class Approval(Section):
     videos: Literal["person", "policy"] = Field(
         default="person", description="Who approves videos: `person` or `policy`"
     )
+    approvers: tuple[Annotated[str, AfterValidator(_check_approver)], ...] = Field(
+        default=(),
+        description="Names of the persons whose decisions count; those of any person if not given",
+        examples=[["Mira Holt", "Ada"]],
+    )
+    policy_min_score: Percent | None = Field(
+        default=None,
+        description="The policy approves only from this score on: of a script its `quality`, of a"
+        " video its `quality_score`",
+        examples=[80],
+    )
+    policy_max_cost_usd: Dollars | None = Field(
+        default=None,
+        description="The policy approves only up to this cost, in US dollars: of a script the"
+        " estimate, of a video its cost",
+        examples=[1.5],
+    )
+    two_persons_above_usd: Dollars | None = Field(
+        default=None,
+        description="Above this cost, in US dollars, two of the `approvers` must approve, and the"
+        " policy does not",
+        examples=[2.5],
+    )
+
+    @field_validator("approvers")
+    @classmethod
+    def _check_approvers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        refuse_repeats((fold_name(name), name) for name in value)
+        return value
+
+    @model_validator(mode="after")
+    def _check_limits(self) -> Approval:
+        if self.two_persons_above_usd is not None and len(self.approvers) < _TWO:
+            raise ValueError("two_persons_above_usd needs at least two names in `approvers`")
+        if "policy" not in (self.scripts, self.videos):
+            for key in ("policy_min_score", "policy_max_cost_usd"):
+                if getattr(self, key) is not None:
+                    raise ValueError(f"{key} has no effect; set `scripts` or `videos` to policy")
+        return self
 
 
 class Budget(Section):
     """Limits on the cost of a video."""
 
-    per_video_usd: Annotated[float, _Number] = Field(
+    per_video_usd: Dollars = Field(
         default=3.0,
-        ge=0,
-        le=1_000_000,
         description="Maximum of a video's estimated cost, and of the cost of its last version"
         " alone, in US dollars",
     )

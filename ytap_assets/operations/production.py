@@ -69,6 +69,7 @@ from ytap_assets.operations.production_inputs import (
     ProductionInputs,
     read_holders,
     scripts_frame,
+    workspace_rules,
 )
 from ytap_assets.operations.records import SCRIPT, read_records, refresh_tables, split_rows
 from ytap_assets.tables import PRODUCTION_EVENTS
@@ -309,8 +310,8 @@ def decide_on_script(
     Raises:
         ConfigError: There is no such workspace, or it is archived.
         UnknownScriptError: There is no such script.
-        TransitionRefusedError: The decision is not possible in the script's state, or approves
-            again what is approved already.
+        TransitionRefusedError: The person may not decide, the decision is not possible in the
+            script's state, or it approves again what is approved already.
     """
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
@@ -333,7 +334,8 @@ def decide_on_script(
         if state is None:
             raise UnknownScriptError(f"workspace {workspace_id} has no script {script_id!r}")
         production = Production(fold_events(stored), stored, NO_TOPICS)
-        evidence = production.gather({workspace_id: Found(decisions=others)})[workspace_id]
+        found = Found(rules=workspace_rules(slice_.workspace), decisions=others)
+        evidence = production.gather({workspace_id: found})[workspace_id]
         [candidate] = list_candidates(evidence, "decide", state, now)
         events = candidate.decide(decision, str(ULID.from_datetime(now)))
         new = events_to_frame(events, recorded_at=now)

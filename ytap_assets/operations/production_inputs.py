@@ -37,7 +37,6 @@ from ytap_assets.domain.production.evidence import (
     Claims,
     Found,
     Production,
-    Rules,
     fill_content_ids,
 )
 from ytap_assets.domain.production.gates import TOPIC_COLUMNS
@@ -50,6 +49,7 @@ from ytap_assets.domain.production.manifest import (
     VideoFolder,
     parse_manifest,
 )
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.inbox_files import (
@@ -373,10 +373,11 @@ class ProductionInputs:
         """
         lines = self.reader.read(INBOX_LINES, wanted={"file": [APPROVALS]})
         decisions = decisions_and_uploads(lines, self.inboxes)[0][workspace_id]
+        rules = self.found[workspace_id].rules
         scripts = {decision.script_id for decision in decisions}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
         ignored = Production(records, events, NO_TOPICS).find_ignored(
-            {workspace_id: Found(decisions=decisions)}, self.now
+            {workspace_id: Found(rules=rules, decisions=decisions)}, self.now
         )
         return [_describe_ignored(*one) for one in ignored[workspace_id]]
 
@@ -529,12 +530,21 @@ def read_holders(
 
 def workspace_rules(workspace: Workspace) -> Rules:
     """The production settings of a workspace's config."""
+    approval = workspace.approval
     return Rules(
-        script_approval=workspace.approval.scripts,
-        video_approval=workspace.approval.videos,
+        script_approval=approval.scripts,
+        video_approval=approval.videos,
         budget_usd_micros=usd_to_micros(workspace.budget.per_video_usd),
         banned_topics=workspace.brand.banned_topics,
+        approvers=approval.approvers,
+        policy_min_score=approval.policy_min_score,
+        policy_max_cost_usd_micros=_to_micros(approval.policy_max_cost_usd),
+        two_persons_above_usd_micros=_to_micros(approval.two_persons_above_usd),
     )
+
+
+def _to_micros(amount: float | None) -> int | None:
+    return None if amount is None else usd_to_micros(amount)
 
 
 class VideoFolders(Mapping[str, VideoFolder]):

@@ -103,10 +103,19 @@ class ProductionRecords(Rows):
     video_id: Text = column("The YouTube id of the published video.", null=True)
     channel_id: Text = column("The id of the channel on which the video was published.", null=True)
     script_approved_by: Text = column(
-        "Who approved the script: `person:NAME` or `policy`.", null=True
+        "Who approved the script last: `person:NAME` or `policy`.", null=True
     )
     video_approved_by: Text = column(
-        "Who approved the video: `person:NAME` or `policy`.", null=True
+        "Who approved the video last: `person:NAME` or `policy`.", null=True
+    )
+    script_approvers: Texts = column(
+        "All who approved the script in its present review or the last one, in order.", null=True
+    )
+    video_approvers: Texts = column(
+        "All who approved the video in its present review or the last one, in order.", null=True
+    )
+    script_quality: Float = column(
+        "The `quality` of the script: its generator's own rating.", null=True
     )
     failed_gates: Texts = column("The closed gates of the script, each with the reason.")
     job_status: Text = column(

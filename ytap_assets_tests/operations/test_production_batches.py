@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production import records as fold
-from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.records import videos_from_records
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope
 from ytap_assets.lakehouse.errors import CatalogBusyError, LockTimeoutError
 from ytap_assets.lakehouse.lake import Lake

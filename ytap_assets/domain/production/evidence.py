@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
@@ -52,6 +52,7 @@ from ytap_assets.domain.production.records import (
     read_contexts,
     script_text,
 )
+from ytap_assets.domain.production.rules import Rules
 
 CONTENT_TYPES = ("script_submitted", "imported", "video_completed", "published")
 """The types of events that bring content."""
@@ -334,25 +335,6 @@ def describe_copy(
 _NOT_STORED = 2**62
 """Where the numbers of events begin that are not stored yet: after all that are."""
 
-Approver = Literal["person", "policy"]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The production settings of a workspace's config.
-
-    Attributes:
-        script_approval: Who approves scripts.
-        video_approval: Who approves videos.
-        budget_usd_micros: What a video may cost.
-        banned_topics: Words and phrases it never talks about.
-    """
-
-    script_approval: Approver = "person"
-    video_approval: Approver = "person"
-    budget_usd_micros: int = 3_000_000
-    banned_topics: Sequence[str] = ()
-
 
 @dataclass(frozen=True)
 class Found:
@@ -512,6 +494,7 @@ class Production:
                 ),
                 records[workspace_id],
                 now,
+                one.rules,
             )
             for workspace_id, one in found.items()
         }

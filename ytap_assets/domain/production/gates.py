@@ -14,10 +14,13 @@ import polars as pl
 from ytap_assets.domain.phrases import find_phrases
 from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, TAKEN
 from ytap_assets.domain.production.records import Record
+from ytap_assets.domain.production.rules import format_usd
 from ytap_assets.domain.text import comparable_titles, normalize_texts
 from ytap_assets.domain.urls import canonical_urls
 
 MIN_QUALITY = 85
+APPROVAL = "approval"
+"""The gate that waits for a person or the policy: closed, it is no failure."""
 TOPIC_COLUMNS = ("workspace_id", "script_id", "state", "title", "topic_url", "created_at")
 """The columns of `production_records` that say what a script is about, and whether it counts."""
 
@@ -48,6 +51,7 @@ def evaluate_generation_gates(
     record: Record,
     text: str,
     *,
+    approval: str | None,
     banned: str | None,
     budget_usd_micros: int,
     rival: str | None,
@@ -58,12 +62,14 @@ def evaluate_generation_gates(
     Args:
         record: The script's record.
         text: Its spoken text.
+        approval: Which approval is missing, from `Rules.find_missing`.
         banned: Which banned topic it mentions, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
         rival: The other script with its topic, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
+        Gate(APPROVAL, approval),
         Gate("schema", _find_missing(record, text)),
         Gate("banned_topic", banned),
         Gate("topic", rival),
@@ -75,7 +81,7 @@ def evaluate_generation_gates(
 def evaluate_publication_gates(
     record: Record,
     *,
-    approved_by: str | None,
+    approval: str | None,
     budget_usd_micros: int,
     manifest_problems: Sequence[str],
     copy: str | None = None,
@@ -84,13 +90,13 @@ def evaluate_publication_gates(
 
     Args:
         record: The script's record.
-        approved_by: Who approved its video, or would.
+        approval: Which approval is missing, from `Rules.find_missing`.
         budget_usd_micros: What a video may cost.
         manifest_problems: The current problems of its files.
         copy: The script of another workspace with the same content, from `evidence.describe_copy`.
     """
     return (
-        Gate("approval", None if approved_by else "the video is not approved yet"),
+        Gate(APPROVAL, approval),
         Gate("quality", _check_quality(record.quality_score)),
         Gate("budget", _check_budget(record.cost_usd_micros, budget_usd_micros)),
         Gate("manifest", "; ".join(manifest_problems) or None),
@@ -113,14 +119,9 @@ def _check_budget(cost_usd_micros: int | None, budget_usd_micros: int) -> str | 
     if cost_usd_micros is None:
         return "the cost is unknown"
     if cost_usd_micros > budget_usd_micros:
-        return f"{_dollars(cost_usd_micros)} is over the budget of {_dollars(budget_usd_micros)}"
+        cost, budget = format_usd(cost_usd_micros), format_usd(budget_usd_micros)
+        return f"{cost} is over the budget of {budget}"
     return None
-
-
-def _dollars(micros: int) -> str:
-    cents = f"${micros / 1_000_000:,.2f}"
-    exact = f"${micros / 1_000_000:,.6f}"
-    return cents if exact == f"{cents}0000" else exact
 
 
 def _check_quality(score: float | None) -> str | None:

@@ -56,6 +56,7 @@ from ytap_assets.domain.production.lines import (
     text_up_to,
 )
 from ytap_assets.domain.production.records import Record
+from ytap_assets.domain.production.rules import PERSON, Rules, list_approvers
 from ytap_assets.errors import TransitionRefusedError
 
 _NOT_IN_PAYLOAD = ("script_id", "created_at", "estimated_cost_usd")
@@ -360,7 +361,7 @@ def decision_event(
         type=event_type,
         from_state=state,
         to_state=to_state,
-        actor=f"person:{decision.actor}",
+        actor=PERSON + decision.actor,
         occurred_at=decision.at,
         reason=decision.reason,
     )
@@ -504,7 +505,11 @@ class Obstacle:
 
 
 def find_obstacle(
-    decision: Decision, standing: Standing, record: Record | None, now: datetime
+    decision: Decision,
+    standing: Standing,
+    record: Record | None,
+    now: datetime,
+    rules: Rules,
 ) -> Obstacle | None:
     """Why a decision that was not applied does not count now; None if it does.
 
@@ -513,25 +518,27 @@ def find_obstacle(
         standing: Its status, according to the log.
         record: Its script; None if there is none.
         now: The present.
+        rules: The workspace's rules.
     """
     if record is None:
         return Obstacle("there is no script with this id yet")
-    if not is_possible(decision.action, record.state):
-        needed = ", ".join(str(state) for state in RULES[ACTIONS[decision.action]].from_states)
-        return Obstacle(
-            f"the script has the state {record.state}; {decision.action} needs {needed}"
-        )
-    if decision.action != "cancel" and (
-        reason := _find_other_subject(decision, standing, record, now)
-    ):
-        return Obstacle(reason)
-    if decision.at > now:
+    reason = _find_mismatch(decision, record) or rules.find_stranger(decision.actor)
+    if reason is None and decision.action != "cancel":
+        reason = _find_other_subject(decision, standing, record, now)
+    if reason is None and decision.at > now:
         return Obstacle("its date is in the future; it takes effect then", waits=True)
-    approved_by = {
-        "approve_script": record.script_approved_by,
-        "approve_video": record.video_approved_by,
-    }.get(decision.action)
-    return Obstacle(f"already approved by {approved_by}") if approved_by else None
+    if reason is None and RULES[ACTIONS[decision.action]].to_state is None:
+        actor = PERSON + decision.actor
+        reason = rules.find_repetition(record, list_approvers(record), actor)
+    return Obstacle(reason) if reason else None
+
+
+def _find_mismatch(decision: Decision, record: Record) -> str | None:
+    """Why a decision is not possible in the script's state; None if it is."""
+    if is_possible(decision.action, record.state):
+        return None
+    needed = ", ".join(str(state) for state in RULES[ACTIONS[decision.action]].from_states)
+    return f"the script has the state {record.state}; {decision.action} needs {needed}"
 
 
 def _find_other_subject(
@@ -558,6 +565,7 @@ def find_obstacles(
     standings: Mapping[Decision, Standing],
     records: Mapping[str, Record],
     now: datetime,
+    rules: Rules,
 ) -> list[tuple[Decision, Obstacle]]:
     """The decisions that were not applied and do not count now, each with the reason.
 
@@ -566,11 +574,14 @@ def find_obstacles(
         standings: The status of each, according to the log.
         records: Their scripts, by id; those without a record are absent.
         now: The present.
+        rules: The workspace's rules.
     """
     obstacles = [
         (
             decision,
-            find_obstacle(decision, standings[decision], records.get(decision.script_id), now),
+            find_obstacle(
+                decision, standings[decision], records.get(decision.script_id), now, rules
+            ),
         )
         for decision in decisions
         if standings[decision] != "applied"

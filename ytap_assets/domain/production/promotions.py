@@ -41,6 +41,7 @@ from ytap_assets.domain.production.evidence import (
     video_content_id,
 )
 from ytap_assets.domain.production.gates import (
+    APPROVAL,
     Gate,
     evaluate_generation_gates,
     evaluate_publication_gates,
@@ -58,6 +59,12 @@ from ytap_assets.domain.production.inbox import (
 )
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
+from ytap_assets.domain.production.rules import (
+    POLICY,
+    Rules,
+    describe_approvers,
+    list_approvers,
+)
 from ytap_assets.errors import TransitionRefusedError
 
 _INSTANT = timedelta(microseconds=1)
@@ -76,6 +83,7 @@ class PromotionContext:
         standings: The status of each of them, according to the log.
         decisions_problem: Why the approvals file cannot be read; None if it can.
         now: The present.
+        rules: The workspace's rules.
         events: What happens to it, in order; grows with the calls.
     """
 
@@ -87,20 +95,18 @@ class PromotionContext:
     standings: Mapping[Decision, Standing]
     decisions_problem: str | None
     now: datetime
+    rules: Rules
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        in_video_review = self.record.state == VIDEO_PENDING_REVIEW
-        self._approved_by = (
-            self.record.video_approved_by if in_video_review else self.record.script_approved_by
-        )
+        self._approvers = list(list_approvers(self.record))
         self._approved_at: datetime | None = None
         self._applied: list[Decision] = []
 
     @property
-    def approved_by(self) -> str | None:
-        """Who approved the script or video in review; None if it is not approved."""
-        return self._approved_by
+    def missing_approval(self) -> str | None:
+        """Which approval of what is in review is missing; None if none is."""
+        return self.rules.find_missing(self.record, self._approvers)
 
     def apply_decisions(self) -> bool:
         """Apply the decisions that take effect now (`decisions`).
@@ -121,10 +127,11 @@ class PromotionContext:
                 self._applied.append(decision)
                 self.events.append(replace(event, occurred_at=self.date(decision.at)))
                 return True
-            if not self._approved_by:
+            if self._find_repetition(event.actor) is None:
                 self._applied.append(decision)
                 self.events.append(event)
-                self._approved_by, self._approved_at = event.actor, decision.at
+                self._approvers.append(event.actor)
+                self._approved_at = decision.at
         return False
 
     def _list_applicable(self) -> list[Decision]:
@@ -132,8 +139,12 @@ class PromotionContext:
             decision
             for decision in sorted(self.decisions, key=lambda decision: decision.at)
             if self.standings[decision] != "applied"
-            and find_obstacle(decision, self.standings[decision], self.record, self.now) is None
+            and find_obstacle(decision, self.standings[decision], self.record, self.now, self.rules)
+            is None
         ]
+
+    def _find_repetition(self, actor: str) -> str | None:
+        return self.rules.find_repetition(self.record, self._approvers, actor)
 
     def close(self) -> list[Event]:
         """Everything that happens to the script: decisions received, then the other events.
@@ -200,14 +211,19 @@ class PromotionContext:
         """What a decision at a keyboard does to the script.
 
         Raises:
-            TransitionRefusedError: The decision is not possible in the script's state, or approves
-                again what is approved already.
+            TransitionRefusedError: The person may not decide, the decision is not possible in the
+                script's state, or it approves again what is approved already.
         """
-        event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
-        if event.to_state is None and self._approved_by:
+        if stranger := self.rules.find_stranger(decision.actor):
             raise TransitionRefusedError(
-                f"script {decision.script_id} has the state {self.record.state}: already approved"
-                f" by {self._approved_by}; nothing was stored"
+                f"script {decision.script_id}: {stranger}; nothing was stored"
+            )
+        event = decision_event(self.workspace_id, decision, self.record.state, event_id=event_id)
+        repetition = self._find_repetition(event.actor) if event.to_state is None else None
+        if repetition:
+            raise TransitionRefusedError(
+                f"script {decision.script_id} has the state {self.record.state}: {repetition};"
+                " nothing was stored"
             )
         if event.to_state is not None:
             event = replace(event, occurred_at=self.date(decision.at))
@@ -215,26 +231,26 @@ class PromotionContext:
         self._applied.append(decision)
         return self.close()
 
-    def pass_gates(
-        self, gates: Sequence[Gate], *, approval: str, promotion: str, by_policy: bool
-    ) -> None:
+    def pass_gates(self, gates: Sequence[Gate], *, approval: str, promotion: str) -> None:
         """Promote the script if it is approved, or the policy approves it, and all gates are open.
 
         Args:
             gates: The verdicts. A missing approval is no failure: it is what the review is for.
             approval: The type of event by which the policy approves.
             promotion: The type of event that moves the script.
-            by_policy: Whether the policy approves where no person did.
         """
-        failed = [str(gate) for gate in gates if not gate.passed and gate.name != "approval"]
-        if failed or not (self._approved_by or by_policy):
+        failed = [str(gate) for gate in gates if not gate.passed and gate.name != APPROVAL]
+        is_approved = self.missing_approval is None
+        if failed or not (is_approved or self.rules.find_policy_obstacle(self.record) is None):
             self.note_gates(failed)
             return
-        if not self._approved_by:
-            self._approved_by, self._approved_at = "policy", self.record.state_since
-            self._add(approval, actor="policy", at=self.record.state_since, evidence=None)
+        if not is_approved:
+            self._approvers.append(POLICY)
+            self._approved_at = self.record.state_since
+            self._add(approval, actor=POLICY, at=self.record.state_since, evidence=None)
         at = self.now if self.record.failed_gates else self._approved_at
-        self.promote(promotion, at=at, payload={"approved_by": self._approved_by})
+        payload = {"approved_by": describe_approvers(self._approvers)}
+        self.promote(promotion, at=at, payload=payload)
 
     def promote(
         self,
@@ -326,6 +342,7 @@ def list_candidates(
             standings=evidence.standings,
             decisions_problem=evidence.found.decisions_problem,
             now=now,
+            rules=evidence.rules,
         )
 
 
@@ -421,6 +438,7 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
             gates = evaluate_generation_gates(
                 candidate.record,
                 candidate.context.text,
+                approval=candidate.missing_approval,
                 banned=banned.get(candidate.record.script_id),
                 budget_usd_micros=rules.budget_usd_micros,
                 rival=evidence.rivals.get(candidate.record.script_id),
@@ -430,7 +448,6 @@ def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
                 gates,
                 approval="script_approved",
                 promotion="generation_started",
-                by_policy=rules.script_approval == "policy",
             )
         events += candidate.close()
     return events
@@ -505,7 +522,7 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
             folder = evidence.found.folders.get(candidate.record.script_id)
             gates = evaluate_publication_gates(
                 candidate.record,
-                approved_by=candidate.approved_by,
+                approval=candidate.missing_approval,
                 budget_usd_micros=rules.budget_usd_micros,
                 manifest_problems=_recheck_video(candidate, folder),
                 copy=_describe_copy(candidate, evidence),
@@ -514,7 +531,6 @@ def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
                 gates,
                 approval="video_approved",
                 promotion="publication_cleared",
-                by_policy=rules.video_approval == "policy",
             )
         events += candidate.close()
     return events

@@ -31,7 +31,7 @@ from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables.production import PRODUCTION_RECORDS
 from ytap_assets.tables.workspaces import VIDEOS
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 """Counted up with every change of these rules: records of an older version are computed again."""
 
 _SCRIPT = ("workspace_id", "script_id")
@@ -45,6 +45,7 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "topic_url": _ABOUT_SCRIPT,
     "generation_method": _ABOUT_SCRIPT,
     "estimated_cost_usd_micros": _ABOUT_SCRIPT,
+    "script_quality": _ABOUT_SCRIPT,
     "cost_usd_micros": _ABOUT_VIDEO,
     "quality_score": _ABOUT_VIDEO,
     "duration_s": _ABOUT_VIDEO,
@@ -53,6 +54,9 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "published_at": _ABOUT_PUBLISHING,
 }
 """What payloads say about a record, and in which events."""
+
+_KEYS = {"script_quality": "quality"}
+"""The keys of facts in the payloads, where they differ from the column."""
 
 _SINCE = {
     "cost_usd_micros": "_video",
@@ -86,7 +90,7 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
     rows = events.sort("seq").with_row_index("_row")
     facts = rows.select(_read_fact(name) for name in _FACTS)
     found = _find_rows(pl.concat([rows, facts], how="horizontal"))
-    found = found.filter(pl.col("_moved").is_not_null()).sort(_SCRIPT)
+    found = _add_approvers(found.filter(pl.col("_moved").is_not_null()), rows).sort(_SCRIPT)
 
     def gather(values: pl.Series, at: str) -> pl.Series:
         return values.gather(found[at]).alias(at)
@@ -102,6 +106,8 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
         gather(rows["type"], "_job").str.strip_prefix("job_").alias("job_status"),
         _read_gates(gather(rows["payload"], "_gates")),
         *(gather(facts[name], name) for name in _FACTS),
+        "script_approvers",
+        "video_approvers",
         "job_attempts",
         "events",
         pl.lit(FOLD_VERSION).alias("fold_version"),
@@ -145,10 +151,32 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _add_approvers(found: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Who approved since the review began, each once and in order."""
+    approvals = rows.filter(pl.col("type").is_in(["script_approved", "video_approved"])).select(
+        *_SCRIPT, "_row", "type", "actor"
+    )
+    for kind in ("script", "video"):
+        began = found.select(*_SCRIPT, pl.col(f"_{kind}_review").fill_null(0).alias("_began"))
+        approvers = (
+            approvals.filter(type=f"{kind}_approved")
+            .join(began, on=_SCRIPT)
+            .filter(pl.col("_row") >= pl.col("_began"))
+            .sort("_row")
+            .group_by(_SCRIPT)
+            .agg(pl.col("actor").unique(maintain_order=True).alias(f"{kind}_approvers"))
+        )
+        none = pl.lit([], dtype=pl.List(pl.String))
+        found = found.join(approvers, on=_SCRIPT, how="left").with_columns(
+            pl.col(f"{kind}_approvers").fill_null(none)
+        )
+    return found
+
+
 def _read_fact(name: str) -> pl.Expr:
     """The value of a fact in the payloads; null if it is missing or has the wrong type."""
     speaks = pl.col("type").is_in(list(_FACTS[name]))
-    text = pl.when(speaks).then(pl.col("payload")).str.json_path_match(f"$.{name}")
+    text = pl.when(speaks).then(pl.col("payload")).str.json_path_match(f"$.{_KEYS.get(name, name)}")
     dtype = PRODUCTION_RECORDS.schema[name]
     if name == "published_at":
         value = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
@@ -181,8 +209,9 @@ class Record:
     estimated_cost_usd_micros: int | None
     cost_usd_micros: int | None
     quality_score: float | None
-    script_approved_by: str | None
-    video_approved_by: str | None
+    script_quality: float | None
+    script_approvers: list[str] | None
+    video_approvers: list[str] | None
     failed_gates: list[str]
     state_since: datetime
     events: int

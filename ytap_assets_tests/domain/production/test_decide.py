@@ -14,11 +14,11 @@ from polars.testing import assert_frame_equal
 from ulid import ULID
 
 from ytap_assets.domain.production.events import IN_PRODUCTION, Event, check_event, evidence_id
-from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.inbox import ACTIONS, Decision, Upload, is_possible
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
 from ytap_assets.domain.production.promotions import PROMOTIONS, list_candidates
 from ytap_assets.domain.production.records import fold_events
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets_tests.domain.production.test_states import is_legal
 from ytap_assets_tests.domain.production.worlds import (

@@ -13,11 +13,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ytap_assets.domain.production.evidence import Rules
 from ytap_assets.domain.production.lines import usd_to_micros
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.records import fold_events, videos_from_records
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.workspaces import parse_workspace
 from ytap_assets_tests.domain.production.worlds import (
     World,

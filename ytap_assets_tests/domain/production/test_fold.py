@@ -31,9 +31,13 @@ from ytap_assets.tables.production import (
 from ytap_assets_tests.domain.production.worlds import NOW, START
 from ytap_assets_tests.effort import examples
 
-SCRIPT_FACTS = ("title", "hook", "topic_url", "generation_method", "estimated_cost_usd_micros")
+SCRIPT_FACTS = (
+    *("title", "hook", "topic_url", "generation_method", "estimated_cost_usd_micros"),
+    "script_quality",
+)
 VIDEO_FACTS = ("cost_usd_micros", "quality_score", "duration_s")
 PUBLISHING_FACTS = ("video_id", "channel_id")
+KEYS = {"script_quality": "quality"}
 SAYS = {
     "script_submitted": SCRIPT_FACTS,
     "video_completed": VIDEO_FACTS,
@@ -50,6 +54,8 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
         "workspace_id": event.workspace_id,
         "script_id": event.script_id,
         "failed_gates": [],
+        "script_approvers": [],
+        "video_approvers": [],
         "job_attempts": 0,
         "events": 0,
     }
@@ -57,17 +63,19 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
         new["created_at"] = new["created_at"] or event.occurred_at
         new.update(state=event.to_state, state_since=event.occurred_at, failed_gates=[])
         if event.to_state == "script_pending_review":
-            new["script_approved_by"] = None
+            new.update(script_approved_by=None, script_approvers=[])
         if event.to_state in ("video_pending_review", "ready_for_generation"):
-            new["video_approved_by"] = None
+            new.update(video_approved_by=None, video_approvers=[])
     if event.type == "video_completed":
         new.update(dict.fromkeys(VIDEO_FACTS))
-    stated = {name: event.payload.get(name) for name in SAYS.get(event.type, ())}
+    stated = {name: event.payload.get(KEYS.get(name, name)) for name in SAYS.get(event.type, ())}
     new.update({name: value for name, value in stated.items() if value is not None})
     if event.type == "script_approved":
         new["script_approved_by"] = event.actor
+        new["script_approvers"] = list(dict.fromkeys([*new["script_approvers"], event.actor]))
     if event.type == "video_approved":
         new["video_approved_by"] = event.actor
+        new["video_approvers"] = list(dict.fromkeys([*new["video_approvers"], event.actor]))
     if event.type == "gates_evaluated":
         new["failed_gates"] = event.payload.get("failed_gates", [])
     if event.type.startswith("job_"):
@@ -94,7 +102,7 @@ PAYLOADS = st.fixed_dictionaries(
     optional={
         **dict.fromkeys(("title", "hook", "topic_url", "video_id", "generation_method"), TEXTS),
         **dict.fromkeys(("estimated_cost_usd_micros", "cost_usd_micros"), NUMBERS),
-        **dict.fromkeys(("quality_score", "duration_s"), st.none() | st.floats(0, 100)),
+        **dict.fromkeys(("quality", "quality_score", "duration_s"), st.none() | st.floats(0, 100)),
         "failed_gates": st.lists(st.sampled_from(["topic: told", 'schema: "no" title', "[x], ]"])),
     },
 )

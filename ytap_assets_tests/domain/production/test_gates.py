@@ -27,8 +27,9 @@ RECORD = Record(
     estimated_cost_usd_micros=2_000_000,
     cost_usd_micros=2_000_000,
     quality_score=90.0,
-    script_approved_by=None,
-    video_approved_by=None,
+    script_quality=None,
+    script_approvers=[],
+    video_approvers=[],
     failed_gates=[],
     state_since=START,
     events=1,
@@ -47,6 +48,7 @@ def before_generation(text: str = "Said.", **changes: Any) -> list[str]:
     gates = evaluate_generation_gates(
         record,
         text,
+        approval=None,
         banned=banned.get(record.script_id),
         budget_usd_micros=3_000_000,
         rival=rival,
@@ -56,7 +58,7 @@ def before_generation(text: str = "Said.", **changes: Any) -> list[str]:
 
 def before_publishing(**changes: Any) -> list[str]:
     options: dict[str, Any] = {
-        "approved_by": changes.pop("approved_by", "person:ada"),
+        "approval": changes.pop("approval", None),
         "budget_usd_micros": 3_000_000,
         "manifest_problems": changes.pop("manifest_problems", []),
     }
@@ -157,7 +159,9 @@ def test_the_quality_is_high_enough(score: float | None, problems: list[str]) ->
 
 
 def test_a_video_is_approved_and_whole() -> None:
-    assert before_publishing(approved_by=None, manifest_problems=["a is missing", "b too"]) == [
+    assert before_publishing(
+        approval="the video is not approved yet", manifest_problems=["a is missing", "b too"]
+    ) == [
         "approval: the video is not approved yet",
         "manifest: a is missing; b too",
     ]

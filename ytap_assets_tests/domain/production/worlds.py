@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.production.events import Admission, Event, admit_frame, events_to_frame
-from ytap_assets.domain.production.evidence import Evidence, Found, Production, Rules
+from ytap_assets.domain.production.evidence import Evidence, Found, Production
 from ytap_assets.domain.production.gates import TOPIC_COLUMNS
 from ytap_assets.domain.production.inbox import (
     Decision,
@@ -29,6 +29,7 @@ from ytap_assets.domain.production.lines import Fields, Parsed, compare_lines, r
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.records import fold_events
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.tables.production import PRODUCTION_EVENTS
 
 START = datetime(2026, 11, 10, 9, 0, tzinfo=UTC)
@@ -84,9 +85,11 @@ def video_folder(script_id: str = "one", **changes: Any) -> VideoFolder:
     return VideoFolder(json.dumps(content | changes).encode(), {"video.mp4": fact})
 
 
-def decided(script_id: str, what: str, at: datetime, reason: str | None = None) -> Decision:
-    """What Ada decided."""
-    return Decision(script_id, what, "ada", at, reason)
+def decided(
+    script_id: str, what: str, at: datetime, reason: str | None = None, actor: str = "ada"
+) -> Decision:
+    """What a person decided: Ada, if no other is named."""
+    return Decision(script_id, what, actor, at, reason)
 
 
 @dataclass
@@ -159,7 +162,7 @@ class World:
         """The decisions that did nothing so far, each with the reason."""
         records = self.records
         production = Production(records, self.log, records.select(TOPIC_COLUMNS))
-        found = {"tech": Found(decisions=self.decisions)}
+        found = {"tech": Found(self.rules, decisions=self.decisions)}
         ignored = production.find_ignored(found, self.now)["tech"]
         return {decision: obstacle.reason for decision, obstacle in ignored}
 
