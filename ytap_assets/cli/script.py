@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
 _EVENTS = ("seq", "occurred_at", "type", "from_state", "to_state", "actor", "reason")
-_MAX_NAME = 100
 _SHOWN = 5
 _APPROVALS = {"approve_script": "script_pending_review", "approve_video": "video_pending_review"}
 
@@ -61,6 +60,12 @@ def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="NAME",
             help="Name of the person who decides; by default the login name.",
         ),
+        click.option(
+            "--seen",
+            type=click.IntRange(min=1),
+            metavar="SEQ",
+            help="Decide only if the state has not changed since this event (`ytap review show`).",
+        ),
         one_workspace,
         _script,
     ):
@@ -90,7 +95,7 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     CSV also in the column ignored_decisions), inbox lines that cannot be parsed, public videos of
     scripts that are not cleared, and what the next run will accept.
     """
-    from ytap_assets.operations.production import survey_scripts
+    from ytap_assets.operations.review import survey_scripts
     from ytap_assets.tables.production import STATES
 
     if state is not None and state not in STATES:
@@ -159,7 +164,13 @@ def show(script: str, workspace: str) -> None:
 @_deciding
 @click.option("--video", "is_video", is_flag=True, help="Approve the video, not the script.")
 def approve(
-    script: str, workspace: str, actor: str | None, reason: str | None, *, is_video: bool
+    script: str,
+    workspace: str,
+    actor: str | None,
+    reason: str | None,
+    seen: int | None,
+    *,
+    is_video: bool,
 ) -> None:
     """Approve a script, or with --video its video.
 
@@ -169,7 +180,7 @@ def approve(
     record = _find(platform, workspace, script)
     action = "approve_video" if is_video else "approve_script"
     _check_review(action, script, workspace, str(record["state"]))
-    _decide(platform, workspace, script, action, actor, reason)
+    _decide(platform, workspace, script, action, actor, reason, seen)
     for gate in cast("list[str]", record["failed_gates"]):
         note(f"closed gate: {one_line(gate)}")
 
@@ -199,27 +210,33 @@ def _check_review(action: str, script: str, workspace: str, state: str) -> None:
     "reject", epilog=examples('ytap script reject ep-12 -w tech --reason "not our topic"')
 )
 @_deciding
-def reject(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
+def reject(
+    script: str, workspace: str, actor: str | None, reason: str | None, seen: int | None
+) -> None:
     """Reject the script or its video. This is final."""
-    _decide(open_platform(), workspace, script, "reject", actor, reason)
+    _decide(open_platform(), workspace, script, "reject", actor, reason, seen)
 
 
 @scripts.command(
     "send-back", epilog=examples('ytap script send-back ep-12 -w tech --reason "no sound"')
 )
 @_deciding
-def send_back(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
+def send_back(
+    script: str, workspace: str, actor: str | None, reason: str | None, seen: int | None
+) -> None:
     """Send a video back to be generated again."""
-    _decide(open_platform(), workspace, script, "send_back", actor, reason)
+    _decide(open_platform(), workspace, script, "send_back", actor, reason, seen)
 
 
 @scripts.command(
     "cancel", epilog=examples('ytap script cancel ep-12 -w tech --reason "no longer true"')
 )
 @_deciding
-def cancel(script: str, workspace: str, actor: str | None, reason: str | None) -> None:
+def cancel(
+    script: str, workspace: str, actor: str | None, reason: str | None, seen: int | None
+) -> None:
     """Cancel the script, in any state before publication."""
-    _decide(open_platform(), workspace, script, "cancel", actor, reason)
+    _decide(open_platform(), workspace, script, "cancel", actor, reason, seen)
 
 
 @scripts.command("refold", epilog=examples("ytap script refold --workspace tech"))
@@ -249,20 +266,17 @@ def _decide(
     action: str,
     actor: str | None,
     reason: str | None,
+    seen: int | None,
 ) -> None:
-    from ytap_assets.operations.production import decide_on_script
+    from ytap_assets.operations.review import decide_on_script
 
     name = (getpass.getuser() if actor is None else actor).strip()
     if not name:
         raise click.BadParameter("the name is empty", param_hint="--as")
-    if not (name.isprintable() and len(name) <= _MAX_NAME):
-        raise click.BadParameter(
-            f"a name has one line and at most {_MAX_NAME} characters", param_hint="--as"
-        )
     run = new_run(f"{action} {script}")
     try:
         state = decide_on_script(
-            platform, workspace, script, action, actor=name, reason=reason, run=run
+            platform, workspace, script, action, actor=name, reason=reason, run=run, seen=seen
         )
     except UnknownScriptError as error:
         raise _unknown(platform, workspace, script) from error
@@ -293,7 +307,8 @@ def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
 def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptError:
     """Why there is no record of a script, and what to do."""
     from ytap_assets.operations.inbox_files import SCRIPTS
-    from ytap_assets.operations.production import SUBMIT, survey_scripts
+    from ytap_assets.operations.production import SUBMIT
+    from ytap_assets.operations.review import survey_scripts
 
     if script in survey_scripts(platform, workspace).due.get(SUBMIT, ()):
         return UnknownScriptError(

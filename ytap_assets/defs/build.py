@@ -23,6 +23,7 @@ from ytap_assets.defs.assets import (
     restore_drill,
 )
 from ytap_assets.defs.automation import build_schedules, build_sensors
+from ytap_assets.defs.review import decision_job
 from ytap_assets.defs.table_assets import build_stages
 from ytap_assets.lakehouse.connection import attach
 from ytap_assets.operations.platform import Platform
@@ -58,7 +59,7 @@ def _define(platform: Platform) -> dg.Definitions:
             restore_drill,
         ],
         asset_checks=[evidence_checks()],
-        jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL],
+        jobs=[*STAGE_JOBS.values(), MAINTENANCE, DRILL, decision_job],
         schedules=build_schedules(),
         sensors=build_sensors(platform),
         resources={

@@ -13,19 +13,17 @@ given (`production_inputs`), or the records and videos (`records`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
-from ulid import ULID
 
 from ytap_assets.domain.production.events import (
     TAKEN,
     Event,
     Script,
     admit_frame,
-    current_states,
     events_to_frame,
 )
 from ytap_assets.domain.production.evidence import (
@@ -33,45 +31,32 @@ from ytap_assets.domain.production.evidence import (
     Claims,
     ContentLog,
     Evidence,
-    Found,
     Original,
-    Production,
     claim_content,
 )
-from ytap_assets.domain.production.inbox import Decision
 from ytap_assets.domain.production.promotions import (
     PROMOTIONS,
     Promotion,
     is_held_as_copy,
-    list_candidates,
 )
-from ytap_assets.domain.production.records import fold_events
-from ytap_assets.errors import ConfigError, UnknownScriptError
-from ytap_assets.lakehouse.checks import PASSED, Scope, check_rows
+from ytap_assets.errors import ConfigError
+from ytap_assets.lakehouse.checks import PASSED, Scope
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.inbox_files import APPROVALS
 from ytap_assets.operations.inboxes import (
     SliceRefusedError,
     check_slices,
-    decisions_and_uploads,
     find_new_bad_lines,
     find_news,
-    open_inboxes,
-    read_lines_of,
     read_wanted,
     store_inboxes,
 )
-from ytap_assets.operations.platform import Batch, Platform, Results, Written
+from ytap_assets.operations.platform import Batch, Results, Written
 from ytap_assets.operations.production_inputs import (
-    NO_TOPICS,
-    IgnoredDecision,
     ProductionInputs,
     read_holders,
     scripts_frame,
-    workspace_rules,
 )
-from ytap_assets.operations.records import SCRIPT, read_records, refresh_tables, split_rows
+from ytap_assets.operations.records import SCRIPT, refresh_tables, split_rows
 from ytap_assets.tables import PRODUCTION_EVENTS
 
 ALL_PROMOTIONS = "all"
@@ -106,7 +91,7 @@ def advance(batch: Batch, promotion: str) -> Results:
     try:
         for _ in range(_MAX_ROUNDS):
             inputs = ProductionInputs(Batch(batch.platform, waiting, batch.run))
-            made = _Decisions(inputs, chosen)
+            made = Decisions(inputs, chosen)
             made.decide_all()
             moves_cursors = any(one.name == SUBMIT for one in chosen)
             for workspace_id, stored in _commit(made, moves_cursors=moves_cursors).items():
@@ -221,11 +206,12 @@ def preview(batch: Batch) -> dict[str, Preview | Exception]:
     compared with those of other workspaces. Where a run found a video incomplete, or a script to be
     a copy, that is examined here too, so that the same run is not requested again and again.
     """
-    return _preview(ProductionInputs(batch, is_preview=True))
+    return preview_inputs(ProductionInputs(batch, is_preview=True))
 
 
-def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
-    made = _Decisions(inputs, list(PROMOTIONS.values()))
+def preview_inputs(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
+    """`preview` of what was read."""
+    made = Decisions(inputs, list(PROMOTIONS.values()))
     events: dict[str, dict[str, list[Event]]] = defaultdict(dict)
     for promotion in made.promotions:
         for workspace_id, decided in made.decide(promotion).items():
@@ -244,107 +230,7 @@ def _preview(inputs: ProductionInputs) -> dict[str, Preview | Exception]:
     return previews
 
 
-@dataclass(frozen=True)
-class ScriptSurvey:
-    """A workspace's scripts, and what a person should know of its inbox files.
-
-    Names and texts are untrusted input.
-
-    Attributes:
-        records: Its records as the log has them: columns as in ``production_records``.
-        ignored: The decisions of the approvals file that have no effect as things stand, in order.
-        problems: What is wrong with its inbox files; each text begins with a file's name.
-        due: The scripts that the next run would take in or promote, by promotion.
-    """
-
-    records: pl.DataFrame
-    ignored: list[IgnoredDecision]
-    problems: list[str]
-    due: dict[str, list[str]]
-
-
-def survey_scripts(platform: Platform, workspace_id: str) -> ScriptSurvey:
-    """A workspace's scripts, and what its inbox files hold beside them.
-
-    Raises:
-        ConfigError: There is no such workspace.
-    """
-    run = Run("preview", "cli", "preview")
-    slice_ = platform.slice(workspace_id, None, run, writes=False)
-    inputs = ProductionInputs(Batch(platform, (slice_,), run), is_preview=True)
-    found = _preview(inputs)[workspace_id]
-    if isinstance(found, Exception):
-        raise found
-    due: dict[str, list[str]] = {}
-    if not slice_.workspace.is_archived:
-        for name, events in found.events.items():
-            if scripts := [event.script_id for event in events if event.type not in _NOTES]:
-                due[name] = list(dict.fromkeys(scripts))
-    records = read_records(inputs.reader, inputs.unfolded)
-    return ScriptSurvey(
-        records,
-        inputs.list_ignored(workspace_id, records),
-        inputs.list_problems(workspace_id, records),
-        due,
-    )
-
-
-def decide_on_script(
-    platform: Platform,
-    workspace_id: str,
-    script_id: str,
-    action: str,
-    *,
-    actor: str,
-    reason: str | None,
-    run: Run,
-) -> str:
-    """Store what a person decided about a script, with the record and video that follow from it.
-
-    Decisions of the approvals file that do not count yet are received before it
-    (`PromotionContext.close`).
-
-    Returns:
-        The state the script is in afterwards. Promotions follow at the next tick of their sensor.
-
-    Raises:
-        ConfigError: There is no such workspace, or it is archived.
-        UnknownScriptError: There is no such script.
-        TransitionRefusedError: The person may not decide, the decision is not possible in the
-            script's state, or it approves again what is approved already.
-    """
-    platform.workspaces.get_open(workspace_id)
-    platform.register(workspace_id, run)
-    slice_ = platform.slice(workspace_id, None, run)
-    now = platform.now()
-    decision = Decision(script_id, action, actor, now, reason)
-    with platform.lake.write(run) as transaction:
-        reader = transaction.reader(workspace_id)
-        inboxes = open_inboxes([slice_], reader)
-        if workspace_id in inboxes.failed:
-            raise inboxes.failed[workspace_id]
-        rows = read_lines_of(reader, [script_id], files=(APPROVALS,))
-        others = [
-            one
-            for one in decisions_and_uploads(rows, inboxes)[0][workspace_id]
-            if one.script_id == script_id
-        ]
-        stored = reader.read(PRODUCTION_EVENTS, wanted={"script_id": [script_id]})
-        state = current_states(stored).get((workspace_id, script_id))
-        if state is None:
-            raise UnknownScriptError(f"workspace {workspace_id} has no script {script_id!r}")
-        production = Production(fold_events(stored), stored, NO_TOPICS)
-        found = Found(rules=workspace_rules(slice_.workspace), decisions=others)
-        evidence = production.gather({workspace_id: found})[workspace_id]
-        [candidate] = list_candidates(evidence, "decide", state, now)
-        events = candidate.decide(decision, str(ULID.from_datetime(now)))
-        new = events_to_frame(events, recorded_at=now)
-        transaction.append(check_rows(PRODUCTION_EVENTS, new, Scope(workspace_id)))
-        refresh_tables(transaction, [Scope(workspace_id)])
-    return events[-1].to_state or state
-
-
-class _Decisions:
+class Decisions:
     """What follows from the inputs: the promotions' events, in memory.
 
     The workspaces are decided together, with the result of deciding and storing one after another:
@@ -408,12 +294,7 @@ class _Decisions:
         Other workspaces are read only for scripts that would be promoted or are held back as
         copies: one read for all of them.
         """
-        if self._evidence is None:
-            found = self.inputs.found
-            self._evidence = self.inputs.production.gather(
-                {name: one for name, one in found.items() if name in self._deciding}
-            )
-        evidence = {name: one for name, one in self._evidence.items() if name not in self.failed}
+        evidence = self._gather()
         decided = {name: self._try(promotion, one) for name, one in evidence.items()}
         asked = {
             (name, record.script_id)
@@ -426,13 +307,44 @@ class _Decisions:
             asked |= {
                 (event.workspace_id, event.script_id) for event in events if event.to_state in TAKEN
             }
+        for name, one in self._add_copies(evidence, asked, events).items():
+            decided[name] = self._try(promotion, one)
+        return {name: own for name, own in decided.items() if name not in self.failed}
+
+    def gather_with_copies(self, states: Collection[str]) -> dict[str, Evidence]:
+        """The evidence of each workspace, with the originals of all scripts in some states."""
+        evidence = self._gather()
+        asked = {
+            (name, record.script_id)
+            for name, one in evidence.items()
+            for state in states
+            for record in one.waiting.get(state, ())
+        }
+        return evidence | self._add_copies(evidence, asked, ())
+
+    def _gather(self) -> dict[str, Evidence]:
+        if self._evidence is None:
+            found = self.inputs.found
+            self._evidence = self.inputs.production.gather(
+                {name: one for name, one in found.items() if name in self._deciding}
+            )
+        return {name: one for name, one in self._evidence.items() if name not in self.failed}
+
+    def _add_copies(
+        self, evidence: Mapping[str, Evidence], asked: Collection[Script], new: Iterable[Event]
+    ) -> dict[str, Evidence]:
+        """The evidence of the workspaces in which some scripts are copies.
+
+        Args:
+            evidence: The evidence of each workspace.
+            asked: The scripts that are compared.
+            new: Events that are not stored yet.
+        """
         copies: dict[str, dict[str, tuple[Original, ...]]] = defaultdict(dict)
-        claims = claim_content(sorted(asked), self.inputs.production.contents, events)
+        claims = claim_content(sorted(asked), self.inputs.production.contents, new)
         for (workspace_id, script_id), originals in self._find_originals(claims).items():
             copies[workspace_id][script_id] = originals
-        for name, own in copies.items():
-            decided[name] = self._try(promotion, replace(evidence[name], copies=own))
-        return {name: own for name, own in decided.items() if name not in self.failed}
+        return {name: replace(evidence[name], copies=own) for name, own in copies.items()}
 
     def _try(self, promotion: Promotion, evidence: Evidence) -> list[Event]:
         try:
@@ -507,7 +419,7 @@ class _Decisions:
         return copies
 
 
-def _commit(made: _Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
+def _commit(made: Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
     """Store what was decided; a workspace whose rows are refused is left out of the commit."""
     while True:
         try:
@@ -516,7 +428,7 @@ def _commit(made: _Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
             made.leave_out(error.reasons)
 
 
-def _try_commit(made: _Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
+def _try_commit(made: Decisions, *, moves_cursors: bool) -> dict[str, _Stored]:
     """Append what is admitted, in one commit with everything that follows from it.
 
     Scripts that have other originals now than when they were decided are left out.

@@ -138,7 +138,7 @@ def test_show_prints_the_text_that_is_to_be_approved(submitted: Platform, ytap: 
 def test_show_prints_a_long_reason_in_full_and_the_list_names_it(
     submitted: Platform, ytap: Ytap
 ) -> None:
-    reason = "too long " * 400 + "in the end"
+    reason = "too long " * 200 + "in the end"
     ytap.ok("script", "reject", "ep-1", "-w", "finance", "--reason", reason)
     assert reason in ytap.ok("script", "show", "ep-1", "-w", "finance")
     assert "`ytap script show SCRIPT -w finance`" in ytap.ok("script", "list", "-w", "finance")

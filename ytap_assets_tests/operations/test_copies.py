@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from ytap_assets.operations.platform import Batch, Platform
-from ytap_assets.operations.production import Preview, decide_on_script, preview
+from ytap_assets.operations.production import Preview, preview
 from ytap_assets.operations.records import list_records
+from ytap_assets.operations.review import decide_on_script
 from ytap_assets.tables import PRODUCTION_EVENTS
 from ytap_assets.workspaces import Approval, Workspace
 from ytap_assets_tests.operations.test_production import (

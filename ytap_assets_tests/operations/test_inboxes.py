@@ -24,7 +24,8 @@ from ytap_assets.operations.inbox_files import (
     open_inbox,
 )
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import ALL_PROMOTIONS, survey_scripts
+from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.operations.review import survey_scripts
 from ytap_assets.tables import INBOX_CURSORS, INBOX_LINES, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.effort import examples
 from ytap_assets_tests.operations.test_production import (

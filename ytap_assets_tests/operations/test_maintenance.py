@@ -38,7 +38,7 @@ from ytap_assets.operations.maintenance import (
     restore_lake,
 )
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import decide_on_script
+from ytap_assets.operations.review import decide_on_script
 from ytap_assets.settings import Settings
 from ytap_assets.tables import RAW_PAYLOADS
 from ytap_assets.workspaces import CONFIG_NAME, Retention

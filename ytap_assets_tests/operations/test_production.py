@@ -18,14 +18,9 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.due import Previewed, Previews
 from ytap_assets.operations.inbox_files import MAX_INBOX_BYTES
 from ytap_assets.operations.platform import Batch, Platform, Slice
-from ytap_assets.operations.production import (
-    ALL_PROMOTIONS,
-    Preview,
-    decide_on_script,
-    preview,
-    survey_scripts,
-)
+from ytap_assets.operations.production import ALL_PROMOTIONS, Preview, preview
 from ytap_assets.operations.records import list_records
+from ytap_assets.operations.review import decide_on_script, survey_scripts
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
 from ytap_assets_tests.conftest import NOW
 from ytap_assets_tests.promoting import advance_one, stored_records

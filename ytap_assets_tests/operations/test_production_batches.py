@@ -24,8 +24,9 @@ from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations import inboxes, production, production_inputs, records
 from ytap_assets.operations.platform import Batch, Platform, Written
-from ytap_assets.operations.production import advance, decide_on_script
+from ytap_assets.operations.production import advance
 from ytap_assets.operations.records import fold_records, list_videos, refold_records
+from ytap_assets.operations.review import decide_on_script
 from ytap_assets.settings import Settings
 from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, Table
 from ytap_assets.workspaces import Approval, Workspace, Workspaces

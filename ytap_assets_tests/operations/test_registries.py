@@ -18,7 +18,6 @@ from ytap_assets.operations import registries
 from ytap_assets.operations.imports import import_trends
 from ytap_assets.operations.maintenance import apply_retention
 from ytap_assets.operations.platform import Platform
-from ytap_assets.operations.production import decide_on_script
 from ytap_assets.operations.records import list_records
 from ytap_assets.operations.registries import (
     describe_workspaces,
@@ -27,6 +26,7 @@ from ytap_assets.operations.registries import (
     find_outdated,
     list_channels,
 )
+from ytap_assets.operations.review import decide_on_script
 from ytap_assets.tables import CHANNELS, TABLES, WORKSPACES
 from ytap_assets.workspaces import Retention, Workspace
 from ytap_assets_tests.promoting import advance_one

@@ -43,11 +43,13 @@ from ytap_assets.domain.production.events import (
     RULES,
     Event,
     digest,
+    dump_json,
     evidence_id,
 )
 from ytap_assets.domain.production.lines import (
     FieldError,
     Fields,
+    parse_object,
     read_instant,
     read_number,
     read_script_id,
@@ -57,8 +59,10 @@ from ytap_assets.domain.production.lines import (
 )
 from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.production.rules import PERSON, Rules, list_approvers
-from ytap_assets.errors import TransitionRefusedError
+from ytap_assets.errors import QuestionError, TransitionRefusedError
 
+_LONGEST_NAME = 100
+_LONGEST_REASON = 2_000
 _NOT_IN_PAYLOAD = ("script_id", "created_at", "estimated_cost_usd")
 
 
@@ -310,16 +314,32 @@ def read_decision(fields: Fields) -> Decision:
     script_id = fields.need("script_id", read_script_id)
     action = fields.need("act", text_matching(ACTIONS.__contains__, f"one of {', '.join(ACTIONS)}"))
     actor = fields.need(
-        "actor", text_matching(_is_name, "a name in one line of up to 100 characters")
+        "actor", text_matching(_is_name, f"a name in one line of up to {_LONGEST_NAME} characters")
     )
     at = fields.need("at", read_instant)
-    reason = fields.read("reason", text_up_to(2_000))
+    reason = fields.read("reason", text_up_to(_LONGEST_REASON))
     fields.check()
     return Decision(script_id, action, actor.strip(), at, reason)
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= 100 and text.isprintable()
+    return len(text) <= _LONGEST_NAME and text.isprintable()
+
+
+def make_decision(
+    script_id: str, action: str, actor: str, at: datetime, reason: str | None
+) -> Decision:
+    """A decision that a person makes now, checked like a line of the file.
+
+    Raises:
+        QuestionError: A part of it is invalid; the message names it.
+    """
+    content = {"script_id": script_id, "act": action, "actor": actor, "reason": reason}
+    line = dump_json({**content, "at": at.isoformat()})
+    try:
+        return read_decision(Fields(parse_object(line.encode("utf-8", "surrogatepass"))))
+    except FieldError as error:
+        raise QuestionError(f"the decision is invalid: {error}") from error
 
 
 def is_possible(action: str, state: str) -> bool:

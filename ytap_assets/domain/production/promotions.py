@@ -60,6 +60,7 @@ from ytap_assets.domain.production.inbox import (
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
 from ytap_assets.domain.production.rules import (
+    BY_PERSON,
     POLICY,
     Rules,
     describe_approvers,
@@ -102,6 +103,11 @@ class PromotionContext:
         self._approvers = list(list_approvers(self.record))
         self._approved_at: datetime | None = None
         self._applied: list[Decision] = []
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """The actors who approved the script or video in review."""
+        return tuple(self._approvers)
 
     @property
     def missing_approval(self) -> str | None:
@@ -428,29 +434,37 @@ def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
 
 def decide_generation(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 2: an approved script whose gates are all open goes into generation."""
-    rules = evidence.rules
-    texts = {script_id: context.text for script_id, context in evidence.contexts.items()}
-    in_review = evidence.waiting.get(SCRIPT_PENDING_REVIEW, ())
-    banned = find_banned_topics(in_review, texts, rules.banned_topics)
+    banned = _find_banned(evidence)
     events: list[Event] = []
     for candidate in list_candidates(evidence, "start_generation", SCRIPT_PENDING_REVIEW, now):
         if not candidate.apply_decisions():
-            gates = evaluate_generation_gates(
-                candidate.record,
-                candidate.context.text,
-                approval=candidate.missing_approval,
-                banned=banned.get(candidate.record.script_id),
-                budget_usd_micros=rules.budget_usd_micros,
-                rival=evidence.rivals.get(candidate.record.script_id),
-                copy=_describe_copy(candidate, evidence),
-            )
             candidate.pass_gates(
-                gates,
+                _evaluate_script(candidate, evidence, banned),
                 approval="script_approved",
                 promotion="generation_started",
             )
         events += candidate.close()
     return events
+
+
+def _find_banned(evidence: Evidence) -> dict[str, str]:
+    texts = {script_id: context.text for script_id, context in evidence.contexts.items()}
+    in_review = evidence.waiting.get(SCRIPT_PENDING_REVIEW, ())
+    return find_banned_topics(in_review, texts, evidence.rules.banned_topics)
+
+
+def _evaluate_script(
+    candidate: PromotionContext, evidence: Evidence, banned: Mapping[str, str]
+) -> tuple[Gate, ...]:
+    return evaluate_generation_gates(
+        candidate.record,
+        candidate.context.text,
+        approval=candidate.missing_approval,
+        banned=banned.get(candidate.record.script_id),
+        budget_usd_micros=evidence.rules.budget_usd_micros,
+        rival=evidence.rivals.get(candidate.record.script_id),
+        copy=_describe_copy(candidate, evidence),
+    )
 
 
 def decide_video_reviews(evidence: Evidence, *, now: datetime) -> list[Event]:
@@ -515,25 +529,105 @@ def _describe_video(manifest: Manifest) -> dict[str, object]:
 
 def decide_clearances(evidence: Evidence, *, now: datetime) -> list[Event]:
     """Promotion 4: an approved video that is good enough, within budget and whole may go out."""
-    rules = evidence.rules
     events: list[Event] = []
     for candidate in list_candidates(evidence, "clear_videos", VIDEO_PENDING_REVIEW, now):
         if not candidate.apply_decisions():
-            folder = evidence.found.folders.get(candidate.record.script_id)
-            gates = evaluate_publication_gates(
-                candidate.record,
-                approval=candidate.missing_approval,
-                budget_usd_micros=rules.budget_usd_micros,
-                manifest_problems=_recheck_video(candidate, folder),
-                copy=_describe_copy(candidate, evidence),
-            )
             candidate.pass_gates(
-                gates,
+                _evaluate_video(candidate, evidence),
                 approval="video_approved",
                 promotion="publication_cleared",
             )
         events += candidate.close()
     return events
+
+
+def _evaluate_video(candidate: PromotionContext, evidence: Evidence) -> tuple[Gate, ...]:
+    folder = evidence.found.folders.get(candidate.record.script_id)
+    return evaluate_publication_gates(
+        candidate.record,
+        approval=candidate.missing_approval,
+        budget_usd_micros=evidence.rules.budget_usd_micros,
+        manifest_problems=_recheck_video(candidate, folder),
+        copy=_describe_copy(candidate, evidence),
+    )
+
+
+@dataclass(frozen=True)
+class Review:
+    """One script or video in review, as the next run would find it.
+
+    Attributes:
+        workspace_id: The workspace.
+        record: Its record.
+        text: The spoken text of the script.
+        gates: All its gates, the approval among them.
+        approvers: The actors who approved it.
+        policy_obstacle: Why the policy does not approve it; None if it does.
+        decided: The decisions that the next run applies, in words.
+    """
+
+    workspace_id: str
+    record: Record
+    text: str
+    gates: tuple[Gate, ...]
+    approvers: tuple[str, ...]
+    policy_obstacle: str | None
+    decided: tuple[str, ...]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the video is in review, and not the script."""
+        return self.record.state == VIDEO_PENDING_REVIEW
+
+    @property
+    def closed(self) -> list[str]:
+        """The closed gates, each with the reason; a missing approval is none of them."""
+        return [str(gate) for gate in self.gates if not gate.passed and gate.name != APPROVAL]
+
+    @property
+    def waits_for(self) -> str:
+        """What it waits for, in words: the next run, an approval, closed gates, or several."""
+        if self.decided:
+            return f"the next run: {', '.join(self.decided)}"
+        waits = []
+        missing = next((gate.why for gate in self.gates if gate.name == APPROVAL), None)
+        if missing and self.policy_obstacle:
+            waits.append(missing)
+            if self.policy_obstacle != BY_PERSON and not self.approvers:
+                waits.append(f"the policy does not approve: {self.policy_obstacle}")
+        if closed := [gate.name for gate in self.gates if not gate.passed]:
+            waits += [f"gate {name}" for name in closed if name != APPROVAL]
+        return "; ".join(waits) or "the next run"
+
+
+def list_reviews(evidence: Evidence, *, now: datetime) -> list[Review]:
+    """The scripts and videos of a workspace in review, the longest waiting first.
+
+    Decisions of the approvals file that the next run applies are counted already.
+    """
+    banned = _find_banned(evidence)
+    reviews = []
+    for state in (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW):
+        for candidate in list_candidates(evidence, "review", state, now):
+            candidate.apply_decisions()
+            reviews.append(
+                Review(
+                    workspace_id=candidate.workspace_id,
+                    record=candidate.record,
+                    text=candidate.context.text,
+                    gates=_evaluate_script(candidate, evidence, banned)
+                    if state == SCRIPT_PENDING_REVIEW
+                    else _evaluate_video(candidate, evidence),
+                    approvers=candidate.approvers,
+                    policy_obstacle=evidence.rules.find_policy_obstacle(candidate.record),
+                    decided=tuple(
+                        f"{event.type} by {event.actor}"
+                        for event in candidate.events
+                        if event.type != "gates_evaluated"
+                    ),
+                )
+            )
+    return sorted(reviews, key=lambda one: (one.record.state_since, one.record.script_id))
 
 
 def _recheck_video(candidate: PromotionContext, folder: VideoFolder | None) -> list[str]:

@@ -18,6 +18,8 @@ from ytap_assets.domain.production.records import Record
 Approver = Literal["person", "policy"]
 PERSON = "person:"
 POLICY = "policy"
+BY_PERSON = "a person approves"
+"""Why the policy does not approve what the config leaves to persons."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Rules:
         """
         is_video = record.state == VIDEO_PENDING_REVIEW
         if (self.video_approval if is_video else self.script_approval) != "policy":
-            return "a person approves"
+            return BY_PERSON
         if reason := self._need_two(record):
             return reason
         score = record.quality_score if is_video else record.script_quality
