@@ -17,6 +17,7 @@ STATES = (
 
 EVENT_TYPES = (
     "script_submitted",
+    "script_edited",
     "script_approved",
     "gates_evaluated",
     "generation_started",
@@ -126,6 +127,9 @@ class ProductionRecords(Rows):
     job_attempts: Int = column("Number of generation jobs that were queued.", ge=0)
     created_at: Instant = column("When the script was submitted.")
     state_since: Instant = column("When the script entered its current state.")
+    edited_at: Instant = column(
+        "When the script was last edited after its submission; null if it was not.", null=True
+    )
     published_at: Instant = column("When the video was published.", null=True)
     events: Int = column("Number of events from which the record is computed.", ge=1)
     last_seq: Int = column("The seq of the script's last event.", ge=1)

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from ytap_assets.domain.production import records as fold
 from ytap_assets.domain.production.records import videos_from_records
 from ytap_assets.domain.production.rules import Rules
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope
@@ -502,15 +501,12 @@ def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:
     assert refold_records(batch_of(three, *NAMES)) == dict.fromkeys(NAMES, 0)
 
 
-def test_records_of_older_rules_are_computed_again(
-    three: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_records_of_older_rules_are_computed_again(three: Platform) -> None:
     advance(batch_of(three, *NAMES), "all")
     expected = stored(three, "production_records")
     with three.lake.cursor() as cursor:
         cursor.execute("UPDATE lake.production_records SET title = 'old', fold_version = 0")
         cursor.execute("DELETE FROM lake.videos")
-    monkeypatch.setattr(fold, "FOLD_VERSION", 1)
 
     fold_records(batch_of(three, *NAMES))
 

@@ -41,6 +41,10 @@ TAKEN = (*IN_PRODUCTION, PUBLISHED)
 """The states in which a script keeps its topic, and its content, from others."""
 
 
+CHANGES_SUBJECT = pl.col("to_state").is_not_null() | (pl.col("type") == "script_edited")
+"""Whether an event changes what is decided about: the script's state, or its text."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """What a type of event requires.
@@ -56,6 +60,7 @@ class Rule:
 
 RULES: Mapping[str, Rule] = {
     "script_submitted": Rule((None,), SCRIPT_PENDING_REVIEW),
+    "script_edited": Rule((SCRIPT_PENDING_REVIEW,), None),
     "script_approved": Rule((SCRIPT_PENDING_REVIEW,), None),
     "gates_evaluated": Rule(STATES, None),
     "generation_started": Rule((SCRIPT_PENDING_REVIEW,), READY_FOR_GENERATION),
@@ -73,7 +78,11 @@ RULES: Mapping[str, Rule] = {
     "cancelled": Rule(IN_PRODUCTION, CANCELLED),
     "decision_received": Rule((None, *IN_PRODUCTION), None),
 }
-"""Every type of event but ``imported``, which may enter any state from any state."""
+"""Every type of event but ``imported``, which may enter any state from any state.
+
+An ``imported`` event without a ``to_state`` is older than the script's state: it is kept in the
+log, and changes nothing.
+"""
 
 
 def check_event(event_type: str, from_state: str | None, to_state: str | None) -> None:
@@ -84,7 +93,8 @@ def check_event(event_type: str, from_state: str | None, to_state: str | None) -
             lead to ``to_state``.
     """
     if event_type == "imported":
-        if from_state not in (None, *STATES) or to_state not in STATES:
+        is_older = to_state is None and from_state in STATES
+        if from_state not in (None, *STATES) or not (to_state in STATES or is_older):
             raise TransitionRefusedError(
                 f"imported into {to_state!r}: expected one of {', '.join(STATES)}"
             )
@@ -259,8 +269,8 @@ def admit(
         events: The batch.
         current: The current states of the scripts; a script without a record is absent.
         known_ids: Pairs of workspace and event id that are stored already: these change nothing.
-        moved: Scripts that moved since their events were decided: a script may have left its state
-            and come back, with another video.
+        moved: Scripts that moved or were edited since their events were decided: a script may have
+            left its state and come back, with another video.
     """
     states: dict[Script, str] = dict(current)
     seen = set(known_ids)
@@ -295,8 +305,8 @@ def _find_problem(event: Event, state: str | None, *, has_moved: bool) -> str | 
         )
     if has_moved:
         return (
-            f"script {event.script_id}: {event.type}: its state has changed since; check the script"
-            " and decide again"
+            f"script {event.script_id}: {event.type}: its state or text has changed since; check"
+            " the script and decide again"
         )
     try:
         check_event(event.type, event.from_state, event.to_state)
@@ -313,16 +323,17 @@ def admit_frame(
     Args:
         new: Rows of `production_events` to append, in order.
         stored: All stored rows of the scripts in ``new``, in any order. Columns ``workspace_id``,
-            ``event_id``, ``script_id``, ``seq``, ``to_state``.
+            ``event_id``, ``script_id``, ``seq``, ``type``, ``to_state``.
         decided_at: By workspace, the last ``seq`` that was known when the events were decided:
-            scripts that have moved since are refused. None if that was under the same lock.
+            scripts that moved or were edited since are refused. None if that was under the same
+            lock.
 
     Returns:
         The rows of ``new`` that may be appended, in order, and what became of each.
     """
     events = events_from_frame(new)
     known = stored.select("workspace_id", "event_id").iter_rows()
-    moves = stored.filter(pl.col("to_state").is_not_null())
+    moves = stored.filter(CHANGES_SUBJECT)
     moved = {
         (workspace_id, script_id)
         for workspace_id, script_id, seq in moves.select(

@@ -54,7 +54,7 @@ from ytap_assets.domain.production.records import (
 )
 from ytap_assets.domain.production.rules import Rules
 
-CONTENT_TYPES = ("script_submitted", "imported", "video_completed", "published")
+CONTENT_TYPES = ("script_submitted", "imported", "script_edited", "video_completed", "published")
 """The types of events that bring content."""
 
 CONTENT_COLUMNS = ("workspace_id", "script_id", "type", "seq", "content_id")
@@ -150,6 +150,8 @@ def read_content_id(event_type: str, payload: Mapping[str, Any]) -> str | None:
     """The content id of an event that is older than the column."""
     if event_type in ("script_submitted", "imported"):
         return script_content_id(payload)
+    if event_type == "script_edited":  # not older; it names its content unless there is no text
+        return None
     if event_type == "video_completed":
         files = payload.get("files")
         return video_content_id(map(_read_file, files if isinstance(files, list) else []))

@@ -19,6 +19,8 @@ When a decision of `approvals.jsonl` has an effect:
 - Only on the state at the time it was written. A decision that is dated before the script entered
   its state has no effect. The same applies to one above a line that has moved the script since:
   lines are appended, so it was written before that move.
+- Only on the text at the time it was written: an edit of the script in review counts as if the
+  script had entered its state then.
 
 A cancellation applies to the script and not to what is in review: only the first two rules apply,
 and it is not bound to a state.
@@ -38,6 +40,7 @@ import polars as pl
 
 from ytap_assets.domain.ids import is_channel_id, is_video_id
 from ytap_assets.domain.production.events import (
+    CHANGES_SUBJECT,
     PUBLISHED,
     READY_FOR_PUBLISH,
     RULES,
@@ -449,7 +452,7 @@ class DecisionLog:
     Attributes:
         seqs: The numbers of the events of decisions and receptions, by event id.
         void: The receptions of decisions that never count, by event id.
-        moved: The number of the last move of each script.
+        moved: The number of the last move or edit of each script.
     """
 
     seqs: dict[str, int] = field(default_factory=dict)
@@ -477,7 +480,7 @@ def read_decision_logs(events: pl.DataFrame) -> dict[str, DecisionLog]:
         logs[workspace_id].seqs[event_id] = seq
         if is_void:
             logs[workspace_id].void.add(event_id)
-    moves = events.filter(pl.col("to_state").is_not_null()).group_by("workspace_id", "script_id")
+    moves = events.filter(CHANGES_SUBJECT).group_by("workspace_id", "script_id")
     for workspace_id, script_id, seq in moves.agg(pl.col("seq").max()).iter_rows():
         logs[workspace_id].moved[script_id] = seq
     return dict(logs)
@@ -565,9 +568,10 @@ def _find_other_subject(
     decision: Decision, standing: Standing, record: Record, now: datetime
 ) -> str | None:
     """How it is known that a decision is not about what is in the script's state now."""
-    state, since = record.state, record.state_since
+    state, since = record.state, record.subject_since
+    was_edited = since > record.state_since
     if standing == "expired":
-        return f"received before the script entered {state}; decide again"
+        return f"received before the script entered {state}, or was edited; decide again"
     if standing in ("overtaken", "void"):
         return "written before a decision that has changed the state since; decide again"
     if decision.at >= since:
@@ -577,7 +581,8 @@ def _find_other_subject(
             f"the script entered {state} at a date in the future ({since.isoformat()}); decide with"
             " `ytap script`"
         )
-    return f"decided before the script entered {state} ({since.isoformat()}); decide again"
+    what = "was edited" if was_edited else f"entered {state}"
+    return f"decided before the script {what} ({since.isoformat()}); decide again"
 
 
 def find_obstacles(

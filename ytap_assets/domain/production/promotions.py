@@ -252,8 +252,8 @@ class PromotionContext:
             return
         if not is_approved:
             self._approvers.append(POLICY)
-            self._approved_at = self.record.state_since
-            self._add(approval, actor=POLICY, at=self.record.state_since, evidence=None)
+            self._approved_at = self.record.subject_since
+            self._add(approval, actor=POLICY, at=self.record.subject_since, evidence=None)
         at = self.now if self.record.failed_gates else self._approved_at
         payload = {"approved_by": describe_approvers(self._approvers)}
         self.promote(promotion, at=at, payload=payload)
@@ -294,8 +294,11 @@ class PromotionContext:
         )
 
     def date(self, at: datetime) -> datetime:
-        """An instant as the date of a move: not in the future, and after the move before."""
-        return max(min(at, self.now), self.record.state_since + _INSTANT)
+        """An instant as the date of a move: not in the future, and after the move before.
+
+        An edit of the script in review counts as a move.
+        """
+        return max(min(at, self.now), self.record.subject_since + _INSTANT)
 
     def _add(
         self,
@@ -308,8 +311,9 @@ class PromotionContext:
         payload: Mapping[str, Any] | None = None,
         content_id: str | None = None,
     ) -> None:
-        # A script enters no state twice at one instant (`date`), so this names the visit.
-        visit = self.record.state_since.isoformat()
+        # A script enters no state twice at one instant (`date`), so this names the visit; an edit
+        # begins another one, since the policy may approve the script again.
+        visit = self.record.subject_since.isoformat()
         script_id = self.record.script_id
         self.events.append(
             Event(

@@ -12,7 +12,7 @@ folded in about two seconds; filtering within each group took eleven.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,8 @@ FOLD_VERSION = 2
 """Counted up with every change of these rules: records of an older version are computed again."""
 
 _SCRIPT = ("workspace_id", "script_id")
-_ABOUT_SCRIPT = ("script_submitted", "imported")
+_EDITED = "script_edited"
+_ABOUT_SCRIPT = ("script_submitted", "imported", _EDITED)
 _ABOUT_VIDEO = ("video_completed", "quality_check", "imported")
 _ABOUT_PUBLISHING = ("published", "imported")
 
@@ -54,6 +55,8 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "published_at": _ABOUT_PUBLISHING,
 }
 """What payloads say about a record, and in which events."""
+_APPROVALS = {"script_approved_by": "script_approved", "video_approved_by": "video_approved"}
+"""Who approved: the actor of such an event, or the person that an import names."""
 
 _KEYS = {"script_quality": "quality"}
 """The keys of facts in the payloads, where they differ from the column."""
@@ -62,8 +65,8 @@ _SINCE = {
     "cost_usd_micros": "_video",
     "quality_score": "_video",
     "duration_s": "_video",
-    "_script_approved": "_script_review",
-    "_video_approved": "_video_review",
+    "script_approved_by": "_script_review",
+    "video_approved_by": "_video_review",
     "_gates": "_moved",
 }
 """Values that do not outlast a later event, with that event's column in `_find_rows`."""
@@ -77,8 +80,8 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
 
     Of each value in the payloads, that of the last event with it applies. What it says
     about a video begins anew with every ``video_completed``: a second video has no quality until
-    someone measures it. An approval ends when its review begins anew, and failed gates are
-    forgotten with every move.
+    someone measures it. An approval ends when its review begins anew, or the script is edited, and
+    failed gates are forgotten with every move.
 
     Args:
         events: Rows of `production_events`, in any order. ``seq`` gives the order.
@@ -88,9 +91,12 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
         enters a state has no record.
     """
     rows = events.sort("seq").with_row_index("_row")
-    facts = rows.select(_read_fact(name) for name in _FACTS)
-    found = _find_rows(pl.concat([rows, facts], how="horizontal"))
-    found = _add_approvers(found.filter(pl.col("_moved").is_not_null()), rows).sort(_SCRIPT)
+    facts = rows.select(
+        *(_read_fact(name) for name in _FACTS), *(_read_approver(one) for one in _APPROVALS)
+    )
+    rows_and_facts = pl.concat([rows, facts], how="horizontal")
+    found = _find_rows(rows_and_facts).filter(pl.col("_moved").is_not_null())
+    found = _add_approvers(found, rows_and_facts).sort(_SCRIPT)
 
     def gather(values: pl.Series, at: str) -> pl.Series:
         return values.gather(found[at]).alias(at)
@@ -101,11 +107,10 @@ def fold_events(events: pl.DataFrame) -> pl.DataFrame:
         gather(rows["occurred_at"], "_moved").alias("state_since"),
         gather(rows["occurred_at"], "_first").alias("created_at"),
         gather(rows["seq"], "_last").alias("last_seq"),
-        gather(rows["actor"], "_script_approved").alias("script_approved_by"),
-        gather(rows["actor"], "_video_approved").alias("video_approved_by"),
+        gather(rows["occurred_at"], "_edited").alias("edited_at"),
         gather(rows["type"], "_job").str.strip_prefix("job_").alias("job_status"),
         _read_gates(gather(rows["payload"], "_gates")),
-        *(gather(facts[name], name) for name in _FACTS),
+        *(gather(facts[name], name) for name in facts.columns),
         "script_approvers",
         "video_approvers",
         "job_attempts",
@@ -122,14 +127,13 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
     kind, entered = pl.col("type"), pl.col("to_state")
     wanted = {
         "_moved": entered.is_not_null(),
-        "_script_review": entered == SCRIPT_PENDING_REVIEW,
+        "_script_review": (entered == SCRIPT_PENDING_REVIEW) | (kind == _EDITED),
         "_video_review": entered.is_in([VIDEO_PENDING_REVIEW, READY_FOR_GENERATION]),
         "_video": kind == "video_completed",
-        "_script_approved": kind == "script_approved",
-        "_video_approved": kind == "video_approved",
+        "_edited": kind == _EDITED,
         "_gates": kind == "gates_evaluated",
         "_job": kind.str.starts_with("job_"),
-        **{name: pl.col(name).is_not_null() for name in _FACTS},
+        **{name: pl.col(name).is_not_null() for name in (*_FACTS, *_APPROVALS)},
     }
     found = (
         rows.with_columns(
@@ -153,30 +157,30 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _add_approvers(found: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Who approved since the review began, each once and in order."""
-    approvals = rows.filter(pl.col("type").is_in(["script_approved", "video_approved"])).select(
-        *_SCRIPT, "_row", "type", "actor"
-    )
-    for kind in ("script", "video"):
-        began = found.select(*_SCRIPT, pl.col(f"_{kind}_review").fill_null(0).alias("_began"))
+    for name, began in (("script", "_script_review"), ("video", "_video_review")):
+        actor = pl.col(f"{name}_approved_by")
         approvers = (
-            approvals.filter(type=f"{kind}_approved")
-            .join(began, on=_SCRIPT)
-            .filter(pl.col("_row") >= pl.col("_began"))
+            rows.filter(actor.is_not_null())
+            .select(*_SCRIPT, "_row", actor)
+            .join(found.select(*_SCRIPT, pl.col(began).fill_null(0)), on=_SCRIPT)
+            .filter(pl.col("_row") >= pl.col(began))
             .sort("_row")
             .group_by(_SCRIPT)
-            .agg(pl.col("actor").unique(maintain_order=True).alias(f"{kind}_approvers"))
+            .agg(actor.unique(maintain_order=True).alias(f"{name}_approvers"))
         )
         none = pl.lit([], dtype=pl.List(pl.String))
         found = found.join(approvers, on=_SCRIPT, how="left").with_columns(
-            pl.col(f"{kind}_approvers").fill_null(none)
+            pl.col(f"{name}_approvers").fill_null(none)
         )
     return found
 
 
 def _read_fact(name: str) -> pl.Expr:
     """The value of a fact in the payloads; null if it is missing or has the wrong type."""
-    speaks = pl.col("type").is_in(list(_FACTS[name]))
-    text = pl.when(speaks).then(pl.col("payload")).str.json_path_match(f"$.{_KEYS.get(name, name)}")
+    key = _KEYS.get(name, name)
+    text = _find_in_payload([kind for kind in _FACTS[name] if kind != _EDITED], key)
+    if _EDITED in _FACTS[name]:
+        text = pl.coalesce(_find_in_payload([_EDITED], f"{key}.new"), text)
     dtype = PRODUCTION_RECORDS.schema[name]
     if name == "published_at":
         value = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
@@ -185,6 +189,19 @@ def _read_fact(name: str) -> pl.Expr:
     if dtype == pl.Float64:
         value = pl.when(value.is_finite()).then(value)
     return value.alias(name)
+
+
+def _find_in_payload(kinds: Sequence[str], path: str) -> pl.Expr:
+    """The text of a value in the payloads of some types of events; null in all others."""
+    speaks = pl.col("type").is_in(list(kinds))
+    return pl.when(speaks).then(pl.col("payload")).str.json_path_match(f"$.{path}")
+
+
+def _read_approver(name: str) -> pl.Expr:
+    """Who approved, if an event is an approval or an import with one."""
+    decided = pl.when(pl.col("type") == _APPROVALS[name]).then(pl.col("actor"))
+    named = pl.lit("person:") + _find_in_payload(["imported"], name)
+    return pl.coalesce(decided, named).alias(name)
 
 
 def _read_gates(payloads: pl.Series) -> pl.Series:
@@ -215,6 +232,14 @@ class Record:
     failed_gates: list[str]
     state_since: datetime
     events: int
+    edited_at: datetime | None = None
+
+    @property
+    def subject_since(self) -> datetime:
+        """Since when what is decided about is as it is: the state, and in review the text."""
+        if self.state != SCRIPT_PENDING_REVIEW or self.edited_at is None:
+            return self.state_since
+        return max(self.state_since, self.edited_at)
 
 
 def iter_records(records: pl.DataFrame) -> Iterator[tuple[str, Record]]:
@@ -254,7 +279,7 @@ class ScriptContext:
     manifest_sha256: str | None = None
 
 
-CONTEXT_TYPES = ("script_submitted", "imported", "video_completed")
+CONTEXT_TYPES = ("script_submitted", "imported", _EDITED, "video_completed")
 """The types of events that contexts are read from."""
 
 
@@ -271,11 +296,13 @@ def read_contexts(events: pl.DataFrame) -> dict[tuple[str, str], ScriptContext]:
     for workspace_id, script_id, kind, payload in rows.select(columns).iter_rows():
         content = json.loads(payload)
         before = contexts.get((workspace_id, script_id), ScriptContext())
-        contexts[workspace_id, script_id] = (
-            replace(before, manifest_sha256=content.get("manifest_sha256"))
-            if kind == "video_completed"
-            else replace(before, text=script_text(content) or before.text)
-        )
+        if kind == "video_completed":
+            after = replace(before, manifest_sha256=content.get("manifest_sha256"))
+        elif kind == _EDITED:
+            after = replace(before, text=content.get("text", {}).get("new") or before.text)
+        else:
+            after = replace(before, text=script_text(content) or before.text)
+        contexts[workspace_id, script_id] = after
     return contexts
 
 

@@ -68,14 +68,14 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
             new.update(video_approved_by=None, video_approvers=[])
     if event.type == "video_completed":
         new.update(dict.fromkeys(VIDEO_FACTS))
-    stated = {name: event.payload.get(KEYS.get(name, name)) for name in SAYS.get(event.type, ())}
-    new.update({name: value for name, value in stated.items() if value is not None})
-    if event.type == "script_approved":
-        new["script_approved_by"] = event.actor
-        new["script_approvers"] = list(dict.fromkeys([*new["script_approvers"], event.actor]))
-    if event.type == "video_approved":
-        new["video_approved_by"] = event.actor
-        new["video_approvers"] = list(dict.fromkeys([*new["video_approvers"], event.actor]))
+    if event.type == "script_edited":
+        new.update(edited_at=event.occurred_at, script_approved_by=None, script_approvers=[])
+    said = {name: value for name, value in stated(event).items() if value is not None}
+    new.update(said)
+    for kind in ("script", "video"):
+        if actor := said.get(f"{kind}_approved_by"):
+            known = new[f"{kind}_approvers"]
+            new[f"{kind}_approvers"] = list(dict.fromkeys([*known, actor]))
     if event.type == "gates_evaluated":
         new["failed_gates"] = event.payload.get("failed_gates", [])
     if event.type.startswith("job_"):
@@ -83,6 +83,23 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
         new["job_attempts"] += event.type == "job_queued"
     new.update(events=new["events"] + 1, last_seq=seq, fold_version=FOLD_VERSION)
     return new
+
+
+def stated(event: Event) -> dict[str, Any]:
+    """What an event says about its record."""
+    if event.type == "script_edited":
+        keys = {name: KEYS.get(name, name) for name in SCRIPT_FACTS}
+        edits = {name: event.payload[key] for name, key in keys.items() if key in event.payload}
+        return {name: edit["new"] for name, edit in edits.items()}
+    if event.type in ("script_approved", "video_approved"):
+        return {f"{event.type}_by": event.actor}
+    facts = {name: event.payload.get(KEYS.get(name, name)) for name in SAYS.get(event.type, ())}
+    if event.type == "imported":
+        people = {
+            name: event.payload.get(name) for name in ("script_approved_by", "video_approved_by")
+        }
+        facts |= {name: f"person:{one}" for name, one in people.items() if one is not None}
+    return facts
 
 
 def fold_slowly(log: pl.DataFrame) -> pl.DataFrame:
@@ -103,8 +120,13 @@ PAYLOADS = st.fixed_dictionaries(
         **dict.fromkeys(("title", "hook", "topic_url", "video_id", "generation_method"), TEXTS),
         **dict.fromkeys(("estimated_cost_usd_micros", "cost_usd_micros"), NUMBERS),
         **dict.fromkeys(("quality", "quality_score", "duration_s"), st.none() | st.floats(0, 100)),
+        **dict.fromkeys(("script_approved_by", "video_approved_by"), st.none() | st.just("eve")),
         "failed_gates": st.lists(st.sampled_from(["topic: told", 'schema: "no" title', "[x], ]"])),
     },
+)
+CHANGES = st.fixed_dictionaries({"old": TEXTS, "new": TEXTS})
+EDITS = st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("title", "hook", "topic_url", "generation_method"), CHANGES)
 )
 
 
@@ -128,7 +150,7 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
             to_state=into,
             actor=f"person:{draw(st.sampled_from(['ada', 'bob']))}",
             occurred_at=START + timedelta(minutes=draw(st.integers(-5, 5))),
-            payload=draw(PAYLOADS),
+            payload=draw(EDITS if kind == "script_edited" else PAYLOADS),
         )
         admitted += admit([event], states).admitted
         if into:

@@ -57,6 +57,11 @@ def test_an_import_may_enter_any_state(from_state: str | None, to_state: str) ->
     check_event("imported", from_state, to_state)
 
 
+@pytest.mark.parametrize("from_state", STATES)
+def test_an_older_import_leaves_the_state_as_it_is(from_state: str) -> None:
+    check_event("imported", from_state, None)
+
+
 @pytest.mark.parametrize(
     ("event_type", "from_state", "to_state", "says"),
     [
