@@ -5,6 +5,7 @@
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``review``       ``review list | show | approve | reject | send-back``
+- ``job``          ``job report | status``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
@@ -22,7 +23,7 @@ import sys
 
 import click
 
-from ytap_assets.cli import pipeline, review, script, sql, ui, upkeep, workspace
+from ytap_assets.cli import job, pipeline, review, script, sql, ui, upkeep, workspace
 from ytap_assets.cli.common import ErrorLineGroup, examples
 from ytap_assets.cli.output import say
 
@@ -73,7 +74,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, pipeline, sql, script, review, upkeep, ui)
+_MODULES = (workspace, pipeline, sql, script, review, job, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

@@ -27,6 +27,7 @@ from ytap_assets.domain.production.inbox import (
     read_submission,
     read_upload,
 )
+from ytap_assets.domain.production.jobs import find_new_jobs, read_job
 from ytap_assets.domain.production.lines import (
     MAX_UNREAD,
     BadLine,
@@ -44,6 +45,7 @@ from ytap_assets.workspaces import Workspace
 SCRIPTS = "scripts.jsonl"
 APPROVALS = "approvals.jsonl"
 UPLOADS = "uploads.jsonl"
+JOBS = "jobs.jsonl"
 MAX_INBOX_BYTES = 256 * 1024 * 1024
 UNFINISHED_FOR = timedelta(hours=24)
 """How long an unfinished line stands unchanged before it is put into quarantine."""
@@ -55,6 +57,7 @@ _READERS: Mapping[str, Callable[[Fields], Any]] = {
     SCRIPTS: read_submission,
     APPROVALS: read_decision,
     UPLOADS: read_upload,
+    JOBS: read_job,
 }
 INBOX_FILES = tuple(_READERS)
 """The names of the inbox files."""
@@ -322,6 +325,8 @@ def compare_inbox(
         is_new = find_new_scripts(dict(earlier), accepted or {})
     elif opened.name == APPROVALS:
         is_new = find_new_decisions(earlier)
+    elif opened.name == JOBS:
+        is_new = find_new_jobs(earlier)
     else:
         is_new = find_new_uploads(earlier)
     return InboxFile(opened, compare_lines(opened.lines, is_new))

@@ -18,8 +18,10 @@ from typing import Any
 
 import polars as pl
 
+from ytap_assets.domain.production.events import dump_json
 from ytap_assets.domain.production.inbox import Decision, Submission, Upload
-from ytap_assets.domain.production.lines import BadLine, Line
+from ytap_assets.domain.production.jobs import JobReport, read_job
+from ytap_assets.domain.production.lines import BadLine, Fields, Line, parse_object
 from ytap_assets.lakehouse.checks import CheckedRows, PublishRefusedError, Scope, check_batch
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
@@ -28,6 +30,7 @@ from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
     INBOX_FILES,
+    JOBS,
     SCRIPTS,
     UPLOADS,
     Cursor,
@@ -169,7 +172,7 @@ def _read_earlier(
     }
     parts = []
     if scripts:
-        parts.append(read_lines_of(reader, scripts, files=(SCRIPTS, APPROVALS)))
+        parts.append(read_lines_of(reader, scripts, files=(SCRIPTS, APPROVALS, JOBS)))
     if any(name == UPLOADS for _, name in continued):  # a new line may be about any video
         parts.append(reader.read(INBOX_LINES, wanted={"file": [UPLOADS]}))
     stored = pl.concat(parts)
@@ -322,36 +325,48 @@ def read_wanted(
     return kept.select(columns) if columns else kept
 
 
-def decisions_and_uploads(
-    rows: pl.DataFrame, inboxes: Inboxes
-) -> tuple[dict[str, list[Decision]], dict[str, list[Upload]]]:
-    """The decisions and uploads of each workspace in the order of the file: stored, then new ones.
+@dataclass(frozen=True)
+class Said:
+    """What the lines of the inbox files say, by workspace and in the order of the file.
+
+    Attributes:
+        decisions: The decisions of people.
+        uploads: The uploaded videos.
+        jobs: The reports of generators.
+    """
+
+    decisions: Mapping[str, Sequence[Decision]]
+    uploads: Mapping[str, Sequence[Upload]]
+    jobs: Mapping[str, Sequence[JobReport]]
+
+
+def collect_lines(rows: pl.DataFrame, inboxes: Inboxes) -> Said:
+    """What lines say: first stored lines, then the new ones.
 
     Args:
-        rows: Rows of ``inbox_lines``.
+        rows: Rows of ``inbox_lines``, except those of scripts.
         inboxes: The files.
     """
     current = inboxes.read
-    decisions: dict[str, list[Decision]] = defaultdict(list)
-    uploads: dict[str, list[Upload]] = defaultdict(list)
+    said: dict[str, dict[str, list[Any]]] = {
+        file: {name: [] for name in inboxes.files} for file in (APPROVALS, UPLOADS, JOBS)
+    }
     stored = rows.join(current, on=current.columns, how="semi").sort("line")
     for row in stored.iter_rows(named=True):
-        one = _from_row(row)
-        if isinstance(one, Decision):
-            decisions[row["workspace_id"]].append(one)
-        else:
-            uploads[row["workspace_id"]].append(one)
-    for workspace_id in inboxes.files:
-        decisions[workspace_id] += inboxes.rows(workspace_id, APPROVALS)
-        uploads[workspace_id] += inboxes.rows(workspace_id, UPLOADS)
-    return decisions, uploads
+        said[row["file"]][row["workspace_id"]].append(_from_row(row))
+    for file, own in said.items():
+        for workspace_id in inboxes.files:
+            own[workspace_id] += inboxes.rows(workspace_id, file)
+    return Said(said[APPROVALS], said[UPLOADS], said[JOBS])
 
 
-def _from_row(row: Mapping[str, Any]) -> Decision | Upload:
+def _from_row(row: Mapping[str, Any]) -> Decision | Upload | JobReport:
     if row["file"] == APPROVALS:
         return Decision(
             row["script_id"], row["act"], row["actor"], row["decided_at"], row["reason"]
         )
+    if row["file"] == JOBS:
+        return read_job(Fields(parse_object(row["content"].encode())))
     return Upload(row["script_id"], row["video_id"], row["channel_id"], row["published_at"])
 
 
@@ -374,6 +389,8 @@ def _to_row(workspace_id: str, file: InboxFile, line: Line[Any]) -> dict[str, An
             "decided_at": row.at,
             "reason": row.reason,
         }
+    if isinstance(row, JobReport):
+        return {**shared, "content": dump_json(row.content)}
     return {
         **shared,
         "video_id": row.video_id,

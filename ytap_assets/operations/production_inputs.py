@@ -54,13 +54,14 @@ from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
+    JOBS,
     SCRIPTS,
     UPLOADS,
     InboxFile,
     find_upload_problems,
 )
 from ytap_assets.operations.inboxes import (
-    decisions_and_uploads,
+    collect_lines,
     open_inboxes,
     read_lines_of,
     read_wanted,
@@ -158,10 +159,12 @@ class ProductionInputs:
         submitted, asked = self._scripts_of_new_lines()
         unrecorded = _NO_SCRIPTS if self.is_preview else self._find_scripts_without_record()
         about = pl.concat([open_records.select(SCRIPT), submitted, unrecorded]).unique()
-        lines = read_lines_of(self.reader, set(about["script_id"]), files=(APPROVALS, UPLOADS))
+        lines = read_lines_of(
+            self.reader, set(about["script_id"]), files=(APPROVALS, UPLOADS, JOBS)
+        )
         # Not those about another workspace's script of the same name: its record may not be read.
         lines = lines.join(about, on=SCRIPT, how="semi", maintain_order="left")
-        self._decisions, self._uploads = decisions_and_uploads(lines, self.inboxes)
+        self._said = collect_lines(lines, self.inboxes)
         self.waiting = self._find_waiting(open_records)
         self.stamps = self._stamp_videos()
         candidates = self._find_candidates(open_records)
@@ -205,15 +208,17 @@ class ProductionInputs:
 
     def _scripts_of_new_lines(self) -> tuple[pl.DataFrame, set[str]]:
         """The scripts that new lines submit, and the names of all that new lines are about."""
-        submitted, decided = (
+        submitted, decided, reported = (
             {
                 (name, row.script_id)
                 for name in self.inboxes.files
                 for row in self.inboxes.rows(name, file)
             }
-            for file in (SCRIPTS, APPROVALS)
+            for file in (SCRIPTS, APPROVALS, JOBS)
         )
-        return scripts_frame(sorted(submitted)), {name for _, name in submitted | decided}
+        return scripts_frame(sorted(submitted)), {
+            name for _, name in submitted | decided | reported
+        }
 
     def _find_scripts_without_record(self) -> pl.DataFrame:
         """The scripts without a record that earlier decisions are about."""
@@ -236,15 +241,21 @@ class ProductionInputs:
     def _find_candidates(self, records: pl.DataFrame) -> pl.DataFrame:
         """The records that a promotion may change.
 
-        A script after the first review changes only with a decision, a video folder, an upload or a
-        closed gate. Thousands may wait without any of them.
+        A script after the first review changes only with a decision, a video folder, an upload, a
+        report about a job or a closed gate. Thousands may wait without any of them.
         """
+        without_job = group_scripts(records.filter(pl.col("job_status").is_null()))
         named = [
             (workspace_id, script_id)
             for workspace_id in self.inboxes.files
             for script_id in {
-                *(one.script_id for one in self._decisions[workspace_id]),
-                *(one.script_id for one in self._uploads[workspace_id]),
+                # Reports are applied when they are read, or when the script enters generation.
+                *(one.script_id for one in self.inboxes.rows(workspace_id, JOBS)),
+                *without_job[workspace_id].intersection(
+                    one.script_id for one in self._said.jobs[workspace_id]
+                ),
+                *(one.script_id for one in self._said.decisions[workspace_id]),
+                *(one.script_id for one in self._said.uploads[workspace_id]),
                 *self.stamps[workspace_id],
             }
         ]
@@ -277,7 +288,7 @@ class ProductionInputs:
         self, known: Mapping[str, Collection[str]], open_records: pl.DataFrame
     ) -> dict[str, Found]:
         """What was found in each workspace beside its log."""
-        uploads = {name: merge_uploads(self._uploads[name]) for name in self.inboxes.files}
+        uploads = {name: merge_uploads(self._said.uploads[name]) for name in self.inboxes.files}
         owners = self._read_owners(uploads)
         seen = self._read_seen(uploads)
         is_incomplete = (
@@ -290,10 +301,11 @@ class ProductionInputs:
             found[name] = Found(
                 rules=workspace_rules(one.workspace),
                 submissions=self.inboxes.rows(name, SCRIPTS),
-                decisions=self._decisions[name],
+                decisions=self._said.decisions[name],
                 decisions_problem=self.inboxes.files[name][APPROVALS].problem,
                 folders=videos[name],
-                uploads=self._uploads[name],
+                uploads=self._said.uploads[name],
+                jobs=self._said.jobs[name],
                 seen_videos=seen.get(name, {}),
                 owners=owners.get(name, {}),
                 known=known.get(name, frozenset()),
@@ -372,7 +384,7 @@ class ProductionInputs:
             records: All its records.
         """
         lines = self.reader.read(INBOX_LINES, wanted={"file": [APPROVALS]})
-        decisions = decisions_and_uploads(lines, self.inboxes)[0][workspace_id]
+        decisions = collect_lines(lines, self.inboxes).decisions[workspace_id]
         rules = self.found[workspace_id].rules
         scripts = {decision.script_id for decision in decisions}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
@@ -421,7 +433,7 @@ class ProductionInputs:
             rows = read_lines_of(self.reader, named, files=(UPLOADS,))
         elif has_stored:
             rows = self.reader.read(INBOX_LINES, wanted={"file": [UPLOADS]})
-        uploads = decisions_and_uploads(rows, self.inboxes)[1]
+        uploads = collect_lines(rows, self.inboxes).uploads
         columns = [*SCRIPT, "state"]
         known = set(records.select(SCRIPT).iter_rows())
         unknown = {

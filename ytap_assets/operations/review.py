@@ -38,7 +38,7 @@ from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.reader import Reader
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.inbox_files import APPROVALS
-from ytap_assets.operations.inboxes import decisions_and_uploads, open_inboxes, read_lines_of
+from ytap_assets.operations.inboxes import collect_lines, open_inboxes, read_lines_of
 from ytap_assets.operations.platform import Batch, Platform
 from ytap_assets.operations.production import Decisions, preview_inputs
 from ytap_assets.operations.production_inputs import (
@@ -154,7 +154,7 @@ def decide_on_script(
         rows = read_lines_of(reader, [script_id], files=(APPROVALS,))
         others = [
             one
-            for one in decisions_and_uploads(rows, inboxes)[0][workspace_id]
+            for one in collect_lines(rows, inboxes).decisions[workspace_id]
             if one.script_id == script_id
         ]
         stored = reader.read(PRODUCTION_EVENTS, wanted={"script_id": [script_id]})

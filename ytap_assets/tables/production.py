@@ -143,7 +143,9 @@ class ProductionRecords(Rows):
 class InboxCursors(Rows):
     """How far each inbox file has been read. The next run reads only what follows."""
 
-    file: Text = column("The inbox file: `scripts.jsonl`, `approvals.jsonl` or `uploads.jsonl`.")
+    file: Text = column(
+        "The inbox file: `scripts.jsonl`, `approvals.jsonl`, `uploads.jsonl` or `jobs.jsonl`."
+    )
     generation: Int = column(
         "Number of times the file was read from its beginning: once at first, and again whenever"
         " it was rotated, truncated or rewritten.",
@@ -153,7 +155,7 @@ class InboxCursors(Rows):
     sha256: Text = column("SHA-256 of the bytes read, in hex.")
     stamp: Text = column("Device, inode, size and times of the file when it was read.")
     lines: Int = column("Number of lines read, blank ones included.", ge=0)
-    accepted: Int = column("Number of lines that contained a new script, decision or upload.", ge=0)
+    accepted: Int = column("Number of lines with a new script, decision, upload or report.", ge=0)
     repeated: Int = column("Number of lines that were equal to an earlier line.", ge=0)
     bad: Int = column("Number of lines that could not be parsed; see quarantined_rows.", ge=0)
     last_repeated: Texts = column("The numbers of the last repeated lines.")
@@ -165,9 +167,11 @@ class InboxCursors(Rows):
 
 
 class InboxLines(Rows):
-    """Lines of the inbox files that contained a new script, decision or upload. Append-only."""
+    """Lines of the inbox files with a new script, decision, upload or report. Append-only."""
 
-    file: Text = column("The inbox file: `scripts.jsonl`, `approvals.jsonl` or `uploads.jsonl`.")
+    file: Text = column(
+        "The inbox file: `scripts.jsonl`, `approvals.jsonl`, `uploads.jsonl` or `jobs.jsonl`."
+    )
     generation: Int = column("The generation of the file; see inbox_cursors.", ge=1)
     line: Int = column("The line's number in the file.", ge=1)
     script_id: Text = column("The id of the script in the line.")
@@ -190,6 +194,9 @@ class InboxLines(Rows):
     )
     published_at: Instant = column(
         "In uploads.jsonl, when the video is or was published.", null=True
+    )
+    content: Text = column(
+        "In jobs.jsonl, the report as a JSON object. Untrusted input.", null=True
     )
 
 

@@ -16,6 +16,7 @@ from ytap_assets.operations import inbox_files
 from ytap_assets.operations.inbox_files import (
     APPROVALS,
     INBOX_FILES,
+    JOBS,
     SCRIPTS,
     UPLOADS,
     Cursor,
@@ -45,6 +46,9 @@ APPROVAL = {
 }
 
 
+JOB = {"script_id": "one", "job_id": "j", "status": "queued", "at": "2026-11-20T09:00:00Z"}
+
+
 def upload_line(script_id: str, video: int) -> dict[str, Any]:
     return {"script_id": script_id, "video_id": f"ytapDemo{video:03}"}
 
@@ -53,6 +57,7 @@ LINES: dict[str, list[str]] = {
     SCRIPTS: [json.dumps(script(name, hook=hook)) for name in "ab" for hook in "xy"],
     APPROVALS: [json.dumps(APPROVAL | {"script_id": name}) for name in "abc"],
     UPLOADS: [json.dumps(upload_line(name, video)) for name in "ab" for video in (1, 2)],
+    JOBS: [json.dumps(JOB | {"script_id": name, "attempt": 1 + (name == "b")}) for name in "abc"],
 }
 ENDS = st.sampled_from(["\n", "\r\n", "\r", "\n\n"])
 

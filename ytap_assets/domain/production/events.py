@@ -58,16 +58,19 @@ class Rule:
     to_state: str | None
 
 
+_AFTER_REVIEW = tuple(state for state in STATES if state != SCRIPT_PENDING_REVIEW)
+"""Where a report about a generation job counts: it may be read after the video is in review."""
+
 RULES: Mapping[str, Rule] = {
     "script_submitted": Rule((None,), SCRIPT_PENDING_REVIEW),
     "script_edited": Rule((SCRIPT_PENDING_REVIEW,), None),
     "script_approved": Rule((SCRIPT_PENDING_REVIEW,), None),
     "gates_evaluated": Rule(STATES, None),
     "generation_started": Rule((SCRIPT_PENDING_REVIEW,), READY_FOR_GENERATION),
-    "job_queued": Rule((READY_FOR_GENERATION,), None),
-    "job_processing": Rule((READY_FOR_GENERATION,), None),
-    "job_completed": Rule((READY_FOR_GENERATION,), None),
-    "job_failed": Rule((READY_FOR_GENERATION,), None),
+    "job_queued": Rule(_AFTER_REVIEW, None),
+    "job_processing": Rule(_AFTER_REVIEW, None),
+    "job_completed": Rule(_AFTER_REVIEW, None),
+    "job_failed": Rule(_AFTER_REVIEW, None),
     "video_completed": Rule((READY_FOR_GENERATION,), VIDEO_PENDING_REVIEW),
     "quality_check": Rule(STATES, None),
     "video_approved": Rule((VIDEO_PENDING_REVIEW,), None),

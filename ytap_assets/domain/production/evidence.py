@@ -42,6 +42,7 @@ from ytap_assets.domain.production.inbox import (
     read_decision_logs,
     trace_decisions,
 )
+from ytap_assets.domain.production.jobs import JobReport
 from ytap_assets.domain.production.manifest import VideoFolder
 from ytap_assets.domain.production.records import (
     CONTEXT_TYPES,
@@ -350,6 +351,8 @@ class Found:
         decisions_problem: Why its approvals file cannot be read; None if it can.
         folders: Its video folders with a manifest, per script.
         uploads: Its upload log, in order: all lines about scripts that are ready to be published.
+        jobs: The reports of its generators, in order: all that are about scripts in production, and
+            the new ones about any other.
         seen_videos: The publication times of videos in its own channels' feeds, per video id.
         owners: The scripts of the uploaded videos that are recorded already, per video id.
         known: Those of the submissions' and decisions' scripts that have a record.
@@ -361,6 +364,7 @@ class Found:
     decisions_problem: str | None = None
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
+    jobs: Sequence[JobReport] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
     known: Collection[str] = frozenset()
@@ -378,6 +382,7 @@ class Evidence:
         standings: The status of each decision, according to the log.
         rivals: Per script in review with the same topic as another script: that script, as text.
         copies: Per script, the scripts of other workspaces that had the same content before.
+        jobs: The reports of its generators that are not in the log.
     """
 
     workspace_id: str
@@ -387,6 +392,7 @@ class Evidence:
     standings: Mapping[Decision, Standing] = field(default_factory=dict)
     rivals: Mapping[str, str] = field(default_factory=dict)
     copies: Copies = field(default_factory=dict)
+    jobs: Sequence[JobReport] = ()
 
     @property
     def rules(self) -> Rules:
@@ -472,6 +478,11 @@ class Production:
                     workspace_id, one.decisions, self._logs.get(workspace_id, DecisionLog())
                 ),
                 rivals=self._rivals.get(workspace_id, {}),
+                jobs=[
+                    job
+                    for job in one.jobs
+                    if (workspace_id, job.event_id(workspace_id)) not in self._known_ids
+                ],
             )
             for workspace_id, one in found.items()
         }

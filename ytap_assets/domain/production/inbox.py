@@ -316,17 +316,25 @@ def read_decision(fields: Fields) -> Decision:
     """
     script_id = fields.need("script_id", read_script_id)
     action = fields.need("act", text_matching(ACTIONS.__contains__, f"one of {', '.join(ACTIONS)}"))
-    actor = fields.need(
-        "actor", text_matching(_is_name, f"a name in one line of up to {_LONGEST_NAME} characters")
-    )
+    actor = fields.need("actor", read_name)
     at = fields.need("at", read_instant)
     reason = fields.read("reason", text_up_to(_LONGEST_REASON))
     fields.check()
-    return Decision(script_id, action, actor.strip(), at, reason)
+    return Decision(script_id, action, actor, at, reason)
 
 
-def _is_name(text: str) -> bool:
-    return len(text) <= _LONGEST_NAME and text.isprintable()
+def read_name(value: Any) -> str:
+    """A name, without spaces around it.
+
+    Raises:
+        FieldError: It is not one.
+    """
+    name = text_up_to(2_000)(value).strip()
+    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise FieldError(
+            f"{name[:80]!r} is not a name in one line of up to {_LONGEST_NAME} characters"
+        )
+    return name
 
 
 def make_decision(

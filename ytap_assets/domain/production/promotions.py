@@ -57,6 +57,7 @@ from ytap_assets.domain.production.inbox import (
     merge_uploads,
     reception_event,
 )
+from ytap_assets.domain.production.jobs import decide_jobs
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
 from ytap_assets.domain.production.rules import (
@@ -365,6 +366,7 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
 
     A script that another workspace has already is marked as a copy from the beginning. A decision
     about a script that is not there yet is received: it is not about the script that comes later.
+    The reports of generators become events of their scripts.
     """
     events: list[Event] = []
     for script in evidence.found.submissions:
@@ -385,7 +387,9 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
             content_id=script_content_id(script.payload),
         )
         events += [submitted, *_mark_copy(submitted, evidence, now)]
-    return [*_receive_early_decisions(evidence, now), *events]
+    states = {record.script_id: state for state, own in evidence.waiting.items() for record in own}
+    jobs = decide_jobs(evidence.workspace_id, evidence.jobs, states, now)
+    return [*_receive_early_decisions(evidence, now), *events, *jobs]
 
 
 def _receive_early_decisions(evidence: Evidence, now: datetime) -> list[Event]:
@@ -764,7 +768,7 @@ PROMOTIONS: Mapping[str, Promotion] = {
             "submit_scripts",
             None,
             decide_submissions,
-            "Submits the scripts of the inbox for review.",
+            "Submits the scripts of the inbox for review, and stores the reports of generators.",
         ),
         Promotion(
             "start_generation",

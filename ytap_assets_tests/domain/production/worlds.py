@@ -25,6 +25,7 @@ from ytap_assets.domain.production.inbox import (
     read_submission,
     read_upload,
 )
+from ytap_assets.domain.production.jobs import JobReport
 from ytap_assets.domain.production.lines import Fields, Parsed, compare_lines, read_lines
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder
 from ytap_assets.domain.production.promotions import PROMOTIONS
@@ -102,6 +103,7 @@ class World:
     decisions_problem: str | None = None
     folders: Mapping[str, VideoFolder] = field(default_factory=dict)
     uploads: Sequence[Upload] = ()
+    jobs: Sequence[JobReport] = ()
     seen_videos: Mapping[str, datetime] = field(default_factory=dict)
     log: pl.DataFrame = field(default_factory=PRODUCTION_EVENTS.empty)
     now: datetime = NOW
@@ -130,6 +132,7 @@ class World:
             decisions_problem=self.decisions_problem,
             folders=self.folders,
             uploads=self.uploads,
+            jobs=self.jobs,
             seen_videos=self.seen_videos,
             owners=dict(records.drop_nulls("video_id").select("video_id", "script_id").iter_rows()),
         )
