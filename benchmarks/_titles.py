@@ -34,6 +34,18 @@ def read_titles(data: Path) -> pl.DataFrame:
     return pl.concat(frames).unique(maintain_order=True)
 
 
+def read_videos(data: Path) -> pl.DataFrame:
+    """The videos of recorded YouTube files that name their channels: ``channel``, ``title``."""
+    frames = [pl.DataFrame(schema={"channel": pl.String, "item_id": pl.String, "title": pl.String})]
+    for path in sorted(path for path in data.glob("youtube_*/**/*") if path.is_file()):
+        rows = _read_file(path, "youtube")
+        if rows is not None:
+            channel = pl.coalesce("channel_id", "channel_title").alias("channel")
+            frames.append(rows.select(channel, "item_id", "title"))
+    videos = pl.concat(frames).drop_nulls().unique("item_id", keep="first", maintain_order=True)
+    return videos.select("channel", "title")
+
+
 def make_titles(real: list[str], count: int, seed: int = 1) -> list[str]:
     """Synthetic titles made of real ones, with a vocabulary that continues to grow.
 

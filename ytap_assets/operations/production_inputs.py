@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,7 +39,7 @@ from ytap_assets.domain.production.evidence import (
     Production,
     fill_content_ids,
 )
-from ytap_assets.domain.production.gates import TOPIC_COLUMNS
+from ytap_assets.domain.production.gates import NO_PAGES, PAGE_COLUMNS, TOPIC_COLUMNS
 from ytap_assets.domain.production.inbox import Decision, Obstacle, Upload, merge_uploads
 from ytap_assets.domain.production.lines import usd_to_micros
 from ytap_assets.domain.production.manifest import (
@@ -50,6 +50,8 @@ from ytap_assets.domain.production.manifest import (
     parse_manifest,
 )
 from ytap_assets.domain.production.rules import Rules
+from ytap_assets.domain.scoring.ranking import BASELINE_DAYS
+from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.errors import FileRefusedError
 from ytap_assets.lakehouse.reader import CrossReader
 from ytap_assets.operations.inbox_files import (
@@ -74,7 +76,13 @@ from ytap_assets.operations.pushed_files import (
 )
 from ytap_assets.operations.records import SCRIPT, fold_unfolded, group_scripts, replace_scripts
 from ytap_assets.safe_files import open_below, open_folder, read_open
-from ytap_assets.tables import INBOX_LINES, PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS
+from ytap_assets.tables import (
+    INBOX_LINES,
+    PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
+    RAW_TRENDS,
+    TREND_STORIES,
+)
 from ytap_assets.workspaces import Workspace
 
 NO_TOPICS = PRODUCTION_RECORDS.empty().select(TOPIC_COLUMNS)
@@ -82,6 +90,7 @@ _NO_SCRIPTS = PRODUCTION_RECORDS.empty().select(SCRIPT)
 _NO_HOLDERS = (
     PRODUCTION_EVENTS.empty().select(CONTENT_COLUMNS).with_columns(is_older=pl.lit(value=False))
 )
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _SHOWN_DECISIONS = 5
 _LONG_TAIL_BYTES = 64 * 1024
 _MAX_MANIFEST_BYTES = 1_000_000
@@ -174,7 +183,13 @@ class ProductionInputs:
         records = pl.concat([candidates, folded, others]).unique(SCRIPT, keep="first")
         scripts = {*records["script_id"], *asked, *unrecorded["script_id"]}
         events = read_wanted(self.reader, PRODUCTION_EVENTS, "script_id", scripts)
-        self.production = Production(records, events, self._read_topics(open_records))
+        reviewing = self._find_reviewing(open_records)
+        self.production = Production(
+            records,
+            events,
+            self._read_topics(open_records, reviewing),
+            self._read_pages(open_records, reviewing),
+        )
         self.found = self._find(group_scripts(known), open_records)
 
     @property
@@ -270,19 +285,58 @@ class ProductionInputs:
         joined = records.join(marked, on=SCRIPT, how="left")
         return joined.filter(is_candidate).drop("_is_named")
 
-    def _read_topics(self, open_records: pl.DataFrame) -> pl.DataFrame:
-        """The topics of taken scripts of workspaces in which scripts are in review or will be."""
+    def _find_reviewing(self, open_records: pl.DataFrame) -> list[str]:
+        """The workspaces in which scripts are in review or will be."""
         in_review = open_records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
-        reviewing = set(in_review["workspace_id"])
-        reviewing |= {name for name in self.inboxes.files if self.inboxes.rows(name, SCRIPTS)}
+        submitting = {name for name in self.inboxes.files if self.inboxes.rows(name, SCRIPTS)}
+        return sorted({*in_review["workspace_id"], *submitting})
+
+    def _read_topics(self, open_records: pl.DataFrame, reviewing: Sequence[str]) -> pl.DataFrame:
+        """The topics of taken scripts of some workspaces."""
         if not reviewing:
             return NO_TOPICS
-        reader = self.batch.platform.lake.batch_reader(sorted(reviewing))
+        reader = self.batch.platform.lake.batch_reader(reviewing)
         stored = reader.read(
             PRODUCTION_RECORDS, columns=list(TOPIC_COLUMNS), wanted={"state": TAKEN}
         )
         own = open_records.select(TOPIC_COLUMNS)
         return pl.concat([own, stored]).unique(SCRIPT, keep="first")
+
+    def _read_pages(self, open_records: pl.DataFrame, reviewing: Sequence[str]) -> pl.DataFrame:
+        """The members of the stories that contain a page of a script in review.
+
+        Two reads of `trend_stories`, the second only if there are such stories.
+        """
+        in_review = open_records.filter(pl.col("state") == SCRIPT_PENDING_REVIEW)
+        scripts = [
+            *in_review.select("created_at", "topic_url").iter_rows(),
+            *(
+                (row.created_at, row.payload.get("topic_url"))
+                for name in self.inboxes.files
+                for row in self.inboxes.rows(name, SCRIPTS)
+            ),
+        ]
+        named = [(created_at, url) for created_at, url in scripts if url]
+        urls = canonical_urls(pl.Series([url for _, url in named], dtype=pl.String))
+        pages = urls.drop_nulls().unique().sort().to_list()
+        if not pages:
+            return NO_PAGES
+        # A date in the future becomes the present, and a date may be any date.
+        first = max(min(self.now, *(created_at for created_at, _ in named)), _EARLIEST)
+        days = ((first - timedelta(days=BASELINE_DAYS)).date(), self.now.date())
+        reader = self.batch.platform.lake.batch_reader(reviewing)
+        story = ["workspace_id", "story_id"]
+        stories = reader.read(
+            TREND_STORIES, days=days, columns=story, wanted={"canonical_url": pages}
+        ).unique()
+        if stories.is_empty():
+            return NO_PAGES
+        ids = stories["story_id"].unique().sort().to_list()
+        members = reader.read(
+            TREND_STORIES, days=days, columns=PAGE_COLUMNS, wanted={"story_id": ids}
+        )
+        # A story's id is made of a URL, so another workspace can have the same one.
+        return members.join(stories, on=story, how="semi")
 
     def _find(
         self, known: Mapping[str, Collection[str]], open_records: pl.DataFrame

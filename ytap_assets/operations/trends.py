@@ -325,13 +325,17 @@ def _name_stories(part: Batch, taken: pl.DataFrame) -> pl.DataFrame:
         columns=[*_PAGE, "story_id", "day"],
         wanted={"canonical_url": pages},
     ).unique()
-    named = taken.join(members, on=_PAGE).with_columns(
+    pages_of_stories = taken.join(members, on=_PAGE)
+    named = pages_of_stories.select(
+        "workspace_id",
+        "script_id",
+        "story_id",
         pl.max_horizontal("first_day", pl.col("day").dt.offset_by("1d")).alias("first_day"),
         pl.min_horizontal("last_day", pl.col("day").dt.offset_by(f"{BASELINE_DAYS}d")).alias(
             "last_day"
         ),
     )
-    return pl.concat([taken, named.drop("day")], how="diagonal")
+    return pl.concat([taken, named], how="diagonal")
 
 
 @dataclass(frozen=True, eq=False)

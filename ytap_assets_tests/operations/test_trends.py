@@ -27,6 +27,7 @@ from ytap_assets.operations.trends import (
 from ytap_assets.settings import Settings
 from ytap_assets.tables import (
     COLLECTION_COVERAGE,
+    PRODUCTION_RECORDS,
     SCORED_TRENDS,
     TREND_STORIES,
 )
@@ -133,6 +134,72 @@ def test_what_a_later_day_tells_takes_no_story_from_an_earlier_one(platform: Pla
         ranked = platform.lake.reader("tech").read(SCORED_TRENDS).sort("day")
         assert ranked["story_id"].n_unique() == 1
         assert ranked["production_factor"].to_list() == [1.0, 1.0, 0.0]
+
+
+def gates(platform: Platform, name: str = "tech") -> dict[str, list[str]]:
+    records = platform.lake.reader(name).read(PRODUCTION_RECORDS)
+    return dict(records.select("script_id", "failed_gates").rows())
+
+
+def submit(platform: Platform, name: str, *scripts: tuple[str, str, str | None]) -> None:
+    lines = [
+        script(
+            script_id,
+            title=title,
+            topic_url=url,
+            created_at=AT.isoformat(),
+            body=f"{name} {script_id}",
+        )
+        for script_id, title, url in scripts
+    ]
+    write_lines(platform, name, "scripts.jsonl", *lines)
+    advance_one(platform.slice(name, None, RUN), "all")
+
+
+def test_the_gate_and_the_rank_know_a_story_in_other_words(platform: Platform) -> None:
+    series = "Dragon Prince Zadia explained, episode {}".format
+    see(platform, "a", NEXT, title=AGAIN)
+    see(platform, "b", NEXT, title="A cheese museum opens its doors")
+    see(platform, "c", NEXT, title=series(2))
+    told = [("told", CABLE, None), ("one", series(1), None)]
+    submit(platform, "finance", ("other", AGAIN, None))
+    submit(platform, "tech", *told)
+    make(platform, NEXT)
+    ranked = platform.lake.reader("tech").read(SCORED_TRENDS).sort("item_id")
+    assert ranked["production_factor"].to_list() == [0.0, 1.0, 1.0]
+    submit(platform, "tech", *told, ("again", AGAIN, None), ("two", series(2), None))
+    reason = "topic: script told has the same story: similar title"
+    assert gates(platform) == {"told": [], "one": [], "again": [reason], "two": []}
+    assert gates(platform, "finance") == {"other": []}
+
+
+def test_the_gate_knows_the_pages_of_a_story(platform: Platform) -> None:
+    see(platform, "a", DAY, title=CABLE)
+    see(platform, "b", DAY, title=AGAIN, source="reddit")
+    see(platform, "c", DAY, title="A cheese museum opens its doors")
+    make(platform, DAY)
+    url = "https://{}.example/".format
+    scripts = [("told", "Ours", url("a")), ("again", "Theirs", url("b")), ("c", "It", url("c"))]
+    submit(platform, "finance", *scripts)
+    submit(platform, "tech", scripts[0])
+    submit(platform, "tech", *scripts)
+    found = gates(platform)
+    assert found["again"] == ["topic: script told has the same story: pages of one story"]
+    assert found["told"] == found["c"] == []
+    assert set(map(tuple, gates(platform, "finance").values())) == {()}
+
+
+@pytest.mark.parametrize("created_at", ["0001-01-02T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_pages_of_scripts_with_any_date_are_compared(platform: Platform, created_at: str) -> None:
+    see(platform, "a", DAY, title=CABLE)
+    see(platform, "b", DAY, title=AGAIN, source="reddit")
+    make(platform, DAY)
+    submit(platform, "tech", ("told", "Ours", "https://a.example/"))
+    late = script("late", created_at=created_at, title="Theirs", topic_url="https://b.example/")
+    write_lines(platform, "tech", "scripts.jsonl", late)
+    advance_one(platform.slice("tech", None, RUN), "all")
+    reason = "topic: script told has the same story: pages of one story"
+    assert gates(platform)["late"] == [reason]
 
 
 def test_weights_and_keywords_come_from_the_config(platform: Platform) -> None:

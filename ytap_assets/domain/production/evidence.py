@@ -30,7 +30,7 @@ from ytap_assets.domain.production.events import (
     digest,
     events_to_frame,
 )
-from ytap_assets.domain.production.gates import find_topic_rivals, read_topics
+from ytap_assets.domain.production.gates import NO_PAGES, find_topic_rivals, read_topics
 from ytap_assets.domain.production.inbox import (
     Decision,
     DecisionLog,
@@ -380,7 +380,7 @@ class Evidence:
         waiting: Its scripts by state, ordered by waiting time, the longest first.
         contexts: Information of the log that the records do not contain, per script.
         standings: The status of each decision, according to the log.
-        rivals: Per script in review with the same topic as another script: that script, as text.
+        rivals: Per script in review with the same story as another script: that script, as text.
         copies: Per script, the scripts of other workspaces that had the same content before.
         jobs: The reports of its generators that are not in the log.
     """
@@ -413,7 +413,13 @@ class Production:
     will append: `apply` takes their events without storing them.
     """
 
-    def __init__(self, records: pl.DataFrame, events: pl.DataFrame, topics: pl.DataFrame) -> None:
+    def __init__(
+        self,
+        records: pl.DataFrame,
+        events: pl.DataFrame,
+        topics: pl.DataFrame,
+        pages: pl.DataFrame = NO_PAGES,
+    ) -> None:
         """Take what is stored.
 
         Args:
@@ -423,10 +429,12 @@ class Production:
                 that decisions are about.
             topics: The scripts that have a topic: rows of `production_records` with the columns
                 `TOPIC_COLUMNS`. May be empty if no script is in review.
+            pages: Members of stories, as `find_topic_rivals` takes them.
         """
         self.records = records
         self._events = events
         self._topics = read_topics(topics)
+        self._pages = pages
         self._stored = (self.records, self._events, self._topics)
         self._applied = 0
         self._rivals: dict[str, dict[str, str]] | None = None
@@ -467,7 +475,7 @@ class Production:
         for (workspace_id, script_id), context in self._contexts.items():
             contexts[workspace_id][script_id] = context
         if self._rivals is None:
-            self._rivals = find_topic_rivals(self._topics)
+            self._rivals = find_topic_rivals(self._topics, self._pages)
         return {
             workspace_id: Evidence(
                 workspace_id=workspace_id,

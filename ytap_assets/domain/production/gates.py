@@ -15,14 +15,27 @@ from ytap_assets.domain.phrases import find_phrases
 from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, TAKEN
 from ytap_assets.domain.production.records import Record
 from ytap_assets.domain.production.rules import format_usd
-from ytap_assets.domain.text import comparable_titles, normalize_texts
+from ytap_assets.domain.scoring.ranking import BASELINE_DAYS
+from ytap_assets.domain.stories import find_same_topics, read_titles
+from ytap_assets.domain.text import normalize_texts
 from ytap_assets.domain.urls import canonical_urls
+from ytap_assets.tables.trends import TREND_STORIES
 
 MIN_QUALITY = 85
 APPROVAL = "approval"
 """The gate that waits for a person or the policy: closed, it is no failure."""
 TOPIC_COLUMNS = ("workspace_id", "script_id", "state", "title", "topic_url", "created_at")
 """The columns of `production_records` that say what a script is about, and whether it counts."""
+
+PAGE_COLUMNS = ("workspace_id", "canonical_url", "story_id", "day")
+"""The columns of `trend_stories` that say which pages belong to a story."""
+NO_PAGES = TREND_STORIES.empty().select(PAGE_COLUMNS)
+_SAME = {
+    "page": "same page",
+    "title": "same title",
+    "similar": "similar title",
+    "story": "pages of one story",
+}
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,7 @@ def evaluate_generation_gates(
         approval: Which approval is missing, from `Rules.find_missing`.
         banned: Which banned topic it mentions, from `find_banned_topics`.
         budget_usd_micros: What a video may cost.
-        rival: The other script with its topic, from `find_topic_rivals`.
+        rival: The other script with the same story, from `find_topic_rivals`.
         copy: Which script of another workspace is the same, from `evidence.describe_copy`.
     """
     return (
@@ -170,59 +183,78 @@ def read_topics(records: pl.DataFrame) -> pl.DataFrame:
         records: Rows of `production_records`. Columns `TOPIC_COLUMNS`.
 
     Returns:
-        `TOPIC_COLUMNS`: the titles as `comparable_titles`, the URLs as `canonical_urls`.
+        ``workspace_id``, ``script_id``, ``state``, ``created_at``, ``canonical_url``, ``title`` and
+        ``words`` (`stories.read_titles`).
     """
-    return records.select(TOPIC_COLUMNS).with_columns(
-        comparable_titles(records["title"]).alias("title"),
-        canonical_urls(records["topic_url"]).alias("topic_url"),
+    titles = read_titles(records["title"])
+    return records.select("workspace_id", "script_id", "state", "created_at").with_columns(
+        canonical_urls(records["topic_url"]).alias("canonical_url"), *titles.get_columns()
     )
 
 
-def find_topic_rivals(topics: pl.DataFrame) -> dict[str, dict[str, str]]:
-    """Scripts in review whose topic another script of their workspace has already.
+def find_topic_rivals(
+    topics: pl.DataFrame, pages: pl.DataFrame = NO_PAGES
+) -> dict[str, dict[str, str]]:
+    """Scripts in review with the same story as another script of their workspace.
 
-    Two scripts have one topic when their titles are the same (`comparable_titles`), or their topic
-    URLs are one page. What was rejected or cancelled has no topic; of two scripts in review, the
-    one submitted first has it.
+    `stories.find_same_topics` says which topics are the same story. Pages of one story of
+    `trend_stories` count if the story contained both in the `BASELINE_DAYS` before the script in
+    review was submitted, or later. Rejected and cancelled scripts have no topic. Of two scripts in
+    review, the one that was submitted first has it.
 
     Args:
-        topics: The scripts' topics, as `read_topics` makes them.
+        topics: The scripts' topics, as `read_topics` returns them.
+        pages: Members of stories that contain pages of scripts in review: columns `PAGE_COLUMNS`,
+            rows of `trend_stories`.
 
     Returns:
-        By workspace, per script in review that has a rival: who it is, in words.
+        By workspace, per script in review with a rival: the rival that was submitted first and what
+        is the same, as text. Neither depends on the rival's state or on later scripts.
     """
     in_review = pl.col("state") == SCRIPT_PENDING_REVIEW
     reviewing = topics.filter(in_review).get_column("workspace_id").unique()
-    active = topics.filter(
-        pl.col("workspace_id").is_in(reviewing.implode()),
-        pl.col("state").is_in(TAKEN),
-    )
-    if active.is_empty():
+    if reviewing.is_empty():
         return {}
-    ordered = active.select(
-        "workspace_id",
-        "script_id",
-        pl.when(in_review).then("created_at").alias("pending_since"),
-        "title",
-        "topic_url",
-    ).sort(pl.col("pending_since"), "script_id", nulls_last=False)
+    active = topics.filter(
+        pl.col("workspace_id").is_in(reviewing.implode()), pl.col("state").is_in(TAKEN)
+    )
+    rows = _add_stories(active, pages)
+    asked = rows.filter(in_review).with_columns(at="created_at")
+    pairs = find_same_topics(asked, rows)
+    mine = asked.select(pl.all().gather(pairs["asked"]))
+    rival = rows.select(pl.all().gather(pairs["known"])).select(pl.all().name.prefix("rival_"))
+    found = pl.concat([pairs.select("same"), mine, rival], how="horizontal")
+    submitted, rival_submitted = pl.col("created_at"), pl.col("rival_created_at")
+    is_earlier = (rival_submitted < submitted) | (
+        (rival_submitted == submitted) & (pl.col("rival_script_id") < pl.col("script_id"))
+    )
+    first_day = submitted.dt.date().dt.offset_by(f"-{BASELINE_DAYS}d")
+    is_near = pl.min_horizontal("last_day", "rival_last_day") >= first_day
+    first = (
+        found.filter(
+            pl.col("script_id") != pl.col("rival_script_id"),
+            (pl.col("rival_state") != SCRIPT_PENDING_REVIEW) | is_earlier,
+            (pl.col("same") != "story") | is_near,
+        )
+        .sort("rival_created_at", "rival_script_id", "same")
+        .unique(["workspace_id", "script_id"], keep="first", maintain_order=True)
+    )
     rivals: dict[str, dict[str, str]] = {}
-    for key, what in (("title", "title"), ("topic_url", "page")):
-        for workspace_id, script_id, rival in _later_of_same(ordered, key).iter_rows():
-            # Not its state: that changes, and each change would be written down.
-            own = rivals.setdefault(workspace_id, {})
-            own.setdefault(script_id, f"script {rival} has the same {what}")
+    columns = ("workspace_id", "script_id", "rival_script_id", "same")
+    for workspace_id, script_id, rival, same in first.select(columns).iter_rows():
+        # Not its state: that changes, and each change would be stored.
+        own = rivals.setdefault(workspace_id, {})
+        own[script_id] = f"script {rival} has the same story: {_SAME[same]}"
     return rivals
 
 
-def _later_of_same(topics: pl.DataFrame, key: str) -> pl.DataFrame:
-    """The scripts in review that are not the first of their topic, each with the first one."""
-    same = topics.filter(pl.col(key).is_not_null())
-    names = ["workspace_id", key]
-    firsts = same.unique(names, keep="first", maintain_order=True)
-    return (
-        same.filter(pl.col("pending_since").is_not_null())
-        .join(firsts, on=names, suffix="_first", maintain_order="left")
-        .filter(pl.col("script_id") != pl.col("script_id_first"))
-        .select("workspace_id", "script_id", "script_id_first")
+def _add_stories(topics: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+    """The topics, and a row for each story of a topic's page, with its ``last_day``."""
+    page = ["workspace_id", "canonical_url"]
+    stories = pages.group_by(*page, "story_id").agg(last_day=pl.col("day").max())
+    who = ["workspace_id", "script_id", "state", "created_at"]
+    of_pages = topics.select(*who, "canonical_url").join(stories, on=page).drop("canonical_url")
+    always = pl.lit(None, topics.schema["created_at"])
+    return pl.concat([topics, of_pages], how="diagonal").with_columns(
+        since="created_at", until=always
     )

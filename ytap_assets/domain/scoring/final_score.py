@@ -26,7 +26,8 @@ from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.domain.scoring.baselines import place
 from ytap_assets.domain.scoring.items import UNKNOWN, may_repeat
 from ytap_assets.domain.source_profiles import SOURCE_PROFILES
-from ytap_assets.domain.text import comparable_titles, normalize_texts, replace_lists
+from ytap_assets.domain.stories import find_same_topics, read_titles
+from ytap_assets.domain.text import normalize_texts, replace_lists
 from ytap_assets.errors import ConfigError
 
 _EXPONENT = (0.0, 3.0)
@@ -278,8 +279,8 @@ def score_stories(
         learned: Weights as known on the day (`LEARNED_SCHEMA`): ``kind`` is ``source`` or
             ``topic`` (a matched phrase), ``value`` which; 1 where there is none.
         produced: Topics that were already produced (`PRODUCED_SCHEMA`): a story matches by its id,
-            by a member's canonical URL, or by a member's title, on the days from ``first_day`` to
-            ``last_day`` (null: until now).
+            a member's canonical URL, or a member's title (`stories.find_same_topics`), on the days
+            from ``first_day`` to ``last_day`` (null: until now).
 
     Returns:
         One row per story, ordered by workspace, day and ``position``: the keys, each factor,
@@ -463,26 +464,29 @@ def _find_produced(members: pl.DataFrame, produced: pl.DataFrame, count: int) ->
     if produced.is_empty():  # no title to compare with
         return pl.repeat(value=False, n=count, eager=True).alias("is_produced")
     always = [pl.lit(None, pl.Date).alias(name) for name in _SPAN if name not in produced.columns]
-    spans = produced.with_columns(always)
-    day = pl.col("day")
-    is_then = (day >= pl.col("first_day")).fill_null(value=True) & (
-        day <= pl.col("last_day")
-    ).fill_null(value=True)
-    members, spans = (
-        each.with_columns(comparable_titles(each["title"]).alias("title"))
-        for each in (members, spans)
+    known = produced.with_columns(always).with_columns(
+        # A topic is taken from the day after the script was submitted.
+        since=pl.col("first_day").dt.offset_by("-1d"),
+        until="last_day",
     )
-    found = [
-        members.select("story", "workspace_id", "day", same=name)
-        .join(
-            spans.select("workspace_id", *_SPAN, same=name).drop_nulls("same"),
-            on=("workspace_id", "same"),
-        )
-        .filter(is_then)
+    workspaces = known.get_column("workspace_id").unique()
+    asked = members.filter(pl.col("workspace_id").is_in(workspaces.implode()))
+    asked = asked.with_columns(at="day")
+    asked, known = (
+        rows.with_columns(read_titles(rows["title"]).get_columns()) for rows in (asked, known)
+    )
+    pairs = find_same_topics(asked, known)
+    spans = known.select(pl.col(_SPAN).gather(pairs["known"]))
+    matched = asked.select(pl.col("story", "day").gather(pairs["asked"])).hstack(spans)
+    is_then = (pl.col("day") >= pl.col("first_day")).fill_null(value=True) & (
+        pl.col("day") <= pl.col("last_day")
+    ).fill_null(value=True)
+    matched = (
+        matched.filter(is_then)
         .select("story")
-        for name in ("story_id", "canonical_url", "title")
-    ]
-    matched = pl.concat(found).unique().with_columns(is_produced=pl.lit(value=True))
+        .unique()
+        .with_columns(is_produced=pl.lit(value=True))
+    )
     return _by_story(matched, count)["is_produced"].fill_null(value=False)
 
 

@@ -107,8 +107,6 @@ def score_pairs(left: pl.Series, right: pl.Series, rules: Rules | None = None) -
     rules = rules or Rules()
     titles = pl.concat([left, right]).unique().sort().alias("title").to_frame()
     titles = titles.with_row_index("title_no")
-    words, vocabulary = number_words(titles)
-    terms = weigh_terms(words, vocabulary).with_columns(pl.col("weight").cast(pl.Int64))
     number = dict(titles.select("title", "title_no").rows())
     pairs = pl.DataFrame(
         {
@@ -116,11 +114,38 @@ def score_pairs(left: pl.Series, right: pl.Series, rules: Rules | None = None) -
             "other": right.replace_strict(number, return_dtype=pl.UInt32),
         }
     )
+    words, vocabulary = number_words(titles)
+    scored = score_numbered(pairs.unique(), words, vocabulary, rules)
+    return pairs.join(scored, on=["group", "other"], how="left", maintain_order="left")["score"]
+
+
+def score_numbered(
+    pairs: pl.DataFrame,
+    words: pl.DataFrame,
+    vocabulary: pl.Series,
+    rules: Rules,
+    *,
+    with_window: bool = True,
+) -> pl.DataFrame:
+    """The score of pairs of titles whose words are known, as `score_pairs` gives it.
+
+    Args:
+        pairs: ``group`` and ``other`` (UInt32): two titles; unique.
+        words: ``title_no`` (UInt32) and ``word`` of these titles, in order (`terms.number_words`).
+        vocabulary: The words by number, sorted.
+        rules: When titles are the same story.
+        with_window: Whether the shares of words among these titles count (`terms.weigh_terms`). If
+            not, the score of two titles depends on these two only.
+
+    Returns:
+        ``pairs`` with ``score`` (Float64), in any order.
+    """
+    terms = weigh_terms(words, vocabulary, with_window=with_window)
+    terms = terms.with_columns(pl.col("weight").cast(pl.Int64))
     mine = terms.rename({"title_no": "group"})
     theirs = terms.select(pl.col("title_no").alias("other"), "term", "weight")
     sums = (
-        pairs.unique()
-        .join(mine, on="group")
+        pairs.join(mine, on="group")
         .join(theirs, on=["other", "term"], suffix="_b")
         .group_by("group", "other")
         .agg(
@@ -135,8 +160,8 @@ def score_pairs(left: pl.Series, right: pl.Series, rules: Rules | None = None) -
     )
     conflicts = find_conflicts(pairs, read_marks(words, vocabulary).rename({"title_no": "group"}))
     sums = sums.with_columns(score=score).join(conflicts, on=["group", "other"], how="anti")
-    scored = pairs.join(sums, on=["group", "other"], how="left", maintain_order="left")
-    return scored.get_column("score").fill_null(0.0)
+    scored = pairs.join(sums, on=["group", "other"], how="left")
+    return scored.select("group", "other", pl.col("score").fill_null(0.0))
 
 
 def proof_needed(rules: Rules, likeness: pl.Expr, root: pl.Expr) -> pl.Expr:

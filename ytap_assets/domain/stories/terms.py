@@ -26,6 +26,8 @@ RAREST_SHARE = 1 / 20_000
 GENERAL_TITLES = 30_000
 """A window's counts are shares of its titles and so many others: a small one proves little."""
 
+_NO_WINDOW = 2**40
+"""A window with so many titles that no count is a share of them."""
 _NUMBER_SHARE = 0.01
 _CERTAIN = 2.0
 _FORM_SHARE = 0.05
@@ -107,7 +109,9 @@ def spell_words(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     return words.with_columns(word=pl.lit(vocabulary).gather(pl.col("word")))
 
 
-def weigh_terms(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
+def weigh_terms(
+    words: pl.DataFrame, vocabulary: pl.Series, *, with_window: bool = True
+) -> pl.DataFrame:
     """Each title's distinct words and phrases of two words, weighed; each title's length is 1.
 
     A word says -ln(share): its share of titles in general (`COMMON_SHARES`; `_FORM` for words
@@ -119,6 +123,8 @@ def weigh_terms(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
             ``workspace_no`` (UInt32), the titles of each workspace are a window of their own, and
             so are its terms.
         vocabulary: The words by number, sorted.
+        with_window: Whether shares in this window count. If not, the weights of a title depend on
+            its own words only.
 
     Returns:
         ``title_no``, ``term`` (UInt32), ``weight`` (Int32, `SCALE` = 1), ``evidence`` (Int32, 1/100
@@ -129,6 +135,8 @@ def weigh_terms(words: pl.DataFrame, vocabulary: pl.Series) -> pl.DataFrame:
     numbered, terms = _number_terms(words)
     singles = _deduplicate(numbered.select("title_no", key=pl.col("term").cast(pl.UInt64)))
     terms = terms.with_columns(titles=_run_lengths(singles))
+    if not with_window:
+        terms = terms.with_columns(size=pl.lit(_NO_WINDOW, pl.Int64))
     terms = terms.with_columns(information=_information(terms, vocabulary))
     phrases = _deduplicate(_pair_words(numbered))
     both = _weigh_phrases(phrases, terms)
@@ -187,12 +195,26 @@ def _run_lengths(rows: pl.DataFrame) -> pl.Series:
 
 def _information(terms: pl.DataFrame, vocabulary: pl.Series) -> pl.Series:
     """The information of each word (nats)."""
+    general = _read_general_shares(vocabulary)
+    known = terms.with_columns(general.select(pl.all().gather(terms["word"])).get_columns())
+    share = pl.max_horizontal(_share(), "share")
+    return known.select(-share.log() * pl.col("factor")).to_series()
+
+
+def inform(vocabulary: pl.Series) -> pl.Series:
+    """The information of each word in general, without a window (nats)."""
+    share = pl.col("share").clip(lower_bound=RAREST_SHARE)
+    return _read_general_shares(vocabulary).select(-share.log() * pl.col("factor")).to_series()
+
+
+def _read_general_shares(vocabulary: pl.Series) -> pl.DataFrame:
+    """``share`` of titles in general, and ``factor`` of the information, of each word."""
     word = pl.col("word")
     common = word.replace_strict(_COMMON_WORDS, _SHARES, default=0.0, return_dtype=pl.Float64)
     form = pl.when(word.is_in(_FORM_WORDS.implode())).then(_FORM_SHARE).otherwise(0.0)
     number = pl.when(word.str.contains(_NUMBER)).then(_NUMBER_SHARE).otherwise(0.0)
     is_unspaced = word.str.contains(rf"^[{_UNSPACED}]")
-    general = (
+    return (
         vocabulary.alias("word")
         .to_frame()
         .select(
@@ -200,9 +222,6 @@ def _information(terms: pl.DataFrame, vocabulary: pl.Series) -> pl.Series:
             factor=pl.when(is_unspaced).then(_UNSPACED_FACTOR).otherwise(1.0),
         )
     )
-    known = terms.with_columns(general.select(pl.all().gather(terms["word"])).get_columns())
-    share = pl.max_horizontal(_share(), "share")
-    return known.select(-share.log() * pl.col("factor")).to_series()
 
 
 def _share() -> pl.Expr:

@@ -229,13 +229,15 @@ def test_of_two_scripts_about_one_topic_the_first_goes_on() -> None:
     world.settle()
     assert world.types("a") == ["script_submitted", "gates_evaluated"]
     assert world.record("one")["state"] == "ready_for_generation"
-    assert world.record("a")["failed_gates"] == ["topic: script one has the same title"]
+    assert world.record("a")["failed_gates"] == ["topic: script one has the same story: same title"]
 
 
 def test_a_topic_is_free_again_when_its_script_was_cancelled() -> None:
     world = World(submissions=[submission("one"), submission("two", title="A story called one")])
     world.settle()
-    assert world.record("two")["failed_gates"] == ["topic: script one has the same title"]
+    assert world.record("two")["failed_gates"] == [
+        "topic: script one has the same story: same title"
+    ]
     world.decisions = [decided("one", "cancel", hours(1))]
     world.settle()
     world.settle()

@@ -56,7 +56,9 @@ SETTLED = {
 HELD_BACK = {
     "tech": {
         "locked-phone-kit": ["banned_topic: the hook mentions 'jailbreak'"],
-        "gpu-prices-four-months-on": ["topic: script who-kept-gpus-expensive has the same page"],
+        "gpu-prices-four-months-on": [
+            "topic: script who-kept-gpus-expensive has the same story: same page"
+        ],
         "agents-benchmark-at-length": ["budget: $4.20 is over the budget of $3.00"],
         "router-firmware-line-by-line": [
             "manifest: the checksum of video.mp4 differs from the manifest"
@@ -74,7 +76,9 @@ HELD_BACK = {
         "the-sandbag-gym": ["quality: 81 is below 85"],
     },
     "finance": {
-        "rents-in-nine-cities-again": ["topic: script rents-in-nine-cities has the same title"],
+        "rents-in-nine-cities-again": [
+            "topic: script rents-in-nine-cities has the same story: same title"
+        ],
         "when-pension-fees-triple": [
             "manifest: this video was in review before; waiting for a new one"
         ],

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from ytap_assets.domain.production.gates import (
+    NO_PAGES,
     Gate,
     evaluate_generation_gates,
     evaluate_publication_gates,
@@ -15,6 +19,7 @@ from ytap_assets.domain.production.gates import (
     read_topics,
 )
 from ytap_assets.domain.production.records import Record
+from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables.production import PRODUCTION_RECORDS
 from ytap_assets_tests.domain.production.worlds import START, hours
 
@@ -203,7 +208,7 @@ def test_a_topic_that_was_told_is_not_told_again(state: str) -> None:
             ("old", state, "\uff26ive chips that changed \u200bphones!", None),
         )
     )
-    assert found == {"new": "script old has the same title"}
+    assert found == {"new": "script old has the same story: same title"}
 
 
 def test_a_page_that_was_told_is_not_told_again() -> None:
@@ -214,7 +219,7 @@ def test_a_page_that_was_told_is_not_told_again() -> None:
             ("third", PENDING, "A third title", "https://example.com/other"),
         )
     )
-    assert found == {"new": "script old has the same page"}
+    assert found == {"new": "script old has the same story: same page"}
 
 
 @pytest.mark.parametrize("state", ["rejected", "cancelled"])
@@ -226,7 +231,7 @@ def test_of_scripts_in_review_the_first_submitted_tells() -> None:
     found = rivals_of(
         records(("z", PENDING, "T", None), ("b", PENDING, "T", None), ("a", PENDING, "t!", None))
     )
-    assert found == dict.fromkeys("ab", "script z has the same title")
+    assert found == dict.fromkeys("ab", "script z has the same story: same title")
 
 
 def test_what_has_no_words_is_no_topic() -> None:
@@ -275,3 +280,84 @@ def test_what_names_a_page_on_its_host_tells_topics_apart(form: str) -> None:
 def test_a_url_that_names_no_page_holds_no_script(url: str) -> None:
     told = records(("a", "published", "Mars", url), ("b", PENDING, "Moon", url))
     assert rivals_of(told) == {}
+
+
+CABLE = "Undersea cable cut near Iceland leaves three countries offline"
+AGAIN = "Three countries offline after undersea cable cut near Iceland"
+
+
+def test_a_story_that_was_told_in_other_words_is_not_told_again() -> None:
+    found = rivals_of(records(("old", "published", CABLE, None), ("new", PENDING, AGAIN, None)))
+    assert found == {"new": "script old has the same story: similar title"}
+
+
+def test_the_next_part_of_a_series_is_another_story() -> None:
+    parts = (("one", "published", f"{CABLE}, part 1"), ("two", PENDING, f"{CABLE}, part 2"))
+    assert rivals_of(records(*((*part, None) for part in parts))) == {}
+
+
+def test_the_reason_is_the_same_whatever_becomes_of_the_rivals() -> None:
+    states = [("published", PENDING), (PENDING, "published"), ("ready_for_publish",) * 2]
+    found = [
+        rivals_of(
+            records(
+                ("z", first, CABLE, None),
+                ("a", second, AGAIN, "https://example.com/a"),
+                ("new", PENDING, AGAIN, "https://example.com/a"),
+                ("later", "published", AGAIN, None),
+            )
+        )["new"]
+        for first, second in states
+    ]
+    assert found == ["script z has the same story: similar title"] * len(states)
+
+
+def pages(*rows: tuple[str, str, int]) -> pl.DataFrame:
+    """Members of stories of `tech`: page, story, and days after the scripts were submitted."""
+    urls = canonical_urls(
+        pl.Series([f"https://example.com/{page}" for page, _, _ in rows], dtype=pl.String)
+    )
+    members = [
+        ("tech", url, story, START.date() + timedelta(days))
+        for url, (_, story, days) in zip(urls, rows, strict=True)
+    ]
+    return pl.DataFrame(members, schema=NO_PAGES.schema, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("members", "is_held"),
+    [
+        ([("a", "s", 0), ("b", "s", 0)], True),
+        ([("a", "s", -28), ("b", "s", 3)], True),
+        ([("a", "s", 0), ("b", "t", 0)], False),
+        ([("a", "s", 0)], False),
+        ([("a", "s", -29), ("b", "s", 0)], False),
+        ([("a", "s", 0), ("b", "s", -29)], False),
+        ([], False),
+    ],
+)
+def test_pages_of_one_story_are_one_topic(
+    members: list[tuple[str, str, int]], is_held: bool
+) -> None:
+    told = records(
+        ("old", "published", "One title", "https://example.com/a"),
+        ("new", PENDING, "Another title", "https://www.example.com/b"),
+    )
+    expected = {"new": "script old has the same story: pages of one story"} if is_held else {}
+    other = told.with_columns(pl.lit("food").alias("workspace_id"))
+    found = find_topic_rivals(read_topics(pl.concat([told, other])), pages(*members))
+    assert found == ({"tech": expected} if is_held else {})
+
+
+def test_the_real_scripts_with_one_title_are_one_topic(real_data: Path) -> None:
+    lines = [
+        json.loads(line)
+        for path in sorted((real_data / "yt_autopilot" / "data").iterdir())
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    ]
+    titles = {row["video_internal_id"]: row["title"] for row in lines if row.get("title")}
+    told = records(*((f"s{n}", PENDING, title, None) for n, title in enumerate(titles.values())))
+    held = rivals_of(told)
+    assert len(titles) - len(set(titles.values())) == len(held) > 0
+    assert all(reason.endswith("same title") for reason in held.values())
