@@ -5,6 +5,7 @@
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
+- ``script_files`` ``import records``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
 - ``ui``           ``ui``
@@ -21,7 +22,7 @@ import sys
 
 import click
 
-from ytap_assets.cli import pipeline, script, sql, ui, upkeep, workspace
+from ytap_assets.cli import pipeline, script, script_files, sql, ui, upkeep, workspace
 from ytap_assets.cli.common import ErrorLineGroup, examples
 from ytap_assets.cli.output import say
 
@@ -72,7 +73,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, pipeline, sql, script, upkeep, ui)
+_MODULES = (workspace, pipeline, sql, script, script_files, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

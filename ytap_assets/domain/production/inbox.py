@@ -311,13 +311,21 @@ def read_decision(fields: Fields) -> Decision:
     """
     script_id = fields.need("script_id", read_script_id)
     action = fields.need("act", text_matching(ACTIONS.__contains__, f"one of {', '.join(ACTIONS)}"))
-    actor = fields.need(
-        "actor", text_matching(_is_name, "a name in one line of up to 100 characters")
-    )
+    actor = fields.need("actor", read_name)
     at = fields.need("at", read_instant)
     reason = fields.read("reason", text_up_to(2_000))
     fields.check()
-    return Decision(script_id, action, actor.strip(), at, reason)
+    return Decision(script_id, action, actor, at, reason)
+
+
+def read_name(value: Any) -> str:
+    """A person's name, without spaces around it.
+
+    Raises:
+        FieldError: Not a text in one line of up to 100 characters.
+    """
+    is_name = text_matching(_is_name, "a name in one line of up to 100 characters")
+    return is_name(value).strip()
 
 
 def _is_name(text: str) -> bool:

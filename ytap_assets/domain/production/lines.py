@@ -363,7 +363,7 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
             fields = Fields(parse_object(line))
             row = read(fields)
         except FieldError as error:
-            bad.append(BadLine(number, str(error), _show_original(line)))
+            bad.append(BadLine(number, str(error), show_original(line)))
             continue
         if len(unread) < MAX_UNREAD:
             unread |= dict.fromkeys(fields.unread[:MAX_UNREAD])
@@ -406,7 +406,7 @@ def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
             else:
                 repeated.append(line.number)
         except FieldError as error:
-            bad.append(BadLine(line.number, str(error), _show_original(line.original)))
+            bad.append(BadLine(line.number, str(error), show_original(line.original)))
     bad.sort(key=lambda one: one.line)
     return Parsed(tuple(accepted), tuple(bad), tuple(repeated), lines.unfinished, lines.unread)
 
@@ -418,7 +418,7 @@ def _check_last(lines: list[bytes], after: int) -> UnfinishedLine | None:
     try:
         parse_object(last)
     except FieldError as error:
-        return UnfinishedLine(after + len(lines), str(error), _show_original(last), len(last))
+        return UnfinishedLine(after + len(lines), str(error), show_original(last), len(last))
     return None
 
 
@@ -494,6 +494,7 @@ def _check_storable(content: object) -> None:
             waiting += [(part, depth + 1) for part in value]
 
 
-def _show_original(line: bytes) -> str:
+def show_original(line: bytes) -> str:
+    """A line as text, as it is stored in ``quarantined_rows``: cut at `MAX_ORIGINAL` characters."""
     text = line[: 4 * MAX_ORIGINAL].decode("utf-8", "backslashreplace")
     return text.replace("\x00", "\\x00")[:MAX_ORIGINAL]
