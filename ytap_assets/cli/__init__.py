@@ -5,7 +5,7 @@
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
-- ``script_files`` ``import records``
+- ``script_files`` ``import records | scripts``, ``script export``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
 - ``ui``           ``ui``

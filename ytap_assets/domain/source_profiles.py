@@ -147,6 +147,7 @@ SOURCE_NAMES: Mapping[str, str] = {
     "unattributed": "No trend seen before",
     "inbox": "Inbox",
     "records": "Imported records",
+    "scripts": "Imported scripts",
 }
 """The names of sources in reports and reasons; any other source is shown by its id."""
 

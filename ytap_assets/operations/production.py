@@ -25,7 +25,6 @@ from ytap_assets.domain.production.events import (
     Event,
     Script,
     admit_frame,
-    current_states,
     events_to_frame,
 )
 from ytap_assets.domain.production.evidence import (
@@ -49,7 +48,7 @@ from ytap_assets.domain.production.records import fold_events
 from ytap_assets.errors import ConfigError, UnknownScriptError
 from ytap_assets.lakehouse.checks import PASSED, Scope, check_rows
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.operations.inbox_files import APPROVALS
 from ytap_assets.operations.inboxes import (
     SliceRefusedError,
@@ -62,7 +61,7 @@ from ytap_assets.operations.inboxes import (
     read_wanted,
     store_inboxes,
 )
-from ytap_assets.operations.platform import Batch, Platform, Results, Written
+from ytap_assets.operations.platform import Batch, Platform, Results, Slice, Written
 from ytap_assets.operations.production_inputs import (
     NO_TOPICS,
     IgnoredDecision,
@@ -318,28 +317,40 @@ def decide_on_script(
     now = platform.now()
     decision = Decision(script_id, action, actor, now, reason)
     with platform.lake.write(run) as transaction:
-        reader = transaction.reader(workspace_id)
-        inboxes = open_inboxes([slice_], reader)
-        if workspace_id in inboxes.failed:
-            raise inboxes.failed[workspace_id]
-        rows = read_lines_of(reader, [script_id], files=(APPROVALS,))
-        others = [
-            one
-            for one in decisions_and_uploads(rows, inboxes)[0][workspace_id]
-            if one.script_id == script_id
-        ]
-        stored = reader.read(PRODUCTION_EVENTS, wanted={"script_id": [script_id]})
-        state = current_states(stored).get((workspace_id, script_id))
-        if state is None:
+        production, evidence = gather_decisions(transaction, slice_, [script_id])
+        records = production.records
+        if records.is_empty():
             raise UnknownScriptError(f"workspace {workspace_id} has no script {script_id!r}")
-        production = Production(fold_events(stored), stored, NO_TOPICS)
-        evidence = production.gather({workspace_id: Found(decisions=others)})[workspace_id]
+        state = records.item(0, "state")
         [candidate] = list_candidates(evidence, "decide", state, now)
         events = candidate.decide(decision, str(ULID.from_datetime(now)))
         new = events_to_frame(events, recorded_at=now)
         transaction.append(check_rows(PRODUCTION_EVENTS, new, Scope(workspace_id)))
         refresh_tables(transaction, [Scope(workspace_id)])
     return events[-1].to_state or state
+
+
+def gather_decisions(
+    transaction: Transaction, slice_: Slice, scripts: Collection[str]
+) -> tuple[Production, Evidence]:
+    """Scripts as they are under the lock, and the decisions about them in the approvals file.
+
+    Args:
+        transaction: The commit that will append events of these scripts.
+        slice_: Their workspace.
+        scripts: The scripts.
+    """
+    name = slice_.workspace_id
+    reader = transaction.reader(name)
+    inboxes = open_inboxes([slice_], reader)
+    if name in inboxes.failed:
+        raise inboxes.failed[name]
+    rows = read_lines_of(reader, scripts, files=(APPROVALS,))
+    decisions = decisions_and_uploads(rows, inboxes)[0][name]
+    own = [one for one in decisions if one.script_id in scripts]
+    stored = read_wanted(reader, PRODUCTION_EVENTS, "script_id", scripts)
+    production = Production(fold_events(stored), stored, NO_TOPICS)
+    return production, production.gather({name: Found(decisions=own)})[name]
 
 
 class _Decisions:

@@ -1,9 +1,9 @@
-"""Import scripts from files: records of another program's datastore.
+"""Import scripts from files: records of another program's datastore, and exported histories.
 
 Each line of a file becomes events of a script. All workspaces of a call are stored in one commit,
 with the records and videos that follow, the lines that cannot be used and what became of each file.
 Belongs here: that, and which workspace a line belongs to. Does not belong here: what a line means
-(`domain.production.older_records`).
+(`domain.production.older_records`, `histories`), or tables with edits (`script_tables`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,18 @@ from ytap_assets.domain.production.events import (
     events_to_frame,
 )
 from ytap_assets.domain.production.evidence import ContentLog, claim_content
+from ytap_assets.domain.production.histories import (
+    HISTORY_LIMITS,
+    History,
+    find_missing,
+    read_history,
+)
 from ytap_assets.domain.production.lines import (
+    LINE_LIMITS,
     BadLine,
+    FieldError,
     Fields,
+    Limits,
     Line,
     Lines,
     read_lines,
@@ -53,11 +62,13 @@ from ytap_assets.operations.inboxes import SliceRefusedError, check_slices, read
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production_inputs import read_holders
 from ytap_assets.operations.records import refresh_tables, split_rows
+from ytap_assets.sources.importing.json_records import looks_like_json
 from ytap_assets.sources.importing.records import read_content
 from ytap_assets.tables import COLLECTION_LOG, PRODUCTION_EVENTS, QUARANTINED_ROWS
 
 RECORDS = "records"
-"""The source of imported records in ``quarantined_rows`` and ``collection_log``."""
+HISTORIES = "scripts"
+"""The sources of imported lines in ``quarantined_rows`` and ``collection_log``."""
 OUTCOME = pl.Schema(
     {
         "target": pl.String,
@@ -116,10 +127,14 @@ class _Plan:
     Attributes:
         events: The events to be appended, in order.
         accepted: The lines that bring them; all others are repeated.
+        refused: The lines that do not fit the log.
+        recorded_at: When the events were first stored, by id, if that was not now.
     """
 
     events: list[Event] = field(default_factory=list)
     accepted: set[tuple[str, int]] = field(default_factory=set)
+    refused: dict[tuple[str, int], BadLine] = field(default_factory=dict)
+    recorded_at: dict[str, datetime] = field(default_factory=dict)
 
 
 _Lines = Sequence[tuple[_File[T], Line[T]]]
@@ -185,8 +200,91 @@ class _Read(Generic[T]):
             yield self.lines.unfinished
 
 
+def looks_like_histories(file: Path) -> bool:
+    """Whether a file has JSON lines, and is no table.
+
+    Raises:
+        ImportRefusedError: It cannot be read.
+    """
+    with read_content(file).open_text() as text:
+        return looks_like_json(text)
+
+
+def import_histories(
+    platform: Platform, file: Path, *, workspace_id: str, run: Run
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Import what `script_tables.export_histories` wrote; importing it again changes nothing.
+
+    Args:
+        platform: Where to.
+        file: JSON lines, optionally compressed with gzip or zstd.
+        workspace_id: The workspace of the scripts, whichever they were exported from.
+        run: Who imports.
+
+    Returns:
+        A row with the columns of `OUTCOME`, and the other workspaces that scripts were exported
+        from.
+
+    Raises:
+        ConfigError: The workspace does not exist, or is archived. Nothing was written.
+        ImportRefusedError: The file cannot be read. Nothing was written.
+        ImportFailedError: Lines cannot be read, or scripts have other events here; all other
+            scripts are stored, and these lines are in ``quarantined_rows``.
+    """
+    platform.workspaces.get_open(workspace_id)
+    read = partial(read_history, now=platform.now())
+    found, refused = _read_files([file], read, lambda _: None, HISTORY_LIMITS)
+    if refused:
+        raise ImportRefusedError(refused[0])
+    [one] = found
+    good = tuple(_Good(workspace_id, line) for line in one.lines.good)
+    bad = tuple(_Bad(workspace_id, broken) for broken in one.broken)
+    lines = _File(one.name, one.sha256, good, bad)
+    refusals: list[str] = [f"{one.name}, line {each.line.line}: {each.line.reason}" for each in bad]
+
+    def plan(name: str, own: _Lines[History], stored: pl.DataFrame) -> _Plan:
+        planned = _plan_histories(name, own, stored)
+        refusals.extend(
+            f"{one.name}, line {number}: {bad_line.reason}"
+            for (_, number), bad_line in planned.refused.items()
+        )
+        return planned
+
+    outcome = _store(platform, HISTORIES, [lines], plan, run)
+    if refusals or not good:
+        empty = [f"{one.name}: contains no lines"] if not refusals else []
+        raise ImportFailedError(outcome, [*refusals, *empty], only_refused=False)
+    others = {line.line.row.workspace_id for line in good} - {workspace_id}
+    return outcome, tuple(sorted(others))
+
+
+def _plan_histories(workspace_id: str, lines: _Lines[History], stored: pl.DataFrame) -> _Plan:
+    known: dict[str, dict[str, int]] = defaultdict(dict)
+    for script_id, event_id, seq in stored.select("script_id", "event_id", "seq").iter_rows():
+        known[script_id][event_id] = seq
+    plan = _Plan()
+    for file, line in lines:
+        own = known[line.row.script_id]
+        try:
+            missing = find_missing(line.row, own)
+        except FieldError as error:
+            broken = BadLine(line.number, str(error), show_original(line.original))
+            plan.refused[file.key, line.number] = broken
+            continue
+        for one in missing:
+            plan.events.append(replace(one.event, workspace_id=workspace_id))
+            plan.recorded_at[one.event.event_id] = one.recorded_at
+            own[one.event.event_id] = max(own.values(), default=0) + 1
+        if missing:
+            plan.accepted.add((file.key, line.number))
+    return plan
+
+
 def _read_files(
-    files: Iterable[Path], read: Callable[[Fields], T], progress: Callable[[Path], None]
+    files: Iterable[Path],
+    read: Callable[[Fields], T],
+    progress: Callable[[Path], None],
+    limits: Limits = LINE_LIMITS,
 ) -> tuple[list[_Read[T]], list[str]]:
     """The files, each content once, and why others cannot be read."""
     found: dict[tuple[str, str], _Read[T]] = {}
@@ -201,7 +299,7 @@ def _read_files(
         except ImportRefusedError as error:
             refused.append(str(error))
             continue
-        one = _Read(content.name, content.sha256, read_lines(unpacked, read))
+        one = _Read(content.name, content.sha256, read_lines(unpacked, read, limits=limits))
         found.setdefault((one.name, one.sha256), one)
     return list(found.values()), refused
 
@@ -315,9 +413,22 @@ def _store(
         with platform.lake.write(run) as transaction:
             reader = transaction.batch_reader(names)
             plans = _append_events(transaction, reader, lines, make_plan, scopes, now)
-            return _store_lines(transaction, reader, source, files, plans, run, now)
+            kept = [_set_aside(file, plans) for file in files]
+            return _store_lines(transaction, reader, source, kept, plans, run, now)
     except SliceRefusedError as error:
         raise next(iter(error.reasons.values())) from error
+
+
+def _set_aside(file: _File[Any], plans: Mapping[str, _Plan]) -> _File[Any]:
+    """The file with the lines that do not fit the log among the bad ones."""
+    refused: dict[int, _Bad] = {
+        number: _Bad(name, broken)
+        for name, plan in plans.items()
+        for (key, number), broken in plan.refused.items()
+        if key == file.key
+    }
+    good = tuple(one for one in file.good if one.line.number not in refused)
+    return replace(file, good=good, bad=(*file.bad, *refused.values()))
 
 
 def _append_events(
@@ -337,7 +448,12 @@ def _append_events(
     order = [scope.workspace_id for scope in scopes if scope.workspace_id in plans]
     events = [event for name in order for event in plans[name].events]
     events += _mark_copies(transaction.cross_reader(), order, events, now)
-    rows, admission = admit_frame(events_to_frame(events, recorded_at=now), stored)
+    new = events_to_frame(events, recorded_at=now)
+    recorded = {key: at for plan in plans.values() for key, at in plan.recorded_at.items()}
+    if recorded:
+        at = [recorded.get(event.event_id, now) for event in events]
+        new = new.with_columns(pl.Series("recorded_at", at, dtype=new.schema["recorded_at"]))
+    rows, admission = admit_frame(new, stored)
     if admission.refused:  # planned on the same rows, under the same lock
         raise TransitionRefusedError("; ".join(one.reason for one in admission.refused))
     parts = check_slices(PRODUCTION_EVENTS, split_rows(rows, scopes))
@@ -394,6 +510,7 @@ def _store_lines(
     )
     entries: dict[Scope, list[dict[str, Any]]] = defaultdict(list)
     aside: dict[Scope, list[dict[str, Any]]] = defaultdict(list)
+    outcome: list[dict[str, Any]] = []
     for file in files:
         lines = [one.workspace_id for one in file.good] + [one.workspace_id for one in file.bad]
         for name, count in sorted(Counter(lines).items()):
@@ -416,7 +533,10 @@ def _store_lines(
                 "collection_id": _hash(name, file.key),
                 "source": source,
             }
-            entries[Scope(name)].append({**about, **_log_file(file, counts, run, now)})
+            entry = {**about, **_log_file(file, counts, run, now)}
+            outcome.append({column: entry[column] for column in OUTCOME})
+            if counts["accepted"] or new:  # a file without news is not logged
+                entries[Scope(name)].append(entry)
             aside[Scope(name)] += [
                 {**about, **_describe_bad(file, line_id, line, now)}
                 for line_id, line in new.items()
@@ -424,8 +544,7 @@ def _store_lines(
     for table, found in ((COLLECTION_LOG, entries), (QUARANTINED_ROWS, aside)):
         frames = {scope: table.frame(rows) for scope, rows in found.items() if rows}
         transaction.append_all(check_slices(table, frames))
-    rows = [entry for own in entries.values() for entry in own]
-    return pl.DataFrame([{name: row[name] for name in OUTCOME} for row in rows], schema=OUTCOME)
+    return pl.DataFrame(outcome, schema=OUTCOME)
 
 
 def _log_file(

@@ -89,7 +89,7 @@ class CollectionLog(Rows):
     )
     source: Text = column(
         "The source's name, such as `reddit`; `inbox` for inbox files, `records` for records of"
-        " another program."
+        " another program, `scripts` for exported scripts."
     )
     target: Text = column(
         "What was requested: a subreddit, a region, a channel, an imported file, an inbox file."
@@ -141,7 +141,7 @@ class QuarantinedRows(Rows):
     collection_id: Text = column("The fetch it belongs to; see collection_log.")
     source: Text = column(
         "The source's name, such as `reddit`; `inbox` for inbox files, `records` for records of"
-        " another program."
+        " another program, `scripts` for exported scripts."
     )
     origin: Text = column("The URL or the file that contained the row.")
     place: Text = column("The row's position in the origin: `line 12`, `item 3`.")

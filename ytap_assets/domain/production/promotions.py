@@ -215,6 +215,11 @@ class PromotionContext:
         self._applied.append(decision)
         return self.close()
 
+    def append(self, event: Event) -> list[Event]:
+        """What an event at a keyboard that is no decision does to the script."""
+        self.events.append(event)
+        return self.close()
+
     def pass_gates(
         self, gates: Sequence[Gate], *, approval: str, promotion: str, by_policy: bool
     ) -> None:
