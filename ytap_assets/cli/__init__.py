@@ -7,6 +7,7 @@
 - ``review``       ``review list | show | approve | reject | send-back``
 - ``job``          ``job report | status``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
+- ``script_files`` ``import records | scripts``, ``script export``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
 - ``upkeep``       ``maintain``, ``backup``, ``restore``, ``lake``, ``doctor``
 - ``ui``           ``ui``
@@ -23,7 +24,17 @@ import sys
 
 import click
 
-from ytap_assets.cli import job, pipeline, review, script, sql, ui, upkeep, workspace
+from ytap_assets.cli import (
+    job,
+    pipeline,
+    review,
+    script,
+    script_files,
+    sql,
+    ui,
+    upkeep,
+    workspace,
+)
 from ytap_assets.cli.common import ErrorLineGroup, examples
 from ytap_assets.cli.output import say
 
@@ -74,7 +85,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, pipeline, sql, script, review, job, upkeep, ui)
+_MODULES = (workspace, pipeline, sql, script, script_files, review, job, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

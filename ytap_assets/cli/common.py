@@ -153,6 +153,7 @@ _workspace = partial(
     shell_complete=complete_workspace,
 )
 one_workspace = _workspace(required=True, callback=_take_one, help="The workspace.")
+default_workspace = _workspace(callback=_take_one, help="Workspace of records that name none.")
 maybe_workspace = _workspace(callback=_take_one, help="Run on a copy of this workspace's rows.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from ytap_assets.cli.common import (
     some_workspaces,
 )
 from ytap_assets.cli.output import Format, clean, report_problems, say, terminal_columns, write_rows
+from ytap_assets.cli.script import read_actor
 from ytap_assets.errors import QuestionError
 
 _STATUS = (
@@ -74,7 +74,7 @@ def report(script: str, workspace: str, actor: str | None, at: str | None, **giv
         found = read_job(Fields(content))
     except FieldError as error:
         raise QuestionError(f"the report is invalid: {error}") from error
-    name = getpass.getuser() if actor is None else actor
+    name = read_actor(actor)
     is_new = report_job(platform, workspace, found, actor=name, run=new_run(f"job of {script}"))
     effect = "stored" if is_new else "known already; nothing was stored"
     say(f"{clean(script)}: job {clean(found.job_id)} {found.status}: {effect}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,6 +47,14 @@ def _describe_next_run(workspace: str) -> str:
         "`ytap ui` processes it within a minute; to process it now, run `ytap materialize"
         f" 'key:production_events or key:production_records or key:videos' -w {workspace}`"
     )
+
+
+def check_state(state: str | None) -> None:
+    """Refuse a ``--state`` that does not exist."""
+    from ytap_assets.tables.production import STATES
+
+    if state is not None and state not in STATES:
+        raise click.BadParameter(f"expected one of {', '.join(STATES)}", param_hint="--state")
 
 
 def _deciding(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,10 +103,8 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
     scripts that are not cleared, and what the next run will accept.
     """
     from ytap_assets.operations.review import survey_scripts
-    from ytap_assets.tables.production import STATES
 
-    if state is not None and state not in STATES:
-        raise click.BadParameter(f"expected one of {', '.join(STATES)}", param_hint="--state")
+    check_state(state)
     platform = open_platform(may_only_read=True)
     found = survey_scripts(platform, workspace)
     records = found.records if state is None else found.records.filter(state=state)
@@ -132,9 +137,9 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
 def show(script: str, workspace: str) -> None:
     """Show a script's record, its text and all its events.
 
-    The text is that of body and segments, as the event of its submission has it.
+    The text is that of body and segments, with later edits.
     """
-    from ytap_assets.domain.production.records import script_text
+    from ytap_assets.domain.production.records import ScriptContext, read_contexts
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)
@@ -143,12 +148,13 @@ def show(script: str, workspace: str) -> None:
     for name, value in record.items():
         say(f"{name:<{longest}}  {to_cell(value, whole=True)}")
     events = platform.lake.reader(workspace).read(
-        PRODUCTION_EVENTS, columns=[*_EVENTS, "payload"], wanted={"script_id": [script]}
+        PRODUCTION_EVENTS,
+        columns=["workspace_id", "script_id", *_EVENTS, "payload"],
+        wanted={"script_id": [script]},
     )
-    for payload in events.filter(type="script_submitted")["payload"]:
-        say("")
-        for line in script_text(json.loads(payload)).splitlines():
-            say(clean(line))
+    text = read_contexts(events).get((workspace, script), ScriptContext()).text
+    for line in ["", *text.splitlines()]:
+        say(clean(line))
     say("")
     rows = events.select(_EVENTS).sort("seq").iter_rows()
     write_table(_EVENTS, rows, say, columns=terminal_columns(), whole_last=True)
@@ -270,9 +276,7 @@ def _decide(
 ) -> None:
     from ytap_assets.operations.review import decide_on_script
 
-    name = (getpass.getuser() if actor is None else actor).strip()
-    if not name:
-        raise click.BadParameter("the name is empty", param_hint="--as")
+    name = read_actor(actor)
     run = new_run(f"{action} {script}")
     try:
         state = decide_on_script(
@@ -286,6 +290,20 @@ def _decide(
             "It is promoted in the next run, if all its gates are open;"
             f" {_describe_next_run(workspace)}"
         )
+
+
+def read_actor(actor: str | None) -> str:
+    """The name given with ``--as``, or that of the login."""
+    from ytap_assets.domain.production.inbox import read_name
+    from ytap_assets.domain.production.lines import FieldError
+
+    name = (getpass.getuser() if actor is None else actor).strip()
+    if not name:
+        raise click.BadParameter("the name is empty", param_hint="--as")
+    try:
+        return read_name(name)
+    except FieldError as error:
+        raise click.BadParameter(str(error), param_hint="--as") from error
 
 
 def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:

@@ -146,6 +146,8 @@ SOURCE_NAMES: Mapping[str, str] = {
     "youtube_stats": "YouTube statistics",
     "unattributed": "No trend seen before",
     "inbox": "Inbox",
+    "records": "Imported records",
+    "scripts": "Imported scripts",
 }
 """The names of sources in reports and reasons; any other source is shown by its id."""
 

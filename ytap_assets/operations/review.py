@@ -9,7 +9,7 @@ stored by the same function. Does not belong here: promotions (`production`), or
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,9 @@ from ulid import ULID
 from ytap_assets.domain.production.events import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
-    current_states,
     events_to_frame,
 )
-from ytap_assets.domain.production.evidence import Found, Production
+from ytap_assets.domain.production.evidence import Evidence, Found, Production
 from ytap_assets.domain.production.inbox import make_decision
 from ytap_assets.domain.production.lines import SCRIPT_ID_RULE, is_script_id
 from ytap_assets.domain.production.promotions import (
@@ -36,10 +35,10 @@ from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.reader import Reader
-from ytap_assets.lakehouse.transaction import Run
+from ytap_assets.lakehouse.transaction import Run, Transaction
 from ytap_assets.operations.inbox_files import APPROVALS
-from ytap_assets.operations.inboxes import collect_lines, open_inboxes, read_lines_of
-from ytap_assets.operations.platform import Batch, Platform
+from ytap_assets.operations.inboxes import collect_lines, open_inboxes, read_lines_of, read_wanted
+from ytap_assets.operations.platform import Batch, Platform, Slice
 from ytap_assets.operations.production import Decisions, preview_inputs
 from ytap_assets.operations.production_inputs import (
     NO_TOPICS,
@@ -123,8 +122,8 @@ def decide_on_script(
         reason: Why, in words.
         run: What writes.
         seen: The number of the script's last event that the person saw. If the script has changed
-            its state since, the decision is refused: another video may be in review. None if the
-            decision is about whatever is in review.
+            its state or was edited since, the decision is refused: another video may be in review.
+            None if the decision is about whatever is in review.
 
     Returns:
         The state the script is in afterwards. Promotions follow at the next tick of their sensor.
@@ -147,28 +146,16 @@ def decide_on_script(
         )
     decision = make_decision(script_id, action, actor, now, reason)
     with platform.lake.write(run) as transaction:
-        reader = transaction.reader(workspace_id)
-        inboxes = open_inboxes([slice_], reader)
-        if workspace_id in inboxes.failed:
-            raise inboxes.failed[workspace_id]
-        rows = read_lines_of(reader, [script_id], files=(APPROVALS,))
-        others = [
-            one
-            for one in collect_lines(rows, inboxes).decisions[workspace_id]
-            if one.script_id == script_id
-        ]
-        stored = reader.read(PRODUCTION_EVENTS, wanted={"script_id": [script_id]})
-        state = current_states(stored).get((workspace_id, script_id))
-        if state is None:
+        production, evidence = gather_decisions(transaction, slice_, [script_id])
+        if production.records.is_empty():
             raise UnknownScriptError(f"workspace {workspace_id} has no script {script_id!r}")
-        production = Production(fold_events(stored), stored, NO_TOPICS)
-        found = Found(rules=workspace_rules(slice_.workspace), decisions=others)
-        evidence = production.gather({workspace_id: found})[workspace_id]
+        state = production.records.item(0, "state")
         [candidate] = list_candidates(evidence, "decide", state, now)
-        last_move = stored.filter(pl.col("to_state").is_not_null()).sort("seq").row(-1, named=True)
+        changes = pl.col("to_state").is_not_null() | (pl.col("type") == "script_edited")
+        last_move = production.events.filter(changes).sort("seq").row(-1, named=True)
         if seen is not None and last_move["seq"] > seen:
             raise TransitionRefusedError(
-                f"script {script_id} has changed its state since event {seen}; nothing was stored."
+                f"script {script_id} has changed since event {seen}; nothing was stored."
                 f" Review it again ({_describe_move(last_move)})"
             )
         try:
@@ -179,6 +166,29 @@ def decide_on_script(
         transaction.append(check_rows(PRODUCTION_EVENTS, new, Scope(workspace_id)))
         refresh_tables(transaction, [Scope(workspace_id)])
     return events[-1].to_state or state
+
+
+def gather_decisions(
+    transaction: Transaction, slice_: Slice, scripts: Collection[str]
+) -> tuple[Production, Evidence]:
+    """Scripts as they are under the lock, and the decisions about them in the approvals file.
+
+    Args:
+        transaction: The commit that will append events of these scripts.
+        slice_: Their workspace.
+        scripts: The scripts.
+    """
+    name = slice_.workspace_id
+    reader = transaction.reader(name)
+    inboxes = open_inboxes([slice_], reader)
+    if name in inboxes.failed:
+        raise inboxes.failed[name]
+    rows = read_lines_of(reader, scripts, files=(APPROVALS,))
+    own = [one for one in collect_lines(rows, inboxes).decisions[name] if one.script_id in scripts]
+    stored = read_wanted(reader, PRODUCTION_EVENTS, "script_id", scripts)
+    production = Production(fold_events(stored), stored, NO_TOPICS)
+    found = Found(rules=workspace_rules(slice_.workspace), decisions=own)
+    return production, production.gather({name: found})[name]
 
 
 def find_reviews(batch: Batch) -> dict[str, list[Review] | Exception]:
@@ -270,4 +280,4 @@ def _list_files(events: pl.DataFrame) -> list[tuple[str, int]]:
 
 def _describe_move(move: Mapping[str, Any]) -> str:
     at = move["recorded_at"].isoformat()
-    return f"its last change of state: {move['type']} by {move['actor']} at {at}"
+    return f"its last change: {move['type']} by {move['actor']} at {at}"

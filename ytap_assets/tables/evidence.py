@@ -87,7 +87,10 @@ class CollectionLog(Rows):
     collection_id: Text = column(
         "Identifies the fetch; a suffix `-2`, `-3` ... marks a fetch stored again with new rows."
     )
-    source: Text = column("The source's name, such as `reddit`; `inbox` for inbox files.")
+    source: Text = column(
+        "The source's name, such as `reddit`; `inbox` for inbox files, `records` for records of"
+        " another program, `scripts` for exported scripts."
+    )
     target: Text = column(
         "What was requested: a subreddit, a region, a channel, an imported file, an inbox file."
     )
@@ -136,7 +139,10 @@ class QuarantinedRows(Rows):
     day: Day = column("The day of the fetch, as in collection_log.")
     quarantine_id: Text = column("The id of the row: a hash of its origin, place and text.")
     collection_id: Text = column("The fetch it belongs to; see collection_log.")
-    source: Text = column("The source's name, such as `reddit`; `inbox` for inbox files.")
+    source: Text = column(
+        "The source's name, such as `reddit`; `inbox` for inbox files, `records` for records of"
+        " another program, `scripts` for exported scripts."
+    )
     origin: Text = column("The URL or the file that contained the row.")
     place: Text = column("The row's position in the origin: `line 12`, `item 3`.")
     reason: Text = column("Why the row could not be parsed.")

@@ -440,6 +440,11 @@ class Production:
         self._rivals: dict[str, dict[str, str]] | None = None
         self._contexts: dict[tuple[str, str], ScriptContext] | None = None
 
+    @property
+    def events(self) -> pl.DataFrame:
+        """All events of the scripts: rows of `production_events`."""
+        return self._events
+
     @cached_property
     def _states(self) -> dict[Script, str]:
         rows = self.records.select("workspace_id", "script_id", "state").iter_rows()

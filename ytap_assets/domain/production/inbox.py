@@ -128,12 +128,9 @@ def read_submission(fields: Fields) -> Submission:
     script_id = fields.need("script_id", read_script_id)
     created_at = fields.need("created_at", read_instant)
     estimated = fields.read("estimated_cost_usd", read_usd_micros)
-    for key in ("title", "generation_method"):
-        fields.read(key, text_up_to(500))
-    fields.read("hook", text_up_to(5_000))
-    fields.read("body", text_up_to(200_000))
+    for key, read in SCRIPT_TEXTS.items():
+        fields.read(key, read)
     fields.read("segments", _read_segments)
-    fields.read("topic_url", text_matching(_is_web_address, "an http or https address"))
     fields.read("quality", read_number)
     fields.check()
     payload = {key: value for key, value in fields.content.items() if key not in _NOT_IN_PAYLOAD}
@@ -151,6 +148,16 @@ def _is_web_address(text: str) -> bool:
     except ValueError:
         return False
     return address.scheme in ("http", "https") and bool(address.hostname) and text.isprintable()
+
+
+SCRIPT_TEXTS: Mapping[str, Callable[[Any], str]] = {
+    "title": text_up_to(500),
+    "generation_method": text_up_to(500),
+    "hook": text_up_to(5_000),
+    "body": text_up_to(200_000),
+    "topic_url": text_matching(_is_web_address, "an http or https address"),
+}
+"""The readers of a script's texts."""
 
 
 @dataclass(frozen=True)

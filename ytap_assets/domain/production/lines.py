@@ -247,7 +247,22 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\n|\r(?!\n|\Z)")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_INTEGER = 300
-_DEEPEST = 50
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest object that a line can have.
+
+    Attributes:
+        size_bytes: The length of the line.
+        depth: How deep its values are nested.
+    """
+
+    size_bytes: int
+    depth: int
+
+
+LINE_LIMITS = Limits(MAX_LINE_BYTES, 50)
 
 
 @dataclass(frozen=True)
@@ -340,7 +355,9 @@ class Parsed(Generic[T]):
         return tuple(line.row for line in self.accepted)
 
 
-def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0) -> Lines[T]:
+def read_lines(
+    text: bytes | str, read: Callable[[Fields], T], *, after: int = 0, limits: Limits = LINE_LIMITS
+) -> Lines[T]:
     """Read JSON lines, each by itself.
 
     Args:
@@ -348,6 +365,7 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
         read: Makes a row of an object, or raises `FieldError`. What it does not ask for is not
             read.
         after: The number of lines of the file before the text.
+        limits: The largest line.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     is_whole = after == 0
@@ -355,15 +373,15 @@ def read_lines(text: bytes | str, read: Callable[[Fields], T], *, after: int = 0
     good: list[Line[T]] = []
     bad: list[BadLine] = []
     unread: dict[str, None] = {}
-    unfinished = _check_last(lines, after)
+    unfinished = _check_last(lines, after, limits)
     for number, line in enumerate(lines[:-1] if unfinished else lines, start=after + 1):
         if _is_blank(line):
             continue
         try:
-            fields = Fields(parse_object(line))
+            fields = Fields(parse_object(line, limits))
             row = read(fields)
         except FieldError as error:
-            bad.append(BadLine(number, str(error), _show_original(line)))
+            bad.append(BadLine(number, str(error), show_original(line)))
             continue
         if len(unread) < MAX_UNREAD:
             unread |= dict.fromkeys(fields.unread[:MAX_UNREAD])
@@ -406,19 +424,19 @@ def compare_lines(lines: Lines[T], is_new: Callable[[T], bool]) -> Parsed[T]:
             else:
                 repeated.append(line.number)
         except FieldError as error:
-            bad.append(BadLine(line.number, str(error), _show_original(line.original)))
+            bad.append(BadLine(line.number, str(error), show_original(line.original)))
     bad.sort(key=lambda one: one.line)
     return Parsed(tuple(accepted), tuple(bad), tuple(repeated), lines.unfinished, lines.unread)
 
 
-def _check_last(lines: list[bytes], after: int) -> UnfinishedLine | None:
+def _check_last(lines: list[bytes], after: int, limits: Limits) -> UnfinishedLine | None:
     last = lines[-1].rstrip(b"\r")
-    if _is_blank(last) or len(last) > MAX_LINE_BYTES:
+    if _is_blank(last) or len(last) > limits.size_bytes:
         return None
     try:
-        parse_object(last)
+        parse_object(last, limits)
     except FieldError as error:
-        return UnfinishedLine(after + len(lines), str(error), _show_original(last), len(last))
+        return UnfinishedLine(after + len(lines), str(error), show_original(last), len(last))
     return None
 
 
@@ -427,14 +445,14 @@ def _is_blank(line: bytes) -> bool:
     return line.strip() in (b"", b"\x00")
 
 
-def parse_object(text: bytes) -> dict[str, Any]:
+def parse_object(text: bytes, limits: Limits = LINE_LIMITS) -> dict[str, Any]:
     """A JSON object, with its fractions as `Decimal`, so that money stays exact.
 
     Raises:
         FieldError: Not an object, or one that cannot be stored in a table.
     """
-    if len(text) > MAX_LINE_BYTES:
-        raise FieldError(f"longer than {MAX_LINE_BYTES} bytes ({len(text)})")
+    if len(text) > limits.size_bytes:
+        raise FieldError(f"longer than {limits.size_bytes} bytes ({len(text)})")
     if b"\x00" in text:
         raise FieldError("contains NUL bytes: it is in UTF-16, or damaged; write UTF-8")
     try:
@@ -450,12 +468,12 @@ def parse_object(text: bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise FieldError(f"not JSON: {error.msg} (character {error.pos + 1})") from error
     except RecursionError as error:
-        raise FieldError(f"nested deeper than {_DEEPEST} levels") from error
+        raise FieldError(f"nested deeper than {limits.depth} levels") from error
     except ValueError as error:
         raise FieldError(str(error)) from error
     if not isinstance(content, dict):
         raise FieldError("expected a JSON object: {...}")
-    _check_storable(content)
+    _check_storable(content, limits.depth)
     return content
 
 
@@ -479,13 +497,13 @@ def _refuse_constant(name: str) -> None:
     raise FieldError(f"{name} is not a number in JSON")
 
 
-def _check_storable(content: object) -> None:
+def _check_storable(content: object, deepest: int) -> None:
     """Refuse what no table can hold, wherever it is in the content."""
     waiting: list[tuple[object, int]] = [(content, 1)]
     while waiting:
         value, depth = waiting.pop()
-        if depth > _DEEPEST:
-            raise FieldError(f"nested deeper than {_DEEPEST} levels")
+        if depth > deepest:
+            raise FieldError(f"nested deeper than {deepest} levels")
         if isinstance(value, str) and _UNSTORABLE.search(value):
             raise FieldError("a text contains a NUL character or half of a surrogate pair")
         if isinstance(value, dict):
@@ -494,6 +512,7 @@ def _check_storable(content: object) -> None:
             waiting += [(part, depth + 1) for part in value]
 
 
-def _show_original(line: bytes) -> str:
+def show_original(line: bytes) -> str:
+    """A line as text, as it is stored in ``quarantined_rows``: cut at `MAX_ORIGINAL` characters."""
     text = line[: 4 * MAX_ORIGINAL].decode("utf-8", "backslashreplace")
     return text.replace("\x00", "\\x00")[:MAX_ORIGINAL]

@@ -238,6 +238,11 @@ class PromotionContext:
         self._applied.append(decision)
         return self.close()
 
+    def append(self, event: Event) -> list[Event]:
+        """What an event at a keyboard that is no decision does to the script."""
+        self.events.append(event)
+        return self.close()
+
     def pass_gates(self, gates: Sequence[Gate], *, approval: str, promotion: str) -> None:
         """Promote the script if it is approved, or the policy approves it, and all gates are open.
 
@@ -413,9 +418,19 @@ def _describe_copy(candidate: PromotionContext, evidence: Evidence) -> str | Non
 
 
 def _mark_copy(move: Event, evidence: Evidence, now: datetime) -> list[Event]:
-    """The closed gate of a copy, directly after the event by which it became one."""
+    return mark_copy(move, evidence.copies.get(move.script_id, ()), now)
+
+
+def mark_copy(move: Event, originals: Sequence[Original], now: datetime) -> list[Event]:
+    """The closed gate of a copy, directly after the event by which it became one.
+
+    Args:
+        move: The event.
+        originals: The scripts of other workspaces that had the same content before.
+        now: The present.
+    """
     why = describe_copy(
-        evidence.copies.get(move.script_id, ()),
+        originals,
         (move.workspace_id, move.script_id),
         is_published=move.to_state == PUBLISHED,
     )
