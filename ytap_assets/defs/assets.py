@@ -2,7 +2,8 @@
 
 - how each table's asset makes a slice, and the stage in which it is made
 - tables without their own step, which are written together with other rows: the tables about
-  collection, the aliases of stories, and the lines read of inbox files; they are in the same commit
+  collection, the aliases of stories, the lines read of inbox files, and the stays of scripts in
+  states; they are in the same commit
   as these rows, so they are shown as downstream of the assets that write them, and their checks
   read the stored rows
 - maintenance of the lake, and the test whether its newest backup can be restored
@@ -61,6 +62,7 @@ from ytap_assets.tables import (
     RAW_PAYLOADS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SCRIPT_STATES,
     SOURCE_PERFORMANCE,
     STORY_ALIASES,
     TREND_STORIES,
@@ -72,7 +74,7 @@ from ytap_assets.tables import (
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 PUSHED = (PUSHED_CONFIGS, PUSHED_FILES)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES, SCRIPT_STATES)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -276,7 +278,13 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         kinds=frozenset({"python", "duckdb"}),
         beside=(INBOX_CURSORS, INBOX_LINES),
     ),
-    TableAsset(PRODUCTION_RECORDS, production_records, PRODUCTION, reads=(PRODUCTION_EVENTS,)),
+    TableAsset(
+        PRODUCTION_RECORDS,
+        production_records,
+        PRODUCTION,
+        reads=(PRODUCTION_EVENTS,),
+        beside=(SCRIPT_STATES,),
+    ),
     TableAsset(VIDEOS, videos, PRODUCTION, reads=(PRODUCTION_RECORDS,)),
     TableAsset(
         VIDEO_METRICS,
