@@ -29,6 +29,7 @@ from ytap_assets.lakehouse.checks import STORED_CHECKS, check_stored, columns_to
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_metrics, collect_trends, cover_slices
 from ytap_assets.operations.due import find_due
+from ytap_assets.operations.history import add_production_notes
 from ytap_assets.operations.maintenance import drill_restore, maintain_lake
 from ytap_assets.operations.platform import (
     Batch,
@@ -194,9 +195,10 @@ def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
 def production_records(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Computes only scripts with new events.
 
-    What production_events appends is computed in the same commit.
+    What production_events appends is computed in the same commit. The metadata shows how many
+    scripts are in each state, the longest waits, and scripts that are stuck.
     """
-    return fold_records(batch)
+    return add_production_notes(batch, fold_records(batch))
 
 
 def videos(batch: Batch, _config: Mapping[str, Any]) -> Results:

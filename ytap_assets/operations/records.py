@@ -232,6 +232,20 @@ def read_changed_events(
     return read_scripts(reader, PRODUCTION_EVENTS, pl.concat([changed, unfolded]).unique())
 
 
+def read_visits(reader: BatchReader, since: datetime) -> pl.DataFrame:
+    """Stays of scripts in states as the log has them: those that began or ended since an instant.
+
+    Returns:
+        Rows of ``script_states``.
+    """
+    moments = ("entered_at", "left_at")
+    found = [reader.read(SCRIPT_STATES, at_least={moment: since}) for moment in moments]
+    stored = pl.concat(found).unique(SCRIPT_STATES.key)
+    new = fold_unfolded(reader)
+    recent = pl.any_horizontal(pl.col(moments) >= since)
+    return replace_scripts(stored, new.visits.filter(recent), new.scripts)
+
+
 def read_scripts(reader: BatchReader, table: Table, scripts: pl.DataFrame) -> pl.DataFrame:
     """Rows of a table about scripts (``workspace_id``, ``script_id``)."""
     rows = read_wanted(reader, table, "script_id", set(scripts["script_id"]))

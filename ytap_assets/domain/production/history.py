@@ -14,9 +14,10 @@ occurred early and was stored late is true from its own time on, except where an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -27,41 +28,20 @@ from ytap_assets.domain.production.events import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
 )
-from ytap_assets.domain.production.records import fold_events, in_hours
+from ytap_assets.domain.production.records import Record, fold_events, in_hours
+from ytap_assets.domain.production.rules import PERSON, Rules, list_approvers
 
 Clock = Literal["occurred_at", "recorded_at"]
 OCCURRED: Clock = "occurred_at"
 RECORDED: Clock = "recorded_at"
 
-WAIT_COLUMNS = (
-    "workspace_id",
-    "script_id",
-    "state",
-    "title",
-    "state_since",
-    "failed_gates",
-    "job_status",
-    "script_approved_by",
-    "video_approved_by",
-)
+_RECORD = tuple(one.name for one in fields(Record))
+WAIT_COLUMNS = ("workspace_id", *_RECORD, "job_status")
 """The columns of `production_records` that say what a script waits for."""
-LIMIT_SCHEMA = pl.Schema(
-    {
-        "workspace_id": pl.String,
-        "state": pl.String,
-        "max_hours": pl.Float64,
-        "approval": pl.String,
-    }
-)
-"""Per workspace and state of production: after how many hours a script counts as stuck (null:
-never), and who approves (``person`` or ``policy``; null where there is no review)."""
 
-_SCRIPT = ("workspace_id", "script_id")
 _STATE = ("workspace_id", "state")
-_APPROVALS: Mapping[str, str] = {
-    SCRIPT_PENDING_REVIEW: "script_approved_by",
-    VIDEO_PENDING_REVIEW: "video_approved_by",
-}
+WAITING = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW)
+"""The states in which a script waits for a review."""
 _NEXT: Mapping[str, str] = {
     SCRIPT_PENDING_REVIEW: "the next run",
     READY_FOR_GENERATION: "a finished video",
@@ -69,6 +49,8 @@ _NEXT: Mapping[str, str] = {
     READY_FOR_PUBLISH: "an upload of the video",
 }
 """What a script waits for if it is approved and all gates are open."""
+_MAX_NAMES = 3
+_WAIT_SCHEMA: dict[str, Any] = {"max_hours": pl.Float64, "waits_for": pl.List(pl.String)}
 
 
 def states_at(visits: pl.DataFrame, at: datetime) -> pl.DataFrame:
@@ -146,32 +128,45 @@ def count_throughput(visits: pl.DataFrame, *, every: Literal["1d", "1w"]) -> pl.
     return both.select(*key, pl.col("entered", "left").fill_null(0)).sort(key)
 
 
-def describe_waits(records: pl.DataFrame, limits: pl.DataFrame, now: datetime) -> pl.DataFrame:
+def describe_waits(
+    records: pl.DataFrame, rules: Mapping[str, Rules], now: datetime
+) -> pl.DataFrame:
     """What each script in production waits for, and whether it has waited for too long.
 
     Args:
-        records: Rows of `production_records`, of any workspaces. Columns `WAIT_COLUMNS`.
-        limits: The workspaces' limits, as `LIMIT_SCHEMA`. Without a row for its state, a script is
-            never stuck.
+        records: Rows of `production_records`. Columns `WAIT_COLUMNS`.
+        rules: The rules of their workspaces, by workspace.
         now: The instant up to which waits are counted.
 
     Returns:
         ``workspace_id``, ``script_id``, ``state``, ``title``, ``state_since``, ``hours`` (in the
-        state), ``max_hours``, ``is_stuck`` (``hours`` are more than ``max_hours``), ``waits_for``:
-        a list of texts, each a closed gate with its reason, a missing approval, or the next step.
-        The longest wait of a workspace first. Titles and reasons are untrusted input.
+        state), ``max_hours`` (null for no limit), ``is_stuck`` (``hours`` are more than
+        ``max_hours``), ``waits_for``: a list of texts, each a closed gate with its reason, a
+        missing approval, or the next step. The longest wait of a workspace first. Titles and
+        reasons are untrusted input.
     """
-    waiting = records.select(WAIT_COLUMNS).filter(pl.col("state").is_in(IN_PRODUCTION))
+    waiting = (
+        records.select(WAIT_COLUMNS)
+        .filter(pl.col("state").is_in(IN_PRODUCTION))
+        .sort("workspace_id", "state_since", "script_id")
+    )
+    found = [
+        (rules[workspace_id].max_hours.get(state), _list_reasons(values, job, rules[workspace_id]))
+        for workspace_id, state, job, *values in waiting.select(
+            "workspace_id", pl.col("state").alias("_state"), "job_status", *_RECORD
+        ).iter_rows()
+    ]
     hours = in_hours(pl.lit(now) - pl.col("state_since"))
     return (
-        waiting.join(limits, on=_STATE, how="left")
-        .with_columns(hours.alias("hours"), _list_reasons().alias("waits_for"))
+        pl.concat(
+            [waiting, pl.DataFrame(found, schema=_WAIT_SCHEMA, orient="row")], how="horizontal"
+        )
+        .with_columns(hours.alias("hours"))
         .select(
             *("workspace_id", "script_id", "state", "title", "state_since", "hours", "max_hours"),
             (pl.col("hours") > pl.col("max_hours")).fill_null(value=False).alias("is_stuck"),
             "waits_for",
         )
-        .sort("workspace_id", "state_since", "script_id")
     )
 
 
@@ -200,23 +195,25 @@ def summarize_waits(waits: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _list_reasons() -> pl.Expr:
-    """What the script of a row waits for, the gates first."""
-    state = pl.col("state")
-    gates = pl.col("failed_gates").list.eval(pl.format("gate {}", pl.element()))
-    reviewed = pl.lit(value=False)
-    for review, approver in _APPROVALS.items():
-        reviewed |= (state == review) & pl.col(approver).is_null()
-    # Without a known policy, a person has to approve.
-    by_person = reviewed & (pl.col("approval").fill_null("person") == "person")
-    has_failed = (state == READY_FOR_GENERATION) & (pl.col("job_status") == "failed")
-    what = state.replace_strict(_NEXT, default=None, return_dtype=pl.String)
-    own = (
-        pl.when(by_person)
-        .then(pl.lit("approval by a person"))
-        .when(has_failed.fill_null(value=False))
-        .then(pl.lit("another generation, because the last one failed"))
-        .when(pl.col("failed_gates").list.len() == 0)
-        .then(what)
-    )
-    return pl.concat_list(gates, own.cast(pl.String)).list.drop_nulls()
+def _list_reasons(values: Sequence[Any], job_status: str | None, rules: Rules) -> list[str]:
+    """What a script in production waits for, the gates first; never empty."""
+    record = Record(*values)
+    reasons = [f"gate {gate}" for gate in record.failed_gates]
+    if record.state in WAITING:
+        if approval := _find_missing_approval(record, rules):
+            reasons.append(approval)
+    elif record.state == READY_FOR_GENERATION and job_status == "failed":
+        reasons.append("another generation: the last one failed")
+    return reasons or [_NEXT[record.state]]
+
+
+def _find_missing_approval(record: Record, rules: Rules) -> str | None:
+    approvers = list_approvers(record)
+    missing = rules.find_missing(record, approvers)
+    if missing is None or rules.find_policy_obstacle(record) is None:
+        return None
+    others = [name for name in rules.approvers if f"{PERSON}{name}" not in approvers]
+    more = len(others) - _MAX_NAMES
+    names = [*others[:_MAX_NAMES], *([f"{more} others"] if more > 0 else [])]
+    who = f"approval by {' or '.join(names) or 'a person'}"
+    return f"{who}: {missing}" if approvers else who

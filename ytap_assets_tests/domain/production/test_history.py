@@ -13,7 +13,6 @@ from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production.events import IN_PRODUCTION
 from ytap_assets.domain.production.history import (
-    LIMIT_SCHEMA,
     OCCURRED,
     RECORDED,
     Clock,
@@ -25,6 +24,7 @@ from ytap_assets.domain.production.history import (
     summarize_waits,
 )
 from ytap_assets.domain.production.records import find_moves, find_visits, fold_events
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.tables.production import PRODUCTION_EVENTS, PRODUCTION_RECORDS, SCRIPT_STATES
 from ytap_assets_tests.domain.production.test_fold import fold_slowly, logs
 from ytap_assets_tests.domain.production.worlds import START, hours
@@ -236,12 +236,11 @@ def record(state: str, waited: float, **given: Any) -> dict[str, Any]:
     }
 
 
-def limits(max_hours: float | None, approval: str = "person") -> pl.DataFrame:
-    rows = [("tech", state, max_hours, approval) for state in IN_PRODUCTION]
-    return pl.DataFrame(rows, schema=LIMIT_SCHEMA, orient="row")
+def limits(max_hours: float | None, **given: Any) -> dict[str, Rules]:
+    return {"tech": Rules(max_hours=dict.fromkeys(IN_PRODUCTION, max_hours), **given)}
 
 
-def waits(rules: pl.DataFrame, *rows: dict[str, Any]) -> pl.DataFrame:
+def waits(rules: dict[str, Rules], *rows: dict[str, Any]) -> pl.DataFrame:
     return describe_waits(PRODUCTION_RECORDS.frame(list(rows)), rules, NOW)
 
 
@@ -253,51 +252,84 @@ def test_a_script_is_stuck_beyond_the_limit_of_its_state(
     assert (found["hours"], found["is_stuck"]) == (10.0, is_stuck)
 
 
-def test_the_limits_of_another_workspace_do_not_apply() -> None:
+def test_a_state_without_a_limit_has_no_stuck_scripts() -> None:
+    rules = {"tech": Rules(max_hours={"ready_for_generation": 1.0})}
+    found = waits(rules, record("ready_for_publish", 10), record("ready_for_generation", 9))
+    assert found.select("max_hours", "is_stuck").rows() == [(None, False), (1.0, True)]
+
+
+def test_each_workspace_has_its_own_limits() -> None:
     rows = [record("ready_for_publish", 10, workspace_id=name) for name in ("tech", "finance")]
-    found = waits(limits(1), *rows)
+    found = waits({**limits(1), "finance": Rules()}, *rows)
     assert found.select("workspace_id", "is_stuck").rows() == [("finance", False), ("tech", True)]
 
 
+SCRIPT_POLICY = {"script_approval": "policy"}
+TWO = {"approvers": ("Ada", "Bo", "Cy", "Di", "Ed", "Flo"), "two_persons_above_usd_micros": 1}
+
+
 @pytest.mark.parametrize(
-    ("given", "approval", "expected"),
+    ("given", "rules", "expected"),
     [
-        ({"state": "script_pending_review"}, "person", ["approval by a person"]),
-        ({"state": "script_pending_review"}, "policy", ["the next run"]),
+        ({"state": "script_pending_review"}, {}, ["approval by a person"]),
+        ({"state": "script_pending_review"}, SCRIPT_POLICY, ["the next run"]),
+        (
+            {"state": "script_pending_review"},
+            {**SCRIPT_POLICY, "policy_min_score": 80},
+            ["approval by a person"],
+        ),
+        (
+            {"state": "script_pending_review"},
+            TWO,
+            ["approval by Ada or Bo or Cy or 3 others"],
+        ),
+        (
+            {"state": "script_pending_review", "script_approvers": ["person:Bo"]},
+            {**TWO, "approvers": ("Ada", "Bo")},
+            [
+                "approval by Ada: approved by Bo; another person must approve, too: the cost is"
+                " unknown (approval.two_persons_above_usd: $0.000001)"
+            ],
+        ),
         (
             {"state": "video_pending_review", "failed_gates": ["quality: 78 is below 85"]},
-            "person",
+            {},
             ["gate quality: 78 is below 85", "approval by a person"],
         ),
         (
-            {"state": "video_pending_review", "failed_gates": ["a: b"], "video_approved_by": "x"},
-            "person",
+            {
+                "state": "video_pending_review",
+                "failed_gates": ["a: b"],
+                "video_approvers": ["policy"],
+            },
+            {},
             ["gate a: b"],
         ),
         (
-            {"state": "video_pending_review", "script_approved_by": "person:Ada"},
-            "person",
+            {"state": "video_pending_review", "script_approvers": ["person:Ada"]},
+            {},
             ["approval by a person"],
         ),
-        ({"state": "ready_for_generation"}, "person", ["a finished video"]),
+        ({"state": "ready_for_generation"}, {}, ["a finished video"]),
         (
             {"state": "ready_for_generation", "job_status": "failed"},
-            "person",
-            ["another generation, because the last one failed"],
+            {},
+            ["another generation: the last one failed"],
         ),
-        ({"state": "ready_for_publish"}, "person", ["an upload of the video"]),
+        ({"state": "ready_for_publish"}, {}, ["an upload of the video"]),
         (
             {"state": "ready_for_publish", "failed_gates": ["upload: it is in the future"]},
-            "person",
+            {},
             ["gate upload: it is in the future"],
         ),
     ],
 )
 def test_a_wait_names_what_is_missing(
-    given: dict[str, Any], approval: str, expected: list[str]
+    given: dict[str, Any], rules: dict[str, Any], expected: list[str]
 ) -> None:
-    state = given.pop("state")
-    [found] = waits(limits(1, approval), record(state, 1, **given)).to_dicts()
+    state = given["state"]
+    rest = {name: value for name, value in given.items() if name != "state"}
+    [found] = waits(limits(1, **rules), record(state, 1, **rest)).to_dicts()
     assert found["waits_for"] == expected
 
 
@@ -305,7 +337,7 @@ def test_a_wait_names_what_is_missing(
 @settings(max_examples=examples(20), deadline=None)
 def test_every_script_in_production_waits_for_something(events: pl.DataFrame) -> None:
     records = fold_events(events)
-    found = describe_waits(records, limits(1), NOW)
+    found = describe_waits(records, {"a": Rules(), "b": Rules()}, NOW)
     in_production = records.filter(pl.col("state").is_in(IN_PRODUCTION))
     assert found.height == in_production.height == summarize_waits(found)["scripts"].sum()
     assert (found["waits_for"].list.len() > 0).all()
