@@ -104,6 +104,7 @@ Patterns = Annotated[
     Field(max_length=MAX_PATTERNS),
 ]
 Dollars = Annotated[float, _Number, Field(ge=0, le=1_000_000)]
+StateHours = Annotated[float, _Number, Field(gt=0, le=24 * _MAX_DAYS)]
 Percent = Annotated[float, _Number, Field(ge=0, le=100)]
 Times = Annotated[int, _Number, Field(ge=1, le=1000)]
 Weight = Annotated[float, _Number, Field(ge=0, le=1000)]
@@ -533,6 +534,26 @@ class Budget(Section):
         description="Maximum of a video's estimated cost, and of the cost of its last version"
         " alone, in US dollars",
     )
+
+
+def _limit_hours(state: str, default: float) -> Any:
+    about = f"Hours in the state `{state}` after which a script counts as stuck; `null` for never"
+    return Field(default=default, description=about)
+
+
+class MaxHours(Section):
+    """After how many hours in a state a script counts as stuck."""
+
+    script_pending_review: StateHours | None = _limit_hours("script_pending_review", 48)
+    ready_for_generation: StateHours | None = _limit_hours("ready_for_generation", 24)
+    video_pending_review: StateHours | None = _limit_hours("video_pending_review", 48)
+    ready_for_publish: StateHours | None = _limit_hours("ready_for_publish", 168)
+
+
+class Production(Section):
+    """Limits on the time that a script takes."""
+
+    max_hours: MaxHours = Field(default_factory=MaxHours)
 
 
 class Retention(Section):

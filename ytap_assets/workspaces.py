@@ -39,6 +39,7 @@ from ytap_assets.workspace_sections import (
     Channel,
     Language,
     Phrases,
+    Production,
     Retention,
     Scoring,
     Section,
@@ -156,6 +157,7 @@ class Workspace(Section):
     )
     approval: Approval = Approval()
     budget: Budget = Budget()
+    production: Production = Production()
     retention: Retention = Retention()
     extra: dict[str, Any] = Field(
         default_factory=dict,

@@ -3,7 +3,7 @@
 - ``common``       errors and exit codes, shared options, the installation
 - ``output``       escaping, tables, CSV, JSON, progress
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
-- ``script``       ``script list | show | approve | reject | send-back | cancel``
+- ``script``       ``script list | show | approve | reject | send-back | cancel | stuck | times``
 - ``review``       ``review list | show | approve | reject | send-back``
 - ``job``          ``job report | status``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``

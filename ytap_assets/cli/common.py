@@ -16,7 +16,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -112,6 +112,42 @@ class Day(click.ParamType[date]):
         from ytap_assets.settings import Settings
 
         return Settings.from_env().now().date() - timedelta(days)
+
+
+class Moment(click.ParamType[datetime]):
+    """An instant with its time zone, such as 2026-11-20T09:30Z, or the end of a `Day` in UTC."""
+
+    name = "moment"
+    _day = Day()
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Parse an instant that is not after today."""
+        if isinstance(value, datetime):
+            return value
+        if ":" not in value:
+            day = self._day.convert(value, param, ctx)
+            moment = datetime.combine(day, time.max, UTC)
+        else:
+            moment = self._parse(value, param, ctx)
+        today = self._day.convert("today", param, ctx)
+        if moment.date() > today:
+            self.fail(f"{value!r} is in the future: today is {today} (UTC)", param, ctx)
+        return moment
+
+    def _parse(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            self.fail(
+                f"{value!r} is not an instant such as 2026-11-20T09:30Z, or a day", param, ctx
+            )
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no time zone; write {value.strip()}Z for UTC", param, ctx)
+        return moment.astimezone(UTC)
 
 
 def complete_workspace(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from ytap_assets.cli.common import examples, new_run, one_workspace, open_platform, output_format
+from ytap_assets.cli.common import (
+    Moment,
+    examples,
+    new_run,
+    one_workspace,
+    open_platform,
+    output_format,
+)
 from ytap_assets.cli.output import (
     Format,
     clean,
@@ -23,10 +30,17 @@ from ytap_assets.cli.output import (
 from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    import polars as pl
+
+    from ytap_assets.domain.production.history import Clock
     from ytap_assets.operations.platform import Platform
 
 _LIST = ("script_id", "state", "title", "state_since", "failed_gates")
 _EVENTS = ("seq", "occurred_at", "type", "from_state", "to_state", "actor", "reason")
+_WAITS = ("script_id", "state", "title", "hours", "max_hours", "waits_for")
+_ALL_WAITS = (*_WAITS, "state_since", "is_stuck")
 _SHOWN = 5
 _APPROVALS = {"approve_script": "script_pending_review", "approve_video": "video_pending_review"}
 
@@ -39,6 +53,36 @@ _DONE = {
 }
 
 _script = click.argument("script", metavar="SCRIPT")
+
+
+def as_of_moment(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options ``--as-of`` and ``--known``."""
+    at = click.option(
+        "--as-of",
+        "at",
+        type=Moment(),
+        metavar="WHEN",
+        help="At this instant, such as 2026-11-20T09:30Z, or at the end of this day: by the time at"
+        " which events occurred.",
+    )
+    known = click.option(
+        "--known",
+        "is_known",
+        is_flag=True,
+        help="With --as-of, what was known then: by the time at which events were recorded.",
+    )
+    return at(known(command))
+
+
+def choose_clock(at: datetime | None, *, is_known: bool) -> Clock:
+    """The time of events that ``--as-of`` compares.
+
+    Raises:
+        click.UsageError: ``--known`` was given without ``--as-of``.
+    """
+    if is_known and at is None:
+        raise click.UsageError("--known needs --as-of")
+    return "recorded_at" if is_known else "occurred_at"
 
 
 def _describe_next_run(workspace: str) -> str:
@@ -90,25 +134,35 @@ def scripts() -> None:
     epilog=examples(
         "ytap script list --workspace tech",
         "ytap script list --workspace tech --state video_pending_review",
+        "ytap script list --workspace tech --state video_pending_review --as-of yesterday",
     ),
 )
 @one_workspace
 @click.option("--state", help="Only scripts in this state.")
+@as_of_moment
 @output_format
-def show_all(workspace: str, state: str | None, shape: Format) -> None:
+def show_all(
+    workspace: str, state: str | None, at: datetime | None, shape: Format, *, is_known: bool
+) -> None:
     """List a workspace's scripts and their states.
 
     Also lists decisions that wait for their date or have no effect, with the reason (in JSON and
     CSV also in the column ignored_decisions), inbox lines that cannot be parsed, public videos of
-    scripts that are not cleared, and what the next run will accept.
+    scripts that are not cleared, and what the next run will accept. With --as-of, lists the scripts
+    and their states at an instant only.
     """
+    from ytap_assets.operations.records import list_records_at
     from ytap_assets.operations.review import survey_scripts
 
     check_state(state)
+    clock = choose_clock(at, is_known=is_known)
     platform = open_platform(may_only_read=True)
+    if at is not None:
+        past = _order(list_records_at(platform, workspace, at, clock), state)
+        write_rows(_LIST, past.select(_LIST).iter_rows(), shape, say, columns=terminal_columns())
+        return
     found = survey_scripts(platform, workspace)
-    records = found.records if state is None else found.records.filter(state=state)
-    ordered = records.sort("state_since", "script_id")
+    ordered = _order(found.records, state)
     rows: Iterable[Sequence[object]] = ordered.select(_LIST).iter_rows()
     names: Sequence[str] = _LIST
     if shape != "table":
@@ -131,27 +185,43 @@ def show_all(workspace: str, state: str | None, shape: Format) -> None:
         )
 
 
-@scripts.command("show", epilog=examples("ytap script show ep-12 --workspace tech"))
+def _order(records: pl.DataFrame, state: str | None) -> pl.DataFrame:
+    rows = records if state is None else records.filter(state=state)
+    return rows.sort("state_since", "script_id")
+
+
+@scripts.command(
+    "show",
+    epilog=examples(
+        "ytap script show ep-12 --workspace tech",
+        "ytap script show ep-12 --workspace tech --as-of 2026-11-20",
+    ),
+)
 @_script
 @one_workspace
-def show(script: str, workspace: str) -> None:
+@as_of_moment
+def show(script: str, workspace: str, at: datetime | None, *, is_known: bool) -> None:
     """Show a script's record, its text and all its events.
 
-    The text is that of body and segments, with later edits.
+    The text is that of body and segments, with later edits. With --as-of, shows the record at an
+    instant and the events up to it.
     """
     from ytap_assets.domain.production.records import ScriptContext, read_contexts
     from ytap_assets.tables import PRODUCTION_EVENTS
 
     platform = open_platform(may_only_read=True)
-    record = _find(platform, workspace, script)
+    clock = choose_clock(at, is_known=is_known)
+    record = _find(platform, workspace, script, at, clock)
     longest = max(map(len, record))
     for name, value in record.items():
         say(f"{name:<{longest}}  {to_cell(value, whole=True)}")
     events = platform.lake.reader(workspace).read(
         PRODUCTION_EVENTS,
-        columns=["workspace_id", "script_id", *_EVENTS, "payload"],
+        columns=["workspace_id", "script_id", *_EVENTS, "recorded_at", "payload"],
         wanted={"script_id": [script]},
     )
+    if at is not None:
+        events = events.filter(events[clock] <= at)
     text = read_contexts(events).get((workspace, script), ScriptContext()).text
     for line in ["", *text.splitlines()]:
         say(clean(line))
@@ -306,20 +376,32 @@ def read_actor(actor: str | None) -> str:
         raise click.BadParameter(str(error), param_hint="--as") from error
 
 
-def _find(platform: Platform, workspace: str, script: str) -> dict[str, object]:
-    """The script's record.
+def _find(
+    platform: Platform,
+    workspace: str,
+    script: str,
+    at: datetime | None = None,
+    clock: Clock = "occurred_at",
+) -> dict[str, object]:
+    """The script's record, now or as of an instant.
 
     Raises:
-        UnknownScriptError: There is no such script.
+        UnknownScriptError: There is no such script, or it had no record then.
     """
-    import polars as pl
+    from ytap_assets.operations.records import list_records, list_records_at
 
-    from ytap_assets.operations.records import list_records
-
-    found = list_records(platform, workspace).filter(pl.col("script_id") == script)
-    if found.is_empty():
-        raise _unknown(platform, workspace, script)
-    return found.row(0, named=True)
+    if at is None:
+        found = list_records(platform, workspace).filter(script_id=script)
+    else:
+        found = list_records_at(platform, workspace, at, clock).filter(script_id=script)
+    if not found.is_empty():
+        return found.row(0, named=True)
+    if at is not None and not list_records(platform, workspace).filter(script_id=script).is_empty():
+        raise UnknownScriptError(
+            f"script {script} had no record at {at:%Y-%m-%d %H:%M} UTC;"
+            f" `ytap script show {script} -w {workspace}` shows its events"
+        )
+    raise _unknown(platform, workspace, script)
 
 
 def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptError:
@@ -337,6 +419,59 @@ def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptEr
         f"workspace {workspace} has no script {script!r};"
         f" `ytap script list --workspace {workspace}` lists them"
     )
+
+
+@scripts.command(
+    "stuck",
+    epilog=examples(
+        "ytap script stuck --workspace tech",
+        "ytap script stuck --workspace tech --all --format csv",
+    ),
+)
+@one_workspace
+@click.option("--all", "is_all", is_flag=True, help="All scripts in production.")
+@output_format
+def stuck(workspace: str, shape: Format, *, is_all: bool) -> None:
+    """List scripts that are in a state for too long, and what they wait for.
+
+    The limits are production.max_hours of the workspace's config. Longest waits come first.
+    """
+    from ytap_assets.operations.history import list_waits
+
+    waits = list_waits(open_platform(may_only_read=True), workspace)
+    shown = waits if is_all else waits.filter("is_stuck")
+    names = _WAITS if shape == "table" else _ALL_WAITS
+    rows = shown.with_columns(shown["hours"].round(1)).select(names).iter_rows()
+    write_rows(names, rows, shape, say, columns=terminal_columns())
+
+
+@scripts.command(
+    "times",
+    epilog=examples(
+        "ytap script times --workspace tech", "ytap script times --workspace tech --days 7"
+    ),
+)
+@one_workspace
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3660),
+    default=28,
+    show_default=True,
+    help="The last days, of 24 hours each.",
+)
+@output_format
+def times(workspace: str, days: int, shape: Format) -> None:
+    """Show how many scripts entered and left each state, and how long they were in it.
+
+    The hours are those of the scripts that left the state in these days.
+    """
+    import polars.selectors as cs
+
+    from ytap_assets.operations.history import measure_states
+
+    found = measure_states(open_platform(may_only_read=True), workspace, days).drop("workspace_id")
+    rows = found.with_columns(cs.float().round(1)).iter_rows()
+    write_rows(found.columns, rows, shape, say, columns=terminal_columns())
 
 
 COMMANDS = (scripts,)

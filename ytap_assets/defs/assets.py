@@ -2,7 +2,8 @@
 
 - how each table's asset makes a slice, and the stage in which it is made
 - tables without their own step, which are written together with other rows: the tables about
-  collection, the aliases of stories, and the lines read of inbox files; they are in the same commit
+  collection, the aliases of stories, the lines read of inbox files, and the stays of scripts in
+  states; they are in the same commit
   as these rows, so they are shown as downstream of the assets that write them, and their checks
   read the stored rows
 - maintenance of the lake, and the test whether its newest backup can be restored
@@ -28,6 +29,7 @@ from ytap_assets.lakehouse.checks import STORED_CHECKS, check_stored, columns_to
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.collect import collect_metrics, collect_trends, cover_slices
 from ytap_assets.operations.due import find_due
+from ytap_assets.operations.history import add_production_notes
 from ytap_assets.operations.maintenance import drill_restore, maintain_lake
 from ytap_assets.operations.platform import (
     Batch,
@@ -61,6 +63,7 @@ from ytap_assets.tables import (
     RAW_PAYLOADS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SCRIPT_STATES,
     SOURCE_PERFORMANCE,
     STORY_ALIASES,
     TREND_STORIES,
@@ -72,7 +75,7 @@ from ytap_assets.tables import (
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 PUSHED = (PUSHED_CONFIGS, PUSHED_FILES)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES)
+WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES, SCRIPT_STATES)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -192,9 +195,10 @@ def production_events(batch: Batch, config: Mapping[str, Any]) -> Results:
 def production_records(batch: Batch, _config: Mapping[str, Any]) -> Results:
     """Computes only scripts with new events.
 
-    What production_events appends is computed in the same commit.
+    What production_events appends is computed in the same commit. The metadata shows how many
+    scripts are in each state, the longest waits, and scripts that are stuck.
     """
-    return fold_records(batch)
+    return add_production_notes(batch, fold_records(batch))
 
 
 def videos(batch: Batch, _config: Mapping[str, Any]) -> Results:
@@ -276,7 +280,13 @@ TABLE_ASSETS: tuple[TableAsset, ...] = (
         kinds=frozenset({"python", "duckdb"}),
         beside=(INBOX_CURSORS, INBOX_LINES),
     ),
-    TableAsset(PRODUCTION_RECORDS, production_records, PRODUCTION, reads=(PRODUCTION_EVENTS,)),
+    TableAsset(
+        PRODUCTION_RECORDS,
+        production_records,
+        PRODUCTION,
+        reads=(PRODUCTION_EVENTS,),
+        beside=(SCRIPT_STATES,),
+    ),
     TableAsset(VIDEOS, videos, PRODUCTION, reads=(PRODUCTION_RECORDS,)),
     TableAsset(
         VIDEO_METRICS,

@@ -31,6 +31,8 @@ from ytap_assets.domain.plausibility import (
     doubt_clock,
     find_unresponsive_targets,
 )
+from ytap_assets.domain.production.events import IN_PRODUCTION
+from ytap_assets.domain.production.history import WAIT_COLUMNS, describe_waits, summarize_waits
 from ytap_assets.domain.source_profiles import BUCKETS, next_quota_reset
 from ytap_assets.errors import ConfigError, FileRefusedError
 from ytap_assets.file_store import find_store
@@ -59,6 +61,7 @@ from ytap_assets.operations.inbox_files import (
 )
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.maintenance import Attempt, Drill, last_attempt, last_drill
+from ytap_assets.operations.production_inputs import workspace_rules
 from ytap_assets.operations.pushed_files import PushedWorkspaces, open_workspaces
 from ytap_assets.operations.registries import find_conflicts
 from ytap_assets.operations.trends import spam_model
@@ -76,6 +79,7 @@ from ytap_assets.sources.http.exchange import SourceError
 from ytap_assets.sources.http.state import open_ledger
 from ytap_assets.tables import (
     COLLECTION_LOG,
+    PRODUCTION_RECORDS,
     QUARANTINED_ROWS,
     SCORED_TRENDS,
     TABLES,
@@ -156,6 +160,7 @@ def examine(
         *_check_models(settings, listed),
         *_check_phrases(listed),
         *_check_inboxes(settings, workspaces, listed, now),
+        *_check_waits(settings, listed, now),
         *_check_secrets(settings, listed),
         *_check_variables(settings),
         _check_transport(settings),
@@ -299,6 +304,41 @@ def _check_inboxes(
             yield Finding("health", f"inbox {workspace_id}/{APPROVALS}", "warn", detail)
     if are_well:
         yield Finding("health", "inboxes", "ok", "all lines can be read")
+
+
+def _check_waits(settings: Settings, listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:
+    """Scripts that are in a state for longer than their workspace's limit."""
+    rules = {
+        one.workspace_id: workspace_rules(one.workspace)
+        for one in listed
+        if one.workspace is not None and not one.workspace.is_archived
+    }
+    try:
+        with inspect_lake(settings) as inspection:
+            if not inspection.has(PRODUCTION_RECORDS):
+                return
+            records = inspection.cross_reader().read_across(
+                PRODUCTION_RECORDS,
+                columns=WAIT_COLUMNS,
+                wanted={"workspace_id": list(rules), "state": IN_PRODUCTION},
+            )
+    except LakeError:  # that is another finding
+        return
+    waits = describe_waits(records, rules, now)
+    stuck = summarize_waits(waits).filter(pl.col("stuck") > 0)
+    for (name,), own in stuck.partition_by("workspace_id", as_dict=True).items():
+        states = ", ".join(
+            f"{row['stuck']} in {row['state']} (limit {row['max_hours']:g} h, longest"
+            f" {row['oldest_hours']:,.0f} h)"
+            for row in own.iter_rows(named=True)
+        )
+        detail = (
+            f"in a state for longer than production.max_hours: {states}; `ytap script stuck -w"
+            f" {name}` lists them and what they wait for"
+        )
+        yield Finding("health", f"scripts of {name}", "warn", detail)
+    if stuck.is_empty():
+        yield Finding("health", "scripts", "ok", "none is in a state for too long")
 
 
 def _check_secrets(settings: Settings, listed: Sequence[Listed]) -> Iterator[Finding]:

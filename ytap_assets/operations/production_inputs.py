@@ -25,9 +25,11 @@ import polars as pl
 
 from ytap_assets.domain.production.events import (
     IN_PRODUCTION,
+    READY_FOR_GENERATION,
     READY_FOR_PUBLISH,
     SCRIPT_PENDING_REVIEW,
     TAKEN,
+    VIDEO_PENDING_REVIEW,
     Script,
     current_states,
 )
@@ -596,7 +598,7 @@ def read_holders(
 
 def workspace_rules(workspace: Workspace) -> Rules:
     """The production settings of a workspace's config."""
-    approval = workspace.approval
+    approval, max_hours = workspace.approval, workspace.production.max_hours
     return Rules(
         script_approval=approval.scripts,
         video_approval=approval.videos,
@@ -606,6 +608,12 @@ def workspace_rules(workspace: Workspace) -> Rules:
         policy_min_score=approval.policy_min_score,
         policy_max_cost_usd_micros=_to_micros(approval.policy_max_cost_usd),
         two_persons_above_usd_micros=_to_micros(approval.two_persons_above_usd),
+        max_hours={
+            SCRIPT_PENDING_REVIEW: max_hours.script_pending_review,
+            READY_FOR_GENERATION: max_hours.ready_for_generation,
+            VIDEO_PENDING_REVIEW: max_hours.video_pending_review,
+            READY_FOR_PUBLISH: max_hours.ready_for_publish,
+        },
     )
 
 

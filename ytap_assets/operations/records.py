@@ -1,8 +1,9 @@
-"""Keep ``production_records`` and ``videos`` up to date with ``production_events``.
+"""Keep the tables that follow from ``production_events`` up to date with it.
 
-The commit that appends events replaces the records and videos that follow from them, and no others.
-Belongs here: that, and reading records as the log has them. Does not belong here: how a record is
-computed (`domain.production.records`), or which events are appended (`production`).
+The commit that appends events replaces the records, stays in states and videos that follow from
+them, and no others. Belongs here: that, and reading records as the log has them, now or as of an
+instant. Does not belong here: how a record is computed (`domain.production`), or which events are
+appended (`production`).
 """
 
 from __future__ import annotations
@@ -10,21 +11,29 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
+import polars.selectors as cs
 
 from ytap_assets.domain.production.events import PUBLISHED
-from ytap_assets.domain.production.records import FOLD_VERSION, fold_events, videos_from_records
+from ytap_assets.domain.production.history import OCCURRED, Clock, fold_until
+from ytap_assets.domain.production.records import (
+    FOLD_VERSION,
+    find_visits,
+    fold_events,
+    videos_from_records,
+)
 from ytap_assets.lakehouse.checks import PASSED, CheckedRows, Scope, check_batch
 from ytap_assets.lakehouse.reader import BatchReader
 from ytap_assets.lakehouse.transaction import Transaction
 from ytap_assets.operations.inboxes import check_slices, read_wanted
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
-from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, VIDEOS, Table
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, SCRIPT_STATES, VIDEOS, Table
 
 SCRIPT = ["workspace_id", "script_id"]
 _VIDEO = ["workspace_id", "video_id"]
+_INSTANT = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,13 @@ class Unfolded:
         last_seqs: The last event of each workspace that is known by now.
         scripts: The scripts: ``workspace_id``, ``script_id``.
         records: Their records, as rows of ``production_records``.
+        visits: Their stays in states, as rows of ``script_states``.
     """
 
     last_seqs: dict[str, int]
     scripts: pl.DataFrame
     records: pl.DataFrame
+    visits: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ class _Change:
 
 
 def fold_records(batch: Batch) -> Results:
-    """Update ``production_records`` from the log.
+    """Update ``production_records`` and ``script_states`` from the log.
 
     Only scripts with events after those of the stored records are folded, and all of a workspace
     whose records an older version of the rules has computed. What `advance` appends is folded in
@@ -76,65 +87,76 @@ def list_videos(batch: Batch) -> Results:
     Returns:
         The videos of each workspace.
     """
-    return _replace_changed(batch, _find_videos)
+    return _replace_changed(batch, lambda reader: (_find_videos(reader),))
 
 
 def refresh_tables(transaction: Transaction, scopes: Collection[Scope]) -> None:
-    """Bring records and videos up to date with what the transaction has appended.
+    """Bring records, stays and videos up to date with what the transaction has appended.
 
     Raises:
         SliceRefusedError: Rows of some workspaces are refused.
     """
     reader = transaction.batch_reader([scope.workspace_id for scope in scopes])
-    records = _find_records(reader)
+    records, visits = _find_records(reader)
     if records.keys.is_empty():
         return
     before = read_scripts(reader, PRODUCTION_RECORDS, records.keys)
-    transaction.replace_all(
-        check_slices(PRODUCTION_RECORDS, split_rows(records.rows, scopes)), records.keys
-    )
-    videos = pl.concat([before, records.rows]).select(_VIDEO).drop_nulls().unique()
-    change = _find_videos(reader, videos)
-    transaction.replace_all(check_slices(VIDEOS, split_rows(change.rows, scopes)), change.keys)
+    about = pl.concat([before, records.rows]).select(_VIDEO).drop_nulls().unique()
+    _replace(transaction, records, scopes)
+    _replace(transaction, visits, scopes)
+    _replace(transaction, _find_videos(reader, about), scopes)
+
+
+def _replace(transaction: Transaction, change: _Change, scopes: Collection[Scope]) -> None:
+    if not change.keys.is_empty():
+        parts = check_slices(change.table, split_rows(change.rows, scopes))
+        transaction.replace_all(parts, change.keys)
 
 
 def refold_records(batch: Batch) -> dict[str, int]:
-    """Compute all records from the whole log, and replace those that differ.
+    """Compute all records and stays from the whole log, and replace those that differ.
 
     Returns:
-        How many stored records differed from the computed ones, by workspace.
+        The number of scripts whose stored record or stays differed from the computed ones, by
+        workspace.
     """
     with batch.platform.lake.write(batch.run) as transaction:
         reader = transaction.batch_reader(batch.workspace_ids)
-        stored = reader.read(PRODUCTION_RECORDS)
-        folded = fold_events(reader.read(PRODUCTION_EVENTS))
-        differing = count_differences(stored, folded)
-        changed = {name for name, count in differing.items() if count}
-        scopes = [one.scope for one in batch.slices if one.workspace_id in changed]
+        events = reader.read(PRODUCTION_EVENTS)
+        folded, visits = fold_events(events), find_visits(events)
+        differing = pl.concat(
+            [
+                find_differences(reader.read(PRODUCTION_RECORDS), folded),
+                find_differences(reader.read(SCRIPT_STATES), visits),
+            ]
+        ).unique()
+        counts = dict(differing.group_by("workspace_id").len().iter_rows())
+        scopes = [one.scope for one in batch.slices if one.workspace_id in counts]
         for table, rows in (
             (PRODUCTION_RECORDS, folded),
+            (SCRIPT_STATES, visits),
             (VIDEOS, videos_from_records(folded)),
         ):
             transaction.publish_all(check_slices(table, split_rows(rows, scopes)))
-    return {name: differing.get(name, 0) for name in batch.workspace_ids}
+    return {name: counts.get(name, 0) for name in batch.workspace_ids}
 
 
-def count_differences(stored: pl.DataFrame, folded: pl.DataFrame) -> dict[str, int]:
-    """The number of records that differ between two frames, by workspace, if there are any.
+def find_differences(stored: pl.DataFrame, computed: pl.DataFrame) -> pl.DataFrame:
+    """The scripts whose rows differ between two frames of one table.
 
     Args:
-        stored: Rows of ``production_records``.
-        folded: Rows of ``production_records``.
+        stored: Rows about scripts.
+        computed: Rows about scripts, with the same columns.
+
+    Returns:
+        ``workspace_id``, ``script_id``; each script once.
     """
     marked = [
-        rows.with_columns(pl.col("failed_gates").list.join("\n"), pl.lit(origin).alias("_origin"))
-        for origin, rows in enumerate((stored, folded))
+        rows.with_columns(cs.list().list.join("\n"), pl.lit(origin).alias("_origin"))
+        for origin, rows in enumerate((stored, computed))
     ]
-    names = [name for name in PRODUCTION_RECORDS.schema if name != "_origin"]
-    alike = pl.concat(marked).group_by(names).agg(pl.col("_origin").n_unique())
-    differing = alike.filter(pl.col("_origin") == 1)
-    counts = differing.group_by("workspace_id").agg(pl.col("script_id").n_unique())
-    return dict(counts.iter_rows())
+    alike = pl.concat(marked).group_by(stored.columns).agg(pl.col("_origin").n_unique())
+    return alike.filter(pl.col("_origin") == 1).select(SCRIPT).unique()
 
 
 def list_records(platform: Platform, workspace_id: str) -> pl.DataFrame:
@@ -142,6 +164,25 @@ def list_records(platform: Platform, workspace_id: str) -> pl.DataFrame:
     platform.workspace(workspace_id)
     reader = platform.lake.reader(workspace_id)
     return read_records(reader, fold_unfolded(reader))
+
+
+def list_records_at(
+    platform: Platform, workspace_id: str, at: datetime, clock: Clock
+) -> pl.DataFrame:
+    """A workspace's records as of an instant: columns as in ``production_records``.
+
+    Args:
+        platform: The installation.
+        workspace_id: The workspace.
+        at: The instant.
+        clock: Whether the records are those that were true, or those that were known.
+    """
+    platform.workspace(workspace_id)
+    reader = platform.lake.reader(workspace_id)
+    # Nothing happened to the other scripts since, so their records are of the instant, too.
+    events = read_changed_events(reader, at + _INSTANT, clock)
+    changed = events.select(SCRIPT).unique()
+    return replace_scripts(reader.read(PRODUCTION_RECORDS), fold_until(events, at, clock), changed)
 
 
 def read_records(reader: BatchReader, new: Unfolded) -> pl.DataFrame:
@@ -152,9 +193,10 @@ def read_records(reader: BatchReader, new: Unfolded) -> pl.DataFrame:
 def fold_unfolded(reader: BatchReader) -> Unfolded:
     """Fold the scripts with events that the stored records do not know."""
     last_seqs, touched = _find_unfolded(reader)
-    folded = fold_events(read_scripts(reader, PRODUCTION_EVENTS, touched))
+    events = read_scripts(reader, PRODUCTION_EVENTS, touched)
+    folded = fold_events(events)
     newest = folded.group_by("workspace_id").agg(pl.col("last_seq").max()).iter_rows()
-    return Unfolded(last_seqs | dict(newest), touched, folded)
+    return Unfolded(last_seqs | dict(newest), touched, folded, find_visits(events))
 
 
 def _find_unfolded(reader: BatchReader) -> tuple[dict[str, int], pl.DataFrame]:
@@ -169,18 +211,39 @@ def _find_unfolded(reader: BatchReader) -> tuple[dict[str, int], pl.DataFrame]:
     return last_seqs, reader.read_after(PRODUCTION_EVENTS, known, columns=SCRIPT).unique()
 
 
-def read_changed_events(reader: BatchReader, since: datetime) -> pl.DataFrame:
+def read_changed_events(
+    reader: BatchReader, since: datetime, clock: Clock = OCCURRED
+) -> pl.DataFrame:
     """All events of the scripts to which something happened at an instant or after it.
 
     So are those of scripts with events that the stored records do not know. The record of any other
     script holds for every moment from the instant on.
 
+    Args:
+        reader: Reads the workspaces.
+        since: The instant.
+        clock: The time of an event that is compared with it.
+
     Returns:
         Rows of ``production_events``.
     """
-    changed = reader.read(PRODUCTION_EVENTS, columns=SCRIPT, at_least={"occurred_at": since})
+    changed = reader.read(PRODUCTION_EVENTS, columns=SCRIPT, at_least={clock: since})
     _, unfolded = _find_unfolded(reader)
     return read_scripts(reader, PRODUCTION_EVENTS, pl.concat([changed, unfolded]).unique())
+
+
+def read_visits(reader: BatchReader, since: datetime) -> pl.DataFrame:
+    """Stays of scripts in states as the log has them: those that began or ended since an instant.
+
+    Returns:
+        Rows of ``script_states``.
+    """
+    moments = ("entered_at", "left_at")
+    found = [reader.read(SCRIPT_STATES, at_least={moment: since}) for moment in moments]
+    stored = pl.concat(found).unique(SCRIPT_STATES.key)
+    new = fold_unfolded(reader)
+    recent = pl.any_horizontal(pl.col(moments) >= since)
+    return replace_scripts(stored, new.visits.filter(recent), new.scripts)
 
 
 def read_scripts(reader: BatchReader, table: Table, scripts: pl.DataFrame) -> pl.DataFrame:
@@ -208,9 +271,22 @@ def split_rows(rows: pl.DataFrame, scopes: Iterable[Scope]) -> dict[Scope, pl.Da
     return {scope: owned.get((scope.workspace_id,), rows.clear()) for scope in scopes}
 
 
-def _find_records(reader: BatchReader) -> _Change:
+def _find_records(reader: BatchReader) -> tuple[_Change, _Change]:
+    """The records and the stays that are not stored as the log has them."""
     new = fold_unfolded(reader)
-    return _Change(PRODUCTION_RECORDS, new.scripts, new.records)
+    stored = read_scripts(reader, SCRIPT_STATES, new.scripts)
+    return (
+        _Change(PRODUCTION_RECORDS, new.scripts, new.records),
+        _find_change(SCRIPT_STATES, stored, new.visits),
+    )
+
+
+def _find_change(table: Table, stored: pl.DataFrame, computed: pl.DataFrame) -> _Change:
+    """The rows that are not stored as they were computed."""
+    names = list(table.schema)
+    new = computed.join(stored, on=names, how="anti", nulls_equal=True)
+    old = stored.join(computed, on=names, how="anti", nulls_equal=True)
+    return _Change(table, pl.concat([new, old]).select(table.key).unique(), new)
 
 
 def _find_videos(reader: BatchReader, among: pl.DataFrame | None = None) -> _Change:
@@ -228,37 +304,47 @@ def _find_videos(reader: BatchReader, among: pl.DataFrame | None = None) -> _Cha
         ids = set(among["video_id"])
         records = read_wanted(reader, PRODUCTION_RECORDS, "video_id", ids, wanted=wanted)
         stored = read_wanted(reader, VIDEOS, "video_id", ids)
-    videos, names = videos_from_records(records), list(VIDEOS.schema)
-    new = videos.join(stored, on=names, how="anti", nulls_equal=True)
-    old = stored.join(videos, on=names, how="anti", nulls_equal=True)
-    return _Change(VIDEOS, pl.concat([new, old]).select(VIDEOS.key).unique(), new)
+    return _find_change(VIDEOS, stored, videos_from_records(records))
 
 
-def _replace_changed(batch: Batch, find: Callable[[BatchReader], _Change]) -> Results:
+def _replace_changed(batch: Batch, find: Callable[[BatchReader], tuple[_Change, ...]]) -> Results:
     """Replace the rows that have changed, in one commit.
 
-    A workspace whose rows are refused stops no other.
+    A workspace whose rows of any table are refused stops no other.
+
+    Args:
+        batch: The workspaces.
+        find: The changes of each table, the one that is made first.
 
     Returns:
-        All rows of each workspace.
+        All rows of each workspace in the first table.
     """
-    change, reader = find(batch.reader()), batch.reader()
+    changes, reader = find(batch.reader()), batch.reader()
     scopes = [one.scope for one in batch.slices]
     refused: Results = {}
     snapshot_id = None
-    if not change.keys.is_empty():
+    if any(not change.keys.is_empty() for change in changes):
         with batch.platform.lake.write(batch.run) as transaction:
-            change = find(transaction.batch_reader(batch.workspace_ids))
-            checked = check_batch(change.table, split_rows(change.rows, scopes))
-            parts = [part for part in checked.values() if isinstance(part, CheckedRows)]
-            refused = {scope: one for scope, one in checked.items() if isinstance(one, Exception)}
-            owners = [part.scope.workspace_id for part in parts]
-            keys = change.keys.filter(pl.col("workspace_id").is_in(owners))
-            transaction.replace_all(parts, keys)
+            changes = find(transaction.batch_reader(batch.workspace_ids))
+            checked = [
+                check_batch(change.table, split_rows(change.rows, scopes)) for change in changes
+            ]
+            for results in checked:
+                refused |= {
+                    scope: one for scope, one in results.items() if isinstance(one, Exception)
+                }
+            owners = [scope.workspace_id for scope in scopes if scope not in refused]
+            for change, results in zip(changes, checked, strict=True):
+                parts = [one for one in results.values() if isinstance(one, CheckedRows)]
+                parts = [part for part in parts if part.scope not in refused]
+                keys = change.keys.filter(pl.col("workspace_id").is_in(owners))
+                if not keys.is_empty():
+                    transaction.replace_all(parts, keys)
         snapshot_id = transaction.snapshot_id
     snapshot_id = snapshot_id or batch.platform.lake.snapshot_id()
     # What is stored was checked when it was written.
-    rows = split_rows(reader.read(change.table), scopes)
+    table = changes[0].table
+    rows = split_rows(reader.read(table), scopes)
     return {
         scope: refused.get(scope) or Written(own.height, snapshot_id, PASSED, own)
         for scope, own in rows.items()

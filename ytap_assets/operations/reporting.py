@@ -21,6 +21,7 @@ import polars as pl
 
 from ytap_assets.domain.reporting.numbers import (
     COVERAGE_DAYS,
+    FLOW_DAYS,
     INPUT_COLUMNS,
     KEY,
     OBSERVED,
@@ -46,7 +47,8 @@ from ytap_assets.operations.platform import (
     publish_batch,
     split_slices,
 )
-from ytap_assets.operations.records import read_changed_events
+from ytap_assets.operations.production_inputs import workspace_rules
+from ytap_assets.operations.records import read_changed_events, read_visits
 from ytap_assets.reports.files import (
     OVERVIEW,
     encode_page,
@@ -158,6 +160,7 @@ def _count(
             snapshot_id=snapshot_id,
             run_id=batch.run.run_id,
             generated_at=now,
+            rules=workspace_rules(workspace),
         )
         for name, workspace in batch.workspaces.items()
     }
@@ -247,6 +250,9 @@ def _read_inputs(batch: Batch, reader: BatchReader) -> ReportInputs:
         performance=read(SOURCE_PERFORMANCE, before=RESULT_DAYS - 1),
         events=events,
         records=records.select(RECORD_COLUMNS),
+        visits=read_visits(
+            reader, datetime.combine(min(days) + _DAY - timedelta(days=FLOW_DAYS), time(), UTC)
+        ),
         videos=videos,
         metrics=_read_metrics(reader, unique, (min(days), max(days))),
     )

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ytap_assets.domain.reporting.numbers import COVERAGE_DAYS, RESULT_DAYS
+from ytap_assets.domain.reporting.numbers import COVERAGE_DAYS, FLOW_DAYS, RESULT_DAYS
 from ytap_assets.domain.reporting.pages import ReportDay
 from ytap_assets.domain.urls import distinct_pages
 from ytap_assets.reports import words
@@ -96,6 +96,7 @@ def render_report(report: ReportDay, history: pl.DataFrame) -> str:
             ),
             coverage_days=COVERAGE_DAYS,
             result_days=RESULT_DAYS,
+            flow_days=FLOW_DAYS,
             usual_gain=_usual([numbers[1] for numbers in before.values()]),
             usual_stories=_usual([numbers[2] for numbers in before.values()]),
             previous=yesterday if yesterday in before else None,

@@ -24,6 +24,7 @@ from ytap_assets.tables.production import (
     INBOX_LINES,
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
+    SCRIPT_STATES,
 )
 from ytap_assets.tables.trends import (
     RAW_TRENDS,
@@ -58,6 +59,7 @@ __all__ = [
     "RAW_PAYLOADS",
     "RAW_TRENDS",
     "SCORED_TRENDS",
+    "SCRIPT_STATES",
     "SOURCE_PERFORMANCE",
     "STORY_ALIASES",
     "TABLES",

@@ -140,6 +140,33 @@ class ProductionRecords(Rows):
     )
 
 
+class ScriptStates(Rows):
+    """One row per script and stay in a state, computed from production_events.
+
+    A stay begins with every event that has a to_state. A script was in the state at an instant t if
+    entered_at <= t and left_at is null or after t: its state is that of the event with the highest
+    seq among those that had occurred.
+    """
+
+    script_id: Text = column("The id of the script.")
+    entered_seq: Int = column("The `seq` of the event by which the script entered the state.", ge=1)
+    state: Text = column("The state.", isin=STATES)
+    visit: Int = column("1 for the script's first stay in this state, 2 for its second.", ge=1)
+    entered_at: Instant = column("`occurred_at` of the event by which it entered the state.")
+    left_at: Instant = column(
+        "`occurred_at` of the event by which it left the state; null if it is still in it.",
+        null=True,
+    )
+    hours: Float = column(
+        "Hours between entered_at and left_at; null if it is still in the state.", null=True, ge=0
+    )
+    entered_by: Text = column("The type of the event by which it entered the state.")
+    actor: Text = column("Who caused that event; see production_events.")
+    next_state: Text = column(
+        "The state that followed; null if it is still in this one.", null=True, isin=STATES
+    )
+
+
 class InboxCursors(Rows):
     """How far each inbox file has been read. The next run reads only what follows."""
 
@@ -221,6 +248,15 @@ PRODUCTION_RECORDS = Table(
     sort_by=("state", "script_id"),
     cadence_minutes=60,
     about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+)
+SCRIPT_STATES = Table(
+    name="script_states",
+    model=ScriptStates,
+    key=("workspace_id", "script_id", "entered_seq"),
+    grain="workspace",
+    mode="derived",
+    group="production",
+    sort_by=("entered_at", "script_id"),
 )
 INBOX_CURSORS = Table(
     name="inbox_cursors",

@@ -11,6 +11,7 @@ import pytest
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.workspace_sections import MaxHours, Production
 from ytap_assets_tests.cli.conftest import Ytap
 from ytap_assets_tests.operations.test_production import write_video
 from ytap_assets_tests.promoting import advance_one
@@ -305,3 +306,82 @@ def test_the_advised_command_makes_what_is_made_of_the_events(
     listed = json.loads(ytap.ok("script", "list", "-w", "finance", "-f", "json"))
     assert json.loads(ytap.ok("sql", state, "-f", "json")) == [{"state": listed[0]["state"]}]
     assert "videos" in command
+
+
+def ids(ytap: Ytap, *arguments: str) -> list[str]:
+    listed = json.loads(ytap.ok("script", *arguments, "-w", "finance", "-f", "json"))
+    return [row["script_id"] for row in listed]
+
+
+def test_the_list_as_of_a_day_has_the_states_of_its_end(submitted: Platform, ytap: Ytap) -> None:
+    ytap.ok("script", "reject", "ep-1", "-w", "finance", "--as", "Ada")
+    listed = ("list", "--state", "script_pending_review", "--as-of")
+    assert ids(ytap, "list", "--as-of", "2026-11-18") == []
+    assert ids(ytap, *listed, "2026-11-19") == ["ep-1"]
+    assert ids(ytap, *listed, "yesterday") == ["ep-1"]
+    assert ids(ytap, *listed, "2026-11-19T07:59:59Z") == []
+    assert ids(ytap, *listed, "2026-11-19T09:00+01:00") == ["ep-1"]
+    assert ids(ytap, *listed, "2026-11-20") == []
+
+
+def test_what_was_not_recorded_yet_was_not_known(submitted: Platform, ytap: Ytap) -> None:
+    assert ids(ytap, "list", "--as-of", "2026-11-19", "--known") == []
+    assert ids(ytap, "list", "--as-of", "2026-11-20", "--known") == ["ep-1"]
+    assert "--known needs --as-of" in ytap.refused(2, "script", "list", "-w", "finance", "--known")
+
+
+def test_a_script_is_shown_as_of_an_instant(submitted: Platform, ytap: Ytap) -> None:
+    ytap.ok("script", "reject", "ep-1", "-w", "finance", "--as", "Ada")
+    show = ("script", "show", "ep-1", "-w", "finance")
+    then = ytap.ok(*show, "--as-of", "2026-11-19")
+    assert "script_pending_review" in then
+    assert "rejected" not in then
+    assert "Something worth knowing." in then
+    line = ytap.refused(2, *show, "--as-of", "2026-11-18")
+    assert "script ep-1 had no record at 2026-11-18 23:59 UTC" in line
+    assert "has no script" in ytap.refused(
+        2, "script", "show", "ep-2", "-w", "finance", "--as-of", "2026-11-18"
+    )
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("2026-11-19T09:00", "has no time zone; write 2026-11-19T09:00Z"),
+        ("9:99Z", "is not an instant"),
+        ("last friday", "is not a day"),
+        ("2026-11-21", "in the future"),
+        ("2026-11-20T23:00-05:00", "in the future"),
+    ],
+)
+def test_an_instant_that_is_ambiguous_is_misuse(
+    submitted: Platform, ytap: Ytap, when: str, said: str
+) -> None:
+    assert said in ytap.refused(2, "script", "list", "-w", "finance", "--as-of", when)
+
+
+def test_scripts_that_wait_too_long_are_listed_with_what_they_wait_for(
+    submitted: Platform, ytap: Ytap
+) -> None:
+    assert ids(ytap, "stuck") == []
+    assert ids(ytap, "stuck", "--all") == ["ep-1"]
+    finance = submitted.workspaces.get("finance")
+    strict = Production(max_hours=MaxHours(script_pending_review=1))
+    submitted.workspaces.save(finance.model_copy(update={"production": strict}))
+
+    listed = ytap.ok("script", "stuck", "-w", "finance")
+
+    assert "approval by a person" in listed
+    assert "\x1b" not in listed
+
+
+def test_times_are_of_the_scripts_that_left_a_state(submitted: Platform, ytap: Ytap) -> None:
+    ytap.ok("script", "reject", "ep-1", "-w", "finance", "--as", "Ada")
+    found = json.loads(ytap.ok("script", "times", "-w", "finance", "-f", "json"))
+    assert [(row["state"], row["entered"], row["left"]) for row in found] == [
+        ("script_pending_review", 1, 1),
+        ("rejected", 1, 0),
+    ]
+    assert found[0]["median_hours"] == found[0]["max_hours"] > 24
+    assert found[1]["p90_hours"] is None
+    assert "(0 rows)" in ytap.ok("script", "times", "-w", "tech", "--days", "1")

@@ -24,9 +24,9 @@ COMMANDS = [
 QUESTIONS = {found["title"]: found["rest"] for found in _QUESTION.finditer(_TEXT)}
 
 
-def test_there_are_eleven_questions_each_with_its_answer() -> None:
-    assert [int(found["number"]) for found in _QUESTION.finditer(_TEXT)] == list(range(1, 12))
-    assert _TEXT.count("```sql\n") == len(_PAIR.findall(_TEXT)) == len(QUESTIONS) == 11
+def test_there_are_fourteen_questions_each_with_its_answer() -> None:
+    assert [int(found["number"]) for found in _QUESTION.finditer(_TEXT)] == list(range(1, 15))
+    assert _TEXT.count("```sql\n") == len(_PAIR.findall(_TEXT)) == len(QUESTIONS) == 14
 
 
 @pytest.mark.parametrize("title", QUESTIONS)

@@ -23,12 +23,20 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import AREAS, Finding, examine, judge_age, probe_host, span
 from ytap_assets.operations.inboxes import inspect_inboxes
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.records import refresh_tables
 from ytap_assets.operations.trends import cluster_stories, score
 from ytap_assets.operations.workspaces import identify_workspace
 from ytap_assets.settings import Settings, parse_bucket
 from ytap_assets.sources.catalog import CATALOG
 from ytap_assets.sources.http.state import LEDGER, open_ledger
-from ytap_assets.tables import COLLECTION_LOG, QUARANTINED_ROWS, RAW_TRENDS, VIDEO_METRICS, Table
+from ytap_assets.tables import (
+    COLLECTION_LOG,
+    PRODUCTION_EVENTS,
+    QUARANTINED_ROWS,
+    RAW_TRENDS,
+    VIDEO_METRICS,
+    Table,
+)
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
 from ytap_assets_tests.operations.alone import run_alone
@@ -180,6 +188,49 @@ def test_a_second_video_of_a_script_takes_no_public_one_out_of_sight(platform: P
     assert find_public() == before
     advance_one(platform.slice("tech", None, RUN), "all")
     assert find_public() == before
+
+
+def test_scripts_that_wait_too_long_are_counted_by_state(platform: Platform) -> None:
+    assert find(platform, "scripts").verdict == "ok"
+    for name, days in (("tech", 3), ("tech", 9), ("tech", 1), ("finance", 8), ("gone", 50)):
+        at = platform.now() - timedelta(days=days)
+        row = {
+            "workspace_id": name,
+            "event_id": f"{name} {days}",
+            "script_id": f"s{days}",
+            "type": "imported",
+            "to_state": "ready_for_publish" if name == "finance" else "video_pending_review",
+            "actor": "import",
+            "occurred_at": at,
+            "recorded_at": at,
+            "payload": "{}",
+        }
+        with platform.lake.write(RUN) as transaction:
+            rows = check_rows(PRODUCTION_EVENTS, PRODUCTION_EVENTS.frame([row]), Scope(name))
+            transaction.append(rows)
+            refresh_tables(transaction, [Scope(name)])
+
+    found = examine(platform.settings, now=platform.now())
+
+    tech, finance = (find(platform, f"scripts of {name}") for name in ("tech", "finance"))
+    assert (tech.area, tech.verdict) == ("health", "warn")
+    assert "2 in video_pending_review (limit 48 h, longest 216 h)" in tech.detail
+    assert "1 in ready_for_publish (limit 168 h, longest 192 h)" in finance.detail
+    subjects = {one.subject for one in found}
+    assert not subjects & {"scripts", "scripts of gone"}
+    platform.workspaces.save(
+        platform.workspaces.get("tech").model_copy(update={"status": "archived"})
+    )
+    assert "scripts of tech" not in {
+        one.subject for one in examine(platform.settings, now=platform.now())
+    }
+
+
+def test_waits_are_not_judged_where_the_lake_cannot_be_read(platform: Platform) -> None:
+    with platform.lake.cursor() as cursor:
+        cursor.execute("ALTER TABLE lake.production_records DROP COLUMN failed_gates")
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert not any(subject.startswith("scripts") for subject in subjects)
 
 
 def test_inboxes_are_read_from_their_beginning_where_a_table_cannot_be_read(

@@ -61,6 +61,15 @@ def three(platform: Platform) -> Platform:
     return platform
 
 
+TABLES_OF_PRODUCTION = (
+    "production_events",
+    "production_records",
+    "script_states",
+    "videos",
+    "inbox_lines",
+)
+
+
 def batch_of(platform: Platform, *names: str) -> Batch:
     batch, unusable = platform.batch({name: [None] for name in names}, RUN)
     assert not unusable
@@ -82,7 +91,7 @@ def test_a_batch_stands_as_each_workspace_alone(
     results = advance(batch_of(three, *NAMES), "all")
 
     assert all(isinstance(one, Written) for one in results.values())
-    for table in ("production_events", "production_records", "videos", "inbox_lines"):
+    for table in TABLES_OF_PRODUCTION:
         assert_frame_equal(stored(three, table), stored(alone, table))
     alone.lake.close()
 
@@ -170,7 +179,7 @@ def test_one_batch_stands_as_one_workspace_after_another(
 
         assert all(isinstance(one, Written) for one in results.values())
         assert count_commits(batched) <= before + 1
-        for table in ("production_events", "production_records", "videos", "inbox_lines"):
+        for table in TABLES_OF_PRODUCTION:
             assert_frame_equal(stored(batched, table), stored(alone, table))
 
 
@@ -503,14 +512,39 @@ def test_a_decision_refreshes_records_and_videos(three: Platform) -> None:
 
 def test_records_of_older_rules_are_computed_again(three: Platform) -> None:
     advance(batch_of(three, *NAMES), "all")
-    expected = stored(three, "production_records")
+    expected = [stored(three, table) for table in ("production_records", "script_states")]
     with three.lake.cursor() as cursor:
         cursor.execute("UPDATE lake.production_records SET title = 'old', fold_version = 0")
+        cursor.execute("DELETE FROM lake.script_states WHERE workspace_id <> 'tech'")
         cursor.execute("DELETE FROM lake.videos")
 
     fold_records(batch_of(three, *NAMES))
 
-    assert_frame_equal(stored(three, "production_records"), expected)
+    for table, rows in zip(("production_records", "script_states"), expected, strict=True):
+        assert_frame_equal(stored(three, table), rows)
+
+
+def test_stays_that_were_changed_are_computed_again(three: Platform) -> None:
+    advance(batch_of(three, *NAMES), "all")
+    expected = stored(three, "script_states")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.script_states SET actor = 'x' WHERE script_id = 'one'")
+
+    assert refold_records(batch_of(three, *NAMES)) == dict.fromkeys(NAMES, 1)
+    assert_frame_equal(stored(three, "script_states"), expected)
+
+
+def test_a_run_writes_the_stays_of_scripts_that_moved_alone(three: Platform) -> None:
+    advance(batch_of(three, *NAMES), "all")
+    with three.lake.cursor() as cursor:
+        cursor.execute("UPDATE lake.script_states SET actor = 'kept'")
+    decide_on_script(three, "tech", "tech-0", "cancel", actor="A", reason=None, run=RUN)
+
+    rows = stored(three, "script_states")
+    assert rows.filter(pl.col("actor") != "kept")["script_id"].unique().to_list() == ["tech-0"]
+    assert rows.filter(pl.col("left_at").is_null(), script_id="tech-0")["state"].to_list() == [
+        "cancelled"
+    ]
 
 
 def test_an_event_replaces_the_record_and_the_video_of_its_script_alone(three: Platform) -> None:

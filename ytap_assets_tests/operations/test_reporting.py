@@ -17,6 +17,7 @@ from ytap_assets.domain.reporting.pages import summarize_days
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Batch, Platform, Results, Written
+from ytap_assets.operations.records import refresh_tables
 from ytap_assets.operations.reporting import make_reports, write_overview
 from ytap_assets.reports.files import OVERVIEW, name_index, name_month, name_report
 from ytap_assets.tables import (
@@ -27,6 +28,7 @@ from ytap_assets.tables import (
     WORKSPACE_REPORTS,
     Table,
 )
+from ytap_assets.workspace_sections import MaxHours, Production
 from ytap_assets_tests.domain.reporting.examples import event, metric, video
 
 RUN = Run("run", "test", "make reports")
@@ -118,6 +120,31 @@ def test_scripts_stand_where_the_events_of_the_day_left_them(platform: Platform)
     assert "Moved" in page(platform, ago(2))
     assert "Moved" not in page(platform, ago(1))
     assert "New" not in page(platform, ago(1))
+
+
+def test_stays_before_the_day_and_limits_of_the_config_are_in_the_report(
+    platform: Platform,
+) -> None:
+    rows = [
+        event(1, ago(90), "older", "script_submitted", "script_pending_review"),
+        event(2, ago(80), "older", "generation_started", "ready_for_generation"),
+        event(3, ago(9), "old", "script_submitted", "script_pending_review"),
+        event(4, ago(6), "old", "generation_started", "ready_for_generation"),
+    ]
+    append(platform, PRODUCTION_EVENTS, rows)
+    with platform.lake.write(RUN) as transaction:
+        refresh_tables(transaction, [Scope("tech")])
+    tech = platform.workspaces.get("tech")
+    limits = Production(max_hours=MaxHours(ready_for_generation=24 * 30))
+    platform.workspaces.save(tech.model_copy(update={"production": limits}))
+
+    make(platform, TODAY)
+
+    html = page(platform).replace("\N{EN DASH}", "unknown")
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert "Script in review 0 1 3 days 3 days 3 days unknown 2 days 0" in text
+    assert "In generation 1 0 unknown unknown unknown 80 days 30 days 1" in text
+    assert "Stuck 1 older In generation for 80 days, limit 30 days waits for a finished" in text
 
 
 @pytest.mark.parametrize("folded", [0, 1])

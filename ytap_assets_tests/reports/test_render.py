@@ -17,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from ytap_assets.domain.production.events import IN_PRODUCTION
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.domain.reporting.numbers import ReportInputs
 from ytap_assets.domain.reporting.pages import ReportDay
 from ytap_assets.reports.render import (
@@ -56,6 +58,8 @@ from ytap_assets_tests.domain.reporting.examples import (
 )
 from ytap_assets_tests.effort import examples
 
+STRICT = replace(EDITION, rules=Rules(max_hours=dict.fromkeys(IN_PRODUCTION, 1.0)))
+"""Every script that has been in its state for more than an hour is stuck."""
 HOSTILE = [
     "<script>alert(1)</script>",
     "</title></style><script>alert(1)</script>",
@@ -247,6 +251,7 @@ def full_inputs(
                     "script_pending_review",
                     title=text,
                     hook=text,
+                    hour=8,  # first of all waits, whatever its id
                 ),
                 event(2, MONDAY, text or "s", "gates_evaluated", failed_gates=[text]),
                 event(
@@ -283,7 +288,7 @@ def full_inputs(
 def pages(inputs: ReportInputs, **edition: Any) -> list[tuple[ReportDay, str]]:
     days = [MONDAY, TUESDAY, WEDNESDAY]
     history = summarize_days(days, inputs)
-    reports = report_days(replace(EDITION, **edition), days, inputs)
+    reports = report_days(replace(STRICT, **edition), days, inputs)
     return [(report, render_report(report, history)) for report in reports]
 
 
@@ -309,6 +314,17 @@ def test_a_page_shows_the_day() -> None:
     assert "and 11 scripts not shown" in page.text
     assert "97 views in all, down 10" in check_safe(tuesday).text
     assert "over 100 %" in check_safe(tuesday).text
+
+
+def test_a_page_shows_stuck_scripts_with_what_they_wait_for() -> None:
+    [(report, html)] = pages(full_inputs("Title"))[:1]
+    page = check_safe(html)
+    text = " ".join(" ".join(page.texts).split())
+    assert report.stuck
+    assert "waits for approval by a person" in text
+    assert "not shown" in text
+    [(_, relaxed)] = pages(full_inputs("Title"), rules=Rules())[:1]
+    assert "waits for" not in relaxed
 
 
 def test_links_are_the_stories_and_the_videos() -> None:
@@ -380,7 +396,7 @@ def test_whatever_failed_upstream_there_is_a_page(size: int) -> None:
 
 
 def test_an_empty_day_reads_well() -> None:
-    [report] = report_days(EDITION, [MONDAY], ReportInputs())
+    [report] = report_days(STRICT, [MONDAY], ReportInputs())
     page = check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
     assert "No story scored. No video published." in page.text
     assert "no trends observed" in page.text
@@ -405,7 +421,7 @@ def test_a_cost_that_is_not_known_is_not_called_0() -> None:
 
 
 def test_history_of_other_days_is_left_out() -> None:
-    [report] = report_days(EDITION, [MONDAY], ReportInputs())
+    [report] = report_days(STRICT, [MONDAY], ReportInputs())
     rows = [
         {"day": MONDAY + timedelta(days=n), "views": 10**6 + n, "views_gained": n, "stories": 5}
         for n in (-15, -14, -13, -1, 1)
@@ -419,7 +435,7 @@ def test_history_of_other_days_is_left_out() -> None:
 @settings(deadline=None, max_examples=examples(20))
 @given(st.text(), st.text())
 def test_any_text_and_url_make_a_safe_page(text: str, url: str) -> None:
-    [report] = report_days(EDITION, [MONDAY], full_inputs(text, url))
+    [report] = report_days(STRICT, [MONDAY], full_inputs(text, url))
     check_safe(render_report(report, WORKSPACE_REPORTS.empty()))
 
 
@@ -525,9 +541,7 @@ def markdown_shape(report: ReportDay) -> tuple[list[tuple[str, str]], list[str]]
 
 
 def first_report(text: str) -> ReportDay:
-    return next(
-        iter(report_days(replace(EDITION, name=text), [MONDAY, TUESDAY], full_inputs(text)))
-    )
+    return next(iter(report_days(replace(STRICT, name=text), [MONDAY, TUESDAY], full_inputs(text))))
 
 
 BENIGN = markdown_shape(first_report("A title"))[0]
@@ -563,13 +577,14 @@ def test_the_essentials_say_what_happened_what_to_do_and_the_numbers() -> None:
     text = render_essentials(first_report("A `title`"))
     for line in (
         "3 stories scored, 1 of them spam. 2 videos published. 107 views in all, up 100.",
-        "- Review the script: `` A `title` ``, for 15 h",
+        "- Review the script: `` A `title` ``, for 16 h",
         "- and 32 more",
         "1. `` A `title` ``: 5.00",
         "| 107 | +100 | 4.00 % | 2 | 37 | 3 | 1 | 3 | 1 |",
     ):
         assert line in text
-    [nothing] = report_days(EDITION, [MONDAY], ReportInputs())
+    assert "- Script in review for 16 h, limit 1 h: `` A `title` `` waits for `` gate A" in text
+    [nothing] = report_days(STRICT, [MONDAY], ReportInputs())
     assert "**In review: 0. Blocked by a gate: 0.**" in render_essentials(nothing)
     assert "None" not in render_essentials(nothing)
 

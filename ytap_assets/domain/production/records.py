@@ -1,8 +1,9 @@
-"""Records: the state of every script after its events, and other facts from the log.
+"""Records: the state of every script after its events, its stays in states, and other facts.
 
 Belongs here: the fold of events to records, typed views of records, facts from the log that records
-do not contain, the days on which scripts changed state, and the registry of published videos. Does
-not belong here: whether an event is allowed (`events`); the fold does not check it.
+do not contain, the stays of scripts in states and the days on which they changed state, and the
+registry of published videos. Does not belong here: whether an event is allowed (`events`); the fold
+does not check it.
 
 Each column of a record has the value of the last event that has one. So one pass finds that event's
 row for each script and column, and the values are gathered from these rows. A million events are
@@ -28,11 +29,12 @@ from ytap_assets.domain.production.events import (
     VIDEO_PENDING_REVIEW,
 )
 from ytap_assets.domain.urls import canonical_urls
-from ytap_assets.tables.production import PRODUCTION_RECORDS
+from ytap_assets.tables.production import PRODUCTION_RECORDS, SCRIPT_STATES
 from ytap_assets.tables.workspaces import VIDEOS
 
-FOLD_VERSION = 2
-"""Counted up with every change of these rules: records of an older version are computed again."""
+FOLD_VERSION = 3
+"""Counted up with every change of these rules: records and stays of scripts whose records have an
+older version are computed again."""
 
 _SCRIPT = ("workspace_id", "script_id")
 _EDITED = "script_edited"
@@ -71,7 +73,7 @@ _SINCE = {
 }
 """Values that do not outlast a later event, with that event's column in `_find_rows`."""
 
-
+_MICROSECONDS_PER_HOUR = 3_600_000_000
 _TEXT_LIST = r"""^\[("([^"\\]|\\.)*",?)*\]$"""
 
 
@@ -310,6 +312,45 @@ TAKEN_COLUMNS = ("workspace_id", "script_id", "state", "state_since", "title", "
 """The columns of `production_records` that say what is taken."""
 
 
+def find_visits(events: pl.DataFrame) -> pl.DataFrame:
+    """The stays of scripts in states.
+
+    Args:
+        events: Rows of `production_events`, in any order: all events of the scripts. Columns
+            ``workspace_id``, ``script_id``, ``seq``, ``type``, ``to_state``, ``actor``,
+            ``occurred_at``.
+
+    Returns:
+        Rows of `script_states`, in order of workspace, script and time. A stay that lasted no time
+        has equal ``entered_at`` and ``left_at``. A move has no stay if one with a higher ``seq``
+        had occurred before it.
+    """
+    moves = events.filter(pl.col("to_state").is_not_null()).sort(*_SCRIPT, "occurred_at", "seq")
+    is_news = pl.col("seq") == pl.col("seq").cum_max().over(_SCRIPT)
+    left_at = pl.col("occurred_at").shift(-1).over(_SCRIPT)
+    return (
+        moves.filter(is_news)
+        .select(
+            *_SCRIPT,
+            pl.col("seq").alias("entered_seq"),
+            pl.col("to_state").alias("state"),
+            pl.col("seq").cum_count().over(*_SCRIPT, "to_state").alias("visit"),
+            pl.col("occurred_at").alias("entered_at"),
+            left_at.alias("left_at"),
+            in_hours(left_at - pl.col("occurred_at")).alias("hours"),
+            pl.col("type").alias("entered_by"),
+            "actor",
+            pl.col("to_state").shift(-1).over(_SCRIPT).alias("next_state"),
+        )
+        .select(pl.col(name).cast(dtype) for name, dtype in SCRIPT_STATES.schema.items())
+    )
+
+
+def in_hours(duration: pl.Expr) -> pl.Expr:
+    """A duration as a number of hours."""
+    return duration.dt.total_microseconds() / _MICROSECONDS_PER_HOUR
+
+
 def find_moves(events: pl.DataFrame) -> pl.DataFrame:
     """The days on which scripts changed state.
 
@@ -321,19 +362,9 @@ def find_moves(events: pl.DataFrame) -> pl.DataFrame:
         days, and of the days after it until the script's next row. In order of workspace, script
         and day.
     """
-    script = ("workspace_id", "script_id")
-    moves = events.filter(pl.col("to_state").is_not_null()).select(
-        *script,
-        "seq",
-        pl.col("occurred_at").dt.date().alias("day"),
-        pl.col("to_state").alias("state"),
-    )
-    last = moves.group_by(*script, "day").agg(
-        pl.col("seq").max(), pl.col("state").get(pl.col("seq").arg_max())
-    )
-    # A move recorded before one that occurred on an earlier day changes nothing.
-    is_news = pl.col("seq") == pl.col("seq").cum_max().over(script)
-    return last.sort(*script, "day").filter(is_news).select(*script, "day", "state")
+    day = pl.col("entered_at").dt.date().alias("day")
+    visits = find_visits(events).select(*_SCRIPT, day, "state")
+    return visits.unique([*_SCRIPT, "day"], keep="last", maintain_order=True)
 
 
 def find_taken_topics(records: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:

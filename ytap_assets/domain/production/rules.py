@@ -7,8 +7,8 @@ belong here: the other conditions for a promotion (`gates`), or when a decision 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ytap_assets.config_keys import find_nearest
@@ -35,6 +35,8 @@ class Rules:
         policy_min_score: The score below which the policy does not approve; None for no limit.
         policy_max_cost_usd_micros: The cost above which the policy does not approve.
         two_persons_above_usd_micros: The cost above which two different persons must approve.
+        max_hours: By state, after how many hours a script counts as stuck; a state that is absent,
+            or None, has no limit.
     """
 
     script_approval: Approver = "person"
@@ -45,6 +47,7 @@ class Rules:
     policy_min_score: float | None = None
     policy_max_cost_usd_micros: int | None = None
     two_persons_above_usd_micros: int | None = None
+    max_hours: Mapping[str, float | None] = field(default_factory=dict, hash=False)
 
     def find_stranger(self, name: str) -> str | None:
         """Why a person may not decide; None if they may."""

@@ -21,15 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from ytap_assets.domain.production.events import (
-    IN_PRODUCTION,
-    SCRIPT_PENDING_REVIEW,
-    VIDEO_PENDING_REVIEW,
-)
+from ytap_assets.domain.production.events import IN_PRODUCTION
+from ytap_assets.domain.production.history import WAIT_COLUMNS, WAITING, measure_stays
 from ytap_assets.domain.production.records import find_moves, fold_events
 from ytap_assets.domain.rounding import round_exactly
 from ytap_assets.tables import (
@@ -40,6 +37,7 @@ from ytap_assets.tables import (
     QUARANTINED_ROWS,
     RAW_TRENDS,
     SCORED_TRENDS,
+    SCRIPT_STATES,
     SOURCE_PERFORMANCE,
     VIDEO_METRICS,
     VIDEOS,
@@ -55,24 +53,14 @@ RESULT_DAYS = 28
 KEY = ("workspace_id", "day")
 VIDEO = ("workspace_id", "platform", "video_id")
 SCRIPT = ("workspace_id", "script_id")
-WAITING = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW)
-"""The states in which a script waits for a review."""
+FLOW_DAYS = 7
+"""Over how many days a page shows throughput and time in state."""
 OBSERVED = ("views", "likes", "comments", "engagement_rate_pct", "title", "published_at")
 """The columns of an observation of a video; null if unknown."""
-RECORD_COLUMNS = (
-    *SCRIPT,
-    "state",
-    "title",
-    "hook",
-    "state_since",
-    "failed_gates",
-    "job_status",
-    "job_attempts",
-    "quality_score",
-    "cost_usd_micros",
-    "estimated_cost_usd_micros",
-    "script_approved_by",
-    "video_approved_by",
+RECORD_COLUMNS = tuple(
+    dict.fromkeys(
+        (*WAIT_COLUMNS, "job_attempts", "script_approved_by", "video_approved_by"),
+    )
 )
 INPUT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     SCORED_TRENDS.name: (
@@ -130,6 +118,7 @@ INPUT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     PRODUCTION_EVENTS.name: tuple(PRODUCTION_EVENTS.schema),
     PRODUCTION_RECORDS.name: RECORD_COLUMNS,
+    SCRIPT_STATES.name: tuple(SCRIPT_STATES.schema),
     VIDEOS.name: ("workspace_id", "video_id", "title", "published_at"),
     VIDEO_METRICS.name: (
         *VIDEO,
@@ -169,6 +158,8 @@ class ReportInputs:
             the first of the days, or that is not in the records yet.
         records: Rows of `production_records`: they hold on all days for scripts without a row in
             ``events``. Of scripts that are out of production, only the state is needed.
+        visits: Rows of `script_states`: the stays that began or ended on these days or the
+            `FLOW_DAYS` before.
         videos: All rows of `videos`.
         metrics: Rows of `video_metrics` of these days and the one before, and of every video that
             was not observed on the day before, the latest counts known before it.
@@ -182,6 +173,7 @@ class ReportInputs:
     performance: pl.DataFrame = field(default_factory=lambda: _none_of(SOURCE_PERFORMANCE))
     events: pl.DataFrame = field(default_factory=lambda: _none_of(PRODUCTION_EVENTS))
     records: pl.DataFrame = field(default_factory=lambda: _none_of(PRODUCTION_RECORDS))
+    visits: pl.DataFrame = field(default_factory=lambda: _none_of(SCRIPT_STATES))
     videos: pl.DataFrame = field(default_factory=lambda: _none_of(VIDEOS))
     metrics: pl.DataFrame = field(default_factory=lambda: _none_of(VIDEO_METRICS))
 
@@ -286,6 +278,12 @@ def count_states(calendar: pl.DataFrame, inputs: ReportInputs) -> pl.DataFrame:
     others = find_unmoved(inputs).with_columns(pl.lit(date.min).alias("day"), *is_in)
     changes = pl.concat([others.group_by(KEY).agg(pl.col(STATES).sum()), moves])
     return carry_forward(calendar, changes).with_columns(pl.col(STATES).fill_null(0))
+
+
+def measure_flow(day: date, visits: pl.DataFrame) -> pl.DataFrame:
+    """Throughput and time in state of the `FLOW_DAYS` that end with a day; as `measure_stays`."""
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    return measure_stays(visits, end - timedelta(days=FLOW_DAYS), end)
 
 
 def find_unmoved(inputs: ReportInputs) -> pl.DataFrame:

@@ -8,23 +8,25 @@ untrusted.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from typing import Any, TypeVar
 
 import polars as pl
 
 from ytap_assets.domain.coverage import summarize_by_source
-from ytap_assets.domain.production.events import READY_FOR_GENERATION
+from ytap_assets.domain.production.events import IN_PRODUCTION, READY_FOR_GENERATION
+from ytap_assets.domain.production.history import WAITING, describe_waits, summarize_waits
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.domain.reporting import numbers
 from ytap_assets.domain.reporting.numbers import (
     COVERAGE_DAYS,
     KEY,
     RESULT_DAYS,
     VIDEO,
-    WAITING,
     ReportInputs,
     carry_forward,
     join_before,
@@ -81,6 +83,7 @@ class Edition:
         snapshot_id: The lake's snapshot that was read.
         run_id: The run that made it.
         generated_at: When it was made.
+        rules: Its production rules: after how long a script is stuck, and who approves.
     """
 
     workspace_id: str
@@ -90,6 +93,7 @@ class Edition:
     snapshot_id: int
     run_id: str
     generated_at: datetime
+    rules: Rules = field(default_factory=Rules)
 
 
 @dataclass(frozen=True)
@@ -197,6 +201,46 @@ class Script:
 
 
 @dataclass(frozen=True)
+class StateFlow:
+    """One state of production: throughput and time over `FLOW_DAYS`, and the end of the day.
+
+    Attributes:
+        state: The state.
+        entered: How many times a script entered it.
+        left: How many times a script left it.
+        median_hours: Of the stays that ended; None if none did. So are the next two.
+        p90_hours: Nine of ten stays were as long or shorter.
+        longest_hours: The longest of them.
+        oldest_hours: How long the script that is in it for the longest time has been; None if no
+            script is in it.
+        max_hours: After how many hours a script is stuck; None for never.
+        stuck: How many scripts are stuck.
+    """
+
+    state: str
+    entered: int
+    left: int
+    median_hours: float | None
+    p90_hours: float | None
+    longest_hours: float | None
+    oldest_hours: float | None
+    max_hours: float | None
+    stuck: int
+
+
+@dataclass(frozen=True)
+class StuckScript:
+    """A script that was stuck at the end of the day, and what it waited for. Untrusted texts."""
+
+    script_id: str
+    state: str
+    title: str | None
+    hours: float
+    max_hours: float
+    waits_for: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Video:
     """A video, and what is known of it at the end of the day.
 
@@ -244,6 +288,8 @@ class ReportDay:
             the first few only.
         held_back: The other scripts in production that failed a gate or their generation; the
             first few only.
+        flow: Each state of production, in order.
+        stuck: The scripts that are stuck, the longest waits first; the first few only.
         videos: The most viewed first; the first few of ``videos_total``.
     """
 
@@ -259,6 +305,8 @@ class ReportDay:
     states: tuple[tuple[str, int], ...]
     waiting: tuple[Script, ...]
     held_back: tuple[Script, ...]
+    flow: tuple[StateFlow, ...]
+    stuck: tuple[StuckScript, ...]
     videos: tuple[Video, ...]
     videos_total: int
     collection: tuple[SourceHealth, ...]
@@ -335,6 +383,9 @@ def report_days(
     by_day = rows.partition_by("day", maintain_order=True)
     for (day, records), (_, known), reported in zip(scripts, observed, by_day, strict=True):
         waiting, held_back = _pick_scripts(records)
+        waits = _describe_waits(records, editions, day)
+        stuck = _split_by_workspace(_head(waits.filter("is_stuck"), SCRIPTS_SHOWN))
+        flow = _describe_flow(numbers.measure_flow(day, inputs.visits), waits)
         videos, totals = _pick_videos(inputs.videos, known, day)
         results = _split_by_workspace(sum_results(inputs.performance, day))
         for row in reported.iter_rows(named=True):
@@ -355,6 +406,8 @@ def report_days(
                 states=tuple((state, states[key][state]) for state in STATES),
                 waiting=_records(Script, waiting.get(owner)),
                 held_back=_records(Script, held_back.get(owner)),
+                flow=_complete_flow(flow.get(owner, {}), editions[owner].rules),
+                stuck=_records(StuckScript, stuck.get(owner)),
                 videos=_records(Video, videos.get(owner)),
                 videos_total=totals.get(owner, 0),
                 collection=_records(SourceHealth, health.get(key)),
@@ -374,6 +427,47 @@ def _pick_scripts(
     held = records.filter(~is_waiting & (has_failed | has_gate))
     shown = [_head(frame, SCRIPTS_SHOWN) for frame in (waiting, held)]
     return _split_by_workspace(shown[0]), _split_by_workspace(shown[1])
+
+
+def _describe_waits(
+    records: pl.DataFrame, editions: Mapping[str, Edition], day: date
+) -> pl.DataFrame:
+    """What scripts waited for at the end of a day, or at the time of the report on that day."""
+    rules = {name: edition.rules for name, edition in editions.items()}
+    end = datetime.combine(day + timedelta(days=1), time(), UTC)
+    end = min([end, *(edition.generated_at for edition in editions.values())])
+    return describe_waits(records, rules, end)
+
+
+def _describe_flow(
+    stays: pl.DataFrame, waits: pl.DataFrame
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """By workspace and state, the values of `StateFlow` that are known."""
+    found: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+    measured = stays.rename({"max_hours": "longest_hours"})
+    current = summarize_waits(waits).select("workspace_id", "state", "oldest_hours", "stuck")
+    for frame in (measured, current):
+        for row in frame.iter_rows(named=True):
+            found[row["workspace_id"]].setdefault(row["state"], {}).update(row)
+    return found
+
+
+def _complete_flow(found: Mapping[str, Mapping[str, Any]], rules: Rules) -> tuple[StateFlow, ...]:
+    """One row for each state of production, also where nothing happened."""
+    unknown = dict.fromkeys(StateFlow.__annotations__)
+    none: dict[str, Any] = {**unknown, "entered": 0, "left": 0, "stuck": 0}
+    return tuple(
+        _record(
+            StateFlow,
+            {
+                **none,
+                **found.get(state, {}),
+                "state": state,
+                "max_hours": rules.max_hours.get(state),
+            },
+        )
+        for state in IN_PRODUCTION
+    )
 
 
 def _pick_videos(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
+from operator import attrgetter
 from typing import Any
 
 import polars as pl
 import pytest
 
+from ytap_assets.domain.production.records import find_visits
+from ytap_assets.domain.production.rules import Rules
 from ytap_assets.domain.reporting.numbers import ReportInputs
 from ytap_assets.domain.reporting.pages import (
     STORIES_SHOWN,
@@ -103,6 +107,48 @@ def test_a_range_that_begins_late_knows_what_came_before() -> None:
     first = page(ReportInputs(events=EVENTS), THURSDAY)
     assert [s.script_id for s in first.waiting] == ["gated"]
     assert dict(first.states)["ready_for_generation"] == 2
+
+
+def test_each_day_shows_throughput_and_waits_as_they_were_at_its_end() -> None:
+    old = MONDAY - timedelta(days=9)
+    events = PRODUCTION_EVENTS.frame(
+        [
+            event(1, old, "one", "script_submitted", "script_pending_review"),
+            event(2, old, "two", "script_submitted", "script_pending_review"),
+            event(3, MONDAY, "one", "generation_started", "ready_for_generation"),
+            event(4, TUESDAY, "two", "cancelled", "cancelled"),
+        ]
+    )
+    inputs = ReportInputs(events=events, visits=find_visits(events))
+    rules = Rules(max_hours={"script_pending_review": 200.0, "ready_for_generation": 30.0})
+    edition = replace(EDITION, rules=rules)
+    monday, tuesday = report_days(edition, [MONDAY, TUESDAY], inputs)
+    columns = attrgetter("state", "entered", "left", "median_hours", "oldest_hours", "stuck")
+    assert [columns(one) for one in monday.flow] == [
+        ("script_pending_review", 0, 1, 216.0, 231.0, 1),
+        ("ready_for_generation", 1, 0, None, 15.0, 0),
+        ("video_pending_review", 0, 0, None, None, 0),
+        ("ready_for_publish", 0, 0, None, None, 0),
+    ]
+    assert [(one.script_id, one.waits_for) for one in monday.stuck] == [
+        ("two", ("approval by a person",))
+    ]
+    review, generation = tuesday.flow[:2]
+    assert columns(review) == ("script_pending_review", 0, 2, 228.0, None, 0)
+    assert (review.p90_hours, review.longest_hours) == (237.6, 240.0)
+    assert (generation.oldest_hours, generation.max_hours, generation.stuck) == (39.0, 30.0, 1)
+    assert [one.script_id for one in tuesday.stuck] == ["one"]
+
+
+def test_a_wait_is_counted_until_the_report_is_made() -> None:
+    events = PRODUCTION_EVENTS.frame(
+        [event(1, MONDAY, "one", "script_submitted", "script_pending_review")]
+    )
+    rules = Rules(max_hours={"script_pending_review": 5.0})
+    edition = replace(EDITION, rules=rules, generated_at=at(MONDAY, 13))
+    [monday] = report_days(edition, [MONDAY], ReportInputs(events=events))
+    assert monday.flow[0].oldest_hours == 4.0
+    assert monday.stuck == ()
 
 
 def test_videos_show_what_is_known_of_them_on_the_day() -> None:
