@@ -233,6 +233,20 @@ class Catalog(ABC):
         """
 
     @abstractmethod
+    def purge(self) -> None:
+        """Rewrite the catalog's storage without what its deleted rows and former values left.
+
+        The caller holds the write lock. What is outside the catalog's own files stays: a server's
+        log, its replicas and its backups.
+
+        Raises:
+            CatalogBusyError: Other programs used the catalog for too long.
+            DiskFullError: There is no space for a second copy of the catalog.
+            CatalogUnreachableError: The server cannot be asked.
+            LakeReadOnlyError: The user of the server does not own the catalog's tables.
+        """
+
+    @abstractmethod
     def select(self) -> AbstractContextManager[Select]:
         """Run queries without attaching the lake, all of them as of one moment.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +20,7 @@ import polars as pl
 from ytap_assets.lakehouse.catalog import LAKE, Catalog, quote
 from ytap_assets.lakehouse.checks import CheckedRows, Scope
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable
+from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable, select_rows
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
@@ -42,6 +42,11 @@ JOIN ducklake_table t USING (table_id)
 JOIN ducklake_schema s USING (schema_id)
 WHERE s.schema_name = 'main' AND t.table_name = {table} AND c.column_name = 'seq'
   AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL
+"""
+
+_MARKED_FILES = """
+SELECT t.table_name, count(*) FROM ducklake_delete_file d JOIN ducklake_table t USING (table_id)
+WHERE d.end_snapshot IS NULL AND t.end_snapshot IS NULL GROUP BY t.table_name
 """
 
 
@@ -237,6 +242,29 @@ class Transaction:
             [*workspace_ids, day],
         )
 
+    def erase(
+        self, erasure_id: str, table: str, workspace_id: str, wanted: Mapping[str, Sequence[str]]
+    ) -> int:
+        """Delete rows of a workspace; `erasure` then removes what the deletion leaves of them.
+
+        The commit's information has the id of the erasure, and nothing that was in the rows.
+
+        Args:
+            erasure_id: Identifies the erasure.
+            table: The name of a stored table.
+            workspace_id: The workspace.
+            wanted: Column -> values of the rows that are deleted; all rows of the workspace if
+                empty.
+
+        Returns:
+            How many rows were deleted.
+        """
+        log.debug("erase %s", table)
+        if (note := f"erasure {erasure_id}") not in self._touched:
+            self._touched.append(note)
+        conditions, values = select_rows({"workspace_id": [workspace_id], **wanted})
+        return self._changed(f'DELETE FROM {LAKE}."{table}" WHERE {conditions}', values)
+
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
         """Upgrade the stored tables to their declarations; see `schema.plan_changes`.
 
@@ -260,6 +288,29 @@ class Transaction:
         self._touched.append(function)
         named = "".join(f", {name} => {value}" for name, value in options.items())
         self._change(_Change(f"CALL {function}('{LAKE}'{named})"))
+
+    def rewrite_marked_files(self, table: str) -> None:
+        """Write the data files of a stored table that have deleted rows again, without these."""
+        log.debug("compact %s", table)
+        self._touched.append(f"rewrite {table}")
+        self._change(
+            _Change(
+                f"CALL ducklake_rewrite_data_files('{LAKE}', {quote(table)}, delete_threshold => 0)"
+            )
+        )
+
+    def count_marked_files(self) -> dict[str, int]:
+        """How many data files have rows that are marked as deleted, by table."""
+        # On a cursor of its own, as in `last_seq`.
+        with closing(self._cursor.cursor()) as cursor:
+            return {
+                str(table): int(str(count))
+                for table, count in self._catalog.query(cursor, _MARKED_FILES)
+            }
+
+    def newest_snapshot(self) -> int:
+        """The newest snapshot before this commit."""
+        return self._ask("ducklake_current_snapshot")
 
     def begin(self) -> None:
         """Open the transaction; `Lake.write` calls it."""
