@@ -3,6 +3,7 @@
 - ``common``       errors and exit codes, shared options, the installation
 - ``output``       escaping, tables, CSV, JSON, progress
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
+- ``life``         ``workspace rename | export | restore | delete``, ``erase``
 - ``script``       ``script list | show | approve | reject | send-back | cancel``
 - ``pipeline``     ``materialize``, ``import trends``, ``trends top | explain``
 - ``sql``          ``sql``, ``shell``, ``attach``, ``summary``
@@ -21,7 +22,7 @@ import sys
 
 import click
 
-from ytap_assets.cli import pipeline, script, sql, ui, upkeep, workspace
+from ytap_assets.cli import life, pipeline, script, sql, ui, upkeep, workspace
 from ytap_assets.cli.common import ErrorLineGroup, examples
 from ytap_assets.cli.output import say
 
@@ -72,7 +73,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, pipeline, sql, script, upkeep, ui)
+_MODULES = (workspace, life, pipeline, sql, script, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

@@ -23,6 +23,7 @@ workspace or a video, copies of the lake, and other files (`operations`).
 
 from __future__ import annotations
 
+import hmac
 import json
 import logging
 import re
@@ -30,6 +31,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from secrets import token_hex
 from uuid import uuid4
 
 import duckdb
@@ -47,6 +49,8 @@ from ytap_assets.lakehouse.schema import stored_columns
 from ytap_assets.lakehouse.transaction import Run
 
 log = logging.getLogger(__name__)
+HASH_KEY = "ytap_erasure_key"
+"""The key of ``ducklake_metadata`` whose value is the key of the hashes in records of erasures."""
 INTENT_KEY = "ytap_erasure"
 """The key of ``ducklake_metadata`` whose value is the intent of an erasure that is not complete."""
 _OWNER = "workspace_id"
@@ -205,6 +209,27 @@ def erase(
                 transaction.append(part)
         intent = replace(intent, is_deleted=True)
         return replace(_complete(lake, intent, run, targets), rows=rows)
+
+
+def make_hash(lake: Lake, *parts: str) -> str:
+    """A hash of texts that cannot be computed without the lake: HMAC-SHA256, in hex.
+
+    The lake gets a key with the first one.
+    """
+    select = f"SELECT value FROM ducklake_metadata WHERE key = '{HASH_KEY}'"
+    with lake.lock.hold():
+        with lake.cursor() as cursor:
+            known = [str(value) for (value,) in lake.catalog.query(cursor, select)]
+        key = known[0] if known else token_hex(32)
+        if not known:
+            lake.wait_for_catalog()
+            with _change_catalog(lake) as (cursor, tables):
+                cursor.execute(
+                    f"INSERT INTO {tables}.ducklake_metadata (key, value) VALUES (?, ?)",
+                    [HASH_KEY, key],
+                )
+    content = json.dumps(parts).encode()
+    return hmac.new(bytes.fromhex(key), content, "sha256").hexdigest()
 
 
 def find_unfinished(lake: Lake) -> Intent | None:

@@ -202,12 +202,7 @@ class Transaction:
             raise ValueError(f"{table.name}: more than one part for one workspace")
         frame = pl.concat([part.frame for part in parts])
         split = self.split(table, frame)
-        accepted = split.accepted
-        if table.sequenced:
-            first = self.last_seq(table) + 1
-            seq = pl.int_range(first, first + accepted.height, dtype=pl.Int64).alias("seq")
-            accepted = accepted.with_columns(seq)
-            self._last_seqs[table.name] = first + accepted.height - 1
+        accepted = self._number(table, split.accepted)
         self._insert(table, accepted)
         self._touched += [f"{table.name} {part.scope}" for part in parts]
         if len(parts) == 1:
@@ -264,6 +259,45 @@ class Transaction:
             self._touched.append(note)
         conditions, values = select_rows({"workspace_id": [workspace_id], **wanted})
         return self._changed(f'DELETE FROM {LAKE}."{table}" WHERE {conditions}', values)
+
+    def rename_workspace(self, table: str, old: str, new: str) -> int:
+        """Give the rows of a workspace in a stored table to another name, in which it has none.
+
+        Returns:
+            How many rows were changed.
+
+        Raises:
+            ValueError: The table has rows of the new name.
+        """
+        log.debug("rename in %s", table)
+        self._touched.append(f"{table} {old} -> {new}")
+        if not self.is_absent([table], new):
+            raise ValueError(f"{table} has rows of {new}")
+        return self._changed(
+            f'UPDATE {LAKE}."{table}" SET workspace_id = ? WHERE workspace_id = ?', [new, old]
+        )
+
+    def is_absent(self, tables: Iterable[str], workspace_id: str) -> bool:
+        """Whether stored tables have no row of a workspace."""
+        return not any(
+            self._cursor.execute(
+                f'SELECT 1 FROM {LAKE}."{table}" WHERE workspace_id = ? LIMIT 1', [workspace_id]
+            ).fetchone()
+            for table in tables
+        )
+
+    def take_in(self, rows: CheckedRows) -> None:
+        """Insert rows of an export as they were stored, none of them for a duplicate.
+
+        The rows of a sequenced table get the next numbers, in their order.
+
+        Raises:
+            ValueError: The table has rows of their workspace.
+        """
+        if not self.is_absent([rows.table.name], rows.scope.workspace_id):
+            raise ValueError(f"{rows.table.name} has rows of {rows.scope.workspace_id}")
+        self._insert(rows.table, self._number(rows.table, rows.frame))
+        self._touched.append(f"{rows.table.name} {rows.scope}")
 
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
         """Upgrade the stored tables to their declarations; see `schema.plan_changes`.
@@ -389,6 +423,16 @@ class Transaction:
             conditions.append(f"({condition})")
         where = " OR ".join(conditions)
         return self._changed(f"DELETE FROM {LAKE}.{table.name} WHERE {where}", values)
+
+    def _number(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the next numbers, where the table is sequenced."""
+        if not table.sequenced:
+            return frame
+        first = self.last_seq(table) + 1
+        self._last_seqs[table.name] = first + frame.height - 1
+        return frame.with_columns(
+            pl.int_range(first, first + frame.height, dtype=pl.Int64).alias("seq")
+        )
 
     def _insert(self, table: Table, frame: pl.DataFrame) -> None:
         if frame.is_empty():

@@ -190,6 +190,7 @@ PRODUCTION_EVENTS = Table(
     sort_by=("seq",),
     sequenced=True,
     cadence_minutes=60,
+    about={"script": (("script_id",), "continues")},
 )
 PRODUCTION_RECORDS = Table(
     name="production_records",
@@ -200,7 +201,11 @@ PRODUCTION_RECORDS = Table(
     group="production",
     sort_by=("state", "script_id"),
     cadence_minutes=60,
-    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+    about={
+        "script": (("script_id",), "continues"),
+        "channel": (("channel_id",), "continues"),
+        "video": (("video_id",), "stays"),
+    },
 )
 INBOX_CURSORS = Table(
     name="inbox_cursors",
@@ -219,5 +224,9 @@ INBOX_LINES = Table(
     mode="append",
     group="production",
     sort_by=("file", "script_id", "line"),
-    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+    about={
+        "script": (("script_id",), "continues"),
+        "channel": (("channel_id",), "continues"),
+        "video": (("video_id",), "stays"),
+    },
 )
