@@ -142,7 +142,7 @@ def delete(workspace_id: str, confirm: str | None, export_to: Path | None) -> No
         confirmed=confirm,
         actor=getpass.getuser(),
         export_to=export_to.absolute(),
-        active=_find_active(platform, workspace_id),
+        find_active=lambda: _find_active(platform, workspace_id),
     )
     _report(done.erased)
     say(f"{done.reports} files of reports deleted")

@@ -36,7 +36,7 @@ from uuid import uuid4
 
 import duckdb
 
-from ytap_assets.lakehouse.catalog import LAKE, check_files, check_place, quote
+from ytap_assets.lakehouse.catalog import INTENT_KEY, LAKE, check_files, check_place, quote
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.connection import find_files
 from ytap_assets.lakehouse.copies import hold_copies, remove_restoring
@@ -51,8 +51,6 @@ from ytap_assets.lakehouse.transaction import Run
 log = logging.getLogger(__name__)
 HASH_KEY = "ytap_erasure_key"
 """The key of ``ducklake_metadata`` whose value is the key of the hashes in records of erasures."""
-INTENT_KEY = "ytap_erasure"
-"""The key of ``ducklake_metadata`` whose value is the intent of an erasure that is not complete."""
 _OWNER = "workspace_id"
 _SEQ = "seq"
 _INLINED = re.compile(r"ducklake_inlined_data_[0-9]+_[0-9]+")
@@ -199,12 +197,11 @@ def erase(
         intent = Intent(uuid4().hex, together, str(now), is_deleted=unfinished is not None)
         _store_intent(lake, intent)
         with lake.write(run) as transaction:
-            rows = {
-                target.table: transaction.erase(
+            rows = dict.fromkeys(tables, 0)
+            for target in targets:
+                rows[target.table] += transaction.erase(
                     intent.erasure_id, target.table, target.workspace_id, target.wanted
                 )
-                for target in targets
-            }
             for part in record(intent.erasure_id, rows, transaction.newest_snapshot()):
                 transaction.append(part)
         intent = replace(intent, is_deleted=True)
@@ -462,6 +459,8 @@ def _verify(lake: Lake, tables: Collection[str], targets: Sequence[Target]) -> N
     there = files.list_parquet().keys() - facts.files.keys()
     if orphans := there - set(plan_sweep(settings, None, anyway=True).foreign):
         left.append(f"{len(orphans)} files that no snapshot refers to, such as {min(orphans)}")
+    if kept := files.beside(COMMITS).list_parquet():
+        left.append(f"{len(kept)} files of commits in {files.beside(COMMITS)}")
     if facts.scheduled:
         left.append(f"{len(facts.scheduled)} files that wait for their deletion")
     if marked := sorted(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,8 @@ from ytap_assets.tables import ERASURES, TABLES
 from ytap_assets.tables.base import Entity
 
 _OWNER_DIGITS = 24
+FindActive = Callable[[], Collection[str]]
+"""Finds the ids of the runs of Dagster that wait or work for a workspace."""
 _DELETING = re.compile(r"\.deleting-[0-9a-f]{32}")
 _DELETED = ".deleting-"
 
@@ -103,7 +105,7 @@ def delete_workspace(
     confirmed: str,
     actor: str,
     export_to: Path,
-    active: Collection[str] = (),
+    find_active: FindActive = lambda: (),
 ) -> Deleted:
     """Export a workspace, erase its rows in the lake, and delete its folder and its reports.
 
@@ -117,7 +119,8 @@ def delete_workspace(
         confirmed: The name, typed again.
         actor: The name of the person, for the record.
         export_to: Where it is exported to; see `export_workspace`.
-        active: The runs of Dagster that work on it.
+        find_active: Finds the runs of Dagster that work on it: before anything is done, and again
+            when it is archived, since one may have begun meanwhile.
 
     Raises:
         ConfigError: There is no such workspace; the name was not repeated; a run works on it; its
@@ -136,7 +139,7 @@ def delete_workspace(
     has_folder = os.path.lexists(folder)
     if folder.is_symlink():
         raise ConfigError(f"{folder} is a symbolic link, which is not followed; remove it first")
-    _require_idle(name, active)
+    _require_idle(name, find_active())
     _require_newest(platform)
     if not has_folder and not _has_rows(platform, name):
         platform.workspaces.get(name)
@@ -145,6 +148,7 @@ def delete_workspace(
     export = export_workspace(platform, name, export_to, now)
     if has_folder and name in platform.workspaces.ids():
         archive_workspace(platform.workspaces, name)
+        _require_idle(name, find_active())
     subject = Subject(name, "workspace", name)
     targets = [
         Target(table, name) for table in list_owned_tables(platform.lake) if table != ERASURES.name
@@ -291,19 +295,22 @@ def find_remainders(platform: Platform, workspace_id: str) -> list[Remainder]:
             )
         )
     if settings.database is not None:
-        found.append(
+        server, schema = str(settings.database), settings.database.schema
+        found += [
+            Remainder("the log, replicas and backups of the server", server, "see docs/removal.md"),
+            Remainder("cached responses of sources", f"the schema {schema}_state", "they expire"),
             Remainder(
-                "the log, replicas and backups of the server",
-                str(settings.database),
-                "the server recycles or you delete them",
-            )
-        )
+                "lakes that a restore replaced, if there are any",
+                f"the schemas {schema}_before_TIME",
+                "you drop them; see docs/recovery.md",
+            ),
+        ]
     return found
 
 
 def _list_replaced(settings: Settings) -> list[str]:
     if settings.database is not None:
-        return []  # their names are those of schemas, which `ytap restore` printed
+        return []
     catalog = settings.catalog
     return [str(path) for path in sorted(catalog.parent.glob(f"{catalog.name}.before-*"))]
 

@@ -119,7 +119,7 @@ def _refuse_name(platform: Platform, tmp_path: Path) -> None:
 
 
 def _refuse_runs(platform: Platform, tmp_path: Path) -> None:
-    _delete(platform, tmp_path / "gone.zip", active=["run-7"])
+    _delete(platform, tmp_path / "gone.zip", find_active=lambda: ["run-7"])
 
 
 def _refuse_link(platform: Platform, tmp_path: Path) -> None:
@@ -158,6 +158,26 @@ def test_a_workspace_that_does_not_exist_cannot_be_deleted(
             planted, "other", RUN, confirmed="other", actor="a", export_to=tmp_path / "o.zip"
         )
     assert not (tmp_path / "o.zip").exists()
+
+
+def test_a_run_that_began_meanwhile_keeps_the_rows(planted: Platform, tmp_path: Path) -> None:
+    before = _read(planted, GONE)
+    found = iter([[], ["run-7"]])
+    with pytest.raises(ConfigError, match="run-7"):
+        _delete(planted, tmp_path / "gone.zip", find_active=lambda: next(found))
+    _check_equal(_read(planted, GONE), before)
+    assert planted.workspaces.get(GONE).is_archived  # so that no other run begins
+
+
+def test_a_deletion_that_was_interrupted_is_run_again(planted: Platform, tmp_path: Path) -> None:
+    folder, root = planted.workspaces.folder(GONE), planted.workspaces.root
+    shutil.copytree(folder, tmp_path / "copy")
+    _delete(planted, tmp_path / "first.zip")
+    shutil.copytree(tmp_path / "copy", folder)  # as if it had been killed before this was deleted
+    shutil.copytree(tmp_path / "copy", root / f".deleting-{'0' * 32}")
+    done = _delete(planted, tmp_path / "second.zip")
+    assert sum(done.erased.rows.values()) == 0
+    assert [path.name for path in root.iterdir()] == [KEPT]
 
 
 def test_rows_without_a_folder_can_be_deleted(planted: Platform, tmp_path: Path) -> None:
