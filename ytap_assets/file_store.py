@@ -64,6 +64,18 @@ class FileStore(ABC):
             FileRefusedError: The server cannot be reached, or refused it.
         """
 
+    @abstractmethod
+    def delete_folder(self, folder: str) -> int:
+        """Delete a folder's files, of which there may be none; folders in it are left.
+
+        Returns:
+            How many files were deleted.
+
+        Raises:
+            OSError: A file cannot be deleted.
+            FileRefusedError: The server cannot be reached, or refused it.
+        """
+
 
 def find_store(settings: Settings) -> FileStore:
     """The place that the settings name."""
@@ -96,6 +108,15 @@ class _Folder(FileStore):
     def write(self, name: str, content: bytes) -> None:
         path = self._folder / name
         write_below(path.parent, path.name, content)
+
+    def delete_folder(self, folder: str) -> int:
+        names = self.list_names(folder)
+        place = self._folder / folder
+        for name in names:
+            (place / name).unlink(missing_ok=True)
+        if place.is_dir() and not any(place.iterdir()):
+            place.rmdir()
+        return len(names)
 
 
 class _Prefix(FileStore):
@@ -155,6 +176,14 @@ class _Prefix(FileStore):
             finally:
                 with suppress(FileNotFoundError):
                     self._system.delete_file(self._path(part))
+
+    def delete_folder(self, folder: str) -> int:
+        names = self.list_names(folder)
+        with self._translate(folder):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    self._system.delete_file(self._path(f"{folder}/{name}"))
+        return len(names)
 
     @contextmanager
     def _translate(self, name: str) -> Iterator[None]:

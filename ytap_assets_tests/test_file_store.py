@@ -41,6 +41,16 @@ def test_a_file_is_written_replaced_read_and_listed(store: FileStore) -> None:
     assert str(store.locate(name_report("tech", MONDAY))).endswith(f"/{NAME}")
 
 
+def test_the_files_of_a_folder_are_deleted_and_no_others(store: FileStore) -> None:
+    others = ("reports/index.html", "reports/tech2/2026-11-16.html", "reports/tech/more/deep.html")
+    for name in (NAME, "reports/tech/index.html", *others):
+        store.write(name, b"page")
+    assert store.delete_folder("reports/tech") == len([NAME, "index.html"])
+    assert store.list_names("reports/tech") == []
+    assert all(store.exists(name) for name in others)
+    assert store.delete_folder("reports/nobody") == 0
+
+
 def test_a_file_that_is_too_large_is_not_read(store: FileStore) -> None:
     store.write(NAME, b"four")
     with pytest.raises(FileRefusedError, match="larger than 3 bytes"):

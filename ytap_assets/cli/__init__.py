@@ -3,6 +3,7 @@
 - ``common``       errors and exit codes, shared options, the installation
 - ``output``       escaping, tables, CSV, JSON, progress
 - ``workspace``    ``workspace create | list | show | identify | archive | unarchive``
+- ``life``         ``workspace rename | export | restore | delete``, ``erase``
 - ``script``       ``script list | show | approve | reject | send-back | cancel | stuck | times``
 - ``review``       ``review list | show | approve | reject | send-back``
 - ``job``          ``job report | status``
@@ -26,6 +27,7 @@ import click
 
 from ytap_assets.cli import (
     job,
+    life,
     pipeline,
     review,
     script,
@@ -85,7 +87,7 @@ def completion(ctx: click.Context, shell: str) -> None:
     say(kind(ctx.find_root().command, {}, "ytap", _COMPLETION_VARIABLE).source())
 
 
-_MODULES = (workspace, pipeline, sql, script, script_files, review, job, upkeep, ui)
+_MODULES = (workspace, life, pipeline, sql, script, script_files, review, job, upkeep, ui)
 for _module in _MODULES:
     for _command in _module.COMMANDS:
         app.add_command(_command)

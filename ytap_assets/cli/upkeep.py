@@ -396,15 +396,17 @@ def reparse(
         "ytap impact workspace -w tech",
     )
 )
-@click.argument("entity", type=click.Choice(["workspace", "source", "channel", "account", "video"]))
+@click.argument(
+    "entity", type=click.Choice(["workspace", "script", "source", "channel", "account", "video"])
+)
 @click.argument("name", required=False)
 @one_workspace
 @output_format
 def impact(entity: Entity, name: str | None, workspace: str, shape: Format) -> None:
     """Show the effect of deleting or disabling something.
 
-    The effect is that on the rows about it. NAME is a source, the id of a channel or video, or an
-    account's platform and handle. Changes nothing.
+    The effect is that on the rows about it. NAME is a source, the id of a script, channel or video,
+    or an account's platform and handle. Changes nothing.
     """
     from ytap_assets.operations.workspaces import explain_no_rows, preview_removal
     from ytap_assets.tables.base import ENTITIES, REMOVALS

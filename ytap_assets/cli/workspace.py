@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show, identify, archive and push workspaces."""
+    """Create, list, show, archive, rename, export and delete workspaces."""
 
 
 @workspace.command(

@@ -53,6 +53,7 @@ from ytap_assets.tables import (
     CHANNELS,
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
+    ERASURES,
     INBOX_CURSORS,
     INBOX_LINES,
     PRODUCTION_EVENTS,
@@ -75,7 +76,15 @@ from ytap_assets.tables import (
 
 EVIDENCE = (COLLECTION_LOG, RAW_PAYLOADS, QUARANTINED_ROWS)
 PUSHED = (PUSHED_CONFIGS, PUSHED_FILES)
-WRITTEN_BESIDE = (*EVIDENCE, STORY_ALIASES, *PUSHED, INBOX_CURSORS, INBOX_LINES, SCRIPT_STATES)
+WRITTEN_BESIDE = (
+    *EVIDENCE,
+    ERASURES,
+    STORY_ALIASES,
+    *PUSHED,
+    INBOX_CURSORS,
+    INBOX_LINES,
+    SCRIPT_STATES,
+)
 _CHECKED_DAYS = 7
 PROMOTION = "promotion"
 TARGETS, DUE = "targets", "due"
@@ -356,9 +365,10 @@ def evidence_checks() -> dg.AssetChecksDefinition:
             columns = columns_to_check(table)
             days = (since, date.max) if table.by_day else None
             frame = reader.read_across(table, days=days, columns=columns)
-            results = check_stored(
-                table, frame, workspace_ids=platform.workspaces.ids(), today=today
-            )
+            owners = platform.workspaces.ids()
+            if table is ERASURES:  # its rows own themselves
+                owners = frame.get_column("workspace_id").unique().to_list()
+            results = check_stored(table, frame, workspace_ids=owners, today=today)
             yield from evaluate_stored(table, results, f"all workspaces since {since}")
 
     return check_evidence

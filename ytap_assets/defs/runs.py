@@ -108,6 +108,22 @@ def list_active(instance: dg.DagsterInstance, job: str) -> set[Partition]:
     return {partition for run in runs for partition in _list_partitions(find_scope(run))}
 
 
+def find_active_runs(instance: dg.DagsterInstance, workspace_id: str) -> list[str]:
+    """The ids of the runs that wait or work and are for a workspace.
+
+    A run whose slices are not known, such as one of a range of partitions, is one of them if its
+    config or a tag names the workspace.
+    """
+    found = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=_ACTIVE)):
+        scopes = find_scope(run)
+        named = {scope.workspace_id for scope in scopes}
+        is_named = workspace_id in json.dumps([run.run_config, run.tags], default=str)
+        if workspace_id in named or (not scopes and is_named):
+            found.append(run.run_id)
+    return found
+
+
 def find_scope(run: dg.DagsterRun) -> list[Scope]:
     """The slices a run was started for, by its config or by its partition key.
 

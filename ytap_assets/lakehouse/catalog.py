@@ -62,6 +62,8 @@ SELECT (SELECT count(*) FROM ducklake_data_file) + (SELECT count(*) FROM ducklak
 _SCHEDULED = "SELECT path, path_is_relative FROM ducklake_files_scheduled_for_deletion"
 MARK_KEY = "ytap_place"
 """The key of ``ducklake_metadata`` whose value is the mark of the place of the files."""
+INTENT_KEY = "ytap_erasure"
+"""The key of ``ducklake_metadata`` whose value is the intent of an erasure that is not complete."""
 READ_MARK = f"SELECT value FROM ducklake_metadata WHERE key = '{MARK_KEY}'"
 _DATA_PATH = "SELECT value FROM ducklake_metadata WHERE key = 'data_path' AND scope IS NULL"
 LAKE_ID = "SELECT schema_uuid FROM ducklake_schema ORDER BY schema_id, begin_snapshot LIMIT 1"
@@ -230,6 +232,20 @@ class Catalog(ABC):
 
         Raises:
             duckdb.Error: It is locked.
+        """
+
+    @abstractmethod
+    def purge(self) -> None:
+        """Rewrite the catalog's storage without what its deleted rows and former values left.
+
+        The caller holds the write lock. What is outside the catalog's own files stays: a server's
+        log, its replicas and its backups.
+
+        Raises:
+            CatalogBusyError: Other programs used the catalog for too long.
+            DiskFullError: There is no space for a second copy of the catalog.
+            CatalogUnreachableError: The server cannot be asked.
+            LakeReadOnlyError: The user of the server does not own the catalog's tables.
         """
 
     @abstractmethod

@@ -134,6 +134,10 @@ class SweepRefusedError(LakeError):
     """Deleting files is not safe: something may still need them."""
 
 
+class ErasureError(LakeError):
+    """Rows were not erased, or not completely; the message says what is left and what to do."""
+
+
 class BackupError(LakeError):
     """A backup is damaged or cannot be restored."""
 

@@ -29,6 +29,7 @@ _LONGEST_NAME, _LONGEST_PART = 1024, 255
 _OURS = re.compile(
     r"ducklake-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}(-delete)?\.parquet"
 )
+_PARTITION = re.compile(r"workspace_id=.*", re.DOTALL)
 _STAGED = re.compile(r"\.restoring-[0-9a-f]{32}")
 _CHUNK = 1 << 20
 MARK = ".catalog"
@@ -121,6 +122,13 @@ class Files(ABC):
     @abstractmethod
     def delete(self, names: Iterable[str]) -> None:
         """Delete files, each of which may be gone."""
+
+    @abstractmethod
+    def remove_empty_folders(self) -> None:
+        """Remove the folders of partitions without files; the caller holds the write lock.
+
+        The name of such a folder contains the name of the workspace.
+        """
 
     @abstractmethod
     def describe(self, name: str) -> Copied:
@@ -262,6 +270,12 @@ class LocalFiles(Files):
         """See `Files.delete`."""
         for name in names:
             (self.folder / name).unlink(missing_ok=True)
+
+    def remove_empty_folders(self) -> None:
+        """See `Files.remove_empty_folders`."""
+        for folder, folders, names in os.walk(self.folder):
+            if _PARTITION.fullmatch(Path(folder).name) and not (folders or names):
+                Path(folder).rmdir()
 
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""

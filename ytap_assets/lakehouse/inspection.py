@@ -15,7 +15,7 @@ from functools import cached_property
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.catalog import LAKE, Catalog
+from ytap_assets.lakehouse.catalog import INTENT_KEY, LAKE, Catalog
 from ytap_assets.lakehouse.connection import attach, commit_times, extension_file, find_catalog
 from ytap_assets.lakehouse.errors import LakeError, SchemaConflictError, explain_error
 from ytap_assets.lakehouse.reader import CrossReader
@@ -218,6 +218,14 @@ class Inspection:
             if rows := _int(count):
                 counts[str(table)] = counts.get(str(table), 0) + rows
         return counts
+
+    def has_unfinished_erasure(self) -> bool:
+        """Whether an erasure was interrupted, so that erased rows may still be in files."""
+        return bool(
+            self._catalog.query(
+                self._connection, f"SELECT 1 FROM ducklake_metadata WHERE key = '{INTENT_KEY}'"
+            )
+        )
 
     def _rows(self, statement: str, values: list[object] | None = None) -> list[tuple[object, ...]]:
         return self._connection.execute(statement, values).fetchall()

@@ -8,13 +8,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 from uuid import uuid4
 
 import duckdb
 import polars as pl
 
-from ytap_assets.lakehouse.catalog import LAKE, LAKE_ID, MARK_KEY, READ_MARK, WAY_BACK, check_place
+from ytap_assets.lakehouse.catalog import (
+    LAKE,
+    LAKE_ID,
+    MARK_KEY,
+    READ_MARK,
+    WAY_BACK,
+    check_place,
+    quote,
+)
 from ytap_assets.lakehouse.checks import CheckedRows
 from ytap_assets.lakehouse.commit_files import CommitFiles
 from ytap_assets.lakehouse.connection import (
@@ -380,6 +389,20 @@ class Lake:
         """The newest snapshot."""
         with self.cursor() as cursor:
             row = cursor.execute(f"SELECT id FROM ducklake_current_snapshot('{LAKE}')").fetchone()
+        return int(row[0]) if row else 0
+
+    def write_parquet(self, table: str, workspace_id: str, snapshot: int, file: Path) -> int:
+        """Write a workspace's rows of a stored table, as of a snapshot, to a new Parquet file.
+
+        Returns:
+            How many rows were written.
+        """
+        with self.cursor() as cursor:
+            row = cursor.execute(
+                f'COPY (FROM {LAKE}."{table}" AT (VERSION => {int(snapshot)})'
+                f" WHERE workspace_id = {quote(workspace_id)})"
+                f" TO {quote(str(file))} (FORMAT parquet, COMPRESSION zstd)"
+            ).fetchone()
         return int(row[0]) if row else 0
 
     def snapshots(self) -> pl.DataFrame:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import inf
 from pathlib import PurePosixPath
 
 import duckdb
@@ -185,20 +186,19 @@ def _expire_and_sweep(lake: Lake, now: datetime, swept: _Swept, *, sweep_anyway:
         remove_restoring(settings)
         plan = plan_sweep(settings, sweep_before, anyway=sweep_anyway)
         swept.foreign_files = len(plan.foreign)
-        expired = _call(cursor, "ducklake_expire_snapshots", keep_since - _TEXT_COMPARED)
-        swept.snapshots_expired = len(expired)
-        swept.files_deleted = _clean_up(cursor, settings, sweep_before - _TEXT_COMPARED)
+        swept.snapshots_expired = _expire(cursor, keep_since - _TEXT_COMPARED)
+        swept.files_deleted = clean_up(cursor, settings, sweep_before - _TEXT_COMPARED)
         find_files(settings).delete(plan.orphans)
         swept.orphans_deleted = len(plan.orphans)
         log.debug("maintained")
 
 
-def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False) -> Sweep:
+def plan_sweep(settings: Settings, older_than: datetime | None, *, anyway: bool = False) -> Sweep:
     """The files that a cleanup would delete; the caller holds the write lock.
 
     Args:
         settings: The installation.
-        older_than: Files written since stay.
+        older_than: Files written since stay; None if none of them does.
         anyway: Do not ask whether the result is plausible.
 
     Raises:
@@ -213,7 +213,8 @@ def plan_sweep(settings: Settings, older_than: datetime, *, anyway: bool = False
     unknown = there.keys() - facts.files.keys() - facts.scheduled
     made = {name for name in unknown if is_made_by_lake(name)}
     ours = {name for name in made if is_below(name, facts.folders)}
-    orphans = {name for name in ours if there[name].modified_at < older_than.timestamp()}
+    limit = inf if older_than is None else older_than.timestamp()
+    orphans = {name for name in ours if there[name].modified_at < limit}
     if not anyway:
         _check_plausible(settings, facts, made, orphans, len(there))
     return Sweep(tuple(sorted(orphans)), tuple(sorted(unknown - ours)))
@@ -240,17 +241,27 @@ def _check_plausible(
         )
 
 
-def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than: datetime) -> int:
+def clean_up(
+    cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than: datetime | None
+) -> int:
     """Delete the files of expired snapshots, once it is proved that nothing refers to them.
+
+    Args:
+        cursor: Where the lake is attached; the caller holds the write lock.
+        settings: The installation.
+        older_than: Files that were still referred to since stay; None if none of them does.
+
+    Returns:
+        How many files were deleted.
 
     Raises:
         SweepRefusedError: DuckLake would delete a file that a snapshot refers to, or one that is
             not the lake's.
     """
     function = "ducklake_cleanup_old_files"
-    rows = cursor.execute(
-        f"CALL {function}('{LAKE}', dry_run => true, older_than => ?)", [older_than]
-    ).fetchall()
+    age = "cleanup_all => true" if older_than is None else "older_than => ?"
+    values = [] if older_than is None else [older_than]
+    rows = cursor.execute(f"CALL {function}('{LAKE}', dry_run => true, {age})", values).fetchall()
     facts = find_catalog(settings).read_facts()
     files = find_files(settings)
     for (path,) in rows:
@@ -260,14 +271,18 @@ def _clean_up(cursor: duckdb.DuckDBPyConnection, settings: Settings, older_than:
                 f"DuckLake would delete {path}, which belongs to a snapshot or not to the lake; no"
                 " file of an expired snapshot was deleted; please report this"
             )
-    return len(_call(cursor, function, older_than)) if rows else 0
-
-
-def _call(
-    cursor: duckdb.DuckDBPyConnection, function: str, older_than: datetime
-) -> list[tuple[object, ...]]:
+    if not rows:
+        return 0
     log.debug("call %s", function)
-    return cursor.execute(f"CALL {function}('{LAKE}', older_than => ?)", [older_than]).fetchall()
+    return len(cursor.execute(f"CALL {function}('{LAKE}', {age})", values).fetchall())
+
+
+def _expire(cursor: duckdb.DuckDBPyConnection, older_than: datetime) -> int:
+    log.debug("call ducklake_expire_snapshots")
+    rows = cursor.execute(
+        f"CALL ducklake_expire_snapshots('{LAKE}', older_than => ?)", [older_than]
+    ).fetchall()
+    return len(rows)
 
 
 def _count_files(cursor: duckdb.DuckDBPyConnection) -> int:

@@ -41,6 +41,7 @@ from ytap_assets.lakehouse.catalog import (
 from ytap_assets.lakehouse.connection import connect
 from ytap_assets.lakehouse.errors import (
     BackupError,
+    CatalogBusyError,
     CatalogUnreachableError,
     LakeDamagedError,
     LakeReadOnlyError,
@@ -234,6 +235,26 @@ class PostgresCatalog(Catalog):
             except psycopg2.Error as error:
                 raise describe_unreachable(error, str(self)) from None
         return super().find_commit(commit_id)
+
+    def purge(self) -> None:
+        """See `Catalog.purge`. `VACUUM FULL` makes new files of the tables, one after the other.
+
+        `ANALYZE` replaces what the planner's statistics keep of the most common values.
+        """
+        schema = self.database.schema
+        names = sorted(self._list_tables(schema))
+        with closing(self.connect()) as session, self._translate():
+            _execute(session, f"SET lock_timeout = {_COMMIT_MS}")
+            for name in names:
+                try:
+                    _execute(session, f'VACUUM (FULL, ANALYZE) "{schema}"."{name}"')
+                except psycopg2.Error as error:
+                    if error.pgcode != errorcodes.LOCK_NOT_AVAILABLE:
+                        raise
+                    raise CatalogBusyError(
+                        f"{self}: other programs read the lake, so that {name} could not be"
+                        " rewritten; end them and run the command again"
+                    ) from None
 
     def check_integrity(self) -> None:
         """See `Catalog.check_integrity`. The pages themselves are the server's to check."""

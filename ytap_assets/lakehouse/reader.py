@@ -70,7 +70,7 @@ class BatchReader:
 
     def read_bounds(self, table: Table, column: str) -> dict[str, tuple[int, int]]:
         """The least and the greatest value of a column of numbers, by workspace with rows."""
-        conditions, values = _conditions({"workspace_id": self.workspace_ids})
+        conditions, values = select_rows({"workspace_id": self.workspace_ids})
         with self._cursors() as cursor:
             source = _source(cursor, table, self.as_of)
             found = cursor.execute(
@@ -92,7 +92,7 @@ class BatchReader:
             wanted: Column of the table -> values to keep.
         """
         names = ", ".join(f'"{name}"' for name in on)
-        conditions, values = _conditions({**wanted, "workspace_id": self.workspace_ids})
+        conditions, values = select_rows({**wanted, "workspace_id": self.workspace_ids})
         with self._cursors() as cursor:
             rows, others = (_source(cursor, one, self.as_of) for one in (table, other))
             result = cursor.execute(
@@ -294,7 +294,7 @@ def _read(
     unknown = [name for name in (*names, *wanted, *at_least) if name not in table.schema]
     if unknown:
         raise KeyError(f"{table.name} has no column {', '.join(unknown)}")
-    conditions, values = _conditions(wanted)
+    conditions, values = select_rows(wanted)
     for name, least in at_least.items():
         conditions += f' AND "{name}" >= ?'
         values.append(least)
@@ -318,7 +318,7 @@ def _read(
         return result.pl().cast(pl.Schema(schema))
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[object]]:
+def select_rows(wanted: Wanted) -> tuple[str, list[object]]:
     """A condition that rows have one of the wanted values in each column, and its parameters."""
     conditions, values = ["true"], list[object]()
     for name, keep in wanted.items():

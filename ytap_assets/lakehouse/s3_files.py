@@ -113,6 +113,9 @@ class S3Files(Files):
 
         _for_each(names, delete_one)
 
+    def remove_empty_folders(self) -> None:
+        """See `Files.remove_empty_folders`. There are none."""
+
     def describe(self, name: str) -> Copied:
         """See `Files.describe`."""
         with self.read(name) as here:

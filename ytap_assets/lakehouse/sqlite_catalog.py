@@ -280,6 +280,22 @@ class SqliteCatalog(Catalog):
                 f"{self}: the catalog is damaged or cannot be read: {error}; {WAY_BACK}"
             ) from error
 
+    def purge(self) -> None:
+        """See `Catalog.purge`. The journal is emptied, too: it has the pages as they were."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S)) as connection:
+                connection.execute("VACUUM")
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            if (explained := explain_file_error(error, self.path, self.path.parent)) is not None:
+                raise explained from error
+            raise
+        if busy:
+            raise CatalogBusyError(
+                f"{self}: another program reads the lake, so that the catalog's journal could not"
+                " be emptied; end that program and run the command again"
+            )
+
     def check_integrity(self) -> None:
         """See `Catalog.check_integrity`. SQLite looks at every page."""
         with self._open() as connection:

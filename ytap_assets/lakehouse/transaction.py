@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -20,7 +20,7 @@ import polars as pl
 from ytap_assets.lakehouse.catalog import LAKE, Catalog, quote
 from ytap_assets.lakehouse.checks import CheckedRows, Scope
 from ytap_assets.lakehouse.errors import CatalogBusyError
-from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable
+from ytap_assets.lakehouse.reader import BatchReader, CrossReader, Reader, comparable, select_rows
 from ytap_assets.lakehouse.schema import SchemaChange, plan_changes
 from ytap_assets.tables import Table
 from ytap_assets.tables.base import PART
@@ -42,6 +42,11 @@ JOIN ducklake_table t USING (table_id)
 JOIN ducklake_schema s USING (schema_id)
 WHERE s.schema_name = 'main' AND t.table_name = {table} AND c.column_name = 'seq'
   AND s.end_snapshot IS NULL AND t.end_snapshot IS NULL AND c.end_snapshot IS NULL
+"""
+
+_MARKED_FILES = """
+SELECT t.table_name, count(*) FROM ducklake_delete_file d JOIN ducklake_table t USING (table_id)
+WHERE d.end_snapshot IS NULL AND t.end_snapshot IS NULL GROUP BY t.table_name
 """
 
 
@@ -197,12 +202,7 @@ class Transaction:
             raise ValueError(f"{table.name}: more than one part for one workspace")
         frame = pl.concat([part.frame for part in parts])
         split = self.split(table, frame)
-        accepted = split.accepted
-        if table.sequenced:
-            first = self.last_seq(table) + 1
-            seq = pl.int_range(first, first + accepted.height, dtype=pl.Int64).alias("seq")
-            accepted = accepted.with_columns(seq)
-            self._last_seqs[table.name] = first + accepted.height - 1
+        accepted = self._number(table, split.accepted)
         self._insert(table, accepted)
         self._touched += [f"{table.name} {part.scope}" for part in parts]
         if len(parts) == 1:
@@ -237,6 +237,68 @@ class Transaction:
             [*workspace_ids, day],
         )
 
+    def erase(
+        self, erasure_id: str, table: str, workspace_id: str, wanted: Mapping[str, Sequence[str]]
+    ) -> int:
+        """Delete rows of a workspace; `erasure` then removes what the deletion leaves of them.
+
+        The commit's information has the id of the erasure, and nothing that was in the rows.
+
+        Args:
+            erasure_id: Identifies the erasure.
+            table: The name of a stored table.
+            workspace_id: The workspace.
+            wanted: Column -> values of the rows that are deleted; all rows of the workspace if
+                empty.
+
+        Returns:
+            How many rows were deleted.
+        """
+        log.debug("erase %s", table)
+        if (note := f"erasure {erasure_id}") not in self._touched:
+            self._touched.append(note)
+        conditions, values = select_rows({"workspace_id": [workspace_id], **wanted})
+        return self._changed(f'DELETE FROM {LAKE}."{table}" WHERE {conditions}', values)
+
+    def rename_workspace(self, table: str, old: str, new: str) -> int:
+        """Give the rows of a workspace in a stored table to another name, in which it has none.
+
+        Returns:
+            How many rows were changed.
+
+        Raises:
+            ValueError: The table has rows of the new name.
+        """
+        log.debug("rename in %s", table)
+        self._touched.append(f"{table} {old} -> {new}")
+        if not self.is_absent([table], new):
+            raise ValueError(f"{table} has rows of {new}")
+        return self._changed(
+            f'UPDATE {LAKE}."{table}" SET workspace_id = ? WHERE workspace_id = ?', [new, old]
+        )
+
+    def is_absent(self, tables: Iterable[str], workspace_id: str) -> bool:
+        """Whether stored tables have no row of a workspace."""
+        return not any(
+            self._cursor.execute(
+                f'SELECT 1 FROM {LAKE}."{table}" WHERE workspace_id = ? LIMIT 1', [workspace_id]
+            ).fetchone()
+            for table in tables
+        )
+
+    def take_in(self, rows: CheckedRows) -> None:
+        """Insert rows of an export as they were stored, none of them for a duplicate.
+
+        The rows of a sequenced table get the next numbers, in their order.
+
+        Raises:
+            ValueError: The table has rows of their workspace.
+        """
+        if not self.is_absent([rows.table.name], rows.scope.workspace_id):
+            raise ValueError(f"{rows.table.name} has rows of {rows.scope.workspace_id}")
+        self._insert(rows.table, self._number(rows.table, rows.frame))
+        self._touched.append(f"{rows.table.name} {rows.scope}")
+
     def evolve(self, tables: Iterable[Table]) -> list[SchemaChange]:
         """Upgrade the stored tables to their declarations; see `schema.plan_changes`.
 
@@ -260,6 +322,29 @@ class Transaction:
         self._touched.append(function)
         named = "".join(f", {name} => {value}" for name, value in options.items())
         self._change(_Change(f"CALL {function}('{LAKE}'{named})"))
+
+    def rewrite_marked_files(self, table: str) -> None:
+        """Write the data files of a stored table that have deleted rows again, without these."""
+        log.debug("compact %s", table)
+        self._touched.append(f"rewrite {table}")
+        self._change(
+            _Change(
+                f"CALL ducklake_rewrite_data_files('{LAKE}', {quote(table)}, delete_threshold => 0)"
+            )
+        )
+
+    def count_marked_files(self) -> dict[str, int]:
+        """How many data files have rows that are marked as deleted, by table."""
+        # On a cursor of its own, as in `last_seq`.
+        with closing(self._cursor.cursor()) as cursor:
+            return {
+                str(table): int(str(count))
+                for table, count in self._catalog.query(cursor, _MARKED_FILES)
+            }
+
+    def newest_snapshot(self) -> int:
+        """The newest snapshot before this commit."""
+        return self._ask("ducklake_current_snapshot")
 
     def begin(self) -> None:
         """Open the transaction; `Lake.write` calls it."""
@@ -338,6 +423,16 @@ class Transaction:
             conditions.append(f"({condition})")
         where = " OR ".join(conditions)
         return self._changed(f"DELETE FROM {LAKE}.{table.name} WHERE {where}", values)
+
+    def _number(self, table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows with the next numbers, where the table is sequenced."""
+        if not table.sequenced:
+            return frame
+        first = self.last_seq(table) + 1
+        self._last_seqs[table.name] = first + frame.height - 1
+        return frame.with_columns(
+            pl.int_range(first, first + frame.height, dtype=pl.Int64).alias("seq")
+        )
 
     def _insert(self, table: Table, frame: pl.DataFrame) -> None:
         if frame.is_empty():

@@ -540,6 +540,7 @@ def examine_lake(
                 *_check_future(ages, now),
                 *_check_ages(ages, usable, now),
                 *_check_inlined(inspection),
+                *_check_erasure(inspection),
             ]
             if not facts.pending and facts.conflict is None:
                 findings += [*_check_fetches(inspection, now), *_check_targets(inspection, now)]
@@ -673,6 +674,15 @@ def _check_inlined(inspection: Inspection) -> Iterator[Finding]:
             " explains how to move them into files"
         )
         yield Finding("health", "inlined rows", "warn", detail)
+
+
+def _check_erasure(inspection: Inspection) -> Iterator[Finding]:
+    if inspection.has_unfinished_erasure():
+        detail = (
+            "an erasure was interrupted or is under way; files of the lake may still contain erased"
+            " rows; `ytap maintain` completes it"
+        )
+        yield Finding("health", "erasure", "warn", detail)
 
 
 def _check_ages(ages: Sequence[Age], listed: Sequence[Listed], now: datetime) -> Iterator[Finding]:

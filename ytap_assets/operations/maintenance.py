@@ -37,11 +37,13 @@ from ytap_assets.lakehouse.copies import (
     read_manifest,
     read_restored,
 )
+from ytap_assets.lakehouse.erasure import finish
 from ytap_assets.lakehouse.errors import BackupError, LakeError, LakeMissingError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.maintenance import Maintained, maintain
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
+from ytap_assets.operations.workspace_life import remove_deleted
 from ytap_assets.safe_files import read_below, write_below
 from ytap_assets.settings import Settings
 from ytap_assets.tables import PRODUCTION_EVENTS, RAW_PAYLOADS, TABLES
@@ -431,6 +433,8 @@ def maintain_lake(
 ) -> Maintenance:
     """Back up, prune old copies, apply the retention, merge files, expire snapshots and clean up.
 
+    An erasure that was interrupted is completed first, so the backup does not have its rows.
+
     Nothing is deleted before a copy of the lake was made and verified. Only small files are merged
     if the copy is implausible compared with existing ones, or one of them has commits that the
     catalog lacks, or the present is implausible compared with the lake's commits, or nearly all
@@ -458,6 +462,8 @@ def maintain_lake(
         raise ConfigError(f"{sweep_anyway} is not the data path, which is {settings.files_name}")
     moment = now or datetime.now(UTC)
     platform.lake.snapshot_id()  # a lake that is not there yet is made: an empty one is maintained
+    finish(platform.lake, run)
+    remove_deleted(settings)
     commits = platform.lake.commit_times()  # before the maintenance makes its own
     earlier = list_copies(settings)
     folder = new_backup_folder(settings, moment, is_automatic=True)

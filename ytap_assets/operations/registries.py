@@ -19,7 +19,7 @@ from ytap_assets.lakehouse.inspection import Age
 from ytap_assets.lakehouse.lake import Lake
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.tables import ACCOUNTS, CHANNELS, WORKSPACES
+from ytap_assets.tables import ACCOUNTS, CHANNELS, ERASURES, WORKSPACES
 from ytap_assets.workspaces import Workspace, Workspaces
 
 Registered = Mapping[str, str | None]
@@ -179,6 +179,8 @@ def find_orphans(
 ) -> list[Orphan]:
     """The names in the lake that no folder has, in order.
 
+    Rows of ``erasures`` belong to none.
+
     Args:
         ages: How many rows each name has in each table.
         registered: The registry.
@@ -189,7 +191,7 @@ def find_orphans(
     by_uid = {one.uid: one.workspace_id for one in workspaces if one.uid is not None}
     lost: dict[str, list[Age]] = {}
     for age in ages:
-        if age.workspace_id not in folders:
+        if age.workspace_id not in folders and age.table != ERASURES.name:
             lost.setdefault(age.workspace_id, []).append(age)
     orphans = []
     for name, own in sorted(lost.items()):

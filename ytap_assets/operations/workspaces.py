@@ -74,6 +74,7 @@ _MAX_LEGACY_BYTES = 1_000_000
 _LEGACY_ID = "workspace_id"
 _BETWEEN = " "
 _NAMES: Mapping[Entity, tuple[str, str]] = {
+    "script": ("the id of the script", "select script_id from production_records"),
     "source": ("the source, for example hn", "select distinct source from raw_trends"),
     "channel": ("the channel's id, for example UC...", "from channels"),
     "account": ("the platform and the handle, for example 'youtube @me'", "from accounts"),
@@ -282,7 +283,7 @@ def identify_workspace(
         uid = str(ULID())
     if uid == workspace.uid:
         return None
-    edited = _set_line(workspaces.read_config(workspace_id), "uid", uid)
+    edited = set_line(workspaces.read_config(workspace_id), "uid", uid)
     if _try_parse(workspace_id, edited) != workspace.model_copy(update={"uid": uid}):
         path = workspaces.folder(workspace_id) / CONFIG_NAME
         raise ConfigError(f"{path}: its layout is not supported; add the line `uid: {uid}`")
@@ -318,7 +319,7 @@ def unarchive_workspace(workspaces: Workspaces, workspace_id: str) -> bool:
 
 
 def _set_status(workspaces: Workspaces, workspace: Workspace, status: Status) -> None:
-    edited = _set_line(workspaces.read_config(workspace.workspace_id), "status", status)
+    edited = set_line(workspaces.read_config(workspace.workspace_id), "status", status)
     wanted = workspace.model_copy(update={"status": status})
     if _try_parse(workspace.workspace_id, edited) == wanted:
         workspaces.write_config(workspace.workspace_id, edited)
@@ -348,7 +349,7 @@ def _adoptable(workspaces: Workspaces, workspace: Workspace, known: str | None) 
     return known
 
 
-def _set_line(text: bytes, key: str, value: str) -> bytes:
+def set_line(text: bytes, key: str, value: str) -> bytes:
     """A config with one of its own keys set: on the key's line, or on a new one at the top.
 
     A new line goes below the name, where `create` has it too, or else above the first key.
@@ -515,7 +516,7 @@ def preview_removal(
             continue
         columns, removal = table.removals[entity]
         wanted = dict(
-            zip(columns, _split_name(entity, name, len(columns), workspace_id), strict=True)
+            zip(columns, split_name(entity, name, len(columns), workspace_id), strict=True)
         )
         rows = reader.read(
             table, columns=list(columns), wanted={key: [value] for key, value in wanted.items()}
@@ -531,7 +532,12 @@ def explain_no_rows(entity: Entity, name: str) -> str:
     return f"no row refers to {entity} {name!r}{advice}"
 
 
-def _split_name(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:
+def split_name(entity: Entity, name: str | None, parts: int, workspace_id: str) -> list[str]:
+    """The values of the columns that name an entity.
+
+    Raises:
+        ConfigError: The name has fewer parts than there are columns.
+    """
     if name is None:
         return [workspace_id]
     found = name.split(_BETWEEN, parts - 1)

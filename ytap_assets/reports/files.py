@@ -59,6 +59,17 @@ def list_reports(store: FileStore, workspace_id: str) -> list[date]:
     return sorted(days)
 
 
+def delete_reports(store: FileStore, workspace_id: str) -> int:
+    """Delete the reports of a workspace, and the lists of them; how many files were deleted.
+
+    Raises:
+        ConfigError: The workspace's name is invalid.
+        FileRefusedError: The place cannot be reached.
+        OSError: A file cannot be deleted.
+    """
+    return store.delete_folder(_folder(workspace_id))
+
+
 def encode_page(page: str) -> bytes:
     """A page as it is stored; text that UTF-8 cannot express becomes a question mark."""
     return page.encode("utf-8", "replace")

@@ -16,6 +16,7 @@ from ytap_assets.tables.base import Column, Table
 from ytap_assets.tables.evidence import (
     COLLECTION_COVERAGE,
     COLLECTION_LOG,
+    ERASURES,
     QUARANTINED_ROWS,
     RAW_PAYLOADS,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "CHANNELS",
     "COLLECTION_COVERAGE",
     "COLLECTION_LOG",
+    "ERASURES",
     "INBOX_CURSORS",
     "INBOX_LINES",
     "PRODUCTION_EVENTS",

@@ -26,10 +26,12 @@ Texts = Annotated[pl.List, pl.String]
 PART = "part"
 _NOT_SAID = ("day", "collection_id")
 
-Entity = Literal["workspace", "source", "channel", "account", "video"]
+Entity = Literal["workspace", "script", "source", "channel", "account", "video"]
 ENTITIES: Mapping[Entity, str] = {
     "workspace": "Archived (`ytap workspace archive`), or its folder removed where folders are"
-    " read: nothing is collected, promoted or reported for it.",
+    " read: nothing is collected, promoted or reported for it. `ytap workspace delete` also erases"
+    " the rows.",
+    "script": "Rejected or cancelled (`ytap script`): it is not produced or published.",
     "source": "Disabled, or its targets removed from the config: it is not queried.",
     "channel": "Removed, paused or archived in the config: a monitored channel is not queried."
     " Uploads to a removed own channel still count, and `ytap doctor` lists them.",

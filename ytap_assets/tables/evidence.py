@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from ytap_assets.tables.base import Bool, Bytes, Day, Instant, Int, Rows, Table, Text, column
+from ytap_assets.tables.base import (
+    WORKSPACE_ID,
+    Bool,
+    Bytes,
+    Day,
+    Instant,
+    Int,
+    Rows,
+    Table,
+    Text,
+    column,
+)
 
 Outcome = Literal[
     "ok",
@@ -171,6 +182,36 @@ class CollectionCoverage(Rows):
     answered_at: Instant = column("When a fetch for the day last succeeded.", null=True)
 
 
+class Erasures(Rows):
+    """What was erased, one row per erasure and table, without its content. Append-only.
+
+    The rows belong to no workspace of the installation: their owner is derived from the hash of the
+    erased subject's workspace, so the record of a deleted workspace does not contain its name.
+    """
+
+    workspace_id: Text = column(
+        "`erased-` and the first digits of a keyed hash of the workspace's name.",
+        str_matches=WORKSPACE_ID,
+    )
+    erasure_id: Text = column("Identifies the erasure; the snapshot's commit names it, too.")
+    erased_at: Instant = column("When the rows were erased.")
+    actor: Text = column("The name of the person who erased them. Not authenticated.")
+    entity: Text = column(
+        "What the erased rows were about.",
+        isin=("workspace", "script", "video", "source", "channel", "account"),
+    )
+    subject_hash: Text = column(
+        "HMAC-SHA256, with a key of the lake, of the workspace and the name of the entity, in hex."
+    )
+    uid: Text = column("The uid of the workspace; null if it had none.", null=True)
+    table_name: Text = column("The table.")
+    rows: Int = column("Number of rows erased from the table.", ge=0)
+    snapshot_id: Int = column("The newest snapshot before the erasure, which no longer exists.")
+    export_sha256: Text = column(
+        "SHA-256 of the manifest of the export made before, in hex; null without one.", null=True
+    )
+
+
 COLLECTION_LOG = Table(
     name="collection_log",
     model=CollectionLog,
@@ -210,4 +251,13 @@ COLLECTION_COVERAGE = Table(
     group="evidence",
     sort_by=("day", "source", "target"),
     about={"source": (("source",), "stays"), "channel": (("target",), "stays")},
+)
+ERASURES = Table(
+    name="erasures",
+    model=Erasures,
+    key=("workspace_id", "erasure_id", "table_name"),
+    grain="workspace",
+    mode="append",
+    group="evidence",
+    sort_by=("erased_at", "table_name"),
 )

@@ -237,6 +237,7 @@ PRODUCTION_EVENTS = Table(
     sort_by=("seq",),
     sequenced=True,
     cadence_minutes=60,
+    about={"script": (("script_id",), "continues")},
 )
 PRODUCTION_RECORDS = Table(
     name="production_records",
@@ -247,7 +248,11 @@ PRODUCTION_RECORDS = Table(
     group="production",
     sort_by=("state", "script_id"),
     cadence_minutes=60,
-    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+    about={
+        "script": (("script_id",), "continues"),
+        "channel": (("channel_id",), "continues"),
+        "video": (("video_id",), "stays"),
+    },
 )
 SCRIPT_STATES = Table(
     name="script_states",
@@ -257,6 +262,7 @@ SCRIPT_STATES = Table(
     mode="derived",
     group="production",
     sort_by=("entered_at", "script_id"),
+    about={"script": (("script_id",), "continues")},
 )
 INBOX_CURSORS = Table(
     name="inbox_cursors",
@@ -275,5 +281,9 @@ INBOX_LINES = Table(
     mode="append",
     group="production",
     sort_by=("file", "script_id", "line"),
-    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+    about={
+        "script": (("script_id",), "continues"),
+        "channel": (("channel_id",), "continues"),
+        "video": (("video_id",), "stays"),
+    },
 )

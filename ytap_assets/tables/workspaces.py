@@ -273,7 +273,11 @@ VIDEOS = Table(
     mode="derived",
     group="registries",
     sort_by=("video_id",),
-    about={"channel": (("channel_id",), "continues"), "video": (("video_id",), "stays")},
+    about={
+        "script": (("script_id",), "stays"),
+        "channel": (("channel_id",), "continues"),
+        "video": (("video_id",), "stays"),
+    },
 )
 VIDEO_METRICS = Table(
     name="video_metrics",

@@ -15,6 +15,7 @@ from ytap_assets.defs.liveness import PROCESS_TAG
 from ytap_assets.defs.runs import (
     Partition,
     PastRun,
+    find_active_runs,
     find_failed,
     find_retries,
     find_scope,
@@ -95,6 +96,26 @@ def test_requests_name_every_partition_once(wanted: set[tuple[str, int]], most: 
 def test_the_same_partitions_are_another_run_on_another_occasion() -> None:
     keys = [next(request_runs(REGISTRIES, [("a", None)], when, 9)).run_key for when in "xxy"]
     assert keys[0] == keys[1] != keys[2]
+
+
+def test_the_runs_that_work_on_a_workspace_are_found() -> None:
+    by_range = {"dagster/asset_partition_range_start": "2026-11-20|a"}
+    started, waiting = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.NOT_STARTED
+    config = batch_config(COLLECTION, [Scope("a", DAY, DAY)])
+    other = batch_config(COLLECTION, [Scope("aa", DAY, DAY)])
+    runs = [
+        dg.DagsterRun("collection", status=started, run_config=config),
+        dg.DagsterRun("collection", status=waiting, run_config=config),
+        dg.DagsterRun("collection", status=started, tags=by_range),
+        dg.DagsterRun("collection", status=started, run_config=other),
+        dg.DagsterRun("collection", status=dg.DagsterRunStatus.SUCCESS, run_config=config),
+    ]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for run in runs:
+            instance.add_run(run)
+        assert set(find_active_runs(instance, "a")) == {run.run_id for run in runs[:3]}
+        assert find_active_runs(instance, "aa") == [runs[3].run_id]
+        assert find_active_runs(instance, "zq") == []
 
 
 def test_runs_are_read_from_the_instance() -> None:

@@ -32,6 +32,7 @@ import polars as pl
 from ytap_assets.errors import YtapError
 from ytap_assets.lakehouse.backup import back_up, restore, verify
 from ytap_assets.lakehouse.checks import Scope, check_rows
+from ytap_assets.lakehouse.erasure import Target, erase, list_owned_tables
 from ytap_assets.lakehouse.errors import LakeError
 from ytap_assets.lakehouse.inspection import inspect_lake
 from ytap_assets.lakehouse.lake import Lake
@@ -109,6 +110,30 @@ def commit(*, catalog: str, lock: str = "EXCLUSIVE") -> None:
         report("committing")
         sys.stdin.readline()
         connection.rollback()
+
+
+class _Stop(logging.Handler):
+    """Reports the phases of an erasure, and waits for ever in one of them."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(logging.DEBUG)
+        self._phase = phase
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        report("phase", message)
+        if message.startswith(self._phase):
+            sys.stdin.readline()
+
+
+def erase_until(*, data: str, workspace: str, phase: str) -> None:
+    """Erase the rows of a workspace, and wait to be killed before a phase."""
+    log = logging.getLogger("ytap_assets.lakehouse")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(_Stop(phase))
+    with Lake.open(_settings(data), tables=SAMPLES) as lake:
+        targets = [Target(table, workspace) for table in list_owned_tables(lake)]
+        erase(lake, targets, RUN, datetime(2026, 11, 20, tzinfo=UTC))
 
 
 def make(*, data: str) -> None:
@@ -409,7 +434,7 @@ ROLES: dict[str, Callable[..., None]] = {
     role.__name__: role
     for role in (
         *(hold, commit, make, create, churn, endure, write, read, put_back, fill),
-        *(copy, copy_often, copy_read_only, degrade),
+        *(copy, copy_often, copy_read_only, degrade, erase_until),
     )
 }
 

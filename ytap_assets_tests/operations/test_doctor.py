@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ import pytest
 
 from ytap_assets.domain.source_profiles import YOUTUBE_SEARCH
 from ytap_assets.domain.spam.model import SpamModel
+from ytap_assets.lakehouse.catalog import INTENT_KEY
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.connection import attach
+from ytap_assets.lakehouse.erasure import Intent
 from ytap_assets.lakehouse.lock import WriteLock
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.doctor import AREAS, Finding, examine, judge_age, probe_host, span
 from ytap_assets.operations.inboxes import inspect_inboxes
+from ytap_assets.operations.maintenance import maintain_lake
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.records import refresh_tables
 from ytap_assets.operations.trends import cluster_stories, score
@@ -39,6 +42,7 @@ from ytap_assets.tables import (
 )
 from ytap_assets.workspace_sections import Spam
 from ytap_assets.workspaces import CONFIG_NAME, Account
+from ytap_assets_tests.databases import change_catalog
 from ytap_assets_tests.operations.alone import run_alone
 from ytap_assets_tests.promoting import advance_one
 
@@ -436,6 +440,23 @@ def test_rows_that_no_file_holds_are_named(platform: Platform) -> None:
     found = find(platform, "inlined rows")
     assert (found.verdict, "videos (1)" in found.detail) == ("warn", True)
     assert "pending changes: 1;" in find(platform, "lake schema").detail  # the option, once more
+
+
+def test_an_interrupted_erasure_is_named_until_maintenance_completes_it(
+    platform: Platform,
+) -> None:
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert "erasure" not in subjects
+    platform.lake.snapshot_id()
+    intent = json.dumps(asdict(Intent("0" * 32, ("videos",), "then", is_deleted=True)))
+    change_catalog(
+        platform.settings,
+        f"INSERT INTO ducklake_metadata (key, value) VALUES ('{INTENT_KEY}', '{intent}')",
+    )
+    assert find(platform, "erasure").verdict == "warn"
+    maintain_lake(platform, RUN, now=platform.lake.commit_times()[-1])
+    subjects = {one.subject for one in examine(platform.settings, now=platform.now())}
+    assert "erasure" not in subjects
 
 
 def test_failed_fetches_of_the_last_day_are_counted(platform: Platform, now: datetime) -> None:
