@@ -81,7 +81,7 @@ OUTCOME = pl.Schema(
 )
 """What became of a file's lines in a workspace: fetched = accepted + quarantined + duplicates."""
 _CAN_BE_COPIES = (SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW, PUBLISHED)
-_SHOWN_LINES = 5
+_SHOWN_RANGES = 20
 T = TypeVar("T")
 
 
@@ -365,11 +365,16 @@ def _assign(
 
 
 def _name_lines(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:_SHOWN_LINES]))
-    more = len(numbers) - _SHOWN_LINES
-    return f"line{'s' if len(numbers) > 1 else ''} {shown}" + (
-        f" and {more} more" if more > 0 else ""
-    )
+    """Line numbers in words: ``lines 1-12, 14``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [number]
+        else:
+            ranges.append([number])
+    shown = ", ".join("-".join(map(str, one)) for one in ranges[:_SHOWN_RANGES])
+    rest = " ..." if len(ranges) > _SHOWN_RANGES else ""
+    return f"line{'s' if len(numbers) > 1 else ''} {shown}{rest}"
 
 
 def _plan_records(workspace_id: str, lines: _Lines[OlderRecord], stored: pl.DataFrame) -> _Plan:

@@ -110,14 +110,16 @@ def test_lines_without_a_workspace_are_named_before_anything_is_written(
         record("ep-2"),
         record("ep-3", workspace_id="others"),
         record("ep-4", workspace_id=None),
-        record("ep-5", workspace_id="theirs"),
+        record("ep-5"),
+        record("ep-6"),
+        record("ep-7", workspace_id="theirs"),
     )
     with nothing_is_written(platform), pytest.raises(ImportRefusedError) as refused:
         import_records(platform, [file], run=RUN, owners={"theirs": "tech"})
     problems = str(refused.value).split("; ")
     assert problems[0].startswith("records.jsonl: line 3: the workspace_id 'others'")
     assert "add `--map others=WORKSPACE`" in str(refused.value)
-    assert "records.jsonl: lines 2, 4: no workspace_id; add `--workspace" in str(refused.value)
+    assert "records.jsonl: lines 2, 4-6: no workspace_id; add `--workspace" in str(refused.value)
 
 
 @pytest.mark.parametrize("names", [{"workspace_id": "nowhere"}, {"owners": {"theirs": "nowhere"}}])

@@ -157,6 +157,9 @@ def _read_record(fields: Fields, now: datetime) -> OlderRecord:
         "video_approved_at": fields.read("approved_at_iso", _read_instant),
     }
     publish_at = fields.read("actual_publish_at", _read_instant)
+    if state == READY_FOR_PUBLISH:
+        planned = fields.read("proposed_publish_at", _read_instant)
+        known["scheduled_for"] = publish_at or planned
     for key in _UNUSED:
         fields.read(key, lambda value: value)
     fields.check()
@@ -167,8 +170,6 @@ def _read_record(fields: Fields, now: datetime) -> OlderRecord:
             f"actual_publish_at: {publish_at.isoformat()} is in the future, but the state is"
             f" {fields.content['production_state']}"
         )
-    if state == READY_FOR_PUBLISH:
-        known["scheduled_for"] = publish_at
     payload = {
         **{key: _as_json(value) for key, value in known.items() if value is not None},
         "saved_at": saved_at.isoformat(),

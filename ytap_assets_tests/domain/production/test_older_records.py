@@ -132,6 +132,14 @@ def test_a_scheduled_record_keeps_its_schedule_and_its_approvals() -> None:
     assert payload["video_approved_at"] == "2025-10-25T19:00:00+00:00"
 
 
+def test_without_a_date_of_the_upload_the_schedule_is_the_planned_one() -> None:
+    record = good(
+        production_state="SCHEDULED_ON_YOUTUBE", proposed_publish_at="2025-10-27T18:00:00Z"
+    )
+    assert record.payload["scheduled_for"] == "2025-10-27T18:00:00+00:00"
+    assert "scheduled_for" not in good(proposed_publish_at="2025-10-27T18:00:00Z").payload
+
+
 def test_a_published_video_is_an_event_of_its_own_that_names_the_video() -> None:
     record = good(
         production_state="PUBLISHED",
