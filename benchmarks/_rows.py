@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 import polars as pl
 
 from ytap_assets.domain.production.records import FOLD_VERSION
-from ytap_assets.tables import PRODUCTION_RECORDS, RAW_TRENDS, SCORED_TRENDS
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS, SCORED_TRENDS
 from ytap_assets.tables.production import STATES
 
 FIRST_DAY = date(2025, 1, 1)
@@ -120,6 +120,10 @@ def production_records(workspace_id: str, per_state: int, states: int) -> pl.Dat
         channel_id=pl.lit("UCkPc1TechDemoAb3dEfGh2A"),
         script_approved_by=pl.lit("policy"),
         video_approved_by=pl.lit("person:editor"),
+        script_approvers=_list(pl.lit(value=True), "policy"),
+        video_approvers=_list(pl.lit(value=True), "person:editor"),
+        script_quality=pl.lit(None, pl.Float64),
+        edited_at=pl.lit(None, pl.Datetime("us", "UTC")),
         failed_gates=_list(pl.lit(value=False), "cost"),
         job_status=pl.lit("completed"),
         job_attempts=pl.lit(1, pl.Int64),
@@ -131,6 +135,72 @@ def production_records(workspace_id: str, per_state: int, states: int) -> pl.Dat
         fold_version=pl.lit(FOLD_VERSION, pl.Int64),
     )
     return _conformed(frame, PRODUCTION_RECORDS.schema)
+
+
+EVENTS_PER_SCRIPT = (
+    ("script_submitted", None, "script_pending_review"),
+    ("gates_evaluated", "script_pending_review", None),
+    ("script_approved", "script_pending_review", None),
+    ("generation_started", "script_pending_review", "ready_for_generation"),
+    ("video_completed", "ready_for_generation", "video_pending_review"),
+    ("video_approved", "video_pending_review", None),
+    ("publication_cleared", "video_pending_review", "ready_for_publish"),
+    ("published", "ready_for_publish", "published"),
+)
+
+
+def production_events(workspace_id: str, scripts: int) -> pl.DataFrame:
+    """Rows of ``production_events`` of one workspace: each script is published after 3.5 hours.
+
+    A script is submitted every 1.4 hours, 500 of them in a month. ``seq`` is null.
+    """
+    number, place = pl.col("number"), pl.col("place")
+    start = datetime.combine(FIRST_DAY, time(), UTC)
+    steps = pl.DataFrame(
+        EVENTS_PER_SCRIPT, schema=["type", "from_state", "to_state"], orient="row"
+    ).with_row_index("place")
+    minute = number * 84 + place.cast(pl.Int64) * 30
+    submitted = pl.struct(
+        title=_title(number),
+        hook=pl.format("What nobody tells you about number {}.", number),
+        generation_method=pl.lit("stock"),
+        estimated_cost_usd_micros=number * 7919 % 3_200_000,
+        body=pl.lit("A sentence of the spoken text. " * 8),
+    )
+    completed = pl.struct(
+        cost_usd_micros=number * 104_729 % 3_200_000,
+        quality_score=pl.lit(91),
+        duration_s=pl.lit(480),
+    )
+    published = pl.struct(video_id=_hex(number).str.slice(0, 11))
+    payload = (
+        pl.when(place == 0)
+        .then(submitted.struct.json_encode())
+        .when(place == 4)
+        .then(completed.struct.json_encode())
+        .when(place == 7)
+        .then(published.struct.json_encode())
+        .otherwise(pl.lit("{}"))
+    )
+    frame = (
+        pl.select(number=pl.int_range(scripts, dtype=pl.Int64))
+        .join(steps, how="cross")
+        .with_columns(
+            workspace_id=pl.lit(workspace_id),
+            event_id=pl.format("{}-{}-{}", pl.lit(workspace_id), number, place),
+            seq=pl.lit(None, pl.Int64),
+            script_id=pl.format("{}-{}", pl.lit(workspace_id), number),
+            actor=pl.when(place.is_in([2, 5]))
+            .then(pl.lit("person:Ada"))
+            .otherwise(pl.lit("policy")),
+            occurred_at=pl.lit(start) + pl.duration(minutes=minute),
+            recorded_at=pl.lit(start) + pl.duration(minutes=minute + 5),
+            reason=pl.lit(None, pl.String),
+            payload=payload,
+            content_id=pl.lit(None, pl.String),
+        )
+    )
+    return _conformed(frame, PRODUCTION_EVENTS.schema)
 
 
 def _by_day(workspace_id: str, days: int, per_day: int, first: int) -> pl.DataFrame:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ytap_assets.lakehouse.checks import Scope, check_rows
-from ytap_assets.tables import PRODUCTION_RECORDS, RAW_TRENDS, SCORED_TRENDS
+from ytap_assets.tables import PRODUCTION_EVENTS, PRODUCTION_RECORDS, RAW_TRENDS, SCORED_TRENDS
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -27,6 +27,8 @@ def test_synthetic_rows_are_rows_of_their_tables(rows: Any) -> None:
         (RAW_TRENDS, rows.raw_trends("tech", 2, 30)),
     ):
         assert check_rows(table, frame, days).frame.height == 60
+    events = rows.production_events("tech", 3)
+    assert check_rows(PRODUCTION_EVENTS, events, Scope("tech")).frame.height == 24
     records = rows.production_records("tech", 3, 4)
     assert check_rows(PRODUCTION_RECORDS, records, Scope("tech")).frame.height == 12
 
