@@ -325,7 +325,12 @@ def find_visits(events: pl.DataFrame) -> pl.DataFrame:
         has equal ``entered_at`` and ``left_at``. A move has no stay if one with a higher ``seq``
         had occurred before it.
     """
-    moves = events.filter(pl.col("to_state").is_not_null()).sort(*_SCRIPT, "occurred_at", "seq")
+    needed = (*_SCRIPT, "seq", "type", "to_state", "actor", "occurred_at")
+    moves = (
+        events.select(needed)
+        .filter(pl.col("to_state").is_not_null())
+        .sort(*_SCRIPT, "occurred_at", "seq")
+    )
     is_news = pl.col("seq") == pl.col("seq").cum_max().over(_SCRIPT)
     left_at = pl.col("occurred_at").shift(-1).over(_SCRIPT)
     return (
