@@ -480,7 +480,9 @@ class Approval(Section):
     """Who approves: a person, or the policy as soon as all gates are open."""
 
     scripts: Literal["person", "policy"] = Field(
-        default="person", description="Who approves scripts: `person` or `policy`"
+        default="person",
+        description="Who approves scripts: `person` or `policy`",
+        examples=["policy"],
     )
     videos: Literal["person", "policy"] = Field(
         default="person", description="Who approves videos: `person` or `policy`"
