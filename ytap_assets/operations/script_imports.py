@@ -29,12 +29,6 @@ from ytap_assets.domain.production.events import (
     events_to_frame,
 )
 from ytap_assets.domain.production.evidence import ContentLog, claim_content
-from ytap_assets.domain.production.histories import (
-    HISTORY_LIMITS,
-    History,
-    find_missing,
-    read_history,
-)
 from ytap_assets.domain.production.lines import (
     LINE_LIMITS,
     BadLine,
@@ -53,6 +47,12 @@ from ytap_assets.domain.production.older_records import (
     read_older_record,
 )
 from ytap_assets.domain.production.promotions import mark_copy
+from ytap_assets.domain.production.script_lines import (
+    HISTORY_LIMITS,
+    History,
+    find_missing,
+    read_history,
+)
 from ytap_assets.errors import ImportRefusedError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import Scope
 from ytap_assets.lakehouse.reader import BatchReader, CrossReader

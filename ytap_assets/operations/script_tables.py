@@ -30,9 +30,9 @@ from ytap_assets.domain.production.edits import (
     plan_edits,
 )
 from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, Event, events_to_frame
-from ytap_assets.domain.production.histories import write_histories
 from ytap_assets.domain.production.promotions import list_candidates
 from ytap_assets.domain.production.records import CONTEXT_TYPES, read_contexts
+from ytap_assets.domain.production.script_lines import write_histories
 from ytap_assets.errors import ImportRefusedError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.reader import BatchReader, Reader

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production.events import events_to_frame
-from ytap_assets.domain.production.histories import (
+from ytap_assets.domain.production.lines import FieldError, Lines, read_lines
+from ytap_assets.domain.production.records import fold_events
+from ytap_assets.domain.production.rules import Rules
+from ytap_assets.domain.production.script_lines import (
     HISTORY_LIMITS,
     History,
     find_missing,
     read_history,
     write_histories,
 )
-from ytap_assets.domain.production.lines import FieldError, Lines, read_lines
-from ytap_assets.domain.production.records import fold_events
-from ytap_assets.domain.production.rules import Rules
 from ytap_assets_tests.domain.production.test_decide import full_world
 from ytap_assets_tests.domain.production.test_edits import edit
 from ytap_assets_tests.domain.production.test_fold import logs
