@@ -28,7 +28,7 @@ _STATUS = (
 
 @click.group("job")
 def job() -> None:
-    """Store reports about generation jobs, and show the status of the pipeline."""
+    """Report generation jobs, and show their status."""
 
 
 @job.command(

@@ -39,7 +39,7 @@ _EVENTS = ("seq", "occurred_at", "type", "actor", "reason")
 
 @click.group("review")
 def review() -> None:
-    """List what waits for a review, show it with its evidence, and decide.
+    """List, show and decide what is in review.
 
     The decisions are the same commands as those of `ytap script`.
     """

@@ -31,14 +31,14 @@ def _count(ytap: Ytap, name: str = NAME) -> str:
 
 def test_a_workspace_is_exported_deleted_and_restored(planted: Ytap, tmp_path: Path) -> None:
     out = tmp_path / "out.zip"
-    assert "21 tables" in planted.ok("workspace", "export", NAME, "--output", out)
+    assert "22 tables" in planted.ok("workspace", "export", NAME, "--output", out)
     assert "already exists" in planted.refused(2, "workspace", "export", NAME, "-o", out)
 
     assert "not repeated" in planted.refused(2, "workspace", "delete", NAME, stdin="other\n")
     assert "not repeated" in planted.refused(2, "workspace", "delete", NAME, "--confirm", "x")
     assert _count(planted) == str(ROWS)
     done = planted.ok("workspace", "delete", NAME, stdin=f"{NAME}\n")
-    assert "rows of 21 tables erased" in done
+    assert "rows of 22 tables erased" in done
     [export] = (planted.data / "exports").iterdir()
     assert str(export) in done
     assert _count(planted) == "0"
@@ -65,7 +65,7 @@ def test_rows_about_a_script_are_shown_and_then_erased(planted: Ytap) -> None:
     assert "not repeated" in planted.refused(
         1, "erase", "script", script, "-w", NAME, "--confirm", "other"
     )
-    assert "4 rows of 4 tables erased" in planted.ok(
+    assert "5 rows of 5 tables erased" in planted.ok(
         "erase", "script", script, "-w", NAME, "--confirm", script
     )
     assert _count(planted) == str(ROWS - 1)
