@@ -99,7 +99,7 @@ def _read_quantities(given: Sequence[str]) -> dict[str, float]:
 @some_workspaces
 @output_format
 def status(workspaces: Sequence[str], shape: Format, *, all_workspaces: bool) -> None:
-    """Show the generation jobs of the last 24 hours, and whether the pipeline is healthy.
+    """Show the generation jobs of the last 24 hours.
 
     It is degraded from five failed jobs on.
     """

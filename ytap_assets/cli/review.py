@@ -52,7 +52,7 @@ def review() -> None:
 @some_workspaces
 @output_format
 def list_all(workspaces: Sequence[str], shape: Format, *, all_workspaces: bool) -> None:
-    """List the scripts and videos in review, the longest waiting first.
+    """List what is in review, the longest waiting first.
 
     The gates are evaluated as in the next run, with the decisions that it will apply. Files of
     videos are compared by size only.
@@ -91,7 +91,7 @@ def list_all(workspaces: Sequence[str], shape: Format, *, all_workspaces: bool) 
 @click.argument("script", metavar="SCRIPT")
 @one_workspace
 def show(script: str, workspace: str) -> None:
-    """Show a script or video in review: its text or files, gates, approvals, topic and history."""
+    """Show what is in review, with its evidence."""
     from ytap_assets.operations.review import show_review
 
     platform = open_platform(may_only_read=True)

@@ -432,7 +432,7 @@ def _unknown(platform: Platform, workspace: str, script: str) -> UnknownScriptEr
 @click.option("--all", "is_all", is_flag=True, help="All scripts in production.")
 @output_format
 def stuck(workspace: str, shape: Format, *, is_all: bool) -> None:
-    """List scripts that are in a state for too long, and what they wait for.
+    """List scripts that are in a state for too long.
 
     The limits are production.max_hours of the workspace's config. Longest waits come first.
     """
@@ -461,7 +461,7 @@ def stuck(workspace: str, shape: Format, *, is_all: bool) -> None:
 )
 @output_format
 def times(workspace: str, days: int, shape: Format) -> None:
-    """Show how many scripts entered and left each state, and how long they were in it.
+    """Show throughput and time in each state.
 
     The hours are those of the scripts that left the state in these days.
     """

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def workspace() -> None:
-    """Create, list, show, archive, rename, export and delete workspaces."""
+    """Create, list, archive, rename and delete workspaces."""
 
 
 @workspace.command(

@@ -362,7 +362,7 @@ def test_the_rows_about_a_script_are_erased(planted: Platform) -> None:
     script = f"{GONE}-1"
     subject = Subject(GONE, "script", script)
     before, others = _read(planted, GONE), _read(planted, KEPT)
-    tables = {"production_events", "production_records", "inbox_lines", "videos"}
+    tables = {"production_events", "production_records", "script_states", "inbox_lines", "videos"}
     assert plan_erasure(planted, subject) == dict.fromkeys(tables, 1)
     erased = erase_subject(planted, subject, RUN, actor="ann")
     assert dict(erased.rows) == dict.fromkeys(tables, 1)
