@@ -33,7 +33,7 @@ from ytap_assets.cli.script import approve, reject, send_back
 if TYPE_CHECKING:
     from ytap_assets.domain.production.promotions import Review
 
-_LIST = ("workspace_id", "script_id", "review", "since", "waits_for", "closed_gates", "title")
+_LIST = ("workspace_id", "script_id", "review", "since", "waits_for", "title")
 _EVENTS = ("seq", "occurred_at", "type", "actor", "reason")
 
 
@@ -74,7 +74,6 @@ def list_all(workspaces: Sequence[str], shape: Format, *, all_workspaces: bool) 
             "video" if one.is_video else "script",
             one.record.state_since,
             one.waits_for,
-            one.closed,
             one.record.title,
         )
         for one in reviews

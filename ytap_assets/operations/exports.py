@@ -51,6 +51,7 @@ from ytap_assets.tables import (
     PRODUCTION_EVENTS,
     PRODUCTION_RECORDS,
     PUSHED_FILES,
+    SCRIPT_STATES,
     TABLES,
     WORKSPACES,
     Table,
@@ -64,6 +65,8 @@ _MAX_MANIFEST_BYTES = 256 * 2**20
 _MAX_FILES = 1_000_000
 _UNSAFE = re.compile(r"[\x00-\x1f\\]")
 _PUSHED_STAMP = re.compile(r"pushed ([0-9]{1,18})")
+_REFERENCES = ((PRODUCTION_RECORDS, "last_seq"), (SCRIPT_STATES, "entered_seq"))
+"""The columns that refer to the numbers of events."""
 _Rows = dict[str, pl.DataFrame]
 
 
@@ -364,13 +367,14 @@ def _renumber(frames: _Rows, last: Mapping[str, int]) -> _Rows:
         rows = rows.sort("seq")
         new[name] = rows.select("seq", pl.int_range(after + 1, after + 1 + pl.len()).alias("new"))
         numbered[name] = rows.with_columns(new[name]["new"].alias("seq"))
-    records, events = numbered.get(PRODUCTION_RECORDS.name), new.get(PRODUCTION_EVENTS.name)
-    if records is not None and events is not None:
-        numbered[PRODUCTION_RECORDS.name] = records.with_columns(
-            pl.col("last_seq").replace_strict(
-                events["seq"], events["new"], default=None, return_dtype=pl.Int64
+    events = new.get(PRODUCTION_EVENTS.name)
+    for table, column in _REFERENCES:
+        if events is not None and (referring := numbered.get(table.name)) is not None:
+            numbered[table.name] = referring.with_columns(
+                pl.col(column).replace_strict(
+                    events["seq"], events["new"], default=None, return_dtype=pl.Int64
+                )
             )
-        )
     cursors = numbered.get(INBOX_CURSORS.name)
     if cursors is not None and not cursors.is_empty():
         pushed = new.get(PUSHED_FILES.name)

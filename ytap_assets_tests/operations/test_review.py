@@ -59,7 +59,7 @@ def test_what_waits_is_listed_with_every_gate(platform: Platform) -> None:
     assert [gate.name for gate in first.gates if not gate.passed] == ["approval", "budget"]
     assert [gate.name for gate in second.gates if not gate.passed] == ["approval", "schema"]
     assert "gate budget" in first.waits_for
-    assert "not approved" in first.waits_for
+    assert "approval by a person" in first.waits_for
 
 
 def test_a_decision_that_no_run_has_applied_yet_is_counted(

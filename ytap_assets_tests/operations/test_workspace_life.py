@@ -35,8 +35,18 @@ from ytap_assets.operations.workspace_life import (
 )
 from ytap_assets.operations.workspaces import survey_workspaces
 from ytap_assets.settings import Settings
-from ytap_assets.tables import ERASURES, PRODUCTION_EVENTS, PRODUCTION_RECORDS, TABLES
+from ytap_assets.tables import (
+    ERASURES,
+    PRODUCTION_EVENTS,
+    PRODUCTION_RECORDS,
+    SCRIPT_STATES,
+    TABLES,
+    Table,
+)
+from ytap_assets.workspaces import Approval
 from ytap_assets_tests.conftest import NOW
+from ytap_assets_tests.operations.test_production import script, write_lines
+from ytap_assets_tests.operations.test_review import promote
 from ytap_assets_tests.planting import ROWS, RUN, plant
 from ytap_assets_tests.traces import find_traces
 
@@ -213,7 +223,7 @@ def test_an_export_is_restored_as_it_was(planted: Platform, tmp_path: Path, name
 
 
 def _drop_numbers(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.drop("seq", "last_seq", "stamp", strict=False)
+    return frame.drop("seq", "last_seq", "entered_seq", "stamp", strict=False)
 
 
 def test_restored_numbers_follow_all_others_in_their_order(
@@ -231,11 +241,13 @@ def test_restored_numbers_follow_all_others_in_their_order(
     old = dict(zip(events["seq"], events["event_id"], strict=True))
     new = dict(zip(copied["seq"], copied["event_id"], strict=True))
 
-    def referred(workspace: str, ids: dict[int, str]) -> list[str | None]:
-        rows = planted.lake.reader(workspace).read(PRODUCTION_RECORDS).sort("script_id")
-        return [ids.get(number) for number in rows["last_seq"]]
+    def referred(workspace: str, ids: dict[int, str], table: Table, column: str) -> list[Any]:
+        rows = planted.lake.reader(workspace).read(table).sort("script_id")
+        return [ids.get(number) for number in rows[column]]
 
-    assert referred("zqcopy", new) == referred(GONE, old) != [None] * ROWS
+    for table, column in ((PRODUCTION_RECORDS, "last_seq"), (SCRIPT_STATES, "entered_seq")):
+        assert referred("zqcopy", new, table, column) == referred(GONE, old, table, column)
+        assert None not in referred("zqcopy", new, table, column)
     planted.slice("zqcopy", None, RUN)
 
 
@@ -383,3 +395,29 @@ def test_a_subject_of_another_workspace_is_not_found(planted: Platform) -> None:
     assert not any(plan_erasure(planted, subject).values())
     own = Subject(GONE, "video", f"{GONE:x<10}1")
     assert sum(plan_erasure(planted, own).values()) >= 3
+
+
+def test_a_renamed_workspace_goes_on_where_it_was(platform: Platform) -> None:
+    """What its inbox files said before has its effect once, under either name."""
+    workspace = platform.workspaces.get("tech").model_copy(
+        update={"uid": UIDS[GONE], "approval": Approval()}
+    )
+    platform.workspaces.save(workspace)
+    at = NOW.isoformat()
+    approval = {"script_id": "one", "act": "approve_script", "actor": "Ada", "at": at}
+    early = approval | {"act": "approve_video"}
+    job = {"script_id": "one", "job_id": "j", "status": "queued", "at": at}
+    write_lines(platform, "tech", "scripts.jsonl", script("one"))
+    promote(platform)
+    write_lines(platform, "tech", "approvals.jsonl", approval, early)
+    write_lines(platform, "tech", "jobs.jsonl", job)
+    promote(platform)
+    events = platform.lake.reader("tech").read(PRODUCTION_EVENTS).sort("seq")
+    assert {"job_queued", "decision_received", "generation_started"} <= set(events["type"])
+    rename_workspace(platform, "tech", "technik", RUN)
+    for name in ("approvals.jsonl", "jobs.jsonl"):  # read again from the beginning
+        inbox = platform.workspaces.folder("technik") / name
+        inbox.write_text("\n" + inbox.read_text(encoding="utf-8"), encoding="utf-8")
+    promote(platform, "technik")
+    later = platform.lake.reader("technik").read(PRODUCTION_EVENTS).sort("seq")
+    assert later["event_id"].to_list() == events["event_id"].to_list()

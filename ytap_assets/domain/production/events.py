@@ -181,8 +181,17 @@ def digest(content: object) -> str:
     return hashlib.sha256(dump_json(content).encode()).hexdigest()
 
 
-def evidence_id(workspace_id: str, script_id: str, event_type: str, evidence: object) -> str:
-    """The id of an event that follows from evidence: the same evidence gives the same id."""
+def evidence_id(script_id: str, event_type: str, evidence: object) -> str:
+    """The id of an event that follows from evidence: the same evidence gives the same id.
+
+    Ids are unique within a workspace. They do not contain its name, so they are the same after it
+    is renamed or restored under another name.
+    """
+    return digest([script_id, event_type, evidence])[:32]
+
+
+def named_evidence_id(workspace_id: str, script_id: str, event_type: str, evidence: object) -> str:
+    """The id that `evidence_id` gave before: it contained the workspace's name."""
     return digest([workspace_id, script_id, event_type, evidence])[:32]
 
 

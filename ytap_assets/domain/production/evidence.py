@@ -492,9 +492,7 @@ class Production:
                 ),
                 rivals=self._rivals.get(workspace_id, {}),
                 jobs=[
-                    job
-                    for job in one.jobs
-                    if (workspace_id, job.event_id(workspace_id)) not in self._known_ids
+                    job for job in one.jobs if (workspace_id, job.event_id) not in self._known_ids
                 ],
             )
             for workspace_id, one in found.items()

@@ -29,7 +29,7 @@ from ytap_assets.domain.production.events import (
     VIDEO_PENDING_REVIEW,
 )
 from ytap_assets.domain.production.records import Record, fold_events, in_hours
-from ytap_assets.domain.production.rules import PERSON, Rules, list_approvers
+from ytap_assets.domain.production.rules import Rules, list_approvers
 
 Clock = Literal["occurred_at", "recorded_at"]
 OCCURRED: Clock = "occurred_at"
@@ -49,7 +49,6 @@ _NEXT: Mapping[str, str] = {
     READY_FOR_PUBLISH: "an upload of the video",
 }
 """What a script waits for if it is approved and all gates are open."""
-_MAX_NAMES = 3
 _WAIT_SCHEMA: dict[str, Any] = {"max_hours": pl.Float64, "waits_for": pl.List(pl.String)}
 
 
@@ -104,28 +103,6 @@ def measure_stays(visits: pl.DataFrame, since: datetime, until: datetime) -> pl.
         )
         .sort(_STATE)
     )
-
-
-def count_throughput(visits: pl.DataFrame, *, every: Literal["1d", "1w"]) -> pl.DataFrame:
-    """How many scripts entered and left each state in each day or week.
-
-    Args:
-        visits: Rows of `script_states`, of any workspaces.
-        every: ``1d`` for days, ``1w`` for weeks from Monday to Sunday, both in UTC.
-
-    Returns:
-        ``workspace_id``, ``period`` (its first day), ``state``, ``entered``, ``left``; in this
-        order. A period in which nothing entered or left a state has no row.
-    """
-    counts = [
-        visits.filter(pl.col(moment).is_not_null())
-        .group_by(*_STATE, pl.col(moment).dt.truncate(every).dt.date().alias("period"))
-        .agg(pl.len().cast(pl.Int64).alias(name))
-        for moment, name in (("entered_at", "entered"), ("left_at", "left"))
-    ]
-    key = ["workspace_id", "period", "state"]
-    both = counts[0].join(counts[1], on=key, how="full", coalesce=True)
-    return both.select(*key, pl.col("entered", "left").fill_null(0)).sort(key)
 
 
 def describe_waits(
@@ -200,20 +177,8 @@ def _list_reasons(values: Sequence[Any], job_status: str | None, rules: Rules) -
     record = Record(*values)
     reasons = [f"gate {gate}" for gate in record.failed_gates]
     if record.state in WAITING:
-        if approval := _find_missing_approval(record, rules):
+        if approval := rules.find_awaited(record, list_approvers(record)):
             reasons.append(approval)
     elif record.state == READY_FOR_GENERATION and job_status == "failed":
         reasons.append("another generation: the last one failed")
     return reasons or [_NEXT[record.state]]
-
-
-def _find_missing_approval(record: Record, rules: Rules) -> str | None:
-    approvers = list_approvers(record)
-    missing = rules.find_missing(record, approvers)
-    if missing is None or rules.find_policy_obstacle(record) is None:
-        return None
-    others = [name for name in rules.approvers if f"{PERSON}{name}" not in approvers]
-    more = len(others) - _MAX_NAMES
-    names = [*others[:_MAX_NAMES], *([f"{more} others"] if more > 0 else [])]
-    who = f"approval by {' or '.join(names) or 'a person'}"
-    return f"{who}: {missing}" if approvers else who

@@ -48,6 +48,7 @@ from ytap_assets.domain.production.events import (
     digest,
     dump_json,
     evidence_id,
+    named_evidence_id,
 )
 from ytap_assets.domain.production.lines import (
     FieldError,
@@ -393,7 +394,7 @@ def decision_event(
             f" allowed in {possible}"
         )
     return Event(
-        event_id=event_id or _name_decision(workspace_id, decision),
+        event_id=event_id or _name_decision(decision),
         workspace_id=workspace_id,
         script_id=decision.script_id,
         type=event_type,
@@ -405,9 +406,12 @@ def decision_event(
     )
 
 
-def _name_decision(workspace_id: str, decision: Decision) -> str:
-    line = [decision.action, decision.actor, decision.at.isoformat(), decision.reason]
-    return evidence_id(workspace_id, decision.script_id, ACTIONS[decision.action], line)
+def _name_decision(decision: Decision) -> str:
+    return evidence_id(decision.script_id, ACTIONS[decision.action], _list_facts(decision))
+
+
+def _list_facts(decision: Decision) -> list[str | None]:
+    return [decision.action, decision.actor, decision.at.isoformat(), decision.reason]
 
 
 def reception_event(
@@ -430,7 +434,7 @@ def reception_event(
         overtaken: Whether it was written before a decision that moved the script: it never counts.
     """
     return Event(
-        event_id=_name_reception(workspace_id, decision),
+        event_id=_name_reception(decision),
         workspace_id=workspace_id,
         script_id=decision.script_id,
         type=_RECEIVED,
@@ -443,15 +447,22 @@ def reception_event(
             "act": decision.action,
             "actor": decision.actor,
             "at": decision.at.isoformat(),
-            "event_id": _name_decision(workspace_id, decision),
+            "event_id": _name_decision(decision),
             "overtaken": overtaken,
         },
     )
 
 
-def _name_reception(workspace_id: str, decision: Decision) -> str:
-    decided = _name_decision(workspace_id, decision)
-    return evidence_id(workspace_id, decision.script_id, "decision_received", decided)
+def _name_reception(decision: Decision) -> str:
+    return evidence_id(decision.script_id, _RECEIVED, _name_decision(decision))
+
+
+def _list_ids(workspace_id: str, decision: Decision) -> tuple[list[str], list[str]]:
+    """The ids of a decision and of its reception: the present ones, and those of an older log."""
+    script_id, facts = decision.script_id, _list_facts(decision)
+    older = named_evidence_id(workspace_id, script_id, ACTIONS[decision.action], facts)
+    received = named_evidence_id(workspace_id, script_id, _RECEIVED, older)
+    return [_name_decision(decision), older], [_name_reception(decision), received]
 
 
 Standing = Literal["new", "applied", "received", "expired", "overtaken", "void"]
@@ -514,12 +525,13 @@ def trace_decisions(
     standings: dict[Decision, Standing] = {}
     overtaken: set[str] = set()
     for decision in reversed(decisions):
-        received = _name_reception(workspace_id, decision)
-        if _name_decision(workspace_id, decision) in log.seqs:
+        names, receptions = _list_ids(workspace_id, decision)
+        received = next((name for name in receptions if name in log.seqs), None)
+        if any(name in log.seqs for name in names):
             standings[decision] = "applied"
             if RULES[ACTIONS[decision.action]].to_state is not None:
                 overtaken.add(decision.script_id)
-        elif received not in log.seqs:
+        elif received is None:
             standings[decision] = "overtaken" if decision.script_id in overtaken else "new"
         elif received in log.void:
             standings[decision] = "void"

@@ -95,10 +95,11 @@ class JobReport:
         }
         return {key: value for key, value in parts.items() if value is not None}
 
-    def event_id(self, workspace_id: str) -> str:
+    @cached_property
+    def event_id(self) -> str:
         """The id of its event: an equal report is the same event."""
         content = [self.at.isoformat(), self.payload]
-        return evidence_id(workspace_id, self.script_id, f"job_{self.status}", content)
+        return evidence_id(self.script_id, f"job_{self.status}", content)
 
     def event(self, workspace_id: str, state: str, actor: str, now: datetime) -> Event:
         """Its event, which did not happen in the future, whatever the generator's clock says.
@@ -110,7 +111,7 @@ class JobReport:
             now: The present.
         """
         return Event(
-            event_id=self.event_id(workspace_id),
+            event_id=self.event_id,
             workspace_id=workspace_id,
             script_id=self.script_id,
             type=f"job_{self.status}",
@@ -178,13 +179,12 @@ def find_new_jobs(earlier: Iterable[JobReport]) -> Callable[[JobReport], bool]:
     Args:
         earlier: The reports in earlier lines.
     """
-    seen = {one.event_id("") for one in earlier}
+    seen = {one.event_id for one in earlier}
 
     def is_new(report: JobReport) -> bool:
-        name = report.event_id("")
-        if name in seen:
+        if report.event_id in seen:
             return False
-        seen.add(name)
+        seen.add(report.event_id)
         return True
 
     return is_new

@@ -274,7 +274,7 @@ def plan_import(
     for record, place in sorted(
         distinct.values(), key=lambda one: (one[0].script_id, one[0].order)
     ):
-        event_id = _name_import(workspace_id, record)
+        event_id = _name_import(record)
         if event_id in known:
             continue
         before = last.get(record.script_id)
@@ -289,8 +289,8 @@ def _by_place(one: tuple[OlderRecord, str]) -> str:
     return one[1]
 
 
-def _name_import(workspace_id: str, record: OlderRecord) -> str:
-    return evidence_id(workspace_id, record.script_id, "imported", record.content)
+def _name_import(record: OlderRecord) -> str:
+    return evidence_id(record.script_id, "imported", record.content)
 
 
 def _find_last(stored: pl.DataFrame) -> dict[str, _Last]:
@@ -317,7 +317,7 @@ def _make_events(
 ) -> list[Event]:
     payload = {**record.payload, "record": record.content}
     imported = Event(
-        event_id=_name_import(workspace_id, record),
+        event_id=_name_import(record),
         workspace_id=workspace_id,
         script_id=record.script_id,
         type="imported",
@@ -358,9 +358,7 @@ def _make_publication(imported: Event, record: OlderRecord) -> Event:
     published_at = record.published_at
     return replace(
         imported,
-        event_id=evidence_id(
-            imported.workspace_id, imported.script_id, "published", [imported.event_id, video_id]
-        ),
+        event_id=evidence_id(imported.script_id, "published", [imported.event_id, video_id]),
         type="published",
         from_state=READY_FOR_PUBLISH,
         to_state=PUBLISHED,

@@ -61,7 +61,6 @@ from ytap_assets.domain.production.jobs import decide_jobs
 from ytap_assets.domain.production.manifest import Manifest, VideoFolder, check_folder
 from ytap_assets.domain.production.records import Record, ScriptContext
 from ytap_assets.domain.production.rules import (
-    BY_PERSON,
     POLICY,
     Rules,
     describe_approvers,
@@ -323,7 +322,7 @@ class PromotionContext:
         script_id = self.record.script_id
         self.events.append(
             Event(
-                event_id=evidence_id(self.workspace_id, script_id, event_type, [visit, evidence]),
+                event_id=evidence_id(script_id, event_type, [visit, evidence]),
                 workspace_id=self.workspace_id,
                 script_id=script_id,
                 type=event_type,
@@ -378,9 +377,7 @@ def decide_submissions(evidence: Evidence, *, now: datetime) -> list[Event]:
         if script.script_id in evidence.recorded:
             continue
         submitted = Event(
-            event_id=evidence_id(
-                evidence.workspace_id, script.script_id, "script_submitted", script.digest
-            ),
+            event_id=evidence_id(script.script_id, "script_submitted", script.digest),
             workspace_id=evidence.workspace_id,
             script_id=script.script_id,
             type="script_submitted",
@@ -439,9 +436,7 @@ def mark_copy(move: Event, originals: Sequence[Original], now: datetime) -> list
     failed = [f"copy: {why}"]
     return [
         Event(
-            event_id=evidence_id(
-                move.workspace_id, move.script_id, "gates_evaluated", [move.event_id, failed]
-            ),
+            event_id=evidence_id(move.script_id, "gates_evaluated", [move.event_id, failed]),
             workspace_id=move.workspace_id,
             script_id=move.script_id,
             type="gates_evaluated",
@@ -585,7 +580,7 @@ class Review:
         text: The spoken text of the script.
         gates: All its gates, the approval among them.
         approvers: The actors who approved it.
-        policy_obstacle: Why the policy does not approve it; None if it does.
+        awaited: The approval that it waits for; None if it waits for none.
         decided: The decisions that the next run applies, in words.
     """
 
@@ -594,7 +589,7 @@ class Review:
     text: str
     gates: tuple[Gate, ...]
     approvers: tuple[str, ...]
-    policy_obstacle: str | None
+    awaited: str | None
     decided: tuple[str, ...]
 
     @property
@@ -612,14 +607,8 @@ class Review:
         """What it waits for, in words: the next run, an approval, closed gates, or several."""
         if self.decided:
             return f"the next run: {', '.join(self.decided)}"
-        waits = []
-        missing = next((gate.why for gate in self.gates if gate.name == APPROVAL), None)
-        if missing and self.policy_obstacle:
-            waits.append(missing)
-            if self.policy_obstacle != BY_PERSON and not self.approvers:
-                waits.append(f"the policy does not approve: {self.policy_obstacle}")
-        if closed := [gate.name for gate in self.gates if not gate.passed]:
-            waits += [f"gate {name}" for name in closed if name != APPROVAL]
+        waits = [self.awaited] if self.awaited else []
+        waits += [f"gate {gate}" for gate in self.closed]
         return "; ".join(waits) or "the next run"
 
 
@@ -642,7 +631,7 @@ def list_reviews(evidence: Evidence, *, now: datetime) -> list[Review]:
                     if state == SCRIPT_PENDING_REVIEW
                     else _evaluate_video(candidate, evidence),
                     approvers=candidate.approvers,
-                    policy_obstacle=evidence.rules.find_policy_obstacle(candidate.record),
+                    awaited=evidence.rules.find_awaited(candidate.record, candidate.approvers),
                     decided=tuple(
                         f"{event.type} by {event.actor}"
                         for event in candidate.events

@@ -20,6 +20,7 @@ PERSON = "person:"
 POLICY = "policy"
 BY_PERSON = "a person approves"
 """Why the policy does not approve what the config leaves to persons."""
+_MAX_NAMES = 3
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,24 @@ class Rules:
             found = "is unknown" if cost is None else f"of {format_usd(cost)} is higher"
             return f"the cost {found} (approval.policy_max_cost_usd: {format_usd(most)})"
         return None
+
+    def find_awaited(self, record: Record, approvers: Sequence[str]) -> str | None:
+        """The approval that a review waits for, in words; None if the next run approves it.
+
+        Args:
+            record: A script in a review.
+            approvers: The actors who approved what is in review.
+        """
+        missing, obstacle = self.find_missing(record, approvers), self.find_policy_obstacle(record)
+        if missing is None or obstacle is None:
+            return None
+        others = [name for name in self.approvers if f"{PERSON}{name}" not in approvers]
+        more = len(others) - _MAX_NAMES
+        names = [*others[:_MAX_NAMES], *([f"{more} others"] if more > 0 else [])]
+        who = f"approval by {' or '.join(names) or 'a person'}"
+        if approvers:
+            return f"{who}: {missing}"
+        return who if obstacle == BY_PERSON else f"{who}: the policy does not approve: {obstacle}"
 
     def _need_two(self, record: Record) -> str | None:
         """Why two persons must approve; None if one is enough. An unknown cost may be high."""

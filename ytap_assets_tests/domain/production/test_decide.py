@@ -670,7 +670,7 @@ def test_a_quality_check_opens_the_gate() -> None:
     world = full_world(folders={"one": video_folder(quality_score=None)})
     world.settle()
     check = Event(
-        event_id=evidence_id("tech", "one", "quality_check", 1),
+        event_id=evidence_id("one", "quality_check", 1),
         workspace_id="tech",
         script_id="one",
         type="quality_check",
@@ -998,4 +998,4 @@ def test_whatever_the_clocks_say_no_video_goes_out_that_nobody_approved(
 
 def act_event_id(decision: Decision) -> str:
     line = [decision.action, decision.actor, decision.at.isoformat(), decision.reason]
-    return evidence_id("tech", "one", ACTIONS[decision.action], line)
+    return evidence_id("one", ACTIONS[decision.action], line)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from ulid import ULID
 
+from ytap_assets.domain.production.events import named_evidence_id
 from ytap_assets.domain.production.inbox import (
     ACTIONS,
     Decision,
@@ -159,3 +160,18 @@ def test_an_act_that_is_still_to_be_applied_is_not_idle() -> None:
     world = World(submissions=[submission()], decisions=[decided("one", "cancel", hours(1))])
     world.tick("submit_scripts")
     assert world.ignored() == {}
+
+
+def test_decisions_of_a_log_whose_ids_name_the_workspace_are_known() -> None:
+    line = decided("one", "reject", hours(2))
+    world = World(submissions=[submission()])
+    world.settle()
+    older = named_evidence_id(
+        "tech", "one", "rejected", ["reject", "ada", hours(2).isoformat(), None]
+    )
+    event = decision_event("tech", line, "script_pending_review", event_id=older)
+    world.append([event])
+    world.decisions = [line]
+    world.settle()
+    assert world.ignored() == {}
+    assert world.types().count("rejected") == 1

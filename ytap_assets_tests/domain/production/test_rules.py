@@ -146,3 +146,14 @@ def test_a_stranger_at_the_keyboard_is_refused() -> None:
     [candidate] = list_candidates(world.evidence(), "decide", state, world.now)
     with pytest.raises(TransitionRefusedError, match="approvers"):
         candidate.decide(decided("one", "reject", world.now, actor="eve"), "id")
+
+
+def test_the_awaited_approval_names_who_may_give_it_and_why_the_policy_does_not() -> None:
+    assert Rules().find_awaited(RECORD, []) == "approval by a person"
+    assert Rules().find_awaited(RECORD, [ADA]) is None
+    assert Rules(script_approval="policy").find_awaited(RECORD, []) is None
+    assert TWO.find_awaited(RECORD, []) == "approval by ada or bob"
+    second = str(TWO.find_awaited(RECORD, [ADA]))
+    assert second.startswith("approval by bob: approved by ada")
+    strict = Rules(script_approval="policy", policy_min_score=80)
+    assert "score is unknown" in str(strict.find_awaited(RECORD, []))
