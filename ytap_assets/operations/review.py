@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 from ulid import ULID
 
+from ytap_assets.domain.production.candidates import list_candidates
 from ytap_assets.domain.production.events import (
     SCRIPT_PENDING_REVIEW,
     VIDEO_PENDING_REVIEW,
@@ -24,12 +25,7 @@ from ytap_assets.domain.production.events import (
 from ytap_assets.domain.production.evidence import Evidence, Found, Production
 from ytap_assets.domain.production.inbox import make_decision
 from ytap_assets.domain.production.lines import SCRIPT_ID_RULE, is_script_id
-from ytap_assets.domain.production.promotions import (
-    PROMOTIONS,
-    Review,
-    list_candidates,
-    list_reviews,
-)
+from ytap_assets.domain.production.promotions import PROMOTIONS, Review, list_reviews
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.errors import TransitionRefusedError, UnknownScriptError

@@ -17,6 +17,7 @@ import polars as pl
 from ulid import ULID
 
 from ytap_assets.config_keys import MISTYPED, find_nearest
+from ytap_assets.domain.production.candidates import list_candidates
 from ytap_assets.domain.production.edits import (
     COLUMNS,
     Cells,
@@ -30,7 +31,6 @@ from ytap_assets.domain.production.edits import (
     plan_edits,
 )
 from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, Event, events_to_frame
-from ytap_assets.domain.production.promotions import list_candidates
 from ytap_assets.domain.production.records import CONTEXT_TYPES, read_contexts
 from ytap_assets.domain.production.script_lines import write_histories
 from ytap_assets.errors import ImportRefusedError

@@ -13,6 +13,7 @@ the files they name, the clock, or storing events (`operations`, `lakehouse`).
 - ``history``: records as of an instant, time in state, and scripts that wait too long.
 - ``gates``: the conditions for promoting a script or a video.
 - ``evidence``: everything a promotion may look at, and copies in other workspaces.
+- ``candidates``: scripts in front of a promotion: decisions, approvals and their events.
 - ``promotions``: the promotions and their registry.
 - ``older_records``: records of yt_autopilot as events.
 - ``script_lines``: a script with all its events as a JSON line, for another lake.

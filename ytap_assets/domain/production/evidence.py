@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from ytap_assets.domain.production.events import (
+    SCRIPT_PENDING_REVIEW,
     TAKEN,
     Event,
     Script,
@@ -30,7 +31,12 @@ from ytap_assets.domain.production.events import (
     digest,
     events_to_frame,
 )
-from ytap_assets.domain.production.gates import NO_PAGES, find_topic_rivals, read_topics
+from ytap_assets.domain.production.gates import (
+    NO_PAGES,
+    TOPIC_COLUMNS,
+    find_topic_rivals,
+    read_topics,
+)
 from ytap_assets.domain.production.inbox import (
     Decision,
     DecisionLog,
@@ -335,6 +341,7 @@ def describe_copy(
     )
 
 
+_KEY = ("workspace_id", "script_id")
 _NOT_STORED = 2**62
 """Where the numbers of events begin that are not stored yet: after all that are."""
 
@@ -433,7 +440,8 @@ class Production:
         """
         self.records = records
         self._events = events
-        self._topics = read_topics(topics)
+        self._topics = topics
+        self._compared: pl.DataFrame | None = None
         self._pages = pages
         self._stored = (self.records, self._events, self._topics)
         self._applied = 0
@@ -480,7 +488,7 @@ class Production:
         for (workspace_id, script_id), context in self._contexts.items():
             contexts[workspace_id][script_id] = context
         if self._rivals is None:
-            self._rivals = find_topic_rivals(self._topics, self._pages)
+            self._rivals = self._find_rivals()
         return {
             workspace_id: Evidence(
                 workspace_id=workspace_id,
@@ -497,6 +505,16 @@ class Production:
             )
             for workspace_id, one in found.items()
         }
+
+    def _find_rivals(self) -> dict[str, dict[str, str]]:
+        """The rivals of the scripts in review; a title is read once, unless its script changes."""
+        if SCRIPT_PENDING_REVIEW not in self._topics["state"]:
+            return {}
+        if self._compared is None:
+            self._compared = read_topics(self._topics)
+        elif not (new := self._topics.join(self._compared, on=_KEY, how="anti")).is_empty():
+            self._compared = pl.concat([self._compared, read_topics(new)])
+        return find_topic_rivals(self._compared, self._pages)
 
     def find_ignored(
         self, found: Mapping[str, Found], now: datetime
@@ -544,7 +562,9 @@ class Production:
         touched = rows.select("workspace_id", "script_id").unique()
         records = fold_events(self._events.join(touched, on=touched.columns, how="semi"))
         self.records = _replace(self.records, records, touched)
-        self._topics = _replace(self._topics, read_topics(records), touched)
+        self._topics = _replace(self._topics, records.select(TOPIC_COLUMNS), touched)
+        if self._compared is not None:
+            self._compared = self._compared.join(touched, on=touched.columns, how="anti")
         self._note(admitted)
         return admitted
 
@@ -561,6 +581,8 @@ class Production:
                 (self.records, self._events, self._topics), self._stored, strict=True
             )
         )
+        if self._compared is not None:
+            self._compared = self._compared.filter(~is_theirs)
         self._rivals = self._contexts = None
         for name, attribute in vars(type(self)).items():
             if isinstance(attribute, cached_property):

@@ -217,7 +217,9 @@ def find_topic_rivals(
         return {}
     active = topics.filter(
         pl.col("workspace_id").is_in(reviewing.implode()), pl.col("state").is_in(TAKEN)
-    )
+    ).filter(pl.len().over("workspace_id") > 1)
+    if active.is_empty():
+        return {}
     rows = _add_stories(active, pages)
     asked = rows.filter(in_review).with_columns(at="created_at")
     pairs = find_same_topics(asked, rows)

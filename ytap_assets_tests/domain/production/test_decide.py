@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from ulid import ULID
 
+from ytap_assets.domain.production.candidates import list_candidates
 from ytap_assets.domain.production.events import IN_PRODUCTION, Event, check_event, evidence_id
 from ytap_assets.domain.production.inbox import ACTIONS, Decision, Upload, is_possible
 from ytap_assets.domain.production.manifest import FileFact, VideoFolder, parse_manifest
-from ytap_assets.domain.production.promotions import PROMOTIONS, list_candidates
+from ytap_assets.domain.production.promotions import PROMOTIONS
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.production.rules import Rules
 from ytap_assets.errors import TransitionRefusedError

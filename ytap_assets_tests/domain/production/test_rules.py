@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ytap_assets.domain.production.promotions import list_candidates
+from ytap_assets.domain.production.candidates import list_candidates
 from ytap_assets.domain.production.rules import Rules, format_usd
 from ytap_assets.errors import TransitionRefusedError
 from ytap_assets_tests.domain.production.test_decide import full_world
