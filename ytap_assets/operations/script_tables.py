@@ -49,9 +49,8 @@ from ytap_assets.sources.importing.records import (
     make_printable,
     read_content,
 )
-from ytap_assets.tables import PRODUCTION_EVENTS, RAW_TRENDS
+from ytap_assets.tables import PRODUCTION_EVENTS, VIDEO_METRICS
 
-_VIDEO_SOURCES = ("youtube", "youtube_channel")
 _SHOWN_ID = 100
 
 
@@ -123,16 +122,10 @@ def _list_scripts(
 
 def _read_views(reader: BatchReader, videos: Collection[str]) -> dict[str, int]:
     """The last known views, by YouTube video."""
-    counts = read_wanted(
-        reader,
-        RAW_TRENDS,
-        "item_id",
-        videos,
-        columns=["item_id", "observed_at", "views"],
-        wanted={"source": _VIDEO_SOURCES},
-    )
-    newest = counts.drop_nulls("views").sort("observed_at", "views").unique("item_id", keep="last")
-    return dict(newest.select("item_id", "views").iter_rows())
+    columns = ["video_id", "observed_at", "views"]
+    counts = read_wanted(reader, VIDEO_METRICS, "video_id", videos, columns=columns)
+    newest = counts.drop_nulls("views").sort("observed_at", "views").unique("video_id", keep="last")
+    return dict(newest.select("video_id", "views").iter_rows())
 
 
 @dataclass(frozen=True)

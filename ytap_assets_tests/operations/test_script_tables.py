@@ -28,7 +28,7 @@ from ytap_assets.operations.script_tables import (
     read_edits,
     store_edits,
 )
-from ytap_assets.tables import PRODUCTION_EVENTS, QUARANTINED_ROWS, RAW_TRENDS
+from ytap_assets.tables import PRODUCTION_EVENTS, QUARANTINED_ROWS, VIDEO_METRICS
 from ytap_assets.workspaces import Workspace
 from ytap_assets_tests.conftest import NOW
 from ytap_assets_tests.operations.test_production import script, write_lines, write_video
@@ -106,16 +106,16 @@ def test_views_are_the_last_known_counts_of_the_workspace(lake: Platform) -> Non
         row = {
             "workspace_id": workspace_id,
             "day": NOW.date(),
-            "source": "youtube_channel",
-            "item_id": "ytapDemo001",
+            "platform": "youtube",
+            "video_id": "ytapDemo001",
             "observed_at": NOW - timedelta(hours=hours),
-            "title": "A title",
             "views": views,
+            "is_settled": False,
             "collection_id": "fetch",
         }
-        rows = RAW_TRENDS.frame([row])
+        rows = VIDEO_METRICS.frame([row])
         with lake.lake.write(RUN) as transaction:
-            transaction.append(check_rows(RAW_TRENDS, rows, Scope(workspace_id)))
+            transaction.append(check_rows(VIDEO_METRICS, rows, Scope(workspace_id)))
 
     observe("tech", 3, 100)
     observe("tech", 2, 250)
