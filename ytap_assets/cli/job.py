@@ -59,7 +59,8 @@ def job() -> None:
 def report(script: str, workspace: str, actor: str | None, at: str | None, **given: Any) -> None:
     """Store a report about a generation job as an event of its script.
 
-    The same report again changes nothing. A line of jobs.jsonl has the same effect.
+    The same report again, with the same --at, changes nothing. A line of jobs.jsonl has the same
+    effect; about a script in review it waits, while this command refuses the report.
     """
     from ytap_assets.domain.production.jobs import read_job
     from ytap_assets.domain.production.lines import FieldError, Fields

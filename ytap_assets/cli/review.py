@@ -123,7 +123,8 @@ def show(script: str, workspace: str) -> None:
         rows = found.stories.iter_rows()
         write_table(tuple(found.stories.columns), rows, say, columns=terminal_columns())
     if one.is_video:
-        say(f"\nFiles in {platform.workspaces.place}/{workspace}/videos/{clean(script)}:")
+        place = f"{platform.workspaces.place}/{workspace}/videos/{clean(script)}"
+        say(f"\nFiles that came into review, in {place}:")
         write_table(("name", "size_bytes"), found.files, say, columns=terminal_columns())
     say("")
     for line in one.text.splitlines():
@@ -139,7 +140,7 @@ def show(script: str, workspace: str) -> None:
 
 def _describe_decisions(one: Review, workspace: str, seen: object) -> str:
     """The commands that decide about what was shown, and nothing else."""
-    options = f"{clean(one.record.script_id)} -w {workspace} --seen {seen}"
+    options = f"{clean(one.record.script_id)} -w {workspace} --as NAME --seen {seen}"
     video = " --video" if one.is_video else ""
     back = f", `ytap review send-back {options}`" if one.is_video else ""
     return f"`ytap review approve {options}{video}`, `ytap review reject {options}`{back}"

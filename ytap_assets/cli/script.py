@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -252,12 +252,14 @@ def approve(
 
     An approval is stored only while the script, or the video, is in review.
     """
+    from ytap_assets.operations.review import show_review
+
     platform = open_platform()
     record = _find(platform, workspace, script)
     action = "approve_video" if is_video else "approve_script"
     _check_review(action, script, workspace, str(record["state"]))
     _decide(platform, workspace, script, action, actor, reason, seen)
-    for gate in cast("list[str]", record["failed_gates"]):
+    for gate in show_review(platform, workspace, script).review.closed:
         note(f"closed gate: {one_line(gate)}")
 
 

@@ -258,7 +258,7 @@ class ProductionInputs:
     def _find_candidates(self, records: pl.DataFrame) -> pl.DataFrame:
         """The records that a promotion may change.
 
-        A script after the first review changes only with a decision, a video folder, an upload, a
+        A script that is not in review changes only with a decision, a video folder, an upload, a
         report about a job or a closed gate. Thousands may wait without any of them.
         """
         without_job = group_scripts(records.filter(pl.col("job_status").is_null()))
@@ -278,7 +278,7 @@ class ProductionInputs:
         ]
         marked = scripts_frame(named).with_columns(pl.lit(value=True).alias("_is_named"))
         is_candidate = (
-            (pl.col("state") == SCRIPT_PENDING_REVIEW)
+            pl.col("state").is_in([SCRIPT_PENDING_REVIEW, VIDEO_PENDING_REVIEW])
             | (pl.col("failed_gates").list.len() > 0)
             | pl.col("_is_named").fill_null(value=False)
         )

@@ -28,7 +28,7 @@ from ytap_assets.domain.production.lines import SCRIPT_ID_RULE, is_script_id
 from ytap_assets.domain.production.promotions import PROMOTIONS, Review, list_reviews
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.urls import canonical_urls
-from ytap_assets.errors import TransitionRefusedError, UnknownScriptError
+from ytap_assets.errors import QuestionError, TransitionRefusedError, UnknownScriptError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.reader import Reader
 from ytap_assets.lakehouse.transaction import Run, Transaction
@@ -127,7 +127,7 @@ def decide_on_script(
     Raises:
         ConfigError: There is no such workspace, or it is archived.
         UnknownScriptError: There is no such script.
-        QuestionError: The name or the reason is invalid.
+        QuestionError: The name or the reason is invalid, or there is no event ``seen``.
         TransitionRefusedError: The person may not decide, the decision is not possible in the
             script's state, it approves again what is approved already, or the state has changed
             since ``seen``. The message names who changed it.
@@ -149,6 +149,8 @@ def decide_on_script(
         [candidate] = list_candidates(evidence, "decide", state, now)
         changes = pl.col("to_state").is_not_null() | (pl.col("type") == "script_edited")
         last_move = production.events.filter(changes).sort("seq").row(-1, named=True)
+        if seen is not None and production.events.filter(pl.col("seq") >= seen).is_empty():
+            raise QuestionError(f"script {script_id} has no event {seen}; see `ytap review show`")
         if seen is not None and last_move["seq"] > seen:
             raise TransitionRefusedError(
                 f"script {script_id} has changed since event {seen}; nothing was stored."

@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
+
 from ytap_assets.domain.ids import check_workspace_id
 from ytap_assets.errors import ConfigError
 from ytap_assets.file_store import find_store
@@ -35,10 +37,10 @@ from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.exports import Export, export_workspace, find_uid
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import read_registered
-from ytap_assets.operations.workspaces import archive_workspace, split_name
+from ytap_assets.operations.workspaces import archive_workspace
 from ytap_assets.reports.files import OVERVIEW, delete_reports
 from ytap_assets.settings import Settings
-from ytap_assets.tables import ERASURES, TABLES
+from ytap_assets.tables import ERASURES, INBOX_LINES, PRODUCTION_RECORDS, TABLES, VIDEOS
 from ytap_assets.tables.base import Entity
 
 _OWNER_DIGITS = 24
@@ -166,14 +168,14 @@ def plan_erasure(platform: Platform, subject: Subject) -> dict[str, int]:
     """How many rows an erasure of a subject would delete, by table.
 
     Raises:
-        ConfigError: There is no such workspace.
+        ConfigError: There is no such workspace, or the video is of a script.
     """
     platform.workspace(subject.workspace_id)
-    return count_rows(platform.lake, _find_targets(subject))
+    return count_rows(platform.lake, _find_targets(platform, subject))
 
 
 def erase_subject(platform: Platform, subject: Subject, run: Run, *, actor: str) -> Erased:
-    """Erase the rows about a script or video in one workspace.
+    """Erase the rows about a script with its video, or about another video, in one workspace.
 
     Rows that are computed from several entities, and files beside the lake, stay
     (`find_remainders`).
@@ -194,7 +196,7 @@ def erase_subject(platform: Platform, subject: Subject, run: Run, *, actor: str)
             f" {subject.name!r}; nothing was erased"
         )
     _require_newest(platform)
-    targets = _find_targets(subject)
+    targets = _find_targets(platform, subject)
     return _erase(platform, subject, targets, run, actor, platform.now(), None)
 
 
@@ -315,15 +317,35 @@ def _list_replaced(settings: Settings) -> list[str]:
     return [str(path) for path in sorted(catalog.parent.glob(f"{catalog.name}.before-*"))]
 
 
-def _find_targets(subject: Subject) -> list[Target]:
+def _find_targets(platform: Platform, subject: Subject) -> list[Target]:
+    """The rows about a subject; those about a script's YouTube videos are about the script, too.
+
+    Raises:
+        ConfigError: The subject is the video of a script, from whose events it would come back.
+    """
+    owner, entity = subject.workspace_id, subject.entity
+    reader = platform.lake.reader(owner)
+    column = "script_id" if entity == "script" else "video_id"
+    rows = [
+        reader.read(table, columns=["script_id", "video_id"], wanted={column: [subject.name]})
+        for table in (PRODUCTION_RECORDS, VIDEOS, INBOX_LINES)
+    ]
+    known = pl.concat(rows).drop_nulls().unique().sort("script_id", "video_id")
+    if entity == "video" and not known.is_empty():
+        script = known.item(0, "script_id")
+        raise ConfigError(
+            f"video {subject.name!r} is of script {script!r}; erase both with `ytap erase script"
+            f" {script} -w {owner}`"
+        )
+    videos = known["video_id"].unique().sort().to_list() if entity == "script" else []
     targets = []
     for table in TABLES.values():
-        if subject.entity not in table.removals:
-            continue
-        columns = table.removals[subject.entity][0]
-        values = split_name(subject.entity, subject.name, len(columns), subject.workspace_id)
-        wanted = {name: [value] for name, value in zip(columns, values, strict=True)}
-        targets.append(Target(table.name, subject.workspace_id, wanted))
+        if entity in table.removals:
+            [name] = table.removals[entity][0]
+            targets.append(Target(table.name, owner, {name: [subject.name]}))
+        elif videos and "video" in table.removals:
+            [name] = table.removals["video"][0]
+            targets.append(Target(table.name, owner, {name: videos}))
     return targets
 
 

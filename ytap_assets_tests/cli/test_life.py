@@ -65,7 +65,7 @@ def test_rows_about_a_script_are_shown_and_then_erased(planted: Ytap) -> None:
     assert "not repeated" in planted.refused(
         1, "erase", "script", script, "-w", NAME, "--confirm", "other"
     )
-    assert "5 rows of 5 tables erased" in planted.ok(
+    assert "6 rows of 6 tables erased" in planted.ok(
         "erase", "script", script, "-w", NAME, "--confirm", script
     )
     assert _count(planted) == str(ROWS - 1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from ytap_assets.domain.production.promotions import Review
@@ -9,7 +12,9 @@ from ytap_assets.errors import QuestionError, TransitionRefusedError, UnknownScr
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.production import ALL_PROMOTIONS
+from ytap_assets.operations.records import list_records
 from ytap_assets.operations.review import decide_on_script, find_reviews, show_review
+from ytap_assets.operations.script_imports import import_records
 from ytap_assets.tables import PRODUCTION_EVENTS
 from ytap_assets.workspaces import Approval
 from ytap_assets_tests.conftest import NOW
@@ -119,6 +124,8 @@ def test_a_decision_about_what_was_seen_is_not_one_about_what_came_later(
     write_video(platform, "tech", "one", duration_s=301)
     promote(platform)
     assert show_review(platform, "tech", "one").review.is_video
+    with pytest.raises(QuestionError, match="no event"):
+        decide(platform, "approve_video", "Ada", seen=99_999)
     with pytest.raises(TransitionRefusedError, match=f"since event {seen}"):
         decide(platform, "approve_video", "Ada", seen=seen)
     later = show_review(platform, "tech", "one").events["seq"].max()
@@ -173,3 +180,23 @@ def test_a_copy_is_shown_as_one(platform: Platform) -> None:
     found = reviews(platform, "finance")["finance"]
     assert not isinstance(found, Exception)
     assert [gate.split(":")[0] for one in found for gate in one.closed] == ["copy"]
+
+
+def test_an_imported_video_in_review_is_listed_with_its_closed_gates(
+    platform: Platform, tmp_path: Path
+) -> None:
+    record = {
+        "script_internal_id": "one",
+        "production_state": "HUMAN_REVIEW_PENDING",
+        "saved_at": "2026-11-01T10:00:00",
+        "title": "A title",
+    }
+    file = tmp_path / "records.jsonl"
+    file.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    import_records(platform, [file], run=RUN, workspace_id="tech")
+    [one] = own(platform)
+    assert one.is_video
+    assert {gate.split(":")[0] for gate in one.closed} == {"quality", "budget", "manifest"}
+    promote(platform)
+    [stored] = list_records(platform, "tech")["failed_gates"].to_list()
+    assert stored == one.closed

@@ -375,16 +375,27 @@ def test_the_rows_about_a_script_are_erased(planted: Platform) -> None:
     subject = Subject(GONE, "script", script)
     before, others = _read(planted, GONE), _read(planted, KEPT)
     tables = {"production_events", "production_records", "script_states", "inbox_lines", "videos"}
-    assert plan_erasure(planted, subject) == dict.fromkeys(tables, 1)
+    [video] = before["videos"].filter(script_id=script)["video_id"]
+    about_video = {"video_metrics": "video_id"} | dict.fromkeys(
+        ("raw_trends", "trend_stories", "scored_trends"), "item_id"
+    )
+    rows = dict.fromkeys(tables, 1) | {
+        name: before[name].filter(pl.col(column) == video).height
+        for name, column in about_video.items()
+    }
+    assert rows["video_metrics"] == 1
+    assert plan_erasure(planted, subject) == rows
     erased = erase_subject(planted, subject, RUN, actor="ann")
-    assert dict(erased.rows) == dict.fromkeys(tables, 1)
+    assert dict(erased.rows) == rows
     found = _read(planted, GONE)
     for name, frame in before.items():
         kept = frame.filter(pl.col("script_id") != script) if name in tables else frame
+        if name in about_video:
+            kept = frame.filter(pl.col(about_video[name]) != video)
         assert_frame_equal(found[name], kept)
     _check_equal(_read(planted, KEPT), others)
     record = planted.lake.cross_reader().read_across(ERASURES)
-    assert set(record["table_name"]) == tables
+    assert set(record["table_name"]) == rows.keys()
     assert script not in str(record.to_dicts())
     with pytest.raises(ConfigError, match="nothing was erased"):
         erase_subject(planted, subject, RUN, actor="ann")
@@ -393,8 +404,12 @@ def test_the_rows_about_a_script_are_erased(planted: Platform) -> None:
 def test_a_subject_of_another_workspace_is_not_found(planted: Platform) -> None:
     subject = Subject(KEPT, "video", f"{GONE:x<10}1")
     assert not any(plan_erasure(planted, subject).values())
-    own = Subject(GONE, "video", f"{GONE:x<10}1")
-    assert sum(plan_erasure(planted, own).values()) >= 3
+
+
+def test_the_video_of_a_script_is_erased_with_the_script(planted: Platform) -> None:
+    video = Subject(GONE, "video", f"{GONE:x<10}1")
+    with pytest.raises(ConfigError, match=f"ytap erase script {GONE}-1"):
+        erase_subject(planted, video, RUN, actor="ann")
 
 
 def test_a_renamed_workspace_goes_on_where_it_was(platform: Platform) -> None:

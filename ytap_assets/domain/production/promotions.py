@@ -333,7 +333,7 @@ def list_reviews(evidence: Evidence, *, now: datetime) -> list[Review]:
 def _recheck_video(candidate: PromotionContext, folder: VideoFolder | None) -> list[str]:
     """What is wrong with the files by now: they must still be the ones that were reviewed."""
     if folder is None:
-        return ["it was removed"]
+        return ["it was removed" if candidate.context.manifest_sha256 else "there is none"]
     manifest, problems = check_folder(candidate.record.script_id, folder)
     reviewed = candidate.context.manifest_sha256
     if manifest is not None and reviewed not in (None, manifest.sha256):
