@@ -473,6 +473,8 @@ def _check_approver(value: str) -> str:
     name = value.strip()
     if not name or len(name) > _LONGEST_NAME or not name.isprintable():
         raise ValueError(f"expected a name in one line of up to {_LONGEST_NAME} characters")
+    if name == "policy" or ":" in name:
+        raise ValueError("expected the name of a person, without `person:`")
     return name
 
 

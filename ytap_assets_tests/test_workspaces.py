@@ -289,6 +289,8 @@ def test_a_uid_is_a_ulid_in_any_case() -> None:
         ("approval: {two_persons_above_usd: 2, approvers: [Ada]}", r"two names in `approvers`"),
         ("approval: {approvers: [Ada, ' ada']}", r"approvers: 'Ada' and 'ada' .* the same"),
         ("approval: {approvers: ['']}", r"approvers\.0: expected a name"),
+        ("approval: {approvers: ['person:Ada']}", r"without `person:`"),
+        ("approval: {approvers: [policy]}", r"the name of a person"),
         ("approval: {policy_min_score: 80}", r"policy_min_score has no effect"),
         ("approval: {policy_max_cost_usd: 2}", r"policy_max_cost_usd has no effect"),
         ("scoring: {views_per_engagement: 0}", r"number of at least 0\.01, not 0 "),

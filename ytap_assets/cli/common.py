@@ -141,13 +141,14 @@ class Moment(click.ParamType[datetime]):
     ) -> datetime:
         try:
             moment = datetime.fromisoformat(value.strip())
-        except ValueError:
+            in_utc = moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             self.fail(
                 f"{value!r} is not an instant such as 2026-11-20T09:30Z, or a day", param, ctx
             )
         if moment.tzinfo is None:
             self.fail(f"{value!r} has no time zone; write {value.strip()}Z for UTC", param, ctx)
-        return moment.astimezone(UTC)
+        return in_utc
 
 
 def complete_workspace(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -56,13 +57,16 @@ from ytap_assets.tables import (
     WORKSPACES,
     Table,
 )
-from ytap_assets.workspaces import CONFIG_NAME, Workspace
+from ytap_assets.workspaces import CONFIG_NAME, Workspace, parse_workspace
 
 MANIFEST = "manifest.json"
 _TABLES, _FILES = "tables/", "workspace/"
 _ZIP = ".zip"
 _MAX_MANIFEST_BYTES = 256 * 2**20
 _MAX_FILES = 1_000_000
+_MAX_DEPTH = 50
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a damaged archive raises."""
 _UNSAFE = re.compile(r"[\x00-\x1f\\]")
 _PUSHED_STAMP = re.compile(r"pushed ([0-9]{1,18})")
 _REFERENCES = ((PRODUCTION_RECORDS, "last_seq"), (SCRIPT_STATES, "entered_seq"))
@@ -189,7 +193,7 @@ def export_workspace(platform: Platform, workspace_id: str, target: Path, now: d
                 )
             for name, reason in _list_folder(folder):
                 if reason is not None:
-                    skipped[name] = reason
+                    skipped[show_name(name)] = reason
                     continue
                 with open_folder(folder) as descriptor, open_below(descriptor, name) as stream:
                     written = add(_FILES + name, stream)
@@ -274,7 +278,7 @@ def restore_workspace(
             for file in manifest.files:
                 _write_file(source, file, staged)
             if manifest.files:
-                _settle_config(staged, uid if uid != manifest.uid else None)
+                _settle_config(path, staged, manifest.uid, uid)
             _insert(platform, frames, run, workspace_id, uid)
             if manifest.files:
                 staged.rename(folder)
@@ -420,11 +424,34 @@ def _find_scope(table: Table, rows: pl.DataFrame, workspace_id: str) -> Scope:
     return Scope(workspace_id, first, last)
 
 
-def _settle_config(folder: Path, uid: str | None) -> None:
-    """Give the config of a copy its own uid."""
-    if uid is not None:
-        config = folder / CONFIG_NAME
+def _settle_config(path: Path, folder: Path, exported: str | None, uid: str | None) -> None:
+    """Give the config the uid of its rows.
+
+    Raises:
+        FileRefusedError: There is no config, or it has another uid than the manifest.
+    """
+    config = folder / CONFIG_NAME
+    if not config.is_file():
+        raise FileRefusedError(f"{path}: has files of a workspace, but no {CONFIG_NAME}")
+    try:
+        found = parse_workspace("restored", config.read_bytes(), origin=CONFIG_NAME).uid
+    except ConfigError as error:
+        raise FileRefusedError(f"{path}: {error}") from None
+    if found != exported:
+        raise FileRefusedError(f"{path}: {CONFIG_NAME} has another uid than {MANIFEST}")
+    if uid is not None and uid != exported:
         config.write_bytes(set_line(config.read_bytes(), "uid", uid))
+
+
+def show_name(name: str) -> str:
+    """The name of a file as text; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def list_skipped(folder: Path) -> list[str]:
+    """What an export of a folder leaves out, with the reasons; nothing without a folder."""
+    found = _list_folder(folder)
+    return [f"{show_name(name)!r}: {reason}" for name, reason in found if reason is not None]
 
 
 def _list_folder(folder: Path) -> Iterator[tuple[str, str | None]]:
@@ -446,8 +473,12 @@ def _list_folder(folder: Path) -> Iterator[tuple[str, str | None]]:
 
 def _find_problem(name: str) -> str | None:
     """Why a name is none of a file below a folder; None if it is."""
-    if any(part in {"", ".", ".."} for part in name.split("/")):
+    parts = name.split("/")
+    if any(part in {"", ".", ".."} for part in parts):
         return "leads out of the folder"
+    if len(parts) > _MAX_DEPTH:
+        return f"is deeper than {_MAX_DEPTH} folders"
+    # A name that is not UTF-8 is not printable.
     if _UNSAFE.search(name) or not name.isprintable() or len(name.encode()) > 2000:
         return "contains a character that is not allowed, or is too long"
     return None
@@ -502,7 +533,7 @@ class _Source:
                     yield opened.enter_context(open_below(self._folder, name))
             except (FileNotFoundError, KeyError):
                 raise FileRefusedError(f"the export has no file {name[:80]!r}") from None
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            except _UNREADABLE as error:
                 raise FileRefusedError(f"{name[:80]!r} cannot be read: {error}") from None
 
 

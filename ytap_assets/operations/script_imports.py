@@ -260,12 +260,16 @@ def import_histories(
 
 def _plan_histories(workspace_id: str, lines: _Lines[History], stored: pl.DataFrame) -> _Plan:
     known: dict[str, dict[str, int]] = defaultdict(dict)
+    owners: dict[str, str] = {}
     for script_id, event_id, seq in stored.select("script_id", "event_id", "seq").iter_rows():
         known[script_id][event_id] = seq
+        owners[event_id] = script_id
     plan = _Plan()
     for file, line in lines:
-        own = known[line.row.script_id]
+        script_id = line.row.script_id
+        own = known[script_id]
         try:
+            _check_owners(line.row, owners)
             missing = find_missing(line.row, own)
         except FieldError as error:
             broken = BadLine(line.number, str(error), show_original(line.original))
@@ -278,6 +282,22 @@ def _plan_histories(workspace_id: str, lines: _Lines[History], stored: pl.DataFr
         if missing:
             plan.accepted.add((file.key, line.number))
     return plan
+
+
+def _check_owners(history: History, owners: dict[str, str]) -> None:
+    """See that no event is one of another script of the workspace: it would be lost.
+
+    Args:
+        history: The events of a script.
+        owners: The scripts of known events, by event id; the history's are added.
+
+    Raises:
+        FieldError: One is.
+    """
+    for one in history.events:
+        event_id = one.event.event_id
+        if (owner := owners.setdefault(event_id, history.script_id)) != history.script_id:
+            raise FieldError(f"event {event_id} is one of script {owner}")
 
 
 def _read_files(
@@ -447,6 +467,15 @@ def _append_events(
     """Append the events of all workspaces, with the records and videos that follow."""
     scripts = {line.row.script_id for own in lines.values() for _, line in own}
     stored = read_wanted(reader, PRODUCTION_EVENTS, "script_id", scripts)
+    ids = {
+        one.event.event_id
+        for own in lines.values()
+        for _, line in own
+        if isinstance(line.row, History)
+        for one in line.row.events
+    }
+    others = read_wanted(reader, PRODUCTION_EVENTS, "event_id", ids)
+    stored = pl.concat([stored, others]).unique(["workspace_id", "event_id"])
     plans = {
         name: make_plan(name, own, stored.filter(workspace_id=name)) for name, own in lines.items()
     }

@@ -33,7 +33,7 @@ from ytap_assets.domain.production.edits import (
 from ytap_assets.domain.production.events import SCRIPT_PENDING_REVIEW, Event, events_to_frame
 from ytap_assets.domain.production.records import CONTEXT_TYPES, read_contexts
 from ytap_assets.domain.production.script_lines import write_histories
-from ytap_assets.errors import ImportRefusedError
+from ytap_assets.errors import ImportRefusedError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.reader import BatchReader, Reader
 from ytap_assets.lakehouse.transaction import Run
@@ -225,6 +225,8 @@ def store_edits(
 
     Raises:
         ConfigError: There is no such workspace, or it is archived.
+        TransitionRefusedError: The person may not decide in the workspace: an edit changes what
+            the rules for approvals depend on.
     """
     platform.workspaces.get_open(workspace_id)
     platform.register(workspace_id, run)
@@ -238,6 +240,8 @@ def store_edits(
         scripts = {edit.script_id for edit in edits}
         current = _list_scripts(transaction.reader(workspace_id), scripts)
         _, evidence = gather_decisions(transaction, slice_, scripts)
+        if stranger := evidence.rules.find_stranger(actor):
+            raise TransitionRefusedError(f"{stranger}; nothing was stored")
         candidates = {
             one.record.script_id: one
             for one in list_candidates(evidence, "edit", SCRIPT_PENDING_REVIEW, now)

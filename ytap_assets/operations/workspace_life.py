@@ -34,7 +34,7 @@ from ytap_assets.lakehouse.erasure import (
 )
 from ytap_assets.lakehouse.errors import ErasureError
 from ytap_assets.lakehouse.transaction import Run
-from ytap_assets.operations.exports import Export, export_workspace, find_uid
+from ytap_assets.operations.exports import Export, export_workspace, find_uid, list_skipped
 from ytap_assets.operations.platform import Platform
 from ytap_assets.operations.registries import read_registered
 from ytap_assets.operations.workspaces import archive_workspace
@@ -126,7 +126,8 @@ def delete_workspace(
 
     Raises:
         ConfigError: There is no such workspace; the name was not repeated; a run works on it; its
-            folder is a link; or the export cannot be made there.
+            folder is a link, or has entries that an export leaves out; or the export cannot be made
+            there.
         LakeError: As `erase`.
     """
     name = check_workspace_id(workspace_id)
@@ -141,6 +142,11 @@ def delete_workspace(
     has_folder = os.path.lexists(folder)
     if folder.is_symlink():
         raise ConfigError(f"{folder} is a symbolic link, which is not followed; remove it first")
+    if skipped := list_skipped(folder):
+        raise ConfigError(
+            f"the export would lack {len(skipped)} entries of {folder}, such as {skipped[0]}; move"
+            " or remove them first; nothing was deleted"
+        )
     _require_idle(name, find_active())
     _require_newest(platform)
     if not has_folder and not _has_rows(platform, name):

@@ -385,3 +385,9 @@ def test_times_are_of_the_scripts_that_left_a_state(submitted: Platform, ytap: Y
     assert found[0]["median_hours"] == found[0]["max_hours"] > 24
     assert found[1]["p90_hours"] is None
     assert "(0 rows)" in ytap.ok("script", "times", "-w", "tech", "--days", "1")
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00+12:00"])
+def test_an_instant_outside_the_calendar_is_refused(ytap: Ytap, moment: str) -> None:
+    line = ytap.refused(2, "script", "list", "-w", "finance", "--as-of", moment)
+    assert "is not an instant" in line

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from ytap_assets.errors import ImportRefusedError
+from ytap_assets.errors import ImportRefusedError, TransitionRefusedError
 from ytap_assets.lakehouse.checks import Scope, check_rows
 from ytap_assets.lakehouse.transaction import Run
 from ytap_assets.operations.imports import ImportFailedError
@@ -29,7 +29,7 @@ from ytap_assets.operations.script_tables import (
     store_edits,
 )
 from ytap_assets.tables import PRODUCTION_EVENTS, QUARANTINED_ROWS, VIDEO_METRICS
-from ytap_assets.workspaces import Workspace
+from ytap_assets.workspaces import Approval, Workspace
 from ytap_assets_tests.conftest import NOW
 from ytap_assets_tests.operations.test_production import script, write_lines, write_video
 from ytap_assets_tests.operations.test_script_imports import record, stored, write
@@ -342,3 +342,30 @@ def test_a_longer_history_is_continued_and_another_one_refused(
 def test_a_missing_file_is_refused(lake: Platform, tmp_path: Path) -> None:
     with pytest.raises(ImportRefusedError, match="no such file"):
         import_histories(lake, tmp_path / "none", workspace_id="finance", run=RUN)
+
+
+def test_an_event_of_another_script_is_refused_and_nothing_is_lost(
+    lake: Platform, tmp_path: Path
+) -> None:
+    [one, two] = map(json.loads, export_histories(lake, "finance"))
+    other = one | {"script_id": "other"}
+    mixed = two | {"events": [*two["events"], two["events"][-1] | {"event_id": "new"}]}
+    mixed["events"][-1] |= {"type": "gates_evaluated", "to_state": None}
+    mixed["events"][-1] |= {"from_state": "script_pending_review"}
+    file = tmp_path / "forged.jsonl"
+    file.write_text(f"{json.dumps(other)}\n{json.dumps(mixed)}\n", encoding="utf-8")
+    before = events_of(lake)["event_id"].to_list()
+    with pytest.raises(ImportFailedError, match="is one of script one"):
+        import_histories(lake, file, workspace_id="finance", run=RUN)
+    assert events_of(lake)["event_id"].to_list() == [*before, "new"]
+
+
+def test_only_approvers_edit(lake: Platform, tmp_path: Path) -> None:
+    workspace = lake.workspaces.get("finance")
+    approval = Approval(approvers=("Ada",))
+    lake.workspaces.save(workspace.model_copy(update={"approval": approval}))
+    row = next(row for row in read_table(lake) if row["id"] == "one")
+    file = write_table(tmp_path / "t.csv", [row | {"estimated_cost_usd": "0.9"}])
+    with nothing_is_written(lake), pytest.raises(TransitionRefusedError, match="approvers"):
+        apply(lake, file)
+    assert apply(lake, file, "Ada") == (["one"], [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -436,3 +437,40 @@ def test_a_renamed_workspace_goes_on_where_it_was(platform: Platform) -> None:
     promote(platform, "technik")
     later = platform.lake.reader("technik").read(PRODUCTION_EVENTS).sort("seq")
     assert later["event_id"].to_list() == events["event_id"].to_list()
+
+
+@pytest.mark.parametrize("name", [b"notes\tfinal.txt", b"caf\xe9.txt"])
+def test_a_file_that_the_export_would_lack_is_not_deleted(
+    planted: Platform, tmp_path: Path, name: bytes
+) -> None:
+    kept = planted.workspaces.folder(GONE) / os.fsdecode(name)
+    kept.write_text("precious", encoding="utf-8")
+    with pytest.raises(ConfigError, match="would lack 1 entries"):
+        _delete(planted, tmp_path / "out.zip")
+    assert kept.read_text(encoding="utf-8") == "precious"
+    export = export_workspace(planted, GONE, tmp_path / "out.zip", NOW)
+    assert len(export.manifest.skipped) == 1
+
+
+def test_a_config_with_another_uid_than_the_rows_is_refused(
+    planted: Platform, tmp_path: Path
+) -> None:
+    export_workspace(planted, GONE, tmp_path / "out", NOW)
+    _delete(planted, tmp_path / "second.zip")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    manifest["uid"] = None
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(FileRefusedError, match="another uid"):
+        restore_workspace(planted, tmp_path / "out", RUN)
+    assert not planted.workspaces.folder(GONE).exists()
+
+
+def test_a_damaged_archive_is_refused(planted: Platform, tmp_path: Path) -> None:
+    file = tmp_path / "out.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", "{" + " " * 10_000)
+    content = bytearray(file.read_bytes())
+    content[len("manifest.json") + 32] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(FileRefusedError):
+        verify_export(file)

@@ -32,6 +32,7 @@ _ONLY_IN_REVIEW = f"only scripts in {SCRIPT_PENDING_REVIEW} can be edited"
 _NOT_EXPORTED = "[not exported: "
 _QUOTES = "[\\s\"'\u2018\u2019\u201c\u201d\u200b\ufeff]*"
 _FORMULA = re.compile(f"{_QUOTES}[=+\\-@\uff1d\uff0b\uff0d\uff20]|{_QUOTES}[\t\r\n]")
+_MOST_MICROS = 10**15
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -425,3 +426,14 @@ def read_changes(payload: Mapping[str, Any]) -> None:
             was_unknown = side == "old" and value is None
             if not was_unknown and (not isinstance(value, kind) or isinstance(value, bool)):
                 raise FieldError(f"payload: {name}: {str(value)[:40]!r} is not its kind of value")
+        try:
+            _check_new(EDITABLE[fields[name]], change["new"])
+        except FieldError as error:
+            raise FieldError(f"payload: {name}: {error}") from error
+
+
+def _check_new(editable: Editable, value: str | int) -> None:
+    if isinstance(value, str):
+        editable.read(value)
+    elif not 0 <= value <= _MOST_MICROS:
+        raise FieldError("expected a whole number of micro-dollars of at least 0")

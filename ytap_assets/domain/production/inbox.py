@@ -131,14 +131,19 @@ def read_submission(fields: Fields) -> Submission:
     estimated = fields.read("estimated_cost_usd", read_usd_micros)
     for key, read in SCRIPT_TEXTS.items():
         fields.read(key, read)
-    fields.read("segments", _read_segments)
+    fields.read("segments", read_segments)
     fields.read("quality", read_number)
     fields.check()
     payload = {key: value for key, value in fields.content.items() if key not in _NOT_IN_PAYLOAD}
     return Submission(script_id, created_at, {**payload, "estimated_cost_usd_micros": estimated})
 
 
-def _read_segments(value: Any) -> None:
+def read_segments(value: Any) -> None:
+    """Check the segments of a script.
+
+    Raises:
+        FieldError: Not a list of texts or objects.
+    """
     if not isinstance(value, list) or not all(isinstance(part, (str, dict)) for part in value):
         raise FieldError("expected a list of texts or objects")
 

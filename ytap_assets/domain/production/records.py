@@ -32,7 +32,7 @@ from ytap_assets.domain.urls import canonical_urls
 from ytap_assets.tables.production import PRODUCTION_RECORDS, SCRIPT_STATES
 from ytap_assets.tables.workspaces import VIDEOS
 
-FOLD_VERSION = 3
+FOLD_VERSION = 4
 """Counted up with every change of these rules: records and stays of scripts whose records have an
 older version are computed again."""
 
@@ -134,7 +134,6 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
         "_video": kind == "video_completed",
         "_edited": kind == _EDITED,
         "_gates": kind == "gates_evaluated",
-        "_job": kind.str.starts_with("job_"),
         **{name: pl.col(name).is_not_null() for name in (*_FACTS, *_APPROVALS)},
     }
     found = (
@@ -151,6 +150,10 @@ def _find_rows(rows: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("events"),
         )
     )
+    # Reports arrive in any order; of those of one time, the last one counts.
+    jobs = rows.filter(kind.str.starts_with("job_")).sort("occurred_at", "_row")
+    last_jobs = jobs.unique(_SCRIPT, keep="last").select(*_SCRIPT, pl.col("_row").alias("_job"))
+    found = found.join(last_jobs, on=_SCRIPT, how="left")
     return found.with_columns(
         pl.when(pl.col(name) >= pl.col(since).fill_null(0)).then(pl.col(name)).alias(name)
         for name, since in _SINCE.items()

@@ -66,7 +66,7 @@ class Rules:
             approvers: The actors who approved what is in review. A person counts only while they
                 may decide.
         """
-        if POLICY in approvers:
+        if POLICY in approvers and self._need_two(record) is None:
             return None
         persons = self._list_persons(approvers)
         if not persons:
@@ -137,7 +137,8 @@ class Rules:
         return f"the cost {found} (approval.two_persons_above_usd: {format_usd(limit)})"
 
     def _list_persons(self, approvers: Sequence[str]) -> list[str]:
-        names = [actor.removeprefix(PERSON) for actor in approvers]
+        actors = [actor for actor in approvers if actor.startswith(PERSON)]
+        names = [actor.removeprefix(PERSON) for actor in actors]
         return [name for name in dict.fromkeys(names) if self.find_stranger(name) is None]
 
 

@@ -10,7 +10,7 @@ taken from the line: it decides which script is a copy.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from ytap_assets.domain.ids import is_channel_id, is_video_id
 from ytap_assets.domain.production.edits import read_changes
 from ytap_assets.domain.production.events import Event, admit, dump_json, events_from_frame
 from ytap_assets.domain.production.evidence import (
@@ -25,12 +26,15 @@ from ytap_assets.domain.production.evidence import (
     read_content_id,
     script_content_id,
 )
+from ytap_assets.domain.production.inbox import SCRIPT_TEXTS, read_segments
+from ytap_assets.domain.production.jobs import read_job
 from ytap_assets.domain.production.lines import (
     LINE_LIMITS,
     FieldError,
     Fields,
     Limits,
     read_instant,
+    read_number,
     read_script_id,
     text_matching,
     text_up_to,
@@ -43,6 +47,7 @@ VERSION = 1
 HISTORY_LIMITS = Limits(64 * 1024 * 1024, LINE_LIMITS.depth + 10)
 """A history has many events, each of which may be as large as a line of another file."""
 _YEARS = range(1970, 2200)
+_MOST_MICROS = 10**15
 
 
 @dataclass(frozen=True)
@@ -167,9 +172,59 @@ def _read_event(fields: Fields, workspace_id: str, script_id: str, now: datetime
         raise FieldError("event_id: longer than 100 characters")
     if recorded_at > now:
         raise FieldError(f"recorded_at: {recorded_at.isoformat()} is in the future")
-    if event_type == "script_edited":
-        read_changes(event.payload)
+    _check_payload(event)
     return Recorded(event, recorded_at)
+
+
+def _check_payload(event: Event) -> None:
+    """See that the values which rules use are what the files would allow.
+
+    Raises:
+        FieldError: They are not.
+    """
+    if event.type == "script_edited":
+        read_changes(event.payload)
+    for key, read in _READERS.get(event.type, {}).items():
+        if (value := event.payload.get(key)) not in (None, ""):
+            try:
+                read(value)
+            except FieldError as error:
+                raise FieldError(f"payload: {key}: {error}") from error
+    if event.type.startswith("job_"):
+        status, at = event.type.removeprefix("job_"), event.occurred_at.isoformat()
+        about = {"script_id": event.script_id, "status": status}
+        read_job(Fields({"at": at, **event.payload, **about}))
+
+
+def _read_micros(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_MICROS:
+        raise FieldError("expected a whole number of micro-dollars of at least 0")
+
+
+_OF_SCRIPT = {
+    **SCRIPT_TEXTS,
+    "quality": read_number,
+    "segments": read_segments,
+    "estimated_cost_usd_micros": _read_micros,
+}
+_OF_VIDEO = {
+    "cost_usd_micros": _read_micros,
+    "quality_score": read_number,
+    "duration_s": read_number,
+}
+_OF_PUBLICATION = {
+    "video_id": text_matching(is_video_id, "a YouTube video's id"),
+    "channel_id": text_matching(is_channel_id, "a YouTube channel's id"),
+    "published_at": read_instant,
+}
+_READERS: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "script_submitted": _OF_SCRIPT,
+    "imported": {**_OF_SCRIPT, **_OF_VIDEO, **_OF_PUBLICATION},
+    "video_completed": _OF_VIDEO,
+    "quality_check": _OF_VIDEO,
+    "published": _OF_PUBLICATION,
+}
+"""The values of payloads that rules use, as in the files that they come from otherwise."""
 
 
 def _read_one_of(known: Iterable[str]) -> Any:

@@ -78,11 +78,20 @@ def apply_event(record: Mapping[str, Any], seq: int, event: Event) -> dict[str, 
             new[f"{kind}_approvers"] = list(dict.fromkeys([*known, actor]))
     if event.type == "gates_evaluated":
         new["failed_gates"] = event.payload.get("failed_gates", [])
-    if event.type.startswith("job_"):
-        new["job_status"] = event.type.removeprefix("job_")
-        new["job_attempts"] += event.type == "job_queued"
+    new.update(report_job(new, event))
     new.update(events=new["events"] + 1, last_seq=seq, fold_version=FOLD_VERSION)
     return new
+
+
+def report_job(record: Mapping[str, Any], event: Event) -> dict[str, Any]:
+    """What a report about a job changes: the latest one counts."""
+    if not event.type.startswith("job_"):
+        return {}
+    attempts = record["job_attempts"] + (event.type == "job_queued")
+    if event.occurred_at < record.get("_job_at", event.occurred_at):
+        return {"job_attempts": attempts}
+    status = event.type.removeprefix("job_")
+    return {"job_attempts": attempts, "job_status": status, "_job_at": event.occurred_at}
 
 
 def stated(event: Event) -> dict[str, Any]:
@@ -109,7 +118,9 @@ def fold_slowly(log: pl.DataFrame) -> pl.DataFrame:
         script = (event.workspace_id, event.script_id)
         records[script] = apply_event(records.get(script, {}), seq, event)
     entered = [script for script in sorted(records) if records[script].get("state")]
-    return PRODUCTION_RECORDS.frame([records[script] for script in entered])
+    names = PRODUCTION_RECORDS.schema.names()
+    rows = [{name: records[script][name] for name in names} for script in entered]
+    return PRODUCTION_RECORDS.frame(rows)
 
 
 TEXTS = st.none() | st.sampled_from(["a", 'with "quotes" and \\', "zwölf\nLinien", "[1]", "null"])
@@ -131,7 +142,7 @@ EDITS = st.fixed_dictionaries(
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> pl.DataFrame:
+def logs(draw: st.DrawFn, payloads: st.SearchStrategy[dict[str, Any]] = PAYLOADS) -> pl.DataFrame:
     """A log as the lake would hold it: events at random, those that are refused left out."""
     states: dict[tuple[str, str], str] = {}
     admitted: list[Event] = []
@@ -150,7 +161,7 @@ def logs(draw: st.DrawFn) -> pl.DataFrame:
             to_state=into,
             actor=f"person:{draw(st.sampled_from(['ada', 'bob']))}",
             occurred_at=START + timedelta(minutes=draw(st.integers(-5, 5))),
-            payload=draw(EDITS if kind == "script_edited" else PAYLOADS),
+            payload=draw(EDITS if kind == "script_edited" else payloads),
         )
         admitted += admit([event], states).admitted
         if into:

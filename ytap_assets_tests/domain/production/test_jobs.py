@@ -127,6 +127,19 @@ def test_reports_of_one_reading_are_in_order_of_time() -> None:
     assert world.record()["state"] == "video_pending_review"
 
 
+def test_the_record_has_the_latest_report_whichever_arrived_last() -> None:
+    world = World(
+        rules=Rules(script_approval="policy"),
+        submissions=[submission()],
+        jobs=[job("completed", 5)],
+    )
+    world.settle()
+    world.jobs = [*world.jobs, job("failed", 4)]
+    world.settle()
+    assert world.types()[-2:] == ["job_completed", "job_failed"]
+    assert world.record()["job_status"] == "completed"
+
+
 def log(*jobs: JobReport) -> pl.DataFrame:
     events = [one.event("tech", "ready_for_generation", "person:ada", NOW) for one in jobs]
     frame = events_to_frame(events, recorded_at=NOW)

@@ -49,6 +49,13 @@ def test_the_approval_of_a_person_who_left_the_list_does_not_count() -> None:
     assert Rules(approvers=("ada",)).find_missing(RECORD, [EVE])
 
 
+def test_neither_the_policy_nor_an_unknown_kind_of_actor_replaces_a_person() -> None:
+    assert TWO.find_missing(RECORD, [ADA, "policy"])
+    assert TWO.find_missing(RECORD, [ADA, "bob"])
+    assert Rules().find_missing(RECORD, ["policy"]) is None
+    assert Rules().find_missing(RECORD, ["sensor:x"])
+
+
 def test_an_approval_counts_until_nothing_is_missing() -> None:
     assert TWO.find_repetition(RECORD, [], ADA) is None
     assert TWO.find_repetition(RECORD, [ADA], ADA)

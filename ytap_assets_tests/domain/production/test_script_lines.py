@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from ytap_assets.domain.production.events import events_to_frame
+from ytap_assets.domain.production.jobs import JobReport
 from ytap_assets.domain.production.lines import FieldError, Lines, read_lines
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets.domain.production.rules import Rules
@@ -23,11 +24,20 @@ from ytap_assets.domain.production.script_lines import (
 )
 from ytap_assets_tests.domain.production.test_decide import full_world
 from ytap_assets_tests.domain.production.test_edits import edit
-from ytap_assets_tests.domain.production.test_fold import logs
+from ytap_assets_tests.domain.production.test_fold import PAYLOADS, logs
 from ytap_assets_tests.domain.production.worlds import NOW, World, hours, submission
 from ytap_assets_tests.effort import examples
 
 RECORDED = NOW
+VALID = PAYLOADS.map(
+    lambda payload: {
+        **payload,
+        "job_id": "j",
+        "topic_url": payload.get("topic_url") and "https://news.example/a",
+        "video_id": payload.get("video_id") and "ytapDemo001",
+    }
+)
+"""Payloads that no rule of a file refuses."""
 
 
 def read(text: str) -> Lines[History]:
@@ -55,7 +65,7 @@ def test_all_events_of_a_script_come_back() -> None:
     assert_frame_equal(without_seq(read_back(world.log)), without_seq(world.log))
 
 
-@given(logs())
+@given(logs(VALID))
 @settings(max_examples=examples(30))
 def test_any_log_comes_back(log: pl.DataFrame) -> None:
     assume("e-3" not in "".join(log["payload"]))  # such a number comes in no line of a file
@@ -172,3 +182,37 @@ def test_another_history_of_the_script_is_refused() -> None:
     line = read(next(iter(write_histories(world.log)))).good[0].row
     with pytest.raises(FieldError, match="other events here"):
         find_missing(line, {line.events[0].event.event_id: 1, "other": 2})
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("script_submitted", {"estimated_cost_usd_micros": -5}),
+        ("script_submitted", {"estimated_cost_usd_micros": True}),
+        ("script_submitted", {"topic_url": "javascript:alert(1)"}),
+        ("script_submitted", {"title": ["a"]}),
+        ("script_submitted", {"title": "a" * 501}),
+        ("script_submitted", {"segments": "a"}),
+        ("imported", {"cost_usd_micros": -7_000_000}),
+        ("imported", {"video_id": "nope"}),
+    ],
+)
+def test_values_that_a_file_may_not_have_are_refused(kind: str, payload: dict[str, Any]) -> None:
+    world = World(submissions=[submission()])
+    world.tick("submit_scripts")
+    [line] = map(json.loads, write_histories(world.log))
+    line["events"][0] |= {"type": kind, "payload": payload}
+    [bad] = read(json.dumps(line)).bad
+    assert f"payload: {next(iter(payload))}" in bad.reason
+
+
+def test_a_report_about_a_job_is_checked_as_in_its_file() -> None:
+    rules = Rules(script_approval="policy")
+    world = World(
+        rules=rules, submissions=[submission()], jobs=[JobReport("one", "j", "queued", NOW)]
+    )
+    world.settle()
+    [line] = map(json.loads, write_histories(world.log))
+    assert not read(json.dumps(line)).bad
+    line["events"][-1]["payload"]["quantities"] = {"images": -1}
+    assert "quantities" in read(json.dumps(line)).bad[0].reason

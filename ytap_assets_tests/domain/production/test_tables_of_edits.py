@@ -23,6 +23,7 @@ from ytap_assets.domain.production.edits import (
     restore,
 )
 from ytap_assets.domain.production.events import Event
+from ytap_assets.domain.production.lines import FieldError
 from ytap_assets.domain.production.records import fold_events
 from ytap_assets_tests.domain.production.worlds import NOW, World, submission
 
@@ -269,3 +270,18 @@ def test_the_event_of_an_edit_has_the_changed_fields_only() -> None:
     world.append([event])
     record = fold_events(world.log).row(0, named=True)
     assert (record["title"], record["estimated_cost_usd_micros"]) == ("Another", 1_500_000)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"estimated_cost_usd_micros": {"old": 5, "new": -5}},
+        {"topic_url": {"old": None, "new": "javascript:alert(1)"}},
+        {"title": {"old": "a", "new": None}},
+        {"title": {"old": "a", "new": "a" * 501}},
+        {"state": {"old": "a", "new": "published"}},
+    ],
+)
+def test_an_edit_from_a_file_is_checked_as_one_in_a_table(change: dict[str, Any]) -> None:
+    with pytest.raises(FieldError, match="payload"):
+        read_changes(change)
